@@ -1,0 +1,98 @@
+"""The error tree. Each class builds its message from typed arguments: what happened, to what, and what to do.
+
+FreshetError
+├── SettingsError            the settings file or a URL is wrong                       exit 2
+├── MissingClient            a back end's client library is not installed              exit 2
+├── Unavailable              another machine does not answer; retryable
+├── StoreError
+│   ├── ArtifactConflict     other bytes lie under that name
+│   ├── ArtifactMissing      nothing lies under that name
+│   └── ArtifactCorrupt      the bytes are not the ones that were put
+├── LogGap                   the log was trimmed past our cursor, or recreated
+├── ServerRefused            TorchServe would not take a release
+├── TrainingFailed           the trainer ended without a candidate
+├── LeaseLost                another worker holds the lease now
+├── Superseded               the live version changed while a run was under way
+├── UnknownVersion           no release has that version
+└── NothingToRollBackTo      there is no previous good release
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class FreshetError(Exception):
+    """Root of everything we raise on purpose; the command line prints it as one sentence and exits 1."""
+
+
+class SettingsError(FreshetError):
+    """A setting that can't be: names file, key, value and what would be right."""
+
+
+class MissingClient(FreshetError):
+    def __init__(self, *, scheme: str, package: str) -> None:
+        super().__init__(f"{scheme}:// needs the package {package}, which is not installed; run: pip install {package}")
+
+
+class Unavailable(FreshetError):
+    """Another machine did not answer in time. The call may be repeated."""
+
+    def __init__(self, what: str, *, where: str, why: str) -> None:
+        super().__init__(f"{what} at {where} does not answer ({why}); is it running?")
+
+
+class StoreError(FreshetError):
+    """Root of what an artifact store can say."""
+
+
+class ArtifactConflict(StoreError):
+    def __init__(self, name: str, *, expected: str, found: str) -> None:
+        super().__init__(f"artifact {name}: the store holds other bytes ({found[:12]}…) than those to put ({expected[:12]}…); names are never reused")
+
+
+class ArtifactMissing(StoreError):
+    def __init__(self, name: str, *, store: str) -> None:
+        super().__init__(f"artifact {name}: not in {store}")
+
+
+class ArtifactCorrupt(StoreError):
+    def __init__(self, name: str, *, expected: str, found: str) -> None:
+        super().__init__(f"artifact {name}: expected sha256 {expected[:12]}…, found {found[:12]}…; restore it from a backup or another store")
+
+
+class LogGap(FreshetError):
+    def __init__(self, *, log: str, cursor: str, earliest: str) -> None:
+        super().__init__(f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}); refusing to skip them")
+
+
+class ServerRefused(FreshetError):
+    def __init__(self, version: int, *, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(f"TorchServe refused version {version}: {status} {message}")
+
+
+class TrainingFailed(FreshetError):
+    def __init__(self, *, exit_status: int | None, limit_s: float, log: Path, tail: str) -> None:
+        how = f"did not end within {limit_s:.0f} s" if exit_status is None else f"ended with status {exit_status}"
+        super().__init__(f"the trainer {how}; its log is {log}; last lines:\n{tail}")
+
+
+class LeaseLost(FreshetError):
+    def __init__(self, *, holder: str) -> None:
+        super().__init__(f"the lease is held by {holder}; this worker does nothing more")
+
+
+class Superseded(FreshetError):
+    def __init__(self, *, expected: int | None, found: int | None) -> None:
+        super().__init__(f"version {expected} was live when this run began, now it is {found}; the run is dropped")
+
+
+class UnknownVersion(FreshetError):
+    def __init__(self, version: int, *, known: list[int]) -> None:
+        super().__init__(f"no release has version {version}; there are {', '.join(map(str, known)) or 'none'}")
+
+
+class NothingToRollBackTo(FreshetError):
+    def __init__(self, *, live: int | None) -> None:
+        super().__init__(f"there is no earlier good release than version {live}; `python -m cron releases` lists them")

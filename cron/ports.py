@@ -1,0 +1,163 @@
+"""The ports: what cron and the gateway ask of other machines. Semantics are here; `tests/contracts` holds every back end to them.
+
+Every method may raise `Unavailable`, after bounded retries where the call is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType, Protocol
+
+from recommender.events import Event, Record
+from trainer.config import TrainConfig
+
+Cursor = NewType("Cursor", str)
+START = Cursor("")  # before the first record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What an append did: how many records are now durable, and the positions of those whose event id the log already held."""
+
+    accepted: int
+    duplicates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Records in log order, and the cursor after the last of them."""
+
+    records: tuple[Record, ...]
+    cursor: Cursor
+
+
+class EventLog(Protocol):
+    """Transport of records: at least once, any order. The journal, not the log, is the truth."""
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        """Store records durably, all or none. A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again."""
+        ...
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        """Return at most `limit` records after the cursor; none left gives an empty batch with the same cursor. Raise LogGap when some were trimmed away."""
+        ...
+
+    def backlog(self, after: Cursor) -> int:
+        """Count the records after the cursor; back ends may approximate above 100,000."""
+        ...
+
+    def trim(self, before: Cursor) -> None:
+        """Forget the records up to and including the cursor; they are in the journal by now."""
+        ...
+
+
+class Histories(Protocol):
+    """Who did what lately, seconds old: a projection of the log that can be rebuilt from the journal.
+
+    Keeps at least the newest 1,000 events a user, ordered by (at, event_id); impressions are not history and are dropped.
+    Also keeps which items are hidden (the Item record with the greatest (at, event_id) decides).
+    """
+
+    def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
+        """Add records; one already there changes nothing. With a cursor (the follower's), move the stored cursor in the same transaction."""
+        ...
+
+    def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
+        """Return the user's newest n events, newest last; an unknown user has none."""
+        ...
+
+    def forget(self, user_id: str) -> None:
+        """Delete everything known about a user."""
+        ...
+
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that must not be recommended now."""
+        ...
+
+    def cursor(self) -> Cursor:
+        """Return the follower's place in the log; START when empty."""
+        ...
+
+    def clear(self) -> None:
+        """Delete everything, cursor included, before a rebuild."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Immutable named files: archives, optimiser states, manifests, journal segments. A name may hold `/` and is never absolute."""
+
+    def put(self, name: str, file: Path) -> str:
+        """Store a file, verify it, return its sha256 (hex). The same bytes again are fine; other bytes raise ArtifactConflict."""
+        ...
+
+    def fetch(self, name: str, into: Path) -> None:
+        """Write the artifact to the path `into`, atomically, verified against its sha256; raise ArtifactMissing or ArtifactCorrupt."""
+        ...
+
+    def url(self, name: str) -> str:
+        """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or an URL."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete an artifact; one that is not there is fine."""
+        ...
+
+
+class TrainLauncher(Protocol):
+    """Start the trainer somewhere and wait for its candidate."""
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete. Raise TrainingFailed.
+
+        The child is ended, as a group, at the wall limit and when this process dies.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerVersion:
+    """One registered version: workers that are READY, the least number wanted, requests queued or in flight."""
+
+    version: int
+    ready_workers: int
+    min_workers: int
+    pending_requests: int
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the version can take traffic."""
+        return self.ready_workers >= max(1, self.min_workers)
+
+
+class ModelServer(Protocol):
+    """TorchServe, or something that serves like it."""
+
+    def register(self, version: int, url: str) -> None:
+        """Register a version and wait until its workers are READY. Already registered and ready is fine; a zombie is deleted and tried again. Raise ServerRefused."""
+        ...
+
+    def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+        """Answer one JSON body by a version, or by the default; raise ServerRefused with the status for anything but 200."""
+        ...
+
+    def set_live(self, version: int) -> None:
+        """Make a registered version the default; raise ServerRefused when it has no READY worker (every default call would be 503)."""
+        ...
+
+    def live(self) -> int | None:
+        """Return the default version; None when nothing is registered."""
+        ...
+
+    def versions(self) -> tuple[ServerVersion, ...]:
+        """Return all registered versions, ascending."""
+        ...
+
+    def unregister(self, version: int) -> None:
+        """Drain (pending requests 0, then one second), then delete; unknown is fine. Refuses the default."""
+        ...

@@ -1,0 +1,1 @@
+"""Start the real thing: settings files and the supervisor's programs."""

@@ -1,0 +1,1 @@
+"""The TorchServe adapter: protocol only."""

@@ -1,0 +1,211 @@
+"""Event and Item, together Record: parse, validate, serialise. The only input format.
+
+Knows the shape of one record; does not know where records come from, which were seen before, or what a model makes of them.
+
+What is decided here, once:
+* `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or a string of digits.
+  Earlier than 1990 is refused (an unset clock), later than five minutes from now too (milliseconds taken for seconds, or a wrong clock).
+* ids are strings; a whole number is taken as its decimal string, so 17 and "17" are the same id.
+* unknown fields are refused, so that a misspelt `ratng` is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+MAX_RECORD_BYTES = 256 * 1024
+MAX_ID_CHARS = 512
+MAX_TYPE_CHARS = 64
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+
+AttributeValue = str | float | tuple[str, ...]
+
+
+class InvalidRecord(ValueError):
+    """A record that can't be taken: which field, what was found, what was expected."""
+
+    def __init__(self, field: str, *, found: object, expected: str) -> None:
+        self.field = field
+        self.reason = f"{field}: found {_show(found)}, expected {expected}"
+        super().__init__(self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing a user did to one item. `rating` is on the data's own scale; `at` is aware UTC."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    type: str
+    at: datetime
+    rating: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What is known about one item. The record with the greatest (at, event_id) wins; `hidden` items are never recommended."""
+
+    event_id: str
+    item_id: str
+    title: str
+    at: datetime
+    text: str | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    hidden: bool = False
+
+
+Record = Event | Item
+
+
+def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Event:
+    """Parse one event from JSON values; raise InvalidRecord. A missing `event_id` is asked of `new_id`, a missing `at` is `now`."""
+    fields = _object(raw, {"event_id", "user_id", "item_id", "type", "rating", "at"})
+    type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
+    rating = fields.get("rating")
+    if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int | float) or not math.isfinite(rating)):
+        raise InvalidRecord("rating", found=rating, expected="a finite number or null")
+    if type_ == "rating" and rating is None:
+        raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
+    return Event(
+        event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        user_id=_id(fields, "user_id"),
+        item_id=_id(fields, "item_id"),
+        type=type_,
+        at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
+        rating=None if rating is None else float(rating),
+    )
+
+
+def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item:
+    """Parse one item from JSON values; raise InvalidRecord. `event_id` and `at` default as for events."""
+    fields = _object(raw, {"event_id", "item_id", "title", "text", "attributes", "hidden", "at"})
+    text = fields.get("text")
+    if text is not None and not isinstance(text, str):
+        raise InvalidRecord("text", found=text, expected="a string or null")
+    hidden = fields.get("hidden", False)
+    if not isinstance(hidden, bool):
+        raise InvalidRecord("hidden", found=hidden, expected="true or false")
+    return Item(
+        event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        item_id=_id(fields, "item_id"),
+        title=_text(fields, "title", limit=MAX_RECORD_BYTES),
+        text=_encodable("text", text) if text is not None else None,
+        attributes=_attributes(fields.get("attributes")),
+        hidden=hidden,
+        at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
+    )
+
+
+def parse_time(raw: object, *, now: datetime) -> datetime:
+    """Parse a point in time into aware UTC; raise InvalidRecord when it is no time, before 1990, or in the future."""
+    expected = "ISO 8601 or epoch seconds"
+    seconds: float | None = None
+    if isinstance(raw, int | float) and not isinstance(raw, bool):
+        seconds = float(raw)
+    elif isinstance(raw, str) and raw.isascii() and raw.strip().replace(".", "", 1).isdigit() and len(raw.strip()) != 8:
+        seconds = float(raw)
+    try:
+        if seconds is not None:
+            at = datetime.fromtimestamp(seconds, UTC)
+        elif isinstance(raw, str):
+            at = datetime.fromisoformat(raw.strip())
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        else:
+            raise InvalidRecord("at", found=raw, expected=expected)
+    except (ValueError, OverflowError, OSError) as error:
+        hint = " (milliseconds? divide by 1000)" if seconds is not None and seconds > 1e11 else ""
+        raise InvalidRecord("at", found=raw, expected=expected + hint) from error
+    if at < EARLIEST:
+        raise InvalidRecord("at", found=raw, expected="a time after 1990-01-01 (is the sender's clock set?)")
+    if at > now + MAX_CLOCK_SKEW:
+        raise InvalidRecord("at", found=raw, expected=f"a time not after now, {now.isoformat(timespec='seconds')}")
+    return at
+
+
+def to_json(record: Record) -> str:
+    """Serialise one record to one line of JSON; `from_json` reads it back equal."""
+    kind = "event" if isinstance(record, Event) else "item"
+    values: dict[str, object] = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    values["at"] = record.at.isoformat()
+    if isinstance(record, Item):
+        values["attributes"] = dict(record.attributes)
+    return json.dumps({"kind": kind, **values}, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(line: str) -> Record:
+    """Read back what `to_json` wrote; trusted, so nothing is validated again but the shape."""
+    values = json.loads(line)
+    kind = values.pop("kind")
+    values["at"] = datetime.fromisoformat(values["at"])
+    if kind == "event":
+        return Event(**values)
+    values["attributes"] = {key: tuple(v) if isinstance(v, list) else v for key, v in values["attributes"].items()}
+    return Item(**values)
+
+
+def _object(raw: object, known: set[str]) -> dict[str, object]:
+    if not isinstance(raw, dict):
+        raise InvalidRecord("record", found=raw, expected="a JSON object")
+    unknown = sorted(str(key) for key in raw if key not in known)
+    if unknown:
+        raise InvalidRecord(unknown[0], found="an unknown field", expected=f"one of {', '.join(sorted(known))}")
+    return raw
+
+
+def _id(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_ID_CHARS:
+        raise InvalidRecord(name, found=value, expected=f"a non-empty string of at most {MAX_ID_CHARS} characters")
+    return _encodable(name, value)
+
+
+def _text(fields: Mapping[str, object], name: str, *, limit: int) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > limit:
+        raise InvalidRecord(name, found=value, expected=f"a non-empty string of at most {limit} characters")
+    return _encodable(name, value)
+
+
+def _encodable(name: str, value: str) -> str:
+    """Refuse what can't be stored everywhere: lone surrogates and NUL."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRecord(name, found=value, expected="valid Unicode (no lone surrogates)") from error
+    if "\0" in value:
+        raise InvalidRecord(name, found=value, expected="text without NUL characters")
+    return value
+
+
+def _attributes(raw: object) -> dict[str, AttributeValue]:
+    if raw is None:
+        return {}
+    expected = "an object whose values are strings, numbers or lists of strings"
+    if not isinstance(raw, dict):
+        raise InvalidRecord("attributes", found=raw, expected=expected)
+    attributes: dict[str, AttributeValue] = {}
+    for key, value in raw.items():
+        name = f"attributes.{key}"
+        _encodable(name, str(key))
+        if isinstance(value, str):
+            attributes[key] = _encodable(name, value)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            attributes[key] = float(value)
+        elif isinstance(value, list) and all(isinstance(part, str) for part in value):
+            attributes[key] = tuple(_encodable(name, part) for part in value)
+        else:
+            raise InvalidRecord(name, found=value, expected=expected)
+    return attributes
+
+
+def _show(value: object) -> str:
+    shown = json.dumps(value, ensure_ascii=True, default=str) if not isinstance(value, str) else ascii(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."

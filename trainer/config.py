@@ -1,0 +1,30 @@
+"""The trainer's settings and the values that pass between cron and the trainer; torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from recommender.config import EncoderConfig, ModelConfig
+
+Mode = Literal["full", "update", "items", "baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides what a candidate becomes, given a snapshot. Branch [train] of the settings file."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    positive_types: tuple[str, ...] = ("rating", "click", "purchase", "view")  # what people choose predicts what they choose next
+    positive_rating: float | None = None  # set it to make only ratings at or over it ranking positives
+    rating_weight: float = 0.2
+    full_epochs: int = 20  # 60 instead of 30 made a static model worse (MODEL notes in docs/log.md)
+    full_lr: float = 2e-3
+    update_epochs: int = 3
+    update_lr: float = 1e-4  # 1e-3 is worse than never updating, measured; docs/log.md
+    replay_ratio: float = 2.0  # older events replayed for each new one
+    batch_size: int = 32  # sequences, over all ranks
+    weight_decay: float = 0.01
+    seed: int = 0
+    num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times

@@ -1,0 +1,1 @@
+"""Public data sets read into records, one publisher a file."""
