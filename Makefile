@@ -1,0 +1,53 @@
+# Every target is one line that you could type yourself. `make` alone lists them.
+# Needed: make, and Python 3.11 under the name python3.11 or python3 (or say make PYTHON=/path/to/python3.11 …).
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+RUN := .venv/bin/python
+SPEED ?= 100
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-tests installed serve status replay rollback check format test bench reset
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+install: ## make .venv and install requirements.txt into it
+	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py
+
+install-tests:
+	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --tests
+
+installed:
+	@test -x $(RUN) || { echo "Nothing is installed yet; run: make serve" >&2; exit 1; }
+
+serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own MovieLens folder or zip
+	@exec $(RUN) -m deploy.serve $(if $(DATA),--data '$(DATA)')
+
+status: installed ## what is live, how fresh, how good
+	@$(RUN) -m cron status
+
+replay: installed ## send the rest of the data through POST /v1/events as if it happened now; SPEED=100 events a second
+	@exec $(RUN) -m cron replay --speed $(SPEED)
+
+rollback: installed ## put the previous good release back at once; VERSION=2 names one
+	@$(RUN) -m cron rollback $(VERSION)
+
+check: install-tests ## lint, types, import rules, sizes, docs
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+	$(RUN) -m pytest -q tests/architecture
+
+format: install-tests ## let ruff mend and format
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+test: install-tests ## every test but those of make check
+	$(RUN) -m pytest tests/unit tests/contracts tests/component tests/system
+
+bench: install-tests ## measure on this machine; writes bench/results
+	$(RUN) -m bench
+
+reset: installed ## forget everything: events, releases, archives; asks first, or CONFIRM=yes
+	@$(RUN) -m deploy.reset $(if $(CONFIRM),--confirm '$(CONFIRM)')

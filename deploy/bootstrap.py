@@ -1,0 +1,145 @@
+"""Make `.venv` and install the requirements; a second run takes milliseconds.
+
+    python3.11 deploy/bootstrap.py [--tests]
+
+Runs under the system's Python with the standard library alone, and in a syntax that Python 3.6 reads, so that a wrong version is told
+in a sentence. It does not know what the packages are for, nor anything about serving.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+WANTED = (3, 11)
+NEEDED_BYTES = 6 * 10**9  # the CUDA build of torch and what it brings: 5.8 GB on disk; a CPU build needs a fifth
+STAMP = ".requirements.json"  # in .venv: what is installed there, or that an installation never ended
+INCOMPLETE = "incomplete"
+
+NO_NETWORK = (
+    "NewConnectionError",
+    "Temporary failure in name resolution",
+    "ConnectTimeoutError",
+    "Network is unreachable",
+    "Failed to establish",
+    "ProxyError",
+)
+NO_SPACE = ("No space left on device", "[Errno 28]")
+
+
+class CannotInstall(Exception):
+    """Why the environment could not be made, as one sentence."""
+
+
+def bootstrap(root: Path, files: "list[str]") -> None:
+    """Bring `root/.venv` to what the requirement files ask for; remake one that is broken, moved or half-made."""
+    venv = root / ".venv"
+    wanted = {name: _digest(root / name) for name in files}
+    stamp = _read_stamp(venv)
+    usable = os.access(venv / "bin" / "python", os.X_OK) and stamp.get("root", str(root)) == str(root) and not stamp.get(INCOMPLETE)
+    if usable and all(stamp.get(name) == digest for name, digest in wanted.items()):
+        return
+    _check_disk(root)
+    if venv.exists() and not usable:
+        print(f"{venv} is half-made or was moved; making it anew", flush=True)
+        shutil.rmtree(venv)
+    venv.mkdir(exist_ok=True)
+    _write_stamp(venv, {INCOMPLETE: True, "root": str(root)})
+    if not (venv / "bin" / "python").exists():
+        print(f"Making {venv}", flush=True)
+        _make_venv(venv)
+    print("Installing {}: a few minutes and up to 6 GB the first time".format(" and ".join(files)), flush=True)
+    _pip_install(root, venv, files)
+    known = {name: digest for name, digest in stamp.items() if not isinstance(digest, bool)} if usable else {}
+    _write_stamp(venv, {**known, **wanted, "root": str(root)})
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _read_stamp(venv: Path) -> "dict[str, object]":
+    try:
+        stamp = json.loads((venv / STAMP).read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {INCOMPLETE: True}
+
+
+def _write_stamp(venv: Path, stamp: "dict[str, object]") -> None:
+    partial = venv / (STAMP + ".partial")
+    with partial.open("w") as file:
+        file.write(json.dumps(stamp))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(venv / STAMP)
+
+
+def _check_disk(root: Path) -> None:
+    free = shutil.disk_usage(root).free
+    if free < NEEDED_BYTES:
+        needed = f"{free / 1e9:.1f} GB free and the installation needs about {NEEDED_BYTES / 1e9:.0f}"
+        raise CannotInstall(f"{root} has {needed}; make room and run it again.")
+
+
+def _make_venv(venv: Path) -> None:
+    result = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
+    if result.returncode == 0:
+        return
+    if "ensurepip" in result.stdout + result.stderr:
+        raise CannotInstall("This Python comes without its venv module; on Debian and Ubuntu: apt install python3.11-venv")
+    raise CannotInstall(f"python -m venv {venv} failed: {(result.stderr or result.stdout).strip()}")
+
+
+def _pip_install(root: Path, venv: Path, files: "list[str]") -> None:
+    """Run pip with its own progress on stdout; its stderr is passed on and kept, so that the reason can be told."""
+    scratch = venv / "tmp"  # the wheels are unpacked on the disk that was checked, not in a /tmp that may be small and in memory
+    scratch.mkdir(exist_ok=True)
+    environment = {"TMPDIR": str(scratch), **os.environ}
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    for name in files:
+        command += ["-r", str(root / name)]
+    said = []
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as pip:
+        for line in pip.stderr or ():
+            sys.stderr.write(line)
+            said.append(line)
+    shutil.rmtree(scratch, ignore_errors=True)
+    if pip.returncode:
+        raise CannotInstall(_why(pip.returncode, "".join(said)))
+
+
+def _why(status: int, said: str) -> str:
+    if any(sign in said for sign in NO_SPACE):
+        return f"pip ran out of disk space; the installation needs about {NEEDED_BYTES / 1e9:.0f} GB. Make room and run it again."
+    if any(sign in said for sign in NO_NETWORK):
+        return "pip could not reach its package index; is there a network, or a proxy to set (HTTPS_PROXY)? Run it again when there is."
+    return f"pip ended with status {status}; the reason stands above. Running it again starts afresh."
+
+
+def main(arguments: "list[str]") -> int:
+    """Install, or say in one sentence why not."""
+    if sys.version_info[:2] != WANTED:
+        found = "{}.{}".format(*sys.version_info[:2])
+        print(f"Freshet needs Python 3.11 and this is {found} ({sys.executable}); say make PYTHON=/path/to/python3.11", file=sys.stderr)
+        return 1
+    files = ["requirements.txt"] + (["tests/requirements.txt"] if "--tests" in arguments else [])
+    try:
+        bootstrap(Path(__file__).resolve().parent.parent, files)
+    except CannotInstall as why:
+        print(why, file=sys.stderr)
+        return 1
+    except OSError as why:
+        print(f"The installation failed: {why}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; running it again starts afresh.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
