@@ -12,10 +12,11 @@ What is decided here, once:
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeGuard
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_ID_CHARS = 512
@@ -68,7 +69,7 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
     fields = _object(raw, {"event_id", "user_id", "item_id", "type", "rating", "at"})
     type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
     rating = fields.get("rating")
-    if rating is not None and (isinstance(rating, bool) or not isinstance(rating, int | float) or not math.isfinite(rating)):
+    if rating is not None and not _is_finite(rating):
         raise InvalidRecord("rating", found=rating, expected="a finite number or null")
     if type_ == "rating" and rating is None:
         raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
@@ -78,7 +79,7 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
         item_id=_id(fields, "item_id"),
         type=type_,
         at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
-        rating=None if rating is None else float(rating),
+        rating=float(rating) if _is_finite(rating) else None,
     )
 
 
@@ -106,9 +107,7 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
     """Parse a point in time into aware UTC; raise InvalidRecord when it is no time, before 1990, or in the future."""
     expected = "ISO 8601 or epoch seconds"
     seconds: float | None = None
-    if isinstance(raw, int | float) and not isinstance(raw, bool):
-        seconds = float(raw)
-    elif isinstance(raw, str) and raw.isascii() and raw.strip().replace(".", "", 1).isdigit() and len(raw.strip()) != 8:
+    if _is_finite(raw) or _is_epoch_text(raw):
         seconds = float(raw)
     try:
         if seconds is not None:
@@ -197,13 +196,23 @@ def _attributes(raw: object) -> dict[str, AttributeValue]:
         _encodable(name, str(key))
         if isinstance(value, str):
             attributes[key] = _encodable(name, value)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        elif _is_finite(value):
             attributes[key] = float(value)
         elif isinstance(value, list) and all(isinstance(part, str) for part in value):
             attributes[key] = tuple(_encodable(name, part) for part in value)
         else:
             raise InvalidRecord(name, found=value, expected=expected)
     return attributes
+
+
+def _is_finite(value: object) -> TypeGuard[int | float]:
+    """Tell whether a JSON value is a number that a float can hold; JSON knows whole numbers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_epoch_text(value: object) -> TypeGuard[str]:
+    """Tell whether a text is epoch seconds; eight digits are a date, 20240131."""
+    return isinstance(value, str) and value.isascii() and value.strip().replace(".", "", 1).isdigit() and len(value.strip()) != 8
 
 
 def _show(value: object) -> str:
