@@ -1,0 +1,169 @@
+"""Pack a bundle into one self-contained .mar and take it out again; digests of files and of our code. Torch-free.
+
+Knows what lies inside an archive. Does not know what a bundle's weights mean, which version is next, or where archives are kept.
+
+A .mar holds the handler, the `recommender` package, the bundle and the worker settings, stored without compression (deflating
+half-precision weights costs seconds and gains nothing). It is not byte-reproducible (zip time stamps), so the digest of the finished
+file goes into its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+MODEL_NAME = "rec"
+BUNDLE = "bundle"
+MANIFEST = "manifest.json"
+
+_ROOT = Path(__file__).resolve().parent.parent
+_HANDLER = _ROOT / "handler" / "recommend.py"
+_WORKER_SETTINGS = _ROOT / "handler" / "model-config.yaml"
+_PACKAGE = _ROOT / "recommender"
+_PACK_LIMIT_S = 600  # zip-store of 48 MB takes 0.2 s; 14 GB at disk speed a few minutes
+
+
+class ArchiveError(ValueError):
+    """A bundle that can't be packed, or an archive that can't be trusted: which one, and what is wrong with it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+
+
+def pack(*, bundle: Path, version: int, out: Path) -> Path:
+    """Write `out/rec-{version}-{first 12 of its sha256}.mar`; complete or not at all. Raise ArchiveError for a damaged bundle."""
+    if version < 0:
+        raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
+    verify_bundle(bundle)
+    out.mkdir(parents=True, exist_ok=True)
+    # The archiver wipes and fills TMPDIR/rec: without a folder of its own each, 8 of 12 concurrent packs were broken.
+    with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
+        work = Path(private)
+        _stage(bundle, work / "staging")
+        _run_archiver(work, version)
+        made = work / f"{MODEL_NAME}.mar"
+        _sync(made)
+        named = out / f"{MODEL_NAME}-{version}-{sha256_of(made)[:12]}.mar"
+        made.replace(named)
+    return named
+
+
+def unpack_bundle(mar: Path, into: Path) -> Path:
+    """Write the archive's bundle to the folder `into`, verified and all at once; return `into`. The same bundle already there is fine."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as private:
+        taken = Path(private) / BUNDLE
+        _extract(mar, taken)
+        verify_bundle(taken)
+        if into.is_dir() and any(into.iterdir()):
+            if not _same_bundle(taken, into):
+                raise ArchiveError(into, f"holds something else than the bundle of {mar.name}; unpack into an empty folder")
+            return into
+        taken.replace(into)
+    return into
+
+
+def verify_bundle(bundle: Path) -> None:
+    """Compare every file of a bundle with its manifest; raise ArchiveError naming the first one that is missing, changed or not listed."""
+    try:
+        listed = json.loads((bundle / MANIFEST).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(bundle, f"no readable {MANIFEST}, so this is no bundle") from error
+    found = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} - {MANIFEST}
+    for name in sorted(found ^ set(listed)):
+        problem = "is not listed in its manifest" if name in found else "is missing"
+        raise ArchiveError(bundle / name, f"{problem}; make the bundle again")
+    for name, expected in sorted(listed.items()):
+        actual = sha256_of(bundle / name)
+        if actual != expected:
+            raise ArchiveError(bundle / name, f"expected sha256 {expected[:12]}…, found {actual[:12]}…; make or fetch the bundle again")
+
+
+def sha256_of(file: Path) -> str:
+    """Return the file's sha256 in hex, reading in blocks."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def code_digest() -> str:
+    """Return a sha256 over the code that makes and serves a release: recommender, trainer and handler, by name and content."""
+    total = hashlib.sha256()
+    for path in sorted(_code_files()):
+        total.update(f"{path.relative_to(_ROOT).as_posix()} {sha256_of(path)}\n".encode())
+    return total.hexdigest()
+
+
+def _code_files() -> Iterator[Path]:
+    for folder in (_PACKAGE, _ROOT / "trainer", _HANDLER.parent):
+        yield from folder.rglob("*.py")
+    yield _WORKER_SETTINGS
+
+
+def _stage(bundle: Path, staging: Path) -> None:
+    """Lay out the archive's root: `recommender/` without caches, and `bundle/` (linked: the archiver copies what a link points to)."""
+    staging.mkdir()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        copy = staging / path.relative_to(_ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    (staging / BUNDLE).symlink_to(bundle.resolve(), target_is_directory=True)
+
+
+def _run_archiver(work: Path, version: int) -> None:
+    temporary = work / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", MODEL_NAME, "--version", str(version)]
+    command += ["--handler", str(_HANDLER), "--extra-files", str(work / "staging"), "--config-file", str(_WORKER_SETTINGS)]
+    command += ["--archive-format", "zip-store", "--export-path", str(work)]
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"TMPDIR": str(temporary)}
+    # Its own working directory too: `-m` puts that on the module path, where a checkout's folders could shadow the archiver.
+    done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=_PACK_LIMIT_S, check=False)
+    if done.returncode != 0:
+        raise ArchiveError(work, f"torch-model-archiver ended with status {done.returncode}: {done.stderr.strip()[-2000:]}")
+
+
+def _extract(mar: Path, into: Path) -> None:
+    """Write the archive's `bundle/` members; names that would leave the folder, and links, are refused before anything is written."""
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            members = [info for info in archive.infolist() if info.filename.startswith(f"{BUNDLE}/") and not info.is_dir()]
+            if not members:
+                raise ArchiveError(mar, f"holds no {BUNDLE}/; this is not one of our archives")
+            targets = [_safe_target(mar, info, into) for info in members]
+            for info, target in zip(members, targets, strict=True):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(info) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink, 1 << 20)
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ArchiveError(mar, f"can't be read as an archive ({error})") from error
+
+
+def _safe_target(mar: Path, info: zipfile.ZipInfo, into: Path) -> Path:
+    name = PurePosixPath(info.filename)
+    if name.is_absolute() or ".." in name.parts or "\\" in info.filename:
+        raise ArchiveError(mar, f"member {info.filename!r} points outside its folder; do not use this archive")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ArchiveError(mar, f"member {info.filename!r} is a link; do not use this archive")
+    return into.joinpath(*name.parts[1:])
+
+
+def _same_bundle(left: Path, right: Path) -> bool:
+    try:
+        verify_bundle(right)
+    except ArchiveError:
+        return False
+    return (left / MANIFEST).read_bytes() == (right / MANIFEST).read_bytes()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
