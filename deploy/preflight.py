@@ -1,0 +1,71 @@
+"""What must hold before anything is started: one instance, free ports, some disk. Each failure is one sentence.
+
+Knows the machine; does not know what will run on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from cron.errors import FreshetError
+
+NEEDED_BYTES = 2 * 10**9  # twenty releases of 60 MB with their optimiser states, the journal, logs
+
+
+class NotReady(FreshetError):
+    """Something on this machine is in the way; the sentence says what."""
+
+
+@contextmanager
+def only_instance(var: Path) -> Iterator[None]:
+    """Hold the lock of `var` while the block runs; refuse when another process holds it. The kernel frees it when we die."""
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise NotReady(f"{var} is being served already, by process {lock.read().strip() or 'unknown'}; stop that one first") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def check_disk(var: Path) -> None:
+    """Raise NotReady when the disk that holds `var` is nearly full."""
+    free = shutil.disk_usage(var).free
+    if free < NEEDED_BYTES:
+        raise NotReady(f"{var} has {free / 1e9:.1f} GB free and a few releases need {NEEDED_BYTES / 1e9:.0f}; make room and try again")
+
+
+def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
+    """Raise NotReady for the first (host, port) that can't be listened on; the keys are the settings that choose them."""
+    for setting, (host, port) in addresses.items():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as why:
+                raise NotReady(f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}") from why
+
+
+def _holder(port: int) -> str | None:
+    """Name the process that listens on a port, when we may know it."""
+    try:
+        listeners = [
+            one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        ]
+        process = psutil.Process(next(one.pid for one in listeners if one.pid))
+        return f"{process.name()}, process {process.pid}, listens there"
+    except (psutil.Error, StopIteration):
+        return None

@@ -1,0 +1,153 @@
+"""The three processes of one machine under supervisord: start, look, stop, and leave nothing behind.
+
+Knows how supervisord is told and asked; does not know what its programs do or when they are ready.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from string import Template
+from xmlrpc.client import Error as RpcError
+from xmlrpc.client import ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+from cron.errors import FreshetError
+
+TEMPLATE = Path(__file__).with_name("supervisord.conf")
+STOP_S = 7.0  # from the stop signal to the kill; with the sweep below everything is gone within 10 s
+MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+
+# What all three programs share. A program that lives for 2 s has started; three failed starts and it is given up (FATAL).
+PROGRAM = """startsecs=2
+startretries=3
+autorestart=true
+stopasgroup=true
+killasgroup=true
+stopwaitsecs={stop_s}
+redirect_stderr=true
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3"""
+
+
+class ProgramFailed(FreshetError):
+    def __init__(self, name: str, *, log: Path) -> None:
+        super().__init__(f"{name} does not stay up; its log is {log}, and it ends with:\n{tail(log)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the processes live."""
+
+    root: Path
+    var: Path
+
+    @property
+    def log(self) -> Path:
+        return self.var / "log"
+
+
+class Processes:
+    """supervisord and its programs, from `start` to `stop`."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._socket = _socket_path(place.var)
+        self._supervisord: subprocess.Popen[bytes] | None = None
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Write var/supervisord.conf and start supervisord on it."""
+        self._place.log.mkdir(parents=True, exist_ok=True)
+        config = self._place.var / "supervisord.conf"
+        config.write_text(render(self._place, self._socket))
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a killed supervisord orphans becomes our child, so that `stop` finds it
+        # TorchServe's workers would prefer a PYTHONPATH of ours to the code in the archive.
+        inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
+        with (self._place.log / "supervisord.err").open("wb") as errors:
+            self._supervisord = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(config)],
+                cwd=self._place.root,
+                env=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,  # a Ctrl-C in the terminal reaches us alone, and we decide the order
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - this process has one thread
+            )
+
+    def check(self) -> None:
+        """Raise ProgramFailed when supervisord has ended or has given up a program."""
+        if self._supervisord is not None and self._supervisord.poll() is not None:
+            raise ProgramFailed("supervisord", log=self._place.log / "supervisord.err")
+        for name, state in self.states().items():
+            if state == "FATAL":
+                raise ProgramFailed(name, log=self._place.log / f"{name}.log")
+
+    def states(self) -> dict[str, str]:
+        """Return each program's supervisord state; none while supervisord is not up yet."""
+        proxy = ServerProxy("http://localhost", transport=SupervisorTransport(serverurl=f"unix://{self._socket}"))
+        try:
+            listed = proxy.supervisor.getAllProcessInfo()
+        except (OSError, HTTPException, RpcError):
+            return {}
+        assert isinstance(listed, list)
+        return {str(one["name"]): str(one["statename"]) for one in listed}
+
+    def stop(self) -> None:
+        """End everything: supervisord with its programs by SIGTERM, then whatever is left below us by SIGKILL."""
+        if self._supervisord is None:
+            return
+        known = psutil.Process().children(recursive=True)
+        self._supervisord.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._supervisord.wait(STOP_S + 1.0)
+        left = {process.pid: process for process in [*known, *psutil.Process().children(recursive=True)] if process.is_running()}
+        for process in left.values():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(list(left.values()), timeout=1.0)
+        self._supervisord.wait()
+        self._supervisord = None
+
+
+def render(place: Place, socket: Path) -> str:
+    """Return the text of supervisord's configuration. A percent sign means something there, so paths double theirs."""
+    paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket, "python": sys.executable}
+    escaped = {name: str(path).replace("%", "%%") for name, path in paths.items()}
+    return Template(TEMPLATE.read_text()).substitute(escaped, program=PROGRAM.format(stop_s=int(STOP_S)), stop_s=int(STOP_S))
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    """Return the last lines of a log; a sentence when there is none."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return "  (no log yet)"
+    return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (the log is empty)"
+
+
+def _socket_path(var: Path) -> Path:
+    socket = var / "supervisor.sock"
+    if len(str(socket).encode()) <= MAX_SOCKET_PATH:
+        return socket
+    return Path(tempfile.mkdtemp(prefix="freshet-")) / "supervisor.sock"
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when our parent dies, kill -9 included: supervisord then stops its programs."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -1,0 +1,155 @@
+"""From started processes to a live release: what to show while waiting, and the block to show at the end.
+
+Reads the ledger and the trainer's progress file; does not know who writes them or how the processes are run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from tqdm import tqdm
+
+from cron.config import Settings
+from cron.ledger import Ledger
+from cron.lineage import Release
+
+POLL_S = 0.4
+TRIED_AND_FAILED = ("refused", "failed", "abandoned", "superseded", "held")
+EXAMPLE_TITLES = ("Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)")  # any text will do; these are in every MovieLens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where one machine listens, from its settings."""
+
+    gateway: str
+    inference: str
+    management: str
+    model: str
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    """Return the URLs that people type."""
+    server = urlsplit(settings.store.server)
+    inference_port = parse_qs(server.query).get("inference", ["8080"])[0]
+    return Endpoints(
+        gateway=f"http://{settings.gateway.host}:{settings.gateway.port}",
+        inference=f"http://{server.hostname}:{inference_port}",
+        management=f"http://{server.hostname}:{server.port}",
+        model=server.path.strip("/"),
+    )
+
+
+def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tuple[Release, str | None]:
+    """Wait until a trained release is live, or a first run has ended without one; return what is live, and why it is only the baseline.
+
+    `check` is called at every look and raises when waiting is in vain. Shows the trainer's progress.
+    """
+    with Progress(var / "runs") as progress:
+        while True:
+            check()
+            live = ledger.live()
+            if live is not None and live.version > 0:
+                return live, None
+            if live is not None and (why := _why_no_release(ledger)):
+                return live, why
+            progress.show("training release 1" if live is not None else "publishing the baseline")
+            time.sleep(POLL_S)
+
+
+def wait_for_answer(where: Endpoints, check: Callable[[], None]) -> None:
+    """Wait until the gateway says that a live model answers."""
+    with httpx.Client(timeout=2.0, trust_env=False) as client:
+        while True:
+            check()
+            try:
+                if client.get(f"{where.gateway}/readyz").status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(POLL_S)
+
+
+def _why_no_release(ledger: Ledger) -> str | None:
+    """Say why the newest finished run after the baseline gave no release; None while there is none."""
+    for run in ledger.runs(10):
+        if run.outcome in TRIED_AND_FAILED and run.mode != "baseline":
+            return "; ".join(reason.text for reason in run.reasons if not reason.ok) or f"run {run.run_id} was {run.outcome}"
+    return None
+
+
+class Progress:
+    """The trainer's progress file as a bar on a terminal, as a line a phase elsewhere."""
+
+    def __init__(self, runs: Path) -> None:
+        self._runs = runs
+        self._bar = tqdm(desc="starting", disable=None, bar_format="{desc:<28} {percentage:3.0f}% |{bar}| {elapsed}")
+        self._said = ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, otherwise: str) -> None:
+        """Show how far the training run is; `otherwise` when none is."""
+        state = self._read()
+        phase, done, total = state if state else (otherwise, 0, 0)
+        self._bar.set_description(phase, refresh=False)
+        self._bar.total, self._bar.n = max(total, 1), done
+        self._bar.refresh()
+        if self._bar.disable and phase != self._said:
+            print(f"  {phase}", flush=True)
+            self._said = phase
+
+    def _read(self) -> tuple[str, int, int] | None:
+        files = sorted(self._runs.glob("**/*.partial/progress.json"), key=lambda file: file.name)
+        try:
+            state = json.loads(files[-1].read_text())
+            return str(state["phase"]), int(state["done"]), int(state["total"])
+        except (IndexError, OSError, ValueError, KeyError, TypeError):  # none yet, or just renamed away
+            return None
+
+
+def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data: str) -> str:
+    """Return the block that ends the start: where things are, calls that work when pasted, what to try next."""
+    liked, asked, third = EXAMPLE_TITLES
+    score = _post(where, {"user_seq": [liked, third], "item_desc": asked})
+    top = _post(where, {"user_seq": [{"text": liked, "rating": 5}, third], "k": 5})
+    lines = [
+        "",
+        f"ready: release {live.version} is live, trained on {data}" if live.version else f"ready: the baseline is live, over {data}",
+        *([f"  There is no trained release yet: {why_baseline}", "  The worker tries again by itself."] if why_baseline else []),
+        "",
+        f"  {where.gateway}/        status page; /docs is the API",
+        f"  {where.inference}/predictions/{where.model}   TorchServe's endpoint; its management is at {where.management}",
+        "",
+        "How would someone who liked those rate this?",
+        f"  {score}",
+        "What should they see next?",
+        f"  {top}",
+        "And user 1, whose history we know:",
+        f"  curl -s '{where.gateway}/v1/recommendations/1?k=5'",
+        "",
+        "Then, in another terminal:",
+        "  make replay                 the rest of the data, as if it happened now; watch releases 2, 3, … arrive",
+        "  make status                 what is live, how fresh, how good",
+        "  make rollback               the previous release, at once",
+        "  .venv/bin/python -m cron runs      why each run did or didn't publish",
+        "",
+        "Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines)
+
+
+def _post(where: Endpoints, body: object) -> str:
+    text = shlex.quote(json.dumps(body, ensure_ascii=False))
+    return f"curl -s {where.inference}/predictions/{where.model} -H 'Content-Type: application/json' -d {text}"

@@ -1,0 +1,71 @@
+"""Forget everything that a machine has learned: `make reset`, or
+
+    python -m deploy.reset [--confirm yes]
+
+Deletes the working folder and what the stores hold on this disk; keeps the fetched demo data and `.venv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from cron.config import Settings
+from cron.errors import FreshetError
+from cron.settings_file import load_settings
+from cron.wiring import local_path, var_folder
+from deploy.preflight import only_instance
+
+KEPT = {"data", "serve.lock", "README.md"}  # data: fetched once; serve.lock: we hold it
+
+
+def reset(settings: Settings) -> None:
+    """Delete what was learned; refuse while it is being served."""
+    var = var_folder(settings)
+    with only_instance(var):
+        for path in targets(settings):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def targets(settings: Settings) -> list[Path]:
+    """Return the files and folders to delete, sorted: the content of var and of the artifact folder, and databases elsewhere."""
+    store = settings.store
+    folders = [var_folder(settings), local_path(store.artifacts)]
+    found = {child for folder in folders if folder.is_dir() for child in folder.iterdir() if child.name not in KEPT}
+    databases = (local_path(url) for url in (store.events, store.histories, store.ledger))
+    found.update(file for database in databases for file in database.parent.glob(f"{database.name}*"))
+    return sorted(found)
+
+
+def main(arguments: list[str]) -> int:
+    """Ask, then delete; 0 done or nothing to do, 1 refused."""
+    parser = argparse.ArgumentParser(prog="make reset", description="Delete events, journal, releases and logs of this machine.")
+    parser.add_argument("--confirm", help="yes: don't ask")
+    confirmed = parser.parse_args(arguments).confirm
+    try:
+        settings = load_settings(None, os.environ).settings
+        doomed = targets(settings)
+        if not doomed:
+            print("Nothing to forget.")
+            return 0
+        print("To be deleted for good:", *(f"  {path}" for path in doomed), sep="\n")
+        if confirmed is None:
+            confirmed = input("Type yes to go on: ") if sys.stdin.isatty() else "no"
+        if confirmed != "yes":
+            print("Nothing was deleted; to go on without a question: make reset CONFIRM=yes", file=sys.stderr)
+            return 1
+        reset(settings)
+    except FreshetError as why:
+        print(why, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""Everything on one machine: `make serve`, or
+
+    python -m deploy.serve [--data PATH]
+
+Fetches and ingests data once, starts TorchServe, the gateway and the worker under supervisord, waits for a live release, and
+stops all of it at Ctrl-C or SIGTERM. Knows the order of things; does not know how any of them works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from urllib.parse import parse_qs, urlsplit
+
+from cron.config import Settings
+from cron.errors import FreshetError
+from cron.settings_file import load_settings
+from cron.wiring import PROJECT_ROOT, open_ledger, var_folder
+from deploy.demo import demo_data
+from deploy.preflight import NotReady, check_disk, check_ports, only_instance
+from deploy.processes import Place, Processes
+from deploy.ready import endpoints, ready_block, wait_for_answer, wait_for_release
+
+FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
+NOTE = "demo.json"  # in var: which data was ingested, so that it is ingested once and replay finds the rest
+
+
+class Stop(BaseException):
+    """A signal asked us to end; not an Exception, so that nothing on the way takes it for an error."""
+
+
+def serve(settings: Settings, data: Path | None, environment: Mapping[str, str]) -> None:
+    """Run the whole machine until a signal; raise FreshetError when it can't be."""
+    var = var_folder(settings)
+    with only_instance(var):
+        check_disk(var)
+        check_ports(_addresses(settings))
+        ingested = _ingest_once(var, data, environment)
+        processes = Processes(Place(root=PROJECT_ROOT, var=var))
+        try:
+            print(f"Starting TorchServe, the gateway and the worker; their logs are in {var / 'log'}", flush=True)
+            processes.start(environment)
+            live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), var, processes.check)
+            where = endpoints(settings)
+            wait_for_answer(where, processes.check)
+            print(ready_block(live, why_baseline, where, ingested.name), flush=True)
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        finally:
+            for one in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(one, signal.SIG_IGN)  # we are stopping already
+            print("\nStopping", flush=True)
+            processes.stop()
+
+
+def _addresses(settings: Settings) -> dict[str, tuple[str, int]]:
+    server = urlsplit(settings.store.server)
+    host = server.hostname or "127.0.0.1"
+    ports = parse_qs(server.query)
+    return {
+        "FRESHET__GATEWAY__PORT": (settings.gateway.host, settings.gateway.port),
+        "FRESHET__STORE__SERVER (the port)": (host, server.port or 8081),
+        "FRESHET__STORE__SERVER (inference=)": (host, int(ports.get("inference", ["8080"])[0])),
+    }
+
+
+def _ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Path:
+    """Ingest the first part of the data unless `var` holds it already; return where the data lies."""
+    note = var / NOTE
+    if note.exists():
+        known = Path(json.loads(note.read_text())["path"])
+        if data is not None and data.resolve() != known:
+            raise NotReady(f"{var} holds data from {known}; to start over with {data}: make reset, then make serve DATA={data}")
+        return known
+    path = data.resolve() if data is not None else demo_data(var, environment)
+    print(f"Ingesting the first 80 % of {path}, moved in time so that it ends now", flush=True)
+    command = [sys.executable, "-m", "cron", "ingest", str(path), "--part", FIRST_PART, "--shift-to-now"]
+    if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
+        raise NotReady(f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended")
+    partial = note.with_name(f"{NOTE}.partial")
+    partial.write_text(json.dumps({"path": str(path), "part": FIRST_PART}))
+    partial.replace(note)
+    return path
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+def main(arguments: list[str]) -> int:
+    """Serve; 0 after a signal, 1 with one sentence when it can't be."""
+    parser = argparse.ArgumentParser(prog="make serve", description="Run TorchServe, the gateway and the worker on this machine.")
+    parser.add_argument("--data", type=Path, help="a MovieLens folder or the publisher's zip; without it MovieLens 100K is fetched")
+    data = parser.parse_args(arguments).data
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, _stop)
+    try:
+        if data is not None and not data.exists():
+            raise NotReady(f"DATA={data}: no such file or folder")
+        serve(load_settings(None, os.environ).settings, data, os.environ)
+    except Stop:
+        return 0
+    except FreshetError as why:
+        print(why, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
