@@ -1,0 +1,144 @@
+"""The event log in one SQLite file: the embedded back end, several processes on one machine.
+
+Knows positions and event ids; what a record means is none of its business. A cursor is `position@identity`: the identity is drawn when
+the file is made, so that a cursor of a deleted log is never taken for a place in its successor.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cron.errors import LogGap, Unavailable
+from cron.ports import START, Appended, Batch, Cursor
+from recommender.events import Record, from_json, to_json
+
+BUSY_TIMEOUT_S = 30.0
+
+# AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS log (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL,
+    trimmed_through INTEGER NOT NULL);
+"""
+
+
+class SqliteEventLog:
+    """EventLog on a SQLite file; may be shared by threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a power cut. One fsync a batch.
+            self._db.execute("PRAGMA synchronous=FULL")
+            with self._transaction() as db:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+                db.execute("INSERT OR IGNORE INTO log VALUES (1, ?, 0)", (secrets.token_hex(4),))
+            self._identity = str(self._db.execute("SELECT identity FROM log").fetchone()[0])
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        """Store records in one transaction; duplicates are told by their place in the call."""
+        bodies = [(record.event_id, to_json(record)) for record in records]
+        with self._transaction() as db:
+            seen = _known_ids(db, [event_id for event_id, _ in bodies])
+            new: list[tuple[str, str]] = []
+            duplicates: list[int] = []
+            for place, (event_id, body) in enumerate(bodies):
+                if event_id in seen:
+                    duplicates.append(place)
+                else:
+                    seen.add(event_id)
+                    new.append((event_id, body))
+            db.executemany("INSERT INTO records (event_id, body) VALUES (?, ?)", new)
+        return Appended(accepted=len(new), duplicates=tuple(duplicates))
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        """Return at most `limit` records after the cursor, in the order in which they were stored."""
+        with self._transaction(write=False) as db:
+            position = self._position(db, after)
+            rows = db.execute(
+                "SELECT position, body FROM records WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
+            ).fetchall()
+        if not rows:
+            return Batch(records=(), cursor=after)
+        return Batch(records=tuple(from_json(body) for _, body in rows), cursor=self._cursor(rows[-1][0]))
+
+    def backlog(self, after: Cursor) -> int:
+        """Count the records after the cursor; all that are left when the cursor is of another log."""
+        position = self._parse(after) or 0
+        with self._transaction(write=False) as db:
+            return int(db.execute("SELECT count(*) FROM records WHERE position > ?", (position,)).fetchone()[0])
+
+    def trim(self, before: Cursor) -> None:
+        """Delete the records up to and including the cursor; the file keeps its size and uses the room again."""
+        position = self._parse(before)
+        if not position:  # the start, or another log's cursor: nothing of ours
+            return
+        with self._transaction() as db:
+            last = db.execute("SELECT max(position) FROM records WHERE position <= ?", (position,)).fetchone()[0]
+            if last is not None:
+                db.execute("DELETE FROM records WHERE position <= ?", (position,))
+                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
+        """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
+        position = self._parse(cursor)
+        trimmed_through = int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
+        if position is None or position < trimmed_through:
+            earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
+            shown = "none" if earliest is None else self._cursor(earliest)
+            raise LogGap(log=str(self._path), cursor=cursor or "start", earliest=shown)
+        return position
+
+    def _parse(self, cursor: Cursor) -> int | None:
+        """Return the position in this log; None for a cursor of another one."""
+        if cursor == START:
+            return 0
+        position, _, identity = cursor.partition("@")
+        return int(position) if identity == self._identity and position.isdigit() else None
+
+    def _cursor(self, position: int) -> Cursor:
+        return Cursor(f"{position}@{self._identity}")
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise self._unavailable(error) from error
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return Unavailable("the event log", where=str(self._path), why=str(error))
+
+
+def open_log(path: Path) -> SqliteEventLog:
+    """Open the log at this path, making it when there is none; raise Unavailable."""
+    return SqliteEventLog(path)
+
+
+def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:
+    """Return which ids the log holds: one query, whatever their number."""
+    found = db.execute("SELECT event_id FROM records WHERE event_id IN (SELECT value FROM json_each(?))", (json.dumps(event_ids),))
+    return {row[0] for row in found}
