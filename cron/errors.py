@@ -13,6 +13,9 @@ FreshetError
 ├── TrainingFailed           the trainer ended without a candidate
 ├── LeaseLost                another worker holds the lease now
 ├── Superseded               the live version changed while a run was under way
+├── Held                     publishing is paused until a person resumes it
+├── Stopped                  this worker was told to end; the run is continued at the next start
+├── AlreadyRunning           another process does the worker's job here
 ├── UnknownVersion           no release has that version
 └── NothingToRollBackTo      there is no previous good release
 """
@@ -48,7 +51,9 @@ class StoreError(FreshetError):
 
 class ArtifactConflict(StoreError):
     def __init__(self, name: str, *, expected: str, found: str) -> None:
-        super().__init__(f"artifact {name}: the store holds other bytes ({found[:12]}…) than those to put ({expected[:12]}…); names are never reused")
+        super().__init__(
+            f"artifact {name}: the store holds other bytes ({found[:12]}…) than those to put ({expected[:12]}…); names are never reused"
+        )
 
 
 class ArtifactMissing(StoreError):
@@ -58,12 +63,14 @@ class ArtifactMissing(StoreError):
 
 class ArtifactCorrupt(StoreError):
     def __init__(self, name: str, *, expected: str, found: str) -> None:
-        super().__init__(f"artifact {name}: expected sha256 {expected[:12]}…, found {found[:12]}…; restore it from a backup or another store")
+        super().__init__(
+            f"artifact {name}: expected sha256 {expected[:12]}…, found {found[:12]}…; restore it from a backup or another node"
+        )
 
 
 class LogGap(FreshetError):
     def __init__(self, *, log: str, cursor: str, earliest: str) -> None:
-        super().__init__(f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}); refusing to skip them")
+        super().__init__(f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}); not skipping them")
 
 
 class ServerRefused(FreshetError):
@@ -86,6 +93,21 @@ class LeaseLost(FreshetError):
 class Superseded(FreshetError):
     def __init__(self, *, expected: int | None, found: int | None) -> None:
         super().__init__(f"version {expected} was live when this run began, now it is {found}; the run is dropped")
+
+
+class Held(FreshetError):
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"publishing is paused ({reason}) until `python -m cron resume`")
+
+
+class Stopped(FreshetError):
+    def __init__(self) -> None:
+        super().__init__("the worker was told to end; the next start continues the run")
+
+
+class AlreadyRunning(FreshetError):
+    def __init__(self, *, holder: str, where: str) -> None:
+        super().__init__(f"{holder} already works in {where}; end it first, or use another store.var")
 
 
 class UnknownVersion(FreshetError):

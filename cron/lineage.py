@@ -49,11 +49,24 @@ class Hold:
     since: datetime
 
 
+SwitchKind = Literal["publish", "rollback", "promote", "restore"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
     """A change of the live version under way. The greatest epoch rules."""
 
     version: int
+    epoch: int
+    kind: SwitchKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What the server ought to do now: `live` is its default version unless a switch is under way. `epoch` counts the switches begun."""
+
+    live: int | None
+    switch: Switch | None
     epoch: int
 
 

@@ -37,6 +37,7 @@ desk = sa.Table(
     sa.Column("next_version", sa.Integer, nullable=False, server_default="1"),  # 0 is the baseline
     sa.Column("live", sa.Integer),
     sa.Column("switching_to", sa.Integer),
+    sa.Column("switch_kind", sa.Text),
     sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
     sa.Column("hold_reason", sa.Text),
     sa.Column("hold_since", sa.Text),
