@@ -74,9 +74,10 @@ class LogGap(FreshetError):
 
 
 class ServerRefused(FreshetError):
-    def __init__(self, version: int, *, status: int, message: str) -> None:
+    def __init__(self, version: int | None, *, status: int, message: str) -> None:
         self.status = status
-        super().__init__(f"TorchServe refused version {version}: {status} {message}")
+        what = "the default version" if version is None else f"version {version}"
+        super().__init__(f"TorchServe refused {what}: {status} {message}")
 
 
 class TrainingFailed(FreshetError):

@@ -37,14 +37,9 @@ def test_top_k_has_the_documented_defaults() -> None:
 
 
 def test_top_k_takes_every_option() -> None:
-    body = {
-        "user_seq": [],
-        "k": 1000,
-        "exclude_seen": False,
-        "exclude": ["5", 6],
-        "filter": {"genre": ["Comedy", "War"], "year": 1995, "tag": "x"},
-    }
-    wanted = {"genre": ("Comedy", "War"), "year": 1995.0, "tag": "x"}
+    wishes = {"genre": ["Comedy", "War"], "year": 1995, "tag": "x"}
+    body = {"user_seq": [], "k": 1000, "exclude_seen": False, "exclude": ["5", 6], "filter": wishes}
+    wanted: dict[str, FilterValue] = {"genre": ("Comedy", "War"), "year": 1995.0, "tag": "x"}
     assert parse(body) == TopRequest(history=(), k=1000, exclude_seen=False, exclude=("5", "6"), filter=wanted)
 
 
@@ -124,10 +119,7 @@ WRONG: list[tuple[object, str]] = [
     ({"user_seq": [10**5000], "k": 1}, "user_seq[0]"),
     ({"user_seq": [{"rating": 4}], "k": 1}, "user_seq[0]"),
     ({"user_seq": [{"id": "1", "ratng": 4}], "k": 1}, "user_seq[0].ratng"),
-    *(
-        ({"user_seq": [{"id": "1", "rating": r}], "k": 1}, "user_seq[0].rating")
-        for r in (math.nan, math.inf, -math.inf, "4", True, [], 10**400)
-    ),
+    *(({"user_seq": [{"id": "1", "rating": r}], "k": 1}, "user_seq[0].rating") for r in BAD_RATINGS),
     *(({"user_seq": [{"id": "1", "type": t}], "k": 1}, "user_seq[0].type") for t in BAD_TYPES),
     *(({"user_seq": [{"id": "1", "at": t}], "k": 1}, "user_seq[0].at") for t in BAD_TIMES),
     ({**GOOD, "k": 1, "exclude_seen": 1}, "exclude_seen"),

