@@ -26,6 +26,8 @@ from cron.lineage import (
     Release,
     Run,
     Segment,
+    Serving,
+    Switch,
     manifest_from_json,
     manifest_to_json,
     merged,
@@ -286,6 +288,17 @@ class Ledger:
         """Note that archives were deleted, before they are."""
         with self.write(lease) as connection:
             connection.execute(schema.releases.update().where(schema.releases.c.version.in_(versions)).values(archive_gone=True))
+
+    def serving(self) -> Serving:
+        """Return what the server ought to do now, in one look."""
+        with self.read() as connection:
+            row = connection.execute(sa.select(schema.desk)).one()
+        switch = Switch(version=row.switching_to, epoch=row.epoch, kind=row.switch_kind) if row.switching_to is not None else None
+        return Serving(live=row.live, switch=switch, epoch=row.epoch)
+
+    def switching(self) -> Switch | None:
+        """Return the change of the live version that is under way; `cron.switches` begins and ends them."""
+        return self.serving().switch
 
     # Holds and exclusions
 

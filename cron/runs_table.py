@@ -12,10 +12,8 @@ import sqlalchemy as sa
 from cron import schema
 from cron.lineage import Run, reasons_from_json
 
-RunRow = sa.Row[tuple[object, ...]]
 
-
-def run_of(row: RunRow, seconds: Mapping[str, float]) -> Run:
+def run_of(row: schema.Row, seconds: Mapping[str, float]) -> Run:
     """Read one row of `runs`, with the seconds of its steps."""
     return Run(
         run_id=row.run_id,
@@ -44,5 +42,5 @@ def seconds_of(connection: sa.Connection, run_ids: Sequence[int]) -> dict[int, d
 def latest_skip(connection: sa.Connection, reason_name: str) -> Run | None:
     """Return the newest run when it is a turn skipped for that reason."""
     row = connection.execute(sa.select(schema.runs).order_by(schema.runs.c.run_id.desc()).limit(1)).first()
-    latest = run_of(cast(RunRow, row), {}) if row is not None else None
+    latest = run_of(cast(schema.Row, row), {}) if row is not None else None
     return latest if latest is not None and latest.outcome == "skipped" and latest.reasons[0].name == reason_name else None

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cron.errors import SettingsError
 
 metadata = sa.MetaData()
+Row = sa.Row[tuple[object, ...]]
 
 segments = sa.Table(
     "segments",

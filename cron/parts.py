@@ -1,0 +1,63 @@
+"""Everything that a cycle works with, opened once by `cron.wiring` and passed as one value; and where its files lie."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cron.config import Settings
+from cron.ledger import Ledger
+from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+
+if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
+    from cron.journal import Journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """Folders under `store.var`. All of them may be deleted while nothing runs, except `var` itself; they are filled again."""
+
+    var: Path
+
+    @property
+    def runs(self) -> Path:
+        """A folder for each run: `runs/17/snapshot`, `runs/17/candidate`, `runs/17/archive`."""
+        return self.var / "runs"
+
+    @property
+    def bundles(self) -> Path:
+        """Unpacked bundles and optimiser states of releases, by version."""
+        return self.var / "bundles"
+
+    @property
+    def texts(self) -> Path:
+        """The trainer's cache of text vectors."""
+        return self.var / "texts"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's index of event ids and its cached segments."""
+        return self.var / "journal"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one worker of this folder."""
+        return self.var / "worker.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The settings and the opened ports. `stop` is set when the worker is told to end."""
+
+    settings: Settings
+    paths: Paths
+    ledger: Ledger
+    log: EventLog
+    histories: Histories
+    artifacts: ArtifactStore
+    launcher: TrainLauncher
+    server: ModelServer
+    journal: Journal
+    stop: threading.Event = field(default_factory=threading.Event)
