@@ -1,0 +1,168 @@
+"""The bundle: the directory of files that is served. Save it, load it, verify it.
+
+Knows the directory's layout (docs/architecture.md); does not rank, train or pack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recommender.catalogue import Catalogue
+from recommender.config import EncoderConfig, ModelConfig
+from recommender.encoder import TextEncoder
+from recommender.model import ItemFacts, Recommender
+
+FORMAT = 1
+ENCODER = "encoder"
+
+
+class BundleError(ValueError):
+    """The directory is not a bundle that we can serve: which file, what was expected, what was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleManifest:
+    """`manifest.json`. `files` (sha256 by name) is filled by `save_bundle`."""
+
+    model: ModelConfig
+    encoder: EncoderConfig
+    encoder_digest: str | None  # None when no item has a text
+    rating_scale: tuple[float, float] | None  # smallest and greatest rating seen; None without ratings
+    num_items: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whitening:
+    """raw text vector → (raw − mean) @ components, scaled to unit length. Frozen between full retrains."""
+
+    mean_R: Tensor
+    components_RT: Tensor
+
+    def apply(self, raw_MR: Tensor) -> Tensor:
+        """Return whitened unit vectors_MT."""
+        return torch.nn.functional.normalize((raw_MR - self.mean_R) @ self.components_RT, dim=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A loaded bundle. `folder` is where it lies, None before it is saved; `encoder` is only set by who made it."""
+
+    manifest: BundleManifest
+    catalogue: Catalogue
+    model: Recommender
+    facts: ItemFacts
+    whitening: Whitening
+    folder: Path | None = None
+    encoder: TextEncoder | None = None
+
+    @property
+    def texts_NT(self) -> Tensor:
+        """Whitened text vectors, zero rows for items without text."""
+        return self.facts.texts_NT
+
+    @property
+    def counts_N(self) -> Tensor:
+        """Interactions per item so far."""
+        return self.facts.counts_N
+
+    @property
+    def encoder_folder(self) -> Path | None:
+        """Where the packed encoder lies, if it is packed."""
+        folder = self.folder / ENCODER if self.folder is not None else None
+        return folder if folder is not None and folder.is_dir() else None
+
+
+def save_bundle(bundle: Bundle, folder: Path) -> str:
+    """Write the bundle into a new folder and return its digest. A packed encoder comes from memory or from the bundle's old folder."""
+    folder.mkdir(parents=True)
+    weights = {name: tensor.detach().contiguous() for name, tensor in bundle.model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    save_file(_fact_tensors(bundle), folder / "texts.safetensors")
+    bundle.catalogue.save(folder / "catalogue.jsonl")
+    if bundle.manifest.encoder.pack and bundle.manifest.encoder_digest is not None:
+        if bundle.encoder is not None:
+            bundle.encoder.save(folder / ENCODER)
+        elif bundle.encoder_folder is not None:
+            shutil.copytree(bundle.encoder_folder, folder / ENCODER)
+        else:
+            raise BundleError(f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it")
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1))
+    return bundle_digest(folder)
+
+
+def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
+    """Read a bundle; raise BundleError when a file is missing, surplus, or not the one that was saved (digests only with `verify`)."""
+    manifest = read_manifest(folder)
+    if verify:
+        _verify(folder, manifest)
+    try:
+        catalogue = Catalogue.load(folder / "catalogue.jsonl")
+        facts = load_file(folder / "texts.safetensors")
+        model = Recommender(manifest.model, manifest.num_items)
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        whitening = Whitening(mean_R=facts.pop("mean"), components_RT=facts.pop("components"))
+        facts["texts_NT"] = facts["texts_NT"].float()
+        items = ItemFacts(**facts)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder}: can't be read ({error})") from error
+    if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
+        raise BundleError(
+            f"{folder}: {len(catalogue)} items in the catalogue, {len(items.texts_NT)} text vectors, {manifest.num_items} in the manifest"
+        )
+    return Bundle(manifest=manifest, catalogue=catalogue, model=model.eval(), facts=items, whitening=whitening, folder=folder)
+
+
+def read_manifest(folder: Path) -> BundleManifest:
+    """Read `manifest.json` alone; raise BundleError."""
+    path = folder / "manifest.json"
+    try:
+        raw = json.loads(path.read_text())
+        found = raw.pop("format")
+        if found != FORMAT:
+            raise BundleError(f"{path}: expected format {FORMAT}, found {found}; it was made by another version of this program")
+        raw["model"] = ModelConfig(**raw["model"])
+        raw["encoder"] = EncoderConfig(**raw["encoder"])
+        raw["rating_scale"] = tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
+        return BundleManifest(**raw)
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{path}: not a bundle's manifest ({error!r})") from error
+
+
+def bundle_digest(folder: Path) -> str:
+    """Return the sha256 over the sorted (name, sha256) of the bundle's files, its manifest among them."""
+    files = {**read_manifest(folder).files, "manifest.json": _sha256(folder / "manifest.json")}
+    return hashlib.sha256("".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+
+
+def _verify(folder: Path, manifest: BundleManifest) -> None:
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
+    for name in sorted(found ^ set(manifest.files)):
+        raise BundleError(f"{folder / name}: {'not in the manifest' if name in found else 'missing'}")
+    for name, expected in manifest.files.items():
+        actual = _sha256(folder / name)
+        if actual != expected:
+            raise BundleError(f"{folder / name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
+
+
+def _fact_tensors(bundle: Bundle) -> dict[str, Tensor]:
+    facts = {name: getattr(bundle.facts, name) for name in ItemFacts.__dataclass_fields__}
+    facts["texts_NT"] = bundle.texts_NT.half()
+    facts |= {"mean": bundle.whitening.mean_R, "components": bundle.whitening.components_RT}
+    return {name: tensor.contiguous() for name, tensor in facts.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

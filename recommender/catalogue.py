@@ -1,0 +1,185 @@
+"""The catalogue: which item is in which row, and what is known about it by name. Rows are only ever appended.
+
+An id is the client's string, a row is our integer; this file is where one becomes the other. It knows no vectors and no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Value = str | float | tuple[str, ...]
+Mask = npt.NDArray[np.bool_]
+
+
+class UnknownAttribute(KeyError):
+    """A filter names an attribute that no item has."""
+
+    def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
+        self.name = name
+        self.known = known
+        super().__init__(f"no item has the attribute {name!r}; there are {', '.join(known) or 'none'}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueItem:
+    """One row. `title` is None for an item that is known from events alone."""
+
+    item_id: str
+    title: str | None = None
+    text: str | None = None
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    hidden: bool = False
+
+
+def item_text(title: str | None, text: str | None) -> str | None:
+    """Return what the encoder reads of an item: its text, led by its title unless the text begins with it; None when there is neither."""
+    parts = [part.strip() for part in (title, text) if part is not None and part.strip()]
+    if len(parts) == 2 and parts[1].startswith(parts[0]):
+        return parts[1]
+    return ". ".join(parts) or None
+
+
+class Catalogue:
+    """Immutable; `extended` returns a new one whose first rows are ours."""
+
+    def __init__(self, items: Iterable[CatalogueItem] = ()) -> None:
+        self.items = tuple(items)
+        self._rows = {item.item_id: row for row, item in enumerate(self.items)}
+        if len(self._rows) != len(self.items):
+            raise ValueError(f"a catalogue of {len(self.items)} items holds {len(self.items) - len(self._rows)} ids twice")
+        self._title_rows: dict[str, int] = {}
+        for row, item in enumerate(self.items):
+            if item.title is not None:
+                self._title_rows.setdefault(item.title, row)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def row(self, item_id: str) -> int | None:
+        """Return the row of an id; None when the catalogue lacks it."""
+        return self._rows.get(item_id)
+
+    def row_of_title(self, title: str) -> int | None:
+        """Return the first row with exactly this title."""
+        return self._title_rows.get(title)
+
+    def text(self, row: int) -> str | None:
+        """Return what the encoder reads of a row."""
+        return item_text(self.items[row].title, self.items[row].text)
+
+    @cached_property
+    def hidden_N(self) -> Mask:
+        """Rows that are never recommended."""
+        return np.fromiter((item.hidden for item in self.items), dtype=np.bool_, count=len(self.items))
+
+    def extended(self, items: Iterable[CatalogueItem]) -> tuple[Catalogue, tuple[int, ...]]:
+        """Append unknown items in the order given and replace known ones; return the rows that are new or differ, ascending.
+
+        An item without title is known from events alone and never replaces a record.
+        """
+        merged = list(self.items)
+        rows = dict(self._rows)
+        changed: set[int] = set()
+        for item in items:
+            row = rows.get(item.item_id)
+            if row is None:
+                row = rows[item.item_id] = len(merged)
+                merged.append(item)
+                changed.add(row)
+            elif item.title is not None and item != merged[row]:
+                merged[row] = item
+                changed.add(row)
+        return (Catalogue(merged), tuple(sorted(changed))) if changed else (self, ())
+
+    def fingerprint(self) -> str:
+        """Return a sha256 over all rows; equal catalogues have equal ones."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            digest.update(_to_json(item).encode() + b"\n")
+        return digest.hexdigest()
+
+    def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
+        """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.
+
+        An attribute matches when it equals the wanted value or, being a list, contains it; of a list of wanted values one suffices.
+        A number is also matched by its decimal string, since a query string knows no numbers.
+        """
+        allowed_N = np.ones(len(self.items), dtype=np.bool_)
+        for name, value in wanted.items():
+            rows_of_value = self._rows_of_attribute.get(name)
+            if rows_of_value is None:
+                raise UnknownAttribute(name, known=tuple(sorted(self._rows_of_attribute)))
+            matching_N = np.zeros(len(self.items), dtype=np.bool_)
+            for one in value if isinstance(value, tuple) else (value,):
+                matching_N[rows_of_value.get(one, [])] = True
+            allowed_N &= matching_N
+        return allowed_N
+
+    @cached_property
+    def _rows_of_attribute(self) -> dict[str, dict[str | float, list[int]]]:
+        index: dict[str, dict[str | float, list[int]]] = {}
+        for row, item in enumerate(self.items):
+            for name, value in item.attributes.items():
+                rows_of_value = index.setdefault(name, {})
+                for one in value if isinstance(value, tuple) else (value,):
+                    rows_of_value.setdefault(one, []).append(row)
+                    if isinstance(one, float):
+                        rows_of_value.setdefault(f"{one:.15g}", []).append(row)
+        return index
+
+    def save(self, path: Path) -> None:
+        """Write one item a line, in row order."""
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(_to_json(item) + "\n" for item in self.items)
+
+    @staticmethod
+    def load(path: Path) -> Catalogue:
+        """Read what `save` wrote; raise ValueError naming the line that is broken."""
+        items = []
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    items.append(_from_json(line))
+                except (ValueError, TypeError, AttributeError, KeyError) as error:
+                    raise ValueError(f"{path}, line {number}: not a catalogue item ({error})") from error
+        return Catalogue(items)
+
+
+def _to_json(item: CatalogueItem) -> str:
+    values = {
+        "item_id": item.item_id,
+        "title": item.title,
+        "text": item.text,
+        "attributes": {name: item.attributes[name] for name in sorted(item.attributes)},
+        "hidden": item.hidden,
+    }
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _from_json(line: str) -> CatalogueItem:
+    values = json.loads(line)
+    values["attributes"] = read_attributes(values["attributes"])
+    return CatalogueItem(**values)
+
+
+def read_attributes(raw: Mapping[str, object]) -> dict[str, Value]:
+    """Turn attributes as JSON holds them into ours: lists become tuples, whole numbers floats."""
+    attributes: dict[str, Value] = {}
+    for name, value in raw.items():
+        if isinstance(value, list):
+            attributes[name] = tuple(str(part) for part in value)
+        elif isinstance(value, str):
+            attributes[name] = value
+        elif isinstance(value, int | float):
+            attributes[name] = float(value)
+        else:
+            raise ValueError(f"attribute {name} is neither string, number nor list of strings")
+    return attributes

@@ -1,0 +1,197 @@
+"""The one ranker: histories in, scores, ratings and top-k out. The trainer's evaluation and the endpoint both use it.
+
+Knows a bundle; knows no request, no user id, no file but the bundle's encoder. Letters as in `recommender.model`; K answers a user.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from recommender.bundle import Bundle
+from recommender.catalogue import Catalogue, Mask
+from recommender.encoder import TextEncoder, load_encoder
+from recommender.model import HistoryBatch, event_type_code
+
+Rows = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryElement:
+    """One thing a user did: to a row of the catalogue, or to a free text (its row in the request batch's text vectors)."""
+
+    row: int | None = None
+    text_row: int | None = None
+    type: str = "other"
+    rating: float | None = None
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserStates:
+    """What the heads need of each user."""
+
+    state_BD: Tensor
+    residual_B: Tensor
+
+
+class Ranker:
+    """Serves one bundle. Item vectors are computed once; the encoder is loaded when the first free text comes."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.catalogue: Catalogue = bundle.catalogue
+        self._model = bundle.model.eval()
+        with torch.inference_mode():
+            self._side = self._model.item_side(bundle.facts)
+            # A cosine of NaN would rank nothing; broken weights are the gate's business, not a reason to crash.
+            self._unit_ND = torch.nn.functional.normalize(self._side.vectors_ND.nan_to_num(0.0), dim=1)
+        self._encoder: TextEncoder | None = bundle.encoder
+        counts_N = bundle.counts_N.numpy()
+        self._popular = np.argsort(-counts_N, kind="stable")
+
+    @property
+    def has_ratings(self) -> bool:
+        """Tell whether the data had ratings; without them `ratings` must not be asked."""
+        return self.bundle.manifest.rating_scale is not None
+
+    @torch.inference_mode()
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return whitened vectors_MT of free texts."""
+        if not texts:
+            return torch.zeros(0, self.bundle.manifest.model.text_dim)
+        if self._encoder is None:
+            self._encoder = load_encoder(self.bundle.manifest.encoder, self.bundle.encoder_folder)
+        return self.bundle.whitening.apply(self._encoder.encode(texts))
+
+    @torch.inference_mode()
+    def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> UserStates:
+        """Read histories, oldest element first; only the newest `max_history` count. An empty one is a cold user."""
+        side = self._side if texts_MT is None else self._model.with_texts(self._side, texts_MT)
+        limit = self.bundle.manifest.model.max_history
+        recent = [history[-limit:] for history in histories]
+        order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
+        states, residuals = [torch.zeros(0, self._side.vectors_ND.shape[1])], [torch.zeros(0)]
+        for start in range(0, len(order), USERS_AT_ONCE):
+            batch = _batch([recent[index] for index in order[start : start + USERS_AT_ONCE]], len(self.catalogue))
+            state_BSD, residual_BS = self._model.states(side, batch)
+            users_B = torch.arange(len(batch.length_B))
+            states.append(state_BSD[users_B, batch.length_B])
+            residuals.append(residual_BS[users_B, batch.length_B])
+        place_B = torch.tensor(order, dtype=torch.long).argsort()
+        return UserStates(state_BD=torch.cat(states)[place_B], residual_B=torch.cat(residuals)[place_B])
+
+    @torch.inference_mode()
+    def scores(self, users: UserStates) -> Tensor:
+        """Return ranking scores_BN over the whole catalogue."""
+        return self._model.logits(self._side, users.state_BD)
+
+    @torch.inference_mode()
+    def text_scores(self, users: UserStates, texts_MT: Tensor) -> Tensor:
+        """Return ranking scores_BM of free texts, as if each were a new item of average popularity."""
+        side = self._model.with_texts(self._side, texts_MT)
+        return self._model.logits(side, users.state_BD)[:, len(self.catalogue) :]
+
+    @torch.inference_mode()
+    def ratings(self, users: UserStates, rows_BK: Tensor) -> Tensor:
+        """Return predicted ratings_BK of rows, on the data's own scale and within it."""
+        return self._clamped(self._model.ratings(self._side, users.state_BD, users.residual_B, rows_BK))
+
+    @torch.inference_mode()
+    def text_ratings(self, user: UserStates, texts_BKT: Tensor) -> Tensor:
+        """Return predicted ratings_BK of free texts, K for each user."""
+        num_users, num_texts, width = texts_BKT.shape
+        side = self._model.with_texts(self._side, texts_BKT.reshape(-1, width))
+        rows_BK = len(self.catalogue) + torch.arange(num_users * num_texts).view(num_users, num_texts)
+        return self._clamped(self._model.ratings(side, user.state_BD, user.residual_B, rows_BK))
+
+    def top_k(
+        self,
+        scores_BN: Tensor,
+        k: Sequence[int],
+        allowed: Sequence[Mask | None],
+        excluded_rows: Sequence[Iterable[int]],
+    ) -> list[tuple[Rows, Scores]]:
+        """Return each user's best rows and their scores, best first. Hidden items never; ties by lower row; fewer than k left: fewer."""
+        scores = scores_BN.numpy()
+        answers = []
+        for score_N, k_one, mask_N, excluded in zip(scores, k, allowed, excluded_rows, strict=True):
+            open_N = ~self.catalogue.hidden_N & ~np.isnan(score_N)
+            if mask_N is not None:
+                open_N &= mask_N
+            open_N[np.fromiter(excluded, dtype=np.int64)] = False
+            answers.append(_best(score_N, np.flatnonzero(open_N), k_one))
+        return answers
+
+    @torch.inference_mode()
+    def similar(self, *, row: int | None = None, text_T: Tensor | None = None, k: int) -> tuple[Rows, Scores]:
+        """Return the items nearest to a row (never itself) or to a free text, with cosines of item vectors."""
+        if (row is None) == (text_T is None):
+            raise ValueError("similar: give either a row or a text vector")
+        if row is not None:
+            unit_D = self._unit_ND[row]
+        else:
+            assert text_T is not None
+            vector_D = self._model.with_texts(self._side, text_T.unsqueeze(0)).vectors_ND[-1]
+            unit_D = torch.nn.functional.normalize(vector_D, dim=0)
+        excluded = () if row is None else (row,)
+        return self.top_k((self._unit_ND @ unit_D).unsqueeze(0), [k], [None], [excluded])[0]
+
+    def popular_rows(self, n: int) -> Rows:
+        """Return the rows with most interactions, most first, ties by lower row; hidden items never."""
+        return self._popular[~self.catalogue.hidden_N[self._popular]][:n]
+
+    def _clamped(self, ratings_BK: Tensor) -> Tensor:
+        scale = self.bundle.manifest.rating_scale
+        if scale is None:
+            raise ValueError("ratings: the data had none")
+        return ratings_BK.clamp(*scale)
+
+
+def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> HistoryBatch:
+    length = max(len(history) for history in histories)
+    rows = np.zeros((len(histories), length), dtype=np.int64)
+    types = np.zeros((len(histories), length), dtype=np.int64)
+    ratings = np.full((len(histories), length), math.nan, dtype=np.float32)
+    at_s = np.full((len(histories), length), math.nan)
+    for user, history in enumerate(histories):
+        if not history:
+            continue
+        filled = slice(0, len(history))
+        rows[user, filled] = [_place(element, num_items) for element in history]
+        types[user, filled] = [event_type_code(element.type) for element in history]
+        ratings[user, filled] = [math.nan if element.rating is None else element.rating for element in history]
+        at_s[user, filled] = [math.nan if element.at_s is None else element.at_s for element in history]
+    return HistoryBatch(
+        rows_BL=torch.from_numpy(rows),
+        types_BL=torch.from_numpy(types),
+        ratings_BL=torch.from_numpy(ratings),
+        at_s_BL=torch.from_numpy(at_s),
+        length_B=torch.tensor([len(history) for history in histories], dtype=torch.long),
+    )
+
+
+def _place(element: HistoryElement, num_items: int) -> int:
+    if element.row is not None:
+        return element.row
+    if element.text_row is None:
+        raise ValueError("a history element needs a row or a text_row")
+    return num_items + element.text_row
+
+
+def _best(score_N: Scores, rows: Rows, k: int) -> tuple[Rows, Scores]:
+    values = score_N[rows]
+    if 0 < k < len(rows):
+        limit = np.partition(values, len(values) - k)[len(values) - k]
+        rows = rows[values >= limit]  # all that tie for the last place, so that the lower row wins it
+        values = score_N[rows]
+    order = np.argsort(-values, kind="stable")[:k]
+    return rows[order], values[order]

@@ -1,0 +1,101 @@
+"""The two user towers that learn: a causal pre-norm transformer with relative time and place biases, and an LSTM.
+
+Both map input_BSD and the times at_s_BS (NaN: unknown) to state_BSD, each state seeing nothing after itself. They know no items.
+Letters as in `recommender.model`; P = S × S pairs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from recommender.config import ModelConfig
+
+NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
+NUM_PLACE_BUCKETS = 16  # doubling in half steps: 0, 1, 2, 3, 4-5, 6-7, …
+
+
+def time_buckets(gap_s: Tensor) -> Tensor:
+    """Return the bucket of each gap in seconds; NaN (a time is unknown) is 0, a negative gap counts as none."""
+    exponent = torch.log2(gap_s.clamp(min=0.0) + 1.0).ceil() + 1
+    return exponent.nan_to_num(0.0).clamp(0, NUM_TIME_BUCKETS - 1).long()
+
+
+def place_buckets(num_states: int) -> Tensor:
+    """Return the bucket of each distance between two of `num_states` places, earlier ones in columns."""
+    place_S = torch.arange(num_states)
+    distance_SS = (place_S.unsqueeze(1) - place_S.unsqueeze(0)).clamp(min=0).float()
+    return (torch.log2(distance_SS + 1.0) * 2.0).floor().clamp(0, NUM_PLACE_BUCKETS - 1).long()
+
+
+class TransformerTower(nn.Module):
+    """Attention whose weights also depend on how long ago, and how many events ago, something was."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.time_bias = nn.Embedding(NUM_TIME_BUCKETS, config.num_heads)
+        self.place_bias = nn.Embedding(NUM_PLACE_BUCKETS, config.num_heads)
+        nn.init.zeros_(self.time_bias.weight)
+        nn.init.zeros_(self.place_bias.weight)
+        self.gap_embedding = nn.Embedding(NUM_TIME_BUCKETS, config.dim)
+        nn.init.normal_(self.gap_embedding.weight, std=0.02)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+        gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
+        place_SSH = self.place_bias(place_buckets(input_BSD.shape[1]).to(input_BSD.device))
+        bias_BHSS = (self.time_bias(time_buckets(gap_BSS)) + place_SSH).permute(0, 3, 1, 2)
+        later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
+        bias_BHSS = bias_BHSS.masked_fill(later_SS, float("-inf"))
+        state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
+        for layer in self.layers:
+            state_BSD = layer(state_BSD, bias_BHSS)
+        normed_BSD: Tensor = self.norm(state_BSD)
+        return normed_BSD
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.qkv = nn.Linear(config.dim, 3 * config.dim)
+        self.merge = nn.Linear(config.dim, config.dim)
+        self.hidden_norm = nn.LayerNorm(config.dim)
+        self.widen = nn.Linear(config.dim, 2 * config.dim)
+        self.narrow = nn.Linear(2 * config.dim, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, state_BSD: Tensor, bias_BHSS: Tensor) -> Tensor:
+        num_users, num_states, width = state_BSD.shape
+        heads = (num_users, num_states, self.num_heads, width // self.num_heads)
+        query, key, value = (part.view(heads).transpose(1, 2) for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2))
+        seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
+        state_BSD = state_BSD + self.dropout(self.merge(seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width)))
+        hidden_BSD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_BSD))))
+        out_BSD: Tensor = state_BSD + self.dropout(hidden_BSD)
+        return out_BSD
+
+
+class LstmTower(nn.Module):
+    """The seed's tower. The gap before an event is an input; ratios of longer gaps it must remember by itself."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gap_embedding = nn.Embedding(NUM_TIME_BUCKETS, config.dim)
+        nn.init.normal_(self.gap_embedding.weight, std=0.02)
+        self.lstm = nn.LSTM(config.dim, config.dim, num_layers=1, batch_first=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
+        state_BSD, _ = self.lstm(input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS))))
+        normed_BSD: Tensor = self.norm(input_BSD + self.dropout(state_BSD))
+        return normed_BSD
+
+
+def _gaps(at_s_BS: Tensor) -> Tensor:
+    """Return the seconds since the event before; NaN where there is none or a time is unknown."""
+    return F.pad((at_s_BS[:, 1:] - at_s_BS[:, :-1]).float(), (1, 0), value=float("nan"))

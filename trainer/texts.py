@@ -1,0 +1,112 @@
+"""Texts to vectors for the trainer: a cache on disk in front of the encoder, and the whitening that is fitted once.
+
+Knows no items: callers pass texts. The encoder is loaded only when a text is not in the cache.
+
+    M  texts      N  items      R  raw vector      T  whitened vector
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recommender.bundle import Whitening
+from recommender.config import EncoderConfig
+from recommender.encoder import TextEncoder, load_encoder
+
+log = logging.getLogger(__name__)
+
+MIN_VARIANCE = 1e-4  # of the greatest component's: less is rounding noise, and whitening would blow it up
+
+
+class TextVectors:
+    """Encodes through the cache. `folder` is the packed encoder of the parent bundle, if there is one."""
+
+    def __init__(self, config: EncoderConfig, *, cache: Path, digest: str | None = None, folder: Path | None = None) -> None:
+        self._config = config
+        self._cache = cache
+        self._folder = folder
+        self._digest = digest
+        self._encoder: TextEncoder | None = None
+
+    @property
+    def loaded(self) -> TextEncoder | None:
+        """The encoder, if it had to be loaded."""
+        return self._encoder
+
+    @property
+    def digest(self) -> str:
+        """The encoder's digest; loads it unless it was given."""
+        if self._digest is None:
+            self._digest = self.encoder().digest
+        return self._digest
+
+    def encoder(self) -> TextEncoder:
+        """Load the encoder, once; raise ValueError when it is another one than the parent bundle's."""
+        if self._encoder is None:
+            self._encoder = load_encoder(self._config, self._folder)
+            if self._digest not in (None, self._encoder.digest):
+                raise ValueError(f"encoder {self._config.model}: not the one that the live bundle was made with; train with mode full")
+        return self._encoder
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return raw vectors_MR in the order given; every distinct text is encoded once, ever."""
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        path = self._cache / f"{self.digest}.safetensors"
+        vectors = _read_cache(path)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
+        if missing:
+            fresh = self.encoder().encode(list(missing.values()))
+            vectors |= dict(zip(missing, fresh, strict=True))
+            _write_cache(path, vectors)
+        return torch.stack([vectors[key] for key in keys])
+
+
+def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
+    """Return mean and leading principal components, each scaled to unit variance; directions without variance become zero."""
+    width = raw_MR.shape[1]
+    mean_R = raw_MR.mean(0)
+    centred_MR = (raw_MR - mean_R).double()
+    variance_R, axes_RR = torch.linalg.eigh(centred_MR.T @ centred_MR / max(1, len(raw_MR)))
+    order_R = variance_R.argsort(descending=True)[:text_dim]
+    kept = variance_R[order_R]
+    scale = torch.where(kept > MIN_VARIANCE * kept[0].clamp(min=1e-12), kept.clamp(min=1e-12).rsqrt(), 0.0)
+    components_RT = torch.zeros(width, text_dim)
+    components_RT[:, : len(order_R)] = (axes_RR[:, order_R] * scale).float()
+    return Whitening(mean_R=mean_R, components_RT=components_RT)
+
+
+def _read_cache(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        return {}
+    try:
+        tensors = load_file(path)
+        keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
+        return dict(zip(keys, tensors["vectors"], strict=True))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        log.warning("text cache is damaged and will be computed again", extra={"path": str(path), "error": str(error)})
+        return {}
+
+
+def _write_cache(path: Path, vectors: dict[str, Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keys = torch.tensor([list(bytes.fromhex(key)) for key in vectors], dtype=torch.uint8)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        save_file({"keys": keys, "vectors": torch.stack(list(vectors.values()))}, partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
