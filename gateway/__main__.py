@@ -1,0 +1,43 @@
+"""Serve the gateway on the configured port.
+
+python -m gateway [--config FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from cron.errors import FreshetError
+from cron.settings_file import load_settings
+from gateway.app import create_app
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be."""
+    parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out.")
+    parser.add_argument("--config", type=Path, help="the settings file; default FRESHET_CONFIG, or deploy/local.toml")
+    try:
+        settings = load_settings(parser.parse_args(arguments).config, os.environ).settings
+    except FreshetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    # requests in flight get 5 s at the end; no line per request, the figures are in /metrics
+    uvicorn.run(
+        create_app(settings),
+        host=settings.gateway.host,
+        port=settings.gateway.port,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        log_level="info",
+        server_header=False,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

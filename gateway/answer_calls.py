@@ -1,0 +1,52 @@
+"""The calls that ask the model: recommendations by user id, and the plain `/predict`.
+
+Knows HTTP; how items are ranked is the model's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from gateway.access import UseDoors, require_key
+from gateway.bodies import BadBody, parse_object, read_body
+from gateway.problems import json_response
+from gateway.recommendations import Wish, parse_filter
+
+MAX_PREDICT_BYTES = 6 * 1024 * 1024  # under TorchServe's own limit of 6.5 MB, whose answer to more is no JSON
+
+router = APIRouter(dependencies=[Depends(require_key)])
+
+_PREDICT = {"user_seq": ["Toy Story (1995)", "Heat (1995)"], "item_desc": "GoldenEye (1995)"}
+
+
+@router.get("/v1/recommendations/{user_id:path}")
+async def recommend(
+    user_id: str,
+    doors: UseDoors,
+    k: Annotated[int, Query(ge=1, le=1000)] = 10,
+    exclude_seen: bool = True,
+    wanted: Annotated[list[str] | None, Query(alias="filter", description='NAME:VALUE, or a JSON object: {"genre": "Comedy"}')] = None,
+) -> Response:
+    """Recommend k items to a user, seen and hidden ones left out. With the model server away: the popular items, `"fallback": true`."""
+    wish = Wish(user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or []))
+    answer = await doors.recommendations.answer(wish)
+    if isinstance(answer.body, dict) and answer.body.get("fallback"):
+        doors.figures.fallbacks.inc()
+    return json_response(answer.body, status=answer.status)
+
+
+@router.post("/predict", openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": _PREDICT}}}})
+async def predict(request: Request, doors: UseDoors) -> Response:
+    """Predict a rating: `{"user_seq": [...], "item_desc": "..."}` gives `{"score": 3.91}`."""
+    body = parse_object(await read_body(request, limit=MAX_PREDICT_BYTES))
+    missing = [name for name in ("user_seq", "item_desc") if name not in body]
+    if missing:
+        raise BadBody(f'found no {missing[0]}, expected {{"user_seq": […], "item_desc": "…"}}')
+    answer = await doors.inference.predict(body)
+    if answer.status != 200 or not isinstance(answer.body, dict):
+        return json_response(answer.body, status=answer.status)
+    version = str(answer.body.get("model_version"))
+    return json_response({"score": answer.body.get("score")}, headers={"X-Model-Version": version})

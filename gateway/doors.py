@@ -1,0 +1,77 @@
+"""Everything that the gateway's calls reach, opened once: log, histories, ledger, the model server, figures.
+
+Knows how they are put together; does not know HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cron import wiring
+from cron.config import Settings
+from cron.dead_letters import DeadLetters
+from cron.ledger import Ledger
+from cron.overview import Overview, look
+from cron.parts import Paths
+from cron.ports import EventLog, Histories
+from gateway.figures import Figures
+from gateway.inference import Inference
+from gateway.intake import Intake
+from gateway.live_release import LiveRelease
+from gateway.recommendations import Recommendations
+from gateway.record_ids import RecordIds
+
+
+class Overviews:
+    """Looks at the whole system; blocks, so call it off the event loop."""
+
+    def __init__(self, ledger: Ledger, event_log: EventLog, runs_folder: Path) -> None:
+        self._ledger = ledger
+        self._log = event_log
+        self._runs_folder = runs_folder
+
+    def look(self) -> Overview:
+        """Read the overview now."""
+        return look(self._ledger, self._log, self._runs_folder, now=datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What a call may use. All are safe to share by threads."""
+
+    settings: Settings
+    histories: Histories
+    inference: Inference
+    intake: Intake
+    recommendations: Recommendations
+    figures: Figures
+    overviews: Overviews
+
+
+@asynccontextmanager
+async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
+    """Open everything by its URL, and close the connections in the end; raise Unavailable."""
+    event_log = wiring.open_log(settings.store.events)
+    histories = wiring.open_histories(settings.store.histories)
+    ledger = wiring.open_ledger(settings.store.ledger)
+    paths = Paths(var=wiring.var_folder(settings))
+    inference = Inference(wiring.inference_url(settings.store.server), timeout_s=settings.gateway.inference_timeout_s)
+    live = LiveRelease(ledger)
+    overviews = Overviews(ledger, event_log, paths.runs)
+    try:
+        yield Doors(
+            settings=settings,
+            histories=histories,
+            inference=inference,
+            intake=Intake(event_log, histories, DeadLetters(paths.var / "dead-letters.jsonl"), new_id=RecordIds()),
+            recommendations=Recommendations(histories, inference, live, max_history=settings.train.model.max_history),
+            figures=Figures(overviews.look),
+            overviews=overviews,
+        )
+    finally:
+        await inference.close()
+        ledger.close()

@@ -1,0 +1,83 @@
+"""What went wrong, as JSON: `{"error": {"field", "reason"}}`, the endpoint's own form, for every status.
+
+Knows statuses and sentences; does not know what a call does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from cron.errors import FreshetError, Unavailable
+from gateway.bodies import BadBody
+from gateway.inference import NoAnswer
+from gateway.recommendations import BadQuery
+
+log = logging.getLogger(__name__)
+
+
+def json_response(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Render JSON as UTF-8; a lone surrogate, which UTF-8 can't hold, stays the escape that it came as."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
+    return Response(text.encode("utf-8", "backslashreplace"), status, headers, "application/json")
+
+
+def problem(status: int, *, field: str, reason: str, headers: dict[str, str] | None = None) -> Response:
+    """Render one problem."""
+    return json_response({"error": {"field": field, "reason": reason}}, status=status, headers=headers)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Make every error that a call can raise an answer with a sentence."""
+    app.add_exception_handler(BadBody, _bad_body)
+    app.add_exception_handler(BadQuery, _bad_query)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(NoAnswer, _unavailable)
+    app.add_exception_handler(FreshetError, _unavailable)
+    app.add_exception_handler(SQLAlchemyError, _unavailable)
+    app.add_exception_handler(OSError, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _bad_body(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadBody)
+    return problem(error.status, field="body", reason=str(error))
+
+
+def _bad_query(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadQuery)
+    return problem(400, field=error.field, reason=str(error))
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field = str(first["loc"][-1])
+    return problem(400, field=field, reason=f"{field}: found {ascii(first.get('input'))[:80]}, expected: {first['msg']}")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = f"{request.method} {request.url.path}: {error.detail}"
+    if error.status_code == 404:
+        reason = f"there is nothing at {request.url.path}; /docs lists the calls"
+    return problem(error.status_code, field="path", reason=reason, headers=dict(error.headers or {}))
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    log.warning("call not answered", extra={"path": request.url.path, "why": str(error)})
+    ours = isinstance(error, FreshetError | NoAnswer)
+    reason = str(error) if ours else f"the gateway's storage does not answer ({type(error).__name__})"
+    again = {"Retry-After": "1"} if isinstance(error, Unavailable | NoAnswer | OSError | SQLAlchemyError) else None
+    return problem(503, field="server", reason=reason, headers=again)
+
+
+def _unexpected(_request: Request, _error: Exception) -> Response:
+    return problem(500, field="server", reason="the gateway met an error of its own; its log has the details")

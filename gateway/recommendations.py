@@ -1,0 +1,120 @@
+"""Recommendations for a user id: history from the histories, ranking by the live model, the popular items when that is away.
+
+Knows the endpoint's request; does not know HTTP, nor how the model ranks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from cron.ports import Histories
+from gateway.inference import Answer, Inference, NoAnswer
+from gateway.live_release import LiveRelease
+from recommender.events import Event
+
+NUM_SEEN = 1000  # so many of the newest seen items are excluded; Histories promises to keep as many
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+
+
+class BadQuery(ValueError):
+    """A query parameter that can't be: its name and the reason."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is asked for."""
+
+    user_id: str
+    k: int
+    exclude_seen: bool
+    filter: Mapping[str, object]
+
+
+class Recommendations:
+    """Answers wishes; one for the whole process."""
+
+    def __init__(self, histories: Histories, inference: Inference, live: LiveRelease, *, max_history: int) -> None:
+        self._histories = histories
+        self._inference = inference
+        self._live = live
+        self._max_history = max_history
+
+    async def answer(self, wish: Wish) -> Answer:
+        """Return the ranked items, or the popular ones marked `fallback`; 400 where the model finds the wish wrong."""
+        events, hidden = await run_in_threadpool(self._known, wish.user_id)
+        try:
+            answer = await self._inference.predict(self._request(wish, events, hidden))
+        except NoAnswer as why:
+            return await run_in_threadpool(self._fallback, wish, {event.item_id for event in events}, hidden, str(why))
+        if answer.status != 200 or not isinstance(answer.body, dict):
+            return answer
+        body = {"user_id": wish.user_id, "model_version": answer.body.get("model_version"), "items": answer.body.get("items", [])}
+        return Answer(status=200, body=body)
+
+    def _known(self, user_id: str) -> tuple[Sequence[Event], frozenset[str]]:
+        return self._histories.recent(user_id, NUM_SEEN), self._histories.hidden()
+
+    def _request(self, wish: Wish, events: Sequence[Event], hidden: frozenset[str]) -> dict[str, object]:
+        seen = {event.item_id for event in events} if wish.exclude_seen else set()
+        request: dict[str, object] = {
+            "user_seq": [_element(event) for event in events[-self._max_history :]],
+            "k": wish.k,
+            "exclude_seen": wish.exclude_seen,
+            "exclude": sorted(seen | hidden),
+        }
+        return request | ({"filter": dict(wish.filter)} if wish.filter else {})
+
+    def _fallback(self, wish: Wish, seen: set[str], hidden: frozenset[str], why: str) -> Answer:
+        release = self._live.get()
+        unwanted = hidden | seen if wish.exclude_seen else hidden
+        popular = release.manifest.popular if release else ()
+        items = [{"id": item.item_id, "title": item.title} for item in popular if item.item_id not in unwanted]
+        if wish.filter:  # the popular list knows no attributes, and an item that may not match is no answer to a filter
+            items, why = [], f"{why}, and the popular items can't be filtered"
+        version = release.version if release else None
+        body = {"user_id": wish.user_id, "model_version": version, "items": items[: wish.k], "fallback": True, "reason": why}
+        return Answer(status=200, body=body)
+
+
+def parse_filter(texts: Sequence[str]) -> dict[str, object]:
+    """Parse `filter` parameters: `genre:Comedy` (repeated: any of them), or one JSON object; raise BadQuery.
+
+    In the short form a value that reads as a number is a number; JSON says exactly what is meant.
+    """
+    if len(texts) == 1 and texts[0].lstrip().startswith("{"):
+        return _json_filter(texts[0])
+    wanted: dict[str, list[str]] = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon or not name.strip() or not value.strip():
+            raise BadQuery("filter", f'filter: found {text[:80]!a}, expected NAME:VALUE or a JSON object such as {{"genre": "Comedy"}}')
+        wanted.setdefault(name.strip(), []).append(value.strip())
+    return {name: _value(values) for name, values in wanted.items()}
+
+
+def _json_filter(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadQuery("filter", f"filter: found malformed JSON ({error}), expected NAME:VALUE or a JSON object") from error
+    return dict(found)
+
+
+def _value(values: Sequence[str]) -> object:
+    if len(values) > 1:
+        return list(values)
+    return float(values[0]) if _NUMBER.fullmatch(values[0]) else values[0]
+
+
+def _element(event: Event) -> dict[str, object]:
+    element: dict[str, object] = {"id": event.item_id, "type": event.type, "at": event.at.isoformat()}
+    return element if event.rating is None else element | {"rating": event.rating}

@@ -1,0 +1,65 @@
+"""The calls that bring records in: `POST /v1/events`, `POST /v1/items`, and the one that forgets a user.
+
+Knows HTTP; what a record is and where it goes is `gateway.intake`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from gateway.access import UseDoors, require_key
+from gateway.bodies import MAX_CALL_BYTES, NDJSON, raw_records, read_body
+from gateway.doors import Doors
+from gateway.intake import Kind, Taken
+from gateway.problems import json_response
+
+router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
+
+_EVENT = {"user_id": "ann", "item_id": "50", "type": "rating", "rating": 5, "at": "2026-01-31T12:00:00Z"}
+_ITEM = {"item_id": "new-1", "title": "The River (2026)", "text": "A river floods a valley.", "attributes": {"genre": ["Drama"]}}
+
+
+def _body_of(example: dict[str, object]) -> dict[str, object]:
+    one = {"schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}, "example": example}
+    return {"requestBody": {"required": True, "content": {"application/json": one, NDJSON: {"schema": {"type": "string"}}}}}
+
+
+@router.post("/events", status_code=202, openapi_extra=_body_of(dict(_EVENT)))
+async def post_events(request: Request, doors: UseDoors) -> Response:
+    """Take events: one object, a list, or NDJSON. Once this answers they are durable, and part of the users' histories."""
+    return await _take("event", request, doors)
+
+
+@router.post("/items", status_code=202, openapi_extra=_body_of(dict(_ITEM)))
+async def post_items(request: Request, doors: UseDoors) -> Response:
+    """Take items: one object, a list, or NDJSON. The last record of an item wins; `hidden` works at once."""
+    return await _take("item", request, doors)
+
+
+@router.delete("/users/{user_id:path}")
+def forget_user(user_id: str, doors: UseDoors) -> Response:
+    """Forget a user's history: the next recommendation is a cold user's. Journal and trained weights keep what they hold."""
+    doors.histories.forget(user_id)
+    return json_response({"user_id": user_id, "forgotten": True})
+
+
+async def _take(kind: Kind, request: Request, doors: Doors) -> Response:
+    body = await read_body(request, limit=MAX_CALL_BYTES)
+    content_type = request.headers.get("content-type", "")
+    taken = await run_in_threadpool(lambda: doors.intake.take(kind, raw_records(body, content_type)))
+    for outcome, number in (("accepted", taken.accepted), ("duplicate", taken.duplicates), ("rejected", len(taken.rejected))):
+        doors.figures.records.labels(kind=kind, outcome=outcome).inc(number)
+    return json_response(_answer(taken), status=202 if taken.accepted or taken.duplicates else 400)
+
+
+def _answer(taken: Taken) -> dict[str, object]:
+    answer: dict[str, object] = {
+        "accepted": taken.accepted,
+        "duplicates": taken.duplicates,
+        "rejected": [asdict(rejected) for rejected in taken.rejected],
+    }
+    return answer | ({"event_ids": [asdict(assigned) for assigned in taken.event_ids]} if taken.event_ids else {})
