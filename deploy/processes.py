@@ -25,6 +25,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from cron.errors import FreshetError
 
 TEMPLATE = Path(__file__).with_name("supervisord.conf")
+SUPERVISORD = "supervisord"
 STOP_S = 7.0  # from the stop signal to the kill; with the sweep below everything is gone within 10 s
 MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
@@ -43,6 +44,7 @@ stdout_logfile_backups=3"""
 
 class ProgramFailed(FreshetError):
     def __init__(self, name: str, *, log: Path) -> None:
+        self.name = name
         super().__init__(f"{name} does not stay up; its log is {log}, and it ends with:\n{tail(log)}")
 
 
@@ -89,7 +91,7 @@ class Processes:
     def check(self) -> None:
         """Raise ProgramFailed when supervisord has ended or has given up a program."""
         if self._supervisord is not None and self._supervisord.poll() is not None:
-            raise ProgramFailed("supervisord", log=self._place.log / "supervisord.err")
+            raise ProgramFailed(SUPERVISORD, log=self._place.log / "supervisord.err")
         for name, state in self.states().items():
             if state == "FATAL":
                 raise ProgramFailed(name, log=self._place.log / f"{name}.log")

@@ -67,14 +67,16 @@ def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tu
 def wait_for_answer(where: Endpoints, check: Callable[[], None]) -> None:
     """Wait until the gateway says that a live model answers."""
     with httpx.Client(timeout=2.0, trust_env=False) as client:
-        while True:
+        while not _answers(client, f"{where.gateway}/readyz"):
             check()
-            try:
-                if client.get(f"{where.gateway}/readyz").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass
             time.sleep(POLL_S)
+
+
+def _answers(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(url).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 def _why_no_release(ledger: Ledger) -> str | None:
@@ -111,11 +113,11 @@ class Progress:
             self._said = phase
 
     def _read(self) -> tuple[str, int, int] | None:
-        files = sorted(self._runs.glob("**/*.partial/progress.json"), key=lambda file: file.name)
         try:
-            state = json.loads(files[-1].read_text())
+            newest = max(self._runs.glob("**/*.partial/progress.json"), key=lambda file: file.stat().st_mtime)
+            state = json.loads(newest.read_text())
             return str(state["phase"]), int(state["done"]), int(state["total"])
-        except (IndexError, OSError, ValueError, KeyError, TypeError):  # none yet, or just renamed away
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or just renamed away
             return None
 
 

@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
@@ -25,10 +26,11 @@ from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT, open_ledger, var_folder
 from deploy.demo import demo_data
 from deploy.preflight import NotReady, check_disk, check_ports, only_instance
-from deploy.processes import Place, Processes
+from deploy.processes import SUPERVISORD, Place, Processes, ProgramFailed
 from deploy.ready import endpoints, ready_block, wait_for_answer, wait_for_release
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
+LOOK_S = 2.0  # how often the programs are looked at once all is well
 NOTE = "demo.json"  # in var: which data was ingested, so that it is ingested once and replay finds the rest
 
 
@@ -51,12 +53,27 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
             where = endpoints(settings)
             wait_for_answer(where, processes.check)
             print(ready_block(live, why_baseline, where, ingested.name), flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            _stay(processes)
         finally:
             for one in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(one, signal.SIG_IGN)  # we are stopping already
             print("\nStopping", flush=True)
             processes.stop()
+
+
+def _stay(processes: Processes) -> None:
+    """Stay until a signal ends us; say once when a program is given up, and leave the others running."""
+    said: set[str] = set()
+    while True:
+        try:
+            processes.check()
+        except ProgramFailed as failure:
+            if failure.name == SUPERVISORD:
+                raise
+            if failure.name not in said:
+                print(f"{failure}\nThe others go on.", file=sys.stderr, flush=True)
+                said.add(failure.name)
+        time.sleep(LOOK_S)
 
 
 def _addresses(settings: Settings) -> dict[str, tuple[str, int]]:

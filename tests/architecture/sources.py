@@ -1,0 +1,35 @@
+"""The project's own Python files, parsed: what the architecture tests look at."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from cron.wiring import PROJECT_ROOT
+
+PACKAGES = ("recommender", "handler", "trainer", "cron", "gateway", "deploy", "bench", "tests")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def python_files() -> list[Path]:
+    """Return every Python file of ours, sorted."""
+    return sorted(file for package in PACKAGES for file in (PROJECT_ROOT / package).rglob("*.py") if "__pycache__" not in file.parts)
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Return a file's syntax tree."""
+    return ast.parse(file.read_text(), str(file))
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    """Yield every function and method, nested ones too."""
+    yield from (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def shown(file: Path) -> str:
+    """Return the path as people write it."""
+    return str(file.relative_to(PROJECT_ROOT))

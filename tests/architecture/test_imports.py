@@ -1,0 +1,136 @@
+"""Who imports whom, as docs/architecture.md says: an allow-list, so that a new module is held to it too.
+
+import-linter (pyproject.toml) holds the same borders against detours; here are the direct imports, and what stays light.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cron.wiring import PROJECT_ROOT
+from tests.architecture.sources import PACKAGES, parsed, python_files, shown
+
+HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
+
+# Everything that `rollback`, `status` and `releases` load, and the values that pass between the rooms.
+LIGHT = (
+    "recommender.events",
+    "recommender.config",
+    "trainer.config",
+    "trainer.report",
+    "trainer.archive",
+    "trainer.digest",
+    "cron.ledger",
+    "cron.release",
+    "cron.settings_file",
+    "cron.wiring",
+    "cron.backends.server_torchserve",
+    "deploy.torchserve",
+    "deploy.serve",
+)
+
+
+VALUES = ("recommender.events", "recommender.config", "trainer.config", "trainer.report", "trainer.archive", "trainer.digest")
+
+# The first prefix that fits a module says what of ours it may import.
+ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("recommender",), ("recommender",)),
+    (("handler",), ("handler", "recommender")),
+    (("trainer.sources",), ("trainer.sources", "recommender.events")),
+    (("trainer",), ("trainer", "recommender")),
+    (("cron.backends",), ("cron.ports", "cron.errors", "recommender.events", "trainer.config", "trainer.report")),
+    (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),
+    (("cron",), ("cron", *VALUES)),
+    (("gateway",), ("gateway", "cron", "recommender.events", "trainer.report")),
+    (("deploy", "bench", "tests"), PACKAGES),
+)
+FORBIDDEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("cron", ("cron.backends",)),  # all of cron but its wiring
+    ("gateway", ("cron.backends", "cron.cycle", "cron.release", "cron.worker", "cron.verbs")),
+)
+MAY_NAME_BACKENDS = ("cron.wiring", "cron.backends")
+
+
+@pytest.mark.parametrize("file", python_files(), ids=shown)
+def test_a_module_imports_only_what_its_room_may(file: Path) -> None:
+    module = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts).removesuffix(".__init__")
+    wrong = sorted(name for name in _imported(parsed(file)) if not _may(module, name))
+    assert not wrong, f"{module} imports {', '.join(wrong)}; see docs/architecture.md, Who imports whom"
+
+
+def test_the_allow_list_bites() -> None:
+    assert not _may("recommender.model", "trainer.loop")
+    assert not _may("cron.cycle", "recommender.model")
+    assert not _may("cron.cycle", "cron.backends.events_sqlite")
+    assert not _may("cron.backends.events_sqlite", "cron.backends.histories_sqlite")
+    assert not _may("gateway.app", "cron.cycle")
+    assert _may("cron.cycle", "trainer.archive.pack")
+    assert _may("cron.wiring", "cron.backends.events_sqlite")
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Return the dotted names of ours that a module imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] in PACKAGES}
+
+
+def _may(module: str, name: str) -> bool:
+    if _under(module, name):  # a back end may be a package of its own
+        return True
+    for prefix, forbidden in FORBIDDEN:
+        if (
+            _under(prefix, module)
+            and not any(_under(one, module) for one in MAY_NAME_BACKENDS)
+            and any(_under(one, name) for one in forbidden)
+        ):
+            return False
+    allowed = next(allowed for prefixes, allowed in ALLOWED if any(_under(prefix, module) for prefix in prefixes))
+    return any(_under(prefix, name) for prefix in allowed)
+
+
+def _under(prefix: str, name: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}.")
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_a_light_module_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted(set(sys.modules) & {set(HEAVY)!r}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not loaded, f"{module} loads {', '.join(loaded)}"
+
+
+def test_the_check_would_notice() -> None:
+    code = "import sys, pandas; print('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "True"
+
+
+def test_import_contracts_cover_every_package() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    linter = project["tool"]["importlinter"]
+    shipped = set(PACKAGES) - {"bench", "tests"}
+    assert set(linter["root_packages"]) == shipped
+    sources = {name for contract in linter["contracts"] for name in contract.get("source_modules", contract.get("modules", []))}
+    assert {name.split(".")[0] for name in sources} >= shipped - {"deploy"}  # deploy may import all of them
+
+
+def test_every_package_is_installed() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    packages = {str(folder.relative_to(PROJECT_ROOT)).replace("/", ".") for package in PACKAGES for folder in _package_folders(package)}
+    assert set(project["tool"]["setuptools"]["packages"]) == packages - {
+        name for name in packages if name.split(".")[0] in ("bench", "tests")
+    }
+
+
+def _package_folders(package: str) -> list[Path]:
+    return [file.parent for file in (PROJECT_ROOT / package).rglob("__init__.py")]
