@@ -1,0 +1,137 @@
+"""Bodies in, answers out: a whole dynamic batch at once, one bad body never hurting its neighbours.
+
+Knows the wire format and the ranker; does not know HTTP, TorchServe or versions.
+
+    B  users      K  items a user      M  distinct free texts of the batch      T  width of a text vector
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from recommender.catalogue import Catalogue
+from recommender.ranker import Ranker, UserStates
+from recommender.resolve import Plan, Texts, plan
+from recommender.wire import MAX_BODIES, BadRequest, JsonObject, ScoreRequest, SimilarRequest, TopRequest, decode, error_body, parse
+
+Answer = JsonObject | list[JsonObject] | BadRequest
+
+TOP_USERS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
+DECIMALS = 6  # of float32 no more is true
+
+
+def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
+    """Answer every body in its place; a bad one is a BadRequest there.
+
+    A list of bodies gives a list of answers, in which a bad one is `{"error": …}`. All free texts are encoded together and all users
+    read together. Scores are the same, up to float32 rounding, however bodies are batched.
+    """
+    texts = Texts()
+    planned = [_plan_body(ranker, body, texts) for body in bodies]
+    plans = [one for group in planned for one in (group if isinstance(group, list) else [group]) if isinstance(one, Plan)]
+    texts_MT = ranker.text_vectors(list(texts.rows)) if texts.rows else None
+    answers = iter(_answer_plans(ranker, plans, texts_MT))
+    return [_assemble(group, answers) for group in planned]
+
+
+_One = Plan | BadRequest
+
+
+def _plan_body(ranker: Ranker, body: object, texts: Texts) -> _One | list[_One]:
+    texts.next_body()
+    try:
+        value = decode(body)
+        if not isinstance(value, list):
+            return plan(ranker, parse(value), texts)
+        if not 1 <= len(value) <= MAX_BODIES:
+            raise BadRequest("body", found=f"a list of {len(value)} bodies", expected=f"1 to {MAX_BODIES}")
+    except BadRequest as error:
+        return error
+    group: list[_One] = []
+    for one in value:
+        try:
+            group.append(plan(ranker, parse(one), texts))
+        except BadRequest as error:
+            group.append(error)
+    return group
+
+
+def _answer_plans(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> list[JsonObject]:
+    """Answer plans in their order, though kind by kind."""
+    answers: dict[int, JsonObject] = {}
+    scored = [index for index, one in enumerate(plans) if isinstance(one.request, ScoreRequest)]
+    if scored:
+        answers |= zip(scored, _scores(ranker, [plans[index] for index in scored], texts_MT), strict=True)
+    best = [index for index, one in enumerate(plans) if isinstance(one.request, TopRequest)]
+    for start in range(0, len(best), TOP_USERS_AT_ONCE):
+        part = best[start : start + TOP_USERS_AT_ONCE]
+        answers |= zip(part, _top(ranker, [plans[index] for index in part], texts_MT), strict=True)
+    for index, one in enumerate(plans):
+        if isinstance(one.request, SimilarRequest):
+            answers[index] = _similar(ranker, one, one.request.k, texts_MT)
+    return [answers[index] for index in range(len(plans))]
+
+
+def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
+    users = ranker.user_states([one.history for one in plans], texts_MT)
+    rows = [[place.row for place in one.items if place.row is not None] for one in plans]
+    text_rows = [[place.text_row for place in one.items if place.text_row is not None] for one in plans]
+    by_row = _row_ratings(ranker, users, rows)
+    by_text = [[0.0]] * len(plans)
+    if texts_MT is not None and any(text_rows):
+        by_text = ranker.text_ratings(users, texts_MT[_padded(text_rows)]).tolist()
+    for one, of_rows, of_texts in zip(plans, by_row, by_text, strict=True):
+        next_row, next_text = iter(of_rows), iter(of_texts)
+        scores = [round(next(next_row) if place.row is not None else next(next_text), DECIMALS) for place in one.items]
+        single = isinstance(one.request, ScoreRequest) and one.request.single
+        answer: JsonObject = {"score": scores[0]} if single else {"scores": scores}
+        yield answer | {"resolved": list(one.resolved), "resolved_items": list(one.resolved_items)}
+
+
+def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
+    users = ranker.user_states([one.history for one in plans], texts_MT)
+    k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
+    allowed, excluded = [one.allowed_N for one in plans], [one.excluded_rows for one in plans]
+    best = ranker.top_k(ranker.scores(users), k, allowed, excluded)
+    rows = [found.tolist() for found, _ in best]
+    ratings = _row_ratings(ranker, users, rows) if ranker.has_ratings else [None] * len(plans)
+    for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):
+        items = _items(ranker.catalogue, of_rows, scores.tolist())
+        for item, rating in zip(items, of_ratings or (), strict=False):  # ratings are padded to the longest list of the batch
+            item["rating"] = round(rating, DECIMALS)
+        yield {"items": items, "resolved": list(one.resolved)}
+
+
+def _similar(ranker: Ranker, one: Plan, k: int, texts_MT: Tensor | None) -> JsonObject:
+    place = one.items[0]
+    text_T = texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
+    rows, scores = ranker.similar(row=place.row, text_T=text_T, k=k)
+    return {"items": _items(ranker.catalogue, rows.tolist(), scores.tolist()), "resolved_items": list(one.resolved_items)}
+
+
+def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -> list[JsonObject]:
+    named = [(catalogue.items[row], score) for row, score in zip(rows, scores, strict=True)]
+    return [{"id": item.item_id, "title": item.title, "score": round(score, DECIMALS)} for item, score in named]
+
+
+def _row_ratings(ranker: Ranker, users: UserStates, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Predict the ratings of each user's rows; every list is padded to the longest."""
+    if not any(rows):
+        return [[] for _ in rows]
+    ratings: list[list[float]] = ranker.ratings(users, _padded(rows)).tolist()
+    return ratings
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    longest = max(len(one) for one in rows)
+    return torch.tensor([[*one, *[0] * (longest - len(one))] for one in rows], dtype=torch.long)
+
+
+def _assemble(group: _One | list[_One], answers: Iterator[JsonObject]) -> Answer:
+    """Put answers and errors back into their places; `answers` come in the order of the plans."""
+    if isinstance(group, list):
+        return [error_body(one) if isinstance(one, BadRequest) else next(answers) for one in group]
+    return group if isinstance(group, BadRequest) else next(answers)
