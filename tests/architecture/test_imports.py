@@ -25,7 +25,6 @@ LIGHT = (
     "trainer.config",
     "trainer.report",
     "trainer.archive",
-    "trainer.digest",
     "cron.ledger",
     "cron.release",
     "cron.settings_file",
@@ -36,7 +35,7 @@ LIGHT = (
 )
 
 
-VALUES = ("recommender.events", "recommender.config", "trainer.config", "trainer.report", "trainer.archive", "trainer.digest")
+VALUES = ("recommender.events", "recommender.config", "trainer.config", "trainer.report", "trainer.archive")
 
 # The first prefix that fits a module says what of ours it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
