@@ -33,7 +33,7 @@ class TextEncoder:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # loading takes a second, and a server's log is no terminal
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a second, and a server's log is no terminal
         self.config = config
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder)

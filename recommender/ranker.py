@@ -66,8 +66,8 @@ class Ranker:
     @torch.inference_mode()
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return whitened vectors_MT of free texts."""
-        if not texts:
-            return torch.zeros(0, self.bundle.manifest.model.text_dim)
+        if not texts or not self.bundle.whitening.components_RT.any():  # no item's text taught us anything to tell texts apart
+            return torch.zeros(len(texts), self.bundle.manifest.model.text_dim)
         if self._encoder is None:
             self._encoder = load_encoder(self.bundle.manifest.encoder, self.bundle.encoder_folder)
         return self.bundle.whitening.apply(self._encoder.encode(texts))

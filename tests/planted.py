@@ -200,13 +200,13 @@ def planted_bundle(
 
 def write_tiny_encoder(folder: Path) -> Path:
     """Write a random two-layer BERT of width 32 with a word-piece vocabulary of letters and digits; return the folder."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder.mkdir(parents=True)
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     characters = [*"abcdefghijklmnopqrstuvwxyz0123456789().,!?-'"]
     (folder / "vocab.txt").write_text("\n".join([*marks, *characters, *(f"##{one}" for one in characters)]))
-    tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"))
+    tokenizer = BertTokenizer(vocab=str(folder / "vocab.txt"))
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(

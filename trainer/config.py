@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from recommender.config import EncoderConfig, ModelConfig
@@ -28,3 +30,20 @@ class TrainConfig:
     weight_decay: float = 0.01
     seed: int = 0
     num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
+
+
+def dump_config(config: TrainConfig, path: Path) -> None:
+    """Write a configuration as the trainer's `--config` reads it."""
+    path.write_text(json.dumps(asdict(config), indent=1))
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read what `dump_config` wrote; raise ValueError naming the file."""
+    try:
+        raw = json.loads(path.read_text())
+        raw["encoder"] = EncoderConfig(**raw["encoder"])
+        raw["model"] = ModelConfig(**raw["model"])
+        raw["positive_types"] = tuple(raw["positive_types"])
+        return TrainConfig(**raw)
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a training configuration ({error!r})") from error
