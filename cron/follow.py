@@ -1,0 +1,35 @@
+"""Follow: from the event log into the histories, so that the next recommendation knows what was just seen.
+
+Knows the follower's own cursor, which lies in the histories; the journal's cursor is another one.
+"""
+
+from __future__ import annotations
+
+from cron import segments
+from cron.journal import Journal
+from cron.ports import EventLog, Histories
+
+BATCH_RECORDS = 5_000
+
+
+def follow_once(log: EventLog, histories: Histories, *, limit: int = BATCH_RECORDS) -> int:
+    """Bring at most `limit` records from the log into the histories; return how many. Raise LogGap: then `rebuild` is called for."""
+    batch = log.read(histories.cursor(), limit)
+    if batch.records:
+        histories.append(batch.records, cursor=batch.cursor)
+    return len(batch.records)
+
+
+def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
+    """Make the histories anew from the journal, then from what the log holds after it.
+
+    The histories may be written to meanwhile. Cut off half-way it leaves no cursor, so a trimmed log asks for a rebuild again.
+    """
+    histories.clear()
+    cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
+    ranges = journal.ranges()
+    for first_seq, last_seq in ranges:
+        records = segments.records_of(journal.read(first_seq, last_seq))
+        histories.append(records, cursor=cursor if last_seq == ranges[-1][1] else None)
+    while follow_once(log, histories):
+        pass

@@ -1,0 +1,117 @@
+"""Segments of the journal: records as rows of a Parquet file, and back.
+
+Knows the columns; does not know which records were accepted, nor where the files lie. A compacted segment stands for older ones:
+it holds their items, the newest of each, and the bare ids of everything else, which must never be accepted again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from recommender.events import Event, Item, Record
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# kind: event, item, or (compacted segments) id. payload: an item's title, text, attributes and hidden as JSON.
+SCHEMA = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("user_id", pa.string()),
+        pa.field("item_id", pa.string()),
+        pa.field("type", pa.string()),
+        pa.field("rating", pa.float64()),
+        pa.field("at_us", pa.int64(), nullable=False),
+        pa.field("payload", pa.string()),
+    ]
+)
+
+
+def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:
+    """Number the records from `first_seq` on and return them as rows."""
+    rows = [_row(record) for record in records]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(SCHEMA) - 1)
+    numbers = pa.array(range(first_seq, first_seq + len(rows)), pa.int64())
+    arrays = [numbers, *(pa.array(column, field.type) for column, field in zip(columns, list(SCHEMA)[1:], strict=True))]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def records_of(table: pa.Table) -> list[Record]:
+    """Return the records of rows in row order; bare ids are left out."""
+    return [record for row in table.to_pylist() if (record := _record(row)) is not None]
+
+
+def latest_items(table: pa.Table) -> pa.Table:
+    """Return the item rows with the greatest (at, event_id) of each item, by item id."""
+    items = table.filter(pc.equal(table["kind"], "item"))
+    items = items.sort_by([("item_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")])
+    if items.num_rows == 0:
+        return items
+    ids = items["item_id"].combine_chunks()
+    last_of_its_item = pc.not_equal(ids[:-1], ids[1:])
+    return items.filter(pa.concat_arrays([last_of_its_item, pa.array([True])]))
+
+
+def compacted(table: pa.Table) -> pa.Table:
+    """Return what must stay of rows that go: the latest items, and every other event id."""
+    items = latest_items(table)
+    ids = table.filter(pc.invert(pc.is_in(table["seq"], value_set=items["seq"].combine_chunks())))
+    bare = {"seq": ids["seq"], "event_id": ids["event_id"], "at_us": ids["at_us"], "kind": pa.repeat("id", ids.num_rows)}
+    arrays = [bare[field.name] if field.name in bare else pa.nulls(ids.num_rows, field.type) for field in SCHEMA]
+    return pa.concat_tables([items, pa.table(arrays, schema=SCHEMA)]).sort_by("seq")
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write rows to a Parquet file."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read rows, or some columns of them."""
+    names = SCHEMA.names if columns is None else list(columns)
+    return pq.read_table(path, columns=names, use_threads=False).select(names)
+
+
+def micros(at: datetime) -> int:
+    """Return epoch microseconds, exactly."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def moment(at_us: int) -> datetime:
+    """Return the aware UTC time of epoch microseconds, exactly."""
+    return EPOCH + timedelta(microseconds=at_us)
+
+
+def _row(record: Record) -> tuple[object, ...]:
+    at_us = micros(record.at)
+    if isinstance(record, Event):
+        return ("event", record.event_id, record.user_id, record.item_id, record.type, record.rating, at_us, None)
+    values = {"title": record.title, "text": record.text, "attributes": dict(record.attributes), "hidden": record.hidden}
+    return ("item", record.event_id, None, record.item_id, None, None, at_us, json.dumps(values, ensure_ascii=False))
+
+
+def _record(row: dict[str, object]) -> Record | None:
+    at_us, event_id, item_id = row["at_us"], row["event_id"], row["item_id"]
+    if row["kind"] == "id":
+        return None
+    assert isinstance(at_us, int)
+    assert isinstance(event_id, str)
+    assert isinstance(item_id, str)
+    if row["kind"] == "event":
+        user_id, type_, rating = row["user_id"], row["type"], row["rating"]
+        assert isinstance(user_id, str)
+        assert isinstance(type_, str)
+        assert rating is None or isinstance(rating, float)
+        return Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, rating=rating, at=moment(at_us))
+    payload = json.loads(str(row["payload"]))
+    attributes = {name: tuple(value) if isinstance(value, list) else value for name, value in payload.pop("attributes").items()}
+    return Item(event_id=event_id, item_id=item_id, at=moment(at_us), attributes=attributes, **payload)
