@@ -1,0 +1,122 @@
+"""Which release is live: publish, roll back, promote, and finish a switch that was cut off.
+
+Needs the ledger and the model server; the artifact store only for a version that is not loaded any more. Loads neither torch nor numpy,
+so that a rollback answers in well under a second.
+
+A switch is committed to the ledger with an epoch, then the server is told, then the epoch is read again: whoever told the server last
+checks that his was the latest decision, and if not, tells it the latest one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from cron import switches
+from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Superseded
+from cron.ledger import Ledger
+from cron.lineage import Lease, Release, Switch
+from cron.ports import ArtifactStore, ModelServer
+
+OpenArtifacts = Callable[[], ArtifactStore]
+
+
+def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int | None, lease: Lease) -> None:
+    """Make a registered and probed version live, if `expected` still is.
+
+    Raise Superseded or Held when a person was faster, ServerRefused when the server would not; the live version then stays. When the
+    server does not answer at all (Unavailable) the switch stays begun, and `finish_switch` ends it later.
+    """
+    begun = switches.begin_publish(ledger, version, expected=expected, lease=lease)
+    try:
+        won = _carry_out(ledger, server, begun)
+    except ServerRefused:
+        switches.cancel(ledger, begun)
+        raise
+    if not won:
+        raise Superseded(expected=expected, found=ledger.serving().live)
+
+
+def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: str, artifacts: OpenArtifacts | None = None) -> Release:
+    """Put a release back, the previous good one by default, and pause publishing until `resume`.
+
+    Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even then.
+    """
+    started = time.monotonic()
+    if ledger.switching() is not None:
+        finish_switch(ledger, server, artifacts=artifacts)  # so that "previous" is seen from what is served
+    live = ledger.live()
+    target = ledger.release(version) if version is not None else ledger.previous_good()
+    if target is None or live is None:
+        raise NothingToRollBackTo(live=live.version if live is not None else None)
+    reason = f"rolled back from version {live.version} to {target.version} by {by}"
+    begun = switches.begin_rollback(ledger, target.version, reason=reason)
+    _put_back(ledger, server, begun, target, artifacts)
+    ledger.set_figure("rollback_seconds", time.monotonic() - started)
+    return ledger.release(target.version)
+
+
+def promote(ledger: Ledger, server: ModelServer, version: int, *, by: str, artifacts: OpenArtifacts | None = None) -> Release:
+    """Make a release live that was before, forward or back; a hold stays as it is. Raise UnknownVersion or what the server says."""
+    del by  # the ledger keeps who paused publishing; a promotion pauses nothing
+    target = ledger.release(version)
+    begun = switches.begin_promote(ledger, version)
+    _put_back(ledger, server, begun, target, artifacts)
+    return ledger.release(version)
+
+
+def finish_switch(ledger: Ledger, server: ModelServer, *, artifacts: OpenArtifacts | None = None) -> None:
+    """End a switch that was begun and cut off; one that the server refuses is given up, and what was live stays."""
+    begun = ledger.switching()
+    if begun is None:
+        return
+    manifest = ledger.archived(begun.version)
+    try:
+        if manifest is not None and not _is_ready(server, begun.version):
+            _register(server, begun.version, manifest.archive, artifacts)
+        _carry_out(ledger, server, begun)
+    except (ServerRefused, ArtifactMissing):
+        switches.cancel(ledger, begun)
+        ledger.count("failed_switches")
+
+
+def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
+    try:
+        try:
+            _carry_out(ledger, server, begun)
+        except ServerRefused:  # not loaded any more
+            if artifacts is None:
+                raise
+            _register(server, target.version, target.manifest.archive, artifacts)
+            _carry_out(ledger, server, begun)
+    except (ServerRefused, ArtifactMissing):
+        switches.cancel(ledger, begun)
+        ledger.count("failed_switches")
+        raise
+
+
+def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
+    """Tell the server until it was told the ledger's latest decision; tell whether that was ours."""
+    while True:
+        serving = ledger.serving()
+        decided = serving.switch.version if serving.switch is not None else serving.live
+        if decided is not None:
+            server.set_live(decided)
+        if serving.switch is not None:
+            if switches.end(ledger, serving.switch):
+                return serving.switch.epoch == begun.epoch
+        elif ledger.serving().epoch == serving.epoch:
+            return serving.live == begun.version and serving.epoch == begun.epoch
+
+
+def _is_ready(server: ModelServer, version: int) -> bool:
+    return any(found.version == version and found.ready for found in server.versions())
+
+
+def _register(server: ModelServer, version: int, archive: str, artifacts: OpenArtifacts | None) -> None:
+    if artifacts is None:
+        raise ServerRefused(version, status=409, message="the version is not loaded, and there is no artifact store to load it from")
+    store = artifacts()
+    if archive not in store.names():
+        raise ArtifactMissing(archive, store="the artifact store")
+    server.register(version, store.url(archive))
