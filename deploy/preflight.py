@@ -59,6 +59,16 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
                 raise NotReady(f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}") from why
 
 
+def free_port(wanted: int) -> int:
+    """Return a port of 127.0.0.1 that is free now: the wanted one, or any."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _holder(port: int) -> str | None:
     """Name the process that listens on a port, when we may know it."""
     try:

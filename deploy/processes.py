@@ -1,4 +1,4 @@
-"""The three processes of one machine under supervisord: start, look, stop, and leave nothing behind.
+"""The processes of one machine under supervisord: start, look, stop, and leave nothing behind.
 
 Knows how supervisord is told and asked; does not know what its programs do or when they are ready.
 """
@@ -6,11 +6,12 @@ Knows how supervisord is told and asked; does not know what its programs do or w
 from __future__ import annotations
 
 import ctypes
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -30,16 +31,20 @@ STOP_S = 7.0  # from the stop signal to the kill; with the sweep below everythin
 MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
-# What all three programs share. A program that lives for 2 s has started; three failed starts and it is given up (FATAL).
-PROGRAM = """startsecs=2
+# A program that lives for 2 s has started; after three failed starts it is given up (FATAL).
+PROGRAM = """[program:{name}]
+command={command}
+startsecs=2
 startretries=3
 autorestart=true
 stopasgroup=true
 killasgroup=true
 stopwaitsecs={stop_s}
 redirect_stderr=true
+stdout_logfile={log}
 stdout_logfile_maxbytes=10MB
-stdout_logfile_backups=3"""
+stdout_logfile_backups=3
+"""
 
 
 class ProgramFailed(FreshetError):
@@ -57,14 +62,20 @@ class Place:
 
     @property
     def log(self) -> Path:
+        """The folder of all logs."""
         return self.var / "log"
+
+    def log_of(self, program: str) -> Path:
+        """Return where supervisord puts what a program prints; programs may keep a log of their own beside it."""
+        return self.log / f"{program}.out"
 
 
 class Processes:
     """supervisord and its programs, from `start` to `stop`."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, commands: Mapping[str, Sequence[str]]) -> None:
         self._place = place
+        self._commands = commands
         self._socket = _socket_path(place.var)
         self._supervisord: subprocess.Popen[bytes] | None = None
 
@@ -72,7 +83,7 @@ class Processes:
         """Write var/supervisord.conf and start supervisord on it."""
         self._place.log.mkdir(parents=True, exist_ok=True)
         config = self._place.var / "supervisord.conf"
-        config.write_text(render(self._place, self._socket))
+        config.write_text(render(self._place, self._socket, self._commands))
         _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a killed supervisord orphans becomes our child, so that `stop` finds it
         # TorchServe's workers would prefer a PYTHONPATH of ours to the code in the archive.
         inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
@@ -94,7 +105,7 @@ class Processes:
             raise ProgramFailed(SUPERVISORD, log=self._place.log / "supervisord.err")
         for name, state in self.states().items():
             if state == "FATAL":
-                raise ProgramFailed(name, log=self._place.log / f"{name}.log")
+                raise ProgramFailed(name, log=self._place.log_of(name))
 
     def states(self) -> dict[str, str]:
         """Return each program's supervisord state; none while supervisord is not up yet."""
@@ -123,11 +134,19 @@ class Processes:
         self._supervisord = None
 
 
-def render(place: Place, socket: Path) -> str:
-    """Return the text of supervisord's configuration. A percent sign means something there, so paths double theirs."""
-    paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket, "python": sys.executable}
-    escaped = {name: str(path).replace("%", "%%") for name, path in paths.items()}
-    return Template(TEMPLATE.read_text()).substitute(escaped, program=PROGRAM.format(stop_s=int(STOP_S)), stop_s=int(STOP_S))
+def render(place: Place, socket: Path, commands: Mapping[str, Sequence[str]]) -> str:
+    """Return the text of supervisord's configuration, in which a percent sign is doubled."""
+    programs = [
+        PROGRAM.format(name=name, command=_escaped(shlex.join(command)), log=_escaped(place.log_of(name)), stop_s=int(STOP_S))
+        for name, command in commands.items()
+    ]
+    paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket}
+    words = {name: _escaped(path) for name, path in paths.items()}
+    return Template(TEMPLATE.read_text()).substitute(words, names=",".join(commands), programs="\n".join(programs))
+
+
+def _escaped(text: object) -> str:
+    return str(text).replace("%", "%%")
 
 
 def tail(log: Path, lines: int = 12) -> str:

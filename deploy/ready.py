@@ -30,19 +30,35 @@ class Endpoints:
     """Where one machine listens, from its settings."""
 
     gateway: str
-    inference: str
-    management: str
+    server_host: str
+    management_port: int
+    inference_port: int
     model: str
+
+    @property
+    def metrics_port(self) -> int:
+        """TorchServe's Prometheus page: the port above its management, as it is by default (8081 and 8082)."""
+        return self.management_port + 1
+
+    @property
+    def predictions(self) -> str:
+        """The URL of TorchServe's own endpoint."""
+        return f"http://{self.server_host}:{self.inference_port}/predictions/{self.model}"
+
+    @property
+    def management(self) -> str:
+        """The URL of TorchServe's management."""
+        return f"http://{self.server_host}:{self.management_port}/models/{self.model}"
 
 
 def endpoints(settings: Settings) -> Endpoints:
-    """Return the URLs that people type."""
+    """Return where things listen; the settings were checked when they were read."""
     server = urlsplit(settings.store.server)
-    inference_port = parse_qs(server.query).get("inference", ["8080"])[0]
     return Endpoints(
         gateway=f"http://{settings.gateway.host}:{settings.gateway.port}",
-        inference=f"http://{server.hostname}:{inference_port}",
-        management=f"http://{server.hostname}:{server.port}",
+        server_host=server.hostname or "127.0.0.1",
+        management_port=server.port or 8081,
+        inference_port=int(parse_qs(server.query).get("inference", ["8080"])[0]),
         model=server.path.strip("/"),
     )
 
@@ -131,8 +147,9 @@ def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data:
         f"ready: release {live.version} is live, trained on {data}" if live.version else f"ready: the baseline is live, over {data}",
         *([f"  There is no trained release yet: {why_baseline}", "  The worker tries again by itself."] if why_baseline else []),
         "",
-        f"  {where.gateway}/        status page; /docs is the API",
-        f"  {where.inference}/predictions/{where.model}   TorchServe's endpoint; its management is at {where.management}",
+        f"  {where.gateway}/  status page; the API is at {where.gateway}/docs",
+        f"  {where.predictions}  TorchServe's endpoint",
+        f"  {where.management}  its management",
         "",
         "How would someone who liked those rate this?",
         f"  {score}",
@@ -154,4 +171,4 @@ def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data:
 
 def _post(where: Endpoints, body: object) -> str:
     text = shlex.quote(json.dumps(body, ensure_ascii=False))
-    return f"curl -s {where.inference}/predictions/{where.model} -H 'Content-Type: application/json' -d {text}"
+    return f"curl -s {where.predictions} -H 'Content-Type: application/json' -d {text}"

@@ -18,16 +18,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from urllib.parse import parse_qs, urlsplit
 
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings
-from cron.wiring import PROJECT_ROOT, open_ledger, var_folder
+from cron.wiring import PROJECT_ROOT, local_path, open_ledger, var_folder
 from deploy.demo import demo_data
-from deploy.preflight import NotReady, check_disk, check_ports, only_instance
+from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
 from deploy.processes import SUPERVISORD, Place, Processes, ProgramFailed
-from deploy.ready import endpoints, ready_block, wait_for_answer, wait_for_release
+from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 LOOK_S = 2.0  # how often the programs are looked at once all is well
@@ -43,14 +42,14 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
     var = var_folder(settings)
     with only_instance(var):
         check_disk(var)
-        check_ports(_addresses(settings))
+        where = endpoints(settings)
+        check_ports(_addresses(settings, where))
         ingested = _ingest_once(var, data, environment)
-        processes = Processes(Place(root=PROJECT_ROOT, var=var))
+        processes = Processes(Place(root=PROJECT_ROOT, var=var), _commands(settings, where))
         try:
             print(f"Starting TorchServe, the gateway and the worker; their logs are in {var / 'log'}", flush=True)
             processes.start(environment)
             live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), var, processes.check)
-            where = endpoints(settings)
             wait_for_answer(where, processes.check)
             print(ready_block(live, why_baseline, where, ingested.name), flush=True)
             _stay(processes)
@@ -76,14 +75,25 @@ def _stay(processes: Processes) -> None:
         time.sleep(LOOK_S)
 
 
-def _addresses(settings: Settings) -> dict[str, tuple[str, int]]:
-    server = urlsplit(settings.store.server)
-    host = server.hostname or "127.0.0.1"
-    ports = parse_qs(server.query)
+def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
+    ports = {"--inference": where.inference_port, "--management": where.management_port, "--metrics": where.metrics_port}
+    # nobody of ours speaks gRPC, but TorchServe always listens for it
+    ports |= {"--grpc-inference": free_port(7070), "--grpc-management": free_port(7071)}
+    folders = ["--model-store", str(local_path(settings.store.artifacts)), "--var", str(var_folder(settings))]
+    options = [str(part) for option in ports.items() for part in option]
+    return {
+        "torchserve": [sys.executable, "-m", "deploy.torchserve", *folders, "--host", where.server_host, *options],
+        "gateway": [sys.executable, "-m", "gateway"],
+        "worker": [sys.executable, "-m", "cron", "worker"],
+    }
+
+
+def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int]]:
     return {
         "FRESHET__GATEWAY__PORT": (settings.gateway.host, settings.gateway.port),
-        "FRESHET__STORE__SERVER (the port)": (host, server.port or 8081),
-        "FRESHET__STORE__SERVER (inference=)": (host, int(ports.get("inference", ["8080"])[0])),
+        "the port in FRESHET__STORE__SERVER": (where.server_host, where.management_port),
+        "inference= in FRESHET__STORE__SERVER": (where.server_host, where.inference_port),
+        "the port in FRESHET__STORE__SERVER, which this is one above of": (where.server_host, where.metrics_port),
     }
 
 
