@@ -94,13 +94,15 @@ Request = ScoreRequest | TopRequest | SimilarRequest
 
 
 def decode(body: object) -> object:
-    """Return a body's JSON value: bytes (no Content-Type, or a body that the server could not parse) are parsed here; raise BadRequest."""
-    if not isinstance(body, bytes | bytearray):
+    """Return a body's JSON value; bytes and strings are JSON still to be read. Raise BadRequest."""
+    if not isinstance(body, bytes | bytearray | str):
         return body
+    if not body:
+        raise BadRequest("body", found="nothing", expected='JSON, sent with "Content-Type: application/json"')
     try:
-        return json.loads(bytes(body).decode("utf-8"))
+        return json.loads(body if isinstance(body, str) else bytes(body).decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise BadRequest("body", found=f"bytes {bytes(body[:20]).hex()}", expected="JSON in UTF-8") from error
+        raise BadRequest("body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8") from error
     except RecursionError as error:
         raise BadRequest("body", found="JSON nested too deeply", expected="a JSON object or a list of them") from error
     except ValueError as error:

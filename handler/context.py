@@ -1,0 +1,21 @@
+"""What we use of TorchServe's context, as types. Only the type checker reads this: TorchServe allows one class in `recommend.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class Context(Protocol):
+    """One worker's view of its model and of the batch in hand."""
+
+    manifest: Mapping[str, Mapping[str, object]]
+    system_properties: Mapping[str, object]
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
+        """Set the HTTP status of one request of the batch."""
+        ...
+
+    def set_response_content_type(self, idx: int, value: str) -> None:
+        """Set the content type of one answer of the batch."""
+        ...

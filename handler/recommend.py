@@ -1,0 +1,94 @@
+"""TorchServe's handler: a dynamic batch of HTTP requests in, an answer or an error for each out. Protocol only.
+
+Knows TorchServe's context; everything about recommending is in `recommender`, which lies beside this file in the archive. TorchServe
+accepts exactly one class in this module.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+import recommender
+from recommender.answer import Answer, answer_batch
+from recommender.bundle import load_bundle
+from recommender.ranker import Ranker
+from recommender.wire import BadRequest, JsonObject, error_body
+
+if TYPE_CHECKING:
+    from handler.context import Context
+
+log = logging.getLogger(__name__)
+
+
+class Recommend:
+    """One loaded release."""
+
+    def initialize(self, context: Context) -> None:
+        """Load the bundle beside this file; refuse to start with code that is not the archive's."""
+        model_dir = Path(str(context.system_properties["model_dir"])).resolve()
+        code = Path(str(recommender.__file__)).resolve()
+        if not code.is_relative_to(model_dir):
+            raise RuntimeError(f"recommender comes from {code}, not from the archive at {model_dir}: start TorchServe without PYTHONPATH")
+        torch.set_num_threads(1)  # beside a training process, waiting for a second thread costs more than it gains
+        self._version = int(str(context.manifest["model"]["modelVersion"]))
+        self._ranker = Ranker(load_bundle(model_dir / "bundle"))
+        answer_batch(self._ranker, [{"user_seq": [], "k": 1}])  # the first matrix product allocates; not on a client's time
+
+    def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
+        """Answer every request in its place. A wrong one is a 400, one that breaks us a 500; its neighbours notice neither."""
+        bodies = [_body(request) for request in data]
+        rendered = [_render(answer, self._version) for answer in self._answers(bodies)]
+        for index, (status, _) in enumerate(rendered):
+            context.set_response_content_type(index, "application/json")
+            if status != 200:
+                context.set_response_status(code=status, phrase=HTTPStatus(status).phrase, idx=index)
+        return [content for _, content in rendered]
+
+    def _answers(self, bodies: Sequence[object]) -> list[Answer | None]:
+        try:
+            return list(answer_batch(self._ranker, bodies))
+        except Exception:
+            log.exception("batch failed, answering one by one: num_requests=%d version=%d", len(bodies), self._version)
+        answers: list[Answer | None] = []
+        for body in bodies:
+            try:
+                answers += answer_batch(self._ranker, [body])
+            except Exception:
+                log.exception("request failed: version=%d", self._version)
+                answers.append(None)
+        return answers
+
+
+def _body(request: Mapping[str, object]) -> object:
+    """Take the body out of what TorchServe hands over: JSON already parsed, raw bytes, or parts of a form."""
+    for name in ("body", "data"):
+        if name in request:
+            return request[name]
+    return b""
+
+
+def _render(answer: Answer | None, version: int) -> tuple[int, bytes]:
+    """Return the HTTP status and body of one answer; a list is a 400 only when nothing in it could be answered."""
+    if isinstance(answer, BadRequest):
+        return 400, _json(error_body(answer) | {"model_version": version})
+    if isinstance(answer, list):
+        status = 400 if all("error" in one for one in answer) else 200
+        return status, _json([one | {"model_version": version} for one in answer])
+    if answer is not None:
+        try:
+            return 200, _json(answer | {"model_version": version})
+        except ValueError:
+            log.exception("answer is no JSON: version=%d", version)
+    reason = "the request could not be answered; the server's log says why"
+    return 500, _json({"error": {"field": None, "reason": reason}, "model_version": version})
+
+
+def _json(content: JsonObject | list[JsonObject]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

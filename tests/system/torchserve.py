@@ -1,0 +1,118 @@
+"""A real, empty TorchServe for tests: free ports, folders of its own, gone with all its workers afterwards."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cron.backends.server_torchserve import TorchServe, open_server
+from cron.wiring import PROJECT_ROOT
+from deploy.torchserve import Ports
+
+START_LIMIT_S = 60.0
+STOP_LIMIT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A started server: where it listens, its model store, its process."""
+
+    ports: Ports
+    store: Path
+    var: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """What `open_server` and the settings take."""
+        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}"
+
+    @property
+    def predictions(self) -> str:
+        """The endpoint of the default version."""
+        return f"http://127.0.0.1:{self.ports.inference}/predictions/rec"
+
+    @property
+    def models(self) -> str:
+        """The management URL of the model."""
+        return f"http://127.0.0.1:{self.ports.management}/models/rec"
+
+    def worker_pids(self) -> list[int]:
+        """Return the Python workers' process ids, ascending."""
+        return sorted(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))
+
+
+@contextmanager
+def running_torchserve(folder: Path, *, store: Path | None = None, ports: Ports | None = None) -> Iterator[Running]:
+    """Start TorchServe with `folder/archives` (or `store`) and `folder/var`; stop it and its workers at the end."""
+    store = folder / "archives" if store is None else store
+    ports = free_ports() if ports is None else ports
+    argv = [sys.executable, "-m", "deploy.torchserve", "--model-store", str(store), "--var", str(folder / "var"), "--heap-mb", "256"]
+    for name, value in asdict(ports).items():
+        argv += [f"--{name.replace('_', '-')}", str(value)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "torchserve.out").open("wb") as out:
+        process = subprocess.Popen(argv, cwd=PROJECT_ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    running = Running(ports=ports, store=store, var=folder / "var", process=process)
+    try:
+        _wait_healthy(running, folder / "torchserve.out")
+        yield running
+    finally:
+        stop(process)
+
+
+@contextmanager
+def opened(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[TorchServe]:
+    """Open the port on a running server."""
+    with closing(open_server(running.url, drain_timeout_s=drain_timeout_s)) as server:
+        yield server
+
+
+def free_ports() -> Ports:
+    """Return ports that were free a moment ago."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(5)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        inference, management, metrics, grpc_inference, grpc_management = (one.getsockname()[1] for one in sockets)
+    return Ports(
+        inference=inference, management=management, metrics=metrics, grpc_inference=grpc_inference, grpc_management=grpc_management
+    )
+
+
+def stop(process: subprocess.Popen[bytes], *, with_signal: int = signal.SIGTERM) -> None:
+    """End a server and see to it that none of its workers outlives it."""
+    workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(with_signal)
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=STOP_LIMIT_S)
+    for worker in alive:
+        worker.kill()
+    assert not alive, f"workers outlived TorchServe by {STOP_LIMIT_S} s: {alive}"
+
+
+def _wait_healthy(running: Running, out: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        assert running.process.poll() is None, f"TorchServe ended at start:\n{out.read_text()}"
+        try:
+            if httpx.get(f"http://127.0.0.1:{running.ports.inference}/ping", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"TorchServe was not healthy within {START_LIMIT_S} s:\n{out.read_text()}")
