@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -59,16 +59,27 @@ class Overview:
 
 def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> Overview:
     """Read everything."""
-    live = ledger.live()
-    runs = ledger.runs(NUM_RUNS)
-    current = next((run for run in runs if run.outcome is None), None)
+    seen = look_at_ledger(ledger, now=now)
+    try:
+        in_log: int | None = log.backlog(ledger.log_cursor())
+    except FreshetError:
+        in_log = None
+    progress = read_progress(runs_folder, seen.current.run_id) if seen.current else None
+    return replace(seen, waiting=replace(seen.waiting, in_log=in_log), progress=progress)
+
+
+def look_at_ledger(ledger: Ledger, *, now: datetime) -> Overview:
+    """Read what the ledger alone knows: no log, no progress."""
+    live, runs, segments = ledger.live(), ledger.runs(NUM_RUNS), ledger.segments()
+    learned = live.manifest.trained_through if live else 0
+    newest = max((segment.last_at for segment in segments), default=None)
     return Overview(
         at=now,
         live=live,
         hold=ledger.hold(),
-        waiting=_waiting(ledger, log, live),
-        current=current,
-        progress=read_progress(runs_folder, current.run_id) if current else None,
+        waiting=Waiting(in_log=None, in_journal=max(0, ledger.last_seq() - learned), newest_event_at=newest),
+        current=next((run for run in runs if run.outcome is None), None),
+        progress=None,
         releases=tuple(reversed(ledger.releases())),
         runs=runs,
         quality=ledger.quality(NUM_QUALITY),
@@ -83,6 +94,12 @@ def read_progress(runs_folder: Path, run_id: int) -> Progress | None:
         return Progress(phase=str(raw["phase"]), done=int(raw["done"]), total=int(raw["total"]), loss=raw.get("loss"))
     except (OSError, ValueError, KeyError, TypeError):  # not there, or renamed away under our hands
         return None
+
+
+def panel_ndcg(overview: Overview, release: Release) -> float | None:
+    """Return a release's NDCG@10 on the panel, as its own run measured it; None when that is too long ago, or it was not measured."""
+    run_id = release.manifest.run_id
+    return next((q.ndcg for q in overview.quality if q.kind == "panel" and q.model == "candidate" and q.run_id == run_id), None)
 
 
 def to_json(overview: Overview) -> dict[str, object]:
@@ -119,6 +136,7 @@ def release_json(release: Release, overview: Overview) -> dict[str, object]:
         "num_items": manifest.num_items,
         "archive": manifest.archive,
         "archive_gone": release.archive_gone,
+        "ndcg": panel_ndcg(overview, release),
         "figures": dict(manifest.figures),
         "reasons": reasons_json(run) if run else [],
     }
@@ -144,20 +162,6 @@ def reasons_json(run: Run) -> list[Mapping[str, object]]:
     """Render the reasons of a run."""
     names = ("name", "ok", "text", "figure", "low", "high", "limit")
     return [{name: getattr(reason, name) for name in names} for reason in run.reasons]
-
-
-def _waiting(ledger: Ledger, log: EventLog, live: Release | None) -> Waiting:
-    learned = live.manifest.trained_through if live else 0
-    segments = ledger.segments()
-    try:
-        in_log: int | None = log.backlog(ledger.log_cursor())
-    except FreshetError:
-        in_log = None
-    return Waiting(
-        in_log=in_log,
-        in_journal=max(0, ledger.last_seq() - learned),
-        newest_event_at=max((segment.last_at for segment in segments), default=None),
-    )
 
 
 def _progress_json(progress: Progress | None) -> dict[str, object] | None:

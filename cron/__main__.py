@@ -1,0 +1,88 @@
+"""The command line: `python -m cron VERB`, installed as `freshet VERB`.
+
+    python -m cron status
+    python -m cron rollback
+    python -m cron VERB --help
+
+Exit status: 0 it worked, 1 it failed (one sentence on stderr), 2 wrong use or wrong settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from cron.errors import FreshetError, MissingClient, SettingsError
+from cron.settings_file import Loaded, load_settings
+
+VERBS = (
+    "worker",
+    "run-once",
+    "ingest",
+    "replay",
+    "follow",
+    "status",
+    "runs",
+    "releases",
+    "promote",
+    "rollback",
+    "pause",
+    "resume",
+    "config",
+)
+
+
+class Verb(Protocol):
+    """What a module in `cron.verbs` offers."""
+
+    SUMMARY: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the verb's own arguments."""
+        ...
+
+    def run(self, arguments: argparse.Namespace, loaded: Loaded) -> int:
+        """Do it; return the exit status."""
+        ...
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return the exit status."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        loaded = load_settings(parsed.config, os.environ)
+        return verb(parsed.verb).run(parsed, loaded)
+    except FreshetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, SettingsError | MissingClient) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all verbs."""
+    parser = argparse.ArgumentParser(prog="python -m cron", description="Freshet: decide which recommender is live.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: FRESHET_CONFIG, or deploy/local.toml)")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name in VERBS:
+        module = verb(name)
+        module.add_arguments(verbs.add_parser(name, help=module.SUMMARY, description=module.SUMMARY, parents=[shared]))
+    return parser
+
+
+def verb(name: str) -> Verb:
+    """Return the module of a verb."""
+    return cast(Verb, import_module("cron.verbs." + name.replace("-", "_")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

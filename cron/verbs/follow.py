@@ -1,0 +1,45 @@
+"""`follow`: bring the log into the histories, where the worker doesn't, or make the histories anew."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+
+from cron.errors import LogGap
+from cron.settings_file import Loaded
+
+SUMMARY = "bring new events into the histories until SIGTERM; the worker does so by itself"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
+    parser.add_argument("--rebuild", action="store_true", help="first make the histories anew, from the journal and the log")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Follow."""
+    from cron.follow import follow_once, rebuild
+    from cron.wiring import open_parts
+
+    parts = open_parts(loaded.settings)
+    stop = threading.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: stop.set())
+    if arguments.rebuild:
+        rebuild(parts.journal, parts.log, parts.histories)
+    total = 0
+    while not stop.is_set():
+        try:
+            moved = follow_once(parts.log, parts.histories)
+        except LogGap:  # the log was trimmed past our place, and the journal has what is gone
+            rebuild(parts.journal, parts.log, parts.histories)
+            continue
+        total += moved
+        if not moved:
+            if arguments.once:
+                break
+            stop.wait(loaded.settings.worker.poll_s)
+    print(f"{total:,} records followed")
+    return 0

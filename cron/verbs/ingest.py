@@ -1,0 +1,149 @@
+"""`ingest`: public files become items and events in the log.
+
+Ids come from file and line, so ingesting twice counts once. All items are ingested, whatever the part of the events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cron.dead_letters import DeadLetters
+from cron.errors import FreshetError
+from cron.settings_file import Loaded
+from cron.verbs.part import Part, parse_part, read_source
+from cron.wiring import open_log, var_folder
+from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item
+
+if TYPE_CHECKING:
+    from trainer.sources.source import Source
+
+SUMMARY = "bring a public data set into the log: MovieLens folders and zips; twice is once"
+BATCH_RECORDS = 5_000  # one transaction and one fsync
+SHIFTS = "shifts.json"  # in var: by how many seconds each part was moved, so that a repeat moves it equally
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What became of the records so far."""
+
+    events: int = 0
+    items: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.events:,} events and {self.items:,} items accepted, {self.duplicates:,} duplicates, {self.rejected:,} rejected"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("path", type=Path, metavar="PATH", help="a folder or the publisher's zip")
+    parser.add_argument("--part", type=parse_part, default=Part(), metavar="FROM:TO", help="shares of the events by time (default 0:1)")
+    parser.add_argument("--shift-to-now", action="store_true", help="move all times equally, so that the part's last event is now")
+    parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Ingest; print what became of the records."""
+    var = var_folder(loaded.settings)
+    source = read_source(arguments.path)
+    shift = _shift(var, arguments.path, arguments.part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
+    intake = Intake(loaded.settings.store.events, var, shift, dry_run=arguments.dry_run)
+    first, last = arguments.part.bounds(source.num_events)
+    intake.take_rejects(source)
+    intake.take(source.items, total=source.num_items, what="items")
+    intake.take(islice(source.events, first, last), total=last - first, what="events")
+    verb = "would ingest" if arguments.dry_run else "ingested"
+    print(f"{verb} {source.name} from {arguments.path}, part {arguments.part}: {intake.counts}")
+    return 0
+
+
+class Intake:
+    """Checks raw records and appends them to the log in batches, counting; a dry run only checks."""
+
+    def __init__(self, log_url: str, var: Path, shift: timedelta, *, dry_run: bool) -> None:
+        self.counts = Counts()
+        self._log = None if dry_run else open_log(log_url)
+        self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
+        self._shift = shift
+        self._now = datetime.now(UTC)
+
+    def take_rejects(self, source: Source) -> None:
+        """Bury the rows that the source itself could not read."""
+        for reject in source.rejects:
+            self._reject(f"{reject.file}, line {reject.line}", reject.reason, reject.raw)
+
+    def take(self, raw: Iterable[Mapping[str, object]], *, total: int, what: str) -> None:
+        """Check and store one stream of records, with a progress bar on a terminal."""
+        from tqdm import tqdm
+
+        with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
+            stream = iter(raw)
+            while batch := list(islice(stream, BATCH_RECORDS)):
+                records = [record for record in map(self._parse, batch) if record is not None]
+                self._store(records)
+                bar.update(len(batch))
+
+    def _parse(self, raw: Mapping[str, object]) -> Record | None:
+        parse = parse_event if "user_id" in raw else parse_item
+        try:
+            record = parse(raw, now=self._now, new_id=_no_id)
+        except InvalidRecord as error:
+            self._reject(str(raw.get("event_id")), error.reason, raw)
+            return None
+        return replace(record, at=record.at + self._shift) if isinstance(record, Event) else record
+
+    def _store(self, records: list[Record]) -> None:
+        duplicates = frozenset(self._log.append(records).duplicates) if self._log and records else frozenset()
+        num_events = sum(isinstance(record, Event) for index, record in enumerate(records) if index not in duplicates)
+        self.counts.events += num_events
+        self.counts.items += len(records) - len(duplicates) - num_events
+        self.counts.duplicates += len(duplicates)
+
+    def _reject(self, where: str, reason: str, raw: object) -> None:
+        self.counts.rejected += 1
+        if self._dead_letters:
+            self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
+
+
+def _shift(var: Path, path: Path, part: Part, *, store: bool) -> timedelta:
+    """Return what moves the part's last event to now, or, for a part that was moved before, the same again."""
+    last_event = _last(read_source(path), part)
+    file = var / SHIFTS
+    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    name = f"{str(last_event['event_id']).partition(':')[0]} {part}"  # the file's digest, so a moved folder is the same data
+    if name not in known:
+        at = parse_event(last_event, now=datetime.now(UTC), new_id=_no_id).at
+        known[name] = (datetime.now(UTC) - at).total_seconds()
+        if store:
+            _write(file, json.dumps(known, indent=1))
+    return timedelta(seconds=known[name])
+
+
+def _last(source: Source, part: Part) -> Mapping[str, object]:
+    first, last = part.bounds(source.num_events)
+    if first == last:
+        raise FreshetError(f"part {part} of {source.num_events} events is empty; nothing to ingest")
+    return next(iter(islice(source.events, last - 1, last)))
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+def _no_id() -> str:
+    raise AssertionError("a source gives every record its id")

@@ -1,0 +1,71 @@
+"""A part of a data set's timeline, FROM:TO as shares of its events, and what `make serve` noted about its own part."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cron.errors import FreshetError
+
+if TYPE_CHECKING:  # pandas, which only reading needs
+    from trainer.sources.source import Source
+
+NOTE = "demo.json"  # in var: {"path", "part"} of the data that was ingested at the first start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """From one share of the events to another, in time order; neighbouring parts share no event and leave none out."""
+
+    first: float = 0.0
+    last: float = 1.0
+
+    def bounds(self, num_events: int) -> tuple[int, int]:
+        """Return the index of the first event and of the one after the last."""
+        return round(self.first * num_events), round(self.last * num_events)
+
+    def __str__(self) -> str:
+        return f"{self.first:g}:{self.last:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """Which part of which data was ingested at the first start."""
+
+    path: Path
+    part: Part
+
+
+def parse_part(text: str) -> Part:
+    """Parse FROM:TO; argparse turns the error into a usage message."""
+    first, _, last = text.partition(":")
+    try:
+        part = Part(first=float(first), last=float(last))
+    except ValueError:
+        part = Part(first=1.0, last=0.0)
+    if not 0 <= part.first < part.last <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part; expected FROM:TO with shares from 0 to 1, such as 0:0.8")
+    return part
+
+
+def read_note(var: Path) -> Ingested | None:
+    """Return what was ingested at the first start; None when nothing was."""
+    try:
+        raw = json.loads((var / NOTE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Ingested(path=Path(raw["path"]), part=parse_part(raw["part"]))
+
+
+def read_source(path: Path) -> Source:
+    """Open a data set; raise FreshetError with the source's own sentence."""
+    from trainer.sources import movielens
+    from trainer.sources.source import SourceError
+
+    try:
+        return movielens.read(path)
+    except SourceError as error:
+        raise FreshetError(str(error)) from error

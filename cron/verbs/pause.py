@@ -1,0 +1,24 @@
+"""`pause`: publish nothing until `resume`."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+
+from cron.settings_file import Loaded
+from cron.wiring import open_ledger
+
+SUMMARY = "publish nothing until `resume`; events are still taken and collected"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--reason", metavar="TEXT", help="shown by `status` and `runs`")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Pause."""
+    reason = arguments.reason or f"paused by {getpass.getuser()} on the command line"
+    hold = open_ledger(loaded.settings.store.ledger).pause(reason)
+    print(f"publishing is paused: {hold.reason}; go on with: python -m cron resume")
+    return 0

@@ -1,0 +1,45 @@
+"""`releases`: every archive that is or was live, with its lineage and figures."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from cron.overview import Overview, look_at_ledger, panel_ndcg, release_json
+from cron.settings_file import Loaded
+from cron.verbs.table import clock, number, show_json, table
+from cron.wiring import open_ledger
+
+SUMMARY = "every archive that is or was live, newest first"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Print the releases."""
+    overview = look_at_ledger(open_ledger(loaded.settings.store.ledger), now=datetime.now(UTC))
+    if arguments.json:
+        show_json([release_json(release, overview) for release in overview.releases])
+    elif not overview.releases:
+        print("no release yet; the worker publishes a baseline first")
+    else:
+        print(table(["release", "mode", "parent", "trained on", "published (UTC)", "NDCG@10", "archive", ""], _rows(overview)))
+    return 0
+
+
+def _rows(overview: Overview) -> list[list[str]]:
+    rows = []
+    for release in overview.releases:
+        manifest = release.manifest
+        parent = "–" if manifest.parent is None else str(manifest.parent)
+        trained = "–" if manifest.target_range is None else "{}–{}".format(*manifest.target_range)
+        archive = "(deleted)" if release.archive_gone else manifest.archive
+        state = "rolled back" if release.rolled_back_at else ""
+        if overview.live is not None and overview.live.version == release.version:
+            state = "live"
+        ndcg = number(panel_ndcg(overview, release))
+        rows.append([str(release.version), manifest.mode, parent, trained, clock(release.published_at), ndcg, archive, state])
+    return rows

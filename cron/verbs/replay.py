@@ -1,0 +1,170 @@
+"""`replay`: send a file's events through `POST /v1/events` as if they happened now, in time order, at a chosen speed.
+
+Event ids come from file and line, so an event that was sent or ingested before counts once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cron.config import GatewaySettings
+from cron.errors import FreshetError, Unavailable
+from cron.settings_file import Loaded
+from cron.verbs.part import Part, parse_part, read_note, read_source
+from cron.wiring import var_folder
+
+if TYPE_CHECKING:
+    import httpx
+
+SUMMARY = "send the rest of the data through the gateway as if it happened now"
+BATCHES_PER_S = 20  # a batch of all events of 50 ms: smooth at any speed, and few calls
+MAX_BATCH = 5_000  # under 1 MiB of JSON
+TRY_AGAIN_S = 1.0
+GIVE_UP_S = 300.0  # a restart or a laptop's nap passes; a gateway that was never started should be told
+
+
+@dataclass(slots=True, kw_only=True)
+class Sent:
+    """What the gateway said so far."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    first_reason: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("path", type=Path, nargs="?", metavar="PATH", help="default: the data that the first `make serve` ingested")
+    parser.add_argument("--speed", type=_speed, default=100.0, metavar="N", help="events a second (default 100)")
+    parser.add_argument("--part", type=parse_part, metavar="FROM:TO", help="default: what was not ingested, or all of another PATH")
+    parser.add_argument("--keep-time", action="store_true", help="send the file's own times instead of now")
+    parser.add_argument("--url", metavar="URL", help="the gateway (default: as configured)")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Replay; print what became of the events."""
+    from tqdm import tqdm
+
+    path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
+    source = read_source(path)
+    first, last = part.bounds(source.num_events)
+    sender = Sender(arguments.url or _own_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
+    with sender, tqdm(total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None) as bar:
+        for batch in _paced(islice(source.events, first, last), arguments.speed):
+            sender.send(batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write)
+            bar.update(len(batch))
+    sent = sender.sent
+    print(f"replayed {source.name}, part {part}: {sent.accepted:,} accepted, {sent.duplicates:,} duplicates, {sent.rejected:,} rejected")
+    if sent.rejected:
+        print(f"the first reason: {sent.first_reason}")
+    return 1 if sent.rejected else 0
+
+
+class Sender:
+    """Posts batches, and the same batch again until the gateway has answered."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        import httpx
+
+        self.sent = Sent()
+        self._url = url.rstrip("/") + "/v1/events"
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.Client(timeout=30.0, headers=headers, trust_env=False)
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def send(self, batch: Sequence[Mapping[str, object]], *, say: Callable[[str], object]) -> None:
+        """Send one batch; wait while the gateway is away, and raise Unavailable when it stays away."""
+        answer = self._post(batch, say)
+        if answer.status_code not in (202, 400):
+            raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
+        body = answer.json()
+        if "rejected" not in body:
+            raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
+        self.sent.accepted += body["accepted"]
+        self.sent.duplicates += body["duplicates"]
+        self.sent.rejected += len(body["rejected"])
+        if body["rejected"] and not self.sent.first_reason:
+            self.sent.first_reason = body["rejected"][0]["reason"]
+
+    def _post(self, batch: Sequence[Mapping[str, object]], say: Callable[[str], object]) -> httpx.Response:
+        import httpx
+
+        away_since: float | None = None
+        while True:
+            try:
+                answer = self._client.post(self._url, json=batch)
+                why = f"503: {_reason(answer)}"
+                if answer.status_code != 503:
+                    return answer
+            except httpx.TransportError as error:
+                why = type(error).__name__
+            now = time.monotonic()
+            if away_since is None:
+                away_since = now
+                say(f"the gateway at {self._url} does not answer ({why}); waiting for it, the same events are sent again")
+            if now - away_since > GIVE_UP_S:
+                raise Unavailable("the gateway", where=self._url, why=why)
+            time.sleep(TRY_AGAIN_S)
+
+
+def _data(path: Path | None, part: Part | None, var: Path) -> tuple[Path, Part]:
+    """Choose data and part: by default what the first `make serve` did not ingest."""
+    note = read_note(var)
+    if path is None and note is None:
+        raise FreshetError("nothing was ingested by make serve yet, so name the data: python -m cron replay PATH")
+    if note is not None and (path is None or path.resolve() == note.path.resolve()):
+        rest = Part(first=note.part.last, last=1.0) if note.part.last < 1 else Part()
+        return note.path, part or rest
+    assert path is not None
+    return path, part or Part()
+
+
+def _paced(events: Iterable[Mapping[str, object]], speed: float) -> Iterator[list[Mapping[str, object]]]:
+    """Yield batches at so many events a second; time lost while waiting for the gateway is not made up by a burst."""
+    size = min(MAX_BATCH, max(1, round(speed / BATCHES_PER_S)))
+    stream = iter(events)
+    due = time.monotonic()
+    while batch := list(islice(stream, size)):
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield batch
+        due = max(due + len(batch) / speed, time.monotonic() - 1.0)
+
+
+def _stamped(batch: Sequence[Mapping[str, object]], now: datetime) -> list[Mapping[str, object]]:
+    """Give each event the time of sending, a microsecond apart, because their order would else be that of their ids."""
+    return [{**event, "at": (now + timedelta(microseconds=place)).isoformat()} for place, event in enumerate(batch)]
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["error"]["reason"])
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]
+
+
+def _own_url(gateway: GatewaySettings) -> str:
+    host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host
+    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; expected events a second, over 0")
+    return speed

@@ -1,0 +1,41 @@
+"""`resume`: publish again, leaving out journal ranges that must never be trained on."""
+
+from __future__ import annotations
+
+import argparse
+
+from cron.settings_file import Loaded
+from cron.wiring import open_ledger
+
+SUMMARY = "publish again after a rollback or a pause"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--exclude",
+        type=journal_range,
+        action="append",
+        default=[],
+        metavar="FROM-TO",
+        help="journal numbers never to be trained on, both included; may be repeated; `releases` shows what each release was trained on",
+    )
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Resume."""
+    ledger = open_ledger(loaded.settings.store.ledger)
+    hold = ledger.hold()
+    ledger.resume(exclude=arguments.exclude)
+    excluded = ", ".join(f"{first}–{last}" for first, last in ledger.excluded_ranges())
+    never = f"; never trained on: {excluded}" if excluded else ""
+    print(f"publishing goes on{never}" if hold else f"publishing was not paused{never}")
+    return 0
+
+
+def journal_range(text: str) -> tuple[int, int]:
+    """Parse FROM-TO; argparse turns the error into a usage message."""
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range; expected FROM-TO, such as 81234-82233")
+    return int(first), int(last)

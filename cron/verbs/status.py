@@ -1,0 +1,92 @@
+"""`status`: what is live, how fresh, how good, what waits, what runs."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from cron.overview import Overview, look, panel_ndcg, to_json
+from cron.parts import Paths
+from cron.settings_file import Loaded
+from cron.verbs.table import age, clock, number, show_json, sparkline, table
+from cron.wiring import open_ledger, open_log, var_folder
+
+SUMMARY = "what is live, how fresh, how good; what waits and what runs"
+NUM_SHOWN = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Print the overview."""
+    store = loaded.settings.store
+    paths = Paths(var=var_folder(loaded.settings))
+    overview = look(open_ledger(store.ledger), open_log(store.events), paths.runs, now=datetime.now(UTC))
+    if arguments.json:
+        show_json(to_json(overview))
+    else:
+        print("\n".join(_lines(overview)))
+    return 0
+
+
+def _lines(overview: Overview) -> list[str]:
+    lines = [_live(overview)]
+    if overview.hold:
+        lines.append(f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume")
+    lines += [_waiting(overview), _current(overview), *_quality(overview), ""]
+    return [*lines, _releases(overview)] if overview.releases else lines[:-1]
+
+
+def _live(overview: Overview) -> str:
+    live = overview.live
+    if live is None:
+        return "live     nothing yet; the worker publishes a baseline first (python -m cron run-once does it now)"
+    origin = f"{live.manifest.mode} of {live.manifest.parent}" if live.manifest.parent is not None else live.manifest.mode
+    published = age(overview.at - live.published_at)
+    return f"live     release {live.version} ({origin}), published {published} ago, {live.manifest.num_items:,} items"
+
+
+def _waiting(overview: Overview) -> str:
+    waiting = overview.waiting
+    in_log = "the log does not answer" if waiting.in_log is None else f"{waiting.in_log:,} records in the log"
+    newest = f"; newest event collected {age(overview.at - waiting.newest_event_at)} ago" if waiting.newest_event_at else ""
+    return f"waiting  {in_log}, {waiting.in_journal:,} in the journal that the live weights have not seen{newest}"
+
+
+def _current(overview: Overview) -> str:
+    if overview.current is None:
+        return "run      none under way"
+    started = f"run      {overview.current.run_id} ({overview.current.mode}), {age(overview.at - overview.current.started_at)} so far"
+    progress = overview.progress
+    if progress is None:
+        return started
+    share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
+    loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
+    return f"{started}: {progress.phase}{share}{loss}"
+
+
+def _quality(overview: Overview) -> list[str]:
+    """Show the live model on events before it was trained on them, and popularity beside it."""
+    lines = []
+    for model, label in (
+        ("live", "quality  NDCG@10 of the live model on new events, before training on them"),
+        ("popularity", "         popularity"),
+    ):
+        values = [quality.ndcg for quality in overview.quality if quality.kind == "fresh" and quality.model == model]
+        if values:
+            lines.append(f"{label}  {sparkline(values)}  {number(values[0])} → {number(values[-1])}")
+    return lines
+
+
+def _releases(overview: Overview) -> str:
+    rows = []
+    for release in overview.releases[:NUM_SHOWN]:
+        manifest = release.manifest
+        is_live = overview.live is not None and overview.live.version == release.version
+        state = "live" if is_live else "rolled back" if release.rolled_back_at else ""
+        ndcg = number(panel_ndcg(overview, release))
+        rows.append([str(release.version), manifest.mode, clock(release.published_at), ndcg, f"{manifest.num_items:,}", state])
+    return table(["release", "mode", "published (UTC)", "NDCG@10", "items", ""], rows)

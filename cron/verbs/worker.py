@@ -1,0 +1,24 @@
+"""`worker`: the process that keeps the model fresh."""
+
+from __future__ import annotations
+
+import argparse
+
+from cron.settings_file import Loaded
+
+SUMMARY = "keep the model fresh: collect, train, judge, publish, reconcile, follow; until SIGTERM"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments: there are none."""
+    del parser
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Run until told to stop."""
+    del arguments
+    from cron.wiring import open_parts
+    from cron.worker import run_worker
+
+    run_worker(open_parts(loaded.settings))
+    return 0
