@@ -5,8 +5,10 @@ Knows the shape of one record; does not know where records come from, which were
 What is decided here, once:
 * `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or a string of digits.
   Earlier than 1990 is refused (an unset clock), later than five minutes from now too (milliseconds taken for seconds, or a wrong clock).
-* ids are strings; a whole number is taken as its decimal string, so 17 and "17" are the same id.
+* ids are strings, taken as they are; a whole number is taken as its decimal string, so 17 and "17" are the same id.
+* ratings and numeric attributes are numbers; "4" is refused, since a sender of strings may send "4,5" next.
 * unknown fields are refused, so that a misspelt `ratng` is noticed.
+* what can't be stored everywhere is refused: NUL characters, lone surrogates, an item larger than 256 KiB.
 """
 
 from __future__ import annotations
@@ -31,8 +33,9 @@ class InvalidRecord(ValueError):
     """A record that can't be taken: which field, what was found, what was expected."""
 
     def __init__(self, field: str, *, found: object, expected: str) -> None:
-        self.field = field
-        self.reason = f"{field}: found {_show(found)}, expected {expected}"
+        # A field's name may be the sender's: it goes into logs and answers, so it is kept short and plain.
+        self.field = field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else _show(field)
+        self.reason = f"{self.field}: found {_show(found)}, expected {expected}"
         super().__init__(self.reason)
 
 
@@ -92,7 +95,7 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     hidden = fields.get("hidden", False)
     if not isinstance(hidden, bool):
         raise InvalidRecord("hidden", found=hidden, expected="true or false")
-    return Item(
+    item = Item(
         event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
         item_id=_id(fields, "item_id"),
         title=_text(fields, "title", limit=MAX_RECORD_BYTES),
@@ -101,6 +104,10 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
         hidden=hidden,
         at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
     )
+    size_bytes = len(to_json(item).encode())
+    if size_bytes > MAX_RECORD_BYTES:
+        raise InvalidRecord("record", found=f"{size_bytes} bytes", expected=f"at most {MAX_RECORD_BYTES} bytes")
+    return item
 
 
 def parse_time(raw: object, *, now: datetime) -> datetime:
@@ -159,7 +166,7 @@ def _object(raw: object, known: set[str]) -> dict[str, object]:
 
 def _id(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_CHARS:
         value = str(value)
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_ID_CHARS:
         raise InvalidRecord(name, found=value, expected=f"a non-empty string of at most {MAX_ID_CHARS} characters")
@@ -216,5 +223,8 @@ def _is_epoch_text(value: object) -> TypeGuard[str]:
 
 
 def _show(value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=True, default=str) if not isinstance(value, str) else ascii(value)
+    try:
+        shown = ascii(value) if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits, an endless nest
+        shown = f"a {type(value).__name__} too large to show"
     return shown if len(shown) <= 80 else shown[:77] + "..."
