@@ -118,4 +118,5 @@ class UnknownVersion(FreshetError):
 
 class NothingToRollBackTo(FreshetError):
     def __init__(self, *, live: int | None) -> None:
-        super().__init__(f"there is no earlier good release than version {live}; `python -m cron releases` lists them")
+        than = "nothing is live yet" if live is None else f"there is no earlier good release than version {live}"
+        super().__init__(f"{than}; `python -m cron releases` lists them")

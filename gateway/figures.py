@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +24,7 @@ class Figures:
     """One registry a gateway, so that two in one process (tests) don't share counts."""
 
     def __init__(self, look: Callable[[], Overview]) -> None:
+        disable_created_metrics()  # a second series for every counter, which nothing here plots
         self.registry = CollectorRegistry()
         self.requests = Counter("freshet_requests", "Calls answered, by route and status", ["call", "status"], registry=self.registry)
         self.seconds = Histogram(

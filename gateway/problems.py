@@ -65,15 +65,24 @@ def _invalid(_request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reason = f"{request.method} {request.url.path}: {error.detail}"
+    path = request.url.path
+    field, reason = "path", str(error.detail)
     if error.status_code == 404:
-        reason = f"there is nothing at {request.url.path}; /docs lists the calls"
-    return problem(error.status_code, field="path", reason=reason, headers=dict(error.headers or {}))
+        reason = f"there is nothing at {path}; /docs lists the calls"
+    elif error.status_code == 405:
+        field, reason = (
+            "method",
+            f"{path} does not take {request.method}, only {(error.headers or {}).get('allow', 'others')}; /docs says how",
+        )
+    elif error.status_code == 401:
+        field = "authorization"
+    return problem(error.status_code, field=field, reason=reason, headers=dict(error.headers or {}))
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    log.warning("call not answered", extra={"path": request.url.path, "why": str(error)})
     ours = isinstance(error, FreshetError | NoAnswer)
+    if not ours:  # what another machine does is in the figures; a failing disk is nowhere else
+        log.warning("call not answered", extra={"path": request.url.path}, exc_info=error)
     reason = str(error) if ours else f"the gateway's storage does not answer ({type(error).__name__})"
     again = {"Retry-After": "1"} if isinstance(error, Unavailable | NoAnswer | OSError | SQLAlchemyError) else None
     return problem(503, field="server", reason=reason, headers=again)
