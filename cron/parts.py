@@ -49,7 +49,10 @@ class Paths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The settings and the opened ports. `stop` is set when the worker is told to end."""
+    """The settings and the opened ports.
+
+    `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes what the server has loaded or serves.
+    """
 
     settings: Settings
     paths: Paths
@@ -61,3 +64,4 @@ class Parts:
     server: ModelServer
     journal: Journal
     stop: threading.Event = field(default_factory=threading.Event)
+    serving_lock: threading.RLock = field(default_factory=threading.RLock)

@@ -67,7 +67,7 @@ def backoff(num_refusals: int, settings: WorkerSettings) -> timedelta:
     """Return how long to wait after so many refusals in a row: doubled with each, at most an hour."""
     if num_refusals == 0:
         return timedelta(0)
-    return min(MAX_BACKOFF, timedelta(seconds=settings.refusal_backoff_s) * 2 ** min(num_refusals - 1, 20))
+    return min(MAX_BACKOFF, timedelta(seconds=settings.refusal_backoff_s) * (1 << min(num_refusals - 1, 20)))
 
 
 def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn | Skip:

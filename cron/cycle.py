@@ -1,0 +1,158 @@
+"""The cycle: collect → plan → snapshot → train → judge → archive → put → register → probe → set live → record.
+
+Read `run_cycle` and `_publish` from top to bottom. Knows order, outcomes and what a crash leaves to be continued; what a step does is
+`cron.stages`', what good enough means `cron.gate`'s, when a turn comes `cron.worker`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cron import release, run_plan, stages
+from cron.collect import collect
+from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
+from cron.gate import Verdict
+from cron.lineage import Lease, Manifest, Outcome, Reason, Run
+from cron.outlook import observe
+from cron.parts import Parts
+from cron.plan import Skip, decide
+from cron.reconcile import restore_live
+from cron.retention import drop_version, tidy
+
+log = logging.getLogger(__name__)
+
+
+def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
+    """Do one turn, or end the one that a crash left open; return the run with its outcome and reasons.
+
+    Raise LeaseLost, Stopped, or Unavailable when another machine does not answer: the run then stays open and the next call
+    continues it. Anything else that goes wrong ends the run as failed, and what is live stays so.
+    """
+    ledger = parts.ledger
+    with parts.serving_lock:
+        release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts)
+    run = ledger.open_run()
+    if run is not None:
+        run = _carry_out(parts, run, lease)
+        if run.outcome != "abandoned":
+            return run
+    try:
+        collect(parts.log, parts.journal, ledger, lease)
+    except LeaseLost:
+        raise
+    except FreshetError as error:
+        return ledger.record_skip(Reason(name="not_collected", ok=False, text=str(error)), lease=lease)
+    state = observe(parts, force_full=force_full)
+    turn = decide(state, parts.settings.worker)
+    if isinstance(turn, Skip):
+        return ledger.record_skip(turn.reason, lease=lease)
+    supersedes = state.live.version if state.live is not None else None
+    return _carry_out(parts, ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease), lease)
+
+
+def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:
+    """Take a run to its end, whatever that is."""
+    turn = _Turn(parts, run, lease)
+    try:
+        ended = _publish(turn)
+    except (LeaseLost, Stopped, Unavailable):
+        raise
+    except Held as error:
+        ended = turn.end("held", Reason(name="held", ok=False, text=str(error)))
+    except Superseded as error:
+        ended = turn.end("superseded", Reason(name="superseded", ok=False, text=str(error)))
+    except stages.FilesGone as error:
+        ended = turn.end("abandoned", Reason(name="files_gone", ok=False, text=f"{error}; the run is given up"))
+    except Exception as error:
+        log.exception("run failed", extra={"run_id": run.run_id})
+        ended = turn.end("failed", Reason(name=type(error).__name__, ok=False, text=str(error) or type(error).__name__))
+    if ended.outcome != "published" and ended.version is not None:
+        drop_version(parts, ended.version)
+    tidy(parts, lease)
+    return ended
+
+
+def _publish(turn: _Turn) -> Run:
+    parts, run, lease = turn.parts, turn.run, turn.lease
+    plan = run_plan.from_output(turn.step("plan", lambda: run_plan.to_output(run_plan.settle(parts, run))))
+    turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
+    turn.step("train", lambda: stages.train(parts, run))
+
+    def judge() -> stages.Output:
+        parts.ledger.add_quality(stages.quality_of(parts, run), lease=lease)
+        return stages.verdict_to_output(stages.judge(parts, run, plan))
+
+    offline = stages.verdict_from_output(turn.step("judge", judge))
+    if not offline.accepted:
+        return turn.end("refused", *offline.reasons, figures=offline)
+
+    version = parts.ledger.allot_version(run.run_id, lease=lease)
+    pack = turn.step("archive", lambda: stages.archive(parts, run, plan, version=version, figures=offline.figures))
+    manifest = stages.manifest_from_output(pack)
+
+    def put() -> stages.Output:
+        stages.put(parts, run, manifest)
+        parts.ledger.add_release(manifest, lease=lease)
+        return {}
+
+    turn.step("put", put)
+    if not _was_live(parts, manifest):
+        turn.again("register", lambda: _register(parts, manifest))
+        online = stages.verdict_from_output(turn.again("probe", lambda: stages.verdict_to_output(stages.probe(parts, run, version))))
+        if not online.accepted:
+            return turn.end("refused", *offline.reasons, *online.reasons, figures=offline)
+        turn.again("set_live", lambda: _set_live(parts, manifest, lease))
+    probed = parts.ledger.step_output(run.run_id, "probe")
+    reasons = [*offline.reasons, *(stages.verdict_from_output(probed).reasons if probed is not None else ())]
+    return turn.end("published", *reasons, figures=offline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A run being carried out: its steps, recorded, and its end."""
+
+    parts: Parts
+    run: Run
+    lease: Lease
+
+    def step(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
+        """Return what the step recorded, doing its work only when it did not finish before."""
+        known = self.parts.ledger.step_output(self.run.run_id, name)
+        return known if known is not None else self.again(name, work)
+
+    def again(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
+        """Do a step's work even when it was done before: the server may have been restarted since. The first record stays."""
+        if self.parts.stop.is_set():
+            raise Stopped
+        started = time.monotonic()
+        output = work()
+        self.parts.ledger.record_step(self.run.run_id, name, output, seconds=time.monotonic() - started, lease=self.lease)
+        log.info("step done", extra={"run_id": self.run.run_id, "step": name})
+        return output
+
+    def end(self, outcome: Outcome, *reasons: Reason, figures: Verdict | None = None) -> Run:
+        """Record the run's outcome."""
+        values = dict(figures.figures) if figures is not None else {}
+        return self.parts.ledger.finish_run(self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease)
+
+
+def _was_live(parts: Parts, manifest: Manifest) -> bool:
+    """Tell whether a crash came after the switch; if a person has rolled back since, that stands."""
+    return any(known.version == manifest.version for known in parts.ledger.releases())
+
+
+def _register(parts: Parts, manifest: Manifest) -> stages.Output:
+    """Register the version, after the live one: the first version of an empty server becomes its default."""
+    with parts.serving_lock:
+        restore_live(parts)
+    parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
+    return {}
+
+
+def _set_live(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
+    with parts.serving_lock:
+        release.switch(parts.ledger, parts.server, manifest.version, expected=manifest.supersedes, lease=lease)
+    return {}

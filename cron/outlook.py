@@ -1,0 +1,69 @@
+"""What waits and what happened lately, read from the ledger and the journal for `cron.plan`; decides nothing."""
+
+from __future__ import annotations
+
+from cron.journal import Journal
+from cron.ledger import Ledger
+from cron.lineage import Range
+from cron.parts import Parts
+from cron.plan import PlanState
+
+_NUM_RUNS = 200  # refusals in a row are counted over the newest runs; back-off and skipped rows make 200 more than a day
+
+
+def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
+    """Gather the state that `decide` needs."""
+    ledger = parts.ledger
+    live = ledger.live()
+    manifest = live.manifest if live is not None else None
+    num_refusals, last_refused_at = 0, None
+    for run in ledger.runs(_NUM_RUNS):
+        if run.outcome == "published":
+            break
+        if run.outcome in ("refused", "failed"):
+            num_refusals += 1
+            last_refused_at = last_refused_at or run.ended_at
+    items_through = manifest.items_through if manifest is not None else 0
+    return PlanState(
+        now=ledger.now(),
+        live=manifest,
+        hold=ledger.hold(),
+        num_new_events=num_new_events(ledger, parts.journal),
+        num_new_items=parts.journal.count(items_through + 1, ledger.last_seq()).items,
+        num_refusals=num_refusals,
+        last_refused_at=last_refused_at,
+        last_full_at=ledger.last_full_at(),
+        force_full=force_full,
+    )
+
+
+def num_new_events(ledger: Ledger, journal: Journal) -> int:
+    """Count the journal's events that the live release did not learn from and that are not excluded."""
+    live = ledger.live()
+    first_seq = max(journal.first_seq, live.manifest.trained_through + 1 if live is not None else 1)
+    return usable_events(journal, (first_seq, ledger.last_seq()), ledger.excluded_ranges())
+
+
+def usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) -> int:
+    """Count the events in a range without the excluded ones; the excluded ranges are disjoint."""
+    first, last = span
+    num_events = journal.count(first, last).events if first <= last else 0
+    for start, end in excluded:
+        inside = (max(start, first), min(end, last))
+        num_events -= journal.count(*inside).events if inside[0] <= inside[1] else 0
+    return num_events
+
+
+def capped(journal: Journal, span: Range, excluded: tuple[Range, ...], *, max_events: int) -> Range:
+    """Return the longest beginning of a range that holds at most `max_events` usable events."""
+    first, last = span
+    if usable_events(journal, span, excluded) <= max_events:
+        return span
+    fits, exceeds = first, last  # the end lies in [fits, exceeds)
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        if usable_events(journal, (first, middle), excluded) <= max_events:
+            fits = middle
+        else:
+            exceeds = middle
+    return first, fits

@@ -1,0 +1,119 @@
+"""What is let go after a turn: versions on the server, archives, old journal segments, files of ended runs.
+
+What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain at the root of its lineage.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from cron import schema
+from cron.collect import trim_log
+from cron.errors import FreshetError
+from cron.ledger import Ledger
+from cron.lineage import Lease, Manifest, manifest_from_json
+from cron.parts import Parts
+from cron.reconcile import kept_loaded
+
+log = logging.getLogger(__name__)
+
+_KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
+
+
+def tidy(parts: Parts, lease: Lease) -> None:
+    """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
+    for work in (_unload, _trim_log):
+        try:
+            work(parts)
+        except FreshetError as error:
+            log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
+    _delete_archives(parts, lease)
+    _delete_old_segments(parts, lease)
+    _delete_folders(parts)
+
+
+def drop_version(parts: Parts, version: int) -> None:
+    """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
+    if any(known.version == version for known in parts.ledger.releases()):
+        return
+    try:
+        parts.server.unregister(version)
+    except FreshetError as error:
+        log.warning("not unregistered", extra={"version": version, "why": str(error)})
+
+
+def needed(parts: Parts) -> dict[int, Manifest]:
+    """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
+    releases = {one.version: one.manifest for one in parts.ledger.releases() if not one.archive_gone}
+    kept = sorted(releases)[-parts.settings.release.keep_releases :]
+    kept += [one.version for one in kept_loaded(parts)]
+    kept += [anchor for version in kept if version in releases and (anchor := releases[version].anchor) is not None]
+    return {version: releases[version] for version in kept if version in releases}
+
+
+def _unload(parts: Parts) -> None:
+    serving = parts.ledger.serving()
+    if serving.live is None or serving.switch is not None:
+        return
+    keep = {one.version for one in kept_loaded(parts)} | {parts.server.live()}
+    for found in parts.server.versions():
+        if found.version not in keep:
+            parts.server.unregister(found.version)
+
+
+def _trim_log(parts: Parts) -> None:
+    trim_log(parts.log, [parts.ledger.log_cursor(), parts.histories.cursor()])
+
+
+def _delete_archives(parts: Parts, lease: Lease) -> None:
+    keep = needed(parts)
+    open_run = parts.ledger.open_run()
+    for manifest in _archives(parts.ledger):
+        if manifest.version in keep or (open_run is not None and open_run.version == manifest.version):
+            continue
+        parts.ledger.mark_archives_gone([manifest.version], lease=lease)
+        for name in (manifest.archive, manifest.state):
+            if name is not None:
+                parts.artifacts.delete(name)
+
+
+def _archives(ledger: Ledger) -> list[Manifest]:
+    """Return the manifests of all archives that are still there, released or not."""
+    with ledger.read() as connection:
+        where = schema.releases.c.archive_gone.is_(False)
+        return [manifest_from_json(text) for text in connection.execute(sa.select(schema.releases.c.manifest).where(where)).scalars()]
+
+
+def _delete_old_segments(parts: Parts, lease: Lease) -> None:
+    """Drop journal segments past their days, but nothing that a run after a rollback would train on."""
+    days = parts.settings.release.keep_journal_days
+    trained = [one.manifest.trained_through for one in kept_loaded(parts) if one.manifest.mode != "baseline"]
+    if days is not None and trained:
+        older_than = parts.ledger.now() - timedelta(days=days)
+        parts.journal.compact_and_drop(older_than=older_than, needed_from=min(trained) + 1, lease=lease)
+
+
+def _delete_folders(parts: Parts) -> None:
+    open_run = parts.ledger.open_run()
+    ended = [folder for folder in _folders(parts.paths.runs) if open_run is None or folder.name != str(open_run.run_id)]
+    for folder in sorted(ended, key=lambda one: int(one.name) if one.name.isdecimal() else 0)[:-_KEPT_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = {manifest.archive.removesuffix(".mar") for version, manifest in needed(parts).items() if version in _compared(parts)}
+    for path in parts.paths.bundles.iterdir() if parts.paths.bundles.is_dir() else ():
+        if path.name.removesuffix(".safetensors") not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _compared(parts: Parts) -> set[int]:
+    """Return the versions whose bundles the next snapshot copies."""
+    live = parts.ledger.live()
+    return {version for version in (live.version, live.manifest.anchor) if version is not None} if live is not None else set()
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []

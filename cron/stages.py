@@ -1,0 +1,200 @@
+"""What each step of a cycle does: values and files in, a JSON object out, which the ledger keeps. Order and outcomes are `cron.cycle`'s.
+
+Every step may be cut off anywhere and be repeated. Names of artifacts carry version and digest, so a repeated `put` meets its own bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from cron import lineage_files
+from cron.errors import ServerRefused
+from cron.gate import Against, Probe, Verdict, offline_verdict, online_verdict
+from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
+from cron.parts import Parts
+from cron.quality_rows import quality_rows
+from cron.run_plan import RunPlan
+from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
+from trainer.archive import code_digest, pack, sha256_of
+from trainer.report import Report, read_report
+
+Output = dict[str, object]
+
+_FIRST_ANSWER_S = 60.0  # the free text among the golden requests loads the encoder
+_ANSWER_S = 10.0
+_LATENCY_ROUNDS = 3  # the best one counts: a neighbour's burst of work is no fault of the version
+
+
+class FilesGone(Exception):
+    """Files that an earlier life of this run left are not there any more; the run can't go on."""
+
+
+def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
+    """Write the snapshot, with copies of the bundles that the candidate is compared with."""
+    ledger, train, gate = parts.ledger, parts.settings.train, parts.settings.gate
+    live = ledger.release(run.supersedes) if run.supersedes is not None else None
+    anchor = ledger.release(plan.anchor) if plan.anchor is not None and plan.anchor != run.supersedes else None
+    request = SnapshotRequest(
+        mode=plan.mode,
+        target_range=plan.target_range,
+        fresh_range=plan.fresh_range,
+        items_through=plan.items_through,
+        panel_share=plan.panel_share,
+        excluded=plan.excluded,
+        replay_ratio=train.replay_ratio,
+        max_history=train.model.max_history,
+        seed=run.run_id,
+        min_users=gate.min_users,
+        min_events=gate.min_events,
+        live=lineage_files.bundle_of(parts, live.manifest) if live is not None else None,
+        anchor=lineage_files.bundle_of(parts, anchor.manifest) if anchor is not None else None,
+        state=lineage_files.state_of(parts, live.manifest) if live is not None else None,
+        live_version=live.version if live is not None else None,
+        anchor_version=anchor.version if anchor is not None else None,
+    )
+    info = build_snapshot(parts.journal, request, folder_of(parts, run) / "snapshot")
+    return dict(asdict(info))
+
+
+def train(parts: Parts, run: Run) -> Output:
+    """Have the trainer make the candidate."""
+    folder = folder_of(parts, run)
+    if not (folder / "snapshot" / "manifest.json").is_file():
+        raise FilesGone(f"the snapshot of run {run.run_id} is gone")
+    candidate = parts.launcher.train(
+        folder / "snapshot", parts.settings.train, folder / "candidate", limit_s=parts.settings.worker.train_limit_s
+    )
+    return {"report_sha256": sha256_of(candidate / "report.json")}
+
+
+def judge(parts: Parts, run: Run, plan: RunPlan) -> Verdict:
+    """Give the offline verdict, and keep the quality figures for the status page."""
+    report = _report(parts, run)
+    against = Against(live=run.supersedes, anchor=plan.anchor)
+    return offline_verdict(report, parts.settings.gate, against, users=_comparable(parts, run, plan, report))
+
+
+def quality_of(parts: Parts, run: Run) -> list[Quality]:
+    """Return the quality figures in the candidate's report."""
+    return quality_rows(_report(parts, run), run, at=parts.ledger.now())
+
+
+def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Mapping[str, float]) -> Output:
+    """Pack the bundle as a .mar and write its manifest."""
+    candidate, out = _candidate(parts, run), folder_of(parts, run) / "archive"
+    shutil.rmtree(out, ignore_errors=True)
+    mar = pack(bundle=candidate / "bundle", version=version, out=out)
+    report = _report(parts, run)
+    manifest = Manifest(
+        version=version,
+        mode=report.mode,
+        run_id=run.run_id,
+        parent=plan.parent,
+        anchor=version if run.mode == "full" else plan.anchor,
+        supersedes=run.supersedes,
+        target_range=plan.target_range,
+        trained_through=plan.trained_through,
+        items_through=plan.items_through,
+        excluded=plan.excluded,
+        panel_share=plan.panel_share,
+        archive=mar.name,
+        archive_sha256=sha256_of(mar),
+        state=f"states/{mar.stem}.safetensors" if (candidate / lineage_files.STATE).is_file() else None,
+        bundle_digest=report.bundle_digest,
+        data_digest=report.data_digest,
+        code_digest=code_digest(),
+        created_at=parts.ledger.now(),
+        config=json.loads(json.dumps(asdict(parts.settings.train))),
+        figures=figures,
+        libraries=report.versions,
+        num_items=report.num_items,
+        rating_scale=report.rating_scale,
+        popular=report.popular,
+    )
+    return {"manifest": manifest_to_json(manifest)}
+
+
+def put(parts: Parts, run: Run, manifest: Manifest) -> None:
+    """Store the .mar, the optimiser state, and last the manifest: a reader never sees a version that is not whole."""
+    folder = folder_of(parts, run)
+    mar, state = folder / "archive" / manifest.archive, folder / "candidate" / lineage_files.STATE
+    for file in [mar, *([state] if manifest.state is not None else [])]:
+        if not file.is_file():
+            raise FilesGone(f"{file} is gone")
+    text = folder / "archive" / "manifest.json"
+    text.write_text(manifest_to_json(manifest))
+    parts.artifacts.put(manifest.archive, mar)
+    if manifest.state is not None:
+        parts.artifacts.put(manifest.state, state)
+    parts.artifacts.put(lineage_files.manifest_name(manifest), text)
+
+
+def probe(parts: Parts, run: Run, version: int) -> Verdict:
+    """Ask the registered version the golden requests, first for the answers, then for the time it takes."""
+    golden = json.loads((_candidate(parts, run) / "golden.json").read_text())[-parts.settings.gate.num_probes :]
+    found = [_ask(parts, version, one["request"], timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
+    verdict = Verdict(reasons=(), figures={})
+    for _ in range(_LATENCY_ROUNDS):
+        times = [_ask(parts, version, one["request"], timeout_s=_ANSWER_S)[1] for one in golden]
+        probes = [Probe(expected=one["answer"], found=answer, latency_ms=ms) for one, answer, ms in zip(golden, found, times, strict=True)]
+        verdict = online_verdict(probes, parts.settings.gate)
+        if verdict.accepted:
+            break
+    return verdict
+
+
+def folder_of(parts: Parts, run: Run) -> Path:
+    """Return the folder of a run's files."""
+    return parts.paths.runs / str(run.run_id)
+
+
+def verdict_to_output(verdict: Verdict) -> Output:
+    """Make a verdict JSON for the ledger."""
+    return {"reasons": [asdict(reason) for reason in verdict.reasons], "figures": dict(verdict.figures)}
+
+
+def verdict_from_output(output: Mapping[str, object]) -> Verdict:
+    """Read a recorded verdict."""
+    reasons, figures = output["reasons"], output["figures"]
+    assert isinstance(reasons, list)
+    assert isinstance(figures, dict)
+    return Verdict(reasons=tuple(Reason(**reason) for reason in reasons), figures=figures)
+
+
+def manifest_from_output(output: Mapping[str, object]) -> Manifest:
+    """Read a recorded manifest."""
+    return manifest_from_json(str(output["manifest"]))
+
+
+def _comparable(parts: Parts, run: Run, plan: RunPlan, report: Report) -> frozenset[str] | None:
+    """Return the panel users on whom none of the compared models was trained; None when that is all of them."""
+    if report.panel is None:
+        return None
+    compared = [parts.ledger.release(version).manifest for version in {run.supersedes, plan.anchor} - {None} if version is not None]
+    share = min([plan.panel_share, *(manifest.panel_share for manifest in compared if manifest.mode != "baseline")])
+    return None if share >= plan.panel_share else frozenset(user for user in report.panel.user_ids if in_panel(user, share))
+
+
+def _candidate(parts: Parts, run: Run) -> Path:
+    candidate = folder_of(parts, run) / "candidate"
+    if not (candidate / "report.json").is_file():
+        raise FilesGone(f"the candidate of run {run.run_id} is gone")
+    return candidate
+
+
+def _report(parts: Parts, run: Run) -> Report:
+    return read_report(_candidate(parts, run) / "report.json")
+
+
+def _ask(parts: Parts, version: int, request: object, *, timeout_s: float) -> tuple[object, float]:
+    started = time.perf_counter()
+    try:
+        answer = parts.server.predict(version, request, timeout_s=timeout_s)
+    except ServerRefused as refused:
+        answer = {"refused": refused.status}
+    return answer, (time.perf_counter() - started) * 1000
