@@ -109,9 +109,10 @@ class Processes:
 
     def states(self) -> dict[str, str]:
         """Return each program's supervisord state; none while supervisord is not up yet."""
-        proxy = ServerProxy("http://localhost", transport=SupervisorTransport(serverurl=f"unix://{self._socket}"))
+        transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
         try:
-            listed = proxy.supervisor.getAllProcessInfo()
+            with ServerProxy("http://localhost", transport=transport) as proxy:
+                listed = proxy.supervisor.getAllProcessInfo()
         except (OSError, HTTPException, RpcError):
             return {}
         assert isinstance(listed, list)
@@ -125,19 +126,20 @@ class Processes:
         self._supervisord.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._supervisord.wait(STOP_S + 1.0)
-        left = {process.pid: process for process in [*known, *psutil.Process().children(recursive=True)] if process.is_running()}
+        left = {process.pid: process for process in [*known, *psutil.Process().children(recursive=True)]}
         for process in left.values():
             with suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(list(left.values()), timeout=1.0)
+                process.kill()  # a pid that was given to another process meanwhile is told apart by psutil
+        psutil.wait_procs(list(left.values()), timeout=1.0)  # reaps the orphans among them
         self._supervisord.wait()
         self._supervisord = None
+        _prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def render(place: Place, socket: Path, commands: Mapping[str, Sequence[str]]) -> str:
-    """Return the text of supervisord's configuration, in which a percent sign is doubled."""
+    """Return the text of supervisord's configuration. It expands percent signs, those of a program's log twice."""
     programs = [
-        PROGRAM.format(name=name, command=_escaped(shlex.join(command)), log=_escaped(place.log_of(name)), stop_s=int(STOP_S))
+        PROGRAM.format(name=name, command=_escaped(shlex.join(command)), log=_escaped(_escaped(place.log_of(name))), stop_s=int(STOP_S))
         for name, command in commands.items()
     ]
     paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket}

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from cron.config import Settings
 from cron.ledger import Ledger
 from cron.lineage import Release
+from cron.overview import read_progress
 
 POLL_S = 0.4
 TRIED_AND_FAILED = ("refused", "failed", "abandoned", "superseded", "held")
@@ -68,7 +69,7 @@ def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tu
 
     `check` is called at every look and raises when waiting is in vain. Shows the trainer's progress.
     """
-    with Progress(var / "runs") as progress:
+    with Progress(ledger, var / "runs") as progress:
         while True:
             check()
             live = ledger.live()
@@ -106,7 +107,8 @@ def _why_no_release(ledger: Ledger) -> str | None:
 class Progress:
     """The trainer's progress file as a bar on a terminal, as a line a phase elsewhere."""
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, ledger: Ledger, runs: Path) -> None:
+        self._ledger = ledger
         self._runs = runs
         self._bar = tqdm(desc="starting", disable=None, bar_format="{desc:<28} {percentage:3.0f}% |{bar}| {elapsed}")
         self._said = ""
@@ -119,22 +121,15 @@ class Progress:
 
     def show(self, otherwise: str) -> None:
         """Show how far the training run is; `otherwise` when none is."""
-        state = self._read()
-        phase, done, total = state if state else (otherwise, 0, 0)
+        run = self._ledger.open_run()
+        state = read_progress(self._runs, run.run_id) if run else None
+        phase, done, total = (state.phase, state.done, state.total) if state else (otherwise, 0, 0)
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
         self._bar.refresh()
         if self._bar.disable and phase != self._said:
             print(f"  {phase}", flush=True)
             self._said = phase
-
-    def _read(self) -> tuple[str, int, int] | None:
-        try:
-            newest = max(self._runs.glob("**/*.partial/progress.json"), key=lambda file: file.stat().st_mtime)
-            state = json.loads(newest.read_text())
-            return str(state["phase"]), int(state["done"]), int(state["total"])
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or just renamed away
-            return None
 
 
 def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data: str) -> str:

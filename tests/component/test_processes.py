@@ -1,0 +1,119 @@
+"""supervisord with real child processes: what is started is watched, and nothing outlives a stop, however it comes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cron.wiring import PROJECT_ROOT
+from deploy.processes import Place, Processes, ProgramFailed
+
+MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
+# ignores SIGTERM, and so does its child in a process group of its own, as a trainer has
+STUBBORN = f"""import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", {MEEK!r}], start_new_session=True)
+{MEEK}"""
+BROKEN = "import sys\nsys.exit('bad news: no such model store')\n"
+
+
+def test_everything_ends_within_ten_seconds(tmp_path: Path) -> None:
+    with _running(tmp_path, {"meek": MEEK, "stubborn": STUBBORN}) as (processes, pids):
+        began = time.monotonic()
+        processes.stop()
+        assert time.monotonic() - began < 10
+    assert not _alive(pids)
+
+
+def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
+    with _running(tmp_path, {"meek": MEEK, "stubborn": STUBBORN}) as (processes, pids):
+        supervisord = int((tmp_path / "var" / "supervisord.pid").read_text())
+        psutil.Process(supervisord).kill()
+        _until(lambda: not _alive([supervisord]), "supervisord to be gone")
+        with pytest.raises(ProgramFailed, match="supervisord"):
+            processes.check()
+        processes.stop()
+    assert not _alive(pids)
+
+
+def test_a_program_that_does_not_stay_up_is_named_with_its_last_words(tmp_path: Path) -> None:
+    with _started(tmp_path, {"meek": MEEK, "broken": BROKEN}) as processes:
+        _until(lambda: processes.states().get("broken") == "FATAL", "broken to be given up")
+        with pytest.raises(ProgramFailed, match="bad news") as failure:
+            processes.check()
+    assert failure.value.name == "broken"
+    assert str(tmp_path / "var" / "log" / "broken.out") in str(failure.value)
+
+
+def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    (tmp_path / "meek.py").write_text(MEEK)
+    starter = f"""import os, sys, time
+from pathlib import Path
+from deploy.processes import Place, Processes
+place = Place(root=Path({str(PROJECT_ROOT)!r}), var=Path({str(var)!r}))
+processes = Processes(place, {{"meek": [sys.executable, {str(tmp_path / "meek.py")!r}]}})
+processes.start(os.environ)
+time.sleep(60)"""
+    var.mkdir()
+    with subprocess.Popen([sys.executable, "-c", starter], cwd=PROJECT_ROOT) as killed:
+        _until(lambda: "up" in _printed(var, "meek"), "the program to start")
+        pids = [child.pid for child in psutil.Process(killed.pid).children(recursive=True)]
+        killed.kill()
+    assert len(pids) == 2
+    _until(lambda: not _alive(pids), "supervisord and its program to end")
+
+
+def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
+    folder = tmp_path / "a b 100%"
+    folder.mkdir()
+    with _running(folder, {"meek": MEEK}) as (processes, _):
+        assert processes.states()["meek"] in ("STARTING", "RUNNING")
+
+
+@contextmanager
+def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Processes, list[int]]]:
+    """Start scripts, wait until each has printed, and give all pids below us."""
+    with _started(folder, scripts) as processes:
+        _until(lambda: all("up" in _printed(folder / "var", name) for name in scripts), "all programs to start")
+        yield processes, [child.pid for child in psutil.Process().children(recursive=True)]
+
+
+@contextmanager
+def _started(folder: Path, scripts: dict[str, str]) -> Iterator[Processes]:
+    var = folder / "var"
+    var.mkdir()
+    for name, text in scripts.items():
+        (folder / f"{name}.py").write_text(text)
+    commands = {name: [sys.executable, str(folder / f"{name}.py")] for name in scripts}
+    processes = Processes(Place(root=PROJECT_ROOT, var=var), commands)
+    processes.start(os.environ)
+    try:
+        yield processes
+    finally:
+        processes.stop()
+
+
+def _printed(var: Path, name: str) -> str:
+    log = var / "log" / f"{name}.out"
+    return log.read_text() if log.exists() else ""
+
+
+def _alive(pids: list[int]) -> list[int]:
+    """Return those that still run; one that ended and waits to be reaped does not."""
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+
+
+def _until(true: Callable[[], bool], what: str, *, limit_s: float = 30.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"waited {limit_s:.0f} s for {what}"
+        time.sleep(0.05)
