@@ -86,11 +86,15 @@ def read_report(path: Path) -> Report:
     return Report(**raw)
 
 
-def _evaluation(raw: dict[str, object]) -> Evaluation:
+def _evaluation(raw: Mapping[str, Mapping[str, dict[str, float]] | list[str] | list[int]]) -> Evaluation:
     models = raw["models"]
     assert isinstance(models, dict)
-    scores = {
-        name: Scores(ndcg=tuple(one["ndcg"]), squared_error=tuple(one["squared_error"]), coverage=one["coverage"]) for name, one in models.items()
-    }
-    lists = {name: tuple(raw[name]) for name in ("user_ids", "num_events", "num_ratings")}  # type: ignore[arg-type]
-    return Evaluation(models=scores, **lists)  # type: ignore[arg-type]
+    return Evaluation(
+        user_ids=tuple(str(user_id) for user_id in raw["user_ids"]),
+        num_events=tuple(int(number) for number in raw["num_events"]),
+        num_ratings=tuple(int(number) for number in raw["num_ratings"]),
+        models={
+            name: Scores(**{**one, "ndcg": tuple(one["ndcg"]), "squared_error": tuple(one["squared_error"])})
+            for name, one in models.items()
+        },
+    )

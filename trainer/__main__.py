@@ -1,0 +1,51 @@
+"""Snapshot and configuration in, candidate out.
+
+    python -m trainer --snapshot var/runs/7/snapshot --config var/runs/7/config.json --out var/runs/7/candidate
+    torchrun --nproc-per-node 2 -m trainer …
+
+Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made. Killed, it resumes when called again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+
+from recommender.bundle import BundleError
+from recommender.encoder import EncoderError
+from trainer import distributed
+from trainer.candidate import Job, make_candidate
+from trainer.config import load_config
+from trainer.dataset import SnapshotError
+from trainer.guard import Locked, Orphaned, Parent, locked
+from trainer.start import CannotStart
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a candidate from a snapshot.")
+    parser.add_argument("--snapshot", type=Path, required=True, help="the snapshot directory")
+    parser.add_argument("--config", type=Path, required=True, help="the training configuration, JSON")
+    parser.add_argument("--out", type=Path, required=True, help="the candidate folder to make; OUT.partial and OUT.lock lie beside it")
+    parser.add_argument("--text-cache", type=Path, help="a folder that keeps text vectors between runs")
+    given = parser.parse_args(arguments)
+    parent = Parent()
+    try:
+        config = load_config(given.config)
+        torch.set_num_threads(config.num_threads)
+        job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check)
+        with distributed.process_group(), locked(given.out) if distributed.rank() == 0 else nullcontext():
+            make_candidate(job)
+    except (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, ValueError) as error:
+        sys.stderr.write(f"trainer: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

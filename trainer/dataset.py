@@ -1,0 +1,155 @@
+"""Read a snapshot directory (docs/architecture.md): manifest, events in columns, items.
+
+Knows the files; not what is learned from them. E counts events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recommender.catalogue import CatalogueItem, read_attributes
+from trainer.config import Mode
+
+FORMAT = 1
+IMPRESSION = "impression"
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+class SnapshotError(ValueError):
+    """The snapshot can't be read: which file, what is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotManifest:
+    """What the trainer needs of `manifest.json`."""
+
+    mode: Mode
+    data_digest: str
+    num_targets: int
+    num_replay: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventTable:
+    """Events in columns, sorted by (user, at, event id). `user_E`, `item_E`, `type_E`, `role_E` are numbers into the name tuples."""
+
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+    types: tuple[str, ...]
+    roles: tuple[str, ...]
+    seq_E: Ints
+    user_E: Ints
+    item_E: Ints
+    type_E: Ints
+    role_E: Ints
+    rating_E: Floats  # NaN: none
+    at_s_E: Floats
+
+    def __len__(self) -> int:
+        return len(self.seq_E)
+
+    @cached_property
+    def impression_E(self) -> Flags:
+        """Events that only say that something was shown: never history."""
+        return self.type_is((IMPRESSION,))
+
+    def type_is(self, names: tuple[str, ...]) -> Flags:
+        """Mark the events of these types."""
+        return np.isin(self.type_E, [number for number, name in enumerate(self.types) if name in names])
+
+    def role_is(self, *names: str) -> Flags:
+        """Mark the events in these roles."""
+        return np.isin(self.role_E, [number for number, name in enumerate(self.roles) if name in names])
+
+    def rows(self, row_of_id: Mapping[str, int]) -> Ints:
+        """Return each event's row in a catalogue, −1 where it lacks the item."""
+        table = np.array([row_of_id.get(item_id, -1) for item_id in self.items], dtype=np.int64)
+        return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def user_starts(self) -> Ints:
+        """Return for each event the number of its user's first one."""
+        first = np.ones(len(self), dtype=np.bool_)
+        first[1:] = self.user_E[1:] != self.user_E[:-1]
+        return np.maximum.accumulate(np.where(first, np.arange(len(self)), 0)) if len(self) else np.zeros(0, dtype=np.int64)
+
+
+def positive_events(events: EventTable, *, types: tuple[str, ...], rating: float | None) -> Flags:
+    """Mark what a user chose: an event of a positive type, and, with a threshold, not rated below it."""
+    chosen_E = events.type_is(types) & ~events.impression_E
+    return chosen_E if rating is None else chosen_E & ~(events.rating_E < rating)
+
+
+def read_manifest(snapshot: Path) -> SnapshotManifest:
+    """Read the manifest; raise SnapshotError."""
+    path = snapshot / "manifest.json"
+    try:
+        raw = json.loads(path.read_text())
+        if raw["format"] != FORMAT:
+            raise SnapshotError(f"{path}: expected format {FORMAT}, found {raw['format']}")
+        return SnapshotManifest(**{name: raw[name] for name in SnapshotManifest.__dataclass_fields__})
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{path}: not a snapshot's manifest ({error!r})") from error
+
+
+def read_events(path: Path) -> EventTable:
+    """Read one of the event files; raise SnapshotError. The order is established here again, since everything rests on it."""
+    try:
+        table = pq.read_table(path).sort_by([("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")])
+        users, user_E = _coded(table, "user_id")
+        items, item_E = _coded(table, "item_id")
+        types, type_E = _coded(table, "type")
+        roles, role_E = _coded(table, "role")
+        rating_E = table["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+        seq_E, at_us_E = (table[name].to_numpy() for name in ("seq", "at_us"))
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise SnapshotError(f"{path}: not a snapshot's event file ({error})") from error
+    return EventTable(
+        users=users,
+        items=items,
+        types=types,
+        roles=roles,
+        seq_E=seq_E.astype(np.int64),
+        user_E=user_E,
+        item_E=item_E,
+        type_E=type_E,
+        role_E=role_E,
+        rating_E=np.where(np.isfinite(rating_E), rating_E, np.nan),
+        at_s_E=at_us_E / 1e6,
+    )
+
+
+def read_items(path: Path) -> list[CatalogueItem]:
+    """Read the items file, in file order; raise SnapshotError."""
+    try:
+        lines = pq.read_table(path).select(["item_id", "title", "text", "attributes", "hidden"]).to_pylist()
+        return [CatalogueItem(**{**line, "attributes": read_attributes(json.loads(line["attributes"] or "{}"))}) for line in lines]
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise SnapshotError(f"{path}: not a snapshot's items file ({error})") from error
+
+
+def event_items(events: EventTable) -> list[CatalogueItem]:
+    """Return the items that events name, by first appearance in the journal: all that is known about those without record."""
+    first_seq = np.full(len(events.items), np.iinfo(np.int64).max)
+    np.minimum.at(first_seq, events.item_E, events.seq_E)
+    return [CatalogueItem(item_id=events.items[number]) for number in np.argsort(first_seq, kind="stable")]
+
+
+def _coded(table: pa.Table, name: str) -> tuple[tuple[str, ...], Ints]:
+    column = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return tuple(column.dictionary.to_pylist()), column.indices.to_numpy(zero_copy_only=False).astype(np.int64)

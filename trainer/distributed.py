@@ -1,0 +1,62 @@
+"""One rank or several: the only place that knows of `torch.distributed`.
+
+With WORLD_SIZE unset or 1 everything here is the identity. Ranks split each global batch; gradients and counts are added up, so that
+the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Join the other ranks for the time of the block."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Return this process's number; only 0 writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share(whole: Sequence[T]) -> Sequence[T]:
+    """Return this rank's part of a global batch; it may be empty."""
+    return whole[rank() :: dist.get_world_size()] if dist.is_initialized() else whole
+
+
+def add_up(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its sum over all ranks, in one exchange."""
+    if not dist.is_initialized():
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.all_reduce(flat)
+    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
+def from_first(make: Callable[[], T]) -> T:
+    """Let rank 0 make something and give every rank a copy."""
+    if not dist.is_initialized():
+        return make()
+    box = [make() if rank() == 0 else None]
+    dist.broadcast_object_list(box, src=0)
+    made = box[0]
+    assert made is not None
+    return made

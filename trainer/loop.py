@@ -1,0 +1,163 @@
+"""The training loop: epochs over a snapshot's sequences, a checkpoint after each, the same result on one or several ranks.
+
+Knows a model, its facts and sequences; no ids, no report. The seed of an epoch is made of the run's seed and its number, so that a
+run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from recommender.model import ItemFacts, Recommender
+from trainer import distributed
+from trainer.config import TrainConfig
+from trainer.losses import LossSums, batch_losses, counts, touched_rows
+from trainer.optimizer import Optimizer
+from trainer.progress import Progress
+from trainer.sampling import TIMELESS_SHARE, Sequences, Window, assemble, batches, cut_windows
+
+WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
+LAST_LR_SHARE = 0.05
+SHOWN_WEIGHT = 0.1  # an impression says less than a choice
+MAX_GRADIENT_NORM = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how fast: a full training warms up and cools down, an update keeps one small rate."""
+
+    epochs: int
+    lr: float
+    constant: bool
+
+    def lr_at(self, done: float) -> float:
+        """Return the rate when a share of the training is done."""
+        if self.constant:
+            return self.lr
+        if done < WARM_UP_SHARE:
+            return self.lr * max(done / WARM_UP_SHARE, 0.01)
+        cooling = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
+        return self.lr * (LAST_LR_SHARE + (1 - LAST_LR_SHARE) * 0.5 * (1 + math.cos(math.pi * cooling)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a run keeps its state after each epoch. `key` names snapshot and configuration; another run's file is ignored."""
+
+    path: Path
+    key: str
+
+    def save(self, model: Recommender, optimizer: Optimizer, losses: list[float]) -> None:
+        """Write atomically, from the first rank."""
+        if distributed.rank() != 0:
+            return
+        tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".tmp")
+        save_file(tensors, partial, metadata={"key": self.key, "losses": json.dumps(losses)})
+        partial.replace(self.path)
+
+    def load(self, model: Recommender, optimizer: Optimizer) -> list[float]:
+        """Restore what was saved and return the losses of the finished epochs; none when there is nothing of ours."""
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                metadata = file.metadata()
+                if metadata.get("key") != self.key:
+                    return []
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        except (OSError, SafetensorError):
+            return []
+        model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")})
+        optimizer.load({name.removeprefix("optimizer."): tensor for name, tensor in tensors.items() if name.startswith("optimizer.")})
+        losses: list[float] = json.loads(metadata["losses"])
+        return losses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What the loop reports to after each batch: progress, and a check that raises when it should stop."""
+
+    progress: Progress
+    check: Callable[[], None]
+
+
+def train(
+    model: Recommender,
+    optimizer: Optimizer,
+    facts: ItemFacts,
+    sequences: Sequences,
+    *,
+    config: TrainConfig,
+    run: tuple[Schedule, Checkpoint, Watch],
+) -> tuple[float, ...]:
+    """Train the model in place and return the mean loss of each epoch; nothing to learn from gives none."""
+    schedule, checkpoint, watch = run
+    losses = checkpoint.load(model, optimizer)
+    watch.progress.phase("train", schedule.epochs)
+    model.train()
+    for epoch in range(len(losses), schedule.epochs):
+        generator = np.random.default_rng([config.seed, epoch])
+        torch.manual_seed(int(generator.integers(2**31)))
+        windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
+        if not windows:
+            break
+        groups = batches(windows, batch_size=config.batch_size, generator=generator)
+        total = 0.0
+        for number, group in enumerate(groups):
+            done = epoch + number / len(groups)
+            timeless = generator.random(len(group)) < TIMELESS_SHARE
+            step = _Step(model=model, optimizer=optimizer, facts=facts, rating_weight=config.rating_weight)
+            loss = step.run(sequences, group, timeless.tolist(), lr=schedule.lr_at(done / schedule.epochs))
+            total += loss
+            watch.check()
+            watch.progress.step(int(done), schedule.epochs, loss)
+        losses.append(total / len(groups))
+        checkpoint.save(model, optimizer, losses)
+        watch.progress.step(epoch + 1, schedule.epochs, losses[-1])
+    model.eval()
+    return tuple(losses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    model: Recommender
+    optimizer: Optimizer
+    facts: ItemFacts
+    rating_weight: float
+
+    def run(self, sequences: Sequences, group: list[Window], timeless: list[bool], *, lr: float) -> float:
+        """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
+        mine = distributed.share(list(zip(group, timeless, strict=True)))
+        touched_N = torch.zeros(len(self.facts.counts_N))
+        totals_3 = torch.zeros(3)
+        batch = assemble(sequences, [window for window, _ in mine], [flag for _, flag in mine]) if mine else None
+        if batch is not None:
+            touched_N[touched_rows(batch)] = 1.0
+            totals_3 = counts(batch)
+        distributed.add_up([touched_N, totals_3])
+        loss = torch.zeros(())
+        if batch is not None:
+            # The negatives must be the same on all ranks, whatever else has drawn random numbers.
+            negatives = torch.Generator().manual_seed(group[0].first * 1_000_003 + group[-1].stop)
+            loss = self._loss(batch_losses(self.model, self.facts, batch, negatives), totals_3.clamp(min=1.0))
+            loss.backward()  # type: ignore[no-untyped-call]
+        gradients = self.optimizer.gradients()
+        total = loss.detach().clone()
+        distributed.add_up([*gradients, total])
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+        self.optimizer.step(touched_N.nonzero().squeeze(1), lr=lr)
+        return float(total)
+
+    def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
+        return sums.ranking / totals_3[0] + SHOWN_WEIGHT * sums.shown / totals_3[1] + self.rating_weight * sums.rating / totals_3[2]

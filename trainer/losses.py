@@ -1,0 +1,93 @@
+"""The losses of one batch, as sums with the counts to divide by, so that N ranks can add theirs up.
+
+Ranking: softmax over the catalogue, or over shared sampled negatives with the logQ correction (Bengio & Senécal 2008) when it is
+large. Shown but not chosen: −log(1 − p). Rating: squared error in units of the ratings' spread.
+Letters as in `recommender.model`; Q ranking targets, R rated targets, X impressions, C candidates of the softmax.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, Recommender
+from trainer.sampling import TrainBatch
+
+FULL_SOFTMAX_ITEMS = 20_000
+NUM_NEGATIVES = 2_048
+MAX_SHOWN_P = 0.99  # −log(1 − p) has no bound at 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossSums:
+    """Sums over the batch's ranking targets, impressions and ratings, and how many there were (ranking, shown, rating)."""
+
+    ranking: Tensor
+    shown: Tensor
+    rating: Tensor
+    counts_3: Tensor
+
+
+def counts(batch: TrainBatch) -> Tensor:
+    """Return how many ranking targets, impressions and ratings a batch holds."""
+    numbers = [(batch.target_rows_BS >= 0).sum(), torch.tensor(len(batch.shown_row_X)), (~batch.target_ratings_BS.isnan()).sum()]
+    return torch.stack([number.float() for number in numbers])
+
+
+def touched_rows(batch: TrainBatch) -> Tensor:
+    """Return the rows that the batch is about; only their residuals and biases learn from it."""
+    lengths_B1 = batch.histories.length_B.unsqueeze(1)
+    read_BL = torch.arange(batch.histories.rows_BL.shape[1]).unsqueeze(0) < lengths_B1
+    return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
+
+
+def batch_losses(model: Recommender, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:
+    """Run the model on a batch. The generator draws the negatives of a large catalogue."""
+    side = model.item_side(facts)
+    state_BSD, residual_BS = model.states(side, batch.histories)
+    ranked_BS = batch.target_rows_BS >= 0
+    target_Q = batch.target_rows_BS[ranked_BS]
+    shown_XD = state_BSD[batch.shown_user_X, batch.shown_state_X]
+    state_PD = torch.cat([state_BSD[ranked_BS], shown_XD])
+    picked_P = torch.cat([target_Q, batch.shown_row_X])
+    log_p_P = _log_probabilities(model, side, state_PD, picked_P, facts, generator)
+    shown_p_X = log_p_P[len(target_Q) :].exp().clamp(max=MAX_SHOWN_P)
+    return LossSums(
+        ranking=-log_p_P[: len(target_Q)].sum(),
+        shown=-torch.log1p(-shown_p_X).sum(),
+        rating=_rating_loss(model, side, facts, batch, state_BSD, residual_BS),
+        counts_3=counts(batch),
+    )
+
+
+def _log_probabilities(
+    model: Recommender, side: ItemSide, state_PD: Tensor, picked_P: Tensor, facts: ItemFacts, generator: torch.Generator
+) -> Tensor:
+    num_items = len(side.bias_N)
+    if num_items <= FULL_SOFTMAX_ITEMS:
+        return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
+    share_N = (facts.counts_N + 1.0).pow(0.75)
+    share_N /= share_N.sum()
+    drawn_C = torch.multinomial(share_N, NUM_NEGATIVES, replacement=True, generator=generator)
+    drawn = ItemSide(vectors_ND=side.vectors_ND[drawn_C], bias_N=side.bias_N[drawn_C], rating_bias_N=side.rating_bias_N[drawn_C])
+    negative_PC = model.logits(drawn, state_PD) - torch.log(NUM_NEGATIVES * share_N[drawn_C])
+    negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))
+    picked_PD = side.vectors_ND[picked_P] / state_PD.shape[1] ** 0.5
+    positive_P = (state_PD * picked_PD).sum(1) + side.bias_N[picked_P]
+    log_p_P: Tensor = positive_P - torch.logsumexp(torch.cat([positive_P.unsqueeze(1), negative_PC], dim=1), dim=1)
+    return log_p_P
+
+
+def _rating_loss(model: Recommender, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor, residual_BS: Tensor) -> Tensor:
+    rated_BS = ~batch.target_ratings_BS.isnan()
+    rows_R = batch.rated_rows_BS[rated_BS]
+    rating_R = batch.target_ratings_BS[rated_BS]
+    predicted_R = model.ratings(side, state_BSD[rated_BS], residual_BS[rated_BS], rows_R.unsqueeze(1)).squeeze(1)
+    # The item's mean already holds the rating to be predicted; served ones don't, so it is taken out.
+    above_R, sum_R, count_R = rating_R - model.rating_mean, facts.rating_sum_N[rows_R], facts.rating_count_N[rows_R]
+    without_R = (sum_R - above_R) / ((count_R - 1.0).clamp(min=0.0) + ITEM_SHRINKAGE)
+    leak_R = sum_R / (count_R + ITEM_SHRINKAGE) - without_R
+    return ((predicted_R - leak_R - rating_R) / model.rating_std).square().sum()

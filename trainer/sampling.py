@@ -1,0 +1,170 @@
+"""Cut histories into windows and windows into batches: what the loop sees in each step.
+
+Every learnable event is predicted once an epoch, from the state before it. Long users are cut where the epoch's seed says, and a
+cut-off window brings context along. Knows rows, no ids; no weights. Letters as in `recommender.model`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recommender.model import HistoryBatch, event_type_code
+from trainer.dataset import EventTable, Flags, Floats, Ints, positive_events
+
+CONTEXT_SHARE = 0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
+TIMELESS_SHARE = 0.2  # of the windows are read without times, since requests may come without them
+WINDOWS_A_SORT = 16  # batches' worth of windows that are sorted by length together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """All histories one after the other, without impressions; those stand beside, by the place in front of which they happened."""
+
+    rows: Ints
+    types: Ints
+    ratings: Floats
+    at_s: Floats
+    positive: Flags  # ranking targets
+    learnable: Flags  # targets and replay; the rest is context
+    user_bounds: Ints  # user u is [bounds[u], bounds[u + 1])
+    shown_places: Ints  # ascending
+    shown_rows: Ints
+    shown_users: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Events [start, stop) of one user; those from `first` on are learned."""
+
+    user: int
+    start: int
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainBatch:
+    """Histories and what followed each state. `target_rows_BS` is −1 where nothing is to be ranked, `target_ratings_BS` NaN likewise."""
+
+    histories: HistoryBatch
+    target_rows_BS: Tensor
+    rated_rows_BS: Tensor
+    target_ratings_BS: Tensor
+    shown_user_X: Tensor
+    shown_state_X: Tensor
+    shown_row_X: Tensor
+
+
+def build_sequences(events: EventTable, rows_E: Ints, *, positive_types: tuple[str, ...], positive_rating: float | None) -> Sequences:
+    """Lay out the events, which are sorted by user. An impression is a negative unless the user chose the item from then on."""
+    positive_E = positive_events(events, types=positive_types, rating=positive_rating)
+    learnable_E = events.role_is("target", "replay")
+    kept_E = ~events.impression_E & (rows_E >= 0)
+    codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int64)
+    place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
+    bounds = np.append(np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum())
+    last_choice: dict[tuple[int, int], int] = {}
+    for event in np.flatnonzero(kept_E & positive_E):
+        last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
+    shown = [
+        event
+        for event in np.flatnonzero(events.impression_E & learnable_E & (rows_E >= 0))
+        if last_choice.get((int(events.user_E[event]), int(rows_E[event])), -1) < event
+    ]
+    return Sequences(
+        rows=rows_E[kept_E],
+        types=codes[events.type_E[kept_E]],
+        ratings=events.rating_E[kept_E],
+        at_s=events.at_s_E[kept_E],
+        positive=positive_E[kept_E],
+        learnable=learnable_E[kept_E],
+        user_bounds=bounds.astype(np.int64),
+        shown_places=place_E[shown].astype(np.int64),
+        shown_rows=rows_E[shown],
+        shown_users=events.user_E[shown],
+    )
+
+
+def cut_windows(sequences: Sequences, *, max_history: int, generator: np.random.Generator) -> list[Window]:
+    """Cover every learnable place once. A window is filled with context up to `max_history` events; where a long user is cut is random."""
+    context = int(max_history * CONTEXT_SHARE)
+    wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
+    windows = []
+    for user, (low, high) in enumerate(zip(sequences.user_bounds[:-1], sequences.user_bounds[1:], strict=True)):
+        shown = sequences.shown_places[sequences.shown_users == user] if len(sequences.shown_rows) else sequences.shown_places
+        places = np.union1d(low + np.flatnonzero(wanted[low:high]), shown)
+        length = int(generator.integers(context + 1, max_history + 1))  # of the first window; the others are as long as can be
+        done = 0
+        while done < len(places):
+            first = int(places[done])
+            reach = max(low, first - context) + (length if done == 0 and high - low > max_history else max_history)
+            done = int(np.searchsorted(places, reach)) if reach < high else len(places)
+            stop = min(int(places[done - 1]) + 1, int(high))
+            windows.append(Window(user=user, start=max(int(low), min(first, stop - max_history)), first=first, stop=stop))
+    return windows
+
+
+def batches(windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator) -> list[list[Window]]:
+    """Return batches in random order, each of windows of like length."""
+    order = generator.permutation(len(windows))
+    groups: list[list[Window]] = []
+    for start in range(0, len(order), batch_size * WINDOWS_A_SORT):
+        chosen = sorted(
+            (windows[index] for index in order[start : start + batch_size * WINDOWS_A_SORT]), key=lambda one: one.stop - one.start
+        )
+        groups.extend(chosen[begin : begin + batch_size] for begin in range(0, len(chosen), batch_size))
+    return [groups[index] for index in generator.permutation(len(groups))]
+
+
+def assemble(sequences: Sequences, windows: Sequence[Window], timeless: Sequence[bool]) -> TrainBatch:
+    """Turn windows into tensors; `timeless` says which are read without times."""
+    length = max(window.stop - window.start for window in windows)
+    shape = (len(windows), length)
+    rows, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    ratings, at_s = np.full(shape, math.nan, dtype=np.float32), np.full(shape, math.nan)
+    target_rows = np.full((len(windows), length + 1), -1, dtype=np.int64)
+    target_ratings = np.full((len(windows), length + 1), math.nan, dtype=np.float32)
+    rated_rows = np.zeros((len(windows), length + 1), dtype=np.int64)
+    for user, window in enumerate(windows):
+        events = slice(window.start, window.stop)
+        filled = slice(0, window.stop - window.start)
+        rows[user, filled], types[user, filled] = sequences.rows[events], sequences.types[events]
+        ratings[user, filled] = sequences.ratings[events]
+        if not timeless[user]:
+            at_s[user, filled] = sequences.at_s[events]
+        learned = sequences.learnable[events] & (np.arange(window.start, window.stop) >= window.first)
+        target_rows[user, filled] = np.where(learned & sequences.positive[events], sequences.rows[events], -1)
+        target_ratings[user, filled] = np.where(learned, sequences.ratings[events], math.nan)
+        rated_rows[user, filled] = sequences.rows[events]
+    shown = list(_shown(sequences, windows))
+    shown_X3 = torch.tensor(shown, dtype=torch.long).view(-1, 3)
+    return TrainBatch(
+        histories=HistoryBatch(
+            rows_BL=torch.from_numpy(rows),
+            types_BL=torch.from_numpy(types),
+            ratings_BL=torch.from_numpy(ratings),
+            at_s_BL=torch.from_numpy(at_s),
+            length_B=torch.tensor([window.stop - window.start for window in windows]),
+        ),
+        target_rows_BS=torch.from_numpy(target_rows),
+        rated_rows_BS=torch.from_numpy(rated_rows),
+        target_ratings_BS=torch.from_numpy(target_ratings),
+        shown_user_X=shown_X3[:, 0],
+        shown_state_X=shown_X3[:, 1],
+        shown_row_X=shown_X3[:, 2],
+    )
+
+
+def _shown(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:
+    for user, window in enumerate(windows if len(sequences.shown_rows) else ()):
+        ends = window.stop == sequences.user_bounds[window.user + 1]
+        for index in np.flatnonzero(sequences.shown_users == window.user):
+            place = int(sequences.shown_places[index])
+            if window.first <= place < window.stop + int(ends):
+                yield user, place - window.start, int(sequences.shown_rows[index])

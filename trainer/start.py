@@ -1,0 +1,156 @@
+"""The bundle that training starts from: a new one, or the live one grown by what the snapshot adds.
+
+Knows catalogue, texts and counts; takes no gradient. What is counted here is counted once along a lineage: target events only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recommender.bundle import Bundle, BundleManifest, Whitening
+from recommender.catalogue import Catalogue, CatalogueItem
+from recommender.config import ModelConfig
+from recommender.model import ItemFacts, Recommender
+from trainer.config import Mode, TrainConfig
+from trainer.dataset import EventTable, event_items
+from trainer.texts import TextVectors, fit_whitening
+
+
+class CannotStart(ValueError):
+    """Snapshot, configuration and parent do not fit together: what differs, what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What a snapshot brings."""
+
+    items: Sequence[CatalogueItem]
+    events: EventTable
+
+
+def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
+    """Return an untrained bundle: catalogue, whitened texts, counts, fresh weights from the configuration's seed."""
+    model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
+    empty = Bundle(
+        manifest=BundleManifest(model=model_config, encoder=config.encoder, encoder_digest=None, rating_scale=None, num_items=0, files={}),
+        catalogue=Catalogue(),
+        model=_fresh_model(model_config, 0, config.seed),
+        facts=_no_facts(0, model_config.text_dim),
+        whitening=Whitening(mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)),
+    )
+    catalogue = _catalogue(empty.catalogue, added)[0]
+    written = sorted({text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None})
+    if written:
+        raw_MR = texts.encode(written)
+        manifest = replace(empty.manifest, encoder_digest=texts.digest)
+        empty = replace(empty, manifest=manifest, whitening=fit_whitening(raw_MR, model_config.text_dim), encoder=texts.loaded)
+    return _counted(_grown(empty, added, texts, seed=config.seed), added.events)
+
+
+def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
+    """Return the live bundle with new and changed items; for an update also with the target events counted. Raise CannotStart."""
+    _check_parent(live, config, mode)
+    if live.manifest.encoder_digest is None and any(item.title or item.text for item in added.items):
+        raise CannotStart("the live bundle has no text vectors, and now there are texts; train with mode full")
+    grown = _grown(live, added, texts, seed=config.seed)
+    return _counted(grown, added.events) if mode == "update" else grown
+
+
+def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
+    manifest = live.manifest
+    if mode == "update" and manifest.model != config.model:
+        raise CannotStart(f"the configuration asks for {config.model}, the live bundle has {manifest.model}; train with mode full")
+    if manifest.encoder != config.encoder:
+        raise CannotStart(f"the configuration asks for {config.encoder}, the live bundle has {manifest.encoder}; train with mode full")
+
+
+def _grown(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
+    catalogue, changed = _catalogue(bundle.catalogue, added)
+    new = len(catalogue) - len(bundle.catalogue)
+    facts = _appended(bundle.facts, _no_facts(new, bundle.manifest.model.text_dim))
+    told = [(row, text) for row in changed if (text := catalogue.text(row)) is not None]
+    vectors_NT, has_text_N = facts.texts_NT.clone(), facts.has_text_N.clone()
+    vectors_NT[list(changed)] = 0.0
+    has_text_N[list(changed)] = False
+    if told and bundle.manifest.encoder_digest is not None:
+        rows = [row for row, _ in told]
+        # Rounded as they will be stored, so that training, evaluation and serving see the same.
+        vectors_NT[rows] = bundle.whitening.apply(texts.encode([text for _, text in told])).half().float()
+        has_text_N[rows] = True
+    return replace(
+        bundle,
+        manifest=replace(bundle.manifest, num_items=len(catalogue)),
+        catalogue=catalogue,
+        model=_grown_model(bundle.model, len(catalogue), seed),
+        facts=replace(facts, texts_NT=vectors_NT, has_text_N=has_text_N),
+    )
+
+
+def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int, ...]]:
+    named, changed = catalogue.extended(added.items)
+    whole, anonymous = named.extended(event_items(added.events))
+    return whole, tuple(sorted({*changed, *anonymous}))
+
+
+def _counted(bundle: Bundle, events: EventTable) -> Bundle:
+    """Count the target events; the first ratings fix mean and spread for as long as the lineage goes on without a full retrain."""
+    counted_E = events.role_is("target") & ~events.impression_E
+    rows = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})[counted_E]
+    ratings = events.rating_E[counted_E]
+    rated = ~np.isnan(ratings)
+    scale = bundle.manifest.rating_scale
+    model = bundle.model
+    if rated.any():
+        if scale is None:
+            model.rating_mean.fill_(float(ratings[rated].mean()))
+            model.rating_std.fill_(float(ratings[rated].std()) or 1.0)
+        low, high = float(ratings[rated].min()), float(ratings[rated].max())
+        scale = (low, high) if scale is None else (min(scale[0], low), max(scale[1], high))
+    num_items = len(bundle.catalogue)
+    above = ratings[rated] - float(model.rating_mean)
+    facts = replace(
+        bundle.facts,
+        counts_N=bundle.facts.counts_N + _sums(rows, np.ones(len(rows)), num_items),
+        rating_sum_N=bundle.facts.rating_sum_N + _sums(rows[rated], above, num_items),
+        rating_count_N=bundle.facts.rating_count_N + _sums(rows[rated], np.ones(len(above)), num_items),
+    )
+    return replace(bundle, facts=facts, manifest=replace(bundle.manifest, rating_scale=scale))
+
+
+def _sums(rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: np.ndarray[tuple[int], np.dtype[np.float64]], num_items: int) -> Tensor:
+    return torch.from_numpy(np.bincount(rows, weights=values, minlength=num_items)).float()
+
+
+def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
+    return ItemFacts(
+        texts_NT=torch.zeros(num_items, text_dim),
+        has_text_N=torch.zeros(num_items, dtype=torch.bool),
+        counts_N=torch.zeros(num_items),
+        rating_sum_N=torch.zeros(num_items),
+        rating_count_N=torch.zeros(num_items),
+    )
+
+
+def _appended(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
+    return ItemFacts(**{name: torch.cat([getattr(facts, name), getattr(more, name)]) for name in ItemFacts.__dataclass_fields__})
+
+
+def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
+    torch.manual_seed(seed)
+    return Recommender(config, num_items)
+
+
+def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
+    """Return a copy with zero rows appended to the table: a new item is its text."""
+    grown = _fresh_model(model.config, num_items, seed)
+    weights = dict(model.state_dict())
+    if model.trained:
+        new = num_items - len(model.table)
+        weights["table"] = nn.functional.pad(weights["table"], (0, 0, 0, new))
+    grown.load_state_dict(weights)
+    return grown
