@@ -22,7 +22,6 @@ from cron.lineage import Release
 from cron.overview import read_progress
 
 POLL_S = 0.4
-TRIED_AND_FAILED = ("refused", "failed", "abandoned", "superseded", "held")
 EXAMPLE_TITLES = ("Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)")  # any text will do; these are in every MovieLens
 
 
@@ -97,11 +96,11 @@ def _answers(client: httpx.Client, url: str) -> bool:
 
 
 def _why_no_release(ledger: Ledger) -> str | None:
-    """Say why the newest finished run after the baseline gave no release; None while there is none."""
-    for run in ledger.runs(10):
-        if run.outcome in TRIED_AND_FAILED and run.mode != "baseline":
-            return "; ".join(reason.text for reason in run.reasons if not reason.ok) or f"run {run.run_id} was {run.outcome}"
-    return None
+    """Say why the newest turn gave no release; None while it runs, and before there was one after the baseline's."""
+    newest = next(iter(ledger.runs(1)), None)
+    if newest is None or newest.outcome in (None, "published") or newest.mode == "baseline":
+        return None
+    return "; ".join(reason.text for reason in newest.reasons if not reason.ok) or f"run {newest.run_id} was {newest.outcome}"
 
 
 class Progress:
