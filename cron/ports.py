@@ -37,11 +37,17 @@ class EventLog(Protocol):
     """Transport of records: at least once, any order. The journal, not the log, is the truth."""
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records durably, all or none. A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again."""
+        """Store records durably, all or none.
+
+        A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again.
+        """
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` records after the cursor; none left gives an empty batch with the same cursor. Raise LogGap when some were trimmed away."""
+        """Return at most `limit` records after the cursor; none left gives an empty batch with the same cursor.
+
+        Raise LogGap when some were trimmed away.
+        """
         ...
 
     def backlog(self, after: Cursor) -> int:
@@ -61,7 +67,7 @@ class Histories(Protocol):
     """
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
-        """Add records; one already there changes nothing. With a cursor (the follower's), move the stored cursor in the same transaction."""
+        """Add records; one already there changes nothing. A cursor (the follower's) becomes the stored one in the same transaction."""
         ...
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
@@ -113,10 +119,14 @@ class TrainLauncher(Protocol):
     """Start the trainer somewhere and wait for its candidate."""
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete. Raise TrainingFailed.
+        """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete.
 
-        The child is ended, as a group, at the wall limit and when this process dies.
+        Raise TrainingFailed. The child is ended, as a group, at the wall limit and when this process dies.
         """
+        ...
+
+    def stop(self) -> None:
+        """End the training under way and start none after, from another thread; `train` raises Stopped, and a checkpoint stays."""
         ...
 
 
@@ -139,7 +149,10 @@ class ModelServer(Protocol):
     """TorchServe, or something that serves like it."""
 
     def register(self, version: int, url: str) -> None:
-        """Register a version and wait until its workers are READY. Already registered and ready is fine; a zombie is deleted and tried again. Raise ServerRefused."""
+        """Register a version and wait until its workers are READY; raise ServerRefused.
+
+        Already registered and ready is fine; a zombie is deleted and tried again.
+        """
         ...
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:

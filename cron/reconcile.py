@@ -30,25 +30,23 @@ class Reconciler:
     def __init__(self, parts: Parts, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._parts = parts
         self._monotonic = monotonic
+        self._started = False
         self._pending: tuple[int, float] | None = None  # epoch of a switch, and when it was first seen
         self._retry_at: dict[int, float] = {}
         self._refusals = 0
 
-    def start(self) -> None:
-        """Finish what an earlier process began, and load everything that ought to be loaded; Unavailable when the server is down."""
-        parts = self._parts
-        with parts.serving_lock:
-            release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
-            self._restore()
-        while self._load_one_candidate(parts.server.versions()):
-            pass
-
     def tick(self) -> None:
-        """Compare once and mend at most one thing; Unavailable when the server does not answer."""
+        """Compare once and mend at most one thing; Unavailable when the server does not answer.
+
+        The first tick also ends a switch that an earlier process began.
+        """
         parts = self._parts
         if not parts.serving_lock.acquire(blocking=False):
             return  # the cycle is at the server; what it does will be seen at the next tick
         try:
+            if not self._started:
+                release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
+                self._started = True
             serving = parts.ledger.serving()
             if serving.switch is not None:
                 self._watch_switch(serving.switch.epoch)
@@ -94,8 +92,8 @@ class Reconciler:
         elif now - self._pending[1] >= _CUT_OFF_S:
             release.finish_switch(self._parts.ledger, self._parts.server, artifacts=lambda: self._parts.artifacts)
 
-    def _load_one_candidate(self, registered: tuple[ServerVersion, ...]) -> bool:
-        """Register the first rollback candidate that is missing; tell whether there was one."""
+    def _load_one_candidate(self, registered: tuple[ServerVersion, ...]) -> None:
+        """Register the first rollback candidate that is missing."""
         there = {found.version for found in registered}
         for candidate in kept_loaded(self._parts):
             if candidate.version in there or self._retry_at.get(candidate.version, 0.0) > self._monotonic():
@@ -105,8 +103,7 @@ class Reconciler:
                 _register(self._parts, candidate)
             except (ServerRefused, ArtifactMissing) as error:
                 log.warning("a rollback candidate could not be loaded", extra={"version": candidate.version, "why": str(error)})
-            return True
-        return False
+            return
 
 
 def kept_loaded(parts: Parts) -> tuple[Release, ...]:

@@ -1,0 +1,204 @@
+"""The worker: when turns come, and what happens beside them: reconciling, following, holding the lease, ending in time.
+
+Four jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait), `watch`, `follow`, `lease`. What a turn
+does is `cron.cycle`'s. Everything here may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from cron.cycle import run_cycle
+from cron.errors import LeaseLost, LogGap, Stopped, Unavailable
+from cron.follow import follow_once, rebuild
+from cron.lease import held_lease, holder_of, only_one
+from cron.lineage import Lease, Run
+from cron.logs import set_up_logs
+from cron.outlook import num_new_events
+from cron.parts import Parts
+from cron.reconcile import Reconciler
+
+log = logging.getLogger(__name__)
+
+_FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 60.0  # after another machine did not answer
+_EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
+
+
+def run_worker(parts: Parts) -> int:
+    """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
+    set_up_logs()
+    with only_one(parts.paths.lock):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: parts.stop.set())
+        worker = Worker(parts)
+        worker.start()
+        parts.stop.wait()
+        if not worker.end(parts.settings.worker.grace_s - _EXIT_MARGIN_S):
+            # A step that can't be cut short (loading a version, say) is left as a kill would leave it; the next start goes on.
+            sys.stderr.flush()
+            os._exit(0)
+    return 0
+
+
+def run_once(parts: Parts, *, force_full: bool = False) -> Run:
+    """Do one turn now, alone; raise AlreadyRunning or LeaseLost when a worker is at it."""
+    holder = holder_of(parts.paths.var)
+    with only_one(parts.paths.lock), held_lease(parts.ledger, holder, parts.settings.worker.lease_s) as lease, _renewing(parts, lease):
+        return run_cycle(parts, lease, force_full=force_full)
+
+
+class Worker:
+    """The jobs, and what they know of each other."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._holder = holder_of(parts.paths.var)
+        self._lease: Lease | None = None
+        self._reconciler = Reconciler(parts)
+        self._turning = threading.Lock()  # held while a turn is under way
+        self._left_in_journal = 0  # events that the last published release did not take
+        self._retry_s = _FIRST_RETRY_S
+        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
+
+    def start(self) -> None:
+        """Start the jobs; the first turn comes at once."""
+        settings = self._parts.settings.worker
+        self._keep_lease()
+        turn = CronTrigger.from_crontab(settings.cron, timezone=UTC) if settings.cron else IntervalTrigger(seconds=settings.interval_s)
+        self._add("cycle", self._turn, turn)
+        self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s))
+        self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s))
+        self._add("lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3))
+        self._scheduler.add_listener(self._on_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.start()
+        log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
+
+    def end(self, within_s: float) -> bool:
+        """Stop the jobs; tell whether the turn under way ended in time. A training is ended, its checkpoint stays."""
+        self._parts.stop.set()
+        self._parts.launcher.stop()
+        self._scheduler.shutdown(wait=False)
+        ended = self._turning.acquire(timeout=max(0.0, within_s))
+        if ended and self._lease is not None:
+            self._parts.ledger.release_lease(self._lease)
+        log.info("worker ended", extra={"turn_ended": ended})
+        return ended
+
+    def _add(self, name: str, work: Callable[[], None], trigger: IntervalTrigger | CronTrigger) -> None:
+        # misfire_grace_time: the default of 1 s silently drops a turn when the machine was busy or asleep
+        self._scheduler.add_job(
+            work, trigger, id=name, next_run_time=datetime.now(UTC), misfire_grace_time=None, coalesce=True, max_instances=1
+        )
+
+    def _turn(self) -> None:
+        lease = self._lease
+        if lease is None or self._parts.stop.is_set():
+            return
+        with self._turning:
+            try:
+                run = run_cycle(self._parts, lease)
+            except Unavailable as error:
+                log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
+                self._wake(self._retry_s)
+                self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+                return
+            except Stopped:
+                return
+            except LeaseLost as error:
+                log.warning("turn dropped", extra={"why": str(error)})
+                self._lease = None
+                return
+            self._retry_s = _FIRST_RETRY_S
+            self._after(run)
+
+    def _after(self, run: Run) -> None:
+        """Note what is left to do; a baseline is followed by the first training at once."""
+        if run.outcome != "skipped":
+            log.info("run ended", extra={"run_id": run.run_id, "mode": run.mode, "outcome": run.outcome, "version": run.version})
+        published = run.outcome == "published"
+        self._left_in_journal = num_new_events(self._parts.ledger, self._parts.journal) if published else 0
+        if published and run.mode == "baseline":
+            self._wake(0.0)
+
+    def _watch(self) -> None:
+        """Compare ledger and server, and look whether enough events wait for a turn."""
+        if self._lease is None:
+            return
+        with suppress(Unavailable):  # a server that is down is seen by everybody; it is looked at again in a second
+            self._reconciler.tick()
+        if self._turning.locked():
+            return
+        with suppress(Unavailable):
+            waiting = self._parts.log.backlog(self._parts.ledger.log_cursor()) + self._left_in_journal
+            if waiting >= self._parts.settings.worker.after_events:
+                self._wake(0.0)
+
+    def _follow(self) -> None:
+        parts = self._parts
+        try:
+            while not parts.stop.is_set() and follow_once(parts.log, parts.histories):
+                pass
+        except LogGap:  # the log was trimmed past the histories' place, and the journal has what is gone
+            rebuild(parts.journal, parts.log, parts.histories)
+        except Unavailable as error:
+            log.warning("histories not followed", extra={"why": str(error)})
+
+    def _keep_lease(self) -> None:
+        ledger, ttl_s = self._parts.ledger, self._parts.settings.worker.lease_s
+        if self._lease is None:
+            self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.now())
+            if self._lease is None:
+                log.info("waiting for the lease", extra={"holder": ledger.lease_holder()})
+            return
+        try:
+            ledger.renew_lease(self._lease, ttl_s, ledger.now())
+        except LeaseLost as error:
+            log.warning("lease lost", extra={"why": str(error)})
+            self._lease = None
+
+    def _on_trouble(self, event: JobEvent) -> None:
+        """Count what APScheduler would only log; a turn that died unexpectedly is tried again, later each time."""
+        if event.code == EVENT_JOB_ERROR:
+            log.error("job failed", extra={"job": event.job_id, "why": repr(event.exception)}, exc_info=event.exception)
+            self._parts.ledger.count("job_errors")
+            if event.job_id == "cycle":
+                self._wake(self._retry_s)
+                self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+        elif event.job_id == "cycle":
+            self._parts.ledger.count("missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns")
+
+    def _wake(self, after_s: float) -> None:
+        if not self._parts.stop.is_set():
+            self._scheduler.modify_job("cycle", next_run_time=datetime.now(UTC) + timedelta(seconds=after_s))
+
+
+@contextmanager
+def _renewing(parts: Parts, lease: Lease) -> Iterator[None]:
+    """Renew a lease beside a long piece of work."""
+    done = threading.Event()
+
+    def renew() -> None:
+        with suppress(LeaseLost):  # the next write says so
+            while not done.wait(parts.settings.worker.lease_s / 3):
+                parts.ledger.renew_lease(lease, parts.settings.worker.lease_s, parts.ledger.now())
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
