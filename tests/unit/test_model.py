@@ -1,0 +1,133 @@
+"""The network: no state sees the future, an unknown id is its text, the rating head starts as the bias model."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from recommender.config import ModelConfig
+from recommender.model import HistoryBatch, ItemFacts, Recommender, event_type_code
+from recommender.towers import NUM_TIME_BUCKETS, time_buckets
+
+NUM_ITEMS = 12
+
+
+def config(tower: str) -> ModelConfig:
+    return ModelConfig(tower=tower, text_dim=8, dim=16, num_layers=2, num_heads=2, max_history=10, dropout=0.0)  # type: ignore[arg-type]
+
+
+def facts() -> ItemFacts:
+    generator = torch.Generator().manual_seed(1)
+    texts_NT = torch.nn.functional.normalize(torch.randn(NUM_ITEMS, 8, generator=generator), dim=1)
+    return ItemFacts(
+        texts_NT=texts_NT,
+        has_text_N=torch.ones(NUM_ITEMS, dtype=torch.bool),
+        counts_N=torch.arange(NUM_ITEMS).float(),
+        rating_sum_N=torch.linspace(-6.0, 6.0, NUM_ITEMS),
+        rating_count_N=torch.full((NUM_ITEMS,), 5.0),
+    )
+
+
+def batch(rows: list[list[int]], ratings: list[list[float]], at_s: list[list[float]]) -> HistoryBatch:
+    return HistoryBatch(
+        rows_BL=torch.tensor(rows),
+        types_BL=torch.ones(len(rows), len(rows[0]), dtype=torch.long),
+        ratings_BL=torch.tensor(ratings),
+        at_s_BL=torch.tensor(at_s, dtype=torch.float64),
+        length_B=torch.tensor([len(row) for row in rows]),
+    )
+
+
+def random_model(tower: str) -> Recommender:
+    torch.manual_seed(0)
+    model = Recommender(config(tower), NUM_ITEMS).eval()
+    if model.trained:
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight, std=0.2)
+    model.rating_mean.fill_(3.0)
+    return model
+
+
+def states(model: Recommender, histories: HistoryBatch) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode():
+        return model.states(model.item_side(facts()), histories)
+
+
+@pytest.mark.parametrize("tower", ["transformer", "lstm", "baseline"])
+def test_no_state_sees_an_event_after_it(tower: str) -> None:
+    model = random_model(tower)
+    one = batch([[1, 2, 3, 4]], [[5.0, 1.0, math.nan, 2.0]], [[1e9, 1e9 + 60, 1e9 + 9999, 2e9]])
+    other = batch([[1, 2, 7, 9]], [[5.0, 1.0, 4.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 60, 1e9 + 70]])
+    (state_BSD, residual_BS), (changed_BSD, changed_BS) = states(model, one), states(model, other)
+    assert torch.allclose(state_BSD[:, :3], changed_BSD[:, :3], atol=1e-6)
+    assert torch.equal(residual_BS[:, :3], changed_BS[:, :3])
+    assert not torch.allclose(state_BSD[:, 3:], changed_BSD[:, 3:], atol=1e-4)
+
+
+@pytest.mark.parametrize("tower", ["transformer", "lstm"])
+@pytest.mark.parametrize("what", ["time", "rating", "order", "type"])
+def test_the_tower_reads_times_ratings_types_and_order(tower: str, what: str) -> None:
+    model = random_model(tower)
+    one = batch([[1, 2, 3]], [[5.0, 3.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 120]])
+    other = {
+        "time": batch([[1, 2, 3]], [[5.0, 3.0, 1.0]], [[1e9, 1e9 + 60, 1.1e9]]),
+        "rating": batch([[1, 2, 3]], [[5.0, 3.0, 4.0]], [[1e9, 1e9 + 60, 1e9 + 120]]),
+        "order": batch([[2, 1, 3]], [[3.0, 5.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 120]]),
+        "type": batch([[1, 2, 3]], [[5.0, 3.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 120]]),
+    }[what]
+    if what == "type":
+        other.types_BL[0, 1] = event_type_code("click")
+    assert not torch.allclose(states(model, one)[0][:, -1], states(model, other)[0][:, -1], atol=1e-4)
+
+
+@pytest.mark.parametrize("tower", ["transformer", "lstm"])
+def test_unknown_times_give_finite_states(tower: str) -> None:
+    state_BSD, _ = states(random_model(tower), batch([[1, 2]], [[math.nan] * 2], [[math.nan] * 2]))
+    assert state_BSD.isfinite().all()
+
+
+def test_an_id_without_residual_is_its_text() -> None:
+    model = Recommender(config("transformer"), NUM_ITEMS)
+    side = model.item_side(facts())
+    with_text = model.with_texts(side, facts().texts_NT[:1])
+    assert torch.allclose(with_text.vectors_ND[-1], side.vectors_ND[0], atol=1e-6)
+
+
+def test_an_item_without_text_is_its_residual_alone() -> None:
+    model = random_model("transformer")
+    known = facts()
+    known.has_text_N[3] = False
+    assert torch.equal(model.item_side(known).vectors_ND[3], model.table[3, :-2])
+
+
+def test_the_rating_head_starts_as_shrunk_biases() -> None:
+    model = Recommender(config("transformer"), NUM_ITEMS)
+    model.rating_mean.fill_(3.0)
+    side = model.item_side(facts())
+    state_BSD, residual_BS = model.states(side, batch([[0, 11]], [[4.0, 5.0]], [[1e9, 2e9]]))
+    # Items: sums −6 and 6 over 5 + 5 ratings. User: (4 − 2.4) + (5 − 3.6) over 2 + 3.
+    assert residual_BS[0].tolist() == pytest.approx([0.0, 1.6 / 4, 3.0 / 5], abs=1e-5)
+    predicted_BK = model.ratings(side, state_BSD[:, -1], residual_BS[:, -1], torch.tensor([[0, 11]]))
+    assert predicted_BK[0].tolist() == pytest.approx([2.4 + 0.6, 3.6 + 0.6], abs=1e-5)
+
+
+def test_the_baseline_prefers_what_is_popular_and_alike() -> None:
+    model, known = random_model("baseline"), facts()
+    side = model.item_side(known)
+    state_BSD, _ = model.states(side, batch([[5]], [[math.nan]], [[math.nan]]))
+    cold_N, warm_N = model.logits(side, state_BSD[0])
+    assert cold_N.argsort(descending=True)[0] == NUM_ITEMS - 1
+    assert (warm_N - cold_N).argmax() == 5
+
+
+def test_time_buckets_double_and_end() -> None:
+    gaps = torch.tensor([math.nan, -5.0, 0.0, 1.0, 60.0, 3600.0, 86_400.0, 1e12])
+    buckets = time_buckets(gaps).tolist()
+    assert buckets[:4] == [0, 1, 1, 2]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == NUM_TIME_BUCKETS - 1
+
+
+def test_an_unheard_of_event_type_is_other() -> None:
+    assert event_type_code("teleported") == event_type_code("other") == 0
