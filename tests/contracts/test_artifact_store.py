@@ -1,0 +1,222 @@
+"""The ArtifactStore port, on every back end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
+from cron.ports import ArtifactStore
+from cron.wiring import open_artifacts
+from tests.contracts.records import ended, start_process
+
+BACK_ENDS: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
+Make = Callable[[bytes], Path]
+PUT = """
+import pathlib, sys
+from cron.wiring import open_artifacts
+from cron.errors import ArtifactConflict
+try:
+    print(open_artifacts(sys.argv[1]).put(sys.argv[2], pathlib.Path(sys.argv[3])))
+except ArtifactConflict:
+    print("conflict")
+"""
+
+
+@pytest.fixture(params=sorted(BACK_ENDS))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new, empty store is."""
+    return BACK_ENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def store(url: str) -> ArtifactStore:
+    return open_artifacts(url)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make a file with these bytes."""
+
+    def make_file(content: bytes) -> Path:
+        path = tmp_path / f"file-{hashlib.sha256(content).hexdigest()[:8]}"
+        path.write_bytes(content)
+        return path
+
+    return make_file
+
+
+def fetched(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
+    into = tmp_path / "fetched" / "here"
+    store.fetch(name, into)
+    return into.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["rec-17-3fa.mar", "journal/000000000001-000000000009.parquet", "a/b/c/d", "with space ü.json"])
+@pytest.mark.parametrize("content", [b"", b"x", os.urandom(3_000_000)], ids=["empty", "one byte", "3 MB"])
+def test_what_was_put_is_fetched(store: ArtifactStore, make: Make, tmp_path: Path, name: str, content: bytes) -> None:
+    assert store.put(name, make(content)) == hashlib.sha256(content).hexdigest()
+    assert fetched(store, name, tmp_path) == content
+    assert store.names() == (name,)
+
+
+def test_names_are_sorted_and_all_there(store: ArtifactStore, make: Make, url: str) -> None:
+    names = ["b.mar", "a.mar", "journal/2", "journal/1", "state/17/x"]
+    assert store.names() == ()
+    for name in names:
+        store.put(name, make(name.encode()))
+    assert store.names() == tuple(sorted(names))
+    assert open_artifacts(url).names() == tuple(sorted(names))
+
+
+def test_the_same_bytes_again_are_fine_and_others_are_not(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+    first = store.put("a.mar", make(b"one"))
+    assert store.put("a.mar", make(b"one")) == first
+    with pytest.raises(ArtifactConflict, match=r"artifact a\.mar"):
+        store.put("a.mar", make(b"two"))
+    assert fetched(store, "a.mar", tmp_path) == b"one"
+
+
+def test_a_deleted_artifact_is_gone_and_its_name_free(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+    store.delete("deep/in/a.mar")  # not there: fine
+    store.put("deep/in/a.mar", make(b"one"))
+    store.put("deep/b.mar", make(b"two"))
+    store.delete("deep/in/a.mar")
+    assert store.names() == ("deep/b.mar",)
+    with pytest.raises(ArtifactMissing):
+        fetched(store, "deep/in/a.mar", tmp_path)
+    store.put("deep/in/a.mar", make(b"three"))
+    assert fetched(store, "deep/in/a.mar", tmp_path) == b"three"
+
+
+def test_a_missing_artifact_leaves_no_file(store: ArtifactStore, tmp_path: Path) -> None:
+    into = tmp_path / "into" / "file"
+    with pytest.raises(ArtifactMissing, match=r"artifact no\.mar"):
+        store.fetch("no.mar", into)
+    assert list(into.parent.iterdir()) == []
+
+
+def test_a_fetch_replaces_what_was_there(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+    store.put("a", make(b"new"))
+    into = tmp_path / "target"
+    into.write_bytes(b"an older, longer file")
+    store.fetch("a", into)
+    assert into.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/", "/a", "../a", "a/../b", "a/..", ".", "./a", "a//b", "a/", ".store/sha256/a", "a/.b", "..", "a\\b", "a\0b"]
+)
+def test_a_name_that_leads_elsewhere_is_refused(store: ArtifactStore, make: Make, tmp_path: Path, name: str) -> None:
+    for call in (
+        lambda: store.put(name, make(b"x")),
+        lambda: store.fetch(name, tmp_path / "x"),
+        lambda: store.delete(name),
+        lambda: store.url(name),
+    ):
+        with pytest.raises(ValueError, match="artifact name"):
+            call()
+    assert store.names() == ()
+
+
+def test_two_processes_put_one_name_and_one_wins(store: ArtifactStore, url: str, make: Make, tmp_path: Path) -> None:
+    contents = [bytes([number]) * 2_000_000 for number in range(3)]
+    putters = [start_process(PUT, url, "rec-1.mar", str(make(content))) for content in contents]
+    answers = [ended(putter) for putter in putters]
+    assert answers.count("conflict") == 2
+    winner = next(index for index, answer in enumerate(answers) if answer != "conflict")
+    assert fetched(store, "rec-1.mar", tmp_path) == contents[winner]
+
+
+def test_threads_put_and_fetch(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+    wrong: list[BaseException] = []
+
+    def put_and_fetch(number: int) -> None:
+        try:
+            content = str(number).encode() * 1000
+            store.put(f"many/{number}", make(content))
+            store.fetch(f"many/{number}", tmp_path / f"back-{number}")
+            assert (tmp_path / f"back-{number}").read_bytes() == content
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=put_and_fetch, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+    assert len(store.names()) == 12
+
+
+class TestFolder:
+    """What holds for the folder alone: it is TorchServe's model store, and files can be reached behind its back."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tmp_path / "archives"
+
+    @pytest.fixture
+    def store(self, folder: Path) -> ArtifactStore:
+        return open_artifacts(f"file:///{folder}")
+
+    def test_an_archive_lies_under_its_bare_name(self, store: ArtifactStore, folder: Path, make: Make) -> None:
+        store.put("rec-1.mar", make(b"one"))
+        assert store.url("rec-1.mar") == "rec-1.mar"
+        assert (folder / "rec-1.mar").read_bytes() == b"one"
+        assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == ["rec-1.mar"]
+
+    def test_a_stranger_in_the_folder_is_no_artifact(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+        (folder / "README.md").write_text("what this folder is")
+        assert store.names() == ()
+        with pytest.raises(ArtifactMissing):
+            fetched(store, "README.md", tmp_path)
+        with pytest.raises(ArtifactConflict):
+            store.put("README.md", make(b"other"))
+        assert (folder / "README.md").read_text() == "what this folder is"
+
+    def test_damage_is_found_by_fetch_and_mended_by_put(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+        store.put("a.mar", make(b"good"))
+        (folder / "a.mar").write_bytes(b"evil")
+        with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
+            fetched(store, "a.mar", tmp_path)
+        assert not (tmp_path / "fetched" / "here").exists()
+        with pytest.raises(ArtifactConflict):
+            store.put("a.mar", make(b"evil"))
+        store.put("a.mar", make(b"good"))
+        assert fetched(store, "a.mar", tmp_path) == b"good"
+
+    def test_an_archive_that_was_removed_by_hand_is_missing(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+        store.put("a.mar", make(b"good"))
+        (folder / "a.mar").unlink()
+        assert store.names() == ()
+        with pytest.raises(ArtifactMissing):
+            fetched(store, "a.mar", tmp_path)
+        store.put("a.mar", make(b"good"))
+        assert store.names() == ("a.mar",)
+
+    def test_a_put_that_is_killed_leaves_nothing_to_see(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        putter = start_process(PUT, f"file:///{folder}", "rec-1.mar", str(pipe))
+        with pipe.open("wb") as source:  # opens when the child reads
+            source.write(b"x" * 3_000_000)
+            source.flush()  # all but what the pipe holds is copied by now
+            putter.kill()
+            putter.communicate(timeout=60)
+        assert any((folder / ".store" / "unfinished").iterdir())
+        assert store.names() == ()
+        assert [path.name for path in folder.iterdir()] == [".store"]
+        store.put("rec-1.mar", make(b"whole"))
+        assert fetched(store, "rec-1.mar", tmp_path) == b"whole"
+        assert list((folder / ".store" / "unfinished").iterdir()) == []
+
+    def test_a_store_that_cannot_be_made_is_unavailable(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("not a folder")
+        with pytest.raises(Unavailable, match="the artifact store at"):
+            open_artifacts(f"file:///{tmp_path}/file/archives")

@@ -1,0 +1,249 @@
+"""The EventLog port, on every back end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron.errors import LogGap, Unavailable
+from cron.ports import START, Cursor, EventLog
+from cron.wiring import open_log
+from recommender.events import MAX_RECORD_BYTES, Item, Record, to_json
+from tests.contracts.records import START_AT, ended, event, item, start_process
+
+BACK_ENDS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/events.db"}
+APPEND_MANY = """
+import sys
+from cron.wiring import open_log
+from tests.contracts.records import event
+log = open_log(sys.argv[1])
+first = int(sys.argv[2])
+for number in range(first, first + 1000, 20):
+    log.append([event(one) for one in range(number, number + 20)])
+"""
+
+
+@pytest.fixture(params=sorted(BACK_ENDS))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new, empty log is."""
+    return BACK_ENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def log(url: str) -> EventLog:
+    return open_log(url)
+
+
+def everything(log: EventLog, *, after: Cursor = START, limit: int = 1000) -> list[Record]:
+    return [record for batch in batches(log, after=after, limit=limit) for record in batch]
+
+
+def batches(log: EventLog, *, after: Cursor = START, limit: int) -> Iterator[list[Record]]:
+    cursor = after
+    while (batch := log.read(cursor, limit)).records:
+        yield list(batch.records)
+        assert batch.cursor != cursor
+        cursor = batch.cursor
+
+
+def cursor_at_end(log: EventLog) -> Cursor:
+    cursor = START
+    while (batch := log.read(cursor, 1000)).records:
+        cursor = batch.cursor
+    return cursor
+
+
+def test_records_come_back_equal_and_in_order(log: EventLog) -> None:
+    odd = event(3, user_id="ü🎬\n\t'\"\\", item_id="日本")
+    records: list[Record] = [event(2), item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}), odd, replace(event(4), rating=3.5)]
+    appended = log.append(records)
+    assert appended.accepted == 4
+    assert appended.duplicates == ()
+    assert everything(log) == records
+
+
+def test_an_empty_log_and_an_empty_append(log: EventLog) -> None:
+    assert log.append([]).accepted == 0
+    batch = log.read(START, 10)
+    assert batch.records == ()
+    assert batch.cursor == START
+    assert log.backlog(START) == 0
+
+
+def test_a_read_ends_at_its_limit_and_goes_on_at_its_cursor(log: EventLog) -> None:
+    records = [event(number) for number in range(25)]
+    log.append(records)
+    assert [len(batch) for batch in batches(log, limit=10)] == [10, 10, 5]
+    assert everything(log, limit=7) == records
+    end = cursor_at_end(log)
+    assert log.read(end, 10).cursor == end
+    log.append([event(99)])
+    assert log.read(end, 10).records == (event(99),)
+
+
+def test_a_repeat_is_a_duplicate_and_not_stored_again(log: EventLog) -> None:
+    log.append([event(1), event(2)])
+    appended = log.append([event(3), event(2), event(3), replace(event(1), user_id="another")])
+    assert appended.accepted == 1
+    assert appended.duplicates == (1, 2, 3)
+    assert everything(log) == [event(1), event(2), event(3)]
+
+
+def test_an_item_and_an_event_share_the_ids(log: EventLog) -> None:
+    log.append([event(1)])
+    assert log.append([replace(item(1, "i"), event_id="e000001")]).duplicates == (0,)
+
+
+def test_the_backlog_counts_what_is_after_a_cursor(log: EventLog) -> None:
+    log.append([event(number) for number in range(30)])
+    assert log.backlog(START) == 30
+    assert log.backlog(log.read(START, 12).cursor) == 18
+    assert log.backlog(cursor_at_end(log)) == 0
+
+
+def test_fifty_thousand_records_in_one_append(log: EventLog) -> None:
+    records = [event(number, user_id=f"u{number % 997}") for number in range(50_000)]
+    assert log.append(records).accepted == 50_000
+    assert everything(log, limit=20_000) == records
+    assert log.append(records).accepted == 0
+
+
+def test_the_largest_record(log: EventLog) -> None:
+    empty = Item(event_id="large", item_id="i", title="T", at=START_AT, text="")
+    large = replace(empty, text="ü" * ((MAX_RECORD_BYTES - len(to_json(empty).encode())) // 2))
+    assert MAX_RECORD_BYTES - 2 < len(to_json(large).encode()) <= MAX_RECORD_BYTES
+    log.append([large])
+    assert everything(log) == [large]
+
+
+def test_a_reopened_log_holds_the_same(log: EventLog, url: str) -> None:
+    log.append([event(1), event(2)])
+    cursor = log.read(START, 1).cursor
+    again = open_log(url)
+    assert again.read(cursor, 10).records == (event(2),)
+    assert again.append([event(1)]).duplicates == (0,)
+
+
+def test_trimmed_records_are_gone_and_later_ones_stay(log: EventLog) -> None:
+    log.append([event(number) for number in range(10)])
+    cursor = log.read(START, 6).cursor
+    log.trim(cursor)
+    assert log.backlog(START) == 4
+    assert log.read(cursor, 10).records == tuple(event(number) for number in range(6, 10))
+    log.trim(cursor)  # again is fine
+    assert log.read(cursor, 10).records != ()
+
+
+def test_a_reader_behind_a_trim_is_told(log: EventLog) -> None:
+    log.append([event(number) for number in range(10)])
+    behind, ahead = log.read(START, 3).cursor, log.read(START, 6).cursor
+    log.trim(ahead)
+    for cursor in (START, behind):
+        with pytest.raises(LogGap, match="records after cursor"):
+            log.read(cursor, 10)
+
+
+def test_a_gap_is_told_even_when_nothing_is_left(log: EventLog, url: str) -> None:
+    log.append([event(1), event(2)])
+    first = log.read(START, 1).cursor
+    log.trim(cursor_at_end(log))
+    for opened in (log, open_log(url)):
+        with pytest.raises(LogGap):
+            opened.read(first, 10)
+
+
+def test_a_trim_that_trimmed_nothing_makes_no_gap(log: EventLog) -> None:
+    log.trim(START)
+    log.append([event(1)])
+    log.trim(START)
+    assert everything(log) == [event(1)]
+
+
+def test_positions_are_never_used_again_after_a_trim(log: EventLog, url: str) -> None:
+    log.append([event(1), event(2)])
+    end = cursor_at_end(log)
+    log.trim(end)
+    again = open_log(url)
+    again.append([event(3)])
+    assert again.read(end, 10).records == (event(3),)
+
+
+def test_a_trimmed_id_may_come_again(log: EventLog) -> None:
+    log.append([event(1)])
+    end = cursor_at_end(log)
+    log.trim(end)
+    assert log.append([event(1)]).accepted == 1
+    assert log.read(end, 10).records == (event(1),)
+
+
+def test_the_cursor_of_a_recreated_log_is_a_gap(url: str, tmp_path: Path) -> None:
+    log = open_log(url)
+    log.append([event(1), event(2)])
+    old = log.read(START, 1).cursor
+    other = open_log(BACK_ENDS["sqlite"](tmp_path / "other"))
+    other.append([event(5), event(6), event(7)])
+    with pytest.raises(LogGap):
+        other.read(old, 10)
+    other.trim(old)  # not ours: nothing
+    assert len(everything(other)) == 3
+
+
+def test_threads_append_while_one_reads(log: EventLog) -> None:
+    num_threads, num_each = 4, 200
+
+    def append(first: int) -> None:
+        for number in range(first, first + num_each, 10):
+            log.append([event(one) for one in range(number, number + 10)])
+
+    threads = [threading.Thread(target=append, args=(index * num_each,)) for index in range(num_threads)]
+    for thread in threads:
+        thread.start()
+    seen: list[Record] = []
+    cursor = START
+    while len(seen) < num_threads * num_each:
+        batch = log.read(cursor, 50)
+        seen += batch.records
+        cursor = batch.cursor
+    for thread in threads:
+        thread.join(60)
+    assert sorted(record.event_id for record in seen) == [event(number).event_id for number in range(num_threads * num_each)]
+
+
+def test_processes_append_the_same_records_while_we_read(log: EventLog, url: str) -> None:
+    writers = [start_process(APPEND_MANY, url, first) for first in ("0", "500")]  # half of each is the other's too
+    seen: list[Record] = []
+    cursor = START
+    while len(seen) < 1500:
+        assert all(writer.poll() in (None, 0) for writer in writers)
+        batch = log.read(cursor, 100)
+        seen += batch.records
+        cursor = batch.cursor
+    for writer in writers:
+        ended(writer)
+    assert log.read(cursor, 10).records == ()
+    assert sorted(record.event_id for record in seen) == [event(number).event_id for number in range(1500)]
+
+
+def test_a_writer_that_is_killed_leaves_whole_batches(log: EventLog, url: str) -> None:
+    writer = start_process(APPEND_MANY, url, "0")
+    while log.backlog(START) < 100:
+        assert writer.poll() is None
+    writer.kill()
+    writer.communicate(timeout=60)
+    left = everything(log)
+    assert len(left) % 20 == 0
+    assert left == [event(number) for number in range(len(left))]
+    assert log.append([event(5000)]).accepted == 1
+
+
+def test_a_log_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(Unavailable, match="the event log at"):
+        open_log(f"sqlite:///{tmp_path}/file/events.db")
+    (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(Unavailable, match="not a database"):
+        open_log(f"sqlite:///{tmp_path}/broken.db")

@@ -1,0 +1,159 @@
+"""The Histories port, on every back end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cron.errors import Unavailable
+from cron.ports import START, Cursor, Histories
+from cron.wiring import open_histories
+from tests.contracts.records import START_AT, ended, event, item, start_process
+
+BACK_ENDS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/histories.db"}
+APPEND_MANY = """
+import sys
+from cron.wiring import open_histories
+from tests.contracts.records import event
+histories = open_histories(sys.argv[1])
+first = int(sys.argv[2])
+for number in range(first, first + 300):
+    histories.append([event(number)])
+"""
+
+
+@pytest.fixture(params=sorted(BACK_ENDS))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where new, empty histories are."""
+    return BACK_ENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def histories(url: str) -> Histories:
+    return open_histories(url)
+
+
+def test_an_unknown_user_has_no_history(histories: Histories) -> None:
+    assert histories.recent("nobody", 10) == ()
+    assert histories.hidden() == frozenset()
+    assert histories.cursor() == START
+
+
+def test_events_come_back_equal_newest_last(histories: Histories) -> None:
+    first = replace(event(1), rating=3.5, type="rating", at=START_AT + timedelta(microseconds=1))
+    second = event(2, item_id="日本🎬")
+    histories.append([second, first])
+    assert histories.recent("u", 10) == (first, second)
+
+
+def test_order_is_by_time_then_id_whatever_the_order_of_arrival(histories: Histories) -> None:
+    tied = [event(number, at=START_AT) for number in range(5)]
+    later = [event(number) for number in range(5, 50)]
+    shuffled = [*tied, *later]
+    random.Random(0).shuffle(shuffled)
+    for one in shuffled:
+        histories.append([one])
+    assert histories.recent("u", 1000) == (*tied, *later)
+    assert histories.recent("u", 3) == tuple(later[-3:])
+    assert histories.recent("u", 0) == ()
+
+
+def test_a_repeat_changes_nothing_even_with_another_time(histories: Histories) -> None:
+    histories.append([event(1), event(1), event(2)])
+    histories.append([event(1), replace(event(1), at=START_AT + timedelta(days=1))])
+    assert histories.recent("u", 10) == (event(1), event(2))
+
+
+def test_users_are_kept_apart(histories: Histories) -> None:
+    histories.append([event(1, user_id="a"), event(2, user_id="b")])
+    assert histories.recent("a", 10) == (event(1, user_id="a"),)
+    histories.forget("a")
+    assert histories.recent("a", 10) == ()
+    assert histories.recent("b", 10) == (event(2, user_id="b"),)
+    histories.forget("a")
+
+
+def test_impressions_are_no_history(histories: Histories) -> None:
+    histories.append([event(1, type_="impression"), event(2)])
+    assert histories.recent("u", 10) == (event(2),)
+
+
+def test_at_least_the_newest_thousand_stay(histories: Histories) -> None:
+    events = [event(number) for number in range(2500)]
+    histories.append(events[1000:])
+    histories.append(events[:1000])  # late, and older than all that is kept
+    newest = histories.recent("u", 1000)
+    assert newest == tuple(events[-1000:])
+    assert len(histories.recent("u", 10_000)) < 2500, "histories are not pruned"
+
+
+def test_a_late_event_lands_in_its_place(histories: Histories) -> None:
+    histories.append([event(number) for number in range(0, 2400, 2)])
+    histories.append([event(2301)])
+    assert [one.event_id for one in histories.recent("u", 51)][:3] == ["e002300", "e002301", "e002302"]
+
+
+def test_the_newest_word_on_an_item_decides_whether_it_is_hidden(histories: Histories) -> None:
+    histories.append([item(1, "a", hidden=True), item(1, "b", hidden=True), item(1, "c")])
+    assert histories.hidden() == {"a", "b"}
+    histories.append([item(3, "a", hidden=False)])
+    histories.append([item(2, "a", hidden=True)])  # late
+    assert histories.hidden() == {"b"}
+
+
+def test_of_two_words_at_one_time_the_greater_id_decides(histories: Histories) -> None:
+    histories.append([replace(item(2, "a", hidden=True), at=START_AT), replace(item(1, "a"), at=START_AT)])
+    assert histories.hidden() == {"a"}
+
+
+def test_the_cursor_moves_with_the_followers_records_only(histories: Histories, url: str) -> None:
+    histories.append([event(1)])
+    assert histories.cursor() == START
+    histories.append([event(2)], cursor=Cursor("7"))
+    histories.append([event(3)])
+    histories.append([], cursor=Cursor("8"))
+    assert histories.cursor() == "8"
+    assert open_histories(url).cursor() == "8"
+
+
+def test_reopened_histories_are_the_same(histories: Histories, url: str) -> None:
+    histories.append([event(1), item(1, "a", hidden=True)])
+    again = open_histories(url)
+    assert again.recent("u", 10) == (event(1),)
+    assert again.hidden() == {"a"}
+
+
+def test_clear_leaves_nothing(histories: Histories) -> None:
+    histories.append([event(1), item(1, "a", hidden=True)], cursor=Cursor("7"))
+    histories.clear()
+    assert histories.recent("u", 10) == ()
+    assert histories.hidden() == frozenset()
+    assert histories.cursor() == START
+    histories.append([event(1)])
+    assert histories.recent("u", 10) == (event(1),)
+
+
+def test_fifty_thousand_records_in_one_append(histories: Histories) -> None:
+    histories.append([event(number, user_id=f"u{number % 500}") for number in range(50_000)])
+    assert [len(histories.recent(f"u{user}", 1000)) for user in (0, 499)] == [100, 100]
+
+
+def test_the_gateway_and_the_follower_write_at_once(histories: Histories, url: str) -> None:
+    writers = [start_process(APPEND_MANY, url, first) for first in ("0", "150")]  # half of each is the other's too
+    for number in range(450, 500):
+        histories.append([event(number)])
+        assert histories.recent("u", 1) != ()
+    for writer in writers:
+        ended(writer)
+    assert histories.recent("u", 1000) == tuple(event(number) for number in range(500))
+
+
+def test_histories_that_cannot_be_opened_are_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(Unavailable, match="the history store at"):
+        open_histories(f"sqlite:///{tmp_path}/broken.db")
