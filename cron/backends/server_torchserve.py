@@ -23,7 +23,7 @@ from cron.ports import ServerVersion
 _READ_ATTEMPTS = 3  # reads only: they are idempotent
 _READ_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
-_RECOVERY_S = 15.0  # a killed worker is READY again in about 2 s; a version still without one is a zombie
+_RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
 _SETTLE_S = 1.0  # with this second after the last pending request 76 of 76 were answered, without it none
 
@@ -105,6 +105,8 @@ class TorchServe:
                 return False
             if found.ready:
                 return True
+            if found.min_workers == 0:  # TorchServe has given its start up: a zombie; while one recovers this stays 1
+                break
             self._sleep(_POLL_S)
         self._delete(version)
         return False
