@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from cron.errors import FreshetError
+from cron.logs import set_up_logs
 from cron.settings_file import load_settings
 from gateway.app import create_app
 
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> int:
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    set_up_logs()
     # requests in flight get 5 s at the end; no line per request, the figures are in /metrics
     uvicorn.run(
         create_app(settings),
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
         port=settings.gateway.port,
         access_log=False,
         timeout_graceful_shutdown=5,
-        log_level="info",
+        log_config=None,
         server_header=False,
     )
     return 0

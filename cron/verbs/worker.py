@@ -20,5 +20,4 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.wiring import open_parts
     from cron.worker import run_worker
 
-    run_worker(open_parts(loaded.settings))
-    return 0
+    return run_worker(open_parts(loaded.settings))

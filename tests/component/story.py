@@ -1,0 +1,132 @@
+"""A ledger with a story, for what reads it: a baseline, three releases with ever better figures, a refused run, a rollback.
+
+Written through the ledger's and the switches' own methods; only the files behind it don't exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cron import schema, switches
+from cron.ledger import Ledger
+from cron.lineage import Lease, Manifest, Quality, Reason
+from trainer.config import Mode
+from trainer.report import PopularItem
+
+BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+POPULAR = tuple(PopularItem(item_id=str(number), title=f"Film {number}") for number in range(1, 21))
+NOT_ACCEPTED = "NDCG@10 −.031, interval −.052 to −.011, limit −.010: not accepted"
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that a test moves."""
+
+    now: datetime = BEGAN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, minutes: float) -> None:
+        """Move on."""
+        self.now += timedelta(minutes=minutes)
+
+
+def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
+    """Write the story up to release 3 live, after a refused run."""
+    clock = now or Clock()
+    ledger = Ledger(schema.open_engine(f"sqlite:///{ledger_file}"), now=clock)
+    lease = ledger.acquire_lease("story", 3600, clock())
+    assert lease is not None
+    publish(ledger, lease, "baseline", clock)
+    publish(ledger, lease, "full", clock, ndcg=0.081)
+    publish(ledger, lease, "update", clock, ndcg=0.086)
+    refuse(ledger, lease, clock)
+    publish(ledger, lease, "update", clock, ndcg=0.093)
+    ledger.record_skip(Reason(name="few_events", ok=False, text="not enough new events: 40 of 500"), lease=lease)
+    ledger.release_lease(lease)
+    return ledger
+
+
+def publish(ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: float | None = None) -> None:
+    """Add a run that published."""
+    live = ledger.live()
+    supersedes = live.version if live else None
+    run = ledger.start_run(mode, reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"), supersedes=supersedes, lease=lease)
+    version = ledger.allot_version(run.run_id, lease=lease)
+    ledger.add_release(manifest(version, run.run_id, mode, parent=supersedes if mode == "update" else None, at=clock()), lease=lease)
+    ledger.record_step(run.run_id, "train", {}, seconds=12.5, lease=lease)
+    if ndcg is not None:
+        ledger.add_quality(quality(run.run_id, supersedes, ndcg, clock()), lease=lease)
+    switch = switches.begin_publish(ledger, version, expected=supersedes, lease=lease)
+    assert switches.end(ledger, switch)
+    clock.move(5)
+    reasons = [Reason(name="ndcg_live", ok=True, text="NDCG@10 +.004 over live, interval −.002 to +.010: accepted", figure=0.004)]
+    ledger.finish_run(run.run_id, "published", reasons=reasons, figures={"ndcg": ndcg or 0.0}, lease=lease)
+
+
+def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
+    """Add a run that the gate refused."""
+    live = ledger.live()
+    run = ledger.start_run("update", reason=Reason(name="due", ok=True, text="1,000 new events"), supersedes=live and live.version, lease=lease)
+    ledger.add_quality(quality(run.run_id, live and live.version, 0.051, clock()), lease=lease)
+    clock.move(5)
+    reasons = [Reason(name="ndcg_live", ok=False, text=NOT_ACCEPTED, figure=-0.031, low=-0.052, high=-0.011, limit=-0.01)]
+    ledger.finish_run(run.run_id, "refused", reasons=reasons, figures={}, lease=lease)
+
+
+def manifest(version: int, run_id: int, mode: Mode, *, parent: int | None, at: datetime) -> Manifest:
+    """Return the manifest of an archive that does not exist."""
+    return Manifest(
+        version=version,
+        mode=mode,
+        run_id=run_id,
+        parent=parent,
+        anchor=1 if version else None,
+        supersedes=version - 1 if version else None,
+        target_range=(version * 1000 + 1, version * 1000 + 1000) if version else None,
+        trained_through=version * 1000 + 1000 if version else 0,
+        items_through=1000,
+        excluded=(),
+        panel_share=0.05,
+        archive=f"rec-{version}-0123456789ab.mar",
+        archive_sha256="0123456789ab" + "0" * 52,
+        state=None,
+        bundle_digest="b" * 64,
+        data_digest="d" * 64,
+        code_digest="c" * 64,
+        created_at=at,
+        config={},
+        figures={},
+        libraries={},
+        num_items=1682,
+        popular=POPULAR,
+    )
+
+
+def quality(run_id: int, live: int | None, ndcg: float, at: datetime) -> list[Quality]:
+    """Return the figures of one run: the candidate on the panel, the live model a little behind it, popularity far."""
+    rows = []
+    for kind, model, value in (
+        ("panel", "candidate", ndcg),
+        ("panel", "live", ndcg - 0.004),
+        ("panel", "popularity", 0.042),
+        ("fresh", "live", ndcg - 0.006),
+        ("fresh", "popularity", 0.040),
+    ):
+        rows.append(
+            Quality(
+                run_id=run_id,
+                kind="panel" if kind == "panel" else "fresh",
+                model=model,
+                version=live if model == "live" else None,
+                ndcg=value,
+                rmse=0.98,
+                num_users=61,
+                num_events=1204,
+                at=at,
+            )
+        )
+    return rows
