@@ -1,0 +1,371 @@
+"""Journal, collect, follow and retention on the embedded back ends, with a death after every step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cron.collect import collect, trim_log
+from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
+from cron.follow import follow_once, rebuild
+from cron.journal import Journal, is_compacted
+from cron.ledger import Ledger
+from cron.lineage import Lease, Segment
+from cron.ports import START, ArtifactStore, Cursor, EventLog, Histories
+from cron.segments import records_of
+from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
+from recommender.events import Item, Record
+from tests.contracts.records import START_AT, event, item, start_process
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything that collects, opened on one folder."""
+
+    ledger: Ledger
+    artifacts: ArtifactStore
+    log: EventLog
+    histories: Histories
+    journal: Journal
+    lease: Lease
+
+    def collect(self) -> tuple[int, int, int]:
+        """Collect all; return the new events, items and the duplicates."""
+        collected = collect(self.log, self.journal, self.ledger, self.lease)
+        return collected.num_events, collected.num_items, collected.num_duplicates
+
+    def records(self) -> list[Record]:
+        return records_of(self.journal.read(1, self.journal.last_seq))
+
+
+def open_house(folder: Path) -> House:
+    """Open, as after a restart: nothing is remembered but what is on disk."""
+    ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
+    artifacts = open_artifacts(f"file:///{folder}/archives")
+    lease = ledger.acquire_lease("worker", 60, datetime.now(UTC))
+    assert lease is not None
+    return House(
+        ledger=ledger,
+        artifacts=artifacts,
+        log=open_log(f"sqlite:///{folder}/events.db"),
+        histories=open_histories(f"sqlite:///{folder}/histories.db"),
+        journal=Journal(ledger, artifacts, folder / "journal"),
+        lease=lease,
+    )
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = open_house(tmp_path)
+    yield opened
+    opened.journal.close()
+    opened.ledger.close()
+
+
+def accept(house: House, records: Sequence[Record]) -> None:
+    house.journal.accept(records, Cursor("0"), house.lease)
+
+
+def test_accepted_records_are_numbered_in_their_order(house: House) -> None:
+    records: list[Record] = [
+        event(2),
+        item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}),
+        replace(event(1), rating=0.1, type="rating"),
+    ]
+    assert (house.journal.first_seq, house.journal.last_seq) == (1, 0)
+    accept(house, records)
+    accept(house, [event(3)])
+    table = house.journal.read(1, 4)
+    assert table["seq"].to_pylist() == [1, 2, 3, 4]
+    assert records_of(table) == [*records, event(3)]
+    assert (house.journal.first_seq, house.journal.last_seq) == (1, 4)
+
+
+def test_a_range_is_read_and_counted_across_segments(house: House) -> None:
+    for begin in range(0, 30, 10):
+        accept(house, [item(begin, f"i{begin}"), *(event(number) for number in range(begin + 1, begin + 10))])
+    assert house.journal.read(9, 22)["seq"].to_pylist() == list(range(9, 23))
+    assert house.journal.read(9, 22, columns=["event_id"]).column_names == ["event_id"]
+    assert house.journal.read(31, 40).num_rows == 0
+    counts = house.journal.count(9, 22)
+    assert (counts.events, counts.items) == (12, 2)
+    counts = house.journal.count(1, 30)
+    assert (counts.events, counts.items) == (27, 3)
+
+
+def test_a_segment_says_what_it_holds(house: House) -> None:
+    accept(house, [event(5), event(9), item(7, "i")])
+    (segment,) = house.ledger.segments()
+    assert (segment.first_seq, segment.last_seq, segment.num_events, segment.num_items) == (1, 3, 2, 1)
+    assert segment.last_at == START_AT + timedelta(seconds=9)
+    assert segment.name in house.artifacts.names()
+
+
+def test_the_same_event_id_counts_once(house: House) -> None:
+    accept(house, [event(1), event(2), event(1)])
+    accepted = house.journal.accept([event(2), event(3), replace(event(1), user_id="other")], Cursor("9"), house.lease)
+    assert (accepted.num_events, accepted.num_duplicates) == (1, 2)
+    accepted = house.journal.accept([event(2)], Cursor("10"), house.lease)
+    assert accepted.segment is None
+    assert house.ledger.log_cursor() == "10"
+    assert house.records() == [event(1), event(2), event(3)]
+
+
+@pytest.mark.parametrize("harm", ["deleted", "damaged", "of another journal"])
+def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, harm: str) -> None:
+    accept(house, [event(1), event(2)])
+    accept(house, [event(3)])
+    house.journal.close()
+    index = tmp_path / "journal" / "seen.db"
+    for part in tmp_path.glob("journal/seen.db*"):
+        part.unlink()
+    if harm == "damaged":
+        index.write_bytes(b"no database" * 1000)
+    elif harm == "of another journal":
+        other = open_house(tmp_path / "other")
+        accept(other, [event(number) for number in range(100, 103)])
+        other.journal.close()
+        (tmp_path / "other" / "journal" / "seen.db").rename(index)
+    again = open_house(tmp_path)
+    accepted = again.journal.accept([event(1), event(3), event(101)], Cursor("9"), again.lease)
+    assert accepted.num_events == 1
+    assert again.records() == [event(1), event(2), event(3), event(101)]
+
+
+def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(house: House, tmp_path: Path) -> None:
+    accept(house, [event(1)])
+    (segment,) = house.ledger.segments()
+    local = house.journal.local(segment)
+    local.write_bytes(b"damaged")
+    assert house.records() == [event(1)]
+    (tmp_path / "archives" / segment.name).write_bytes(b"damaged")
+    local.unlink()
+    with pytest.raises(ArtifactCorrupt):
+        house.records()
+
+
+def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_path: Path) -> None:
+    for number in range(3):
+        accept(house, [event(number)])
+    for name in house.artifacts.names():
+        house.artifacts.delete(name)
+    shutil.rmtree(tmp_path / "journal" / "segments")
+    assert house.journal.accept([event(0), event(2), event(9)], Cursor("9"), house.lease).num_duplicates == 2
+
+
+def test_a_worker_that_lost_its_lease_adds_nothing(house: House, tmp_path: Path) -> None:
+    house.log.append([event(1)])
+    other = open_house(tmp_path)  # the same holder's next life
+    with pytest.raises(LeaseLost):
+        house.collect()
+    assert other.collect() == (1, 0, 0)
+    assert other.records() == [event(1)]
+
+
+def test_collect_brings_everything_once(house: House) -> None:
+    house.log.append([item(0, "i"), *(event(number) for number in range(25_000))])
+    assert house.collect() == (25_000, 1, 0)
+    assert house.collect() == (0, 0, 0)
+    assert len(house.ledger.segments()) == 3
+    house.log.append([event(30_000)])
+    assert house.collect() == (1, 0, 0)
+
+
+def test_collect_stops_at_its_limit(house: House) -> None:
+    house.log.append([event(number) for number in range(50)])
+    assert collect(house.log, house.journal, house.ledger, house.lease, limit=20).num_events == 20
+    assert house.collect() == (30, 0, 0)
+    assert [record.event_id for record in house.records()] == [event(number).event_id for number in range(50)]
+
+
+def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> None:
+    house.log.append([event(1), event(2)])
+    house.collect()
+    assert trim_log(house.log, [house.ledger.log_cursor()]) == house.ledger.log_cursor()
+    house.log.append([event(1), event(3)])
+    assert house.collect() == (1, 0, 1)
+
+
+def test_the_log_is_trimmed_behind_the_slower_reader(house: House) -> None:
+    house.log.append([event(number) for number in range(10)])
+    house.collect()
+    assert trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()]) is None  # the follower has not begun
+    follow_once(house.log, house.histories, limit=4)
+    assert trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()]) == house.histories.cursor()
+    assert follow_once(house.log, house.histories) == 6
+    assert follow_once(house.log, house.histories) == 0
+
+
+def test_a_trimmed_log_that_was_not_collected_is_told(house: House) -> None:
+    house.log.append([event(1), event(2)])
+    house.log.trim(house.log.read(START, 1).cursor)
+    with pytest.raises(LogGap):
+        house.collect()
+
+
+def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> None:
+    house.log.append([event(number) for number in range(20)])
+    house.log.append([item(1, "hidden", hidden=True)])
+    while follow_once(house.log, house.histories):
+        pass
+    house.collect()
+    trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()])
+    house.log.append([event(20)])
+    house.histories.clear()
+    with pytest.raises(LogGap):
+        follow_once(house.log, house.histories)
+    rebuild(house.journal, house.log, house.histories)
+    assert house.histories.recent("u", 100) == tuple(event(number) for number in range(21))
+    assert house.histories.hidden() == {"hidden"}
+    assert follow_once(house.log, house.histories) == 0
+
+
+def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
+    accept(house, [item(1, "a"), item(1_000, "b"), event(3)])
+    accept(house, [replace(item(2, "a"), title="New name"), event(4)])
+    accept(house, [event(5)])
+    dropped = house.journal.compact_and_drop(older_than=FAR, needed_from=6, lease=house.lease)
+    assert dropped == 2
+    assert house.journal.first_seq == house.journal.last_seq == 6
+    left = house.records()
+    assert [record.title for record in left if isinstance(record, Item)] == ["Item b", "New name"]
+    assert left[-1] == event(5)
+    counts = house.journal.count(1, 6)
+    assert (counts.events, counts.items) == (1, 2)
+    accepted = house.journal.accept([event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease)
+    assert (accepted.num_events, accepted.num_items, accepted.num_duplicates) == (1, 0, 3)
+
+
+def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        accept(house, [event(number), item(number, "a")])
+        house.journal.compact_and_drop(older_than=FAR, needed_from=2 * number - 1, lease=house.lease)
+    kept = house.ledger.segments()
+    assert [is_compacted(segment) for segment in kept] == [True, False]
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
+    again = open_house(tmp_path)
+    assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
+
+
+def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
+    for number in range(1, 4):
+        accept(house, [event(number)])
+    at = START_AT + timedelta(seconds=2)
+    assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 0
+    assert house.journal.first_seq == 2
+
+
+# Death after each step. A child process collects and kills itself with -9 at a given place; then another one goes on.
+
+
+class DyingStore:
+    """The folder store in a process that ends before or after a put."""
+
+    def __init__(self, store: ArtifactStore, place: str) -> None:
+        self._store = store
+        self._place = place
+        self.fetch, self.url, self.names, self.delete = store.fetch, store.url, store.names, store.delete
+
+    def put(self, name: str, file: Path) -> str:
+        """Die before or after."""
+        die_at("before put", self._place)
+        sha256 = self._store.put(name, file)
+        die_at("after put", self._place)
+        return sha256
+
+
+class DyingLedger(Ledger):
+    """The ledger in a process that ends before or after a commit."""
+
+    place = ""
+
+    def commit_segment(self, segment: Segment | None, cursor: Cursor, lease: Lease) -> None:
+        """Die before or after."""
+        die_at("before commit", self.place)
+        super().commit_segment(segment, cursor, lease)
+        die_at("after commit", self.place)
+
+    def drop_segments(self, names: Sequence[str], *, kept: Segment | None = None, lease: Lease | None = None) -> None:
+        """Die before or after."""
+        die_at("before drop", self.place)
+        super().drop_segments(names, kept=kept, lease=lease)
+        die_at("after drop", self.place)
+
+
+WORK_AND_DIE = """
+import sys
+from pathlib import Path
+from tests.component.test_journal import work_and_die
+work_and_die(Path(sys.argv[1]), sys.argv[2])
+"""
+PLACES = ["before put", "after put", "before commit", "after commit"]
+
+
+def die_at(here: str, place: str) -> None:
+    if here == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work_and_die(folder: Path, place: str) -> None:
+    """In the child process: collect, then compact, until the place is reached."""
+    house = open_house(folder)
+    ledger = DyingLedger(house.ledger.engine)
+    ledger.place = place
+    journal = Journal(ledger, DyingStore(house.artifacts, place), folder / "journal")
+    collect(house.log, journal, ledger, house.lease, limit=10)
+    journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=house.lease)
+
+
+def killed(folder: Path, place: str) -> None:
+    process = start_process(WORK_AND_DIE, str(folder), place)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_death_in_mid_collection_loses_and_doubles_nothing(tmp_path: Path, place: str) -> None:
+    house = open_house(tmp_path)
+    sent = [event(number) for number in range(30)]
+    house.log.append(sent)
+    for _ in range(2):
+        killed(tmp_path, place)
+    again = open_house(tmp_path)
+    assert again.collect()[2] == 0, "a cursor that lags behind its segment"
+    table = again.journal.read(1, again.journal.last_seq)
+    assert table["seq"].to_pylist() == list(range(1, 31))
+    assert records_of(table) == sent
+    assert again.journal.accept(sent, Cursor("9"), again.lease).num_duplicates == 30
+
+
+@pytest.mark.parametrize("place", ["before drop", "after drop"])
+def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -> None:
+    house = open_house(tmp_path)
+    house.log.append([item(0, "a"), *(event(number) for number in range(9))])
+    killed(tmp_path, place)
+    again = open_house(tmp_path)
+    again.journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=again.lease)
+    assert again.records() == [item(0, "a")]
+    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
+    assert again.journal.accept([event(number) for number in range(9)], Cursor("9"), again.lease).num_duplicates == 9
+
+
+def test_a_segment_that_was_put_and_never_committed_is_swept(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    house.log.append([event(number) for number in range(10)])
+    killed(tmp_path, "after put")
+    again = open_house(tmp_path)
+    again.log.append([event(number) for number in range(10, 20)])
+    again.collect()  # other bytes under the same first number
+    assert len(again.artifacts.names()) == 2
+    again.journal.compact_and_drop(older_than=START_AT, needed_from=0, lease=again.lease)
+    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
