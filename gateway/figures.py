@@ -24,7 +24,7 @@ class Figures:
     """One registry a gateway, so that two in one process (tests) don't share counts."""
 
     def __init__(self, look: Callable[[], Overview]) -> None:
-        disable_created_metrics()  # a second series for every counter, which nothing here plots
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here plots
         self.registry = CollectorRegistry()
         self.requests = Counter("freshet_requests", "Calls answered, by route and status", ["call", "status"], registry=self.registry)
         self.seconds = Histogram(

@@ -70,10 +70,8 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         reason = f"there is nothing at {path}; /docs lists the calls"
     elif error.status_code == 405:
-        field, reason = (
-            "method",
-            f"{path} does not take {request.method}, only {(error.headers or {}).get('allow', 'others')}; /docs says how",
-        )
+        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get("allow", "other methods")
+        field, reason = "method", f"{path} does not take {request.method}, only {allowed}"
     elif error.status_code == 401:
         field = "authorization"
     return problem(error.status_code, field=field, reason=reason, headers=dict(error.headers or {}))

@@ -54,7 +54,9 @@ def publish(ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: flo
     """Add a run that published."""
     live = ledger.live()
     supersedes = live.version if live else None
-    run = ledger.start_run(mode, reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"), supersedes=supersedes, lease=lease)
+    run = ledger.start_run(
+        mode, reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"), supersedes=supersedes, lease=lease
+    )
     version = ledger.allot_version(run.run_id, lease=lease)
     ledger.add_release(manifest(version, run.run_id, mode, parent=supersedes if mode == "update" else None, at=clock()), lease=lease)
     ledger.record_step(run.run_id, "train", {}, seconds=12.5, lease=lease)
@@ -70,8 +72,9 @@ def publish(ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: flo
 def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
     """Add a run that the gate refused."""
     live = ledger.live()
-    run = ledger.start_run("update", reason=Reason(name="due", ok=True, text="1,000 new events"), supersedes=live and live.version, lease=lease)
-    ledger.add_quality(quality(run.run_id, live and live.version, 0.051, clock()), lease=lease)
+    supersedes = live.version if live else None
+    run = ledger.start_run("update", reason=Reason(name="due", ok=True, text="1,000 new events"), supersedes=supersedes, lease=lease)
+    ledger.add_quality(quality(run.run_id, supersedes, 0.051, clock()), lease=lease)
     clock.move(5)
     reasons = [Reason(name="ndcg_live", ok=False, text=NOT_ACCEPTED, figure=-0.031, low=-0.052, high=-0.011, limit=-0.01)]
     ledger.finish_run(run.run_id, "refused", reasons=reasons, figures={}, lease=lease)

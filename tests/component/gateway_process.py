@@ -1,0 +1,97 @@
+"""A real gateway on a free port, over real SQLite back ends, beside a stand-in for TorchServe's inference endpoint.
+
+The stand-in speaks only what the gateway needs of that protocol: it answers what a test tells it to and remembers what it was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from cron.config import GatewaySettings, Settings, StoreSettings
+from gateway.app import create_app
+
+START_LIMIT_S = 20.0
+
+
+class StandIn:
+    """TorchServe's `/predictions/rec`, as a test wants it to answer."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
+        self.asked: list[dict[str, object]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.port = int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering: connections are refused from now on."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                stand_in.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                content = json.dumps(stand_in.body).encode()
+                self.send_response(stand_in.status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        return Handler
+
+
+def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None) -> Settings:
+    """Return settings whose stores lie in a folder."""
+    return Settings(
+        store=StoreSettings(
+            events=f"sqlite:///{folder}/events.db",
+            histories=f"sqlite:///{folder}/histories.db",
+            artifacts=f"file:///{folder}/archives",
+            ledger=f"sqlite:///{folder}/ledger.db",
+            server=f"torchserve://127.0.0.1:{inference_port}/rec?inference={inference_port}",
+            var=str(folder / "var"),
+        ),
+        gateway=GatewaySettings(api_key=api_key, inference_timeout_s=1.0),
+    )
+
+
+@contextmanager
+def gateway(settings: Settings) -> Iterator[httpx.Client]:
+    """Serve a gateway on a free port; give a client of it."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_LIMIT_S
+    while not server.started:
+        assert thread.is_alive(), "the gateway did not start"
+        assert time.monotonic() < deadline, "the gateway did not start in time"
+        time.sleep(0.01)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20.0, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
