@@ -1,0 +1,109 @@
+"""A ModelServer in this process: real archives, the real ranker, no HTTP, no workers.
+
+For the cycle's tests, where TorchServe's start-up would be most of the time. Its state is a file, so that it outlives a process that
+a test kills, as a real server does.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+from cron.errors import ServerRefused, Unavailable
+from cron.ports import ServerVersion
+from trainer.archive import ArchiveError, unpack_bundle
+
+
+class FakeServer:
+    """See the module's docstring. `store` is the model store; `folder` is the server's own.
+
+    `is_down` makes every call Unavailable; `log` lists the calls that changed something.
+    """
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+        self._state = folder / "state.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.is_down = False
+        self.log: list[str] = []
+
+    def register(self, version: int, url: str) -> None:
+        """Load an archive; the first one becomes the default."""
+        registered, default = self._read()
+        if version in registered:
+            return
+        mar = self._store / url
+        if not mar.is_file():
+            raise ServerRefused(version, status=404, message=f"Model not found at: {url}")
+        with zipfile.ZipFile(mar) as archive:
+            inside = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]["modelVersion"]
+        try:
+            unpack_bundle(mar, self._folder / str(version))
+        except ArchiveError as error:
+            raise ServerRefused(version, status=500, message=str(error)) from error
+        if int(inside) != version:
+            raise ServerRefused(version, status=200, message=f"{url} holds version {inside}")
+        self.log.append(f"register {version}")
+        self._write([*registered, version], version if default is None else default)
+
+    def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+        """Answer as the handler does."""
+        from recommender.answer import answer_batch
+        from recommender.bundle import load_bundle
+        from recommender.ranker import Ranker
+        from recommender.wire import BadRequest
+
+        registered, default = self._read()
+        asked = default if version is None else version
+        if asked is None or asked not in registered:
+            raise ServerRefused(asked if asked is not None else -1, status=404, message="Model not found")
+        answer = answer_batch(Ranker(load_bundle(self._folder / str(asked))), [body])[0]
+        if isinstance(answer, BadRequest):
+            raise ServerRefused(asked, status=400, message=str(answer))
+        return {**answer, "model_version": asked} if isinstance(answer, dict) else answer
+
+    def set_live(self, version: int) -> None:
+        """Make a version the default."""
+        registered, _ = self._read()
+        if version not in registered:
+            raise ServerRefused(version, status=409, message="the version is not registered; register it first")
+        self.log.append(f"set_live {version}")
+        self._write(registered, version)
+
+    def live(self) -> int | None:
+        """Return the default version."""
+        return self._read()[1]
+
+    def versions(self) -> tuple[ServerVersion, ...]:
+        """Return all versions, all of them ready."""
+        return tuple(ServerVersion(version=one, ready_workers=1, min_workers=1, pending_requests=0) for one in sorted(self._read()[0]))
+
+    def unregister(self, version: int) -> None:
+        """Forget a version; refuse the default."""
+        registered, default = self._read()
+        if version == default:
+            raise ServerRefused(version, status=403, message="the version is the default; make another one live first")
+        if version in registered:
+            self.log.append(f"unregister {version}")
+            self._write([one for one in registered if one != version], default)
+
+    def restart_empty(self) -> None:
+        """Lose everything, as a TorchServe without snapshots does when it is killed."""
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
+
+    def _read(self) -> tuple[list[int], int | None]:
+        if self.is_down:
+            raise Unavailable("TorchServe", where=str(self._folder), why="switched off by the test")
+        if not self._state.is_file():
+            return [], None
+        state = json.loads(self._state.read_text())
+        return state["registered"], state["default"]
+
+    def _write(self, registered: list[int], default: int | None) -> None:
+        unfinished = self._state.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps({"registered": registered, "default": default}))
+        unfinished.replace(self._state)

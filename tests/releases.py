@@ -1,0 +1,53 @@
+"""Manifests and reasons for tests, with everything filled in that a test does not care about; and releases put into a ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cron import switches
+from cron.ledger import Ledger
+from cron.lineage import Lease, Manifest, Reason
+
+_PLAIN = Manifest(
+    version=1,
+    mode="full",
+    run_id=1,
+    parent=None,
+    anchor=1,
+    supersedes=None,
+    target_range=(1, 100),
+    trained_through=100,
+    items_through=100,
+    excluded=(),
+    panel_share=0.1,
+    archive="rec-1-0123456789ab.mar",
+    archive_sha256="01" * 32,
+    state=None,
+    bundle_digest="b",
+    data_digest="d",
+    code_digest="c",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    config={},
+    figures={},
+    libraries={},
+    num_items=40,
+)
+
+
+def manifest(version: int, **changes: object) -> Manifest:
+    """Return a manifest of that version."""
+    return replace(_PLAIN, **{"version": version, "archive": f"rec-{version}-0123456789ab.mar", **changes})  # type: ignore[arg-type]
+
+
+def reason(name: str, *, ok: bool) -> Reason:
+    """Return a reason with every figure set."""
+    return Reason(name=name, ok=ok, text=f"{name}: −.011", figure=-0.011, low=-0.014, high=0.001, limit=-0.01)
+
+
+def published(ledger: Ledger, lease: Lease, *versions: int) -> None:
+    """Make versions live, one after the other, in the ledger alone."""
+    for version in versions:
+        ledger.add_release(manifest(version), lease=lease)
+        begun = switches.begin_publish(ledger, version, expected=ledger.serving().live, lease=lease)
+        assert switches.end(ledger, begun)

@@ -1,0 +1,259 @@
+"""The ledger on SQLite: each method's promise, the fence, and the switches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cron import switches
+from cron.errors import Held, LeaseLost, SettingsError, Superseded, UnknownVersion
+from cron.ledger import Ledger, open_ledger
+from cron.lineage import Lease, Quality, Segment
+from cron.ports import Cursor
+from tests.releases import manifest, published, reason
+from trainer.config import Mode
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def lease(ledger: Ledger) -> Lease:
+    lease = ledger.acquire_lease("one", 30, NOW)
+    assert lease is not None
+    return lease
+
+
+def segment(first: int, last: int) -> Segment:
+    return Segment(
+        name=f"journal/{first}-{last}",
+        sha256="5" * 64,
+        first_seq=first,
+        last_seq=last,
+        num_events=last - first + 1,
+        num_items=0,
+        last_at=NOW,
+    )
+
+
+def test_segment_and_cursor_are_committed_together(ledger: Ledger, lease: Lease) -> None:
+    ledger.commit_segment(segment(1, 10), Cursor("a"), lease)
+    ledger.commit_segment(None, Cursor("b"), lease)
+    with pytest.raises(ValueError, match="expected 11"):
+        ledger.commit_segment(segment(12, 13), Cursor("c"), lease)
+    assert ledger.segments() == (segment(1, 10),)
+    assert (ledger.log_cursor(), ledger.last_seq()) == ("b", 10)
+
+
+def test_numbers_are_not_given_again_after_segments_were_dropped(ledger: Ledger, lease: Lease) -> None:
+    ledger.commit_segment(segment(1, 10), Cursor("a"), lease)
+    ledger.commit_segment(segment(11, 20), Cursor("b"), lease)
+    ledger.drop_segments(["journal/1-10", "journal/11-20"], kept=segment(1, 20), lease=lease)
+    assert ledger.segments() == (segment(1, 20),)
+    assert ledger.last_seq() == 20
+
+
+def test_a_lease_is_held_until_it_runs_out_and_tokens_grow(ledger: Ledger, lease: Lease) -> None:
+    assert ledger.acquire_lease("two", 30, NOW + timedelta(seconds=29)) is None
+    taken = ledger.acquire_lease("two", 30, NOW + timedelta(seconds=31))
+    assert taken is not None
+    assert taken.token > lease.token
+    assert ledger.lease_holder() == "two"
+
+
+def test_a_holders_next_life_takes_its_lease_at_once(ledger: Ledger, lease: Lease) -> None:
+    again = ledger.acquire_lease("one", 30, NOW)
+    assert again is not None
+    assert again.token == lease.token + 1
+
+
+def test_a_renewed_lease_lasts_longer_and_a_released_one_is_free(ledger: Ledger, lease: Lease) -> None:
+    ledger.renew_lease(lease, 30, NOW + timedelta(seconds=20))
+    assert ledger.acquire_lease("two", 30, NOW + timedelta(seconds=40)) is None
+    ledger.release_lease(lease)
+    assert ledger.lease_holder() is None
+    assert ledger.acquire_lease("two", 30, NOW) is not None
+
+
+def test_every_write_of_a_run_is_fenced(ledger: Ledger, lease: Lease) -> None:
+    run = ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
+    ledger.add_release(manifest(1), lease=lease)
+    assert ledger.acquire_lease("two", 30, NOW + timedelta(hours=1)) is not None
+    quality = Quality(run_id=1, kind="panel", model="live", version=1, ndcg=0.1, rmse=None, num_users=1, num_events=1, at=NOW)
+    for write in (
+        lambda: ledger.commit_segment(segment(1, 2), Cursor("x"), lease),
+        lambda: ledger.record_step(run.run_id, "train", {}, seconds=1, lease=lease),
+        lambda: ledger.finish_run(run.run_id, "failed", reasons=[], figures={}, lease=lease),
+        lambda: ledger.record_skip(reason("x", ok=False), lease=lease),
+        lambda: ledger.allot_version(run.run_id, lease=lease),
+        lambda: ledger.add_release(manifest(2), lease=lease),
+        lambda: ledger.add_quality([quality], lease=lease),
+        lambda: ledger.mark_archives_gone([1], lease=lease),
+        lambda: ledger.renew_lease(lease, 30, NOW),
+        lambda: switches.begin_publish(ledger, 1, expected=None, lease=lease),
+    ):
+        with pytest.raises(LeaseLost, match="two"):
+            write()
+    assert ledger.segments() == ()
+    assert ledger.quality() == ()
+
+
+def test_a_repeated_step_keeps_its_first_output(ledger: Ledger, lease: Lease) -> None:
+    run = ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
+    assert ledger.step_output(run.run_id, "archive") is None
+    ledger.record_step(run.run_id, "archive", {"sha256": "first"}, seconds=1.5, lease=lease)
+    ledger.record_step(run.run_id, "archive", {"sha256": "second"}, seconds=9, lease=lease)
+    assert ledger.step_output(run.run_id, "archive") == {"sha256": "first"}
+    found = ledger.open_run()
+    assert found is not None
+    assert found.seconds == {"archive": 1.5}
+
+
+def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
+    run = ledger.start_run("full", reason=reason("why", ok=True), supersedes=3, lease=lease)
+    with pytest.raises(ValueError, match="open already"):
+        ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
+    ended = ledger.finish_run(run.run_id, "refused", reasons=[reason("gate", ok=False)], figures={"ndcg": 0.1}, lease=lease)
+    assert [one.name for one in ended.reasons] == ["why", "gate"]
+    assert (ended.outcome, ended.supersedes, ended.figures) == ("refused", 3, {"ndcg": 0.1})
+    assert ledger.open_run() is None
+    assert ledger.runs() == (ended,)
+
+
+def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, lease: Lease) -> None:
+    for name in ("few", "few", "held", "few"):
+        ledger.record_skip(reason(name, ok=False), lease=lease)
+    assert [(run.reasons[0].name, run.count) for run in reversed(ledger.runs())] == [("few", 2), ("held", 1), ("few", 1)]
+
+
+def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run(ledger: Ledger, lease: Lease) -> None:
+    versions = []
+    modes: tuple[Mode, ...] = ("baseline", "full", "update", "baseline")
+    for mode in modes:
+        run = ledger.start_run(mode, reason=reason("x", ok=True), supersedes=None, lease=lease)
+        versions.append(ledger.allot_version(run.run_id, lease=lease))
+        assert ledger.allot_version(run.run_id, lease=lease) == versions[-1]
+        ledger.finish_run(run.run_id, "failed", reasons=[], figures={}, lease=lease)
+    assert versions == [0, 1, 2, 3]
+
+
+def test_an_archive_is_no_release_before_it_was_live(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1)
+    ledger.add_release(manifest(2), lease=lease)
+    assert [one.version for one in ledger.releases()] == [1]
+    assert ledger.archived(2) == manifest(2)
+    with pytest.raises(UnknownVersion, match="there are 1"):
+        ledger.release(2)
+    with pytest.raises(UnknownVersion):
+        switches.begin_rollback(ledger, 2, reason="x")
+
+
+def test_publishing_compares_what_was_live(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2)
+    ledger.add_release(manifest(3), lease=lease)
+    with pytest.raises(Superseded, match="version 1 was live"):
+        switches.begin_publish(ledger, 3, expected=1, lease=lease)
+    assert ledger.serving().switch is None
+
+
+def test_publishing_stops_at_a_hold(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1)
+    ledger.add_release(manifest(2), lease=lease)
+    ledger.pause("first")
+    assert ledger.pause("second").reason == "first"
+    with pytest.raises(Held, match="first"):
+        switches.begin_publish(ledger, 2, expected=1, lease=lease)
+    ledger.resume()
+    switches.begin_publish(ledger, 2, expected=1, lease=lease)
+
+
+def test_a_rollback_holds_marks_and_picks_the_previous_good_one(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2, 3)
+    good = ledger.previous_good()
+    assert good is not None
+    assert good.version == 2
+    assert switches.end(ledger, switches.begin_rollback(ledger, 2, reason="by a test"))
+    live, hold = ledger.live(), ledger.hold()
+    assert live is not None
+    assert hold is not None
+    assert (live.version, hold.reason) == (2, "by a test")
+    assert ledger.release(3).rolled_back_at is not None
+    assert [one.version for one in ledger.rollback_candidates()] == [1]
+
+
+def test_what_was_rolled_back_never_comes_back_by_itself(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2)
+    switches.end(ledger, switches.begin_rollback(ledger, 1, reason="x"))
+    ledger.resume()
+    with pytest.raises(Superseded):
+        switches.begin_publish(ledger, 2, expected=1, lease=lease)
+    assert switches.end(ledger, switches.begin_promote(ledger, 2))  # a person may
+
+
+def test_a_rollback_during_a_switch_wins(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2)
+    ledger.add_release(manifest(3), lease=lease)
+    publishing = switches.begin_publish(ledger, 3, expected=2, lease=lease)
+    rolling = switches.begin_rollback(ledger, 1, reason="x")
+    assert not switches.end(ledger, publishing)
+    assert switches.end(ledger, rolling)
+    assert not switches.end(ledger, rolling)
+    assert ledger.serving().live == 1
+    assert [one.version for one in ledger.releases()] == [1, 2]
+
+
+def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2)
+    begun = switches.begin_rollback(ledger, 1, reason="x")
+    switches.cancel(ledger, begun)
+    assert ledger.serving().live == 2
+    assert ledger.switching() is None
+    assert not switches.end(ledger, begun)
+    assert ledger.release(2).rolled_back_at is None
+
+
+def test_a_persons_change_is_recorded_only_while_nothing_else_changed(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2)
+    epoch = ledger.serving().epoch
+    assert not switches.record_rollback(ledger, 1, expected=2, epoch=epoch - 1, reason="x")
+    assert switches.record_rollback(ledger, 1, expected=2, epoch=epoch, reason="x")
+    assert ledger.serving().live == 1
+    assert ledger.release(2).rolled_back_at is not None
+
+
+def test_excluded_ranges_add_up(ledger: Ledger) -> None:
+    ledger.resume([(10, 20)])
+    ledger.resume([(15, 30), (1, 2)])
+    ledger.resume()
+    assert ledger.excluded_ranges() == ((1, 2), (10, 30))
+
+
+def test_counters_do_not_lose_a_count_among_threads(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ledger.count("ticks"), range(40)))
+    ledger.set_figure("rollback_seconds", 0.5)
+    assert ledger.figures() == {"ticks": 40.0, "rollback_seconds": 0.5}
+
+
+def test_a_reopened_ledger_knows_everything(ledger: Ledger, lease: Lease, tmp_path: Path) -> None:
+    published(ledger, lease, 1, 2)
+    again = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    assert again.releases() == ledger.releases()
+    assert again.serving() == ledger.serving()
+    again.close()
+
+
+def test_a_ledger_in_memory_or_nowhere_is_refused() -> None:
+    for url in ("sqlite://", "not a url"):
+        with pytest.raises(SettingsError, match="for example sqlite"):
+            open_ledger(url)
