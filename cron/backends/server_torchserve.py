@@ -3,9 +3,9 @@
 Knows TorchServe's answers and its traps; does not know why a version should be live, or what is inside an archive.
 
 The traps, each tried: a version whose handler fails stays as a zombie without workers (a retry is 409 until it is deleted); `set-default`
-accepts a version without workers (every default call is then 503); a DELETE right after `set-default` leaves in-flight requests unanswered
-for ever, while waiting for `pendingRequests` 0 and one second more loses none; `/token` anywhere in a management URL is taken for the token
-endpoint, so everything is percent-encoded.
+accepts a version without workers (every default call is then 503); a DELETE right after `set-default` leaves in-flight requests
+unanswered for ever, and so does one while a batch is in the worker's hands, which `pendingRequests` does not count; `/token` anywhere in
+a management URL is taken for the token endpoint, so everything is percent-encoded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _READ_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
-_SETTLE_S = 1.0  # with this second after the last pending request 76 of 76 were answered, without it none
+_SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
 class TorchServe:
@@ -112,17 +112,32 @@ class TorchServe:
         return False
 
     def _drain(self, version: int) -> None:
-        """Return one second after the version's last pending request; raise ServerRefused when they do not end."""
+        """Return when no request of the version is queued or under way; raise ServerRefused when they do not end.
+
+        `pendingRequests` counts the queue alone. What the worker holds is waited for by a request of our own: with one worker a
+        version, as in our archives, its answer comes after all that were queued before it.
+        """
         pending = 0
         for _ in range(max(1, int(self._drain_timeout_s / _POLL_S))):
-            found = self._find(version)
-            pending = found.pending_requests if found is not None else 0
+            pending = self._pending(version)
             if pending == 0:
                 self._sleep(_SETTLE_S)
-                return
+                if self._overtakes_nothing(version):
+                    return
             self._sleep(_POLL_S)
-        message = f"{pending} requests are still pending after {self._drain_timeout_s:.0f} s; it stays registered"
+        message = f"requests are still pending after {self._drain_timeout_s:.0f} s ({pending} queued); it stays registered"
         raise ServerRefused(version, status=409, message=message)
+
+    def _overtakes_nothing(self, version: int) -> bool:
+        try:
+            self._send("POST", f"{self._predictions}/{version}", json={}, timeout_s=max(self._drain_timeout_s, _READ_TIMEOUT_S))
+        except Unavailable:
+            return False
+        return self._pending(version) == 0
+
+    def _pending(self, version: int) -> int:
+        found = self._find(version)
+        return found.pending_requests if found is not None else 0
 
     def _delete(self, version: int) -> httpx.Response:
         return self._send("DELETE", f"{self._model}/{version}", timeout_s=_START_TIMEOUT_S)

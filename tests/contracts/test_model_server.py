@@ -27,7 +27,7 @@ from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
 # Hundreds of texts that no cache knows: long enough in flight to be caught there.
-SLOW = {"user_seq": [], "items": [{"text": f"{number} " * 60} for number in range(60)]}
+SLOW = {"user_seq": [], "items": [{"text": f"{number} " * 60} for number in range(100)]}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,148 @@
+"""The endpoint over HTTP, on a real TorchServe: what is right is answered as in process, what is wrong is a 400, and nothing dies of it.
+
+.venv/bin/python -m pytest tests/system/test_endpoint.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from recommender.answer import answer_batch
+from recommender.bundle import load_bundle
+from recommender.ranker import Ranker
+from recommender.wire import BadRequest
+from tests.component.test_clean_room import REQUESTS
+from tests.planted import planted_bundle
+from tests.system.torchserve import Running, opened, running_torchserve
+from tests.unit.test_answer import same
+from trainer.archive import pack
+
+JSON = {"Content-Type": "application/json"}
+GOOD: dict[str, object] = {"user_seq": ["i3", "Thing 5 (1990)"], "k": 3}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("endpoint") / "bundle"
+    planted_bundle(folder, tower="transformer", encoder="tiny")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def node(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with one release; at the end the very same worker must still be there."""
+    with running_torchserve(tmp_path_factory.mktemp("node")) as running, opened(running) as server:
+        server.register(1, pack(bundle=bundle, version=1, out=running.store).name)
+        workers = running.worker_pids()
+        yield running
+        assert running.worker_pids() == workers, "a worker died of a request"
+
+
+def post(node: Running, content: bytes, headers: dict[str, str] = JSON) -> httpx.Response:
+    return httpx.post(node.predictions, content=content, headers=headers, timeout=60)
+
+
+def test_http_answers_as_the_in_process_ranker(node: Running, bundle: Path) -> None:
+    for request, expected in zip(REQUESTS, answer_batch(Ranker(load_bundle(bundle)), REQUESTS), strict=True):
+        answer = httpx.post(f"{node.predictions}/1", json=request, timeout=60)
+        assert answer.headers["content-type"] == "application/json"
+        if isinstance(expected, BadRequest):
+            assert answer.status_code == 400
+            assert answer.json()["error"] == {"field": expected.field, "reason": expected.reason}
+        else:
+            versioned = [one | {"model_version": 1} for one in expected] if isinstance(expected, list) else expected | {"model_version": 1}
+            assert answer.status_code == 200
+            assert same(answer.json(), versioned)
+
+
+RIGHT: list[tuple[str, bytes]] = [
+    ("an empty history", b'{"user_seq": [], "k": 1}'),
+    ("ids that look like numbers", b'{"user_seq": [17, "17", {"id": 17}], "k": 1}'),
+    ("emoji", '{"user_seq": ["\U0001f3ac\U0001f37f", "\u4e2d\u6587"], "k": 1}'.encode()),
+    ("escaped emoji", b'{"user_seq": ["\\ud83c\\udfac"], "k": 1}'),
+    ("ten thousand elements", json.dumps({"user_seq": ["i1", "a text"] * 5_000, "k": 1}).encode()),
+    ("a text of twenty thousand characters", json.dumps({"user_seq": [], "item_desc": "word " * 4_000}).encode()),
+    ("white space around", b'\n {"user_seq": [], "k": 1} \n'),
+]
+
+
+@pytest.mark.parametrize("content", [content for _, content in RIGHT], ids=[name for name, _ in RIGHT])
+def test_unusual_but_right_input_is_answered(node: Running, content: bytes) -> None:
+    answer = post(node, content)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model_version"] == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json; charset=utf-8"}, {"Content-Type": "text/plain"}])
+def test_json_is_json_whatever_its_content_type(node: Running, headers: dict[str, str]) -> None:
+    assert post(node, json.dumps(GOOD).encode(), headers).status_code == 200
+
+
+WRONG: list[tuple[str, bytes, str]] = [
+    ("nothing", b"", "body"),
+    ("malformed JSON", b'{"user_seq": [', "body"),
+    ("no UTF-8", b'{"user_seq": ["\xff"], "k": 1}', "body"),
+    ("nested too deeply", b"[" * 100_000, "body"),
+    ("a number", b"17", "body"),
+    ("an empty list", b"[]", "body"),
+    ("nothing asked", b"{}", "body"),
+    ("two things asked", b'{"user_seq": [], "k": 1, "items": ["a"]}', "body"),
+    ("an unknown field", b'{"user_seq": [], "k": 1, "kk": 1}', "kk"),
+    ("a string for a list", b'{"user_seq": "Toy Story", "k": 1}', "user_seq"),
+    ("no items", b'{"user_seq": [], "items": []}', "items"),
+    ("an unknown id", b'{"user_seq": [], "items": [{"id": "nobody"}]}', "items[0]"),
+    ("k of zero", b'{"user_seq": [], "k": 0}', "k"),
+    ("k of a million", b'{"user_seq": [], "k": 1000000}', "k"),
+    ("k of four hundred digits", b'{"user_seq": [], "k": ' + b"9" * 400 + b"}", "k"),
+    ("k of ten thousand digits", b'{"user_seq": [], "k": ' + b"9" * 10_000 + b"}", "body"),
+    ("k of true", b'{"user_seq": [], "k": true}', "k"),
+    ("a NaN rating", b'{"user_seq": [{"id": "i1", "rating": NaN}], "k": 1}', "user_seq[0].rating"),
+    ("an infinite rating", b'{"user_seq": [{"id": "i1", "rating": 1e999}], "k": 1}', "user_seq[0].rating"),
+    ("a lone surrogate", b'{"user_seq": ["\\ud800"], "k": 1}', "user_seq[0]"),
+    ("a bool for an id", b'{"user_seq": [true], "k": 1}', "user_seq[0]"),
+    ("an unknown attribute", b'{"user_seq": [], "k": 1, "filter": {"colour": "red"}}', "filter.colour"),
+    ("five megabytes of text", b'{"user_seq": [], "item_desc": "' + b"x" * 5_000_000 + b'"}', "item_desc"),
+]
+
+
+@pytest.mark.parametrize(("content", "field"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_wrong_input_is_a_400_that_names_its_field(node: Running, content: bytes, field: str) -> None:
+    answer = post(node, content)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["field"] == field
+    assert error["reason"].startswith(f"{field}: found ")
+    assert ", expected " in error["reason"]
+
+
+def test_a_form_is_told_to_be_json(node: Running) -> None:
+    answer = post(node, json.dumps(GOOD).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 400
+    assert "Content-Type: application/json" in answer.json()["error"]["reason"]
+
+
+def test_a_body_over_the_servers_limit_is_413(node: Running) -> None:
+    assert post(node, b'{"user_seq": [], "item_desc": "' + b"x" * 9_000_000 + b'"}').status_code == 413
+
+
+def test_a_version_that_is_not_there_is_404(node: Running) -> None:
+    assert httpx.post(f"{node.predictions}/99", json=GOOD).status_code == 404
+
+
+def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> None:
+    alone = httpx.post(node.predictions, json=GOOD).json()
+    contents = [json.dumps(GOOD).encode(), *(content for _, content, _ in WRONG if len(content) < 200_000)] * 4
+    with ThreadPoolExecutor(24) as pool, httpx.Client(limits=httpx.Limits(max_connections=24), timeout=60) as client:
+        answers = list(pool.map(lambda content: client.post(node.predictions, content=content, headers=JSON), contents))
+    for content, answer in zip(contents, answers, strict=True):
+        if json.dumps(GOOD).encode() == content:
+            assert answer.status_code == 200
+            assert same(answer.json(), alone)
+        else:
+            assert answer.status_code == 400
