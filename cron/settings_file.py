@@ -167,17 +167,20 @@ def _unknown(where: str, key: str, leaves: Mapping[str, Leaf]) -> str:
 
 def _check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
     gate, release, model, gateway, worker = settings.gate, settings.release, settings.train.model, settings.gateway, settings.worker
-    opened = f"is open to other machines without a key; set {variable('gateway.api_key')}, or host 127.0.0.1"
     wrong = (
-        ("gate.min_panel_share", gate.min_panel_share > gate.max_panel_share, f"is over gate.max_panel_share = {gate.max_panel_share}"),
-        ("release.keep_releases", release.keep_releases < release.keep_registered, f"is under keep_registered = {release.keep_registered}"),
-        ("train.model.dim", model.dim % model.num_heads != 0, f"is no multiple of train.model.num_heads = {model.num_heads}"),
-        ("worker.poll_s", worker.poll_s >= worker.lease_s, f"must be under worker.lease_s = {worker.lease_s}, or the lease runs out"),
-        ("gateway.host", not _loopback(gateway.host) and gateway.api_key is None, opened),
+        (gate.min_panel_share > gate.max_panel_share, "gate.min_panel_share", "is over", "gate.max_panel_share"),
+        (release.keep_releases < release.keep_registered, "release.keep_releases", "is under", "release.keep_registered"),
+        (model.dim % model.num_heads != 0, "train.model.dim", "is no multiple of", "train.model.num_heads"),
+        (worker.poll_s >= worker.lease_s, "worker.poll_s", "must be under", "worker.lease_s"),
     )
-    for key, is_wrong, message in wrong:
+    for is_wrong, key, relation, other in wrong:
         if is_wrong:
-            raise SettingsError(f"{origins[key]}: {key} = {value_of(settings, key)!r} {message}")
+            where = origins[key] if origins[key] != "default" else origins[other]
+            values = (value_of(settings, key), value_of(settings, other))
+            raise SettingsError(f"{where}: {key} = {values[0]!r} {relation} {other} = {values[1]!r}")
+    if not _loopback(gateway.host) and gateway.api_key is None:
+        needed = f"is open to other machines without a key; set {variable('gateway.api_key')}, or host 127.0.0.1"
+        raise SettingsError(f"{origins['gateway.host']}: gateway.host = {gateway.host!r} {needed}")
 
 
 def _loopback(host: str) -> bool:

@@ -1,0 +1,145 @@
+"""The settings file: what is taken, from where, and how what can't be is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron.config import Settings
+from cron.errors import SettingsError
+from cron.settings_file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
+from cron.wiring import PROJECT_ROOT, inference_url, local_path
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "freshet.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(file: Path | None, env: dict[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, env or {})
+    return str(caught.value)
+
+
+def test_the_shipped_file_holds_the_defaults() -> None:
+    loaded = load_settings(None, {})
+    assert loaded.file == DEFAULT_FILE
+    assert loaded.settings == Settings()
+
+
+def test_the_shipped_file_for_many_machines_needs_a_key() -> None:
+    file = PROJECT_ROOT / "deploy" / "cluster.toml"
+    assert "FRESHET__GATEWAY__API_KEY" in refusal(file)
+    loaded = load_settings(file, {"FRESHET__GATEWAY__API_KEY": "k"})
+    assert loaded.settings.gateway.host == "0.0.0.0"
+    assert local_path(loaded.settings.store.ledger) == Path("/srv/freshet/var/ledger.db")
+
+
+def test_the_environment_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
+    file = write(tmp_path, '[worker]\ninterval_s = 60\ncron = "*/5 * * * *"\n[train.encoder]\npack = false\n')
+    env = {"FRESHET__WORKER__INTERVAL_S": "30", "FRESHET__WORKER__CRON": "", "FRESHET__TRAIN__POSITIVE_TYPES": "click, purchase"}
+    loaded = load_settings(file, env)
+    assert loaded.settings.worker.interval_s == 30.0
+    assert loaded.settings.worker.cron is None
+    assert loaded.settings.train.positive_types == ("click", "purchase")
+    assert loaded.settings.train.encoder.pack is False
+    assert loaded.origins["worker.interval_s"] == "environment FRESHET__WORKER__INTERVAL_S"
+    assert loaded.origins["train.encoder.pack"] == str(file)
+    assert loaded.origins["worker.min_events"] == "default"
+
+
+def test_the_file_is_named_by_the_argument_then_by_the_environment(tmp_path: Path) -> None:
+    first, second = write(tmp_path, "[gateway]\nport = 1111\n"), tmp_path / "second.toml"
+    second.write_text("[gateway]\nport = 2222\n")
+    env = {"FRESHET_CONFIG": str(second)}
+    assert load_settings(first, env).settings.gateway.port == 1111
+    assert load_settings(None, env).settings.gateway.port == 2222
+
+
+def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
+    for key in settings_leaves():
+        value = value_of(Settings(), key)
+        text = "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
+        if key == "gateway.api_key":
+            text = "k"
+        settings = load_settings(None, {variable(key): text}).settings
+        expected = replace(Settings(), gateway=replace(Settings().gateway, api_key="k")) if key == "gateway.api_key" else Settings()
+        assert settings == expected, key
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[worker]\nintervall_s = 3\n", ["worker.intervall_s is not a setting", "did you mean worker.interval_s?"]),
+        ("[wroker]\ninterval_s = 3\n", ["wroker", "did you mean worker?"]),
+        ("interval_s = 3\n", ["interval_s is not a setting", "worker.interval_s"]),
+        ("[gateway]\ninterval_s = 3\n", ["gateway.interval_s", "did you mean worker.interval_s?"]),
+        ('[worker]\ninterval_s = "soon"\n', ["worker.interval_s = 'soon'", "a number"]),
+        ("[worker]\nafter_events = 2.5\n", ["worker.after_events = 2.5", "a whole number"]),
+        ("[worker]\nafter_events = true\n", ["worker.after_events = True", "a whole number"]),
+        ("[worker]\ninterval_s = -1\n", ["worker.interval_s = -1", "over 0"]),
+        ("[worker]\ninterval_s = nan\n", ["worker.interval_s = nan", "over 0"]),
+        ('[worker]\ncron = "every day"\n', ["worker.cron = 'every day'", "crontab"]),
+        ('[worker]\ncron = "99 * * * *"\n', ["worker.cron", "crontab"]),
+        ("[gateway]\nport = 70000\n", ["gateway.port = 70000", "between 1 and 65535"]),
+        ('[gateway]\napi_key = "k"\n', ["gateway.api_key is a secret", "FRESHET__GATEWAY__API_KEY"]),
+        ('[gateway]\nhost = "0.0.0.0"\n', ["gateway.host = '0.0.0.0'", "FRESHET__GATEWAY__API_KEY"]),
+        ('[store]\nevents = "redis://localhost"\n', ["store.events = 'redis://localhost'", "sqlite:"]),
+        ('[store]\nledger = "sqlite://var/x.db"\n', ["store.ledger", "sqlite:///PATH"]),
+        ('[store]\nserver = "torchserve://h:99999/rec"\n', ["store.server", "torchserve://HOST"]),
+        ('[store]\nvar = ""\n', ["store.var", "not empty"]),
+        ("store = 3\n", ["store = 3", "[store]"]),
+        ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
+        ("[train.model]\nnum_heads = 3\n", ["train.model.dim = 64", "train.model.num_heads"]),
+        ("[train]\npositive_types = []\n", ["train.positive_types", "not empty"]),
+        ("[gate]\nmin_panel_share = 0.5\n", ["gate.min_panel_share = 0.5", "max_panel_share"]),
+        ("[release]\nkeep_registered = 1\n", ["release.keep_registered = 1", "roll back"]),
+        ("[worker\n", ["not a TOML file"]),
+    ],
+)
+def test_what_cannot_be_is_told_by_file_key_value_and_what_would_be_right(tmp_path: Path, text: str, says: list[str]) -> None:
+    file = write(tmp_path, text)
+    message = refusal(file)
+    assert all(part in message for part in [str(file), *says]), message
+
+
+def test_the_environment_is_told_by_its_variable() -> None:
+    assert "FRESHET__WORKER__INTERVALL_S" in refusal(None, {"FRESHET__WORKER__INTERVALL_S": "3"})
+    assert "FRESHET__GATEWAY__PORT" in refusal(None, {"FRESHET__GATEWAY__PORT": "http"})
+
+
+def test_a_secret_is_never_shown() -> None:
+    message = refusal(None, {"FRESHET__GATEWAY__API_KEY": " ", "FRESHET__GATEWAY__HOST": "127.0.0.1"})
+    assert "gateway.api_key = ***" in message
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert "--config" in refusal(tmp_path / "none.toml")
+    assert "FRESHET_CONFIG" in refusal(None, {"FRESHET_CONFIG": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///var/a.db", PROJECT_ROOT / "var" / "a.db"),
+        ("sqlite:////srv/a.db", Path("/srv/a.db")),
+        ("file:///archives", PROJECT_ROOT / "archives"),
+    ],
+)
+def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> None:
+    assert local_path(url) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("torchserve://127.0.0.1:8081/rec?inference=8080", "http://127.0.0.1:8080/predictions/rec"),
+        ("torchserve://[::1]:8081/rec?inference=9&tls=true", "https://[::1]:9/predictions/rec"),
+    ],
+)
+def test_where_the_model_answers(url: str, expected: str) -> None:
+    assert inference_url(url) == expected
