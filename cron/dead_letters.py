@@ -50,11 +50,9 @@ class DeadLetters:
 
     def newest(self, n: int) -> tuple[DeadLetter, ...]:
         """Return the newest n letters, newest last; a line cut off by a crash is left out."""
-        lines = [line for file in (self._older, self._path) if file.exists() for line in file.read_text().splitlines(keepends=True)]
-        whole = [json.loads(line) for line in lines[-n:] if line.endswith("\n")] if n > 0 else []
-        return tuple(
-            DeadLetter(source=one["source"], reason=one["reason"], raw=one["raw"], at=datetime.fromisoformat(one["at"])) for one in whole
-        )
+        lines = [line for file in (self._older, self._path) if file.exists() for line in file.read_text().splitlines()]
+        letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
+        return tuple(letter for letter in letters if letter is not None)
 
 
 def _letter(line: str) -> DeadLetter | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.events import (
@@ -239,6 +239,7 @@ def test_a_hostile_field_name_can_be_answered() -> None:
     assert len(refusal.value.reason) < 300
 
 
+@settings(deadline=None)  # other suites may share the cores
 @given(event_id=ids, user_id=ids, item_id=ids, type_=ids, at=times, rating=st.none() | numbers)
 def test_an_event_is_read_back_equal(event_id: str, user_id: str, item_id: str, type_: str, at: datetime, rating: float | None) -> None:
     record = Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, at=at, rating=rating)
@@ -247,6 +248,7 @@ def test_an_event_is_read_back_equal(event_id: str, user_id: str, item_id: str, 
     assert from_json(line) == record
 
 
+@settings(deadline=None)  # other suites may share the cores
 @given(
     title=ids,
     text=st.none() | texts,
@@ -261,6 +263,7 @@ def test_an_item_is_read_back_equal(
     assert from_json(to_json(record)) == record
 
 
+@settings(deadline=None)  # other suites may share the cores
 @given(raw=json_values)
 def test_any_json_is_taken_or_refused_with_a_reason_that_can_be_sent(raw: object) -> None:
     for parse in (parse_event, parse_item):
@@ -269,6 +272,7 @@ def test_any_json_is_taken_or_refused_with_a_reason_that_can_be_sent(raw: object
         assert refusal.reason.encode()
 
 
+@settings(deadline=None)  # other suites may share the cores
 @given(field=st.sampled_from(sorted({*EVENT, "rating"})), value=json_values)
 def test_any_value_in_a_field_is_taken_or_refused_by_that_field(field: str, value: object) -> None:
     refusal = refusal_of(lambda: event(**{field: value}))
@@ -280,6 +284,7 @@ def test_any_value_in_a_field_is_taken_or_refused_by_that_field(field: str, valu
         assert len(refusal.reason) < 400
 
 
+@settings(deadline=None)  # other suites may share the cores
 @given(at=times, offset=st.integers(-12 * 60, 14 * 60))
 def test_a_time_means_the_same_in_every_zone(at: datetime, offset: int) -> None:
     there = at.astimezone(timezone(timedelta(minutes=offset)))

@@ -1,0 +1,260 @@
+"""The snapshot directory, as docs/architecture.md has it, made from a journal on the embedded back ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cron.config import GateSettings
+from cron.ports import Cursor
+from cron.snapshot import SnapshotRequest, build_snapshot, choose_panel_share, in_panel
+from recommender.events import Event
+from tests.component.test_journal import House, open_house
+from tests.contracts.records import START_AT, event, item
+
+SHARE = 0.2
+USERS = [f"user {number}" for number in range(30)]
+PANEL = {user for user in USERS if in_panel(user, SHARE)}
+NUM_EVENTS = 600
+EVENTS = [
+    event(number, user_id=USERS[number % 30], item_id=f"i{number % 7}") for number in range(1, NUM_EVENTS + 1)
+]  # journal number = event number
+REQUEST = SnapshotRequest(
+    mode="update",
+    target_range=(501, 600),
+    items_through=NUM_EVENTS,
+    panel_share=SHARE,
+    replay_ratio=2.0,
+    max_history=5,
+    min_users=4,
+    min_events=20,
+)
+
+Row = dict[str, object]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = open_house(tmp_path)
+    for begin in range(0, NUM_EVENTS, 200):
+        opened.journal.accept(EVENTS[begin : begin + 200], Cursor("0"), opened.lease)
+    yield opened
+    opened.journal.close()
+    opened.ledger.close()
+
+
+def rows(folder: Path, file: str, role: str | None = None) -> list[Row]:
+    found: list[Row] = pq.read_table(folder / file).to_pylist()
+    return [row for row in found if role is None or row["role"] == role]
+
+
+def numbers(folder: Path, file: str, role: str | None = None) -> set[object]:
+    return {row["seq"] for row in rows(folder, file, role)}
+
+
+def test_an_update_trains_its_range_without_the_panel(house: House, tmp_path: Path) -> None:
+    info = build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    expected = {number for number in range(501, 601) if EVENTS[number - 1].user_id not in PANEL}
+    assert numbers(tmp_path / "out", "events.parquet", "target") == expected
+    assert info.num_targets == len(expected)
+    assert 2 <= len(PANEL) <= 15
+    assert not {row["user_id"] for row in rows(tmp_path / "out", "events.parquet")} & PANEL
+    replay = numbers(tmp_path / "out", "events.parquet", "replay")
+    assert len(replay) == info.num_replay == 2 * len(expected)
+    assert max(int(str(number)) for number in replay) <= 500
+
+
+def test_every_context_is_there(house: House, tmp_path: Path) -> None:
+    build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    for file, role in (("events.parquet", "target"), ("events.parquet", "replay"), ("panel.parquet", "score"), ("fresh.parquet", "score")):
+        there = numbers(tmp_path / "out", file)
+        for row in rows(tmp_path / "out", file, role):
+            before = [
+                number for number, one in enumerate(EVENTS, start=1) if one.user_id == row["user_id"] and number < int(str(row["seq"]))
+            ]
+            assert set(before[-5:]) <= there
+
+
+def test_rows_are_sorted_and_typed_as_agreed(house: House, tmp_path: Path) -> None:
+    build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    for file in ("events.parquet", "panel.parquet", "fresh.parquet"):
+        schema = pq.read_schema(tmp_path / "out" / file)
+        assert [f"{field.name} {field.type}" for field in schema] == [
+            "seq int64",
+            "event_id string",
+            "user_id string",
+            "item_id string",
+            "type string",
+            "rating float",
+            "at_us int64",
+            "role string",
+        ]
+        keys = [(str(row["user_id"]), int(str(row["at_us"])), str(row["event_id"])) for row in rows(tmp_path / "out", file)]
+        assert keys == sorted(keys)
+    row = rows(tmp_path / "out", "events.parquet")[0]
+    assert (
+        row["at_us"]
+        == (EVENTS[int(str(row["seq"])) - 1].at - START_AT) // timedelta(microseconds=1) + int(START_AT.timestamp()) * 1_000_000
+    )
+
+
+def test_the_panel_is_scored_on_its_newest_events(house: House, tmp_path: Path) -> None:
+    info = build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    newest = [number for number, one in enumerate(EVENTS, start=1) if one.user_id in PANEL][-20:]
+    assert numbers(tmp_path / "out", "panel.parquet", "score") == set(newest)
+    assert info.num_panel_events == 20
+    assert info.num_panel_users == len({EVENTS[number - 1].user_id for number in newest}) >= 4
+
+
+def test_fresh_holds_the_panel_too(house: House, tmp_path: Path) -> None:
+    build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    assert numbers(tmp_path / "out", "fresh.parquet", "score") == set(range(501, 601))
+
+
+def test_a_full_retrain_takes_everything_and_replays_nothing(house: House, tmp_path: Path) -> None:
+    full = replace(REQUEST, mode="full", target_range=(1, 600))
+    info = build_snapshot(house.journal, full, tmp_path / "out")
+    assert info.num_targets == sum(one.user_id not in PANEL for one in EVENTS)
+    assert info.num_replay == 0
+    assert rows(tmp_path / "out", "fresh.parquet") == [], "the live model knows these events"
+    build_snapshot(house.journal, replace(full, fresh_range=(550, 600)), tmp_path / "other")
+    assert numbers(tmp_path / "other", "fresh.parquet", "score") == set(range(550, 601))
+
+
+def test_a_release_for_items_has_a_panel_and_no_targets(house: House, tmp_path: Path) -> None:
+    info = build_snapshot(house.journal, replace(REQUEST, mode="items", target_range=None), tmp_path / "out")
+    assert rows(tmp_path / "out", "events.parquet") == []
+    assert (info.num_targets, info.num_replay, info.num_panel_events) == (0, 0, 20)
+
+
+def test_what_is_excluded_shows_nowhere(house: House, tmp_path: Path) -> None:
+    request = replace(REQUEST, excluded=((300, 400), (510, 550)))
+    build_snapshot(house.journal, request, tmp_path / "out")
+    poison = {*range(300, 401), *range(510, 551)}
+    for file in ("events.parquet", "panel.parquet", "fresh.parquet"):
+        assert not numbers(tmp_path / "out", file) & poison
+    expected = {number for number in range(501, 601) if EVENTS[number - 1].user_id not in PANEL} - poison
+    assert numbers(tmp_path / "out", "events.parquet", "target") == expected
+
+
+def test_nothing_after_the_range_is_seen(house: House, tmp_path: Path) -> None:
+    capped = replace(REQUEST, target_range=(401, 500), items_through=500)
+    before = build_snapshot(house.journal, capped, tmp_path / "before")
+    future: list[Event] = [event(number, user_id=USERS[number % 30], item_id="future") for number in range(601, 700)]
+    house.journal.accept([*future, item(700, "future")], Cursor("0"), house.lease)
+    after = build_snapshot(house.journal, capped, tmp_path / "after")
+    assert after == before
+    assert after.num_items == 0
+
+
+def test_an_impression_is_a_target_and_never_history(house: House, tmp_path: Path) -> None:
+    user = next(user for user in USERS if user not in PANEL)
+    shown = [event(number, user_id=user, type_="impression") for number in range(601, 604)]
+    house.journal.accept([*shown, event(604, user_id=user)], Cursor("0"), house.lease)
+    request = replace(REQUEST, target_range=(603, 604), items_through=604, replay_ratio=1.0)
+    info = build_snapshot(house.journal, request, tmp_path / "out")
+    assert numbers(tmp_path / "out", "events.parquet", "target") == {603, 604}
+    assert info.num_replay == 1, "one replayed event for each that is no impression"
+    assert not numbers(tmp_path / "out", "events.parquet") & {601, 602}
+    assert numbers(tmp_path / "out", "fresh.parquet", "score") == {604}
+
+
+def test_a_late_event_is_history_of_what_happened_after_it(house: House, tmp_path: Path) -> None:
+    user = next(user for user in USERS if user not in PANEL)
+    late = replace(event(601, user_id=user), at=START_AT)  # before all others
+    house.journal.accept([late], Cursor("0"), house.lease)
+    request = replace(REQUEST, target_range=(601, 601), items_through=601, replay_ratio=0.0)
+    build_snapshot(house.journal, request, tmp_path / "out")
+    assert numbers(tmp_path / "out", "events.parquet") == {601}, "an event has no context from its own future"
+
+
+def test_the_newest_word_on_an_item_stands(house: House, tmp_path: Path) -> None:
+    known = replace(item(5, "b"), text="text", attributes={"genre": ("x", "y"), "year": 1995.0})
+    house.journal.accept([item(2, "a", hidden=True), item(1, "a"), item(9, "c"), known], Cursor("0"), house.lease)
+    house.journal.accept([replace(item(10, "c"), title="Renamed")], Cursor("0"), house.lease)
+    build_snapshot(house.journal, replace(REQUEST, items_through=604), tmp_path / "out")
+    found = {row["item_id"]: row for row in rows(tmp_path / "out", "items.parquet")}
+    assert list(found) == ["a", "b", "c"]
+    assert [found[name]["hidden"] for name in "abc"] == [True, False, False]
+    assert found["c"]["title"] == "Item c", "the renaming came after items_through"
+    assert json.loads(str(found["b"]["attributes"])) == {"genre": ["x", "y"], "year": 1995.0}
+    assert (found["b"]["text"], found["a"]["text"]) == ("text", None)
+
+
+def test_bundles_and_state_are_copied(house: House, tmp_path: Path) -> None:
+    for name in ("live", "anchor"):
+        (tmp_path / name / "encoder").mkdir(parents=True)
+        (tmp_path / name / "encoder" / "weights").write_text(name)
+    (tmp_path / "optimizer-17.safetensors").write_text("state")
+    with_bundles = replace(
+        REQUEST,
+        live=tmp_path / "live",
+        anchor=tmp_path / "anchor",
+        state=tmp_path / "optimizer-17.safetensors",
+        live_version=17,
+        anchor_version=3,
+    )
+    out = tmp_path / "out"
+    build_snapshot(house.journal, with_bundles, out)
+    assert [(out / name / "encoder" / "weights").read_text() for name in ("live", "anchor")] == ["live", "anchor"]
+    assert (out / "state" / "optimizer.safetensors").read_text() == "state"
+    build_snapshot(house.journal, REQUEST, tmp_path / "bare")
+    assert sorted(path.name for path in (tmp_path / "bare").iterdir()) == [
+        "events.parquet",
+        "fresh.parquet",
+        "items.parquet",
+        "manifest.json",
+        "panel.parquet",
+    ]
+
+
+def test_the_manifest_says_what_was_asked_and_found(house: House, tmp_path: Path) -> None:
+    info = build_snapshot(house.journal, replace(REQUEST, excluded=((3, 4),), live_version=2), tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    agreed = {"format": 1, "mode": "update", "target_range": [501, 600], "items_through": 600, "panel_share": SHARE, "excluded": [[3, 4]]}
+    agreed |= {"live_version": 2, "anchor_version": None, "seed": 0, "data_digest": info.data_digest}
+    agreed |= {"num_targets": info.num_targets, "num_replay": info.num_replay}
+    assert {name: manifest[name] for name in agreed} == agreed
+
+
+def test_the_same_request_gives_the_same_digest_and_keeps_what_is_there(house: House, tmp_path: Path) -> None:
+    first = build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    made_at = (tmp_path / "out" / "events.parquet").stat().st_mtime_ns
+    assert build_snapshot(house.journal, REQUEST, tmp_path / "out") == first
+    assert (tmp_path / "out" / "events.parquet").stat().st_mtime_ns == made_at
+    assert build_snapshot(house.journal, REQUEST, tmp_path / "other") == first
+    assert build_snapshot(house.journal, replace(REQUEST, seed=1), tmp_path / "out").data_digest != first.data_digest
+
+
+def test_a_half_made_snapshot_is_made_again(house: House, tmp_path: Path) -> None:
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "events.parquet").write_text("half")
+    build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    assert rows(tmp_path / "out", "events.parquet", "target") != []
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_dropped_segments_leave_a_snapshot_without_their_events(house: House, tmp_path: Path) -> None:
+    house.journal.compact_and_drop(older_than=START_AT + timedelta(days=1), needed_from=401, lease=house.lease)
+    build_snapshot(house.journal, REQUEST, tmp_path / "out")
+    assert min(int(str(number)) for number in numbers(tmp_path / "out", "events.parquet")) == 401
+
+
+@pytest.mark.parametrize(("min_users", "min_events", "share"), [(1, 1, 0.05), (1000, 1, 0.9), (1, 100_000, 0.9)])
+def test_the_panel_share_keeps_its_bounds(house: House, min_users: int, min_events: int, share: float) -> None:
+    gate = GateSettings(min_users=min_users, min_events=min_events, min_panel_share=0.05, max_panel_share=0.9)
+    assert choose_panel_share(house.journal, gate, last_seq=600) == share
+
+
+def test_the_panel_share_is_the_smallest_that_is_enough(house: House) -> None:
+    gate = GateSettings(min_users=6, min_events=150, min_panel_share=0.01, max_panel_share=0.9)
+    share = choose_panel_share(house.journal, gate, last_seq=600)
+    panel = [user for user in USERS if in_panel(user, share)]
+    assert len(panel) == 8, "each user has 20 events"
+    assert sum(in_panel(user, share - 0.0002) for user in USERS) < 8

@@ -1,0 +1,50 @@
+"""Dead letters: kept with their reason, in bounded room."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cron.dead_letters import MAX_RAW_CHARS, DeadLetter, DeadLetters
+
+AT = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def test_a_letter_is_kept_with_its_reason(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "var" / "dead.jsonl")
+    assert letters.newest(5) == ()
+    letters.add(source="gateway", reason="rating: found 'x'", raw={"rating": "x", "user_id": "ü\ud800"}, at=AT)
+    letters.add(source="u.data:7", reason="3 columns", raw="a\tb\n", at=AT)
+    first, second = DeadLetters(tmp_path / "var" / "dead.jsonl").newest(5)
+    assert json.loads(first.raw)["rating"] == "x"
+    assert second == DeadLetter(source="u.data:7", reason="3 columns", raw="a\tb\n", at=AT)
+    assert letters.newest(1) == (second,)
+    assert letters.newest(0) == ()
+
+
+def test_anything_can_be_a_letter(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    endless: list[object] = []
+    endless.append(endless)
+    for raw in (None, float("nan"), 10**5000, endless, {(1, 2): 3}, b"bytes", "x" * 1_000_000):
+        letters.add(source="s", reason="r", raw=raw, at=AT)
+    assert [len(letter.raw) <= MAX_RAW_CHARS + 1 for letter in letters.newest(10)] == [True] * 7
+
+
+def test_the_room_is_bounded_and_the_newest_stay(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.jsonl", max_bytes=2000)
+    for number in range(200):
+        letters.add(source="s", reason=str(number), raw="x" * 50, at=AT)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 4000
+    assert [letter.reason for letter in letters.newest(3)] == ["197", "198", "199"]
+
+
+def test_a_line_cut_off_by_a_crash_costs_one_letter(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    letters.add(source="s", reason="1", raw="x", at=AT)
+    with (tmp_path / "dead.jsonl").open("a") as file:
+        file.write('{"at": "2026-')
+    letters.add(source="s", reason="2", raw="x", at=AT)
+    letters.add(source="s", reason="3", raw="x", at=AT)
+    assert [letter.reason for letter in letters.newest(9)] == ["1", "3"]

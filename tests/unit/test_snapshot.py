@@ -1,0 +1,143 @@
+"""Which events a snapshot takes: checked against plain loops over the users' lives."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cron.snapshot import content_digest, in_panel
+from cron.timeline import Timeline, context_of, in_ranges, newest_of_panel, replay_sample, timeline, with_roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One event of a test."""
+
+    user: str
+    at: int
+    type: str = "view"
+
+
+rows = st.builds(Row, user=st.sampled_from("abc"), at=st.integers(0, 8), type=st.sampled_from(["view", "view", "impression"]))
+
+
+def table_of(events: Sequence[Row]) -> pa.Table:
+    numbers = range(1, len(events) + 1)
+    return pa.table(
+        {
+            "seq": pa.array(numbers, pa.int64()),
+            "event_id": pa.array([f"e{number:04}" for number in numbers], pa.string()),
+            "user_id": pa.array([row.user for row in events], pa.string()),
+            "item_id": pa.array(["i"] * len(events), pa.string()),
+            "type": pa.array([row.type for row in events], pa.string()),
+            "rating": pa.array([None] * len(events), pa.float64()),
+            "at_us": pa.array([row.at for row in events], pa.int64()),
+        }
+    )
+
+
+def timeline_of(events: Sequence[Row], *, panel: str = "") -> Timeline:
+    return timeline(table_of(events), is_panel=lambda user: user in panel)
+
+
+def numbers_of(events: Timeline, mask_N: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> set[int]:
+    return set(events.seq_N[mask_N].tolist())
+
+
+@settings(deadline=None)  # other suites may share the cores
+@given(events=st.lists(rows, max_size=40), chosen=st.sets(st.integers(1, 40)), max_history=st.integers(1, 5))
+def test_context_is_the_last_lasting_events_before_each_chosen_one(events: list[Row], chosen: set[int], max_history: int) -> None:
+    lives = timeline_of(events)
+    chosen_N = np.isin(lives.seq_N, list(chosen))
+    expected: set[int] = set()
+    for user in "abc":
+        life = sorted((row.at, f"e{number:04}", number, row.type) for number, row in enumerate(events, start=1) if row.user == user)
+        for place, (_, _, number, _) in enumerate(life):
+            if number in chosen:
+                before = [one[2] for one in life[:place] if one[3] != "impression"]
+                expected |= set(before[-max_history:])
+    assert numbers_of(lives, context_of(lives, chosen_N, max_history=max_history)) == expected - chosen
+
+
+@settings(deadline=None)  # other suites may share the cores
+@given(events=st.lists(rows, max_size=40), min_users=st.integers(0, 4), min_events=st.integers(0, 20))
+def test_the_panel_is_the_newest_and_no_larger_than_asked(events: list[Row], min_users: int, min_events: int) -> None:
+    lives = timeline_of(events, panel="ab")
+    lasting = [(number, row) for number, row in enumerate(events, start=1) if row.user in "ab" and row.type != "impression"]
+    newest = sorted(((row.at, f"e{number:04}", number, row.user) for number, row in lasting), reverse=True)
+    expected: list[tuple[int, str, int, str]] = []
+    for one in newest:
+        if len(expected) >= min_events and len({user for *_, user in expected}) >= min_users:
+            break
+        expected.append(one)
+    score_N = newest_of_panel(lives, min_users=min_users, min_events=min_events)
+    assert numbers_of(lives, score_N) == {number for _, _, number, _ in expected}
+
+
+def test_the_timeline_is_sorted_by_user_time_and_id() -> None:
+    lives = timeline_of([Row(user="b", at=2), Row(user="a", at=3), Row(user="b", at=1), Row(user="b", at=2)])
+    assert lives.seq_N.tolist() == [2, 3, 1, 4]
+    assert lives.user_N.tolist() == [0, 1, 1, 1]
+
+
+def test_a_replay_is_older_lasting_and_of_nobody_in_the_panel() -> None:
+    events = [Row(user="abc"[number % 3], at=number, type="impression" if number % 5 == 0 else "view") for number in range(300)]
+    lives = timeline_of(events, panel="c")
+    sample = numbers_of(lives, replay_sample(lives, before=200, size=80, seed=3))
+    assert len(sample) == 80
+    assert max(sample) < 200
+    assert all(events[number - 1].user != "c" and events[number - 1].type == "view" for number in sample)
+    assert sample == numbers_of(lives, replay_sample(lives, before=200, size=80, seed=3))
+    assert sample != numbers_of(lives, replay_sample(lives, before=200, size=80, seed=4))
+
+
+def test_a_replay_larger_than_the_past_takes_all_of_it() -> None:
+    lives = timeline_of([Row(user="a", at=number) for number in range(10)])
+    assert numbers_of(lives, replay_sample(lives, before=6, size=100, seed=0)) == {1, 2, 3, 4, 5}
+    assert numbers_of(lives, replay_sample(lives, before=1, size=100, seed=0)) == set()
+
+
+def test_ranges_hold_both_ends() -> None:
+    assert in_ranges(np.arange(8), [(1, 2), (5, 5)]).tolist() == [False, True, True, False, False, True, False, False]
+    assert not in_ranges(np.arange(3), []).any()
+
+
+def test_roles_leave_the_rest_out_and_the_first_mark_counts() -> None:
+    lives = timeline_of([Row(user="a", at=number) for number in range(3)])
+    table = with_roles(lives, [("target", lives.seq_N == 2), ("context", lives.seq_N <= 2)])
+    assert table["seq"].to_pylist() == [1, 2]
+    assert table["role"].to_pylist() == ["context", "target"]
+    assert table.schema.field("rating").type == pa.float32()
+
+
+def test_the_panel_is_a_hash_of_the_id() -> None:
+    digest = int(hashlib.sha256(b"42").hexdigest(), 16) / 2**256
+    assert in_panel("42", digest + 1e-9)
+    assert not in_panel("42", digest)
+    users = [str(number) for number in range(4000)]
+    assert sum(in_panel(user, 0.1) for user in users) == pytest.approx(400, abs=80)
+    assert not any(in_panel(user, 0.0) for user in users)
+    assert all(in_panel(user, 0.2) for user in users if in_panel(user, 0.1))
+
+
+def test_the_digest_knows_content_not_chunks() -> None:
+    table = pa.table({"a": [1, 2, None], "b": ["x", None, "yz"], "c": [True, False, None], "d": [0.5, None, 1.0]})
+    chunked = pa.concat_tables([table.slice(0, 1), table.slice(1)])
+    assert content_digest({"t": table}) == content_digest({"t": chunked})
+    changed = [
+        {"u": table},
+        {"t": table.slice(0, 2)},
+        {"t": table.rename_columns(["a", "b", "c", "e"])},
+        {"t": table.set_column(1, "b", pa.array(["xy", None, "z"]))},
+        {"t": table.set_column(0, "a", pa.array([1, 2, 0]))},
+        {"t": table.take([1, 0, 2])},
+    ]
+    digests = {content_digest(tables) for tables in [{"t": table}, *changed]}
+    assert len(digests) == 1 + len(changed)
