@@ -17,6 +17,7 @@ from trainer.sources.source import Source, SourceError
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 FLAGS_TOY_STORY = "0|0|0|1|1|1|0|0|0|0|0|0|0|0|0|0|0|0|0"
 FLAGS_NOIR = "0|0|0|0|0|0|0|0|0|0|1|0|0|0|0|1|0|0|0"
+FILMS_DAT = "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Café Noir (1946)::Film-Noir|Sci-Fi\n"
 FLAGS_UNKNOWN = "1" + "|0" * 18
 
 # Two ratings of one second: their order is the file's.
@@ -24,18 +25,18 @@ FORMS: dict[str, dict[str, bytes]] = {
     "ml-100k": {
         "u.data": b"7\t2\t4\t881250950\n9\t1\t5\t881250949\n7\t1\t3\t881250949\n",
         "u.item": (
-            f"1|Toy Story (1995)|01-Jan-1995|||{FLAGS_TOY_STORY}\n2|Café Noir (1946)|01-Jan-1946|||{FLAGS_NOIR}\n3|unknown||||{FLAGS_UNKNOWN}\n"
+            f"1|Toy Story (1995)|01-Jan-1995|||{FLAGS_TOY_STORY}\n"
+            f"2|Café Noir (1946)|01-Jan-1946|||{FLAGS_NOIR}\n"
+            f"3|unknown||||{FLAGS_UNKNOWN}\n"
         ).encode("latin-1"),
     },
     "ml-1m": {
         "ratings.dat": b"7::2::4::881250950\n9::1::5::881250949\n7::1::3::881250949\n",
-        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Café Noir (1946)::Film-Noir|Sci-Fi\n3::unknown::unknown\n".encode(
-            "latin-1"
-        ),
+        "movies.dat": f"{FILMS_DAT}3::unknown::unknown\n".encode("latin-1"),
     },
     "ml-10m": {
         "ratings.dat": b"7::2::4.0::881250950\n9::1::5.0::881250949\n7::1::3.0::881250949\n",
-        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Café Noir (1946)::Film-Noir|Sci-Fi\n3::unknown::(no genres listed)\n".encode(),
+        "movies.dat": f"{FILMS_DAT}3::unknown::(no genres listed)\n".encode(),
     },
     "ml-latest": {
         "ratings.csv": b"userId,movieId,rating,timestamp\r\n7,2,4.0,881250950\r\n9,1,5.0,881250949\r\n7,1,3.0,881250949\r\n",
@@ -72,9 +73,9 @@ def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def without_ids(source: Source) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    items, events = (
-        [{name: value for name, value in raw.items() if name != "event_id"} for raw in raws] for raws in (source.items, source.events)
-    )
+    items, events = list(source.items), list(source.events)
+    for raw in items + events:
+        del raw["event_id"]
     return items, events
 
 
