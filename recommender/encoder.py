@@ -71,6 +71,9 @@ class TextEncoder:
         """Write a Hugging Face folder with weights and tokenizer; in half precision nothing is lost."""
         self._model.to(self._half if half else torch.float32).save_pretrained(folder)
         self._model.float()
+        if (backend := getattr(self._tokenizer, "backend_tokenizer", None)) is not None:
+            backend.no_truncation()  # else the file would tell whether texts were encoded before it was saved
+            backend.no_padding()
         self._tokenizer.save_pretrained(folder)
 
     def _token_ids(self, text: str) -> list[int]:

@@ -1,12 +1,14 @@
 """The losses of one batch, as sums with the counts to divide by, so that N ranks can add theirs up.
 
 Ranking: softmax over the catalogue, or over shared sampled negatives with the logQ correction (Bengio & Senécal 2008) when it is
-large. Shown but not chosen: −log(1 − p). Rating: squared error in units of the ratings' spread.
+large. Shown but not chosen: log(1 + p N), which pushes an item down to the average one and hardly further; −log(1 − p) was tried and
+did nothing, since p is small. Rating: squared error in units of the ratings' spread.
 Letters as in `recommender.model`; Q ranking targets, R rated targets, X impressions, C candidates of the softmax.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +20,6 @@ from trainer.sampling import TrainBatch
 
 FULL_SOFTMAX_ITEMS = 20_000
 NUM_NEGATIVES = 2_048
-MAX_SHOWN_P = 0.99  # −log(1 − p) has no bound at 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,10 @@ def batch_losses(model: Recommender, facts: ItemFacts, batch: TrainBatch, genera
     state_PD = torch.cat([state_BSD[ranked_BS], shown_XD])
     picked_P = torch.cat([target_Q, batch.shown_row_X])
     log_p_P = _log_probabilities(model, side, state_PD, picked_P, facts, generator)
-    shown_p_X = log_p_P[len(target_Q) :].exp().clamp(max=MAX_SHOWN_P)
+    above_average_X = log_p_P[len(target_Q) :] + math.log(max(1, len(side.bias_N)))
     return LossSums(
         ranking=-log_p_P[: len(target_Q)].sum(),
-        shown=-torch.log1p(-shown_p_X).sum(),
+        shown=F.softplus(above_average_X).sum(),
         rating=_rating_loss(model, side, facts, batch, state_BSD, residual_BS),
         counts_3=counts(batch),
     )

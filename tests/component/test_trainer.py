@@ -1,0 +1,404 @@
+"""The trainer as a whole, on planted data: it finds what was planted, in every mode, and survives what life brings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recommender.answer import answer_batch
+from recommender.bundle import bundle_digest, load_bundle, save_bundle
+from recommender.catalogue import CatalogueItem
+from recommender.config import EncoderConfig, ModelConfig
+from recommender.ranker import HistoryElement, Ranker
+from tests.planted import (
+    PANEL_SHARE,
+    Row,
+    in_panel,
+    planted_items,
+    planted_rows,
+    write_planted_snapshot,
+    write_rows,
+    write_tiny_encoder,
+)
+from trainer.__main__ import main
+from trainer.candidate import Job, make_candidate
+from trainer.config import TrainConfig, dump_config
+from trainer.dataset import read_events
+from trainer.guard import Locked, locked
+from trainer.report import Report, read_report
+
+ROOT = Path(__file__).parents[2]
+NAMELESS = [CatalogueItem(item_id="i0", title=" ")]  # no texts: child processes start without the encoder
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    encoder = write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
+    return TrainConfig(
+        encoder=EncoderConfig(model=str(encoder), max_tokens=64),
+        model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0),
+        full_epochs=12,
+        full_lr=1e-2,
+        batch_size=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
+    """A candidate trained on the planted data."""
+    folder = tmp_path_factory.mktemp("full")
+    return train(folder, write_planted_snapshot(folder / "snapshot"), config)
+
+
+def train(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "candidate") -> Path:
+    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None))
+    return folder / name
+
+
+def report(candidate: Path) -> Report:
+    return read_report(candidate / "report.json")
+
+
+def panel_mean(candidate: Path, model: str) -> float:
+    panel = report(candidate).panel
+    assert panel is not None
+    ndcg = panel.models[model].ndcg
+    return sum(ndcg) / len(ndcg)
+
+
+def rmse(candidate: Path, model: str) -> float:
+    panel = report(candidate).panel
+    assert panel is not None
+    errors = [error for error in panel.models[model].squared_error if error is not None]
+    return float((sum(errors) / len(errors)) ** 0.5)
+
+
+def test_what_was_planted_is_found(full: Path) -> None:
+    assert panel_mean(full, "candidate") > 1.4 * panel_mean(full, "popularity")
+    assert rmse(full, "candidate") < 0.8 * rmse(full, "biases")
+    ranker = Ranker(load_bundle(full / "bundle"))
+    history = [HistoryElement(row=ranker.catalogue.row(f"i{number}"), type="rating", rating=4.0) for number in (0, 2, 4, 6)]
+    users = ranker.user_states([history])
+    rows = ranker.top_k(ranker.scores(users), [8], [None], [()])[0][0]
+    assert sum(int(ranker.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
+
+
+def test_the_lstm_finds_it_too(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, model=replace(config.model, tower="lstm"))
+    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot"), config)
+    assert panel_mean(candidate, "candidate") > 1.3 * panel_mean(candidate, "popularity")
+
+
+def test_a_candidate_holds_what_the_contract_says(full: Path) -> None:
+    assert {path.name for path in full.iterdir()} == {"bundle", "state", "report.json", "golden.json"}
+    assert (full / "bundle" / "encoder" / "model.safetensors").exists()
+    made = report(full)
+    assert made.bundle_digest == bundle_digest(full / "bundle")
+    assert made.finite_weights
+    assert made.mode == "full"
+    assert len(made.losses) == 12
+    assert made.losses[-1] < made.losses[0]
+    assert made.rating_scale == (2.0, 4.5)
+    assert made.num_items == 40
+    assert len(made.popular) == 40
+    assert set(made.panel.models) == {"candidate", "popularity", "biases"} if made.panel else False
+    assert {"read", "encode", "train", "evaluate"} <= set(made.seconds)
+
+
+def test_golden_answers_are_those_of_the_saved_bundle(full: Path) -> None:
+    pairs = json.loads((full / "golden.json").read_text())
+    assert 10 <= len(pairs) <= 20
+    assert pairs[-1]["request"]["user_seq"] == ["a text that is no title here"]
+    answers = answer_batch(Ranker(load_bundle(full / "bundle")), [pair["request"] for pair in pairs])
+    assert [pair["answer"] for pair in pairs] == json.loads(json.dumps(answers))
+
+
+def test_panel_users_and_their_items_leave_no_trace(tmp_path: Path, config: TrainConfig) -> None:
+    panel_user = next(f"u{number}" for number in range(60) if in_panel(f"u{number}", PANEL_SHARE))
+    late = Row(seq=10_000, user_id=panel_user, item_id="from the future", at_us=2_000_000_000_000_000, rating=5.0)
+    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", rows=[*planted_rows(), late]), replace(config, full_epochs=1))
+    bundle = load_bundle(candidate / "bundle")
+    assert bundle.catalogue.row("from the future") is None
+    assert bundle.counts_N.sum() == sum(not in_panel(row.user_id) for row in planted_rows())
+    assert bundle.manifest.rating_scale == (2.0, 4.5)
+
+
+def test_evaluation_and_serving_rank_alike(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    ranker = Ranker(load_bundle(full / "bundle"))
+    events = [
+        Row(seq=seq, user_id="p", item_id=f"i{item}", at_us=10**15 + seq * 10**6, rating=4.0, role="context")
+        for seq, item in enumerate((0, 2, 4, 5), start=1)
+    ]
+    history = [{"id": row.item_id, "type": "rating", "rating": 4.0, "at": row.at_us / 1e6} for row in events]
+    (answer,) = answer_batch(ranker, [{"user_seq": history, "k": 10, "exclude_seen": True}])
+    assert isinstance(answer, dict)
+    served = [item["id"] for item in json.loads(json.dumps(answer))["items"]]
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="items", live=full / "bundle")
+    write_rows(snapshot / "panel.parquet", [*events, Row(seq=9, user_id="p", item_id=str(served[2]), at_us=2 * 10**15, role="score")])
+    assert panel_mean(train(tmp_path, snapshot, config), "live") == pytest.approx(0.5)
+
+
+def new_rows(count: int) -> list[Row]:
+    """Newer events of the same users, with an item that is in no earlier one."""
+    known = planted_rows(seed=1)[:count]
+    rows = [replace(row, seq=1000 + row.seq, at_us=row.at_us + 10**13) for row in known]
+    return [replace(rows[0], seq=1, item_id="i0", role="context"), *rows, replace(rows[-1], seq=2000, item_id="new", at_us=10**16)]
+
+
+def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    live = load_bundle(full / "bundle")
+    items = [*planted_items(), CatalogueItem(item_id="new", title="Newest thing", text="even calm blue")]
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot", mode="update", rows=new_rows(200), items=items, live=full / "bundle", state=full / "state"
+    )
+    candidate = train(tmp_path, snapshot, config)
+    bundle = load_bundle(candidate / "bundle")
+    counted = [row for row in new_rows(200) if not in_panel(row.user_id) and row.role == "target"]
+    assert bundle.counts_N.sum() - live.counts_N.sum() == len(counted)
+    assert [item.item_id for item in bundle.catalogue.items[:40]] == [item.item_id for item in live.catalogue.items]
+    assert bundle.catalogue.items[40].item_id == "new"
+    assert bundle.facts.has_text_N[40]
+    assert torch.equal(bundle.whitening.components_RT, live.whitening.components_RT)
+    assert torch.equal(bundle.texts_NT[:40], live.texts_NT)
+    assert not torch.equal(bundle.model.table[:40], live.model.table)
+    assert (bundle.model.table[:40] - live.model.table).abs().max() < 0.1
+    steps = load_file(candidate / "state" / "optimizer.safetensors")["table.steps"]
+    assert (steps[:40] >= load_file(full / "state" / "optimizer.safetensors")["table.steps"]).all()
+    made = report(candidate)
+    assert len(made.losses) == config.update_epochs
+    assert made.fresh is not None
+    assert set(made.fresh.models) == {"live"}
+    assert made.panel is not None
+    assert {"candidate", "live"} <= set(made.panel.models)
+
+
+def test_context_alone_teaches_nothing(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    rows = [replace(row, role="context") for row in new_rows(50)]
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle")
+    bundle, live = load_bundle(train(tmp_path, snapshot, config) / "bundle"), load_bundle(full / "bundle")
+    assert torch.equal(bundle.model.table[:40], live.model.table)
+    assert torch.equal(bundle.counts_N[:40], live.counts_N)
+
+
+def test_new_items_come_without_gradients(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    live = load_bundle(full / "bundle")
+    items = [
+        replace(planted_items()[0], hidden=True),
+        CatalogueItem(item_id="new", title="Thing 0 (1990)", text="Thing 0 (1990). even calm blue"),
+    ]
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="items", rows=[], items=items, live=full / "bundle", state=full / "state")
+    candidate = train(tmp_path, snapshot, config)
+    bundle = load_bundle(candidate / "bundle")
+    assert bundle.catalogue.items[0].hidden
+    assert torch.equal(bundle.model.table[:40], live.model.table)
+    assert torch.allclose(bundle.texts_NT[40], live.texts_NT[0], atol=1e-3)
+    assert torch.equal(bundle.counts_N[:40], live.counts_N)
+    assert len(load_file(candidate / "state" / "optimizer.safetensors")["table.steps"]) == 41
+    assert report(candidate).losses == ()
+
+
+def test_a_baseline_needs_no_training(tmp_path: Path, config: TrainConfig) -> None:
+    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", mode="baseline"), config)
+    assert load_bundle(candidate / "bundle").manifest.model.tower == "baseline"
+    assert list((candidate / "state").iterdir()) == []
+    assert report(candidate).finite_weights
+    assert rmse(candidate, "candidate") == pytest.approx(rmse(candidate, "biases"))
+
+
+SINGLE = [Row(seq=number, user_id=f"u{number}", item_id=f"i{number % 3}", at_us=number * 10**6, rating=3.0) for number in range(1, 30)]
+ODDITIES: dict[str, tuple[list[Row], list[CatalogueItem]]] = {
+    "no events": ([], planted_items()),
+    "nothing at all": ([], []),
+    "no items": (planted_rows(), []),
+    "no texts": (planted_rows(), NAMELESS),
+    "no ratings": ([replace(row, rating=None, type="click") for row in planted_rows()], planted_items()),
+    "equal ratings": ([replace(row, rating=3.0) for row in planted_rows()], planted_items()),
+    "one item": ([replace(row, item_id="i0") for row in planted_rows()], planted_items(1)),
+    "users of one event": (SINGLE, planted_items()),
+    "equal texts": (planted_rows(), [replace(item, title="Same", text="Same") for item in planted_items()]),
+    "impressions alone": ([replace(row, type="impression", rating=None) for row in planted_rows()], planted_items()),
+    "unchosen types": ([replace(row, type="skipped", rating=None) for row in planted_rows()], planted_items()),
+    "equal times": ([replace(row, at_us=10**15) for row in planted_rows()], planted_items()),
+    "huge ratings": ([replace(row, rating=1e30 * (row.seq % 3)) for row in planted_rows()], planted_items()),
+}
+
+
+@pytest.mark.parametrize("name", ODDITIES)
+def test_odd_data_gives_a_candidate_that_serves(tmp_path: Path, config: TrainConfig, name: str) -> None:
+    rows, items = ODDITIES[name]
+    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", rows=rows, items=items), replace(config, full_epochs=2))
+    made = report(candidate)
+    assert made.finite_weights or name == "huge ratings"
+    ranker = Ranker(load_bundle(candidate / "bundle"))
+    assert ranker.has_ratings == any(row.rating is not None for row in rows if not in_panel(row.user_id))
+    top, _ = ranker.top_k(ranker.scores(ranker.user_states([[]])), [10], [None], [()])[0]
+    assert len(top) == min(10, len(ranker.catalogue)) or name == "huge ratings"
+
+
+def test_impressions_push_down_what_was_shown_in_vain(tmp_path: Path, config: TrainConfig) -> None:
+    rows = planted_rows()
+    shown = [
+        Row(seq=5000 + number, user_id=row.user_id, item_id="i7", at_us=row.at_us - 1, type="impression")
+        for number, row in enumerate(rows)
+        if number % 2
+    ]
+    without = train(tmp_path, write_planted_snapshot(tmp_path / "one", rows=rows), config, name="a")
+    shown_in_vain = train(tmp_path, write_planted_snapshot(tmp_path / "two", rows=[*rows, *shown]), config, name="b")
+    scores = []
+    for candidate in (without, shown_in_vain):
+        ranker = Ranker(load_bundle(candidate / "bundle"))
+        row = ranker.catalogue.row("i7")
+        users = ranker.user_states([[HistoryElement(row=number, type="rating", rating=4.0)] for number in range(1, 40, 2)])
+        scores.append(float(ranker.scores(users).log_softmax(1)[:, row].mean()))
+    assert scores[1] < scores[0] - 0.2
+
+
+def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    live = load_bundle(full / "bundle")
+    with torch.no_grad():
+        live.model.table[3] = float("nan")
+    save_bundle(live, tmp_path / "live")
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(50), live=tmp_path / "live")
+    candidate = train(tmp_path, snapshot, config)
+    assert not report(candidate).finite_weights
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, full_epochs=4, model=replace(config.model, dropout=0.2))
+    snapshot = write_planted_snapshot(tmp_path / "snapshot")
+    whole = train(tmp_path, snapshot, config, name="whole")
+    calls: list[int] = []
+
+    def die() -> None:
+        calls.append(1)
+        if len(calls) == 16:
+            raise Killed
+
+    job = Job(snapshot=snapshot, config=config, out=tmp_path / "killed", text_cache=tmp_path / "texts", check=die)
+    with pytest.raises(Killed):
+        make_candidate(job)
+    assert json.loads((job.partial / "progress.json").read_text())["phase"] == "train"
+    first_try = len(calls)
+    make_candidate(job)
+    assert len(calls) - first_try < first_try * 2
+    assert report(job.out).losses == report(whole).losses
+    assert report(job.out).bundle_digest == report(whole).bundle_digest
+
+
+def test_a_finished_candidate_is_left_alone(full: Path, config: TrainConfig) -> None:
+    before = (full / "report.json").stat().st_mtime_ns
+    make_candidate(Job(snapshot=Path("nowhere"), config=config, out=full, text_cache=None, check=lambda: None))
+    assert (full / "report.json").stat().st_mtime_ns == before
+
+
+def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "out") -> list[str]:
+    dump_config(config, folder / "config.json")
+    return [
+        "--snapshot",
+        str(snapshot),
+        "--config",
+        str(folder / "config.json"),
+        "--out",
+        str(folder / name),
+        "--text-cache",
+        str(folder / "texts"),
+    ]
+
+
+def test_a_parent_that_does_not_fit_is_one_sentence(
+    tmp_path: Path, full: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(10), live=full / "bundle")
+    assert main(command(tmp_path, snapshot, replace(config, model=replace(config.model, dim=32)))) == 1
+    assert "train with mode full" in capsys.readouterr().err
+    assert main(command(tmp_path, tmp_path / "missing", config)) == 1
+    assert "manifest.json: not a snapshot's manifest" in capsys.readouterr().err
+
+
+def test_two_trainers_never_work_on_one_candidate(tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(tmp_path / "out"):
+        assert main(command(tmp_path, tmp_path, config)) == 1
+        assert "another trainer is at work" in capsys.readouterr().err
+        with pytest.raises(Locked), locked(tmp_path / "out"):
+            pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+def test_the_trainer_ends_with_its_parent(tmp_path: Path, config: TrainConfig) -> None:
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    arguments = command(tmp_path, snapshot, replace(config, full_epochs=100_000))
+    start = f"subprocess.Popen([sys.executable, '-m', 'trainer', *{arguments!r}])"
+    starter = f"import subprocess, sys; print({start}.pid, flush=True); sys.stdin.read()"
+    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    child = int(parent.stdout.readline())
+    ends_at = time.monotonic() + 60
+    while not (tmp_path / "out.partial" / "checkpoint").exists() and time.monotonic() < ends_at:
+        select_nothing(0.05)
+    assert (tmp_path / "out.partial" / "checkpoint").exists()
+    parent.kill()
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+    while running(child) and time.monotonic() < ends_at:
+        select_nothing(0.02)
+    assert not running(child)
+
+
+def select_nothing(wait_s: float) -> None:
+    """Let a poll breathe."""
+    signal.sigtimedwait([], wait_s)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, full_epochs=2)
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    one = train(tmp_path, snapshot, config, name="one")
+    arguments = command(tmp_path, snapshot, config, name="two")
+    # A file store, since a port that is free now need not be free in a moment.
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "trainer", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous"},
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], errors
+    assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
+    scores = []
+    for candidate in (one, tmp_path / "two"):
+        ranker = Ranker(load_bundle(candidate / "bundle"))
+        scores.append(ranker.scores(ranker.user_states([[], [HistoryElement(row=3, rating=4.0)]])))
+    assert torch.allclose(scores[0], scores[1], atol=1e-2)
+
+
+def test_scored_events_are_only_those_asked_for(full: Path) -> None:
+    events = read_events(full.parent / "snapshot" / "panel.parquet")
+    panel = report(full).panel
+    assert panel is not None
+    assert sum(panel.num_events) == events.role_is("score").sum()
