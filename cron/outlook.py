@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Range
@@ -33,8 +37,14 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         num_refusals=num_refusals,
         last_refused_at=last_refused_at,
         last_full_at=ledger.last_full_at(),
+        settings_changed=manifest is not None and _shape(manifest.config) != _shape(json.loads(json.dumps(asdict(parts.settings.train)))),
         force_full=force_full,
     )
+
+
+def _shape(config: Mapping[str, object]) -> tuple[object, object]:
+    """Return the settings that an update can't change: its weights would not fit."""
+    return config.get("encoder"), config.get("model")
 
 
 def num_new_events(ledger: Ledger, journal: Journal) -> int:

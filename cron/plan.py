@@ -19,6 +19,7 @@ MAX_BACKOFF = timedelta(hours=1)  # a person who mended the data should not wait
 class PlanState:
     """Everything that decides. `num_new_*` count journal records after the live release's ranges, without excluded ones.
 
+    `settings_changed`: the live release was made with another encoder or model than the settings now ask for.
     `num_refusals` are the refused and failed runs since the last one that published; `last_refused_at` is the end of the latest.
     """
 
@@ -30,6 +31,7 @@ class PlanState:
     num_refusals: int
     last_refused_at: datetime | None
     last_full_at: datetime | None
+    settings_changed: bool = False
     force_full: bool = False
 
 
@@ -77,6 +79,8 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
         if enough:
             return _turn("full", "first_training", f"{state.num_new_events} events wait and only a baseline is live: the first training")
         return _baseline(state, settings, name="new_items", text=f"{state.num_new_items} new items") if state.num_new_items else few
+    if state.settings_changed:
+        return _turn("full", "settings_changed", "the settings ask for another encoder or model: a full retrain")
     if state.num_refusals >= settings.max_refusals:
         return _turn("full", "refusals", f"{state.num_refusals} runs in a row were not accepted: a full retrain")
     period = timedelta(seconds=settings.full_every_s)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cron.backends.artifacts_folder import open_artifacts
-from cron.backends.events_sqlite import open_log
-from cron.backends.histories_sqlite import open_histories
+from cron.backends.events_sqlite import SqliteEventLog, open_log
+from cron.backends.histories_sqlite import SqliteHistories, open_histories
 from cron.config import GateSettings, ReleaseSettings, Settings, WorkerSettings
 from cron.errors import Stopped, TrainingFailed
 from cron.journal import Journal
@@ -90,10 +90,11 @@ def small_settings(encoder: Path) -> Settings:
 
 
 def open_workshop(folder: Path, *, settings: Settings | None = None, launcher: TrainLauncher | None = None) -> Parts:
-    """Open, or make, a workshop in a folder."""
-    encoder = folder / "encoder"
-    if not encoder.is_dir():
-        write_tiny_encoder(encoder)
+    """Open, or make, a workshop in a folder. A copy of the folder goes on with the encoder of the first one."""
+    noted = folder / "encoder.txt"
+    if not noted.is_file():
+        noted.write_text(str(write_tiny_encoder(folder / "encoder")))
+    encoder = Path(noted.read_text())
     paths = Paths(var=folder / "var")
     ledger, artifacts = open_ledger(f"sqlite:///{folder}/ledger.db"), open_artifacts(folder / "archives")
     return Parts(
@@ -111,6 +112,10 @@ def open_workshop(folder: Path, *, settings: Settings | None = None, launcher: T
 
 def close_workshop(parts: Parts) -> None:
     """Close everything that holds a file."""
+    assert isinstance(parts.log, SqliteEventLog)
+    assert isinstance(parts.histories, SqliteHistories)
+    parts.log.close()
+    parts.histories.close()
     parts.journal.close()
     parts.ledger.close()
 

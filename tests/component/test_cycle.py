@@ -1,0 +1,283 @@
+"""The cycle on planted data: every back end real, the trainer real, the server a fake. One turn takes about a second."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cron import release
+from cron.cycle import run_cycle
+from cron.errors import LeaseLost, Stopped, Unavailable
+from cron.lineage import Lease, manifest_from_json, trained_ranges
+from cron.parts import Parts
+from cron.stages import folder_of
+from recommender.events import Item
+from tests.workshop import (
+    HereLauncher,
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+    server_of,
+)
+
+NEW_ITEM = Item(event_id="item:new", item_id="new", title="A new thing", text="even calm blue", at=datetime(2026, 2, 1, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a baseline and a full release, copied by each test."""
+    folder = tmp_path_factory.mktemp("trained")
+    parts = open_workshop(folder)
+    lease = lease_of(parts.ledger)
+    send(parts, [*item_records(), *event_records(1, 400)])
+    assert [run_cycle(parts, lease).mode for _ in range(2)] == ["baseline", "full"]
+    close_workshop(parts)
+    return folder
+
+
+@pytest.fixture
+def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
+    folder = tmp_path / "workshop"
+    shutil.copytree(trained, folder)
+    parts = open_workshop(folder)
+    yield parts
+    close_workshop(parts)
+
+
+@pytest.fixture
+def lease(parts: Parts) -> Lease:
+    return lease_of(parts.ledger)
+
+
+def live_version(parts: Parts) -> int:
+    live = parts.ledger.live()
+    assert live is not None
+    assert live.version == parts.server.live()
+    return live.version
+
+
+def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
+    first, second = parts.ledger.releases()
+    assert (first.version, first.manifest.mode, first.manifest.target_range, first.manifest.anchor) == (0, "baseline", None, None)
+    assert (second.version, second.manifest.mode, second.manifest.parent, second.manifest.anchor) == (1, "full", None, 1)
+    assert second.manifest.target_range == (1, 440)
+    assert live_version(parts) == 1
+    run = parts.ledger.runs()[0]
+    assert set(run.seconds) == {"plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live"}
+    assert "golden answers equal the offline ones" in " ".join(reason.text for reason in run.reasons)
+
+
+def test_nothing_to_collect_is_a_skipped_turn(tmp_path: Path) -> None:
+    parts = open_workshop(tmp_path)
+    runs = [run_cycle(parts, lease_of(parts.ledger)) for _ in range(2)]
+    assert [(run.outcome, run.reasons[0].name, run.count) for run in runs] == [
+        ("skipped", "nothing_collected", 1),
+        ("skipped", "nothing_collected", 2),
+    ]
+    close_workshop(parts)
+
+
+def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    run = run_cycle(parts, lease)
+    assert (run.mode, run.outcome, run.version, run.supersedes) == ("update", "published", 2, 1)
+    manifest = parts.ledger.release(2).manifest
+    assert (manifest.parent, manifest.anchor, manifest.target_range) == (1, 1, (441, 520))
+    manifests = {one.version: one.manifest for one in parts.ledger.releases()}
+    assert trained_ranges(manifests, 2) == ((1, 440), (441, 520))
+    assert live_version(parts) == 2
+
+
+def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    manifest = parts.ledger.release(1).manifest
+    stem = manifest.archive.removesuffix(".mar")
+    assert manifest.archive_sha256.startswith(stem.removeprefix("rec-1-"))
+    assert {f"{stem}.mar", f"states/{stem}.safetensors", f"manifests/{stem}.json"} <= set(parts.artifacts.names())
+    parts.artifacts.fetch(f"manifests/{stem}.json", tmp_path / "manifest.json")
+    assert manifest_from_json((tmp_path / "manifest.json").read_text()) == manifest
+
+
+def test_too_few_events_wait_and_are_not_lost(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 420))
+    skipped = run_cycle(parts, lease)
+    assert [reason.text for reason in skipped.reasons] == ["not enough new events: 20 of 40"]
+    send(parts, event_records(415, 440))  # six of them again
+    assert run_cycle(parts, lease).outcome == "published"
+    assert parts.ledger.release(2).manifest.target_range == (441, 480)
+
+
+def test_a_new_item_is_published_without_training_and_can_be_recommended(parts: Parts, lease: Lease) -> None:
+    send(parts, [NEW_ITEM])
+    run = run_cycle(parts, lease)
+    assert (run.mode, run.outcome) == ("items", "published")
+    manifest = parts.ledger.release(2).manifest
+    assert (manifest.parent, manifest.target_range, manifest.trained_through, manifest.items_through) == (1, None, 440, 441)
+    answer = parts.server.predict(None, {"similar_to": "new", "k": 3}, timeout_s=9)
+    assert isinstance(answer, dict)
+    assert len(answer["items"]) == 3
+    send(parts, event_records(401, 450))
+    assert run_cycle(parts, lease).outcome == "published"  # its optimiser state was kept
+    assert parts.ledger.release(3).manifest.target_range == (441, 491)
+
+
+def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(parts: Parts, lease: Lease) -> None:
+    worker = replace(parts.settings.worker, max_events_per_run=50)
+    capped = replace(parts, settings=replace(parts.settings, worker=worker))
+    send(capped, event_records(401, 500))
+    assert [run_cycle(capped, lease).outcome for _ in range(3)] == ["published", "published", "skipped"]
+    assert [capped.ledger.release(version).manifest.target_range for version in (2, 3)] == [(441, 490), (491, 540)]
+
+
+def test_a_full_retrain_on_demand_is_its_own_anchor(parts: Parts, lease: Lease) -> None:
+    run = run_cycle(parts, lease, force_full=True)
+    assert (run.mode, run.outcome) == ("full", "published")
+    manifest = parts.ledger.release(2).manifest
+    assert (manifest.parent, manifest.anchor, manifest.target_range) == (None, 2, (1, 440))
+
+
+def test_an_excluded_range_is_never_trained_on(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 500))
+    release.rollback(parts.ledger, parts.server, None, by="a test")
+    release.promote(parts.ledger, parts.server, 1, by="a test")
+    parts.ledger.resume([(451, 470)])
+    assert run_cycle(parts, lease).outcome == "published"
+    assert parts.ledger.release(2).manifest.excluded == ((451, 470),)
+    run = parts.ledger.runs()[0]
+    events = pq.read_table(folder_of(parts, run) / "snapshot" / "events.parquet")
+    seqs = set(events["seq"].to_pylist())
+    assert not seqs & set(range(451, 471))
+    assert seqs & set(range(471, 541))
+
+
+def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain(parts: Parts, lease: Lease) -> None:
+    strict = replace(parts, settings=replace(parts.settings, gate=replace(parts.settings.gate, popularity_margin=2.0)))
+    for number in range(3):
+        send(strict, event_records(401 + 40 * number, 440 + 40 * number))
+        run = run_cycle(strict, lease)
+        assert (run.mode, run.outcome, run.version) == ("update", "refused", None)
+        assert any("popularity" in reason.text and "not accepted" in reason.text for reason in run.reasons)
+        trained = pq.read_table(folder_of(parts, run) / "snapshot" / "events.parquet")
+        assert max(trained["seq"].to_pylist()) <= 480 + 40 * number
+    assert live_version(parts) == 1
+    again = run_cycle(parts, lease)
+    assert (again.mode, again.outcome) == ("full", "published")
+    assert "3 runs in a row" in again.reasons[0].text
+    assert parts.ledger.release(2).manifest.target_range == (1, 560)
+
+
+def test_figures_of_the_new_events_are_taken_before_training_on_them(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    run = run_cycle(parts, lease)
+    fresh = [row for row in parts.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"]
+    assert [(row.model, row.version, row.num_events) for row in fresh if row.model == "live"] == [("live", 1, 80)]
+    assert {row.model for row in parts.ledger.quality() if row.kind == "panel"} >= {"candidate", "live", "popularity"}
+
+
+def test_a_rollback_in_mid_cycle_ends_the_run_and_stands(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+
+    class RollsBack(HereLauncher):
+        def train(self, *arguments: object, **named: object) -> Path:
+            release.rollback(parts.ledger, parts.server, 0, by="somebody")
+            return super().train(*arguments, **named)  # type: ignore[arg-type]
+
+    run = run_cycle(replace(parts, launcher=RollsBack(parts.paths.texts)), lease)
+    assert run.outcome == "held"
+    assert "rolled back from version 1 to 0 by somebody" in run.reasons[-1].text
+    assert live_version(parts) == 0
+    assert [found.version for found in parts.server.versions()] == [0]  # 1 is no rollback candidate any more
+    assert run_cycle(parts, lease).reasons[0].name == "held"
+
+
+def test_a_promotion_in_mid_cycle_supersedes_the_run(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+
+    class Promotes(HereLauncher):
+        def train(self, *arguments: object, **named: object) -> Path:
+            release.promote(parts.ledger, parts.server, 0, by="somebody")
+            return super().train(*arguments, **named)  # type: ignore[arg-type]
+
+    run = run_cycle(replace(parts, launcher=Promotes(parts.paths.texts)), lease)
+    assert run.outcome == "superseded"
+    assert live_version(parts) == 0
+    assert [one.version for one in parts.ledger.releases()] == [0, 1]
+
+
+def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server_of(parts).is_down = True
+    with pytest.raises(Unavailable):
+        run_cycle(parts, lease)
+    server_of(parts).is_down = False
+    run = run_cycle(parts, lease)
+    assert (run.outcome, run.version) == ("published", 2)
+    assert isinstance(parts.launcher, HereLauncher)
+    assert parts.launcher.num_trainings == 1
+
+
+def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts: Parts, lease: Lease) -> None:
+    """The archive is spoilt in the model store between put and register, so the server won't start it."""
+    send(parts, event_records(401, 480))
+
+    class Spoils:
+        def __getattr__(self, name: str) -> object:
+            return getattr(parts.artifacts, name)
+
+        def url(self, name: str) -> str:
+            return name.replace("rec-2", "rec-9")
+
+    run = run_cycle(replace(parts, artifacts=Spoils()), lease)  # type: ignore[arg-type]
+    assert (run.outcome, run.reasons[-1].name) == ("failed", "ServerRefused")
+    assert live_version(parts) == 1
+
+
+def test_a_stopped_worker_leaves_the_run_open(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    parts.stop.set()
+    with pytest.raises(Stopped):
+        run_cycle(parts, lease)
+    parts.stop.clear()
+    assert run_cycle(parts, lease).outcome == "published"
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    lease_of(parts.ledger)
+    with pytest.raises(LeaseLost):
+        run_cycle(parts, lease)
+    assert live_version(parts) == 1
+    assert parts.ledger.last_seq() == 440
+
+
+def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server_of(parts).is_down = True
+    with pytest.raises(Unavailable):
+        run_cycle(parts, lease)
+    server_of(parts).is_down = False
+    shutil.rmtree(parts.paths.runs)
+    run = run_cycle(parts, lease)
+    assert (run.outcome, run.version) == ("published", 3)  # 2 was given to the abandoned run
+    assert [one.outcome for one in parts.ledger.runs()[:2]] == ["published", "abandoned"]
+
+
+def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lease) -> None:
+    few = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_registered=2, keep_releases=2)))
+    for number in range(3):
+        send(few, event_records(401 + 40 * number, 440 + 40 * number))
+        assert run_cycle(few, lease).outcome == "published"
+    assert [found.version for found in few.server.versions()] == [3, 4]
+    kept = [name for name in few.artifacts.names() if name.endswith(".mar")]
+    assert [name.split("-")[1] for name in kept] == ["1", "3", "4"]  # 1 is the anchor
+    assert [one.version for one in few.ledger.releases() if one.archive_gone] == [0, 2]
+    assert len(list(few.paths.runs.iterdir())) == 3
+    assert {path.name.split("-")[1] for path in few.paths.bundles.iterdir()} <= {"1", "3", "4"}
