@@ -23,10 +23,13 @@ from cron.wiring import var_folder
 if TYPE_CHECKING:
     import httpx
 
+RawEvent = Mapping[str, object]
+
 SUMMARY = "send the rest of the data through the gateway as if it happened now"
 BATCHES_PER_S = 20  # a batch of all events of 50 ms: smooth at any speed, and few calls
 MAX_BATCH = 5_000  # under 1 MiB of JSON
 TRY_AGAIN_S = 1.0
+MAX_LAG_S = 1.0  # so much is caught up with after a slow answer
 GIVE_UP_S = 300.0  # a restart or a laptop's nap passes; a gateway that was never started should be told
 
 
@@ -58,7 +61,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     first, last = part.bounds(source.num_events)
     sender = Sender(arguments.url or _own_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
     with sender, tqdm(total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None) as bar:
-        for batch in _paced(islice(source.events, first, last), arguments.speed):
+        for batch in paced(islice(source.events, first, last), arguments.speed, clock=time.monotonic, sleep=time.sleep):
             sender.send(batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write)
             bar.update(len(batch))
     sent = sender.sent
@@ -85,7 +88,7 @@ class Sender:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def send(self, batch: Sequence[Mapping[str, object]], *, say: Callable[[str], object]) -> None:
+    def send(self, batch: Sequence[RawEvent], *, say: Callable[[str], object]) -> None:
         """Send one batch; wait while the gateway is away, and raise Unavailable when it stays away."""
         answer = self._post(batch, say)
         if answer.status_code not in (202, 400):
@@ -99,7 +102,7 @@ class Sender:
         if body["rejected"] and not self.sent.first_reason:
             self.sent.first_reason = body["rejected"][0]["reason"]
 
-    def _post(self, batch: Sequence[Mapping[str, object]], say: Callable[[str], object]) -> httpx.Response:
+    def _post(self, batch: Sequence[RawEvent], say: Callable[[str], object]) -> httpx.Response:
         import httpx
 
         away_since: float | None = None
@@ -132,18 +135,20 @@ def _data(path: Path | None, part: Part | None, var: Path) -> tuple[Path, Part]:
     return path, part or Part()
 
 
-def _paced(events: Iterable[Mapping[str, object]], speed: float) -> Iterator[list[Mapping[str, object]]]:
+def paced(
+    events: Iterable[RawEvent], speed: float, *, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[list[RawEvent]]:
     """Yield batches at so many events a second; time lost while waiting for the gateway is not made up by a burst."""
     size = min(MAX_BATCH, max(1, round(speed / BATCHES_PER_S)))
     stream = iter(events)
-    due = time.monotonic()
+    due = clock()
     while batch := list(islice(stream, size)):
-        time.sleep(max(0.0, due - time.monotonic()))
+        sleep(max(0.0, due - clock()))
         yield batch
-        due = max(due + len(batch) / speed, time.monotonic() - 1.0)
+        due = max(due + len(batch) / speed, clock() - MAX_LAG_S)
 
 
-def _stamped(batch: Sequence[Mapping[str, object]], now: datetime) -> list[Mapping[str, object]]:
+def _stamped(batch: Sequence[RawEvent], now: datetime) -> list[RawEvent]:
     """Give each event the time of sending, a microsecond apart, because their order would else be that of their ids."""
     return [{**event, "at": (now + timedelta(microseconds=place)).isoformat()} for place, event in enumerate(batch)]
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from cron.ledger import Ledger
+from cron.overview import read_progress
 from cron.settings_file import Loaded
 from cron.verbs.runs import lines_of
 
+LOOK_S = 0.5
 SUMMARY = "do one turn of the cycle now; print the verdict and its reasons"
 
 
@@ -20,6 +27,36 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.wiring import open_parts
     from cron.worker import run_once
 
-    ended = run_once(open_parts(loaded.settings), force_full=arguments.full)
+    parts = open_parts(loaded.settings)
+    with _progress(parts.ledger, parts.paths.runs):
+        ended = run_once(parts, force_full=arguments.full)
     print("\n".join(lines_of(ended)))
     return 0 if ended.outcome in ("published", "skipped") else 1
+
+
+@contextmanager
+def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
+    """Show on a terminal how far the run and its training are."""
+    from tqdm import tqdm
+
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(LOOK_S):
+            run = ledger.open_run()
+            progress = read_progress(runs_folder, run.run_id) if run else None
+            bar.set_description(progress.phase if progress else f"run {run.run_id}" if run else "collecting", refresh=False)
+            bar.total, bar.n = (max(progress.total, 1), progress.done) if progress else (1, 0)
+            bar.refresh()
+
+    with tqdm(desc="collecting", total=1, leave=False, disable=None, bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}") as bar:
+        if bar.disable:
+            yield
+            return
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

@@ -76,10 +76,11 @@ def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None
 
 
 @contextmanager
-def gateway(settings: Settings) -> Iterator[httpx.Client]:
-    """Serve a gateway on a free port; give a client of it."""
+def gateway(settings: Settings, *, port: int = 0) -> Iterator[httpx.Client]:
+    """Serve a gateway, on a free port unless one is named; give a client of it."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
