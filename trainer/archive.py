@@ -140,11 +140,15 @@ def _extract(mar: Path, into: Path) -> None:
                 raise ArchiveError(mar, f"holds no {BUNDLE}/; this is not one of our archives")
             targets = [_safe_target(mar, info, into) for info in members]
             for info, target in zip(members, targets, strict=True):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(info) as source, target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+                _write_member(archive, info, target)
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise ArchiveError(mar, f"can't be read as an archive ({error})") from error
+
+
+def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(info) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
 
 
 def _safe_target(mar: Path, info: zipfile.ZipInfo, into: Path) -> Path:

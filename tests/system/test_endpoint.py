@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,7 @@ from recommender.ranker import Ranker
 from recommender.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, opened, running_torchserve
+from tests.system.torchserve import Running, opened, running_torchserve, stop
 from tests.unit.test_answer import same
 from trainer.archive import pack
 
@@ -146,3 +147,14 @@ def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> 
             assert same(answer.json(), alone)
         else:
             assert answer.status_code == 400
+
+
+def test_a_killed_server_takes_its_workers_along_and_starts_again_empty(bundle: Path, tmp_path: Path) -> None:
+    with running_torchserve(tmp_path) as first, opened(first) as server:
+        name = pack(bundle=bundle, version=1, out=first.store).name
+        server.register(1, name)
+        stop(first.process, with_signal=signal.SIGKILL)
+    with running_torchserve(tmp_path, ports=first.ports) as second, opened(second) as server:
+        assert server.versions() == ()
+        server.register(1, name)
+        assert httpx.post(second.predictions, json=GOOD).status_code == 200

@@ -92,7 +92,9 @@ def free_ports() -> Ports:
 
 def stop(process: subprocess.Popen[bytes], *, with_signal: int = signal.SIGTERM) -> None:
     """End a server and see to it that none of its workers outlives it."""
-    workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    if process.poll() is not None:
+        return
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(with_signal)
     try:
         process.wait(STOP_LIMIT_S)

