@@ -70,10 +70,10 @@ def build_sequences(events: EventTable, rows_E: Ints, *, positive_types: tuple[s
     place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
     bounds = np.append(np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum())
     last_choice: dict[tuple[int, int], int] = {}
-    for event in np.flatnonzero(kept_E & positive_E):
+    for event in np.flatnonzero(kept_E & positive_E) if events.impression_E.any() else ():
         last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
     shown = [
-        event
+        int(event)
         for event in np.flatnonzero(events.impression_E & learnable_E & (rows_E >= 0))
         if last_choice.get((int(events.user_E[event]), int(rows_E[event])), -1) < event
     ]
@@ -97,8 +97,7 @@ def cut_windows(sequences: Sequences, *, max_history: int, generator: np.random.
     wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
     windows = []
     for user, (low, high) in enumerate(zip(sequences.user_bounds[:-1], sequences.user_bounds[1:], strict=True)):
-        shown = sequences.shown_places[sequences.shown_users == user] if len(sequences.shown_rows) else sequences.shown_places
-        places = np.union1d(low + np.flatnonzero(wanted[low:high]), shown)
+        places = np.union1d(low + np.flatnonzero(wanted[low:high]), sequences.shown_places[_shown_to(sequences, user)])
         length = int(generator.integers(context + 1, max_history + 1))  # of the first window; the others are as long as can be
         done = 0
         while done < len(places):
@@ -164,7 +163,11 @@ def assemble(sequences: Sequences, windows: Sequence[Window], timeless: Sequence
 def _shown(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:
     for user, window in enumerate(windows if len(sequences.shown_rows) else ()):
         ends = window.stop == sequences.user_bounds[window.user + 1]
-        for index in np.flatnonzero(sequences.shown_users == window.user):
-            place = int(sequences.shown_places[index])
+        shown = _shown_to(sequences, window.user)
+        for place, row in zip(sequences.shown_places[shown], sequences.shown_rows[shown], strict=True):
             if window.first <= place < window.stop + int(ends):
-                yield user, place - window.start, int(sequences.shown_rows[index])
+                yield user, int(place) - window.start, int(row)
+
+
+def _shown_to(sequences: Sequences, user: int) -> slice:
+    return slice(*np.searchsorted(sequences.shown_users, [user, user + 1]))
