@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     elif arguments.check:
         print(f"{loaded.file or 'the embedded defaults'}: fine, {len(rows)} settings")
     else:
-        print(table(["setting", "value", "from"], [[key, _in_toml(value), origin] for key, value, origin in rows]))
+        print(table(["setting", "value", "from"], [[key, in_toml(value), origin] for key, value, origin in rows]))
     return 0
 
 
@@ -33,11 +33,12 @@ def _shown(loaded: Loaded, key: str, *, secret: bool) -> object:
     return "***" if secret and value is not None else value
 
 
-def _in_toml(value: object) -> str:
+def in_toml(value: object) -> str:
+    """Write a value as the settings file would; a dash for nothing."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "[" + ", ".join(_in_toml(part) for part in value) + "]"
+        return "[" + ", ".join(in_toml(part) for part in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -52,7 +52,7 @@ def _live(overview: Overview) -> str:
 def _waiting(overview: Overview) -> str:
     waiting = overview.waiting
     in_log = "the log does not answer" if waiting.in_log is None else f"{waiting.in_log:,} records in the log"
-    newest = f"; newest event collected {age(overview.at - waiting.newest_event_at)} ago" if waiting.newest_event_at else ""
+    newest = f"; newest collected event {age(overview.at - waiting.newest_event_at)} old" if waiting.newest_event_at else ""
     return f"waiting  {in_log}, {waiting.in_journal:,} in the journal that the live weights have not seen{newest}"
 
 
