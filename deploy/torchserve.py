@@ -132,17 +132,33 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
 
 def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports) -> Path:
     template = (_HERE / "torchserve.properties").read_text()
-    paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": package / "configs" / "metrics.yaml"}
+    paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": _write_metrics(home, package)}
     for name, value in {**asdict(ports), **paths}.items():
         template = template.replace(f"{{{name}}}", str(value))
     config = home / "config.properties"
-    partial = home / f".config.properties.{os.getpid()}"
+    _write(config, template)
+    return config
+
+
+def _write_metrics(home: Path, package: Path) -> Path:
+    """Write TorchServe's own metrics and ours: it counts calls without a version as version "default", so the handler counts too."""
+    import yaml
+
+    metrics = yaml.safe_load((package / "configs" / "metrics.yaml").read_text())
+    ours = {"name": "freshet_answers", "unit": "Count", "dimensions": ["model_version", "status"]}
+    metrics["model_metrics"].setdefault("counter", []).append(ours)
+    path = home / "metrics.yaml"
+    _write(path, yaml.safe_dump(metrics))
+    return path
+
+
+def _write(path: Path, content: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w") as stream:
-        stream.write(template)
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-    partial.replace(config)
-    return config
+    partial.replace(path)
 
 
 def _temporary_folder(home: Path) -> Path:

@@ -6,11 +6,28 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
+class MetricCounter(Protocol):
+    """A Prometheus counter of TorchServe's."""
+
+    def add_or_update(self, value: float, dimension_values: list[str]) -> None:
+        """Add to the counter with these label values."""
+        ...
+
+
+class Metrics(Protocol):
+    """The worker's metrics."""
+
+    def add_metric_to_cache(self, metric_name: str, unit: str, dimension_names: list[str]) -> MetricCounter:
+        """Make a counter; the server shows it when its metrics configuration declares the same."""
+        ...
+
+
 class Context(Protocol):
     """One worker's view of its model and of the batch in hand."""
 
     manifest: Mapping[str, Mapping[str, object]]
     system_properties: Mapping[str, object]
+    metrics: Metrics | None
 
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
         """Set the HTTP status of one request of the batch."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -38,6 +39,9 @@ class Recommend:
             raise RuntimeError(f"recommender comes from {code}, not from the archive at {model_dir}: start TorchServe without PYTHONPATH")
         torch.set_num_threads(1)  # beside a training process, waiting for a second thread costs more than it gains
         self._version = int(str(context.manifest["model"]["modelVersion"]))
+        # TorchServe counts calls without a version as version "default"; deploy/torchserve.py declares ours.
+        declare = None if context.metrics is None else context.metrics.add_metric_to_cache
+        self._counter = None if declare is None else declare("freshet_answers", "Count", ["model_version", "status"])
         self._ranker = Ranker(load_bundle(model_dir / "bundle"))
         answer_batch(self._ranker, [{"user_seq": [], "k": 1}])  # the first matrix product allocates; not on a client's time
 
@@ -49,6 +53,9 @@ class Recommend:
             context.set_response_content_type(index, "application/json")
             if status != 200:
                 context.set_response_status(code=status, phrase=HTTPStatus(status).phrase, idx=index)
+        if self._counter is not None:
+            for status, number in Counter(status for status, _ in rendered).items():
+                self._counter.add_or_update(number, [str(self._version), str(status)])
         return [content for _, content in rendered]
 
     def _answers(self, bodies: Sequence[object]) -> list[Answer | None]:

@@ -41,6 +41,7 @@ sys.path.insert(0, model_dir)
 class Context:
     system_properties = {{"model_dir": model_dir}}
     manifest = json.load(open(model_dir + "/MAR-INF/MANIFEST.json"))
+    metrics = None
     def __init__(self): self.statuses = {{}}
     def set_response_status(self, code=200, phrase="", idx=0): self.statuses[idx] = code
     def set_response_content_type(self, idx, value): assert value == "application/json"

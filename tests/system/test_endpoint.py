@@ -136,6 +136,21 @@ def test_a_version_that_is_not_there_is_404(node: Running) -> None:
     assert httpx.post(f"{node.predictions}/99", json=GOOD).status_code == 404
 
 
+def test_prometheus_counts_answers_by_version_and_status(node: Running) -> None:
+    def counted(status: int) -> float:
+        shown = httpx.get(f"http://127.0.0.1:{node.ports.metrics}/metrics").text
+        labels = f'freshet_answers{{model_version="1",status="{status}",'
+        return sum(float(line.rpartition(" ")[2]) for line in shown.splitlines() if line.startswith(labels))
+
+    before = counted(200), counted(400)
+    for body in (GOOD, GOOD, {"k": 0}):
+        httpx.post(node.predictions, json=body)
+    for _ in range(1000):  # TorchServe reads its workers' output when it comes to it
+        if (counted(200), counted(400)) == (before[0] + 2, before[1] + 1):
+            return
+    raise AssertionError(f"expected 2 and 1 more than {before}, found {counted(200)}, {counted(400)}")
+
+
 def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> None:
     alone = httpx.post(node.predictions, json=GOOD).json()
     contents = [json.dumps(GOOD).encode(), *(content for _, content, _ in WRONG if len(content) < 200_000)] * 4

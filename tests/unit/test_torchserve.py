@@ -21,7 +21,7 @@ def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> No
     assert f"model_store={tmp_path / 'archives'}" in lines
     assert "disable_token_authorization=true" in lines
     assert not [line for line in lines if "{" in line]
-    assert [path.name for path in config.parent.iterdir() if path.is_file()] == ["config.properties"]
+    assert sorted(path.name for path in config.parent.iterdir() if path.is_file()) == ["config.properties", "metrics.yaml"]
 
 
 def test_every_address_is_the_given_host(tmp_path: Path) -> None:
