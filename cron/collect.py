@@ -43,6 +43,7 @@ def collect(log: EventLog, journal: Journal, ledger: Ledger, lease: Lease, *, li
         num_events += accepted.num_events
         num_items += accepted.num_items
         num_duplicates += accepted.num_duplicates
+    journal.merge_small(lease)
     return Collected(num_events=num_events, num_items=num_items, num_duplicates=num_duplicates, last_seq=journal.last_seq)
 
 

@@ -10,11 +10,10 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from cron.lineage import Segment
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS progress (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), through INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), through INTEGER NOT NULL,
+    last_event_id TEXT NOT NULL);
 """
 
 
@@ -35,23 +34,23 @@ class DedupIndex:
         row = self._db.execute("SELECT through FROM progress").fetchone()
         return int(row[0]) if row is not None else 0
 
-    def ends_with(self, segment: Segment) -> bool:
-        """Tell whether this very segment was the last one indexed."""
-        row = self._db.execute("SELECT through, sha256 FROM progress").fetchone()
-        return row is not None and (int(row[0]), str(row[1])) == (segment.last_seq, segment.sha256)
+    def last_event_id(self) -> str | None:
+        """Return the event id that bears the number `through`; None when empty."""
+        row = self._db.execute("SELECT last_event_id FROM progress").fetchone()
+        return str(row[0]) if row is not None else None
 
     def known(self, event_ids: Sequence[str]) -> set[str]:
         """Return those of the ids that are indexed."""
         query = "SELECT event_id FROM seen WHERE event_id IN (SELECT value FROM json_each(?))"
         return {row[0] for row in self._db.execute(query, (json.dumps(event_ids),))}
 
-    def add(self, event_ids: Sequence[str], segment: Segment) -> None:
-        """Index the ids of a segment, in one transaction."""
+    def add(self, event_ids: Sequence[str], *, through: int) -> None:
+        """Index the ids of a segment, in the order of their numbers, the last of which is `through`; one transaction."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             # In key order the tree grows at few places at once; half the time of a random order.
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((event_id,) for event_id in sorted(event_ids)))
-            self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", (segment.last_seq, segment.sha256))
+            self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", (through, event_ids[-1]))
 
     def clear(self) -> None:
         """Forget everything, before a rebuild."""

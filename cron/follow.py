@@ -24,7 +24,9 @@ def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
     """Make the histories anew from the journal, then from what the log holds after it.
 
     The histories may be written to meanwhile. Cut off half-way it leaves no cursor, so a trimmed log asks for a rebuild again.
+    Raise LogGap, and leave the histories as they are, when the log isn't the one that the journal was collected from.
     """
+    log.read(journal.log_cursor, 1)
     histories.clear()
     cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
     ranges = journal.ranges()

@@ -4,7 +4,7 @@ Knows segments (Parquet files in the artifact store) and their entries in the le
 what is trained on. One writer at a time, the holder of the lease; readers as many as like.
 
 A segment is put before it is committed, and the index is told after: whatever dies in between, the ledger alone decides what was
-accepted. A segment's name carries its digest, so that one that was put and never committed is in nobody's way.
+accepted.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cron import segments
+from cron import compaction, segments
 from cron.dedup_index import DedupIndex
-from cron.errors import ArtifactCorrupt
+from cron.errors import ArtifactMissing
 from cron.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore, Cursor
+from cron.segment_files import SegmentFiles, is_compacted
 from recommender.events import Record
-from trainer.archive import sha256_of
-
-PREFIX = "journal/"
-COMPACTED_SUFFIX = "-compacted.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +46,11 @@ class Counts:
 
 
 class Journal:
-    """The journal of one ledger and artifact store; `folder` holds what can be fetched or rebuilt: segments and the index of ids."""
+    """The journal of one ledger and artifact store; `folder` holds what can be fetched or rebuilt: copies of segments, the index of ids."""
 
     def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
         self._ledger = ledger
-        self._artifacts = artifacts
-        self._cache = folder / "segments"
+        self._files = SegmentFiles(artifacts, folder / "segments")
         self._index_path = folder / "seen.db"
         self._index: DedupIndex | None = None
 
@@ -82,10 +78,14 @@ class Journal:
         """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost."""
         index = self._caught_up_index()
         new = _unseen(records, index)
-        segment = self._put(new) if new else None
+        segment: Segment | None = None
+        if new:
+            first_seq = self.last_seq + 1
+            table = segments.table_of(new, first_seq=first_seq)
+            segment = self._files.put(table, covers=(first_seq, first_seq + len(new) - 1))
         self._ledger.commit_segment(segment, cursor, lease)
         if segment is not None:
-            index.add([record.event_id for record in new], segment)
+            index.add([record.event_id for record in new], through=segment.last_seq)
         num_events = segment.num_events if segment is not None else 0
         num_items = segment.num_items if segment is not None else 0
         return Accepted(segment=segment, num_events=num_events, num_items=num_items, num_duplicates=len(records) - len(new))
@@ -95,25 +95,21 @@ class Journal:
 
         Of dropped segments the latest items are still there. Raise ArtifactMissing or ArtifactCorrupt.
         """
-        needed = None if columns is None else sorted({"seq", "kind", *columns})
-        overlapping = [one for one in self._ledger.segments() if one.first_seq <= last_seq and one.last_seq >= first_seq]
-        tables = [segments.SCHEMA.empty_table().select(needed or segments.SCHEMA.names)]
-        for segment in overlapping:
-            table = segments.read(self.local(segment), needed)
-            if is_compacted(segment):
-                table = table.filter(pc.not_equal(table["kind"], "id"))
-            if segment.first_seq < first_seq or segment.last_seq > last_seq:
-                table = table.filter(pc.and_(pc.greater_equal(table["seq"], first_seq), pc.less_equal(table["seq"], last_seq)))
-            tables.append(table)
-        whole = pa.concat_tables(tables)
+        needed = segments.SCHEMA.names if columns is None else sorted({"seq", "kind", *columns})
+        overlapping = self._overlapping(first_seq, last_seq)
+        try:
+            tables = [self._part(segment, first_seq, last_seq, needed) for segment in overlapping]
+        except ArtifactMissing:
+            if self._overlapping(first_seq, last_seq) == overlapping:
+                raise
+            return self.read(first_seq, last_seq, columns=columns)  # merged under our eyes
+        whole = pa.concat_tables([segments.SCHEMA.empty_table().select(needed), *tables])
         return whole if columns is None else whole.select(list(columns))
 
     def count(self, first_seq: int, last_seq: int) -> Counts:
         """Count what `read` would return; only the segments at the ends of the range are opened."""
         events = items = 0
-        for segment in self._ledger.segments():
-            if segment.first_seq > last_seq or segment.last_seq < first_seq:
-                continue
+        for segment in self._overlapping(first_seq, last_seq):
             if first_seq <= segment.first_seq and segment.last_seq <= last_seq:
                 events += segment.num_events
                 items += segment.num_items
@@ -124,52 +120,16 @@ class Journal:
                 items += len(kinds) - num_events
         return Counts(events=events, items=items)
 
-    def local(self, segment: Segment) -> Path:
-        """Return the segment's file in our folder, fetched when it isn't there or was damaged."""
-        path = self._cache / Path(segment.name).name
-        if not path.is_file() or sha256_of(path) != segment.sha256:
-            self._artifacts.fetch(segment.name, path)
-            found = sha256_of(path)
-            if found != segment.sha256:
-                path.unlink()
-                raise ArtifactCorrupt(segment.name, expected=segment.sha256, found=found)
-        return path
-
-    def put_segment(self, table: pa.Table, *, covers: tuple[int, int], suffix: str = ".parquet") -> Segment:
-        """Write rows to the artifact store as the segment that covers a range of numbers; it counts once the ledger says so."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        unfinished = self._cache / f".unfinished-{covers[0]}"
-        segments.write(table, unfinished)
-        sha256 = sha256_of(unfinished)
-        name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}{suffix}"
-        self._artifacts.put(name, unfinished)
-        unfinished.replace(self._cache / Path(name).name)
-        num_events = pc.sum(pc.equal(table["kind"], "event")).as_py() or 0
-        num_items = pc.sum(pc.equal(table["kind"], "item")).as_py() or 0
-        last_at = segments.moment(pc.max(table["at_us"]).as_py())
-        return Segment(
-            name=name, sha256=sha256, first_seq=covers[0], last_seq=covers[1], num_events=num_events, num_items=num_items, last_at=last_at
-        )
-
     def compact_and_drop(self, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
         """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
 
-        First their latest items and all their event ids move into one segment that stays, so that nothing is forgotten that
-        a catalogue needs and nothing is accepted twice.
+        Nothing is forgotten that a catalogue needs, and nothing that was dropped is accepted again.
         """
-        old: list[Segment] = []
-        for segment in self._ledger.segments():
-            if segment.last_at >= older_than or segment.last_seq >= needed_from:
-                break
-            old.append(segment)
-        num_dropped = sum(not is_compacted(segment) for segment in old)
-        if num_dropped:
-            rows = pa.concat_tables([segments.read(self.local(segment)) for segment in old])
-            covers = (old[0].first_seq, old[-1].last_seq)
-            kept = self.put_segment(segments.compacted(rows), covers=covers, suffix=COMPACTED_SUFFIX)
-            self._ledger.drop_segments([segment.name for segment in old], kept=kept, lease=lease)
-        self._sweep()
-        return num_dropped
+        return compaction.drop_old(self._ledger, self._files, older_than=older_than, needed_from=needed_from, lease=lease)
+
+    def merge_small(self, lease: Lease) -> int:
+        """Merge the newest segments when there are many small ones; return how many were merged."""
+        return compaction.merge_small(self._ledger, self._files, lease=lease)
 
     def close(self) -> None:
         """Close the index."""
@@ -177,41 +137,37 @@ class Journal:
             self._index.close()
             self._index = None
 
-    def _put(self, records: Sequence[Record]) -> Segment:
-        first_seq = self.last_seq + 1
-        table = segments.table_of(records, first_seq=first_seq)
-        return self.put_segment(table, covers=(first_seq, first_seq + len(records) - 1))
+    def _overlapping(self, first_seq: int, last_seq: int) -> list[Segment]:
+        return [one for one in self._ledger.segments() if one.first_seq <= last_seq and one.last_seq >= first_seq]
+
+    def _part(self, segment: Segment, first_seq: int, last_seq: int, columns: Sequence[str]) -> pa.Table:
+        table = self._files.read(segment, columns)
+        if is_compacted(segment):
+            table = table.filter(pc.not_equal(table["kind"], "id"))
+        if segment.first_seq < first_seq or segment.last_seq > last_seq:
+            table = table.filter(pc.and_(pc.greater_equal(table["seq"], first_seq), pc.less_equal(table["seq"], last_seq)))
+        return table
 
     def _caught_up_index(self) -> DedupIndex:
         """Return the index with every committed segment in it; one that belongs to another journal is rebuilt."""
-        first_use = self._index is None
-        index = self._index if self._index is not None else DedupIndex(self._index_path)
-        self._index = index
-        if not first_use and index.through() == self.last_seq:
-            return index
-        committed = self._ledger.segments()
-        if index.through() and not any(index.ends_with(segment) for segment in committed):
-            index.clear()
-        for segment in committed:
-            if segment.last_seq > index.through():
-                index.add(segments.read(self.local(segment), ["event_id"])["event_id"].to_pylist(), segment)
+        index = self._index
+        if index is None:
+            index = DedupIndex(self._index_path)
+            if not self._is_ours(index):
+                index.clear()
+            self._index = index
+        if index.through() < self.last_seq:
+            for segment in self._overlapping(index.through() + 1, self.last_seq):
+                index.add(self._files.read(segment, ["event_id"])["event_id"].to_pylist(), through=segment.last_seq)
         return index
 
-    def _sweep(self) -> None:
-        """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them."""
-        last_seq = self.last_seq
-        names = [name for name in self._artifacts.names() if name.startswith(PREFIX)]
-        committed = {segment.name for segment in self._ledger.segments()}
-        for name in names:
-            # Above the last number a segment may be about to be committed.
-            if name not in committed and int(Path(name).name.split("-")[1]) <= last_seq:
-                self._artifacts.delete(name)
-                (self._cache / Path(name).name).unlink(missing_ok=True)
-
-
-def is_compacted(segment: Segment) -> bool:
-    """Tell whether a segment stands for dropped ones."""
-    return segment.name.endswith(COMPACTED_SUFFIX)
+    def _is_ours(self, index: DedupIndex) -> bool:
+        """Tell whether the last record that is indexed bears its number here: a ledger may have been restored, or begun anew."""
+        through = index.through()
+        for segment in self._overlapping(through, through):
+            rows = self._files.read(segment, ["seq", "event_id"])
+            return bool(rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist() == [index.last_event_id()])
+        return through == 0
 
 
 def _unseen(records: Sequence[Record], index: DedupIndex) -> list[Record]:

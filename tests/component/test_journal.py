@@ -1,66 +1,30 @@
-"""Journal, collect, follow and retention on the embedded back ends, with a death after every step."""
+"""Journal, collect, follow and retention on the embedded back ends."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cron.collect import collect, trim_log
+from cron.compaction import NUM_MERGED, SMALL_RECORDS
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
 from cron.follow import follow_once, rebuild
-from cron.journal import Journal, is_compacted
+from cron.journal import Journal
 from cron.ledger import Ledger
-from cron.lineage import Lease, Segment
-from cron.ports import START, ArtifactStore, Cursor, EventLog, Histories
+from cron.lineage import Segment
+from cron.ports import START, Cursor
+from cron.segment_files import is_compacted
 from cron.segments import records_of
-from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
 from recommender.events import Item, Record
-from tests.contracts.records import START_AT, event, item, start_process
+from tests.component.house import House, open_house
+from tests.contracts.records import START_AT, event, item
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Everything that collects, opened on one folder."""
-
-    ledger: Ledger
-    artifacts: ArtifactStore
-    log: EventLog
-    histories: Histories
-    journal: Journal
-    lease: Lease
-
-    def collect(self) -> tuple[int, int, int]:
-        """Collect all; return the new events, items and the duplicates."""
-        collected = collect(self.log, self.journal, self.ledger, self.lease)
-        return collected.num_events, collected.num_items, collected.num_duplicates
-
-    def records(self) -> list[Record]:
-        return records_of(self.journal.read(1, self.journal.last_seq))
-
-
-def open_house(folder: Path) -> House:
-    """Open, as after a restart: nothing is remembered but what is on disk."""
-    ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
-    artifacts = open_artifacts(f"file:///{folder}/archives")
-    lease = ledger.acquire_lease("worker", 60, datetime.now(UTC))
-    assert lease is not None
-    return House(
-        ledger=ledger,
-        artifacts=artifacts,
-        log=open_log(f"sqlite:///{folder}/events.db"),
-        histories=open_histories(f"sqlite:///{folder}/histories.db"),
-        journal=Journal(ledger, artifacts, folder / "journal"),
-        lease=lease,
-    )
 
 
 @pytest.fixture
@@ -144,7 +108,7 @@ def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, ha
 def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
-    local = house.journal.local(segment)
+    (local,) = (tmp_path / "journal" / "segments").iterdir()
     local.write_bytes(b"damaged")
     assert house.records() == [event(1)]
     (tmp_path / "archives" / segment.name).write_bytes(b"damaged")
@@ -229,6 +193,30 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     assert follow_once(house.log, house.histories) == 0
 
 
+def test_a_recreated_log_is_told_and_leaves_the_histories_alone(house: House, tmp_path: Path) -> None:
+    house.log.append([event(1), event(2)])
+    house.collect()
+    while follow_once(house.log, house.histories):
+        pass
+    for part in tmp_path.glob("events.db*"):
+        part.unlink()
+    again = open_house(tmp_path)
+    again.log.append([event(2), event(3)])
+    for step in (
+        again.collect,
+        lambda: follow_once(again.log, again.histories),
+        lambda: rebuild(again.journal, again.log, again.histories),
+    ):
+        with pytest.raises(LogGap):
+            step()
+    assert again.histories.recent("u", 10) == (event(1), event(2))
+    # What docs/data.md tells a person to do then: begin at the new log's start; nothing counts twice.
+    again.ledger.commit_segment(None, START, again.lease)
+    assert again.collect() == (1, 0, 1)
+    rebuild(again.journal, again.log, again.histories)
+    assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
+
+
 def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
     accept(house, [item(1, "a"), item(1_000, "b"), event(3)])
     accept(house, [replace(item(2, "a"), title="New name"), event(4)])
@@ -256,6 +244,42 @@ def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> 
     assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
 
 
+def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, tmp_path: Path) -> None:
+    large = [event(number) for number in range(SMALL_RECORDS + 1)]
+    small = [event(100_000 + number) for number in range(NUM_MERGED)]
+    accept(house, large)
+    for one in small:
+        accept(house, [one])
+    reader = Journal(MergingLedger(house), house.artifacts, tmp_path / "reader")
+    assert records_of(reader.read(1, house.journal.last_seq)) == [*large, *small]
+    assert [segment.last_seq for segment in house.ledger.segments()] == [len(large), len(large) + len(small)]
+    assert house.journal.count(len(large), len(large) + 9).events == 10
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+    again = open_house(tmp_path)
+    assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
+
+
+def test_a_few_small_segments_stay(house: House) -> None:
+    for number in range(3):
+        accept(house, [event(number)])
+    assert house.journal.merge_small(house.lease) == 0
+    assert len(house.ledger.segments()) == 3
+
+
+class MergingLedger(Ledger):
+    """A ledger whose segments are merged right after they were listed for the first time."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.ledger.engine)
+        self._house = house
+
+    def segments(self) -> tuple[Segment, ...]:
+        """List, then merge."""
+        listed = super().segments()
+        self._house.journal.merge_small(self._house.lease)
+        return listed
+
+
 def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
     for number in range(1, 4):
         accept(house, [event(number)])
@@ -263,108 +287,3 @@ def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
     assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 0
     assert house.journal.first_seq == 2
-
-
-# Death after each step. A child process collects and kills itself with -9 at a given place; then another one goes on.
-
-
-class DyingStore:
-    """The folder store in a process that ends before or after a put."""
-
-    def __init__(self, store: ArtifactStore, place: str) -> None:
-        self._store = store
-        self._place = place
-        self.fetch, self.url, self.names, self.delete = store.fetch, store.url, store.names, store.delete
-
-    def put(self, name: str, file: Path) -> str:
-        """Die before or after."""
-        die_at("before put", self._place)
-        sha256 = self._store.put(name, file)
-        die_at("after put", self._place)
-        return sha256
-
-
-class DyingLedger(Ledger):
-    """The ledger in a process that ends before or after a commit."""
-
-    place = ""
-
-    def commit_segment(self, segment: Segment | None, cursor: Cursor, lease: Lease) -> None:
-        """Die before or after."""
-        die_at("before commit", self.place)
-        super().commit_segment(segment, cursor, lease)
-        die_at("after commit", self.place)
-
-    def drop_segments(self, names: Sequence[str], *, kept: Segment | None = None, lease: Lease | None = None) -> None:
-        """Die before or after."""
-        die_at("before drop", self.place)
-        super().drop_segments(names, kept=kept, lease=lease)
-        die_at("after drop", self.place)
-
-
-WORK_AND_DIE = """
-import sys
-from pathlib import Path
-from tests.component.test_journal import work_and_die
-work_and_die(Path(sys.argv[1]), sys.argv[2])
-"""
-
-
-def die_at(here: str, place: str) -> None:
-    if here == place:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def work_and_die(folder: Path, place: str) -> None:
-    """In the child process: collect, then compact, until the place is reached."""
-    house = open_house(folder)
-    ledger = DyingLedger(house.ledger.engine)
-    ledger.place = place
-    journal = Journal(ledger, DyingStore(house.artifacts, place), folder / "journal")
-    collect(house.log, journal, ledger, house.lease, limit=10)
-    journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=house.lease)
-
-
-def killed(folder: Path, place: str) -> None:
-    process = start_process(WORK_AND_DIE, str(folder), place)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, errors
-
-
-@pytest.mark.parametrize(("place", "times"), [("before put", 1), ("after put", 1), ("before commit", 1), ("after commit", 2)])
-def test_a_death_in_mid_collection_loses_and_doubles_nothing(tmp_path: Path, place: str, times: int) -> None:
-    house = open_house(tmp_path)
-    sent = [event(number) for number in range(30)]
-    house.log.append(sent)
-    for _ in range(times):
-        killed(tmp_path, place)
-    again = open_house(tmp_path)
-    assert again.collect()[2] == 0, "a cursor that lags behind its segment"
-    table = again.journal.read(1, again.journal.last_seq)
-    assert table["seq"].to_pylist() == list(range(1, 31))
-    assert records_of(table) == sent
-    assert again.journal.accept(sent, Cursor("9"), again.lease).num_duplicates == 30
-
-
-@pytest.mark.parametrize("place", ["before drop", "after drop"])
-def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -> None:
-    house = open_house(tmp_path)
-    house.log.append([item(0, "a"), *(event(number) for number in range(9))])
-    killed(tmp_path, place)
-    again = open_house(tmp_path)
-    again.journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=again.lease)
-    assert again.records() == [item(0, "a")]
-    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
-    assert again.journal.accept([event(number) for number in range(9)], Cursor("9"), again.lease).num_duplicates == 9
-
-
-def test_a_segment_that_was_put_and_never_committed_is_swept(tmp_path: Path) -> None:
-    house = open_house(tmp_path)
-    house.log.append([event(number) for number in range(10)])
-    killed(tmp_path, "after put")
-    again = open_house(tmp_path)
-    again.log.append([event(number) for number in range(10, 20)])
-    again.collect()  # other bytes under the same first number
-    assert len(again.artifacts.names()) == 2
-    again.journal.compact_and_drop(older_than=START_AT, needed_from=0, lease=again.lease)
-    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]

@@ -15,7 +15,7 @@ from cron.config import GateSettings
 from cron.ports import Cursor
 from cron.snapshot import SnapshotRequest, build_snapshot, choose_panel_share, in_panel
 from recommender.events import Event
-from tests.component.test_journal import House, open_house
+from tests.component.house import House, open_house
 from tests.contracts.records import START_AT, event, item
 
 SHARE = 0.2

@@ -1,0 +1,65 @@
+"""Fewer segments: old ones dropped but for what must stay, small ones merged, stray ones swept.
+
+Numbers never change, so lineages don't notice. Each change is one ledger transaction, after the new file was put and before the old
+ones are deleted; whatever dies in between leaves stray files, for the next sweep.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from cron import segments
+from cron.ledger import Ledger
+from cron.lineage import Lease, Segment
+from cron.segment_files import SegmentFiles, is_compacted, last_number
+
+SMALL_RECORDS = 5_000
+NUM_MERGED = 64  # small segments in a row; a turn every two minutes makes 720 a day, and each costs milliseconds at every read
+
+
+def drop_old(ledger: Ledger, files: SegmentFiles, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
+    """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
+
+    Their latest items and all their event ids move into one segment that stays.
+    """
+    old: list[Segment] = []
+    for segment in ledger.segments():
+        if segment.last_at >= older_than or segment.last_seq >= needed_from:
+            break
+        old.append(segment)
+    num_dropped = sum(not is_compacted(segment) for segment in old)
+    if num_dropped:
+        kept = files.put(segments.compacted(_rows(files, old)), covers=(old[0].first_seq, old[-1].last_seq), compacted=True)
+        ledger.drop_segments([segment.name for segment in old], kept=kept, lease=lease)
+    sweep(ledger, files)
+    return num_dropped
+
+
+def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
+    """Merge the newest segments, when there are many small ones in a row; return how many were merged."""
+    small: list[Segment] = []
+    for segment in reversed(ledger.segments()):
+        if is_compacted(segment) or segment.last_seq - segment.first_seq >= SMALL_RECORDS:
+            break
+        small.insert(0, segment)
+    if len(small) < NUM_MERGED:
+        return 0
+    merged = files.put(_rows(files, small), covers=(small[0].first_seq, small[-1].last_seq))
+    ledger.drop_segments([segment.name for segment in small], kept=merged, lease=lease)
+    sweep(ledger, files)
+    return len(small)
+
+
+def sweep(ledger: Ledger, files: SegmentFiles) -> None:
+    """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them."""
+    last_seq = ledger.last_seq()
+    names = files.names()
+    committed = {segment.name for segment in ledger.segments()}
+    # Above the last number a segment may be about to be committed.
+    files.delete([name for name in names if name not in committed and last_number(name) <= last_seq])
+
+
+def _rows(files: SegmentFiles, old: list[Segment]) -> pa.Table:
+    return pa.concat_tables([files.read(segment) for segment in old])

@@ -1,0 +1,91 @@
+"""Files of segments: in the artifact store, with copies in a folder of ours.
+
+Knows names, digests and places; what is in force is the ledger's to say. A segment's name carries its digest, so that one that was put
+and never committed is in nobody's way.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron import segments
+from cron.errors import ArtifactCorrupt
+from cron.lineage import Range, Segment
+from cron.ports import ArtifactStore
+from trainer.archive import sha256_of
+
+PREFIX = "journal/"
+_COMPACTED = "-compacted"
+
+
+class SegmentFiles:
+    """The segments of one artifact store; `folder` holds copies and may be emptied."""
+
+    def __init__(self, artifacts: ArtifactStore, folder: Path) -> None:
+        self._artifacts = artifacts
+        self._folder = folder
+
+    def put(self, table: pa.Table, *, covers: Range, compacted: bool = False) -> Segment:
+        """Write rows to the store as the segment that covers a range of numbers; it counts once the ledger says so."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self._folder / f".unfinished-{secrets.token_hex(4)}"
+        try:
+            segments.write(table, unfinished)
+            sha256 = sha256_of(unfinished)
+            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}{_COMPACTED if compacted else ''}.parquet"
+            self._artifacts.put(name, unfinished)
+            unfinished.replace(self._copy_of(name))
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return Segment(
+            name=name,
+            sha256=sha256,
+            first_seq=covers[0],
+            last_seq=covers[1],
+            num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
+            num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
+            last_at=segments.moment(pc.max(table["at_us"]).as_py()),
+        )
+
+    def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a segment's rows; raise ArtifactMissing or ArtifactCorrupt."""
+        return segments.read(self.local(segment), columns)
+
+    def local(self, segment: Segment) -> Path:
+        """Return the segment's file in our folder, fetched when it isn't there or was damaged."""
+        path = self._copy_of(segment.name)
+        if not path.is_file() or sha256_of(path) != segment.sha256:
+            self._artifacts.fetch(segment.name, path)
+            found = sha256_of(path)
+            if found != segment.sha256:
+                path.unlink()
+                raise ArtifactCorrupt(segment.name, expected=segment.sha256, found=found)
+        return path
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all segments that were put."""
+        return tuple(name for name in self._artifacts.names() if name.startswith(PREFIX))
+
+    def delete(self, names: Collection[str]) -> None:
+        """Delete segments and our copies of them."""
+        for name in names:
+            self._artifacts.delete(name)
+            self._copy_of(name).unlink(missing_ok=True)
+
+    def _copy_of(self, name: str) -> Path:
+        return self._folder / name.removeprefix(PREFIX)
+
+
+def is_compacted(segment: Segment) -> bool:
+    """Tell whether a segment stands for dropped ones."""
+    return segment.name.endswith(f"{_COMPACTED}.parquet")
+
+
+def last_number(name: str) -> int:
+    """Return the last number that a segment covers, read off its name."""
+    return int(name.removeprefix(PREFIX).split("-")[1])

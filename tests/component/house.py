@@ -1,0 +1,52 @@
+"""Everything that collects, opened on one folder as the worker would; for the component tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cron.collect import collect
+from cron.journal import Journal
+from cron.ledger import Ledger
+from cron.lineage import Lease
+from cron.ports import ArtifactStore, EventLog, Histories
+from cron.segments import records_of
+from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
+from recommender.events import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything that collects, opened on one folder."""
+
+    ledger: Ledger
+    artifacts: ArtifactStore
+    log: EventLog
+    histories: Histories
+    journal: Journal
+    lease: Lease
+
+    def collect(self) -> tuple[int, int, int]:
+        """Collect all; return the new events, items and the duplicates."""
+        collected = collect(self.log, self.journal, self.ledger, self.lease)
+        return collected.num_events, collected.num_items, collected.num_duplicates
+
+    def records(self) -> list[Record]:
+        return records_of(self.journal.read(1, self.journal.last_seq))
+
+
+def open_house(folder: Path) -> House:
+    """Open, as after a restart: nothing is remembered but what is on disk."""
+    ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
+    artifacts = open_artifacts(f"file:///{folder}/archives")
+    lease = ledger.acquire_lease("worker", 60, datetime.now(UTC))
+    assert lease is not None
+    return House(
+        ledger=ledger,
+        artifacts=artifacts,
+        log=open_log(f"sqlite:///{folder}/events.db"),
+        histories=open_histories(f"sqlite:///{folder}/histories.db"),
+        journal=Journal(ledger, artifacts, folder / "journal"),
+        lease=lease,
+    )
