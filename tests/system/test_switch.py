@@ -1,0 +1,129 @@
+"""Releases change on a real TorchServe while people use it: every request is answered, a lost server comes back, a person's hand counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+
+from bench.load import load
+from cron import release
+from cron.cycle import run_cycle
+from cron.lineage import Run
+from cron.parts import Parts
+from cron.reconcile import Reconciler
+from tests.system.torchserve import Running, free_ports, opened, running_torchserve
+from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+
+EVENTS_A_RUN = 120
+
+
+@dataclass(slots=True)
+class Shop:
+    """A workshop whose releases go to a real TorchServe."""
+
+    parts: Parts
+    server: Running
+    num_sent: int = 0
+
+    def publish(self, num_releases: int = 1) -> None:
+        """Send new events and publish what comes of them, so often."""
+        for _ in range(num_releases):
+            send(self.parts, event_records(self.num_sent + 1, self.num_sent + EVENTS_A_RUN))
+            self.num_sent += EVENTS_A_RUN
+            run = self._turn()
+            assert run.outcome == "published", run.reasons
+
+    def _turn(self) -> Run:
+        return run_cycle(self.parts, lease_of(self.parts.ledger))
+
+    def start(self) -> None:
+        """Publish the baseline and release 1."""
+        send(self.parts, [*item_records(), *event_records(1, 600)])
+        self.num_sent = 600
+        for mode in ("baseline", "full"):
+            run = self._turn()
+            assert (run.mode, run.outcome) == (mode, "published"), run.reasons
+
+    def live_version(self) -> int:
+        """Ask the endpoint who answers."""
+        answer = httpx.post(self.server.predictions, json={"user_seq": ["i0"], "k": 1}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["model_version"])
+
+
+@contextmanager
+def open_shop(folder: Path) -> Iterator[Shop]:
+    with running_torchserve(folder, store=folder / "archives") as running, opened(running) as server:
+        parts = replace(open_workshop(folder), server=server)
+        try:
+            yield Shop(parts=parts, server=running)
+        finally:
+            close_workshop(parts)
+
+
+def test_every_request_is_answered_through_three_releases_and_a_rollback(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.start()
+        bodies = ({"user_seq": ["i0", "i2"], "k": 5}, {"user_seq": ["i1"], "item_desc": "odd words never seen"})
+        with load(shop.server.ports.inference, "/predictions/rec", lambda number: bodies[number % 2], connections=4) as tally:
+            shop.publish(num_releases=3)  # versions 2, 3 and 4; with two kept loaded, older ones are unregistered under load
+            release.rollback(shop.parts.ledger, shop.parts.server, None, by="test")
+            _until(lambda: shop.live_version() == 3)
+        assert tally.failures == []
+        assert len(tally.latencies_s) > 100
+        assert [one.version for one in shop.parts.server.versions()] == [3, 4]
+
+
+def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_path: Path) -> None:
+    ports = free_ports()
+    with running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running, opened(running) as server:
+        parts = replace(open_workshop(tmp_path), server=server)
+        shop = Shop(parts=parts, server=running)
+        shop.start()
+        shop.publish()
+        running.process.kill()
+        running.process.wait()
+    with running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running, opened(running) as server:
+        shop.parts = replace(shop.parts, server=server)
+        assert server.versions() == ()
+        reconciler = Reconciler(shop.parts)
+        _until(lambda: _ticked(reconciler) and len(server.versions()) == 2)
+        assert shop.live_version() == 2
+        assert [one.version for one in server.versions() if one.ready] == [1, 2]
+        close_workshop(shop.parts)
+
+
+def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.start()
+        shop.publish()
+        assert httpx.put(f"{shop.server.models}/1/set-default", timeout=10).status_code == 200
+        reconciler = Reconciler(shop.parts)
+        _until(lambda: _ticked(reconciler) and shop.parts.ledger.hold() is not None)
+        live = shop.parts.ledger.live()
+        assert live is not None
+        assert live.version == 1
+        send(shop.parts, event_records(shop.num_sent + 1, shop.num_sent + EVENTS_A_RUN))
+        run = run_cycle(shop.parts, lease_of(shop.parts.ledger))
+        assert (run.outcome, run.reasons[0].name) == ("skipped", "held")
+        assert shop.live_version() == 1
+        shop.parts.ledger.resume()
+        assert run_cycle(shop.parts, lease_of(shop.parts.ledger)).outcome == "published"
+        assert shop.live_version() == 3
+
+
+def _ticked(reconciler: Reconciler) -> bool:
+    reconciler.tick()
+    return True
+
+
+def _until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.05)
