@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 from tqdm import tqdm
@@ -109,7 +109,7 @@ class Progress:
     def __init__(self, ledger: Ledger, runs: Path) -> None:
         self._ledger = ledger
         self._runs = runs
-        self._bar = tqdm(desc="starting", disable=None, bar_format="{desc:<28} {percentage:3.0f}% |{bar}| {elapsed}")
+        self._bar = tqdm(desc="starting", disable=None, bar_format="{desc:<30} {percentage:3.0f}% |{bar}| {elapsed}")
         self._said = ""
 
     def __enter__(self) -> Progress:
@@ -118,11 +118,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def show(self, otherwise: str) -> None:
-        """Show how far the training run is; `otherwise` when none is."""
+    def show(self, what: str) -> None:
+        """Show what is waited for, and how far the trainer is with it."""
         run = self._ledger.open_run()
         state = read_progress(self._runs, run.run_id) if run else None
-        phase, done, total = (state.phase, state.done, state.total) if state else (otherwise, 0, 0)
+        phase, done, total = (f"{what}: {state.phase}", state.done, state.total) if state else (what, 0, 0)
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
         self._bar.refresh()
@@ -131,11 +131,9 @@ class Progress:
             self._said = phase
 
 
-def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data: str) -> str:
+def ready_block(live: Release, why_baseline: str | None, where: Endpoints, *, data: str, user_id: str) -> str:
     """Return the block that ends the start: where things are, calls that work when pasted, what to try next."""
-    liked, asked, third = EXAMPLE_TITLES
-    score = _post(where, {"user_seq": [liked, third], "item_desc": asked})
-    top = _post(where, {"user_seq": [{"text": liked, "rating": 5}, third], "k": 5})
+    liked, asked, other = EXAMPLE_TITLES
     lines = [
         "",
         f"ready: release {live.version} is live, trained on {data}" if live.version else f"ready: the baseline is live, over {data}",
@@ -145,18 +143,18 @@ def ready_block(live: Release, why_baseline: str | None, where: Endpoints, data:
         f"  {where.predictions}  TorchServe's endpoint",
         f"  {where.management}  its management",
         "",
-        "How would someone who liked those rate this?",
-        f"  {score}",
+        f"How would someone who liked {liked} and {other} rate {asked}?",
+        f"  {_post(where, {'user_seq': [liked, other], 'item_desc': asked})}",
         "What should they see next?",
-        f"  {top}",
-        "And user 1, whose history we know:",
-        f"  curl -s '{where.gateway}/v1/recommendations/1?k=5'",
+        f"  {_post(where, {'user_seq': [liked, other], 'k': 5})}",
+        f"And user {user_id}, whose history is known here:",
+        f"  curl -s '{where.gateway}/v1/recommendations/{quote(user_id, safe='')}?k=5'",
         "",
         "Then, in another terminal:",
-        "  make replay                 the rest of the data, as if it happened now; watch releases 2, 3, … arrive",
-        "  make status                 what is live, how fresh, how good",
-        "  make rollback               the previous release, at once",
-        "  .venv/bin/python -m cron runs      why each run did or didn't publish",
+        "  make replay      the rest of the data, as if it happened now; watch releases 2, 3, … arrive",
+        "  make status      what is live, how fresh, how good",
+        "  make rollback    the previous release, at once",
+        "  .venv/bin/python -m cron runs    why each run did or didn't publish",
         "",
         "Ctrl-C stops everything.",
     ]

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings
+from cron.verbs.part import NOTE, read_source
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, var_folder
 from deploy.demo import demo_data
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
@@ -30,7 +32,15 @@ from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wai
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 LOOK_S = 2.0  # how often the programs are looked at once all is well
-NOTE = "demo.json"  # in var: which data was ingested, so that it is ingested once and replay finds the rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """`var/demo.json`: which data was ingested, so that it is ingested once and replay finds the rest, and a user to show."""
+
+    path: str
+    part: str
+    user_id: str
 
 
 class Stop(BaseException):
@@ -51,7 +61,7 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
             processes.start(environment)
             live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), var, processes.check)
             wait_for_answer(where, processes.check)
-            print(ready_block(live, why_baseline, where, ingested.name), flush=True)
+            print(ready_block(live, why_baseline, where, data=ingested.path, user_id=ingested.user_id), flush=True)
             _stay(processes)
         finally:
             for one in (signal.SIGINT, signal.SIGTERM):
@@ -97,23 +107,34 @@ def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int
     }
 
 
-def _ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Path:
-    """Ingest the first part of the data unless `var` holds it already; return where the data lies."""
-    note = var / NOTE
-    if note.exists():
-        known = Path(json.loads(note.read_text())["path"])
-        if data is not None and data.resolve() != known:
-            raise NotReady(f"{var} holds data from {known}; to start over with {data}: make reset, then make serve DATA={data}")
-        return known
+def _ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Note:
+    """Ingest the first part of the data unless `var` holds it already; return the note about it."""
+    file = var / NOTE
+    if file.exists():
+        note = _read_note(file)
+        if data is not None and str(data.resolve()) != note.path:
+            raise NotReady(f"{var} holds data from {note.path}; to start over with {data}: make reset, then make serve DATA={data}")
+        return note
     path = data.resolve() if data is not None else demo_data(var, environment)
+    first = next(iter(read_source(path).events), None)
+    if first is None:
+        raise NotReady(f"{path} holds no ratings; make serve needs some to begin with")
     print(f"Ingesting the first 80 % of {path}, moved in time so that it ends now", flush=True)
     command = [sys.executable, "-m", "cron", "ingest", str(path), "--part", FIRST_PART, "--shift-to-now"]
     if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
         raise NotReady(f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended")
-    partial = note.with_name(f"{NOTE}.partial")
-    partial.write_text(json.dumps({"path": str(path), "part": FIRST_PART}))
-    partial.replace(note)
-    return path
+    note = Note(path=str(path), part=FIRST_PART, user_id=str(first["user_id"]))
+    partial = file.with_name(f"{NOTE}.partial")
+    partial.write_text(json.dumps(asdict(note)))
+    partial.replace(file)
+    return note
+
+
+def _read_note(file: Path) -> Note:
+    try:
+        return Note(**json.loads(file.read_text()))
+    except (ValueError, TypeError) as why:
+        raise NotReady(f"{file} is damaged; delete it, and the data is ingested again, which counts nothing twice") from why
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

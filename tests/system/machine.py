@@ -1,0 +1,157 @@
+"""One whole machine for a test: `make serve` on free ports and in a temporary folder, as a user would run it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import httpx
+import psutil
+
+from cron.wiring import PROJECT_ROOT
+from trainer.sources.movielens import read
+
+READY_LIMIT_S = 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Free ports; TorchServe's metrics take the one above its management."""
+
+    gateway: int
+    inference: int
+    management: int
+
+
+class Machine:
+    """A machine that is off until `start`; everything it keeps lies in `folder`."""
+
+    def __init__(self, folder: Path, *, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.ports = _free_ports()
+        self.environment = {**_clean_environment(), **_places(folder, self.ports), **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "serve.log"
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's URL."""
+        return f"http://127.0.0.1:{self.ports.gateway}"
+
+    def start(self, data: Path | None = None) -> str:
+        """Run `make serve` until its ready block; return everything it printed."""
+        command = ["make", "serve", *([f"DATA={data}"] if data else [])]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+        until(lambda: "Ctrl-C stops everything." in self.printed() or self._ended(), "the ready block", limit_s=READY_LIMIT_S)
+        assert not self._ended(), self.printed()
+        return self.printed()
+
+    def printed(self) -> str:
+        """Return what `make serve` has printed since its last start."""
+        return self._log.read_text(errors="replace")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
+        """Send a signal to `make` and wait for its end; return how many seconds it took. Fails when a process is left."""
+        if self._process is None or self._ended():
+            self._process = None
+            return 0.0
+        below = psutil.Process(self._process.pid).children(recursive=True)
+        began = time.monotonic()
+        self._process.send_signal(how)
+        self._process.wait(30)
+        took = time.monotonic() - began
+        self._process = None
+        left = [process for process in below if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        assert not left, f"still running: {left}"
+        return took
+
+    def command(self, *words: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """Run a command of this machine in the checkout, with its settings; return what it printed and its exit status."""
+        return subprocess.run(words, cwd=PROJECT_ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+    def cron(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m cron`."""
+        return self.command(sys.executable, "-m", "cron", *words)
+
+    def live(self) -> int | None:
+        """Return the live version as the gateway tells it."""
+        live = httpx.get(f"{self.gateway}/v1/status", timeout=10, trust_env=False).json()["live"]
+        return live["version"] if live else None
+
+    def here(self, text: str) -> str:
+        """Return a documented command with this machine's ports for the default ones."""
+        for default, own in ((8000, self.ports.gateway), (8080, self.ports.inference), (8081, self.ports.management)):
+            text = text.replace(f"127.0.0.1:{default}", f"127.0.0.1:{own}").replace(f"localhost:{default}", f"127.0.0.1:{own}")
+        return text
+
+    def _ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+
+def until(true: Callable[[], bool], what: str, *, limit_s: float) -> None:
+    """Poll until something is true; fail after the limit."""
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"waited {limit_s:.0f} s for {what}"
+        time.sleep(0.2)
+
+
+def write_slice(source: Path, into: Path, *, num_events: int) -> Path:
+    """Write the first events of a MovieLens folder, and all its films, as a small CSV release."""
+    data = read(source)
+    into.mkdir(parents=True)
+    with (into / "movies.csv").open("w", newline="") as file:
+        films = csv.writer(file)
+        films.writerow(["movieId", "title", "genres"])
+        films.writerows([item["item_id"], item["title"], "|".join(_genres(item)) or "(no genres listed)"] for item in data.items)
+    with (into / "ratings.csv").open("w", newline="") as file:
+        ratings = csv.writer(file)
+        ratings.writerow(["userId", "movieId", "rating", "timestamp"])
+        ratings.writerows([one["user_id"], one["item_id"], one["rating"], one["at"]] for one in islice(data.events, num_events))
+    return into
+
+
+def _genres(item: Mapping[str, object]) -> list[str]:
+    attributes = item["attributes"]
+    assert isinstance(attributes, Mapping)
+    return [str(genre) for genre in attributes.get("genre", [])]
+
+
+def _places(folder: Path, ports: Ports) -> dict[str, str]:
+    store = {"EVENTS": "events", "HISTORIES": "histories", "LEDGER": "ledger"}
+    places = {f"FRESHET__STORE__{key}": f"sqlite:///{folder}/var/{name}.db" for key, name in store.items()}
+    return {
+        **places,
+        "FRESHET__STORE__VAR": str(folder / "var"),
+        "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
+        "FRESHET__STORE__SERVER": f"torchserve://127.0.0.1:{ports.management}/rec?inference={ports.inference}",
+        "FRESHET__GATEWAY__PORT": str(ports.gateway),
+    }
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
+
+
+def _free_ports() -> Ports:
+    """Return ports that are free now; the one above the management port too."""
+    while True:
+        with socket.socket() as first, socket.socket() as second, socket.socket() as third, socket.socket() as above:
+            for one in (first, second, third):
+                one.bind(("127.0.0.1", 0))
+            gateway, inference, management = (one.getsockname()[1] for one in (first, second, third))
+            try:
+                above.bind(("127.0.0.1", management + 1))
+            except OSError:
+                continue
+            return Ports(gateway=gateway, inference=inference, management=management)

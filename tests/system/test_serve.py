@@ -1,0 +1,122 @@
+"""The whole story of the README on a real machine: serve, ask, replay, a new release, roll back, go on, stop, start again.
+
+Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate is open but for its sanity tests:
+what it accepts is tested elsewhere, and here every cycle shall publish.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cron.wiring import PROJECT_ROOT
+from tests.architecture.documents import blocks
+from tests.system.machine import Machine, until, write_slice
+
+QUICK = {
+    "FRESHET__TRAIN__FULL_EPOCHS": "2",
+    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
+    "FRESHET__WORKER__INTERVAL_S": "10",
+    "FRESHET__WORKER__MIN_EVENTS": "200",
+    "FRESHET__WORKER__AFTER_EVENTS": "200",
+    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
+    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
+    "FRESHET__GATE__PROBE_P99_MS": "5000",
+}
+CURL = re.compile(r"^ *\$? *(curl .+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, movielens_100k: Path) -> Iterator[Machine]:
+    """Return a machine that serves a slice of MovieLens, release 1 live; the tests below tell one story in order."""
+    folder = tmp_path_factory.mktemp("machine")
+    one = Machine(folder, settings=QUICK)
+    try:
+        one.start(write_slice(movielens_100k, folder / "films", num_events=12_000))
+        yield one
+    finally:
+        one.stop()
+
+
+def test_the_ready_block_tells_what_is_live(machine: Machine) -> None:
+    printed = machine.printed()
+    assert "Ingesting the first 80 %" in printed
+    assert "ready: release 1 is live" in printed, printed
+    assert machine.live() == 1
+
+
+def test_the_ready_block_works_when_pasted(machine: Machine) -> None:
+    score, top, known = (json.loads(_shell(line)) for line in CURL.findall(machine.printed()))
+    assert 0.5 <= score["score"] <= 5.5
+    assert [len(answer["items"]) for answer in (top, known)] == [5, 5]
+    assert {answer["model_version"] for answer in (score, top, known)} == {1}
+
+
+def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) -> None:
+    transcripts = [block for block in blocks(PROJECT_ROOT / "README.md", "console") if "$ curl" in block]
+    assert transcripts
+    for block in transcripts:
+        for command, shown in re.findall(r"^\$ (curl .+(?:\n  .+)*)\n(\{.*)$", block, re.MULTILINE):
+            answered = json.loads(_shell(machine.here(command.replace("\\\n", " "))))
+            assert set(answered) == set(json.loads(shown)), command
+
+
+def test_replayed_events_become_a_release(machine: Machine) -> None:
+    replayed = machine.command("make", "replay", "SPEED=2000")
+    assert replayed.returncode == 0, replayed.stderr
+    assert "2,400 accepted, 0 duplicates, 0 rejected" in replayed.stdout
+    until(lambda: (machine.live() or 0) >= 2, "release 2", limit_s=180)
+    status = machine.command("make", "status")
+    assert re.search(r"live +release \d", status.stdout), status.stdout + status.stderr
+
+
+def test_rollback_holds_until_resume(machine: Machine) -> None:
+    rolled_back = machine.command("make", "rollback", "VERSION=1")
+    assert rolled_back.returncode == 0, rolled_back.stderr
+    assert machine.live() == 1
+    answer = _shell(
+        machine.here("curl -s http://127.0.0.1:8080/predictions/rec -H 'Content-Type: application/json' -d '{\"user_seq\": [], \"k\": 1}'")
+    )
+    assert json.loads(answer)["model_version"] == 1
+    assert "held" in machine.command("make", "status").stdout
+    assert machine.cron("promote", "2").returncode == 0
+    assert machine.live() == 2
+    assert machine.command("make", "rollback").returncode == 0
+    assert machine.live() == 1
+    assert machine.cron("resume").returncode == 0
+    runs, releases = machine.cron("runs").stdout, machine.cron("releases").stdout
+    assert "published release 1" in runs
+    assert "rolled back" in releases or "rec-2-" in releases
+
+
+def test_a_second_instance_is_refused_with_a_sentence(machine: Machine) -> None:
+    second = machine.command(sys.executable, "-m", "deploy.serve")
+    assert second.returncode == 1
+    assert "is being served already, by process" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_other_data_on_the_same_folder_is_refused(machine: Machine, movielens_100k: Path) -> None:
+    machine.stop()
+    refused = machine.command("make", "serve", f"DATA={movielens_100k}")
+    assert refused.returncode != 0
+    assert "holds data from" in refused.stderr
+
+
+def test_the_next_start_has_the_same_release_and_ends_within_ten_seconds(machine: Machine) -> None:
+    machine.stop()
+    printed = machine.start()
+    assert "Ingesting" not in printed
+    assert re.search(r"ready: release [1-9]", printed)
+    assert machine.stop(signal.SIGINT) < 10
+
+
+def _shell(command: str) -> str:
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True).stdout
