@@ -139,5 +139,5 @@ def _allowed(catalogue: Catalogue, request: TopRequest) -> Mask | None:
     try:
         return catalogue.filter_rows(request.filter)
     except UnknownAttribute as error:
-        known = ", ".join(error.known[:20]) or "no attribute, since no item has any"
+        known = f"one of {', '.join(error.known[:20])}" if error.known else "no filter, since no item has attributes"
         raise BadRequest(f"filter.{ascii(error.name[:80])[1:-1]}", found="an unknown attribute", expected=known) from error

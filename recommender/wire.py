@@ -276,6 +276,8 @@ def _list(raw: object, where: str, *, limit: int) -> list[object]:
 
 
 def _known(body: Mapping[str, object], known: set[str], *, where: str | None = None) -> None:
+    if body.keys() <= known:
+        return
     for name in body:
         if name not in known:
             shown = _show_name(name)

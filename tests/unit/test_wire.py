@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import wire
+from recommender.events import MAX_ID_CHARS
+from recommender.resolve import MAX_FREE_TEXTS
 from recommender.wire import BadRequest, Element, FilterValue, Name, ScoreRequest, SimilarRequest, TopRequest, decode, parse
 
 FIELDS = st.sampled_from(["user_seq", "items", "k", "similar_to", "filter", "id", "text", "rating", "at", "x"])
@@ -158,3 +162,22 @@ def test_any_json_is_parsed_or_refused_with_a_short_plain_reason(body: object) -
         rendered = json.dumps(wire.error_body(error))
         assert rendered.isascii()
         assert len(rendered) < 1000
+
+
+def test_the_documented_limits_are_the_ones_in_force() -> None:
+    """A client writes its code against docs/endpoint.md."""
+    page = (Path(__file__).parents[2] / "docs" / "endpoint.md").read_text()
+    table = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", page.partition("## Limits")[2].partition("## When")[0], re.MULTILINE))
+    free_texts = next(row for row in table if row.startswith("free texts"))
+    expected = {
+        "`k`": f"1 to {wire.MAX_K:,}",
+        "`user_seq`": f"{wire.MAX_HISTORY:,} elements",
+        "`items`": f"1 to {wire.MAX_CANDIDATES:,}",
+        "`exclude`": f"{wire.MAX_EXCLUDED:,} ids",
+        "`filter`": f"{wire.MAX_FILTERS} attributes",
+        free_texts: str(MAX_FREE_TEXTS),
+        "an id": f"{MAX_ID_CHARS} characters",
+        "bodies in a list": str(wire.MAX_BODIES),
+    }
+    assert {row: table[row] for row in expected} == expected
+    assert table["one text"].startswith(f"{wire.MAX_TEXT_CHARS:,} characters")
