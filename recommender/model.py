@@ -144,7 +144,7 @@ class Recommender(nn.Module):
         if not self.trained:
             return bias_XK + residual_X.unsqueeze(1)
         query_XD = self.rating_query(state_XD)
-        key_XKD = self.rating_key(side.vectors_ND)[rows_XK]
+        key_XKD = self.rating_key(side.vectors_ND[rows_XK])
         match_XK = (query_XD.unsqueeze(1) * key_XKD).sum(2) / math.sqrt(self.config.dim)
         rating_XK: Tensor = bias_XK + self.residual_weight * residual_X.unsqueeze(1) + match_XK * self.rating_std
         return rating_XK

@@ -17,7 +17,7 @@ from torch import Tensor
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.encoder import TextEncoder, load_encoder
-from recommender.model import HistoryBatch, event_type_code
+from recommender.model import HistoryBatch, ItemSide, event_type_code
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -98,7 +98,9 @@ class Ranker:
     def text_scores(self, users: UserStates, texts_MT: Tensor) -> Tensor:
         """Return ranking scores_BM of free texts, as if each were a new item of average popularity."""
         side = self._model.with_texts(self._side, texts_MT)
-        return self._model.logits(side, users.state_BD)[:, len(self.catalogue) :]
+        texts = slice(len(self.catalogue), None)
+        only = ItemSide(vectors_ND=side.vectors_ND[texts], bias_N=side.bias_N[texts], rating_bias_N=side.rating_bias_N[texts])
+        return self._model.logits(only, users.state_BD)
 
     @torch.inference_mode()
     def ratings(self, users: UserStates, rows_BK: Tensor) -> Tensor:

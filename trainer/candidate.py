@@ -157,7 +157,7 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
     popular = [bundle.catalogue.items[row] for row in ranker.popular_rows(NUM_POPULAR)]
     return Report(
         mode=manifest.mode,
-        finite_weights=all(bool(tensor.isfinite().all()) for tensor in bundle.model.state_dict().values()),
+        finite_weights=all(bool(tensor.isfinite().all()) for tensor in (*bundle.model.state_dict().values(), bundle.texts_NT)),
         num_targets=manifest.num_targets,
         num_replay=manifest.num_replay,
         num_items=len(bundle.catalogue),

@@ -24,7 +24,7 @@ from trainer.config import TrainConfig
 from trainer.losses import LossSums, batch_losses, counts, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
-from trainer.sampling import TIMELESS_SHARE, Sequences, Window, assemble, batches, cut_windows
+from trainer.sampling import Sequences, Window, Withheld, assemble, batches, cut_windows, draw_withheld
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05
@@ -116,15 +116,15 @@ def train(
         total = 0.0
         for number, group in enumerate(groups):
             done = epoch + number / len(groups)
-            timeless = generator.random(len(group)) < TIMELESS_SHARE
+            withheld = draw_withheld(len(group), generator)
             step = _Step(model=model, optimizer=optimizer, facts=facts, rating_weight=config.rating_weight)
-            loss = step.run(sequences, group, timeless.tolist(), lr=schedule.lr_at(done / schedule.epochs))
+            loss = step.run(sequences, group, withheld, lr=schedule.lr_at(done / schedule.epochs))
             total += loss
             watch.check()
-            watch.progress.step(int(done), schedule.epochs, loss)
+            watch.progress.step(epoch * len(groups) + number, schedule.epochs * len(groups), loss)
         losses.append(total / len(groups))
         checkpoint.save(model, optimizer, losses)
-        watch.progress.step(epoch + 1, schedule.epochs, losses[-1])
+        watch.progress.step((epoch + 1) * len(groups), schedule.epochs * len(groups), losses[-1])
     model.eval()
     return tuple(losses)
 
@@ -136,12 +136,12 @@ class _Step:
     facts: ItemFacts
     rating_weight: float
 
-    def run(self, sequences: Sequences, group: list[Window], timeless: list[bool], *, lr: float) -> float:
+    def run(self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
-        mine = distributed.share(list(zip(group, timeless, strict=True)))
+        mine = distributed.share(list(zip(group, withheld, strict=True)))
         touched_N = torch.zeros(len(self.facts.counts_N))
         totals_3 = torch.zeros(3)
-        batch = assemble(sequences, [window for window, _ in mine], [flag for _, flag in mine]) if mine else None
+        batch = assemble(sequences, [window for window, _ in mine], [one for _, one in mine]) if mine else None
         if batch is not None:
             touched_N[touched_rows(batch)] = 1.0
             totals_3 = counts(batch)

@@ -44,6 +44,7 @@ class Progress:
     def step(self, done: int, total: int, loss: float | None = None) -> None:
         """Tell how far the phase is."""
         if self._bar is not None:
+            self._bar.total = total
             self._bar.update(done - self._bar.n)
         if done == total or time.monotonic() - self._written_s > EVERY_S:
             self._write(done, total, loss)

@@ -19,6 +19,8 @@ from trainer.dataset import EventTable, Flags, Floats, Ints, positive_events
 
 CONTEXT_SHARE = 0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
 TIMELESS_SHARE = 0.2  # of the windows are read without times, since requests may come without them
+UNTYPED = "view"  # what the endpoint takes an element for that has neither type nor rating
+BARE_SHARE = 0.1  # are read without types and ratings: a request may be a list of titles
 WINDOWS_A_SORT = 16  # batches' worth of windows that are sorted by length together
 
 
@@ -46,6 +48,14 @@ class Window:
     start: int
     first: int
     stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """What of a window's history the model does not get to see; what it shall predict stays the same."""
+
+    times: bool = False
+    signals: bool = False  # types and ratings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +131,17 @@ def batches(windows: Sequence[Window], *, batch_size: int, generator: np.random.
     return [groups[index] for index in generator.permutation(len(groups))]
 
 
-def assemble(sequences: Sequences, windows: Sequence[Window], timeless: Sequence[bool]) -> TrainBatch:
-    """Turn windows into tensors; `timeless` says which are read without times."""
+def draw_withheld(num_windows: int, generator: np.random.Generator) -> list[Withheld]:
+    """Decide for each window of a batch what it is read without."""
+    draws = generator.random((num_windows, 2)) < (TIMELESS_SHARE, BARE_SHARE)
+    return [Withheld(times=bool(times), signals=bool(signals)) for times, signals in draws]
+
+
+def assemble(sequences: Sequences, windows: Sequence[Window], withheld: Sequence[Withheld]) -> TrainBatch:
+    """Turn windows into tensors."""
     length = max(window.stop - window.start for window in windows)
     shape = (len(windows), length)
-    rows, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    rows, types = np.zeros(shape, dtype=np.int64), np.full(shape, event_type_code(UNTYPED), dtype=np.int64)
     ratings, at_s = np.full(shape, math.nan, dtype=np.float32), np.full(shape, math.nan)
     target_rows = np.full((len(windows), length + 1), -1, dtype=np.int64)
     target_ratings = np.full((len(windows), length + 1), math.nan, dtype=np.float32)
@@ -133,9 +149,10 @@ def assemble(sequences: Sequences, windows: Sequence[Window], timeless: Sequence
     for user, window in enumerate(windows):
         events = slice(window.start, window.stop)
         filled = slice(0, window.stop - window.start)
-        rows[user, filled], types[user, filled] = sequences.rows[events], sequences.types[events]
-        ratings[user, filled] = sequences.ratings[events]
-        if not timeless[user]:
+        rows[user, filled] = sequences.rows[events]
+        if not withheld[user].signals:
+            types[user, filled], ratings[user, filled] = sequences.types[events], sequences.ratings[events]
+        if not withheld[user].times:
             at_s[user, filled] = sequences.at_s[events]
         learned = sequences.learnable[events] & (np.arange(window.start, window.stop) >= window.first)
         target_rows[user, filled] = np.where(learned & sequences.positive[events], sequences.rows[events], -1)

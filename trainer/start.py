@@ -53,10 +53,11 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
 
 
 def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
-    """Return the live bundle with new and changed items; for an update also with the target events counted. Raise CannotStart."""
+    """Return the live bundle with new and changed items; for an update also with the target events counted. Raise CannotStart.
+
+    Where the live bundle was made without any text there is no whitening to use: texts wait for the next full retrain.
+    """
     _check_parent(live, config, mode)
-    if live.manifest.encoder_digest is None and any(item.title or item.text for item in added.items):
-        raise CannotStart("the live bundle has no text vectors, and now there are texts; train with mode full")
     grown = _grown(live, added, texts, seed=config.seed)
     return _counted(grown, added.events) if mode == "update" else grown
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.model import event_type_code
 from tests.planted import Row, write_rows
 from trainer.dataset import read_events
-from trainer.sampling import Sequences, TrainBatch, assemble, batches, build_sequences, cut_windows
+from trainer.sampling import Sequences, TrainBatch, Withheld, assemble, batches, build_sequences, cut_windows
 
 
 def sequences(tmp_path: Path, rows: list[Row], *, positive_rating: float | None = None) -> Sequences:
@@ -38,7 +39,7 @@ def test_every_learnable_event_is_predicted_once(tmp_path: Path, roles: str, see
     windows = cut_windows(data, max_history=10, generator=np.random.default_rng(seed))
     learned = [place for place, role in enumerate(roles) if role != "c"]
     assert all(window.stop - window.start <= 10 for window in windows)
-    seen = [row for window in windows for row in predicted(assemble(data, [window], [False]))]
+    seen = [row for window in windows for row in predicted(assemble(data, [window], [Withheld()]))]
     assert sorted(seen) == learned
 
 
@@ -49,7 +50,7 @@ def test_a_target_after_context_reads_as_much_of_it_as_fits(tmp_path: Path) -> N
 
 def test_the_state_before_an_event_predicts_it(tmp_path: Path) -> None:
     data = sequences(tmp_path, user("a", "ctr"))
-    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [False])
+    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()])
     assert batch.histories.rows_BL.tolist() == [[0, 1, 2]]
     assert batch.target_rows_BS.tolist() == [[-1, 1, 2, -1]]
     assert batch.target_ratings_BS.isnan().tolist() == [[True, False, False, True]]
@@ -58,7 +59,7 @@ def test_the_state_before_an_event_predicts_it(tmp_path: Path) -> None:
 def test_below_the_threshold_is_a_rating_to_learn_but_no_choice(tmp_path: Path) -> None:
     rows = [replace(row, rating=rating) for row, rating in zip(user("a", "ttt"), (5.0, 2.0, 4.0), strict=True)]
     data = sequences(tmp_path, rows, positive_rating=4.0)
-    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [False])
+    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()])
     assert batch.target_rows_BS.tolist() == [[0, -1, 2, -1]]
     assert batch.target_ratings_BS[0, :3].tolist() == [5.0, 2.0, 4.0]
 
@@ -68,7 +69,7 @@ def test_an_impression_is_a_negative_at_its_place_and_never_history(tmp_path: Pa
     last = replace(shown, seq=91, item_id="i41", at_us=9_000_000)
     clicked_later = replace(shown, seq=92, item_id="i2")
     data = sequences(tmp_path, [*user("a", "ttt"), shown, last, clicked_later])
-    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [False])
+    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()])
     assert batch.histories.rows_BL.tolist() == [[0, 1, 2]]
     assert predicted(batch) == [0, 1, 2]
     assert list(zip(batch.shown_state_X.tolist(), batch.shown_row_X.tolist(), strict=True)) == [(2, 40), (3, 41)]
@@ -76,7 +77,7 @@ def test_an_impression_is_a_negative_at_its_place_and_never_history(tmp_path: Pa
 
 def test_a_user_with_impressions_alone_is_read_from_the_cold_state(tmp_path: Path) -> None:
     data = sequences(tmp_path, [Row(seq=1, user_id="a", item_id="i4", at_us=5, type="impression")])
-    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [False])
+    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()])
     assert batch.histories.rows_BL.shape == (1, 0)
     assert (batch.shown_state_X.tolist(), batch.shown_row_X.tolist()) == ([0], [4])
 
@@ -94,11 +95,14 @@ def test_batches_hold_every_window_once_and_depend_on_the_seed_alone(tmp_path: P
     assert max(len(group) for group in groups) == 4
 
 
-def test_a_timeless_window_has_no_times(tmp_path: Path) -> None:
+def test_what_is_withheld_is_not_read_but_still_predicted(tmp_path: Path) -> None:
     data = sequences(tmp_path, [*user("a", "tt"), *user("b", "tt", first_seq=10)])
     windows = cut_windows(data, max_history=10, generator=np.random.default_rng(0))
-    batch = assemble(data, windows, [True, False])
+    batch = assemble(data, windows, [Withheld(times=True), Withheld(signals=True)])
     assert batch.histories.at_s_BL.isnan().tolist() == [[True, True], [False, False]]
+    assert batch.histories.ratings_BL.isnan().tolist() == [[False, False], [True, True]]
+    assert batch.histories.types_BL.tolist() == [[event_type_code("rating")] * 2, [event_type_code("view")] * 2]
+    assert not batch.target_ratings_BS[:, :2].isnan().any()
 
 
 def test_nothing_to_learn_gives_no_windows(tmp_path: Path) -> None:
