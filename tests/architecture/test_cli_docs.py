@@ -1,0 +1,46 @@
+"""docs/cli.md and docs/configuration.md agree with the command line and the defaults."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import pytest
+
+from cron.__main__ import VERBS, build_parser
+from cron.config import Settings
+from cron.settings_file import settings_leaves, value_of
+from cron.verbs.config import in_toml
+from cron.wiring import PROJECT_ROOT
+
+CLI = PROJECT_ROOT / "docs" / "cli.md"
+CONFIGURATION = PROJECT_ROOT / "docs" / "configuration.md"
+
+
+def sections() -> dict[str, str]:
+    """Return the text under each `## verb` heading."""
+    parts = re.split(r"^## `([a-z-]+)`.*$", CLI.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def arguments_of(verb: str) -> list[str]:
+    """Return the options and the names of the positional arguments of a verb."""
+    verbs = next(action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
+    actions = [action for action in verbs.choices[verb]._actions if action.dest not in ("help", "config")]
+    return [action.option_strings[-1] if action.option_strings else str(action.metavar) for action in actions]
+
+
+def test_every_verb_is_documented_and_no_other() -> None:
+    assert list(sections()) == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_argument_is_documented_and_no_other(verb: str) -> None:
+    section = sections()[verb]
+    documented = set(re.findall(r"^\| `(?:(--[a-z-]+)|([A-Z]+))", section, flags=re.MULTILINE))
+    assert {option or positional for option, positional in documented} == set(arguments_of(verb))
+
+
+def test_every_default_is_the_documented_one() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| (?:`(.*?)`|–) \|", CONFIGURATION.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert rows == {key: in_toml(value_of(Settings(), key)).replace("–", "") for key in settings_leaves()}
