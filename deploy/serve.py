@@ -22,12 +22,12 @@ from types import FrameType
 
 from cron.config import Settings
 from cron.errors import FreshetError
-from cron.settings_file import load_settings
+from cron.settings_file import load_settings, variable
 from cron.verbs.part import NOTE, read_source
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, var_folder
 from deploy.demo import demo_data
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
-from deploy.processes import SUPERVISORD, Place, Processes, ProgramFailed
+from deploy.processes import STOP_S, SUPERVISORD, Place, Processes, ProgramFailed
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
@@ -58,7 +58,8 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
         processes = Processes(Place(root=PROJECT_ROOT, var=var), _commands(settings, where))
         try:
             print(f"Starting TorchServe, the gateway and the worker; their logs are in {var / 'log'}", flush=True)
-            processes.start(environment)
+            grace_s = min(settings.worker.grace_s, STOP_S - 1)  # the worker ends by itself before it would be killed
+            processes.start({**environment, variable("worker.grace_s"): str(grace_s)})
             live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), var, processes.check)
             wait_for_answer(where, processes.check)
             print(ready_block(live, why_baseline, where, data=ingested.path, user_id=ingested.user_id), flush=True)

@@ -51,7 +51,9 @@ class Machine:
         """Run `make serve` until its ready block; return everything it printed."""
         command = ["make", "serve", *([f"DATA={data}"] if data else [])]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
         until(lambda: "Ctrl-C stops everything." in self.printed() or self._ended(), "the ready block", limit_s=READY_LIMIT_S)
         assert not self._ended(), self.printed()
         return self.printed()
@@ -61,13 +63,16 @@ class Machine:
         return self._log.read_text(errors="replace")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Send a signal to `make` and wait for its end; return how many seconds it took. Fails when a process is left."""
+        """Send SIGTERM to `make`, or SIGINT to its group as a terminal does; return how long the end took. Fails when a process is left."""
         if self._process is None or self._ended():
             self._process = None
             return 0.0
         below = psutil.Process(self._process.pid).children(recursive=True)
         began = time.monotonic()
-        self._process.send_signal(how)
+        if how is signal.SIGINT:
+            os.killpg(self._process.pid, how)
+        else:
+            self._process.send_signal(how)
         self._process.wait(30)
         took = time.monotonic() - began
         self._process = None
