@@ -178,7 +178,7 @@ def test_the_newest_word_on_an_item_stands(house: House, tmp_path: Path) -> None
     known = replace(item(5, "b"), text="text", attributes={"genre": ("x", "y"), "year": 1995.0})
     house.journal.accept([item(2, "a", hidden=True), item(1, "a"), item(9, "c"), known], Cursor("0"), house.lease)
     house.journal.accept([replace(item(10, "c"), title="Renamed")], Cursor("0"), house.lease)
-    build_snapshot(house.journal, replace(REQUEST, items_through=604), tmp_path / "out")
+    build_snapshot(house.journal, replace(REQUEST, target_range=(501, 605), items_through=604), tmp_path / "out")
     found = {row["item_id"]: row for row in rows(tmp_path / "out", "items.parquet")}
     assert list(found) == ["a", "b", "c"]
     assert [found[name]["hidden"] for name in "abc"] == [True, False, False]

@@ -131,6 +131,13 @@ def test_an_id_names_file_and_line(tmp_path: Path) -> None:
     assert [raw["event_id"] for raw in source.items] == [f"{digest}:{line:09}" for line in (2, 3, 4)]
 
 
+def test_many_ratings_of_one_second_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    data = "".join(f"{number % 7}\t{number}\t3\t{881250949 + number % 3}\n" for number in range(999)).encode()
+    source = read(write(tmp_path, FORMS["ml-100k"] | {"u.data": data}))
+    expected = sorted(range(999), key=lambda number: number % 3)
+    assert [raw["item_id"] for raw in source.events] == [str(number) for number in expected]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_zip_gives_what_its_folder_gives(form: str, tmp_path: Path) -> None:
     packed = zipped(tmp_path / "data.zip", {f"{form}/{name}": content for name, content in FORMS[form].items()} | {"other/README": b"x"})
