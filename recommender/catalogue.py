@@ -129,10 +129,8 @@ class Catalogue:
         for row, item in enumerate(self.items):
             for name, value in item.attributes.items():
                 rows_of_value = index.setdefault(name, {})
-                for one in value if isinstance(value, tuple) else (value,):
-                    rows_of_value.setdefault(one, []).append(row)
-                    if isinstance(one, float):
-                        rows_of_value.setdefault(f"{one:.15g}", []).append(row)
+                for key in _keys(value):
+                    rows_of_value.setdefault(key, []).append(row)
         return index
 
     def save(self, path: Path) -> None:
@@ -151,6 +149,13 @@ class Catalogue:
                 except (ValueError, TypeError, AttributeError, KeyError) as error:
                     raise ValueError(f"{path}, line {number}: not a catalogue item ({error})") from error
         return Catalogue(items)
+
+
+def _keys(value: Value) -> tuple[str | float, ...]:
+    """Return what a filter may ask for to find an attribute."""
+    if isinstance(value, tuple):
+        return value
+    return (value, f"{value:.15g}") if isinstance(value, float) else (value,)
 
 
 def _to_json(item: CatalogueItem) -> str:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +13,8 @@ from safetensors.torch import load_file
 from recommender.answer import answer_batch
 from recommender.bundle import bundle_digest, load_bundle, save_bundle
 from recommender.catalogue import CatalogueItem
-from recommender.config import EncoderConfig, ModelConfig
 from recommender.ranker import HistoryElement, Ranker
+from tests.component.training import NAMELESS, command, report, small_config, train
 from tests.planted import (
     PANEL_SHARE,
     Row,
@@ -28,29 +23,16 @@ from tests.planted import (
     planted_rows,
     write_planted_snapshot,
     write_rows,
-    write_tiny_encoder,
 )
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
-from trainer.config import TrainConfig, dump_config
+from trainer.config import TrainConfig
 from trainer.dataset import read_events
-from trainer.guard import Locked, locked
-from trainer.report import Report, read_report
-
-ROOT = Path(__file__).parents[2]
-NAMELESS = [CatalogueItem(item_id="i0", title=" ")]  # no texts: child processes start without the encoder
 
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    encoder = write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny")
-    return TrainConfig(
-        encoder=EncoderConfig(model=str(encoder), max_tokens=64),
-        model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0),
-        full_epochs=12,
-        full_lr=1e-2,
-        batch_size=8,
-    )
+    return small_config(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="session")
@@ -58,15 +40,6 @@ def full(tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
     """A candidate trained on the planted data."""
     folder = tmp_path_factory.mktemp("full")
     return train(folder, write_planted_snapshot(folder / "snapshot"), config)
-
-
-def train(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "candidate") -> Path:
-    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None))
-    return folder / name
-
-
-def report(candidate: Path) -> Report:
-    return read_report(candidate / "report.json")
 
 
 def panel_mean(candidate: Path, model: str) -> float:
@@ -273,50 +246,17 @@ def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainCo
     assert not report(candidate).finite_weights
 
 
-class Killed(Exception):
-    pass
-
-
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config: TrainConfig) -> None:
-    config = replace(config, full_epochs=4, model=replace(config.model, dropout=0.2))
-    snapshot = write_planted_snapshot(tmp_path / "snapshot")
-    whole = train(tmp_path, snapshot, config, name="whole")
-    calls: list[int] = []
-
-    def die() -> None:
-        calls.append(1)
-        if len(calls) == 16:
-            raise Killed
-
-    job = Job(snapshot=snapshot, config=config, out=tmp_path / "killed", text_cache=tmp_path / "texts", check=die)
-    with pytest.raises(Killed):
-        make_candidate(job)
-    assert json.loads((job.partial / "progress.json").read_text())["phase"] == "train"
-    first_try = len(calls)
-    make_candidate(job)
-    assert len(calls) - first_try < first_try * 2
-    assert report(job.out).losses == report(whole).losses
-    assert report(job.out).bundle_digest == report(whole).bundle_digest
+def test_scored_events_are_only_those_asked_for(full: Path) -> None:
+    events = read_events(full.parent / "snapshot" / "panel.parquet")
+    panel = report(full).panel
+    assert panel is not None
+    assert sum(panel.num_events) == events.role_is("score").sum()
 
 
 def test_a_finished_candidate_is_left_alone(full: Path, config: TrainConfig) -> None:
     before = (full / "report.json").stat().st_mtime_ns
     make_candidate(Job(snapshot=Path("nowhere"), config=config, out=full, text_cache=None, check=lambda: None))
     assert (full / "report.json").stat().st_mtime_ns == before
-
-
-def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "out") -> list[str]:
-    dump_config(config, folder / "config.json")
-    return [
-        "--snapshot",
-        str(snapshot),
-        "--config",
-        str(folder / "config.json"),
-        "--out",
-        str(folder / name),
-        "--text-cache",
-        str(folder / "texts"),
-    ]
 
 
 def test_a_parent_that_does_not_fit_is_one_sentence(
@@ -327,78 +267,3 @@ def test_a_parent_that_does_not_fit_is_one_sentence(
     assert "train with mode full" in capsys.readouterr().err
     assert main(command(tmp_path, tmp_path / "missing", config)) == 1
     assert "manifest.json: not a snapshot's manifest" in capsys.readouterr().err
-
-
-def test_two_trainers_never_work_on_one_candidate(tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
-    with locked(tmp_path / "out"):
-        assert main(command(tmp_path, tmp_path, config)) == 1
-        assert "another trainer is at work" in capsys.readouterr().err
-        with pytest.raises(Locked), locked(tmp_path / "out"):
-            pass
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_the_trainer_ends_with_its_parent(tmp_path: Path, config: TrainConfig) -> None:
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
-    arguments = command(tmp_path, snapshot, replace(config, full_epochs=100_000))
-    start = f"subprocess.Popen([sys.executable, '-m', 'trainer', *{arguments!r}])"
-    starter = f"import subprocess, sys; print({start}.pid, flush=True); sys.stdin.read()"
-    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    assert parent.stdin is not None
-    child = int(parent.stdout.readline())
-    ends_at = time.monotonic() + 60
-    while not (tmp_path / "out.partial" / "checkpoint").exists() and time.monotonic() < ends_at:
-        select_nothing(0.05)
-    assert (tmp_path / "out.partial" / "checkpoint").exists()
-    parent.kill()
-    parent.wait()
-    parent.stdin.close()
-    parent.stdout.close()
-    while running(child) and time.monotonic() < ends_at:
-        select_nothing(0.02)
-    assert not running(child)
-
-
-def select_nothing(wait_s: float) -> None:
-    """Let a poll breathe."""
-    signal.sigtimedwait([], wait_s)
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConfig) -> None:
-    config = replace(config, full_epochs=2)
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
-    one = train(tmp_path, snapshot, config, name="one")
-    arguments = command(tmp_path, snapshot, config, name="two")
-    # A file store, since a port that is free now need not be free in a moment.
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "trainer", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous"},
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
-    ]
-    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], errors
-    assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
-    scores = []
-    for candidate in (one, tmp_path / "two"):
-        ranker = Ranker(load_bundle(candidate / "bundle"))
-        scores.append(ranker.scores(ranker.user_states([[], [HistoryElement(row=3, rating=4.0)]])))
-    assert torch.allclose(scores[0], scores[1], atol=1e-2)
-
-
-def test_scored_events_are_only_those_asked_for(full: Path) -> None:
-    events = read_events(full.parent / "snapshot" / "panel.parquet")
-    panel = report(full).panel
-    assert panel is not None
-    assert sum(panel.num_events) == events.role_is("score").sum()

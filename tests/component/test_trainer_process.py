@@ -1,0 +1,123 @@
+"""The trainer as a process: killed and resumed, locked, orphaned, on one rank or two."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from recommender.bundle import load_bundle
+from recommender.ranker import HistoryElement, Ranker
+from tests.component.training import NAMELESS, ROOT, command, report, small_config, train
+from tests.planted import write_planted_snapshot
+from trainer.__main__ import main
+from trainer.candidate import Job, make_candidate
+from trainer.config import TrainConfig
+from trainer.guard import Locked, locked
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    return small_config(tmp_path_factory.mktemp("encoder"))
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, full_epochs=4, model=replace(config.model, dropout=0.2))
+    snapshot = write_planted_snapshot(tmp_path / "snapshot")
+    whole = train(tmp_path, snapshot, config, name="whole")
+    calls: list[int] = []
+
+    def die() -> None:
+        calls.append(1)
+        if len(calls) == 16:
+            raise Killed
+
+    job = Job(snapshot=snapshot, config=config, out=tmp_path / "killed", text_cache=tmp_path / "texts", check=die)
+    with pytest.raises(Killed):
+        make_candidate(job)
+    assert json.loads((job.partial / "progress.json").read_text())["phase"] == "train"
+    first_try = len(calls)
+    make_candidate(job)
+    assert len(calls) - first_try < first_try * 2
+    assert report(job.out).losses == report(whole).losses
+    assert report(job.out).bundle_digest == report(whole).bundle_digest
+
+
+def test_two_trainers_never_work_on_one_candidate(tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    with locked(tmp_path / "out"):
+        assert main(command(tmp_path, tmp_path, config)) == 1
+        assert "another trainer is at work" in capsys.readouterr().err
+        with pytest.raises(Locked), locked(tmp_path / "out"):
+            pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
+def test_the_trainer_ends_with_its_parent(tmp_path: Path, config: TrainConfig) -> None:
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    arguments = command(tmp_path, snapshot, replace(config, full_epochs=100_000))
+    start = f"subprocess.Popen([sys.executable, '-m', 'trainer', *{arguments!r}])"
+    starter = f"import subprocess, sys; print({start}.pid, flush=True); sys.stdin.read()"
+    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    child = int(parent.stdout.readline())
+    ends_at = time.monotonic() + 60
+    while not (tmp_path / "out.partial" / "checkpoint").exists() and time.monotonic() < ends_at:
+        select_nothing(0.05)
+    assert (tmp_path / "out.partial" / "checkpoint").exists()
+    parent.kill()
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+    while running(child) and time.monotonic() < ends_at:
+        select_nothing(0.02)
+    assert not running(child)
+
+
+def select_nothing(wait_s: float) -> None:
+    """Let a poll breathe."""
+    signal.sigtimedwait([], wait_s)
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, full_epochs=2)
+    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
+    one = train(tmp_path, snapshot, config, name="one")
+    arguments = command(tmp_path, snapshot, config, name="two")
+    # A file store, since a port that is free now need not be free in a moment.
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "trainer", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous"},
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], errors
+    assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
+    scores = []
+    for candidate in (one, tmp_path / "two"):
+        ranker = Ranker(load_bundle(candidate / "bundle"))
+        scores.append(ranker.scores(ranker.user_states([[], [HistoryElement(row=3, rating=4.0)]])))
+    assert torch.allclose(scores[0], scores[1], atol=1e-2)

@@ -1,0 +1,42 @@
+"""Small trainings for the trainer's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recommender.catalogue import CatalogueItem
+from recommender.config import EncoderConfig, ModelConfig
+from tests.planted import write_tiny_encoder
+from trainer.candidate import Job, make_candidate
+from trainer.config import TrainConfig, dump_config
+from trainer.report import Report, read_report
+
+ROOT = Path(__file__).parents[2]
+NAMELESS = [CatalogueItem(item_id="i0", title=" ")]  # no texts: child processes start without the encoder
+
+
+def small_config(folder: Path) -> TrainConfig:
+    """Return a configuration that finds what is planted in a second; its random encoder is written into the folder."""
+    return TrainConfig(
+        encoder=EncoderConfig(model=str(write_tiny_encoder(folder / "tiny")), max_tokens=64),
+        model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0),
+        full_epochs=12,
+        full_lr=1e-2,
+        batch_size=8,
+    )
+
+
+def train(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "candidate") -> Path:
+    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None))
+    return folder / name
+
+
+def report(candidate: Path) -> Report:
+    return read_report(candidate / "report.json")
+
+
+def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "out") -> list[str]:
+    """Return the arguments of `python -m trainer`."""
+    file = folder / "config.json"
+    dump_config(config, file)
+    return ["--snapshot", str(snapshot), "--config", str(file), "--out", str(folder / name), "--text-cache", str(folder / "texts")]
