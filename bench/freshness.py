@@ -1,0 +1,155 @@
+"""How fresh: event to next answer, event to live weights, one cycle, rollback, a second start. On the real thing, demo data.
+
+    python -m bench.freshness
+
+Starts `make serve` in a temporary folder, trains release 1, then sends the rest of MovieLens 100K as `make replay` does.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import httpx
+
+from bench.rows import Measure, save
+from cron.ledger import Ledger, open_ledger
+from cron.lineage import Run
+from tests.system.machine import Machine, until
+
+COMMAND = "python -m bench.freshness"
+NUM_QUICK_EVENTS = 200
+CYCLE_LIMIT_S = 300.0
+SPEED = 100  # events a second
+
+
+@contextmanager
+def running_machine() -> Iterator[tuple[Machine, float]]:
+    """Run the real thing on the demo data with its default settings; also return the seconds to the ready block."""
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
+        machine = Machine(Path(folder), settings={})
+        started = time.perf_counter()
+        try:
+            machine.start()
+            yield machine, time.perf_counter() - started
+        finally:
+            machine.stop()
+
+
+def main() -> None:
+    """Measure and write `bench/results/freshness.json`."""
+    with running_machine() as (machine, first_start_s):
+        ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
+        measures = [Measure(metric="first start, training included", value=first_start_s, unit="s", note="packages and data already there")]
+        measures += _event_to_answer(machine)
+        measures += _cycle_and_weights(machine, ledger)
+        measures += _rollback(machine, ledger)
+        machine.stop()
+        started = time.perf_counter()
+        machine.start()
+        measures.append(Measure(metric="second start to ready", value=time.perf_counter() - started, unit="s"))
+    save("freshness", "ML-100K demo", measures, command=COMMAND)
+
+
+def _event_to_answer(machine: Machine) -> list[Measure]:
+    """Post that a user saw the item recommended first, and ask until the recommendations have moved on."""
+    latencies_s = []
+    with httpx.Client(base_url=machine.gateway, timeout=10, trust_env=False) as client:
+        for number in range(NUM_QUICK_EVENTS):
+            user_id = f"bench-{number % 20}"
+            first = client.get(f"/v1/recommendations/{user_id}").json()["items"][0]["id"]
+            started = time.perf_counter()
+            client.post("/v1/events", json={"user_id": user_id, "item_id": first, "type": "view"}).raise_for_status()
+            for _ in count():
+                if first not in [item["id"] for item in client.get(f"/v1/recommendations/{user_id}").json()["items"]]:
+                    break
+            latencies_s.append(time.perf_counter() - started)
+    return _percentiles("event to next answer", latencies_s, note="append, history, ranking, HTTP included")
+
+
+def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
+    """Replay the rest; each update's events, from their sending to the switch."""
+    began = datetime.now(UTC)
+    replay = machine.command("make", "replay", f"SPEED={SPEED}", timeout_s=600)
+    assert replay.returncode == 0, replay.stderr
+    until(lambda: _waiting(ledger) == [], "the last cycle", limit_s=CYCLE_LIMIT_S)
+    cycles = [run for run in ledger.runs(100) if run.mode == "update" and run.started_at >= began]
+    published = [run for run in cycles if run.outcome == "published"]
+    seconds = sorted((run.ended_at - run.started_at).total_seconds() for run in published if run.ended_at is not None)
+    measures = [
+        Measure(metric="update cycles", value=len(cycles), unit="1"),
+        Measure(metric="update cycles accepted", value=len(published) / len(cycles), unit="1", note="share, by the default gate"),
+        Measure(metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)),
+        Measure(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
+    ]
+    return measures + _percentiles("event to live weights", _weights_s(machine, ledger, published), note=f"replayed at {SPEED} events/s")
+
+
+def _waiting(ledger: Ledger) -> list[Run]:
+    run = ledger.open_run()
+    return [run] if run is not None else []
+
+
+def _sizes(ledger: Ledger, published: list[Run]) -> str:
+    ranges = [ledger.release(run.version).manifest.target_range for run in published if run.version is not None]
+    sizes = [last - first + 1 for first, last in (span for span in ranges if span is not None)]
+    return f"new events a cycle: {', '.join(f'{size:,}' for size in reversed(sizes))}"
+
+
+def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[float]:
+    from cron.backends.artifacts_folder import open_artifacts
+    from cron.journal import Journal
+
+    store = open_artifacts(machine.folder / "archives")
+    journal = Journal(ledger, store, machine.folder / "var" / "journal-bench")
+    latencies_s: list[float] = []
+    for run in published:
+        assert run.version is not None
+        release = ledger.release(run.version)
+        assert release.manifest.target_range is not None
+        live_at_us = release.published_at.timestamp() * 1e6
+        table = journal.read(*release.manifest.target_range)
+        latencies_s += [(live_at_us - at_us) / 1e6 for at_us in table["at_us"].to_pylist()]
+    journal.close()
+    return latencies_s
+
+
+def _rollback(machine: Machine, ledger: Ledger) -> list[Measure]:
+    walls_s = []
+    for version in (None, "forward", None, "forward", None):
+        live = ledger.live()
+        assert live is not None
+        newest = max(one.version for one in ledger.releases())
+        words = ("rollback",) if version is None else ("promote", str(newest))
+        started = time.perf_counter()
+        done = machine.cron(*words)
+        if version is None:
+            walls_s.append(time.perf_counter() - started)
+        assert done.returncode == 0, done.stderr
+    return [
+        Measure(metric="rollback, the whole command", value=sorted(walls_s)[len(walls_s) // 2], unit="s", note="median of 3"),
+        Measure(metric="rollback, decision to switched", value=ledger.figures()["rollback_seconds"], unit="s"),
+    ]
+
+
+def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[Measure]:
+    ordered = sorted(latencies_s)
+    return [
+        Measure(
+            metric=f"{metric}, p{round(100 * share)}",
+            value=ordered[min(len(ordered) - 1, int(share * len(ordered)))],
+            unit="s",
+            note=f"{note}; {len(ordered):,} events",
+        )
+        for share in (0.5, 0.95, 0.99)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

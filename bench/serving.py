@@ -1,0 +1,88 @@
+"""How much it serves: score and top-k through TorchServe's endpoint and the gateway, steady and while releases change.
+
+    python -m bench.serving
+
+The client is Python threads on the same cores, so the figures are a floor.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from bench.freshness import running_machine
+from bench.load import Tally, load
+from bench.rows import Measure, save
+from cron.ledger import open_ledger
+from tests.system.machine import Machine
+
+COMMAND = "python -m bench.serving"
+STEADY_S = 15.0
+NUM_SWAPS = 6
+TITLES = ("Toy Story (1995)", "Star Wars (1977)", "Fargo (1996)", "Scream (1996)", "Contact (1997)", "Titanic (1997)")
+Body = Callable[[int], object]
+
+
+def score(number: int) -> object:
+    """Return a history of three titles and an item of the catalogue."""
+    return {"user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)], "item_desc": TITLES[number % len(TITLES)]}
+
+
+def top_k(number: int) -> object:
+    """Return a history of three titles, ten items wanted."""
+    return {"user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)], "k": 10}
+
+
+def free_text(number: int) -> object:
+    """Return an item that the catalogue lacks: its text goes through the encoder."""
+    return {"user_seq": [TITLES[number % len(TITLES)]], "item_desc": f"a film about the year {number} and a detective"}
+
+
+def main() -> None:
+    """Measure and write `bench/results/serving.json`."""
+    measures: list[Measure] = []
+    with running_machine() as (machine, _):
+        assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0  # so that there is a second release
+        ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
+        while ledger.open_run() is not None or len(ledger.releases()) < 3:
+            time.sleep(1)
+        machine.cron("pause")
+        for name, body in (("score", score), ("top-10", top_k), ("score of a free text", free_text)):
+            for connections in (1, 8):
+                measures += _steady(machine, name, body, connections)
+        measures += _swapping(machine)
+    save("serving", "ML-100K demo", measures, command=COMMAND)
+
+
+def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[Measure]:
+    with load(machine.ports.inference, "/predictions/rec", body, connections=connections) as tally:
+        time.sleep(STEADY_S)
+    return _measures(f"{name}, {connections} connections", tally)
+
+
+def _swapping(machine: Machine) -> list[Measure]:
+    """Roll back and promote under load."""
+    with load(machine.ports.inference, "/predictions/rec", top_k, connections=8) as tally:
+        for number in range(NUM_SWAPS):
+            newest = machine.cron("rollback" if number % 2 == 0 else "promote", *(() if number % 2 == 0 else (_newest(machine),)))
+            assert newest.returncode == 0, newest.stderr
+            time.sleep(2)
+    return _measures(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
+
+
+def _newest(machine: Machine) -> str:
+    return str(max(one.version for one in open_ledger(machine.environment["FRESHET__STORE__LEDGER"]).releases()))
+
+
+def _measures(name: str, tally: Tally) -> list[Measure]:
+    return [
+        Measure(metric=f"{name}: requests", value=tally.rate, unit="1/s", note=f"{len(tally.latencies_s):,} answered"),
+        Measure(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
+        Measure(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
+        Measure(metric=f"{name}: failed", value=len(tally.failures), unit="1", note="; ".join(sorted(set(tally.failures)))[:200]),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
