@@ -7,7 +7,6 @@ The client is Python threads on the same cores, so the figures are a floor.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -85,4 +84,4 @@ def _measures(name: str, tally: Tally) -> list[Measure]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
