@@ -7,7 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}  # the last is uvicorn's
 _CHATTY = ("httpx", "httpcore", "apscheduler")  # a line a request, a line a tick
 
 
