@@ -1,4 +1,4 @@
-"""docs/cli.md and docs/configuration.md agree with the command line and the defaults."""
+"""docs/cli.md, configuration.md and gateway.md agree with the command line, the defaults and the calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cron.config import Settings
 from cron.settings_file import settings_leaves, value_of
 from cron.verbs.config import in_toml
 from cron.wiring import PROJECT_ROOT
+from gateway.app import create_app
 
 CLI = PROJECT_ROOT / "docs" / "cli.md"
 CONFIGURATION = PROJECT_ROOT / "docs" / "configuration.md"
@@ -44,3 +45,10 @@ def test_every_argument_is_documented_and_no_other(verb: str) -> None:
 def test_every_default_is_the_documented_one() -> None:
     rows = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| (?:`(.*?)`|–) \|", CONFIGURATION.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert rows == {key: in_toml(value_of(Settings(), key)).replace("–", "") for key in settings_leaves()}
+
+
+def test_every_call_of_the_gateway_is_documented_and_no_other() -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    calls = {(method.upper(), path) for path, methods in paths.items() for method in methods} | {("GET", "/")}
+    text = (PROJECT_ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text, flags=re.MULTILINE)) == calls
