@@ -47,15 +47,18 @@ class Ports:
     grpc_management: int = 7071
 
 
-def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512) -> tuple[list[str], dict[str, str]]:
-    """Write the configuration under `var/torchserve` and return the Java command and its environment."""
+def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, tokens: bool = False) -> tuple[list[str], dict[str, str]]:
+    """Write the configuration under `var/torchserve` and return the Java command and its environment.
+
+    With `tokens`, every call but `/metrics`, even `/ping`, needs a key of `var/torchserve/key_file.json`, which is new at each start.
+    """
     home = (var / "torchserve").resolve()
     temporary = _temporary_folder(home)
     logs = (var / "log").resolve()
     for folder in (home / "workflows", logs, temporary, model_store):
         folder.mkdir(parents=True, exist_ok=True)
     package = _torchserve_package()
-    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports)
+    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports, tokens=tokens)
     java = find_java()
     argv = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", f"-Djava.io.tmpdir={temporary}"]
     argv += [f"-Dmodel_server_home={package.parent}", f"-Dlog4j.configurationFile=file://{_HERE / 'torchserve-log4j2.xml'}"]
@@ -115,7 +118,7 @@ def _become_torchserve(given: argparse.Namespace) -> None:
     ports = Ports(**{name: getattr(given, name) for name in asdict(Ports())})
     hold_lock(given.var)
     clear_leftovers(given.var)
-    java_argv, env = command(model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb)
+    java_argv, env = command(model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens)
     os.chdir(given.var / "torchserve")  # TorchServe drops files of its own where it stands
     os.execve(java_argv[0], java_argv, env)
 
@@ -125,15 +128,17 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--model-store", type=Path, default=Path("archives"), help="folder of the .mar files (default: archives)")
     parser.add_argument("--var", type=Path, default=Path("var"), help="folder of configuration, logs, temporary files (default: var)")
     parser.add_argument("--heap-mb", type=int, default=512, help="largest Java heap in MB (default: 512)")
+    parser.add_argument("--tokens", action="store_true", help="ask every caller for a key of VAR/torchserve/key_file.json")
     for name, default in asdict(Ports()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=type(default), default=default, help=f"default: {default}")
     return parser.parse_args(None if argv is None else list(argv))
 
 
-def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports) -> Path:
+def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports, tokens: bool) -> Path:
     template = (_HERE / "torchserve.properties").read_text()
     paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": _write_metrics(home, package)}
-    for name, value in {**asdict(ports), **paths}.items():
+    without_tokens = {"without_tokens": str(not tokens).lower()}
+    for name, value in {**asdict(ports), **paths, **without_tokens}.items():
         template = template.replace(f"{{{name}}}", str(value))
     config = home / "config.properties"
     _write(config, template)

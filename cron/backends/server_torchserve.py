@@ -10,9 +10,12 @@ a management URL is taken for the token endpoint, so everything is percent-encod
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
@@ -28,13 +31,26 @@ _POLL_S = 0.1
 _SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A parsed URL. `keys` is TorchServe's key file, None where its tokens are off; a host in brackets is an IPv6 address."""
+
+    host: str
+    management_port: int
+    inference_port: int
+    name: str
+    keys: Path | None
+
+
 class TorchServe:
     """One TorchServe node and one model name on it."""
 
-    def __init__(self, *, management: str, inference: str, name: str, drain_timeout_s: float, sleep: Callable[[float], None]) -> None:
-        self._model = f"{management}/models/{quote(name, safe='')}"
-        self._register_url = f"{management}/models?model_name={quote(name, safe='')}&synchronous=true&initial_workers=1&url="
-        self._predictions = f"{inference}/predictions/{quote(name, safe='')}"
+    def __init__(self, where: Where, *, drain_timeout_s: float, sleep: Callable[[float], None]) -> None:
+        name = quote(where.name, safe="")
+        self._model = f"http://{where.host}:{where.management_port}/models/{name}"
+        self._register_url = f"http://{where.host}:{where.management_port}/models?model_name={name}&synchronous=true&initial_workers=1&url="
+        self._predictions = f"http://{where.host}:{where.inference_port}/predictions/{name}"
+        self._keys = where.keys
         self._drain_timeout_s = drain_timeout_s
         self._sleep = sleep
         self._client = httpx.Client(timeout=_READ_TIMEOUT_S, trust_env=False)
@@ -61,7 +77,7 @@ class TorchServe:
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         """See the port."""
         url = self._predictions if version is None else f"{self._predictions}/{version}"
-        answer = self._send("POST", url, json=body, timeout_s=timeout_s)
+        answer = self._send("POST", url, body=body, timeout_s=timeout_s)
         if answer.status_code != 200:
             raise ServerRefused(version, status=answer.status_code, message=_message(answer))
         result: object = answer.json()
@@ -130,7 +146,7 @@ class TorchServe:
 
     def _overtakes_nothing(self, version: int) -> bool:
         try:
-            self._send("POST", f"{self._predictions}/{version}", json={}, timeout_s=max(self._drain_timeout_s, _READ_TIMEOUT_S))
+            self._send("POST", f"{self._predictions}/{version}", body={}, timeout_s=max(self._drain_timeout_s, _READ_TIMEOUT_S))
         except Unavailable:
             return False
         return self._pending(version) == 0
@@ -151,7 +167,7 @@ class TorchServe:
         if answer.status_code == 404:
             return []
         if answer.status_code != 200:
-            raise Unavailable("TorchServe", where=self._model, why=f"{answer.status_code} {_message(answer)}")
+            raise ServerRefused(None, status=answer.status_code, message=_message(answer))
         # Versions are plain decimals; anything else was put there by somebody for something else.
         return [_version(raw) for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
 
@@ -165,31 +181,46 @@ class TorchServe:
             self._sleep(0.1 * attempt * random.uniform(0.5, 1.5))
         raise AssertionError("the last attempt returns or raises")
 
-    def _send(self, method: str, url: str, *, timeout_s: float, json: object = None) -> httpx.Response:
+    def _authorization(self, kind: str) -> dict[str, str]:
+        """Read the key anew each time: TorchServe makes new ones when it starts."""
+        if self._keys is None:
+            return {}
         try:
-            return self._client.request(method, url, json=json, timeout=timeout_s)
+            return {"Authorization": f"Bearer {json.loads(self._keys.read_text())[kind]['key']}"}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Unavailable("TorchServe's key file", where=str(self._keys), why=type(error).__name__) from error
+
+    def _send(self, method: str, url: str, *, timeout_s: float, body: object = None) -> httpx.Response:
+        headers = self._authorization("inference" if url.startswith(self._predictions) else "management")
+        try:
+            return self._client.request(method, url, json=body, timeout=timeout_s, headers=headers)
         except httpx.HTTPError as error:
             raise Unavailable("TorchServe", where=url.partition("?")[0], why=f"{type(error).__name__} {error}".strip()) from error
 
 
 def open_server(url: str, *, drain_timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> TorchServe:
-    """Open `torchserve://host:management-port/model-name?inference=port`. Nothing is sent until it is used."""
-    parts = urlsplit(url)
-    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    inference = options.pop("inference", "8080")
+    """Open `torchserve://host:management-port/model-name?inference=port`; nothing is sent until it is used.
+
+    Where TorchServe's tokens are on, `keys=/absolute/path/key_file.json` names the file into which it writes them at each start.
+    """
+    return TorchServe(_parse(url), drain_timeout_s=drain_timeout_s, sleep=sleep)
+
+
+def _parse(url: str) -> Where:
+    expected = f"store.server: {url}: expected torchserve://HOST:PORT/MODEL?inference=PORT&keys=/PATH, the last only with tokens"
+    try:
+        parts = urlsplit(url)
+        options = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        inference_port, keys = int(options.pop("inference", "8080")), options.pop("keys", None)
+        management_port = parts.port or 8081
+    except ValueError as error:
+        raise SettingsError(expected) from error
     name = parts.path.strip("/")
-    if options:
-        raise SettingsError(f"store.server: {url}: unknown option {', '.join(sorted(options))}; there is only inference")
-    if parts.hostname is None or "/" in name or not name or not inference.isdigit():
-        raise SettingsError(f"store.server: {url}: expected torchserve://HOST:PORT/MODEL?inference=PORT")
+    if options or parts.hostname is None or not name or "/" in name or (keys is not None and not keys.startswith("/")):
+        raise SettingsError(expected)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return TorchServe(
-        management=f"http://{host}:{parts.port or 8081}",
-        inference=f"http://{host}:{inference}",
-        name=name,
-        drain_timeout_s=drain_timeout_s,
-        sleep=sleep,
-    )
+    path = None if keys is None else Path(keys)
+    return Where(host=host, management_port=management_port, inference_port=inference_port, name=name, keys=path)
 
 
 def _version(raw: dict[str, object]) -> ServerVersion:

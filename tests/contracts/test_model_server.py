@@ -248,7 +248,30 @@ def test_nobody_there_is_unavailable_after_a_few_tries() -> None:
     nobody.close()
 
 
-@pytest.mark.parametrize("url", ["torchserve://h:8081/", "torchserve:///rec", "torchserve://h/rec?inference=x", "torchserve://h/rec?tls=1"])
+def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bundle: Path) -> None:
+    with running_torchserve(tmp_path, tokens=True) as guarded, opened(guarded) as server:
+        server.register(1, pack(bundle=bundle, version=1, out=guarded.store).name)
+        assert server.live() == 1
+        assert server.predict(1, TOP, timeout_s=10)
+        server.set_live(1)
+        stranger = open_server(guarded.url.partition("&keys=")[0])
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.live()
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.set_live(1)
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.predict(1, TOP, timeout_s=10)
+        stranger.close()
+        (tmp_path / "var" / "torchserve" / "key_file.json").unlink()
+        with pytest.raises(Unavailable, match="key file"):
+            server.live()
+
+
+WRONG_URLS = ["torchserve://h:8081/", "torchserve:///rec", "torchserve://h/a/b", "torchserve://h:x/rec"]
+WRONG_URLS += [f"torchserve://h/rec?{option}" for option in ("inference=x", "tls=true", "keys=var/keys.json", "keys=")]
+
+
+@pytest.mark.parametrize("url", WRONG_URLS)
 def test_a_wrong_url_is_a_settings_error(url: str) -> None:
     with pytest.raises(SettingsError, match="torchserve:"):
         open_server(url)

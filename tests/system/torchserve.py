@@ -31,11 +31,13 @@ class Running:
     store: Path
     var: Path
     process: subprocess.Popen[bytes]
+    tokens: bool = False
 
     @property
     def url(self) -> str:
         """What `open_server` and the settings take."""
-        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}"
+        keys = f"&keys={self.var}/torchserve/key_file.json" if self.tokens else ""
+        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}{keys}"
 
     @property
     def predictions(self) -> str:
@@ -53,17 +55,18 @@ class Running:
 
 
 @contextmanager
-def running_torchserve(folder: Path, *, store: Path | None = None, ports: Ports | None = None) -> Iterator[Running]:
+def running_torchserve(folder: Path, *, store: Path | None = None, ports: Ports | None = None, tokens: bool = False) -> Iterator[Running]:
     """Start TorchServe with `folder/archives` (or `store`) and `folder/var`; stop it and its workers at the end."""
     store = folder / "archives" if store is None else store
     ports = free_ports() if ports is None else ports
     argv = [sys.executable, "-m", "deploy.torchserve", "--model-store", str(store), "--var", str(folder / "var"), "--heap-mb", "256"]
+    argv += ["--tokens"] if tokens else []
     for name, value in asdict(ports).items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "torchserve.out").open("wb") as out:
         process = subprocess.Popen(argv, cwd=PROJECT_ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-    running = Running(ports=ports, store=store, var=folder / "var", process=process)
+    running = Running(ports=ports, store=store, var=folder / "var", process=process, tokens=tokens)
     try:
         _wait_healthy(running, folder / "torchserve.out")
         yield running
@@ -112,7 +115,7 @@ def _wait_healthy(running: Running, out: Path) -> None:
     while time.monotonic() < deadline:
         assert running.process.poll() is None, f"TorchServe ended at start:\n{out.read_text()}"
         try:
-            if httpx.get(f"http://127.0.0.1:{running.ports.inference}/ping", timeout=2).status_code == 200:
+            if httpx.get(f"http://127.0.0.1:{running.ports.inference}/ping", timeout=2).status_code < 500:  # with tokens on it is 400
                 return
         except httpx.HTTPError:
             pass
