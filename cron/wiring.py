@@ -89,10 +89,14 @@ def inference_url(url: str) -> str:
     """Return where the model server answers for its default version."""
     _pick("server", url, _SERVERS)
     parts = urlsplit(url)
-    options = parse_qs(parts.query)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    scheme = "https" if options.get("tls", ["false"])[-1] == "true" else "http"
-    return f"{scheme}://{host}:{options.get('inference', ['8080'])[-1]}/predictions/{quote(parts.path.strip('/'), safe='')}"
+    return f"http://{host}:{_options(url).get('inference', '8080')}/predictions/{quote(parts.path.strip('/'), safe='')}"
+
+
+def server_keys(url: str) -> Path | None:
+    """Return the file into which TorchServe writes its keys at each start; None where its tokens are off."""
+    keys = _options(url).get("keys")
+    return None if keys is None else Path(keys)
 
 
 def check_url(store: str, url: str) -> str | None:
@@ -108,14 +112,19 @@ def check_url(store: str, url: str) -> str | None:
 
 
 def _wrong_server(url: str) -> str | None:
-    parts = urlsplit(url)
-    options = parse_qs(parts.query)
+    options = _options(url)
     try:
-        ports = (parts.port, int(options.get("inference", ["8080"])[-1]))
+        parts = urlsplit(url)
+        ports = (parts.port, int(options.get("inference", "8080")))
         fine = bool(parts.hostname and parts.path.strip("/")) and all(port is None or 0 < port < 65_536 for port in ports)
     except ValueError:  # a port that is no number, or over 65535
         fine = False
-    return None if fine and options.keys() <= {"inference", "tls"} else "torchserve://HOST:MANAGEMENT_PORT/MODEL?inference=PORT"
+    fine = fine and options.keys() <= {"inference", "keys"} and options.get("keys", "/").startswith("/")
+    return None if fine else "torchserve://HOST:MANAGEMENT_PORT/MODEL?inference=PORT, with &keys=/PATH where its tokens are on"
+
+
+def _options(url: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
 
 
 def _pick(store: str, url: str, back_ends: Mapping[str, Opened]) -> Opened:

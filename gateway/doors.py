@@ -59,7 +59,8 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     histories = wiring.open_histories(settings.store.histories)
     ledger = wiring.open_ledger(settings.store.ledger)
     paths = Paths(var=wiring.var_folder(settings))
-    inference = Inference(wiring.inference_url(settings.store.server), timeout_s=settings.gateway.inference_timeout_s)
+    server = settings.store.server
+    inference = Inference(wiring.inference_url(server), timeout_s=settings.gateway.inference_timeout_s, keys=wiring.server_keys(server))
     live = LiveRelease(ledger)
     overviews = Overviews(ledger, event_log, paths.runs)
     try:

@@ -30,6 +30,7 @@ class StandIn:
         self.status = 200
         self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
         self.asked: list[dict[str, object]] = []
+        self.authorization: str | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -46,6 +47,7 @@ class StandIn:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                stand_in.authorization = self.headers["Authorization"]
                 stand_in.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 content = json.dumps(stand_in.body).encode()
                 self.send_response(stand_in.status)

@@ -6,7 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -298,6 +298,21 @@ def test_metrics_speak_of_calls_records_and_the_live_release(house: House) -> No
     assert "freshet_log_backlog 1.0" in text
     assert 'freshet_recent_runs{outcome="refused"} 1.0' in text
     assert "ann" not in text
+
+
+def test_the_model_servers_key_is_shown_and_read_anew(tmp_path: Path) -> None:
+    model, keys = StandIn(), tmp_path / "key_file.json"
+    plain = settings_in(tmp_path, inference_port=model.port)
+    settings = replace(plain, store=replace(plain.store, server=f"{plain.store.server}&keys={keys}"))
+    with gateway(settings) as client:
+        assert "key file" in client.get("/v1/recommendations/ann").json()["reason"]
+        for key in ("first", "second"):
+            keys.write_text(json.dumps({"inference": {"key": key}, "management": {"key": "other"}}))
+            assert "fallback" not in client.get("/v1/recommendations/ann").json()
+            assert model.authorization == f"Bearer {key}"
+        model.status, model.body = 400, {"code": 400, "type": "InvalidKeyException", "message": "Token Authorization failed."}
+        assert "Token Authorization failed." in client.get("/v1/recommendations/ann").json()["reason"]
+    model.stop()
 
 
 def test_what_is_not_there_is_told_as_json(shared: House) -> None:

@@ -91,6 +91,8 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ('[store]\nevents = "redis://localhost"\n', ["store.events = 'redis://localhost'", "sqlite:"]),
         ('[store]\nledger = "sqlite://var/x.db"\n', ["store.ledger", "sqlite:///PATH"]),
         ('[store]\nserver = "torchserve://h:99999/rec"\n', ["store.server", "torchserve://HOST"]),
+        ('[store]\nserver = "torchserve://h:8081/rec?token=x"\n', ["store.server", "keys=/PATH"]),
+        ('[store]\nserver = "torchserve://h:8081/rec?keys=key_file.json"\n', ["store.server", "keys=/PATH"]),
         ('[store]\nvar = ""\n', ["store.var", "not empty"]),
         ("store = 3\n", ["store = 3", "[store]"]),
         ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
@@ -138,7 +140,7 @@ def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> N
     ("url", "expected"),
     [
         ("torchserve://127.0.0.1:8081/rec?inference=8080", "http://127.0.0.1:8080/predictions/rec"),
-        ("torchserve://[::1]:8081/rec?inference=9&tls=true", "https://[::1]:9/predictions/rec"),
+        ("torchserve://[::1]:8081/rec?inference=9&keys=/k.json", "http://[::1]:9/predictions/rec"),
     ],
 )
 def test_where_the_model_answers(url: str, expected: str) -> None:
