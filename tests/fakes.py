@@ -6,9 +6,12 @@ a test kills, as a real server does.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cron.errors import ServerRefused, Unavailable
@@ -32,22 +35,23 @@ class FakeServer:
 
     def register(self, version: int, url: str) -> None:
         """Load an archive; the first one becomes the default."""
-        registered, default = self._read()
-        if version in registered:
+        if version in self._read()[0]:
             return
         mar = self._store / url
         if not mar.is_file():
             raise ServerRefused(version, status=404, message=f"Model not found at: {url}")
-        with zipfile.ZipFile(mar) as archive:
-            inside = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]["modelVersion"]
         try:
+            with zipfile.ZipFile(mar) as archive:
+                inside = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]["modelVersion"]
             unpack_bundle(mar, self._folder / str(version))
-        except ArchiveError as error:
+        except (ArchiveError, zipfile.BadZipFile) as error:
             raise ServerRefused(version, status=500, message=str(error)) from error
         if int(inside) != version:
             raise ServerRefused(version, status=200, message=f"{url} holds version {inside}")
+        with self._change() as state:
+            state["registered"] = sorted({*_versions(state), version})
+            state["default"] = version if state["default"] is None else state["default"]
         self.log.append(f"register {version}")
-        self._write([*registered, version], version if default is None else default)
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         """Answer as the handler does."""
@@ -67,11 +71,11 @@ class FakeServer:
 
     def set_live(self, version: int) -> None:
         """Make a version the default."""
-        registered, _ = self._read()
-        if version not in registered:
-            raise ServerRefused(version, status=409, message="the version is not registered; register it first")
+        with self._change() as state:
+            if version not in _versions(state):
+                raise ServerRefused(version, status=409, message="the version is not registered; register it first")
+            state["default"] = version
         self.log.append(f"set_live {version}")
-        self._write(registered, version)
 
     def live(self) -> int | None:
         """Return the default version."""
@@ -83,12 +87,12 @@ class FakeServer:
 
     def unregister(self, version: int) -> None:
         """Forget a version; refuse the default."""
-        registered, default = self._read()
-        if version == default:
-            raise ServerRefused(version, status=403, message="the version is the default; make another one live first")
-        if version in registered:
-            self.log.append(f"unregister {version}")
-            self._write([one for one in registered if one != version], default)
+        with self._change() as state:
+            if version == state["default"]:
+                raise ServerRefused(version, status=403, message="the version is the default; make another one live first")
+            if version in _versions(state):
+                self.log.append(f"unregister {version}")
+            state["registered"] = [one for one in _versions(state) if one != version]
 
     def restart_empty(self) -> None:
         """Lose everything, as a TorchServe without snapshots does when it is killed."""
@@ -96,14 +100,29 @@ class FakeServer:
         self._folder.mkdir()
 
     def _read(self) -> tuple[list[int], int | None]:
+        with self._change() as state:
+            default = state["default"]
+            assert default is None or isinstance(default, int)
+            return _versions(state), default
+
+    @contextmanager
+    def _change(self) -> Iterator[dict[str, object]]:
+        """Yield the state and write it back, alone among threads and processes; an error writes nothing."""
         if self.is_down:
             raise Unavailable("TorchServe", where=str(self._folder), why="switched off by the test")
-        if not self._state.is_file():
-            return [], None
-        state = json.loads(self._state.read_text())
-        return state["registered"], state["default"]
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = self._state.read_text() if self._state.is_file() else '{"registered": [], "default": null}'
+            state = json.loads(before)
+            yield state
+            if json.loads(before) != state:
+                unfinished = self._state.with_suffix(".unfinished")
+                unfinished.write_text(json.dumps(state))
+                unfinished.replace(self._state)
 
-    def _write(self, registered: list[int], default: int | None) -> None:
-        unfinished = self._state.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps({"registered": registered, "default": default}))
-        unfinished.replace(self._state)
+
+def _versions(state: dict[str, object]) -> list[int]:
+    versions = state["registered"]
+    assert isinstance(versions, list)
+    return versions

@@ -1,0 +1,112 @@
+"""kill -9 at every point of a cycle, one after another in one long story: nothing is lost, nothing is trained on twice."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cron.lineage import trained_ranges
+from cron.parts import Parts
+from cron.snapshot import in_panel
+from tests.kill_points import EARLY, PRELOADED, turn
+from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
+
+LIMIT_S = 120
+EACH = 40  # events before each run: as many as an update needs
+
+# The points at which each run of the story is killed, one after another, before it may end. Once the switch was begun, a run skips
+# the steps before it, so that the late points need runs of their own.
+RUNS = (
+    (*(f"{name}:before" for name in EARLY), "begin_publish:before", "begin_publish:after", "finish_run:before"),
+    (*(f"{name}:after" for name in EARLY), "tell_server:before", "finish_run:after"),
+    ("tell_server:after", "unregister:before"),
+    ("end_switch:before",),
+    ("end_switch:after", "unregister:after"),
+    ("set_live:before",),
+    ("set_live:after",),
+)
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    parts = open_workshop(tmp_path)
+    yield parts
+    close_workshop(parts)
+
+
+def died_at(processes: ForkServerContext, folder: Path, point: str | None) -> bool:
+    """Do a turn in another process; tell whether it was killed at the point."""
+    process = processes.Process(target=turn, args=(folder, point))
+    process.start()
+    process.join(LIMIT_S)
+    assert process.exitcode in (0, -signal.SIGKILL), f"{point}: exit status {process.exitcode}"
+    return process.exitcode != 0
+
+
+def test_killed_at_every_point_the_next_start_goes_on(processes: ForkServerContext, parts: Parts, tmp_path: Path) -> None:
+    send(parts, [*item_records(), *event_records(1, 200)])
+    assert not any(died_at(processes, tmp_path, None) for _ in range(2))
+    assert [one.version for one in parts.ledger.releases()] == [0, 1]
+
+    targets: dict[int, set[int]] = {}
+    num_events = 200
+    for points in RUNS:
+        send(parts, event_records(num_events - 9, num_events + EACH))  # ten of them again
+        num_events += EACH
+        for point in points:
+            assert died_at(processes, tmp_path, point), f"{point} was never reached"
+        assert not died_at(processes, tmp_path, None), points
+        targets |= _targets(parts)
+    assert not died_at(processes, tmp_path, None)
+
+    assert parts.ledger.open_run() is None
+    assert parts.ledger.switching() is None
+    manifests = {one.version: one.manifest for one in parts.ledger.releases()}
+    live = max(manifests)
+    assert parts.server.live() == live
+    ranges = trained_ranges(manifests, live)
+    assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(range(1, parts.ledger.last_seq() + 1))
+
+    records = parts.journal.read(1, parts.ledger.last_seq())
+    ids = records["event_id"].to_pylist()
+    assert len(ids) == len(set(ids)) == num_events + len(item_records())
+    events = [row for row in records.select(["seq", "kind", "user_id"]).to_pylist() if row["kind"] == "event"]
+    trained_on = [seq for version in _lineage(parts, live) for seq in sorted(targets.get(version, set()))]
+    first_kept = min(trained_on)
+    share = manifests[live].panel_share
+    assert trained_on == [row["seq"] for row in events if row["seq"] >= first_kept and not in_panel(row["user_id"], share)]
+    assert {found.version for found in server_of(parts).versions()} == set(sorted(manifests)[-2:])
+
+
+def _targets(parts: Parts) -> dict[int, set[int]]:
+    """Return the journal numbers that the runs whose files are still there trained on, by version."""
+    found = {}
+    for run in parts.ledger.runs(3):
+        file = parts.paths.runs / str(run.run_id) / "snapshot" / "events.parquet"
+        if run.mode == "update" and run.version is not None and file.is_file():
+            rows = pq.read_table(file, columns=["seq", "role"]).to_pylist()
+            found[run.version] = {row["seq"] for row in rows if row["role"] == "target"}
+    return found
+
+
+def _lineage(parts: Parts, version: int) -> list[int]:
+    """Return the versions from the full retrain down to this one."""
+    lineage: list[int] = []
+    at: int | None = version
+    while at is not None:
+        lineage.append(at)
+        at = parts.ledger.release(at).manifest.parent
+    return lineage[::-1]

@@ -1,0 +1,157 @@
+"""Desired and actual state: restarts, a person's hand, switches cut off, archives gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cron import switches
+from cron.errors import ServerRefused, Unavailable
+from cron.parts import Parts
+from cron.reconcile import Reconciler, restore_live
+from tests.releases import manifest
+from tests.shelf import open_shelf
+from tests.workshop import close_workshop, lease_of, server_of
+
+
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    """Versions 1, 2, 3 were published, all are loaded; two stay loaded by the settings."""
+    parts = open_shelf(tmp_path, 1, 2, 3)
+    server_of(parts).log.clear()
+    yield parts
+    close_workshop(parts)
+
+
+def ticks(parts: Parts, number: int = 4) -> Reconciler:
+    reconciler = Reconciler(parts, monotonic=Clock())
+    for _ in range(number):
+        reconciler.tick()
+    return reconciler
+
+
+def test_when_all_is_well_nothing_is_done(parts: Parts) -> None:
+    ticks(parts)
+    assert server_of(parts).log == []
+
+
+def test_an_emptied_server_gets_the_live_version_first_then_the_candidates(parts: Parts) -> None:
+    server_of(parts).restart_empty()
+    ticks(parts)
+    assert server_of(parts).log == ["register 3", "set_live 3", "register 2"]
+    assert parts.server.live() == 3
+    assert parts.ledger.hold() is None
+
+
+def test_a_server_that_is_down_is_an_error_of_the_tick_alone(parts: Parts) -> None:
+    server_of(parts).is_down = True
+    reconciler = Reconciler(parts)
+    with pytest.raises(Unavailable):
+        reconciler.tick()
+    server_of(parts).is_down = False
+    server_of(parts).restart_empty()
+    reconciler.tick()
+    assert parts.server.live() == 3
+
+
+def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(parts: Parts) -> None:
+    parts.server.set_live(2)
+    ticks(parts)
+    live, hold = parts.ledger.live(), parts.ledger.hold()
+    assert live is not None
+    assert hold is not None
+    assert live.version == 2
+    assert hold.reason == "rolled back from version 3 to 2 on the server itself"
+    assert parts.ledger.release(3).rolled_back_at is not None
+    assert server_of(parts).log == ["set_live 2"]
+
+
+def test_a_default_that_is_none_of_ours_pauses_publishing_and_stays(parts: Parts, tmp_path: Path) -> None:
+    state = tmp_path / "server" / "state.json"
+    state.write_text('{"registered": [2, 3, 77], "default": 77}')
+    ticks(parts)
+    hold = parts.ledger.hold()
+    assert hold is not None
+    assert "version 77" in hold.reason
+    assert parts.server.live() == 77
+
+
+def test_nothing_is_taken_for_a_persons_hand_while_a_switch_is_under_way(parts: Parts) -> None:
+    lease = lease_of(parts.ledger)
+    parts.ledger.add_release(manifest(4, archive=parts.ledger.release(3).manifest.archive), lease=lease)
+    reconciler = ticks(parts, 1)
+    switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
+    parts.server.set_live(2)  # the server is told something else before the ledger is
+    reconciler.tick()
+    assert parts.ledger.hold() is None
+
+
+def test_a_restart_completes_a_switch_that_was_begun(parts: Parts) -> None:
+    switches.begin_rollback(parts.ledger, 2, reason="x")
+    ticks(parts, 1)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert parts.ledger.switching() is None
+
+
+def test_a_switch_whose_process_died_is_completed_after_a_while(parts: Parts) -> None:
+    clock = Clock()
+    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler.tick()
+    switches.begin_rollback(parts.ledger, 2, reason="x")
+    for now in (1000.0, 1009.0):
+        clock.now = now
+        reconciler.tick()
+        assert parts.ledger.switching() is not None
+    clock.now = 1011.0
+    reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+
+
+def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(parts: Parts) -> None:
+    server_of(parts).restart_empty()
+    parts.artifacts.delete(parts.ledger.release(3).manifest.archive)
+    ticks(parts)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert parts.ledger.figures()["missing_archives"] >= 1
+    assert parts.ledger.release(3).rolled_back_at is None  # nobody judged it bad
+
+
+def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
+    server_of(parts).restart_empty()
+    for one in parts.ledger.releases():
+        parts.artifacts.delete(one.manifest.archive)
+    with pytest.raises(ServerRefused, match="no archive of any release is left"):
+        restore_live(parts)
+    assert parts.ledger.serving().live == 3
+
+
+def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(parts: Parts, tmp_path: Path) -> None:
+    server_of(parts).restart_empty()
+    archive = tmp_path / "archives" / parts.ledger.release(3).manifest.archive
+    archive.unlink()
+    archive.write_bytes(b"not what was put")
+    reconciler = Reconciler(parts, monotonic=Clock())
+    for _ in range(2):
+        reconciler.tick()
+        assert parts.ledger.serving().live == 3
+    reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+
+
+def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(parts: Parts) -> None:
+    server_of(parts).restart_empty()
+    parts.artifacts.delete(parts.ledger.release(2).manifest.archive)
+    reconciler = ticks(parts, 5)
+    assert [found.version for found in parts.server.versions()] == [3]
+    assert reconciler is not None

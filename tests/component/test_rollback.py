@@ -1,0 +1,119 @@
+"""Rollback and promotion: one call, under a second, with everything down but ledger and server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cron import release, switches
+from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Unavailable, UnknownVersion
+from cron.parts import Parts
+from tests.releases import manifest
+from tests.shelf import open_shelf
+from tests.workshop import close_workshop, lease_of, server_of
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    """Versions 1, 2 and 3 were published; 2 and 3 are loaded, 3 is live."""
+    parts = open_shelf(tmp_path, 1, 2, 3)
+    parts.server.unregister(1)
+    yield parts
+    close_workshop(parts)
+
+
+def test_the_previous_good_release_is_back_at_once_and_publishing_is_held(parts: Parts, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "archives")
+    (tmp_path / "events.db").unlink()
+    back = release.rollback(parts.ledger, parts.server, None, by="an operator")
+    assert (back.version, parts.server.live()) == (2, 2)
+    hold = parts.ledger.hold()
+    assert hold is not None
+    assert hold.reason == "rolled back from version 3 to 2 by an operator"
+    assert parts.ledger.figures()["rollback_seconds"] < 1.0
+
+
+def test_a_version_that_is_not_loaded_is_loaded_from_the_store(parts: Parts) -> None:
+    with pytest.raises(ServerRefused):
+        release.rollback(parts.ledger, parts.server, 1, by="x")
+    assert parts.server.live() == 3
+    assert release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts).version == 1
+    assert parts.server.live() == 1
+
+
+def test_an_archive_that_is_gone_is_named_and_live_stays(parts: Parts) -> None:
+    archive = parts.ledger.release(1).manifest.archive
+    parts.artifacts.delete(archive)
+    with pytest.raises(ArtifactMissing, match=archive):
+        release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
+    assert (parts.server.live(), parts.ledger.serving().live, parts.ledger.switching()) == (3, 3, None)
+    assert parts.ledger.hold() is not None  # the person wanted the model gone: nothing new is published over it
+
+
+def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(parts: Parts) -> None:
+    for expected in (2, 1):
+        assert release.rollback(parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts).version == expected
+    with pytest.raises(NothingToRollBackTo, match="version 1"):
+        release.rollback(parts.ledger, parts.server, None, by="x")
+
+
+def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(parts: Parts) -> None:
+    release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
+    assert [one.version for one in parts.ledger.rollback_candidates()] == [2]
+
+
+def test_promotion_goes_forward_again_and_keeps_the_hold(parts: Parts) -> None:
+    release.rollback(parts.ledger, parts.server, None, by="x")
+    assert release.promote(parts.ledger, parts.server, 3, by="x").version == 3
+    assert parts.server.live() == 3
+    assert parts.ledger.hold() is not None
+
+
+def test_unknown_versions_are_named_with_those_that_exist(parts: Parts) -> None:
+    parts.ledger.add_release(manifest(4), lease=lease_of(parts.ledger))  # put, never live
+    for call in (release.rollback, release.promote):
+        for version in (4, 99):
+            with pytest.raises(UnknownVersion, match="there are 1, 2, 3"):
+                call(parts.ledger, parts.server, version, by="x")
+    assert parts.ledger.hold() is None
+
+
+def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(parts: Parts) -> None:
+    server_of(parts).is_down = True
+    with pytest.raises(Unavailable):
+        release.rollback(parts.ledger, parts.server, 2, by="x")
+    server_of(parts).is_down = False
+    release.finish_switch(parts.ledger, parts.server)
+    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+
+
+def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(parts: Parts) -> None:
+    """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
+    lease = lease_of(parts.ledger)
+    parts.ledger.add_release(manifest(4), lease=lease)
+    late = switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
+    assert release.rollback(parts.ledger, parts.server, 2, by="x").version == 2
+    server_of(parts).set_live(3)  # as if the worker's call arrived now
+    assert not release._carry_out(parts.ledger, parts.server, late)
+    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+
+
+def test_many_people_at_once_end_in_one_state(parts: Parts) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        wanted = [2, 3, 2, 3, 2, 3] * 3
+        list(pool.map(lambda version: release.promote(parts.ledger, parts.server, version, by="x"), wanted))
+    serving = parts.ledger.serving()
+    assert serving.switch is None
+    assert parts.server.live() == serving.live
+
+
+def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:
+    heavy = "{'torch', 'transformers', 'numpy', 'pandas', 'pyarrow', 'apscheduler'}"
+    program = f"import sys, cron.release, cron.ledger, cron.switches; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,74 @@
+"""A worker's turn in a process of its own that is killed with -9 at a named point, before or after one call of the product's code.
+
+Run by `tests/component/test_kill.py` through a fork server, which has loaded torch once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TypeVar
+
+from cron import switches
+from cron.cycle import run_cycle
+from cron.ledger import Ledger
+from tests.fakes import FakeServer
+from tests.workshop import close_workshop, lease_of, open_workshop
+
+Result = TypeVar("Result")
+
+# loaded once by the fork server; importing them takes most of a turn's time otherwise
+PRELOADED = (
+    "tests.kill_points",
+    "trainer.candidate",
+    "recommender.answer",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.bert.modeling_bert",
+    "transformers.models.bert.tokenization_bert",
+)
+STEPS = ("plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live")
+CALLS = {
+    "commit_segment": (Ledger, "commit_segment"),
+    "start_run": (Ledger, "start_run"),
+    "allot_version": (Ledger, "allot_version"),
+    "add_release": (Ledger, "add_release"),
+    "finish_run": (Ledger, "finish_run"),
+    "begin_publish": (switches, "begin_publish"),
+    "tell_server": (FakeServer, "set_live"),
+    "end_switch": (switches, "end"),
+    "unregister": (FakeServer, "unregister"),
+}
+# What is reached before anything is switched; each can follow the one before in the same run.
+EARLY = (
+    *("commit_segment", "start_run", "plan", "snapshot", "train", "judge", "allot_version"),
+    *("archive", "add_release", "put", "register", "probe"),
+)
+
+
+def turn(folder: Path, point: str | None) -> None:
+    """Do one turn in a workshop; die at the point, when there is one."""
+    if point is not None:
+        name, _, side = point.partition(":")
+        owner, attribute = (Ledger, "record_step") if name in STEPS else CALLS[name]
+        setattr(owner, attribute, _deadly(getattr(owner, attribute), step=name if name in STEPS else None, before=side == "before"))
+    parts = open_workshop(folder)
+    run_cycle(parts, lease_of(parts.ledger))
+    close_workshop(parts)
+
+
+def _deadly(call: Callable[..., Result], *, step: str | None, before: bool) -> Callable[..., Result]:
+    @wraps(call)
+    def wrapped(*arguments: object, **named: object) -> Result:
+        is_it = step is None or arguments[2] == step
+        if is_it and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = call(*arguments, **named)
+        if is_it:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    return wrapped
