@@ -30,6 +30,11 @@ class RunPlan:
     parent: int | None
     anchor: int | None
 
+    @property
+    def counted_range(self) -> Range | None:
+        """The range whose events the snapshot holds: the targets; for a baseline, which trains on nothing but counts, all there are."""
+        return (1, self.items_through) if self.mode == "baseline" else self.target_range
+
 
 def settle(parts: Parts, run: Run) -> RunPlan:
     """Choose a run's numbers, as of now: `items` and `update` go on from the live release, the others start anew."""

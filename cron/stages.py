@@ -41,7 +41,7 @@ def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
     anchor = ledger.release(plan.anchor) if plan.anchor is not None and plan.anchor != run.supersedes else None
     request = SnapshotRequest(
         mode=plan.mode,
-        target_range=plan.target_range,
+        target_range=plan.counted_range,
         fresh_range=plan.fresh_range,
         items_through=plan.items_through,
         panel_share=plan.panel_share,

@@ -90,12 +90,19 @@ def replay_sample(events: Timeline, *, before: int, size: int, seed: int) -> Mas
 
 
 def newest_of_panel(events: Timeline, *, min_users: int, min_events: int) -> Mask:
-    """Mark the newest lasting events of the panel, as few as hold `min_users` users and `min_events` events; all when there are fewer."""
+    """Mark the newest lasting events of the panel, as few as hold `min_users` users and `min_events` events; all when there are fewer.
+
+    Of one user at most the newest `2 · min_events / min_users` count: users are what the gate resamples, so that a heavy user's
+    hundredth event costs time and adds no certainty.
+    """
     rows = np.flatnonzero(events.panel_N & events.lasting_N)
     order = pc.sort_indices(
         events.table.select(["at_us", "event_id"]).take(rows), sort_keys=[("at_us", "descending"), ("event_id", "descending")]
     )
     newest = rows[order.to_numpy()]
+    place_N = _places(events.user_N[newest])
+    few = newest[place_N < max(1, 2 * min_events // max(1, min_users))]
+    newest = few if len(few) >= min_events else newest
     _, firsts = np.unique(events.user_N[newest], return_index=True)
     num_needed = max(min_events, int(np.sort(firsts)[min_users - 1]) + 1) if 0 < min_users <= len(firsts) else len(newest)
     if min_users <= 0:
@@ -103,6 +110,16 @@ def newest_of_panel(events: Timeline, *, min_users: int, min_events: int) -> Mas
     score_N = np.zeros(len(events.seq_N), np.bool_)
     score_N[newest[:num_needed]] = True
     return score_N
+
+
+def _places(user_N: Numbers) -> Numbers:
+    """Return how many entries of the same user stand before each entry."""
+    by_user = np.argsort(user_N, kind="stable")
+    starts = np.flatnonzero(np.diff(user_N[by_user], prepend=-1))
+    lengths = np.diff(starts, append=len(user_N))
+    place_N = np.empty(len(user_N), np.int64)
+    place_N[by_user] = np.arange(len(user_N)) - np.repeat(starts, lengths)
+    return place_N
 
 
 def with_roles(events: Timeline, roles: Iterable[tuple[str, Mask]]) -> pa.Table:

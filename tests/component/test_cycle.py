@@ -71,6 +71,7 @@ def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
     assert (second.version, second.manifest.mode, second.manifest.parent, second.manifest.anchor) == (1, "full", None, 1)
     assert second.manifest.target_range == (1, 440)
     assert live_version(parts) == 1
+    assert first.manifest.rating_scale == (2.0, 5.0), "a baseline counts what people did, though it trains on nothing"
     run = parts.ledger.runs()[0]
     assert set(run.seconds) == {"plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live"}
     assert "golden answers equal the offline ones" in " ".join(reason.text for reason in run.reasons)
