@@ -1,0 +1,157 @@
+"""Ruined candidates through the real cycle and the trainer's own evaluation: each is refused, for its reason, and what is live stays."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from cron.config import GateSettings
+from cron.cycle import run_cycle
+from cron.parts import Parts
+from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
+from recommender.ranker import Ranker
+from tests.workshop import HereLauncher, close_workshop, event_records, item_records, lease_of, open_workshop, send, with_gate
+from trainer.config import TrainConfig
+from trainer.dataset import read_events
+from trainer.evaluate import evaluate, scored_events
+from trainer.golden import write_golden
+from trainer.report import read_report, write_report
+
+# 13 users are few, so the tolerances are wide; a ruin loses far more.
+GATE = GateSettings(
+    min_users=10,
+    min_events=150,
+    min_panel_share=0.2,
+    resamples=500,
+    live_tolerance=0.15,
+    anchor_tolerance=0.15,
+    rating_tolerance=0.1,
+    probe_p99_ms=60_000,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    parts = with_gate(open_workshop(folder), GATE)
+    lease = lease_of(parts.ledger)
+    send(parts, [*item_records(), *event_records(1, 900)])
+    runs = [run_cycle(parts, lease) for _ in range(2)]
+    assert [(run.mode, run.outcome) for run in runs] == [("baseline", "published"), ("full", "published")], runs[-1].reasons
+    send(parts, event_records(901, 1020))
+    close_workshop(parts)
+    return folder
+
+
+@pytest.fixture
+def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
+    folder = tmp_path / "workshop"
+    shutil.copytree(trained, folder)
+    parts = with_gate(open_workshop(folder), GATE)
+    yield parts
+    close_workshop(parts)
+
+
+class Ruiner(HereLauncher):
+    """Trains honestly, then spoils the bundle and has the trainer's evaluation score what is left of it."""
+
+    def __init__(self, texts: Path, spoil: Callable[[Bundle], Bundle]) -> None:
+        super().__init__(texts)
+        self._spoil = spoil
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        super().train(snapshot, config, out, limit_s=limit_s)
+        honest = load_bundle(out / "bundle")
+        spoilt = self._spoil(honest)
+        shutil.move(out / "bundle", out / "honest")
+        save_bundle(replace(spoilt, folder=out / "honest"), out / "bundle")
+        ranker = Ranker(load_bundle(out / "bundle"))
+        panel = read_events(snapshot / "panel.parquet")
+        scored = scored_events(panel, config)
+        assert scored is not None
+        rankers = {"candidate": ranker, "live": Ranker(load_bundle(snapshot / "live"))}
+        evaluation = evaluate(scored, rankers, baselines_of=ranker)
+        report = read_report(out / "report.json")
+        finite = all(bool(tensor.isfinite().all()) for tensor in spoilt.model.state_dict().values())
+        write_report(
+            replace(report, panel=evaluation, finite_weights=finite, bundle_digest=bundle_digest(out / "bundle")), out / "report.json"
+        )
+        write_golden(ranker, panel, out / "golden.json")
+        return out
+
+
+class Flipper(HereLauncher):
+    """Trains on ratings turned upside down: what was a five is a two."""
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        file = snapshot / "events.parquet"
+        events = pq.read_table(file)
+        column = events.schema.get_field_index("rating")
+        flipped = pc.cast(pc.subtract(7.0, events["rating"]), pa.float32())
+        pq.write_table(events.set_column(column, events.schema.field(column), flipped), file)
+        return super().train(snapshot, config, out, limit_s=limit_s)
+
+
+@torch.no_grad()
+def shuffled(bundle: Bundle) -> Bundle:
+    """Give every item another one's vectors."""
+    order = torch.randperm(len(bundle.catalogue), generator=torch.Generator().manual_seed(0))
+    bundle.model.table.copy_(bundle.model.table[order].clone())
+    return replace(bundle, facts=replace(bundle.facts, texts_NT=bundle.facts.texts_NT[order]))
+
+
+@torch.no_grad()
+def not_a_number(bundle: Bundle) -> Bundle:
+    """Let one weight be NaN."""
+    bundle.model.table[3, 1] = float("nan")
+    return bundle
+
+
+@torch.no_grad()
+def popular_only(bundle: Bundle) -> Bundle:
+    """Take away everything but popularity."""
+    for weights in (bundle.model.table, bundle.model.adapter.weight, bundle.model.adapter.bias):
+        weights.zero_()
+    bundle.model.popularity_weight.fill_(1.0)
+    return bundle
+
+
+def refusals(parts: Parts, launcher: HereLauncher, *, full: bool = False) -> list[str]:
+    """Do a turn with that launcher; check that nothing changed, and return which tests refused it."""
+    before = (parts.ledger.live(), parts.server.versions(), parts.artifacts.names())
+    run = run_cycle(replace(parts, launcher=launcher), lease_of(parts.ledger), force_full=full)
+    assert run.outcome == "refused", [reason.text for reason in run.reasons]
+    new = [name for name in parts.artifacts.names() if name not in before[2]]
+    assert (parts.ledger.live(), parts.server.versions()) == before[:2]
+    assert all(name.startswith("journal/") for name in new)
+    assert parts.server.live() == 1
+    return [reason.name for reason in run.reasons if not reason.ok]
+
+
+def test_an_honest_update_is_accepted(parts: Parts) -> None:
+    run = run_cycle(parts, lease_of(parts.ledger))
+    assert (run.mode, run.outcome) == ("update", "published"), [reason.text for reason in run.reasons]
+
+
+def test_shuffled_embeddings_are_refused(parts: Parts) -> None:
+    assert "ndcg_live" in refusals(parts, Ruiner(parts.paths.texts, shuffled))
+
+
+def test_a_weight_that_is_not_a_number_is_refused(parts: Parts) -> None:
+    assert "finite_weights" in refusals(parts, Ruiner(parts.paths.texts, not_a_number))
+
+
+def test_a_popularity_only_ranker_is_refused(parts: Parts) -> None:
+    assert "ndcg_popularity" in refusals(parts, Ruiner(parts.paths.texts, popular_only))
+
+
+def test_flipped_labels_are_refused(parts: Parts) -> None:
+    assert "rmse_live" in refusals(parts, Flipper(parts.paths.texts), full=True)

@@ -1,0 +1,162 @@
+"""The worker as people meet it: it starts by itself, reacts within seconds, works alone, and ends when told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cron.errors import AlreadyRunning, LeaseLost
+from cron.lease import held_lease, only_one
+from cron.parts import Parts
+from cron.ports import Batch, Cursor
+from cron.worker import Worker, run_once
+from tests.shelf import open_shelf
+from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 60.0
+
+
+def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
+    ends_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends_at, "waited in vain"
+        threading.Event().wait(0.02)
+
+
+@contextmanager
+def working(parts: Parts) -> Iterator[Worker]:
+    worker = Worker(parts)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        assert worker.end(LIMIT_S)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Parts]:
+    parts = open_workshop(tmp_path)
+    yield parts
+    close_workshop(parts)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Parts]:
+    """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
+    parts = open_shelf(tmp_path, 1, 2)
+    free(parts)
+    yield parts
+    close_workshop(parts)
+
+
+def free(parts: Parts) -> None:
+    """Let go of the lease that the test's own set-up took."""
+    lease = parts.ledger.acquire_lease("test", 60, parts.ledger.now())
+    assert lease is not None
+    parts.ledger.release_lease(lease)
+
+
+def versions(parts: Parts) -> list[int]:
+    return [one.version for one in parts.ledger.releases()]
+
+
+def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(fresh: Parts) -> None:
+    """The interval is an hour: everything here happens because the worker looks."""
+    send(fresh, [*item_records(), *event_records(1, 200)])
+    with working(fresh):
+        until(lambda: versions(fresh) == [0, 1])
+        until(lambda: len(fresh.histories.recent("user1", 10)) == 4)
+        send(fresh, event_records(201, 280))  # as many as after_events
+        until(lambda: versions(fresh) == [0, 1, 2])
+    assert fresh.ledger.lease_holder() is None
+    assert fresh.ledger.figures().get("job_errors", 0) == 0
+
+
+def test_a_persons_hand_on_the_server_is_recorded_within_two_seconds(shelf: Parts) -> None:
+    with working(shelf):
+        until(lambda: shelf.ledger.lease_holder() is not None)
+        shelf.server.set_live(1)
+        until(lambda: shelf.ledger.hold() is not None, limit_s=2.0)
+    assert (shelf.ledger.serving().live, shelf.server.live()) == (1, 1)
+
+
+def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Parts) -> None:
+    with working(shelf):
+        server_of(shelf).is_down = True
+        server_of(shelf).restart_empty()
+        server_of(shelf).is_down = False
+        until(lambda: [found.version for found in shelf.server.versions()] == [1, 2])
+    assert shelf.server.live() == 2
+    assert shelf.ledger.hold() is None
+
+
+def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: Parts) -> None:
+    class Surprising:
+        def __getattr__(self, name: str) -> object:
+            return getattr(shelf.log, name)
+
+        def read(self, after: Cursor, limit: int) -> Batch:
+            raise RuntimeError("a surprise")
+
+    with working(replace(shelf, log=Surprising())):  # type: ignore[arg-type]
+        until(lambda: shelf.ledger.figures().get("job_errors", 0) >= 2)  # the turn's and the follower's
+        shelf.server.set_live(1)
+        until(lambda: shelf.ledger.hold() is not None)
+
+
+def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) -> None:
+    with working(shelf) as worker:
+        taken = shelf.ledger.acquire_lease("elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1))
+        assert taken is not None
+        until(lambda: worker._lease is None)
+        shelf.server.set_live(1)
+        send(shelf, event_records(1, 100))
+        until(lambda: shelf.histories.recent("user1", 5))  # it still follows
+        assert shelf.ledger.hold() is None
+        assert shelf.ledger.last_seq() == 0
+    assert shelf.ledger.lease_holder() == "elsewhere"
+
+
+def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Parts) -> None:
+    with only_one(fresh.paths.lock), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
+        run_once(fresh)
+    with held_lease(fresh.ledger, "another machine", 60), pytest.raises(LeaseLost, match="another machine"):
+        run_once(fresh)
+    assert run_once(fresh).outcome == "skipped"
+    assert fresh.ledger.lease_holder() is None
+
+
+def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes_on(fresh: Parts, tmp_path: Path) -> None:
+    send(fresh, [*item_records(), *event_records(1, 200)])
+    program = (
+        "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch_process import open_launcher; "
+        "from cron.worker import run_worker; from tests.workshop import open_workshop; "
+        f"parts = open_workshop(Path({str(tmp_path)!r})); "
+        "slow = replace(parts.settings, train=replace(parts.settings.train, full_epochs=1_000_000)); "
+        "sys.exit(run_worker(replace(parts, settings=slow, launcher=open_launcher('process:', text_cache=parts.paths.texts))))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE
+    ) as process:
+        until(lambda: any(fresh.paths.runs.glob("*/candidate.partial/checkpoint/*.safetensors")))
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    assert time.monotonic() - started < fresh.settings.worker.grace_s
+    assert versions(fresh) == [0]
+    assert fresh.ledger.open_run() is not None
+    run = run_once(fresh)
+    assert (run.mode, run.outcome, versions(fresh)) == ("full", "published", [0, 1])

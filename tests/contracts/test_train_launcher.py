@@ -1,0 +1,119 @@
+"""The TrainLauncher port, on every back end: today the child process, with the real trainer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cron.backends.launch_process import open_launcher
+from cron.errors import Stopped, TrainingFailed
+from cron.ports import TrainLauncher
+from recommender.config import EncoderConfig, ModelConfig
+from tests.component.training import NAMELESS
+from tests.planted import Row, write_planted_snapshot
+from trainer.config import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 120.0
+QUICK = TrainConfig(
+    encoder=EncoderConfig(pack=False), model=ModelConfig(text_dim=8, dim=8, num_layers=1, num_heads=1, max_history=10), full_epochs=2
+)
+ENDLESS = replace(QUICK, full_epochs=1_000_000)
+
+
+@pytest.fixture(params=["process:"])
+def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> TrainLauncher:
+    return open_launcher(request.param, text_cache=tmp_path / "texts")
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    """One item without a text, so that no encoder is loaded; some users and events."""
+    rows = [Row(seq=seq, user_id=f"u{seq % 7}", item_id="i0", at_us=1_700_000_000_000_000 + seq, rating=4.0) for seq in range(1, 40)]
+    return write_planted_snapshot(tmp_path / "snapshot", rows=rows, items=NAMELESS)
+
+
+def trainers(out: Path) -> list[psutil.Process]:
+    """Return the processes that make this candidate."""
+    return [one for one in psutil.process_iter(["cmdline"]) if str(out) in (one.info["cmdline"] or []) and one.status() != "zombie"]
+
+
+def until(condition: Callable[[], object], *, limit_s: float = 60.0) -> None:
+    ends_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends_at, "waited in vain"
+        threading.Event().wait(0.05)
+
+
+def training(out: Path) -> bool:
+    """Tell whether a checkpoint was written."""
+    return any((out.parent / f"{out.name}.partial" / "checkpoint").glob("*.safetensors"))
+
+
+def test_training_gives_a_candidate_and_a_second_call_the_same(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
+    written = (out / "report.json").stat().st_mtime_ns
+    assert (out / "bundle" / "manifest.json").is_file()
+    assert launcher.train(snapshot, QUICK, out, limit_s=0.0) == out
+    assert (out / "report.json").stat().st_mtime_ns == written
+
+
+def test_a_trainer_that_fails_is_told_with_its_last_words(launcher: TrainLauncher, tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match="ended with status 1") as caught:
+        launcher.train(tmp_path / "no-snapshot", QUICK, tmp_path / "runs" / "candidate", limit_s=LIMIT_S)
+    assert "no-snapshot" in str(caught.value)
+    assert str(tmp_path / "runs" / "trainer.log") in str(caught.value)
+
+
+def test_the_wall_limit_ends_the_whole_group(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    with pytest.raises(TrainingFailed, match="did not end within 1 s"):
+        launcher.train(snapshot, ENDLESS, out, limit_s=1.0)
+    assert trainers(out) == []
+
+
+def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    ended: list[BaseException] = []
+
+    def train() -> None:
+        try:
+            launcher.train(snapshot, ENDLESS, out, limit_s=LIMIT_S)
+        except Stopped as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    until(lambda: training(out))
+    launcher.stop()
+    thread.join(10)
+    assert len(ended) == 1
+    assert trainers(out) == []
+    with pytest.raises(Stopped):
+        launcher.train(snapshot, ENDLESS, out, limit_s=LIMIT_S)
+    assert training(out)
+
+
+def test_the_training_dies_with_the_process_that_asked_for_it(snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    program = (
+        "from pathlib import Path; from tests.contracts.test_train_launcher import ENDLESS, open_launcher; "
+        f"launcher = open_launcher('process:', text_cache=Path({str(tmp_path)!r})); "
+        f"launcher.train(Path({str(snapshot)!r}), ENDLESS, Path({str(out)!r}), limit_s=99)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
+        until(lambda: training(out))
+        assert trainers(out)
+        parent.send_signal(signal.SIGKILL)
+    until(lambda: not trainers(out), limit_s=5)
