@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cron.errors import Stopped, TrainingFailed
@@ -89,10 +90,8 @@ class ProcessLauncher:
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """End whatever is left of the child's group; KILL at once, because a checkpoint lies on disk after each epoch."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 
