@@ -36,6 +36,7 @@ class Against:
 
     live: int | None
     anchor: int | None
+    live_is_baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,7 @@ def _sanity(panel: Evaluation, against: Against, scale: tuple[float, float] | No
 
 
 def _coverage(panel: Evaluation, settings: GateSettings, against: Against) -> list[Reason]:
-    if "live" not in panel.models:
+    if "live" not in panel.models or against.live_is_baseline:  # lists by text similarity cover much, and are worse for it
         return []
     found, limit = panel.models["candidate"].coverage, settings.min_coverage_ratio * panel.models["live"].coverage
     ok = found >= limit

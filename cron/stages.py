@@ -75,7 +75,8 @@ def train(parts: Parts, run: Run) -> Output:
 def judge(parts: Parts, run: Run, plan: RunPlan) -> Verdict:
     """Give the offline verdict, and keep the quality figures for the status page."""
     report = _report(parts, run)
-    against = Against(live=run.supersedes, anchor=plan.anchor)
+    live = parts.ledger.release(run.supersedes) if run.supersedes is not None else None
+    against = Against(live=run.supersedes, anchor=plan.anchor, live_is_baseline=live is not None and live.manifest.mode == "baseline")
     return offline_verdict(report, parts.settings.gate, against, users=_comparable(parts, run, plan, report))
 
 

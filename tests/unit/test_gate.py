@@ -131,6 +131,10 @@ def test_a_collapse_of_coverage_is_refused() -> None:
     assert refusals(offline_verdict(candidate(coverage=0.2), SETTINGS, AGAINST)) == ["coverage"]
 
 
+def test_a_first_training_need_not_cover_what_a_baseline_does() -> None:
+    assert offline_verdict(candidate(coverage=0.2), SETTINGS, Against(live=0, anchor=None, live_is_baseline=True)).accepted
+
+
 def test_weights_that_are_not_finite_are_refused_whatever_the_scores() -> None:
     assert refusals(offline_verdict(replace(candidate(), finite_weights=False), SETTINGS, AGAINST)) == ["finite_weights"]
     hopeless = report({"candidate": scores([float("nan")] * NUM_USERS, [float("nan")] * NUM_USERS), "live": scores(LIVE, ERRORS)})
