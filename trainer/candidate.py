@@ -111,7 +111,7 @@ def _trained(
     schedule = Schedule(
         epochs=job.config.update_epochs if update else job.config.full_epochs,
         lr=job.config.update_lr if update else job.config.full_lr,
-        constant=update,
+        warm=update,
     )
     checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))
     watch = Watch(progress=progress, check=job.check)

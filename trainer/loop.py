@@ -34,16 +34,16 @@ MAX_GRADIENT_NORM = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast: a full training warms up and cools down, an update keeps one small rate."""
+    """How long and how fast. A full training warms up and cools down along a cosine; an update, warm already, cools down on a line."""
 
     epochs: int
     lr: float
-    constant: bool
+    warm: bool
 
     def lr_at(self, done: float) -> float:
         """Return the rate when a share of the training is done."""
-        if self.constant:
-            return self.lr
+        if self.warm:
+            return self.lr * max(1 - done, LAST_LR_SHARE)
         if done < WARM_UP_SHARE:
             return self.lr * max(done / WARM_UP_SHARE, 0.01)
         cooling = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
