@@ -69,7 +69,7 @@ def offline_verdict(report: Report, settings: GateSettings, against: Against, *,
             reasons += _sanity(panel, against, report.rating_scale) if panel is not None and num_events else []
         else:
             reasons += _tolerance(panel, settings, against, report.rating_scale)
-        reasons += _coverage(panel, settings, against) if panel is not None and num_events else []
+        reasons += [*_coverage(panel, settings, against), *_beside_biases(panel)] if panel is not None and num_events else []
     return Verdict(reasons=tuple(reasons), figures=figures)
 
 
@@ -171,6 +171,15 @@ def _coverage(panel: Evaluation, settings: GateSettings, against: Against) -> li
     return [Reason(name="coverage", ok=ok, text=text, figure=found, limit=limit)]
 
 
+def _beside_biases(panel: Evaluation) -> list[Reason]:
+    """Say how the ratings stand beside progressive user and item biases; that decides nothing."""
+    found, biases = rmse(panel, "candidate"), rmse(panel, "biases")
+    if found is None or biases is None:
+        return []
+    text = f"rating error (RMSE) {found:.3f}, where progressive user and item biases have {biases:.3f}"
+    return [Reason(name="rmse_biases", ok=True, text=text, figure=found, limit=biases)]
+
+
 def mean_ndcg(evaluation: Evaluation, model: str) -> float:
     """Return a model's NDCG@10 over all events; 0 without events."""
     num_events = np.array(evaluation.num_events, dtype=float)
@@ -234,7 +243,7 @@ def _figures(panel: Evaluation | None) -> dict[str, float]:
         return {}
     figures = {"panel_users": float(len(panel.user_ids)), "panel_events": float(sum(panel.num_events))}
     for name, scores in panel.models.items():
-        figures[f"ndcg_{name}"] = mean_ndcg(panel, name)
+        figures |= {f"ndcg_{name}": mean_ndcg(panel, name)} if name != "biases" else {}  # which rank nothing
         error = rmse(panel, name)
         figures |= {f"rmse_{name}": error} if error is not None else {}
         figures |= {f"coverage_{name}": scores.coverage} if name in ("candidate", "live") else {}

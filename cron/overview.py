@@ -55,6 +55,17 @@ class Overview:
     releases: tuple[Release, ...]
     runs: tuple[Run, ...]
     quality: tuple[Quality, ...]
+    figures: Mapping[str, float]  # the ledger's counters and gauges
+
+    @property
+    def judged_updates(self) -> tuple[Run, ...]:
+        """The recent updates on which the gate gave its verdict, newest first."""
+        return tuple(run for run in self.runs if run.mode == "update" and run.outcome in ("published", "refused"))
+
+    @property
+    def num_accepted_updates(self) -> int:
+        """How many of the judged updates were accepted."""
+        return sum(run.outcome == "published" for run in self.judged_updates)
 
 
 def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> Overview:
@@ -83,6 +94,7 @@ def look_at_ledger(ledger: Ledger, *, now: datetime) -> Overview:
         releases=tuple(reversed(ledger.releases())),
         runs=runs,
         quality=ledger.quality(NUM_QUALITY),
+        figures=ledger.figures(),
     )
 
 
@@ -116,6 +128,7 @@ def to_json(overview: Overview) -> dict[str, object]:
         },
         "current_run": None if overview.current is None else run_json(overview.current) | {"progress": _progress_json(overview.progress)},
         "releases": [release_json(release, overview) for release in overview.releases],
+        "updates": {"judged": len(overview.judged_updates), "accepted": overview.num_accepted_updates},
         "runs": [run_json(run) for run in overview.runs],
         "quality": [_quality_json(quality) for quality in overview.quality],
     }

@@ -17,7 +17,7 @@ def quality_rows(report: Report, run: Run, *, at: datetime) -> list[Quality]:
     for kind, evaluation in evaluations:
         if evaluation is None or sum(evaluation.num_events) == 0:
             continue
-        for model in evaluation.models:
+        for model in (name for name in evaluation.models if name != "biases"):  # which rank nothing
             ndcg, error = mean_ndcg(evaluation, model), rmse(evaluation, model)
             rows.append(
                 Quality(

@@ -6,6 +6,7 @@ Knows names and units of metrics; the ledger's part is read when it is scraped.
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -17,6 +18,14 @@ from cron.overview import Overview
 
 # an answer is usually 5 to 50 ms; past the 2 s of the inference time-out it is a fallback
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_LEDGER_FIGURES = {
+    "rollback_seconds": "Time that the latest rollback took",
+    "failed_switches": "Switches that the model server refused",
+    "missing_archives": "Releases whose archive was wanted and not there",
+    "job_errors": "Jobs of the worker that died unexpectedly",
+    "missed_turns": "Turns that came too late to run",
+    "overlapping_turns": "Turns that were due while one was under way",
+}
 _OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", "abandoned")
 
 
@@ -92,7 +101,24 @@ class _LedgerFigures(Collector):
         for outcome in _OUTCOMES:
             runs.add_metric([outcome], sum(run.count for run in overview.runs if run.outcome == outcome))
         yield runs
+        yield from _verdicts(overview)
         yield from _quality(overview)
+        for name, value in sorted(overview.figures.items()):
+            yield _gauge(f"freshet_{name}", _LEDGER_FIGURES.get(name, "Counted in the ledger since it was made"), value)
+
+
+def _verdicts(overview: Overview) -> Iterable[Metric]:
+    """Say which tests refused recent candidates, and how long the steps of the newest run took."""
+    refusals = GaugeMetricFamily("freshet_recent_refusals", "Tests that recent candidates did not pass", labels=["reason"])
+    failed = Counts(reason.name for run in overview.runs if run.outcome == "refused" for reason in run.reasons if not reason.ok)
+    for name, number in sorted(failed.items()):
+        refusals.add_metric([name], number)
+    yield refusals
+    steps = GaugeMetricFamily("freshet_step_seconds", "Time that each step of the newest run took", labels=["step"])
+    newest = next((run for run in overview.runs if run.seconds), None)
+    for step, seconds in newest.seconds.items() if newest else ():
+        steps.add_metric([step], seconds)
+    yield steps
 
 
 def _quality(overview: Overview) -> Iterable[Metric]:

@@ -180,7 +180,7 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
 def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
     path = job.snapshot / "fresh.parquet"
     scored = scored_events(read_events(path), job.config) if live is not None and path.exists() else None
-    return evaluate(scored, {"live": live}, baselines_of=None) if scored is not None and live is not None else None
+    return evaluate(scored, {"live": live}, baselines_of=live) if scored is not None and live is not None else None
 
 
 def _publish(job: Job) -> None:

@@ -36,7 +36,7 @@ def _lines(overview: Overview) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
         lines.append(f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume")
-    lines += [_waiting(overview), _current(overview), *_quality(overview), ""]
+    lines += [_waiting(overview), _current(overview), *_updates(overview), *_quality(overview), ""]
     return [*lines, _releases(overview)] if overview.releases else lines[:-1]
 
 
@@ -66,6 +66,11 @@ def _current(overview: Overview) -> str:
     share = f" {100 * progress.done / progress.total:.0f} %" if progress.total else ""
     loss = f", loss {progress.loss:.3f}" if progress.loss is not None else ""
     return f"{started}: {progress.phase}{share}{loss}"
+
+
+def _updates(overview: Overview) -> list[str]:
+    judged = len(overview.judged_updates)
+    return [f"gate     {overview.num_accepted_updates} of the latest {judged} updates accepted"] if judged else []
 
 
 def _quality(overview: Overview) -> list[str]:

@@ -150,7 +150,7 @@ def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, conf
     made = report(candidate)
     assert len(made.losses) == config.update_epochs
     assert made.fresh is not None
-    assert set(made.fresh.models) == {"live"}
+    assert set(made.fresh.models) == {"live", "popularity", "biases"}
     assert made.panel is not None
     assert {"candidate", "live"} <= set(made.panel.models)
 

@@ -94,6 +94,17 @@ def test_an_honest_update_is_accepted_and_every_test_leaves_its_figures() -> Non
     assert verdict.figures["rmse_live"] == pytest.approx(np.sqrt(ERRORS.mean()))
 
 
+def test_ratings_worse_than_the_biases_are_told_and_decide_nothing() -> None:
+    made = candidate()
+    assert made.panel is not None
+    models = {**made.panel.models, "biases": scores([0.0] * NUM_USERS, ERRORS / 4)}
+    verdict = offline_verdict(replace(made, panel=replace(made.panel, models=models)), SETTINGS, AGAINST)
+    assert verdict.accepted
+    assert verdict.reasons[-1].name == "rmse_biases"
+    assert verdict.reasons[-1].limit == pytest.approx(np.sqrt(ERRORS.mean()) / 2)
+    assert "ndcg_biases" not in verdict.figures
+
+
 def test_a_loss_beyond_the_tolerance_is_refused_in_words_that_people_read() -> None:
     verdict = offline_verdict(candidate(-0.02), SETTINGS, AGAINST)
     assert refusals(verdict) == ["ndcg_live", "ndcg_anchor"]
