@@ -4,6 +4,7 @@ FreshetError
 ├── SettingsError            the settings file or a URL is wrong                       exit 2
 ├── MissingClient            a back end's client library is not installed              exit 2
 ├── Unavailable              another machine does not answer; retryable
+│   └── SwitchPending        a person's decision is noted, and the server could not be told yet
 ├── StoreError
 │   ├── ArtifactConflict     other bytes lie under that name
 │   ├── ArtifactMissing      nothing lies under that name
@@ -43,6 +44,16 @@ class Unavailable(FreshetError):
 
     def __init__(self, what: str, *, where: str, why: str) -> None:
         super().__init__(f"{what} at {where} does not answer ({why}); is it running?")
+
+
+class SwitchPending(Unavailable):
+    """A person's decision is in the ledger, and the server could not be told yet."""
+
+    def __init__(self, version: int, *, why: str) -> None:
+        FreshetError.__init__(
+            self,
+            f"the change to version {version} is decided and noted, but {why} The worker carries it out as soon as the server answers.",
+        )
 
 
 class StoreError(FreshetError):

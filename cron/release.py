@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from cron import switches
-from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Superseded
+from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Superseded, SwitchPending, Unavailable
 from cron.ledger import Ledger
 from cron.lineage import Lease, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
@@ -40,7 +40,8 @@ def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int |
 def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: str, artifacts: OpenArtifacts | None = None) -> Release:
     """Put a release back, the previous good one by default, and pause publishing until `resume`.
 
-    Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even then.
+    Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even then. Raise SwitchPending when the
+    server does not answer: the rollback is then done when it does.
     """
     started = time.monotonic()
     if ledger.switching() is not None:
@@ -56,9 +57,11 @@ def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: st
     return ledger.release(target.version)
 
 
-def promote(ledger: Ledger, server: ModelServer, version: int, *, by: str, artifacts: OpenArtifacts | None = None) -> Release:
-    """Make a release live that was before, forward or back; a hold stays as it is. Raise UnknownVersion or what the server says."""
-    del by  # the ledger keeps who paused publishing; a promotion pauses nothing
+def promote(ledger: Ledger, server: ModelServer, version: int, *, artifacts: OpenArtifacts | None = None) -> Release:
+    """Make a release live that was before, forward or back; a hold stays as it is. Raise UnknownVersion or what the server says.
+
+    Raise SwitchPending when the server does not answer: the promotion is then done when it does.
+    """
     target = ledger.release(version)
     begun = switches.begin_promote(ledger, version)
     _put_back(ledger, server, begun, target, artifacts)
@@ -93,6 +96,8 @@ def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Releas
         switches.cancel(ledger, begun)
         ledger.count("failed_switches")
         raise
+    except Unavailable as error:
+        raise SwitchPending(target.version, why=str(error)) from error
 
 
 def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:

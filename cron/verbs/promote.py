@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 
 from cron.settings_file import Loaded
 from cron.wiring import open_artifacts, open_ledger, open_server
@@ -24,7 +23,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     ledger = open_ledger(settings.store.ledger)
     server = open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
-    release = promote(ledger, server, arguments.version, by=f"{getpass.getuser()} on the command line", artifacts=artifacts)
+    release = promote(ledger, server, arguments.version, artifacts=artifacts)
     held = "; publishing stays paused until: python -m cron resume" if ledger.hold() else ""
     print(f"version {release.version} is live{held}")
     return 0

@@ -148,7 +148,7 @@ def test_a_full_retrain_on_demand_is_its_own_anchor(parts: Parts, lease: Lease) 
 def test_an_excluded_range_is_never_trained_on(parts: Parts, lease: Lease) -> None:
     send(parts, event_records(401, 500))
     release.rollback(parts.ledger, parts.server, None, by="a test")
-    release.promote(parts.ledger, parts.server, 1, by="a test")
+    release.promote(parts.ledger, parts.server, 1)
     parts.ledger.resume([(451, 470)])
     assert run_cycle(parts, lease).outcome == "published"
     assert parts.ledger.release(2).manifest.excluded == ((451, 470),)
@@ -204,7 +204,7 @@ def test_a_promotion_in_mid_cycle_supersedes_the_run(parts: Parts, lease: Lease)
 
     class Promotes(HereLauncher):
         def train(self, *arguments: object, **named: object) -> Path:
-            release.promote(parts.ledger, parts.server, 0, by="somebody")
+            release.promote(parts.ledger, parts.server, 0)
             return super().train(*arguments, **named)  # type: ignore[arg-type]
 
     run = run_cycle(replace(parts, launcher=Promotes(parts.paths.texts)), lease)
