@@ -50,10 +50,8 @@ class SwitchPending(Unavailable):
     """A person's decision is in the ledger, and the server could not be told yet."""
 
     def __init__(self, version: int, *, why: str) -> None:
-        FreshetError.__init__(
-            self,
-            f"the change to version {version} is decided and noted, but {why} The worker carries it out as soon as the server answers.",
-        )
+        decided = f"the change to version {version} is decided and noted, but {why}"
+        FreshetError.__init__(self, f"{decided} The worker carries it out as soon as the server answers.")
 
 
 class StoreError(FreshetError):
