@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NewType, Protocol
 
@@ -74,8 +75,8 @@ class Histories(Protocol):
         """Return the user's newest n events, newest last; an unknown user has none."""
         ...
 
-    def forget(self, user_id: str) -> None:
-        """Delete everything known about a user."""
+    def forget(self, user_id: str, *, at: datetime) -> None:
+        """Delete everything known about a user; their events of `at` or before stay out, also when follower or rebuild bring them."""
         ...
 
     def hidden(self) -> frozenset[str]:
@@ -87,7 +88,7 @@ class Histories(Protocol):
         ...
 
     def clear(self) -> None:
-        """Delete everything, cursor included, before a rebuild."""
+        """Delete everything, cursor included, before a rebuild; who was forgotten stays forgotten."""
         ...
 
 

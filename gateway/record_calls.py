@@ -6,6 +6,7 @@ Knows HTTP; what a record is and where it goes is `gateway.intake`'s.
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -43,7 +44,7 @@ async def post_items(request: Request, doors: UseDoors) -> Response:
 @router.delete("/users/{user_id:path}")
 def forget_user(user_id: str, doors: UseDoors) -> Response:
     """Forget a user's history: the next recommendation is a cold user's. Journal and trained weights keep what they hold."""
-    doors.histories.forget(user_id)
+    doors.histories.forget(user_id, at=datetime.now(UTC))
     return json_response({"user_id": user_id, "forgotten": True})
 
 

@@ -27,12 +27,18 @@ CREATE TABLE IF NOT EXISTS events (user_id TEXT NOT NULL, at_us INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS items (item_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
     hidden INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hidden_items ON items (item_id) WHERE hidden;
+CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS follower (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), cursor TEXT NOT NULL);
 """
 _ADD_ITEM = """
 INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT (item_id) DO UPDATE
 SET at_us = excluded.at_us, event_id = excluded.event_id, hidden = excluded.hidden
 WHERE (excluded.at_us, excluded.event_id) > (items.at_us, items.event_id)
+"""
+# The follower brings what was appended before a user was forgotten, and so does a rebuild.
+_ADD_EVENT = """
+INSERT OR IGNORE INTO events SELECT ?1, ?2, ?3, ?4, ?5, ?6
+WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE user_id = ?1 AND at_us >= ?2)
 """
 _PRUNE = """
 DELETE FROM events WHERE user_id = ?1 AND (at_us, event_id) <
@@ -67,7 +73,7 @@ class SqliteHistories:
         ]
         items = [(record.item_id, _micros(record.at), record.event_id, record.hidden) for record in records if isinstance(record, Item)]
         with self._transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)", events)
+            db.executemany(_ADD_EVENT, events)
             db.executemany(_PRUNE, [(user_id, KEPT_EVENTS - 1) for user_id in {event[0] for event in events}])
             db.executemany(_ADD_ITEM, items)
             if cursor is not None:
@@ -83,10 +89,11 @@ class SqliteHistories:
             for at_us, event_id, item_id, type_, rating in reversed(rows)
         )
 
-    def forget(self, user_id: str) -> None:
-        """Delete everything known about a user."""
+    def forget(self, user_id: str, *, at: datetime) -> None:
+        """Delete everything known about a user, and note it for what arrives late."""
         with self._transaction() as db:
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
+            db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (user_id, _micros(at)))
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""
@@ -100,7 +107,7 @@ class SqliteHistories:
         return START if row is None else Cursor(row[0])
 
     def clear(self) -> None:
-        """Delete everything, cursor included."""
+        """Delete everything, cursor included, but who was forgotten."""
         with self._transaction() as db:
             for table in ("events", "items", "follower"):
                 db.execute(f"DELETE FROM {table}")

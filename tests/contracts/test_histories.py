@@ -72,10 +72,20 @@ def test_a_repeat_changes_nothing_even_with_another_time(histories: Histories) -
 def test_users_are_kept_apart(histories: Histories) -> None:
     histories.append([event(1, user_id="a"), event(2, user_id="b")])
     assert histories.recent("a", 10) == (event(1, user_id="a"),)
-    histories.forget("a")
+    histories.forget("a", at=event(9).at)
     assert histories.recent("a", 10) == ()
     assert histories.recent("b", 10) == (event(2, user_id="b"),)
-    histories.forget("a")
+    histories.forget("a", at=event(9).at)
+
+
+def test_what_a_forgotten_user_did_before_stays_out_whoever_brings_it(histories: Histories) -> None:
+    histories.append([event(1), event(2)])
+    histories.forget("u", at=event(2).at)
+    histories.append([event(1), event(2), event(3)], cursor=Cursor("9"))  # the follower, a moment later
+    assert histories.recent("u", 10) == (event(3),)
+    histories.clear()  # a rebuild
+    histories.append([event(1), event(2), event(3)])
+    assert histories.recent("u", 10) == (event(3),)
 
 
 def test_impressions_are_no_history(histories: Histories) -> None:
