@@ -47,7 +47,9 @@ class FakeServer:
         except (ArchiveError, zipfile.BadZipFile) as error:
             raise ServerRefused(version, status=500, message=str(error)) from error
         if int(inside) != version:
-            raise ServerRefused(version, status=200, message=f"{url} holds version {inside}")
+            raise ServerRefused(
+                version, status=200, message=f"{url} does not hold version {version}; does the file hold another version, {inside}?"
+            )
         with self._change() as state:
             state["registered"] = sorted({*_versions(state), version})
             state["default"] = version if state["default"] is None else state["default"]

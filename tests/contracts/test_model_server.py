@@ -1,4 +1,4 @@
-"""The ModelServer port, on every back end: today TorchServe alone, the real one.
+"""The ModelServer port, on every back end: the real TorchServe, and the fake of the cycle's tests.
 
 .venv/bin/python -m pytest tests/contracts/test_model_server.py
 """
@@ -21,6 +21,7 @@ import pytest
 from cron.backends.server_torchserve import open_server
 from cron.errors import ServerRefused, SettingsError, Unavailable
 from cron.ports import ModelServer
+from tests.fakes import FakeServer
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, opened, running_torchserve
 from trainer.archive import pack
@@ -43,9 +44,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(node: Running) -> Iterator[ModelServer]:
+@pytest.fixture(params=["torchserve", "fake"])
+def server(request: pytest.FixtureRequest, node: Running, tmp_path: Path) -> Iterator[ModelServer]:
     """An empty server: what the test before left is deleted, the default last."""
+    if request.param == "fake":
+        yield FakeServer(node.store, tmp_path / "fake")
+        return
     with opened(node) as server:
         for found in server.versions():
             if found.version != server.live():
@@ -53,6 +57,10 @@ def server(node: Running) -> Iterator[ModelServer]:
         if server.live() is not None:
             assert httpx.delete(f"{node.models}/{server.live()}", timeout=60).status_code == 200
         yield server
+
+
+# for what only workers, queues and zombies can show
+of_torchserve = pytest.mark.parametrize("server", ["torchserve"], indirect=True)
 
 
 @pytest.fixture
@@ -103,6 +111,7 @@ def test_the_first_registered_version_is_live_and_later_ones_wait(server: ModelS
     assert all(found.ready and found.ready_workers == 1 for found in server.versions())
 
 
+@of_torchserve
 def test_registering_again_changes_nothing(server: ModelServer, publish: Callable[[int], str], node: Running) -> None:
     server.register(1, publish(1))
     before = node.worker_pids()
@@ -133,6 +142,7 @@ def test_an_unknown_version_never_becomes_live(server: ModelServer, publish: Cal
     assert server.live() == 1
 
 
+@of_torchserve
 def test_a_version_without_workers_never_becomes_live(
     server: ModelServer, publish: Callable[[int], str], publish_broken: Callable[[int, str], str], node: Running
 ) -> None:
@@ -144,6 +154,7 @@ def test_a_version_without_workers_never_becomes_live(
 
 
 @pytest.mark.parametrize("spoilt", sorted(SPOILT))
+@of_torchserve
 def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
     spoilt: str, server: ModelServer, publish: Callable[[int], str], publish_broken: Callable[[int, str], str]
 ) -> None:
@@ -155,6 +166,7 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
     assert server.predict(2, TOP, timeout_s=10)
 
 
+@of_torchserve
 def test_a_zombie_gives_way_to_the_good_archive(
     server: ModelServer, publish: Callable[[int], str], publish_broken: Callable[[int, str], str], node: Running
 ) -> None:
@@ -178,6 +190,7 @@ def test_a_file_that_holds_another_version_is_refused(server: ModelServer, publi
         server.register(5, "misnamed.mar")
 
 
+@of_torchserve
 def test_a_killed_worker_comes_back_and_registering_waits_for_it(server: ModelServer, publish: Callable[[int], str], node: Running) -> None:
     server.register(1, publish(1))
     (killed,) = node.worker_pids()
@@ -204,6 +217,7 @@ def test_the_live_version_is_never_unregistered(server: ModelServer, publish: Ca
     assert server.live() == 1
 
 
+@of_torchserve
 def test_requests_in_flight_are_answered_when_their_version_goes(server: ModelServer, publish: Callable[[int], str], node: Running) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
@@ -223,6 +237,7 @@ def test_requests_in_flight_are_answered_when_their_version_goes(server: ModelSe
     assert [found.version for found in server.versions()] == [2]
 
 
+@of_torchserve
 def test_a_version_that_does_not_drain_stays(server: ModelServer, publish: Callable[[int], str], node: Running) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
