@@ -92,6 +92,8 @@ class SimilarRequest:
 
 Request = ScoreRequest | TopRequest | SimilarRequest
 
+FIELDS = {"user_seq", "item_desc", "items", "k", "exclude_seen", "exclude", "filter", "similar_to"}
+
 
 def decode(body: object) -> object:
     """Return a body's JSON value; bytes and strings are JSON still to be read. Raise BadRequest."""
@@ -113,6 +115,7 @@ def parse(body: object) -> Request:
     """Parse one JSON object into a request; raise BadRequest."""
     if not isinstance(body, dict):
         raise BadRequest("body", found=_show(body), expected="a JSON object")
+    _known(body, FIELDS)  # a misspelt `kk` is named, not missed as "none of them"
     asked = [name for name in ("item_desc", "items", "k", "similar_to") if name in body]
     if "similar_to" in body:
         return _similar(body)

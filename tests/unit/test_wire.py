@@ -181,3 +181,9 @@ def test_the_documented_limits_are_the_ones_in_force() -> None:
     }
     assert {row: table[row] for row in expected} == expected
     assert table["one text"].startswith(f"{wire.MAX_TEXT_CHARS:,} characters")
+
+
+def test_a_misspelt_field_is_named_even_when_it_leaves_nothing_asked_for() -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse({"user_seq": [], "kk": 3})
+    assert caught.value.field == "kk"
