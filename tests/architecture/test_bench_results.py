@@ -1,0 +1,49 @@
+"""What we claim was measured: tables are rendered from the JSON beside them, and the README's figures are those."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.rows import RESULTS, render
+from cron.wiring import PROJECT_ROOT
+
+FILES = sorted(RESULTS.glob("*.json"))
+
+
+def value(bench: str, metric: str) -> float:
+    """Return a figure of the committed results."""
+    rows = json.loads((RESULTS / f"{bench}.json").read_text())
+    (found,) = [row["value"] for row in rows if row["metric"] == metric]
+    assert isinstance(found, int | float)
+    return found
+
+
+def test_there_are_results() -> None:
+    assert {file.stem for file in FILES} >= {"freshness", "serving"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_table_is_rendered_from_its_rows(file: Path) -> None:
+    assert file.with_suffix(".md").read_text() == render(json.loads(file.read_text()))
+
+
+def test_the_readme_quotes_the_results() -> None:
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    fresh = {name: value("freshness", f"event to {name}") for name in ("next answer, p50", "next answer, p99", "live weights, p50")}
+    slow = value("freshness", "event to live weights, p95")
+    cycles, accepted = value("freshness", "update cycles"), value("freshness", "update cycles accepted")
+    claims = [
+        f"{1000 * fresh['next answer, p50']:.0f} ms (p50), {1000 * fresh['next answer, p99']:.0f} ms (p99)",
+        f"{fresh['live weights, p50']:.0f} s (p50), {slow:.0f} s (p95)",
+        f"{value('freshness', 'shortest cycle'):.0f} s at the least, {value('freshness', 'median cycle'):.0f} s mostly",
+        f"{accepted * cycles:.0f} of {cycles:.0f}",
+        f"{value('freshness', 'rollback, the whole command'):.1f} s",
+        f"{value('freshness', 'second start to ready'):.0f} s",
+    ]
+    for load in ("score, 8 connections", "top-10, 8 connections", "top-10, 8 connections, 6 swaps"):
+        claims.append(f"{value('serving', f'{load}: requests'):,.0f} requests/s, p99 {value('serving', f'{load}: p99'):.0f} ms")
+    assert [claim for claim in claims if claim not in readme] == []
+    assert value("serving", "top-10, 8 connections, 6 swaps: failed") == 0
