@@ -79,7 +79,8 @@ class ArtifactCorrupt(StoreError):
 
 class LogGap(FreshetError):
     def __init__(self, *, log: str, cursor: str, earliest: str) -> None:
-        super().__init__(f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}); not skipping them")
+        gone = f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}), and none is skipped in silence"
+        super().__init__(f"{gone}; if the log was made anew on purpose, stop the worker and run: python -m cron follow --new-log --once")
 
 
 class ServerRefused(FreshetError):

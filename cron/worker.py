@@ -71,6 +71,7 @@ class Worker:
         self._turning = threading.Lock()  # held while a turn is under way
         self._left_in_journal = 0  # events that the last published release did not take
         self._retry_s = _FIRST_RETRY_S
+        self._gap = ""  # the gap in the log that was told last
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
 
     def start(self) -> None:
@@ -152,9 +153,20 @@ class Worker:
             while not parts.stop.is_set() and follow_once(parts.log, parts.histories):
                 pass
         except LogGap:  # the log was trimmed past the histories' place, and the journal has what is gone
-            rebuild(parts.journal, parts.log, parts.histories)
+            self._rebuild()
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
+
+    def _rebuild(self) -> None:
+        """Make the histories anew; when the log is not the journal's, say so once: it stays so until a person has looked."""
+        parts = self._parts
+        try:
+            rebuild(parts.journal, parts.log, parts.histories)
+            self._gap = ""
+        except LogGap as error:
+            if self._gap != str(error):
+                log.error("histories not followed", extra={"why": str(error)})
+            self._gap = str(error)
 
     def _keep_lease(self) -> None:
         ledger, ttl_s = self._parts.ledger, self._parts.settings.worker.lease_s

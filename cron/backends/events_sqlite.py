@@ -9,16 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from cron.errors import LogGap, Unavailable
+from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
+from cron.sqlite_file import SqliteFile
 from recommender.events import Record, from_json, to_json
-
-BUSY_TIMEOUT_S = 30.0
 
 # AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
 _SCHEMA = """
@@ -32,26 +29,16 @@ class SqliteEventLog:
     """EventLog on a SQLite file; may be shared by threads and processes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a power cut. One fsync a batch.
-            self._db.execute("PRAGMA synchronous=FULL")
-            with self._transaction() as db:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    db.execute(statement)
-                db.execute("INSERT OR IGNORE INTO log VALUES (1, ?, 0)", (secrets.token_hex(4),))
-            self._identity = str(self._db.execute("SELECT identity FROM log").fetchone()[0])
-        except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(error) from error
+        # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a power cut. One fsync a batch.
+        self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
+        with self._file.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO log VALUES (1, ?, 0)", (secrets.token_hex(4),))
+            self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
 
     def append(self, records: Sequence[Record]) -> Appended:
         """Store records in one transaction; duplicates are told by their place in the call."""
         bodies = [(record.event_id, to_json(record)) for record in records]
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             seen = _known_ids(db, [event_id for event_id, _ in bodies])
             new: list[tuple[str, str]] = []
             duplicates: list[int] = []
@@ -66,7 +53,7 @@ class SqliteEventLog:
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in the order in which they were stored."""
-        with self._transaction(write=False) as db:
+        with self._file.transaction(write=False) as db:
             position = self._position(db, after)
             rows = db.execute(
                 "SELECT position, body FROM records WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
@@ -78,7 +65,7 @@ class SqliteEventLog:
     def backlog(self, after: Cursor) -> int:
         """Count the records after the cursor; all that are left when the cursor is of another log."""
         position = self._parse(after) or 0
-        with self._transaction(write=False) as db:
+        with self._file.transaction(write=False) as db:
             return int(db.execute("SELECT count(*) FROM records WHERE position > ?", (position,)).fetchone()[0])
 
     def trim(self, before: Cursor) -> None:
@@ -86,7 +73,7 @@ class SqliteEventLog:
         position = self._parse(before)
         if not position:  # the start, or another log's cursor: nothing of ours
             return
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             last = db.execute("SELECT max(position) FROM records WHERE position <= ?", (position,)).fetchone()[0]
             if last is not None:
                 db.execute("DELETE FROM records WHERE position <= ?", (position,))
@@ -94,7 +81,7 @@ class SqliteEventLog:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
         """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
@@ -103,7 +90,7 @@ class SqliteEventLog:
         if position is None or position < trimmed_through:
             earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
             shown = "none" if earliest is None else self._cursor(earliest)
-            raise LogGap(log=str(self._path), cursor=cursor or "start", earliest=shown)
+            raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=shown)
         return position
 
     def _parse(self, cursor: Cursor) -> int | None:
@@ -115,22 +102,6 @@ class SqliteEventLog:
 
     def _cursor(self, position: int) -> Cursor:
         return Cursor(f"{position}@{self._identity}")
-
-    @contextmanager
-    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise self._unavailable(error) from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-    def _unavailable(self, error: Exception) -> Unavailable:
-        return Unavailable("the event log", where=str(self._path), why=str(error))
 
 
 def open_log(path: Path) -> SqliteEventLog:

@@ -5,19 +5,15 @@ Knows who did what lately; it is a projection and may be deleted, then rebuilt f
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cron.errors import Unavailable
 from cron.ports import START, Cursor
+from cron.sqlite_file import SqliteFile
 from recommender.events import Event, Item, Record
 
 KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
-BUSY_TIMEOUT_S = 30.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The unique event id makes a repeat harmless even when a sender's retry bears another time.
@@ -50,19 +46,8 @@ class SqliteHistories:
     """Histories on a SQLite file; may be shared by threads and processes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the log gives them again.
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            with self._transaction() as db:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    db.execute(statement)
-        except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(error) from error
+        # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the log gives them again.
+        self._file = SqliteFile(path, what="the history store", synchronous="NORMAL", schema=_SCHEMA)
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records, and move the follower's cursor, in one transaction."""
@@ -72,7 +57,7 @@ class SqliteHistories:
             if isinstance(record, Event) and record.type != "impression"
         ]
         items = [(record.item_id, _micros(record.at), record.event_id, record.hidden) for record in records if isinstance(record, Item)]
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany(_ADD_EVENT, events)
             db.executemany(_PRUNE, [(user_id, KEPT_EVENTS - 1) for user_id in {event[0] for event in events}])
             db.executemany(_ADD_ITEM, items)
@@ -82,7 +67,7 @@ class SqliteHistories:
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
         query = "SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ? ORDER BY at_us DESC, event_id DESC LIMIT ?"
-        with self._transaction(write=False) as db:
+        with self._file.transaction(write=False) as db:
             rows = db.execute(query, (user_id, max(n, 0))).fetchall()
         return tuple(
             Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, at=_EPOCH + timedelta(microseconds=at_us), rating=rating)
@@ -91,46 +76,30 @@ class SqliteHistories:
 
     def forget(self, user_id: str, *, at: datetime) -> None:
         """Delete everything known about a user, and note it for what arrives late."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
             db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (user_id, _micros(at)))
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""
-        with self._transaction(write=False) as db:
+        with self._file.transaction(write=False) as db:
             return frozenset(row[0] for row in db.execute("SELECT item_id FROM items WHERE hidden"))
 
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
-        with self._transaction(write=False) as db:
+        with self._file.transaction(write=False) as db:
             row = db.execute("SELECT cursor FROM follower").fetchone()
         return START if row is None else Cursor(row[0])
 
     def clear(self) -> None:
         """Delete everything, cursor included, but who was forgotten."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for table in ("events", "items", "follower"):
                 db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise self._unavailable(error) from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-    def _unavailable(self, error: Exception) -> Unavailable:
-        return Unavailable("the history store", where=str(self._path), why=str(error))
+        self._file.close()
 
 
 def open_histories(path: Path) -> SqliteHistories:

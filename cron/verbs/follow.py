@@ -7,6 +7,7 @@ import signal
 import threading
 
 from cron.errors import LogGap
+from cron.ports import START
 from cron.settings_file import Loaded
 
 SUMMARY = "bring new events into the histories until SIGTERM; the worker does so by itself"
@@ -15,19 +16,25 @@ SUMMARY = "bring new events into the histories until SIGTERM; the worker does so
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
+    parser.add_argument("--new-log", action="store_true", help="the event log was made anew, by us: collect and follow it from its start")
     parser.add_argument("--rebuild", action="store_true", help="first make the histories anew, from the journal and the log")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow."""
     from cron.follow import follow_once, rebuild
+    from cron.lease import held_lease, holder_of, only_one
     from cron.wiring import open_parts
 
     parts = open_parts(loaded.settings)
+    if arguments.new_log:
+        lease_s = loaded.settings.worker.lease_s
+        with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
+            parts.ledger.commit_segment(None, START, lease)
     stop = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: stop.set())
-    if arguments.rebuild:
+    if arguments.rebuild or arguments.new_log:
         rebuild(parts.journal, parts.log, parts.histories)
     total = 0
     while not stop.is_set():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from cron.errors import AlreadyRunning, LeaseLost
+from cron.errors import AlreadyRunning, LeaseLost, LogGap
 from cron.lease import held_lease, only_one
 from cron.parts import Parts
-from cron.ports import Batch, Cursor
+from cron.ports import Appended, Batch, Cursor
 from cron.worker import Worker, run_once
+from recommender.events import Record
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
 
@@ -160,3 +161,31 @@ def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes
     assert fresh.ledger.open_run() is not None
     run = run_once(fresh)
     assert (run.mode, run.outcome, versions(fresh)) == ("full", "published", [0, 1])
+
+
+def test_a_log_that_is_not_the_journals_is_told_once(fresh: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    log = StrangeLog()
+    with working(replace(fresh, log=log)):
+        until(lambda: log.num_reads > 20)
+    assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
+    assert "job_errors" not in fresh.ledger.figures()
+
+
+class StrangeLog:
+    """A log whose records after our cursor are gone, as after a deleted file."""
+
+    def __init__(self) -> None:
+        self.num_reads = 0
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        return Appended(accepted=0, duplicates=())
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        self.num_reads += 1
+        raise LogGap(log="events.db", cursor=after, earliest="none")
+
+    def backlog(self, after: Cursor) -> int:
+        return 0
+
+    def trim(self, before: Cursor) -> None:
+        return None
