@@ -106,14 +106,19 @@ class Recommender(nn.Module):
             rating_bias_N=rating_bias_N + learned_N,
         )
 
-    def with_texts(self, side: ItemSide, texts_MT: Tensor) -> ItemSide:
-        """Append free texts behind the catalogue's rows: an adapted vector, average biases."""
+    def text_side(self, texts_MT: Tensor) -> ItemSide:
+        """Return free texts as items: an adapted vector, average biases."""
         text_MD = self.adapter(texts_MT * math.sqrt(self.config.text_dim)) if self.trained else texts_MT
         zeros_M = texts_MT.new_zeros(len(texts_MT))
+        return ItemSide(vectors_ND=text_MD, bias_N=zeros_M, rating_bias_N=zeros_M)
+
+    def with_texts(self, side: ItemSide, texts_MT: Tensor) -> ItemSide:
+        """Append free texts behind the catalogue's rows, for histories that hold both."""
+        texts = self.text_side(texts_MT)
         return ItemSide(
-            vectors_ND=torch.cat([side.vectors_ND, text_MD]),
-            bias_N=torch.cat([side.bias_N, zeros_M]),
-            rating_bias_N=torch.cat([side.rating_bias_N, zeros_M]),
+            vectors_ND=torch.cat([side.vectors_ND, texts.vectors_ND]),
+            bias_N=torch.cat([side.bias_N, texts.bias_N]),
+            rating_bias_N=torch.cat([side.rating_bias_N, texts.rating_bias_N]),
         )
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
