@@ -17,7 +17,7 @@ from torch import Tensor
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.encoder import TextEncoder, load_encoder
-from recommender.model import HistoryBatch, ItemSide, event_type_code
+from recommender.model import HistoryBatch, event_type_code
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -97,10 +97,7 @@ class Ranker:
     @torch.inference_mode()
     def text_scores(self, users: UserStates, texts_MT: Tensor) -> Tensor:
         """Return ranking scores_BM of free texts, as if each were a new item of average popularity."""
-        side = self._model.with_texts(self._side, texts_MT)
-        texts = slice(len(self.catalogue), None)
-        only = ItemSide(vectors_ND=side.vectors_ND[texts], bias_N=side.bias_N[texts], rating_bias_N=side.rating_bias_N[texts])
-        return self._model.logits(only, users.state_BD)
+        return self._model.logits(self._model.text_side(texts_MT), users.state_BD)
 
     @torch.inference_mode()
     def ratings(self, users: UserStates, rows_BK: Tensor) -> Tensor:
@@ -111,8 +108,8 @@ class Ranker:
     def text_ratings(self, user: UserStates, texts_BKT: Tensor) -> Tensor:
         """Return predicted ratings_BK of free texts, K for each user."""
         num_users, num_texts, width = texts_BKT.shape
-        side = self._model.with_texts(self._side, texts_BKT.reshape(-1, width))
-        rows_BK = len(self.catalogue) + torch.arange(num_users * num_texts).view(num_users, num_texts)
+        side = self._model.text_side(texts_BKT.reshape(-1, width))
+        rows_BK = torch.arange(num_users * num_texts).view(num_users, num_texts)
         return self._clamped(self._model.ratings(side, user.state_BD, user.residual_B, rows_BK))
 
     def top_k(
@@ -142,7 +139,7 @@ class Ranker:
             unit_D = self._unit_ND[row]
         else:
             assert text_T is not None
-            vector_D = self._model.with_texts(self._side, text_T.unsqueeze(0)).vectors_ND[-1]
+            vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
             unit_D = torch.nn.functional.normalize(vector_D, dim=0)
         excluded = () if row is None else (row,)
         return self.top_k((self._unit_ND @ unit_D).unsqueeze(0), [k], [None], [excluded])[0]
