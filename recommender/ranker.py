@@ -95,11 +95,6 @@ class Ranker:
         return self._model.logits(self._side, users.state_BD)
 
     @torch.inference_mode()
-    def text_scores(self, users: UserStates, texts_MT: Tensor) -> Tensor:
-        """Return ranking scores_BM of free texts, as if each were a new item of average popularity."""
-        return self._model.logits(self._model.text_side(texts_MT), users.state_BD)
-
-    @torch.inference_mode()
     def ratings(self, users: UserStates, rows_BK: Tensor) -> Tensor:
         """Return predicted ratings_BK of rows, on the data's own scale and within it."""
         return self._clamped(self._model.ratings(self._side, users.state_BD, users.residual_B, rows_BK))

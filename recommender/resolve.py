@@ -25,11 +25,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A request whose names are resolved. `seen_rows` are of the whole history, not only of what the model reads."""
+    """A request whose names are resolved."""
 
     request: Request
     history: tuple[HistoryElement, ...] = ()
-    seen_rows: tuple[int, ...] = ()
     resolved: tuple[Resolved, ...] = ()
     items: tuple[Place, ...] = ()
     resolved_items: tuple[Resolved, ...] = ()

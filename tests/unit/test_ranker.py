@@ -81,12 +81,13 @@ def test_without_ratings_in_the_data_asking_for_them_is_an_error(tmp_path: Path)
         ranker.ratings(ranker.user_states([[]]), torch.tensor([[0]]))
 
 
-def test_a_free_text_scores_like_an_item_of_that_text_without_history(bundles: dict[str, Bundle]) -> None:
-    ranker = Ranker(bundles["baseline"])
-    users = ranker.user_states([[HistoryElement(row=4)]])
-    by_text_M = ranker.text_scores(users, ranker.bundle.texts_NT[:3])[0]
-    average = torch.log((ranker.bundle.counts_N + 1) / (ranker.bundle.counts_N.mean() + 1))[:3]
-    assert torch.allclose(by_text_M, ranker.scores(users)[0, :3] - average, atol=1e-5)
+def test_a_free_text_is_rated_like_an_item_that_nobody_rated(bundles: dict[str, Bundle]) -> None:
+    bundle = bundles["baseline"]
+    unrated = Ranker(replace(bundle, facts=replace(bundle.facts, rating_sum_N=torch.zeros_like(bundle.facts.rating_sum_N))))
+    users = unrated.user_states([[HistoryElement(row=4, rating=5.0)], []])
+    by_text_BK = unrated.text_ratings(users, bundle.texts_NT[:3].expand(2, -1, -1))
+    assert torch.allclose(by_text_BK, unrated.ratings(users, torch.arange(3).expand(2, -1)), atol=1e-5)
+    assert (by_text_BK[0] > by_text_BK[1]).all()  # a generous user
 
 
 def test_top_k_leaves_out_hidden_excluded_and_filtered_items(tmp_path: Path) -> None:
