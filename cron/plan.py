@@ -73,12 +73,12 @@ def backoff(num_refusals: int, settings: WorkerSettings) -> timedelta:
 
 
 def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn | Skip:
-    few = _skip("too_few_events", f"not enough new events: {state.num_new_events} of {settings.min_events}")
+    few = _skip("too_few_events", f"not enough new events: {state.num_new_events:,} of {settings.min_events:,}")
     enough = state.num_new_events >= settings.min_events
     if live.mode == "baseline":
         if enough:
-            return _turn("full", "first_training", f"{state.num_new_events} events wait and only a baseline is live: the first training")
-        return _baseline(state, settings, name="new_items", text=f"{state.num_new_items} new items") if state.num_new_items else few
+            return _turn("full", "first_training", f"{state.num_new_events:,} events wait and only a baseline is live: the first training")
+        return _baseline(state, settings, name="new_items", text=f"{state.num_new_items:,} new items") if state.num_new_items else few
     if state.settings_changed:
         return _turn("full", "settings_changed", "the settings ask for another encoder or model: a full retrain")
     if state.num_refusals >= settings.max_refusals:
@@ -88,9 +88,9 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
     if is_due and state.num_new_events > 0:
         return _turn("full", "full_is_due", f"the last full retrain is more than {settings.full_every_s / 3600:.0f} hours ago")
     if enough:
-        return _turn("update", "new_events", f"{state.num_new_events} new events")
+        return _turn("update", "new_events", f"{state.num_new_events:,} new events")
     if state.num_new_items > 0:
-        return _turn("items", "new_items", f"{state.num_new_items} new or changed items")
+        return _turn("items", "new_items", f"{state.num_new_items:,} new or changed items")
     return few
 
 
