@@ -76,7 +76,11 @@ class Histories(Protocol):
         ...
 
     def forget(self, user_id: str, *, at: datetime) -> None:
-        """Delete everything known about a user; their events of `at` or before stay out, also when follower or rebuild bring them."""
+        """Delete everything known about a user.
+
+        Their events of `at` or before stay out, also when follower or rebuild bring them; so do those up to the newest one that was
+        deleted, which a fast clock may have put after `at`. An earlier `at` than before changes nothing.
+        """
         ...
 
     def hidden(self) -> frozenset[str]:

@@ -36,6 +36,11 @@ _ADD_EVENT = """
 INSERT OR IGNORE INTO events SELECT ?1, ?2, ?3, ?4, ?5, ?6
 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE user_id = ?1 AND at_us >= ?2)
 """
+# The mark never moves back, and covers what was stamped ahead of our clock: that would come again from the log.
+_FORGET = """
+INSERT INTO forgotten SELECT ?1, max(?2, coalesce(max(at_us), ?2)) FROM events WHERE user_id = ?1
+ON CONFLICT (user_id) DO UPDATE SET at_us = max(at_us, excluded.at_us)
+"""
 _PRUNE = """
 DELETE FROM events WHERE user_id = ?1 AND (at_us, event_id) <
     (SELECT at_us, event_id FROM events WHERE user_id = ?1 ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
@@ -77,8 +82,8 @@ class SqliteHistories:
     def forget(self, user_id: str, *, at: datetime) -> None:
         """Delete everything known about a user, and note it for what arrives late."""
         with self._file.transaction() as db:
+            db.execute(_FORGET, (user_id, _micros(at)))
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
-            db.execute("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", (user_id, _micros(at)))
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""

@@ -88,6 +88,21 @@ def test_what_a_forgotten_user_did_before_stays_out_whoever_brings_it(histories:
     assert histories.recent("u", 10) == (event(3),)
 
 
+def test_an_event_ahead_of_the_clock_is_forgotten_too(histories: Histories) -> None:
+    histories.append([event(5)])  # its sender's clock ran fast
+    histories.forget("u", at=event(2).at)
+    histories.append([event(5), event(6)], cursor=Cursor("9"))
+    assert histories.recent("u", 10) == (event(6),)
+
+
+def test_forgetting_again_lets_nothing_back_in(histories: Histories) -> None:
+    histories.append([event(1), event(2)])
+    histories.forget("u", at=event(2).at)
+    histories.forget("u", at=event(0).at)  # another gateway, whose clock is slow
+    histories.append([event(1), event(2)])
+    assert histories.recent("u", 10) == ()
+
+
 def test_impressions_are_no_history(histories: Histories) -> None:
     histories.append([event(1, type_="impression"), event(2)])
     assert histories.recent("u", 10) == (event(2),)
