@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from cron import switches
 from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Superseded, SwitchPending, Unavailable
@@ -45,7 +46,8 @@ def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: st
     """
     started = time.monotonic()
     if ledger.switching() is not None:
-        finish_switch(ledger, server, artifacts=artifacts)  # so that "previous" is seen from what is served
+        with suppress(Unavailable):  # a dead server must not lose the decision: it then overtakes the switch that was cut off
+            finish_switch(ledger, server, artifacts=artifacts)  # so that "previous" is seen from what is served
     live = ledger.live()
     target = ledger.release(version) if version is not None else ledger.previous_good()
     if target is None or live is None:

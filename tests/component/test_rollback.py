@@ -94,6 +94,20 @@ def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(part
     assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
 
 
+def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(parts: Parts) -> None:
+    lease = lease_of(parts.ledger)
+    parts.ledger.add_release(manifest(4), lease=lease)
+    switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
+    server_of(parts).is_down = True
+    for _ in range(2):  # an impatient person asks twice, and gets the same
+        with pytest.raises(SwitchPending, match="the change to version 2 is decided"):
+            release.rollback(parts.ledger, parts.server, None, by="x")
+    assert parts.ledger.hold() is not None
+    server_of(parts).is_down = False
+    release.finish_switch(parts.ledger, parts.server)
+    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+
+
 def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(parts: Parts) -> None:
     """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
     lease = lease_of(parts.ledger)
