@@ -70,7 +70,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             inference=inference,
             intake=Intake(event_log, histories, DeadLetters(paths.var / "dead-letters.jsonl"), new_id=RecordIds()),
             recommendations=Recommendations(histories, inference, live, max_history=settings.train.model.max_history),
-            figures=Figures(overviews.look),
+            figures=Figures(overviews.look, lambda: event_log.backlog(histories.cursor())),
             overviews=overviews,
         )
     finally:

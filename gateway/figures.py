@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cron.errors import FreshetError
 from cron.overview import Overview
 
 # an answer is usually 5 to 50 ms; past the 2 s of the inference time-out it is a fallback
@@ -32,7 +34,7 @@ _OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", 
 class Figures:
     """One registry a gateway, so that two in one process (tests) don't share counts."""
 
-    def __init__(self, look: Callable[[], Overview]) -> None:
+    def __init__(self, look: Callable[[], Overview], history_backlog: Callable[[], int]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here plots
         self.registry = CollectorRegistry()
         self.requests = Counter("freshet_requests", "Calls answered, by route and status", ["call", "status"], registry=self.registry)
@@ -41,7 +43,7 @@ class Figures:
         )
         self.records = Counter("freshet_records", "Records by what became of them", ["kind", "outcome"], registry=self.registry)
         self.fallbacks = Counter("freshet_fallbacks", "Recommendations answered from the popular items", registry=self.registry)
-        self.registry.register(_LedgerFigures(look))
+        self.registry.register(_LedgerFigures(look, history_backlog))
 
     def text(self) -> bytes:
         """Render everything in Prometheus' text format."""
@@ -78,8 +80,9 @@ class Metered:
 
 
 class _LedgerFigures(Collector):
-    def __init__(self, look: Callable[[], Overview]) -> None:
+    def __init__(self, look: Callable[[], Overview], history_backlog: Callable[[], int]) -> None:
         self._look = look
+        self._history_backlog = history_backlog
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance: registering must not read the ledger."""
@@ -95,6 +98,8 @@ class _LedgerFigures(Collector):
             yield _gauge("freshet_release_age_seconds", "Time since the live release was published", age_s)
         if overview.waiting.in_log is not None:
             yield _gauge("freshet_log_backlog", "Records in the log that were not collected yet", overview.waiting.in_log)
+        with suppress(FreshetError):  # log or histories don't answer, or the log was made anew: no figure, but all the others
+            yield _gauge("freshet_history_backlog", "Records in the log that were not followed yet", self._history_backlog())
         yield _gauge("freshet_untrained_records", "Journal records that the live weights have not seen", overview.waiting.in_journal)
         yield _gauge("freshet_publishing_held", "1 while publishing is paused", 1 if overview.hold else 0)
         runs = GaugeMetricFamily("freshet_recent_runs", "Recent runs by how they ended", labels=["outcome"])

@@ -40,7 +40,7 @@ class Counts:
     rejected: int = 0
 
     def __str__(self) -> str:
-        return f"{self.events:,} events and {self.items:,} items accepted, {self.duplicates:,} duplicates, {self.rejected:,} rejected"
+        return f"{self.events:,} events and {self.items:,} items new to the log, {self.duplicates:,} duplicates, {self.rejected:,} rejected"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -58,9 +58,9 @@ def logged(settings: Settings) -> list[Event]:
 
 def test_ingesting_twice_counts_once(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ingest", str(data)]) == 0
-    assert f"{NUM_RATINGS} events and 2 items accepted, 0 duplicates, 1 rejected" in capsys.readouterr().out
+    assert f"{NUM_RATINGS} events and 2 items new to the log, 0 duplicates, 1 rejected" in capsys.readouterr().out
     assert main(["ingest", str(data)]) == 0
-    assert f"0 events and 0 items accepted, {NUM_RATINGS + 2} duplicates, 1 rejected" in capsys.readouterr().out
+    assert f"0 events and 0 items new to the log, {NUM_RATINGS + 2} duplicates, 1 rejected" in capsys.readouterr().out
     records = wiring.open_log(settings.store.events).read(START, 1000).records
     assert len(records) == NUM_RATINGS + 2
     assert [record.title for record in records if isinstance(record, Item)] == ["Toy Story (1995)", "Heat (1995)"]
@@ -181,6 +181,7 @@ def test_reading_verbs_tell_the_story(settings: Settings, capsys: pytest.Capture
     assert main(["status"]) == 0
     status = capsys.readouterr().out
     assert "release 3 (update of 2)" in status
+    assert "2 of the latest 3 updates accepted" in status
     assert "0.087" in status  # the live model on the newest new events
     assert main(["runs"]) == 0
     runs = capsys.readouterr().out
@@ -195,7 +196,8 @@ def test_reading_verbs_tell_the_story(settings: Settings, capsys: pytest.Capture
         shown = json.loads(capsys.readouterr().out)
         assert first in (shown if isinstance(shown, dict) else shown[0])
     assert main(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["live"]["version"] == 3
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["live"]["version"], shown["updates"]) == (3, {"judged": 3, "accepted": 2})
 
 
 def test_a_pause_is_shown_and_resume_ends_it(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -296,6 +296,7 @@ def test_metrics_speak_of_calls_records_and_the_live_release(house: House) -> No
     assert 'freshet_records_total{kind="event",outcome="rejected"} 1.0' in text
     assert "freshet_live_version 3.0" in text
     assert "freshet_log_backlog 1.0" in text
+    assert "freshet_history_backlog 1.0" in text
     assert 'freshet_recent_runs{outcome="refused"} 1.0' in text
     assert 'freshet_recent_refusals{reason="ndcg_live"} 1.0' in text
     assert 'freshet_step_seconds{step="train"} 12.5' in text
