@@ -49,8 +49,9 @@ class Unavailable(FreshetError):
 class SwitchPending(Unavailable):
     """A person's decision is in the ledger, and the server could not be told yet."""
 
-    def __init__(self, version: int, *, why: str) -> None:
-        decided = f"the change to version {version} is decided and noted, but {why}"
+    def __init__(self, version: int, *, why: str, is_paused: bool) -> None:
+        paused = " and publishing is paused" if is_paused else ""
+        decided = f"the change to version {version} is decided and noted{paused}, but {why}"
         FreshetError.__init__(self, f"{decided} The worker carries it out as soon as the server answers.")
 
 

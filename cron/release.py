@@ -99,7 +99,7 @@ def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Releas
         ledger.count("failed_switches")
         raise
     except Unavailable as error:
-        raise SwitchPending(target.version, why=str(error)) from error
+        raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
 
 
 def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
