@@ -47,6 +47,9 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
         return ledger.record_skip(Reason(name="not_collected", ok=False, text=str(error)), lease=lease)
     state = observe(parts, force_full=force_full)
     turn = decide(state, parts.settings.worker)
+    ledger.set_figure("refusals_in_a_row", state.num_refusals)
+    if turn.reason.name == "refusals":
+        log.error("refused again and again", extra={"num_refusals": state.num_refusals})
     if isinstance(turn, Skip):
         return ledger.record_skip(turn.reason, lease=lease)
     supersedes = state.live.version if state.live is not None else None
@@ -141,7 +144,7 @@ class _Turn:
 
 def _was_live(parts: Parts, manifest: Manifest) -> bool:
     """Tell whether a crash came after the switch; if a person has rolled back since, that stands."""
-    return any(known.version == manifest.version for known in parts.ledger.releases())
+    return parts.ledger.is_release(manifest.version)
 
 
 def _register(parts: Parts, manifest: Manifest) -> stages.Output:

@@ -14,6 +14,7 @@ FreshetError
 ├── TrainingFailed           the trainer ended without a candidate
 ├── LeaseLost                another worker holds the lease now
 ├── Superseded               the live version changed while a run was under way
+│   └── TrainedOnExcluded    events were excluded that the run had taken already
 ├── Held                     publishing is paused until a person resumes it
 ├── Stopped                  this worker was told to end; the run is continued at the next start
 ├── AlreadyRunning           another process does the worker's job here
@@ -105,6 +106,12 @@ class LeaseLost(FreshetError):
 class Superseded(FreshetError):
     def __init__(self, *, expected: int | None, found: int | None) -> None:
         super().__init__(f"version {expected} was live when this run began, now it is {found}; the run is dropped")
+
+
+class TrainedOnExcluded(Superseded):
+    def __init__(self, first_seq: int, last_seq: int) -> None:
+        what = f"events {first_seq}–{last_seq} were excluded after this run had begun"
+        FreshetError.__init__(self, f"{what}; the run is dropped, and the next one leaves them out")
 
 
 class Held(FreshetError):

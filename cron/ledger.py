@@ -34,7 +34,7 @@ from cron.lineage import (
     reasons_to_json,
 )
 from cron.ports import Cursor
-from cron.runs_table import latest_skip, run_of, seconds_of
+from cron.runs_table import latest_skip, release_of, run_of, seconds_of
 from trainer.config import Mode
 
 
@@ -62,14 +62,14 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Open a reading transaction."""
-        with self.engine.connect() as connection:
+        """Open a reading transaction; raise Unavailable when the database does not answer, or its disk is full."""
+        with schema.answering(self.engine), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self, lease: Lease | None = None) -> Iterator[sa.Connection]:
-        """Open a writing transaction, alone; raise LeaseLost when `lease` is no longer the newest."""
-        with self._writer.begin() as connection:
+        """Open a writing transaction, alone; raise LeaseLost when `lease` is no longer the newest, or Unavailable."""
+        with schema.answering(self.engine), self._writer.begin() as connection:
             if lease is not None:
                 held = connection.execute(sa.select(schema.lease).with_for_update()).one()
                 if held.token != lease.token:
@@ -248,26 +248,38 @@ class Ledger:
             text = connection.execute(sa.select(schema.releases.c.manifest).where(where)).scalar_one_or_none()
         return manifest_from_json(text) if text is not None else None
 
-    def releases(self) -> tuple[Release, ...]:
-        """Return all that is or was live, by ascending version."""
+    def releases(self, newest: int | None = None) -> tuple[Release, ...]:
+        """Return what is or was live, by ascending version: all, which may be a hundred thousand, or the newest so many."""
+        return self._releases(schema.RELEASED, newest)
+
+    def kept_releases(self) -> tuple[Release, ...]:
+        """Return the releases whose archives are still there, by ascending version."""
+        return self._releases(schema.RELEASED & schema.releases.c.archive_gone.is_(False))
+
+    def _releases(self, where: sa.ColumnElement[bool], newest: int | None = None) -> tuple[Release, ...]:
         with self.read() as connection:
-            where = schema.releases.c.published_at.is_not(None)
-            rows = connection.execute(sa.select(schema.releases).where(where).order_by(schema.releases.c.version)).all()
-        return tuple(_release(row) for row in rows)
+            query = sa.select(schema.releases).where(where).order_by(schema.releases.c.version.desc()).limit(newest)
+            return tuple(release_of(row) for row in reversed(connection.execute(query).all()))
 
     def release(self, version: int) -> Release:
         """Return one release; raise UnknownVersion."""
-        for release in (known := self.releases()):
-            if release.version == version:
-                return release
-        raise UnknownVersion(version, known=[release.version for release in known])
+        with self.read() as connection:
+            row = connection.execute(sa.select(schema.releases).where(schema.RELEASED & (schema.releases.c.version == version))).first()
+            if row is None:
+                raise UnknownVersion(version, known=schema.newest_releases(connection))
+        return release_of(row)
+
+    def is_release(self, version: int) -> bool:
+        """Tell whether a version is or was live."""
+        with self.read() as connection:
+            return connection.execute(sa.select(schema.RELEASED).where(schema.releases.c.version == version)).scalar() is True
 
     def live(self) -> Release | None:
         """Return the release that ought to answer; None before the first."""
         with self.read() as connection:
             where = schema.releases.c.version == sa.select(schema.desk.c.live).scalar_subquery()
             row = connection.execute(sa.select(schema.releases).where(where)).first()
-        return _release(row) if row is not None else None
+        return release_of(row) if row is not None else None
 
     def anchor(self) -> Release | None:
         """Return the last full retrain up the live release's lineage, which may be itself."""
@@ -276,18 +288,20 @@ class Ledger:
 
     def rollback_candidates(self) -> tuple[Release, ...]:
         """Return the formerly live releases that were never rolled back from and still have their archive, latest first."""
-        live = self.live()
-        good = [one for one in self.releases() if one.rolled_back_at is None and not one.archive_gone]
-        return tuple(one for one in reversed(good) if live is None or one.version != live.version)
+        live = self.serving().live
+        return tuple(one for one in reversed(self.kept_releases()) if one.rolled_back_at is None and one.version != live)
 
     def previous_good(self) -> Release | None:
         """Return the release that `rollback` without a version puts back."""
         return next(iter(self.rollback_candidates()), None)
 
-    def mark_archives_gone(self, versions: Sequence[int], *, lease: Lease) -> None:
-        """Note that archives were deleted, before they are."""
+    def mark_archive_gone(self, version: int, *, lease: Lease) -> bool:
+        """Note that an archive is deleted, before it is; False for the version that is live by now, or about to be."""
         with self.write(lease) as connection:
-            connection.execute(schema.releases.update().where(schema.releases.c.version.in_(versions)).values(archive_gone=True))
+            desk = connection.execute(sa.select(schema.desk).with_for_update()).one()
+            if version not in (desk.live, desk.switching_to):
+                connection.execute(schema.releases.update().where(schema.releases.c.version == version).values(archive_gone=True))
+            return version not in (desk.live, desk.switching_to)
 
     def serving(self) -> Serving:
         """Return what the server ought to do now, in one look."""
@@ -377,13 +391,3 @@ def hold_unless_held(reason: str, now: datetime) -> sa.Update:
 def _segment_row(segment: Segment) -> dict[str, object]:
     values = {name: getattr(segment, name) for name in segment.__dataclass_fields__}
     return {**values, "last_at": segment.last_at.astimezone(UTC).isoformat()}
-
-
-def _release(row: sa.Row[tuple[int, str, str, str, bool]]) -> Release:
-    return Release(
-        version=row.version,
-        manifest=manifest_from_json(row.manifest),
-        published_at=datetime.fromisoformat(row.published_at),
-        rolled_back_at=datetime.fromisoformat(row.rolled_back_at) if row.rolled_back_at is not None else None,
-        archive_gone=row.archive_gone,
-    )

@@ -18,6 +18,7 @@ from cron.ports import EventLog
 
 NUM_RUNS = 30
 NUM_QUALITY = 500  # some six rows a run
+NUM_RELEASES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,8 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
     return replace(seen, waiting=replace(seen.waiting, in_log=in_log), progress=progress)
 
 
-def look_at_ledger(ledger: Ledger, *, now: datetime) -> Overview:
-    """Read what the ledger alone knows: no log, no progress."""
+def look_at_ledger(ledger: Ledger, *, now: datetime, num_releases: int | None = NUM_RELEASES) -> Overview:
+    """Read what the ledger alone knows: no log, no progress. `num_releases`: so many of the newest, None for all."""
     live, runs, segments = ledger.live(), ledger.runs(NUM_RUNS), ledger.segments()
     learned = live.manifest.trained_through if live else 0
     newest = max((segment.last_at for segment in segments), default=None)
@@ -91,7 +92,7 @@ def look_at_ledger(ledger: Ledger, *, now: datetime) -> Overview:
         waiting=Waiting(in_log=None, in_journal=max(0, ledger.last_seq() - learned), newest_event_at=newest),
         current=next((run for run in runs if run.outcome is None), None),
         progress=None,
-        releases=tuple(reversed(ledger.releases())),
+        releases=tuple(reversed(ledger.releases(num_releases))),
         runs=runs,
         quality=ledger.quality(NUM_QUALITY),
         figures=ledger.figures(),

@@ -70,8 +70,9 @@ class Reconciler:
 
     def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
         ledger = self._parts.ledger
-        if ledger.archived(default) is None:
-            ledger.pause(f"version {default}, which is none of ours, was made the default on the server")
+        if not ledger.is_release(default):
+            if ledger.serving() == serving:
+                ledger.pause(f"version {default}, which was never released, was made the default on the server")
             return
         reason = f"rolled back from version {live} to {default} on the server itself"
         if switches.record_rollback(ledger, default, expected=live, epoch=serving.epoch, reason=reason):

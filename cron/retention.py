@@ -6,6 +6,7 @@ What a kept release needs is never deleted: its archive, its optimiser state, an
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -14,32 +15,32 @@ import sqlalchemy as sa
 
 from cron import schema
 from cron.collect import trim_log
-from cron.errors import FreshetError
-from cron.ledger import Ledger
+from cron.errors import FreshetError, LeaseLost
 from cron.lineage import Lease, Manifest, manifest_from_json
+from cron.lineage_files import manifest_name
 from cron.parts import Parts
 from cron.reconcile import kept_loaded
 
 log = logging.getLogger(__name__)
 
+_OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
 def tidy(parts: Parts, lease: Lease) -> None:
     """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    for work in (_unload, _trim_log):
+    for work in (_unload, _trim_log, _delete_archives, _delete_old_segments, _delete_folders):
         try:
-            work(parts)
-        except FreshetError as error:
+            work(parts, lease)
+        except LeaseLost:
+            raise
+        except (FreshetError, OSError) as error:
             log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
-    _delete_archives(parts, lease)
-    _delete_old_segments(parts, lease)
-    _delete_folders(parts)
 
 
 def drop_version(parts: Parts, version: int) -> None:
     """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
-    if any(known.version == version for known in parts.ledger.releases()):
+    if parts.ledger.is_release(version):
         return
     try:
         parts.server.unregister(version)
@@ -49,14 +50,14 @@ def drop_version(parts: Parts, version: int) -> None:
 
 def needed(parts: Parts) -> dict[int, Manifest]:
     """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
-    releases = {one.version: one.manifest for one in parts.ledger.releases() if not one.archive_gone}
+    releases = {one.version: one.manifest for one in parts.ledger.kept_releases()}
     kept = sorted(releases)[-parts.settings.release.keep_releases :]
     kept += [one.version for one in kept_loaded(parts)]
     kept += [anchor for version in kept if version in releases and (anchor := releases[version].anchor) is not None]
     return {version: releases[version] for version in kept if version in releases}
 
 
-def _unload(parts: Parts) -> None:
+def _unload(parts: Parts, _lease: Lease) -> None:
     serving = parts.ledger.serving()
     if serving.live is None or serving.switch is not None:
         return
@@ -66,39 +67,40 @@ def _unload(parts: Parts) -> None:
             parts.server.unregister(found.version)
 
 
-def _trim_log(parts: Parts) -> None:
+def _trim_log(parts: Parts, _lease: Lease) -> None:
     trim_log(parts.log, [parts.ledger.log_cursor(), parts.histories.cursor()])
 
 
 def _delete_archives(parts: Parts, lease: Lease) -> None:
+    """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
     keep = needed(parts)
     open_run = parts.ledger.open_run()
-    for manifest in _archives(parts.ledger):
+    for manifest in _archives(parts):
         if manifest.version in keep or (open_run is not None and open_run.version == manifest.version):
             continue
-        parts.ledger.mark_archives_gone([manifest.version], lease=lease)
-        for name in (manifest.archive, manifest.state):
-            if name is not None:
+        if parts.ledger.mark_archive_gone(manifest.version, lease=lease):
+            for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
                 parts.artifacts.delete(name)
 
 
-def _archives(ledger: Ledger) -> list[Manifest]:
-    """Return the manifests of all archives that are still there, released or not."""
-    with ledger.read() as connection:
-        where = schema.releases.c.archive_gone.is_(False)
+def _archives(parts: Parts) -> list[Manifest]:
+    """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
+    left = {int(found[1]) for name in parts.artifacts.names() if (found := _OF_A_VERSION.fullmatch(name))}
+    with parts.ledger.read() as connection:
+        where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
         return [manifest_from_json(text) for text in connection.execute(sa.select(schema.releases.c.manifest).where(where)).scalars()]
 
 
 def _delete_old_segments(parts: Parts, lease: Lease) -> None:
-    """Drop journal segments past their days, but nothing that a run after a rollback would train on."""
+    """Drop journal segments past their days, but nothing that a run after a rollback to any kept release would train on."""
     days = parts.settings.release.keep_journal_days
-    trained = [one.manifest.trained_through for one in kept_loaded(parts) if one.manifest.mode != "baseline"]
+    trained = [manifest.trained_through for manifest in needed(parts).values() if manifest.mode != "baseline"]
     if days is not None and trained:
         older_than = parts.ledger.now() - timedelta(days=days)
         parts.journal.compact_and_drop(older_than=older_than, needed_from=min(trained) + 1, lease=lease)
 
 
-def _delete_folders(parts: Parts) -> None:
+def _delete_folders(parts: Parts, _lease: Lease) -> None:
     open_run = parts.ledger.open_run()
     ended = [folder for folder in _folders(parts.paths.runs) if open_run is None or folder.name != str(open_run.run_id)]
     for folder in sorted(ended, key=lambda one: int(one.name) if one.name.isdecimal() else 0)[:-_KEPT_RUNS]:

@@ -37,11 +37,13 @@ class RunPlan:
 
 
 def settle(parts: Parts, run: Run) -> RunPlan:
-    """Choose a run's numbers, as of now: `items` and `update` go on from the live release, the others start anew."""
+    """Choose a run's numbers: `items` and `update` go on from the release that was live at its start, the others start anew.
+
+    That release and no later one, whatever a person did meanwhile: its weights are what the snapshot holds, and what the switch compares.
+    """
     assert run.mode is not None, "a run that was started has a mode"
     journal, last_seq = parts.journal, parts.ledger.last_seq()
-    live = parts.ledger.live()
-    manifest = live.manifest if live is not None else None
+    manifest = parts.ledger.release(run.supersedes).manifest if run.supersedes is not None else None
     excluded = parts.ledger.excluded_ranges()
     learned = manifest.trained_through if manifest is not None else 0
     unlearned = (max(learned + 1, journal.first_seq), last_seq)

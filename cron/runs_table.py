@@ -1,4 +1,4 @@
-"""Rows of the ledger's run tables as values; knows nothing of when a run begins or ends."""
+"""Rows of the ledger's tables of runs and releases as values; knows nothing of when a run begins or ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import cast
 import sqlalchemy as sa
 
 from cron import schema
-from cron.lineage import Run, reasons_from_json
+from cron.lineage import Release, Run, manifest_from_json, reasons_from_json
 
 
 def run_of(row: schema.Row, seconds: Mapping[str, float]) -> Run:
@@ -44,3 +44,14 @@ def latest_skip(connection: sa.Connection, reason_name: str) -> Run | None:
     row = connection.execute(sa.select(schema.runs).order_by(schema.runs.c.run_id.desc()).limit(1)).first()
     latest = run_of(cast(schema.Row, row), {}) if row is not None else None
     return latest if latest is not None and latest.outcome == "skipped" and latest.reasons[0].name == reason_name else None
+
+
+def release_of(row: schema.Row) -> Release:
+    """Read one row of `releases` that was published."""
+    return Release(
+        version=row.version,
+        manifest=manifest_from_json(row.manifest),
+        published_at=datetime.fromisoformat(row.published_at),
+        rolled_back_at=datetime.fromisoformat(row.rolled_back_at) if row.rolled_back_at is not None else None,
+        archive_gone=row.archive_gone,
+    )

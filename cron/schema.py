@@ -7,11 +7,13 @@ Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from cron.errors import SettingsError
+from cron.errors import SettingsError, Unavailable
 
 metadata = sa.MetaData()
 Row = sa.Row[tuple[object, ...]]
@@ -89,6 +91,9 @@ releases = sa.Table(
     sa.Column("archive_gone", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
+RELEASED = releases.c.published_at.is_not(None)
+_NUM_NAMED = 20  # versions that a message names
+
 excluded = sa.Table(
     "excluded",
     metadata,
@@ -128,13 +133,32 @@ def open_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database is None:
             raise SettingsError(f"store.ledger: {url!r} names no file, and a ledger in memory forgets; for example sqlite:///var/ledger.db")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable("the ledger", where=parsed.database, why=str(error)) from error
     engine = sa.create_engine(parsed)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    _create(engine)
+    with answering(engine):
+        _create(engine)
     return engine
+
+
+@contextmanager
+def answering(engine: sa.Engine) -> Iterator[None]:
+    """Turn what a database says that is away, locked, or out of disk into Unavailable: the call may be repeated."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise Unavailable("the ledger", where=engine.url.render_as_string(hide_password=True), why=str(error.orig)) from error
+
+
+def newest_releases(connection: sa.Connection) -> list[int]:
+    """Return the newest versions that are or were live, ascending, as many as a message can name."""
+    newest = sa.select(releases.c.version).where(RELEASED).order_by(releases.c.version.desc()).limit(_NUM_NAMED)
+    return sorted(connection.execute(newest).scalars())
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

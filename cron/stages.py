@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cron import lineage_files
-from cron.errors import ServerRefused
+from cron.errors import ServerRefused, Unavailable
 from cron.gate import Against, Probe, Verdict, offline_verdict, online_verdict
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
 from cron.parts import Parts
@@ -198,4 +198,8 @@ def _ask(parts: Parts, version: int, request: object, *, timeout_s: float) -> tu
         answer = parts.server.predict(version, request, timeout_s=timeout_s)
     except ServerRefused as refused:
         answer = {"refused": refused.status}
+    except Unavailable:
+        if all(found.version != version or not found.ready for found in parts.server.versions()):
+            raise  # the server was away; else it is this version that answers nobody
+        answer = {"refused": f"no answer within {timeout_s:.0f} s"}
     return answer, (time.perf_counter() - started) * 1000

@@ -10,15 +10,15 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from cron import schema
-from cron.errors import Held, Superseded, UnknownVersion
+from cron.errors import Held, Superseded, TrainedOnExcluded, UnknownVersion
 from cron.ledger import Ledger, hold_unless_held
-from cron.lineage import Lease, Switch, SwitchKind
+from cron.lineage import Lease, Manifest, Switch, SwitchKind, manifest_from_json
 
 
 def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: Lease) -> Switch:
-    """Begin to make a new archive live, if `expected` still is and nobody paused; raise Superseded or Held.
+    """Begin to make a new archive live, if `expected` still is and nobody paused; raise Superseded, TrainedOnExcluded or Held.
 
-    A release that was rolled back from never comes back this way.
+    A release that was rolled back from never comes back this way, and none learned what a person has excluded since its run began.
     """
     with ledger.write(lease) as connection:
         desk = _desk(connection)
@@ -29,6 +29,7 @@ def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: 
         row = _release(connection, version)
         if row.rolled_back_at is not None or row.archive_gone:
             raise Superseded(expected=expected, found=desk.live)
+        _refuse_excluded(connection, manifest_from_json(row.manifest))
         return _begin(connection, version, "publish")
 
 
@@ -36,7 +37,7 @@ def begin_rollback(ledger: Ledger, version: int, *, reason: str) -> Switch:
     """Begin to put a release back, whatever else is under way, and pause publishing at once."""
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
-            raise UnknownVersion(version, known=_published(connection))
+            raise UnknownVersion(version, known=schema.newest_releases(connection))
         connection.execute(hold_unless_held(reason, ledger.now()))
         return _begin(connection, version, "rollback")
 
@@ -45,7 +46,7 @@ def begin_promote(ledger: Ledger, version: int) -> Switch:
     """Begin to make a release live that was before, whatever else is under way; a hold stays."""
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
-            raise UnknownVersion(version, known=_published(connection))
+            raise UnknownVersion(version, known=schema.newest_releases(connection))
         return _begin(connection, version, "promote")
 
 
@@ -91,6 +92,16 @@ def record_rollback(ledger: Ledger, version: int, *, expected: int, epoch: int, 
         return True
 
 
+def _refuse_excluded(connection: sa.Connection, manifest: Manifest) -> None:
+    """Raise TrainedOnExcluded when events were excluded that the run may have taken, as targets or for replay."""
+    if manifest.target_range is None:
+        return
+    for row in connection.execute(sa.select(schema.excluded)):
+        first, last = row.first_seq, min(row.last_seq, manifest.target_range[1])
+        if first <= last and not any(start <= first and last <= end for start, end in manifest.excluded):
+            raise TrainedOnExcluded(first, last)
+
+
 def _settle(connection: sa.Connection, switch: Switch, now: datetime) -> None:
     desk = _desk(connection)
     releases = schema.releases
@@ -114,10 +125,5 @@ def _desk(connection: sa.Connection) -> schema.Row:
 def _release(connection: sa.Connection, version: int) -> schema.Row:
     row = connection.execute(sa.select(schema.releases).where(schema.releases.c.version == version)).first()
     if row is None:
-        raise UnknownVersion(version, known=_published(connection))
+        raise UnknownVersion(version, known=schema.newest_releases(connection))
     return row
-
-
-def _published(connection: sa.Connection) -> list[int]:
-    where = schema.releases.c.published_at.is_not(None)
-    return list(connection.execute(sa.select(schema.releases.c.version).where(where).order_by(schema.releases.c.version)).scalars())

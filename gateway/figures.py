@@ -24,6 +24,7 @@ _LEDGER_FIGURES = {
     "rollback_seconds": "Time that the latest rollback took",
     "failed_switches": "Switches that the model server refused",
     "missing_archives": "Releases whose archive was wanted and not there",
+    "refusals_in_a_row": "Runs refused or failed since the last one that published",
     "job_errors": "Jobs of the worker that died unexpectedly",
     "missed_turns": "Turns that came too late to run",
     "overlapping_turns": "Turns that were due while one was under way",

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the releases."""
-    overview = look_at_ledger(open_ledger(loaded.settings.store.ledger), now=datetime.now(UTC))
+    overview = look_at_ledger(open_ledger(loaded.settings.store.ledger), now=datetime.now(UTC), num_releases=None)
     if arguments.json:
         show_json([release_json(release, overview) for release in overview.releases])
     elif not overview.releases:

@@ -12,12 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from cron import release
+from cron.collect import collect
 from cron.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Unavailable
 from cron.lineage import Lease, manifest_from_json, trained_ranges
 from cron.parts import Parts
+from cron.retention import tidy
+from cron.run_plan import settle
 from cron.stages import folder_of
 from recommender.events import Item
+from tests.releases import reason
 from tests.workshop import (
     HereLauncher,
     close_workshop,
@@ -241,6 +245,31 @@ def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts
     assert live_version(parts) == 1
 
 
+def test_a_candidate_that_answers_nobody_is_refused_and_not_asked_for_ever(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+
+    class Hangs:
+        def __getattr__(self, name: str) -> object:
+            return getattr(parts.server, name)
+
+        def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+            raise Unavailable("TorchServe", where="here", why="ReadTimeout")
+
+    run = run_cycle(replace(parts, server=Hangs()), lease)  # type: ignore[arg-type]
+    assert (run.outcome, [reason.name for reason in run.reasons if not reason.ok]) == ("refused", ["golden_answers"])
+    assert live_version(parts) == 1
+
+
+def test_a_promotion_before_the_plan_does_not_mix_two_lineages(parts: Parts, lease: Lease) -> None:
+    """The run's weights come from the version that was live at its start; so must its range."""
+    send(parts, event_records(401, 480))
+    started = parts.ledger.start_run("update", reason=reason("new_events", ok=True), supersedes=1, lease=lease)
+    release.promote(parts.ledger, parts.server, 0)
+    collect(parts.log, parts.journal, parts.ledger, lease)
+    plan = settle(parts, started)
+    assert (plan.parent, plan.target_range) == (1, (441, 520))
+
+
 def test_a_stopped_worker_leaves_the_run_open(parts: Parts, lease: Lease) -> None:
     send(parts, event_records(401, 480))
     parts.stop.set()
@@ -280,5 +309,28 @@ def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lea
     kept = [name for name in few.artifacts.names() if name.endswith(".mar")]
     assert [name.split("-")[1] for name in kept] == ["1", "3", "4"]  # 1 is the anchor
     assert [one.version for one in few.ledger.releases() if one.archive_gone] == [0, 2]
+    left = {name.split("-")[1] for name in few.artifacts.names() if name.startswith(("manifests/", "states/"))}
+    assert left == {"1", "3", "4"}
     assert len(list(few.paths.runs.iterdir())) == 3
     assert {path.name.split("-")[1] for path in few.paths.bundles.iterdir()} <= {"1", "3", "4"}
+
+
+def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(parts: Parts, lease: Lease) -> None:
+    """Marked, then killed before the files were deleted."""
+    manifest = parts.ledger.release(0).manifest
+    assert parts.ledger.mark_archive_gone(0, lease=lease)
+    assert manifest.archive in parts.artifacts.names()
+    tidy(parts, lease)
+    assert not [name for name in parts.artifacts.names() if "rec-0-" in name]
+    assert parts.ledger.release(1).manifest.archive in parts.artifacts.names()
+
+
+def test_old_segments_stay_while_a_kept_release_would_train_on_them_after_a_rollback(parts: Parts, lease: Lease) -> None:
+    """Two stay loaded, four are kept, and a person may go back to any of those."""
+    short = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_journal_days=1.0)))
+    for number in range(3):
+        send(short, event_records(401 + 40 * number, 440 + 40 * number))
+        assert run_cycle(short, lease).outcome == "published"
+    kept = [one for one in short.ledger.kept_releases() if one.manifest.mode != "baseline"]
+    assert [one.version for one in kept] == [1, 2, 3, 4]
+    assert short.journal.first_seq == kept[0].manifest.trained_through + 1

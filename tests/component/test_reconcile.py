@@ -77,7 +77,10 @@ def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
     assert server_of(parts).log == ["set_live 2"]
 
 
-def test_a_default_that_is_none_of_ours_pauses_publishing_and_stays(parts: Parts, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
+def test_a_default_that_was_never_released_pauses_publishing_and_stays(parts: Parts, tmp_path: Path, is_archived: bool) -> None:
+    if is_archived:
+        parts.ledger.add_release(manifest(77), lease=lease_of(parts.ledger))
     state = tmp_path / "server" / "state.json"
     state.write_text('{"registered": [2, 3, 77], "default": 77}')
     ticks(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cron import switches
-from cron.errors import Held, LeaseLost, SettingsError, Superseded, UnknownVersion
+from cron import schema, switches
+from cron.errors import Held, LeaseLost, SettingsError, Superseded, Unavailable, UnknownVersion
 from cron.ledger import Ledger, open_ledger
-from cron.lineage import Lease, Quality, Segment
+from cron.lineage import Lease, Quality, Segment, manifest_to_json
 from cron.ports import Cursor
 from tests.releases import manifest, published, reason
 from trainer.config import Mode
+from trainer.report import PopularItem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,7 +100,7 @@ def test_every_write_of_a_run_is_fenced(ledger: Ledger, lease: Lease) -> None:
         lambda: ledger.allot_version(run.run_id, lease=lease),
         lambda: ledger.add_release(manifest(2), lease=lease),
         lambda: ledger.add_quality([quality], lease=lease),
-        lambda: ledger.mark_archives_gone([1], lease=lease),
+        lambda: ledger.mark_archive_gone(1, lease=lease),
         lambda: ledger.renew_lease(lease, 30, NOW),
         lambda: switches.begin_publish(ledger, 1, expected=None, lease=lease),
     ):
@@ -229,6 +231,64 @@ def test_a_persons_change_is_recorded_only_while_nothing_else_changed(ledger: Le
     assert switches.record_rollback(ledger, 1, expected=2, epoch=epoch, reason="x")
     assert ledger.serving().live == 1
     assert ledger.release(2).rolled_back_at is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "excluded", "is_dropped"),
+    [
+        ((), (150, 160), True),
+        ((), (1, 5), True),
+        ((), (301, 400), False),
+        (((150, 160),), (150, 160), False),
+        (((150, 160),), (155, 170), True),
+    ],
+)
+def test_what_is_excluded_while_a_run_learns_it_is_not_published(
+    ledger: Ledger, lease: Lease, known: tuple[tuple[int, int], ...], excluded: tuple[int, int], is_dropped: bool
+) -> None:
+    published(ledger, lease, 1)
+    ledger.add_release(manifest(2, mode="update", target_range=(101, 300), excluded=known), lease=lease)
+    ledger.pause("poison is coming in")
+    ledger.resume([excluded])
+    if is_dropped:
+        with pytest.raises(Superseded, match="were excluded after this run had begun"):
+            switches.begin_publish(ledger, 2, expected=1, lease=lease)
+    else:
+        switches.begin_publish(ledger, 2, expected=1, lease=lease)
+
+
+def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, lease: Lease) -> None:
+    published(ledger, lease, 1, 2, 3)
+    switches.begin_rollback(ledger, 1, reason="x")
+    assert [ledger.mark_archive_gone(version, lease=lease) for version in (1, 2, 3)] == [False, True, False]
+    assert [one.version for one in ledger.kept_releases()] == [1, 3]
+
+
+def test_a_thousand_releases_cost_a_rollback_nothing(ledger: Ledger, lease: Lease) -> None:
+    """A week at a release every few minutes; reading the manifests of all of them would take seconds."""
+    published(ledger, lease, *range(1, 6))
+    text = manifest_to_json(manifest(9, popular=tuple(PopularItem(item_id=str(one), title="a film") for one in range(200))))
+    with ledger.write() as connection:
+        rows = [{"version": 10 + one, "manifest": text, "published_at": NOW.isoformat(), "archive_gone": True} for one in range(3000)]
+        connection.execute(schema.releases.insert(), rows)
+    started = time.monotonic()
+    previous = ledger.previous_good()
+    assert previous is not None
+    assert (previous.version, ledger.release(3).version, ledger.is_release(4)) == (4, 3, True)
+    assert len(ledger.releases(newest=10)) == 10
+    with pytest.raises(UnknownVersion, match=r"there are 2990, .*, 3009"):
+        ledger.release(9999)
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_ledger_whose_disk_is_full_or_that_cannot_be_made_is_unavailable(ledger: Ledger, tmp_path: Path) -> None:
+    with ledger.read() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # what there is, and not a page more
+    with pytest.raises(Unavailable, match=r"the ledger at .* full"):
+        ledger.set_figure("x" * 1_000_000, 1.0)
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="the ledger at"):
+        open_ledger(f"sqlite:///{tmp_path}/file/ledger.db")
 
 
 def test_excluded_ranges_add_up(ledger: Ledger) -> None:
