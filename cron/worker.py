@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -71,6 +72,7 @@ class Worker:
         self._turning = threading.Lock()  # held while a turn is under way
         self._left_in_journal = 0  # events that the last published release did not take
         self._retry_s = _FIRST_RETRY_S
+        self._retry_at = 0.0  # by time.monotonic(); before it, waiting events call for no turn
         self._gap = ""  # the gap in the log that was told last
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
 
@@ -113,8 +115,7 @@ class Worker:
                 run = run_cycle(self._parts, lease)
             except Unavailable as error:
                 log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
-                self._wake(self._retry_s)
-                self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+                self._retry_later()
                 return
             except Stopped:
                 return
@@ -140,7 +141,7 @@ class Worker:
             return
         with suppress(Unavailable):  # a server that is down is seen by everybody; it is looked at again in a second
             self._reconciler.tick()
-        if self._turning.locked():
+        if self._turning.locked() or time.monotonic() < self._retry_at:
             return
         with suppress(Unavailable):
             waiting = self._parts.log.backlog(self._parts.ledger.log_cursor()) + self._left_in_journal
@@ -187,10 +188,15 @@ class Worker:
             log.error("job failed", extra={"job": event.job_id, "why": repr(event.exception)}, exc_info=event.exception)
             self._parts.ledger.count("job_errors")
             if event.job_id == "cycle":
-                self._wake(self._retry_s)
-                self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+                self._retry_later()
         elif event.job_id == "cycle":
             self._parts.ledger.count("missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns")
+
+    def _retry_later(self) -> None:
+        """Try the turn again after a while, twice as long each time."""
+        self._retry_at = time.monotonic() + self._retry_s
+        self._wake(self._retry_s)
+        self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
 
     def _wake(self, after_s: float) -> None:
         if not self._parts.stop.is_set():

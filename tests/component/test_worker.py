@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from cron import switches
 from cron.errors import AlreadyRunning, LeaseLost, LogGap
 from cron.lease import held_lease, only_one
 from cron.parts import Parts
@@ -115,6 +116,20 @@ def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: P
         until(lambda: shelf.ledger.figures().get("job_errors", 0) >= 2)  # the turn's and the follower's
         shelf.server.set_live(1)
         until(lambda: shelf.ledger.hold() is not None)
+
+
+def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf: Parts) -> None:
+    send(shelf, event_records(1, 200))  # over after_events, which call for a turn at each look
+    switches.begin_promote(shelf.ledger, 1)
+    server_of(shelf).is_down = True
+    with working(shelf) as worker:
+        until(lambda: worker._retry_at > 0)
+        first, looks = worker._retry_at, 0
+        while looks < 20:  # a second, where the first wait is five
+            threading.Event().wait(0.05)
+            looks += 1
+        assert worker._retry_at == first
+        server_of(shelf).is_down = False
 
 
 def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) -> None:
