@@ -122,4 +122,6 @@ def _wrong_crontab(expression: str) -> str | None:
         CronTrigger.from_crontab(expression, timezone="UTC")
     except ValueError as error:
         return f"five fields of a crontab, as in '*/10 * * * *' ({error})"
+    if any(letter.isdigit() for letter in expression.split()[4]):  # APScheduler 3 counts from Monday, everybody else from Sunday
+        return "five fields of a crontab with weekdays by name, as in '0 3 * * sun' or 'mon-fri'"
     return None

@@ -85,6 +85,7 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ("[worker]\ninterval_s = nan\n", ["worker.interval_s = nan", "over 0"]),
         ('[worker]\ncron = "every day"\n', ["worker.cron = 'every day'", "crontab"]),
         ('[worker]\ncron = "99 * * * *"\n', ["worker.cron", "crontab"]),
+        ('[worker]\ncron = "0 3 * * 0"\n', ["worker.cron = '0 3 * * 0'", "weekdays by name", "'0 3 * * sun'"]),
         ("[gateway]\nport = 70000\n", ["gateway.port = 70000", "between 1 and 65535"]),
         ('[gateway]\napi_key = "k"\n', ["gateway.api_key is a secret", "FRESHET__GATEWAY__API_KEY"]),
         ('[gateway]\nhost = "0.0.0.0"\n', ["gateway.host = '0.0.0.0'", "FRESHET__GATEWAY__API_KEY"]),
