@@ -55,8 +55,11 @@ def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, t
     home = (var / "torchserve").resolve()
     temporary = _temporary_folder(home)
     logs = (var / "log").resolve()
-    for folder in (home / "workflows", logs, temporary, model_store):
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    for folder in (home / "workflows", logs, model_store):
         folder.mkdir(parents=True, exist_ok=True)
+    _check_own(temporary)
     package = _torchserve_package()
     config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports, tokens=tokens)
     java = find_java()
@@ -99,7 +102,10 @@ def hold_lock(var: Path) -> int:
 def clear_leftovers(var: Path) -> None:
     """Delete what a killed server left unpacked; call it with the lock held."""
     temporary = _temporary_folder((var / "torchserve").resolve())
-    for left in temporary.iterdir() if temporary.is_dir() else ():
+    if not temporary.is_dir():
+        return
+    _check_own(temporary)
+    for left in temporary.iterdir():
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
         else:
@@ -172,6 +178,12 @@ def _temporary_folder(home: Path) -> Path:
     if len(str(wanted).encode()) <= MAX_SOCKET_FOLDER:
         return wanted
     return Path(tempfile.gettempdir()) / f"freshet-{os.getuid()}-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+
+
+def _check_own(folder: Path) -> None:
+    """Raise CannotStart for a folder of somebody else: archives are unpacked there and run, and in /tmp anybody may have made it first."""
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise CannotStart(f"{folder} belongs to another user or is a link; delete it, or use a --var with a shorter path")
 
 
 def _torchserve_package() -> Path:

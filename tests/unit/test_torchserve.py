@@ -47,7 +47,13 @@ def test_sockets_fit_however_deep_the_checkout_lies(tmp_path: Path) -> None:
     _, again = command(model_store=tmp_path, var=deep, ports=Ports())
     assert len(env["TMPDIR"]) < 80
     assert env["TMPDIR"] == again["TMPDIR"]
+    assert Path(env["TMPDIR"]).stat().st_mode & 0o777 == 0o700
     Path(env["TMPDIR"]).rmdir()
+    Path(env["TMPDIR"]).symlink_to(tmp_path)  # made first by somebody who wants our archives unpacked there
+    for use in (lambda: command(model_store=tmp_path, var=deep, ports=Ports()), lambda: clear_leftovers(deep)):
+        with pytest.raises(CannotStart, match="a link"):
+            use()
+    Path(env["TMPDIR"]).unlink()
 
 
 def test_java_comes_from_the_wheel_when_the_path_has_none_or_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
