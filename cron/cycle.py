@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
-    """Do one turn, or end the one that a crash left open; return the run with its outcome and reasons.
+    """Do one turn, or end the one that a crash left open (and then still do the full retrain that `force_full` asks for).
+
+    Return the run with its outcome and reasons.
 
     Raise LeaseLost, Stopped, or Unavailable when another machine does not answer: the run then stays open and the next call
     continues it. Anything else that goes wrong ends the run as failed, and what is live stays so.
@@ -37,7 +39,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     run = ledger.open_run()
     if run is not None:
         run = _carry_out(parts, run, lease)
-        if run.outcome != "abandoned":
+        if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
             return run
     try:
         collect(parts.log, parts.journal, ledger, lease)

@@ -176,6 +176,9 @@ def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain
     again = run_cycle(parts, lease)
     assert (again.mode, again.outcome) == ("full", "published")
     assert "3 runs in a row" in again.reasons[0].text
+    assert parts.ledger.figures()["refusals_in_a_row"] == 3
+    assert run_cycle(parts, lease).outcome == "skipped"
+    assert parts.ledger.figures()["refusals_in_a_row"] == 0
     assert parts.ledger.release(2).manifest.target_range == (1, 560)
 
 
@@ -277,6 +280,17 @@ def test_a_stopped_worker_leaves_the_run_open(parts: Parts, lease: Lease) -> Non
         run_cycle(parts, lease)
     parts.stop.clear()
     assert run_cycle(parts, lease).outcome == "published"
+
+
+def test_a_full_retrain_that_is_asked_for_is_done_after_the_open_run(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    parts.stop.set()
+    with pytest.raises(Stopped):
+        run_cycle(parts, lease)
+    parts.stop.clear()
+    run = run_cycle(parts, lease, force_full=True)
+    assert (run.mode, run.outcome, run.version) == ("full", "published", 3)
+    assert [one.mode for one in parts.ledger.runs()[:2]] == ["full", "update"]
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(parts: Parts, lease: Lease) -> None:
