@@ -325,6 +325,12 @@ def test_what_is_not_there_is_told_as_json(shared: House) -> None:
     assert "POST" in answer.json()["error"]["reason"]
 
 
+def test_a_web_page_of_another_site_cannot_post_events_through_somebodys_browser(shared: House) -> None:
+    for site, status in (("cross-site", 403), ("same-origin", 202), ("none", 202)):
+        headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}  # no preflight asks for such a call
+        assert shared.client.post("/v1/events", content=json.dumps(VIEW), headers=headers).status_code == status
+
+
 def test_with_a_key_set_calls_need_it(tmp_path: Path) -> None:
     settings = settings_in(tmp_path, inference_port=9, api_key="secret-key")
     with gateway(settings) as client:
