@@ -80,11 +80,15 @@ class Worker:
         """Start the jobs; the first turn comes at once."""
         settings = self._parts.settings.worker
         self._keep_lease()
-        turn = CronTrigger.from_crontab(settings.cron, timezone=UTC) if settings.cron else IntervalTrigger(seconds=settings.interval_s)
+        turn = (
+            CronTrigger.from_crontab(settings.cron, timezone=UTC)
+            if settings.cron
+            else IntervalTrigger(seconds=settings.interval_s, timezone=UTC)
+        )
         self._add("cycle", self._turn, turn)
-        self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s))
-        self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s))
-        self._add("lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3))
+        self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
+        self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
+        self._add("lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC))
         self._scheduler.add_listener(self._on_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.start()
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})

@@ -104,13 +104,14 @@ def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Parts) -> N
     assert shelf.ledger.hold() is None
 
 
-def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: Parts) -> None:
+@pytest.mark.parametrize("surprise", [RuntimeError, SystemExit])
+def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: Parts, surprise: type[BaseException]) -> None:
     class Surprising:
         def __getattr__(self, name: str) -> object:
             return getattr(shelf.log, name)
 
         def read(self, after: Cursor, limit: int) -> Batch:
-            raise RuntimeError("a surprise")
+            raise surprise("a surprise")
 
     with working(replace(shelf, log=Surprising())):  # type: ignore[arg-type]
         until(lambda: shelf.ledger.figures().get("job_errors", 0) >= 2)  # the turn's and the follower's
@@ -143,6 +144,15 @@ def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) 
         assert shelf.ledger.hold() is None
         assert shelf.ledger.last_seq() == 0
     assert shelf.ledger.lease_holder() == "elsewhere"
+
+
+def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Parts) -> None:
+    """APScheduler's defaults drop a turn that is a second late."""
+    with working(shelf) as worker:
+        jobs = worker._scheduler.get_jobs()
+        assert {job.id for job in jobs} == {"cycle", "watch", "follow", "lease"}
+        assert {(job.misfire_grace_time, job.coalesce, job.max_instances) for job in jobs} == {(None, True, 1)}
+        assert {str(job.trigger.timezone) for job in jobs} == {"UTC"}
 
 
 def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Parts) -> None:
