@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,6 @@ from cron.lineage import Lease, Quality, Segment, manifest_to_json
 from cron.ports import Cursor
 from tests.releases import manifest, published, reason
 from trainer.config import Mode
-from trainer.report import PopularItem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -264,21 +262,20 @@ def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, le
     assert [one.version for one in ledger.kept_releases()] == [1, 3]
 
 
-def test_a_thousand_releases_cost_a_rollback_nothing(ledger: Ledger, lease: Lease) -> None:
-    """A week at a release every few minutes; reading the manifests of all of them would take seconds."""
+def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease: Lease) -> None:
+    """A week at a release every few minutes; reading the manifests of all of them would take seconds, so here that fails."""
     published(ledger, lease, *range(1, 6))
-    text = manifest_to_json(manifest(9, popular=tuple(PopularItem(item_id=str(one), title="a film") for one in range(200))))
+    gone = {"published_at": NOW.isoformat(), "archive_gone": True}
+    rows = [{"version": 10 + one, "manifest": "read by nobody", **gone} for one in range(2990)]
+    rows += [{"version": 3000 + one, "manifest": manifest_to_json(manifest(3000 + one)), **gone} for one in range(10)]
     with ledger.write() as connection:
-        rows = [{"version": 10 + one, "manifest": text, "published_at": NOW.isoformat(), "archive_gone": True} for one in range(3000)]
         connection.execute(schema.releases.insert(), rows)
-    started = time.monotonic()
     previous = ledger.previous_good()
     assert previous is not None
     assert (previous.version, ledger.release(3).version, ledger.is_release(4)) == (4, 3, True)
     assert len(ledger.releases(newest=10)) == 10
     with pytest.raises(UnknownVersion, match=r"there are 2990, .*, 3009"):
         ledger.release(9999)
-    assert time.monotonic() - started < 0.5
 
 
 def test_a_ledger_whose_disk_is_full_or_that_cannot_be_made_is_unavailable(ledger: Ledger, tmp_path: Path) -> None:
