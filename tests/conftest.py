@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cron.wiring import PROJECT_ROOT
 from deploy.demo import demo_data
+from tests.servers import Servers
 
-KINDS = ("unit", "contracts", "component", "system", "architecture")
+KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --services."""
+    parser.addoption("--services", action="store_true", help="run the contract suites on the real servers instead of the embedded back ends")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = item.path.relative_to(PROJECT_ROOT / "tests").parts[0]
         if kind in KINDS:
             item.add_marker(kind)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a contract suite on each back end that its module names: EMBEDDED ones, or with --services those that need a SERVERS' server."""
+    if "back_end" in metafunc.fixturenames:
+        names = metafunc.module.ON_SERVERS if metafunc.config.getoption("--services") else metafunc.module.EMBEDDED
+        metafunc.parametrize("back_end", sorted(names))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Real servers, each started when a test first asks for it."""
+    started = Servers(tmp_path_factory.mktemp("servers"))
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

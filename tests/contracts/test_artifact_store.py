@@ -14,8 +14,10 @@ from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unav
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
 from tests.contracts.records import ended, start_process
+from tests.servers import Servers
 
-BACK_ENDS: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
+EMBEDDED: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {}
 Make = Callable[[bytes], Path]
 PUT = """
 import pathlib, sys
@@ -28,10 +30,12 @@ except ArtifactConflict:
 """
 
 
-@pytest.fixture(params=sorted(BACK_ENDS))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """Where a new, empty store is."""
-    return BACK_ENDS[request.param](tmp_path)
+    if back_end in EMBEDDED:
+        return EMBEDDED[back_end](tmp_path)
+    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
 from recommender.events import MAX_RECORD_BYTES, Item, Record, to_json
 from tests.contracts.records import START_AT, ended, event, item, start_process
+from tests.servers import Servers
 
-BACK_ENDS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/events.db"}
+EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/events.db"}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {}
 APPEND_MANY = """
 import sys
 from cron.wiring import open_log
@@ -27,10 +29,12 @@ for number in range(first, first + 1000, 20):
 """
 
 
-@pytest.fixture(params=sorted(BACK_ENDS))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """Where a new, empty log is."""
-    return BACK_ENDS[request.param](tmp_path)
+    if back_end in EMBEDDED:
+        return EMBEDDED[back_end](tmp_path)
+    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
 
 
 @pytest.fixture
@@ -184,7 +188,7 @@ def test_the_cursor_of_a_recreated_log_is_a_gap(url: str, tmp_path: Path) -> Non
     log = open_log(url)
     log.append([event(1), event(2)])
     old = log.read(START, 1).cursor
-    other = open_log(BACK_ENDS["sqlite"](tmp_path / "other"))
+    other = open_log(EMBEDDED["sqlite"](tmp_path / "other"))
     other.append([event(5), event(6), event(7)])
     with pytest.raises(LogGap):
         other.read(old, 10)

@@ -14,8 +14,10 @@ from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
 from cron.wiring import open_histories
 from tests.contracts.records import START_AT, ended, event, item, start_process
+from tests.servers import Servers
 
-BACK_ENDS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/histories.db"}
+EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/histories.db"}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {}
 APPEND_MANY = """
 import sys
 from cron.wiring import open_histories
@@ -27,10 +29,12 @@ for number in range(first, first + 300):
 """
 
 
-@pytest.fixture(params=sorted(BACK_ENDS))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """Where new, empty histories are."""
-    return BACK_ENDS[request.param](tmp_path)
+    if back_end in EMBEDDED:
+        return EMBEDDED[back_end](tmp_path)
+    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
 
 
 @pytest.fixture

@@ -1,0 +1,109 @@
+"""Real servers for the service suites: each is started at its first use, serves the whole session, and is gone afterwards.
+
+`make test-services` runs the contract suites of every port on them, and what lies in tests/services. A server that is not installed is a
+failure there, never a skip.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.stack.program import Program
+from deploy.stack.redis import redis_program
+
+STOP_LIMIT_S = 20.0
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Server:
+    """One running program; stop, kill and start it in the middle of a test as you like."""
+
+    def __init__(self, program: Program, *, port: int, log: Path) -> None:
+        self.program = program
+        self.port = port
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when it is ready; starting what runs is fine."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.program.command,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **self.program.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + self.program.starts_within_s
+        while not self.program.is_ready():
+            assert self.process.poll() is None, f"{self.program.name} ended at start:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"{self.program.name} was not ready in {self.program.starts_within_s} s:\n{self.tail()}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it as an operator would, and wait."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def tail(self) -> str:
+        """Return the end of what it printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Servers:
+    """The session's servers by name; each is started at its first use. Names within them come from `unique`, so tests share them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, Server] = {}
+
+    @property
+    def redis(self) -> Server:
+        """Redis with its append-only file written at each command, so that a kill loses nothing that was answered."""
+        return self._server("redis", lambda folder, port: redis_program(folder, port=port, fsync="always"))
+
+    def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
+        """Return the running server of a name, started when it is not there or was left stopped by a test."""
+        if name not in self._running:
+            port = free_port()
+            self._running[name] = Server(program(self._folder / name, port), port=port, log=self._folder / f"{name}.log")
+        self._running[name].start()
+        return self._running[name]
+
+    def close(self) -> None:
+        """Stop all, the youngest first."""
+        for server in reversed(self._running.values()):
+            server.stop()
+
+
+def unique(prefix: str = "t") -> str:
+    """Return a name that no other test uses: of a stream, a topic, a bucket, a database."""
+    return f"{prefix}{uuid.uuid4().hex[:12]}"
