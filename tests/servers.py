@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.stack.kafka import kafka_program
 from deploy.stack.program import Program
 from deploy.stack.redis import redis_program
 
@@ -89,6 +90,11 @@ class Servers:
     def redis(self) -> Server:
         """Redis with its append-only file written at each command, so that a kill loses nothing that was answered."""
         return self._server("redis", lambda folder, port: redis_program(folder, port=port, fsync="always"))
+
+    @property
+    def kafka(self) -> Server:
+        """Kafka, one node; topics are made by the tests, with `deploy.stack.kafka.create_topics`."""
+        return self._server("kafka", lambda folder, port: kafka_program(folder, port=port, controller_port=free_port()))
 
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
         """Return the running server of a name, started when it is not there or was left stopped by a test."""
