@@ -4,6 +4,7 @@ FreshetError
 ├── SettingsError            the settings file or a URL is wrong                       exit 2
 ├── MissingClient            a back end's client library is not installed              exit 2
 ├── Unavailable              another machine does not answer; retryable
+│   ├── AccessRefused        it answers, and refuses our password or key
 │   └── SwitchPending        a person's decision is noted, and the server could not be told yet
 ├── StoreError
 │   ├── ArtifactConflict     other bytes lie under that name
@@ -45,6 +46,13 @@ class Unavailable(FreshetError):
 
     def __init__(self, what: str, *, where: str, why: str) -> None:
         super().__init__(f"{what} at {where} does not answer ({why}); is it running?")
+
+
+class AccessRefused(Unavailable):
+    """Another machine refuses who we are. Unavailable, since it too is tried again: passwords change under a worker's eyes."""
+
+    def __init__(self, what: str, *, where: str, why: str, remedy: str) -> None:
+        FreshetError.__init__(self, f"{what} at {where} refuses us ({why}); {remedy}")
 
 
 class SwitchPending(Unavailable):
