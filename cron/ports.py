@@ -108,11 +108,14 @@ class ArtifactStore(Protocol):
         ...
 
     def url(self, name: str) -> str:
-        """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or an URL."""
+        """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or a URL.
+
+        A URL holds for minutes. Raise ArtifactMissing.
+        """
         ...
 
-    def names(self) -> tuple[str, ...]:
-        """Return all names, sorted."""
+    def names(self, prefix: str = "") -> tuple[str, ...]:
+        """Return all names that begin with a prefix, sorted."""
         ...
 
     def delete(self, name: str) -> None:

@@ -156,6 +156,4 @@ def _stand_in(parts: Parts, target: Release, live: int) -> bool:
 
 
 def _register(parts: Parts, target: Release) -> None:
-    if target.manifest.archive not in parts.artifacts.names():
-        raise ArtifactMissing(target.manifest.archive, store=parts.settings.store.artifacts)
     parts.server.register(target.version, parts.artifacts.url(target.manifest.archive))

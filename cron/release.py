@@ -123,7 +123,4 @@ def _is_ready(server: ModelServer, version: int) -> bool:
 def _register(server: ModelServer, version: int, archive: str, artifacts: OpenArtifacts | None) -> None:
     if artifacts is None:
         raise ServerRefused(version, status=409, message="the version is not loaded, and there is no artifact store to load it from")
-    store = artifacts()
-    if archive not in store.names():
-        raise ArtifactMissing(archive, store="the artifact store")
-    server.register(version, store.url(archive))
+    server.register(version, artifacts().url(archive))

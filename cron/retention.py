@@ -24,6 +24,7 @@ from cron.reconcile import kept_loaded
 log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
+_FOLDERS = ("rec-", "manifests/", "states/")  # all but the journal, which has more files by far
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
@@ -85,7 +86,8 @@ def _delete_archives(parts: Parts, lease: Lease) -> None:
 
 def _archives(parts: Parts) -> list[Manifest]:
     """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
-    left = {int(found[1]) for name in parts.artifacts.names() if (found := _OF_A_VERSION.fullmatch(name))}
+    names = [name for begin in _FOLDERS for name in parts.artifacts.names(begin)]
+    left = {int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
     with parts.ledger.read() as connection:
         where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
         return [manifest_from_json(text) for text in connection.execute(sa.select(schema.releases.c.manifest).where(where)).scalars()]

@@ -69,7 +69,7 @@ class SegmentFiles:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all segments that were put."""
-        return tuple(name for name in self._artifacts.names() if name.startswith(PREFIX))
+        return self._artifacts.names(PREFIX)
 
     def delete(self, names: Collection[str]) -> None:
         """Delete segments and our copies of them."""

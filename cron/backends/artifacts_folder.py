@@ -7,16 +7,13 @@ folder `.store`, so that whoever lists the model store sees whole artifacts only
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from cron.artifact_file import CHUNK_BYTES, check_name, move_durably, sha256_of, write_durably
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
-
-_CHUNK_BYTES = 1 << 20
 
 
 class FolderArtifacts:
@@ -38,11 +35,11 @@ class FolderArtifacts:
         with self._writing():
             unfinished = self._unfinished / secrets.token_hex(8)
             digest = _copy(file, unfinished)
-            stored = _sha256(unfinished)
+            stored = sha256_of(unfinished)
             if stored != digest:
                 raise ArtifactCorrupt(name, expected=digest, found=stored)
             if target.is_file():
-                found = _sha256(target)
+                found = sha256_of(target)
                 recorded = digest_file.read_text() if digest_file.is_file() else found
                 if recorded != digest:
                     raise ArtifactConflict(name, expected=digest, found=recorded)
@@ -50,7 +47,7 @@ class FolderArtifacts:
                     return digest
             # The digest first: without its artifact it shows nowhere, and an artifact without it would not be one.
             _write(digest_file, digest, self._unfinished / secrets.token_hex(8))
-            _move(unfinished, target)
+            move_durably(unfinished, target)
         return digest
 
     def fetch(self, name: str, into: Path) -> None:
@@ -63,7 +60,7 @@ class FolderArtifacts:
             found = _copy(target, unfinished)
             if found != expected:
                 raise ArtifactCorrupt(name, expected=expected, found=found)
-            _move(unfinished, into)
+            move_durably(unfinished, into)
         except FileNotFoundError as error:
             raise ArtifactMissing(name, store=str(self._folder)) from error
         finally:
@@ -71,13 +68,14 @@ class FolderArtifacts:
 
     def url(self, name: str) -> str:
         """Return the bare file name: TorchServe looks for it in its model store, this folder."""
-        self._paths(name)
+        if not all(path.is_file() for path in self._paths(name)):
+            raise ArtifactMissing(name, store=str(self._folder))
         return name
 
-    def names(self) -> tuple[str, ...]:
-        """Return all names, sorted."""
+    def names(self, prefix: str = "") -> tuple[str, ...]:
+        """Return all names that begin with a prefix, sorted."""
         known = (path.relative_to(self._digests).as_posix() for path in self._digests.rglob("*") if path.is_file())
-        return tuple(sorted(name for name in known if (self._folder / name).is_file()))
+        return tuple(sorted(name for name in known if name.startswith(prefix) and (self._folder / name).is_file()))
 
     def delete(self, name: str) -> None:
         """Delete an artifact; its empty parent folders go with it."""
@@ -89,9 +87,7 @@ class FolderArtifacts:
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         """Return where an artifact and its sha256 lie; raise ValueError for a name that could lead out of the folder or hide in it."""
-        parts = name.split("/")
-        if PurePosixPath(name).is_absolute() or any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
-            raise ValueError(f"artifact name {name!r}: expected relative parts joined by /, none of them empty or starting with a dot")
+        parts = check_name(name)
         return self._folder.joinpath(*parts), self._digests.joinpath(*parts)
 
     @contextmanager
@@ -117,37 +113,13 @@ def open_artifacts(folder: Path) -> FolderArtifacts:
 
 def _copy(source: Path, target: Path) -> str:
     """Copy a file durably; return the sha256 of the bytes read."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("xb") as writer:
-        while chunk := reader.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            writer.write(chunk)
-        writer.flush()
-        os.fsync(writer.fileno())
-    return digest.hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as reader:
-        return hashlib.file_digest(reader, "sha256").hexdigest()
+    with source.open("rb") as reader:
+        return write_durably(iter(lambda: reader.read(CHUNK_BYTES), b""), target)
 
 
 def _write(file: Path, text: str, unfinished: Path) -> None:
-    with unfinished.open("x") as writer:
-        writer.write(text)
-        writer.flush()
-        os.fsync(writer.fileno())
-    _move(unfinished, file)
-
-
-def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_durably([text.encode()], unfinished)
+    move_durably(unfinished, file)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

@@ -43,7 +43,10 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("handler",), ("handler", "recommender")),
     (("trainer.sources",), ("trainer.sources", "recommender.events")),
     (("trainer",), ("trainer", "recommender")),
-    (("cron.backends",), ("cron.ports", "cron.errors", "recommender.events", "trainer.config", "trainer.report", "cron.sqlite_file")),
+    (
+        ("cron.backends",),
+        ("cron.ports", "cron.errors", "recommender.events", "trainer.config", "trainer.report", "cron.sqlite_file", "cron.artifact_file"),
+    ),
     (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),
     (("cron",), ("cron", *VALUES)),
     (("gateway",), ("gateway", "cron", "recommender.events", "trainer.report")),

@@ -78,6 +78,24 @@ def test_names_are_sorted_and_all_there(store: ArtifactStore, make: Make, url: s
     assert open_artifacts(url).names() == tuple(sorted(names))
 
 
+def test_names_by_their_beginning(store: ArtifactStore, make: Make) -> None:
+    for name in ("rec-1.mar", "rec-12.mar", "journal/1", "journal/2", "journal-old/1"):
+        store.put(name, make(name.encode()))
+    assert store.names("journal/") == ("journal/1", "journal/2")
+    assert store.names("rec-1") == ("rec-1.mar", "rec-12.mar")
+    assert store.names("no") == ()
+
+
+def test_what_is_not_there_has_no_url(store: ArtifactStore, make: Make) -> None:
+    with pytest.raises(ArtifactMissing, match=r"artifact rec-1\.mar"):
+        store.url("rec-1.mar")
+    store.put("rec-1.mar", make(b"one"))
+    assert "rec-1.mar" in store.url("rec-1.mar")
+    store.delete("rec-1.mar")
+    with pytest.raises(ArtifactMissing):
+        store.url("rec-1.mar")
+
+
 def test_the_same_bytes_again_are_fine_and_others_are_not(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
     first = store.put("a.mar", make(b"one"))
     assert store.put("a.mar", make(b"one")) == first
