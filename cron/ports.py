@@ -27,27 +27,39 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """What somebody else put into the log and is no record: where it lies there (no two share a `source`), the reason, what it is."""
+
+    source: str
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records in log order, and the cursor after the last of them."""
+    """Records in log order, what is none between them, and the cursor after the last of both."""
 
     records: tuple[Record, ...]
     cursor: Cursor
+    rejected: tuple[Rejected, ...] = ()
 
 
 class EventLog(Protocol):
     """Transport of records: at least once, any order. The journal, not the log, is the truth."""
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records durably, all or none.
+        """Store records durably, all or none where the log can; one that can't may keep some of a call that raised Unavailable.
 
-        A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again.
+        A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again, where the log can tell.
+        Records of one user keep their order.
         """
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` records after the cursor; none left gives an empty batch with the same cursor.
+        """Return at most `limit` records after the cursor, rejected ones counted; nothing left gives an empty batch with the same cursor.
 
-        Raise LogGap when some were trimmed away.
+        A batch without records may still have a new cursor, to be kept like any. Raise LogGap when some after the cursor were trimmed away.
+        A log that others trim may begin at START with the earliest that it has.
         """
         ...
 
@@ -55,8 +67,8 @@ class EventLog(Protocol):
         """Count the records after the cursor; back ends may approximate above 100,000."""
         ...
 
-    def trim(self, before: Cursor) -> None:
-        """Forget the records up to and including the cursor; they are in the journal by now."""
+    def trim(self, *before: Cursor) -> None:
+        """Forget the records that lie before every one of these cursors; they are in the journal by now. With START among them: nothing."""
         ...
 
 

@@ -68,9 +68,9 @@ class SqliteEventLog:
         with self._file.transaction(write=False) as db:
             return int(db.execute("SELECT count(*) FROM records WHERE position > ?", (position,)).fetchone()[0])
 
-    def trim(self, before: Cursor) -> None:
-        """Delete the records up to and including the cursor; the file keeps its size and uses the room again."""
-        position = self._parse(before)
+    def trim(self, *before: Cursor) -> None:
+        """Delete the records before all of the cursors; the file keeps its size and uses the room again."""
+        position = min((self._parse(cursor) or 0 for cursor in before), default=0)
         if not position:  # the start, or another log's cursor: nothing of ours
             return
         with self._file.transaction() as db:

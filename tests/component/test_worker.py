@@ -212,5 +212,5 @@ class StrangeLog:
     def backlog(self, after: Cursor) -> int:
         return 0
 
-    def trim(self, before: Cursor) -> None:
+    def trim(self, *before: Cursor) -> None:
         return None
