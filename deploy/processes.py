@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
 from string import Template
@@ -36,7 +36,9 @@ PROGRAM = """[program:{name}]
 command={command}
 startsecs=2
 startretries=3
+autostart={autostart}
 autorestart=true
+stopsignal={stop_signal}
 stopasgroup=true
 killasgroup=true
 stopwaitsecs={stop_s}
@@ -44,6 +46,7 @@ redirect_stderr=true
 stdout_logfile={log}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
+environment={environment}
 """
 
 
@@ -70,20 +73,32 @@ class Place:
         return self.log / f"{program}.out"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervised:
+    """One program as supervisord runs it. Values of its environment hold no double quote, which supervisord can't read."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)  # on top of supervisord's own
+    starts_by_itself: bool = True  # otherwise when it is told to
+    stop_signal: str = "TERM"
+    stop_s: float = STOP_S
+
+
 class Processes:
     """supervisord and its programs, from `start` to `stop`."""
 
     def __init__(self, place: Place, commands: Mapping[str, Sequence[str]]) -> None:
         self._place = place
         self._commands = commands
-        self._socket = _socket_path(place.var)
+        self._socket = socket_path(place.var)
         self._supervisord: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Write var/supervisord.conf and start supervisord on it."""
         self._place.log.mkdir(parents=True, exist_ok=True)
         config = self._place.var / "supervisord.conf"
-        config.write_text(render(self._place, self._socket, self._commands))
+        programs = {name: Supervised(command=command) for name, command in self._commands.items()}
+        config.write_text(render(self._place, self._socket, programs))
         _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a killed supervisord orphans becomes our child, so that `stop` finds it
         # TorchServe's workers would prefer a PYTHONPATH of ours to the code in the archive.
         inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
@@ -109,14 +124,7 @@ class Processes:
 
     def states(self) -> dict[str, str]:
         """Return each program's supervisord state; none while supervisord is not up yet."""
-        transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
-        try:
-            with ServerProxy("http://localhost", transport=transport) as proxy:
-                listed = proxy.supervisor.getAllProcessInfo()
-        except (OSError, HTTPException, RpcError):
-            return {}
-        assert isinstance(listed, list)
-        return {str(one["name"]): str(one["statename"]) for one in listed}
+        return program_states(self._socket)
 
     def stop(self) -> None:
         """End everything: supervisord with its programs by SIGTERM, then whatever is left below us by SIGKILL."""
@@ -136,19 +144,46 @@ class Processes:
         _prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
-def render(place: Place, socket: Path, commands: Mapping[str, Sequence[str]]) -> str:
+def render(place: Place, socket: Path, programs: Mapping[str, Supervised], *, detached: bool = False) -> str:
     """Return the text of supervisord's configuration. It expands percent signs, those of a program's log twice."""
-    programs = [
-        PROGRAM.format(name=name, command=_escaped(shlex.join(command)), log=_escaped(_escaped(place.log_of(name))), stop_s=int(STOP_S))
-        for name, command in commands.items()
-    ]
     paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket}
     words = {name: _escaped(path) for name, path in paths.items()}
-    return Template(TEMPLATE.read_text()).substitute(words, names=",".join(commands), programs="\n".join(programs))
+    sections = [_section(name, program, place.log_of(name)) for name, program in programs.items()]
+    return Template(TEMPLATE.read_text()).substitute(
+        words, names=",".join(programs), programs="\n".join(sections), stays=str(not detached).lower()
+    )
+
+
+def _section(name: str, program: Supervised, log: Path) -> str:
+    return PROGRAM.format(
+        name=name,
+        command=_escaped(shlex.join(program.command)),
+        autostart=str(program.starts_by_itself).lower(),
+        stop_signal=program.stop_signal,
+        stop_s=int(program.stop_s),
+        log=_escaped(_escaped(log)),
+        environment=",".join(f'{key}="{_escaped(value)}"' for key, value in program.environment.items()),
+    )
 
 
 def _escaped(text: object) -> str:
     return str(text).replace("%", "%%")
+
+
+def program_states(socket: Path) -> dict[str, str]:
+    """Ask the supervisord behind a socket for each program's state; none while it is not up."""
+    try:
+        with rpc(socket) as proxy:
+            listed = proxy.supervisor.getAllProcessInfo()
+    except (OSError, HTTPException, RpcError):
+        return {}
+    assert isinstance(listed, list)
+    return {str(one["name"]): str(one["statename"]) for one in listed}
+
+
+def rpc(socket: Path) -> ServerProxy:
+    """Open a connection to the supervisord behind a socket."""
+    return ServerProxy("http://localhost", transport=SupervisorTransport(serverurl=f"unix://{socket}"))
 
 
 def tail(log: Path, lines: int = 12) -> str:
@@ -160,7 +195,8 @@ def tail(log: Path, lines: int = 12) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (the log is empty)"
 
 
-def _socket_path(var: Path) -> Path:
+def socket_path(var: Path) -> Path:
+    """Return where supervisord listens for its owner: in `var`, or in a new folder when that path is too long for the kernel."""
     socket = var / "supervisor.sock"
     if len(str(socket).encode()) <= MAX_SOCKET_PATH:
         return socket

@@ -17,7 +17,9 @@ KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --services."""
-    parser.addoption("--services", action="store_true", help="run the contract suites on the real servers instead of the embedded back ends")
+    parser.addoption(
+        "--services", action="store_true", help="run the contract suites on the real servers instead of the embedded back ends"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

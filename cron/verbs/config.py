@@ -1,9 +1,11 @@
-"""`config`: the settings in force and where each came from."""
+"""`config`: the settings in force and where each came from; with `--check`, whether everything that they name answers."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 
+from cron.connections import look_at_all, without_password
 from cron.settings_file import Loaded, settings_leaves, value_of
 from cron.verbs.table import show_json, table
 
@@ -12,25 +14,37 @@ SUMMARY = "the settings in force and where each came from; secrets are hidden"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--check", action="store_true", help="only say whether the settings are fine")
+    parser.add_argument("--check", action="store_true", help="connect to everything that the settings name, and say how each answers")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the settings; wrong ones never come this far."""
+    if arguments.check:
+        return _check(loaded, as_json=arguments.json)
     rows = [(key, _shown(loaded, key, secret=leaf.secret), loaded.origins[key]) for key, leaf in settings_leaves().items()]
     if arguments.json:
         show_json({key: {"value": value, "origin": origin} for key, value, origin in rows})
-    elif arguments.check:
-        print(f"{loaded.file or 'the embedded defaults'}: fine, {len(rows)} settings")
     else:
         print(table(["setting", "value", "from"], [[key, in_toml(value), origin] for key, value, origin in rows]))
     return 0
 
 
+def _check(loaded: Loaded, *, as_json: bool) -> int:
+    looks = look_at_all(loaded.settings)
+    if as_json:
+        show_json([asdict(one) for one in looks])
+    else:
+        print(f"settings   {loaded.file or 'the embedded defaults'}: fine, {len(settings_leaves())} keys")
+        print(*(f"{one.part:<9}  {one.url}  {one.said}" for one in looks), sep="\n")
+    return 0 if all(one.ok for one in looks) else 1
+
+
 def _shown(loaded: Loaded, key: str, *, secret: bool) -> object:
     value = value_of(loaded.settings, key)
-    return "***" if secret and value is not None else value
+    if secret and value is not None:
+        return "***"
+    return without_password(value) if key.startswith("store.") and isinstance(value, str) else value
 
 
 def in_toml(value: object) -> str:

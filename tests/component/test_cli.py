@@ -263,6 +263,37 @@ def test_config_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "environment FRESHET__GATEWAY__API_KEY" in shown
 
 
+def test_config_check_tries_every_part_and_says_what_each_answers(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ingest", str(data)]) == 0
+    capsys.readouterr()
+    assert main(["config", "--check"]) == 1, "nobody listens on the server's port"
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert list(said) == ["settings", "events", "histories", "artifacts", "ledger", "launcher", "server"]
+    assert said["events"] == f"{settings.store.events}  ok, {NUM_RATINGS + 2} waiting"
+    assert said["histories"].endswith("ok, nothing followed yet, 0 hidden items")
+    assert said["ledger"].endswith("ok, nothing live yet")
+    assert "does not answer" in said["server"]
+
+
+def test_config_check_goes_on_after_a_part_that_fails(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("FRESHET__STORE__LEDGER", f"sqlite:///{tmp_path}/a-file/ledger.db")
+    assert main(["config", "--check", "--json"]) == 1
+    looks = json.loads(capsys.readouterr().out)
+    assert {one["part"]: one["ok"] for one in looks} == {
+        "events": True,
+        "histories": True,
+        "artifacts": True,
+        "ledger": False,
+        "launcher": True,
+        "server": False,
+    }
+
+
 def test_quick_verbs_load_nothing_heavy(settings: Settings) -> None:
     story.tell(ledger_file(settings)).close()
     heavy = ("torch", "transformers", "numpy", "pandas", "pyarrow", "fastapi", "apscheduler")

@@ -68,6 +68,16 @@ def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) 
             assert set(answered) == set(json.loads(shown)), command
 
 
+def test_config_check_finds_everything_up(machine: Machine) -> None:
+    checked = machine.cron("config", "--check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    said = checked.stdout.splitlines()
+    assert [line.split()[0] for line in said[1:]] == ["events", "histories", "artifacts", "ledger", "launcher", "server"]
+    assert all("  ok" in line for line in said[1:]), checked.stdout
+    assert "release 1 is live" in checked.stdout
+    assert re.search(r"serves .*1", said[-1]), said[-1]
+
+
 def test_replayed_events_become_a_release(machine: Machine) -> None:
     replayed = machine.command("make", "replay", "SPEED=2000")
     assert replayed.returncode == 0, replayed.stderr
