@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,15 +19,16 @@ from typing import TYPE_CHECKING
 from cron.dead_letters import DeadLetters
 from cron.errors import FreshetError
 from cron.settings_file import Loaded
-from cron.verbs.part import Part, parse_part, read_source
+from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_source
 from cron.wiring import open_log, var_folder
 from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item
 
 if TYPE_CHECKING:
     from trainer.sources.source import Source
 
-SUMMARY = "bring a public data set into the log: MovieLens folders and zips; twice is once"
+SUMMARY = "bring a data set into the log: MovieLens, Amazon Reviews, RecBole, any table; twice is once"
 BATCH_RECORDS = 5_000  # one transaction and one fsync
+_NUM_REASONS = 10
 SHIFTS = "shifts.json"  # in var: by how many seconds each part was moved, so that a repeat moves it equally
 
 
@@ -45,25 +47,50 @@ class Counts:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="a folder or the publisher's zip")
+    parser.add_argument("path", type=Path, metavar="PATH", help="a folder, a file or the publisher's zip")
     parser.add_argument("--part", type=parse_part, default=Part(), metavar="FROM:TO", help="shares of the events by time (default 0:1)")
     parser.add_argument("--shift-to-now", action="store_true", help="move all times equally, so that the part's last event is now")
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
+    parser.add_argument("--json", action="store_true", help="say what became of the records as JSON")
+    add_column_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Ingest; print what became of the records."""
     var = var_folder(loaded.settings)
-    source = read_source(arguments.path)
-    shift = _shift(var, arguments.path, arguments.part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
+    source = read_source(arguments.path, columns_of(arguments))
+    part: Part = arguments.part
+    first, last = part.bounds(len(source.events))
+    if first == last:
+        raise FreshetError(f"part {part} of {len(source.events)} events is empty; nothing to ingest")
+    shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
     intake = Intake(loaded.settings.store.events, var, shift, dry_run=arguments.dry_run)
-    first, last = arguments.part.bounds(source.num_events)
     intake.take_rejects(source)
     intake.take(source.items, total=source.num_items, what="items")
-    intake.take(islice(source.events, first, last), total=last - first, what="events")
-    verb = "would ingest" if arguments.dry_run else "ingested"
-    print(f"{verb} {source.name} from {arguments.path}, part {arguments.part}: {intake.counts}")
+    intake.take(source.events.between(first, last), total=last - first, what="events")
+    if arguments.json:
+        print(json.dumps(_summary(source, intake, first, last), ensure_ascii=False, indent=1))
+    else:
+        verb = "would ingest" if arguments.dry_run else "ingested"
+        print(f"{verb} {source.name} from {arguments.path}, part {part}: {intake.counts}")
+        for reason, number in intake.rejected.most_common(_NUM_REASONS):
+            print(f"  {number:,} rejected: {reason}")
     return 0
+
+
+def _summary(source: Source, intake: Intake, first: int, last: int) -> dict[str, object]:
+    events, counts = source.events, intake.counts
+    first_at, last_at = (datetime.fromtimestamp(float(events.at_N[row]), UTC) + intake.shift for row in (first, last - 1))
+    return {
+        "format": source.name,
+        "events": counts.events,
+        "items": counts.items,
+        "users": len(set(events.users_N[first:last].tolist())),
+        "duplicates": counts.duplicates,
+        "rejected": dict(intake.rejected.most_common()),
+        "first_at": first_at.isoformat(),
+        "last_at": last_at.isoformat(),
+    }
 
 
 class Intake:
@@ -71,9 +98,10 @@ class Intake:
 
     def __init__(self, log_url: str, var: Path, shift: timedelta, *, dry_run: bool) -> None:
         self.counts = Counts()
+        self.rejected: Counter[str] = Counter()
         self._log = None if dry_run else open_log(log_url)
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
-        self._shift = shift
+        self.shift = shift
         self._now = datetime.now(UTC)
 
     def take_rejects(self, source: Source) -> None:
@@ -99,7 +127,7 @@ class Intake:
         except InvalidRecord as error:
             self._reject(str(raw.get("event_id")), error.reason, raw)
             return None
-        return replace(record, at=record.at + self._shift) if isinstance(record, Event) else record
+        return replace(record, at=record.at + self.shift) if isinstance(record, Event) else record
 
     def _store(self, records: list[Record]) -> None:
         duplicates = frozenset(self._log.append(records).duplicates) if self._log and records else frozenset()
@@ -110,29 +138,22 @@ class Intake:
 
     def _reject(self, where: str, reason: str, raw: object) -> None:
         self.counts.rejected += 1
+        self.rejected[reason] += 1
         if self._dead_letters:
             self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
 
 
-def _shift(var: Path, path: Path, part: Part, *, store: bool) -> timedelta:
+def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
     """Return what moves the part's last event to now, or, for a part that was moved before, the same again."""
-    last_event = _last(read_source(path), part)
+    last = part.bounds(len(source.events))[1] - 1
     file = var / SHIFTS
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    name = f"{str(last_event['event_id']).partition(':')[0]} {part}"  # the file's digest, so a moved folder is the same data
+    name = f"{source.events.file_sha256[:12]} {part}"  # the file's digest, so a moved folder is the same data
     if name not in known:
-        at = parse_event(last_event, now=datetime.now(UTC), new_id=_no_id).at
-        known[name] = (datetime.now(UTC) - at).total_seconds()
+        known[name] = datetime.now(UTC).timestamp() - float(source.events.at_N[last])
         if store:
             _write(file, json.dumps(known, indent=1))
     return timedelta(seconds=known[name])
-
-
-def _last(source: Source, part: Part) -> Mapping[str, object]:
-    first, last = part.bounds(source.num_events)
-    if first == last:
-        raise FreshetError(f"part {part} of {source.num_events} events is empty; nothing to ingest")
-    return next(iter(islice(source.events, last - 1, last)))
 
 
 def _write(file: Path, text: str) -> None:

@@ -12,6 +12,16 @@ from cron.errors import FreshetError
 
 if TYPE_CHECKING:  # pandas, which only reading needs
     from trainer.sources.source import Source
+    from trainer.sources.table import Columns
+
+_COLUMNS = {
+    "user": "the user's id",
+    "item": "the item's id",
+    "at": "the time",
+    "rating": "the rating; without it the events are views",
+    "title": "the item's title",
+    "text": "the item's text",
+}
 
 NOTE = "demo.json"  # in var: {"path", "part"} of the data that was ingested at the first start
 
@@ -60,12 +70,32 @@ def read_note(var: Path) -> Ingested | None:
     return Ingested(path=Path(raw["path"]), part=parse_part(raw["part"]))
 
 
-def read_source(path: Path) -> Source:
+def add_column_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that name the columns of a table."""
+    group = parser.add_argument_group("any CSV, TSV or Parquet table: say what its columns are (--user, --item and --at at least)")
+    for role, what in _COLUMNS.items():
+        group.add_argument(f"--{role}", metavar="COLUMN", help=what)
+
+
+def columns_of(arguments: argparse.Namespace) -> Columns | None:
+    """Return the named columns, None when none was; raise FreshetError when a needed one is missing."""
+    from trainer.sources.table import Columns
+
+    named = {role: getattr(arguments, role) for role in _COLUMNS}
+    if not any(named.values()):
+        return None
+    missing = [f"--{role}" for role in ("user", "item", "at") if not named[role]]
+    if missing:
+        raise FreshetError(f"a table needs {', '.join(missing)} too: the column with {_COLUMNS[missing[0].removeprefix('--')]}")
+    return Columns(**named)
+
+
+def read_source(path: Path, columns: Columns | None = None) -> Source:
     """Open a data set; raise FreshetError with the source's own sentence."""
-    from trainer.sources import movielens
+    from trainer.sources.formats import open_source
     from trainer.sources.source import SourceError
 
     try:
-        return movielens.read(path)
+        return open_source(path, columns)
     except SourceError as error:
         raise FreshetError(str(error)) from error

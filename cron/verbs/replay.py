@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cron.config import GatewaySettings
 from cron.errors import FreshetError, Unavailable
 from cron.settings_file import Loaded
-from cron.verbs.part import Part, parse_part, read_note, read_source
+from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_note, read_source
 from cron.wiring import var_folder
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", type=parse_part, metavar="FROM:TO", help="default: what was not ingested, or all of another PATH")
     parser.add_argument("--keep-time", action="store_true", help="send the file's own times instead of now")
     parser.add_argument("--url", metavar="URL", help="the gateway (default: as configured)")
+    add_column_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
@@ -57,11 +58,11 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from tqdm import tqdm
 
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
-    source = read_source(path)
-    first, last = part.bounds(source.num_events)
+    source = read_source(path, columns_of(arguments))
+    first, last = part.bounds(len(source.events))
     sender = Sender(arguments.url or _own_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
     with sender, tqdm(total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None) as bar:
-        for batch in paced(islice(source.events, first, last), arguments.speed, clock=time.monotonic, sleep=time.sleep):
+        for batch in paced(source.events.between(first, last), arguments.speed, clock=time.monotonic, sleep=time.sleep):
             sender.send(batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write)
             bar.update(len(batch))
     sent = sender.sent

@@ -23,6 +23,7 @@ from cron.verbs import replay
 from recommender.events import Event, Item
 from tests.component import story
 from tests.component.gateway_process import gateway, settings_in
+from trainer.sources.formats import open_source
 
 NUM_RATINGS = 10
 
@@ -86,6 +87,25 @@ def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(settings: Setting
     wiring.local_path(settings.store.events).rename(Path(settings.store.var) / "gone.db")  # as if it had died before storing
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0
     assert logged(settings) == before
+
+
+def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (data / "ratings.csv").open("a") as file:
+        file.write("1,1,many,1000000000\n1,1,more,1000000000\n")
+    assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said.keys() == {"format", "events", "items", "users", "duplicates", "rejected", "first_at", "last_at"}
+    assert said["rejected"] == {"rating: expected a number": 3}
+    assert said["events"] == len(open_source(data).events)
+
+
+def test_a_table_needs_its_columns_named(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "clicks.tsv"
+    table.write_text("who\twhat\twhen\nann\tshoe\t2026-01-01T10:00:00Z\nbob\that\t2026-01-02\n")
+    assert main(["ingest", str(table), "--user", "who", "--item", "what"]) == 1
+    assert "a table needs --at too: the column with the time" in capsys.readouterr().err
+    assert main(["ingest", str(table), "--user", "who", "--item", "what", "--at", "when"]) == 0
+    assert "2 events and 0 items new to the log" in capsys.readouterr().out
 
 
 def test_a_dry_run_stores_nothing(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ import httpx
 import psutil
 
 from cron.wiring import PROJECT_ROOT
-from trainer.sources.movielens import read
+from trainer.sources.formats import open_source
 
 READY_LIMIT_S = 240.0
 
@@ -28,6 +29,7 @@ class Ports:
     """Free ports; TorchServe's metrics take the one above its management."""
 
     gateway: int
+    worker: int
     inference: int
     management: int
 
@@ -113,7 +115,7 @@ def until(true: Callable[[], bool], what: str, *, limit_s: float) -> None:
 
 def write_slice(source: Path, into: Path, *, num_events: int) -> Path:
     """Write the first events of a MovieLens folder, and all its films, as a small CSV release."""
-    data = read(source)
+    data = open_source(source)
     into.mkdir(parents=True)
     with (into / "movies.csv").open("w", newline="") as file:
         films = csv.writer(file)
@@ -141,6 +143,7 @@ def _places(folder: Path, ports: Ports) -> dict[str, str]:
         "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
         "FRESHET__STORE__SERVER": f"torchserve://127.0.0.1:{ports.management}/rec?inference={ports.inference}",
         "FRESHET__GATEWAY__PORT": str(ports.gateway),
+        "FRESHET__WORKER__METRICS_PORT": str(ports.worker),
     }
 
 
@@ -151,12 +154,13 @@ def _clean_environment() -> dict[str, str]:
 def _free_ports() -> Ports:
     """Return ports that are free now; the one above the management port too."""
     while True:
-        with socket.socket() as first, socket.socket() as second, socket.socket() as third, socket.socket() as above:
-            for one in (first, second, third):
+        with ExitStack() as stack:
+            *several, above = (stack.enter_context(socket.socket()) for _ in range(5))
+            for one in several:
                 one.bind(("127.0.0.1", 0))
-            gateway, inference, management = (one.getsockname()[1] for one in (first, second, third))
+            gateway, worker, inference, management = (one.getsockname()[1] for one in several)
             try:
                 above.bind(("127.0.0.1", management + 1))
             except OSError:
                 continue
-            return Ports(gateway=gateway, inference=inference, management=management)
+            return Ports(gateway=gateway, worker=worker, inference=inference, management=management)

@@ -1,72 +1,148 @@
-"""The files of a data set, in a folder or in the publisher's zip, unpacked nowhere.
+"""The files of a data set: in a folder, in the publisher's zip, or one file alone; unpacked nowhere, gzip read through.
 
 Knows names and bytes only; decides which folder inside is meant by asking which one holds the wanted names.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from tqdm import tqdm
 
 from trainer.sources.source import SourceError
 
 _DEPTH = 3  # the publishers' zips nest one folder, the wheels two
+_BLOCK_BYTES = 1 << 24
+_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, OSError)
+_SHOW_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFolder:
-    """One folder of files, wherever it lies."""
+    """One folder of files, wherever it lies. `chosen` is the file that the user named, if it was one; the folder's others are there too."""
 
     where: str
     names: frozenset[str]
-    read: Callable[[str], bytes]
+    open_raw: Callable[[str], BinaryIO]
+    chosen: str | None = None
+
+    def path_of(self, name: str) -> str:
+        """Return what messages call a file."""
+        return f"{self.where}/{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return a small file's content, unpacked; raise SourceError when it is damaged."""
+        return b"".join(Blocks(self, name))
+
+    def first_line(self, name: str) -> str:
+        """Return the first line of a file without its end."""
+        try:
+            with _unpacked(self.open_raw(name), name) as stream:
+                line = stream.readline(1 << 20)
+        except _BROKEN as error:
+            raise self._damaged(name, error) from error
+        return line.decode("utf-8-sig", "replace").rstrip("\r\n")
+
+    def _damaged(self, name: str, error: Exception) -> SourceError:
+        return SourceError(self.path_of(name), found=f"{type(error).__name__}: {error}", expected="an undamaged file; fetch it again")
+
+
+class Blocks:
+    """A file's content in blocks of whole lines, with a progress bar on a terminal when it takes long; `sha256` once all was read."""
+
+    def __init__(self, folder: DataFolder, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was read, unpacked, in hex."""
+        return self._digest.hexdigest()
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        for block in self._read():
+            self._digest.update(block)
+            end = block.rfind(b"\n") + 1
+            if end == 0:
+                rest += block
+                continue
+            yield rest + block[:end]
+            rest = block[end:]
+        if rest:
+            yield rest
+
+    def _read(self) -> Iterator[bytes]:
+        bar = tqdm(desc=f"reading {self._name}", unit="B", unit_scale=True, disable=None, delay=_SHOW_AFTER_S, leave=False)
+        try:
+            with bar, _unpacked(self._folder.open_raw(self._name), self._name) as stream:
+                while block := stream.read(_BLOCK_BYTES):
+                    bar.update(len(block))
+                    yield block
+        except _BROKEN as error:
+            raise self._folder._damaged(self._name, error) from error
 
 
 def data_folders(path: Path) -> Iterator[DataFolder]:
-    """Yield the folders at a path, outermost first: the folder and those in it, or those in a zip; raise SourceError."""
+    """Yield the folders at a path, outermost first: the folder and those in it, or those in a zip, or a file's own; raise SourceError."""
     if path.is_dir():
         yield from _in_folder(path)
-    elif path.is_file():
+    elif path.is_file() and path.suffix.lower() == ".zip":
         yield from _in_zip(path)
+    elif path.is_file():
+        yield DataFolder(where=str(path.parent), names=_files_in(path.parent), open_raw=_folder_opener(path.parent), chosen=path.name)
     else:
-        raise SourceError(str(path), expected="a folder or a zip file; there is nothing")
+        raise SourceError(str(path), expected="a folder, a file or a zip file; there is nothing")
 
 
 def _in_folder(path: Path) -> Iterator[DataFolder]:
     folders = [path]
     for _ in range(_DEPTH + 1):
         for folder in folders:
-            names = frozenset(child.name for child in folder.iterdir() if child.is_file())
-            yield DataFolder(where=str(folder), names=names, read=_folder_reader(folder))
+            yield DataFolder(where=str(folder), names=_files_in(folder), open_raw=_folder_opener(folder))
         folders = sorted(child for folder in folders for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
 
 
 def _in_zip(path: Path) -> Iterator[DataFolder]:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except _BROKEN as error:
         raise SourceError(str(path), found=str(error), expected="a zip file; fetch it again if the download broke off") from error
-    with archive:
-        names: dict[PurePosixPath, set[str]] = {}
-        for entry in archive.infolist():
-            if not entry.is_dir():
-                inside = PurePosixPath(entry.filename)
-                names.setdefault(inside.parent, set()).add(inside.name)
-        for folder in sorted(names, key=lambda one: (len(one.parts), str(one))):
-            yield DataFolder(where=f"{path}/{folder}", names=frozenset(names[folder]), read=_zip_reader(archive, path, folder))
+    names: dict[PurePosixPath, set[str]] = {}
+    for entry in archive.infolist():
+        if not entry.is_dir():
+            inside = PurePosixPath(entry.filename)
+            names.setdefault(inside.parent, set()).add(inside.name)
+    for folder in sorted(names, key=lambda one: (len(one.parts), str(one))):
+        yield DataFolder(where=f"{path}/{folder}", names=frozenset(names[folder]), open_raw=_zip_opener(archive, folder))
 
 
-def _folder_reader(folder: Path) -> Callable[[str], bytes]:
-    return lambda name: (folder / name).read_bytes()
+def _files_in(folder: Path) -> frozenset[str]:
+    return frozenset(child.name for child in folder.iterdir() if child.is_file())
 
 
-def _zip_reader(archive: zipfile.ZipFile, path: Path, folder: PurePosixPath) -> Callable[[str], bytes]:
-    def read(name: str) -> bytes:
-        try:
-            return archive.read(str(folder / name))
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise SourceError(f"{path}/{folder / name}", found=str(error), expected="an undamaged zip file; fetch it again") from error
+def _folder_opener(folder: Path) -> Callable[[str], BinaryIO]:
+    return lambda name: (folder / name).open("rb")
 
-    return read
+
+def _zip_opener(archive: zipfile.ZipFile, folder: PurePosixPath) -> Callable[[str], BinaryIO]:
+    return lambda name: archive.open(str(folder / name))  # type: ignore[return-value]  # an IO[bytes] without fileno
+
+
+@contextmanager
+def _unpacked(raw: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    with raw:
+        if not name.lower().endswith(".gz"):
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield stream  # type: ignore[misc]  # a BufferedIOBase, which is what we need of a BinaryIO

@@ -1,4 +1,4 @@
-"""Delimited text as columns that still know their line: ratings by the million, in pandas.
+"""Delimited text as columns that still know their line: ratings by the million, in pandas, a block of the file at a time.
 
 Knows rows and numbers, no publisher. A row that is not what it should be becomes a Reject; the rest of the file lives.
 """
@@ -6,13 +6,15 @@ Knows rows and numbers, no publisher. A row that is not what it should be become
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainer.sources.files import Blocks, DataFolder
+from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.source import Reject, SourceError
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
@@ -20,57 +22,76 @@ COLUMNS = ("user_id", "item_id", "rating", "at")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsFormat:
-    """How the rows of a file are written; `columns` names all of them in file order, COLUMNS among them."""
+    """How the rows of a file are written; `columns` names all of them in file order, those of COLUMNS among them.
+
+    A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`: an equal row again is rejected.
+    """
 
     separator: bytes
     columns: tuple[str, ...]
     has_header: bool
+    ticks_per_s: float = 1.0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratings:
-    """Good rows, sorted by time, ties by line; columns COLUMNS and `line`."""
+    """Good rows in time order, and the others by line."""
 
-    frame: pd.DataFrame
+    interactions: Interactions
     rejects: tuple[Reject, ...]
 
 
-def read_ratings(data: bytes, file: str, form: RatingsFormat) -> Ratings:
+def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
     """Read ratings; raise SourceError when no row is good."""
+    gathering, rejects = Gathering(), list[Reject]()
+    blocks, first_line = Blocks(folder, file), 1
+    for block in blocks:
+        num_lines, wrong = _read_block(block, file, form, first_line, gathering)
+        rejects += wrong
+        first_line += num_lines
+    if not len(gathering):
+        first = rejects[0] if rejects else Reject(file=file, line=1, reason="no rows", raw="")
+        expected = f"rows of {', '.join(name for name in COLUMNS if name in form.columns)} ({first.reason})"
+        raise SourceError(folder.path_of(first.file), line=first.line, found=repr(first.raw), expected=expected)
+    interactions, repeated = gathering.interactions(blocks.sha256, once=form.once)
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
+
+
+def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering) -> tuple[int, list[Reject]]:
+    """Gather a block's good rows; return the number of its lines and the rejects."""
     if len(form.separator) > 1:  # pandas is fast with one character only, and these files hold digits
-        data = data.replace(form.separator, b"\t")
+        block = block.replace(form.separator, b"\t")
     separator = form.separator if len(form.separator) == 1 else b"\t"
-    lines = _Lines(data, separator)
+    lines = _Lines(block, separator, first_line)
     fitting = lines.widths == len(form.columns)
-    odd = [int(index) for index in np.flatnonzero(~fitting) if lines.text(int(index))]
-    if form.has_header:
-        fitting[:1] = False
-        odd = [index for index in odd if index > 0]
+    header = 1 if form.has_header and first_line == 1 else 0
+    odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.text(int(index))]
+    fitting[:header] = False
     rejects = [lines.reject(file, index, f"{lines.widths[index]} columns, expected {len(form.columns)}") for index in odd]
     good = np.flatnonzero(fitting)
-    if not len(good):
-        first = rejects[0] if rejects else Reject(file=file, line=1, reason="no rows", raw="")
-        raise _nothing_good(first, form)
-    frame = _parse(data, separator, form.columns, skipped=np.flatnonzero(~fitting))
-    if len(frame) != len(good):
-        raise SourceError(file, found="carriage returns inside a line", expected="one row a line")
-    frame["line"] = good + 1
-    frame, wrong = _checked(frame)
-    rejects += [lines.reject(file, index, reason) for index, reason in wrong]
-    rejects.sort(key=lambda reject: reject.line)
-    if frame.empty:
-        raise _nothing_good(rejects[0], form)
-    return Ratings(frame=frame.sort_values("at", kind="stable", ignore_index=True), rejects=tuple(rejects))
-
-
-def _nothing_good(first: Reject, form: RatingsFormat) -> SourceError:
-    return SourceError(first.file, line=first.line, found=repr(first.raw), expected=f"rows of {', '.join(form.columns)} ({first.reason})")
+    if len(good):
+        frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
+        if len(frame) != len(good):
+            raise SourceError(file, found="carriage returns inside a line", expected="one row a line")
+        frame["index"] = good
+        frame, wrong = _checked(frame)
+        rejects += [lines.reject(file, index, reason) for index, reason in wrong]
+        gathering.add(
+            user_ids=frame["user_id"].to_numpy(object),
+            item_ids=frame["item_id"].to_numpy(object),
+            ratings=frame["rating"] if "rating" in frame else np.full(len(frame), np.nan),
+            at=frame["at"] / form.ticks_per_s,
+            lines=frame["index"] + first_line,
+        )
+    return len(lines.widths), rejects
 
 
 class _Lines:
-    """Lines by index, cut out when asked for: a list of millions of them would outweigh the file. `widths` counts each one's columns."""
+    """Lines by index, cut out when asked for: a list of millions of them would outweigh the block. `widths` counts each one's columns."""
 
-    def __init__(self, data: bytes, separator: bytes) -> None:
+    def __init__(self, data: bytes, separator: bytes, first_line: int) -> None:
         characters = np.frombuffer(data, np.uint8)
         ends = np.flatnonzero(characters == ord("\n")).astype(np.int64)
         if len(characters) and (not len(ends) or ends[-1] != len(characters) - 1):
@@ -79,13 +100,14 @@ class _Lines:
         self.widths: NDArray[np.int64] = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
         self._data = data
         self._ends = ends
+        self._first_line = first_line
 
     def text(self, index: int) -> str:
         begin = int(self._ends[index - 1]) + 1 if index else 0
         return self._data[begin : int(self._ends[index])].decode("utf-8", "replace").strip()
 
     def reject(self, file: str, index: int, reason: str) -> Reject:
-        return Reject(file=file, line=index + 1, reason=reason, raw=self.text(index)[:200])
+        return Reject(file=file, line=index + self._first_line, reason=reason, raw=self.text(index)[:200])
 
 
 def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: NDArray[np.int64]) -> pd.DataFrame:
@@ -94,7 +116,7 @@ def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: ND
         sep=separator.decode(),
         header=None,
         names=list(columns),
-        usecols=list(COLUMNS),
+        usecols=[name for name in COLUMNS if name in columns],
         dtype=str,
         skiprows=skipped.tolist(),
         skip_blank_lines=False,
@@ -109,12 +131,21 @@ def _checked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
     good = np.ones(len(frame), np.bool_)
     wrong: list[tuple[int, str]] = []
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in ("rating", "at")}
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in ("rating", "at") if name in frame}
     checks = {name: (frame[name].str.strip() != "").to_numpy(dtype=np.bool_) for name in ("user_id", "item_id")}
     checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
     for name, passed in checks.items():
-        expected = "a number" if name in numbers else "an id"
-        for row in np.flatnonzero(good & ~passed):
-            wrong.append((int(frame["line"].iloc[row]) - 1, f"{name}: found {frame[name].iloc[row]!r}, expected {expected}"))
+        reason = f"{name}: expected {'a number' if name in numbers else 'an id'}"
+        wrong += [(int(frame["index"].iloc[row]), reason) for row in np.flatnonzero(good & ~passed)]
         good &= passed
     return frame.assign(**numbers)[good], wrong
+
+
+def text_lines(blocks: Blocks) -> Iterator[str]:
+    """Yield the lines of a file as text, with their ends: UTF-8, and Latin-1 for a line that is none."""
+    for number, block in enumerate(blocks):
+        for line in io.BytesIO(block):
+            try:
+                yield line.decode("utf-8-sig" if number == 0 else "utf-8")
+            except UnicodeDecodeError:
+                yield line.decode("latin-1")

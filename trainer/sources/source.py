@@ -1,12 +1,15 @@
-"""What every public data set becomes: a stream of raw items and a stream of raw events in time order.
+"""What every public data set becomes: raw items, and raw events in time order.
 
 Knows no publisher and no validation: the records go through `recommender.events` at intake like anybody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from trainer.sources.interactions import Interactions
 
 RawRecord = dict[str, object]
 
@@ -22,7 +25,7 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One row that is no record; the line counts from 1 as editors do."""
+    """One row that is no record; the line counts from 1 as editors do. Equal faults have the same reason; `raw` shows what was found."""
 
     file: str
     line: int
@@ -32,23 +35,18 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A data set, opened. `items` and `events` are read once; events come in time order, ties in the order of the file.
+    """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
 
-    Event ids name file and line, so that reading a data set again gives the same ids. `first_at_s` and `last_at_s` are epoch seconds of
-    the first and last event.
+    Event ids name file and line, so that reading a data set again gives the same ids.
     """
 
     name: str
     licence: str
-    items: Iterator[RawRecord]
-    events: Iterator[RawRecord]
+    items: Iterable[RawRecord]
     num_items: int
-    num_events: int
-    first_at_s: float
-    last_at_s: float
+    events: Interactions
     rejects: tuple[Reject, ...]
 
-
-def record_id(file_sha256: str, line: int) -> str:
-    """Return the event id of a line of a file; ids of one file sort by line."""
-    return f"{file_sha256[:12]}:{line:09}"
+    def reasons(self) -> dict[str, int]:
+        """Count the rejected rows by reason, the most frequent first."""
+        return dict(Counter(reject.reason for reject in self.rejects).most_common())

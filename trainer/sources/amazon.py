@@ -1,0 +1,249 @@
+"""Amazon Reviews of 2014, 2018 and 2023 as the McAuley Lab publishes them: reviews or ratings, and the metadata beside them.
+
+2014: `reviews_X.json.gz`, `ratings_X.csv` (user, item, …), `meta_X.json.gz` with Python literals. 2018: `X.json.gz`, `X.csv` (item,
+user, …), `meta_X.json.gz`. 2023: `X.jsonl.gz`, `X.csv.gz` with a header, milliseconds, `meta_X.jsonl.gz`; items are their
+`parent_asin`. What people wrote is left out: nothing reads it. Of the metadata, which lists far more than was ever reviewed, the items
+that have an event are taken.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from trainer.sources.files import Blocks, DataFolder
+from trainer.sources.interactions import Gathering, record_id
+from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, read_ratings
+from trainer.sources.source import RawRecord, Reject, Source, SourceError
+
+FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
+LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
+_JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+_CSV = (".csv", ".csv.gz")
+_HEADER_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
+_ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
+_TAG = re.compile(r"<[^>]*>")
+_SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
+_TEXT_CHARACTERS = 2000  # of a description; encoders read a few hundred tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fields:
+    """What a release calls the parts of a review; the first name that is there counts."""
+
+    user: str
+    items: tuple[str, ...]
+    rating: str
+    at: str
+    ticks_per_s: float
+
+
+_REVIEW_FIELDS = (
+    _Fields(user="reviewerID", items=("asin",), rating="overall", at="unixReviewTime", ticks_per_s=1.0),
+    _Fields(user="user_id", items=("parent_asin", "asin"), rating="rating", at="timestamp", ticks_per_s=1000.0),
+)
+
+
+def read(folder: DataFolder) -> Source | None:
+    """Read the data set in a folder; None when it holds none, SourceError when it can't be read."""
+    reviews = sorted(name for name in _candidates(folder, _JSON) if _fields_of(folder.first_line(name)) is not None)
+    ratings = [] if reviews else sorted(name for name in _candidates(folder, _CSV) if _csv_format(folder, name) is not None)
+    found = reviews or ratings
+    if not found:
+        return None
+    if len(found) > 1:
+        raise SourceError(folder.where, found=", ".join(found), expected="one category; name the file that is meant")
+    file = found[0]
+    events = _read_reviews(folder, file) if reviews else _read_csv(folder, file)
+    meta = _meta_of(folder, file)
+    rows = list(_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
+    items = [row for row in rows if not isinstance(row, Reject)]
+    return Source(
+        name=f"Amazon Reviews ({file}{f', {meta}' if meta else ', no metadata'})",
+        licence=LICENCE,
+        items=items,
+        num_items=len(items),
+        events=events.interactions,
+        rejects=(*(row for row in rows if isinstance(row, Reject)), *events.rejects),
+    )
+
+
+def _candidates(folder: DataFolder, endings: tuple[str, ...]) -> list[str]:
+    return [name for name in folder.names if name.endswith(endings) and not _is_meta(name) and folder.chosen in (None, name)]
+
+
+def _is_meta(name: str) -> bool:
+    return name.startswith("meta_")
+
+
+def _category(name: str) -> str:
+    """Return X of `reviews_X_5.json.gz` and its like, in lower case."""
+    stem = name.split(".", maxsplit=1)[0].lower()
+    return re.sub(r"_(5|10)$", "", re.sub(r"^(reviews|ratings|meta)_", "", stem))
+
+
+def _meta_of(folder: DataFolder, file: str) -> str | None:
+    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and _category(name) == _category(file))
+    return found[0] if found else None
+
+
+def _fields_of(line: str) -> _Fields | None:
+    try:
+        review = json.loads(line)
+    except ValueError:
+        return None
+    return next((one for one in _REVIEW_FIELDS if isinstance(review, dict) and {one.user, one.at} <= review.keys()), None)
+
+
+def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
+    line = folder.first_line(file)
+    columns = line.split(",")
+    if columns[:4] == _HEADER_2023:
+        names = ("user_id", "item_id", "rating", "at", *columns[4:])
+        return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True)
+    if len(columns) != 4 or not columns[3].strip().isdigit():
+        return None
+    user, item = ("item_id", "user_id") if _ASIN.fullmatch(columns[0]) else ("user_id", "item_id")
+    if not _ASIN.fullmatch(columns[0]) and not _ASIN.fullmatch(columns[1]):
+        return None
+    return RatingsFormat(separator=b",", columns=(user, item, *COLUMNS[2:]), has_header=False, once=True)
+
+
+def _read_csv(folder: DataFolder, file: str) -> Ratings:
+    form = _csv_format(folder, file)
+    assert form is not None
+    return read_ratings(folder, file, form)
+
+
+def _read_reviews(folder: DataFolder, file: str) -> Ratings:
+    fields = _fields_of(folder.first_line(file))
+    assert fields is not None
+    gathering, rejects, blocks = Gathering(), list[Reject](), Blocks(folder, file)
+    for block in _numbered(blocks):
+        rows: list[tuple[str, str, float, float, int]] = []
+        for line, raw in block:
+            row = _row(raw, fields, line)
+            if isinstance(row, str):
+                rejects.append(Reject(file=file, line=line, reason=row, raw=raw[:200].decode("utf-8", "replace").strip()))
+            elif row is not None:
+                rows.append(row)
+        if rows:
+            users, items, ratings, at, lines = zip(*rows, strict=True)
+            gathering.add(user_ids=users, item_ids=items, ratings=ratings, at=at, lines=lines)
+    if not len(gathering):
+        raise SourceError(folder.path_of(file), expected=f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}")
+    interactions, repeated = gathering.interactions(blocks.sha256, once=True)
+    rejects += [Reject(file=file, line=one, reason="an equal row stands before it", raw="") for one in repeated]
+    return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
+
+
+def _numbered(blocks: Blocks) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield each block's lines with their numbers."""
+    num_before = 0
+    for block in blocks:
+        lines = list(enumerate(io.BytesIO(block), start=num_before + 1))
+        num_before += len(lines)
+        yield lines
+
+
+def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float, int] | str | None:
+    """Return a review's user, item, rating, time and line; the reason when it is none, None for an empty line."""
+    if not raw.strip():
+        return None
+    try:
+        review = json.loads(raw)
+    except ValueError:
+        review = None
+    if not isinstance(review, dict):
+        return "expected a JSON object"
+    user, rating, at = review.get(fields.user), review.get(fields.rating), review.get(fields.at)
+    item = next((review[name] for name in fields.items if review.get(name)), None)
+    if not isinstance(user, str) or not user.strip():
+        return f"{fields.user}: expected an id"
+    if not isinstance(item, str) or not item.strip():
+        return f"{fields.items[0]}: expected an id"
+    if not _is_number(rating):
+        return f"{fields.rating}: expected a number"
+    if not _is_number(at):
+        return f"{fields.at}: expected a number"
+    return user, item, float(rating), float(at) / fields.ticks_per_s, line
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[RawRecord | Reject]:
+    """Yield the wanted items of a metadata file; the first of an id counts. Ids need the file's digest, hence the list."""
+    blocks = Blocks(folder, file)
+    found: dict[str, tuple[int, RawRecord]] = {}
+    for block in _numbered(blocks):
+        for line, raw in block:
+            text = raw.decode("utf-8", "replace").strip()
+            values = _literal(text) if text else {}
+            if values is None:
+                yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary", raw=text[:200])
+                continue
+            item_id = str(values.get("parent_asin") or values.get("asin") or "")
+            if item_id not in wanted:
+                continue
+            record = _record(item_id, values)
+            if item_id in found:
+                yield Reject(file=file, line=line, reason="the item stands before it", raw=text[:200])
+            elif record is None:
+                yield Reject(file=file, line=line, reason="title: expected one, or a text in its place", raw=text[:200])
+            else:
+                found[item_id] = (line, record)
+    for line, record in found.values():
+        yield {"event_id": record_id(blocks.sha256, line), **record}
+
+
+def _literal(text: str) -> Mapping[str, object] | None:
+    """Parse a line of JSON, or of Python literals as in 2014."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            values = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return values if isinstance(values, dict) else None
+
+
+def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
+    """Return an item without its event id: text of title, brand, categories and description; None when there is nothing to call it by."""
+    brand = _clean(values.get("brand") or values.get("store"))
+    categories = list(dict.fromkeys(_words(values.get("categories") or values.get("category"))))
+    description = " ".join(_words(values.get("features") or values.get("feature")) + _words(values.get("description")))
+    title = (
+        _clean(values.get("title")) or " ".join(part for part in (brand, categories[-1] if categories else "") if part) or description[:80]
+    )
+    if not title:
+        return None
+    attributes: dict[str, object] = {"brand": brand} if brand else {}
+    if categories:
+        attributes["category"] = categories
+    parts = [title, brand, ", ".join(categories), description[:_TEXT_CHARACTERS]]
+    return {"item_id": item_id, "title": title[:500], "text": ". ".join(part for part in parts if part), "attributes": attributes}
+
+
+def _words(value: object) -> list[str]:
+    """Return the texts in a text, a list, or lists of lists, cleaned, the empty ones left out."""
+    if isinstance(value, list):
+        return [word for one in value for word in _words(one)]
+    cleaned = _clean(value)
+    return [cleaned] if cleaned else []
+
+
+def _clean(value: object) -> str:
+    """Return a text without HTML and repeated blanks; anything else is empty."""
+    if not isinstance(value, str) or _SCRIPT in value:
+        return ""
+    return " ".join(_TAG.sub(" ", html.unescape(value)).split())

@@ -1,0 +1,195 @@
+"""Any table with a row an event: CSV, TSV or Parquet, whose columns the user names.
+
+Times may be numbers since 1970 (seconds, milli-, micro- or nanoseconds, told by their size) or ISO 8601; a time without a zone is UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from trainer.sources.files import Blocks, DataFolder
+from trainer.sources.interactions import Gathering, record_id
+from trainer.sources.lines import text_lines
+from trainer.sources.source import RawRecord, Reject, Source, SourceError
+
+FILES = ".csv, .tsv or .parquet"
+_ENDINGS = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
+_DELIMITERS = "\t,;|"
+_CHUNK_ROWS = 50_000
+_TITLE_CHARACTERS = 100
+# A time is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms is 1973.
+_TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which column plays which role. Without `rating` the events are views; `title` and `text` make an item of each item's first row."""
+
+    user: str
+    item: str
+    at: str
+    rating: str | None = None
+    title: str | None = None
+    text: str | None = None
+
+    def by_role(self) -> dict[str, str]:
+        """Return the named columns by role."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {role: column for role, column in named if column is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """Rows of the file: their lines, and for each role the column as text, empty where there is nothing."""
+
+    lines_N: NDArray[np.int64]
+    texts: Mapping[str, Sequence[str]]
+
+
+def read(folder: DataFolder, columns: Columns) -> Source | None:
+    """Read the one table of a folder, or the chosen one; None when there is none, SourceError when it can't be read."""
+    found = sorted(name for name in folder.names if name.lower().endswith(_ENDINGS) and folder.chosen in (None, name))
+    if not found:
+        return None
+    if len(found) > 1:
+        raise SourceError(folder.where, found=", ".join(found), expected="one table; name the file that is meant")
+    file, rejects = found[0], list[Reject]()
+    blocks = Blocks(folder, file)
+    chunks = (
+        _parquet(blocks, folder.path_of(file), columns) if file.endswith(".parquet") else _delimited(blocks, folder, file, columns, rejects)
+    )
+    gathering, items = Gathering(), dict[str, tuple[int, str]]()
+    for chunk in chunks:
+        good_N = _gather(chunk, file, gathering, rejects)
+        if columns.title or columns.text:
+            _note_items(chunk, good_N, items)
+    if not len(gathering):
+        first = rejects[0].reason if rejects else "no rows"
+        raise SourceError(folder.path_of(file), line=rejects[0].line if rejects else 1, expected=f"rows with {columns.by_role()} ({first})")
+    interactions, repeated = gathering.interactions(blocks.sha256, once=True)
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    return Source(
+        name=f"table ({file})",
+        licence="yours to know",
+        items=_records(items, blocks.sha256),
+        num_items=len(items),
+        events=interactions,
+        rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
+    )
+
+
+def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]) -> Iterator[_Chunk]:
+    header_line = folder.first_line(file)
+    delimiter = max(_DELIMITERS, key=header_line.count)
+    rows = csv.reader(text_lines(blocks), delimiter=delimiter)
+    header = next(rows, [])
+    places = {role: _place(header, column, folder.path_of(file)) for role, column in columns.by_role().items()}
+    numbered = ((rows.line_num, row) for row in rows)
+    while chunk := list(islice(numbered, _CHUNK_ROWS)):
+        fitting = [(line, row) for line, row in chunk if len(row) == len(header)]
+        for line, row in chunk:
+            if row and len(row) != len(header):
+                raw = delimiter.join(row)[:200]
+                rejects.append(Reject(file=file, line=line, reason=f"{len(row)} columns, expected {len(header)}", raw=raw))
+        texts = {role: [row[place] for _, row in fitting] for role, place in places.items()}
+        yield _Chunk(lines_N=np.array([line for line, _ in fitting], np.int64), texts=texts)
+
+
+def _place(header: Sequence[str], column: str, path: str) -> int:
+    if column not in header:
+        raise SourceError(path, line=1, column=column, found=repr(",".join(header)), expected="a header with it")
+    return list(header).index(column)
+
+
+def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
+    """Parquet's index lies at its end, so the file is held in memory, packed as it is; the rows come in chunks."""
+    data = b"".join(blocks)
+    try:
+        table = pq.ParquetFile(io.BytesIO(data))
+    except pa.ArrowException as error:
+        raise SourceError(
+            path, found=str(error).splitlines()[0], expected="a Parquet file; fetch it again if the download broke off"
+        ) from error
+    for column in columns.by_role().values():
+        _place(table.schema_arrow.names, column, path)
+    first_line = 1
+    for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
+        texts = {role: _as_texts(batch.column(column)) for role, column in columns.by_role().items()}
+        yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
+        first_line += batch.num_rows
+
+
+def _as_texts(column: pa.Array) -> Sequence[str]:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", tz=column.type.tz or "UTC")).cast(pa.int64())
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
+    """Gather a chunk's good rows, reject the others; return which were good."""
+    texts = chunk.texts
+    at_N = _times(texts["at"])
+    rating_texts = pd.Series(texts.get("rating", [""] * len(at_N)), dtype=str).str.strip()
+    ratings_N = pd.to_numeric(rating_texts, errors="coerce").to_numpy(np.float64)
+    checks = {
+        "user: expected an id": np.array([bool(one.strip()) for one in texts["user"]], np.bool_),
+        "item: expected an id": np.array([bool(one.strip()) for one in texts["item"]], np.bool_),
+        "at: expected a time": np.isfinite(at_N),
+        "rating: expected a number": np.isfinite(ratings_N) | (rating_texts == "").to_numpy(np.bool_),
+    }
+    good_N = np.ones(len(at_N), np.bool_)
+    for reason, passed_N in checks.items():
+        for row in np.flatnonzero(good_N & ~passed_N).tolist():
+            raw = ", ".join(column[row] for column in texts.values())[:200]
+            rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, raw=raw))
+        good_N &= passed_N
+    rows = np.flatnonzero(good_N)
+    if len(rows):
+        users, items = ([texts[role][row] for row in rows.tolist()] for role in ("user", "item"))
+        gathering.add(user_ids=users, item_ids=items, ratings=ratings_N[rows], at=at_N[rows], lines=chunk.lines_N[rows])
+    return good_N
+
+
+def _times(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return epoch seconds; NaN where a text is no time."""
+    column = pd.Series(texts, dtype=str).str.strip()
+    at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
+    named = np.isnan(at_N) & (column != "").to_numpy(np.bool_)
+    for least, ticks_per_s in _TICKS_PER_S:
+        at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
+    if named.any():
+        moments = pd.to_datetime(column[named], format="ISO8601", utc=True, errors="coerce")
+        at_N[named] = [moment.timestamp() if moment is not pd.NaT else np.nan for moment in moments]
+    return at_N
+
+
+def _note_items(chunk: _Chunk, good_N: NDArray[np.bool_], items: dict[str, tuple[int, str]]) -> None:
+    """Note title and text of the items that come first here, joined by a line break; a row without either names none."""
+    titles, texts = (chunk.texts.get(role, [""] * len(good_N)) for role in ("title", "text"))
+    for row in np.flatnonzero(good_N).tolist():
+        item_id = chunk.texts["item"][row].strip()
+        if item_id not in items and (titles[row].strip() or texts[row].strip()):
+            items[item_id] = (int(chunk.lines_N[row]), f"{titles[row].strip()}\n{texts[row].strip()}")
+
+
+def _records(items: Mapping[str, tuple[int, str]], file_sha256: str) -> list[RawRecord]:
+    """Return the items; their ids differ from those of the events in the same lines."""
+    digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
+    records: list[RawRecord] = []
+    for item_id, (line, words) in items.items():
+        title, _, text = words.partition("\n")
+        shown = title or " ".join(text.split())[:_TITLE_CHARACTERS]
+        both = ". ".join(part for part in (title, text) if part)
+        records.append({"event_id": record_id(digest, line), "item_id": item_id, "title": shown, "text": both, "attributes": {}})
+    return records
