@@ -5,7 +5,9 @@ FreshetError
 ├── MissingClient            a back end's client library is not installed              exit 2
 ├── Unavailable              another machine does not answer; retryable
 │   ├── AccessRefused        it answers, and refuses our password or key
+│   ├── CannotKeep           it answers, and is full, or would forget what it took
 │   └── SwitchPending        a person's decision is noted, and the server could not be told yet
+├── LedgerTooNew             the ledger was brought up to date by a newer Freshet
 ├── StoreError
 │   ├── ArtifactConflict     other bytes lie under that name
 │   ├── ArtifactMissing      nothing lies under that name
@@ -37,8 +39,9 @@ class SettingsError(FreshetError):
 
 
 class MissingClient(FreshetError):
-    def __init__(self, *, scheme: str, package: str) -> None:
-        super().__init__(f"{scheme}:// needs the package {package}, which is not installed; run: pip install {package}")
+    def __init__(self, *, scheme: str, package: str, extra: str | None = None) -> None:
+        wanted = f"'freshet[{extra}]'" if extra else package  # in a checkout: the pin in pyproject.toml
+        super().__init__(f"{scheme}:// needs the package {package}, which is not installed; run: pip install {wanted}")
 
 
 class Unavailable(FreshetError):
@@ -55,6 +58,13 @@ class AccessRefused(Unavailable):
         FreshetError.__init__(self, f"{what} at {where} refuses us ({why}); {remedy}")
 
 
+class CannotKeep(Unavailable):
+    """Another machine is full, or set up to forget. Unavailable, since room can be made; nothing was stored."""
+
+    def __init__(self, what: str, *, where: str, why: str, remedy: str) -> None:
+        FreshetError.__init__(self, f"{what} at {where} can't keep what we store ({why}); {remedy}")
+
+
 class SwitchPending(Unavailable):
     """A person's decision is in the ledger, and the server could not be told yet."""
 
@@ -62,6 +72,13 @@ class SwitchPending(Unavailable):
         paused = " and publishing is paused" if is_paused else ""
         decided = f"the change to version {version} is decided and noted{paused}, but {why}"
         FreshetError.__init__(self, f"{decided} The worker carries it out as soon as the server answers.")
+
+
+class LedgerTooNew(FreshetError):
+    def __init__(self, *, where: str, found: str, known: str) -> None:
+        super().__init__(
+            f"the ledger at {where} was brought to step {found} by a newer Freshet, and this one knows it up to {known}; upgrade here too"
+        )
 
 
 class StoreError(FreshetError):
@@ -96,6 +113,7 @@ class LogGap(FreshetError):
 class ServerRefused(FreshetError):
     def __init__(self, version: int | None, *, status: int, message: str) -> None:
         self.status = status
+        self.message = message
         what = "the default version" if version is None else f"version {version}"
         super().__init__(f"TorchServe refused {what}: {status} {message}")
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from cron import schema
+from cron import database, migrations, schema
 from cron.errors import LeaseLost, UnknownVersion
 from cron.lineage import (
     Hold,
@@ -43,9 +43,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_ledger(url: str) -> Ledger:
-    """Open the ledger at a database URL (SQLAlchemy's), creating it when it is new."""
-    return Ledger(schema.open_engine(url))
+def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> Ledger:
+    """Open the ledger at a database URL (SQLAlchemy's): made when it is new, brought up to date when it is older than we are."""
+    engine = database.open_engine(url)
+    try:
+        migrations.bring_up_to_date(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine, now=now)
 
 
 class Ledger:
@@ -54,7 +60,7 @@ class Ledger:
     def __init__(self, engine: sa.Engine, *, now: Callable[[], datetime] = utc_now) -> None:
         self.engine = engine
         self.now = now
-        self._writer = engine.execution_options(writes=True)
+        self._reader, self._writer = database.reader(engine), database.writer(engine)
 
     def close(self) -> None:
         """Give back the connections."""
@@ -63,13 +69,13 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Open a reading transaction; raise Unavailable when the database does not answer, or its disk is full."""
-        with schema.answering(self.engine), self.engine.connect() as connection:
+        with database.answering(self.engine), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self, lease: Lease | None = None) -> Iterator[sa.Connection]:
         """Open a writing transaction, alone; raise LeaseLost when `lease` is no longer the newest, or Unavailable."""
-        with schema.answering(self.engine), self._writer.begin() as connection:
+        with database.answering(self.engine), self._writer.begin() as connection:
             if lease is not None:
                 held = connection.execute(sa.select(schema.lease).with_for_update()).one()
                 if held.token != lease.token:

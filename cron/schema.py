@@ -1,4 +1,4 @@
-"""The ledger's tables and how its database is opened; says nothing of what the rows mean.
+"""The ledger's tables; says nothing of what the rows mean. `cron.database` opens them, `cron.migrations` makes them.
 
 SQLAlchemy Core, so that the same statements run on SQLite (one machine) and PostgreSQL (several).
 Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON text.
@@ -6,14 +6,7 @@ Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import sqlalchemy as sa
-
-from cron.errors import SettingsError, Unavailable
 
 metadata = sa.MetaData()
 Row = sa.Row[tuple[object, ...]]
@@ -70,6 +63,8 @@ runs = sa.Table(
     sa.Column("ended_at", sa.Text),
     sa.Column("count", sa.Integer, nullable=False, server_default="1"),
 )
+_IS_OPEN = runs.c.outcome.is_(None)
+sa.Index("open_runs", runs.c.run_id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
 
 steps = sa.Table(
     "steps",
@@ -124,64 +119,7 @@ figures = sa.Table(
 )
 
 
-def open_engine(url: str) -> sa.Engine:
-    """Open the database of a ledger, creating what is missing; a relative SQLite path starts at the working folder."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise SettingsError(f"store.ledger: {url!r} is no database URL; for example sqlite:///var/ledger.db") from error
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database is None:
-            raise SettingsError(f"store.ledger: {url!r} names no file, and a ledger in memory forgets; for example sqlite:///var/ledger.db")
-        try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable("the ledger", where=parsed.database, why=str(error)) from error
-    engine = sa.create_engine(parsed)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _set_up_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    with answering(engine):
-        _create(engine)
-    return engine
-
-
-@contextmanager
-def answering(engine: sa.Engine) -> Iterator[None]:
-    """Turn what a database says that is away, locked, or out of disk into Unavailable: the call may be repeated."""
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        raise Unavailable("the ledger", where=engine.url.render_as_string(hide_password=True), why=str(error.orig)) from error
-
-
 def newest_releases(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message can name."""
     newest = sa.select(releases.c.version).where(RELEASED).order_by(releases.c.version.desc()).limit(_NUM_NAMED)
     return sorted(connection.execute(newest).scalars())
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """WAL lets the gateway read while the worker writes; FULL because the event log is trimmed after our commit."""
-    connection.isolation_level = None  # BEGIN is ours: the driver's own would start writes too late to be exclusive
-    connection.execute("PRAGMA busy_timeout = 30000")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the write lock at the start of a writing transaction: read, decide, write is then one step."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _create(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        if sa.inspect(connection).has_table("figures"):
-            return
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        metadata.create_all(connection)
-        for table in (desk, lease):
-            if connection.execute(sa.select(table.c.id)).first() is None:
-                connection.execute(table.insert().values(id=1))

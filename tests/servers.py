@@ -11,14 +11,17 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.stack.kafka import kafka_program
+from deploy.stack.postgres import postgres_program
 from deploy.stack.program import Program
 from deploy.stack.redis import redis_program
+from deploy.stack.s3 import INNER_PORTS, s3_credentials, s3_program
 
 STOP_LIMIT_S = 20.0
+POSTGRES_PASSWORD = "only-for-tests"  # of the user freshet
 
 
 def free_port() -> int:
@@ -31,10 +34,11 @@ def free_port() -> int:
 class Server:
     """One running program; stop, kill and start it in the middle of a test as you like."""
 
-    def __init__(self, program: Program, *, port: int, log: Path) -> None:
+    def __init__(self, program: Program, *, port: int, folder: Path) -> None:
         self.program = program
         self.port = port
-        self.log = log
+        self.folder = folder
+        self.log = folder.with_name(f"{folder.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -58,7 +62,7 @@ class Server:
 
     def stop(self) -> None:
         """End it as an operator would, and wait."""
-        self._end(signal.SIGTERM)
+        self._end(self.program.stop_signal)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -96,11 +100,39 @@ class Servers:
         """Kafka, one node; topics are made by the tests, with `deploy.stack.kafka.create_topics`."""
         return self._server("kafka", lambda folder, port: kafka_program(folder, port=port, controller_port=free_port()))
 
+    @property
+    def postgres(self) -> Server:
+        """PostgreSQL that checks passwords; nothing that it answered is lost in a kill, but a power cut would ruin it."""
+        make = lambda folder, port: postgres_program(folder, port=port, password=POSTGRES_PASSWORD, fsync=False)  # noqa: E731
+        return self._server("postgres", make)
+
+    def postgres_database(self) -> str:
+        """Return the URL, password included, of a new and empty database."""
+        import psycopg
+
+        name, server = unique(), f"postgresql://freshet:{POSTGRES_PASSWORD}@127.0.0.1:{self.postgres.port}"
+        with psycopg.connect(f"{server}/freshet", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{server}/{name}"
+
+    @property
+    def s3(self) -> Server:
+        """An S3 server that knows the key pairs in `s3_keys`."""
+        return self._server("s3", lambda folder, port: s3_program(folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS]))
+
+    def s3_keys(self, user: str = "freshet") -> Mapping[str, str]:
+        """Return the environment that makes a client that user: `freshet` may do all, `reader` only read."""
+        return s3_credentials(self.s3.folder, user)
+
+    def s3_store(self) -> str:
+        """Return the URL of a store in a bucket that is not there yet."""
+        return f"s3://{unique()}/archives?endpoint=http://127.0.0.1:{self.s3.port}"
+
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
         """Return the running server of a name, started when it is not there or was left stopped by a test."""
         if name not in self._running:
             port = free_port()
-            self._running[name] = Server(program(self._folder / name, port), port=port, log=self._folder / f"{name}.log")
+            self._running[name] = Server(program(self._folder / name, port), port=port, folder=self._folder / name)
         self._running[name].start()
         return self._running[name]
 

@@ -6,6 +6,7 @@ Knows nothing of who supervises it: `make stack` gives the commands to superviso
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Program:
     is_ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
     starts_within_s: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM  # that ends it cleanly and soon
 
 
 def find_executable(name: str, *, remedy: str, also_in: str = SYSTEM_FOLDERS) -> str:

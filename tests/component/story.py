@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cron import schema, switches
-from cron.ledger import Ledger
+from cron import switches
+from cron.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Manifest, Quality, Reason
 from trainer.config import Mode
 from trainer.report import PopularItem
@@ -37,7 +37,7 @@ class Clock:
 def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
     """Write the story up to release 3 live, after a refused run."""
     clock = now or Clock()
-    ledger = Ledger(schema.open_engine(f"sqlite:///{ledger_file}"), now=clock)
+    ledger = open_ledger(f"sqlite:///{ledger_file}", now=clock)
     lease = ledger.acquire_lease("story", 3600, clock())
     assert lease is not None
     publish(ledger, lease, "baseline", clock)

@@ -1,28 +1,43 @@
-"""The ledger on SQLite: each method's promise, the fence, and the switches."""
+"""The ledger, on each database: each method's promise, the fence, the switches; writers that race, and a database that goes away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cron import schema, switches
-from cron.errors import Held, LeaseLost, SettingsError, Superseded, Unavailable, UnknownVersion
+from cron.errors import Held, LeaseLost, Superseded, UnknownVersion
 from cron.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Quality, Segment, manifest_to_json
 from cron.ports import Cursor
+from tests.contracts.records import ended, start_process
 from tests.releases import manifest, published, reason
+from tests.servers import Servers
 from trainer.config import Mode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {"postgresql": lambda servers: servers.postgres_database()}
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Where a new, empty ledger is."""
+    if back_end in EMBEDDED:
+        return EMBEDDED[back_end](tmp_path)
+    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    ledger = open_ledger(url)
     yield ledger
     ledger.close()
 
@@ -278,16 +293,6 @@ def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease
         ledger.release(9999)
 
 
-def test_a_ledger_whose_disk_is_full_or_that_cannot_be_made_is_unavailable(ledger: Ledger, tmp_path: Path) -> None:
-    with ledger.read() as connection:
-        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # what there is, and not a page more
-    with pytest.raises(Unavailable, match=r"the ledger at .* full"):
-        ledger.set_figure("x" * 1_000_000, 1.0)
-    (tmp_path / "file").touch()
-    with pytest.raises(Unavailable, match="the ledger at"):
-        open_ledger(f"sqlite:///{tmp_path}/file/ledger.db")
-
-
 def test_excluded_ranges_add_up(ledger: Ledger) -> None:
     ledger.resume([(10, 20)])
     ledger.resume([(15, 30), (1, 2)])
@@ -302,15 +307,85 @@ def test_counters_do_not_lose_a_count_among_threads(ledger: Ledger) -> None:
     assert ledger.figures() == {"ticks": 40.0, "rollback_seconds": 0.5}
 
 
-def test_a_reopened_ledger_knows_everything(ledger: Ledger, lease: Lease, tmp_path: Path) -> None:
+def test_a_reopened_ledger_knows_everything(ledger: Ledger, lease: Lease, url: str) -> None:
     published(ledger, lease, 1, 2)
-    again = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    again = open_ledger(url)
     assert again.releases() == ledger.releases()
     assert again.serving() == ledger.serving()
     again.close()
 
 
-def test_a_ledger_in_memory_or_nowhere_is_refused() -> None:
-    for url in ("sqlite://", "not a url"):
-        with pytest.raises(SettingsError, match="for example sqlite"):
-            open_ledger(url)
+def test_texts_of_any_kind_come_back(ledger: Ledger, lease: Lease) -> None:
+    odd = "ü🎬日本\n\t'\"\\%s %(x)s :name \x7f"
+    ledger.pause(odd)
+    ledger.commit_segment(None, Cursor(odd * 10_000), lease)
+    hold = ledger.hold()
+    assert hold is not None
+    assert hold.reason == odd
+    assert ledger.log_cursor() == odd * 10_000
+
+
+def test_of_many_who_ask_at_once_one_gets_the_lease(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        leases = list(pool.map(lambda number: ledger.acquire_lease(f"worker {number}", 30, NOW), range(16)))
+    assert len([one for one in leases if one is not None]) == 1
+
+
+def test_racing_writers_decide_one_after_another(ledger: Ledger, lease: Lease) -> None:
+    """What each of them reads must still be so when it writes: no number twice, no gap, no run beside an open one, one switch an epoch."""
+    published(ledger, lease, 1, 2)
+
+    def race(_number: int) -> tuple[bool, bool, int]:
+        try:
+            run = ledger.start_run("full", reason=reason("race", ok=True), supersedes=None, lease=lease)
+            started = True
+        except ValueError:
+            started = False
+        try:
+            last = ledger.last_seq()
+            ledger.commit_segment(segment(last + 1, last + 2), Cursor("x"), lease)
+            committed = True
+        except ValueError:
+            committed = False
+        epoch = switches.begin_promote(ledger, 1).epoch
+        if started:
+            ledger.finish_run(run.run_id, "failed", reasons=[], figures={}, lease=lease)
+        return started, committed, epoch
+
+    with ThreadPoolExecutor(8) as pool:
+        raced = list(pool.map(race, range(40)))
+    segments = ledger.segments()
+    assert len(segments) == sum(committed for _, committed, _ in raced)
+    assert [one.first_seq for one in segments] == list(range(1, 2 * len(segments), 2))
+    assert len(ledger.runs()) == sum(started for started, _, _ in raced)
+    assert sorted(epoch for _, _, epoch in raced) == list(range(3, 43))
+
+
+RAISE_COUNTER = """
+import sys
+from cron.ledger import open_ledger
+ledger = open_ledger(sys.argv[1])
+for _ in range(50):
+    ledger.count("ticks")
+"""
+
+
+def test_racing_processes_lose_nothing(url: str) -> None:
+    """The ledger is new: they race for making it, too."""
+    processes = [start_process(RAISE_COUNTER, url) for _ in range(4)]
+    for process in processes:
+        ended(process)
+    ledger = open_ledger(url)
+    assert ledger.figures() == {"ticks": 200.0}
+    with ledger.read() as connection:
+        assert len(connection.execute(sa.select(schema.desk)).all()) == 1
+    ledger.close()
+
+
+def test_a_reader_sees_one_moment(ledger: Ledger, lease: Lease) -> None:
+    with ledger.read() as connection:
+        before = connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one()
+        ledger.commit_segment(segment(1, 2), Cursor("x"), lease)
+        assert connection.execute(sa.select(schema.segments)).all() == []
+        assert connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one() == before
+    assert ledger.last_seq() == 2

@@ -1,0 +1,140 @@
+"""The steps from one shape of the ledger to the next, on each database: what they make, from where, and who takes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from cron import database, schema
+from cron.errors import LedgerTooNew, Unavailable
+from cron.ledger import open_ledger
+from cron.migrations import HEAD, bring_up_to_date
+from cron.wiring import PROJECT_ROOT
+from tests.contracts.records import ended, start_process
+from tests.servers import Servers
+
+EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {"postgresql": lambda servers: servers.postgres_database()}
+OPEN = """
+import sys
+from cron.ledger import open_ledger
+print(open_ledger(sys.argv[1]).last_seq())
+"""
+
+
+@pytest.fixture
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Where a new, empty ledger is."""
+    if back_end in EMBEDDED:
+        return EMBEDDED[back_end](tmp_path)
+    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[sa.Engine]:
+    engine = database.open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+def differences(engine: sa.Engine) -> list[object]:
+    """Compare a database with `cron.schema`."""
+    options = {"compare_type": True, "compare_server_default": _other_default if engine.dialect.name == "sqlite" else True}
+    with engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata))
+
+
+def _other_default(_context: object, _found_in: object, _column: object, found: str | None, _default: object, wanted: str | None) -> bool:
+    """Compare texts: SQLAlchemy finds an empty default of SQLite in brackets, which Alembic takes for another one."""
+    return (found or "").strip("(')") != (wanted or "").strip("(')")
+
+
+def revisions(engine: sa.Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+
+
+def without_numbers(engine: sa.Engine) -> None:
+    """Make a ledger as they were made before there were steps, with something in it."""
+    old = sa.MetaData()
+    for table in schema.metadata.tables.values():
+        table.to_metadata(old)
+    for table in old.tables.values():
+        table.indexes.clear()
+    with database.writer(engine).begin() as connection:
+        old.create_all(connection)
+        connection.execute(schema.desk.insert().values(id=1, last_seq=17))
+        connection.execute(schema.lease.insert().values(id=1))
+
+
+def test_the_steps_make_what_the_schema_says(engine: sa.Engine) -> None:
+    bring_up_to_date(engine)
+    assert differences(engine) == []
+    assert revisions(engine) == [HEAD]
+
+
+def test_the_comparison_would_notice(engine: sa.Engine) -> None:
+    bring_up_to_date(engine)
+    with database.writer(engine).begin() as connection:
+        connection.exec_driver_sql("DROP INDEX open_runs")
+        connection.exec_driver_sql("ALTER TABLE lease ADD COLUMN more TEXT")
+    assert len(differences(engine)) == 2
+
+
+def test_the_last_step_is_the_one_that_opening_looks_for() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(PROJECT_ROOT / "cron" / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(engine: sa.Engine, url: str) -> None:
+    without_numbers(engine)
+    ledger = open_ledger(url)
+    assert ledger.last_seq() == 17
+    ledger.close()
+    assert differences(engine) == []
+    assert revisions(engine) == [HEAD]
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["new", "old"])
+def test_of_processes_that_open_at_once_one_takes_the_steps(engine: sa.Engine, url: str, is_old: bool) -> None:
+    if is_old:
+        without_numbers(engine)
+    processes = [start_process(OPEN, url) for _ in range(3)]
+    assert {ended(process) for process in processes} == {"17" if is_old else "0"}
+    assert revisions(engine) == [HEAD]
+
+
+def test_a_step_that_fails_leaves_nothing_behind(engine: sa.Engine) -> None:
+    with database.writer(engine).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE quality (run_id INTEGER)")  # in the way of the first step, as its last table
+    with pytest.raises((sa.exc.DBAPIError, Unavailable), match="already exists"):
+        bring_up_to_date(engine)
+    assert sa.inspect(engine).get_table_names() == ["quality"]
+
+
+def test_a_ledger_of_a_newer_freshet_is_refused_and_left_alone(engine: sa.Engine, url: str) -> None:
+    bring_up_to_date(engine)
+    with database.writer(engine).begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerTooNew, match=r"brought to step 9999 by a newer Freshet") as told:
+        open_ledger(url)
+    assert "only-for-tests" not in str(told.value)
+    assert revisions(engine) == ["9999"]
+
+
+def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(engine: sa.Engine, url: str) -> None:
+    bring_up_to_date(engine)
+    code = f"import sys\nfrom cron.ledger import open_ledger\nopen_ledger({url!r}).live()\nprint('alembic' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "False"
