@@ -45,7 +45,17 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("trainer",), ("trainer", "recommender")),
     (
         ("cron.backends",),
-        ("cron.ports", "cron.errors", "recommender.events", "trainer.config", "trainer.report", "cron.sqlite_file", "cron.artifact_file"),
+        (
+            "cron.ports",
+            "cron.errors",
+            "recommender.events",
+            "trainer.config",
+            "trainer.report",
+            "cron.sqlite_file",
+            "cron.artifact_file",
+            "cron.redis_server",
+            "cron.redis_url",
+        ),
     ),
     (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),
     (("cron",), ("cron", *VALUES)),

@@ -1,0 +1,213 @@
+"""Histories in Redis: written by gateways and a follower on several machines at once.
+
+Knows who did what lately; it is a projection and may be deleted, then rebuilt from the journal. All keys have one hash tag, so they lie in
+one slot of a cluster and one transaction reaches them:
+
+    {NAME}:user:USER_ID   hash, event id → `at`, item id, type, rating; about the newest 1,000
+    {NAME}:forgotten      hash, user id → `at` up to which their events stay out
+    {NAME}:items          hash, item id → (`at`, event id) of the last word on it
+    {NAME}:hidden         set of the hidden items' ids
+    {NAME}:follower       the follower's cursor
+
+A hash and no sorted set: an event is there once by its id whatever else a repeat says, in less memory. `recent` sorts what it reads. `at`
+is 16 digits of microseconds, which sort as text until the year 2286; fields are joined by NUL, which no record holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from cron.ports import START, Cursor
+from cron.redis_server import RedisServer
+from cron.redis_url import RedisUrl
+from recommender.events import Event, Item, Record
+
+KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
+SLACK_EVENTS = 100  # so many more before the oldest go: pruning reads the whole history, and need not be done at each event
+CHUNK_EVENTS = 5_000  # of one script call, several of which make a transaction
+PRUNE_USERS = 50  # read at a time, some megabytes
+SCAN_KEYS = 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# KEYS: forgotten, then one a user. ARGV: the length that calls for pruning, then for each user: id, number of events, pairs of event id and
+# value. Returns the numbers of the users to prune.
+_ADD_EVENTS = """
+local full, at = {}, 2
+for key = 2, #KEYS do
+  local forgotten = tonumber(redis.call('HGET', KEYS[1], ARGV[at]) or 0)
+  local last = at + 1 + 2 * ARGV[at + 1]
+  for i = at + 2, last, 2 do
+    if tonumber(ARGV[i + 1]:sub(1, 16)) > forgotten then redis.call('HSETNX', KEYS[key], ARGV[i], ARGV[i + 1]) end
+  end
+  if redis.call('HLEN', KEYS[key]) > tonumber(ARGV[1]) then full[#full + 1] = key - 2 end
+  at = last + 1
+end
+return full
+"""
+
+# KEYS: items, hidden. ARGV: triples of item id, (`at`, event id), whether it is hidden. Bytes are compared one by one: Lua's own comparison
+# goes by the server's locale.
+_ADD_ITEMS = """
+local function is_later(one, other)
+  for i = 1, math.min(#one, #other) do
+    if one:byte(i) ~= other:byte(i) then return one:byte(i) > other:byte(i) end
+  end
+  return #one > #other
+end
+for i = 1, #ARGV, 3 do
+  local known = redis.call('HGET', KEYS[1], ARGV[i])
+  if not known or is_later(ARGV[i + 1], known) then
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    redis.call(ARGV[i + 2] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[i])
+  end
+end
+"""
+
+# KEYS: forgotten, the user's. ARGV: user id, `at`. The mark never moves back, and covers what was stamped ahead of our clock. The deletion
+# comes first: a full server takes no other command as the first one of a script.
+_FORGET = """
+local mark = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
+for _, value in ipairs(redis.call('HVALS', KEYS[2])) do mark = math.max(mark, tonumber(value:sub(1, 16))) end
+redis.call('UNLINK', KEYS[2])
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', mark))
+"""
+
+# One text instead of thousands of replies: the client parses it in a tenth of the time.
+_ALL_EVENTS = "return table.concat(redis.call('HGETALL', KEYS[1]), '\\0')"
+
+Command = tuple[str | int, ...]
+
+
+class RedisHistories:
+    """Histories in Redis; may be shared by threads, processes and machines."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self._server = RedisServer(url, what="the history store")
+        self._prefix = f"{{{url.name}}}:"
+
+    def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
+        """Add records, and move the follower's cursor, in one transaction; then prune who has too many."""
+        users: dict[str, list[str]] = {}
+        items: dict[str, tuple[str, bool]] = {}
+        for record in records:
+            if isinstance(record, Item):
+                said = (f"{_micros(record.at)}\0{record.event_id}", record.hidden)
+                items[record.item_id] = max(items.get(record.item_id, said), said)
+            elif record.type != "impression":
+                users.setdefault(record.user_id, []).extend((record.event_id, _value(record)))
+        chunks = list(_chunks(users))
+        commands: list[Command] = [self._add_events(chunk, users) for chunk in chunks]
+        if items:
+            said_of = [argument for item_id, (said, hidden) in items.items() for argument in (item_id, said, int(hidden))]
+            commands.append(("EVAL", _ADD_ITEMS, 2, self._key("items"), self._key("hidden"), *said_of))
+        if cursor is not None:
+            commands.append(("SET", self._key("follower"), cursor))
+        if not commands:
+            return
+        replies = self._server.transaction(commands)
+        self._prune([chunk[number] for chunk, full in zip(chunks, replies, strict=False) for number in cast("list[int]", full)])
+
+    def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
+        """Return the user's newest n events, newest last; one round trip."""
+        joined = cast("bytes", self._server.call("EVAL", _ALL_EVENTS, 1, self._user_key(user_id)))
+        if not joined or n <= 0:
+            return ()
+        fields = joined.decode().split("\0")  # event id, at, item id, type, rating, and so on
+        order = sorted(zip(fields[1::5], fields[0::5], range(0, len(fields), 5), strict=True))
+        return tuple(_event(user_id, *fields[place : place + 5]) for _, _, place in order[-n:])
+
+    def forget(self, user_id: str, *, at: datetime) -> None:
+        """Delete everything known about a user, and note it for what arrives late."""
+        self._server.call("EVAL", _FORGET, 2, self._key("forgotten"), self._user_key(user_id), user_id, _micros(at))
+
+    def hidden(self) -> frozenset[str]:
+        """Return the ids of the items that must not be recommended now."""
+        return frozenset(item_id.decode() for item_id in cast("Iterable[bytes]", self._server.call("SMEMBERS", self._key("hidden"))))
+
+    def cursor(self) -> Cursor:
+        """Return the follower's place in the log."""
+        found = cast("bytes | None", self._server.call("GET", self._key("follower")))
+        return START if found is None else Cursor(found.decode())
+
+    def clear(self) -> None:
+        """Delete everything but who was forgotten; the cursor first, so that a clearing that was cut off calls for another."""
+        self._server.call("UNLINK", self._key("follower"), self._key("items"), self._key("hidden"))
+        place = b"0"
+        while True:
+            reply = self._server.call("SCAN", place, "MATCH", f"{self._prefix}user:*", "COUNT", SCAN_KEYS)
+            next_place, keys = cast("tuple[int | bytes, list[bytes]]", reply)
+            if keys:
+                self._server.call("UNLINK", *keys)
+            if int(next_place) == 0:
+                return
+            place = str(next_place).encode()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+    def _user_key(self, user_id: str) -> str:
+        return f"{self._prefix}user:{user_id}"
+
+    def _add_events(self, user_ids: Sequence[str], users: dict[str, list[str]]) -> Command:
+        arguments: list[str | int] = [KEPT_EVENTS + SLACK_EVENTS]
+        for user_id in user_ids:
+            arguments += (user_id, len(users[user_id]) // 2, *users[user_id])
+        keys = [self._key("forgotten"), *map(self._user_key, user_ids)]
+        return ("EVAL", _ADD_EVENTS, len(keys), *keys, *arguments)
+
+    def _prune(self, user_ids: Sequence[str]) -> None:
+        """Delete all but the newest; what is added meanwhile is newer than what goes, or older than it and goes next time."""
+        for start in range(0, len(user_ids), PRUNE_USERS):
+            keys = [self._user_key(user_id) for user_id in user_ids[start : start + PRUNE_USERS]]
+            histories = cast("list[dict[bytes, bytes]]", self._server.transaction([("HGETALL", key) for key in keys]))
+            deletions: list[tuple[str | bytes, ...]] = []
+            for key, history in zip(keys, histories, strict=True):
+                order = sorted((value[:16], event_id) for event_id, value in history.items())
+                if len(order) > KEPT_EVENTS:
+                    deletions.append(("HDEL", key, *(event_id for _, event_id in order[:-KEPT_EVENTS])))
+            if deletions:
+                self._server.transaction(deletions)
+
+
+def open_histories(url: RedisUrl) -> RedisHistories:
+    """Open the histories; nothing is sent until they are used."""
+    return RedisHistories(url)
+
+
+def _chunks(users: dict[str, list[str]]) -> Iterator[list[str]]:
+    """Cut users into groups of about CHUNK_EVENTS events together."""
+    group, num_events = list[str](), 0
+    for user_id, pairs in users.items():
+        group.append(user_id)
+        num_events += len(pairs) // 2
+        if num_events >= CHUNK_EVENTS:
+            yield group
+            group, num_events = [], 0
+    if group:
+        yield group
+
+
+def _micros(at: datetime) -> str:
+    return f"{(at - _EPOCH) // timedelta(microseconds=1):016}"
+
+
+def _value(event: Event) -> str:
+    rating = "" if event.rating is None else repr(event.rating)
+    return f"{_micros(event.at)}\0{event.item_id}\0{event.type}\0{rating}"
+
+
+def _event(user_id: str, event_id: str, at: str, item_id: str, type_: str, rating: str) -> Event:
+    return Event(
+        event_id=event_id,
+        user_id=user_id,
+        item_id=item_id,
+        type=type_,
+        at=_EPOCH + timedelta(microseconds=int(at)),
+        rating=float(rating) if rating else None,
+    )
