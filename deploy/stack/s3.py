@@ -49,7 +49,7 @@ def s3_program(folder: Path, *, port: int = 8333, inner_ports: Sequence[int] = I
         "master.volumeSizeLimitMB": 1024,
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
-        "volume.max": 0,  # as many as the disk holds
+        "volume.max": 500,  # files that grow; each bucket has its own
         "volume.preStopSeconds": 0,
         "filer.port": filer,
         "filer.port.grpc": filer_grpc,
@@ -66,7 +66,8 @@ def s3_program(folder: Path, *, port: int = 8333, inner_ports: Sequence[int] = I
     if tls is not None:
         options |= {"s3.port.https": tls.port, "s3.cert.file": tls.certificate, "s3.key.file": tls.key}
     command = (executable, "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items()))
-    return Program(name="s3", command=command, is_ready=lambda: _is_ready(port, master), starts_within_s=90.0)
+    environment = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # it begins seven volumes for each bucket
+    return Program(name="s3", command=command, environment=environment, is_ready=lambda: _is_ready(port, master), starts_within_s=90.0)
 
 
 def s3_credentials(folder: Path, user: str = "freshet") -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import threading
@@ -17,7 +18,16 @@ from tests.contracts.records import ended, start_process
 from tests.servers import Servers
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {"s3": lambda servers: servers.s3_store()}
+NAMES = [
+    "rec-17-3fa.mar",
+    "journal/000000000001-000000000009.parquet",
+    "a/b/c/d",
+    "with space ü.json",
+    "日本/🛒 +&=%20?#;,'\"<>~.bin",
+    "é/e\u0301",
+    "n" * 200,
+]
 Make = Callable[[bytes], Path]
 PUT = """
 import pathlib, sys
@@ -30,12 +40,27 @@ except ArtifactConflict:
 """
 
 
+PUT_AND_FETCH = """
+import pathlib, resource, sys
+from cron.wiring import open_artifacts
+store, file = open_artifacts(sys.argv[1]), pathlib.Path(sys.argv[2])
+store.names()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+store.put("large.mar", file)
+store.fetch("large.mar", file.with_suffix(".back"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where a new, empty store is."""
     if back_end in EMBEDDED:
         return EMBEDDED[back_end](tmp_path)
-    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
+    servers: Servers = request.getfixturevalue("servers")
+    for name, value in servers.s3_keys().items():
+        monkeypatch.setenv(name, value)
+    return ON_SERVERS[back_end](servers)
 
 
 @pytest.fixture
@@ -61,7 +86,7 @@ def fetched(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
     return into.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["rec-17-3fa.mar", "journal/000000000001-000000000009.parquet", "a/b/c/d", "with space ü.json"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("content", [b"", b"x", os.urandom(3_000_000)], ids=["empty", "one byte", "3 MB"])
 def test_what_was_put_is_fetched(store: ArtifactStore, make: Make, tmp_path: Path, name: str, content: bytes) -> None:
     assert store.put(name, make(content)) == hashlib.sha256(content).hexdigest()
@@ -146,13 +171,31 @@ def test_a_name_that_leads_elsewhere_is_refused(store: ArtifactStore, make: Make
     assert store.names() == ()
 
 
-def test_two_processes_put_one_name_and_one_wins(store: ArtifactStore, url: str, make: Make, tmp_path: Path) -> None:
-    contents = [bytes([number]) * 2_000_000 for number in range(3)]
+@pytest.mark.parametrize("size_bytes", [2_000_000, 40_000_000], ids=["2 MB", "40 MB"])
+def test_processes_put_one_name_and_one_wins(store: ArtifactStore, url: str, make: Make, tmp_path: Path, size_bytes: int) -> None:
+    contents = [bytes([number]) * size_bytes for number in range(3)]
     putters = [start_process(PUT, url, "rec-1.mar", str(make(content))) for content in contents]
     answers = [ended(putter) for putter in putters]
     assert answers.count("conflict") == 2
     winner = next(index for index, answer in enumerate(answers) if answer != "conflict")
     assert fetched(store, "rec-1.mar", tmp_path) == contents[winner]
+
+
+def test_processes_put_the_same_bytes_and_all_are_right(store: ArtifactStore, url: str, make: Make, tmp_path: Path) -> None:
+    content = os.urandom(20_000_000)
+    putters = [start_process(PUT, url, "rec-1.mar", str(make(content))) for _ in range(3)]
+    assert [ended(putter) for putter in putters] == [hashlib.sha256(content).hexdigest()] * 3
+    assert fetched(store, "rec-1.mar", tmp_path) == content
+
+
+def test_an_archive_of_300_mb_passes_through_little_memory(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    with file.open("wb") as writer:
+        for _ in range(300):
+            writer.write(os.urandom(1_000_000))
+    grown_kb = int(ended(start_process(PUT_AND_FETCH, url, str(file))))
+    assert filecmp.cmp(file, file.with_suffix(".back"), shallow=False)
+    assert grown_kb < 120_000
 
 
 def test_threads_put_and_fetch(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
