@@ -25,6 +25,7 @@ VERBS = (
     "run-once",
     "ingest",
     "replay",
+    "relay",
     "follow",
     "status",
     "runs",

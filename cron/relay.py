@@ -6,11 +6,11 @@ twice or moved to another machine loses nothing and brings nothing twice. Trims 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cron.ports import START, Appended, Batch, Cursor, EventLog
+from cron.ports import START, Appended, Cursor, EventLog, Rejected
 from recommender.events import Record
 
 BATCH_RECORDS = 5_000
@@ -33,22 +33,28 @@ class RelayTarget(EventLog, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relayed:
-    """One batch that was brought: what the source gave, and how many of its records the target had already."""
+    """One batch that was brought: how much was read, rejected records included, and how many records the target had already."""
 
-    batch: Batch
+    num_read: int
     num_duplicates: int
 
 
-def relay_once(source: EventLog, target: RelayTarget, *, limit: int = BATCH_RECORDS) -> Relayed | None:
-    """Bring one batch; None when nothing is left. Raise LogGap when the source has lost what comes next, or was made anew."""
+def relay_once(
+    source: EventLog, target: RelayTarget, bury: Callable[[Sequence[Rejected]], None], *, limit: int = BATCH_RECORDS
+) -> Relayed | None:
+    """Bring one batch; None when nothing is left. Raise LogGap when the source has lost what comes next, or was made anew.
+
+    `bury` is given what is no record before the cursor moves past it: twice after a crash rather than never.
+    """
     while True:
         before = target.relayed()
         batch = source.read(before, limit)
         if batch.cursor == before:
             return None
+        bury(batch.rejected)
         appended = target.relay(batch.records, before=before, after=batch.cursor)
         if appended is not None:
-            return Relayed(batch=batch, num_duplicates=len(appended.duplicates))
+            return Relayed(num_read=len(batch.records) + len(batch.rejected), num_duplicates=len(appended.duplicates))
 
 
 def begin_again(target: RelayTarget) -> None:

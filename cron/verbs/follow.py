@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 
 from cron.errors import LogGap
 from cron.ports import START
@@ -24,6 +22,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow."""
     from cron.follow import follow_once, rebuild
     from cron.lease import held_lease, holder_of, only_one
+    from cron.verbs.repeat import repeat
     from cron.wiring import open_parts
 
     parts = open_parts(loaded.settings)
@@ -31,22 +30,16 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         lease_s = loaded.settings.worker.lease_s
         with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
             parts.ledger.commit_segment(None, START, lease)
-    stop = threading.Event()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: stop.set())
     if arguments.rebuild or arguments.new_log:
         rebuild(parts.journal, parts.log, parts.histories)
-    total = 0
-    while not stop.is_set():
+
+    def turn() -> int:
         try:
-            moved = follow_once(parts.log, parts.histories)
+            return follow_once(parts.log, parts.histories)
         except LogGap:  # the log was trimmed past our place, and the journal has what is gone
             rebuild(parts.journal, parts.log, parts.histories)
-            continue
-        total += moved
-        if not moved:
-            if arguments.once:
-                break
-            stop.wait(loaded.settings.worker.poll_s)
+            return follow_once(parts.log, parts.histories)
+
+    total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
     print(f"{total:,} records followed")
     return 0

@@ -1,0 +1,63 @@
+"""`relay`: bring another event log, Kafka perhaps, into the one that the worker reads, Redis perhaps."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cron.errors import FreshetError, LogGap, SettingsError
+from cron.ports import Rejected
+from cron.settings_file import Loaded
+
+SUMMARY = "bring another event log into a Redis one until SIGTERM; nothing is lost, and nothing comes twice"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--from", dest="source", required=True, metavar="URL", help="the other event log, as in kafka://HOST:9092/events")
+    parser.add_argument("--to", dest="target", metavar="URL", help="a Redis event log (default: store.events)")
+    parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
+    parser.add_argument("--from-start", action="store_true", help="begin with the other log's earliest record, wherever it was left off")
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Relay; print how much was brought."""
+    from tqdm import tqdm
+
+    from cron.dead_letters import DeadLetters
+    from cron.relay import begin_again, relay_once
+    from cron.verbs.repeat import repeat
+    from cron.wiring import check_url, hide_password, open_log, open_relay_target, var_folder
+
+    target_url = arguments.target or loaded.settings.store.events
+    for option, url in (("--from", arguments.source), ("--to", target_url)):
+        if wrong := check_url("events", url):
+            raise SettingsError(f"{option} = {hide_password(url)!r}: expected {wrong}")
+    source, target = open_log(arguments.source), open_relay_target(target_url)
+    letters = DeadLetters(var_folder(loaded.settings) / "dead-letters.jsonl")
+
+    def bury(rejected: Sequence[Rejected]) -> None:
+        for one in rejected:
+            letters.add(source=f"relay {one.source}", reason=one.reason, raw=one.raw, at=datetime.now(UTC))
+
+    if arguments.from_start:
+        begin_again(target)
+    num_duplicates = 0
+    with tqdm(desc="relaying", unit=" records", disable=None) as bar:
+
+        def turn() -> int:
+            nonlocal num_duplicates
+            relayed = relay_once(source, target, bury)
+            if relayed is None:
+                return 0
+            num_duplicates += relayed.num_duplicates
+            bar.update(relayed.num_read)
+            return relayed.num_read
+
+        try:
+            total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
+        except LogGap as error:
+            raise FreshetError(f"{error.gone}; to go on with the earliest that is left, add --from-start") from error
+    print(f"{total:,} records read, {num_duplicates:,} of them in the log already")
+    return 0
