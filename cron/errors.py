@@ -5,6 +5,7 @@ FreshetError
 ├── MissingClient            a back end's client library is not installed              exit 2
 ├── Unavailable              another machine does not answer; retryable
 │   ├── AccessRefused        it answers, and refuses our password or key
+│   ├── TopicMissing         Kafka answers, and has no such topic
 │   ├── CannotKeep           it answers, and is full, or would forget what it took
 │   └── SwitchPending        a person's decision is noted, and the server could not be told yet
 ├── LedgerTooNew             the ledger was brought up to date by a newer Freshet
@@ -65,6 +66,14 @@ class CannotKeep(Unavailable):
         FreshetError.__init__(self, f"{what} at {where} can't keep what we store ({why}); {remedy}")
 
 
+class TopicMissing(Unavailable):
+    """Kafka answers, and has no such topic. Unavailable, since a person may make it at any time."""
+
+    def __init__(self, topics: str, *, where: str) -> None:
+        make = "make both with the partitions and the retention that you want, as docs/backends.md shows"
+        FreshetError.__init__(self, f"Kafka at {where} has not both topics {topics}; {make}")
+
+
 class SwitchPending(Unavailable):
     """A person's decision is in the ledger, and the server could not be told yet."""
 
@@ -106,8 +115,12 @@ class ArtifactCorrupt(StoreError):
 
 class LogGap(FreshetError):
     def __init__(self, *, log: str, cursor: str, earliest: str) -> None:
-        gone = f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}), and none is skipped in silence"
-        super().__init__(f"{gone}; if the log was made anew on purpose, stop the worker and run: python -m cron follow --new-log --once")
+        self.gone = (
+            f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}), and none is skipped in silence"
+        )
+        super().__init__(
+            f"{self.gone}; if it was made anew or the loss is accepted, stop the worker and run: python -m cron follow --new-log --once"
+        )
 
 
 class ServerRefused(FreshetError):

@@ -8,21 +8,28 @@ absolute (`sqlite:////srv/freshet/events.db`). `store.var` is an ordinary path, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import urlsplit
 
+from cron import redis_url
 from cron.config import Settings
-from cron.errors import SettingsError
+from cron.errors import MissingClient, SettingsError
+from cron.server_url import Node, parse_nodes
 
 if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load nothing that they don't need
+    from cron.backends.events_redis import RedisEventLog
     from cron.ledger import Ledger
     from cron.parts import Parts
     from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+    from cron.relay import RelayTarget
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 Opened = TypeVar("Opened")
+# after the user's name, up to the last @: a password may hold any sign; or as the option that libpq knows
+_PASSWORD = re.compile(r"(?P<user>://[^:/?#@,]*:)[^?#]*(?P<at>@)|(?P<option>[?&]password=)[^&#]*")
 
 
 def local_path(url: str) -> Path:
@@ -65,6 +72,15 @@ def open_log(url: str) -> EventLog:
     return _pick("events", url, _LOGS)(url)
 
 
+def open_relay_target(url: str) -> RelayTarget:
+    """Open an event log that a relay can write to; raise SettingsError for one that keeps no other log's cursor."""
+    _pick("events", url, _LOGS)
+    if urlsplit(url).scheme not in _RELAY_TARGETS:
+        schemes = " or ".join(f"{scheme}:" for scheme in _RELAY_TARGETS)
+        raise SettingsError(f"{hide_password(url)!r} can't be a relay's target: expected a URL that starts with {schemes}")
+    return _RELAY_TARGETS[urlsplit(url).scheme](url)
+
+
 def open_histories(url: str) -> Histories:
     """Open the histories; raise Unavailable."""
     return _pick("histories", url, _HISTORIES)(url)
@@ -85,59 +101,78 @@ def open_server(url: str, *, drain_timeout_s: float) -> ModelServer:
     return _pick("server", url, _SERVERS)(url, drain_timeout_s)
 
 
-def inference_url(url: str) -> str:
-    """Return where the model server answers for its default version."""
+def server_nodes(url: str) -> tuple[Node, ...]:
+    """Return the nodes of the model server: where each answers, and its key file."""
     _pick("server", url, _SERVERS)
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"http://{host}:{_options(url).get('inference', '8080')}/predictions/{quote(parts.path.strip('/'), safe='')}"
-
-
-def server_keys(url: str) -> Path | None:
-    """Return the file into which TorchServe writes its keys at each start; None where its tokens are off."""
-    keys = _options(url).get("keys")
-    return None if keys is None else Path(keys)
+    return parse_nodes(url)
 
 
 def check_url(store: str, url: str) -> str | None:
     """Return what was expected when the URL can't be the setting `store.{store}`; None when it can."""
-    scheme = urlsplit(url).scheme
+    scheme = url.partition(":")[0]
     if scheme not in _SCHEMES[store]:
         return "a URL that starts with " + " or ".join(f"{name}:" for name in _SCHEMES[store])
     if scheme in ("sqlite", "file"):
         parts = urlsplit(url)
         fine = not parts.netloc and bool(parts.path.strip("/"))
         return None if fine else f"{scheme}:///PATH from the project's root, or {scheme}:////PATH from the root of the disk"
+    if scheme in redis_url.SCHEMES:
+        return redis_url.wrong_url(store, url)
+    if scheme == "postgresql":
+        return _wrong_database(url)
+    if scheme == "kafka":
+        return _wrong_kafka(url)
+    if scheme == "s3":
+        from cron.backends.artifacts_s3.where import wrong_url
+
+        return wrong_url(url)
     return _wrong_server(url) if scheme == "torchserve" else None
 
 
-def _wrong_server(url: str) -> str | None:
-    options = _options(url)
+def holds_password(url: str) -> bool:
+    """Tell whether a URL has a password in it, which the settings file must not."""
+    return hide_password(url) != url
+
+
+def hide_password(url: str) -> str:
+    """Return a URL, or what was meant to be one, as it may be shown."""
+    return _PASSWORD.sub(lambda found: f"{found['user'] or found['option']}***{found['at'] or ''}", url)
+
+
+def _wrong_database(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        ports = (parts.port, int(options.get("inference", "8080")))
-        fine = bool(parts.hostname and parts.path.strip("/")) and all(port is None or 0 < port < 65_536 for port in ports)
+        fine = bool(parts.path.strip("/")) and "/" not in parts.path[1:] and (parts.port is None or parts.port > 0)
     except ValueError:  # a port that is no number, or over 65535
         fine = False
-    fine = fine and options.keys() <= {"inference", "keys"} and options.get("keys", "/").startswith("/")
-    return None if fine else "torchserve://HOST:MANAGEMENT_PORT/MODEL?inference=PORT, with &keys=/PATH where its tokens are on"
+    return None if fine else "postgresql://USER@HOST:PORT/DATABASE; its password comes from PGPASSWORD or ~/.pgpass"
 
 
-def _options(url: str) -> dict[str, str]:
-    return {name: values[-1] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
+def _wrong_server(url: str) -> str | None:
+    try:
+        parse_nodes(url)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _pick(store: str, url: str, back_ends: Mapping[str, Opened]) -> Opened:
     expected = check_url(store, url)
     if expected:
-        raise SettingsError(f"store.{store} = {url!r}: expected {expected}")
-    return back_ends[urlsplit(url).scheme]
+        raise SettingsError(f"store.{store} = {hide_password(url)!r}: expected {expected}")
+    return back_ends[url.partition(":")[0]]
 
 
 def _sqlite_ledger(url: str) -> Ledger:
     from cron.ledger import open_ledger as open_url
 
     return open_url(f"sqlite:///{local_path(url)}")
+
+
+def _postgresql_ledger(url: str) -> Ledger:
+    from cron.ledger import open_ledger as open_url
+
+    return open_url(url)
 
 
 def _sqlite_log(url: str) -> EventLog:
@@ -152,10 +187,34 @@ def _sqlite_histories(url: str) -> Histories:
     return open_path(local_path(url))
 
 
+def _redis_log(url: str) -> RedisEventLog:
+    try:
+        from cron.backends.events_redis import open_log as open_url
+    except ImportError as error:
+        raise MissingClient(scheme="redis", package="redis", extra="redis") from error
+    return open_url(redis_url.parse("events", url))
+
+
+def _redis_histories(url: str) -> Histories:
+    try:
+        from cron.backends.histories_redis import open_histories as open_url
+    except ImportError as error:
+        raise MissingClient(scheme="redis", package="redis", extra="redis") from error
+    return open_url(redis_url.parse("histories", url))
+
+
 def _folder_artifacts(url: str) -> ArtifactStore:
     from cron.backends.artifacts_folder import open_artifacts as open_folder
 
     return open_folder(local_path(url))
+
+
+def _s3_artifacts(url: str) -> ArtifactStore:
+    try:
+        from cron.backends.artifacts_s3.store import open_artifacts as open_bucket
+    except ImportError as error:
+        raise MissingClient(scheme="s3", package="minio") from error
+    return open_bucket(url)
 
 
 def _process_launcher(url: str, text_cache: Path) -> TrainLauncher:
@@ -165,15 +224,43 @@ def _process_launcher(url: str, text_cache: Path) -> TrainLauncher:
 
 
 def _torchserve(url: str, drain_timeout_s: float) -> ModelServer:
-    from cron.backends.server_torchserve import open_server as open_url
+    from cron.backends.server_nodes import ServerNodes
+    from cron.backends.server_torchserve import TorchServe
 
-    return open_url(url, drain_timeout_s=drain_timeout_s)
+    nodes = {node.address: TorchServe(node, drain_timeout_s=drain_timeout_s) for node in parse_nodes(url)}
+    return ServerNodes(nodes) if len(nodes) > 1 else next(iter(nodes.values()))
 
 
-_LEDGERS: Mapping[str, Callable[[str], Ledger]] = {"sqlite": _sqlite_ledger}
-_LOGS: Mapping[str, Callable[[str], EventLog]] = {"sqlite": _sqlite_log}
-_HISTORIES: Mapping[str, Callable[[str], Histories]] = {"sqlite": _sqlite_histories}
-_ARTIFACTS: Mapping[str, Callable[[str], ArtifactStore]] = {"file": _folder_artifacts}
+def _kafka_log(url: str) -> EventLog:
+    from cron.backends.events_kafka.url import parse_url
+
+    try:
+        from cron.backends.events_kafka.log import open_log as open_url
+    except ImportError as error:
+        raise MissingClient(scheme="kafka", package="confluent-kafka", extra="kafka") from error
+    return open_url(parse_url(url))
+
+
+def _wrong_kafka(url: str) -> str | None:
+    from cron.backends.events_kafka.url import WrongUrl, parse_url
+
+    try:
+        parse_url(url)
+    except WrongUrl as error:
+        return str(error)
+    return None
+
+
+_LEDGERS: Mapping[str, Callable[[str], Ledger]] = {"sqlite": _sqlite_ledger, "postgresql": _postgresql_ledger}
+_LOGS: Mapping[str, Callable[[str], EventLog]] = {
+    "sqlite": _sqlite_log,
+    "kafka": _kafka_log,
+    **dict.fromkeys(redis_url.SCHEMES, _redis_log),
+}
+# a relay's targets: logs that keep the other log's cursor beside what came from there
+_RELAY_TARGETS: Mapping[str, Callable[[str], RelayTarget]] = dict.fromkeys(redis_url.SCHEMES, _redis_log)
+_HISTORIES: Mapping[str, Callable[[str], Histories]] = {"sqlite": _sqlite_histories, **dict.fromkeys(redis_url.SCHEMES, _redis_histories)}
+_ARTIFACTS: Mapping[str, Callable[[str], ArtifactStore]] = {"file": _folder_artifacts, "s3": _s3_artifacts}
 _LAUNCHERS: Mapping[str, Callable[[str, Path], TrainLauncher]] = {"process": _process_launcher}
 _SERVERS: Mapping[str, Callable[[str, float], ModelServer]] = {"torchserve": _torchserve}
 

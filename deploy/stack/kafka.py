@@ -113,7 +113,7 @@ def create_topics(address: str, topics: Mapping[str, int], *, settings: Mapping[
         from confluent_kafka.admin import AdminClient
         from confluent_kafka.cimpl import NewTopic
     except ImportError as error:
-        raise MissingClient(scheme="kafka", package="freshet[kafka]") from error
+        raise MissingClient(scheme="kafka", package="confluent-kafka", extra="kafka") from error
     admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
     new = [NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(settings or {})) for name, count in topics.items()]
     for made in admin.create_topics(new, request_timeout=CREATE_LIMIT_S).values():

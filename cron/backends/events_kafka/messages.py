@@ -1,0 +1,65 @@
+"""Records and Kafka's messages. What others send is checked like what comes through the gateway's door, and may be no record at all.
+
+A record's JSON is what `POST /v1/events` takes, with `kind` where a topic holds both. A message without `event_id` gets one from its place,
+so that every reading gives the same; one without `at` has Kafka's own timestamp.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+
+from cron.backends.events_kafka.url import KafkaUrl
+from cron.backends.events_kafka.writer import Outgoing
+from cron.ports import Rejected
+from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item, to_json
+
+MAX_RAW_BYTES = 16_384  # more than a dead letter shows
+
+
+def to_message(record: Record, url: KafkaUrl) -> Outgoing:
+    """Return the message of a record; the key keeps one user's events, and one item's records, in one partition, hence in order."""
+    topic, key = (url.events, record.user_id) if isinstance(record, Event) else (url.items, record.item_id)
+    return Outgoing(topic, key.encode(), to_json(record).encode())
+
+
+def from_message(message: Message, url: KafkaUrl, ids: Mapping[str, str], *, now: datetime) -> Record | Rejected:
+    """Return the record of a message, or why it is none; `ids` are the topics'."""
+    value = message.value()
+    try:
+        return _parsed(value, message, url, ids, now)
+    except InvalidRecord as error:
+        reason = error.reason
+    except RecursionError:
+        reason = "record: found deep nesting, expected a flat JSON object"
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+        reason = f"record: found no JSON ({error})"
+    raw = "null" if value is None else value[:MAX_RAW_BYTES].decode(errors="replace")
+    return Rejected(source=f"kafka {place(message, ids)}", reason=reason, raw=raw)
+
+
+def place(message: Message, ids: Mapping[str, str]) -> str:
+    """Return where a message lies, unlike that of any other message, of a topic made anew too."""
+    topic = str(message.topic())
+    return f"{topic}.{ids[topic]}:{message.partition():04}:{message.offset():012}"  # padded: ties in time keep the order of the partition
+
+
+def _parsed(value: bytes | None, message: Message, url: KafkaUrl, ids: Mapping[str, str], now: datetime) -> Record:
+    if value is None:
+        raise InvalidRecord("record", found=None, expected='a JSON object (an item is taken away with "hidden": true)')
+    fields = json.loads(value)
+    kind = fields.pop("kind", None) if isinstance(fields, dict) else None
+    if kind not in (None, "event", "item"):
+        raise InvalidRecord("kind", found=kind, expected='"event" or "item"')
+    if isinstance(fields, dict) and fields.get("at") is None:
+        fields["at"] = _timestamp(message)
+    is_item = kind == "item" if kind else message.topic() != url.events
+    return (parse_item if is_item else parse_event)(fields, now=now, new_id=lambda: place(message, ids))
+
+
+def _timestamp(message: Message) -> str | None:
+    kind, milliseconds = message.timestamp()
+    return None if kind == TIMESTAMP_NOT_AVAILABLE else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
