@@ -5,7 +5,7 @@ Every method may raise `Unavailable`, after bounded retries where the call is id
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -166,12 +166,21 @@ class ServerVersion:
 
 
 class ModelServer(Protocol):
-    """TorchServe, or something that serves like it."""
+    """TorchServe, or something that serves like it: one node, or several that hold the same.
+
+    With several, a call is made on each node that answers; those that are away are left out, and Unavailable means all of them. A node
+    that lacks a version is not in service for it; who calls for predictions asks by version and takes another node.
+    """
+
+    def nodes(self) -> Mapping[str, ModelServer]:
+        """Return the single nodes by address, those that are away too; a single one returns itself."""
+        ...
 
     def register(self, version: int, url: str) -> None:
         """Register a version and wait until its workers are READY; raise ServerRefused.
 
-        Already registered and ready is fine; a zombie is deleted and tried again.
+        Already registered and ready is fine; a zombie is deleted and tried again. When one of several nodes refuses, those that took the
+        version in this call let go of it.
         """
         ...
 
@@ -180,15 +189,18 @@ class ModelServer(Protocol):
         ...
 
     def set_live(self, version: int) -> None:
-        """Make a registered version the default; raise ServerRefused when it has no READY worker (every default call would be 503)."""
+        """Make a registered version the default; raise ServerRefused when it has no READY worker (every default call would be 503).
+
+        Of several nodes those that have it READY are told, and one of them is enough: the others are not in service for it.
+        """
         ...
 
     def live(self) -> int | None:
-        """Return the default version; None when nothing is registered."""
+        """Return the default version; None when nothing is registered, or when several nodes disagree."""
         ...
 
     def versions(self) -> tuple[ServerVersion, ...]:
-        """Return all registered versions, ascending."""
+        """Return all registered versions, ascending. Over several nodes: ready workers of the node that has least, requests of all."""
         ...
 
     def unregister(self, version: int) -> None:

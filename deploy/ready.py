@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from cron.config import Settings
 from cron.ledger import Ledger
 from cron.lineage import Release
 from cron.overview import read_progress
+from cron.wiring import server_nodes
 
 POLL_S = 0.4
 EXAMPLE_TITLES = ("Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)")  # any text will do; these are in every MovieLens
@@ -52,14 +53,14 @@ class Endpoints:
 
 
 def endpoints(settings: Settings) -> Endpoints:
-    """Return where things listen; the settings were checked when they were read."""
-    server = urlsplit(settings.store.server)
+    """Return where things listen, of several nodes the first; the settings were checked when they were read."""
+    server = server_nodes(settings.store.server)[0]
     return Endpoints(
         gateway=f"http://{settings.gateway.host}:{settings.gateway.port}",
-        server_host=server.hostname or "127.0.0.1",
-        management_port=server.port or 8081,
-        inference_port=int(parse_qs(server.query).get("inference", ["8080"])[0]),
-        model=server.path.strip("/"),
+        server_host=server.host,
+        management_port=server.management_port,
+        inference_port=server.inference_port,
+        model=server.model,
     )
 
 

@@ -23,9 +23,8 @@ from types import FrameType
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings, variable
-from cron.verbs.part import NOTE, read_source
-from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_keys, var_folder
-from deploy.demo import demo_data
+from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
+from deploy.first_data import ingest_once
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
 from deploy.processes import STOP_S, SUPERVISORD, Place, Processes, ProgramFailed
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
@@ -92,7 +91,7 @@ def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
     ports |= {"--grpc-inference": free_port(7070), "--grpc-management": free_port(7071)}
     folders = ["--model-store", str(local_path(settings.store.artifacts)), "--var", str(var_folder(settings))]
     options = [str(part) for option in ports.items() for part in option]
-    options += ["--tokens"] if server_keys(settings.store.server) else []
+    options += ["--tokens"] if server_nodes(settings.store.server)[0].keys else []
     return {
         "torchserve": [sys.executable, "-m", "deploy.torchserve", *folders, "--host", where.server_host, *options],
         "gateway": [sys.executable, "-m", "gateway"],

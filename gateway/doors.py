@@ -59,9 +59,8 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     histories = wiring.open_histories(settings.store.histories)
     ledger = wiring.open_ledger(settings.store.ledger)
     paths = Paths(var=wiring.var_folder(settings))
-    server = settings.store.server
-    inference = Inference(wiring.inference_url(server), timeout_s=settings.gateway.inference_timeout_s, keys=wiring.server_keys(server))
     live = LiveRelease(ledger)
+    inference = Inference(wiring.server_nodes(settings.store.server), live, timeout_s=settings.gateway.inference_timeout_s)
     overviews = Overviews(ledger, event_log, paths.runs)
     try:
         yield Doors(

@@ -1,79 +1,86 @@
-"""The way to TorchServe's inference endpoint: one pooled client, one time limit.
+"""The way to the model: one TorchServe, asked for its default version, or several, asked for the version that the ledger names.
 
-Knows HTTP statuses; does not know what a request means.
+Several nodes may differ in their defaults for a moment, so none is asked for its default. A node that fails is left out for a while, and
+the request goes to another: asking has no effects. One that lacks the live version, fresh from a restart, say, fails in this sense.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Sequence
 
 import httpx
 
-_JSON = {"Content-Type": "application/json"}
+from cron.server_url import Node as Place
+from gateway.live_release import LiveRelease
+from gateway.node import Answer, NoAnswer, Node
 
+__all__ = ["Answer", "Inference", "NoAnswer"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The model's answer to one body: 200 with the result, or 400 with what was wrong."""
-
-    status: int
-    body: object
-
-
-class NoAnswer(Exception):
-    """The model server gave no usable answer: down, slow, overloaded, or without a model."""
+_FIRST_SHARE = 0.6  # of the time that is left: a node that hangs must leave some for another
+_CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 
 
 class Inference:
-    """Asks the default version. Made inside the event loop that uses it."""
+    """Asks the model. Made inside the event loop that uses it."""
 
-    def __init__(self, url: str, *, timeout_s: float, keys: Path | None = None) -> None:
-        self.url = url
-        self._keys = keys
+    def __init__(self, places: Sequence[Place], live: LiveRelease, *, timeout_s: float) -> None:
         limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
-        self._client = httpx.AsyncClient(timeout=timeout_s, limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(limits=limits, trust_env=False)
+        self._nodes = [Node(place, self._client) for place in places]
+        self._live = live
+        self._timeout_s = timeout_s
+        self._turns = 0
+
+    @property
+    def url(self) -> str:
+        """Where the first node answers, for people to try."""
+        return self._nodes[0].place.predictions
+
+    def in_service(self) -> dict[str, bool]:
+        """Tell of each node whether it is given requests now, as far as they have shown."""
+        return {node.place.address: not node.is_out for node in self._nodes}
 
     async def predict(self, body: object) -> Answer:
         """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
-        try:
-            response = await self._post(body)
-        except httpx.HTTPError as error:
-            raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
-        if response.status_code not in (200, 400):
-            raise NoAnswer(f"the model server answered {response.status_code}")
-        try:
-            found: object = response.json()
-        except ValueError as error:
-            raise NoAnswer("the model server answered no JSON") from error
-        if response.status_code == 400 and not (isinstance(found, dict) and "error" in found):
-            raise NoAnswer(f"the model server refused the call ({_message(found)})")  # TorchServe's own: a wrong key, for one
-        return Answer(status=response.status_code, body=found)
+        # plain ASCII, NaN and lone surrogates included: the endpoint answers those with a reason, httpx would raise
+        content = json.dumps(body).encode()
+        if len(self._nodes) == 1:
+            return await self._nodes[0].predict(content, None, timeout_s=self._timeout_s, connect_s=self._timeout_s)
+        return await self._from_any(content)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _post(self, body: object) -> httpx.Response:
-        # plain ASCII, NaN and lone surrogates included: the endpoint answers those with a reason, httpx would raise
-        content = json.dumps(body).encode()
-        headers = _JSON | self._authorization()
-        try:
-            return await self._client.post(self.url, content=content, headers=headers)
-        except httpx.RemoteProtocolError:
-            # a kept connection that the server closed meanwhile; asking is free of effects, so once more on a new one
-            return await self._client.post(self.url, content=content, headers=headers)
+    async def _from_any(self, content: bytes) -> Answer:
+        deadline = time.monotonic() + self._timeout_s
+        version = await self._live.version()
+        if version is None:
+            raise NoAnswer("no release is live yet")
+        failed: list[Node] = []
+        why = NoAnswer("the model server did not answer in time")
+        while (left_s := deadline - time.monotonic()) > 0 and (node := self._next(failed)) is not None:
+            share = _FIRST_SHARE if len(failed) + 1 < len(self._nodes) else 1.0
+            try:
+                return await node.predict(content, version, timeout_s=left_s * share, connect_s=left_s * _CONNECT_SHARE)
+            except NoAnswer as error:
+                why = error
+                newest = await self._live.version(anew=True) if error.status == 404 else version
+                if newest is not None and newest != version:
+                    version = newest  # it was unloaded after a switch that we had not seen: the node is not to blame
+                    continue
+                node.failed()
+                failed.append(node)
+        raise why
 
-    def _authorization(self) -> dict[str, str]:
-        """Read the key anew each time, some microseconds: TorchServe makes new ones when it starts."""
-        if self._keys is None:
-            return {}
-        try:
-            return {"Authorization": f"Bearer {json.loads(self._keys.read_text())['inference']['key']}"}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise NoAnswer(f"the model server's key file can't be read ({type(error).__name__})") from error
-
-
-def _message(found: object) -> str:
-    return str(found.get("message", "400")) if isinstance(found, dict) else "400"
+    def _next(self, failed: Sequence[Node]) -> Node | None:
+        """Return the node with the least under way, in turn among equals; one that is left out only when there is no other."""
+        left = [node for node in self._nodes if node not in failed]
+        if not left:
+            return None
+        node = min(left, key=lambda one: (one.is_out and one.out_until, one.pending, one.turn))
+        self._turns += 1
+        node.turn = self._turns
+        return node

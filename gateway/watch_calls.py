@@ -32,7 +32,8 @@ def status_page() -> Response:
 @router.get("/v1/status", dependencies=[Depends(require_key)])
 def status(doors: UseDoors) -> Response:
     """Say what is live, how fresh, how good, what waits and what runs."""
-    return json_response(to_json(doors.overviews.look()) | {"endpoint": doors.inference.url})
+    inference = doors.inference
+    return json_response(to_json(doors.overviews.look()) | {"endpoint": inference.url, "in_service": inference.in_service()})
 
 
 @router.get("/metrics", dependencies=[Depends(require_key)])

@@ -10,12 +10,12 @@ import fcntl
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ServerVersion
+from cron.ports import ModelServer, ServerVersion
 from trainer.archive import ArchiveError, unpack_bundle
 
 
@@ -32,6 +32,10 @@ class FakeServer:
         folder.mkdir(parents=True, exist_ok=True)
         self.is_down = False
         self.log: list[str] = []
+
+    def nodes(self) -> Mapping[str, ModelServer]:
+        """Return this one."""
+        return {self._folder.name: self}
 
     def register(self, version: int, url: str) -> None:
         """Load an archive; the first one becomes the default."""

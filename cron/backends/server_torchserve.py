@@ -13,51 +13,45 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 import httpx
 
-from cron.errors import ServerRefused, SettingsError, Unavailable
-from cron.ports import ServerVersion
+from cron.errors import ServerRefused, Unavailable
+from cron.ports import ModelServer, ServerVersion
+from cron.server_url import Node
 
 _READ_ATTEMPTS = 3  # reads only: they are idempotent
 _READ_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 2.0  # a host that is gone refuses nothing; the other nodes wait for it no longer
 _START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
 _SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """A parsed URL. `keys` is TorchServe's key file, None where its tokens are off; a host in brackets is an IPv6 address."""
-
-    host: str
-    management_port: int
-    inference_port: int
-    name: str
-    keys: Path | None
-
-
 class TorchServe:
     """One TorchServe node and one model name on it."""
 
-    def __init__(self, where: Where, *, drain_timeout_s: float, sleep: Callable[[float], None]) -> None:
-        name = quote(where.name, safe="")
-        self._model = f"http://{where.host}:{where.management_port}/models/{name}"
-        self._register_url = f"http://{where.host}:{where.management_port}/models?model_name={name}&synchronous=true&initial_workers=1&url="
-        self._predictions = f"http://{where.host}:{where.inference_port}/predictions/{name}"
-        self._keys = where.keys
+    def __init__(self, node: Node, *, drain_timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> None:
+        name = quote(node.model, safe="")
+        self._address = node.address
+        self._model = f"{node.management}/models/{name}"
+        self._register_url = f"{node.management}/models?model_name={name}&synchronous=true&initial_workers=1&url="
+        self._predictions = node.predictions
+        self._keys = node.keys
         self._drain_timeout_s = drain_timeout_s
         self._sleep = sleep
-        self._client = httpx.Client(timeout=_READ_TIMEOUT_S, trust_env=False)
+        self._client = httpx.Client(trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def nodes(self) -> Mapping[str, ModelServer]:
+        """See the port."""
+        return {self._address: self}
 
     def register(self, version: int, url: str) -> None:
         """See the port."""
@@ -175,8 +169,8 @@ class TorchServe:
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
                 return self._send("GET", url, timeout_s=_READ_TIMEOUT_S)
-            except Unavailable:
-                if attempt == _READ_ATTEMPTS:
+            except Unavailable as error:
+                if attempt == _READ_ATTEMPTS or isinstance(error.__cause__, httpx.ConnectTimeout):
                     raise
             self._sleep(0.1 * attempt * random.uniform(0.5, 1.5))
         raise AssertionError("the last attempt returns or raises")
@@ -193,34 +187,10 @@ class TorchServe:
     def _send(self, method: str, url: str, *, timeout_s: float, body: object = None) -> httpx.Response:
         headers = self._authorization("inference" if url.startswith(self._predictions) else "management")
         try:
-            return self._client.request(method, url, json=body, timeout=timeout_s, headers=headers)
+            limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
+            return self._client.request(method, url, json=body, timeout=limits, headers=headers)
         except httpx.HTTPError as error:
             raise Unavailable("TorchServe", where=url.partition("?")[0], why=f"{type(error).__name__} {error}".strip()) from error
-
-
-def open_server(url: str, *, drain_timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> TorchServe:
-    """Open `torchserve://host:management-port/model-name?inference=port`; nothing is sent until it is used.
-
-    Where TorchServe's tokens are on, `keys=/absolute/path/key_file.json` names the file into which it writes them at each start.
-    """
-    return TorchServe(_parse(url), drain_timeout_s=drain_timeout_s, sleep=sleep)
-
-
-def _parse(url: str) -> Where:
-    expected = f"store.server: {url}: expected torchserve://HOST:PORT/MODEL?inference=PORT&keys=/PATH, the last only with tokens"
-    try:
-        parts = urlsplit(url)
-        options = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        inference_port, keys = int(options.pop("inference", "8080")), options.pop("keys", None)
-        management_port = parts.port or 8081
-    except ValueError as error:
-        raise SettingsError(expected) from error
-    name = parts.path.strip("/")
-    if options or parts.hostname is None or not name or "/" in name or (keys is not None and not keys.startswith("/")):
-        raise SettingsError(expected)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = None if keys is None else Path(keys)
-    return Where(host=host, management_port=management_port, inference_port=inference_port, name=name, keys=path)
 
 
 def _version(raw: dict[str, object]) -> ServerVersion:

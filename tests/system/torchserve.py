@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cron.backends.server_torchserve import TorchServe, open_server
+from cron.backends.server_torchserve import TorchServe
+from cron.server_url import parse_nodes
 from cron.wiring import PROJECT_ROOT
 from deploy.torchserve import Ports
 
@@ -77,7 +78,20 @@ def running_torchserve(folder: Path, *, store: Path | None = None, ports: Ports 
 @contextmanager
 def opened(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[TorchServe]:
     """Open the port on a running server."""
-    with closing(open_server(running.url, drain_timeout_s=drain_timeout_s)) as server:
+    (node,) = parse_nodes(running.url)
+    with closing(TorchServe(node, drain_timeout_s=drain_timeout_s)) as server:
+        yield server
+
+
+@contextmanager
+def emptied(running: Running) -> Iterator[TorchServe]:
+    """Open the port on a running server after deleting what another test left, the default last."""
+    with opened(running) as server:
+        for found in server.versions():
+            if found.version != server.live():
+                server.unregister(found.version)
+        if server.live() is not None:
+            assert httpx.delete(f"{running.models}/{server.live()}", timeout=60).status_code == 200
         yield server
 
 

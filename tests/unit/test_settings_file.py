@@ -10,7 +10,7 @@ import pytest
 from cron.config import Settings
 from cron.errors import SettingsError
 from cron.settings_file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
-from cron.wiring import PROJECT_ROOT, inference_url, local_path
+from cron.wiring import PROJECT_ROOT, local_path
 
 
 def write(folder: Path, text: str) -> Path:
@@ -135,14 +135,3 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 )
 def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> None:
     assert local_path(url) == path
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("torchserve://127.0.0.1:8081/rec?inference=8080", "http://127.0.0.1:8080/predictions/rec"),
-        ("torchserve://[::1]:8081/rec?inference=9&keys=/k.json", "http://[::1]:9/predictions/rec"),
-    ],
-)
-def test_where_the_model_answers(url: str, expected: str) -> None:
-    assert inference_url(url) == expected

@@ -1,0 +1,107 @@
+"""One TorchServe node as the gateway sees it: where it answers, what is under way there, and how long it is left out.
+
+Knows HTTP statuses; does not know what a request means, nor that there are other nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from cron.server_url import Node as Place
+
+_JSON = {"Content-Type": "application/json"}
+_FIRST_BREAK_S, _LONGEST_BREAK_S = 0.5, 5.0  # of a node that failed, doubled each time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The model's answer to one body: 200 with the result, or 400 with what was wrong."""
+
+    status: int
+    body: object
+
+
+class NoAnswer(Exception):
+    """The model server gave no usable answer: down, slow, overloaded, or without a model. `status` is what it said, if anything."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Node:
+    """One node. Made inside the event loop that uses it."""
+
+    def __init__(self, place: Place, client: httpx.AsyncClient) -> None:
+        self.place = place
+        self.pending = 0
+        self.turn = 0  # of the last request that it was given, to take nodes in turn
+        self.out_until = 0.0  # by time.monotonic()
+        self._num_failures = 0
+        self._client = client
+
+    @property
+    def is_out(self) -> bool:
+        """Tell whether the node is left out now."""
+        return time.monotonic() < self.out_until
+
+    async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
+        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
+        if self._num_failures:  # this request tries whether the node is back; the others go elsewhere meanwhile
+            self._leave_out()
+        self.pending += 1
+        try:
+            answer = await self._ask(content, version, httpx.Timeout(timeout_s, connect=connect_s))
+        finally:
+            self.pending -= 1
+        self._num_failures, self.out_until = 0, 0.0
+        return answer
+
+    def failed(self) -> None:
+        """Leave the node out for a while, longer each time."""
+        self._num_failures += 1
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        self.out_until = time.monotonic() + min(_FIRST_BREAK_S * 2 ** (self._num_failures - 1), _LONGEST_BREAK_S)
+
+    async def _ask(self, content: bytes, version: int | None, timeout: httpx.Timeout) -> Answer:
+        url = self.place.predictions if version is None else f"{self.place.predictions}/{version}"
+        try:
+            response = await self._post(url, content, timeout)
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
+        if response.status_code not in (200, 400):
+            raise NoAnswer(f"the model server answered {response.status_code}", status=response.status_code)
+        try:
+            found: object = response.json()
+        except ValueError as error:
+            raise NoAnswer("the model server answered no JSON") from error
+        if response.status_code == 400 and not (isinstance(found, dict) and "error" in found):
+            raise NoAnswer(f"the model server refused the call ({_message(found)})", status=400)  # TorchServe's own: a wrong key, for one
+        return Answer(status=response.status_code, body=found)
+
+    async def _post(self, url: str, content: bytes, timeout: httpx.Timeout) -> httpx.Response:
+        headers = _JSON | self._authorization()
+        try:
+            return await self._client.post(url, content=content, headers=headers, timeout=timeout)
+        except httpx.RemoteProtocolError:
+            # a kept connection that the server closed meanwhile; asking is free of effects, so once more on a new one
+            return await self._client.post(url, content=content, headers=headers, timeout=timeout)
+
+    def _authorization(self) -> dict[str, str]:
+        """Read the key anew each time, some microseconds: TorchServe makes new ones when it starts."""
+        if self.place.keys is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {json.loads(self.place.keys.read_text())['inference']['key']}"}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NoAnswer(f"the model server's key file can't be read ({type(error).__name__})") from error
+
+
+def _message(found: object) -> str:
+    return str(found.get("message", "400")) if isinstance(found, dict) else "400"

@@ -1,0 +1,200 @@
+"""One real TorchServe behind the port: what only workers, queues and zombies can show.
+
+.venv/bin/python -m pytest tests/system/test_torchserve_node.py
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cron.backends.server_torchserve import TorchServe
+from cron.errors import ServerRefused, Unavailable
+from cron.server_url import parse_nodes
+from cron.wiring import open_server
+from tests.planted import planted_bundle
+from tests.system.torchserve import Running, emptied, opened, running_torchserve
+from trainer.archive import pack
+
+TOP = {"user_seq": ["i3"], "k": 3}
+# Hundreds of texts that no cache knows: long enough in flight to be caught there.
+SLOW = {"user_seq": [], "items": [{"text": f"{number} " * 60} for number in range(100)]}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_torchserve(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "planted"
+    planted_bundle(folder, tower="lstm", encoder="tiny")
+    return folder
+
+
+@pytest.fixture
+def server(node: Running) -> Iterator[TorchServe]:
+    """An empty server."""
+    with emptied(node) as server:
+        yield server
+
+
+@pytest.fixture
+def publish(node: Running, bundle: Path) -> Callable[[int], str]:
+    """Pack a version into the model store; return what register takes."""
+    return lambda version: pack(bundle=bundle, version=version, out=node.store).name
+
+
+@pytest.fixture
+def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int, str], str]:
+    """Put an archive into the store of which one member is spoilt, so that its handler can't start."""
+
+    def put(version: int, member: str) -> str:
+        good = pack(bundle=bundle, version=version, out=tmp_path)
+        with zipfile.ZipFile(good) as source, zipfile.ZipFile(node.store / f"broken-{version}.mar", "w") as broken:
+            for name in source.namelist():
+                broken.writestr(name, SPOILT[name] if name == member else source.read(name))
+        return f"broken-{version}.mar"
+
+    return put
+
+
+# The worker process dies of the first and the version goes with it; of the second TorchServe mostly keeps a version without workers.
+SPOILT = {
+    "bundle/manifest.json": b"{}",
+    "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
+}
+
+
+def zombie(node: Running, version: int) -> None:
+    """Take a registered version's workers away: what TorchServe leaves of one that it gave up, which it does not do every time."""
+    scaled = httpx.put(f"{node.models}/{version}?min_worker=0&max_worker=0&synchronous=true", timeout=60)
+    assert scaled.status_code == 200
+    assert httpx.get(f"{node.models}/{version}").json()[0]["workers"] == []
+
+
+def test_registering_again_changes_nothing(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    server.register(1, publish(1))
+    before = node.worker_pids()
+    server.register(1, publish(1))
+    assert node.worker_pids() == before
+
+
+def test_a_version_without_workers_never_becomes_live(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    for version in (1, 2):
+        server.register(version, publish(version))
+    zombie(node, 2)
+    with pytest.raises(ServerRefused, match="READY"):
+        server.set_live(2)
+    assert server.live() == 1
+
+
+@pytest.mark.parametrize("spoilt", sorted(SPOILT))
+def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
+    spoilt: str, server: TorchServe, publish: Callable[[int], str], publish_broken: Callable[[int, str], str]
+) -> None:
+    server.register(1, publish(1))
+    with pytest.raises(ServerRefused):
+        server.register(2, publish_broken(2, spoilt))
+    assert [found.version for found in server.versions()] == [1]
+    server.register(2, publish(2))
+    assert server.predict(2, TOP, timeout_s=10)
+
+
+def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    for version in (1, 2):
+        server.register(version, publish(version))
+    zombie(node, 2)
+    server.register(2, publish(2))
+    assert [found.version for found in server.versions() if found.ready] == [1, 2]
+
+
+def test_a_killed_worker_comes_back_and_registering_waits_for_it(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    server.register(1, publish(1))
+    (killed,) = node.worker_pids()
+    os.kill(killed, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=10)
+    server.register(1, "whatever the name: the version is there")
+    assert server.predict(1, TOP, timeout_s=10)
+    assert node.worker_pids() != [killed]
+
+
+def test_requests_in_flight_are_answered_when_their_version_goes(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    for version in (1, 2):
+        server.register(version, publish(version))
+    begun = threading.Barrier(5)
+
+    def ask() -> int:
+        begun.wait(10)
+        return httpx.post(node.predictions, json=SLOW, timeout=60).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask) for _ in range(4)]
+        begun.wait(10)
+        until_pending(server, 1)
+        server.set_live(2)
+        server.unregister(1)
+        assert [one.result(60) for one in asked] == [200] * 4
+    assert [found.version for found in server.versions()] == [2]
+
+
+def test_a_version_that_does_not_drain_stays(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+    for version in (1, 2):
+        server.register(version, publish(version))
+    with ThreadPoolExecutor(4) as pool, opened(node, drain_timeout_s=0.0) as impatient:
+        asked = [pool.submit(httpx.post, node.predictions, json=SLOW, timeout=60) for _ in range(4)]
+        until_pending(server, 1)
+        server.set_live(2)
+        with pytest.raises(ServerRefused, match="still pending"):
+            impatient.unregister(1)
+        assert [one.result().status_code for one in asked] == [200] * 4
+    assert [found.version for found in server.versions()] == [1, 2]
+
+
+def test_nobody_there_is_unavailable_after_a_few_tries() -> None:
+    waited: list[float] = []
+    nobody = TorchServe(parse_nodes("torchserve://127.0.0.1:9/rec?inference=9")[0], sleep=waited.append)
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
+        nobody.live()
+    assert len(waited) == 2
+    with pytest.raises(Unavailable):
+        nobody.predict(None, TOP, timeout_s=1)
+    assert len(waited) == 2  # what may have had an effect is not repeated
+    nobody.close()
+
+
+def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bundle: Path) -> None:
+    with running_torchserve(tmp_path, tokens=True) as guarded, opened(guarded) as server:
+        server.register(1, pack(bundle=bundle, version=1, out=guarded.store).name)
+        assert server.live() == 1
+        assert server.predict(1, TOP, timeout_s=10)
+        server.set_live(1)
+        stranger = open_server(guarded.url.partition("&keys=")[0], drain_timeout_s=1.0)
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.live()
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.set_live(1)
+        with pytest.raises(ServerRefused, match="Token"):
+            stranger.predict(1, TOP, timeout_s=10)
+        (tmp_path / "var" / "torchserve" / "key_file.json").unlink()
+        with pytest.raises(Unavailable, match="key file"):
+            server.live()
+
+
+def until_pending(server: TorchServe, version: int) -> None:
+    """Wait until requests queue at a version; the first batch is then under way."""
+    for _ in range(1000):
+        if any(found.version == version and found.pending_requests > 0 for found in server.versions()):
+            return
+    raise AssertionError("no request ever queued")
