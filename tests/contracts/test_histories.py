@@ -14,10 +14,10 @@ from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
 from cron.wiring import open_histories
 from tests.contracts.records import START_AT, ended, event, item, start_process
-from tests.servers import Servers
+from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/histories.db"}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {"redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"}
 APPEND_MANY = """
 import sys
 from cron.wiring import open_histories

@@ -1,0 +1,48 @@
+"""A wire that can be cut: passes bytes between a client and a server, and on demand drops the connection instead of an answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+
+class Cutter:
+    """Listens on `port` for the server's clients; as a context it is open."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.num_cut = 0
+        self._cut_next = threading.Event()
+
+    def __enter__(self) -> Cutter:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def cut_next_answer(self) -> None:
+        """Let the server do what it is asked next, and drop the connection before the client hears of it."""
+        self._cut_next.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+                threading.Thread(target=self._pass, args=(client, server), kwargs={"answers": False}, daemon=True).start()
+                threading.Thread(target=self._pass, args=(server, client), kwargs={"answers": True}, daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, *, answers: bool) -> None:
+        with suppress(OSError), source, sink:
+            while data := source.recv(65_536):
+                if answers and self._cut_next.is_set():
+                    self._cut_next.clear()
+                    self.num_cut += 1
+                    for end in (source, sink):
+                        end.shutdown(socket.SHUT_RDWR)  # wakes the other direction too
+                    return
+                sink.sendall(data)

@@ -1,0 +1,389 @@
+"""What only Redis can do to a log and to histories: go away, come back with less, be full, be somebody else's."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from cron.backends.events_redis import CHUNK_BYTES
+from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
+from cron.ports import START, Cursor, EventLog, Histories
+from cron.redis_server import POOL_SIZE
+from cron.wiring import open_histories, open_log
+from deploy.stack.redis import redis_program
+from recommender.events import Record
+from tests.contracts.records import event, item
+from tests.servers import Server, free_port
+from tests.services.cutter import Cutter
+
+PATIENCE_S = 8.0  # a call to a server that is away is told well within it
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A Redis of the test's own, which loses nothing that it answered."""
+    port = free_port()
+    own = Server(redis_program(tmp_path / "redis", port=port, fsync="always"), port=port, folder=tmp_path / "redis")
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def log(server: Server) -> EventLog:
+    return open_log(log_url(server))
+
+
+@pytest.fixture
+def histories(server: Server) -> Histories:
+    return open_histories(histories_url(server))
+
+
+@pytest.fixture
+def raw(server: Server) -> Iterator[redis.Redis]:
+    """The server as an operator's own tools see it."""
+    client = redis.Redis(port=server.port)
+    yield client
+    client.close()
+
+
+def log_url(server: Server, *, port: int | None = None) -> str:
+    return f"redis://127.0.0.1:{port or server.port}/0?stream=shop"
+
+
+def histories_url(server: Server) -> str:
+    return f"redis://127.0.0.1:{server.port}/0?prefix=who"
+
+
+def everything(log: EventLog, *, after: Cursor = START) -> list[Record]:
+    found: list[Record] = []
+    while (batch := log.read(after, 1000)).records:
+        found += batch.records
+        after = batch.cursor
+    return found
+
+
+def until_done(call: Callable[[], object]) -> None:
+    """Repeat a call as a sender does whose server is restarted."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            call()
+        except Unavailable:
+            assert time.monotonic() < deadline
+        else:
+            return
+
+
+def test_a_server_killed_in_the_middle_of_appends_loses_nothing_and_doubles_nothing(server: Server, log: EventLog) -> None:
+    batches = [[event(number) for number in range(first, first + 10)] for first in range(0, 2000, 10)]
+
+    def send() -> None:
+        for batch in batches:
+            until_done(lambda batch=batch: log.append(batch))  # type: ignore[misc]
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    for _ in range(3):
+        seen = log.backlog(START)
+        while sender.is_alive() and _backlog(log) < seen + 200:
+            pass
+        server.kill()
+        server.start()
+    sender.join(60)
+    assert everything(open_log(log_url(server))) == [one for batch in batches for one in batch]
+
+
+def _backlog(log: EventLog) -> int:
+    with suppress(Unavailable):
+        return log.backlog(START)
+    return 0
+
+
+def test_a_server_that_is_away_is_told_soon_and_the_same_handles_work_when_it_is_back(
+    server: Server, log: EventLog, histories: Histories
+) -> None:
+    log.append([event(1)])
+    histories.append([event(1)], cursor=Cursor("7"))
+    server.stop()
+    calls: list[Callable[[], object]] = [
+        lambda: log.append([event(2)]),
+        lambda: log.read(START, 10),
+        lambda: log.backlog(START),
+        lambda: log.trim(Cursor("1-1@x")),
+        lambda: histories.append([event(2)], cursor=Cursor("8")),
+        lambda: histories.recent("u", 10),
+        histories.hidden,
+        histories.cursor,
+        lambda: histories.forget("u", at=event(1).at),
+        histories.clear,
+    ]
+    for call in calls:
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match=rf"at redis://127\.0\.0\.1:{server.port}/0 does not answer .*is it running\?"):
+            call()
+        assert time.monotonic() - started < PATIENCE_S
+    server.start()
+    assert log.append([event(1), event(2)]).duplicates == (0,)
+    assert everything(log) == [event(1), event(2)]
+    assert histories.recent("u", 10) == (event(1),)
+    assert histories.cursor() == "7"
+
+
+def test_a_server_that_swallows_packets_is_told_too() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="does not answer"):
+            open_log(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0").backlog(START)
+        assert time.monotonic() - started < 25, "a time-out a try, and few tries"
+
+
+def test_an_append_whose_answer_was_lost_is_repeated_and_counts_once(server: Server) -> None:
+    with Cutter(server.port) as cutter:
+        log = open_log(log_url(server, port=cutter.port))
+        log.append([event(0)])
+        cutter.cut_next_answer()
+        appended = log.append([event(1), event(0), event(2), event(1)])
+        assert cutter.num_cut == 1
+    assert (appended.accepted, appended.duplicates) == (2, (1, 3)), "the records are new to the sender, whatever the first try did"
+    assert everything(open_log(log_url(server))) == [event(0), event(1), event(2)]
+
+
+def test_a_wrong_password_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    server = Server(redis_program(tmp_path / "redis", port=port, password="right-one"), port=port, folder=tmp_path / "redis")
+    server.start()
+    try:
+        for password in (None, "wrong-one"):
+            if password:
+                monkeypatch.setenv("REDIS_PASSWORD", password)
+            with pytest.raises(AccessRefused, match=r"the event log at .* refuses us .*REDIS_PASSWORD") as told:
+                open_log(log_url(server)).append([event(1)])
+            assert "wrong-one" not in str(told.value)
+            with pytest.raises(AccessRefused, match=r"the history store at .* refuses us .*REDIS_PASSWORD"):
+                open_histories(histories_url(server)).recent("u", 1)
+        monkeypatch.setenv("REDIS_PASSWORD", "right-one")
+        assert open_log(log_url(server)).append([event(1)]).accepted == 1
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("room_mib", [1, 16, 64], ids=["no room to send it", "no room to store it", "room"])
+def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(log: EventLog, raw: redis.Redis, room_mib: int) -> None:
+    log.append([event(0)])
+    raw.config_set("maxmemory", int(raw.info("memory")["used_memory"]) + (room_mib << 20))
+    large = [item(number, f"i{number}", attributes={"text": "x" * 10_000}) for number in range(3 * CHUNK_BYTES // 10_000)]
+    stored = 0
+    with suppress(CannotKeep):
+        stored = log.append(large).accepted
+    assert stored == (0 if room_mib == 1 else len(large))
+    assert everything(log) == [event(0), *large[:stored]]
+
+
+def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(log: EventLog, raw: redis.Redis) -> None:
+    log.append([event(number) for number in range(5000)])
+    cursor = log.read(START, 4000).cursor
+    raw.config_set("maxmemory", 1 << 20)
+    with pytest.raises(CannotKeep, match=r"the event log at redis://.* can't keep what we store .*maxmemory"):
+        log.append([event(9999)])
+    log.trim(cursor)
+    assert everything(log, after=cursor) == [event(number) for number in range(4000, 5000)]
+    raw.config_set("maxmemory", 0)
+    assert log.append([event(9999)]).accepted == 1
+
+
+def test_a_user_is_forgotten_on_a_full_server_too(histories: Histories, raw: redis.Redis) -> None:
+    histories.append([event(1)])
+    raw.config_set("maxmemory", 1 << 20)
+    with pytest.raises(CannotKeep):
+        histories.append([event(2)])
+    histories.forget("u", at=event(5).at)
+    raw.config_set("maxmemory", 0)
+    histories.append([event(1)])
+    assert histories.recent("u", 10) == ()
+
+
+def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(server: Server, log: EventLog, raw: redis.Redis) -> None:
+    raw.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(CannotKeep, match=r"maxmemory-policy is allkeys-lru.*set maxmemory-policy noeviction"):
+        log.append([event(1)])
+    with pytest.raises(CannotKeep):
+        open_histories(histories_url(server)).append([event(1)])
+    raw.config_set("maxmemory-policy", "noeviction")
+    assert log.append([event(1)]).accepted == 1
+
+
+def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(server: Server, log: EventLog, tmp_path: Path) -> None:
+    log.append([event(1), event(2), event(3)])
+    server.stop()
+    shutil.copytree(tmp_path / "redis", tmp_path / "before")
+    server.start()
+    log.append([event(4), event(5)])
+    ahead = log.read(START, 10).cursor
+    behind = log.read(START, 2).cursor
+    server.kill()
+    shutil.rmtree(tmp_path / "redis")
+    (tmp_path / "before").rename(tmp_path / "redis")  # what a server that writes once a second may come back with
+    server.start()
+    log.append([event(6), event(7), event(8)])  # at the places that 4 and 5 had
+    assert log.backlog(ahead) == 6
+    log.trim(ahead, log.read(START, 6).cursor)
+    assert log.backlog(START) == 6, "a reader that must begin again holds the trim"
+    assert set(everything(log, after=ahead)) >= {event(6), event(7), event(8)}
+    assert everything(log, after=behind) == [event(3), event(6), event(7), event(8)]
+    log.trim(behind)
+    assert log.read(ahead, 10).records == (event(3), event(6), event(7), event(8))
+
+
+def test_a_crash_that_undid_a_whole_trimmed_log_is_seen(server: Server, log: EventLog, tmp_path: Path) -> None:
+    log.append([event(1), event(2)])
+    two = log.read(START, 10).cursor
+    log.append([event(3)])
+    three = log.read(two, 10).cursor
+    log.trim(three)
+    assert log.backlog(three) == 0
+    with pytest.raises(LogGap):
+        log.read(two, 10)
+    log.append([event(4)])
+    assert log.read(three, 10).records == (event(4),)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda raw: raw.xtrim("{shop}", maxlen=2, approximate=False),
+        lambda raw: raw.delete("{shop}"),
+        lambda raw: raw.xdel("{shop}", raw.xrange("{shop}")[4][0]),
+        lambda raw: raw.xdel("{shop}", raw.xrange("{shop}")[9][0]),
+        lambda raw: raw.flushall(),
+        lambda raw: raw.delete("{shop}:log"),
+    ],
+    ids=["trimmed", "deleted", "a hole", "no end", "flushed", "no state"],
+)
+def test_what_somebody_else_removed_is_a_gap(log: EventLog, raw: redis.Redis, spoil: Callable[[redis.Redis], object]) -> None:
+    log.append([event(number) for number in range(10)])
+    cursor = log.read(START, 3).cursor
+    spoil(raw)
+    with pytest.raises(LogGap, match="records after cursor"):
+        log.read(cursor, 10)
+
+
+def test_a_flushed_log_begins_anew_and_the_old_place_stays_a_gap(log: EventLog, raw: redis.Redis) -> None:
+    log.append([event(1), event(2)])
+    old = log.read(START, 1).cursor
+    raw.flushall()
+    log.append([event(1), event(2), event(3)])
+    assert everything(log) == [event(1), event(2), event(3)]
+    with pytest.raises(LogGap):
+        log.read(old, 10)
+    log.trim(old)
+    assert log.backlog(START) == 3
+
+
+def test_a_stream_that_is_somebody_elses_is_left_alone(log: EventLog, raw: redis.Redis) -> None:
+    raw.xadd("{shop}", {"their": "entry"})
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"\{shop\} holds entries that are not of this log"):
+            log.append([event(1)])
+    assert raw.xlen("{shop}") == 1
+    raw.delete("{shop}")
+    assert log.append([event(1)]).duplicates == (), "a refused append left nothing behind"
+
+
+def test_a_key_of_another_kind_is_told(log: EventLog, raw: redis.Redis) -> None:
+    raw.set("{shop}", "text")
+    with pytest.raises(Unavailable, match="WRONGTYPE"):
+        log.append([event(1)])
+
+
+def test_a_history_never_grows_far_over_its_bound(histories: Histories, raw: redis.Redis) -> None:
+    for first in range(0, 3000, 50):
+        histories.append([event(number) for number in range(first, first + 50)])
+        assert raw.hlen("{who}:user:u") <= 1100
+    assert histories.recent("u", 1000) == tuple(event(number) for number in range(2000, 3000))
+
+
+def test_clearing_leaves_other_keys_alone(histories: Histories, server: Server, log: EventLog, raw: redis.Redis) -> None:
+    other = open_histories(f"redis://127.0.0.1:{server.port}/0?prefix=who2")
+    other.append([event(1)])
+    log.append([event(1)])
+    histories.append([event(number, user_id=f"u{number}") for number in range(3000)], cursor=Cursor("7"))
+    histories.forget("u1", at=event(0).at)
+    histories.clear()
+    assert raw.keys("{who}:*") == [b"{who}:forgotten"]
+    assert other.recent("u", 1) == (event(1),)
+    assert log.backlog(START) == 1
+
+
+def test_more_threads_than_connections_wait_for_their_turn(histories: Histories) -> None:
+    histories.append([event(number) for number in range(1000)])
+    lengths: list[int] = []
+    threads = [threading.Thread(target=lambda: lengths.append(len(histories.recent("u", 1000)))) for _ in range(3 * POOL_SIZE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert lengths == [1000] * len(threads)
+
+
+def test_connections_speak_the_pinned_protocol_and_are_few(log: EventLog, histories: Histories, raw: redis.Redis) -> None:
+    for number in range(50):
+        log.append([event(number)])
+        histories.append([event(number)])
+    ours = [client for client in raw.client_list() if client["cmd"] != "client|list"]
+    assert {client["resp"] for client in ours} == {"2"}
+    assert len(ours) == 2
+
+
+def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
+    port = free_port()
+    program = redis_program(tmp_path / "redis", port=port)
+    with Path(program.command[-1]).open("a") as config:
+        config.write(f"cluster-enabled yes\ncluster-port {free_port()}\n")
+    server = Server(program, port=port, folder=tmp_path / "redis")
+    server.start()
+    client = redis.Redis(port=port)
+    try:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+        log, histories = open_log(log_url(server)), open_histories(histories_url(server))
+        until_done(lambda: log.append([event(1), event(2)]))  # the cluster needs a moment to be one
+        histories.append([event(1, user_id="a"), event(2, user_id="b"), item(3, "i", hidden=True)], cursor=Cursor("7"))
+        histories.forget("a", at=event(1).at)
+        log.trim(log.read(START, 1).cursor)
+        assert log.backlog(START) == 1
+        assert (histories.recent("a", 9), histories.recent("b", 9)) == ((), (event(2, user_id="b"),))
+        histories.clear()
+    finally:
+        client.close()
+        server.stop()
+
+
+def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
+    certificate = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "ca.pem"), "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate, *names], check=True, capture_output=True)
+    port, plain = free_port(), free_port()
+    program = redis_program(tmp_path / "redis", port=plain)
+    with Path(program.command[-1]).open("a") as config:
+        config.write(f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\ntls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n")
+        config.write(f"tls-ca-cert-file {tmp_path}/ca.pem\n")
+    server = Server(program, port=plain, folder=tmp_path / "redis")
+    server.start()
+    try:
+        log = open_log(f"rediss://127.0.0.1:{port}/0?ca={tmp_path}/ca.pem")
+        assert log.append([event(1)]).accepted == 1
+        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+            open_log(f"rediss://127.0.0.1:{port}/0").append([event(2)])
+    finally:
+        server.stop()
