@@ -13,7 +13,7 @@ import pyarrow as pa
 from cron import segments
 from cron.ledger import Ledger
 from cron.lineage import Lease, Segment
-from cron.segment_files import SegmentFiles, is_compacted, last_number
+from cron.segment_files import SegmentFiles, is_compacted, token_of
 
 SMALL_RECORDS = 5_000
 NUM_MERGED = 64  # small segments in a row; a turn every two minutes makes 720 a day, and each costs milliseconds at every read
@@ -31,9 +31,9 @@ def drop_old(ledger: Ledger, files: SegmentFiles, *, older_than: datetime, neede
         old.append(segment)
     num_dropped = sum(not is_compacted(segment) for segment in old)
     if num_dropped:
-        kept = files.put(segments.compacted(_rows(files, old)), covers=(old[0].first_seq, old[-1].last_seq), compacted=True)
+        kept = files.put(segments.compacted(_rows(files, old)), covers=(old[0].first_seq, old[-1].last_seq), lease=lease, compacted=True)
         ledger.drop_segments([segment.name for segment in old], kept=kept, lease=lease)
-    sweep(ledger, files)
+    sweep(ledger, files, lease=lease)
     return num_dropped
 
 
@@ -46,19 +46,22 @@ def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
         small.insert(0, segment)
     if len(small) < NUM_MERGED:
         return 0
-    merged = files.put(_rows(files, small), covers=(small[0].first_seq, small[-1].last_seq))
+    merged = files.put(_rows(files, small), covers=(small[0].first_seq, small[-1].last_seq), lease=lease)
     ledger.drop_segments([segment.name for segment in small], kept=merged, lease=lease)
-    sweep(ledger, files)
+    sweep(ledger, files, lease=lease)
     return len(small)
 
 
-def sweep(ledger: Ledger, files: SegmentFiles) -> None:
-    """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them."""
-    last_seq = ledger.last_seq()
+def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
+    """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them.
+
+    Raise LeaseLost. A holder that was paused anywhere in here deletes nothing of its successor's when it wakes up: files put under a later
+    lease than ours stay, and those of an earlier one can't be committed any more, whatever the time.
+    """
     names = files.names()
     committed = {segment.name for segment in ledger.segments()}
-    # Above the last number a segment may be about to be committed.
-    files.delete([name for name in names if name not in committed and last_number(name) <= last_seq])
+    ledger.check_lease(lease)
+    files.delete([name for name in names if name not in committed and token_of(name) <= lease.token])
 
 
 def _rows(files: SegmentFiles, old: list[Segment]) -> pa.Table:

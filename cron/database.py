@@ -109,7 +109,7 @@ def _open_postgresql(url: sa.URL) -> sa.Engine:
         # prepare_threshold: a pooler between us and the server may give each transaction another session
         engine = sa.create_engine(url, pool_pre_ping=True, connect_args={**options, "prepare_threshold": None})
     except ImportError as error:
-        raise MissingClient(scheme="postgresql", package="freshet[postgresql]") from error
+        raise MissingClient(scheme="postgresql", package="psycopg", extra="postgresql") from error
     sa.event.listen(engine, "begin", _begin_postgresql)
     return engine
 

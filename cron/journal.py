@@ -82,7 +82,7 @@ class Journal:
         if new:
             first_seq = self.last_seq + 1
             table = segments.table_of(new, first_seq=first_seq)
-            segment = self._files.put(table, covers=(first_seq, first_seq + len(new) - 1))
+            segment = self._files.put(table, covers=(first_seq, first_seq + len(new) - 1), lease=lease)
         self._ledger.commit_segment(segment, cursor, lease)
         if segment is not None:
             index.add([record.event_id for record in new], through=segment.last_seq)

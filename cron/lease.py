@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cron.errors import AlreadyRunning, LeaseLost
+from cron.errors import AlreadyRunning, LeaseLost, Unavailable
 from cron.ledger import Ledger
 from cron.lineage import Lease
 
@@ -35,17 +36,27 @@ def only_one(lock: Path) -> Iterator[None]:
 
 
 def holder_of(var: Path) -> str:
-    """Return the name under which the workers of one folder hold the lease, one after another."""
-    return f"{socket.gethostname()}:{var.resolve()}"
+    """Return the name under which the workers of one folder hold the lease, one after another.
+
+    It ends with a mark that lies in the folder: two containers may have the same host name and the same paths.
+    """
+    mark = var / "worker.id"
+    var.mkdir(parents=True, exist_ok=True)
+    if not mark.is_file():
+        unfinished = mark.with_suffix(".unfinished")
+        unfinished.write_text(secrets.token_hex(4))
+        unfinished.replace(mark)
+    return f"{socket.gethostname()}:{var.resolve()}#{mark.read_text()}"
 
 
 @contextmanager
 def held_lease(ledger: Ledger, holder: str, ttl_s: float) -> Iterator[Lease]:
     """Hold the lease for one piece of work, without renewal; raise LeaseLost when another holds it."""
-    lease = ledger.acquire_lease(holder, ttl_s, ledger.now())
+    lease = ledger.acquire_lease(holder, ttl_s, ledger.lease_time())
     if lease is None:
         raise LeaseLost(holder=ledger.lease_holder() or "another worker")
     try:
         yield lease
     finally:
-        ledger.release_lease(lease)
+        with suppress(Unavailable):  # it runs out by itself
+            ledger.release_lease(lease)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from cron import database, migrations, schema
-from cron.errors import LeaseLost, UnknownVersion
+from cron import database, lease_row, migrations, schema
+from cron.errors import UnknownVersion
 from cron.lineage import (
     Hold,
     Lease,
@@ -45,13 +45,7 @@ def utc_now() -> datetime:
 
 def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> Ledger:
     """Open the ledger at a database URL (SQLAlchemy's): made when it is new, brought up to date when it is older than we are."""
-    engine = database.open_engine(url)
-    try:
-        migrations.bring_up_to_date(engine)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Ledger(engine, now=now)
+    return Ledger(migrations.open_up_to_date(url), now=now)
 
 
 class Ledger:
@@ -77,9 +71,7 @@ class Ledger:
         """Open a writing transaction, alone; raise LeaseLost when `lease` is no longer the newest, or Unavailable."""
         with database.answering(self.engine), self._writer.begin() as connection:
             if lease is not None:
-                held = connection.execute(sa.select(schema.lease).with_for_update()).one()
-                if held.token != lease.token:
-                    raise LeaseLost(holder=held.holder or "nobody")
+                lease_row.check(connection, lease)
             yield connection
 
     # The journal
@@ -127,18 +119,22 @@ class Ledger:
     def acquire_lease(self, holder: str, ttl_s: float, now: datetime) -> Lease | None:
         """Take the lease when it is free, expired, or the holder's own (an earlier life's); None when another holds it."""
         with self.write() as connection:
-            held = connection.execute(sa.select(schema.lease).with_for_update()).one()
-            if held.holder not in ("", holder) and datetime.fromisoformat(held.expires_at) > now:
-                return None
-            lease = Lease(holder=holder, token=held.token + 1)
-            values = {"holder": holder, "token": lease.token, "expires_at": (now + timedelta(seconds=ttl_s)).isoformat()}
-            connection.execute(schema.lease.update().values(values))
-            return lease
+            return lease_row.acquire(connection, holder, ttl_s, now)
 
     def renew_lease(self, lease: Lease, ttl_s: float, now: datetime) -> None:
         """Hold the lease longer; raise LeaseLost when another took it."""
         with self.write(lease) as connection:
-            connection.execute(schema.lease.update().values(expires_at=(now + timedelta(seconds=ttl_s)).isoformat()))
+            lease_row.renew(connection, ttl_s, now)
+
+    def check_lease(self, lease: Lease) -> None:
+        """Raise LeaseLost when another took the lease: before something is done that the ledger does not fence."""
+        with self.read() as connection:
+            lease_row.check(connection, lease)
+
+    def lease_time(self) -> datetime:
+        """Return the time by which leases run out: the database server's, so that hosts whose clocks differ agree; ours for a file."""
+        with self.read() as connection:
+            return lease_row.clock(connection) or self.now()
 
     def release_lease(self, lease: Lease) -> None:
         """Let another take the lease at once; a lease already lost is left alone."""
@@ -298,8 +294,9 @@ class Ledger:
         return tuple(one for one in reversed(self.kept_releases()) if one.rolled_back_at is None and one.version != live)
 
     def previous_good(self) -> Release | None:
-        """Return the release that `rollback` without a version puts back."""
-        return next(iter(self.rollback_candidates()), None)
+        """Return the release that `rollback` without a version puts back: the latest candidate before the live one, never a newer one."""
+        live = self.serving().live
+        return next((one for one in self.rollback_candidates() if live is None or one.version < live), None)
 
     def mark_archive_gone(self, version: int, *, lease: Lease) -> bool:
         """Note that an archive is deleted, before it is; False for the version that is live by now, or about to be."""

@@ -1,11 +1,13 @@
 """Files of segments: in the artifact store, with copies in a folder of ours.
 
 Knows names, digests and places; what is in force is the ledger's to say. A segment's name carries its digest, so that one that was put
-and never committed is in nobody's way.
+and never committed is in nobody's way, and the token of its writer's lease, so that nobody else will ever commit that very file: whoever
+holds a later lease may delete it.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,12 +17,13 @@ import pyarrow.compute as pc
 
 from cron import segments
 from cron.errors import ArtifactCorrupt
-from cron.lineage import Range, Segment
+from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore
 from trainer.archive import sha256_of
 
 PREFIX = "journal/"
 _COMPACTED = "-compacted"
+_TOKEN = re.compile(r"-t(\d+)(?:-compacted)?\.parquet$")
 
 
 class SegmentFiles:
@@ -30,14 +33,15 @@ class SegmentFiles:
         self._artifacts = artifacts
         self._folder = folder
 
-    def put(self, table: pa.Table, *, covers: Range, compacted: bool = False) -> Segment:
+    def put(self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False) -> Segment:
         """Write rows to the store as the segment that covers a range of numbers; it counts once the ledger says so."""
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._folder / f".unfinished-{secrets.token_hex(4)}"
         try:
             segments.write(table, unfinished)
             sha256 = sha256_of(unfinished)
-            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}{_COMPACTED if compacted else ''}.parquet"
+            kind = _COMPACTED if compacted else ""
+            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}-t{lease.token}{kind}.parquet"
             self._artifacts.put(name, unfinished)
             unfinished.replace(self._copy_of(name))
         finally:
@@ -86,6 +90,7 @@ def is_compacted(segment: Segment) -> bool:
     return segment.name.endswith(f"{_COMPACTED}.parquet")
 
 
-def last_number(name: str) -> int:
-    """Return the last number that a segment covers, read off its name."""
-    return int(name.removeprefix(PREFIX).split("-")[1])
+def token_of(name: str) -> int:
+    """Return the token of the lease under which a segment was put, read off its name; 0 for those from before names had it."""
+    found = _TOKEN.search(name)
+    return int(found[1]) if found else 0

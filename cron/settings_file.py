@@ -20,7 +20,7 @@ from typing import get_type_hints
 from cron.config import Settings
 from cron.errors import SettingsError
 from cron.settings_values import Leaf, checked, from_text
-from cron.wiring import PROJECT_ROOT
+from cron.wiring import PROJECT_ROOT, holds_password
 
 DEFAULT_FILE = PROJECT_ROOT / "deploy" / "local.toml"
 FILE_VARIABLE = "FRESHET_CONFIG"
@@ -124,9 +124,14 @@ def _file_values(file: Path | None, leaves: Mapping[str, Leaf]) -> dict[str, obj
         raise SettingsError(f"{_shown(file)}: not a TOML file: {error}") from error
     flat: dict[str, object] = {}
     _flatten(table, "", leaves, flat, _shown(file))
-    for key in flat:
+    for key, value in flat.items():
         if leaves[key].secret:
             raise SettingsError(f"{_shown(file)}: {key} is a secret and is only read from the environment; set {variable(key)} instead")
+        if key.startswith("store.") and isinstance(value, str) and holds_password(value):
+            raise SettingsError(
+                f"{_shown(file)}: {key} holds a password, and passwords come from the environment only: leave it out here, and set "
+                f"{variable(key)} to the whole URL, or what the client reads by itself (docs/backends.md)"
+            )
     return flat
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Union, get_args, get_origin
 
 from cron.errors import SettingsError
-from cron.wiring import check_url
+from cron.wiring import check_url, hide_password
 
 # Least and greatest value, and the same in words. A number that isn't named here must be finite and not negative.
 _POSITIVE = (math.ulp(0.0), math.inf, "a number over 0")
@@ -20,6 +20,7 @@ _COUNT = (1, math.inf, "a whole number of 1 or more")
 _SHARE = (0, 1, "a share between 0 and 1")
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "gateway.port": (1, 65_535, "a port between 1 and 65535"),
+    "worker.metrics_port": (0, 65_535, "a port between 1 and 65535, or 0 for none"),
     "release.keep_registered": (2, math.inf, "2 or more: the live release and one to roll back to"),
     "train.model.dropout": (0, 0.99, "a share between 0 and 0.99"),
     **dict.fromkeys(("gate.min_panel_share", "gate.max_panel_share", "gate.min_coverage_ratio", "gate.rating_tolerance"), _SHARE),
@@ -65,7 +66,7 @@ def _options(hint: object) -> tuple[object, ...]:
 
 def checked(key: str, value: object, leaf: Leaf, where: str) -> object:
     """Return the value as its key's type; raise SettingsError naming where it was found when it can't be."""
-    shown = "***" if leaf.secret else repr(value)
+    shown = "***" if leaf.secret else repr(hide_password(value) if isinstance(value, str) else value)
     for option in _options(leaf.hint):
         fits, taken = _fit(value, option)
         if fits:

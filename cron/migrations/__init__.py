@@ -14,11 +14,22 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cron.database import answering, shown, writer
+from cron.database import answering, open_engine, shown, writer
 from cron.errors import LedgerTooNew
 
 HEAD = "0002"
 _FIRST = "0001"  # what ledgers are that were made before there were numbers
+
+
+def open_up_to_date(url: str) -> sa.Engine:
+    """Open a database and bring it up to date; raise what `open_engine` and `bring_up_to_date` do."""
+    engine = open_engine(url)
+    try:
+        bring_up_to_date(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
 from cron.follow import follow_once, rebuild
 from cron.journal import Journal
 from cron.ledger import Ledger
-from cron.lineage import Segment
+from cron.lineage import Lease, Segment
 from cron.ports import START, Cursor
 from cron.segment_files import SegmentFiles, is_compacted
 from cron.segments import records_of, table_of
@@ -260,15 +260,64 @@ def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, 
     assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
 
 
-def test_a_segment_that_may_be_committed_in_a_moment_is_not_swept(house: House, tmp_path: Path) -> None:
+def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     files = SegmentFiles(house.artifacts, tmp_path / "other worker")
-    upcoming = files.put(table_of([event(2)], first_seq=2), covers=(2, 2))
-    sweep(house.ledger, files)
+    later = replace(house.lease, token=house.lease.token + 1)
+    table = table_of([event(2)], first_seq=2)
+    stray, upcoming = (files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later))
+    assert stray.name != upcoming.name
+    sweep(house.ledger, files, lease=house.lease)
     assert upcoming.name in house.artifacts.names()
-    accept(house, [event(3)])  # another became number 2
-    sweep(house.ledger, files)
-    assert upcoming.name not in house.artifacts.names()
+    assert stray.name not in house.artifacts.names()
+
+
+def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Path) -> None:
+    accept(house, [event(1)])
+    files = SegmentFiles(house.artifacts, tmp_path / "other worker")
+    files.put(table_of([event(2)], first_seq=2), covers=(2, 2), lease=house.lease)
+    take_over(house)
+    with pytest.raises(LeaseLost):
+        sweep(house.ledger, files, lease=house.lease)
+    assert len(house.artifacts.names()) == 2
+
+
+def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(house: House, tmp_path: Path) -> None:
+    """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
+    small = [event(number) for number in range(NUM_MERGED)]
+    for one in small:
+        accept(house, [one])
+    rows = house.journal.read(1, NUM_MERGED)
+    files = PausedFiles(house.artifacts, tmp_path / "paused")
+    stray = files.put(rows, covers=(1, NUM_MERGED), lease=house.lease)
+
+    def successor_merges() -> None:
+        lease = take_over(house)
+        assert Journal(house.ledger, house.artifacts, tmp_path / "successor").merge_small(lease) == NUM_MERGED
+
+    files.meanwhile = successor_merges
+    sweep(house.ledger, files, lease=house.lease)
+    assert [segment.sha256 for segment in house.ledger.segments()] == [stray.sha256]
+    assert records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED)) == small
+
+
+class PausedFiles(SegmentFiles):
+    """Files whose holder is paused right before it deletes; `meanwhile` happens then."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def delete(self, names: Collection[str]) -> None:
+        """Wake up too late."""
+        self.meanwhile()
+        super().delete(names)
+
+
+def take_over(house: House) -> Lease:
+    """Let another worker have the lease."""
+    house.ledger.release_lease(house.lease)
+    lease = house.ledger.acquire_lease("another", 60, house.ledger.now())
+    assert lease is not None
+    return lease
 
 
 def test_a_few_small_segments_stay(house: House) -> None:

@@ -94,6 +94,9 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ('[store]\nserver = "torchserve://h:99999/rec"\n', ["store.server", "torchserve://HOST"]),
         ('[store]\nserver = "torchserve://h:8081/rec?token=x"\n', ["store.server", "keys=/PATH"]),
         ('[store]\nserver = "torchserve://h:8081/rec?keys=key_file.json"\n', ["store.server", "keys=/PATH"]),
+        ('[store]\nledger = "postgresql://me@host"\n', ["store.ledger", "postgresql://USER@HOST:PORT/DATABASE"]),
+        ('[store]\nledger = "postgresql://me@host:port/db"\n', ["store.ledger", "postgresql://USER@HOST:PORT/DATABASE"]),
+        ('[store]\nledger = "mysql://me@host/db"\n', ["store.ledger = 'mysql://me@host/db'", "sqlite: or postgresql:"]),
         ('[store]\nvar = ""\n', ["store.var", "not empty"]),
         ("store = 3\n", ["store = 3", "[store]"]),
         ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
@@ -118,6 +121,17 @@ def test_the_environment_is_told_by_its_variable() -> None:
 def test_a_secret_is_never_shown() -> None:
     message = refusal(None, {"FRESHET__GATEWAY__API_KEY": " ", "FRESHET__GATEWAY__HOST": "127.0.0.1"})
     assert "gateway.api_key = ***" in message
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:pa/ss@host/db", "postgresql://me@host/db?sslmode=require&password=pa/ss"])
+def test_a_password_in_the_file_is_refused_and_one_in_the_environment_never_shown(tmp_path: Path, url: str) -> None:
+    message = refusal(write(tmp_path, f'[store]\nledger = "{url}"\n'))
+    assert "store.ledger holds a password" in message
+    assert "FRESHET__STORE__LEDGER" in message
+    assert "pa/ss" not in message
+    message = refusal(None, {"FRESHET__STORE__LEDGER": url.replace("postgresql", "mysql")})
+    assert "***" in message
+    assert "pa/ss" not in message
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
