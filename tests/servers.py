@@ -12,9 +12,11 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
-from deploy.stack.kafka import kafka_program
+from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
+from deploy.stack.kafka import create_topics, kafka_program
 from deploy.stack.postgres import postgres_program
 from deploy.stack.program import Program
 from deploy.stack.redis import redis_program
@@ -100,6 +102,12 @@ class Servers:
         """Kafka, one node; topics are made by the tests, with `deploy.stack.kafka.create_topics`."""
         return self._server("kafka", lambda folder, port: kafka_program(folder, port=port, controller_port=free_port()))
 
+    def kafka_log(self, partitions: int = 3) -> str:
+        """Return the URL of a log in two new topics that nobody else reads."""
+        name = unique()
+        create_topics(f"127.0.0.1:{self.kafka.port}", {f"{name}.events": partitions, f"{name}.items": 1})
+        return f"kafka://127.0.0.1:{self.kafka.port}/{name}.events?items={name}.items&trim=yes"
+
     @property
     def postgres(self) -> Server:
         """PostgreSQL that checks passwords; nothing that it answered is lost in a kill, but a power cut would ruin it."""
@@ -127,6 +135,22 @@ class Servers:
     def s3_store(self) -> str:
         """Return the URL of a store in a bucket that is not there yet."""
         return f"s3://{unique()}/archives?endpoint=http://127.0.0.1:{self.s3.port}"
+
+    @cached_property
+    def flink(self) -> Cluster:
+        """Flink's session cluster; of its two servers the tests ask one by one. Four jobs have room."""
+        return Cluster(folder=self._folder / "flink", rest_port=free_port(), rpc_port=free_port(), slots=4)
+
+    @property
+    def flink_jobmanager(self) -> Server:
+        """Flink's job manager, which forgets its jobs when it ends."""
+        return self._server("flink-jobmanager", lambda *_: jobmanager_program(self.flink))
+
+    @property
+    def flink_taskmanager(self) -> Server:
+        """Flink's task manager; it needs the job manager."""
+        _ = self.flink_jobmanager
+        return self._server("flink-taskmanager", lambda *_: taskmanager_program(self.flink))
 
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
         """Return the running server of a name, started when it is not there or was left stopped by a test."""

@@ -9,16 +9,21 @@ from __future__ import annotations
 import socket
 import struct
 import subprocess
+import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, MissingClient, Unavailable
 from deploy.stack.java import find_java
 from deploy.stack.maven import PARTS, fetch_jars
 from deploy.stack.program import LOOK_S, Program, new_folder
+
+if TYPE_CHECKING:  # the broker starts without the client
+    from confluent_kafka.admin import AdminClient
 
 VERSION = "4.3.1"
 # log4j-slf4j-impl: without it the broker has no words, not even for why it ended
@@ -107,7 +112,10 @@ def kafka_program(
 
 
 def create_topics(address: str, topics: Mapping[str, int], *, settings: Mapping[str, str] | None = None) -> None:
-    """Create topics with these numbers of partitions; one that is there stays as it is. Raise Unavailable or MissingClient."""
+    """Create topics with these numbers of partitions, and wait until they can be used; one that is there stays as it is.
+
+    Raise Unavailable or MissingClient.
+    """
     try:
         from confluent_kafka import KafkaError, KafkaException
         from confluent_kafka.admin import AdminClient
@@ -116,12 +124,23 @@ def create_topics(address: str, topics: Mapping[str, int], *, settings: Mapping[
         raise MissingClient(scheme="kafka", package="confluent-kafka", extra="kafka") from error
     admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
     new = [NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(settings or {})) for name, count in topics.items()]
-    for made in admin.create_topics(new, request_timeout=CREATE_LIMIT_S).values():
-        try:
-            made.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise Unavailable("Kafka", where=address, why=error.args[0].str()) from error
+    try:
+        for made in admin.create_topics(new, request_timeout=CREATE_LIMIT_S).values():
+            refused = made.exception()
+            if refused is not None and refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise refused
+        deadline = time.monotonic() + CREATE_LIMIT_S
+        while not _have_leaders(admin, topics):  # the controller has made them, and the brokers learn of it a moment later
+            if time.monotonic() > deadline:
+                raise Unavailable("Kafka", where=address, why=f"no leaders for {', '.join(topics)}")
+            time.sleep(0.05)
+    except KafkaException as error:
+        raise Unavailable("Kafka", where=address, why=error.args[0].str()) from error
+
+
+def _have_leaders(admin: AdminClient, topics: Iterable[str]) -> bool:
+    known = admin.list_topics(timeout=CREATE_LIMIT_S).topics
+    return all(name in known and all(part.leader >= 0 and not part.error for part in known[name].partitions.values()) for name in topics)
 
 
 def _format(java: str, jars: Path, folder: Path, config: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -13,6 +16,15 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from cron.backends.events_kafka.connection import LIMIT_S, Connection
 from cron.backends.events_kafka.positions import Line
 
+Key = TypeVar("Key")
+_PAUSE_S = 0.2
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+)
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
@@ -42,17 +54,15 @@ class Topics:
     def described(self) -> Described:
         """Ask which topics there are."""
         names = self._connection.url.topics
-        asked = self._admin().describe_topics(TopicCollection(list(names)), request_timeout=LIMIT_S)
-        found = {name: self._answer(asked[name]) for name in names}
+        found = self._answers(lambda admin: admin.describe_topics(TopicCollection(list(names)), request_timeout=LIMIT_S))
         lines = tuple((name, part.id) for name in names for part in sorted(found[name].partitions, key=lambda one: int(one.id)))
         return Described(ids={name: str(found[name].topic_id) for name in names}, lines=lines)
 
     def extents(self, lines: Iterable[Line]) -> dict[Line, Extent]:
         """Ask how far partitions reach."""
         partitions = [TopicPartition(*line) for line in lines]
-        asked = [self._offsets(partitions, spec) for spec in (_EARLIEST, _LATEST)]
-        firsts, ends = ({one: self._answer(answer).offset for one, answer in answers.items()} for answers in asked)
-        return {(one.topic, one.partition): Extent(first=firsts[one], end=ends[one]) for one in partitions}
+        firsts, ends = (self._answers(partial(_offsets, partitions, spec)) for spec in (_EARLIEST, _LATEST))
+        return {(one.topic, one.partition): Extent(first=firsts[one].offset, end=ends[one].offset) for one in partitions}
 
     def forget(self, before: Mapping[Line, int]) -> None:
         """Delete the records before these offsets; a compacted topic keeps its own."""
@@ -64,20 +74,27 @@ class Topics:
                 if error.args[0].code() != KafkaError.POLICY_VIOLATION:
                     raise self._connection.failure(error.args[0]) from error
 
-    def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, Future[Any]]:
-        wanted = dict.fromkeys(partitions, spec)
-        return self._admin().list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=LIMIT_S)
-
     def _admin(self) -> AdminClient:
         if self._client is None:
             self._client = self._connection.admin()
         return self._client
 
-    def _answer(self, asked: Future[Any]) -> Any:
-        try:
-            answer = asked.result()
-        except KafkaException as error:
-            self._admin().poll(0)  # what it heard meanwhile
-            raise self._connection.failure(error.args[0]) from error
-        self._connection.works()
-        return answer
+    def _answers(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
+        """Ask, and again while leaders change: after a restart, or just after a topic was made."""
+        deadline = time.monotonic() + LIMIT_S
+        while True:
+            try:
+                answers = {key: asked.result() for key, asked in ask(self._admin()).items()}
+            except KafkaException as error:
+                self._admin().poll(0)  # what it heard meanwhile
+                if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                    raise self._connection.failure(error.args[0]) from error
+                time.sleep(random.uniform(0.5, 1.0) * _PAUSE_S)
+            else:
+                self._connection.works()
+                return answers
+
+
+def _offsets(partitions: list[TopicPartition], spec: OffsetSpec, admin: AdminClient) -> dict[TopicPartition, Future[Any]]:
+    committed = IsolationLevel.READ_COMMITTED
+    return admin.list_offsets(dict.fromkeys(partitions, spec), isolation_level=committed, request_timeout=LIMIT_S)
