@@ -5,13 +5,14 @@ Knows the order of the two; what a duplicate is, and what is committed when, is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Lease
 from cron.ports import START, Cursor, EventLog
+from recommender.events import Record
 
 BATCH_RECORDS = 10_000  # one segment; a few hundred bytes a record, so a batch is a few megabytes in memory
 _EXACT_BACKLOG = 100_000  # above it a back end may estimate, which is no ground to delete records on
@@ -27,9 +28,18 @@ class Collected:
     last_seq: int
 
 
-def collect(log: EventLog, journal: Journal, ledger: Ledger, lease: Lease, *, limit: int | None = None) -> Collected:
+def collect(
+    log: EventLog,
+    journal: Journal,
+    ledger: Ledger,
+    lease: Lease,
+    *,
+    limit: int | None = None,
+    accepted: Callable[[Sequence[Record]], None] | None = None,
+) -> Collected:
     """Bring the log's new records, at most `limit` of them, into the journal; raise LogGap or LeaseLost.
 
+    `accepted` is shown each batch once it is committed, duplicates included.
     May die anywhere and be called again: nothing is lost and nothing counts twice.
     """
     num_events = num_items = num_duplicates = num_read = 0
@@ -38,11 +48,13 @@ def collect(log: EventLog, journal: Journal, ledger: Ledger, lease: Lease, *, li
         batch = log.read(ledger.log_cursor(), wanted)
         if not batch.records:
             break
-        accepted = journal.accept(batch.records, batch.cursor, lease)
+        new = journal.accept(batch.records, batch.cursor, lease)
         num_read += len(batch.records)
-        num_events += accepted.num_events
-        num_items += accepted.num_items
-        num_duplicates += accepted.num_duplicates
+        num_events += new.num_events
+        num_items += new.num_items
+        num_duplicates += new.num_duplicates
+        if accepted is not None:
+            accepted(batch.records)
     journal.merge_small(lease)
     return Collected(num_events=num_events, num_items=num_items, num_duplicates=num_duplicates, last_seq=journal.last_seq)
 

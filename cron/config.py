@@ -39,6 +39,8 @@ class WorkerSettings:
     poll_s: float = 1.0  # how often the log, the server's default and the followers are looked at
     lease_s: float = 30.0
     grace_s: float = 8.0  # after SIGTERM
+    metrics_host: str = "127.0.0.1"  # where Prometheus reads the worker's figures; they ask nobody for a key
+    metrics_port: int = 8010  # 0: nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

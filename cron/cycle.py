@@ -15,6 +15,7 @@ from cron import release, run_plan, stages
 from cron.collect import collect
 from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.gate import Verdict
+from cron.ledger_figures import REFUSED_BY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.outlook import observe
 from cron.parts import Parts
@@ -34,6 +35,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     continues it. Anything else that goes wrong ends the run as failed, and what is live stays so.
     """
     ledger = parts.ledger
+    parts.meters.turn_began()
     with parts.serving_lock:
         release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts)
     run = ledger.open_run()
@@ -42,7 +44,8 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
         if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
             return run
     try:
-        collect(parts.log, parts.journal, ledger, lease)
+        new = collect(parts.log, parts.journal, ledger, lease, accepted=lambda batch: parts.meters.records_read(batch, ledger.now()))
+        parts.meters.log_emptied(new)
     except LeaseLost:
         raise
     except FreshetError as error:
@@ -134,13 +137,18 @@ class _Turn:
             raise Stopped
         started = time.monotonic()
         output = work()
-        self.parts.ledger.record_step(self.run.run_id, name, output, seconds=time.monotonic() - started, lease=self.lease)
+        seconds = time.monotonic() - started
+        self.parts.ledger.record_step(self.run.run_id, name, output, seconds=seconds, lease=self.lease)
+        self.parts.meters.step_done(name, seconds)
         log.info("step done", extra={"run_id": self.run.run_id, "step": name})
         return output
 
     def end(self, outcome: Outcome, *reasons: Reason, figures: Verdict | None = None) -> Run:
         """Record the run's outcome."""
         values = dict(figures.figures) if figures is not None else {}
+        if outcome == "refused":
+            for reason in (reason for reason in reasons if not reason.ok):
+                self.parts.ledger.count(f"{REFUSED_BY}{reason.name}")
         return self.parts.ledger.finish_run(self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease)
 
 

@@ -13,6 +13,7 @@ from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLau
 
 if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
     from cron.journal import Journal
+    from cron.metrics import Meters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,15 @@ class Paths:
         return self.var / "worker.lock"
 
 
+def _meters() -> Meters:
+    from cron.metrics import Meters  # a tenth of a second to load, for which `status` need not wait
+
+    return Meters()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The settings and the opened ports.
+    """The settings and the opened ports; `meters` is what this process measures of its own work.
 
     `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes what the server has loaded or serves.
     """
@@ -63,5 +70,6 @@ class Parts:
     launcher: TrainLauncher
     server: ModelServer
     journal: Journal
+    meters: Meters = field(default_factory=_meters)
     stop: threading.Event = field(default_factory=threading.Event)
     serving_lock: threading.RLock = field(default_factory=threading.RLock)

@@ -33,6 +33,7 @@ def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int |
         won = _carry_out(ledger, server, begun)
     except ServerRefused:
         switches.cancel(ledger, begun)
+        ledger.count("failed_switches")
         raise
     if not won:
         raise Superseded(expected=expected, found=ledger.serving().live)

@@ -28,6 +28,7 @@ from cron.follow import follow_once, rebuild
 from cron.lease import held_lease, holder_of, only_one
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
+from cron.metrics import served
 from cron.outlook import num_new_events
 from cron.parts import Parts
 from cron.reconcile import Reconciler
@@ -41,7 +42,7 @@ _EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
 def run_worker(parts: Parts) -> int:
     """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
     set_up_logs()
-    with only_one(parts.paths.lock):
+    with only_one(parts.paths.lock), served(parts):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: parts.stop.set())
         worker = Worker(parts)
@@ -68,6 +69,7 @@ class Worker:
         self._parts = parts
         self._holder = holder_of(parts.paths.var)
         self._lease: Lease | None = None
+        parts.meters.watch_lease(lambda: self._lease is not None)
         self._reconciler = Reconciler(parts)
         self._turning = threading.Lock()  # held while a turn is under way
         self._left_in_journal = 0  # events that the last published release did not take

@@ -100,7 +100,9 @@ def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
 
 
 def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int]]:
-    return {
+    worker = settings.worker
+    figures = {"FRESHET__WORKER__METRICS_PORT": (worker.metrics_host, worker.metrics_port)} if worker.metrics_port else {}
+    return figures | {
         "FRESHET__GATEWAY__PORT": (settings.gateway.host, settings.gateway.port),
         "the port in FRESHET__STORE__SERVER": (where.server_host, where.management_port),
         "inference= in FRESHET__STORE__SERVER": (where.server_host, where.inference_port),

@@ -26,6 +26,12 @@ from pathlib import Path
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
 MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
+# what handler/recommend.py reports: kind, name, unit, labels
+HANDLER_METRICS = (
+    ("counter", "freshet_answers", "Count", ("model_version", "status")),
+    ("counter", "freshet_empty_answers", "Count", ("model_version",)),
+    ("histogram", "freshet_batch_seconds", "Seconds", ("model_version",)),
+)
 _HERE = Path(__file__).resolve().parent
 # Workers inherit the environment, and a user's shell may hold anything.
 _NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
@@ -156,8 +162,8 @@ def _write_metrics(home: Path, package: Path) -> Path:
     import yaml
 
     metrics = yaml.safe_load((package / "configs" / "metrics.yaml").read_text())
-    ours = {"name": "freshet_answers", "unit": "Count", "dimensions": ["model_version", "status"]}
-    metrics["model_metrics"].setdefault("counter", []).append(ours)
+    for kind, name, unit, labels in HANDLER_METRICS:
+        metrics["model_metrics"].setdefault(kind, []).append({"name": name, "unit": unit, "dimensions": list(labels)})
     path = home / "metrics.yaml"
     _write(path, yaml.safe_dump(metrics))
     return path

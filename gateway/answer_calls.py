@@ -5,6 +5,7 @@ Knows HTTP; how items are ranked is the model's.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,6 +13,7 @@ from starlette.responses import Response
 
 from gateway.access import UseDoors, require_key
 from gateway.bodies import BadBody, parse_object, read_body
+from gateway.figures import FALLBACK
 from gateway.problems import json_response
 from gateway.recommendations import Wish, parse_filter
 
@@ -32,9 +34,14 @@ async def recommend(
 ) -> Response:
     """Recommend k items to a user, seen and hidden ones left out. With the model server away: the popular items, `"fallback": true`."""
     wish = Wish(user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or []))
+    began = time.perf_counter()
     answer = await doors.recommendations.answer(wish)
-    if isinstance(answer.body, dict) and answer.body.get("fallback"):
-        doors.figures.fallbacks.inc()
+    if isinstance(answer.body, dict) and answer.status == 200:
+        is_fallback = bool(answer.body.get("fallback"))
+        if is_fallback:
+            doors.figures.fallbacks.inc()
+        version = FALLBACK if is_fallback else answer.body.get("model_version")
+        doors.figures.answers.add("recommendations", version, time.perf_counter() - began)
     return json_response(answer.body, status=answer.status)
 
 
@@ -45,8 +52,10 @@ async def predict(request: Request, doors: UseDoors) -> Response:
     missing = [name for name in ("user_seq", "item_desc") if name not in body]
     if missing:
         raise BadBody(f'found no {missing[0]}, expected {{"user_seq": […], "item_desc": "…"}}')
+    began = time.perf_counter()
     answer = await doors.inference.predict(body)
     if answer.status != 200 or not isinstance(answer.body, dict):
         return json_response(answer.body, status=answer.status)
     version = str(answer.body.get("model_version"))
+    doors.figures.answers.add("predict", version, time.perf_counter() - began)
     return json_response({"score": answer.body.get("score")}, headers={"X-Model-Version": version})

@@ -15,6 +15,7 @@ from cron import wiring
 from cron.config import Settings
 from cron.dead_letters import DeadLetters
 from cron.ledger import Ledger
+from cron.ledger_figures import LedgerFigures
 from cron.overview import Overview, look
 from cron.parts import Paths
 from cron.ports import EventLog, Histories
@@ -69,7 +70,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             inference=inference,
             intake=Intake(event_log, histories, DeadLetters(paths.var / "dead-letters.jsonl"), new_id=RecordIds()),
             recommendations=Recommendations(histories, inference, live, max_history=settings.train.model.max_history),
-            figures=Figures(overviews.look, lambda: event_log.backlog(histories.cursor())),
+            figures=Figures(LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))),
             overviews=overviews,
         )
     finally:

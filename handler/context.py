@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class MetricCounter(Protocol):
-    """A Prometheus counter of TorchServe's."""
+class Metric(Protocol):
+    """A Prometheus counter or histogram of TorchServe's."""
 
     def add_or_update(self, value: float, dimension_values: list[str]) -> None:
-        """Add to the counter with these label values."""
+        """Add to the counter, or observe, with these label values."""
         ...
 
 
 class Metrics(Protocol):
     """The worker's metrics."""
 
-    def add_metric_to_cache(self, metric_name: str, unit: str, dimension_names: list[str]) -> MetricCounter:
-        """Make a counter; the server shows it when its metrics configuration declares the same."""
+    def add_metric_to_cache(self, metric_name: str, unit: str, dimension_names: list[str], metric_type: object = ...) -> Metric:
+        """Make a metric, a counter by default; the server shows it when its metrics configuration declares the same."""
         ...
 
 

@@ -18,6 +18,7 @@ from cron.config import Settings
 from cron.dead_letters import DeadLetters
 from cron.ports import START
 from gateway.bodies import MAX_CALL_BYTES
+from gateway.figures import NUM_SERIES
 from recommender.events import MAX_RECORD_BYTES, Event, Item, Record
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
@@ -297,10 +298,36 @@ def test_metrics_speak_of_calls_records_and_the_live_release(house: House) -> No
     assert "freshet_live_version 3.0" in text
     assert "freshet_log_backlog 1.0" in text
     assert "freshet_history_backlog 1.0" in text
-    assert 'freshet_recent_runs{outcome="refused"} 1.0' in text
-    assert 'freshet_recent_refusals{reason="ndcg_live"} 1.0' in text
-    assert 'freshet_step_seconds{step="train"} 12.5' in text
+    assert 'freshet_runs_total{outcome="refused"} 1.0' in text
+    assert 'freshet_newest_run_step_seconds{step="train"} 12.5' in text
+    assert 'freshet_answer_seconds_count{call="recommendations",model_version="3"} 1.0' in text
+    assert "freshet_ledger_up 1.0" in text
     assert "ann" not in text
+
+
+def test_metrics_without_a_ledger_give_what_else_there_is(house: House) -> None:
+    house.client.post("/v1/events", json=VIEW)
+    wiring.local_path(house.settings.store.ledger).write_bytes(b"no database any more")
+    for name in ("-wal", "-shm"):
+        wiring.local_path(house.settings.store.ledger + name).unlink(missing_ok=True)
+    answer = house.client.get("/metrics")
+    assert answer.status_code == 200
+    assert "freshet_ledger_up 0.0" in answer.text
+    assert "freshet_history_backlog 1.0" in answer.text
+    assert 'freshet_records_total{kind="event",outcome="accepted"} 1.0' in answer.text
+    assert "freshet_live_version" not in answer.text
+
+
+def test_answers_are_told_apart_by_version_and_old_versions_are_forgotten(house: House) -> None:
+    for version in range(40):
+        house.model.body = {"items": [], "model_version": version}
+        house.client.get("/v1/recommendations/ann")
+    house.model.stop()
+    house.client.get("/v1/recommendations/ann")
+    counted = [line for line in house.client.get("/metrics").text.splitlines() if line.startswith("freshet_answer_seconds_count")]
+    assert len(counted) == NUM_SERIES
+    assert 'freshet_answer_seconds_count{call="recommendations",model_version="39"} 1.0' in counted
+    assert 'freshet_answer_seconds_count{call="recommendations",model_version="fallback"} 1.0' in counted
 
 
 def test_the_model_servers_key_is_shown_and_read_anew(tmp_path: Path) -> None:
@@ -329,6 +356,23 @@ def test_a_web_page_of_another_site_cannot_post_events_through_somebodys_browser
     for site, status in (("cross-site", 403), ("same-origin", 202), ("none", 202)):
         headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}  # no preflight asks for such a call
         assert shared.client.post("/v1/events", content=json.dumps(VIEW), headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin"])
+@pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::1", ""])
+def test_a_page_whose_name_was_pointed_at_this_machine_is_refused(shared: House, header: str, name: str) -> None:
+    """DNS rebinding: for the browser such a call is of the same origin, but it tells the name that it called."""
+    address = f"{name}:8000" if header == "Host" else f"http://{name}:8000"
+    headers = {"Sec-Fetch-Site": "same-origin", header: address}
+    answer = shared.client.get("/v1/status", headers=headers)
+    assert answer.status_code == 403
+    assert f"{header} is " in answer.json()["error"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "shop.localhost", "127.8.8.8"])
+def test_this_machines_own_names_are_answered(shared: House, name: str) -> None:
+    headers = {"Host": f"{name}:8000", "Origin": f"http://{name}:3000"}
+    assert shared.client.get("/v1/status", headers=headers).status_code == 200
 
 
 def test_with_a_key_set_calls_need_it(tmp_path: Path) -> None:

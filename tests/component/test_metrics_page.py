@@ -1,0 +1,123 @@
+"""The worker's own page for Prometheus: what a cycle leaves on it, and that it never stands in the worker's way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cron.config import GateSettings
+from cron.cycle import run_cycle
+from cron.metrics import Meters, served
+from cron.parts import Parts
+from cron.worker import Worker
+from tests.servers import free_port
+from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send, with_gate
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Iterator[Parts]:
+    """Return a workshop whose figures are served on a free port."""
+    opened = open_workshop(tmp_path)
+    yield on_port(opened, free_port())
+    close_workshop(opened)
+
+
+def on_port(parts: Parts, port: int) -> Parts:
+    return replace(parts, settings=replace(parts.settings, worker=replace(parts.settings.worker, metrics_port=port)))
+
+
+def figures(parts: Parts) -> dict[str, float]:
+    """Return every sample on the page."""
+    page = httpx.get(f"http://127.0.0.1:{parts.settings.worker.metrics_port}/metrics", trust_env=False).text
+    samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
+
+
+def test_a_cycle_leaves_its_steps_its_events_and_its_release(parts: Parts) -> None:
+    send(parts, [*item_records(), *event_records(1, 200)])
+    with served(parts):
+        before = figures(parts)
+        assert before["freshet_live_version"] == -1
+        assert before["freshet_log_backlog"] > 200
+        assert before["freshet_event_lag_seconds"] > 0
+        for _ in range(2):  # the baseline, then a first training
+            run_cycle(parts, lease_of(parts.ledger))
+        send(parts, event_records(201, 210))
+        after = figures(parts)
+    assert after["freshet_live_version"] == 1
+    assert after['freshet_runs_total{outcome="published"}'] == 2
+    assert after['freshet_cycle_step_seconds_count{step="train"}'] == 2
+    assert after['freshet_newest_run_step_seconds{step="train"}'] > 0
+    assert after['freshet_collected_records_total{kind="event"}'] == 200
+    assert after["freshet_event_wait_seconds_count"] == before["freshet_log_backlog"]
+    assert after["freshet_log_backlog"] == 10
+    assert after["freshet_history_backlog"] == before["freshet_log_backlog"] + 10
+    assert 0 < after["freshet_release_age_seconds"] < 60
+    assert after['freshet_ndcg_at_10{kind="panel",model="candidate"}'] > 0
+
+
+def test_a_refusal_is_counted_by_the_test_that_refused(parts: Parts) -> None:
+    send(parts, [*item_records(), *event_records(1, 200)])
+    run_cycle(parts, lease_of(parts.ledger))
+    strict = with_gate(parts, GateSettings(probe_p99_ms=0.0))
+    with served(strict):
+        assert figures(strict)['freshet_refusals_total{reason="latency"}'] == 0
+        assert run_cycle(strict, lease_of(parts.ledger)).outcome == "refused"
+        after = figures(strict)
+    assert after['freshet_refusals_total{reason="latency"}'] == 1
+    assert after['freshet_refusals_total{reason="golden_answers"}'] == 0
+    assert after['freshet_runs_total{outcome="refused"}'] == 1
+
+
+def test_the_lease_is_told(parts: Parts) -> None:
+    with served(parts):
+        worker = Worker(parts)
+        assert figures(parts)["freshet_lease_held"] == 0
+        worker.start()
+        assert figures(parts)["freshet_lease_held"] == 1
+        assert worker.end(60.0)
+
+
+def test_a_taken_port_costs_the_figures_and_not_the_work(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with served(on_port(parts, other.getsockname()[1])):
+            assert "worker.metrics_port" in caplog.text
+
+
+def test_the_port_is_free_again_afterwards_and_0_is_off(parts: Parts) -> None:
+    for _ in range(2):
+        again = replace(parts, meters=Meters())
+        with served(again):
+            assert figures(again)["freshet_ledger_up"] == 1
+    with served(on_port(parts, 0)), pytest.raises(httpx.ConnectError):
+        figures(parts)
+
+
+def test_the_page_is_there_when_the_ledger_is_not(parts: Parts, tmp_path: Path) -> None:
+    with served(parts):
+        parts.ledger.close()
+        for name in ("ledger.db-wal", "ledger.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / "ledger.db").write_bytes(b"no database any more")
+        found = figures(parts)
+    assert found["freshet_ledger_up"] == 0
+    assert found["freshet_history_backlog"] == 0
+    assert "freshet_event_lag_seconds" not in found
+
+
+def test_the_lag_is_an_upper_bound_and_ends_when_the_log_was_seen_empty() -> None:
+    now = [100.0]
+    meters = Meters(monotonic=lambda: now[0])
+    assert meters.lag_s(0) == 0
+    now[0] = 160.0
+    assert meters.lag_s(5) == 60
+    assert meters.lag_s(0) == 0
+    now[0] = 170.0
+    assert meters.lag_s(1) == 10
