@@ -28,8 +28,8 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load nothing
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 Opened = TypeVar("Opened")
-# after the user's name, up to the last @: a password may hold any sign; or as the option that libpq knows
-_PASSWORD = re.compile(r"(?P<user>://[^:/?#@,]*:)[^?#]*(?P<at>@)|(?P<option>[?&]password=)[^&#]*")
+# after the user's name, up to the last @: a password may hold any sign; or as the option that libpq knows, or that S3 does not
+_PASSWORD = re.compile(r"(?P<user>://[^:/?#@,]*:)[^?#]*(?P<at>@)|(?P<option>[?&](?:password|\w*secret\w*)=)[^&#]*")
 
 
 def local_path(url: str) -> Path:
