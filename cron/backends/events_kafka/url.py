@@ -17,6 +17,7 @@ EXPECTED = (
     "properties, trim as docs/backends.md has them"
 )
 SECURITY = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_HOST = re.compile(r"(?P<name>[^\[\]:/@\s]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _FILES = {"ca": "ssl.ca.location", "certificate": "ssl.certificate.location", "key": "ssl.key.location"}
 _OPTIONS = {"items", "security", "mechanism", "properties", "trim", *_FILES}
@@ -77,10 +78,11 @@ def parse_url(url: str) -> KafkaUrl:
 
 
 def _server(host: str) -> str:
-    name, _, port = host.rpartition(":") if re.search(r":\d*$", host) else (host, ":", str(DEFAULT_PORT))
-    if not name or not port.isdigit() or not 0 < int(port) < 65_536 or "/" in name or ("@" in name):
+    found = _HOST.fullmatch(host)
+    port = int(found["port"] or DEFAULT_PORT) if found else 0
+    if found is None or not 0 < port < 65_536:
         raise WrongUrl(f"{EXPECTED}; {host!r} is no HOST:PORT")
-    return f"{name}:{port}"
+    return f"{found['name']}:{port}"
 
 
 def _client(user: str, options: Mapping[str, str]) -> dict[str, str]:
