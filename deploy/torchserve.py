@@ -53,9 +53,12 @@ class Ports:
     grpc_management: int = 7071
 
 
-def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, tokens: bool = False) -> tuple[list[str], dict[str, str]]:
+def command(
+    *, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, tokens: bool = False, archives: str | None = None
+) -> tuple[list[str], dict[str, str]]:
     """Write the configuration under `var/torchserve` and return the Java command and its environment.
 
+    It takes archives from its model store, and by URL only those right below `archives`.
     With `tokens`, every call but `/metrics`, even `/ping`, needs a key of `var/torchserve/key_file.json`, which is new at each start.
     """
     home = (var / "torchserve").resolve()
@@ -67,7 +70,7 @@ def command(*, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, t
         folder.mkdir(parents=True, exist_ok=True)
     _check_own(temporary)
     package = _torchserve_package()
-    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports, tokens=tokens)
+    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports, tokens=tokens, archives=archives)
     java = find_java()
     argv = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", f"-Djava.io.tmpdir={temporary}"]
     argv += [f"-Dmodel_server_home={package.parent}", f"-Dlog4j.configurationFile=file://{_HERE / 'torchserve-log4j2.xml'}"]
@@ -130,7 +133,9 @@ def _become_torchserve(given: argparse.Namespace) -> None:
     ports = Ports(**{name: getattr(given, name) for name in asdict(Ports())})
     hold_lock(given.var)
     clear_leftovers(given.var)
-    java_argv, env = command(model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens)
+    java_argv, env = command(
+        model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens, archives=given.archives
+    )
     os.chdir(given.var / "torchserve")  # TorchServe drops files of its own where it stands
     os.execve(java_argv[0], java_argv, env)
 
@@ -141,20 +146,30 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--var", type=Path, default=Path("var"), help="folder of configuration, logs, temporary files (default: var)")
     parser.add_argument("--heap-mb", type=int, default=512, help="largest Java heap in MB (default: 512)")
     parser.add_argument("--tokens", action="store_true", help="ask every caller for a key of VAR/torchserve/key_file.json")
+    parser.add_argument(
+        "--archives", metavar="URL", help="load archives by URLs that begin so, as s3:// stores hand them out (default: by none)"
+    )
     for name, default in asdict(Ports()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=type(default), default=default, help=f"default: {default}")
     return parser.parse_args(None if argv is None else list(argv))
 
 
-def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports, tokens: bool) -> Path:
+def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports, tokens: bool, archives: str | None) -> Path:
     template = (_HERE / "torchserve.properties").read_text()
     paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": _write_metrics(home, package)}
     without_tokens = {"without_tokens": str(not tokens).lower()}
-    for name, value in {**asdict(ports), **paths, **without_tokens}.items():
+    allowed = {"allowed_urls": "^$" if archives is None else allowed_urls(archives)}
+    for name, value in {**asdict(ports), **paths, **without_tokens, **allowed}.items():
         template = template.replace(f"{{{name}}}", str(value))
     config = home / "config.properties"
     _write(config, template)
     return config
+
+
+def allowed_urls(archives: str) -> str:
+    """Return the pattern, for a whole URL, of the archives right below a URL: no comma, which would end it, and no backslash."""
+    below = "".join(one if one.isalnum() or one in "/:-_~%@" else f"[{one}]" for one in archives)
+    return f"{below}[^/?#%]+[.]mar([?].*)?"
 
 
 def _write_metrics(home: Path, package: Path) -> Path:

