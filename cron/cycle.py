@@ -20,7 +20,8 @@ from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.outlook import observe
 from cron.parts import Parts
 from cron.plan import Skip, decide
-from cron.reconcile import restore_live
+from cron.ports import Batch
+from cron.restore import restore_live
 from cron.retention import drop_version, tidy
 
 log = logging.getLogger(__name__)

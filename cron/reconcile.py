@@ -1,7 +1,8 @@
 """Desired state (the ledger) against actual state (the server): brings back what a restart lost, and notices a person's hand.
 
-A restarted or emptied server gets the live version first, so that it is the default at once, then the rollback candidates. A default
-that differs while the live version is still registered was set by a person: it is recorded as a rollback, and never flipped back.
+A restarted or emptied server gets the live version first, so that it is the default at once, then the rollback candidates. With one node,
+a default that differs while the live version is still registered was set by a person: it is recorded as a rollback, or a promotion when
+it is newer, and never flipped back. With several the ledger rules: each node that answers is brought to what it says.
 Knows nothing of how releases are made.
 """
 
@@ -9,19 +10,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cron import release, switches
-from cron.errors import ArtifactMissing, ServerRefused
-from cron.lineage import Release, Serving
+from cron.errors import ArtifactMissing, ServerRefused, Unavailable
+from cron.lineage import Serving, SwitchKind
 from cron.parts import Parts
-from cron.ports import ServerVersion
+from cron.ports import ModelServer, ServerVersion
+from cron.restore import kept_loaded, load_anew, register, restore_live, revive_live
 
 log = logging.getLogger(__name__)
 
 _CUT_OFF_S = 10.0  # a switch takes milliseconds; one begun longer ago has lost its process
-_RETRY_S = 30.0  # a candidate that would not load is tried again then
+_RETRY_S = 30.0  # a version that would not load is tried again then
 _PATIENCE = 3  # tries before a live version that the server refuses is given up for the previous good one
+_LOST_S = 30.0  # TorchServe brings a killed worker back within seconds, or not at all
+
+Refusal = Unavailable | ServerRefused
+Found = Mapping[str, tuple[ServerVersion, ...]]  # what each node has that answers
 
 
 class Reconciler:
@@ -32,11 +38,14 @@ class Reconciler:
         self._monotonic = monotonic
         self._started = False
         self._pending: tuple[int, float] | None = None  # epoch of a switch, and when it was first seen
-        self._retry_at: dict[int, float] = {}
+        self._retry_at: dict[tuple[str, int], float] = {}  # by node and version
+        self._unready_since: dict[str, float] = {}  # nodes on which the live version has no READY worker
         self._refusals = 0
+        self._odd: tuple[int, int] | None = None  # epoch, and a default at the last look that was not the live version
+        self._away: frozenset[str] | None = None
 
     def tick(self) -> None:
-        """Compare once and mend at most one thing; Unavailable when the server does not answer.
+        """Compare once and mend at most one thing a node; Unavailable when no node answers.
 
         The first tick also ends a switch that an earlier process began.
         """
@@ -44,6 +53,7 @@ class Reconciler:
         if not parts.serving_lock.acquire(blocking=False):
             return  # the cycle is at the server; what it does will be seen at the next tick
         try:
+            found = self._look()
             if not self._started:
                 release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
                 self._started = True
@@ -53,20 +63,67 @@ class Reconciler:
                 return
             self._pending = None
             if serving.live is not None:
-                self._compare(serving, serving.live)
+                self._compare(serving, serving.live, found)
         finally:
             parts.serving_lock.release()
 
-    def _compare(self, serving: Serving, live: int) -> None:
-        registered = self._parts.server.versions()
-        if all(found.version != live for found in registered):
+    def _look(self) -> Found:
+        """Ask each node for its versions, and keep the number of those that are away; raise what the last one said when all are."""
+        found: dict[str, tuple[ServerVersion, ...]] = {}
+        away: dict[str, Refusal] = {}
+        for name, node in self._parts.server.nodes().items():
+            try:
+                found[name] = node.versions()
+            except (Unavailable, ServerRefused) as error:  # refused: a wrong key, say
+                away[name] = error
+        if self._away != frozenset(away):
+            self._tell(away)
+            self._away = frozenset(away)
+        if not found:
+            raise next(iter(away.values()))
+        return found
+
+    def _tell(self, away: Mapping[str, Refusal]) -> None:
+        for number, name in enumerate(self._parts.server.nodes(), start=1):
+            self._parts.ledger.set_figure(f"node_{number}_away", float(name in away))
+            if name in away:
+                log.warning("a node is away", extra={"node": name, "why": str(away[name])})
+            elif self._away and name in self._away:
+                log.info("a node is back", extra={"node": name})
+        self._parts.ledger.set_figure("nodes_away", float(len(away)))
+
+    def _compare(self, serving: Serving, live: int, found: Found) -> None:
+        there = {name: one for name, versions in found.items() for one in versions if one.version == live}
+        if not there:
             self._restore()
             return
+        lost = [name for name, one in there.items() if self._is_lost(name, one)]
+        if len(lost) == len(there):
+            self._revive(live, found)
+        elif len(self._parts.server.nodes()) > 1:
+            for name, versions in found.items():
+                self._mend(name, versions, live, is_lost=name in lost)
+        else:
+            self._watch_default(serving, live, next(iter(found.values())))
+
+    def _is_lost(self, name: str, live: ServerVersion) -> bool:
+        """Tell whether the live version has had no READY worker for so long that none will come."""
+        if live.ready:
+            self._unready_since.pop(name, None)
+            return False
+        return self._monotonic() - self._unready_since.setdefault(name, self._monotonic()) >= _LOST_S
+
+    def _watch_default(self, serving: Serving, live: int, versions: tuple[ServerVersion, ...]) -> None:
         default = self._parts.server.live()
         if default is not None and default != live:
-            self._persons_hand(serving, live, default)
+            # Seen twice: a worker that was paused in mid-switch sets a stale default when it wakes up, and mends it in milliseconds.
+            if self._odd == (serving.epoch, default):
+                self._persons_hand(serving, live, default)
+            self._odd = (serving.epoch, default)
         else:
-            self._load_one_candidate(registered)
+            self._odd = None
+            (name,) = self._parts.server.nodes()
+            self._load_one_candidate(name, versions)
 
     def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
         ledger = self._parts.ledger
@@ -74,8 +131,10 @@ class Reconciler:
             if ledger.serving() == serving:
                 ledger.pause(f"version {default}, which was never released, was made the default on the server")
             return
-        reason = f"rolled back from version {live} to {default} on the server itself"
-        if switches.record_rollback(ledger, default, expected=live, epoch=serving.epoch, reason=reason):
+        kind: SwitchKind = "promote" if default > live else "rollback"
+        did = "promoted" if kind == "promote" else "rolled back"
+        reason = f"{did} from version {live} to {default} on the server itself"
+        if switches.record_by_hand(ledger, default, kind, expected=live, epoch=serving.epoch, reason=reason):
             log.warning("a person changed the live version on the server", extra={"from_version": live, "to_version": default})
 
     def _restore(self) -> None:
@@ -86,6 +145,40 @@ class Reconciler:
             self._refusals += 1
             log.exception("the live version could not be loaded", extra={"refusals": self._refusals})
 
+    def _revive(self, live: int, found: Found) -> None:
+        if not self._may_try("", live):
+            return
+        try:
+            revive_live(self._parts, found)
+            self._unready_since.clear()
+        except (ServerRefused, ArtifactMissing):
+            log.exception("the live version has lost its workers and could not be loaded anew", extra={"version": live})
+
+    def _mend(self, name: str, versions: tuple[ServerVersion, ...], live: int, *, is_lost: bool) -> None:
+        """Bring one of several nodes to what the ledger says: the live version, its default, then one rollback candidate."""
+        node = self._parts.server.nodes()[name]
+        try:
+            if is_lost or all(found.version != live for found in versions):
+                self._load_live(name, node, live)
+            elif any(found.version == live and found.ready for found in versions):
+                if node.live() != live:
+                    node.set_live(live)
+                self._load_one_candidate(name, versions)
+        except Unavailable as error:  # seen at the next look, unless it is the artifact store
+            log.warning("a node was not mended", extra={"node": name, "why": str(error)})
+        except ServerRefused as error:
+            log.warning("a node refused its default", extra={"node": name, "why": str(error)})
+
+    def _load_live(self, name: str, node: ModelServer, live: int) -> None:
+        if not self._may_try(name, live):
+            return
+        try:
+            load_anew(self._parts, node, self._parts.ledger.release(live))
+            self._retry_at.pop((name, live), None)
+            log.info("a node has the live version again", extra={"node": name, "version": live})
+        except (ServerRefused, ArtifactMissing) as error:
+            log.error("a node can't load the live version", extra={"node": name, "version": live, "why": str(error)})
+
     def _watch_switch(self, epoch: int) -> None:
         now = self._monotonic()
         if self._pending is None or self._pending[0] != epoch:
@@ -93,67 +186,21 @@ class Reconciler:
         elif now - self._pending[1] >= _CUT_OFF_S:
             release.finish_switch(self._parts.ledger, self._parts.server, artifacts=lambda: self._parts.artifacts)
 
-    def _load_one_candidate(self, registered: tuple[ServerVersion, ...]) -> None:
-        """Register the first rollback candidate that is missing."""
-        there = {found.version for found in registered}
+    def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
+        """Register on a node the first rollback candidate that is missing there, or has lost its workers."""
+        there = {found.version for found in versions if found.ready}
         for candidate in kept_loaded(self._parts):
-            if candidate.version in there or self._retry_at.get(candidate.version, 0.0) > self._monotonic():
+            if candidate.version in there or not self._may_try(name, candidate.version):
                 continue
-            self._retry_at[candidate.version] = self._monotonic() + _RETRY_S
             try:
-                _register(self._parts, candidate)
+                register(self._parts, self._parts.server.nodes()[name], candidate)
             except (ServerRefused, ArtifactMissing) as error:
                 log.warning("a rollback candidate could not be loaded", extra={"version": candidate.version, "why": str(error)})
             return
 
-
-def kept_loaded(parts: Parts) -> tuple[Release, ...]:
-    """Return the releases that stay registered: the live one, then the latest rollback candidates."""
-    live = parts.ledger.live()
-    if live is None:
-        return ()
-    return (live, *parts.ledger.rollback_candidates()[: max(0, parts.settings.release.keep_registered - 1)])
-
-
-def restore_live(parts: Parts, *, gives_up: bool = False) -> None:
-    """Register the live version when the server has lost it, and make it the default.
-
-    When its archive is gone, or `gives_up` and the server refuses it, the previous good release stands in and becomes the live one.
-    Raise ServerRefused when the server takes none.
-    """
-    live = parts.ledger.live()
-    if live is None or any(found.version == live.version for found in parts.server.versions()):
-        return
-    refused: ServerRefused | None = None
-    for target in (live, *parts.ledger.rollback_candidates()):
-        try:
-            if not _stand_in(parts, target, live.version):
-                return
-            log.info("restored the live version", extra={"version": target.version, "was": live.version})
-            return
-        except ArtifactMissing as error:
-            log.error("the archive of a release is missing; trying the one before", extra={"version": target.version, "why": str(error)})
-            parts.ledger.count("missing_archives")
-        except ServerRefused as error:
-            refused = error
-            if not gives_up:
-                raise
-    raise refused or ServerRefused(live.version, status=404, message="no archive of any release is left; restore archives/ from a backup")
-
-
-def _stand_in(parts: Parts, target: Release, live: int) -> bool:
-    """Load a release and make it the default and the live one; False when a person was faster."""
-    begun = switches.begin_restore(parts.ledger, target.version, expected=live)
-    if begun is None:
-        return False
-    try:
-        _register(parts, target)
-    except (ServerRefused, ArtifactMissing):
-        switches.cancel(parts.ledger, begun)
-        raise
-    release.finish_switch(parts.ledger, parts.server)
-    return True
-
-
-def _register(parts: Parts, target: Release) -> None:
-    parts.server.register(target.version, parts.artifacts.url(target.manifest.archive))
+    def _may_try(self, name: str, version: int) -> bool:
+        """Tell whether a version may be loaded on a node now; if so, not again for half a minute."""
+        if self._retry_at.get((name, version), 0.0) > self._monotonic():
+            return False
+        self._retry_at[name, version] = self._monotonic() + _RETRY_S
+        return True

@@ -78,29 +78,48 @@ def finish_switch(ledger: Ledger, server: ModelServer, *, artifacts: OpenArtifac
         return
     manifest = ledger.archived(begun.version)
     try:
-        if manifest is not None and not _is_ready(server, begun.version):
-            _register(server, begun.version, manifest.archive, artifacts)
-        _carry_out(ledger, server, begun)
+        _load_and_carry_out(ledger, server, begun, manifest.archive if manifest is not None else None, artifacts)
     except (ServerRefused, ArtifactMissing):
         switches.cancel(ledger, begun)
         ledger.count("failed_switches")
 
 
+def load_somewhere(server: ModelServer, version: int, url: str) -> None:
+    """Register a version on each node that takes it; raise what the first one said when none does.
+
+    Not for a promotion, which one node's refusal stops: for what was live before and must be so again.
+    """
+    refused: list[ServerRefused | Unavailable] = []
+    nodes = server.nodes().values()
+    for node in nodes:
+        try:
+            node.register(version, url)
+        except (ServerRefused, Unavailable) as error:
+            refused.append(error)
+    if len(refused) == len(nodes):
+        raise next((error for error in refused if isinstance(error, ServerRefused)), refused[0])
+
+
 def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
     try:
-        try:
-            _carry_out(ledger, server, begun)
-        except ServerRefused:  # not loaded any more
-            if artifacts is None:
-                raise
-            _register(server, target.version, target.manifest.archive, artifacts)
-            _carry_out(ledger, server, begun)
+        _load_and_carry_out(ledger, server, begun, target.manifest.archive, artifacts)
     except (ServerRefused, ArtifactMissing):
         switches.cancel(ledger, begun)
         ledger.count("failed_switches")
         raise
     except Unavailable as error:
         raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
+
+
+def _load_and_carry_out(ledger: Ledger, server: ModelServer, begun: Switch, archive: str | None, artifacts: OpenArtifacts | None) -> None:
+    """Carry a switch out; a version that is not loaded any more is loaded first, from its archive."""
+    try:
+        _carry_out(ledger, server, begun)
+    except ServerRefused:
+        if artifacts is None or archive is None:
+            raise
+        load_somewhere(server, begun.version, artifacts().url(archive))
+        _carry_out(ledger, server, begun)
 
 
 def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
@@ -115,13 +134,3 @@ def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
                 return serving.switch.epoch == begun.epoch
         elif ledger.serving().epoch == serving.epoch:
             return serving.live == begun.version and serving.epoch == begun.epoch
-
-
-def _is_ready(server: ModelServer, version: int) -> bool:
-    return any(found.version == version and found.ready for found in server.versions())
-
-
-def _register(server: ModelServer, version: int, archive: str, artifacts: OpenArtifacts | None) -> None:
-    if artifacts is None:
-        raise ServerRefused(version, status=409, message="the version is not loaded, and there is no artifact store to load it from")
-    server.register(version, artifacts().url(archive))

@@ -19,7 +19,7 @@ from cron.errors import FreshetError, LeaseLost
 from cron.lineage import Lease, Manifest, manifest_from_json
 from cron.lineage_files import manifest_name
 from cron.parts import Parts
-from cron.reconcile import kept_loaded
+from cron.restore import kept_loaded
 
 log = logging.getLogger(__name__)
 

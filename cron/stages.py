@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cron import lineage_files
+from cron.config import GateSettings
 from cron.errors import ServerRefused, Unavailable
 from cron.gate import Against, Probe, Verdict, offline_verdict, online_verdict
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
 from cron.parts import Parts
+from cron.ports import ModelServer
 from cron.quality_rows import quality_rows
 from cron.run_plan import RunPlan
 from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
@@ -136,17 +138,40 @@ def put(parts: Parts, run: Run, manifest: Manifest) -> None:
 
 
 def probe(parts: Parts, run: Run, version: int) -> Verdict:
-    """Ask the registered version the golden requests, first for the answers, then for the time it takes."""
+    """Ask the registered version the golden requests, first for the answers, then for the time it takes; on every node that has it.
+
+    Raise Unavailable when none has it any more.
+    """
     golden = json.loads((_candidate(parts, run) / "golden.json").read_text())[-parts.settings.gate.num_probes :]
-    found = [_ask(parts, version, one["request"], timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
+    nodes = parts.server.nodes()
+    verdicts: dict[str, Verdict] = {}
+    for name, node in nodes.items():
+        try:
+            if len(nodes) == 1 or any(found.version == version for found in node.versions()):
+                verdicts[name] = _probe_node(node, version, golden, parts.settings.gate)
+        except Unavailable:
+            if len(nodes) == 1:
+                raise
+    if not verdicts:
+        raise Unavailable("every node with the new version", where=", ".join(nodes), why="all that had it are away")
+    worst = max(verdicts, key=lambda name: (not verdicts[name].accepted, verdicts[name].figures.get("probe_p99_ms", 0.0)))
+    return verdicts[worst] if len(nodes) == 1 else _named(verdicts[worst], f"node {worst}, the worst of {len(verdicts)}")
+
+
+def _probe_node(server: ModelServer, version: int, golden: Sequence[Mapping[str, object]], gate: GateSettings) -> Verdict:
+    found = [_ask(server, version, one["request"], timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
     verdict = Verdict(reasons=(), figures={})
     for _ in range(_LATENCY_ROUNDS):
-        times = [_ask(parts, version, one["request"], timeout_s=_ANSWER_S)[1] for one in golden]
+        times = [_ask(server, version, one["request"], timeout_s=_ANSWER_S)[1] for one in golden]
         probes = [Probe(expected=one["answer"], found=answer, latency_ms=ms) for one, answer, ms in zip(golden, found, times, strict=True)]
-        verdict = online_verdict(probes, parts.settings.gate)
+        verdict = online_verdict(probes, gate)
         if verdict.accepted:
             break
     return verdict
+
+
+def _named(verdict: Verdict, where: str) -> Verdict:
+    return replace(verdict, reasons=tuple(replace(reason, text=f"{reason.text} ({where})") for reason in verdict.reasons))
 
 
 def folder_of(parts: Parts, run: Run) -> Path:
@@ -182,8 +207,10 @@ def _comparable(parts: Parts, run: Run, plan: RunPlan, report: Report) -> frozen
 
 
 def _candidate(parts: Parts, run: Run) -> Path:
+    """Return the candidate that the run's training recorded; when another host trained it, one of ours may be left from before that."""
     candidate = folder_of(parts, run) / "candidate"
-    if not (candidate / "report.json").is_file():
+    report, trained = candidate / "report.json", parts.ledger.step_output(run.run_id, "train")
+    if not report.is_file() or (trained is not None and sha256_of(report) != trained["report_sha256"]):
         raise FilesGone(f"the candidate of run {run.run_id} is gone")
     return candidate
 
@@ -192,14 +219,14 @@ def _report(parts: Parts, run: Run) -> Report:
     return read_report(_candidate(parts, run) / "report.json")
 
 
-def _ask(parts: Parts, version: int, request: object, *, timeout_s: float) -> tuple[object, float]:
+def _ask(server: ModelServer, version: int, request: object, *, timeout_s: float) -> tuple[object, float]:
     started = time.perf_counter()
     try:
-        answer = parts.server.predict(version, request, timeout_s=timeout_s)
+        answer = server.predict(version, request, timeout_s=timeout_s)
     except ServerRefused as refused:
         answer = {"refused": refused.status}
     except Unavailable:
-        if all(found.version != version or not found.ready for found in parts.server.versions()):
+        if all(found.version != version or not found.ready for found in server.versions()):
             raise  # the server was away; else it is this version that answers nobody
         answer = {"refused": f"no answer within {timeout_s:.0f} s"}
     return answer, (time.perf_counter() - started) * 1000

@@ -76,8 +76,8 @@ def cancel(ledger: Ledger, switch: Switch) -> None:
         connection.execute(schema.desk.update().where(where).values(switching_to=None, switch_kind=None, epoch=schema.desk.c.epoch + 1))
 
 
-def record_rollback(ledger: Ledger, version: int, *, expected: int, epoch: int, reason: str) -> bool:
-    """Record a rollback that a person did on the server itself; False when the ledger moved on since `epoch`."""
+def record_by_hand(ledger: Ledger, version: int, kind: SwitchKind, *, expected: int, epoch: int, reason: str) -> bool:
+    """Record what a person did on the server itself, and pause publishing; False when the ledger moved on since `epoch`."""
     with ledger.write() as connection:
         desk = _desk(connection)
         if (
@@ -88,7 +88,7 @@ def record_rollback(ledger: Ledger, version: int, *, expected: int, epoch: int, 
         ):
             return False
         connection.execute(hold_unless_held(reason, ledger.now()))
-        _settle(connection, _begin(connection, version, "rollback"), ledger.now())
+        _settle(connection, _begin(connection, version, kind), ledger.now())
         return True
 
 

@@ -37,16 +37,18 @@ class ServerNodes:
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         """See the port; the first node that has the version answers."""
         refused: dict[str, ServerRefused] = {}
+        away: list[str] = []
         for name, node in self._nodes.items():
-            with suppress(Unavailable):
-                try:
-                    return node.predict(version, body, timeout_s=timeout_s)
-                except ServerRefused as error:
-                    refused[name] = error
-                    if error.status not in (404, 503):  # not there, or without a worker: another node may have it
-                        break
+            try:
+                return node.predict(version, body, timeout_s=timeout_s)
+            except Unavailable as error:
+                away.append(str(error))
+            except ServerRefused as error:
+                refused[name] = error
+                if error.status not in (404, 503):  # not there, or without a worker: another node may have it
+                    break
         if not refused:
-            raise self._all_away([])
+            raise self._all_away(away)
         raise _refusal(version, refused)
 
     def set_live(self, version: int) -> None:
@@ -110,7 +112,7 @@ class ServerNodes:
         return answers, refused
 
     def _all_away(self, why: Collection[str]) -> Unavailable:
-        return Unavailable("every TorchServe node", where=", ".join(self._nodes), why="; ".join(why) or "all are away")
+        return Unavailable("every TorchServe node", where=", ".join(self._nodes), why="; ".join(why))
 
 
 def _refusal(version: int | None, refused: Mapping[str, ServerRefused]) -> ServerRefused:

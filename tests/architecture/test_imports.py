@@ -55,6 +55,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.artifact_file",
             "cron.redis_server",
             "cron.redis_url",
+            "cron.server_url",
         ),
     ),
     (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),

@@ -255,6 +255,9 @@ def test_a_candidate_that_answers_nobody_is_refused_and_not_asked_for_ever(parts
         def __getattr__(self, name: str) -> object:
             return getattr(parts.server, name)
 
+        def nodes(self) -> dict[str, object]:
+            return {"here": self}
+
         def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
             raise Unavailable("TorchServe", where="here", why="ReadTimeout")
 

@@ -10,7 +10,8 @@ import pytest
 from cron import switches
 from cron.errors import ServerRefused, Unavailable
 from cron.parts import Parts
-from cron.reconcile import Reconciler, restore_live
+from cron.reconcile import Reconciler
+from cron.restore import restore_live
 from tests.releases import manifest
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of

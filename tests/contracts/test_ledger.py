@@ -240,8 +240,8 @@ def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -
 def test_a_persons_change_is_recorded_only_while_nothing_else_changed(ledger: Ledger, lease: Lease) -> None:
     published(ledger, lease, 1, 2)
     epoch = ledger.serving().epoch
-    assert not switches.record_rollback(ledger, 1, expected=2, epoch=epoch - 1, reason="x")
-    assert switches.record_rollback(ledger, 1, expected=2, epoch=epoch, reason="x")
+    assert not switches.record_by_hand(ledger, 1, "rollback", expected=2, epoch=epoch - 1, reason="x")
+    assert switches.record_by_hand(ledger, 1, "rollback", expected=2, epoch=epoch, reason="x")
     assert ledger.serving().live == 1
     assert ledger.release(2).rolled_back_at is not None
 
