@@ -22,6 +22,7 @@ from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.evaluate import evaluate, scored_events
+from trainer.report import Evaluation
 
 BOOTSTRAP_DRAWS = 2_000
 
@@ -46,6 +47,30 @@ def user_scores(
     data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
 ) -> dict[str, NDArray[np.float64]]:
     """Return NDCG@10 by user of `candidate` and `popularity`, each scored event from the user's `history_E` before it."""
+    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
+    return {name: np.array(scores.ndcg) for name, scores in evaluation.models.items() if name != "biases"}
+
+
+def event_ndcg(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path) -> float:
+    """Return NDCG@10 as the mean over events, each scored from everything that its user did before it."""
+    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
+    ndcg_U, num_events_U = np.array(evaluation.models["candidate"].ndcg), np.array(evaluation.num_events)
+    return float((ndcg_U * num_events_U).sum() / num_events_U.sum())
+
+
+def rating_errors(
+    data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
+) -> dict[str, NDArray[np.float64]]:
+    """Return squared rating errors, one a rating but of equal value within a user, of Freshet and of the progressive biases."""
+    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
+    names = {"candidate": "Freshet", "biases": "biases (progressive)"}
+    return {
+        shown: np.repeat([error or 0.0 for error in evaluation.models[name].squared_error], evaluation.num_ratings)
+        for name, shown in names.items()
+    }
+
+
+def _evaluated(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, folder: Path) -> Evaluation:
     roles = np.full(len(data.users_E), "", dtype=object)
     roles[history_E] = "context"
     roles[scored_E] = "score"
@@ -53,8 +78,7 @@ def user_scores(
     ranker = Ranker(bundle)
     scored = scored_events(read_events(folder / "scored.parquet"), config, newest=int(scored_E.sum()))
     assert scored is not None
-    evaluation = evaluate(scored, {"candidate": ranker}, baselines_of=ranker)
-    return {name: np.array(scores.ndcg) for name, scores in evaluation.models.items() if name != "biases"}
+    return evaluate(scored, {"candidate": ranker}, baselines_of=ranker)
 
 
 def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) -> Figure:

@@ -26,6 +26,14 @@ class Measure:
     value: float
     unit: str
     note: str = ""
+    # of quality benches: which model on which set by which protocol, a 95 % interval, how many seeds, seconds of training
+    set: str | None = None
+    protocol: str | None = None
+    model: str | None = None
+    low: float | None = None
+    high: float | None = None
+    seeds: int | None = None
+    seconds: float | None = None
 
 
 def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path = RESULTS) -> None:
@@ -38,7 +46,7 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
         "versions": {name: version(name) for name in PACKAGES},
         "commit": commit(),
     }
-    rows = [{**shared, **asdict(measure)} for measure in measures]
+    rows = [{**shared, **{name: value for name, value in asdict(measure).items() if value is not None}} for measure in measures]
     results.mkdir(parents=True, exist_ok=True)
     (results / f"{bench}.json").write_text(json.dumps(rows, indent=1) + "\n")
     (results / f"{bench}.md").write_text(render(rows))
@@ -56,11 +64,25 @@ def render(rows: Sequence[dict[str, object]]) -> str:
         + ", ".join(f"{k} {v}" for k, v in versions.items())
         + ".",
         "",
-        "| metric | value | unit | note |",
-        "|---|---:|---|---|",
     ]
-    lines += [f"| {row['metric']} | {row['value']:.4g} | {row['unit']} | {row['note']} |" for row in rows]
+    lines += _quality_table(rows) if "model" in first else _table(rows)
     return "\n".join(lines) + "\n"
+
+
+def _table(rows: Sequence[dict[str, object]]) -> list[str]:
+    head = ["| metric | value | unit | note |", "|---|---:|---|---|"]
+    return head + [f"| {row['metric']} | {row['value']:.4g} | {row['unit']} | {row['note']} |" for row in rows]
+
+
+def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
+    head = ["| set | protocol | model | metric | value | 95 % interval | seeds | training |", "|---|---|---|---|---:|---|---:|---:|"]
+    lines = []
+    for row in rows:
+        interval = f"{row['low']:.4f} to {row['high']:.4f}" if "low" in row else ""
+        seconds = f"{row['seconds']:.0f} s" if "seconds" in row else ""
+        shown = (row["set"], row["protocol"], row["model"], row["metric"], f"{row['value']:.4f}", interval, row.get("seeds", 1), seconds)
+        lines.append("| " + " | ".join(map(str, shown)) + " |")
+    return head + lines
 
 
 def hardware() -> str:
