@@ -13,11 +13,16 @@ BATCH_RECORDS = 5_000
 
 
 def follow_once(log: EventLog, histories: Histories, *, limit: int = BATCH_RECORDS) -> int:
-    """Bring at most `limit` records from the log into the histories; return how many. Raise LogGap: then `rebuild` is called for."""
-    batch = log.read(histories.cursor(), limit)
-    if batch.records:
-        histories.append(batch.records, cursor=batch.cursor)
-    return len(batch.records)
+    """Bring at most `limit` records from the log into the histories; return how many, 0 at its end. On LogGap `rebuild` is called for.
+
+    What is no record counts and is passed by: the collector buries it.
+    """
+    before = histories.cursor()
+    batch = log.read(before, limit)
+    if batch.cursor == before:
+        return 0
+    histories.append(batch.records, cursor=batch.cursor)
+    return len(batch.records) + len(batch.rejected) or 1  # there may be more behind what the log skipped
 
 
 def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
                 return 0
             num_duplicates += relayed.num_duplicates
             bar.update(relayed.num_read)
-            return relayed.num_read
+            return relayed.num_read or 1  # there may be more behind what the source skipped
 
         try:
             total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
