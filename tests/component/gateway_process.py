@@ -21,26 +21,43 @@ from cron.config import GatewaySettings, Settings, StoreSettings
 from gateway.app import create_app
 
 START_LIMIT_S = 20.0
+HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
 
 
 class StandIn:
-    """TorchServe's `/predictions/rec`, as a test wants it to answer."""
+    """TorchServe's `/predictions/rec`, as a test wants it to answer.
 
-    def __init__(self) -> None:
+    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody.
+    """
+
+    def __init__(self, *, port: int = 0) -> None:
         self.status = 200
+        self.versions: set[int] | None = None
+        self.paths: list[str] = []
+        self.free = threading.Event()  # cleared, calls hang
+        self.free.set()
         self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
         self.asked: list[dict[str, object]] = []
         self.authorization: str | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop answering: connections are refused from now on."""
+        self.free.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def answer(self, path: str) -> tuple[int, object]:
+        """Return status and body for a path; a version of its own stands at its end."""
+        version = path.removeprefix("/predictions/rec").removeprefix("/")
+        if version and self.versions is not None and int(version) not in self.versions:
+            return 404, {"code": 404, "type": "ModelVersionNotFoundException", "message": f"Model version: {version} does not exist"}
+        body = self.body
+        return self.status, {**body, "model_version": int(version)} if version and isinstance(body, dict) else body
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         stand_in = self
@@ -49,8 +66,11 @@ class StandIn:
             def do_POST(self) -> None:
                 stand_in.authorization = self.headers["Authorization"]
                 stand_in.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                content = json.dumps(stand_in.body).encode()
-                self.send_response(stand_in.status)
+                stand_in.paths.append(self.path)
+                stand_in.free.wait(HANG_LIMIT_S)
+                status, body = stand_in.answer(self.path)
+                content = json.dumps(body).encode()
+                self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
