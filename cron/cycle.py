@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cron import release, run_plan, stages
-from cron.collect import collect
+from cron.collect import bury, collect
+from cron.dead_letters import DeadLetters
 from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
@@ -26,6 +27,8 @@ from cron.retention import drop_version, tidy
 
 log = logging.getLogger(__name__)
 
+NOT_COLLECTED = "not_collected"  # the reason of a turn that could not read the log
+
 
 def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     """Do one turn, or end the one that a crash left open (and then still do the full retrain that `force_full` asks for).
@@ -37,6 +40,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     """
     ledger = parts.ledger
     parts.meters.turn_began()
+    not_collected = _collect(parts, lease)  # before all that needs the server: while that is away the log must not grow
     with parts.serving_lock:
         release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts)
     run = ledger.open_run()
@@ -44,13 +48,9 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
         run = _carry_out(parts, run, lease)
         if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
             return run
-    try:
-        new = collect(parts.log, parts.journal, ledger, lease, accepted=lambda batch: parts.meters.records_read(batch, ledger.now()))
-        parts.meters.log_emptied(new)
-    except LeaseLost:
-        raise
-    except FreshetError as error:
-        return ledger.record_skip(Reason(name="not_collected", ok=False, text=str(error)), lease=lease)
+        not_collected = _collect(parts, lease)  # what came meanwhile
+    if not_collected is not None:
+        return ledger.record_skip(not_collected, lease=lease)
     state = observe(parts, force_full=force_full)
     turn = decide(state, parts.settings.worker)
     ledger.set_figure("refusals_in_a_row", state.num_refusals)
@@ -60,6 +60,28 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
         return ledger.record_skip(turn.reason, lease=lease)
     supersedes = state.live.version if state.live is not None else None
     return _carry_out(parts, ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease), lease)
+
+
+def _collect(parts: Parts, lease: Lease) -> Reason | None:
+    """Bring the log's records into the journal; return why not, when that could not be. Raise LeaseLost."""
+    ledger, meters = parts.ledger, parts.meters
+    try:
+        new = collect(parts.log, parts.journal, ledger, lease, show=lambda batch: _look_at(parts, batch))
+        meters.log_emptied(new)
+    except LeaseLost:
+        raise
+    except FreshetError as error:
+        return Reason(name=NOT_COLLECTED, ok=False, text=str(error))
+    return None
+
+
+def _look_at(parts: Parts, batch: Batch) -> None:
+    """Note how long the records of a batch waited, and keep what was no record."""
+    now = parts.ledger.now()
+    parts.meters.records_read(batch.records, now)
+    bury(DeadLetters(parts.paths.var / "dead-letters.jsonl"), batch.rejected, at=now)
+    if batch.rejected:
+        log.warning("the log holds what is no record", extra={"num_rejected": len(batch.rejected), "why": batch.rejected[0].reason})
 
 
 def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:
@@ -109,7 +131,7 @@ def _publish(turn: _Turn) -> Run:
 
     turn.step("put", put)
     if not _was_live(parts, manifest):
-        turn.again("register", lambda: _register(parts, manifest))
+        turn.again("register", lambda: _register(parts, manifest, lease))
         online = stages.verdict_from_output(turn.again("probe", lambda: stages.verdict_to_output(stages.probe(parts, run, version))))
         if not online.accepted:
             return turn.end("refused", *offline.reasons, *online.reasons, figures=offline)
@@ -158,10 +180,11 @@ def _was_live(parts: Parts, manifest: Manifest) -> bool:
     return parts.ledger.is_release(manifest.version)
 
 
-def _register(parts: Parts, manifest: Manifest) -> stages.Output:
+def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
     """Register the version, after the live one: the first version of an empty server becomes its default."""
     with parts.serving_lock:
         restore_live(parts)
+    parts.ledger.check_lease(lease)
     parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
     return {}
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cron import schema
-from cron.collect import trim_log
 from cron.errors import FreshetError, LeaseLost
 from cron.lineage import Lease, Manifest, manifest_from_json
 from cron.lineage_files import manifest_name
@@ -58,18 +57,19 @@ def needed(parts: Parts) -> dict[int, Manifest]:
     return {version: releases[version] for version in kept if version in releases}
 
 
-def _unload(parts: Parts, _lease: Lease) -> None:
+def _unload(parts: Parts, lease: Lease) -> None:
     serving = parts.ledger.serving()
     if serving.live is None or serving.switch is not None:
         return
     keep = {one.version for one in kept_loaded(parts)} | {parts.server.live()}
     for found in parts.server.versions():
         if found.version not in keep:
+            parts.ledger.check_lease(lease)  # a successor may have loaded it for good
             parts.server.unregister(found.version)
 
 
 def _trim_log(parts: Parts, _lease: Lease) -> None:
-    trim_log(parts.log, [parts.ledger.log_cursor(), parts.histories.cursor()])
+    parts.log.trim(parts.ledger.log_cursor(), parts.histories.cursor())
 
 
 def _delete_archives(parts: Parts, lease: Lease) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from cron.cycle import run_cycle
+from cron.cycle import NOT_COLLECTED, run_cycle
 from cron.errors import LeaseLost, LogGap, Stopped, Unavailable
 from cron.follow import follow_once, rebuild
 from cron.lease import held_lease, holder_of, only_one
@@ -36,18 +37,17 @@ from cron.reconcile import Reconciler
 log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 60.0  # after another machine did not answer
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
 
 
 def run_worker(parts: Parts) -> int:
     """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
     set_up_logs()
-    with only_one(parts.paths.lock), served(parts):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: parts.stop.set())
+    with only_one(parts.paths.lock), served(parts), _told_to_end() as wait_until_told:
         worker = Worker(parts)
         worker.start()
-        parts.stop.wait()
+        wait_until_told()
         if not worker.end(parts.settings.worker.grace_s - _EXIT_MARGIN_S):
             # A step that can't be cut short (loading a version, say) is left as a kill would leave it; the next start goes on.
             sys.stderr.flush()
@@ -57,9 +57,33 @@ def run_worker(parts: Parts) -> int:
 
 def run_once(parts: Parts, *, force_full: bool = False) -> Run:
     """Do one turn now, alone; raise AlreadyRunning or LeaseLost when a worker is at it."""
-    holder = holder_of(parts.paths.var)
-    with only_one(parts.paths.lock), held_lease(parts.ledger, holder, parts.settings.worker.lease_s) as lease, _renewing(parts, lease):
+    ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
+    with only_one(parts.paths.lock), held_lease(ledger, holder_of(parts.paths.var), ttl_s) as lease, _renewing(parts, lease):
         return run_cycle(parts, lease, force_full=force_full)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[Callable[[], None]]:
+    """Yield a call that waits for SIGTERM or SIGINT.
+
+    The handlers do nothing; Python writes a signal's number to a socket, and that is waited for. A handler that set an Event would wait for
+    ever for the Event's own lock when it interrupts a thread that holds it, as a second signal during the end may.
+    """
+    told, teller = socket.socketpair()
+    with told, teller:
+        teller.setblocking(False)
+        signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+        for number in _ENDING:
+            signal.signal(number, lambda *_: None)
+
+        def wait() -> None:
+            while told.recv(1)[0] not in _ENDING:
+                pass
+
+        try:
+            yield wait
+        finally:
+            signal.set_wakeup_fd(-1)
 
 
 class Worker:
@@ -102,7 +126,8 @@ class Worker:
         self._scheduler.shutdown(wait=False)
         ended = self._turning.acquire(timeout=max(0.0, within_s))
         if ended and self._lease is not None:
-            self._parts.ledger.release_lease(self._lease)
+            with suppress(Unavailable):  # it runs out by itself
+                self._parts.ledger.release_lease(self._lease)
         log.info("worker ended", extra={"turn_ended": ended})
         return ended
 
@@ -118,22 +143,21 @@ class Worker:
             return
         with self._turning:
             try:
-                run = run_cycle(self._parts, lease)
+                self._after(run_cycle(self._parts, lease))
             except Unavailable as error:
                 log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
                 self._retry_later()
-                return
             except Stopped:
                 return
             except LeaseLost as error:
-                log.warning("turn dropped", extra={"why": str(error)})
-                self._lease = None
-                return
-            self._retry_s = _FIRST_RETRY_S
-            self._after(run)
+                self._lose(lease, error)
 
     def _after(self, run: Run) -> None:
         """Note what is left to do; a baseline is followed by the first training at once."""
+        if run.outcome == "skipped" and run.reasons[0].name == NOT_COLLECTED:
+            self._retry_later()
+            return
+        self._retry_s = _FIRST_RETRY_S
         if run.outcome != "skipped":
             log.info("run ended", extra={"run_id": run.run_id, "mode": run.mode, "outcome": run.outcome, "version": run.version})
         published = run.outcome == "published"
@@ -143,9 +167,15 @@ class Worker:
 
     def _watch(self) -> None:
         """Compare ledger and server, and look whether enough events wait for a turn."""
-        if self._lease is None:
+        lease = self._lease
+        if lease is None:
             return
         with suppress(Unavailable):  # a server that is down is seen by everybody; it is looked at again in a second
+            try:
+                self._parts.ledger.check_lease(lease)
+            except LeaseLost as error:
+                self._lose(lease, error)
+                return
             self._reconciler.tick()
         if self._turning.locked() or time.monotonic() < self._retry_at:
             return
@@ -157,10 +187,11 @@ class Worker:
     def _follow(self) -> None:
         parts = self._parts
         try:
-            while not parts.stop.is_set() and follow_once(parts.log, parts.histories):
-                pass
-        except LogGap:  # the log was trimmed past the histories' place, and the journal has what is gone
-            self._rebuild()
+            try:
+                while not parts.stop.is_set() and follow_once(parts.log, parts.histories):
+                    pass
+            except LogGap:  # the log was trimmed past the histories' place, and the journal has what is gone
+                self._rebuild()
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
 
@@ -176,27 +207,45 @@ class Worker:
             self._gap = str(error)
 
     def _keep_lease(self) -> None:
-        ledger, ttl_s = self._parts.ledger, self._parts.settings.worker.lease_s
-        if self._lease is None:
-            self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.now())
+        """Renew the lease, or try to get it; a standby that gets it has its first turn at once."""
+        if self._parts.stop.is_set():
+            return
+        ledger, ttl_s, lease = self._parts.ledger, self._parts.settings.worker.lease_s, self._lease
+        try:
+            if lease is not None:
+                ledger.renew_lease(lease, ttl_s, ledger.lease_time())
+                return
+            self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.lease_time())
             if self._lease is None:
                 log.info("waiting for the lease", extra={"holder": ledger.lease_holder()})
-            return
-        try:
-            ledger.renew_lease(self._lease, ttl_s, ledger.now())
+            elif self._scheduler.running:
+                log.info("lease taken", extra={"token": self._lease.token})
+                self._wake(0.0)
         except LeaseLost as error:
-            log.warning("lease lost", extra={"why": str(error)})
+            assert lease is not None
+            self._lose(lease, error)
+        except Unavailable as error:
+            log.warning("lease not renewed", extra={"why": str(error)})
+
+    def _lose(self, lease: Lease, error: LeaseLost) -> None:
+        """Stand by; what runs under that lease ends at its next write."""
+        if self._lease == lease:  # another job may have taken a new one already
             self._lease = None
+            log.warning("lease lost", extra={"why": str(error)})
 
     def _on_trouble(self, event: JobEvent) -> None:
         """Count what APScheduler would only log; a turn that died unexpectedly is tried again, later each time."""
         if event.code == EVENT_JOB_ERROR:
             log.error("job failed", extra={"job": event.job_id, "why": repr(event.exception)}, exc_info=event.exception)
-            self._parts.ledger.count("job_errors")
             if event.job_id == "cycle":
                 self._retry_later()
+            self._count("job_errors")
         elif event.job_id == "cycle":
-            self._parts.ledger.count("missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns")
+            self._count("missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns")
+
+    def _count(self, name: str) -> None:
+        with suppress(Unavailable):
+            self._parts.ledger.count(name)
 
     def _retry_later(self) -> None:
         """Try the turn again after a while, twice as long each time."""
@@ -215,9 +264,11 @@ def _renewing(parts: Parts, lease: Lease) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
+        ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
         with suppress(LeaseLost):  # the next write says so
-            while not done.wait(parts.settings.worker.lease_s / 3):
-                parts.ledger.renew_lease(lease, parts.settings.worker.lease_s, parts.ledger.now())
+            while not done.wait(ttl_s / 3):
+                with suppress(Unavailable):
+                    ledger.renew_lease(lease, ttl_s, ledger.lease_time())
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()

@@ -225,9 +225,14 @@ def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(parts: Part
     server_of(parts).is_down = True
     with pytest.raises(Unavailable):
         run_cycle(parts, lease)
+    send(parts, event_records(481, 500))
+    with pytest.raises(Unavailable):
+        run_cycle(parts, lease)
+    assert parts.log.backlog(parts.ledger.log_cursor()) == 0, "what comes while the server is away is collected"
     server_of(parts).is_down = False
     run = run_cycle(parts, lease)
     assert (run.outcome, run.version) == ("published", 2)
+    assert parts.ledger.release(2).manifest.target_range == (441, 520), "the run is about what there was when it began"
     assert isinstance(parts.launcher, HereLauncher)
     assert parts.launcher.num_trainings == 1
 
@@ -305,13 +310,20 @@ def test_a_worker_that_lost_its_lease_changes_nothing(parts: Parts, lease: Lease
     assert parts.ledger.last_seq() == 440
 
 
-def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(parts: Parts, lease: Lease) -> None:
+@pytest.mark.parametrize("is_another", [False, True], ids=["gone", "another host's were recorded"])
+def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(parts: Parts, lease: Lease, is_another: bool) -> None:
     send(parts, event_records(401, 480))
     server_of(parts).is_down = True
     with pytest.raises(Unavailable):
         run_cycle(parts, lease)
     server_of(parts).is_down = False
-    shutil.rmtree(parts.paths.runs)
+    if is_another:  # its candidate would be judged, and ours be packed
+        open_run = parts.ledger.open_run()
+        assert open_run is not None
+        report = folder_of(parts, open_run) / "candidate" / "report.json"
+        report.write_text(report.read_text() + " ")
+    else:
+        shutil.rmtree(parts.paths.runs)
     run = run_cycle(parts, lease)
     assert (run.outcome, run.version) == ("published", 3)  # 2 was given to the abandoned run
     assert [one.outcome for one in parts.ledger.runs()[:2]] == ["published", "abandoned"]

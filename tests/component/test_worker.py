@@ -15,12 +15,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
 from cron import switches
 from cron.errors import AlreadyRunning, LeaseLost, LogGap
 from cron.lease import held_lease, only_one
 from cron.parts import Parts
-from cron.ports import Appended, Batch, Cursor
+from cron.ports import Appended, Batch, Cursor, EventLog
 from cron.worker import Worker, run_once
 from recommender.events import Record
 from tests.shelf import open_shelf
@@ -177,8 +178,9 @@ def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes
         [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE
     ) as process:
         until(lambda: any(fresh.paths.runs.glob("*/candidate.partial/checkpoint/*.safetensors")))
-        process.send_signal(signal.SIGTERM)
         started = time.monotonic()
+        for again in range(20):  # people press Ctrl-C until it works
+            process.send_signal(signal.SIGINT if again % 2 else signal.SIGTERM)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0, log
     assert time.monotonic() - started < fresh.settings.worker.grace_s
@@ -196,11 +198,64 @@ def test_a_log_that_is_not_the_journals_is_told_once(fresh: Parts, caplog: pytes
     assert "job_errors" not in fresh.ledger.figures()
 
 
+def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Parts) -> None:
+    """Enough events wait in it to call for a turn every twentieth of a second."""
+    log = StrangeLog(backlog=1_000_000)
+    with working(replace(shelf, log=log)) as worker:
+        until(lambda: worker._retry_at > 0)
+        first, looks = worker._retry_at, log.num_looks
+        until(lambda: log.num_reads > 20)
+        assert worker._retry_at == first
+        assert log.num_looks == looks
+    assert [(run.reasons[0].name, run.count) for run in shelf.ledger.runs(1)] == [("not_collected", 1)]
+
+
+def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Parts) -> None:
+    slow = SlowLog(shelf.log)
+    often = replace(shelf.settings, worker=replace(shelf.settings.worker, interval_s=0.05))
+    with working(replace(shelf, settings=often, log=slow)):
+        until(lambda: shelf.ledger.figures().get("overlapping_turns", 0) >= 2)
+        slow.goes_on.set()
+    assert "job_errors" not in shelf.ledger.figures()
+
+
+def test_a_turn_that_came_too_late_is_counted(shelf: Parts) -> None:
+    """Ours are never too late, whatever the machine did; if APScheduler should think otherwise, one sees it."""
+    with working(shelf) as worker:
+        missed = JobExecutionEvent(EVENT_JOB_MISSED, "cycle", "default", shelf.ledger.now())
+        worker._scheduler._dispatch_event(missed)
+        assert shelf.ledger.figures()["missed_turns"] == 1
+        worker._scheduler._dispatch_event(JobExecutionEvent(EVENT_JOB_MISSED, "follow", "default", shelf.ledger.now()))
+        assert shelf.ledger.figures()["missed_turns"] == 1
+
+
+def test_with_a_crontab_the_first_turn_comes_at_once_and_the_next_by_the_clock(shelf: Parts) -> None:
+    by_the_clock = replace(shelf.settings, worker=replace(shelf.settings.worker, cron="0 3 * * sun"))
+    with working(replace(shelf, settings=by_the_clock)) as worker:
+        until(lambda: shelf.ledger.runs(1))
+        following = worker._scheduler.get_job("cycle").next_run_time
+        assert (following.weekday(), following.hour, following.minute, following.utcoffset()) == (6, 3, 0, timedelta(0))
+
+
+class SlowLog:
+    """A log whose reads wait for a test."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.goes_on = threading.Event()
+        self.append, self.backlog, self.trim = log.append, log.backlog, log.trim
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        assert self.goes_on.wait(LIMIT_S)
+        return self._log.read(after, limit)
+
+
 class StrangeLog:
     """A log whose records after our cursor are gone, as after a deleted file."""
 
-    def __init__(self) -> None:
-        self.num_reads = 0
+    def __init__(self, *, backlog: int = 0) -> None:
+        self.num_reads = self.num_looks = 0
+        self._backlog = backlog
 
     def append(self, records: Sequence[Record]) -> Appended:
         return Appended(accepted=0, duplicates=())
@@ -210,7 +265,8 @@ class StrangeLog:
         raise LogGap(log="events.db", cursor=after, earliest="none")
 
     def backlog(self, after: Cursor) -> int:
-        return 0
+        self.num_looks += 1
+        return self._backlog
 
     def trim(self, *before: Cursor) -> None:
         return None
