@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from cron.restore import kept_loaded
 log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
-_FOLDERS = ("rec-", "manifests/", "states/")  # all but the journal, which has more files by far
+_FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has more files by far
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
@@ -74,23 +75,40 @@ def _trim_log(parts: Parts, _lease: Lease) -> None:
 
 def _delete_archives(parts: Parts, lease: Lease) -> None:
     """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
-    keep = needed(parts)
+    keep, left = needed(parts), _left(parts)
     open_run = parts.ledger.open_run()
-    for manifest in _archives(parts):
+    for manifest in _archives(parts, set(left.values())):
         if manifest.version in keep or (open_run is not None and open_run.version == manifest.version):
             continue
         if parts.ledger.mark_archive_gone(manifest.version, lease=lease):
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
                 parts.artifacts.delete(name)
+    _delete_strays(parts, left, lease)
 
 
-def _archives(parts: Parts) -> list[Manifest]:
-    """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
+def _left(parts: Parts) -> dict[str, int]:
+    """Return the version of each file in the store that belongs to one, manifests first."""
     names = [name for begin in _FOLDERS for name in parts.artifacts.names(begin)]
-    left = {int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
+    return {name: int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
+
+
+def _archives(parts: Parts, left: Collection[int]) -> list[Manifest]:
+    """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
     with parts.ledger.read() as connection:
         where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
         return [manifest_from_json(text) for text in connection.execute(sa.select(schema.releases.c.manifest).where(where)).scalars()]
+
+
+def _delete_strays(parts: Parts, left: Mapping[str, int], lease: Lease) -> None:
+    """Delete what was put for a run that ended without entering it in the ledger: its worker died, or lost its lease, on another host."""
+    runs = schema.runs.c
+    ended = runs.version.in_(left.values()) & runs.outcome.is_not(None)
+    with parts.ledger.read() as connection:
+        query = sa.select(runs.version).where(ended, runs.version.not_in(sa.select(schema.releases.c.version)))
+        versions = set(connection.execute(query).scalars())
+    for name in (name for name, version in left.items() if version in versions):
+        parts.ledger.check_lease(lease)
+        parts.artifacts.delete(name)
 
 
 def _delete_old_segments(parts: Parts, lease: Lease) -> None:

@@ -1,0 +1,173 @@
+"""The ledger when PostgreSQL is away, restarts, refuses us, or waits for a writer that is frozen; and the command line on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from cron import database, schema
+from cron.errors import AccessRefused, Unavailable
+from cron.ledger import Ledger, open_ledger
+from cron.lineage import Lease
+from cron.ports import Cursor
+from cron.wiring import PROJECT_ROOT
+from tests.releases import published
+from tests.servers import POSTGRES_PASSWORD, Servers
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def url(servers: Servers) -> str:
+    return servers.postgres_database()
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    ledger = open_ledger(url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def lease(ledger: Ledger) -> Lease:
+    lease = ledger.acquire_lease("one", 30, NOW)
+    assert lease is not None
+    return lease
+
+
+def test_after_a_restart_of_the_server_the_next_call_works(ledger: Ledger, lease: Lease, servers: Servers) -> None:
+    ledger.commit_segment(None, Cursor("a"), lease)
+    for end in (servers.postgres.stop, servers.postgres.kill):
+        end()
+        servers.postgres.start()
+        assert ledger.log_cursor() == "a"
+        ledger.commit_segment(None, Cursor("a"), lease)
+
+
+def test_while_the_server_is_away_every_call_is_unavailable_and_says_where(ledger: Ledger, servers: Servers, url: str) -> None:
+    servers.postgres.stop()
+    said = r"the ledger at postgresql://freshet:\*\*\*@127\.0\.0\.1:\d+/\w+ does not answer"
+    try:
+        for call in (ledger.last_seq, lambda: ledger.pause("x"), ledger.lease_time, lambda: open_ledger(url)):
+            with pytest.raises(Unavailable, match=said) as told:
+                call()
+            assert POSTGRES_PASSWORD not in str(told.value)
+            assert "\n" not in str(told.value)
+    finally:
+        servers.postgres.start()
+    assert ledger.hold() is None
+
+
+def write_two(ledger: Ledger, lease: Lease | None, between: Callable[[], object], after: Callable[[], object] = lambda: None) -> None:
+    """Write twice in one transaction, with something happening in between, or right before the commit."""
+    with ledger.write(lease) as connection:
+        connection.execute(schema.desk.update().values(log_cursor="half"))
+        between()
+        connection.execute(schema.desk.update().values(last_seq=7))
+        after()
+
+
+def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(ledger: Ledger, lease: Lease, servers: Servers) -> None:
+    for moments in ((servers.postgres.kill, lambda: None), (lambda: None, servers.postgres.kill)):
+        with pytest.raises(Unavailable):
+            write_two(ledger, lease, *moments)
+        servers.postgres.start()
+        assert (ledger.log_cursor(), ledger.last_seq()) == ("", 0)
+
+
+def test_a_writer_that_is_frozen_in_mid_transaction_stops_the_others_only_for_a_while(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_IDLE_LIMIT_S", 1)
+    frozen, other = open_ledger(url), open_ledger(url)
+    with pytest.raises(Unavailable):  # the other waits for the lock, which the server takes from the frozen one
+        write_two(frozen, None, lambda: other.pause("the other goes on"))
+    assert (frozen.log_cursor(), frozen.last_seq()) == ("", 0)
+    assert other.hold() is not None
+    frozen.close()
+    other.close()
+
+
+def test_a_reader_waits_for_no_writer(ledger: Ledger) -> None:
+    with ledger.write() as connection:
+        connection.execute(schema.desk.update().values(log_cursor="not yet"))
+        assert ledger.log_cursor() == ""
+    assert ledger.log_cursor() == "not yet"
+
+
+def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url: str) -> None:
+    """Under its default each transaction would see the ledger as it was before it waited for the lock."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = sa.make_url(url).database
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'".encode())
+    strict = open_ledger(url)
+    ready = threading.Barrier(4)
+
+    def count() -> None:
+        ready.wait()
+        for _ in range(25):
+            strict.count("ticks")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert strict.figures() == {"ticks": 100.0}
+    strict.close()
+
+
+@pytest.mark.parametrize("password", ["wrong", None])
+def test_a_wrong_password_is_told_with_the_remedy_and_not_shown(url: str, password: str | None) -> None:
+    parsed = sa.make_url(url)._replace(password=password)
+    with pytest.raises(AccessRefused, match=r"refuses us .*PGPASSWORD") as told:
+        open_ledger(parsed.render_as_string(hide_password=False))
+    assert "wrong" not in str(told.value)
+
+
+def test_a_user_who_may_not_make_tables_is_told_so(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS guest")
+        connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{POSTGRES_PASSWORD}'".encode())
+    with pytest.raises(AccessRefused, match=r"permission denied .* may make tables"):
+        open_ledger(sa.make_url(url).set(username="guest").render_as_string(hide_password=False))
+
+
+def test_leases_run_by_the_servers_clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host whose clock is an hour ahead does not take the lease of one that lives."""
+    monkeypatch.setattr(ledger, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    assert ledger.acquire_lease("one", 30, ledger.lease_time()) is not None
+    assert ledger.acquire_lease("two", 30, ledger.lease_time()) is None
+    assert abs(ledger.lease_time() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_the_command_line_finds_the_password_in_the_environment(ledger: Ledger, lease: Lease, url: str, tmp_path: Path) -> None:
+    published(ledger, lease, 1, 2)
+    settings = tmp_path / "freshet.toml"
+    bare = sa.make_url(url)._replace(password=None).render_as_string()
+    settings.write_text(f'[store]\nledger = "{bare}"\nvar = "{tmp_path}"\n')
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+    def releases(**more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cron", "releases", "--config", str(settings)]
+        return subprocess.run(command, cwd=PROJECT_ROOT, env={**quiet, **more}, capture_output=True, text=True, check=False)
+
+    assert "refuses us" in releases().stderr
+    for given in ({"PGPASSWORD": POSTGRES_PASSWORD}, {"FRESHET__STORE__LEDGER": url}):
+        found = releases(**given)
+        assert found.returncode == 0, found.stderr
+        assert "full" in found.stdout
+        assert POSTGRES_PASSWORD not in found.stdout + found.stderr
+    settings.write_text(f'[store]\nledger = "{url}"\n')
+    refused = releases()
+    assert refused.returncode == 2
+    assert "store.ledger holds a password" in refused.stderr
+    assert POSTGRES_PASSWORD not in refused.stderr

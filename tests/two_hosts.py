@@ -1,0 +1,95 @@
+"""Two workers on two hosts, as far as one machine can be two: a working folder each; ledger, log, histories, store and server shared.
+
+The ledger is a real database server. A worker may be told a place at which it pauses itself with SIGSTOP, once, as a frozen machine would
+right before one call of the product's code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import TypeVar
+
+from cron import switches
+from cron.backends.artifacts_folder import FolderArtifacts
+from cron.journal import Journal
+from cron.ledger import Ledger, open_ledger
+from cron.parts import Parts, Paths
+from cron.worker import run_worker
+from tests.fakes import FakeServer
+from tests.workshop import HereLauncher, open_workshop
+
+Result = TypeVar("Result")
+Change = Callable[[FakeServer], AbstractContextManager[dict[str, object]]]
+# The fake's state is a locked file. No thread of a paused process may keep that lock: a real server waits for nobody's wake-up.
+_AT_THE_FAKE = threading.RLock()
+LEASE_S = 3.0
+# the call, and what its first argument after `self` must begin with
+PAUSES: dict[str, tuple[object, str, str]] = {
+    "commit_segment": (Ledger, "commit_segment", ""),
+    "put": (FolderArtifacts, "put", "rec-"),
+    "add_release": (Ledger, "add_release", ""),
+    "register": (FakeServer, "register", ""),
+    "begin_publish": (switches, "begin_publish", ""),
+    "set_live": (FakeServer, "set_live", ""),
+    "end_switch": (switches, "end", ""),
+    "finish_run": (Ledger, "finish_run", ""),
+}
+
+
+def open_host(folder: Path, host: str, ledger_url: str) -> Parts:
+    """Open one host's parts; `folder` holds what is shared."""
+    shared = open_workshop(folder)
+    shared.ledger.close()
+    ledger, paths = open_ledger(ledger_url), Paths(var=folder / host)
+    worker = replace(shared.settings.worker, lease_s=LEASE_S, poll_s=0.2, metrics_port=0)
+    return replace(
+        shared,
+        settings=replace(shared.settings, worker=worker),
+        ledger=ledger,
+        paths=paths,
+        launcher=HereLauncher(paths.texts),
+        journal=Journal(ledger, shared.artifacts, paths.journal),
+    )
+
+
+def work(folder: Path, host: str, ledger_url: str, pause_at: str | None = None) -> None:
+    """Be the worker of a host, in a process of its own, until told to end; its log lies beside its folder."""
+    log = os.open(folder / f"{host}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.dup2(log, sys.stderr.fileno())
+    if pause_at is not None:
+        FakeServer._change = _one_at_a_time(FakeServer._change)  # type: ignore[method-assign, assignment]
+        owner, name, begin = PAUSES[pause_at]
+        setattr(owner, name, _pausing(getattr(owner, name), begin))
+    sys.exit(run_worker(open_host(folder, host, ledger_url)))
+
+
+def _pausing(call: Callable[..., Result], begin: str) -> Callable[..., Result]:
+    is_over = False
+
+    @wraps(call)
+    def wrapped(*arguments: object, **named: object) -> Result:
+        nonlocal is_over
+        if not is_over and str(arguments[1]).startswith(begin):
+            is_over = True
+            with _AT_THE_FAKE:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return call(*arguments, **named)
+
+    return wrapped
+
+
+def _one_at_a_time(change: Change) -> Change:
+    @contextmanager
+    def wrapped(server: FakeServer) -> Iterator[dict[str, object]]:
+        with _AT_THE_FAKE, change(server) as state:
+            yield state
+
+    return wrapped
