@@ -11,14 +11,15 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
-from deploy.stack.kafka import create_topics, kafka_program
+from deploy.stack.kafka import Sasl, create_topics, kafka_program
 from deploy.stack.postgres import postgres_program
 from deploy.stack.program import Program
+from deploy.stack.prometheus import prometheus_program
 from deploy.stack.redis import redis_program
 from deploy.stack.s3 import INNER_PORTS, s3_credentials, s3_program
 
@@ -100,7 +101,13 @@ class Servers:
     @property
     def kafka(self) -> Server:
         """Kafka, one node; topics are made by the tests, with `deploy.stack.kafka.create_topics`."""
-        return self._server("kafka", lambda folder, port: kafka_program(folder, port=port, controller_port=free_port()))
+        make = lambda folder, port: kafka_program(folder, port=port, controller_port=free_port(), sasl=self.kafka_sasl)  # noqa: E731
+        return self._server("kafka", make)
+
+    @cached_property
+    def kafka_sasl(self) -> Sasl:
+        """The listener of Kafka that asks for a password."""
+        return Sasl(port=free_port(), user="shop", password=unique("password"))
 
     def kafka_log(self, partitions: int = 3) -> str:
         """Return the URL of a log in two new topics that nobody else reads."""
@@ -114,13 +121,13 @@ class Servers:
         make = lambda folder, port: postgres_program(folder, port=port, password=POSTGRES_PASSWORD, fsync=False)  # noqa: E731
         return self._server("postgres", make)
 
-    def postgres_database(self) -> str:
-        """Return the URL, password included, of a new and empty database."""
+    def postgres_database(self, *, like: str = "template1") -> str:
+        """Return the URL, password included, of a new database: an empty one, or a copy of one that nobody uses now."""
         import psycopg
 
         name, server = unique(), f"postgresql://freshet:{POSTGRES_PASSWORD}@127.0.0.1:{self.postgres.port}"
         with psycopg.connect(f"{server}/freshet", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like.rpartition('/')[2]}".encode())
         return f"{server}/{name}"
 
     @property
@@ -151,6 +158,10 @@ class Servers:
         """Flink's task manager; it needs the job manager."""
         _ = self.flink_jobmanager
         return self._server("flink-taskmanager", lambda *_: taskmanager_program(self.flink))
+
+    def prometheus(self, targets: Mapping[str, Sequence[str]]) -> Server:
+        """Return a new Prometheus that scrapes these targets, by the jobs of deploy/prometheus.yml, each second."""
+        return self._server(unique("prometheus-"), lambda folder, port: prometheus_program(folder, port=port, targets=targets, scrape_s=1))
 
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
         """Return the running server of a name, started when it is not there or was left stopped by a test."""
