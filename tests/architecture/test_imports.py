@@ -52,6 +52,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.config",
             "trainer.report",
             "cron.sqlite_file",
+            "cron.trainer_process",
             "cron.artifact_file",
             "cron.redis_server",
             "cron.redis_url",

@@ -1,4 +1,4 @@
-"""The TrainLauncher port, on every back end: today the child process, with the real trainer."""
+"""The TrainLauncher port, on every back end, with the real trainer: one child process, and two ranks under torchrun."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cron.backends.launch_process import open_launcher
-from cron.errors import Stopped, TrainingFailed
+from cron.errors import SettingsError, Stopped, TrainingFailed
 from cron.ports import TrainLauncher
+from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
 from tests.planted import Row, write_planted_snapshot
 from trainer.config import TrainConfig
+from trainer.report import read_report
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 120.0
@@ -31,9 +32,18 @@ QUICK = TrainConfig(
 ENDLESS = replace(QUICK, full_epochs=1_000_000)
 
 
-@pytest.fixture(params=["process:"])
-def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> TrainLauncher:
-    return open_launcher(request.param, text_cache=tmp_path / "texts")
+EMBEDDED = {"process": "process:", "torchrun": "torchrun:?nproc=2"}
+ON_SERVERS: dict[str, str] = {}
+
+
+@pytest.fixture
+def url(back_end: str) -> str:
+    return EMBEDDED[back_end]
+
+
+@pytest.fixture
+def launcher(url: str, tmp_path: Path) -> TrainLauncher:
+    return open_launcher(url, text_cache=tmp_path / "texts")
 
 
 @pytest.fixture
@@ -105,11 +115,11 @@ def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: Tra
     assert training(out)
 
 
-def test_the_training_dies_with_the_process_that_asked_for_it(snapshot: Path, tmp_path: Path) -> None:
+def test_the_training_dies_with_the_process_that_asked_for_it(url: str, snapshot: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "candidate"
     program = (
         "from pathlib import Path; from tests.contracts.test_train_launcher import ENDLESS, open_launcher; "
-        f"launcher = open_launcher('process:', text_cache=Path({str(tmp_path)!r})); "
+        f"launcher = open_launcher({url!r}, text_cache=Path({str(tmp_path)!r})); "
         f"launcher.train(Path({str(snapshot)!r}), ENDLESS, Path({str(out)!r}), limit_s=99)"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
@@ -117,3 +127,17 @@ def test_the_training_dies_with_the_process_that_asked_for_it(snapshot: Path, tm
         assert trainers(out)
         parent.send_signal(signal.SIGKILL)
     until(lambda: not trainers(out), limit_s=5)
+
+
+def test_both_launchers_make_the_same_candidate(snapshot: Path, tmp_path: Path) -> None:
+    losses = []
+    for name, url in EMBEDDED.items():
+        launcher = open_launcher(url, text_cache=tmp_path / "texts")
+        losses.append(read_report(launcher.train(snapshot, QUICK, tmp_path / name / "candidate", limit_s=LIMIT_S) / "report.json").losses)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"])
+def test_a_launcher_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"store\.launcher = .*expected torchrun:\?nproc=N"):
+        open_launcher(url, text_cache=tmp_path)

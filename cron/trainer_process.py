@@ -1,0 +1,126 @@
+"""A training as a child process of this machine, whatever starts its ranks: what `process:` and `torchrun:` share.
+
+Knows how to start, bound and end a child; does not know what a trainer does. The trainer itself resumes from its checkpoint and holds a
+lock on its output.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from cron.errors import Stopped, TrainingFailed
+from trainer.config import TrainConfig, dump_config
+
+_ROOT = Path(__file__).resolve().parents[1]
+_TAIL_CHARS = 2000
+_SENTENCE = "trainer: "  # how `python -m trainer` begins what it says before it ends with status 1
+_POLL_S = 0.1
+_GONE_WITHIN_S = 10.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class TrainerProcess:
+    """A TrainLauncher: one training at a time, in a process group of its own. `runner` is the command before the trainer's arguments."""
+
+    def __init__(self, runner: Sequence[str], *, text_cache: Path) -> None:
+        self._runner = tuple(runner)
+        self._text_cache = text_cache
+        self._stopping = threading.Event()
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped after `stop`."""
+        if _is_candidate(out):
+            return out
+        if self._stopping.is_set():
+            raise Stopped
+        out.parent.mkdir(parents=True, exist_ok=True)
+        config_file = out.parent / "config.json"
+        dump_config(config, config_file)
+        log = out.parent / "trainer.log"
+        with log.open("ab") as stream:
+            begin = stream.tell()
+            child = subprocess.Popen(
+                self._command(snapshot, config_file, out),
+                cwd=_ROOT,
+                env=_environment(config),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only asks the kernel for something
+            )
+            status = self._wait(child, limit_s)
+        if status != 0 or not _is_candidate(out):
+            raise TrainingFailed(exit_status=status, limit_s=limit_s, log=log, tail=_last_words(log, begin))
+        return out
+
+    def stop(self) -> None:
+        """End the training under way, from another thread, and start none after; `train` raises Stopped. A checkpoint stays."""
+        self._stopping.set()
+
+    def _command(self, snapshot: Path, config_file: Path, out: Path) -> list[str]:
+        nice = shutil.which("nice")  # the model server on the same cores answers people, the trainer does not
+        arguments = ["--snapshot", str(snapshot), "--config", str(config_file), "--out", str(out), "--text-cache", str(self._text_cache)]
+        return [*([nice, "-n", "10"] if nice else []), *self._runner, *arguments]
+
+    def _wait(self, child: subprocess.Popen[bytes], limit_s: float) -> int | None:
+        """Return the child's status; None when the wall limit ended it."""
+        ends_at = time.monotonic() + limit_s
+        try:
+            while True:
+                try:
+                    return child.wait(timeout=_POLL_S)
+                except subprocess.TimeoutExpired:
+                    pass
+                if self._stopping.is_set():
+                    raise Stopped
+                if time.monotonic() >= ends_at:
+                    return None
+        finally:
+            _end_group(child)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End whatever is left of the child and its ranks, which may have sessions of their own; at once, for a checkpoint lies on disk."""
+    try:
+        ranks = psutil.Process(child.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        ranks = []
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    for rank in ranks:
+        with suppress(psutil.NoSuchProcess):
+            rank.kill()
+    child.wait()
+    psutil.wait_procs(ranks, timeout=_GONE_WITHIN_S)
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when our parent dies, kill -9 included; a runner then ends its ranks."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _environment(config: TrainConfig) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(config.num_threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _is_candidate(out: Path) -> bool:
+    return (out / "report.json").is_file()  # the folder is renamed into place as a whole
+
+
+def _last_words(log: Path, begin: int) -> str:
+    """Return the sentence in which the trainer said why, else the end of what was printed; a runner prints a page after either."""
+    printed = log.read_bytes()[begin:].decode(errors="replace")
+    sentences = [line for line in printed.splitlines() if line.startswith(_SENTENCE)]
+    return sentences[-1] if sentences else printed[-_TAIL_CHARS:].strip()
