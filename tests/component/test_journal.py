@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cron.collect import collect, trim_log
+from cron.collect import bury, collect
 from cron.compaction import NUM_MERGED, SMALL_RECORDS, sweep
+from cron.dead_letters import DeadLetters
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
 from cron.follow import follow_once, rebuild
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Lease, Segment
-from cron.ports import START, Cursor
+from cron.ports import START, Appended, Batch, Cursor, Rejected
 from cron.segment_files import SegmentFiles, is_compacted
 from cron.segments import records_of, table_of
 from recommender.events import Item, Record
@@ -154,7 +155,7 @@ def test_collect_stops_at_its_limit(house: House) -> None:
 def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> None:
     house.log.append([event(1), event(2)])
     house.collect()
-    assert trim_log(house.log, [house.ledger.log_cursor()]) == house.ledger.log_cursor()
+    house.log.trim(house.ledger.log_cursor())
     house.log.append([event(1), event(3)])
     assert house.collect() == (1, 0, 1)
 
@@ -162,11 +163,60 @@ def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> Non
 def test_the_log_is_trimmed_behind_the_slower_reader(house: House) -> None:
     house.log.append([event(number) for number in range(10)])
     house.collect()
-    assert trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()]) is None  # the follower has not begun
+    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    assert house.log.backlog(START) == 10  # the follower has not begun
     follow_once(house.log, house.histories, limit=4)
-    assert trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()]) == house.histories.cursor()
+    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    assert house.log.backlog(START) == 6
     assert follow_once(house.log, house.histories) == 6
     assert follow_once(house.log, house.histories) == 0
+
+
+class ForeignLog:
+    """A log into which others write: every third of its thirty entries is no record, and the last five are none either."""
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        raise NotImplementedError
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        first = int(after or 0)
+        places = range(first, min(first + limit, 30))
+        bad = [place for place in places if place % 3 == 0 or place >= 25]
+        return Batch(
+            records=tuple(event(place) for place in places if place not in bad),
+            cursor=Cursor(str(places.stop)) if places else after,
+            rejected=tuple(Rejected(source=f"topic@{place}", reason="no JSON", raw="{") for place in bad),
+        )
+
+    def backlog(self, after: Cursor) -> int:
+        return 30 - int(after or 0)
+
+    def trim(self, *before: Cursor) -> None:
+        raise NotImplementedError
+
+
+def test_what_is_no_record_is_buried_once_and_stops_nobody(house: House, tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    log = ForeignLog()
+
+    def dies(batch: Batch) -> None:
+        bury(letters, batch.rejected, at=FAR)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(log, house.journal, house.ledger, house.lease, limit=10, show=dies)
+    assert len(letters.newest(100)) == 4
+    for limit in (10, 15, None):  # what is left for the third holds no record at all
+        collected = collect(
+            log, house.journal, house.ledger, house.lease, limit=limit, show=lambda batch: bury(letters, batch.rejected, at=FAR)
+        )
+    assert (collected.num_events, collected.num_rejected) == (0, 5)
+    assert house.records() == [event(place) for place in range(25) if place % 3]
+    assert [letter.source for letter in letters.newest(100)] == [f"topic@{place}" for place in range(30) if place % 3 == 0 or place >= 25]
+    while follow_once(log, house.histories, limit=7):
+        pass
+    assert len(house.histories.recent("u", 100)) == 16
+    assert house.histories.cursor() == "30"
 
 
 def test_a_trimmed_log_that_was_not_collected_is_told(house: House) -> None:
@@ -182,7 +232,7 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     while follow_once(house.log, house.histories):
         pass
     house.collect()
-    trim_log(house.log, [house.ledger.log_cursor(), house.histories.cursor()])
+    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
     house.log.append([event(20)])
     house.histories.clear()
     with pytest.raises(LogGap):
