@@ -93,19 +93,23 @@ class RedisServer:
             except _REFUSALS as error:  # before _PASSING: the client takes a wrong password for a broken connection
                 remedy = "set REDIS_USERNAME and REDIS_PASSWORD to a user who may use its keys"
                 raise AccessRefused(self._what, where=self.where, why=_reason(error), remedy=remedy) from error
-            except redis.OutOfMemoryError as error:
-                remedy = "give it more maxmemory, or let the worker collect and trim"
-                raise CannotKeep(self._what, where=self.where, why=_reason(error), remedy=remedy) from error
             except _PASSING as error:
                 if attempt == TRIES - 1 or time.monotonic() > give_up_at:
                     raise Unavailable(self._what, where=self.where, why=_reason(error)) from error
                 if isinstance(error, redis.ReadOnlyError):  # connected to what is a replica now
                     self._client.connection_pool.disconnect()
             except redis.RedisError as error:
-                raise Unavailable(self._what, where=self.where, why=_reason(error)) from error
+                raise self._refusal(_reason(error)) from error
             time.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s *= 2
         raise AssertionError("the last try returns or raises")
+
+    def _refusal(self, why: str) -> Unavailable:
+        """Return what an error reply means; Redis 6.2 wraps the one that it is full into the script's."""
+        if "command not allowed when used memory" in why:
+            remedy = "give it more maxmemory, or let the worker collect and trim"
+            return CannotKeep(self._what, where=self.where, why="used memory is over its maxmemory", remedy=remedy)
+        return Unavailable(self._what, where=self.where, why=why)
 
     def _check(self) -> None:
         """Refuse a server that throws keys away when memory is short: a log would lose records without a word."""

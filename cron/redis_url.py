@@ -29,7 +29,8 @@ class RedisUrl:
     @property
     def where(self) -> str:
         """Return the address for people."""
-        return f"{'rediss' if self.tls else 'redis'}://{self.host}:{self.port}/{self.database}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
 
 
 def wrong_url(store: str, url: str) -> str | None:
@@ -49,14 +50,14 @@ def parse(store: str, url: str) -> RedisUrl:
 
 
 def _parsed(store: str, url: str) -> RedisUrl | None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORT
+    except ValueError:  # brackets without an address, a port that is no number or over 65535
+        return None
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
     database, name, ca = parts.path.strip("/") or "0", options.get(_OPTIONS[store], store), options.get("ca")
     tls = parts.scheme == "rediss"
-    try:
-        port = parts.port or DEFAULT_PORT
-    except ValueError:  # no number, or over 65535
-        return None
     fine = (
         bool(parts.hostname)
         and "@" not in parts.netloc

@@ -194,7 +194,7 @@ def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(log: EventLog
 def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(log: EventLog, raw: redis.Redis) -> None:
     log.append([event(number) for number in range(5000)])
     cursor = log.read(START, 4000).cursor
-    raw.config_set("maxmemory", 1 << 20)
+    raw.config_set("maxmemory", 1)
     with pytest.raises(CannotKeep, match=r"the event log at redis://.* can't keep what we store .*maxmemory"):
         log.append([event(9999)])
     log.trim(cursor)
@@ -205,7 +205,7 @@ def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(log: EventLo
 
 def test_a_user_is_forgotten_on_a_full_server_too(histories: Histories, raw: redis.Redis) -> None:
     histories.append([event(1)])
-    raw.config_set("maxmemory", 1 << 20)
+    raw.config_set("maxmemory", 1)
     with pytest.raises(CannotKeep):
         histories.append([event(2)])
     histories.forget("u", at=event(5).at)
