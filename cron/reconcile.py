@@ -189,7 +189,7 @@ class Reconciler:
     def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
         """Register on a node the first rollback candidate that is missing there, or has lost its workers."""
         there = {found.version for found in versions if found.ready}
-        for candidate in kept_loaded(self._parts):
+        for candidate in kept_loaded(self._parts)[1:]:  # not the live one, which has its own rules
             if candidate.version in there or not self._may_try(name, candidate.version):
                 continue
             try:

@@ -22,7 +22,8 @@ from trainer.archive import ArchiveError, unpack_bundle
 class FakeServer:
     """See the module's docstring. `store` is the model store; `folder` is the server's own.
 
-    `is_down` makes every call Unavailable; `log` lists the calls that changed something.
+    `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `lost` are versions without workers; `log` lists the calls
+    that changed something.
     """
 
     def __init__(self, store: Path, folder: Path) -> None:
@@ -31,6 +32,8 @@ class FakeServer:
         self._state = folder / "state.json"
         folder.mkdir(parents=True, exist_ok=True)
         self.is_down = False
+        self.refuses = False
+        self.lost: set[int] = set()
         self.log: list[str] = []
 
     def nodes(self) -> Mapping[str, ModelServer]:
@@ -39,8 +42,10 @@ class FakeServer:
 
     def register(self, version: int, url: str) -> None:
         """Load an archive; the first one becomes the default."""
-        if version in self._read()[0]:
+        if version in self._read()[0] and version not in self.lost:
             return
+        if self.refuses:
+            raise ServerRefused(version, status=507, message="no memory is left")
         mar = self._store / url
         if not mar.is_file():
             raise ServerRefused(version, status=404, message=f"Model not found at: {url}")
@@ -57,6 +62,7 @@ class FakeServer:
         with self._change() as state:
             state["registered"] = sorted({*_versions(state), version})
             state["default"] = version if state["default"] is None else state["default"]
+        self.lost.discard(version)
         self.log.append(f"register {version}")
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
@@ -70,6 +76,8 @@ class FakeServer:
         asked = default if version is None else version
         if asked is None or asked not in registered:
             raise ServerRefused(asked if asked is not None else -1, status=404, message="Model not found")
+        if asked in self.lost:
+            raise ServerRefused(asked, status=503, message="the version has no worker")
         answer = answer_batch(Ranker(load_bundle(self._folder / str(asked))), [body])[0]
         if isinstance(answer, BadRequest):
             raise ServerRefused(asked, status=400, message=str(answer))
@@ -80,6 +88,8 @@ class FakeServer:
         with self._change() as state:
             if version not in _versions(state):
                 raise ServerRefused(version, status=409, message="the version is not registered; register it first")
+            if version in self.lost:
+                raise ServerRefused(version, status=409, message="the version is without a READY worker; register it first")
             state["default"] = version
         self.log.append(f"set_live {version}")
 
@@ -88,8 +98,9 @@ class FakeServer:
         return self._read()[1]
 
     def versions(self) -> tuple[ServerVersion, ...]:
-        """Return all versions, all of them ready."""
-        return tuple(ServerVersion(version=one, ready_workers=1, min_workers=1, pending_requests=0) for one in sorted(self._read()[0]))
+        """Return all versions, all of them ready but the lost ones."""
+        workers = {version: 0 if version in self.lost else 1 for version in sorted(self._read()[0])}
+        return tuple(ServerVersion(version=one, ready_workers=n, min_workers=n, pending_requests=0) for one, n in workers.items())
 
     def unregister(self, version: int) -> None:
         """Forget a version; refuse the default."""

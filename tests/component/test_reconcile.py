@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cron import switches
+from cron import release, switches
 from cron.errors import ServerRefused, Unavailable
 from cron.parts import Parts
 from cron.reconcile import Reconciler
@@ -159,3 +159,64 @@ def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(parts: Parts) 
     reconciler = ticks(parts, 5)
     assert [found.version for found in parts.server.versions()] == [3]
     assert reconciler is not None
+
+
+def test_a_newer_default_set_by_hand_is_recorded_as_a_promotion_with_a_hold(parts: Parts) -> None:
+    release.rollback(parts.ledger, parts.server, 2, by="x")
+    parts.ledger.resume()
+    parts.server.set_live(3)
+    ticks(parts)
+    live, hold = parts.ledger.live(), parts.ledger.hold()
+    assert live is not None
+    assert hold is not None
+    assert (live.version, hold.reason) == (3, "promoted from version 2 to 3 on the server itself")
+    assert parts.ledger.release(2).rolled_back_at is None  # nobody judged it bad
+
+
+def lost_for(parts: Parts, seconds: float) -> Reconciler:
+    clock = Clock()
+    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler.tick()
+    clock.now += seconds
+    reconciler.tick()
+    return reconciler
+
+
+def test_a_live_version_that_recovers_in_time_is_left_alone(parts: Parts) -> None:
+    server_of(parts).lost = {3}
+    lost_for(parts, 29.0)
+    assert server_of(parts).log == []
+
+
+def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_in(parts: Parts) -> None:
+    server_of(parts).lost = {3}
+    lost_for(parts, 30.0)
+    assert server_of(parts).log == ["set_live 2", "register 3", "set_live 3"]
+    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.hold()) == (3, 3, None)
+    assert parts.server.versions()[-1].ready
+    assert parts.ledger.figures()["lost_workers"] == 1
+
+
+def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(parts: Parts) -> None:
+    server_of(parts).lost, server_of(parts).refuses = {3}, True
+    reconciler = lost_for(parts, 30.0)
+    reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert parts.ledger.release(3).rolled_back_at is None
+    server_of(parts).refuses = False
+    ticks(parts)
+    assert (parts.ledger.serving().live, parts.server.versions()[-1].ready) == (2, True)  # loaded, to be promoted by a person
+
+
+def test_without_a_ready_candidate_the_live_version_is_loaded_anew_all_the_same(parts: Parts) -> None:
+    server_of(parts).lost = {1, 2, 3}
+    lost_for(parts, 30.0)
+    assert "register 3" in server_of(parts).log
+    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
+    assert parts.server.predict(None, {"user_seq": [], "k": 1}, timeout_s=1)
+
+
+def test_a_candidate_that_lost_its_workers_is_loaded_anew(parts: Parts) -> None:
+    server_of(parts).lost = {2}
+    ticks(parts, 1)
+    assert server_of(parts).log == ["register 2"]

@@ -68,6 +68,15 @@ def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(pa
     assert [one.version for one in parts.ledger.rollback_candidates()] == [2]
 
 
+def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(parts: Parts) -> None:
+    release.rollback(parts.ledger, parts.server, 2, by="x")
+    release.promote(parts.ledger, parts.server, 3)
+    release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
+    with pytest.raises(NothingToRollBackTo, match="no earlier good release than version 1"):
+        release.rollback(parts.ledger, parts.server, None, by="x")
+    assert parts.server.live() == 1
+
+
 def test_promotion_goes_forward_again_and_keeps_the_hold(parts: Parts) -> None:
     release.rollback(parts.ledger, parts.server, None, by="x")
     assert release.promote(parts.ledger, parts.server, 3).version == 3
