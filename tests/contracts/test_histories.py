@@ -13,6 +13,7 @@ import pytest
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
 from cron.wiring import open_histories
+from recommender.events import EARLIEST, MAX_ID_CHARS, MAX_TYPE_CHARS
 from tests.contracts.records import START_AT, ended, event, item, start_process
 from tests.servers import Servers, unique
 
@@ -67,9 +68,31 @@ def test_order_is_by_time_then_id_whatever_the_order_of_arrival(histories: Histo
     assert histories.recent("u", 0) == ()
 
 
+def test_ids_times_and_ratings_of_any_kind_come_back_equal(histories: Histories) -> None:
+    longest = "ü🎬" * (MAX_ID_CHARS // 2)
+    odd = [
+        replace(event(1, user_id=longest, item_id=longest, type_="t" * MAX_TYPE_CHARS), event_id=longest),
+        replace(event(2, user_id=longest, item_id=" \n\t\x01'\"\\*[{"), rating=-0.1),
+        replace(event(3, user_id=longest, at=EARLIEST), rating=1e300),
+        replace(event(4, user_id=longest, at=EARLIEST + timedelta(microseconds=1)), rating=0.0),
+    ]
+    histories.append(odd)
+    assert histories.recent(longest, 10) == (odd[2], odd[3], odd[0], odd[1])
+    histories.forget(longest, at=odd[1].at)
+    assert histories.recent(longest, 10) == ()
+
+
+def test_ties_are_ordered_by_id_as_text_also_where_the_oldest_are_dropped(histories: Histories) -> None:
+    ids = [*"aAbBäÄ_-", "a ", "aa", "日", "🎬"]
+    tied = [replace(event(0), event_id=f"{one}{number:04}") for one in ids for number in range(120)]
+    random.Random(1).shuffle(tied)
+    histories.append(tied)
+    assert histories.recent("u", 1000) == tuple(sorted(tied, key=lambda one: one.event_id)[-1000:])
+
+
 def test_a_repeat_changes_nothing_even_with_another_time(histories: Histories) -> None:
     histories.append([event(1), event(1), event(2)])
-    histories.append([event(1), replace(event(1), at=START_AT + timedelta(days=1))])
+    histories.append([event(1), replace(event(1), at=START_AT + timedelta(days=1), item_id="another")])
     assert histories.recent("u", 10) == (event(1), event(2))
 
 
@@ -180,6 +203,22 @@ def test_the_gateway_and_the_follower_write_at_once(histories: Histories, url: s
     for writer in writers:
         ended(writer)
     assert histories.recent("u", 1000) == tuple(event(number) for number in range(500))
+
+
+def test_a_user_is_forgotten_for_good_while_others_write(histories: Histories, url: str) -> None:
+    writer = start_process(APPEND_MANY, url, "0")
+    while not histories.recent("u", 1):
+        assert writer.poll() is None
+    histories.forget("u", at=event(150).at)
+    ended(writer)
+    assert histories.recent("u", 1000) == tuple(event(number) for number in range(_first_left(histories), 300))
+    assert _first_left(histories) > 150
+
+
+def _first_left(histories: Histories) -> int:
+    """The mark covers what was there when the user was forgotten, which may be later than the time that was asked for."""
+    left = histories.recent("u", 1000)
+    return int(left[0].event_id[1:]) if left else 300
 
 
 def test_histories_that_cannot_be_opened_are_unavailable(tmp_path: Path) -> None:
