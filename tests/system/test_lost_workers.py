@@ -1,0 +1,81 @@
+"""A live version whose worker dies again and again until TorchServe gives it up: it is loaded anew without a person."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cron import release
+from cron.parts import Parts
+from cron.ports import ServerVersion
+from cron.reconcile import Reconciler
+from tests.planted import planted_bundle
+from tests.releases import manifest
+from tests.system.torchserve import Running, opened, running_torchserve
+from tests.workshop import close_workshop, lease_of, open_workshop
+from trainer.archive import pack
+
+PATIENCE_S = 3  # of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
+
+
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_live_version_that_torchserve_gave_up_is_loaded_anew_while_the_one_before_answers(tmp_path: Path) -> None:
+    planted_bundle(tmp_path / "bundle", tower="lstm", encoder="tiny")
+    with running_torchserve(tmp_path, store=tmp_path / "archives") as node, opened(node) as server:
+        parts = replace(open_workshop(tmp_path), server=server)
+        for version in (1, 2):
+            _publish(parts, tmp_path, version)
+        _kill_until_given_up(node, lambda: next(found for found in server.versions() if found.version == 2))
+        with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it for ever
+            httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=2)
+        clock = Clock()
+        reconciler = Reconciler(parts, monotonic=clock)
+        reconciler.tick()
+        clock.now = 31.0
+        reconciler.tick()
+        answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=30)
+        assert (answer.status_code, answer.json()["model_version"]) == (200, 2)
+        assert (parts.ledger.serving().live, parts.ledger.hold()) == (2, None)
+        assert parts.ledger.figures()["lost_workers"] == 1
+        close_workshop(parts)
+
+
+def _publish(parts: Parts, folder: Path, version: int) -> None:
+    mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
+    with zipfile.ZipFile(mar) as packed, zipfile.ZipFile(folder / mar.name, "w") as impatient:
+        for name in packed.namelist():
+            also = f"\nmaxRetryTimeoutInSec: {PATIENCE_S}\n".encode() if name == "model-config.yaml" else b""
+            impatient.writestr(name, packed.read(name) + also)
+    parts.artifacts.put(mar.name, folder / mar.name)
+    lease = lease_of(parts.ledger)
+    parts.ledger.add_release(manifest(version, archive=mar.name), lease=lease)
+    parts.server.register(version, parts.artifacts.url(mar.name))
+    release.switch(parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease)
+
+
+def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> None:
+    """Kill the newest worker and each that takes its place, until TorchServe starts none for longer than its longest pause by then."""
+    first = node.worker_pids()[0]
+    deadline, seen_at = time.monotonic() + 60, time.monotonic()
+    while time.monotonic() - seen_at < 4 * PATIENCE_S:
+        assert time.monotonic() < deadline, "TorchServe did not give up"
+        for pid in set(node.worker_pids()) - {first}:
+            psutil.Process(pid).kill()
+            seen_at = time.monotonic()
+        time.sleep(0.05)
+    assert not live().ready
