@@ -21,7 +21,6 @@ from cron.errors import AccessRefused, CannotKeep, Unavailable
 from cron.redis_url import RedisUrl
 
 CONNECT_TIMEOUT_S = 2.0
-REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second, a trim in batches a hundredth
 POOL_SIZE = 32  # the gateway answers with up to 40 threads; a call takes well under a millisecond, so the last ones wait no longer
 IDLE_CHECK_S = 15.0  # a connection that was idle for so long is asked first: a proxy may have dropped it
 TRIES = 4
@@ -38,7 +37,7 @@ _REFUSALS = (redis.AuthenticationError, AuthorizationError, NoPermissionError)
 class RedisServer:
     """A client that may be shared by threads; `what` names the thing for people. Nothing is sent until the first call."""
 
-    def __init__(self, url: RedisUrl, *, what: str) -> None:
+    def __init__(self, url: RedisUrl, *, what: str, reply_timeout_s: float) -> None:
         self.where = url.where
         self._what = what
         self._is_checked = False
@@ -54,7 +53,7 @@ class RedisServer:
             password=os.environ.get("REDIS_PASSWORD") or None,
             protocol=2,  # what every server and proxy speaks; the client's own default changed with its version 8
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=REPLY_TIMEOUT_S,
+            socket_timeout=reply_timeout_s,
             health_check_interval=IDLE_CHECK_S,
             retry=Retry(NoBackoff(), 0),  # ours is the only one
             **tls,

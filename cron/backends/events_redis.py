@@ -25,6 +25,7 @@ from cron.redis_server import RedisServer
 from cron.redis_url import RedisUrl
 from recommender.events import Record, from_json, to_json
 
+REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 CHUNK_BYTES = 4 << 20  # of one script call; an append of more is several in one MULTI, so it is still all or none
 TRIM_BATCH = 10_000  # a hundredth of a second, in which the server answers nobody else
 _NOTHING = "0-0"
@@ -104,7 +105,7 @@ class RedisEventLog:
     """EventLog on a Redis stream; may be shared by threads, processes and machines. Only Freshet writes to it."""
 
     def __init__(self, url: RedisUrl) -> None:
-        self._server = RedisServer(url, what="the event log")
+        self._server = RedisServer(url, what="the event log", reply_timeout_s=REPLY_TIMEOUT_S)
         self._where = f"{url.where}?stream={url.name}"
         stream = f"{{{url.name}}}"
         self._keys = (f"{stream}:log", stream, f"{stream}:ids")

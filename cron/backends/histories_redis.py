@@ -24,6 +24,7 @@ from cron.redis_server import RedisServer
 from cron.redis_url import RedisUrl
 from recommender.events import Event, Item, Record
 
+REPLY_TIMEOUT_S = 5.0  # a shop's page waits for `recent`, and does without it then
 KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
 SLACK_EVENTS = 100  # so many more before the oldest go: pruning reads the whole history, and need not be done at each event
 CHUNK_EVENTS = 5_000  # of one script call, several of which make a transaction
@@ -84,7 +85,7 @@ class RedisHistories:
     """Histories in Redis; may be shared by threads, processes and machines."""
 
     def __init__(self, url: RedisUrl) -> None:
-        self._server = RedisServer(url, what="the history store")
+        self._server = RedisServer(url, what="the history store", reply_timeout_s=REPLY_TIMEOUT_S)
         self._prefix = f"{{{url.name}}}:"
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from cron.backends.events_redis import CHUNK_BYTES
 from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog, Histories
 from cron.redis_server import POOL_SIZE
-from cron.wiring import open_histories, open_log
+from cron.wiring import PROJECT_ROOT, open_histories, open_log
 from deploy.stack.redis import redis_program
 from recommender.events import Record
 from tests.contracts.records import event, item
@@ -189,6 +190,29 @@ def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(log: EventLog
         stored = log.append(large).accepted
     assert stored == (0 if room_mib == 1 else len(large))
     assert everything(log) == [event(0), *large[:stored]]
+
+
+def test_a_user_with_the_documented_rights_can_do_all(server: Server, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (PROJECT_ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+    rights = re.search(r"An ACL user needs\s+`(.+?)` on `(.+?)` and `(.+?)`", text)
+    assert rights is not None
+    keys = [pattern.replace("events", "shop").replace("histories", "who") for pattern in rights.groups()[1:]]
+    raw.execute_command("ACL", "SETUSER", "freshet", "on", ">right-one", *(f"~{one}" for one in keys), *rights[1].split())  # type: ignore[no-untyped-call]
+    monkeypatch.setenv("REDIS_USERNAME", "freshet")
+    monkeypatch.setenv("REDIS_PASSWORD", "right-one")
+    log, histories = open_log(log_url(server)), open_histories(histories_url(server))
+    log.append([event(number) for number in range(30_000)])
+    log.trim(log.read(START, 10).cursor)
+    assert log.backlog(START) == 29_990
+    histories.append([event(1), event(2, user_id="v"), item(3, "i", hidden=True)], cursor=Cursor("7"))
+    histories.append([event(number) for number in range(3000)])
+    histories.forget("v", at=event(2).at)
+    assert len(histories.recent("u", 2000)) == 1000
+    assert histories.hidden() == {"i"}
+    assert histories.cursor() == "7"
+    histories.clear()
+    with pytest.raises(AccessRefused, match=r"the event log at .* refuses us .*REDIS_USERNAME"):
+        open_log(log_url(server).replace("shop", "another")).append([event(1)])
 
 
 def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(log: EventLog, raw: redis.Redis) -> None:
