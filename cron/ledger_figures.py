@@ -6,6 +6,7 @@ tells how old the live release is. So take their maximum in a query, never their
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from cron.errors import FreshetError
 from cron.ledger import Ledger
 from cron.overview import Overview
 
+_NODE = re.compile(r"node_(\d+)_away")  # kept in the ledger by place in store.server, whose hosts the page need not tell
 REFUSED_BY = "refused_by:"  # + the name of a test: how many candidates it refused, kept in the ledger
 OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", "abandoned")
 # shown as 0 before they refuse the first time: a counter that begins at 1 has not risen for Prometheus
@@ -28,11 +30,13 @@ TESTS = (
 _COUNTERS = {
     "failed_switches": "Switches that the model server refused",
     "missing_archives": "Times that a release's archive was wanted and not there",
+    "lost_workers": "Times that the live version was loaded anew because TorchServe gave up its workers",
     "job_errors": "Jobs of the worker that died unexpectedly",
     "missed_turns": "Turns that came too late to run",
     "overlapping_turns": "Turns that were due while one was under way",
 }
 _GAUGES = {
+    "nodes_away": "TorchServe nodes that the worker could not ask",
     "rollback_seconds": "Time that the latest rollback took",
     "refusals_in_a_row": "Runs refused or failed since the last one that published",
 }
@@ -125,9 +129,13 @@ def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
     """Render the counters and gauges that the ledger keeps; one that this page does not know is told by its name."""
     for name, text in _COUNTERS.items():
         yield CounterMetricFamily(f"freshet_{name}", text, value=figures.get(name, 0.0))
+    nodes = GaugeMetricFamily("freshet_node_away", "1 while the worker can't ask this TorchServe node", labels=["node"])
     for name, value in sorted(figures.items()):
-        if name not in _COUNTERS and ":" not in name:
+        if place := _NODE.fullmatch(name):
+            nodes.add_metric([place[1]], value)
+        elif name not in _COUNTERS and ":" not in name:
             yield gauge(f"freshet_{name}", _GAUGES.get(name, "Kept in the ledger"), value)
+    yield nodes
 
 
 def _runs_by_outcome(ledger: Ledger) -> dict[str, int]:
