@@ -40,9 +40,11 @@ class Cutter:
         with suppress(OSError), source, sink:
             while data := source.recv(65_536):
                 if answers and self._cut_next.is_set():
-                    self._cut_next.clear()
-                    self.num_cut += 1
-                    for end in (source, sink):
-                        end.shutdown(socket.SHUT_RDWR)  # wakes the other direction too
-                    return
+                    break
                 sink.sendall(data)
+            else:
+                return
+            self._cut_next.clear()
+            self.num_cut += 1
+            source.shutdown(socket.SHUT_RDWR)  # wakes the other direction too
+            sink.shutdown(socket.SHUT_RDWR)

@@ -270,19 +270,6 @@ def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(se
     assert log.read(ahead, 10).records == (event(3), event(6), event(7), event(8))
 
 
-def test_a_crash_that_undid_a_whole_trimmed_log_is_seen(server: Server, log: EventLog, tmp_path: Path) -> None:
-    log.append([event(1), event(2)])
-    two = log.read(START, 10).cursor
-    log.append([event(3)])
-    three = log.read(two, 10).cursor
-    log.trim(three)
-    assert log.backlog(three) == 0
-    with pytest.raises(LogGap):
-        log.read(two, 10)
-    log.append([event(4)])
-    assert log.read(three, 10).records == (event(4),)
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
