@@ -126,6 +126,10 @@ def check_url(store: str, url: str) -> str | None:
         from cron.backends.launch_torchrun import wrong_url as wrong_torchrun
 
         return wrong_torchrun(url)
+    if scheme == "ray":
+        from cron.backends.launch_ray import wrong_url as wrong_ray
+
+        return wrong_ray(url)
     if scheme == "s3":
         from cron.backends.artifacts_s3.where import wrong_url
 
@@ -227,6 +231,12 @@ def _process_launcher(url: str, text_cache: Path) -> TrainLauncher:
     return open_url(url, text_cache=text_cache)
 
 
+def _ray_launcher(url: str, text_cache: Path) -> TrainLauncher:
+    from cron.backends.launch_ray import open_launcher as open_url
+
+    return open_url(url, text_cache=text_cache)
+
+
 def _torchrun_launcher(url: str, text_cache: Path) -> TrainLauncher:
     from cron.backends.launch_torchrun import open_launcher as open_url
 
@@ -271,7 +281,11 @@ _LOGS: Mapping[str, Callable[[str], EventLog]] = {
 _RELAY_TARGETS: Mapping[str, Callable[[str], RelayTarget]] = dict.fromkeys(redis_url.SCHEMES, _redis_log)
 _HISTORIES: Mapping[str, Callable[[str], Histories]] = {"sqlite": _sqlite_histories, **dict.fromkeys(redis_url.SCHEMES, _redis_histories)}
 _ARTIFACTS: Mapping[str, Callable[[str], ArtifactStore]] = {"file": _folder_artifacts, "s3": _s3_artifacts}
-_LAUNCHERS: Mapping[str, Callable[[str, Path], TrainLauncher]] = {"process": _process_launcher, "torchrun": _torchrun_launcher}
+_LAUNCHERS: Mapping[str, Callable[[str, Path], TrainLauncher]] = {
+    "process": _process_launcher,
+    "torchrun": _torchrun_launcher,
+    "ray": _ray_launcher,
+}
 _SERVERS: Mapping[str, Callable[[str, float], ModelServer]] = {"torchserve": _torchserve}
 
 # by the key under [store]

@@ -25,9 +25,21 @@ from trainer.dataset import SnapshotError
 from trainer.guard import Locked, Orphaned, Parent, locked
 from trainer.start import CannotStart
 
+CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, ValueError)  # each says why in a sentence
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    try:
+        train(arguments)
+    except CANNOT as error:
+        sys.stderr.write(f"trainer: {error}\n")
+        return 1
+    return 0
+
+
+def train(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, as one rank of several where the environment says so; raise what is in CANNOT."""
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a candidate from a snapshot.")
     parser.add_argument("--snapshot", type=Path, required=True, help="the snapshot directory")
     parser.add_argument("--config", type=Path, required=True, help="the training configuration, JSON")
@@ -35,16 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--text-cache", type=Path, help="a folder that keeps text vectors between runs")
     given = parser.parse_args(arguments)
     parent = Parent()
-    try:
-        config = load_config(given.config)
-        torch.set_num_threads(config.num_threads)
-        job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check)
-        with distributed.process_group(), locked(given.out) if distributed.rank() == 0 else nullcontext():
-            make_candidate(job)
-    except (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, ValueError) as error:
-        sys.stderr.write(f"trainer: {error}\n")
-        return 1
-    return 0
+    config = load_config(given.config)
+    torch.set_num_threads(config.num_threads)
+    job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check)
+    with distributed.process_group(), locked(given.out) if distributed.rank() == 0 else nullcontext():
+        make_candidate(job)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ T = TypeVar("T")
 def process_group() -> Iterator[None]:
     """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`)."""
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    if world_size == 1:
+    if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
     dist.init_process_group("gloo", init_method=os.environ.get("FRESHET_RENDEZVOUS"), world_size=world_size, rank=int(os.environ["RANK"]))

@@ -1,4 +1,4 @@
-"""The TrainLauncher port, on every back end, with the real trainer: one child process, and two ranks under torchrun."""
+"""The TrainLauncher port, on every back end, with the real trainer: one child process, two ranks under torchrun, two on Ray."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ ENDLESS = replace(QUICK, full_epochs=1_000_000)
 
 
 EMBEDDED = {"process": "process:", "torchrun": "torchrun:?nproc=2"}
-ON_SERVERS: dict[str, str] = {}
+ON_SERVERS = {"ray": "ray:?workers=2"}
 
 
 @pytest.fixture
 def url(back_end: str) -> str:
-    return EMBEDDED[back_end]
+    return {**EMBEDDED, **ON_SERVERS}[back_end]
 
 
 @pytest.fixture
@@ -140,4 +140,10 @@ def test_both_launchers_make_the_same_candidate(snapshot: Path, tmp_path: Path) 
 @pytest.mark.parametrize("url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"])
 def test_a_launcher_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"store\.launcher = .*expected torchrun:\?nproc=N"):
+        open_launcher(url, text_cache=tmp_path)
+
+
+@pytest.mark.parametrize("url", ["ray:?workers=0", "ray://head?workers=2", "ray://head:none", "ray:?nproc=2"])
+def test_a_ray_url_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"store\.launcher = .*expected ray://HOST:PORT\?workers=N"):
         open_launcher(url, text_cache=tmp_path)

@@ -1,0 +1,70 @@
+"""The trainer on a Ray cluster, a rank a Ray worker (DDP over gloo):
+
+    python -m trainer.on_ray --workers 4 [--address ray://head:10001] --snapshot … --config … --out …
+
+Without an address Ray is started on this machine for the time of the training. Snapshot, configuration and output must lie in a folder
+that the workers reach under the same path, and Freshet must be installed where they run. Ends like `python -m trainer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.__main__ import CANNOT, train
+
+_ROOT = str(Path(__file__).resolve().parents[1])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.on_ray", description="Train a candidate on a Ray cluster.", allow_abbrev=False)
+    parser.add_argument("--address", help="the cluster, as ray.init takes it; without it one is started here")
+    parser.add_argument("--workers", type=int, default=1, help="how many ranks")
+    given, of_trainer = parser.parse_known_args(arguments)
+    try:
+        import ray
+        from ray.train import RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+    except ImportError:
+        sys.stderr.write("trainer: ray:// needs the package ray[train], which is not installed; run: pip install 'freshet[ray]'\n")
+        return 1
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we train
+    out = Path(of_trainer[of_trainer.index("--out") + 1]).resolve()
+    variables = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE") if name in os.environ}
+    runtime = {"env_vars": {**variables, "PYTHONPATH": _ROOT}}
+    try:
+        ray.init(address=given.address, runtime_env=runtime, include_dashboard=False if given.address is None else None, log_to_driver=True)
+        TorchTrainer(
+            _rank,
+            train_loop_config={"arguments": of_trainer},
+            torch_config=TorchConfig(backend="gloo"),
+            scaling_config=ScalingConfig(num_workers=given.workers),
+            run_config=RunConfig(name="freshet", storage_path=str(out.parent / "ray")),
+        ).fit()
+    except Exception as error:  # whatever Ray says, the caller gets one sentence
+        sys.stderr.write(f"trainer: on Ray: {_last_line(error)}\n")
+        return 1
+    finally:
+        ray.shutdown()
+    return 0
+
+
+def _rank(config: dict[str, list[str]]) -> None:
+    """Be one rank; Ray has joined the process group already."""
+    try:
+        train(config["arguments"])
+    except CANNOT as error:  # our own classes need not survive the way back
+        raise RuntimeError(str(error)) from None
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
+
+
+if __name__ == "__main__":
+    sys.exit(main())
