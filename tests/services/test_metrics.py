@@ -124,7 +124,7 @@ def test_every_panel_of_the_dashboard_has_data(watched: Watched) -> None:
 
 def test_the_dashboard_marks_releases(watched: Watched) -> None:
     (annotation,) = DASHBOARD["annotations"]["list"]
-    assert watched.has_data(annotation["expr"])
+    until(lambda: watched.has_data(annotation["expr"]), "a minute to compare with", limit_s=LIMIT_S)
 
 
 def test_every_metric_that_an_alarm_speaks_of_exists(watched: Watched) -> None:
