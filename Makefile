@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 SPEED ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests installed serve status replay rollback check format test bench reset
+.PHONY: help install install-tests install-stack install-services installed serve status replay rollback stack stack-status stack-down check format test test-services bench reset
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -16,6 +16,12 @@ install: ## make .venv and install requirements.txt into it
 
 install-tests:
 	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --tests
+
+install-stack:
+	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --stack
+
+install-services:
+	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --tests --stack
 
 installed:
 	@test -x $(RUN) || { echo "Nothing is installed yet; run: make serve" >&2; exit 1; }
@@ -32,6 +38,15 @@ replay: installed ## send the rest of the data through POST /v1/events as if it 
 rollback: installed ## put the previous good release back at once; VERSION=2 names one
 	@$(RUN) -m cron rollback $(VERSION)
 
+stack: install-stack ## everything on real servers, on this machine: Kafka, Flink, Redis, S3, PostgreSQL, Prometheus, two TorchServe nodes
+	@$(RUN) -m deploy.stack up $(if $(DATA),--data '$(DATA)')
+
+stack-status: installed ## what of the stack runs
+	@$(RUN) -m deploy.stack status
+
+stack-down: installed ## stop the stack; its data stays
+	@$(RUN) -m deploy.stack down
+
 check: install-tests ## lint, types, import rules, sizes, docs
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -45,6 +60,9 @@ format: install-tests ## let ruff mend and format
 
 test: install-tests ## every test but those of make check
 	$(RUN) -m pytest tests/unit tests/contracts tests/component tests/system
+
+test-services: install-services ## the contract suites on the real servers, and what only they can show; a missing server is a failure
+	$(RUN) -m pytest --services tests/contracts tests/services
 
 bench: install-tests ## measure on this machine; writes bench/results
 	$(RUN) -m bench

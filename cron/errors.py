@@ -69,9 +69,9 @@ class CannotKeep(Unavailable):
 class TopicMissing(Unavailable):
     """Kafka answers, and has no such topic. Unavailable, since a person may make it at any time."""
 
-    def __init__(self, topics: str, *, where: str) -> None:
-        make = "make both with the partitions and the retention that you want, as docs/backends.md shows"
-        FreshetError.__init__(self, f"Kafka at {where} has not both topics {topics}; {make}")
+    def __init__(self, topic: str, *, where: str) -> None:
+        make = "make it with the partitions and the retention that you want, as docs/backends.md shows"
+        FreshetError.__init__(self, f"Kafka at {where} has no topic {topic}; {make}")
 
 
 class SwitchPending(Unavailable):

@@ -1,6 +1,6 @@
 """Make `.venv` and install the requirements; a second run takes milliseconds.
 
-    python3.11 deploy/bootstrap.py [--tests]
+    python3.11 deploy/bootstrap.py [--tests] [--stack]
 
 Runs under the system's Python with the standard library alone, and in a syntax that Python 3.6 reads, so that a wrong version is told
 in a sentence. It does not know what the packages are for, nor anything about serving.
@@ -18,6 +18,8 @@ WANTED = (3, 11)
 NEEDED_BYTES = 6 * 10**9  # the CUDA build of torch and what it brings: 5.8 GB on disk; a CPU build needs a fifth
 STAMP = ".requirements.json"  # in .venv: what is installed there, or that an installation never ended
 INCOMPLETE = "incomplete"
+# what else is installed: for the tests, and for the servers of `make stack` with their clients
+MORE = {"--tests": ["tests/requirements.txt"], "--stack": ["deploy/stack/requirements.txt", "deploy/stack/clients.txt"]}
 
 NO_NETWORK = (
     "NewConnectionError",
@@ -126,7 +128,7 @@ def main(arguments: "list[str]") -> int:
         found = "{}.{}".format(*sys.version_info[:2])
         print(f"Freshet needs Python 3.11 and this is {found} ({sys.executable}); say make PYTHON=/path/to/python3.11", file=sys.stderr)
         return 1
-    files = ["requirements.txt"] + (["tests/requirements.txt"] if "--tests" in arguments else [])
+    files = ["requirements.txt"] + [name for option, names in MORE.items() if option in arguments for name in names]
     try:
         bootstrap(Path(__file__).resolve().parent.parent, files)
     except CannotInstall as why:

@@ -16,7 +16,7 @@ from pathlib import Path
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings
-from cron.wiring import local_path, var_folder
+from cron.wiring import hide_password, local_path, var_folder
 from deploy.preflight import only_instance
 
 KEPT = {"data", "serve.lock", "README.md"}  # data: fetched once; serve.lock: we hold it
@@ -34,13 +34,27 @@ def reset(settings: Settings) -> None:
 
 
 def targets(settings: Settings) -> list[Path]:
-    """Return the files and folders to delete, sorted: the content of var and of the artifact folder, and databases elsewhere."""
+    """Return the files and folders to delete, sorted: the content of var and of the artifact folder, and databases elsewhere.
+
+    What a server holds is the server's; a path in its URL is none on this disk.
+    """
     store = settings.store
-    folders = [var_folder(settings), local_path(store.artifacts)]
+    folders = [var_folder(settings), *_on_disk("file", store.artifacts)]
     found = {child for folder in folders if folder.is_dir() for child in folder.iterdir() if child.name not in KEPT}
-    databases = (local_path(url) for url in (store.events, store.histories, store.ledger))
+    databases = _on_disk("sqlite", store.events, store.histories, store.ledger)
     found.update(file for database in databases for file in database.parent.glob(f"{database.name}*"))
     return sorted(found)
+
+
+def kept(settings: Settings) -> list[str]:
+    """Return the URLs, without passwords, of what lies on servers and stays."""
+    store = settings.store
+    urls = (store.events, store.histories, store.artifacts, store.ledger)
+    return sorted({hide_password(url) for url in urls if not url.startswith(("file:", "sqlite:"))})
+
+
+def _on_disk(scheme: str, *urls: str) -> list[Path]:
+    return [local_path(url) for url in urls if url.startswith(f"{scheme}:")]
 
 
 def main(arguments: list[str]) -> int:
@@ -55,6 +69,8 @@ def main(arguments: list[str]) -> int:
             print("Nothing to forget.")
             return 0
         print("To be deleted for good:", *(f"  {path}" for path in doomed), sep="\n")
+        if on_servers := kept(settings):
+            print("Not on this disk, and kept:", *(f"  {url}" for url in on_servers), sep="\n")
         if confirmed is None:
             confirmed = input("Type yes to go on: ") if sys.stdin.isatty() else "no"
         if confirmed != "yes":

@@ -9,14 +9,11 @@ stops all of it at Ctrl-C or SIGTERM. Knows the order of things; does not know h
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -29,17 +26,7 @@ from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_
 from deploy.processes import STOP_S, SUPERVISORD, Place, Processes, ProgramFailed
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
 
-FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 LOOK_S = 2.0  # how often the programs are looked at once all is well
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """`var/demo.json`: which data was ingested, so that it is ingested once and replay finds the rest, and a user to show."""
-
-    path: str
-    part: str
-    user_id: str
 
 
 class Stop(BaseException):
@@ -53,7 +40,7 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
         check_disk(var)
         where = endpoints(settings)
         check_ports(_addresses(settings, where))
-        ingested = _ingest_once(var, data, environment)
+        ingested = ingest_once(var, data, environment)
         processes = Processes(Place(root=PROJECT_ROOT, var=var), _commands(settings, where))
         try:
             print(f"Starting TorchServe, the gateway and the worker; their logs are in {var / 'log'}", flush=True)
@@ -89,7 +76,7 @@ def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
     ports = {"--inference": where.inference_port, "--management": where.management_port, "--metrics": where.metrics_port}
     # nobody of ours speaks gRPC, but TorchServe always listens for it
     ports |= {"--grpc-inference": free_port(7070), "--grpc-management": free_port(7071)}
-    folders = ["--model-store", str(local_path(settings.store.artifacts)), "--var", str(var_folder(settings))]
+    folders = ["--var", str(var_folder(settings)), *archive_options(settings)]
     options = [str(part) for option in ports.items() for part in option]
     options += ["--tokens"] if server_nodes(settings.store.server)[0].keys else []
     return {
@@ -97,6 +84,20 @@ def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
         "gateway": [sys.executable, "-m", "gateway"],
         "worker": [sys.executable, "-m", "cron", "worker"],
     }
+
+
+def archive_options(settings: Settings) -> list[str]:
+    """Return TorchServe's options: its model store is the store of archives, or it fetches them from a bucket into one of its own."""
+    url = settings.store.artifacts
+    if not url.startswith("s3:"):
+        return ["--model-store", str(local_path(url))]
+    from cron.backends.artifacts_s3.client import archives_url
+    from cron.backends.artifacts_s3.where import read_url
+
+    shared = read_url(url).shared
+    if shared is not None:
+        return ["--model-store", str(shared)]
+    return ["--model-store", str(var_folder(settings) / "model-store"), "--archives", archives_url(url)]
 
 
 def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int]]:
@@ -108,36 +109,6 @@ def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int
         "inference= in FRESHET__STORE__SERVER": (where.server_host, where.inference_port),
         "the port in FRESHET__STORE__SERVER, which this is one above of": (where.server_host, where.metrics_port),
     }
-
-
-def _ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Note:
-    """Ingest the first part of the data unless `var` holds it already; return the note about it."""
-    file = var / NOTE
-    if file.exists():
-        note = _read_note(file)
-        if data is not None and str(data.resolve()) != note.path:
-            raise NotReady(f"{var} holds data from {note.path}; to start over with {data}: make reset, then make serve DATA={data}")
-        return note
-    path = data.resolve() if data is not None else demo_data(var, environment)
-    first = next(iter(read_source(path).events), None)
-    if first is None:
-        raise NotReady(f"{path} holds no ratings; make serve needs some to begin with")
-    print(f"Ingesting the first 80 % of {path}, moved in time so that it ends now", flush=True)
-    command = [sys.executable, "-m", "cron", "ingest", str(path), "--part", FIRST_PART, "--shift-to-now"]
-    if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
-        raise NotReady(f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended")
-    note = Note(path=str(path), part=FIRST_PART, user_id=str(first["user_id"]))
-    partial = file.with_name(f"{NOTE}.partial")
-    partial.write_text(json.dumps(asdict(note)))
-    partial.replace(file)
-    return note
-
-
-def _read_note(file: Path) -> Note:
-    try:
-        return Note(**json.loads(file.read_text()))
-    except (ValueError, TypeError) as why:
-        raise NotReady(f"{file} is damaged; delete it, and the data is ingested again, which counts nothing twice") from why
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:

@@ -21,8 +21,8 @@ SET 'restart-strategy.exponential-delay.max-backoff' = '30 s';
 SET 'table.exec.state.ttl' = '1 h';
 
 -- Both topics as they are, a message one text: a format that parses would end the job at the first broken line, or drop it unseen.
--- `ts` is `at`, epoch seconds or ISO 8601 (no zone: UTC), and 1970 when it is neither, which holds nothing up. A clock that is ahead must
--- not close everybody's windows: the watermark never passes the time at which Kafka got the message.
+-- `ts` is `at`, epoch seconds or ISO 8601 (no zone: UTC), and 1970 when it is neither. What is rejected below moves no watermark: one clock
+-- that is a year ahead would close everybody's windows.
 CREATE TEMPORARY TABLE messages (
   line STRING,
   topic STRING METADATA VIRTUAL,
@@ -39,7 +39,7 @@ CREATE TEMPORARY TABLE messages (
     ),
     TO_TIMESTAMP_LTZ(0, 3)
   ),
-  WATERMARK FOR ts AS LEAST(ts, received) - INTERVAL '10' SECOND
+  WATERMARK FOR ts AS IF(ts > received + INTERVAL '5' MINUTE, TO_TIMESTAMP_LTZ(0, 3), LEAST(ts, received)) - INTERVAL '10' SECOND
 ) WITH (
   'connector' = 'kafka',
   'topic' = '${impressions};${clicks}',
@@ -107,7 +107,7 @@ SELECT
     WHEN NOT is_click AND COALESCE(CHAR_LENGTH(TRIM(impression_id)), 0) NOT BETWEEN 1 AND 480
       THEN 'impression_id: expected a text of 1 to 480 characters'
     WHEN ts < TO_TIMESTAMP_LTZ(631152000, 0) THEN 'at: expected epoch seconds or ISO 8601, from 1990 on'
-    WHEN ts > received + INTERVAL '5' MINUTE THEN 'at: after Kafka got the message (milliseconds? a wrong clock?)'
+    WHEN ts > received + INTERVAL '5' MINUTE THEN 'at: after Kafka got the message; is the sender''s clock right?'
   END AS reason
 FROM fields;
 

@@ -22,6 +22,8 @@ class MissingPart(FreshetError):
     """A server that is not installed here; `remedy` is the command that brings it."""
 
     def __init__(self, part: str, *, remedy: str) -> None:
+        self.part = part
+        self.remedy = remedy
         super().__init__(f"{part} is not installed here; get it with `{remedy}`, or use deploy/compose.yaml where there is Docker")
 
 

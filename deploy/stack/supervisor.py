@@ -31,7 +31,7 @@ class Detached:
     """The supervisord of one working folder, running or not."""
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self.place = place
         self._config = place.var / "supervisord.conf"
 
     @property
@@ -41,18 +41,18 @@ class Detached:
 
     def start(self, programs: Mapping[str, Supervised], environment: Mapping[str, str]) -> None:
         """Write the configuration, with the passwords that its programs need, and start; return when it can be asked."""
-        new_folder(self._place.log)
-        socket = socket_path(self._place.var)
+        new_folder(self.place.log)
+        socket = socket_path(self.place.var)
         self._config.unlink(missing_ok=True)
         self._config.touch(mode=0o600)
-        self._config.write_text(render(self._place, socket, programs, detached=True))
+        self._config.write_text(render(self.place, socket, programs, detached=True))
         inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}  # see deploy.processes
-        errors = self._place.log / "supervisord.err"
+        errors = self.place.log / "supervisord.err"
         with errors.open("wb") as said:  # it makes itself a daemon when its configuration is fine, and the command returns
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._config)],
-                cwd=self._place.root,
-                env={**inherited, MARK: str(self._place.var)},
+                cwd=self.place.root,
+                env={**inherited, MARK: str(self.place.var)},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
@@ -92,10 +92,10 @@ class Detached:
     def check(self) -> None:
         """Raise ProgramFailed when supervisord has ended or has given up a program."""
         if not self.runs:
-            raise ProgramFailed(SUPERVISORD, log=self._place.log / "supervisord.err")
+            raise ProgramFailed(SUPERVISORD, log=self.place.log / "supervisord.err")
         for name, state in self.states().items():
             if state == "FATAL":
-                raise ProgramFailed(name, log=self._place.log_of(name))
+                raise ProgramFailed(name, log=self.place.log_of(name))
 
     def stop(self, *, limit_s: float) -> int:
         """End supervisord and everything below it, orphans of a killed one too; return how many processes that were."""
@@ -124,7 +124,7 @@ class Detached:
     def _process(self) -> psutil.Process | None:
         """Return the supervisord of this folder, if its pid file names a running process that is one."""
         with suppress(OSError, ValueError, psutil.Error):
-            process = psutil.Process(int((self._place.var / "supervisord.pid").read_text()))
+            process = psutil.Process(int((self.place.var / "supervisord.pid").read_text()))
             if str(self._config) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
@@ -134,6 +134,6 @@ class Detached:
         marked = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(MARK) == str(self._place.var):
+                if process.pid != os.getpid() and process.environ().get(MARK) == str(self.place.var):
                     marked.append(process)
         return marked

@@ -36,8 +36,8 @@ class House:
         return records_of(self.journal.read(1, self.journal.last_seq))
 
 
-def open_house(folder: Path) -> House:
-    """Open, as after a restart: nothing is remembered but what is on disk."""
+def open_house(folder: Path, *, log: EventLog | None = None) -> House:
+    """Open, as after a restart: nothing is remembered but what is on disk, and in a log elsewhere."""
     ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
     artifacts = open_artifacts(f"file:///{folder}/archives")
     lease = ledger.acquire_lease("worker", 60, datetime.now(UTC))
@@ -45,7 +45,7 @@ def open_house(folder: Path) -> House:
     return House(
         ledger=ledger,
         artifacts=artifacts,
-        log=open_log(f"sqlite:///{folder}/events.db"),
+        log=log or open_log(f"sqlite:///{folder}/events.db"),
         histories=open_histories(f"sqlite:///{folder}/histories.db"),
         journal=Journal(ledger, artifacts, folder / "journal"),
         lease=lease,

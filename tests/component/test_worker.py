@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
 from cron import switches
-from cron.errors import AlreadyRunning, LeaseLost, LogGap
+from cron.errors import AlreadyRunning, LeaseLost, LogGap, Unavailable
 from cron.lease import held_lease, only_one
+from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Appended, Batch, Cursor, EventLog
 from cron.worker import Worker, run_once
@@ -145,6 +147,38 @@ def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) 
         assert shelf.ledger.hold() is None
         assert shelf.ledger.last_seq() == 0
     assert shelf.ledger.lease_holder() == "elsewhere"
+
+
+def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(fresh: Parts) -> None:
+    """The interval is an hour: what happens, happens because the lease came."""
+    impatient = replace(fresh, settings=replace(fresh.settings, worker=replace(fresh.settings.worker, lease_s=1.0, after_events=10_000)))
+    assert fresh.ledger.acquire_lease("elsewhere", 2.0, fresh.ledger.now()) is not None
+    send(fresh, [*item_records(), *event_records(1, 200)])
+    with working(impatient) as worker:
+        until(lambda: fresh.histories.recent("user1", 5))
+        assert worker._lease is None
+        assert fresh.ledger.last_seq() == 0
+        until(lambda: versions(fresh) == [0, 1])
+
+
+def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(shelf: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = replace(shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, lease_s=0.3)))
+    with working(impatient) as worker:
+        until(lambda: worker._lease is not None)
+        answers = shelf.ledger.write
+        looks = threading.Semaphore(0)
+
+        def away(lease: Lease | None = None) -> NoReturn:
+            looks.release()
+            raise Unavailable("the ledger", where="here", why="switched off by the test")
+
+        monkeypatch.setattr(shelf.ledger, "write", away)
+        for _ in range(3):
+            assert looks.acquire(timeout=LIMIT_S)
+        monkeypatch.setattr(shelf.ledger, "write", answers)
+        shelf.server.set_live(1)
+        until(lambda: shelf.ledger.hold() is not None)
+    assert "job_errors" not in shelf.ledger.figures()
 
 
 def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Parts) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cron.config import GatewaySettings, Settings, StoreSettings
-from deploy import demo, preflight, reset
+from deploy import demo, preflight, reset, serve
 from deploy.ready import endpoints
 
 MOVED = Settings(
@@ -132,6 +132,33 @@ def test_reset_forgets_what_was_learned_and_keeps_what_was_fetched(tmp_path: Pat
     reset.reset(Settings(store=store))
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["archives/README.md", "var/data/ml-100k/u.data", "var/serve.lock"]
+
+
+def test_reset_takes_no_path_in_a_server_s_url_for_one_on_this_disk(tmp_path: Path) -> None:
+    store = StoreSettings(
+        var=str(tmp_path / "var"),
+        artifacts="s3://models?endpoint=http://minio:9000",
+        events="redis://h/0?stream=events",
+        histories="redis://h/0",
+        ledger="postgresql://freshet:hush@db/deploy",
+    )
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "run.log").write_text("")
+    assert reset.targets(Settings(store=store)) == [tmp_path / "var" / "run.log"]
+    assert store.artifacts in reset.kept(Settings(store=store))
+    assert "hush" not in str(reset.kept(Settings(store=store)))
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("file:////srv/archives", ["--model-store", "/srv/archives"]),
+        ("s3://models/a?endpoint=http://h:9000", ["--model-store", "/srv/var/model-store", "--archives", "http://h:9000/models/a/"]),
+        ("s3://models/a?endpoint=http://h:9000&shared=/srv/store", ["--model-store", "/srv/store"]),
+    ],
+)
+def test_torchserve_loads_from_where_the_archives_are(url: str, options: list[str]) -> None:
+    assert serve.archive_options(Settings(store=StoreSettings(artifacts=url, var="/srv/var"))) == options
 
 
 def test_reset_asks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

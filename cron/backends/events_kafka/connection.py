@@ -41,7 +41,8 @@ class Connection:
     def __init__(self, url: KafkaUrl, environment: Mapping[str, str] = os.environ) -> None:
         self.url = url
         self._settings = _settings(url, environment)
-        self._heard: KafkaError | None = None
+        self._heard: KafkaError | None = None  # the last trouble since an answer came
+        self.is_refused = False  # since a call began: no patience mends that
 
     def admin(self) -> AdminClient:
         """Return a new client for questions."""
@@ -67,27 +68,26 @@ class Connection:
         ours = {"enable.idempotence": True, "partitioner": "murmur2_random", "message.timeout.ms": int(1000 * LIMIT_S)}
         return self._made(Producer, defaults, ours)
 
-    def failure(self, error: KafkaError | None, what: str | None = None) -> Unavailable:
+    def failure(self, error: KafkaError | None, *, topic: str | None = None, silence: str = "no answer") -> Unavailable:
         """Return what to raise for an error, or for the silence of the brokers."""
         where = self.url.servers
         if error is None or error.code() in _SILENCE:
             error = self._heard or error
         if error is None:
-            return Unavailable("Kafka", where=where, why=what or f"nothing within {LIMIT_S:.0f} s")
+            return Unavailable("Kafka", where=where, why=silence)
         if error.code() in _REFUSED:
             return AccessRefused("Kafka", where=where, why=error.str(), remedy=self._remedy(error))
         if error.code() in _MISSING:
-            return TopicMissing(" and ".join(self.url.topics), where=where)
+            return TopicMissing(topic or " or ".join(self.url.topics), where=where)
         return Unavailable("Kafka", where=where, why=error.str())
 
-    def works(self) -> None:
-        """Forget what was heard before: an answer came."""
-        self._heard = None
+    def begins(self) -> None:
+        """Note that a call begins: what was refused before may be allowed now."""
+        self.is_refused = False
 
-    @property
-    def is_refused(self) -> bool:
-        """Tell whether the brokers refuse our name or password, which no patience mends."""
-        return self._heard is not None and self._heard.code() in _REFUSED
+    def works(self) -> None:
+        """Note that an answer came."""
+        self._heard = None
 
     def _remedy(self, error: KafkaError) -> str:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
@@ -96,6 +96,7 @@ class Connection:
         return f"allow our user Read, Write and Describe on {topics}, and Read on the group freshet"
 
     def _hear(self, error: KafkaError) -> None:
+        self.is_refused = self.is_refused or error.code() in _REFUSED
         # "all brokers are down" follows the reason, and says less
         if self._heard is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._heard = error
@@ -104,7 +105,8 @@ class Connection:
         self, client: Callable[[dict[str, Any]], Client], defaults: Mapping[str, object], ours: Mapping[str, object] | None = None
     ) -> Client:
         # log_level 0: what it would print is in our errors, and a broker that is away would fill a log with it
-        settings = {"log_level": 0, **defaults, **self._settings, **(ours or {}), "error_cb": self._hear}
+        # reconnect: a broker that restarted is found within a second, not within the ten that librdkafka may wait by then
+        settings = {"log_level": 0, "reconnect.backoff.max.ms": 1000, **defaults, **self._settings, **(ours or {}), "error_cb": self._hear}
         try:
             return client(settings)
         except KafkaException as error:

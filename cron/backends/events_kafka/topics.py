@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from cron.backends.events_kafka.connection import LIMIT_S, Connection
 from cron.backends.events_kafka.positions import Line
 
 Key = TypeVar("Key")
-_PAUSE_S = 0.2
+_LOOK_S, _PAUSE_S = 0.1, 0.2
 _SETTLING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -82,17 +82,22 @@ class Topics:
     def _answers(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
         """Ask, and again while leaders change: after a restart, or just after a topic was made."""
         deadline = time.monotonic() + LIMIT_S
+        self._connection.begins()
         while True:
-            try:
-                answers = {key: asked.result() for key, asked in ask(self._admin()).items()}
-            except KafkaException as error:
-                self._admin().poll(0)  # what it heard meanwhile
-                if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
-                    raise self._connection.failure(error.args[0]) from error
-                time.sleep(random.uniform(0.5, 1.0) * _PAUSE_S)
-            else:
+            asked = ask(self._admin())
+            while not all(one.done() for one in asked.values()) and not self._connection.is_refused:
+                wait(asked.values(), _LOOK_S)
+                self._admin().poll(0)  # what it hears meanwhile
+            if self._connection.is_refused:
+                raise self._connection.failure(None)
+            failed = {key: error for key, one in asked.items() if isinstance(error := one.exception(), KafkaException)}
+            if not failed:
                 self._connection.works()
-                return answers
+                return {key: one.result() for key, one in asked.items()}
+            key, error = next(iter(failed.items()))
+            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                raise self._connection.failure(error.args[0], topic=str(key)) from error
+            time.sleep(random.uniform(0.5, 1.0) * _PAUSE_S)
 
 
 def _offsets(partitions: list[TopicPartition], spec: OffsetSpec, admin: AdminClient) -> dict[TopicPartition, Future[Any]]:

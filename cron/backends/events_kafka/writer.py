@@ -46,7 +46,7 @@ class Writer:
         if call.error is not None and call.error.fatal():
             self._producer = None  # the next call makes another
         if call.error is not None or not call.ended.is_set():
-            raise self._connection.failure(call.error)
+            raise self._connection.failure(call.error, topic=call.topic)
         self._connection.works()
 
     def close(self) -> None:
@@ -67,9 +67,9 @@ class Writer:
             except BufferError:  # full: other calls are on their way too
                 producer.poll(_LOOK_S)
                 if time.monotonic() > deadline:
-                    raise self._connection.failure(None, "its queue stays full") from None
+                    raise self._connection.failure(None, silence="its queue stays full") from None
             except KafkaException as error:
-                raise self._connection.failure(error.args[0]) from error
+                raise self._connection.failure(error.args[0], topic=message.topic) from error
             else:
                 return
 
@@ -90,11 +90,12 @@ class _Call:
     def __init__(self, num_messages: int) -> None:
         self._left = num_messages
         self.error: KafkaError | None = None
+        self.topic: str | None = None  # of the error
         self.ended = threading.Event()
 
-    def told(self, error: KafkaError | None, _message: Message) -> None:
+    def told(self, error: KafkaError | None, message: Message) -> None:
         self._left -= 1
-        if error is not None:
-            self.error = self.error or error
+        if error is not None and self.error is None:
+            self.error, self.topic = error, message.topic()
         if self._left == 0:
             self.ended.set()

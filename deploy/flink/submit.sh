@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Keeps the join running on the cluster of deploy/compose.yaml: submits it whenever the job manager does not have it, from its newest
+# checkpoint. deploy/stack/join.py is the same for `make stack`; both fill in join.sql alike.
+set -euo pipefail
+
+name=freshet-join-events
+checkpoints=/checkpoints/join
+
+while true; do
+  if jobs=$(curl --fail --silent --max-time 5 http://flink-jobmanager:8083/jobs/overview) &&
+    ! grep -Eq "\"name\":\"$name\"[^}]*\"state\":\"(CREATED|INITIALIZING|RUNNING|RESTARTING|FAILING|RECONCILING|CANCELLING)\"" <<<"$jobs"; then
+    newest=$(find "$checkpoints" -path '*/chk-*/_metadata' -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+    {
+      if [[ -n "$newest" ]]; then
+        echo "SET 'execution.state-recovery.path' = 'file://$newest';"
+        echo "SET 'execution.state-recovery.claim-mode' = 'CLAIM';"
+      fi
+      sed -e "s|\${bootstrap}|$BOOTSTRAP|g" -e "s|\${name}|$name|g" -e "s|\${checkpoints}|file://$checkpoints|g" \
+        -e 's|\${impressions}|impressions|g' -e 's|\${clicks}|clicks|g' -e 's|\${events}|events|g' -e 's|\${rejected}|rejected|g' /join.sql
+    } >/tmp/join.sql
+    echo "submitting $name${newest:+ from $newest}"
+    /docker-entrypoint.sh /opt/flink/bin/sql-client.sh -f /tmp/join.sql || echo "the SQL client failed; trying again"
+  fi
+  sleep 10
+done

@@ -1,0 +1,182 @@
+"""The whole stack on this machine: `make stack`, `make stack-status`, `make stack-down`, or
+
+    python -m deploy.stack up [--data PATH]
+    python -m deploy.stack status
+    python -m deploy.stack down
+
+`up` returns when a release is live, and leaves everything running; again, it says where things are. Knows the order of things.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from cron.config import Settings
+from cron.errors import FreshetError
+from cron.settings_file import FILE_VARIABLE, Loaded, load_settings, variable
+from cron.wiring import PROJECT_ROOT, open_ledger
+from deploy.first_data import ingest_once
+from deploy.preflight import NotReady, check_disk, check_ports
+from deploy.processes import STOP_S, Place, ProgramFailed
+from deploy.ready import wait_for_release
+from deploy.stack.kafka import create_topics
+from deploy.stack.layout import Layout, choose_inner, layout
+from deploy.stack.program import Program, new_folder
+from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised, write_secrets
+from deploy.stack.ready import ready_block
+from deploy.stack.supervisor import Detached
+from deploy.stack.topics import topics
+
+CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
+POLL_S = 0.2
+GATEWAY_LIMIT_S = 60.0
+UPPER = ("worker", "gateway", "flink-join", "torchserve-a", "torchserve-b")  # what uses the servers ends before them
+
+
+def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> None:
+    """Start what is not up, wait for a live release and print where everything is; raise FreshetError when it can't be."""
+    settings = loaded.settings
+    place = layout(settings)
+    detached = Detached(Place(root=PROJECT_ROOT, var=place.home))
+    with _alone(place.home):
+        if not detached.runs:
+            check_disk(place.home)
+            check_ports(place.addresses())
+            place = replace(place, inner=choose_inner(place.home))
+        say("Looking for the servers' programs; what is missing is fetched, the first time 400 MB")
+        stack = build(settings, place, lambda name: say(f"  {name}"))
+        secrets = write_secrets(place, stack, loaded.file or CLUSTER)
+        inherited = _environment(environment, stack.secrets, loaded.file or CLUSTER, settings)
+        os.environ.update(inherited)  # our own clients ask there too
+        if not detached.runs:
+            detached.start(supervised(stack), inherited)
+        _start(detached, stack.servers)
+        _wait(detached, stack.servers)
+        create_topics(place.bootstrap, topics(settings.store.events))
+        note = ingest_once(place.home, data, inherited)
+        _start(detached, {**stack.flink, **stack.freshet})
+        live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), place.home, detached.check)
+        _wait(detached, {**stack.flink, **stack.freshet})
+        _wait_for_answer(detached, place)
+    say(ready_block(live, why_baseline, place, note=note, secrets=secrets))
+
+
+def status(loaded: Loaded) -> int:
+    """Print each program's state; 0 when all run."""
+    place = layout(loaded.settings)
+    states = Detached(Place(root=PROJECT_ROOT, var=place.home)).states()
+    if not states:
+        say(f"The stack in {place.home} is not running; start it with: make stack")
+        return 1
+    for name, state in states.items():
+        say(f"{name:<18}{state.lower()}")
+    return 0 if set(states.values()) == {"RUNNING"} else 1
+
+
+def down(loaded: Loaded) -> None:
+    """Stop everything, users of the servers first; leave no process. The data stays."""
+    place = layout(loaded.settings)
+    detached = Detached(Place(root=PROJECT_ROOT, var=place.home))
+    with _alone(place.home):
+        say("Stopping the stack")
+        detached.stop_programs(UPPER, limit_s=STOP_S + 2)
+        ended = detached.stop(limit_s=SERVER_STOP_S + 5)
+        say(f"stopped; the data stays in {place.home}" if ended else "nothing was running")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def _start(detached: Detached, programs: Mapping[str, Program]) -> None:
+    states = detached.states()
+    new = [name for name in programs if states.get(name) not in ("STARTING", "RUNNING")]
+    if new:
+        say(f"Starting {', '.join(new)}")
+    for name in new:
+        detached.start_program(name)
+
+
+def _wait(detached: Detached, programs: Mapping[str, Program]) -> None:
+    """Wait until each is ready; raise ProgramFailed for one that ends, or that is not ready in its time."""
+    began = time.monotonic()
+    waiting = dict(programs)
+    while waiting:
+        detached.check()
+        for name in [name for name, program in waiting.items() if program.is_ready()]:
+            del waiting[name]
+        late = [name for name, program in waiting.items() if time.monotonic() - began > program.starts_within_s]
+        if late:
+            raise ProgramFailed(late[0], log=detached.place.log_of(late[0]))
+        time.sleep(POLL_S if waiting else 0)
+
+
+def _wait_for_answer(detached: Detached, place: Layout) -> None:
+    """Wait until the gateway says that a live model answers."""
+    deadline = time.monotonic() + GATEWAY_LIMIT_S
+    while not is_up(f"http://127.0.0.1:{place.gateway}/readyz"):
+        detached.check()
+        if time.monotonic() > deadline:
+            raise ProgramFailed("gateway", log=detached.place.log_of("gateway"))
+        time.sleep(POLL_S)
+
+
+def _environment(environment: Mapping[str, str], secrets: Mapping[str, str], config: Path, settings: Settings) -> dict[str, str]:
+    """Return what everything of the stack inherits; the worker ends by itself before it would be killed."""
+    grace_s = min(settings.worker.grace_s, STOP_S - 1)
+    return {**environment, **secrets, FILE_VARIABLE: str(config), variable("worker.grace_s"): str(grace_s)}
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the lock of the folder, so that no two starts or stops mix."""
+    with (new_folder(home) / "stack.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReady(f"another make stack or stack-down is at work in {home}; wait for it") from None
+        yield
+
+
+def _loaded() -> Loaded:
+    """Read the settings: deploy/cluster.toml unless another file is named."""
+    environment = {FILE_VARIABLE: str(CLUSTER), **os.environ}
+    return load_settings(None, environment)
+
+
+def main(arguments: list[str]) -> int:
+    """Do it; 0 done, 1 with a sentence when it can't be."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.stack", description="Run Freshet on real servers, all on this machine.")
+    parser.add_argument("what", choices=("up", "status", "down"))
+    parser.add_argument("--data", type=Path, help="what to begin with, as for make serve; without it MovieLens 100K is fetched")
+    given = parser.parse_args(arguments)
+    try:
+        if given.data is not None and not given.data.exists():
+            raise NotReady(f"DATA={given.data}: no such file or folder")
+        loaded = _loaded()
+        if given.what == "status":
+            return status(loaded)
+        if given.what == "down":
+            down(loaded)
+        else:
+            up(loaded, given.data, os.environ)
+    except FreshetError as why:
+        print(why, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; what was started goes on. make stack continues, make stack-down stops it.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,134 @@
+"""Where everything of the stack listens on this machine: what the settings name, and the ports that only the stack's parts know of.
+
+One truth: a server's port is the one in the settings' URL, so moving it is changing the URL. Ports that no setting names are chosen once,
+the usual one or a free one, and kept in `ports.json`, because data on disk remembers some of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from cron.config import Settings
+from cron.server_url import Node, parse_nodes
+from cron.settings_file import variable
+from cron.wiring import var_folder
+from deploy.preflight import NotReady, free_port
+from deploy.stack.s3 import INNER_PORTS
+
+LOOPBACK = ("127.0.0.1", "localhost")
+FLINK, PROMETHEUS = "flink", "prometheus"
+S3_INNER = tuple(f"s3-{number}" for number in range(len(INNER_PORTS)))
+# Flink's own 8081 and Prometheus' 9090 are ports of TorchServe and of Debian's service
+INNER: Mapping[str, int] = {
+    FLINK: 8083,
+    "flink-rpc": 6123,
+    PROMETHEUS: 9091,
+    "kafka-controller": 9093,
+    **dict(zip(S3_INNER, INNER_PORTS, strict=True)),
+    # nobody of ours speaks gRPC, but TorchServe always listens for it
+    **{f"{node}-grpc-{kind}": 7070 + 10 * row + column for row, node in enumerate("ab") for column, kind in enumerate("im")},
+}
+SCHEMES = {"events": "kafka", "histories": "redis", "artifacts": "s3", "ledger": "postgresql", "server": "torchserve"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The stack's folder, and every port."""
+
+    home: Path
+    kafka: int
+    redis: int
+    s3: int
+    postgres: int
+    gateway: int
+    worker_metrics: int  # 0: nowhere
+    nodes: tuple[Node, ...]
+    events: str  # the topic
+    inner: Mapping[str, int]
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's address."""
+        return f"127.0.0.1:{self.kafka}"
+
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """Return every (host, port) that the stack listens on, by the setting that moves it."""
+        store = {name: variable(f"store.{name}") for name in SCHEMES}
+        named = {
+            f"the port in {store['events']}": self.kafka,
+            f"the port in {store['histories']}": self.redis,
+            f"endpoint= in {store['artifacts']}": self.s3,
+            f"the port in {store['ledger']}": self.postgres,
+            variable("gateway.port"): self.gateway,
+            **({variable("worker.metrics_port"): self.worker_metrics} if self.worker_metrics else {}),
+        }
+        for node in self.nodes:
+            named[f"the port of {node.address} in {store['server']}"] = node.management_port
+            named[f"the port of {node.address} in {store['server']}, which this is one above of"] = metrics_port(node)
+            named[f"inference= for {node.address} in {store['server']}"] = node.inference_port
+        return {setting: ("127.0.0.1", port) for setting, port in named.items()}
+
+
+def layout(settings: Settings) -> Layout:
+    """Read the settings; raise NotReady when they name something that is not for this machine to start."""
+    store = settings.store
+    for name, scheme in SCHEMES.items():
+        url = getattr(store, name)
+        if urlsplit(url).scheme != scheme:
+            raise NotReady(f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to deploy/cluster.toml or a copy of it")
+    artifacts = urlsplit(parse_qs(urlsplit(store.artifacts).query).get("endpoint", [""])[0])
+    nodes = parse_nodes(store.server)
+    hosts = {
+        **{f"store.{name}": urlsplit(getattr(store, name)).hostname for name in ("events", "histories", "ledger")},
+        "store.artifacts, endpoint=": artifacts.hostname,
+        **{f"store.server, node {node.address}": node.host for node in nodes},
+        "gateway.host": settings.gateway.host,
+    }
+    for setting, host in hosts.items():
+        if host not in LOOPBACK:
+            raise NotReady(f"{setting} names {host}, and make stack starts everything on 127.0.0.1; your own servers need no make stack")
+    home = var_folder(settings)
+    return Layout(
+        home=home,
+        kafka=urlsplit(store.events).port or 9092,
+        redis=urlsplit(store.histories).port or 6379,
+        s3=artifacts.port or 80,
+        postgres=urlsplit(store.ledger).port or 5432,
+        gateway=settings.gateway.port,
+        worker_metrics=settings.worker.metrics_port,
+        nodes=nodes,
+        events=urlsplit(store.events).path.strip("/"),
+        inner=_read_inner(home),
+    )
+
+
+def metrics_port(node: Node) -> int:
+    """Return where a node's Prometheus page is: the port above its management, as TorchServe has it by default."""
+    return node.management_port + 1
+
+
+def choose_inner(home: Path) -> Mapping[str, int]:
+    """Return free ports for what no setting names, the ones of the last start where they are free; call it while nothing runs."""
+    chosen: dict[str, int] = {}
+    for name, wanted in _read_inner(home).items():
+        port = free_port(wanted)
+        while port in chosen.values():
+            port = free_port(0)
+        chosen[name] = port
+    home.mkdir(parents=True, exist_ok=True)
+    partial = home / "ports.json.partial"
+    partial.write_text(json.dumps(chosen, indent=1))
+    partial.replace(home / "ports.json")
+    return chosen
+
+
+def _read_inner(home: Path) -> Mapping[str, int]:
+    try:
+        kept = json.loads((home / "ports.json").read_text())
+    except (OSError, ValueError):
+        kept = {}
+    return {name: int(kept.get(name, usual)) for name, usual in INNER.items()}

@@ -1,0 +1,215 @@
+"""Several nodes: a release goes to all that answer, one that refuses stops it, and one that returns is brought up to date first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron import release
+from cron.backends.server_nodes import ServerNodes
+from cron.cycle import run_cycle
+from cron.errors import ServerRefused, Unavailable
+from cron.lineage import Run
+from cron.parts import Parts
+from cron.reconcile import Reconciler
+from cron.restore import kept_loaded
+from tests.fakes import FakeServer
+from tests.shelf import open_shelf
+from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+
+
+class WrongAnswers(FakeServer):
+    """A node whose model answers something else than was tested."""
+
+    def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
+        return {"model_version": version, "items": []}
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> tuple[FakeServer, FakeServer]:
+    return FakeServer(tmp_path / "archives", tmp_path / "a"), FakeServer(tmp_path / "archives", tmp_path / "b")
+
+
+@pytest.fixture
+def parts(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Parts]:
+    """Versions 1, 2, 3 were published; 3 is live and 2 the candidate on both nodes."""
+    parts = replace(open_shelf(tmp_path, 1, 2, 3), server=ServerNodes({"a": nodes[0], "b": nodes[1]}))
+    ticks(parts)
+    for node in nodes:
+        assert (sorted(one.version for one in node.versions()), node.live()) == ([2, 3], 3)
+        node.log.clear()
+    yield parts
+    close_workshop(parts)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Parts]:
+    """A worker that has published the baseline and release 1 on both nodes, and has new events."""
+    parts = replace(open_workshop(tmp_path), server=ServerNodes({"a": nodes[0], "b": nodes[1]}))
+    send(parts, [*item_records(), *event_records(1, 400)])
+    assert [turn(parts).outcome for _ in range(2)] == ["published"] * 2
+    send(parts, event_records(401, 520))
+    yield parts
+    close_workshop(parts)
+
+
+def turn(parts: Parts) -> Run:
+    return run_cycle(parts, lease_of(parts.ledger))
+
+
+def ticks(parts: Parts, number: int = 4) -> Reconciler:
+    reconciler = Reconciler(parts, monotonic=lambda: 0.0)
+    for _ in range(number):
+        reconciler.tick()
+    return reconciler
+
+
+def test_a_release_is_live_on_every_node(shop: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    run = turn(shop)
+    assert run.outcome == "published"
+    assert [node.live() for node in nodes] == [2, 2] == [shop.ledger.serving().live] * 2
+    assert any("node" in reason.text and "of 2" in reason.text for reason in run.reasons if reason.name == "golden_answers")
+
+
+def test_a_node_that_refuses_stops_the_promotion_everywhere(shop: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    nodes[1].refuses = True
+    run = turn(shop)
+    assert run.outcome == "failed"
+    assert "507 no memory is left (node b)" in run.reasons[-1].text
+    assert [node.live() for node in nodes] == [1, 1] == [shop.ledger.serving().live] * 2
+    assert all(one.version != run.version for node in nodes for one in node.versions())
+
+
+def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(shop: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+    wrong = WrongAnswers(tmp_path / "archives", tmp_path / "b")
+    run = turn(replace(shop, server=ServerNodes({"a": nodes[0], "b": wrong})))
+    assert (run.outcome, [reason.name for reason in run.reasons if not reason.ok]) == ("refused", ["golden_answers"])
+    assert "node b, the worst of 2" in run.reasons[-1].text + run.reasons[-2].text
+    assert [node.live() for node in nodes] == [1, 1]
+    assert all(one.version != run.version for node in nodes for one in node.versions())
+
+
+def test_a_node_that_is_down_is_left_out_told_and_brought_up_to_date_when_it_returns(
+    shop: Parts, nodes: tuple[FakeServer, FakeServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes[1].is_down = True
+    reconciler = ticks(shop, 1)
+    assert turn(shop).outcome == "published"
+    reconciler.tick()
+    figures = shop.ledger.figures()
+    assert (figures["nodes_away"], figures["node_1_away"], figures["node_2_away"]) == (1, 0, 1)
+    assert [record.node for record in caplog.records if record.message == "a node is away"] == ["b"]  # type: ignore[attr-defined]
+    nodes[1].is_down = False
+    nodes[1].log.clear()
+    for _ in range(4):
+        reconciler.tick()
+    assert nodes[1].log == ["register 2", "set_live 2"]  # 1, the candidate, was there
+    assert shop.ledger.figures()["nodes_away"] == 0
+    assert shop.ledger.hold() is None
+
+
+def test_a_node_that_comes_back_empty_gets_the_live_version_first_and_the_other_serves_on(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
+    nodes[1].restart_empty()
+    ticks(parts)
+    assert nodes[1].log == ["register 3", "register 2"]  # the first one is the default of an empty server
+    assert nodes[0].log == []
+
+
+def test_a_default_that_differs_on_a_node_follows_the_ledger(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    nodes[0].set_live(2)
+    ticks(parts)
+    assert [node.live() for node in nodes] == [3, 3]
+    assert (parts.ledger.hold(), parts.ledger.serving().live) == (None, 3)
+
+
+def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    nodes[1].restart_empty()
+    nodes[1].refuses = True
+    ticks(parts)
+    assert nodes[1].versions() == ()
+    assert (nodes[0].log, parts.ledger.serving().live) == ([], 3)
+
+
+def test_when_every_node_is_empty_each_gets_the_live_version(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    for node in nodes:
+        node.restart_empty()
+    nodes[0].refuses = True  # its disk is full, say
+    ticks(parts)
+    assert nodes[0].versions() == ()
+    assert (nodes[1].live(), parts.ledger.serving().live) == (3, 3)
+    nodes[0].refuses = False
+    ticks(parts)
+    assert [node.live() for node in nodes] == [3, 3]
+
+
+def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    now = [0.0]
+    reconciler = Reconciler(parts, monotonic=lambda: now[0])
+    nodes[0].lost = {3}
+    for now[0] in (0.0, 29.0, 30.0, 31.0):
+        reconciler.tick()
+    assert nodes[0].log == ["set_live 2", "register 3", "set_live 3"]
+    assert (nodes[1].log, parts.ledger.serving().live) == ([], 3)
+
+
+def test_a_live_version_that_lost_its_workers_everywhere_is_replaced_until_it_is_back(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
+    now = [0.0]
+    reconciler = Reconciler(parts, monotonic=lambda: now[0])
+    for node in nodes:
+        node.lost = {3}
+    epoch = parts.ledger.serving().epoch
+    for now[0] in (0.0, 30.0):
+        reconciler.tick()
+    assert [node.log for node in nodes] == [["set_live 2", "register 3", "set_live 3"]] * 2
+    assert (parts.ledger.serving().live, parts.ledger.serving().epoch) == (3, epoch + 2)
+
+
+def test_a_rollback_needs_one_node_and_no_store(parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+    nodes[0].restart_empty()  # it answers, and has nothing yet
+    for archive in (tmp_path / "archives").glob("*.mar"):
+        archive.unlink()
+    assert release.rollback(parts.ledger, parts.server, None, by="x").version == 2
+    assert (nodes[1].live(), parts.ledger.serving().live) == (2, 2)
+
+
+def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    nodes[1].is_down = True
+    release.rollback(parts.ledger, parts.server, None, by="x")
+    nodes[1].is_down = False
+    ticks(parts)
+    assert [node.live() for node in nodes] == [2, 2]
+
+
+def test_with_all_nodes_down_every_call_is_unavailable(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    reconciler = ticks(parts, 1)
+    for node in nodes:
+        node.is_down = True
+    with pytest.raises(Unavailable, match="a, b"):
+        parts.server.versions()
+    with pytest.raises(Unavailable, match="a, b"):
+        parts.server.predict(3, {}, timeout_s=1)
+    with pytest.raises(Unavailable):
+        reconciler.tick()
+    assert parts.ledger.figures()["nodes_away"] == 2
+
+
+def test_the_version_before_stays_loaded_whatever_the_settings_say(parts: Parts) -> None:
+    frugal = replace(parts.settings, release=replace(parts.settings.release, keep_registered=1))
+    assert [one.version for one in kept_loaded(replace(parts, settings=frugal))] == [3, 2]
+
+
+def test_what_one_node_refuses_is_not_there_afterwards_unless_it_was_before(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+    archive = parts.ledger.release(1).manifest.archive
+    nodes[0].register(1, archive)
+    nodes[1].refuses = True
+    with pytest.raises(ServerRefused, match=r"node b"):
+        parts.server.register(1, archive)
+    assert [one.version for one in nodes[0].versions()] == [1, 2, 3]
+    assert [one.version for one in nodes[1].versions()] == [2, 3]

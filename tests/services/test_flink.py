@@ -1,0 +1,323 @@
+"""The join of impressions and clicks in a real Flink over a real Kafka: what becomes of each message, and that no row is lost or doubled.
+
+Event times are the tests' own, a day for each test, so one running job serves all of them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cron.ports import START
+from cron.wiring import open_log
+from deploy.stack.join import join_program, submit
+from deploy.stack.kafka import create_topics
+from tests.servers import Server, Servers, unique
+from tests.services.clickstream import Clickstream, click, impression
+
+FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
+DAY_S = 86_400.0
+WINDOW_S = 600.0
+SKEW_S = 60.0
+HOUR_S = 3600.0
+UNICODE = "Zoë 🛒 'quoted' \"twice\" \\ ${bootstrap}"
+
+
+# What a sender may say, and what the event says.
+TIMES: dict[object, str] = {
+    1704067201: "2024-01-01T00:00:01.000+00:00",
+    1704067201.25: "2024-01-01T00:00:01.250+00:00",
+    "1704067201.5": "2024-01-01T00:00:01.500+00:00",
+    "2024-01-01T00:00:02Z": "2024-01-01T00:00:02.000+00:00",
+    "2024-01-01T02:00:02.123456+02:00": "2024-01-01T00:00:02.123+00:00",
+    "2023-12-31T19:00:02-05:00": "2024-01-01T00:00:02.000+00:00",
+    "2024-01-01 00:00:02.5": "2024-01-01T00:00:02.500+00:00",
+    "2024-01-01": "2024-01-01T00:00:00.000+00:00",
+}
+
+NO_OBJECT = "expected a JSON object"
+WRONG_TIME = "at: expected epoch seconds or ISO 8601, from 1990 on"
+BROKEN: tuple[tuple[Mapping[str, object] | bytes | None, str], ...] = (
+    (b'{"impression_id": "cut o', NO_OBJECT),
+    (b"\xff\xfe\x00", NO_OBJECT),
+    (b"", NO_OBJECT),
+    (None, NO_OBJECT),
+    (b"[" * 50_000, NO_OBJECT),
+    (b'"' * 700_000, NO_OBJECT),  # escaped, it is too large for Kafka
+    (b"[]", NO_OBJECT),
+    (impression("no user", FIRST_DAY, user_id=" "), "user_id: expected a text of 1 to 512 characters"),
+    ({**impression("no item", FIRST_DAY), "item_id": ["i1"]}, "item_id: expected a text of 1 to 512 characters"),
+    (impression("x" * 481, FIRST_DAY), "impression_id: expected a text of 1 to 480 characters"),
+    (impression("milliseconds", FIRST_DAY * 1000), WRONG_TIME),
+    (impression("no day", "2024-13-01"), WRONG_TIME),
+    (impression("no time", None), WRONG_TIME),
+    (impression("huge", 10**30), WRONG_TIME),
+    (impression("long ago", "1970-01-01T00:00:10Z"), WRONG_TIME),
+    (impression("tomorrow", time.time() + DAY_S), "at: after Kafka got the message; is the sender's clock right?"),
+)
+
+
+@pytest.fixture(scope="module")
+def stream(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clickstream]:
+    """Topics of this module's own and the job over them, running."""
+    stream = Clickstream(servers, tmp_path_factory.mktemp("join") / "it's the checkpoints")
+    _ = servers.flink_taskmanager
+    job = submit(servers.flink, stream.join)
+    assert submit(servers.flink, stream.join) == job, "a second submission must find the first one's job"
+    yield stream
+    stream.cancel(submit(servers.flink, stream.join))
+
+
+@pytest.fixture(scope="module")
+def told(stream: Clickstream) -> Clickstream:
+    """The stream after one day of every case that needs no waiting in between."""
+    at = FIRST_DAY
+    shown = [
+        impression("clicked", at),
+        impression("unclicked", at + 1, user_id="u2"),
+        impression("clicked twice", at),
+        *[impression("shown twice", at + late, user_id="u2") for late in (0, 5)],
+        *[impression("shown twice and clicked", at + late) for late in (0, 5)],
+        impression("skewed", at + 30),
+        impression("clicked long before", at + 300),
+        impression("clicked long after", at),
+        impression("clicked by another", at),
+        impression("clicked elsewhere", at),
+        impression(UNICODE, at, user_id=UNICODE, item_id=UNICODE),
+        {**impression("whole numbers", at), "user_id": 17, "item_id": 42},
+        *[impression(f"time {number}", form) for number, form in enumerate(TIMES)],
+    ]
+    clicks = [
+        click("clicked", at + 20),
+        *[click("clicked twice", at + 20), click("clicked twice", at + 25)],
+        click("shown twice and clicked", at + 20),
+        click("skewed", at),
+        click("clicked long before", at + 300 - SKEW_S - 1),
+        click("clicked long after", at + WINDOW_S + 1),
+        click("clicked by another", at + 5, user_id="u2"),
+        click("clicked elsewhere", at + 5, item_id="i2"),
+        click("never shown", at + 7, user_id="u9", item_id="i9"),
+        *[click(None, at + 8, click_id="of a visit") for _ in range(2)],
+        click(UNICODE, at + 1, user_id=UNICODE, item_id=UNICODE),
+    ]
+    stream.send(stream.join.impressions, [*shown, *(broken for broken, _ in BROKEN)])
+    stream.send(stream.join.clicks, [*clicks, click(None, at)])
+    stream.push_time(at + HOUR_S)
+    stream.wait_for(["impression:unclicked", "click:clicked", "click:never shown"])
+    stream.settle(at + HOUR_S)
+    return stream
+
+
+def test_a_clicked_impression_is_one_click_event_and_an_unclicked_one_an_impression_event(told: Clickstream) -> None:
+    clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": _iso(FIRST_DAY + 20)}
+    assert told.event("click:clicked") == clicked
+    assert told.event("impression:clicked") is None
+    assert told.event("impression:unclicked") == {"user_id": "u2", "item_id": "i1", "type": "impression", "at": _iso(FIRST_DAY + 1)}
+    assert told.event("click:unclicked") is None
+    assert {row.key == row.value["user_id"] for row in told.events} == {True}, (
+        "the key is the user, so that a user's events share a partition"
+    )
+
+
+def test_doubled_messages_are_one_event(told: Clickstream) -> None:
+    assert told.event("click:clicked twice") is not None
+    assert told.event("impression:shown twice") is not None
+    assert told.event("click:shown twice and clicked") is not None
+    assert told.event("impression:shown twice and clicked") is None
+    assert told.event("click:direct:of a visit") is not None
+    assert told.doubles() == []
+
+
+def test_a_click_a_little_before_its_impression_is_its_click(told: Clickstream) -> None:
+    assert told.event("click:skewed") is not None
+    assert told.event("impression:skewed") is None
+
+
+@pytest.mark.parametrize("case", ["clicked long before", "clicked long after", "clicked by another", "clicked elsewhere"])
+def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(told: Clickstream, case: str) -> None:
+    assert told.event(f"impression:{case}") is not None
+    kept = told.event(f"click:{case}")
+    assert kept is not None
+    who = {"clicked by another": ("u2", "i1"), "clicked elsewhere": ("u1", "i2")}.get(case, ("u1", "i1"))
+    assert (kept["user_id"], kept["item_id"]) == who
+
+
+def test_a_click_without_an_impression_is_kept(told: Clickstream) -> None:
+    assert told.event("click:never shown") == {"user_id": "u9", "item_id": "i9", "type": "click", "at": _iso(FIRST_DAY + 7)}
+
+
+def test_ids_pass_unchanged(told: Clickstream) -> None:
+    kept = told.event(f"click:{UNICODE}")
+    assert kept is not None
+    assert (kept["user_id"], kept["item_id"]) == (UNICODE, UNICODE)
+    numbers = told.event("impression:whole numbers")
+    assert numbers is not None
+    assert (numbers["user_id"], numbers["item_id"]) == ("17", "42")
+
+
+@pytest.mark.parametrize(("number", "expected"), list(enumerate(TIMES.values())), ids=[str(form) for form in TIMES])
+def test_times_are_read_as_the_gateway_reads_them(told: Clickstream, number: int, expected: str) -> None:
+    kept = told.event(f"impression:time {number}")
+    assert kept is not None
+    assert kept["at"] == expected
+
+
+def test_what_is_no_impression_is_kept_with_its_place_and_the_reason(told: Clickstream) -> None:
+    found = [row.value for row in told.rejected if row.value["topic"] == told.join.impressions]
+    assert sorted(str(row["reason"]) for row in found) == sorted(reason for _, reason in BROKEN)
+    assert len({(row["partition"], row["offset"]) for row in found}) == len(BROKEN)
+    assert '{"impression_id": "cut o' in [row["line"] for row in found]
+    assert max(len(str(row["line"])) for row in found) == 10_000
+
+
+def test_a_click_that_names_nothing_is_kept_as_rejected(told: Clickstream) -> None:
+    (found,) = [row.value for row in told.rejected if row.value["topic"] == told.join.clicks]
+    assert found["reason"] == "impression_id: expected a text of 1 to 480 characters, or instead of it a click_id"
+
+
+def test_freshets_event_log_reads_the_rows_as_events(told: Clickstream) -> None:
+    items = unique("items")
+    create_topics(told.join.bootstrap, {items: 1})
+    log = open_log(f"kafka://{told.join.bootstrap}/{told.join.events}?items={items}")
+    read, batch = set(), log.read(START, 10_000)
+    while batch.records or batch.rejected:
+        assert batch.rejected == ()
+        read |= {record.event_id for record in batch.records}
+        batch = log.read(batch.cursor, 10_000)
+    assert read >= told.ids()
+
+
+def test_a_click_after_its_impression_was_given_up_is_kept(stream: Clickstream) -> None:
+    at = FIRST_DAY + DAY_S
+    stream.send(stream.join.impressions, [impression("given up", at)])
+    stream.push_time(at + HOUR_S)
+    stream.wait_for(["impression:given up"])
+    stream.send(stream.join.clicks, [click("given up", at + 60), click("given up", at + 61)])
+    stream.wait_for(["click:given up"])
+    stream.settle(at + HOUR_S)
+    assert stream.doubles() == []
+
+
+def test_quiet_partitions_hold_nothing_up(stream: Clickstream) -> None:
+    at = FIRST_DAY + 2 * DAY_S
+    stream.send(stream.join.impressions, [impression("beside silence", at)])
+    stream.push_time(at + HOUR_S, topics=(stream.join.impressions,), partitions=[0])
+    stream.wait_for(["impression:beside silence"])
+
+
+def test_a_clock_that_is_ahead_ends_nobodys_window(stream: Clickstream) -> None:
+    """The wrong message comes first, in every partition; the right ones after it still meet."""
+    at = FIRST_DAY + 3 * DAY_S
+    stream.push_time(at)
+    stream.push_time(time.time() + 365 * DAY_S)
+    stream.send(stream.join.impressions, [impression("in time", at)])
+    stream.settle(at)
+    stream.send(stream.join.clicks, [click("in time", at + 60)])
+    stream.wait_for(["click:in time"])
+    stream.push_time(at + HOUR_S)
+    stream.settle(at + HOUR_S)
+    assert stream.event("impression:in time") is None
+
+
+def test_a_killed_task_manager_loses_and_doubles_nothing(servers: Servers, stream: Clickstream) -> None:
+    day = FIRST_DAY + 4 * DAY_S
+    before, during, after = (_traffic(day + part * 1000, seed=part) for part in range(3))
+    expected = {**_joined(*before), **_joined(*during), **_joined(*after)}
+    assert {event["type"] for event in expected.values()} == {"click", "impression"}
+    _send(stream, before)
+    stream.wait_for(_clicked(before))  # so a checkpoint holds impressions that still wait for their click
+    _send(stream, during)
+    servers.flink_taskmanager.kill()
+    _send(stream, after)
+    servers.flink_taskmanager.start()
+    stream.push_time(day + DAY_S / 2)
+    stream.wait_for(expected)
+    stream.settle(day + DAY_S / 2)
+    assert {event_id: stream.event(event_id) for event_id in expected} == expected
+    assert {event_id for event_id in stream.ids() if "traffic" in event_id} == set(expected)
+    assert stream.doubles() == []
+
+
+def test_a_killed_job_manager_loses_and_doubles_nothing(servers: Servers, stream: Clickstream, tmp_path: Path) -> None:
+    """It has forgotten the job, which the keeper then submits from its newest checkpoint."""
+    day = FIRST_DAY + 5 * DAY_S
+    before, after = (_traffic(day + part * 1000, seed=10 + part) for part in range(2))
+    expected = {**_joined(*before), **_joined(*after)}
+    old = submit(servers.flink, stream.join)
+    _send(stream, before)
+    stream.wait_for(_clicked(before))
+    jobmanager = servers.flink_jobmanager
+    jobmanager.kill()
+    _send(stream, after)
+    jobmanager.start()
+    keeper = Server(join_program(servers.flink, stream.join), port=servers.flink.rest_port, folder=tmp_path / "keeper")
+    try:
+        keeper.start()
+        assert submit(servers.flink, stream.join) != old
+        stream.push_time(day + DAY_S / 2)
+        stream.wait_for(expected)
+        stream.settle(day + DAY_S / 2)
+    finally:
+        keeper.stop()
+    assert {event_id: stream.event(event_id) for event_id in expected} == expected
+    assert stream.doubles() == []
+
+
+Traffic = tuple[list[dict[str, object]], list[dict[str, object]]]
+
+
+def _traffic(at: float, *, seed: int, num_impressions: int = 500) -> Traffic:
+    """Make impressions over ten minutes, and clicks of a third of them: some twice, some too late, some of what was never shown."""
+    rng = random.Random(seed)
+    shown = [
+        impression(f"traffic {seed}.{one}", at + rng.randrange(600), user_id=f"u{one % 50}", item_id=f"i{rng.randrange(90)}")
+        for one in range(num_impressions)
+    ]
+    clicks = []
+    for seen in rng.sample(shown, num_impressions // 3):
+        who = {"user_id": str(seen["user_id"]), "item_id": str(seen["item_id"])}
+        clicked_at = float(str(seen["at"])) + rng.choice([-SKEW_S - 1, -SKEW_S, 0, 1, 30, WINDOW_S, WINDOW_S + 1])
+        clicks += [click(str(seen["impression_id"]), clicked_at, **who) for _ in range(rng.choice([1, 1, 2]))]
+    clicks += [click(f"traffic {seed}.never {one}", at + one) for one in range(20)]
+    return sorted(shown + rng.sample(shown, 20), key=_at), sorted(clicks, key=_at)
+
+
+def _joined(shown: list[dict[str, object]], clicks: list[dict[str, object]]) -> dict[str, dict[str, object]]:
+    """Join as the SQL should: the events by their ids."""
+    clicked = {str(one["impression_id"]): one for one in reversed(clicks)}
+    events = {f"click:{impression_id}": _event("click", one) for impression_id, one in clicked.items()}
+    for seen in shown:
+        found = clicked.get(str(seen["impression_id"]))
+        if found is None or not -SKEW_S <= _at(found) - _at(seen) <= WINDOW_S:
+            events[f"impression:{seen['impression_id']}"] = _event("impression", seen)
+    return events
+
+
+def _clicked(traffic: Traffic) -> list[str]:
+    """Return the event ids of the clicks that meet their impressions; those come out at the next checkpoint, the others later."""
+    joined = _joined(*traffic)
+    ids = [str(seen["impression_id"]) for seen in traffic[0]]
+    return [f"click:{one}" for one in ids if f"click:{one}" in joined and f"impression:{one}" not in joined]
+
+
+def _event(type_: str, message: dict[str, object]) -> dict[str, object]:
+    return {"user_id": message["user_id"], "item_id": message["item_id"], "type": type_, "at": _iso(_at(message))}
+
+
+def _send(stream: Clickstream, traffic: Traffic) -> None:
+    shown, clicks = traffic
+    stream.send(stream.join.impressions, shown)
+    stream.send(stream.join.clicks, clicks)
+
+
+def _at(message: dict[str, object]) -> float:
+    return float(str(message["at"]))
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,366 @@
+"""What only Kafka can do to a log: transactions, new partitions, topics trimmed or made anew by others, brokers that go away."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from cron.backends.events_kafka.log import KafkaEventLog
+from cron.backends.events_kafka.url import parse_url
+from cron.errors import AccessRefused, LogGap, TopicMissing, Unavailable
+from cron.follow import follow_once, rebuild
+from cron.ports import START, Cursor, EventLog, Rejected
+from cron.wiring import open_log
+from deploy.stack.kafka import create_topics
+from recommender.events import Event, Item, Record, to_json
+from tests.component.house import House, open_house
+from tests.contracts.records import event, item
+from tests.servers import Server, Servers, unique
+
+PATIENCE_S = 25.0  # a call to a broker that is away is told well within
+
+
+class Shop:
+    """Two topics as a shop's own programs see them."""
+
+    def __init__(self, server: Server, *, partitions: int = 2) -> None:
+        self.address = f"127.0.0.1:{server.port}"
+        name = unique("shop")
+        self.events, self.items, self._partitions = f"{name}.events", f"{name}.items", partitions
+        self.url = f"kafka://{self.address}/{self.events}?items={self.items}"
+        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        self.make()
+
+    def make(self) -> None:
+        create_topics(self.address, {self.events: self._partitions, self.items: 1})
+
+    def delete(self, topic: str) -> None:
+        self.admin.delete_topics([topic])[topic].result()
+        until(lambda: topic not in self.admin.list_topics(timeout=10).topics)
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        for done in self.admin.delete_records([TopicPartition(topic, partition, before)]).values():
+            done.result()
+
+    def producer(self, **settings: object) -> Producer:
+        return Producer(
+            {"bootstrap.servers": self.address, "log_level": 0, **{name.replace("_", "."): value for name, value in settings.items()}}
+        )
+
+    def send(self, *values: bytes | None, topic: str | None = None, partition: int = 0, **settings: object) -> None:
+        """Send values into one partition."""
+        producer = self.producer(**settings)
+        for value in values:
+            producer.produce(topic or self.events, value, partition=partition)
+        assert producer.flush(30) == 0
+
+
+@pytest.fixture
+def shop(servers: Servers) -> Shop:
+    return Shop(servers.kafka)
+
+
+@pytest.fixture
+def log(shop: Shop) -> Iterator[KafkaEventLog]:
+    opened = KafkaEventLog(parse_url(shop.url))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def house(shop: Shop, tmp_path: Path) -> Iterator[House]:
+    """Everything that collects, from Kafka."""
+    opened = open_house(tmp_path, log=open_log(shop.url))
+    yield opened
+    opened.journal.close()
+    opened.ledger.close()
+
+
+def until(done: Callable[[], bool], *, limit_s: float = 30.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def patiently(call: Callable[[], object]) -> object:
+    """Do what a caller does who was told Unavailable: the same again."""
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            return call()
+        except Unavailable:
+            assert time.monotonic() < deadline
+
+
+def everything(log: EventLog, after: Cursor = START) -> list[Record]:
+    found: list[Record] = []
+    while (batch := log.read(after, 100)).cursor != after:
+        found += batch.records
+        after = batch.cursor
+    return found
+
+
+def lines(*numbers: int) -> list[bytes]:
+    return [to_json(event(number)).encode() for number in numbers]
+
+
+def test_aborted_transactions_are_never_seen_and_open_ones_not_yet(shop: Shop, log: KafkaEventLog) -> None:
+    shop.send(*lines(1, 2))
+    producer = shop.producer(transactional_id=unique())
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for line in lines(3, 4):
+        producer.produce(shop.events, line, partition=0)
+    producer.flush()
+    shop.send(*lines(5))
+    assert everything(log) == [event(1), event(2)]  # nothing passes an open transaction
+    cursor = log.read(START, 100).cursor
+    producer.abort_transaction(30)  # which the partitions learn of a moment later
+    until(lambda: everything(log, cursor) == [event(5)])
+    producer.begin_transaction()
+    producer.produce(shop.events, lines(6)[0], partition=1)
+    producer.commit_transaction(30)
+    until(lambda: everything(log, cursor) == [event(5), event(6)])
+
+
+def test_a_transactions_mark_at_the_end_is_no_record_that_waits(shop: Shop, log: KafkaEventLog) -> None:
+    """A topic whose retention outlives its last record is no gap: the mark that goes with it was passed."""
+    producer = shop.producer(transactional_id=unique())
+    producer.init_transactions(30)
+    for ends in (producer.commit_transaction, producer.abort_transaction):
+        producer.begin_transaction()
+        producer.produce(shop.events, lines(1)[0], partition=0)
+        producer.flush()
+        ends(30)
+    until(lambda: log.backlog(START) == 4)  # two messages, two marks
+    cursor = START
+    while (batch := log.read(cursor, 1)).cursor != cursor:  # the limit is met before the marks are
+        cursor = batch.cursor
+    assert log.backlog(cursor) == 0
+    shop.delete_records(shop.events, 0, 4)
+    assert log.read(cursor, 10).cursor == cursor
+
+
+def test_added_partitions_are_read_from_their_beginning(shop: Shop, log: KafkaEventLog) -> None:
+    shop.send(*lines(1, 2))
+    cursor = log.read(START, 10).cursor
+    shop.admin.create_partitions([NewPartitions(shop.events, 4)])[shop.events].result()
+    until(lambda: len(shop.admin.list_topics(timeout=10).topics[shop.events].partitions) == 4)
+    patiently(lambda: log.read(cursor, 10))
+    shop.send(*lines(3, 4), partition=3)
+    assert log.backlog(cursor) == 2
+    batch = log.read(cursor, 10)
+    assert batch.records == (event(3), event(4))
+    assert log.read(batch.cursor, 10).cursor == batch.cursor
+
+
+def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House) -> None:
+    shop.send(*lines(1, 2, 3))
+    house.collect()
+    while follow_once(house.log, house.histories):
+        pass
+    shop.send(*lines(4, 5, 6))
+    shop.delete_records(shop.events, 0, 5)
+    gone = rf"records after cursor offset 3 of {shop.events}, partition 0 are gone \(the earliest left is offset 5, the end 6\)"
+    for step in (
+        house.collect,
+        lambda: follow_once(house.log, house.histories),
+        lambda: rebuild(house.journal, house.log, house.histories),
+    ):
+        with pytest.raises(LogGap, match=gone):
+            step()
+    assert house.records() == [event(1), event(2), event(3)]
+    # what the message says, for one who accepts the loss: `follow --new-log --once`
+    house.ledger.commit_segment(None, START, house.lease)
+    rebuild(house.journal, house.log, house.histories)
+    assert house.collect() == (1, 0, 0)
+    assert house.records() == [event(1), event(2), event(3), event(6)]
+
+
+def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(shop: Shop, house: House) -> None:
+    shop.send(*lines(1, 2, 3))
+    house.collect()
+    shop.delete(shop.events)
+    with pytest.raises(TopicMissing, match=f"has no topic {shop.events}; make it"):
+        house.collect()
+    shop.make()
+    shop.send(*lines(3, 4, 5, 6, 7))  # more than the cursor's offsets, so that nothing else would give it away
+    with pytest.raises(LogGap, match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id"):
+        patiently(house.collect)
+    house.log.trim(house.ledger.log_cursor())  # of another topic: nothing
+    house.ledger.commit_segment(None, START, house.lease)
+    assert house.collect() == (4, 0, 1)  # what stood in both counts once
+
+
+def test_a_topic_made_anew_under_a_readers_eyes_is_no_continuation(shop: Shop, log: KafkaEventLog) -> None:
+    shop.send(*lines(*range(50)))
+    cursor = log.read(START, 10).cursor  # the reader has fetched the rest ahead
+    shop.delete(shop.events)
+    shop.make()
+    shop.send(*lines(*range(100, 150)))
+    with pytest.raises(LogGap):
+        patiently(lambda: log.read(cursor, 10))
+
+
+def test_a_retention_of_its_own_is_left_alone_unless_told(shop: Shop, log: KafkaEventLog) -> None:
+    shop.send(*lines(1, 2))
+    log.trim(log.read(START, 10).cursor)
+    assert log.backlog(START) == 2
+    ours = KafkaEventLog(parse_url(f"{shop.url}&trim=yes"))
+    ours.trim(ours.read(START, 10).cursor)
+    assert log.backlog(START) == 0
+    ours.close()
+
+
+def test_a_compacted_topic_of_items_may_have_holes(servers: Servers) -> None:
+    name = unique("shop")
+    address = f"127.0.0.1:{servers.kafka.port}"
+    create_topics(address, {f"{name}.items": 1}, settings={"cleanup.policy": "compact"})
+    create_topics(address, {f"{name}.events": 1})
+    log = open_log(f"kafka://{address}/{name}.events?items={name}.items&trim=yes")
+    log.append([item(number, "i") for number in range(10)])
+    log.trim(log.read(START, 10).cursor)  # not the compacted one
+    assert len(everything(log)) == 10
+
+
+def test_foreign_messages_are_records_or_rejected_by_place_and_reason(shop: Shop, log: KafkaEventLog) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    good = b'{"user_id": 17, "item_id": "\\u65e5\\u672c", "type": "click"}'
+    bad = (b"", b"\xff\xfe", b"{", b"[1]", b'{"user_id": "u"}', b'{"kind": "user"}', b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}", None)
+    shop.send(good, *bad, good, compression_type="zstd")
+    shop.send(b'{"item_id": "i", "title": "T"}', b'{"user_id": "u"}', None, topic=shop.items, compression_type="gzip")
+    batch = log.read(START, 100)
+    found = [one for one in batch.records if isinstance(one, Event)]
+    assert [(one.user_id, one.item_id, one.type, one.rating) for one in found] == [("17", "日本", "click", None)] * 2
+    assert [one.item_id for one in batch.records if isinstance(one, Item)] == ["i"]
+    assert all(before < one.at < datetime.now(UTC) + timedelta(seconds=1) for one in batch.records)
+    assert found[0].event_id.startswith(f"{shop.events}.")
+    assert found[0].event_id.endswith(":0000:000000000000")
+    assert log.read(START, 100) == batch  # ids and times are the same at every reading
+    assert len({one.source for one in batch.rejected}) == len(bad) + 2
+    reasons = {one.source.rsplit(":", 1)[1]: one.reason for one in batch.rejected if f"{shop.events}." in one.source}
+    assert [reasons[f"{place:012}"].partition(":")[0] for place in range(1, 10)] == [*["record"] * 4, "type", "kind", *["record"] * 3]
+    assert "hidden" in reasons["000000000009"]
+
+
+def test_largest_foreign_messages_and_every_compression(shop: Shop, log: KafkaEventLog) -> None:
+    large = json.dumps({"event_id": "large", "item_id": "i", "title": "T", "text": "x" * 262_000}).encode()
+    too_large = json.dumps({"event_id": "larger", "item_id": "i", "title": "T", "text": "x" * 900_000}).encode()
+    for compression in ("none", "gzip", "snappy", "lz4", "zstd"):
+        shop.send(large, too_large, topic=shop.items, compression_type=compression)
+    records: list[Record] = []
+    rejected: list[Rejected] = []
+    cursor = START
+    while (batch := log.read(cursor, 3)).cursor != cursor:
+        cursor = batch.cursor
+        records += batch.records
+        rejected += batch.rejected
+    assert len(records) == 5
+    assert all("at most 262144 bytes" in one.reason and len(one.raw) < 20_000 for one in rejected)
+    assert len(rejected) == 5
+
+
+def test_one_topic_may_hold_both_kinds(servers: Servers) -> None:
+    shop = Shop(servers.kafka)
+    log = open_log(f"kafka://{shop.address}/{shop.events}?items={shop.events}")
+    log.append([event(1), item(2, "i")])
+    assert sorted(one.event_id for one in everything(log)) == ["e000001", "i000002"]
+
+
+def test_a_users_order_is_kept_between_writers(shop: Shop, log: KafkaEventLog) -> None:
+    """By the key, which other clients hash as we do."""
+    other = shop.producer(partitioner="murmur2_random")
+    sent = []
+    for number in range(0, 60, 2):
+        user_id = f"u{number % 7}"
+        sent += [event(number, user_id=user_id), event(number + 1, user_id=user_id)]
+        log.append(sent[-2:-1])
+        other.produce(shop.events, to_json(sent[-1]), key=user_id)
+        other.flush()
+    found = [one for one in everything(log) if isinstance(one, Event)]
+    assert sorted(found, key=lambda one: one.user_id) == sorted(sent, key=lambda one: one.user_id)
+
+
+def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_and_again(servers: Servers, shop: Shop, house: House) -> None:
+    server = servers.kafka
+    sent: list[Record] = []
+
+    def write() -> None:
+        writer = open_log(shop.url)
+        for first in range(0, 3000, 10):
+            records = [event(number, user_id=f"u{number % 5}") for number in range(first, first + 10)]
+            patiently(lambda records=records: writer.append(records))  # type: ignore[misc]
+            sent.extend(records)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for place in (500, 1500, 2500):
+        while house.journal.last_seq < place:
+            patiently(house.collect)
+        server.kill()
+        with suppress(Unavailable):
+            house.collect()
+        server.start()
+    thread.join(120)
+    assert not thread.is_alive()
+    patiently(house.collect)
+    assert sorted(one.event_id for one in house.records()) == [one.event_id for one in sent]
+    assert len(sent) == 3000
+
+
+def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(servers: Servers, shop: Shop, log: KafkaEventLog) -> None:
+    server = servers.kafka
+    log.append([event(1)])
+    cursor = log.read(START, 10).cursor
+    server.stop()
+    calls: list[Callable[[EventLog], object]] = [
+        lambda one: one.append([event(2)]),
+        lambda one: one.read(cursor, 10),
+        lambda one: one.backlog(cursor),
+    ]
+    never_knew_it = open_log(shop.url)
+    for opened, call in [*((log, call) for call in calls), (never_knew_it, calls[1])]:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match=rf"Kafka at {shop.address} does not answer \(.+\); is it running\?"):
+            call(opened)
+        assert time.monotonic() - began < PATIENCE_S
+    server.start()
+    log.append([event(3)])
+    assert everything(log, cursor)[-1] == event(3)
+
+
+def test_a_wrong_password_is_told_and_never_shown(servers: Servers, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    sasl = servers.kafka_sasl
+    options = f"items={shop.items}&security=sasl_plaintext&mechanism=PLAIN"
+    url = f"kafka://{sasl.user}@127.0.0.1:{sasl.port}/{shop.events}?{options}"
+    monkeypatch.setenv("FRESHET_KAFKA_SASL_PASSWORD", sasl.password)
+    right = open_log(url)
+    right.append([event(1)])
+    assert right.read(START, 10).records == (event(1),)
+    monkeypatch.setenv("FRESHET_KAFKA_SASL_PASSWORD", "hunter2")
+    wrong = open_log(url)
+    for call in (lambda: wrong.append([event(2)]), lambda: wrong.read(START, 10), lambda: wrong.backlog(START)):
+        with pytest.raises(AccessRefused, match="FRESHET_KAFKA_SASL_PASSWORD in the environment") as told:
+            call()
+        assert "hunter2" not in str(told.value)
+    assert right.backlog(START) == 1
+
+
+def test_a_topic_is_never_made_by_mistake(servers: Servers) -> None:
+    address, name = f"127.0.0.1:{servers.kafka.port}", unique()
+    log = open_log(f"kafka://{address}/{name}")
+    for call in (lambda: log.append([event(1)]), lambda: log.read(START, 1), lambda: log.backlog(START)):
+        with pytest.raises(TopicMissing, match=f"has no topic ({name}|items);"):
+            call()
+    assert name not in AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).topics
