@@ -25,6 +25,8 @@ EFFECTS = {
     *("is_available", "manual_seed", "seed", "set_num_threads"),
 }
 
+READINGS = ("read_text()", "load_settings()")
+
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_a_file_is_short_and_says_what_it_is(file: Path) -> None:
@@ -42,7 +44,8 @@ def test_functions_are_short_shallow_and_take_few_parameters(file: Path) -> None
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_nothing_happens_at_import(file: Path) -> None:
-    wrong = [f"{shown(file)}:{line} {what}" for line, what in _effects(parsed(file).body)]
+    is_test = file.name.startswith("test_")  # it may read the project's files to know its cases
+    wrong = [f"{shown(file)}:{line} {what}" for line, what in _effects(parsed(file).body) if not (is_test and what in READINGS)]
     assert not wrong, "\n".join(wrong)
 
 

@@ -172,23 +172,23 @@ class S3Artifacts:
 
     def _download(self, name: str, unfinished: Path) -> None:
         """Fetch into a new file; an answer that breaks off is asked for again from its beginning."""
-        for attempt in range(1, _DOWNLOADS + 1):
-            with in_our_words(self._where):
+        with in_our_words(self._where):
+            for attempt in range(1, _DOWNLOADS):
                 try:
                     return self._download_once(name, unfinished)
-                except S3Error as error:
-                    if error.code not in ("NoSuchKey", _NO_BUCKET):
-                        raise
-                    raise ArtifactMissing(name, store=self._where.name) from error
                 except HTTPError:
                     unfinished.unlink(missing_ok=True)
-                    if attempt == _DOWNLOADS:
-                        raise
-            time.sleep(0.2 * attempt * random.uniform(0.5, 1.5))
-        raise AssertionError("the last attempt returns or raises")
+                time.sleep(0.2 * attempt * random.uniform(0.5, 1.5))
+            return self._download_once(name, unfinished)
 
     def _download_once(self, name: str, unfinished: Path) -> None:
-        with closing(self._client.get_object(self._where.bucket, self._key(name))) as answer:
+        try:
+            answer = self._client.get_object(self._where.bucket, self._key(name))
+        except S3Error as error:
+            if error.code not in ("NoSuchKey", _NO_BUCKET):
+                raise
+            raise ArtifactMissing(name, store=self._where.name) from error
+        with closing(answer):
             expected = answer.headers.get(SHA256_HEADER)
             if expected is None:
                 raise ArtifactMissing(name, store=f"{self._where.name}: what lies there was not put by Freshet and has no sha256")
