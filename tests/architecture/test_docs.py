@@ -13,7 +13,7 @@ from tests.architecture.documents import anchors, documents, links
 from tests.architecture.sources import shown
 
 CONFIGURATION = PROJECT_ROOT / "docs" / "configuration.md"
-REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[a-z]+\])?==[0-9][0-9A-Za-z.]*$")
+REQUIREMENT = re.compile(r"([a-zA-Z0-9-]+)(?:\[[a-z,]+\])?==[0-9][0-9a-z.]*$")
 
 
 @pytest.mark.parametrize("document", documents(), ids=shown)

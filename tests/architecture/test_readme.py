@@ -28,12 +28,20 @@ COVERED_BY_SYSTEM_TEST = (
     ".venv/bin/python -m cron releases",
     ".venv/bin/python -m cron promote 2",
 )
+# By the service tests, tests/services/test_stack.py.
+COVERED_BY_STACK_TEST = (
+    "make stack",
+    "set -a; . var/stack/secrets.env; set +a",
+    ".venv/bin/python -m cron config --check",
+    ".venv/bin/python -m deploy.stack.shop --genre Horror",
+    "make stack-down",
+)
 # By .ci/run, on a clean clone.
 COVERED_BY_CI = ("make check", "make test")
 
 
 def test_every_command_is_run_somewhere() -> None:
-    known = {*RUN_HERE, *COVERED_BY_SYSTEM_TEST, *COVERED_BY_CI}
+    known = {*RUN_HERE, *COVERED_BY_SYSTEM_TEST, *COVERED_BY_STACK_TEST, *COVERED_BY_CI}
     unknown = [command for command in commands(README) if command not in known and not _is_checked_curl(command)]
     assert not unknown, f"no test runs these commands of the README: {unknown}"
 

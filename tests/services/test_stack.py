@@ -1,0 +1,170 @@
+"""The whole story on real servers, as a user of `make stack` goes through it: a shop's clicks become a release on two nodes, and back.
+
+One stack serves all tests, which go on where the one before ended. About 9 GB of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cron.wiring import PROJECT_ROOT
+from deploy.processes import Place
+from deploy.stack.supervisor import Detached
+from tests.servers import free_port
+from tests.system.machine import until, write_slice
+
+GENRE = "Horror"
+VISITOR = "visitor-1-0"
+QUICK = {
+    "FRESHET__TRAIN__FULL_EPOCHS": "2",
+    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
+    "FRESHET__WORKER__INTERVAL_S": "10",
+    "FRESHET__WORKER__MIN_EVENTS": "100",
+    "FRESHET__WORKER__AFTER_EVENTS": "100",
+    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
+    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
+    "FRESHET__GATE__PROBE_P99_MS": "5000",
+}
+
+
+class Stack:
+    """`make stack` with its ports and its folder; commands run with its settings and passwords, as the ready block says."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.gateway_port = free_port()
+        self.nodes = [(_pair(), free_port()) for _ in range(2)]
+        managements, inferences = (",".join(map(str, column)) for column in zip(*self.nodes, strict=True))
+        addresses = ",".join(f"127.0.0.1:{port}" for port in managements.split(","))
+        plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
+        self.environment = {
+            **plain,
+            **QUICK,
+            "FRESHET_CONFIG": str(PROJECT_ROOT / "deploy" / "cluster.toml"),
+            "FRESHET__STORE__EVENTS": f"kafka://127.0.0.1:{free_port()}/events?items=items",
+            "FRESHET__STORE__HISTORIES": f"redis://127.0.0.1:{free_port()}/0?prefix=histories",
+            "FRESHET__STORE__ARTIFACTS": f"s3://freshet/archives?endpoint=http://127.0.0.1:{free_port()}&region=us-east-1&style=path",
+            "FRESHET__STORE__LEDGER": f"postgresql://freshet@127.0.0.1:{free_port()}/freshet",
+            "FRESHET__STORE__SERVER": f"torchserve://{addresses}/rec?inference={inferences}",
+            "FRESHET__STORE__VAR": str(home),
+            "FRESHET__GATEWAY__PORT": str(self.gateway_port),
+            "FRESHET__WORKER__METRICS_PORT": str(free_port()),
+        }
+        self.detached = Detached(Place(root=PROJECT_ROOT, var=home))
+
+    def run(self, *words: str, limit_s: float = 240.0) -> str:
+        """Run a command; return what it printed, and fail unless it ended well."""
+        done = subprocess.run(
+            words, cwd=PROJECT_ROOT, env=self.environment | self._secrets(), capture_output=True, text=True, timeout=limit_s, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def cron(self, *words: str) -> str:
+        return self.run(sys.executable, "-m", "cron", *words)
+
+    def live(self) -> int:
+        return int(json.loads(self.cron("status", "--json"))["live"]["version"])
+
+    def recommended(self, user_id: str) -> Mapping[str, object]:
+        """Return the gateway's answer."""
+        url = f"http://127.0.0.1:{self.gateway_port}/v1/recommendations/{user_id}?k=10"
+        answer: dict[str, object] = httpx.get(url, timeout=20, trust_env=False).raise_for_status().json()
+        return answer
+
+    def defaults(self) -> list[int]:
+        """Return each node's default version."""
+        described = [
+            httpx.get(f"http://127.0.0.1:{management}/models/rec", timeout=20, trust_env=False).json() for management, _ in self.nodes
+        ]
+        return [int(one[0]["modelVersion"]) for one in described]
+
+    def _secrets(self) -> dict[str, str]:
+        file = self.home / "secrets.env"
+        lines = file.read_text().splitlines() if file.exists() else []
+        pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+        return {name: value.strip("'\"") for name, value in pairs}
+
+
+def _pair() -> int:
+    """Return a free port for a node's management; TorchServe's figures take the one above it."""
+    while True:
+        port = free_port()
+        if all(port + 1 != one.laddr.port for one in psutil.net_connections("tcp")):
+            return port
+
+
+@pytest.fixture(scope="module")
+def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    data = write_slice(movielens_100k, folder / "data", num_events=8_000)
+    stack = Stack(folder / "home")
+    try:
+        printed = stack.run("make", "stack", f"DATA={data}", limit_s=560)
+        assert "ready: release" in printed, printed
+        yield stack
+    finally:
+        stack.run("make", "stack-down")
+
+
+def test_everything_answers(stack: Stack) -> None:
+    said = stack.cron("config", "--check")
+    assert {line.split()[0] for line in said.splitlines() if " ok" in line} >= {"events", "histories", "artifacts", "ledger", "server"}
+    assert stack.defaults() == [stack.live()] * 2
+
+
+def test_a_second_make_stack_is_quick_and_changes_nothing(stack: Stack) -> None:
+    live, began = stack.live(), time.monotonic()
+    assert f"ready: release {live} is live" in stack.run("make", "stack")
+    assert time.monotonic() - began < 60
+    assert set(stack.run("make", "stack-status").split()[1::2]) == {"running"}
+
+
+def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
+    before, live = stack.recommended(VISITOR), stack.live()
+    assert "messages sent" in stack.run(sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60")
+    until(lambda: stack.live() > live, "a release that learned from the clicks", limit_s=180)
+    new = stack.live()
+    until(lambda: stack.defaults() == [new] * 2, "both nodes' defaults", limit_s=30)
+    after = stack.recommended(VISITOR)
+    assert after["model_version"] == new
+    assert after["items"] != before["items"]
+    assert "fallback" not in after
+
+
+def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: Stack) -> None:
+    live = stack.live()
+    stack.detached.stop_programs(("kafka", "redis", "s3"), limit_s=40)
+    said = stack.run("make", "rollback")
+    assert f"version {live} was" in said
+    back = stack.live()
+    assert back < live
+    until(lambda: stack.defaults() == [back] * 2, "both nodes' defaults", limit_s=30)
+    for _, inference in stack.nodes:
+        answer = httpx.post(f"http://127.0.0.1:{inference}/predictions/rec", json={"user_seq": [], "k": 1}, timeout=20, trust_env=False)
+        assert answer.json()["model_version"] == back
+
+
+def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: Stack) -> None:
+    live = stack.live()
+    assert "ready: release" in stack.run("make", "stack")
+    assert "resumed" in stack.cron("resume").lower() or stack.live() == live
+    assert stack.recommended(VISITOR)["model_version"] == live
+
+
+def test_stack_down_leaves_no_process(stack: Stack) -> None:
+    stack.run("make", "stack-down")
+    left = [
+        one.info for one in psutil.process_iter(["pid", "cmdline"]) if any(str(stack.home) in word for word in one.info["cmdline"] or ())
+    ]
+    assert left == []
