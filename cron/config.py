@@ -32,6 +32,7 @@ class WorkerSettings:
     after_events: int = 1000  # or as soon as so many new events wait, whichever is first
     min_events: int = 500  # fewer are not worth an update: a gate on a handful decides nothing
     full_every_s: float = 86_400.0  # a full retrain a day; updates between full retrains, not instead of them
+    full_share: float = 0.1  # of the time goes into full retrains that come sooner while they are cheap; 0: none. docs/log.md
     max_events_per_run: int = 200_000  # the oldest so many train now, the rest wait
     max_refusals: int = 3  # so many refusals in a row call for a full retrain and an alarm
     refusal_backoff_s: float = 120.0  # doubled with each refusal

@@ -212,12 +212,12 @@ class Ledger:
             seconds = seconds_of(connection, [row.run_id for row in rows])
             return tuple(run_of(row, seconds[row.run_id]) for row in rows)
 
-    def last_full_at(self) -> datetime | None:
-        """Return when the last full retrain was published or refused."""
+    def last_full(self) -> Run | None:
+        """Return the last full retrain that was published or refused."""
         where = (schema.runs.c.mode == "full") & schema.runs.c.outcome.in_(["published", "refused"])
         with self.read() as connection:
-            at = connection.execute(sa.select(sa.func.max(schema.runs.c.ended_at)).where(where)).scalar_one()
-        return datetime.fromisoformat(at) if at is not None else None
+            row = connection.execute(sa.select(schema.runs).where(where).order_by(schema.runs.c.ended_at.desc()).limit(1)).first()
+            return run_of(row, seconds_of(connection, [row.run_id])[row.run_id]) if row is not None else None
 
     # Releases
 

@@ -27,6 +27,7 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         if run.outcome in ("refused", "failed"):
             num_refusals += 1
             last_refused_at = last_refused_at or run.ended_at
+    last_full = ledger.last_full()
     items_through = manifest.items_through if manifest is not None else 0
     return PlanState(
         now=ledger.now(),
@@ -36,7 +37,8 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         num_new_items=parts.journal.count(items_through + 1, ledger.last_seq()).items,
         num_refusals=num_refusals,
         last_refused_at=last_refused_at,
-        last_full_at=ledger.last_full_at(),
+        last_full_at=last_full.ended_at if last_full is not None else None,
+        last_full_s=last_full.seconds.get("train") if last_full is not None else None,
         settings_changed=manifest is not None and _shape(manifest.config) != _shape(json.loads(json.dumps(asdict(parts.settings.train)))),
         force_full=force_full,
     )

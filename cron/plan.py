@@ -20,6 +20,7 @@ class PlanState:
     """Everything that decides. `num_new_*` count journal records after the live release's ranges, without excluded ones.
 
     `settings_changed`: the live release was made with another encoder or model than the settings now ask for.
+    `last_full_s` is how long the training of the last full retrain took.
     `num_refusals` are the refused and failed runs since the last one that published; `last_refused_at` is the end of the latest.
     """
 
@@ -31,6 +32,7 @@ class PlanState:
     num_refusals: int
     last_refused_at: datetime | None
     last_full_at: datetime | None
+    last_full_s: float | None = None
     settings_changed: bool = False
     force_full: bool = False
 
@@ -87,11 +89,22 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
     is_due = state.last_full_at is None or state.now - state.last_full_at >= period
     if is_due and state.num_new_events > 0:
         return _turn("full", "full_is_due", f"the last full retrain is more than {settings.full_every_s / 3600:.0f} hours ago")
+    if enough and (share := _share_of_full(state)) is not None and share <= settings.full_share:
+        return _turn(
+            "full", "full_is_cheap", f"a full retrain takes {share:.0%} of the time since the last, at most {settings.full_share:.0%}"
+        )
     if enough:
         return _turn("update", "new_events", f"{state.num_new_events:,} new events")
     if state.num_new_items > 0:
         return _turn("items", "new_items", f"{state.num_new_items:,} new or changed items")
     return few
+
+
+def _share_of_full(state: PlanState) -> float | None:
+    """Return how long a full retrain takes, as a share of the time since the last one; None when that is not known."""
+    if state.last_full_at is None or state.last_full_s is None or state.now <= state.last_full_at:
+        return None
+    return state.last_full_s / (state.now - state.last_full_at).total_seconds()
 
 
 def _backoff(state: PlanState, settings: WorkerSettings) -> Skip | None:

@@ -76,7 +76,9 @@ EASY = GateSettings(
 def small_settings(encoder: Path) -> Settings:
     """Return settings with which a planted run takes about a second."""
     return Settings(
-        worker=WorkerSettings(min_events=40, after_events=80, interval_s=3600, poll_s=0.05, lease_s=5, refusal_backoff_s=0.0),
+        worker=WorkerSettings(
+            min_events=40, after_events=80, interval_s=3600, poll_s=0.05, lease_s=5, refusal_backoff_s=0.0, full_share=0.0
+        ),
         gate=EASY,
         release=ReleaseSettings(keep_registered=2, keep_releases=4),
         train=TrainConfig(

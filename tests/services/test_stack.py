@@ -19,6 +19,7 @@ import pytest
 
 from cron.wiring import PROJECT_ROOT
 from deploy.processes import Place
+from deploy.stack.program import listens
 from deploy.stack.supervisor import Detached
 from tests.servers import free_port
 from tests.system.machine import until, write_slice
@@ -30,6 +31,7 @@ QUICK = {
     "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
     "FRESHET__WORKER__INTERVAL_S": "10",
     "FRESHET__WORKER__MIN_EVENTS": "100",
+    "FRESHET__WORKER__FULL_SHARE": "0",
     "FRESHET__WORKER__AFTER_EVENTS": "100",
     "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
     "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
@@ -100,7 +102,7 @@ def _pair() -> int:
     """Return a free port for a node's management; TorchServe's figures take the one above it."""
     while True:
         port = free_port()
-        if all(port + 1 != one.laddr.port for one in psutil.net_connections("tcp")):
+        if not listens(port + 1):
             return port
 
 

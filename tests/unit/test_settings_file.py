@@ -9,6 +9,7 @@ import pytest
 
 from cron.config import Settings
 from cron.errors import SettingsError
+from cron.server_url import parse_nodes
 from cron.settings_file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
 from cron.wiring import PROJECT_ROOT, local_path
 
@@ -31,8 +32,14 @@ def test_the_shipped_file_holds_the_defaults() -> None:
     assert loaded.settings == Settings()
 
 
-def test_the_shipped_file_for_many_machines_needs_a_key() -> None:
-    file = PROJECT_ROOT / "deploy" / "cluster.toml"
+def test_the_shipped_file_for_real_servers_loads_and_has_no_password() -> None:
+    loaded = load_settings(PROJECT_ROOT / "deploy" / "cluster.toml", {})
+    assert loaded.settings.store.events.startswith("kafka://")
+    assert len(parse_nodes(loaded.settings.store.server)) == 2
+
+
+def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
+    file = PROJECT_ROOT / "deploy" / "hardened.toml"
     assert "FRESHET__GATEWAY__API_KEY" in refusal(file)
     loaded = load_settings(file, {"FRESHET__GATEWAY__API_KEY": "k"})
     assert loaded.settings.gateway.host == "0.0.0.0"
@@ -89,7 +96,7 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ("[gateway]\nport = 70000\n", ["gateway.port = 70000", "between 1 and 65535"]),
         ('[gateway]\napi_key = "k"\n', ["gateway.api_key is a secret", "FRESHET__GATEWAY__API_KEY"]),
         ('[gateway]\nhost = "0.0.0.0"\n', ["gateway.host = '0.0.0.0'", "FRESHET__GATEWAY__API_KEY"]),
-        ('[store]\nevents = "redis://localhost"\n', ["store.events = 'redis://localhost'", "sqlite:"]),
+        ('[store]\nevents = "mysql://localhost"\n', ["store.events = 'mysql://localhost'", "sqlite:"]),
         ('[store]\nledger = "sqlite://var/x.db"\n', ["store.ledger", "sqlite:///PATH"]),
         ('[store]\nserver = "torchserve://h:99999/rec"\n', ["store.server", "torchserve://HOST"]),
         ('[store]\nserver = "torchserve://h:8081/rec?token=x"\n', ["store.server", "keys=/PATH"]),
