@@ -50,7 +50,7 @@ def place(message: Message, ids: Mapping[str, str]) -> str:
 def _parsed(value: bytes | None, message: Message, url: KafkaUrl, ids: Mapping[str, str], now: datetime) -> Record:
     if value is None:
         raise InvalidRecord("record", found=None, expected='a JSON object (an item is taken away with "hidden": true)')
-    fields = json.loads(value)
+    fields = json.loads(value.decode())
     kind = fields.pop("kind", None) if isinstance(fields, dict) else None
     if kind not in (None, "event", "item"):
         raise InvalidRecord("kind", found=kind, expected='"event" or "item"')
