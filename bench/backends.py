@@ -2,12 +2,14 @@
 
     .venv/bin/python -m bench.backends        (needs Redis and Kafka's jars; see `make stack`)
 
-Both sides do the same work on the same server in the same run, taking turns: records to JSON and back with validation, the same batches,
-durability as configured, duplicates where the back end tells them. The bare side is what one would write by hand with the client library.
+Both sides do the same work on the same server in the same run, taking turns: records to JSON and back, validated where others may write
+too, the same batches, durability as configured, duplicates where the back end tells them. The bare side is what one would write by hand
+with the client library.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 import time
@@ -20,7 +22,7 @@ from typing import Any
 from bench.rows import Measure, save
 from cron.ports import START, EventLog, Histories
 from cron.wiring import open_histories, open_log
-from recommender.events import Event, from_json, to_json
+from recommender.events import Event, from_json, parse_event, to_json
 from tests.servers import Servers, unique
 
 COMMAND = "python -m bench.backends"
@@ -244,9 +246,10 @@ def kafka_pairs(address: str) -> list[Pair]:
             {"bootstrap.servers": address, "group.id": "bench", "enable.auto.commit": False, "isolation.level": "read_committed"}
         )
         consumer.assign([TopicPartition(bare, 0, 0)])
-        num = 0
+        num, now = 0, datetime.now(UTC)
         while num < NUM_EVENTS:
-            num += len([from_json((message.value() or b"").decode()) for message in consumer.consume(READ_EVENTS, timeout=0.5)])
+            found = consumer.consume(READ_EVENTS, timeout=0.5)  # anybody may have written there, so both sides validate
+            num += len([parse_event(json.loads(message.value() or b""), now=now, new_id=unique) for message in found])
         consumer.close()
         return num
 
