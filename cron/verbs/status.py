@@ -9,7 +9,7 @@ from cron.overview import Overview, look, panel_ndcg, to_json
 from cron.parts import Paths
 from cron.settings_file import Loaded
 from cron.verbs.table import age, clock, number, show_json, sparkline, table
-from cron.wiring import open_ledger, open_log, var_folder
+from cron.wiring import open_ledger, open_log, server_nodes, var_folder
 
 SUMMARY = "what is live, how fresh, how good; what waits and what runs"
 NUM_SHOWN = 8
@@ -28,15 +28,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.json:
         show_json(to_json(overview))
     else:
-        print("\n".join(_lines(overview)))
+        print("\n".join(_lines(overview, [node.address for node in server_nodes(store.server)])))
     return 0
 
 
-def _lines(overview: Overview) -> list[str]:
+def _lines(overview: Overview, nodes: list[str]) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
         lines.append(f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume")
-    lines += [_waiting(overview), _current(overview), *_updates(overview), *_quality(overview), ""]
+    lines += [*_nodes(overview, nodes), _waiting(overview), _current(overview), *_updates(overview), *_quality(overview), ""]
     return [*lines, _releases(overview)] if overview.releases else lines[:-1]
 
 
@@ -47,6 +47,12 @@ def _live(overview: Overview) -> str:
     origin = f"{live.manifest.mode} of {live.manifest.parent}" if live.manifest.parent is not None else live.manifest.mode
     published = age(overview.at - live.published_at)
     return f"live     release {live.version} ({origin}), published {published} ago, {live.manifest.num_items:,} items"
+
+
+def _nodes(overview: Overview, nodes: list[str]) -> list[str]:
+    """Name the nodes of the model server that the worker could not ask at its last look."""
+    away = [name for number, name in enumerate(nodes, start=1) if overview.figures.get(f"node_{number}_away")]
+    return [f"away     {', '.join(away)} of {len(nodes)} TorchServe nodes; brought up to date when it returns"] if away else []
 
 
 def _waiting(overview: Overview) -> str:

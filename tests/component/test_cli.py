@@ -349,3 +349,16 @@ def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
     assert (collected.num_events, ledger.last_seq()) == (0, before), "nothing counts twice"
     assert len(wiring.open_histories(settings.store.histories).recent("1", 100)) == NUM_RATINGS // 2
     assert "records followed" in capsys.readouterr().out
+
+
+def test_status_names_the_nodes_that_are_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRESHET__STORE__SERVER", "torchserve://a:8081,b:8081/rec")
+    ledger = story.tell(ledger_file(settings))
+    assert main(["status"]) == 0
+    assert "away" not in capsys.readouterr().out
+    ledger.set_figure("node_2_away", 1.0)
+    assert main(["status"]) == 0
+    assert "away     b:8081 of 2 TorchServe nodes" in capsys.readouterr().out
+    ledger.close()

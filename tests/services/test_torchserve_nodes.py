@@ -1,0 +1,168 @@
+"""Two real TorchServe nodes behind a real gateway, under load: releases, a rollback and a killed node cost no answer.
+
+.venv/bin/python -m pytest tests/services/test_torchserve_nodes.py --services
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from cron import release
+from cron.backends.server_nodes import ServerNodes
+from cron.backends.server_torchserve import TorchServe
+from cron.cycle import run_cycle
+from cron.parts import Parts
+from cron.reconcile import Reconciler
+from cron.server_url import parse_nodes
+from tests.component.gateway_process import gateway, settings_in
+from tests.system.torchserve import Running, free_ports, running_torchserve
+from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+
+EVENTS_A_RUN = 120
+NUM_CALLERS = 4
+LIMIT_S = 60.0
+
+
+@dataclass(slots=True)
+class House:
+    """A worker's parts, two nodes that may be restarted on their ports, and a gateway."""
+
+    parts: Parts
+    client: httpx.Client
+    nodes: list[Running]
+    restart: Callable[[int], None]
+    num_sent: int = 0
+
+    def publish(self, num_events: int = EVENTS_A_RUN) -> int:
+        """Send new events and publish what comes of them; return the version."""
+        send(self.parts, event_records(self.num_sent + 1, self.num_sent + num_events))
+        self.num_sent += num_events
+        run = run_cycle(self.parts, lease_of(self.parts.ledger))
+        assert run.outcome == "published", run.reasons
+        assert run.version is not None
+        return run.version
+
+    def kill(self, number: int) -> None:
+        """End a node as a power cut would, its workers with it."""
+        workers = psutil.Process(self.nodes[number].process.pid).children(recursive=True)
+        self.nodes[number].process.kill()
+        for worker in workers:
+            worker.kill()
+        self.nodes[number].process.wait()
+        psutil.wait_procs(workers, timeout=LIMIT_S)
+
+    def num_answered(self, number: int) -> int:
+        """Return how many predictions a node has been asked for since its start."""
+        page = httpx.get(f"http://127.0.0.1:{self.nodes[number].ports.metrics}/metrics", timeout=10, trust_env=False).text
+        return round(sum(map(float, re.findall(r"^ts_inference_requests_total\{.*\} (\S+)$", page, re.MULTILINE))))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with ExitStack() as stack:
+        ports = [free_ports(), free_ports()]
+
+        def start(number: int) -> Running:
+            folder = tmp_path / f"node{number}"
+            return stack.enter_context(running_torchserve(folder, store=tmp_path / "archives", ports=ports[number]))
+
+        nodes = [start(0), start(1)]
+        hosts = ",".join(f"127.0.0.1:{one.management}" for one in ports)
+        url = f"torchserve://{hosts}/rec?inference={ports[0].inference},{ports[1].inference}"
+        servers = {node.address: stack.enter_context(closing(TorchServe(node))) for node in parse_nodes(url)}
+        parts = replace(open_workshop(tmp_path), server=ServerNodes(servers))
+        stack.callback(close_workshop, parts)
+        plain = settings_in(tmp_path, inference_port=1)
+        settings = replace(
+            plain,
+            store=replace(plain.store, server=url),
+            gateway=replace(plain.gateway, inference_timeout_s=10.0),  # every core here has its own load
+        )
+        client = stack.enter_context(gateway(settings))
+
+        def restart(number: int) -> None:
+            nodes[number] = start(number)
+
+        house = House(parts=parts, client=client, nodes=nodes, restart=restart)
+        send(parts, item_records())
+        assert (house.publish(600), house.publish(0)) == (0, 1)
+        yield house
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the callers got: versions in the order of arrival, and everything that was no answer."""
+
+    versions: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def load(client: httpx.Client) -> Iterator[Answers]:
+    """Keep asking while the block runs."""
+    answers, stop = Answers(), threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answer = client.post("/predict", json={"user_seq": ["i0", "i2"], "item_desc": "odd words"})
+            if answer.status_code == 200:
+                answers.versions.append(int(answer.headers["X-Model-Version"]))
+            else:
+                answers.failures.append(f"{answer.status_code} {answer.text[:200]}")
+
+    callers = [threading.Thread(target=ask) for _ in range(NUM_CALLERS)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for caller in callers:
+            caller.join()
+
+
+def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> None:
+    reconciler = Reconciler(house.parts)
+    with load(house.client) as answers:
+        until(lambda: min(house.num_answered(0), house.num_answered(1)) > 20, "both nodes to be asked")
+        assert [house.publish() for _ in range(2)] == [2, 3]  # version 1 is unloaded under load
+        house.kill(0)
+        killed_at = len(answers.versions)
+        assert house.publish() == 4  # the node that is away is left out
+        reconciler.tick()
+        assert house.parts.ledger.figures()["nodes_away"] == 1
+        assert release.rollback(house.parts.ledger, house.parts.server, None, by="test").version == 3
+        house.parts.ledger.resume()
+        until(lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen")
+        house.restart(0)
+        assert house.parts.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions() == ()
+        until(lambda: mended(reconciler) and house.num_answered(0) > 20, "the node to be asked again")
+        back_at = len(answers.versions)
+        until(lambda: len(answers.versions) > back_at + 50, "more answers")
+    assert answers.failures == []
+    assert back_at > killed_at + 50  # the other node went on answering
+    assert list(dict.fromkeys(answers.versions)) == [1, 2, 3, 4]
+    assert set(answers.versions[back_at:]) == {3}
+    assert [node.live() for node in house.parts.server.nodes().values()] == [3, 3]
+
+
+def mended(reconciler: Reconciler) -> bool:
+    reconciler.tick()
+    return True
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < deadline, f"waited {LIMIT_S:.0f} s for {what}"
+        time.sleep(0.05)
