@@ -60,7 +60,8 @@ def _ordinary_user(folder: Path) -> tuple[str, ...]:
     """Return what a command of root's begins with, so that it runs as another user, to whom the folder is given; nothing for others."""
     if os.geteuid() != 0:
         return ()
-    user = next(user for user in pwd.getpwall() if user.pw_name in ("postgres", "nobody"))
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or users["nobody"]
     for path in (folder, *folder.rglob("*")):
         shutil.chown(path, user.pw_uid, user.pw_gid)
     setpriv = find_executable("setpriv", remedy="apt-get install -y util-linux")
