@@ -68,7 +68,7 @@ class Recommend:
             self._time = metrics.add_metric_to_cache("freshet_batch_seconds", "Seconds", ["model_version"], MetricTypes.HISTOGRAM)
 
     def _measure(self, answers: Sequence[Answer | None], statuses: Mapping[int, int], seconds: float) -> None:
-        """Report one batch. Each figure is a line that TorchServe parses, some 30 µs, so never one a request (docs/log.md)."""
+        """Report one batch. Each figure is a line that TorchServe parses, so never one a request (docs/log.md)."""
         if not self._metered:
             return
         version = str(self._version)
