@@ -21,24 +21,13 @@ from cron.wiring import PROJECT_ROOT
 from deploy.stack.program import find_executable
 from deploy.stack.prometheus import ALERTS, CONFIG, REMEDY, configuration
 from tests.servers import Server, Servers
-from tests.system.machine import Machine, until, write_slice
+from tests.system.machine import QUICK, Machine, until, write_slice
 
 DEPLOY = PROJECT_ROOT / "deploy"
 OPERATIONS = PROJECT_ROOT / "docs" / "operations.md"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "freshet.json").read_text())
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 PANELS = {f"{panel['title']} {target['refId']}": target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])}
-QUICK = {
-    "FRESHET__TRAIN__FULL_EPOCHS": "2",
-    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
-    "FRESHET__WORKER__INTERVAL_S": "10",
-    "FRESHET__WORKER__MIN_EVENTS": "200",
-    "FRESHET__WORKER__FULL_SHARE": "0",
-    "FRESHET__WORKER__AFTER_EVENTS": "200",
-    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
-    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
-    "FRESHET__GATE__PROBE_P99_MS": "5000",
-}
 LIMIT_S = 90.0
 
 

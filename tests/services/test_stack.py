@@ -22,21 +22,10 @@ from deploy.processes import Place
 from deploy.stack.program import listens
 from deploy.stack.supervisor import Detached
 from tests.servers import free_port
-from tests.system.machine import until, write_slice
+from tests.system.machine import QUICK, until, write_slice
 
 GENRE = "Horror"
 VISITOR = "visitor-1-0"
-QUICK = {
-    "FRESHET__TRAIN__FULL_EPOCHS": "2",
-    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
-    "FRESHET__WORKER__INTERVAL_S": "10",
-    "FRESHET__WORKER__MIN_EVENTS": "100",
-    "FRESHET__WORKER__FULL_SHARE": "0",
-    "FRESHET__WORKER__AFTER_EVENTS": "100",
-    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
-    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
-    "FRESHET__GATE__PROBE_P99_MS": "5000",
-}
 
 
 class Stack:
@@ -52,6 +41,8 @@ class Stack:
         self.environment = {
             **plain,
             **QUICK,
+            "FRESHET__WORKER__MIN_EVENTS": "100",  # sixty visitors click more
+            "FRESHET__WORKER__AFTER_EVENTS": "100",
             "FRESHET_CONFIG": str(PROJECT_ROOT / "deploy" / "cluster.toml"),
             "FRESHET__STORE__EVENTS": f"kafka://127.0.0.1:{free_port()}/events?items=items",
             "FRESHET__STORE__HISTORIES": f"redis://127.0.0.1:{free_port()}/0?prefix=histories",

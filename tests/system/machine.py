@@ -22,6 +22,18 @@ from cron.wiring import PROJECT_ROOT
 from trainer.sources.formats import open_source
 
 READY_LIMIT_S = 240.0
+# a run in seconds, and a gate that a slice of data passes
+QUICK = {
+    "FRESHET__TRAIN__FULL_EPOCHS": "2",
+    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
+    "FRESHET__WORKER__INTERVAL_S": "10",
+    "FRESHET__WORKER__MIN_EVENTS": "200",
+    "FRESHET__WORKER__FULL_SHARE": "0",
+    "FRESHET__WORKER__AFTER_EVENTS": "200",
+    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
+    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
+    "FRESHET__GATE__PROBE_P99_MS": "5000",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,19 +18,8 @@ import pytest
 
 from cron.wiring import PROJECT_ROOT
 from tests.architecture.documents import blocks
-from tests.system.machine import Machine, until, write_slice
+from tests.system.machine import QUICK, Machine, until, write_slice
 
-QUICK = {
-    "FRESHET__TRAIN__FULL_EPOCHS": "2",
-    "FRESHET__TRAIN__UPDATE_EPOCHS": "1",
-    "FRESHET__WORKER__INTERVAL_S": "10",
-    "FRESHET__WORKER__MIN_EVENTS": "200",
-    "FRESHET__WORKER__FULL_SHARE": "0",
-    "FRESHET__WORKER__AFTER_EVENTS": "200",
-    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
-    "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
-    "FRESHET__GATE__PROBE_P99_MS": "5000",
-}
 CURL = re.compile(r"^ *\$? *(curl .+)$", re.MULTILINE)
 
 
