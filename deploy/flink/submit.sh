@@ -5,11 +5,12 @@ set -euo pipefail
 
 name=freshet-join-events
 checkpoints=/checkpoints/join
+mkdir -p "$checkpoints"
 
 while true; do
-  if jobs=$(curl --fail --silent --max-time 5 http://flink-jobmanager:8083/jobs/overview) &&
+  if jobs=$(wget --quiet --timeout=5 --tries=1 --output-document=- http://flink-jobmanager:8083/jobs/overview) &&
     ! grep -Eq "\"name\":\"$name\"[^}]*\"state\":\"(CREATED|INITIALIZING|RUNNING|RESTARTING|FAILING|RECONCILING|CANCELLING)\"" <<<"$jobs"; then
-    newest=$(find "$checkpoints" -path '*/chk-*/_metadata' -printf '%T@ %h\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+    newest=$(find "$checkpoints" -path '*/chk-*/_metadata' -printf '%T@ %h\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
     {
       if [[ -n "$newest" ]]; then
         echo "SET 'execution.state-recovery.path' = 'file://$newest';"
