@@ -192,6 +192,11 @@ def test_freshets_event_log_reads_the_rows_as_events(told: Clickstream) -> None:
     assert read >= told.ids()
 
 
+def test_the_checkpoint_before_the_last_is_kept(told: Clickstream) -> None:
+    """For the day when the last one's transaction was undone: see checkpoint_to_restore."""
+    assert len(list(told.join.checkpoints.glob("*/chk-*/_metadata"))) >= 2
+
+
 def test_a_click_after_its_impression_was_given_up_is_kept(stream: Clickstream) -> None:
     at = FIRST_DAY + DAY_S
     stream.send(stream.join.impressions, [impression("given up", at)])
