@@ -32,7 +32,7 @@ QUICK = "-XX:TieredStopAtLevel=1"  # halves the work of a start (6 s instead of 
 FETCH_LIMIT_S = 900.0  # 312 MB
 # What the wheel doesn't bring: the flags of Flink's own config.yaml that Java 17 needs.
 _OPENED = ("lang", "lang.reflect", "net", "io", "nio", "text", "time", "util", "util.concurrent", "util.concurrent.atomic")
-# Two checkpoints: deploy/stack/join.py says when the one before the last is wanted. Only the cluster can say it, a job's own SET has no effect.
+# Two checkpoints, for deploy/stack/join.py; only the cluster can say it, a job's own SET has no effect.
 # Heartbeats: a task manager that was killed is given up after 10 s, not after 50. No uploads: whoever may upload a jar runs code here.
 # Network buffers are for many machines; the defaults would take a tenth of the process.
 _CONFIG = """\
