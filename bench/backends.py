@@ -205,6 +205,12 @@ def redis_pairs(port: int) -> list[Pair]:
     ]
 
 
+def _checked(value: bytes, now: datetime) -> Event:
+    fields = json.loads(value)
+    del fields["kind"]  # which `to_json` adds
+    return parse_event(fields, now=now, new_id=unique)
+
+
 def kafka_pairs(address: str) -> list[Pair]:
     """Kafka beside confluent-kafka: an idempotent producer flushed once a batch, a consumer assigned to the topic's one partition."""
     from confluent_kafka import Consumer, Producer, TopicPartition
@@ -249,10 +255,7 @@ def kafka_pairs(address: str) -> list[Pair]:
         num, now = 0, datetime.now(UTC)
         while num < NUM_EVENTS:
             found = consumer.consume(READ_EVENTS, timeout=0.5)  # anybody may have written there, so both sides validate
-            for message in found:
-                fields = json.loads(message.value() or b"")
-                del fields["kind"]  # which `to_json` adds
-                num += isinstance(parse_event(fields, now=now, new_id=unique), Event)
+            num += len([_checked(message.value() or b"", now) for message in found])
         consumer.close()
         return num
 
