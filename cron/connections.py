@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from cron import wiring
 from cron.config import Settings, StoreSettings
@@ -40,18 +39,12 @@ def look_at_all(settings: Settings) -> list[Look]:
     return [_try(part, url, answer) for part, url, answer in tries]
 
 
-def without_password(url: str) -> str:
-    """Return a URL as it may be shown."""
-    password = urlsplit(url).password
-    return url if password is None else url.replace(f":{password}@", ":***@")
-
-
 def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
     try:
         said, ok = answer(), True
     except FreshetError as error:
         said, ok = str(error), False
-    return Look(part=part, url=without_password(url), ok=ok, said=said)
+    return Look(part=part, url=wiring.hide_password(url), ok=ok, said=said)
 
 
 def _events(store: StoreSettings) -> str:

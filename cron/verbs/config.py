@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from cron.connections import look_at_all, without_password
+from cron.connections import look_at_all
 from cron.settings_file import Loaded, settings_leaves, value_of
 from cron.verbs.table import show_json, table
+from cron.wiring import hide_password
 
 SUMMARY = "the settings in force and where each came from; secrets are hidden"
 
@@ -44,7 +45,7 @@ def _shown(loaded: Loaded, key: str, *, secret: bool) -> object:
     value = value_of(loaded.settings, key)
     if secret and value is not None:
         return "***"
-    return without_password(value) if key.startswith("store.") and isinstance(value, str) else value
+    return hide_password(value) if key.startswith("store.") and isinstance(value, str) else value
 
 
 def in_toml(value: object) -> str:

@@ -117,7 +117,8 @@ def _wait(detached: Detached, programs: Mapping[str, Program]) -> None:
         late = [name for name, program in waiting.items() if time.monotonic() - began > program.starts_within_s]
         if late:
             raise ProgramFailed(late[0], log=detached.place.log_of(late[0]))
-        time.sleep(POLL_S if waiting else 0)
+        if waiting:
+            time.sleep(POLL_S)
 
 
 def _wait_for_answer(detached: Detached, place: Layout) -> None:

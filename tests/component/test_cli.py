@@ -283,6 +283,16 @@ def test_config_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "environment FRESHET__GATEWAY__API_KEY" in shown
 
 
+@pytest.mark.parametrize("url", ["postgresql://freshet:s3cr3t@127.0.0.1:9/x", "postgresql://freshet@127.0.0.1:9/x?password=s3cr3t"])
+def test_config_hides_a_password_wherever_it_stands(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FRESHET__STORE__LEDGER", url)
+    for words in (["config"], ["config", "--json"], ["config", "--check"], ["config", "--check", "--json"]):
+        main(words)
+    said = capsys.readouterr()
+    assert "s3cr3t" not in said.out + said.err
+    assert "postgresql://freshet" in said.out
+
+
 def test_config_check_tries_every_part_and_says_what_each_answers(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,14 +46,6 @@ for number in range(first, first + 1000, 20):
 
 
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Where a new, empty log is."""
-    if back_end in EMBEDDED:
-        return EMBEDDED[back_end](tmp_path)
-    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
-
-
-@pytest.fixture
 def log(url: str) -> EventLog:
     return open_log(url)
 

@@ -31,14 +31,6 @@ for number in range(first, first + 300):
 
 
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Where new, empty histories are."""
-    if back_end in EMBEDDED:
-        return EMBEDDED[back_end](tmp_path)
-    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
-
-
-@pytest.fixture
 def histories(url: str) -> Histories:
     return open_histories(url)
 

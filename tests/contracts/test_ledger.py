@@ -28,14 +28,6 @@ ON_SERVERS: dict[str, Callable[[Servers], str]] = {"postgresql": lambda servers:
 
 
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Where a new, empty ledger is."""
-    if back_end in EMBEDDED:
-        return EMBEDDED[back_end](tmp_path)
-    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
-
-
-@pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
     ledger = open_ledger(url)
     yield ledger

@@ -32,14 +32,6 @@ print(open_ledger(sys.argv[1]).last_seq())
 
 
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Where a new, empty ledger is."""
-    if back_end in EMBEDDED:
-        return EMBEDDED[back_end](tmp_path)
-    return ON_SERVERS[back_end](request.getfixturevalue("servers"))
-
-
-@pytest.fixture
 def engine(url: str) -> Iterator[sa.Engine]:
     engine = database.open_engine(url)
     yield engine

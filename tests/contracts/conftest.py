@@ -1,0 +1,19 @@
+"""What the contract suites share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Where a new, empty one of the module's back end is."""
+    module = request.module
+    made: str
+    if back_end in module.EMBEDDED:
+        made = module.EMBEDDED[back_end](tmp_path)
+    else:
+        made = module.ON_SERVERS[back_end](request.getfixturevalue("servers"))
+    return made
