@@ -4,7 +4,7 @@
 
 Protocols (MODEL in docs/log.md says why): leave-one-out, each user's last event is the test and the one before it is left to tuning, full
 ranking over all items, seen ones filtered; it leaks the future, and is here to stand beside papers. Ratings: the first 80 % of the timeline
-is trained on, each later rating is predicted from the history before it (progressive). Finished parts are kept in var/bench by commit and
+is trained on, each later rating is predicted from the history before it (progressive). Finished rankings are kept in var/bench by code and
 configuration, so a run that was cut off goes on.
 """
 
