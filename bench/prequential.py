@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.configs import CONFIGS
 from bench.offline import event_ndcg, figure, train_bundle
-from bench.quality import CONFIGS, WORK, code_digest
+from bench.quality import WORK, code_digest
 from bench.rows import RESULTS, Measure, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot

@@ -25,25 +25,18 @@ import torch
 from numpy.typing import NDArray
 
 from bench import peers
+from bench.configs import CONFIGS
 from bench.offline import Figure, figure, rating_errors, train_bundle, user_scores
 from bench.rows import Measure, commit, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot
 from cron.wiring import PROJECT_ROOT
-from recommender.config import ModelConfig
-from trainer.config import TrainConfig
 
 COMMAND = "python -m bench.quality"
 PROTOCOL = "leave-one-out"
 RATINGS_PROTOCOL = "global time 80/20, progressive"
 SETS = ("ml-100k", "ml-1m", "beauty")
 WORK = PROJECT_ROOT / "var" / "bench"
-# Chosen on the event before the last of each user (docs/log.md), never on the test.
-CONFIGS = {
-    "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=2),
-    "ml-1m": TrainConfig(model=ModelConfig(max_history=200), full_epochs=20, batch_size=32, num_threads=2),
-    "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3), full_epochs=8, batch_size=128, num_threads=2),
-}
 EASE_REGULARISATION = {"ml-100k": 300.0, "ml-1m": 500.0, "beauty": 100.0}
 
 

@@ -1,0 +1,12 @@
+"""How the product is trained on each set in the quality benches; chosen on tuning events (docs/log.md), never on the test."""
+
+from __future__ import annotations
+
+from recommender.config import ModelConfig
+from trainer.config import TrainConfig
+
+CONFIGS = {
+    "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=2),
+    "ml-1m": TrainConfig(model=ModelConfig(max_history=200), full_epochs=20, batch_size=32, num_threads=2),
+    "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3), full_epochs=8, batch_size=128, num_threads=2),
+}
