@@ -25,12 +25,13 @@ class Roles:
     target_E: Flags
     replay_E: Flags | None = None
     context_E: Flags | None = None
+    more_items: NDArray[np.int64] | None = None  # numbers of items that come along without any event
 
 
 def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode, seed: int = 0) -> Path:
     """Write events to train on (`target`, `replay`, and `context` that is only looked back on); nothing is scored in it.
 
-    The catalogue holds the items of those events alone: what comes later is not known yet.
+    The catalogue holds the items of those events, and `more_items`: what comes later is not known yet.
     """
     folder.mkdir(parents=True)
     roles = np.full(len(data.users_E), "", dtype=object)
@@ -40,8 +41,9 @@ def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode,
     chosen_E = roles != ""
     _write(folder, "events.parquet", event_rows(data, chosen_E, roles))
     _write(folder, "panel.parquet", event_rows(data, np.zeros(len(roles), np.bool_), roles))
-    _write(folder, "items.parquet", _items(data, np.unique(data.items_E[chosen_E])))
-    asked = f"{data.name} {seed} {hashlib.sha256(roles.astype(str).tobytes()).hexdigest()}"
+    alone = chosen.more_items if chosen.more_items is not None else np.zeros(0, np.int64)
+    _write(folder, "items.parquet", _items(data, np.union1d(data.items_E[chosen_E], alone)))
+    asked = f"{data.name} {seed} {hashlib.sha256(roles.astype(str).tobytes() + alone.tobytes()).hexdigest()}"
     manifest = {
         "format": 1,
         "mode": mode,
