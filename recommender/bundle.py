@@ -19,7 +19,7 @@ from torch import Tensor
 from recommender.catalogue import Catalogue
 from recommender.config import EncoderConfig, ModelConfig
 from recommender.encoder import TextEncoder
-from recommender.model import ItemFacts, Recommender
+from recommender.model import ItemFacts, Recommender, new_model
 
 FORMAT = 1
 ENCODER = "encoder"
@@ -110,7 +110,7 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     try:
         catalogue = Catalogue.load(folder / "catalogue.jsonl")
         facts = load_file(folder / "texts.safetensors")
-        model = Recommender(manifest.model, manifest.num_items)
+        model = new_model(manifest.model, manifest.num_items)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         whitening = Whitening(mean_R=facts.pop("mean"), components_RT=facts.pop("components"))
         facts["texts_NT"] = facts["texts_NT"].float()

@@ -26,7 +26,7 @@ class EncoderConfig:
 class ModelConfig:
     """Shape of the user and item towers."""
 
-    tower: Literal["transformer", "lstm", "baseline"] = "transformer"
+    tower: Literal["transformer", "lstm", "sketch", "baseline"] = "transformer"
     text_dim: int = 128  # whitened text vector; the first 128 of MiniLM's 384 principal components
     dim: int = 64
     num_layers: int = 2

@@ -75,11 +75,11 @@ class Ranker:
     @torch.inference_mode()
     def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> UserStates:
         """Read histories, oldest element first; only the newest `max_history` count. An empty one is a cold user."""
-        side = self._side if texts_MT is None else self._model.with_texts(self._side, texts_MT)
+        side = self._side if texts_MT is None else self._side.followed_by(self._model.text_side(texts_MT))
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
         order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
-        states, residuals = [torch.zeros(0, self._side.vectors_ND.shape[1])], [torch.zeros(0)]
+        states, residuals = [torch.zeros(0, self._model.state_dim)], [torch.zeros(0)]
         for start in range(0, len(order), USERS_AT_ONCE):
             batch = _batch([recent[index] for index in order[start : start + USERS_AT_ONCE]], len(self.catalogue))
             state_BSD, residual_BS = self._model.states(side, batch)

@@ -20,8 +20,9 @@ import torch
 from recommender.bundle import Bundle, BundleManifest, Whitening, save_bundle
 from recommender.catalogue import Catalogue, CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.model import ItemFacts, Recommender
+from recommender.model import Baseline, ItemFacts, TwoTowers, new_model
 
+Tower = Literal["transformer", "lstm", "sketch", "baseline"]
 NUM_ITEMS = 40
 PANEL_SHARE = 0.2
 START_US = 1_700_000_000_000_000
@@ -173,7 +174,7 @@ def write_items(path: Path, items: Sequence[CatalogueItem]) -> None:
 def planted_bundle(
     folder: Path,
     *,
-    tower: Literal["transformer", "lstm", "baseline"] = "baseline",
+    tower: Tower = "baseline",
     encoder: Literal["none", "tiny", "minilm"] = "none",
     items: Sequence[CatalogueItem] | None = None,
     ratings: bool = True,
@@ -188,14 +189,20 @@ def planted_bundle(
     torch.manual_seed(0)
     model_config = ModelConfig(tower=tower, text_dim=text_dim, dim=16, num_layers=1, max_history=20, dropout=0.0)
     bundle = _with_texts(catalogue, model_config, encoder, folder)
-    model = Recommender(model_config, len(catalogue))
-    if model.trained:
+    model = new_model(model_config, len(catalogue))
+    if not isinstance(model, Baseline):
         torch.nn.init.normal_(model.table, std=0.1)
     model.rating_mean.fill_(3.5)
     scale = (1.0, 5.0) if ratings else None
     bundle = replace(bundle, model=model.eval(), manifest=replace(bundle.manifest, rating_scale=scale))
     save_bundle(bundle, folder)
     return replace(bundle, folder=folder, encoder=None)
+
+
+def towers_of(bundle: Bundle) -> TwoTowers:
+    """Return the bundle's model, which must be the default network."""
+    assert isinstance(bundle.model, TwoTowers)
+    return bundle.model
 
 
 def write_tiny_encoder(folder: Path) -> Path:
@@ -251,7 +258,7 @@ def _with_texts(catalogue: Catalogue, model_config: ModelConfig, encoder: str, f
         rating_count_N=torch.full((num_items,), 10.0),
     )
     manifest = BundleManifest(model=model_config, encoder=config, encoder_digest=digest, rating_scale=None, num_items=num_items, files={})
-    model = Recommender(model_config, num_items)
+    model = new_model(model_config, num_items)
     return Bundle(manifest=manifest, catalogue=catalogue, model=model, facts=facts, whitening=whitening, encoder=loaded)
 
 

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
+from recommender.model import Baseline
 from recommender.ranker import Ranker
 from trainer import distributed
 from trainer.config import TrainConfig
@@ -97,7 +98,7 @@ def _trained(
     job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
 ) -> tuple[Optimizer | None, tuple[float, ...]]:
     """Train the bundle's model in place, when there is something to train."""
-    if not bundle.model.trained:
+    if isinstance(bundle.model, Baseline):
         return None, ()
     optimizer = Optimizer(bundle.model, weight_decay=job.config.weight_decay)
     state = job.snapshot / "state" / STATE

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from recommender.bundle import Bundle
-from recommender.model import Recommender
+from recommender.model import Baseline
 from recommender.ranker import HistoryElement, Ranker, Rows, UserStates
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, Flags, Ints, positive_events
@@ -40,7 +40,7 @@ class Scored:
 def baseline_of(bundle: Bundle) -> Bundle:
     """Return the model without training that stands on a bundle's facts: popularity, text similarity, progressive biases."""
     config = replace(bundle.manifest.model, tower="baseline")
-    model = Recommender(config, len(bundle.catalogue))
+    model = Baseline(config)
     model.rating_mean.copy_(bundle.model.rating_mean)
     model.rating_std.copy_(bundle.model.rating_std)
     return replace(bundle, model=model, manifest=replace(bundle.manifest, model=config))

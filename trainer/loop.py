@@ -18,13 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from recommender.model import ItemFacts, Recommender
+from recommender.model import ItemFacts, Sketch, Trained
 from trainer import distributed
 from trainer.config import TrainConfig
 from trainer.losses import LossSums, batch_losses, counts, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
-from trainer.sampling import Sequences, Window, Withheld, assemble, batches, cut_windows, draw_withheld
+from trainer.sampling import Sequences, TrainBatch, Window, Withheld, assemble, batches, cut_windows, draw_withheld
+from trainer.sketch_losses import sketch_losses
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05
@@ -57,7 +58,7 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, model: Recommender, optimizer: Optimizer, losses: list[float]) -> None:
+    def save(self, model: Trained, optimizer: Optimizer, losses: list[float]) -> None:
         """Write atomically, from the first rank."""
         if distributed.rank() != 0:
             return
@@ -68,7 +69,7 @@ class Checkpoint:
         save_file(tensors, partial, metadata={"key": self.key, "losses": json.dumps(losses)})
         partial.replace(self.path)
 
-    def load(self, model: Recommender, optimizer: Optimizer) -> list[float]:
+    def load(self, model: Trained, optimizer: Optimizer) -> list[float]:
         """Restore what was saved and return the losses of the finished epochs; none when there is nothing of ours."""
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -93,7 +94,7 @@ class Watch:
 
 
 def train(
-    model: Recommender,
+    model: Trained,
     optimizer: Optimizer,
     facts: ItemFacts,
     sequences: Sequences,
@@ -131,7 +132,7 @@ def train(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    model: Recommender
+    model: Trained
     optimizer: Optimizer
     facts: ItemFacts
     rating_weight: float
@@ -150,7 +151,7 @@ class _Step:
         if batch is not None:
             # The negatives must be the same on all ranks, whatever else has drawn random numbers.
             negatives = torch.Generator().manual_seed(group[0].first * 1_000_003 + group[-1].stop)
-            loss = self._loss(batch_losses(self.model, self.facts, batch, negatives), totals_3.clamp(min=1.0))
+            loss = self._loss(self._sums(batch, negatives), totals_3.clamp(min=1.0))
             loss.backward()  # type: ignore[no-untyped-call]
         gradients = self.optimizer.gradients()
         total = loss.detach().clone()
@@ -158,6 +159,11 @@ class _Step:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step(touched_N.nonzero().squeeze(1), lr=lr)
         return float(total)
+
+    def _sums(self, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
+        if isinstance(self.model, Sketch):
+            return sketch_losses(self.model, self.facts, batch)
+        return batch_losses(self.model, self.facts, batch, negatives)
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
         return sums.ranking / totals_3[0] + SHOWN_WEIGHT * sums.shown / totals_3[1] + self.rating_weight * sums.rating / totals_3[2]

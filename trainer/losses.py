@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, Recommender
+from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
 from trainer.sampling import TrainBatch
 
 FULL_SOFTMAX_ITEMS = 20_000
@@ -45,7 +45,7 @@ def touched_rows(batch: TrainBatch) -> Tensor:
     return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
 
 
-def batch_losses(model: Recommender, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:
+def batch_losses(model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:
     """Run the model on a batch. The generator draws the negatives of a large catalogue."""
     side = model.item_side(facts)
     state_BSD, residual_BS = model.states(side, batch.histories)
@@ -65,7 +65,7 @@ def batch_losses(model: Recommender, facts: ItemFacts, batch: TrainBatch, genera
 
 
 def _log_probabilities(
-    model: Recommender, side: ItemSide, state_PD: Tensor, picked_P: Tensor, facts: ItemFacts, generator: torch.Generator
+    model: TwoTowers, side: ItemSide, state_PD: Tensor, picked_P: Tensor, facts: ItemFacts, generator: torch.Generator
 ) -> Tensor:
     num_items = len(side.bias_N)
     if num_items <= FULL_SOFTMAX_ITEMS:
@@ -82,7 +82,7 @@ def _log_probabilities(
     return log_p_P
 
 
-def _rating_loss(model: Recommender, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor, residual_BS: Tensor) -> Tensor:
+def _rating_loss(model: TwoTowers, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor, residual_BS: Tensor) -> Tensor:
     rated_BS = ~batch.target_ratings_BS.isnan()
     rows_R = batch.rated_rows_BS[rated_BS]
     rating_R = batch.target_ratings_BS[rated_BS]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from recommender.model import Recommender
+from recommender.model import Trained
 
 BETAS = (0.9, 0.99)  # 0.999 remembers longer than an update lasts
 EPSILON = 1e-8
@@ -20,7 +20,7 @@ EPSILON = 1e-8
 class Optimizer:
     """One optimiser over all weights of a model."""
 
-    def __init__(self, model: Recommender, *, weight_decay: float) -> None:
+    def __init__(self, model: Trained, *, weight_decay: float) -> None:
         self._table = model.table
         self._mean_NE = torch.zeros_like(model.table)
         self._square_NE = torch.zeros_like(model.table)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recommender.bundle import Bundle, BundleManifest, Whitening
 from recommender.catalogue import Catalogue, CatalogueItem
 from recommender.config import ModelConfig
-from recommender.model import ItemFacts, Recommender
+from recommender.model import Baseline, ItemFacts, Recommender, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.dataset import EventTable, event_items
 from trainer.texts import TextVectors, fit_whitening
@@ -143,15 +143,14 @@ def _appended(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
 
 def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
     torch.manual_seed(seed)
-    return Recommender(config, num_items)
+    return new_model(config, num_items)
 
 
 def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
-    """Return a copy with zero rows appended to the table: a new item is its text."""
+    """Return a copy with untrained rows appended to the table; the towers start them at zero: a new item is its text."""
     grown = _fresh_model(model.config, num_items, seed)
     weights = dict(model.state_dict())
-    if model.trained:
-        new = num_items - len(model.table)
-        weights["table"] = nn.functional.pad(weights["table"], (0, 0, 0, new))
+    if not isinstance(grown, Baseline):
+        weights["table"] = torch.cat([weights["table"], grown.table.detach()[len(weights["table"]) :]])
     grown.load_state_dict(weights)
     return grown

@@ -18,6 +18,7 @@ from cron.cycle import run_cycle
 from cron.parts import Parts
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
 from recommender.ranker import Ranker
+from tests.planted import towers_of
 from tests.workshop import HereLauncher, close_workshop, event_records, item_records, lease_of, open_workshop, send, with_gate
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
@@ -104,23 +105,23 @@ class Flipper(HereLauncher):
 def shuffled(bundle: Bundle) -> Bundle:
     """Give every item another one's vectors."""
     order = torch.randperm(len(bundle.catalogue), generator=torch.Generator().manual_seed(0))
-    bundle.model.table.copy_(bundle.model.table[order].clone())
+    towers_of(bundle).table.copy_(towers_of(bundle).table[order].clone())
     return replace(bundle, facts=replace(bundle.facts, texts_NT=bundle.facts.texts_NT[order]))
 
 
 @torch.no_grad()
 def not_a_number(bundle: Bundle) -> Bundle:
     """Let one weight be NaN."""
-    bundle.model.table[3, 1] = float("nan")
+    towers_of(bundle).table[3, 1] = float("nan")
     return bundle
 
 
 @torch.no_grad()
 def popular_only(bundle: Bundle) -> Bundle:
     """Take away everything but popularity."""
-    for weights in (bundle.model.table, bundle.model.adapter.weight, bundle.model.adapter.bias):
+    for weights in (towers_of(bundle).table, towers_of(bundle).adapter.weight, towers_of(bundle).adapter.bias):
         weights.zero_()
-    bundle.model.popularity_weight.fill_(1.0)
+    towers_of(bundle).popularity_weight.fill_(1.0)
     return bundle
 
 

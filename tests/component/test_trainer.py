@@ -21,6 +21,7 @@ from tests.planted import (
     in_panel,
     planted_items,
     planted_rows,
+    towers_of,
     write_planted_snapshot,
     write_rows,
 )
@@ -143,8 +144,8 @@ def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, conf
     assert bundle.facts.has_text_N[40]
     assert torch.equal(bundle.whitening.components_RT, live.whitening.components_RT)
     assert torch.equal(bundle.texts_NT[:40], live.texts_NT)
-    assert not torch.equal(bundle.model.table[:40], live.model.table)
-    assert (bundle.model.table[:40] - live.model.table).abs().max() < 0.1
+    assert not torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
+    assert (towers_of(bundle).table[:40] - towers_of(live).table).abs().max() < 0.1
     steps = load_file(candidate / "state" / "optimizer.safetensors")["table.steps"]
     assert (steps[:40] >= load_file(full / "state" / "optimizer.safetensors")["table.steps"]).all()
     made = report(candidate)
@@ -159,7 +160,7 @@ def test_context_alone_teaches_nothing(tmp_path: Path, full: Path, config: Train
     rows = [replace(row, role="context") for row in new_rows(50)]
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle")
     bundle, live = load_bundle(train(tmp_path, snapshot, config) / "bundle"), load_bundle(full / "bundle")
-    assert torch.equal(bundle.model.table[:40], live.model.table)
+    assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)
 
 
@@ -173,7 +174,7 @@ def test_new_items_come_without_gradients(tmp_path: Path, full: Path, config: Tr
     candidate = train(tmp_path, snapshot, config)
     bundle = load_bundle(candidate / "bundle")
     assert bundle.catalogue.items[0].hidden
-    assert torch.equal(bundle.model.table[:40], live.model.table)
+    assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.allclose(bundle.texts_NT[40], live.texts_NT[0], atol=1e-3)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)
     assert len(load_file(candidate / "state" / "optimizer.safetensors")["table.steps"]) == 41
@@ -239,7 +240,7 @@ def test_impressions_push_down_what_was_shown_in_vain(tmp_path: Path, config: Tr
 def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     live = load_bundle(full / "bundle")
     with torch.no_grad():
-        live.model.table[3] = float("nan")
+        towers_of(live).table[3] = float("nan")
     save_bundle(live, tmp_path / "live")
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(50), live=tmp_path / "live")
     candidate = train(tmp_path, snapshot, config)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.model import HistoryBatch, ItemFacts, Recommender
+from recommender.model import HistoryBatch, ItemFacts, TwoTowers
 from trainer.losses import FULL_SOFTMAX_ITEMS, batch_losses, touched_rows
 from trainer.sampling import TrainBatch
 
@@ -47,7 +47,7 @@ def batch(rows: list[int], ratings: list[float], *, shown: list[tuple[int, int]]
 def test_sampled_negatives_estimate_the_full_softmax() -> None:
     num_items = FULL_SOFTMAX_ITEMS + 1
     torch.manual_seed(0)
-    model, known, one = Recommender(CONFIG, num_items).eval(), facts(num_items), batch([5, 900, 20_000], [math.nan] * 3)
+    model, known, one = TwoTowers(CONFIG, num_items).eval(), facts(num_items), batch([5, 900, 20_000], [math.nan] * 3)
     side = model.item_side(known)
     state_BSD, _ = model.states(side, one.histories)
     exact = F.cross_entropy(model.logits(side, state_BSD[0, :3]), torch.tensor([5, 900, 20_000]), reduction="sum")
@@ -59,7 +59,7 @@ def test_sampled_negatives_estimate_the_full_softmax() -> None:
 def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
     """The item's only rating is the target's own, 2 over the mean: without it the prediction is the mean, the error 2."""
     torch.manual_seed(0)
-    model = Recommender(CONFIG, 3)
+    model = TwoTowers(CONFIG, 3)
     model.rating_mean.fill_(3.0)
     sums = batch_losses(model, facts(3), batch([1], [5.0]), torch.Generator())
     assert sums.rating.item() == pytest.approx(4.0, abs=1e-4)
@@ -68,7 +68,7 @@ def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
 
 def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
     torch.manual_seed(0)
-    model = Recommender(CONFIG, 3)
+    model = TwoTowers(CONFIG, 3)
     sums = batch_losses(model, facts(3), batch([1], [math.nan], shown=[(1, 2)]), torch.Generator())
     assert sums.shown.item() > 0.0
     sums.shown.backward()  # type: ignore[no-untyped-call]

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from recommender.config import ModelConfig
-from recommender.model import HistoryBatch, ItemFacts, Recommender, event_type_code
+from recommender.model import Baseline, HistoryBatch, ItemFacts, Recommender, TwoTowers, event_type_code, new_model
 from recommender.towers import NUM_TIME_BUCKETS, time_buckets
 
 NUM_ITEMS = 12
+TOWERS = ("transformer", "lstm", "sketch", "baseline")
 
 
 def config(tower: str) -> ModelConfig:
@@ -31,7 +32,7 @@ def facts() -> ItemFacts:
 
 def batch(rows: list[list[int]], ratings: list[list[float]], at_s: list[list[float]]) -> HistoryBatch:
     return HistoryBatch(
-        rows_BL=torch.tensor(rows),
+        rows_BL=torch.tensor(rows, dtype=torch.long),
         types_BL=torch.ones(len(rows), len(rows[0]), dtype=torch.long),
         ratings_BL=torch.tensor(ratings),
         at_s_BL=torch.tensor(at_s, dtype=torch.float64),
@@ -41,8 +42,8 @@ def batch(rows: list[list[int]], ratings: list[list[float]], at_s: list[list[flo
 
 def random_model(tower: str) -> Recommender:
     torch.manual_seed(0)
-    model = Recommender(config(tower), NUM_ITEMS).eval()
-    if model.trained:
+    model = new_model(config(tower), NUM_ITEMS).eval()
+    if not isinstance(model, Baseline):
         for weight in model.parameters():
             torch.nn.init.normal_(weight, std=0.2)
     model.rating_mean.fill_(3.0)
@@ -54,7 +55,7 @@ def states(model: Recommender, histories: HistoryBatch) -> tuple[Tensor, Tensor]
         return model.states(model.item_side(facts()), histories)
 
 
-@pytest.mark.parametrize("tower", ["transformer", "lstm", "baseline"])
+@pytest.mark.parametrize("tower", TOWERS)
 def test_no_state_sees_an_event_after_it(tower: str) -> None:
     model = random_model(tower)
     one = batch([[1, 2, 3, 4]], [[5.0, 1.0, math.nan, 2.0]], [[1e9, 1e9 + 60, 1e9 + 9999, 2e9]])
@@ -81,28 +82,47 @@ def test_the_tower_reads_times_ratings_types_and_order(tower: str, what: str) ->
     assert not torch.allclose(states(model, one)[0][:, -1], states(model, other)[0][:, -1], atol=1e-4)
 
 
-@pytest.mark.parametrize("tower", ["transformer", "lstm"])
+@pytest.mark.parametrize("tower", TOWERS)
 def test_unknown_times_give_finite_states(tower: str) -> None:
     state_BSD, _ = states(random_model(tower), batch([[1, 2]], [[math.nan] * 2], [[math.nan] * 2]))
     assert state_BSD.isfinite().all()
 
 
-def test_an_id_without_residual_is_its_text() -> None:
-    model = Recommender(config("transformer"), NUM_ITEMS)
+@pytest.mark.parametrize("tower", TOWERS)
+def test_states_have_the_width_that_the_model_tells_and_an_empty_history_has_one(tower: str) -> None:
+    model = random_model(tower)
+    state_BSD, residual_BS = states(model, batch([[], []], [[], []], [[], []]))
+    assert state_BSD.shape == (2, 1, model.state_dim)
+    assert residual_BS.shape == (2, 1)
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_free_texts_may_stand_behind_the_catalogue(tower: str) -> None:
+    model = random_model(tower)
     side = model.item_side(facts())
-    with_text = model.with_texts(side, facts().texts_NT[:1])
+    texts = model.text_side(facts().texts_NT[:2])
+    longer = side.followed_by(texts)
+    assert len(longer.vectors_ND) == len(longer.bias_N) == len(longer.rating_bias_N) == NUM_ITEMS + 2
+    assert torch.equal(longer.vectors_ND[NUM_ITEMS:], texts.vectors_ND)
+
+
+def test_an_id_without_residual_is_its_text() -> None:
+    model = TwoTowers(config("transformer"), NUM_ITEMS)
+    side = model.item_side(facts())
+    with_text = side.followed_by(model.text_side(facts().texts_NT[:1]))
     assert torch.allclose(with_text.vectors_ND[-1], side.vectors_ND[0], atol=1e-6)
 
 
 def test_an_item_without_text_is_its_residual_alone() -> None:
     model = random_model("transformer")
+    assert isinstance(model, TwoTowers)
     known = facts()
     known.has_text_N[3] = False
     assert torch.equal(model.item_side(known).vectors_ND[3], model.table[3, :-2])
 
 
 def test_the_rating_head_starts_as_shrunk_biases() -> None:
-    model = Recommender(config("transformer"), NUM_ITEMS)
+    model = TwoTowers(config("transformer"), NUM_ITEMS)
     model.rating_mean.fill_(3.0)
     side = model.item_side(facts())
     state_BSD, residual_BS = model.states(side, batch([[0, 11]], [[4.0, 5.0]], [[1e9, 2e9]]))

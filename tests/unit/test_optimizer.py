@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from recommender.config import ModelConfig
-from recommender.model import Recommender
+from recommender.model import TwoTowers
 from trainer.optimizer import Optimizer
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4, dropout=0.0)
 
 
-def model(num_items: int = 6) -> Recommender:
+def model(num_items: int = 6) -> TwoTowers:
     torch.manual_seed(0)
-    made = Recommender(CONFIG, num_items)
+    made = TwoTowers(CONFIG, num_items)
     torch.nn.init.normal_(made.table)
     return made
 
 
-def one_step(network: Recommender, optimizer: Optimizer, rows: list[int]) -> None:
+def one_step(network: TwoTowers, optimizer: Optimizer, rows: list[int]) -> None:
     torch.manual_seed(len(rows))
     for weight in network.parameters():
         weight.grad = torch.randn_like(weight)

@@ -15,7 +15,7 @@ from recommender.catalogue import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, planted_items
 
-TOWERS = ("transformer", "lstm", "baseline")
+TOWERS = ("transformer", "lstm", "sketch", "baseline")
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ Damage = Callable[[torch.nn.Module], None]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("tower", ["transformer", "lstm"])
+@pytest.mark.parametrize("tower", ["transformer", "lstm", "sketch"])
 def test_broken_weights_never_crash(bundles: dict[str, Bundle], tmp_path: Path, tower: str, value: float) -> None:
     bundle = planted_bundle(tmp_path / "bundle", tower=tower)  # type: ignore[arg-type]
     with torch.no_grad():

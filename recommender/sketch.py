@@ -1,0 +1,81 @@
+"""The sketch from which the project began, kept as a baseline: what an LSTM, a text vector and one linear layer reach.
+
+Item embeddings of the history → LSTM → mean over its outputs, concatenated with the mean-pooled text vector of the item asked about →
+one linear layer → rating. The layer adds up a number of the user and a number of the item, so every user gets the same order of items
+(but for the seen ones, which are left out). The history's texts, ratings, types and times are not read.
+Letters as in `recommender.model`; V = D + T, an item's vector: its embedding, then its text.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from recommender.config import ModelConfig
+from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
+
+EMBEDDING_STD = 0.1
+
+
+class Sketch(nn.Module):
+    """All weights. `table` holds the item embeddings; one that no event has touched stays as it was drawn."""
+
+    rating_mean: Tensor
+    rating_std: Tensor
+
+    def __init__(self, config: ModelConfig, num_items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.state_dim = config.dim
+        self.register_buffer("rating_mean", torch.zeros(()))
+        self.register_buffer("rating_std", torch.ones(()))
+        self.lstm = nn.LSTM(config.dim, config.dim, batch_first=True)
+        self.head = nn.Linear(config.dim + config.text_dim, 1)
+        self.table = nn.Parameter(torch.randn(num_items, config.dim) * EMBEDDING_STD)
+
+    def item_side(self, facts: ItemFacts) -> ItemSide:
+        """Return embeddings beside text vectors; an item without text has zeros there."""
+        text_NT = facts.texts_NT * facts.has_text_N.unsqueeze(1) * math.sqrt(self.config.text_dim)
+        return _side(torch.cat([self.table, text_NT], dim=1))
+
+    def text_side(self, texts_MT: Tensor) -> ItemSide:
+        """Return free texts as items; they have no embedding, so in a history they say nothing."""
+        embedding_MD = texts_MT.new_zeros(len(texts_MT), self.config.dim)
+        return _side(torch.cat([embedding_MD, texts_MT * math.sqrt(self.config.text_dim)], dim=1))
+
+    def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
+        """Return state_BSD, the mean of the LSTM's outputs so far (zero before the first), and a residual_BS of zeros."""
+        embedding_BLD = side.vectors_ND[:, : self.config.dim][batch.rows_BL]
+        num_users, length = batch.rows_BL.shape
+        sums_BSD = embedding_BLD.new_zeros(num_users, 1, self.config.dim)
+        if length:
+            output_BLD, _ = self.lstm(embedding_BLD)
+            sums_BSD = F.pad(output_BLD.cumsum(1), (0, 0, 1, 0))
+        count_S1 = torch.arange(length + 1, device=sums_BSD.device).clamp(min=1).unsqueeze(1)
+        return sums_BSD / count_S1, sums_BSD.new_zeros(num_users, length + 1)
+
+    def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
+        """Return the predicted rating of every item for every state, or without ratings the predicted 0 or 1: so items are ranked."""
+        output_XN = self._of_user(state_XD) + self._of_items(side.vectors_ND).T
+        return self.rating_mean + self.rating_std * output_XN
+
+    def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
+        """Return predicted ratings of the given rows, not clamped."""
+        del residual_X
+        output_XK = self._of_user(state_XD) + self._of_items(side.vectors_ND[rows_XK]).squeeze(2)
+        return self.rating_mean + self.rating_std * output_XK
+
+    def _of_user(self, state_XD: Tensor) -> Tensor:
+        return F.linear(state_XD, self.head.weight[:, : self.config.dim], self.head.bias)
+
+    def _of_items(self, vectors_V: Tensor) -> Tensor:
+        """Return the item's part of the linear layer, one number a vector."""
+        return F.linear(vectors_V[..., self.config.dim :], self.head.weight[:, self.config.dim :])
+
+
+def _side(vectors_NV: Tensor) -> ItemSide:
+    zeros_N = vectors_NV.new_zeros(len(vectors_NV))
+    return ItemSide(vectors_ND=vectors_NV, bias_N=zeros_N, rating_bias_N=zeros_N)

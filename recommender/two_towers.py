@@ -1,0 +1,86 @@
+"""The network that is the default: item tower, user tower (transformer or LSTM), ranking head and rating head.
+
+Knows tensors only. Letters as in `recommender.model`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from recommender.biases import item_rating_biases, log_popularity, ratings_above_items, user_residuals
+from recommender.config import ModelConfig
+from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide
+from recommender.towers import LstmTower, TransformerTower
+
+
+class TwoTowers(nn.Module):
+    """All weights. `table` holds per item: id residual (D), ranking bias, rating bias; all start at zero, so an unknown id is its text."""
+
+    rating_mean: Tensor
+    rating_std: Tensor
+
+    def __init__(self, config: ModelConfig, num_items: int) -> None:
+        super().__init__()
+        self.config = config
+        self.state_dim = width = config.dim
+        self.register_buffer("rating_mean", torch.zeros(()))
+        self.register_buffer("rating_std", torch.ones(()))
+        self.table = nn.Parameter(torch.zeros(num_items, width + 2))
+        self.adapter = nn.Linear(config.text_dim, width)
+        self.popularity_weight = nn.Parameter(torch.ones(()))
+        self.type_embedding = nn.Embedding(len(EVENT_TYPES), width)
+        self.rating_input = nn.Linear(3, width)
+        self.start = nn.Parameter(torch.randn(width) * 0.02)
+        self.input_norm = nn.LayerNorm(width)
+        self.input_dropout = nn.Dropout(config.dropout)
+        self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
+        self.rating_query = nn.Linear(width, width)
+        self.rating_key = nn.Linear(width, width)
+        self.residual_weight = nn.Parameter(torch.ones(()))
+        nn.init.zeros_(self.rating_query.weight)  # the rating head starts as the bias model and has only to improve on it
+        nn.init.zeros_(self.rating_query.bias)
+        nn.init.normal_(self.type_embedding.weight, std=0.02)
+
+    def item_side(self, facts: ItemFacts) -> ItemSide:
+        """Return the catalogue's vectors and biases. An item without text is its residual alone."""
+        residual_ND, bias_N, learned_N = self.table[:, :-2], self.table[:, -2], self.table[:, -1]
+        text_ND = self.adapter(facts.texts_NT * math.sqrt(self.config.text_dim)) * facts.has_text_N.unsqueeze(1)
+        return ItemSide(
+            vectors_ND=text_ND + residual_ND,
+            bias_N=bias_N + self.popularity_weight * log_popularity(facts),
+            rating_bias_N=item_rating_biases(facts) + learned_N,
+        )
+
+    def text_side(self, texts_MT: Tensor) -> ItemSide:
+        """Return free texts as items: an adapted vector, average biases."""
+        zeros_M = texts_MT.new_zeros(len(texts_MT))
+        return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
+
+    def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
+        """Return state_BSD, and residual_BS: how far the user's ratings so far lie above what their items explain, shrunk."""
+        known_BL = ~batch.ratings_BL.isnan()
+        above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
+        off_BL = ratings_above_items(side, batch, self.rating_mean)
+        rating_BL3 = torch.stack([off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2)
+        input_BLD = side.vectors_ND[batch.rows_BL] + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
+        start_B1D = self.start.expand(len(input_BLD), 1, -1)
+        input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
+        state_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
+        return state_BSD, user_residuals(off_BL, batch)
+
+    def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
+        """Return ranking scores of every item for every state: one matrix product."""
+        return (state_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
+
+    def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
+        """Return predicted ratings of the given rows, not clamped."""
+        bias_XK = self.rating_mean + side.rating_bias_N[rows_XK]
+        query_XD = self.rating_query(state_XD)
+        key_XKD = self.rating_key(side.vectors_ND[rows_XK])
+        match_XK = (query_XD.unsqueeze(1) * key_XKD).sum(2) / math.sqrt(self.config.dim)
+        rating_XK: Tensor = bias_XK + self.residual_weight * residual_X.unsqueeze(1) + match_XK * self.rating_std
+        return rating_XK
