@@ -79,6 +79,18 @@ def drive(model_dir: Path, requests: list[object]) -> list[tuple[int, object]]:
 
 
 def test_the_unpacked_archive_answers_as_the_in_process_ranker(archive: Path, model_dir: Path, tmp_path: Path) -> None:
+    answers_alike(archive, model_dir, tmp_path)
+
+
+def test_so_does_an_archive_of_the_sketch(tmp_path: Path) -> None:
+    planted_bundle(tmp_path / "packed", tower="sketch", encoder="tiny")
+    archive = pack(bundle=tmp_path / "packed", version=12, out=tmp_path)
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(tmp_path / "clean-room")
+    answers_alike(archive, tmp_path / "clean-room", tmp_path)
+
+
+def answers_alike(archive: Path, model_dir: Path, tmp_path: Path) -> None:
     ranker = Ranker(load_bundle(unpack_bundle(archive, tmp_path / "bundle")))
     for (status, found), expected in zip(drive(model_dir, REQUESTS), answer_batch(ranker, REQUESTS), strict=True):
         if isinstance(expected, BadRequest):
