@@ -18,11 +18,12 @@ from torch import Tensor
 
 from recommender.catalogue import Catalogue
 from recommender.config import EncoderConfig, ModelConfig
-from recommender.encoder import TextEncoder
+from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
 FORMAT = 1
 ENCODER = "encoder"
+ADAPTER = "encoder_adapter.safetensors"
 
 
 class BundleError(ValueError):
@@ -81,6 +82,23 @@ class Bundle:
         folder = self.folder / ENCODER if self.folder is not None else None
         return folder if folder is not None and folder.is_dir() else None
 
+    @property
+    def adapter_file(self) -> Path | None:
+        """Where the encoder's adapter lies, if one was learned."""
+        file = self.folder / ADAPTER if self.folder is not None else None
+        return file if file is not None and file.is_file() else None
+
+    def load_encoder(self) -> TextEncoder:
+        """Load the encoder that the texts were read with; raise EncoderError when this machine has another one under its name."""
+        manifest = self.manifest
+        encoder = load_encoder(manifest.encoder, self.encoder_folder, adapter=self.adapter_file)
+        if self.encoder_folder is None and manifest.encoder_digest not in (None, encoder.digest):
+            raise EncoderError(
+                f"encoder {manifest.encoder.model}: the bundle was made with {str(manifest.encoder_digest)[:12]}…, this machine's is "
+                f"{encoder.digest[:12]}…; bring the same weights here, or train with mode full"
+            )
+        return encoder
+
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
     """Write the bundle into a new folder and return its digest. A packed encoder comes from memory or from the bundle's old folder."""
@@ -89,13 +107,8 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     save_file(weights, folder / "model.safetensors")
     save_file(_fact_tensors(bundle), folder / "texts.safetensors")
     bundle.catalogue.save(folder / "catalogue.jsonl")
-    if bundle.manifest.encoder.pack and bundle.manifest.encoder_digest is not None:
-        if bundle.encoder is not None:
-            bundle.encoder.save(folder / ENCODER)
-        elif bundle.encoder_folder is not None:
-            shutil.copytree(bundle.encoder_folder, folder / ENCODER)
-        else:
-            raise BundleError(f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it")
+    if bundle.manifest.encoder_digest is not None:
+        _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
     (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1))
@@ -144,6 +157,22 @@ def bundle_digest(folder: Path) -> str:
     """Return the sha256 over the sorted (name, sha256) of the bundle's files, its manifest among them."""
     files = {**read_manifest(folder).files, "manifest.json": _sha256(folder / "manifest.json")}
     return hashlib.sha256("".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+
+
+def _save_encoder(bundle: Bundle, folder: Path) -> None:
+    """Write the adapter, when there is one, and the weights under it, when they are to be packed."""
+    if bundle.encoder is not None and bundle.encoder.adapter is not None:
+        bundle.encoder.adapter.save(folder / ADAPTER)
+    elif bundle.encoder is None and bundle.adapter_file is not None:
+        shutil.copyfile(bundle.adapter_file, folder / ADAPTER)
+    if not bundle.manifest.encoder.packed:
+        return
+    if bundle.encoder is not None:
+        bundle.encoder.save(folder / ENCODER)
+    elif bundle.encoder_folder is not None:
+        shutil.copytree(bundle.encoder_folder, folder / ENCODER)
+    else:
+        raise BundleError(f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it")
 
 
 def _verify(folder: Path, manifest: BundleManifest) -> None:

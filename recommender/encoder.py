@@ -9,45 +9,53 @@ the copy packed in a bundle gives the very vectors that the trainer saw.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from recommender.adapter import Adapter, load_adapter
 from recommender.config import EncoderConfig
+from recommender.encoder_source import EncoderError, EncoderSource, find_source
 
-WHEEL_PREFIX = "wheel:"
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["EncoderError", "TextEncoder", "load_encoder"]
+
 BATCH_TEXTS = 64
-
-
-class EncoderError(ValueError):
-    """The encoder can't be loaded: which one, why, what to do."""
+# Larger models compute in the half precision of their own file: 7 billion weights are 14 GB then and 28 in float32. By size and not by
+# device, so that a trainer with a GPU and a server without one see the same vectors but for rounding.
+MAX_FLOAT32_WEIGHTS = 1_000_000_000
 
 
 class TextEncoder:
-    """A loaded model with its tokenizer. `digest` names weights, vocabulary, pooling and cut together."""
+    """A loaded model with its tokenizer. `digest` names weights, adapter, vocabulary, pooling and cut together.
 
-    def __init__(self, config: EncoderConfig, folder: str) -> None:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+    `network` is the bare model, for who trains it.
+    """
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a second, and a server's log is no terminal
+    def __init__(self, config: EncoderConfig, source: EncoderSource, *, adapter: Adapter | None = None, device: str | None = None) -> None:
         self.config = config
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModel.from_pretrained(folder, dtype="auto")
-        except (OSError, ValueError) as error:
-            raise EncoderError(
-                f"encoder {config.model}: can't be loaded from {folder} ({error}); name a wheel, a local folder or a hub model"
-            ) from error
-        self._half = torch.bfloat16 if model.dtype == torch.bfloat16 else torch.float16
-        self._model = model.to(self._half).float().eval()
+        self._source = source
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._tokenizer, self.network = _load(config, source)
         self._tokenizer.padding_side = "right"
-        if self._tokenizer.pad_token is None:  # decoders have none; the mask hides it anyway
-            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._half = torch.bfloat16 if self.network.dtype == torch.bfloat16 else torch.float16
+        self.settle(adapter)
+
+    def settle(self, adapter: Adapter | None = None) -> None:
+        """Round the weights to half precision, name them by a digest and merge the adapter: after loading, and after training."""
+        _move(self.network, self._half)
         self.digest = self._digest()
+        _move(self.network, self._working_dtype())
+        self.adapter = adapter
+        if adapter is not None:
+            adapter.merge(self.network)
+            self.digest = hashlib.sha256(f"{self.digest} {adapter.digest}".encode()).hexdigest()
+        _move(self.network, self._device)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -57,20 +65,27 @@ class TextEncoder:
         vectors_MT = torch.empty(len(ids), self.width)
         for start in range(0, len(order), BATCH_TEXTS):
             picked = order[start : start + BATCH_TEXTS]
-            padded = self._tokenizer.pad({"input_ids": [ids[index] for index in picked]}, return_tensors="pt")
-            hidden_MWT = self._model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).last_hidden_state
-            vectors_MT[picked] = self._pool(hidden_MWT.float(), padded["attention_mask"])
+            vectors_MT[picked] = self._pooled([ids[index] for index in picked]).cpu()
         return vectors_MT
+
+    def encode_for_gradients(self, texts: Sequence[str]) -> Tensor:
+        """Return raw pooled vectors_MT of one batch, through which gradients flow to the network's weights."""
+        return self._pooled([self._token_ids(text) for text in texts]).cpu()
 
     @property
     def width(self) -> int:
         """Length of a raw vector."""
-        return int(self._model.config.hidden_size)
+        return int(self.network.config.get_text_config().hidden_size)
 
     def save(self, folder: Path, *, half: bool = True) -> None:
-        """Write a Hugging Face folder with weights and tokenizer; in half precision nothing is lost."""
-        self._model.to(self._half if half else torch.float32).save_pretrained(folder)
-        self._model.float()
+        """Write a Hugging Face folder with weights, adapter apart, and tokenizer; in half precision nothing is lost."""
+        if self.adapter is not None:  # it is merged, and W + BA − BA is not W
+            TextEncoder(self.config, self._source, device="cpu").save(folder, half=half)
+            return
+        working = self.network.dtype
+        _move(self.network, self._half if half else torch.float32)
+        self.network.save_pretrained(folder)
+        _move(self.network, working)
         if (backend := getattr(self._tokenizer, "backend_tokenizer", None)) is not None:
             backend.no_truncation()  # else the file would tell whether texts were encoded before it was saved
             backend.no_padding()
@@ -80,7 +95,18 @@ class TextEncoder:
         # A tokenizer needs several times a text's characters in memory; no token of use is shorter than a sixteenth of this cut.
         cut = text[: self.config.max_tokens * 16]
         ids: list[int] = self._tokenizer(cut, truncation=True, max_length=self.config.max_tokens)["input_ids"]
-        return ids or [self._tokenizer.pad_token_id or 0]
+        return ids or [self._padding_id]
+
+    @property
+    def _padding_id(self) -> int:
+        return self._tokenizer.pad_token_id or 0  # decoders have none; the mask hides it anyway
+
+    def _pooled(self, ids: Sequence[Sequence[int]]) -> Tensor:
+        length = max(map(len, ids))
+        tokens_MW = torch.tensor([[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self._device)
+        mask_MW = torch.tensor([[1] * len(one) + [0] * (length - len(one)) for one in ids], device=self._device)
+        hidden_MWT = self.network(input_ids=tokens_MW, attention_mask=mask_MW).last_hidden_state
+        return self._pool(hidden_MWT.float(), mask_MW)
 
     def _pool(self, hidden_MWT: Tensor, mask_MW: Tensor) -> Tensor:
         if self.config.pooling == "last":
@@ -88,29 +114,58 @@ class TextEncoder:
         weight_MW1 = mask_MW.unsqueeze(2).float()
         return (hidden_MWT * weight_MW1).sum(1) / weight_MW1.sum(1)
 
+    def _working_dtype(self) -> torch.dtype:
+        if sum(weight.numel() for weight in self.network.parameters()) <= MAX_FLOAT32_WEIGHTS:
+            return torch.float32
+        if self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
+            return torch.float16
+        return self._half
+
     def _digest(self) -> str:
         digest = hashlib.sha256(f"{self.config.pooling} {self.config.max_tokens}\n".encode())
         for token, number in sorted(self._tokenizer.get_vocab().items()):
             digest.update(f"{token}\t{number}\n".encode())
-        for name, weight in sorted(self._model.state_dict().items()):
+        for name, weight in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
-            digest.update(weight.contiguous().view(-1).to(self._half).view(torch.int16).numpy().data)
+            digest.update(weight.contiguous().view(-1).to(self._half).view(torch.int16).cpu().numpy().data)
         return digest.hexdigest()
 
 
-def load_encoder(config: EncoderConfig, folder: Path | None = None) -> TextEncoder:
-    """Load the encoder from a bundle's `encoder/` folder, or else from where the configuration says; raise EncoderError."""
-    return TextEncoder(config, str(folder) if folder is not None else _source(config.model))
+def load_encoder(
+    config: EncoderConfig, folder: Path | None = None, *, adapter: Path | None = None, device: str | None = None
+) -> TextEncoder:
+    """Load the encoder from a bundle's `encoder/` folder, or else from where the configuration says; raise EncoderError.
+
+    `adapter` is a bundle's adapter file. Without `device` a GPU is used when there is one.
+    """
+    source = EncoderSource(folder=str(folder)) if folder is not None else find_source(config.model)
+    learned = load_adapter(adapter, scale=config.lora_scale) if adapter is not None else None
+    return TextEncoder(config, source, adapter=learned, device=device)
 
 
-def _source(model: str) -> str:
-    if not model.startswith(WHEEL_PREFIX):
-        return model
-    wheel = model.removeprefix(WHEEL_PREFIX)
-    spec = importlib.util.find_spec(wheel.replace("-", "_"))
-    if spec is None or spec.origin is None:
-        raise EncoderError(f"encoder {model}: the package is not installed; run: pip install {wheel}")
-    for config in sorted(Path(spec.origin).parent.rglob("config.json")):
-        if (config.parent / "model.safetensors").exists():
-            return str(config.parent)
-    raise EncoderError(f"encoder {model}: the package holds no folder with config.json and model.safetensors")
+def _move(network: nn.Module, to: torch.dtype | str) -> None:
+    network.to(to)  # transformers' own annotation of this call takes nothing
+
+
+def _load(config: EncoderConfig, source: EncoderSource) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a second, and a server's log is no terminal
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.folder, **source.options)
+        network = AutoModel.from_pretrained(source.folder, dtype="auto", **source.options)
+    except ImportError as error:
+        cure = "pip install 'freshet[gguf]'" if source.gguf is not None else "install what it names"
+        raise EncoderError(f"encoder {config.model}: a package is missing ({error}); {cure}") from error
+    except (OSError, ValueError) as error:
+        missing = source.gguf is not None and "accelerate is required" in str(error)
+        cure = "pip install 'freshet[gguf]'" if missing else "name a wheel, a local folder, a GGUF file or a hub model"
+        raise EncoderError(f"encoder {config.model}: can't be loaded from {source.folder} ({error}); {cure}") from error
+    longest = getattr(network.config.get_text_config(), "max_position_embeddings", None) or config.max_tokens
+    if network.config.is_encoder_decoder:
+        raise EncoderError(f"encoder {config.model}: it is an encoder with a decoder behind it; name an encoder or a decoder alone")
+    if config.max_tokens > longest:
+        raise EncoderError(f"encoder {config.model}: it reads {longest} tokens at most, max_tokens is {config.max_tokens}")
+    network.eval()
+    return tokenizer, network

