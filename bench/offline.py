@@ -5,6 +5,7 @@ Scoring is full ranking with seen items filtered, every event from the history b
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,14 +61,20 @@ def event_ndcg(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bund
 
 def rating_errors(
     data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
-) -> dict[str, NDArray[np.float64]]:
-    """Return squared rating errors, one a rating but of equal value within a user, of Freshet and of the progressive biases."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return each user's sum of squared rating errors and how many ratings it is of, each predicted from the history before it."""
     evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
-    names = {"candidate": "Freshet", "biases": "biases (progressive)"}
-    return {
-        shown: np.repeat([error or 0.0 for error in evaluation.models[name].squared_error], evaluation.num_ratings)
-        for name, shown in names.items()
-    }
+    sum_U, count_U = np.zeros(data.num_users), np.zeros(data.num_users, np.int64)
+    users = [int(user_id.removeprefix("u")) for user_id in evaluation.user_ids]
+    count_U[users] = evaluation.num_ratings
+    sum_U[users] = [error or 0.0 for error in evaluation.models["candidate"].squared_error]
+    return sum_U * count_U, count_U
+
+
+def training_seconds(candidate: Path) -> float:
+    """Return what reading, encoding, training and writing took; a run that was cut off counts from where it went on."""
+    seconds: dict[str, float] = json.loads((candidate / "report.json").read_text())["seconds"]
+    return sum(spent for phase, spent in seconds.items() if phase != "evaluate")
 
 
 def _evaluated(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, folder: Path) -> Evaluation:

@@ -1,40 +1,129 @@
-"""Peers that need an environment of their own: RecTools 0.19 with its SASRec and HSTU, made at the first use in var/bench/rectools."""
+"""Peers that need an environment of their own: RecTools 0.19 with its SASRec and HSTU, made at the first use in var/bench/rectools.
+
+Each gets what its own tutorials recommend: softmax over the whole catalogue, dropout, HSTU's temperature of .05 and the time of the
+question (RecTools' `context`; ours is not told it). Shape and number of epochs are chosen on the tuning event, as ours are.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from bench.sets import RatingsSet
-from bench.snapshots import Flags
-from cron.wiring import PROJECT_ROOT
+from bench.kept import WORK, data_digest, files_digest, kept_part
+from bench.leave_one_out import Scored, Split, list_gains
 
 REQUIREMENT = "rectools[torch]==0.19.0"
-ENVIRONMENT = PROJECT_ROOT / "var" / "bench" / "rectools"
+ENVIRONMENT = WORK / "rectools"
 SCRIPT = Path(__file__).with_name("rectools_peer.py")
-# Width, blocks and history as ours; the loss is the strong one of RecTools' own tutorials; epochs as their validation there stops at.
-PARAMETERS: dict[str, dict[str, object]] = {
-    "ml-100k": {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 200, "loss": "softmax", "epochs": 40, "batch_size": 64},
-    "ml-1m": {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 200, "loss": "softmax", "epochs": 20, "batch_size": 128},
-    "beauty": {"n_factors": 64, "n_blocks": 2, "n_heads": 2, "session_max_len": 50, "loss": "softmax", "epochs": 20, "batch_size": 128},
+# Tensors of hundreds of MB come and go each step: without these glibc gives them back to the system each time, a third of the time lost.
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A model of RecTools and how it is trained; `epochs` were chosen on the tuning event, of at most `tuning_epochs`."""
+
+    model: str
+    width: int = 64
+    dropout: float = 0.2
+    max_history: int = 200
+    batch_size: int = 32
+    epochs: int
+    tuning_epochs: int
+    ranked_every: int = 2  # epochs, while tuning
+
+    @property
+    def name(self) -> str:
+        """Name it in tables."""
+        return f"RecTools {self.model}"
+
+    def parameters(self) -> Mapping[str, object]:
+        """Return the model's arguments."""
+        own = {"lightning_module_kwargs": {"logits_t": 0.05}} if self.model == "HSTU" else {}
+        return {
+            "n_factors": self.width,
+            "n_blocks": 2,
+            "n_heads": 2,
+            "session_max_len": self.max_history,
+            "loss": "softmax",
+            "dropout_rate": self.dropout,
+            "batch_size": self.batch_size,
+            **own,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What a peer answered after some epochs, and the seconds that they took."""
+
+    epoch: int
+    scored: Scored
+
+
+# docs/log.md has what else was tried on the tuning event.
+PEERS: Mapping[str, Sequence[Peer]] = {
+    "ml-100k": (Peer(model="SASRec", epochs=30, tuning_epochs=60), Peer(model="HSTU", epochs=30, tuning_epochs=60)),
+    "ml-1m": (
+        Peer(model="SASRec", batch_size=128, epochs=40, tuning_epochs=60),
+        Peer(model="HSTU", batch_size=128, epochs=40, tuning_epochs=60),
+    ),
+    "beauty": (
+        Peer(model="SASRec", batch_size=128, max_history=50, epochs=20, tuning_epochs=30),
+        Peer(model="HSTU", batch_size=128, max_history=50, epochs=20, tuning_epochs=30),
+    ),
 }
 
 
-def top_ten(model: str, data: RatingsSet, *, train_E: Flags, history_E: Flags, folder: Path) -> tuple[list[list[int]], float]:
-    """Return each user's ten items, best first, and the seconds of fitting."""
+def rankings(peer: Peer, split: Split, *, seed: int, threads: int) -> list[Ranking]:
+    """Return what a peer answers: at the test after its epochs, in the tuning stage after every few, as long as it is tried."""
+    epochs = peer.tuning_epochs if split.tuning else peer.epochs
+    task = {
+        "model": peer.model,
+        "parameters": peer.parameters(),
+        "epochs": epochs,
+        "every": peer.ranked_every if split.tuning else epochs,
+        "seed": seed,
+        "threads": threads,
+    }
+    decided_by = (REQUIREMENT, files_digest("bench/rectools_peer.py"), data_digest(split.data), split.protocol, json.dumps(task))
+    stage = "-tuning" if split.tuning else ""
+    kept = kept_part(
+        f"peers/{split.data.name}-{peer.model.lower()}{stage}-{seed}", decided_by, lambda folder: _measured(task, split, folder)
+    )
+    assert isinstance(kept, list)
+    return [Ranking(epoch=one["epoch"], scored=Scored(**one["scored"])) for one in kept]
+
+
+def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
     _make_environment()
-    rows = pd.DataFrame({"user": data.users_E, "item": data.items_E, "at": data.at_s_E, "train": train_E.astype(int)})[history_E]
-    rows.to_csv(folder / "interactions.csv", index=False)
-    (folder / "parameters.json").write_text(json.dumps(PARAMETERS[data.name]))
-    out = folder / "tops.json"
-    command = [ENVIRONMENT / "bin" / "python", SCRIPT, model, folder / "parameters.json", folder / "interactions.csv", out]
-    subprocess.run([str(part) for part in command], cwd=folder, check=True)
-    found = json.loads(out.read_text())
-    return [found["tops"].get(str(user), []) for user in range(data.num_users)], float(found["seconds"])
+    rows = pd.DataFrame({"user": split.data.users_E, "item": split.data.items_E, "at": split.data.at_s_E})
+    rows[split.train_E].to_csv(folder / "interactions.csv", index=False)
+    rows.loc[split.asked_E, ["user", "at"]].to_csv(folder / "asked.csv", index=False)
+    (folder / "task.json").write_text(json.dumps(task))
+    names = ("task.json", "interactions.csv", "asked.csv", "rankings.jsonl")
+    command = [str(ENVIRONMENT / "bin" / "python"), str(SCRIPT), *(str(folder / name) for name in names)]
+    environment = os.environ | MALLOC | {"OMP_NUM_THREADS": str(task["threads"])}
+    with (folder / "log.txt").open("w") as log:
+        subprocess.run(command, cwd=folder, check=True, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
+    for name in names[1:]:
+        (folder / name).unlink()
+    return [{"epoch": one["epoch"], "scored": asdict(_scored(one, split))} for one in answers]
+
+
+def _scored(answer: Mapping[str, object], split: Split) -> Scored:
+    tops, seconds = answer["tops"], answer["seconds"]
+    assert isinstance(tops, dict)
+    assert isinstance(seconds, float)
+    lists = [tops.get(str(user), []) for user in range(split.data.num_users)]
+    return Scored(ndcg_U=list_gains(lists, split.targets_U).tolist(), seconds=seconds)
 
 
 def _make_environment() -> None:

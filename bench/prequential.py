@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from bench.configs import CONFIGS
+from bench.kept import WORK, code_digest
 from bench.offline import event_ndcg, figure, train_bundle
-from bench.quality import WORK, code_digest
 from bench.rows import RESULTS, Measure, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot

@@ -1,19 +1,24 @@
 """RecTools' SASRec or HSTU on one split; runs in an environment of its own, since it pins another numpy (see bench.peers).
 
-    PYTHON rectools_peer.py MODEL PARAMETERS.json INTERACTIONS.csv OUT.json
+    PYTHON rectools_peer.py TASK.json INTERACTIONS.csv ASKED.csv OUT.jsonl
 
-INTERACTIONS has user, item, at (epoch seconds), train (1 or 0); all rows are history at the recommendation. OUT holds each user's ten
-items, seen ones filtered, and the seconds that fitting took.
+TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed, threads. INTERACTIONS has user, item, at
+(epoch seconds): what is trained on, and the history at the question. ASKED has user and at, whom to recommend to and when. A line of OUT
+is one ranking: epoch, seconds (training alone), tops (each user's ten items, seen ones filtered).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pandas as pd
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import HSTUModel, SASRecModel
@@ -21,27 +26,63 @@ from rectools.models import HSTUModel, SASRecModel
 MODELS = {"SASRec": SASRecModel, "HSTU": HSTUModel}
 
 
-def main(model_name: str, parameters: str, interactions: str, out: str) -> None:
-    """Fit and recommend."""
-    rows = pd.read_csv(interactions)
-    rows = rows.rename(columns={"user": Columns.User, "item": Columns.Item})
+class Clock(Callback):  # type: ignore[misc]  # Lightning lives in the other environment
+    """Adds up the seconds inside epochs: neither preparation nor rankings count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def __deepcopy__(self, _memo: object) -> Clock:
+        """RecTools trains with a copy of its trainer; the copy keeps this clock."""
+        return self
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
+        """Start."""
+        self._began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Stop."""
+        self.seconds += time.monotonic() - self._began
+
+
+def main(task_file: str, interactions: str, asked: str, out: str) -> None:
+    """Fit epoch by epoch and rank now and then."""
+    task = json.loads(Path(task_file).read_text())
+    warnings.simplefilter("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    torch.set_num_threads(task["threads"])
+    seed_everything(task["seed"])
+    rows = _read(interactions)
     rows[Columns.Weight] = 1.0
-    rows[Columns.Datetime] = pd.to_datetime(rows["at"], unit="s")
-    columns = [Columns.User, Columns.Item, Columns.Weight, Columns.Datetime]
-    model = MODELS[model_name](**json.loads(Path(parameters).read_text()), recommend_torch_device="cpu")
-    began = time.monotonic()
-    model.fit(Dataset.construct(rows.loc[rows["train"] == 1, columns]))
-    seconds = time.monotonic() - began
-    context = None
-    if model.require_recommend_context:  # it wants to know when it is asked: a second after the last that it reads
-        context = rows.groupby(Columns.User, as_index=False)[Columns.Datetime].max()
-        context[Columns.Datetime] += pd.Timedelta(seconds=1)
-    users = rows[Columns.User].unique()
-    found = model.recommend(
-        users=users, dataset=Dataset.construct(rows[columns]), k=10, filter_viewed=True, on_unsupported_targets="warn", context=context
+    dataset = Dataset.construct(rows[[Columns.User, Columns.Item, Columns.Weight, Columns.Datetime]])
+    asked_rows = _read(asked)
+    clock = Clock()
+    options = {"devices": 1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    model = MODELS[task["model"]](
+        **task["parameters"],
+        get_trainer_func=lambda: Trainer(callbacks=[clock], enable_model_summary=False, max_epochs=task["epochs"], **options),
+        recommend_torch_device="cpu",
     )
+    with Path(out).open("w") as file:
+        for epoch in range(task["every"], task["epochs"] + 1, task["every"]):
+            model.fit_partial(dataset, min_epochs=task["every"], max_epochs=task["every"])
+            tops = _tops(model, dataset, asked_rows)
+            file.write(json.dumps({"epoch": epoch, "seconds": clock.seconds, "tops": tops}) + "\n")
+            file.flush()
+
+
+def _read(path: str) -> pd.DataFrame:
+    rows = pd.read_csv(path).rename(columns={"user": Columns.User, "item": Columns.Item})
+    rows[Columns.Datetime] = pd.to_datetime(rows.pop("at"), unit="s")
+    return rows
+
+
+def _tops(model: SASRecModel | HSTUModel, dataset: Dataset, asked: pd.DataFrame) -> dict[str, list[int]]:
+    context = asked.assign(**{Columns.Weight: 1.0}) if model.require_recommend_context else None
+    found = model.recommend(users=asked[Columns.User].to_numpy(), dataset=dataset, k=10, filter_viewed=True, context=context)
     tops = found.sort_values([Columns.User, Columns.Rank]).groupby(Columns.User)[Columns.Item].agg(list)
-    Path(out).write_text(json.dumps({"seconds": seconds, "tops": {str(user): [int(item) for item in top] for user, top in tops.items()}}))
+    return {str(user): [int(item) for item in top] for user, top in tops.items()}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,144 @@
+"""Predicted ratings on the global time split: the first 80 % of the timeline are trained on, the rest is predicted.
+
+Static figures know nothing later than the cut; progressive ones predict each rating from all that its user did before it, which is what
+ours does in production, since the history carries the ratings. Compare like with like. While tuning the same is done inside the first 80 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.configs import CONFIGS
+from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
+from bench.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
+from bench.rating_models import Task, predictions
+from bench.rows import Measure
+from bench.sets import RatingsSet
+from bench.snapshots import Roles, write_snapshot
+from recommender.bundle import Bundle
+from recommender.ranker import HistoryElement, Ranker
+from trainer.config import TrainConfig
+
+PROTOCOL = "global time 80/20"
+UNKNOWN = -1  # an item that first appeared after the cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserErrors:
+    """One model's sum of squared errors of each user, the seconds that it took to learn, and what is worth saying."""
+
+    sum_U: Sequence[float]
+    seconds: float
+    note: str = ""
+
+
+def task_of(data: RatingsSet, *, tuning: bool) -> Task:
+    """Return the split of a set; for tuning that of its first 80 %."""
+    first_E = np.arange(len(data.users_E)) < round(0.8 * len(data.users_E))
+    task = Task(data=data, train_E=first_E, asked_E=~first_E)
+    return task.split_again() if tuning else task
+
+
+def rating_measures(data: RatingsSet, *, seeds: Sequence[int], threads: int, tuning: bool) -> list[Measure]:
+    """Return RMSE of every model, with an interval by bootstrap over users."""
+    task = task_of(data, tuning=tuning)
+    stage = "tuning" if tuning else "test"
+    decided_by = (files_digest("bench/rating_models.py"), data_digest(data), stage)
+    config = replace(CONFIGS[data.name], num_threads=threads)
+    runs = [_freshet(task, replace(config, seed=seed), stage) for seed in seeds]
+    others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
+    ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]
+    return ours + [_measure(task, name, [errors], stage) for name, errors in others.items()]
+
+
+def _loaded(kept: object) -> dict[str, UserErrors]:
+    assert isinstance(kept, dict)
+    return {name: UserErrors(**one) for name, one in kept.items()}
+
+
+def _others(task: Task) -> object:
+    asked_E = task.asked_E
+    actual_E, users_E = task.data.ratings_E[asked_E], task.data.users_E[asked_E]
+    return {
+        name: _kept_form(np.bincount(users_E, (one.ratings_E - actual_E) ** 2, task.data.num_users), one.seconds, one.note)
+        for name, one in predictions(task).items()
+    }
+
+
+def _freshet(task: Task, config: TrainConfig, stage: str) -> dict[str, UserErrors]:
+    decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), config, stage)
+    name = f"ratings/{task.data.name}-freshet-{stage}-{config.seed}"
+    return _loaded(kept_part(name, decided_by, lambda folder: _trained(task, config, folder)))
+
+
+def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
+    torch.set_num_threads(config.num_threads)
+    if not (folder / "snapshot").exists():
+        write_snapshot(folder / "snapshot", task.data, Roles(target_E=task.train_E), mode="full", seed=config.seed)
+    bundle, _ = train_bundle(folder / "snapshot", config, folder / "candidate", text_cache=WORK / "texts")
+    seconds = training_seconds(folder / "candidate")
+    sum_U, count_U = rating_errors(task.data, task.asked_E, task.train_E, bundle, config, folder=folder)
+    if count_U.sum() != task.asked_E.sum():
+        raise RuntimeError(f"{task.data.name}: {count_U.sum()} ratings were scored, {task.asked_E.sum()} were asked for")
+    return {
+        "Freshet (progressive)": _kept_form(sum_U, seconds),
+        "Freshet (static)": _kept_form(_static_errors(task, bundle), seconds),
+    }
+
+
+def _static_errors(task: Task, bundle: Bundle) -> NDArray[np.float64]:
+    """Return each user's sum of squared errors when the histories end at the cut, also those of users who come later."""
+    data, ranker = task.data, Ranker(bundle)
+    row_of = {item.item_id: row for row, item in enumerate(ranker.catalogue.items)}
+    row_E = np.array([row_of.get(item_id, UNKNOWN) for item_id in data.item_ids])[data.items_E]
+    text_dim = bundle.manifest.model.text_dim
+    sum_U = np.zeros(data.num_users)
+    for user in np.unique(data.users_E[task.asked_E]):
+        own_E = data.users_E == user
+        history = [
+            HistoryElement(row=int(row_E[event]), type="rating", rating=float(data.ratings_E[event]), at_s=float(data.at_s_E[event]))
+            for event in np.flatnonzero(own_E & task.train_E)
+        ]
+        state = ranker.user_states([history])
+        asked = np.flatnonzero(own_E & task.asked_E)
+        known = ranker.ratings(state, torch.from_numpy(row_E[asked].clip(0))[None])[0].numpy()
+        nameless = ranker.text_ratings(state, torch.zeros(1, 1, text_dim)).item()
+        predicted = np.where(row_E[asked] == UNKNOWN, nameless, known)
+        sum_U[user] = ((predicted - data.ratings_E[asked]) ** 2).sum()
+    return sum_U
+
+
+def _kept_form(sum_U: NDArray[np.number], seconds: float, note: str = "") -> dict[str, object]:
+    return asdict(UserErrors(sum_U=sum_U.tolist(), seconds=seconds, note=note))
+
+
+def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> Measure:
+    """Return the RMSE over ratings, of errors that are means over seeds."""
+    sum_U = np.mean([run.sum_U for run in runs], axis=0)
+    count_U = np.bincount(task.data.users_E[task.asked_E], minlength=task.data.num_users)
+    sum_U, count_U = sum_U[count_U > 0], count_U[count_U > 0]
+    generator = np.random.default_rng(0)
+    drawn_BU = generator.integers(len(sum_U), size=(BOOTSTRAP_DRAWS, len(sum_U)))
+    low, high = np.quantile(np.sqrt(sum_U[drawn_BU].sum(1) / count_U[drawn_BU].sum(1)), (0.025, 0.975))
+    seconds = float(np.mean([run.seconds for run in runs]))
+    shown = Measure(
+        metric="RMSE",
+        value=float(np.sqrt(sum_U.sum() / count_U.sum())),
+        low=float(low),
+        high=float(high),
+        unit="stars",
+        protocol=PROTOCOL if stage == "test" else f"{PROTOCOL}, {stage}",
+        model=name,
+        set=task.data.name,
+        seeds=len(runs),
+        seconds=seconds,
+        note=", ".join(part for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note) if part),
+    )
+    print(f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]  {seconds:.0f} s", flush=True)
+    return shown
