@@ -61,15 +61,16 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """What a peer answered after some epochs, and the seconds that they took."""
+    """What a peer answered after some epochs, and what these took: seconds in `scored`, processor time here."""
 
     epoch: int
+    cpu_s: float
     scored: Scored
 
 
 # docs/log.md has what else was tried on the tuning event.
 PEERS: Mapping[str, Sequence[Peer]] = {
-    "ml-100k": (Peer(model="SASRec", epochs=30, tuning_epochs=60), Peer(model="HSTU", epochs=30, tuning_epochs=60)),
+    "ml-100k": (Peer(model="SASRec", epochs=26, tuning_epochs=40), Peer(model="HSTU", epochs=26, tuning_epochs=40)),
     "ml-1m": (
         Peer(model="SASRec", batch_size=128, epochs=40, tuning_epochs=60),
         Peer(model="HSTU", batch_size=128, epochs=40, tuning_epochs=60),
@@ -98,7 +99,7 @@ def rankings(peer: Peer, split: Split, *, seed: int, threads: int) -> list[Ranki
         f"peers/{split.data.name}-{peer.model.lower()}{stage}-{seed}", decided_by, lambda folder: _measured(task, split, folder)
     )
     assert isinstance(kept, list)
-    return [Ranking(epoch=one["epoch"], scored=Scored(**one["scored"])) for one in kept]
+    return [Ranking(epoch=one["epoch"], cpu_s=one["cpu_s"], scored=Scored(**one["scored"])) for one in kept]
 
 
 def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
@@ -115,7 +116,7 @@ def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[di
     answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
     for name in names[1:]:
         (folder / name).unlink()
-    return [{"epoch": one["epoch"], "scored": asdict(_scored(one, split))} for one in answers]
+    return [{"epoch": one["epoch"], "cpu_s": one["cpu_s"], "scored": asdict(_scored(one, split))} for one in answers]
 
 
 def _scored(answer: Mapping[str, object], split: Split) -> Scored:

@@ -4,7 +4,8 @@
 
 TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed, threads. INTERACTIONS has user, item, at
 (epoch seconds): what is trained on, and the history at the question. ASKED has user and at, whom to recommend to and when. A line of OUT
-is one ranking: epoch, seconds (training alone), tops (each user's ten items, seen ones filtered).
+is one ranking: epoch, seconds and cpu_s (of training alone; processor time is that of all threads), tops (each user's ten items, seen
+ones filtered).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Clock(Callback):  # type: ignore[misc]  # Lightning lives in the other env
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self._began = 0.0
+        self.cpu_s = 0.0
+        self._began = (0.0, 0.0)
 
     def __deepcopy__(self, _memo: object) -> Clock:
         """RecTools trains with a copy of its trainer; the copy keeps this clock."""
@@ -39,11 +41,12 @@ class Clock(Callback):  # type: ignore[misc]  # Lightning lives in the other env
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
         """Start."""
-        self._began = time.monotonic()
+        self._began = (time.monotonic(), time.process_time())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Stop."""
-        self.seconds += time.monotonic() - self._began
+        self.seconds += time.monotonic() - self._began[0]
+        self.cpu_s += time.process_time() - self._began[1]
 
 
 def main(task_file: str, interactions: str, asked: str, out: str) -> None:
@@ -68,7 +71,7 @@ def main(task_file: str, interactions: str, asked: str, out: str) -> None:
         for epoch in range(task["every"], task["epochs"] + 1, task["every"]):
             model.fit_partial(dataset, min_epochs=task["every"], max_epochs=task["every"])
             tops = _tops(model, dataset, asked_rows)
-            file.write(json.dumps({"epoch": epoch, "seconds": clock.seconds, "tops": tops}) + "\n")
+            file.write(json.dumps({"epoch": epoch, "seconds": clock.seconds, "cpu_s": clock.cpu_s, "tops": tops}) + "\n")
             file.flush()
 
 
