@@ -31,6 +31,7 @@ from trainer.progress import Progress
 from trainer.report import Evaluation, PopularItem, Report, write_report
 from trainer.sampling import build_sequences
 from trainer.start import Added, CannotStart, grown_bundle, new_bundle
+from trainer.text_learner import text_learner
 from trainer.texts import TextVectors
 
 NUM_POPULAR = 200
@@ -71,7 +72,7 @@ def make_candidate(job: Job) -> None:
     shared = distributed.from_first(lambda: replace(made, encoder=None) if made is not None else None)
     assert shared is not None
     start = shared if made is None else replace(shared, encoder=made.encoder)
-    optimizer, losses = _trained(job, manifest, events, start, progress)
+    optimizer, losses, start = _trained(job, manifest, events, start, progress)
     if first:
         progress.phase("write")
         digest = _write(job, start, optimizer)
@@ -90,22 +91,24 @@ def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundl
         return new_bundle(added, job.config, TextVectors(job.config.encoder, cache=cache), mode=manifest.mode)
     if live is None:
         raise CannotStart(f"{job.snapshot}: mode {manifest.mode} starts from a live bundle, and there is none")
-    texts = TextVectors(live.manifest.encoder, cache=cache, digest=live.manifest.encoder_digest, folder=live.encoder_folder)
+    texts = TextVectors(
+        live.manifest.encoder, cache=cache, digest=live.manifest.encoder_digest, folder=live.encoder_folder, adapter=live.adapter_file
+    )
     return grown_bundle(live, added, job.config, texts, mode=manifest.mode)
 
 
 def _trained(
     job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
-) -> tuple[Optimizer | None, tuple[float, ...]]:
-    """Train the bundle's model in place, when there is something to train."""
+) -> tuple[Optimizer | None, tuple[float, ...], Bundle]:
+    """Train the bundle's model in place, when there is something to train, and return the bundle with its texts as then read."""
     if isinstance(bundle.model, Baseline):
-        return None, ()
+        return None, (), bundle
     optimizer = Optimizer(bundle.model, weight_decay=job.config.weight_decay)
     state = job.snapshot / "state" / STATE
     if manifest.mode in ("update", "items") and state.exists():
         optimizer.load(load_file(state))
     if manifest.mode == "items":
-        return optimizer, ()
+        return optimizer, (), bundle
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
     sequences = build_sequences(events, rows_E, positive_types=job.config.positive_types, positive_rating=job.config.positive_rating)
     update = manifest.mode == "update"
@@ -116,8 +119,9 @@ def _trained(
     )
     checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))
     watch = Watch(progress=progress, check=job.check)
-    losses = train(bundle.model, optimizer, bundle.facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
-    return optimizer, losses
+    learner = text_learner(bundle, job.config) if manifest.mode == "full" else None
+    losses = train(bundle.model, optimizer, learner or bundle.facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+    return optimizer, losses, bundle if learner is None else learner.learned(bundle)
 
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
@@ -132,7 +136,7 @@ def _write(job: Job, bundle: Bundle, optimizer: Optimizer | None) -> str:
     (job.partial / "state").mkdir()
     if optimizer is not None:
         save_file(optimizer.state(), job.partial / "state" / STATE)
-    packed = bundle.manifest.encoder.pack and bundle.manifest.encoder_digest is not None
+    packed = bundle.manifest.encoder.packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
         encoder = TextVectors(bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest).encoder()
         bundle = replace(bundle, encoder=encoder)

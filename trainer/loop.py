@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from trainer.optimizer import Optimizer
 from trainer.progress import Progress
 from trainer.sampling import Sequences, TrainBatch, Window, Withheld, assemble, batches, cut_windows, draw_withheld
 from trainer.sketch_losses import sketch_losses
+from trainer.text_learner import TextLearner
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05
@@ -58,18 +59,19 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, model: Trained, optimizer: Optimizer, losses: list[float]) -> None:
+    def save(self, model: Trained, optimizer: Optimizer, learner: TextLearner | None, losses: list[float]) -> None:
         """Write atomically, from the first rank."""
         if distributed.rank() != 0:
             return
         tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
+        tensors |= {f"encoder.{name}": tensor for name, tensor in learner.state().items()} if learner is not None else {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".tmp")
         save_file(tensors, partial, metadata={"key": self.key, "losses": json.dumps(losses)})
         partial.replace(self.path)
 
-    def load(self, model: Trained, optimizer: Optimizer) -> list[float]:
+    def load(self, model: Trained, optimizer: Optimizer, learner: TextLearner | None) -> list[float]:
         """Restore what was saved and return the losses of the finished epochs; none when there is nothing of ours."""
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -79,10 +81,16 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         except (OSError, SafetensorError):
             return []
-        model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")})
-        optimizer.load({name.removeprefix("optimizer."): tensor for name, tensor in tensors.items() if name.startswith("optimizer.")})
+        model.load_state_dict(_part(tensors, "model."))
+        optimizer.load(_part(tensors, "optimizer."))
+        if learner is not None:
+            learner.load(_part(tensors, "encoder."))
         losses: list[float] = json.loads(metadata["losses"])
         return losses
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +104,19 @@ class Watch:
 def train(
     model: Trained,
     optimizer: Optimizer,
-    facts: ItemFacts,
+    facts: ItemFacts | TextLearner,
     sequences: Sequences,
     *,
     config: TrainConfig,
     run: tuple[Schedule, Checkpoint, Watch],
 ) -> tuple[float, ...]:
-    """Train the model in place and return the mean loss of each epoch; nothing to learn from gives none."""
+    """Train the model in place and return the mean loss of each epoch; nothing to learn from gives none.
+
+    Where the text encoder is trained too, its learner gives the facts.
+    """
     schedule, checkpoint, watch = run
-    losses = checkpoint.load(model, optimizer)
+    learner = facts if isinstance(facts, TextLearner) else None
+    losses = checkpoint.load(model, optimizer, learner)
     watch.progress.phase("train", schedule.epochs)
     model.train()
     for epoch in range(len(losses), schedule.epochs):
@@ -123,8 +135,10 @@ def train(
             total += loss
             watch.check()
             watch.progress.step(epoch * len(groups) + number, schedule.epochs * len(groups), loss)
+        if learner is not None:
+            learner.refresh()
         losses.append(total / len(groups))
-        checkpoint.save(model, optimizer, losses)
+        checkpoint.save(model, optimizer, learner, losses)
         watch.progress.step((epoch + 1) * len(groups), schedule.epochs * len(groups), losses[-1])
     model.eval()
     return tuple(losses)
@@ -134,36 +148,41 @@ def train(
 class _Step:
     model: Trained
     optimizer: Optimizer
-    facts: ItemFacts
+    facts: ItemFacts | TextLearner
     rating_weight: float
 
     def run(self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
         mine = distributed.share(list(zip(group, withheld, strict=True)))
-        touched_N = torch.zeros(len(self.facts.counts_N))
+        touched_N = torch.zeros(len(self.model.table))
         totals_3 = torch.zeros(3)
         batch = assemble(sequences, [window for window, _ in mine], [one for _, one in mine]) if mine else None
         if batch is not None:
             touched_N[touched_rows(batch)] = 1.0
             totals_3 = counts(batch)
         distributed.add_up([touched_N, totals_3])
+        rows_X = touched_N.nonzero().squeeze(1)
+        seed = group[0].first * 1_000_003 + group[-1].stop  # the same on all ranks, whatever else has drawn random numbers
+        learner = self.facts if isinstance(self.facts, TextLearner) else None
+        facts = self.facts if isinstance(self.facts, ItemFacts) else self.facts.facts(rows_X, seed=seed)
         loss = torch.zeros(())
         if batch is not None:
-            # The negatives must be the same on all ranks, whatever else has drawn random numbers.
-            negatives = torch.Generator().manual_seed(group[0].first * 1_000_003 + group[-1].stop)
-            loss = self._loss(self._sums(batch, negatives), totals_3.clamp(min=1.0))
+            negatives = torch.Generator().manual_seed(seed)
+            loss = self._loss(self._sums(facts, batch, negatives), totals_3.clamp(min=1.0))
             loss.backward()  # type: ignore[no-untyped-call]
-        gradients = self.optimizer.gradients()
+        gradients = [*self.optimizer.gradients(), *(learner.gradients() if learner is not None else ())]
         total = loss.detach().clone()
         distributed.add_up([*gradients, total])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
-        self.optimizer.step(touched_N.nonzero().squeeze(1), lr=lr)
+        self.optimizer.step(rows_X, lr=lr)
+        if learner is not None:
+            learner.step(lr=lr)
         return float(total)
 
-    def _sums(self, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
+    def _sums(self, facts: ItemFacts, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
         if isinstance(self.model, Sketch):
-            return sketch_losses(self.model, self.facts, batch)
-        return batch_losses(self.model, self.facts, batch, negatives)
+            return sketch_losses(self.model, facts, batch)
+        return batch_losses(self.model, facts, batch, negatives)
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
         return sums.ranking / totals_3[0] + SHOWN_WEIGHT * sums.shown / totals_3[1] + self.rating_weight * sums.rating / totals_3[2]
