@@ -44,10 +44,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """NDCG@10 of each user who is asked, 0 where the item is not among the ten, and the seconds that training took."""
+    """NDCG@10 of each user who is asked, 0 where the item is not among the ten; seconds and processor time that training took."""
 
     ndcg_U: Sequence[float]
     seconds: float
+    cpu_s: float
 
 
 def split_of(data: RatingsSet, *, tuning: bool = False) -> Split:

@@ -61,10 +61,9 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """What a peer answered after some epochs, and what these took: seconds in `scored`, processor time here."""
+    """What a peer answered after some epochs, and what these took."""
 
     epoch: int
-    cpu_s: float
     scored: Scored
 
 
@@ -82,8 +81,11 @@ PEERS: Mapping[str, Sequence[Peer]] = {
 }
 
 
-def rankings(peer: Peer, split: Split, *, seed: int, threads: int) -> list[Ranking]:
-    """Return what a peer answers: at the test after its epochs, in the tuning stage after every few, as long as it is tried."""
+def rankings(peer: Peer, split: Split, *, seed: int, threads: int, run: str = "1") -> list[Ranking]:
+    """Return what a peer answers: at the test after its epochs, in the tuning stage after every few, as long as it is tried.
+
+    Another `run` measures anew what is kept of this one.
+    """
     epochs = peer.tuning_epochs if split.tuning else peer.epochs
     task = {
         "model": peer.model,
@@ -93,13 +95,13 @@ def rankings(peer: Peer, split: Split, *, seed: int, threads: int) -> list[Ranki
         "seed": seed,
         "threads": threads,
     }
-    decided_by = (REQUIREMENT, files_digest("bench/rectools_peer.py"), data_digest(split.data), split.protocol, json.dumps(task))
+    decided_by = (REQUIREMENT, files_digest("bench/rectools_peer.py"), data_digest(split.data), split.protocol, json.dumps(task), run)
     stage = "-tuning" if split.tuning else ""
     kept = kept_part(
         f"peers/{split.data.name}-{peer.model.lower()}{stage}-{seed}", decided_by, lambda folder: _measured(task, split, folder)
     )
     assert isinstance(kept, list)
-    return [Ranking(epoch=one["epoch"], cpu_s=one["cpu_s"], scored=Scored(**one["scored"])) for one in kept]
+    return [Ranking(epoch=one["epoch"], scored=Scored(**one["scored"])) for one in kept]
 
 
 def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
@@ -116,15 +118,15 @@ def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[di
     answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
     for name in names[1:]:
         (folder / name).unlink()
-    return [{"epoch": one["epoch"], "cpu_s": one["cpu_s"], "scored": asdict(_scored(one, split))} for one in answers]
+    return [{"epoch": one["epoch"], "scored": asdict(_scored(one, split))} for one in answers]
 
 
 def _scored(answer: Mapping[str, object], split: Split) -> Scored:
-    tops, seconds = answer["tops"], answer["seconds"]
+    tops = answer["tops"]
     assert isinstance(tops, dict)
-    assert isinstance(seconds, float)
     lists = [tops.get(str(user), []) for user in range(split.data.num_users)]
-    return Scored(ndcg_U=list_gains(lists, split.targets_U).tolist(), seconds=seconds)
+    seconds, cpu_s = (float(str(answer[name])) for name in ("seconds", "cpu_s"))
+    return Scored(ndcg_U=list_gains(lists, split.targets_U).tolist(), seconds=seconds, cpu_s=cpu_s)
 
 
 def _make_environment() -> None:

@@ -11,6 +11,7 @@ epochs. Finished parts are kept in var/bench by what decides them.
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,9 +45,9 @@ class Options:
     peers: bool
 
 
-def freshet(split: Split, config: TrainConfig) -> Scored:
-    """Train with the product's trainer, rank with its ranker."""
-    decided_by = (code_digest("bench/leave_one_out.py"), data_digest(split.data), split.protocol, config)
+def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
+    """Train with the product's trainer, rank with its ranker; another `run` measures anew what is kept of this one."""
+    decided_by = (code_digest("bench/leave_one_out.py"), data_digest(split.data), split.protocol, config, run)
     stage = "-tuning" if split.tuning else ""
     kept = kept_part(f"quality/{split.data.name}-freshet{stage}-{config.seed}", decided_by, lambda folder: _trained(split, config, folder))
     assert isinstance(kept, dict)
@@ -58,9 +59,11 @@ def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
     snapshot = folder / "snapshot"
     if not snapshot.exists():
         write_snapshot(snapshot, split.data, Roles(target_E=split.train_E), mode="full", seed=config.seed)
+    began = time.process_time()
     bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+    cpu_s = time.process_time() - began
     scores = user_scores(split.data, split.asked_E, split.train_E, bundle, config, folder=folder)
-    return asdict(Scored(ndcg_U=scores["candidate"].tolist(), seconds=training_seconds(folder / "candidate")))
+    return asdict(Scored(ndcg_U=scores["candidate"].tolist(), seconds=training_seconds(folder / "candidate"), cpu_s=cpu_s))
 
 
 def simple_models(split: Split) -> dict[str, Scored]:
@@ -124,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", default=",".join(SETS), help=f"which sets, of {', '.join(SETS)}")
     parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
     parser.add_argument("--threads", type=int, default=1, help="threads of whatever is trained")
+    parser.add_argument("--path", type=Path, help="where the set lies, if one set is asked for and FRESHET_DATA does not have it")
     parser.add_argument("--without-peers", action="store_true", help="leave out RecTools, which takes an environment of its own (5 GB)")
     parser.add_argument("--without-ratings", action="store_true", help="leave out the prediction of ratings")
     parser.add_argument("--tuning", action="store_true", help="score on the events that are there for choosing; write nothing")
@@ -131,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = Options(seeds=[int(seed) for seed in given.seeds.split(",")], threads=given.threads, peers=not given.without_peers)
     measures: list[Measure] = []
     for name in given.sets.split(","):
-        data = load_set(name)
+        data = load_set(name, given.path)
         measures += ranking_measures(split_of(data, tuning=given.tuning), options)
         if not given.without_ratings and not np.isnan(data.ratings_E).all():
             measures += rating_measures(data, seeds=options.seeds, threads=options.threads, tuning=given.tuning)
