@@ -128,7 +128,8 @@ def released(fold: Fold, config: TrainConfig, folder: Path) -> tuple[Bundle, flo
     for name, source in (("live", "bundle"), ("state", "state")):
         shutil.copytree(folder / "candidate" / source, arrival / name)
     bundle, _ = train_bundle(arrival, config, folder / "release", text_cache=WORK / "texts")
-    shutil.rmtree(arrival)
+    for done in ("arrival", "candidate"):
+        shutil.rmtree(folder / done)
     return bundle, seconds
 
 
