@@ -24,7 +24,7 @@ from bench.ease import EASE_REGULARISATION, ease, popularity
 from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, split_of
 from bench.offline import figure, train_bundle, training_seconds, user_scores
-from bench.peers import PEERS, rankings
+from bench.peers import PEERS, Training, rankings
 from bench.ratings import rating_measures
 from bench.rows import Measure, save
 from bench.sets import load_set
@@ -85,7 +85,7 @@ def ranking_measures(split: Split, options: Options) -> list[Measure]:
     for name, scored in simple_models(split).items():
         measures += _measures(split, name, [scored])
     for peer in PEERS[split.data.name] if options.peers else ():
-        runs = [rankings(peer, split, seed=seed, threads=options.threads) for seed in options.seeds]
+        runs = [rankings(Training(peer=peer, seed=seed, threads=options.threads), split) for seed in options.seeds]
         for answers in zip(*runs, strict=True):
             name = f"{peer.name}, {answers[0].epoch} epochs" if split.tuning else peer.name
             measures += _measures(split, name, [answer.scored for answer in answers])

@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.configs import CONFIGS
 from bench.leave_one_out import Scored, Split, split_of
-from bench.peers import PEERS, Peer, rankings
+from bench.peers import PEERS, Training, rankings
 from bench.quality import freshet
 from bench.rows import Measure, save
 from bench.sets import load_set
@@ -63,13 +63,13 @@ def our_curve(split: Split, *, seed: int, threads: int, run: str) -> Curve:
     return Curve(model=OURS, interactions=int(split.train_E.sum()), epochs=epochs, scored=scored)
 
 
-def peer_curve(peer: Peer, split: Split, *, seed: int, threads: int, run: str) -> Curve:
-    """Train the peer once. It learns from the newest events of a user alone, as many as it reads and one more."""
-    answers = rankings(peer, split, seed=seed, threads=threads, run=run)
+def peer_curve(training: Training, split: Split) -> Curve:
+    """Train a peer once. It learns from the newest events of a user alone, as many as it reads and one more."""
+    answers = rankings(training, split)
     events_U = np.bincount(split.data.users_E[split.train_E])
     return Curve(
-        model=peer.name,
-        interactions=int(np.minimum(events_U, peer.max_history + 1).sum()),
+        model=training.peer.name,
+        interactions=int(np.minimum(events_U, training.peer.max_history + 1).sum()),
         epochs=[answer.epoch for answer in answers],
         scored=[answer.scored for answer in answers],
     )
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.sets.split(","):
         split = split_of(load_set(name), tuning=True)
         sasrec = next(peer for peer in PEERS[name] if peer.model == "SASRec")
-        theirs = peer_curve(sasrec, split, seed=given.seed, threads=given.threads, run=given.run)
+        theirs = peer_curve(Training(peer=sasrec, seed=given.seed, threads=given.threads, run=given.run), split)
         ours = our_curve(split, seed=given.seed, threads=given.threads, run=given.run)
         found += measures(name, ours, theirs)
     for one in found:
