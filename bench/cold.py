@@ -172,11 +172,10 @@ def gains_of(parts: Sequence[Part], ranker: Ranker, allowed_N: Flags, score_N: T
 def random_gains(parts: Sequence[Part], allowed_N: Flags) -> Gains:
     """Return the expectation of an order drawn at random: each of the n open items has every place with probability 1 / n."""
     found = Gains(ndcg_X=[], hit_X=[])
-    whole = sum(1.0 / math.log2(place + 1) for place in range(1, TOP + 1))
     for part in parts:
         for seen in part.seen:
             num_open = int(allowed_N.sum()) - int(allowed_N[seen].sum())
-            found.ndcg_X.append(whole / num_open if num_open >= TOP else 1.0 / num_open)
+            found.ndcg_X.append(sum(1.0 / math.log2(place + 1) for place in range(1, min(TOP, num_open) + 1)) / num_open)
             found.hit_X.append(min(1.0, TOP / num_open))
     return found
 

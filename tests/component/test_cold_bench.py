@@ -1,0 +1,116 @@
+"""The bench of new items: what is held out is held out, its yardsticks are what they say, and a planted text is found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import cold
+from bench.cold import (
+    ALL,
+    ALONE,
+    KNOWN,
+    NEW,
+    OURS,
+    RANDOM,
+    Fold,
+    Part,
+    fold_of,
+    measures_of,
+    neighbour_popularity,
+    random_gains,
+    run_fold,
+)
+from bench.sets import RatingsSet
+from recommender.bundle import load_bundle
+from tests.component.training import small_config
+from tests.planted import planted_bundle, planted_items, planted_rows
+
+NUM_ITEMS = 60
+
+
+def planted_set() -> RatingsSet:
+    """Even users like even items; which an item is stands in its text alone."""
+    rows = planted_rows(150, NUM_ITEMS, events_per_user=16)
+    return RatingsSet(
+        name="planted",
+        users_E=np.array([int(row.user_id[1:]) for row in rows]),
+        items_E=np.array([int(row.item_id[1:]) for row in rows]),
+        ratings_E=np.array([row.rating or math.nan for row in rows]),
+        at_s_E=np.array([row.at_us / 1e6 for row in rows]),
+        item_ids=[f"i{number}" for number in range(NUM_ITEMS)],
+        items=[{"title": item.title, "text": item.text, "attributes": {}} for item in planted_items(NUM_ITEMS)],
+    )
+
+
+@pytest.fixture
+def fold() -> Fold:
+    return fold_of(planted_set(), 0)
+
+
+def test_folds_hold_out_other_items_and_users_each() -> None:
+    data = planted_set()
+    folds = [fold_of(data, number) for number in range(cold.ITEM_FOLDS)]
+    assert (np.sum([fold.cold_N for fold in folds], axis=0) == 1).all()
+    assert (np.sum([fold.panel_U for fold in folds[: cold.USER_FOLDS]], axis=0) == 1).all()
+    for fold in folds:
+        assert not (fold.cold_N & fold.tuned_N).any()
+        assert not (fold.train_E & fold.scored_E).any()
+        assert not fold.cold_N[data.items_E[fold.train_E]].any()
+        assert not fold.panel_U[data.users_E[fold.train_E]].any()
+
+
+def test_an_item_without_text_is_not_held_out() -> None:
+    data = planted_set()
+    nameless = replace(data, items=[None] * NUM_ITEMS)
+    assert not fold_of(nameless, 0).cold_N.any()
+
+
+def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold, "WORK", tmp_path)
+    (tmp_path / "fold").mkdir()
+    found = run_fold(fold, small_config(tmp_path), tmp_path / "fold")
+    bundle = load_bundle(tmp_path / "fold" / "release" / "bundle")
+    held_out = {f"i{number}" for number in np.flatnonzero(fold.cold_N)}
+    assert {item.item_id for item, count in zip(bundle.catalogue.items, bundle.counts_N, strict=True) if count == 0} == held_out
+    assert bundle.counts_N.sum() == fold.train_E.sum()
+    figures = {(one.protocol, one.metric, one.model): one for one in measures_of("planted", [found], note="")}
+    ours, drawn = figures[NEW, "NDCG@10", OURS], figures[NEW, "NDCG@10", RANDOM]
+    assert ours.value > 1.2 * drawn.value
+    difference = figures[NEW, "NDCG@10", f"{OURS} − {RANDOM}"]
+    assert difference.value == pytest.approx(ours.value - drawn.value)
+    assert difference.low is not None
+    assert difference.low <= difference.value
+    assert {one.protocol for one in figures.values()} == {ALL, NEW, KNOWN, ALONE}
+
+
+def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:
+    bundle = planted_bundle(tmp_path / "bundle")
+    new_N = np.zeros(len(bundle.catalogue), np.bool_)
+    new_N[0] = True
+    texts_NT = bundle.facts.texts_NT.clone()
+    texts_NT[0] = texts_NT[7]
+    twin = replace(bundle, facts=replace(bundle.facts, texts_NT=texts_NT))
+    popularity_N = neighbour_popularity(twin, new_N, 1)
+    assert popularity_N[0] == popularity_N[7] == torch.log1p(bundle.counts_N[7])
+    assert neighbour_popularity(twin, new_N, 1_000)[0] == pytest.approx(float(torch.log1p(bundle.counts_N[1:]).mean()))
+
+
+def test_random_is_the_expectation_over_orders() -> None:
+    allowed_N = np.ones(25, np.bool_)
+    allowed_N[20:] = False
+    part = Part(histories=[[]], seen=[[0, 1, 24]], targets=[5])
+    gains = random_gains([part], allowed_N)
+    generator = np.random.default_rng(0)
+    places = np.array([int(np.flatnonzero(generator.permutation(18) == 0)[0]) + 1 for _ in range(20_000)])
+    assert gains.hit_X == [pytest.approx(float((places <= 10).mean()), abs=0.02)]
+    assert gains.ndcg_X == [pytest.approx(float(np.where(places <= 10, 1 / np.log2(places + 1), 0).mean()), abs=0.01)]
+    few_N = np.zeros(25, np.bool_)
+    few_N[:4] = True
+    (ndcg,) = random_gains([part], few_N).ndcg_X  # two are open: the item is first or second
+    assert ndcg == pytest.approx((1 + 1 / math.log2(3)) / 2)
