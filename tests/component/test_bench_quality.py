@@ -1,0 +1,51 @@
+"""The quality bench with the product's own trainer and ranker, on planted tastes: ranking, ratings, and what is kept of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import kept, quality, ratings
+from bench.ease import popularity
+from bench.leave_one_out import split_of
+from bench.quality import freshet
+from bench.ratings import rating_measures
+from recommender.config import ModelConfig
+from tests.unit.test_bench_contestants import NUM_USERS, tastes
+from trainer.config import TrainConfig
+
+CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), full_epochs=12, full_lr=1e-2)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (kept, quality, ratings):
+        monkeypatch.setattr(module, "WORK", tmp_path)
+    monkeypatch.setitem(quality.CONFIGS, "tastes", CONFIG)
+
+
+def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
+    split = split_of(tastes())
+    first = freshet(split, CONFIG)
+    assert len(first.ndcg_U) == NUM_USERS
+    assert np.mean(first.ndcg_U) > 1.3 * np.mean(popularity(split).ndcg_U)
+    assert first.seconds > 0.0
+    assert freshet(split, CONFIG) == first
+    assert len(list((tmp_path / "quality").iterdir())) == 1
+    assert not list(tmp_path.rglob("snapshot"))
+
+
+def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:
+    data = tastes(noise=0.2)
+    found = {row.model: row for row in rating_measures(data, seeds=[0], threads=1, tuning=False)}
+    kinds = ("static", "progressive")
+    assert set(found) == {"item mean (static)", *(f"{name} ({kind})" for name in ("Freshet", "biases", "SVD") for kind in kinds)}
+    spread = float(np.std(data.ratings_E))
+    for kind in kinds:
+        row = found[f"Freshet ({kind})"]
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low <= row.value <= row.high < spread
+    assert "144 ratings of 60 users" in found["Freshet (static)"].note
