@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench import kept, quality, ratings
+from bench.configs import CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
 from bench.quality import freshet
@@ -23,7 +24,7 @@ CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), ful
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (kept, quality, ratings):
         monkeypatch.setattr(module, "WORK", tmp_path)
-    monkeypatch.setitem(quality.CONFIGS, "tastes", CONFIG)
+    monkeypatch.setitem(CONFIGS, "tastes", CONFIG)
 
 
 def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
