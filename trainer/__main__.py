@@ -22,10 +22,12 @@ from trainer import distributed
 from trainer.candidate import Job, make_candidate
 from trainer.config import load_config
 from trainer.dataset import SnapshotError
+from trainer.device import claim_device
 from trainer.guard import Locked, Orphaned, Parent, locked
 from trainer.start import CannotStart
 
-CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, ValueError)  # each says why in a sentence
+# each says why in a sentence
+CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, torch.OutOfMemoryError, ValueError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +51,9 @@ def train(arguments: Sequence[str] | None = None) -> None:
     parent = Parent()
     config = load_config(given.config)
     torch.set_num_threads(config.num_threads)
-    job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check)
-    with distributed.process_group(), locked(given.out) if distributed.rank() == 0 else nullcontext():
+    device = claim_device(config.device)
+    job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check, device=device)
+    with distributed.process_group(device), locked(given.out) if distributed.rank() == 0 else nullcontext():
         make_candidate(job)
 
 

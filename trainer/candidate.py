@@ -23,6 +23,7 @@ from recommender.ranker import Ranker
 from trainer import distributed
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
+from trainer.device import CPU, device_name, moved
 from trainer.evaluate import evaluate, scored_events
 from trainer.golden import write_golden
 from trainer.loop import Checkpoint, Schedule, Watch, train
@@ -48,6 +49,7 @@ class Job:
     out: Path
     text_cache: Path | None
     check: Callable[[], None]
+    device: torch.device = CPU  # of the training; everything else is done on the CPU
 
     @property
     def partial(self) -> Path:
@@ -103,6 +105,8 @@ def _trained(
     """Train the bundle's model in place, when there is something to train, and return the bundle with its texts as then read."""
     if isinstance(bundle.model, Baseline):
         return None, (), bundle
+    device = CPU if manifest.mode == "items" else job.device
+    bundle.model.to(device)
     optimizer = Optimizer(bundle.model, weight_decay=job.config.weight_decay)
     state = job.snapshot / "state" / STATE
     if manifest.mode in ("update", "items") and state.exists():
@@ -119,8 +123,10 @@ def _trained(
     )
     checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))
     watch = Watch(progress=progress, check=job.check)
-    learner = text_learner(bundle, job.config) if manifest.mode == "full" else None
-    losses = train(bundle.model, optimizer, learner or bundle.facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+    facts = moved(bundle.facts, device)
+    learner = text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
+    losses = train(bundle.model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+    bundle.model.to(CPU)
     return optimizer, losses, bundle if learner is None else learner.learned(bundle)
 
 
@@ -177,6 +183,7 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
             "python": platform.python_version(),
             **{name: version(name) for name in LIBRARIES},
             "threads": str(torch.get_num_threads()),
+            "device": device_name(job.device),
         },
         seconds={},
     )

@@ -10,6 +10,7 @@ from typing import Literal
 from recommender.config import EncoderConfig, ModelConfig
 
 Mode = Literal["full", "update", "items", "baseline"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class TrainConfig:
     batch_size: int = 16  # sequences, over all ranks
     weight_decay: float = 0.01
     seed: int = 0
+    device: Device = "auto"  # a GPU when there is one for each rank
     num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
 
 

@@ -16,16 +16,21 @@ import torch.distributed as dist
 from torch import Tensor
 
 T = TypeVar("T")
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 
 
 @contextmanager
-def process_group() -> Iterator[None]:
-    """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`)."""
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`).
+
+    What lies on GPUs goes over NCCL, everything else over gloo.
+    """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
-    dist.init_process_group("gloo", init_method=os.environ.get("FRESHET_RENDEZVOUS"), world_size=world_size, rank=int(os.environ["RANK"]))
+    backend, where = BACKENDS[device.type], os.environ.get("FRESHET_RENDEZVOUS")
+    dist.init_process_group(backend, init_method=where, world_size=world_size, rank=int(os.environ["RANK"]))
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from torch import Tensor
 from recommender.model import ItemFacts, Sketch, Trained
 from trainer import distributed
 from trainer.config import TrainConfig
+from trainer.device import moved
 from trainer.losses import LossSums, batch_losses, counts, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
@@ -63,7 +64,7 @@ class Checkpoint:
         """Write atomically, from the first rank."""
         if distributed.rank() != 0:
             return
-        tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+        tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
         tensors |= {f"encoder.{name}": tensor for name, tensor in learner.state().items()} if learner is not None else {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +111,9 @@ def train(
     config: TrainConfig,
     run: tuple[Schedule, Checkpoint, Watch],
 ) -> tuple[float, ...]:
-    """Train the model in place and return the mean loss of each epoch; nothing to learn from gives none.
+    """Train the model in place, on the device where it and the facts lie, and return the mean loss of each epoch.
 
-    Where the text encoder is trained too, its learner gives the facts.
+    Nothing to learn from gives none. Where the text encoder is trained too, its learner gives the facts.
     """
     schedule, checkpoint, watch = run
     learner = facts if isinstance(facts, TextLearner) else None
@@ -154,9 +155,10 @@ class _Step:
     def run(self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
         mine = distributed.share(list(zip(group, withheld, strict=True)))
-        touched_N = torch.zeros(len(self.model.table))
-        totals_3 = torch.zeros(3)
-        batch = assemble(sequences, [window for window, _ in mine], [one for _, one in mine]) if mine else None
+        device = self.model.table.device
+        touched_N = torch.zeros(len(self.model.table), device=device)
+        totals_3 = torch.zeros(3, device=device)
+        batch = moved(assemble(sequences, [window for window, _ in mine], [one for _, one in mine]), device) if mine else None
         if batch is not None:
             touched_N[touched_rows(batch)] = 1.0
             totals_3 = counts(batch)
@@ -165,7 +167,7 @@ class _Step:
         seed = group[0].first * 1_000_003 + group[-1].stop  # the same on all ranks, whatever else has drawn random numbers
         learner = self.facts if isinstance(self.facts, TextLearner) else None
         facts = self.facts if isinstance(self.facts, ItemFacts) else self.facts.facts(rows_X, seed=seed)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=device)
         if batch is not None:
             negatives = torch.Generator().manual_seed(seed)
             loss = self._loss(self._sums(facts, batch, negatives), totals_3.clamp(min=1.0))

@@ -34,19 +34,19 @@ class LossSums:
 
 def counts(batch: TrainBatch) -> Tensor:
     """Return how many ranking targets, impressions and ratings a batch holds."""
-    numbers = [(batch.target_rows_BS >= 0).sum(), torch.tensor(len(batch.shown_row_X)), (~batch.target_ratings_BS.isnan()).sum()]
+    numbers = [(batch.target_rows_BS >= 0).sum(), torch.ones_like(batch.shown_row_X).sum(), (~batch.target_ratings_BS.isnan()).sum()]
     return torch.stack([number.float() for number in numbers])
 
 
 def touched_rows(batch: TrainBatch) -> Tensor:
     """Return the rows that the batch is about; only their residuals and biases learn from it."""
     lengths_B1 = batch.histories.length_B.unsqueeze(1)
-    read_BL = torch.arange(batch.histories.rows_BL.shape[1]).unsqueeze(0) < lengths_B1
+    read_BL = torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0) < lengths_B1
     return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
 
 
 def batch_losses(model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:
-    """Run the model on a batch. The generator draws the negatives of a large catalogue."""
+    """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue."""
     side = model.item_side(facts)
     state_BSD, residual_BS = model.states(side, batch.histories)
     ranked_BS = batch.target_rows_BS >= 0
@@ -72,7 +72,7 @@ def _log_probabilities(
         return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
     share_N = (facts.counts_N + 1.0).pow(0.75)
     share_N /= share_N.sum()
-    drawn_C = torch.multinomial(share_N, NUM_NEGATIVES, replacement=True, generator=generator)
+    drawn_C = torch.multinomial(share_N.cpu(), NUM_NEGATIVES, replacement=True, generator=generator).to(share_N.device)
     drawn = ItemSide(vectors_ND=side.vectors_ND[drawn_C], bias_N=side.bias_N[drawn_C], rating_bias_N=side.rating_bias_N[drawn_C])
     negative_PC = model.logits(drawn, state_PD) - torch.log(NUM_NEGATIVES * share_N[drawn_C])
     negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))

@@ -24,7 +24,7 @@ class Optimizer:
         self._table = model.table
         self._mean_NE = torch.zeros_like(model.table)
         self._square_NE = torch.zeros_like(model.table)
-        self._steps_N = torch.zeros(len(model.table))
+        self._steps_N = torch.zeros(len(model.table), device=model.table.device)
         self._dense = {name: weight for name, weight in model.named_parameters() if name != "table"}
         decayed = [weight for name, weight in self._dense.items() if _decays(name, weight)]
         others = [weight for name, weight in self._dense.items() if not _decays(name, weight)]
@@ -61,12 +61,12 @@ class Optimizer:
         self._table[rows_X] -= lr * mean_XE / root_XE
 
     def state(self) -> dict[str, Tensor]:
-        """Return the whole state as named tensors."""
+        """Return the whole state as named tensors of the CPU."""
         tensors = {"table.mean": self._mean_NE, "table.square": self._square_NE, "table.steps": self._steps_N}
         for name, weight in self._dense.items():
             for key, value in self._adam.state.get(weight, {}).items():
                 tensors[f"{name}.{key}"] = value
-        return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+        return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over a state. Rows appended since start afresh; raise ValueError when it is of another model."""
@@ -83,7 +83,8 @@ class Optimizer:
                 raise ValueError(
                     f"optimiser state: {name} has shape {tuple(tensors[f'{name}.exp_avg'].shape)}, this model {tuple(weight.shape)}"
                 )
-            self._adam.state[weight] = {key: tensors[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
+            moments = {key: tensors[f"{name}.{key}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")}
+            self._adam.state[weight] = {"step": tensors[f"{name}.step"].clone(), **moments}  # torch keeps the count on the CPU
 
 
 def _decays(name: str, weight: nn.Parameter) -> bool:

@@ -23,6 +23,7 @@ from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts
 from trainer import distributed
 from trainer.config import TrainConfig
+from trainer.device import CPU, moved
 
 BETAS = (0.9, 0.99)
 MAX_GRADIENT_NORM = 1.0
@@ -52,7 +53,7 @@ class TextLearner:
         if not len(picked_P):
             return self._facts
         raw_PR = self._encoder.encode_for_gradients([self._texts[row] for row in picked_P.tolist()])
-        read_PT = self._whitening.apply(raw_PR)
+        read_PT = self._whitening.apply(raw_PR).to(self._facts.texts_NT.device)
         self._facts.texts_NT[picked_P] = read_PT.detach()
         return replace(self._facts, texts_NT=self._facts.texts_NT.index_put((picked_P,), read_PT))
 
@@ -73,14 +74,14 @@ class TextLearner:
     def refresh(self) -> None:
         """Read all texts with the encoder as it is now; on several ranks the first one does it for all."""
         if self._rows:
-            self._facts.texts_NT[self._rows] = distributed.from_first(self._read)
+            self._facts.texts_NT[self._rows] = distributed.from_first(self._read).to(self._facts.texts_NT.device)
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, optimiser state and text vectors as named tensors, for a checkpoint."""
         tensors = {_TEXTS: self._facts.texts_NT, **self._weights}
         for name, weight in self._weights.items():
             tensors |= {f"{name}/{key}": value for key, value in self._adam.state.get(weight, {}).items()}
-        return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+        return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -88,16 +89,16 @@ class TextLearner:
         self._facts.texts_NT.copy_(tensors[_TEXTS])
         for name, weight in self._weights.items():
             weight.copy_(tensors[name])
-            kept = {key: tensors[f"{name}/{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}/{key}" in tensors}
-            if kept:
-                self._adam.state[weight] = kept
+            if f"{name}/step" in tensors:
+                moments = {key: tensors[f"{name}/{key}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")}
+                self._adam.state[weight] = {"step": tensors[f"{name}/step"].clone(), **moments}
 
     def learned(self, bundle: Bundle) -> Bundle:
         """Return the bundle with the trained encoder and every text read by it, rounded as they are stored. Call it once, at the end."""
         encoder = self._encoder
         encoder.settle(_taken_out(encoder) if encoder.config.train == "lora" else None)
         self.refresh()
-        facts = replace(self._facts, texts_NT=self._facts.texts_NT.half().float())
+        facts = moved(replace(self._facts, texts_NT=self._facts.texts_NT.half().float()), CPU)
         return replace(bundle, facts=facts, encoder=encoder, manifest=replace(bundle.manifest, encoder_digest=encoder.digest))
 
     def _read(self) -> Tensor:
