@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 SPEED ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests install-stack install-services installed serve status replay rollback stack stack-status stack-down check format test test-services bench reset
+.PHONY: help install install-tests install-stack install-services installed serve status replay rollback stack stack-status stack-down check format test test-services bench bench-full reset
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -64,8 +64,11 @@ test: install-tests ## every test but those of make check
 test-services: install-services ## the contract suites on the real servers, and what only they can show; a missing server is a failure
 	$(RUN) -m pytest --services tests/contracts tests/services
 
-bench: install-tests ## measure on this machine; writes bench/results
+bench: install-tests ## measure on this machine: small versions, a quarter of an hour; writes bench/results/quick
 	$(RUN) -m bench
+
+bench-full: install-services ## measure everything, for hours, and go on where it was cut off; writes bench/results and the README's figures
+	$(RUN) -m bench --full
 
 reset: installed ## forget everything: events, releases, archives; asks first, or CONFIRM=yes
 	@$(RUN) -m deploy.reset $(if $(CONFIRM),--confirm '$(CONFIRM)')

@@ -26,7 +26,7 @@ import torch
 from bench.configs import CONFIGS
 from bench.kept import WORK, code_digest
 from bench.offline import event_ndcg, figure, train_bundle
-from bench.rows import RESULTS, Measure, save
+from bench.rows import Measure, results_folder, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot
 from recommender.bundle import Bundle
@@ -166,7 +166,8 @@ def _windows(line: dict[str, object], fulls: Sequence[int]) -> list[float]:
 def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> None:
     """Write each window's mean over seeds as CSV; `full` is empty where there was none."""
     columns = {line: np.array([one[line]["ndcg"] for one in runs], float).mean(0) for line in LINES}
-    with (RESULTS / f"prequential-{name}.csv").open("w", newline="") as file:
+    results_folder().mkdir(parents=True, exist_ok=True)
+    with (results_folder() / f"prequential-{name}.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["window", *LINES])
         for window in range(len(columns["static"])):

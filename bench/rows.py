@@ -1,6 +1,7 @@
 """Rows of results: one JSON file a bench, and the Markdown table rendered from it.
 
-Knows how to describe the machine and the versions; does not know what is measured.
+Knows how to describe the machine and the versions; does not know what is measured. With FRESHET_BENCH=quick the files lie in
+`results/quick`, their rows say so, and the benches that take long measure less.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -36,37 +39,62 @@ class Measure:
     seconds: float | None = None
 
 
-def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path = RESULTS) -> None:
-    """Write `results/BENCH.json` (a list of rows) and `results/BENCH.md`."""
+def is_quick() -> bool:
+    """Tell whether small versions are asked for."""
+    return os.environ.get("FRESHET_BENCH") == "quick"
+
+
+def results_folder() -> Path:
+    """Return where results go: a quick version never stands in the place of a full one."""
+    return RESULTS / "quick" if is_quick() else RESULTS
+
+
+def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path | None = None) -> None:
+    """Write `BENCH.json` (a list of rows) and `BENCH.md`; of quality benches the rows of sets that weren't measured now stay."""
+    folder = results if results is not None else results_folder()
     shared = {
         "bench": bench,
         "set": data_set,
-        "command": command,
+        "command": _as_called(command),
         "hardware": hardware(),
         "versions": {name: version(name) for name in PACKAGES},
         "commit": commit(),
     }
+    if is_quick():
+        shared["extent"] = "quick"
     rows = [{**shared, **{name: value for name, value in asdict(measure).items() if value is not None}} for measure in measures]
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"{bench}.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (results / f"{bench}.md").write_text(render(rows))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{bench}.json"
+    if path.exists() and any(measure.set is not None for measure in measures):
+        measured = {row["set"] for row in rows}
+        rows = [row for row in json.loads(path.read_text()) if row["set"] not in measured] + rows
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+    path.with_suffix(".md").write_text(render(rows))
+
+
+def _as_called(command: str) -> str:
+    """Return the command with the arguments that this process got, if it is the one that runs it."""
+    if Path(sys.argv[0]).stem != command.rpartition(".")[2]:
+        return command
+    return shlex.join([*command.split(), *sys.argv[1:]])
 
 
 def render(rows: Sequence[dict[str, object]]) -> str:
     """Render the rows of one bench as a Markdown page."""
-    first = rows[0]
-    versions = first["versions"]
-    assert isinstance(versions, dict)
-    lines = [
-        f"# {first['bench']} on {first['set']}",
-        "",
-        f"`{first['command']}` at commit {first['commit']} on {first['hardware']}; "
-        + ", ".join(f"{k} {v}" for k, v in versions.items())
-        + ".",
-        "",
-    ]
-    lines += _quality_table(rows) if "model" in first else _table(rows)
+    lines = [f"# {rows[0]['bench']} on {', '.join(dict.fromkeys(str(row['set']) for row in rows))}", ""]
+    if any("extent" in row for row in rows):
+        lines += ["Small versions, by `make bench`: to see that everything works, not to be quoted.", ""]
+    for origin in dict.fromkeys(_origin(row) for row in rows):
+        lines += [origin, ""]
+    lines += _quality_table(rows) if "model" in rows[0] else _table(rows)
     return "\n".join(lines) + "\n"
+
+
+def _origin(row: dict[str, object]) -> str:
+    versions = row["versions"]
+    assert isinstance(versions, dict)
+    named = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return f"`{row['command']}` at commit {row['commit']} on {row['hardware']}; {named}."
 
 
 def _table(rows: Sequence[dict[str, object]]) -> list[str]:
@@ -75,14 +103,24 @@ def _table(rows: Sequence[dict[str, object]]) -> list[str]:
 
 
 def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
-    head = ["| set | protocol | model | metric | value | 95 % interval | seeds | training |", "|---|---|---|---|---:|---|---:|---:|"]
+    head = [
+        "| set | protocol | model | metric | value | 95 % interval | seeds | training | note |",
+        "|---|---|---|---|---:|---|---:|---:|---|",
+    ]
     lines = []
     for row in rows:
         interval = f"{row['low']:.4f} to {row['high']:.4f}" if "low" in row else ""
         seconds = f"{row['seconds']:.0f} s" if "seconds" in row else ""
-        shown = (row["set"], row["protocol"], row["model"], row["metric"], f"{row['value']:.4f}", interval, row.get("seeds", 1), seconds)
-        lines.append("| " + " | ".join(map(str, shown)) + " |")
+        named = (row["set"], row["protocol"], row["model"], row["metric"])
+        value = float(str(row["value"]))
+        lines.append(
+            _line(*named, f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}", interval, row.get("seeds", 1), seconds, row["note"])
+        )
     return head + lines
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def hardware() -> str:
@@ -97,10 +135,14 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """Return the short commit, with a plus sign when the tree differs from it."""
+    """Return the short commit, with a plus sign when the tree differs from it in anything but what benches write."""
     root = Path(__file__).parents[1]
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
     dirty = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=False
+        ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results", ":!README.md"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     return (head or "unknown") + ("+" if dirty.strip() else "")

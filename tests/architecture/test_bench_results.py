@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench.rows import RESULTS, render
+from bench.tables import quality_section, with_section
 from cron.wiring import PROJECT_ROOT
 
-FILES = sorted(RESULTS.glob("*.json"))
+FILES = sorted(RESULTS.rglob("*.json"))
 
 
 def value(bench: str, metric: str) -> float:
@@ -25,9 +26,33 @@ def test_there_are_results() -> None:
     assert {file.stem for file in FILES} >= {"freshness", "serving"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(RESULTS).with_suffix("")))
 def test_every_table_is_rendered_from_its_rows(file: Path) -> None:
     assert file.with_suffix(".md").read_text() == render(json.loads(file.read_text()))
+
+
+def test_small_versions_lie_apart() -> None:
+    for file in FILES:
+        assert {row.get("extent") for row in json.loads(file.read_text())} == ({"quick"} if file.parent.name == "quick" else {None})
+
+
+def test_the_readmes_section_on_quality_is_rendered_from_the_rows() -> None:
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    assert with_section(readme, quality_section()) == readme, "run: python -m bench.tables"
+
+
+def test_another_figure_would_be_another_section(tmp_path: Path) -> None:
+    rows = json.loads((RESULTS / "quality.json").read_text())
+    (ours,) = [row for row in rows if (row["set"], row["model"], row["metric"]) == ("ml-100k", "Freshet", "NDCG@10")]
+    ours["value"] += 0.002
+    (tmp_path / "quality.json").write_text(json.dumps(rows))
+    row = next(line for line in quality_section().splitlines() if line.startswith("| ML-100K"))
+    assert row not in quality_section(tmp_path)
+
+
+def test_a_readme_without_its_place_is_said() -> None:
+    with pytest.raises(ValueError, match="expected the lines"):
+        with_section("# Freshet", quality_section())
 
 
 def test_the_readme_quotes_the_results() -> None:

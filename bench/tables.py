@@ -1,0 +1,121 @@
+"""Render what was measured: every `bench/results/*.md` from the JSON beside it, and the README's section on quality.
+
+    .venv/bin/python -m bench.tables
+
+The section stands between two marks in the README; a test holds it to the rows. Small versions never get there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.cold import ALL, ALONE, KNOWN, NEW, OURS, POPULAR, RANDOM, SIMILAR
+from bench.prequential import PROTOCOL as STREAM
+from bench.ratings import PROTOCOL as RATINGS
+from bench.rows import RESULTS, render
+from bench.training import PROTOCOL as TRAINING
+from cron.wiring import PROJECT_ROOT
+
+README = PROJECT_ROOT / "README.md"
+BEGIN = "<!-- what follows is rendered from bench/results by: python -m bench.tables -->"
+END = "<!-- up to here -->"
+NAMES = {"ml-100k": "ML-100K", "ml-1m": "ML-1M", "beauty": "Amazon Beauty"}
+Rows = Sequence[Mapping[str, object]]
+
+
+def quality_section(results: Path = RESULTS) -> str:
+    """Return the section: a table a question, and nothing for a question that has no rows yet."""
+    quality, stream, cold, training = (_rows(results, bench) for bench in ("quality", "prequential", "cold", "training"))
+    parts = [
+        _table(
+            "**The next thing a user does**, among all items, seen ones filtered (leave-one-out, as in the papers): NDCG@10 / HR@10",
+            [row for row in quality if row["protocol"] == "leave-one-out"],
+            ("NDCG@10", "HR@10"),
+        ),
+        _table(
+            "**Ratings** of the last fifth of the timeline: RMSE; progressive ones know what the user did before the rating",
+            [row for row in quality if str(row["protocol"]).startswith(RATINGS)],
+            ("RMSE",),
+        ),
+        _table(
+            "**Does retraining pay?** Every event scored before it is learned, the second half of the timeline in windows: NDCG@10",
+            [row for row in stream if row["protocol"] == STREAM],
+            ("NDCG@10",),
+        ),
+        _table("**Items that nobody has met**, from their text alone: NDCG@10 / HR@10", _cold(cold), ("NDCG@10", "HR@10")),
+        _table("**Training**, a thread each: how many times faster than RecTools' SASRec", _ratios(training), ("times",)),
+    ]
+    written = "\n\n".join(part for part in parts if part)
+    return f"{BEGIN}\n{written}\n\n{_origin([*quality, *stream, *cold, *training])}\n{END}"
+
+
+def _rows(results: Path, bench: str) -> Rows:
+    path = results / f"{bench}.json"
+    rows: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
+    return rows
+
+
+def _cold(rows: Rows) -> Rows:
+    """Return the rankings as rows of the table; the differences stay in the full one."""
+    models = (OURS, POPULAR, SIMILAR, RANDOM)
+    kept = [row for row in rows if row["model"] in models and row["protocol"] in (ALL, NEW, KNOWN, ALONE)]
+    return [{**row, "set": f"{NAMES.get(str(row['set']), row['set'])}, {row['protocol']}"} for row in kept]
+
+
+def _ratios(rows: Rows) -> Rows:
+    """Return the ratios of processor time, which what else runs on a machine disturbs least; a metric is a column."""
+    kept = [row for row in rows if row["protocol"] == TRAINING and row["model"] == "ratio" and "processor" in str(row["metric"])]
+    return [{**row, "model": re.sub(r"NDCG@10 [\d.]+, ", "", str(row["metric"])), "metric": "times"} for row in kept]
+
+
+def _table(title: str, rows: Rows, metrics: Sequence[str]) -> str:
+    """Return a table with a set a row and a model a column; two figures of a model stand in one cell."""
+    rows = [row for row in rows if row["metric"] in metrics]
+    sets, models = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ("set", "model"))
+    if not rows:
+        return ""
+    found = {(str(row["set"]), str(row["model"]), str(row["metric"])): float(str(row["value"])) for row in rows}
+    lines = [f"{title}.", "", f"| | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
+    for name in sets:
+        cells = [
+            " / ".join(_digits(found[name, model, metric]) for metric in metrics if (name, model, metric) in found) for model in models
+        ]
+        lines.append(f"| {NAMES.get(name, name)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}".lstrip("0") if value < 1 else f"{value:.2f}"
+
+
+def _origin(rows: Rows) -> str:
+    """Say where the rows lie, at which commits and on what they were measured."""
+    benches = dict.fromkeys(str(row["bench"]) for row in rows)
+    links = ", ".join(f"[{bench}](bench/results/{bench}.md)" for bench in benches)
+    machines = "; ".join(dict.fromkeys(str(row["hardware"]) for row in rows))
+    return (
+        f"With intervals, seeds, versions, commits and commands: {links}; measured on {machines}. How: [bench/README.md](bench/README.md)."
+    )
+
+
+def with_section(readme: str, section: str) -> str:
+    """Return the README with the section in its place; raise ValueError when the marks are not there."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md: expected the lines {BEGIN} and {END}")
+    return f"{before}{section}{after}"
+
+
+def main() -> None:
+    """Write all tables and the README's section."""
+    for file in sorted(RESULTS.rglob("*.json")):
+        file.with_suffix(".md").write_text(render(json.loads(file.read_text())))
+    README.write_text(with_section(README.read_text(), quality_section()))
+
+
+if __name__ == "__main__":
+    main()
