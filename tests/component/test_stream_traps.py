@@ -1,0 +1,66 @@
+"""The stream's promise, planted: every event is scored before anything has learned from it.
+
+In each window everybody takes a hit that did not exist before. Who is asked first and learns afterwards can't know it, whatever is kept up
+to date; who learns first finds it at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import prequential
+from bench.offline import event_ndcg, train_bundle
+from bench.prequential import run_seed, stream_of
+from bench.sets import RatingsSet
+from bench.snapshots import Roles, write_snapshot
+from recommender.config import ModelConfig
+from trainer.config import TrainConfig
+
+NUM_USERS, NUM_WINDOWS, NUM_OLD = 30, 4, 40
+CONFIG = TrainConfig(model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0), full_epochs=8, full_lr=1e-2)
+
+
+def hits_set() -> RatingsSet:
+    """Everybody takes as many old items as there are windows, then the hit of each window, all within one second."""
+    users = np.tile(np.arange(NUM_USERS), 2 * NUM_WINDOWS)
+    steps = np.repeat(np.arange(2 * NUM_WINDOWS), NUM_USERS)
+    old = (users * 7 + steps * 3) % NUM_OLD
+    return RatingsSet(
+        name="hits",
+        users_E=users,
+        items_E=np.where(steps < NUM_WINDOWS, old, NUM_OLD + steps - NUM_WINDOWS),
+        ratings_E=np.full(len(users), np.nan),
+        at_s_E=np.full(len(users), 1e9),
+        item_ids=[f"i{number}" for number in range(NUM_OLD + NUM_WINDOWS)],
+        items=[None] * (NUM_OLD + NUM_WINDOWS),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prequential, "WORK", tmp_path)
+
+
+def test_windows_cover_the_second_half_once() -> None:
+    stream = stream_of(hits_set(), NUM_WINDOWS)
+    windows = [stream.between(first, last) for first, last in zip(stream.bounds[:-1], stream.bounds[1:], strict=True)]
+    times_scored_E = np.sum([*windows, stream.between(0, stream.base)], axis=0)
+    assert (times_scored_E == 1).all()
+
+
+def test_nothing_knows_a_hit_before_it_was_asked(tmp_path: Path) -> None:
+    stream = stream_of(hits_set(), NUM_WINDOWS)
+    followed = run_seed(stream, CONFIG, frozenset(range(NUM_WINDOWS)), tmp_path / "stream")
+    for name, line in followed.items():
+        assert line["ndcg"] == [0.0] * NUM_WINDOWS, name
+
+
+def test_learning_first_would_find_it(tmp_path: Path) -> None:
+    stream = stream_of(hits_set(), NUM_WINDOWS)
+    first, last = stream.bounds[-2:]
+    snapshot = write_snapshot(tmp_path / "snapshot", stream.data, Roles(target_E=stream.between(0, last)), mode="full")
+    bundle, _ = train_bundle(snapshot, CONFIG, tmp_path / "candidate", text_cache=tmp_path / "texts")
+    assert event_ndcg(stream.data, stream.between(first, last), stream.between(0, first), bundle, CONFIG, folder=tmp_path) > 0.3
