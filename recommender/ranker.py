@@ -72,21 +72,28 @@ class Ranker:
             self._encoder = self.bundle.load_encoder()
         return self.bundle.whitening.apply(self._encoder.encode(texts))
 
-    @torch.inference_mode()
     def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> UserStates:
         """Read histories, oldest element first; only the newest `max_history` count. An empty one is a cold user."""
-        side = self._side if texts_MT is None else self._side.followed_by(self._model.text_side(texts_MT))
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
-        order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
+        return self.states_along(recent, [(len(history),) for history in recent], texts_MT)
+
+    @torch.inference_mode()
+    def states_along(
+        self, histories: Sequence[Sequence[HistoryElement]], lengths: Sequence[Sequence[int]], texts_MT: Tensor | None = None
+    ) -> UserStates:
+        """Return the states after the first so many elements of each history, one behind the other: no state sees what comes after it."""
+        side = self._side if texts_MT is None else self._side.followed_by(self._model.text_side(texts_MT))
+        order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
         states, residuals = [torch.zeros(0, self._model.state_dim)], [torch.zeros(0)]
         for start in range(0, len(order), USERS_AT_ONCE):
-            batch = _batch([recent[index] for index in order[start : start + USERS_AT_ONCE]], len(self.catalogue))
-            state_BSD, residual_BS = self._model.states(side, batch)
-            users_B = torch.arange(len(batch.length_B))
-            states.append(state_BSD[users_B, batch.length_B])
-            residuals.append(residual_BS[users_B, batch.length_B])
-        place_B = torch.tensor(order, dtype=torch.long).argsort()
+            picked = order[start : start + USERS_AT_ONCE]
+            state_BSD, residual_BS = self._model.states(side, _batch([histories[index] for index in picked], len(self.catalogue)))
+            user_B = torch.tensor([user for user, index in enumerate(picked) for _ in lengths[index]], dtype=torch.long)
+            length_B = torch.tensor([length for index in picked for length in lengths[index]], dtype=torch.long)
+            states.append(state_BSD[user_B, length_B])
+            residuals.append(residual_BS[user_B, length_B])
+        place_B = torch.tensor([index for index in order for _ in lengths[index]], dtype=torch.long).argsort(stable=True)
         return UserStates(state_BD=torch.cat(states)[place_B], residual_B=torch.cat(residuals)[place_B])
 
     @torch.inference_mode()

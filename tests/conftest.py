@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cron.wiring import PROJECT_ROOT
 from deploy.demo import demo_data
@@ -24,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set what the libraries read when they are first imported, here and in child processes."""
+    settings.register_profile("freshet", deadline=None)  # no test asserts on time
+    settings.load_profile("freshet")
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # several suites may share the cores

@@ -89,17 +89,18 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
     gain_X = np.full(len(scored.place_X), np.nan)
     error_X = np.full(len(scored.place_X), np.nan)
     top_lists: list[Rows] = []
-    for part in _chunks(scored, ranker):
-        users = ranker.user_states(part.histories)
-        scores_BN = ranker.scores(users) if not popularity else ranker.bundle.counts_N.expand(len(part.histories), -1)
-        tops = ranker.top_k(scores_BN, [TOP] * len(part.histories), [None] * len(part.histories), part.seen)
-        ranked_B = scored.ranked_X[part.chosen]
-        gain_X[part.chosen] = [
+    for part in _parts(scored, ranker):
+        users = ranker.states_along(part.histories, part.lengths)
+        num_users = len(part.chosen_B)
+        scores_BN = ranker.scores(users) if not popularity else ranker.bundle.counts_N.expand(num_users, -1)
+        tops = ranker.top_k(scores_BN, [TOP] * num_users, [None] * num_users, part.seen)
+        ranked_B = scored.ranked_X[part.chosen_B]
+        gain_X[part.chosen_B] = [
             ndcg(rows, target) if ranked else np.nan for (rows, _), target, ranked in zip(tops, part.targets, ranked_B, strict=True)
         ]
         top_lists.extend(rows for (rows, _), ranked in zip(tops, ranked_B, strict=True) if ranked)
         if ranker.has_ratings:
-            error_X[part.chosen] = _squared_errors(ranker, users, scored, part)
+            error_X[part.chosen_B] = _squared_errors(ranker, users, scored, part)
     users_error = user_means(error_X, scored.user_X, len(scored.user_ids))
     return Scores(
         ndcg=tuple(mean or 0.0 for mean in user_means(gain_X, scored.user_X, len(scored.user_ids))),
@@ -110,29 +111,77 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    chosen: slice
+    """Events that are scored together. `chosen_B` are their numbers among X; each history serves the events with its `lengths`."""
+
+    chosen_B: Ints
     histories: list[list[HistoryElement]]
+    lengths: list[list[int]]
     seen: list[list[int]]
     targets: list[int]
 
 
-def _chunks(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Scored events [first, stop) of one user, read from one history: the known events [low, high)."""
+
+    first: int
+    stop: int
+    low: int
+    high: int
+
+
+def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     events = scored.events
     rows_E = events.rows({item.item_id: row for row, item in enumerate(ranker.catalogue.items)})
-    usable_E = ~events.impression_E
-    elements = [_element(events, place, int(row)) if row >= 0 and usable_E[place] else None for place, row in enumerate(rows_E)]
-    limit = ranker.bundle.manifest.model.max_history
-    for begin in range(0, len(scored.place_X), EVENTS_AT_ONCE):
-        places = scored.place_X[begin : begin + EVENTS_AT_ONCE]
-        histories, seen = [], []
-        for place in places:
-            before = elements[events.user_starts[place] : place]
-            known = [element for element in before if element is not None]
-            histories.append(known[-limit:])
-            seen.append(list({element.row for element in known if element.row is not None} - {int(rows_E[place])}))
+    known_E = ~events.impression_E & (rows_E >= 0)
+    known_before_E: Ints = np.cumsum(known_E) - known_E
+    known = np.flatnonzero(known_E)
+    begin_X = known_before_E[events.user_starts[scored.place_X]]
+    end_X = known_before_E[scored.place_X]
+    spans = _spans(begin_X, end_X, limit=ranker.bundle.manifest.model.max_history)
+    for group in _groups(spans):
+        chosen_B = np.concatenate([np.arange(span.first, span.stop) for span in group])
+        targets = rows_E[scored.place_X[chosen_B]].tolist()
         yield _Part(
-            chosen=slice(begin, begin + len(places)), histories=histories, seen=seen, targets=[int(rows_E[place]) for place in places]
+            chosen_B=chosen_B,
+            histories=[[_element(events, place, int(rows_E[place])) for place in known[span.low : span.high]] for span in group],
+            lengths=[(end_X[span.first : span.stop] - span.low).tolist() for span in group],
+            seen=[
+                [row for row in rows_E[known[begin:end]].tolist() if row != target]
+                for begin, end, target in zip(begin_X[chosen_B], end_X[chosen_B], targets, strict=True)
+            ],
+            targets=targets,
         )
+
+
+def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
+    """Cut the scored events, which are sorted by user, into runs that one reading of a history serves.
+
+    A user's known events are [begin, end) at each of them. A state reads all of those, or at least two thirds of `limit`; a run of one
+    reads `limit`.
+    """
+    spans: list[_Span] = []
+    first = 0
+    for place in range(1, len(begin_X) + 1):
+        if place < len(begin_X) and begin_X[place] == begin_X[first]:
+            fits = end_X[place] - begin_X[first] <= limit
+            if fits or end_X[place] - end_X[first] <= limit // 3:
+                continue
+        high = int(end_X[place - 1])
+        spans.append(_Span(first=first, stop=place, low=max(int(begin_X[first]), high - limit), high=high))
+        first = place
+    return spans
+
+
+def _groups(spans: list[_Span]) -> Iterator[list[_Span]]:
+    group: list[_Span] = []
+    for span in sorted(spans, key=lambda one: one.high - one.low):
+        group.append(span)
+        if sum(one.stop - one.first for one in group) >= EVENTS_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _element(events: EventTable, place: int, row: int) -> HistoryElement:
@@ -144,7 +193,7 @@ def _element(events: EventTable, place: int, row: int) -> HistoryElement:
 
 def _squared_errors(ranker: Ranker, users: UserStates, scored: Scored, part: _Part) -> npt.NDArray[np.float64]:
     """Compare with the ratings given; NaN where there was none. An item that the catalogue lacks is predicted like one without text."""
-    actual_B = scored.events.rating_E[scored.place_X[part.chosen]]
+    actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]]
     rows_B = torch.tensor(part.targets)
     nameless_B1T = torch.zeros(len(rows_B), 1, ranker.bundle.manifest.model.text_dim)
     predicted_B = ranker.text_ratings(users, nameless_B1T).squeeze(1)

@@ -39,9 +39,12 @@ class Successor(Ranker):
     step = 1
     shown: list[list[int]]
 
-    def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> UserStates:
-        self.shown = [*getattr(self, "shown", []), *([element.row or 0 for element in history] for history in histories)]
-        next_B = torch.tensor([(history[-1].row or 0) + self.step if history else 0 for history in histories])
+    def states_along(
+        self, histories: Sequence[Sequence[HistoryElement]], lengths: Sequence[Sequence[int]], texts_MT: Tensor | None = None
+    ) -> UserStates:
+        read = [history[:length] for history, wanted in zip(histories, lengths, strict=True) for length in wanted]
+        self.shown = [*getattr(self, "shown", []), *([element.row or 0 for element in history] for history in read)]
+        next_B = torch.tensor([(history[-1].row or 0) + self.step if history else 0 for history in read])
         hot_BN = torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
         return UserStates(state_BD=hot_BN, residual_B=torch.zeros(len(next_B)))
 

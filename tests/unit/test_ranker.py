@@ -54,6 +54,17 @@ def test_more_users_than_are_read_at_once_keep_their_order(ranker: Ranker) -> No
         assert torch.allclose(scores_BN[number], ranker.scores(ranker.user_states([many[number]]))[0], atol=1e-5)
 
 
+def test_a_state_on_the_way_sees_nothing_of_what_comes_after_it(ranker: Ranker) -> None:
+    """One reading of a history serves all of its events: each state is the one that the history so far gives by itself."""
+    longer = [HistoryElement(row=(7 * place) % 40, rating=1.0 + place % 5, at_s=1e9 + 3600.0 * place) for place in range(20)]
+    lengths = [[0, 1, 4], [3, 20, 12]]
+    along = ranker.states_along([HISTORIES[2][:20], longer], lengths)
+    prefixes = [HISTORIES[2][:length] for length in lengths[0]] + [longer[:length] for length in lengths[1]]
+    alone = ranker.user_states(prefixes)
+    assert torch.allclose(along.state_BD, alone.state_BD, atol=1e-5)
+    assert torch.allclose(along.residual_B, alone.residual_B, atol=1e-5)
+
+
 def test_only_the_newest_events_are_read(ranker: Ranker) -> None:
     limit = ranker.bundle.manifest.model.max_history
     long = [HistoryElement(row=row % 40, rating=3.0) for row in range(90)]
