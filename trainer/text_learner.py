@@ -1,10 +1,12 @@
 """Training of the text encoder together with the ranking loss: a low-rank adapter (peft), or all of its weights.
 
 In each step a few of the texts that the batch is about are read with gradients and stand in for those items' text vectors; all others
-stay as they were last read. The whitening is the one fitted on the untrained encoder. Knows nothing of batches or of the optimiser of
-the rest. The encoder runs as it serves, without dropout, so that several ranks see the same.
+stay as they were last read. The whitening's directions are those fitted on the untrained encoder; its mean follows the texts. Texts are
+so alike to a language model that a step moves all of them the same way, and the whitening, which scales up how they differ, scales that
+up too: without the following mean all vectors were one after a few epochs (docs/log.md). The encoder runs as it serves, without dropout,
+so that several ranks see the same. Knows nothing of batches, nor of the optimiser of the rest.
 
-    N  items      P  texts read with gradients
+    N  items      P  texts read with gradients      R  raw vector      T  whitened vector
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from recommender.adapter import Adapter
-from recommender.bundle import Bundle
+from recommender.bundle import Bundle, Whitening
 from recommender.config import EncoderConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts
@@ -41,9 +43,16 @@ class TextLearner:
         self._full_lr = full_lr
         self._rows = [row for row in range(len(bundle.catalogue)) if bool(bundle.facts.has_text_N[row])]
         self._texts = {row: bundle.catalogue.text(row) or "" for row in self._rows}
+        self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
+        self._untrained_NR[self._rows] = distributed.from_first(self._read)
         _prepare(encoder, seed)
         self._weights = {name: weight for name, weight in encoder.network.named_parameters() if weight.requires_grad}
         self._adam = torch.optim.AdamW(self._weights.values(), lr=0.0, betas=BETAS, weight_decay=0.0)
+
+    @property
+    def last_facts(self) -> ItemFacts:
+        """Return the facts as they were last read."""
+        return self._facts
 
     def facts(self, rows_X: Tensor, *, seed: int) -> ItemFacts:
         """Return the facts with some of the rows' texts read anew, through which gradients flow; which ones the seed decides."""
@@ -53,7 +62,8 @@ class TextLearner:
         if not len(picked_P):
             return self._facts
         raw_PR = self._encoder.encode_for_gradients([self._texts[row] for row in picked_P.tolist()])
-        read_PT = self._whitening.apply(raw_PR).to(self._facts.texts_NT.device)
+        drift_R = (raw_PR - self._untrained_NR[picked_P.cpu()]).mean(0)
+        read_PT = self._whitening.apply(raw_PR - drift_R).to(self._facts.texts_NT.device)
         self._facts.texts_NT[picked_P] = read_PT.detach()
         return replace(self._facts, texts_NT=self._facts.texts_NT.index_put((picked_P,), read_PT))
 
@@ -73,8 +83,7 @@ class TextLearner:
 
     def refresh(self) -> None:
         """Read all texts with the encoder as it is now; on several ranks the first one does it for all."""
-        if self._rows:
-            self._facts.texts_NT[self._rows] = distributed.from_first(self._read).to(self._facts.texts_NT.device)
+        self._reread()
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, optimiser state and text vectors as named tensors, for a checkpoint."""
@@ -97,12 +106,20 @@ class TextLearner:
         """Return the bundle with the trained encoder and every text read by it, rounded as they are stored. Call it once, at the end."""
         encoder = self._encoder
         encoder.settle(_taken_out(encoder) if encoder.config.train == "lora" else None)
-        self.refresh()
+        whitening = self._reread()
         facts = moved(replace(self._facts, texts_NT=self._facts.texts_NT.half().float()), CPU)
-        return replace(bundle, facts=facts, encoder=encoder, manifest=replace(bundle.manifest, encoder_digest=encoder.digest))
+        manifest = replace(bundle.manifest, encoder_digest=encoder.digest)
+        return replace(bundle, facts=facts, encoder=encoder, whitening=whitening, manifest=manifest)
+
+    def _reread(self) -> Whitening:
+        raw_NR = distributed.from_first(self._read)
+        drift_R = (raw_NR - self._untrained_NR[self._rows]).mean(0)
+        whitening = replace(self._whitening, mean_R=self._whitening.mean_R + drift_R)
+        self._facts.texts_NT[self._rows] = whitening.apply(raw_NR).to(self._facts.texts_NT.device)
+        return whitening
 
     def _read(self) -> Tensor:
-        return self._whitening.apply(self._encoder.encode([self._texts[row] for row in self._rows]))
+        return self._encoder.encode([self._texts[row] for row in self._rows])
 
 
 def text_learner(bundle: Bundle, config: TrainConfig) -> TextLearner | None:
