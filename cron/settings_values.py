@@ -22,7 +22,7 @@ _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "gateway.port": (1, 65_535, "a port between 1 and 65535"),
     "worker.metrics_port": (0, 65_535, "a port between 1 and 65535, or 0 for none"),
     "release.keep_registered": (2, math.inf, "2 or more: the live release and one to roll back to"),
-    "train.model.dropout": (0, 0.99, "a share between 0 and 0.99"),
+    **dict.fromkeys(("train.model.dropout", "train.average_decay"), (0, 0.99, "a share between 0 and 0.99")),
     **dict.fromkeys(("gate.min_panel_share", "gate.max_panel_share", "gate.min_coverage_ratio", "gate.rating_tolerance"), _SHARE),
     "worker.full_share": _SHARE,
     **dict.fromkeys(("worker.interval_s", "worker.full_every_s", "worker.train_limit_s", "worker.poll_s", "worker.lease_s"), _POSITIVE),

@@ -134,7 +134,10 @@ def _event_tables(events: Timeline, request: SnapshotRequest) -> dict[str, pa.Ta
     if request.target_range is not None:
         target_N = in_ranges(events.seq_N, [request.target_range]) & ~events.panel_N
         num_replay = round(request.replay_ratio * int((target_N & events.lasting_N).sum())) if request.mode == "update" else 0
-        replay_N = replay_sample(events, before=request.target_range[0], size=num_replay, seed=request.seed)
+        read_N = context_of(events, target_N, max_history=request.max_history) if num_replay else replay_N
+        replay_N = replay_sample(
+            events, first_N=read_N, before=request.target_range[0], size=num_replay, run=request.max_history, seed=request.seed
+        )
     trained_context_N = context_of(events, target_N | replay_N, max_history=request.max_history)
 
     score_N = newest_of_panel(events, min_users=request.min_users, min_events=request.min_events)

@@ -78,14 +78,25 @@ def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
     return context_N & ~chosen_N
 
 
-def replay_sample(events: Timeline, *, before: int, size: int, seed: int) -> Mask:
-    """Draw lasting events numbered below `before`, of users outside the panel; uniform, without replacement."""
-    candidates = np.flatnonzero((events.seq_N < before) & events.lasting_N & ~events.panel_N)
-    # In journal order, so that the draw depends on the events alone.
-    candidates = candidates[np.argsort(events.seq_N[candidates])]
-    drawn = np.random.default_rng(seed).choice(candidates, size=min(size, len(candidates)), replace=False)
-    sample_N = np.zeros(len(events.seq_N), np.bool_)
-    sample_N[drawn] = True
+def replay_sample(events: Timeline, *, first_N: Mask, before: int, size: int, run: int, seed: int) -> Mask:
+    """Draw about `size` lasting events numbered below `before`, of users outside the panel: those of `first_N` and runs of others.
+
+    A run is a user's up to `run` events that end at a random one. Single events would each bring a history to look back on, which
+    costs as much to read as it would to learn; for the same reason `first_N`, what is read anyway, is taken whatever its number.
+    """
+    candidate_N = (events.seq_N < before) & events.lasting_N & ~events.panel_N
+    sample_N = candidate_N & first_N
+    candidates = np.flatnonzero(candidate_N)
+    user_C = events.user_N[candidates]
+    start_C = np.searchsorted(user_C, user_C)
+    ends = np.random.default_rng(seed).permutation(len(candidates))
+    missing = min(size, len(candidates)) - int(sample_N.sum())
+    for end in ends if missing > 0 else ():
+        drawn = candidates[max(start_C[end], end - run + 1) : end + 1]
+        missing -= int((~sample_N[drawn]).sum())
+        sample_N[drawn] = True
+        if missing <= 0:
+            break
     return sample_N
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
 from recommender.model import Baseline
 from recommender.ranker import Ranker
-from trainer import distributed
+from trainer import averaging, distributed
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
 from trainer.device import CPU, device_name, moved
@@ -74,14 +74,14 @@ def make_candidate(job: Job) -> None:
     shared = distributed.from_first(lambda: replace(made, encoder=None) if made is not None else None)
     assert shared is not None
     start = shared if made is None else replace(shared, encoder=made.encoder)
-    optimizer, losses, start = _trained(job, manifest, events, start, progress)
+    trained = _trained(job, manifest, events, start, progress)
     if first:
         progress.phase("write")
-        digest = _write(job, start, optimizer)
+        digest = _write(job, trained)
         progress.phase("evaluate", 2)
         report = _report(job, manifest, live, progress)
         progress.end()
-        complete = replace(report, losses=losses, bundle_digest=digest, seconds=progress.seconds)
+        complete = replace(report, losses=trained.losses, bundle_digest=digest, seconds=progress.seconds)
         write_report(complete, job.partial / "report.json")
         _publish(job)
 
@@ -99,23 +99,34 @@ def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundl
     return grown_bundle(live, added, job.config, texts, mode=manifest.mode)
 
 
-def _trained(
-    job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
-) -> tuple[Optimizer | None, tuple[float, ...], Bundle]:
-    """Train the bundle's model in place, when there is something to train, and return the bundle with its texts as then read."""
-    if isinstance(bundle.model, Baseline):
-        return None, (), bundle
-    device = CPU if manifest.mode == "items" else job.device
-    bundle.model.to(device)
-    optimizer = Optimizer(bundle.model, weight_decay=job.config.weight_decay)
-    state = job.snapshot / "state" / STATE
-    if manifest.mode in ("update", "items") and state.exists():
-        optimizer.load(load_file(state))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trained:
+    """The bundle to serve, what the next update goes on from, and the mean loss of each epoch."""
+
+    bundle: Bundle
+    state: averaging.Weights
+    losses: tuple[float, ...] = ()
+
+
+def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress) -> _Trained:
+    """Train the bundle's model in place, when there is something to train."""
+    model = bundle.model
+    if isinstance(model, Baseline):
+        return _Trained(bundle=bundle, state={})
+    path = job.snapshot / "state" / STATE
+    state = load_file(path) if manifest.mode in ("update", "items") and path.exists() else {}
     if manifest.mode == "items":
-        return optimizer, (), bundle
+        return _Trained(bundle=bundle, state=state)
+    update = manifest.mode == "update"
+    served = averaging.weights_of(model)
+    if update:
+        model.load_state_dict(averaging.from_state(state, served))
+    model.to(job.device)
+    optimizer = Optimizer(model, weight_decay=job.config.weight_decay)
+    if state:
+        optimizer.load(state)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
     sequences = build_sequences(events, rows_E, positive_types=job.config.positive_types, positive_rating=job.config.positive_rating)
-    update = manifest.mode == "update"
     schedule = Schedule(
         epochs=job.config.update_epochs if update else job.config.full_epochs,
         lr=job.config.update_lr if update else job.config.full_lr,
@@ -123,11 +134,15 @@ def _trained(
     )
     checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))
     watch = Watch(progress=progress, check=job.check)
-    facts = moved(bundle.facts, device)
+    facts = moved(bundle.facts, job.device)
     learner = text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
-    losses = train(bundle.model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
-    bundle.model.to(CPU)
-    return optimizer, losses, bundle if learner is None else learner.learned(bundle)
+    losses = train(model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+    model.to(CPU)
+    if not update:
+        return _Trained(bundle=bundle if learner is None else learner.learned(bundle), state=optimizer.state(), losses=losses)
+    trained = averaging.weights_of(model)
+    model.load_state_dict(averaging.averaged(served, trained, decay=job.config.average_decay))
+    return _Trained(bundle=bundle, state=optimizer.state() | averaging.to_state(trained), losses=losses)
 
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
@@ -136,12 +151,13 @@ def _key(job: Job, manifest: SnapshotManifest) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _write(job: Job, bundle: Bundle, optimizer: Optimizer | None) -> str:
+def _write(job: Job, trained: _Trained) -> str:
+    bundle = trained.bundle
     for name in ("bundle", "state"):
         shutil.rmtree(job.partial / name, ignore_errors=True)
     (job.partial / "state").mkdir()
-    if optimizer is not None:
-        save_file(optimizer.state(), job.partial / "state" / STATE)
+    if trained.state:
+        save_file(trained.state, job.partial / "state" / STATE)
     packed = bundle.manifest.encoder.packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
         encoder = TextVectors(bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest).encoder()

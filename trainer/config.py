@@ -24,9 +24,10 @@ class TrainConfig:
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE; docs/log.md
     full_epochs: int = 14  # of 16 sequences a step; 12 of 32 are too few, 20 of 32 are as good and cost 40 % more; docs/log.md
     full_lr: float = 2e-3
-    update_epochs: int = 3
-    update_lr: float = 1e-4  # falls to a twentieth within the update; 3e-4 is worse than never updating; docs/log.md
-    replay_ratio: float = 2.0  # older events replayed for each new one
+    update_epochs: int = 2
+    update_lr: float = 1e-3  # constant; a tenth of it learns too slowly to keep up with a full retrain; docs/log.md
+    replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's events
+    average_decay: float = 0.5  # of the served weights in the average with the newly trained ones, at each update
     batch_size: int = 16  # sequences, over all ranks
     weight_decay: float = 0.01
     seed: int = 0

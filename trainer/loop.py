@@ -22,7 +22,7 @@ from recommender.model import ItemFacts, Sketch, Trained
 from trainer import distributed
 from trainer.config import TrainConfig
 from trainer.device import moved
-from trainer.losses import LossSums, batch_losses, counts, touched_rows
+from trainer.losses import LossSums, batch_losses, counts, learned_rows, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
 from trainer.sampling import Sequences, TrainBatch, Window, Withheld, assemble, batches, cut_windows, draw_withheld
@@ -37,7 +37,7 @@ MAX_GRADIENT_NORM = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast. A full training warms up and cools down along a cosine; an update, warm already, cools down on a line."""
+    """How long and how fast. A full training warms up and cools down along a cosine; an update, warm already, keeps its rate."""
 
     epochs: int
     lr: float
@@ -46,7 +46,7 @@ class Schedule:
     def lr_at(self, done: float) -> float:
         """Return the rate when a share of the training is done."""
         if self.warm:
-            return self.lr * max(1 - done, LAST_LR_SHARE)
+            return self.lr
         if done < WARM_UP_SHARE:
             return self.lr * max(done / WARM_UP_SHARE, 0.01)
         cooling = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
@@ -118,6 +118,7 @@ def train(
     schedule, checkpoint, watch = run
     learner = facts if isinstance(facts, TextLearner) else None
     losses = checkpoint.load(model, optimizer, learner)
+    learned_X = learned_rows(facts if isinstance(facts, ItemFacts) else facts.last_facts, sequences)
     watch.progress.phase("train", schedule.epochs)
     model.train()
     for epoch in range(len(losses), schedule.epochs):
@@ -131,7 +132,7 @@ def train(
         for number, group in enumerate(groups):
             done = epoch + number / len(groups)
             withheld = draw_withheld(len(group), generator)
-            step = _Step(model=model, optimizer=optimizer, facts=facts, rating_weight=config.rating_weight)
+            step = _Step(model=model, optimizer=optimizer, facts=facts, learned_X=learned_X, rating_weight=config.rating_weight)
             loss = step.run(sequences, group, withheld, lr=schedule.lr_at(done / schedule.epochs))
             total += loss
             watch.check()
@@ -150,23 +151,21 @@ class _Step:
     model: Trained
     optimizer: Optimizer
     facts: ItemFacts | TextLearner
+    learned_X: Tensor
     rating_weight: float
 
     def run(self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
         mine = distributed.share(list(zip(group, withheld, strict=True)))
         device = self.model.table.device
-        touched_N = torch.zeros(len(self.model.table), device=device)
         totals_3 = torch.zeros(3, device=device)
         batch = moved(assemble(sequences, [window for window, _ in mine], [one for _, one in mine]), device) if mine else None
         if batch is not None:
-            touched_N[touched_rows(batch)] = 1.0
             totals_3 = counts(batch)
-        distributed.add_up([touched_N, totals_3])
-        rows_X = touched_N.nonzero().squeeze(1)
+        distributed.add_up([totals_3])
         seed = group[0].first * 1_000_003 + group[-1].stop  # the same on all ranks, whatever else has drawn random numbers
         learner = self.facts if isinstance(self.facts, TextLearner) else None
-        facts = self.facts if isinstance(self.facts, ItemFacts) else self.facts.facts(rows_X, seed=seed)
+        facts = self.facts if isinstance(self.facts, ItemFacts) else self.facts.facts(self._touched(batch), seed=seed)
         loss = torch.zeros((), device=device)
         if batch is not None:
             negatives = torch.Generator().manual_seed(seed)
@@ -176,10 +175,18 @@ class _Step:
         total = loss.detach().clone()
         distributed.add_up([*gradients, total])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
-        self.optimizer.step(rows_X, lr=lr)
+        self.optimizer.step(self.learned_X, lr=lr)
         if learner is not None:
             learner.step(lr=lr)
         return float(total)
+
+    def _touched(self, batch: TrainBatch | None) -> Tensor:
+        """Return the rows that the batches of all ranks are about."""
+        touched_N = torch.zeros_like(self.model.table[:, 0])
+        if batch is not None:
+            touched_N[touched_rows(batch)] = 1.0
+        distributed.add_up([touched_N])
+        return touched_N.nonzero().squeeze(1)
 
     def _sums(self, facts: ItemFacts, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
         if isinstance(self.model, Sketch):

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
-from trainer.sampling import TrainBatch
+from trainer.sampling import Sequences, TrainBatch
 
 FULL_SOFTMAX_ITEMS = 20_000
 NUM_NEGATIVES = 2_048
@@ -39,10 +39,17 @@ def counts(batch: TrainBatch) -> Tensor:
 
 
 def touched_rows(batch: TrainBatch) -> Tensor:
-    """Return the rows that the batch is about; only their residuals and biases learn from it."""
+    """Return the rows that the batch is about."""
     lengths_B1 = batch.histories.length_B.unsqueeze(1)
     read_BL = torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0) < lengths_B1
     return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
+
+
+def learned_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
+    """Return the rows that somebody has met: their residuals and biases learn, also as negatives; the others stay their text."""
+    met_N = facts.counts_N > 0
+    met_N[torch.from_numpy(sequences.shown_rows).to(met_N.device)] = True
+    return met_N.nonzero().squeeze(1)
 
 
 def batch_losses(model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:

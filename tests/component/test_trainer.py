@@ -156,6 +156,25 @@ def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, conf
     assert {"candidate", "live"} <= set(made.panel.models)
 
 
+def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    live = load_bundle(full / "bundle")
+    rows = [replace(row, role="target") for row in new_rows(50)]
+    snapshot = write_planted_snapshot(tmp_path / "1" / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state")
+    first = train(tmp_path / "1", snapshot, config)
+    trained = load_file(first / "state" / "optimizer.safetensors")["trained.table"]
+    served = towers_of(load_bundle(first / "bundle")).table
+    assert not torch.equal(trained[:40], served[:40])
+    assert torch.allclose(served[:40], towers_of(live).table.lerp(trained[:40], 1 - config.average_decay), atol=1e-6)
+
+    still = replace(config, update_lr=1e-12)
+    again = write_planted_snapshot(tmp_path / "2" / "s", mode="update", rows=rows, live=first / "bundle", state=first / "state")
+    second = train(tmp_path / "2", again, still)
+    assert torch.allclose(load_file(second / "state" / "optimizer.safetensors")["trained.table"], trained, atol=1e-6)
+    assert torch.allclose(towers_of(load_bundle(second / "bundle")).table, served.lerp(trained, 1 - config.average_decay), atol=1e-6), (
+        "the served weights come nearer, though nothing new was learned"
+    )
+
+
 def test_context_alone_teaches_nothing(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     rows = [replace(row, role="context") for row in new_rows(50)]
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle")
@@ -177,7 +196,8 @@ def test_new_items_come_without_gradients(tmp_path: Path, full: Path, config: Tr
     assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.allclose(bundle.texts_NT[40], live.texts_NT[0], atol=1e-3)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)
-    assert len(load_file(candidate / "state" / "optimizer.safetensors")["table.steps"]) == 41
+    carried, before = (load_file(folder / "state" / "optimizer.safetensors") for folder in (candidate, full))
+    assert all(torch.equal(carried[name], before[name]) for name in before), "the next update goes on where the last one ended"
     assert report(candidate).losses == ()
 
 

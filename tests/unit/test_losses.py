@@ -1,15 +1,17 @@
 """The losses: a large catalogue's sampled softmax estimates the full one, the rating loss predicts without having seen the rating."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
 from recommender.model import HistoryBatch, ItemFacts, TwoTowers
-from trainer.losses import FULL_SOFTMAX_ITEMS, batch_losses, touched_rows
-from trainer.sampling import TrainBatch
+from trainer.losses import FULL_SOFTMAX_ITEMS, batch_losses, learned_rows, touched_rows
+from trainer.sampling import Sequences, TrainBatch
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=8, dropout=0.0)
 
@@ -75,3 +77,13 @@ def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
     assert model.table.grad is not None
     assert model.table.grad[2, -2] > 0.0
     assert touched_rows(batch([1], [math.nan], shown=[(1, 2)])).tolist() == [1, 2]
+
+
+def test_rows_that_nobody_has_met_do_not_learn() -> None:
+    known = facts(4)
+    met = replace(known, counts_N=torch.tensor([2.0, 0.0, 0.0, 1.0]))
+    rows = np.zeros(0, np.int64)
+    empty = dict.fromkeys(Sequences.__dataclass_fields__, rows)
+    assert learned_rows(met, Sequences(**empty)).tolist() == [0, 3]  # type: ignore[arg-type]
+    shown = Sequences(**{**empty, "shown_rows": np.array([2])})
+    assert learned_rows(met, shown).tolist() == [0, 2, 3], "what was shown was met"

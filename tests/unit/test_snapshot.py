@@ -89,21 +89,46 @@ def test_the_timeline_is_sorted_by_user_time_and_id() -> None:
     assert lives.user_N.tolist() == [0, 1, 1, 1]
 
 
+def replay(lives: Timeline, *, before: int, size: int, first: set[int] = frozenset(), run: int = 10, seed: int = 0) -> set[int]:  # type: ignore[assignment]
+    first_N = np.isin(lives.seq_N, list(first))
+    return numbers_of(lives, replay_sample(lives, first_N=first_N, before=before, size=size, run=run, seed=seed))
+
+
 def test_a_replay_is_older_lasting_and_of_nobody_in_the_panel() -> None:
     events = [Row(user="abc"[number % 3], at=number, type="impression" if number % 5 == 0 else "view") for number in range(300)]
     lives = timeline_of(events, panel="c")
-    sample = numbers_of(lives, replay_sample(lives, before=200, size=80, seed=3))
-    assert len(sample) == 80
+    sample = replay(lives, before=200, size=80, seed=3)
+    assert 80 <= len(sample) < 90
     assert max(sample) < 200
     assert all(events[number - 1].user != "c" and events[number - 1].type == "view" for number in sample)
-    assert sample == numbers_of(lives, replay_sample(lives, before=200, size=80, seed=3))
-    assert sample != numbers_of(lives, replay_sample(lives, before=200, size=80, seed=4))
+    assert sample == replay(lives, before=200, size=80, seed=3)
+    assert sample != replay(lives, before=200, size=80, seed=4)
+
+
+def test_a_replay_is_made_of_runs_of_a_users_events() -> None:
+    lives = timeline_of([Row(user="abcdefghij"[number % 10], at=number) for number in range(1000)])
+    sample = replay(lives, before=1001, size=60, run=20)
+    lengths = []
+    for number in sorted(sample):  # numbers of a user lie ten apart
+        if number - 10 not in sample:
+            lengths.append(sum(number + 10 * step in sample for step in range(100)))
+    assert max(lengths) >= 20
+    assert len(lengths) <= 6, "sixty events drawn singly would lie alone, nearly all of them"
+
+
+def test_what_is_read_anyway_is_replayed_first() -> None:
+    lives = timeline_of([Row(user="abcdefghij"[number % 10], at=number) for number in range(200)], panel="c")
+    read = {1, 11, 21, 31, 3, 199}
+    assert replay(lives, before=100, size=2, first=read) == {1, 11, 21, 31}, "the panel's and later ones are not"
+    more = replay(lives, before=100, size=20, first=read, run=4)
+    assert {1, 11, 21, 31} < more
+    assert 20 <= len(more) < 24
 
 
 def test_a_replay_larger_than_the_past_takes_all_of_it() -> None:
     lives = timeline_of([Row(user="a", at=number) for number in range(10)])
-    assert numbers_of(lives, replay_sample(lives, before=6, size=100, seed=0)) == {1, 2, 3, 4, 5}
-    assert numbers_of(lives, replay_sample(lives, before=1, size=100, seed=0)) == set()
+    assert replay(lives, before=6, size=100) == {1, 2, 3, 4, 5}
+    assert replay(lives, before=1, size=100) == set()
 
 
 def test_ranges_hold_both_ends() -> None:
