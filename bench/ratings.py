@@ -119,7 +119,8 @@ def _kept_form(sum_U: NDArray[np.number], seconds: float, note: str = "") -> dic
 
 
 def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> Measure:
-    """Return the RMSE over ratings, of errors that are means over seeds."""
+    """Return the RMSE over ratings, of errors that are means over seeds. A name is `model (kind)`."""
+    model, kind = name.removesuffix(")").split(" (")
     sum_U = np.mean([run.sum_U for run in runs], axis=0)
     count_U = np.bincount(task.data.users_E[task.asked_E], minlength=task.data.num_users)
     sum_U, count_U = sum_U[count_U > 0], count_U[count_U > 0]
@@ -133,8 +134,8 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
         low=float(low),
         high=float(high),
         unit="stars",
-        protocol=PROTOCOL if stage == "test" else f"{PROTOCOL}, {stage}",
-        model=name,
+        protocol=f"{PROTOCOL}, {kind}" if stage == "test" else f"{PROTOCOL}, {kind}, {stage}",
+        model=model,
         set=task.data.name,
         seeds=len(runs),
         seconds=seconds,

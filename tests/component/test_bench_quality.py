@@ -40,13 +40,14 @@ def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
 
 def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:
     data = tastes(noise=0.2)
-    found = {row.model: row for row in rating_measures(data, seeds=[0], threads=1, tuning=False)}
+    found = {(row.model, row.protocol): row for row in rating_measures(data, seeds=[0], threads=1, tuning=False)}
     kinds = ("static", "progressive")
-    assert set(found) == {"item mean (static)", *(f"{name} ({kind})" for name in ("Freshet", "biases", "SVD") for kind in kinds)}
+    both = {(name, f"global time 80/20, {kind}") for name in ("Freshet", "biases", "SVD") for kind in kinds}
+    assert set(found) == {("item mean", "global time 80/20, static"), *both}
     spread = float(np.std(data.ratings_E))
     for kind in kinds:
-        row = found[f"Freshet ({kind})"]
+        row = found["Freshet", f"global time 80/20, {kind}"]
         assert row.low is not None
         assert row.high is not None
         assert row.low <= row.value <= row.high < spread
-    assert "144 ratings of 60 users" in found["Freshet (static)"].note
+    assert "144 ratings of 60 users" in found["Freshet", "global time 80/20, static"].note
