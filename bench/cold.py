@@ -2,13 +2,14 @@
 
     .venv/bin/python -m bench.cold [--sets ml-100k,ml-1m,beauty] [--folds 5] [--sample 1.0]
 
-In each fold a tenth of the items and a fifth of the users (both by hash, other ones in each fold) are held out entirely: no event of such a
-user, no event and no record of such an item is trained on. Then the items arrive as they do in the product, by a release without gradients
-(mode `items`: texts encoded, rows appended), and every event of a held-out user on a held-out item is ranked from everything that the user
-did before it: among all items, and among the new ones alone; seen ones filtered. Users are held out as the panel is, since a model that has
-learned a user's other events ranks those first. Whoever puts new items first wins the first of these rankings, so the same users' events on
-known items stand beside them, ranked with the new ones and without. Baselines: random (its expectation), popularity among neighbours by
-text, and the cosine of texts with the history. Finished folds are kept in var/bench by what decides them.
+In each fold a tenth of the items and a fifth of the users (both by hash, other ones in each fold) are held out entirely: no event of such
+a user, no event and no record of such an item is trained on. Then the items arrive as they do in the product, by a release without
+gradients (mode `items`: texts encoded, rows appended), and every event of a held-out user on a held-out item is ranked from everything
+that the user did before it: among all items, and among the new ones alone; seen ones filtered. Users are held out as the panel is, since a
+model that has learned a user's other events ranks those first. Whoever puts new items first wins the first of these rankings, so the same
+users' events on any item, and on known ones with the new ones among them and without, stand beside it. Baselines: random (its
+expectation), popularity among neighbours by text, and the cosine of texts with the history. Finished folds are kept in var/bench by what
+decides them.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ SETS = ("ml-100k", "ml-1m", "beauty")
 ITEM_FOLDS, USER_FOLDS = 10, 5
 NEIGHBOURS = (1, 3, 10, 30, 100)
 TUNING_EVENTS = 2_000
-KNOWN_EVENTS = 4_000  # of a fold, drawn at random
+OTHER_EVENTS = 4_000  # of a fold, drawn at random
 EVENTS_AT_ONCE = 256
 OURS, RANDOM, POPULAR, SIMILAR = "Freshet, text alone", "random", "popularity among neighbours by text", "cosine of texts with the history"
 ALL, NEW = "new items among all", "new items among new ones"
 KNOWN, ALONE = "known items among all", "known items among known ones"
+ANY = "any item among all"
+RANKINGS = (ALL, NEW, ANY, KNOWN, ALONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +226,16 @@ def run_fold(fold: Fold, config: TrainConfig, folder: Path) -> dict[str, object]
     neighbours = tuned_neighbours(fold, bundle, flags_of)
     level = replace(bundle, facts=replace(bundle.facts, counts_N=torch.zeros_like(bundle.counts_N)))
     rankers = {OURS: Ranker(bundle), SIMILAR: Ranker(baseline_of(level))}
-    known_E = drawn(fold.panel_U[fold.data.users_E] & ~fold.cold_N[fold.data.items_E], KNOWN_EVENTS)
+    panel_E = fold.panel_U[fold.data.users_E]
+    any_E, known_E = drawn(panel_E, OTHER_EVENTS), drawn(panel_E & ~fold.cold_N[fold.data.items_E], OTHER_EVENTS)
     every_N, new_N = np.ones(len(bundle.catalogue), np.bool_), flags_of["new"]
-    rankings = {ALL: (fold.scored_E, every_N), NEW: (fold.scored_E, new_N), KNOWN: (known_E, every_N), ALONE: (known_E, ~new_N)}
+    rankings = {
+        ALL: (fold.scored_E, every_N),
+        NEW: (fold.scored_E, new_N),
+        ANY: (any_E, every_N),
+        KNOWN: (known_E, every_N),
+        ALONE: (known_E, ~new_N),
+    }
     found: dict[str, object] = {"neighbours": neighbours, "seconds": seconds}
     for name, (chosen_E, allowed_N) in rankings.items():
         parts = list(parts_of(fold.data, chosen_E, bundle))
@@ -256,7 +266,7 @@ def measures_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) 
     """Return means over users with intervals by bootstrap over users, and our differences from each baseline, user by user."""
     seconds = float(np.mean([float(str(fold["seconds"])) for fold in folds]))
     measures = []
-    for ranking in (ALL, NEW, KNOWN, ALONE):
+    for ranking in RANKINGS:
         parts = [fold[ranking] for fold in folds]
         for metric in ("NDCG@10", "HR@10"):
             values = {model: user_means(parts, model, metric) for model in (OURS, POPULAR, SIMILAR, RANDOM)}

@@ -12,12 +12,10 @@ import torch
 
 from bench import cold
 from bench.cold import (
-    ALL,
-    ALONE,
-    KNOWN,
     NEW,
     OURS,
     RANDOM,
+    RANKINGS,
     Fold,
     Part,
     fold_of,
@@ -86,7 +84,7 @@ def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypat
     assert difference.value == pytest.approx(ours.value - drawn.value)
     assert difference.low is not None
     assert difference.low <= difference.value
-    assert {one.protocol for one in figures.values()} == {ALL, NEW, KNOWN, ALONE}
+    assert {one.protocol for one in figures.values()} == set(RANKINGS)
 
 
 def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:
