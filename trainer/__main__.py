@@ -24,6 +24,7 @@ from trainer.config import load_config
 from trainer.dataset import SnapshotError
 from trainer.device import claim_device
 from trainer.guard import Locked, Orphaned, Parent, locked
+from trainer.memory import keep_freed_memory
 from trainer.start import CannotStart
 
 # each says why in a sentence
@@ -49,6 +50,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--text-cache", type=Path, help="a folder that keeps text vectors between runs")
     given = parser.parse_args(arguments)
     parent = Parent()
+    keep_freed_memory()
     config = load_config(given.config)
     torch.set_num_threads(config.num_threads)
     device = claim_device(config.device)
