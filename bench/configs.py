@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
 
 CONFIGS = {
-    "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=2),
-    "ml-1m": TrainConfig(model=ModelConfig(max_history=200), full_epochs=20, batch_size=32, num_threads=2),
-    "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3), full_epochs=8, batch_size=128, num_threads=2),
+    "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=1),
+    "ml-1m": TrainConfig(model=ModelConfig(max_history=200), full_epochs=20, batch_size=32, num_threads=1),
+    "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3), full_epochs=8, batch_size=128, num_threads=1),
 }
+
+
+def sketch_config(config: TrainConfig) -> TrainConfig:
+    """Return the same training of the project's first idea instead (docs/configuration.md, "The original sketch")."""
+    return replace(config, model=replace(config.model, tower="sketch"))

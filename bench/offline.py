@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from recommender.ranker import Ranker
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
-from trainer.evaluate import evaluate, scored_events
+from trainer.evaluate import Scored, evaluate, scored_events
 from trainer.memory import keep_freed_memory
 from trainer.report import Evaluation
 
@@ -56,11 +56,15 @@ def user_scores(
     return {name: np.array(scores.ndcg) for name, scores in evaluation.models.items() if name != "biases"}
 
 
-def event_ndcg(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path) -> float:
-    """Return NDCG@10 as the mean over events, each scored from everything that its user did before it."""
-    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
-    ndcg_U, num_events_U = np.array(evaluation.models["candidate"].ndcg), np.array(evaluation.num_events)
-    return float((ndcg_U * num_events_U).sum() / num_events_U.sum())
+def event_ndcg(
+    data: RatingsSet, scored_E: Flags, history_E: Flags, bundles: Mapping[str, Bundle], config: TrainConfig, *, folder: Path
+) -> dict[str, float]:
+    """Return by bundle NDCG@10 as the mean over events, each scored from everything that its user did before it."""
+    read_E = history_E & np.isin(data.users_E, data.users_E[scored_E])
+    scored = _scored(data, scored_E, read_E, config, folder)
+    evaluation = evaluate(scored, {name: Ranker(bundle) for name, bundle in bundles.items()}, baselines_of=None)
+    num_events_U = np.array(evaluation.num_events)
+    return {name: float(np.average(scores.ndcg, weights=num_events_U)) for name, scores in evaluation.models.items()}
 
 
 def rating_errors(
@@ -82,14 +86,18 @@ def training_seconds(candidate: Path) -> float:
 
 
 def _evaluated(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, folder: Path) -> Evaluation:
+    ranker = Ranker(bundle)
+    return evaluate(_scored(data, scored_E, history_E, config, folder), {"candidate": ranker}, baselines_of=ranker)
+
+
+def _scored(data: RatingsSet, scored_E: Flags, history_E: Flags, config: TrainConfig, folder: Path) -> Scored:
     roles = np.full(len(data.users_E), "", dtype=object)
     roles[history_E] = "context"
     roles[scored_E] = "score"
     pq.write_table(event_rows(data, roles != "", roles), folder / "scored.parquet")
-    ranker = Ranker(bundle)
     scored = scored_events(read_events(folder / "scored.parquet"), config, newest=int(scored_E.sum()))
     assert scored is not None
-    return evaluate(scored, {"candidate": ranker}, baselines_of=ranker)
+    return scored
 
 
 def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) -> Figure:

@@ -4,15 +4,16 @@
 
 The first half of the history makes the base; then windows, in each of which every model ranks all items for every event (seen ones
 filtered, histories always fresh). Beside each other: `static`, the base as it is; `control`, as many update steps but on old data only;
-`update`, the product's update on the new window with replay; `full`, a retrain from scratch on everything so far. A catalogue holds what
-had an event by then. Finished seeds are kept in var/bench. Figures are means over windows of the mean over events.
+`update`, the product's update on the new window with replay; `accepted`, the same under the product's gate, whose panel of users nobody
+trains on; `full`, a retrain from scratch on everything so far; `sketch`, the project's first idea, updated in the same way. A catalogue
+holds what had an event by then. Finished seeds are kept in var/bench. Figures are means over windows of the mean over events; seconds are
+the processor's.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import shutil
 import time
@@ -21,39 +22,53 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from bench.configs import CONFIGS
-from bench.kept import WORK, code_digest
+from bench.configs import CONFIGS, sketch_config
+from bench.curve import draw
+from bench.kept import WORK, code_digest, data_digest, kept_part
 from bench.offline import event_ndcg, figure, train_bundle
 from bench.rows import Measure, results_folder, save
 from bench.sets import RatingsSet, load_set
-from bench.snapshots import Flags, Roles, write_snapshot
+from bench.snapshots import Flags, Roles, event_rows, write_snapshot
+from cron.config import GateSettings
+from cron.gate import Against, offline_verdict
+from cron.snapshot import in_panel
+from cron.timeline import Timeline, context_of, newest_of_panel, replay_sample, timeline
 from recommender.bundle import Bundle
 from trainer.config import TrainConfig
+from trainer.report import read_report
 
 COMMAND = "python -m bench.prequential"
 PROTOCOL = "prequential"
-LINES = ("static", "control", "update", "full")
+LINES = ("sketch", "static", "control", "update", "accepted", "full")
+CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
 
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """One way to keep a model: its bundle, where its candidate lies, what each window scored, and what training cost so far."""
+    """One way to keep a model: its bundle, where its candidate lies, what each window scored, and what training cost so far.
 
+    `waiting` is the first event that it has not learned from, `num_accepted` how many of its candidates the gate let through.
+    """
+
+    config: TrainConfig
     bundle: Bundle
     folder: Path
+    waiting: int
     ndcg: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    num_accepted: int = 0
+    num_updates: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The timeline: the base's part and the windows after it."""
+    """The timeline: the base's part and the windows after it. `panel_E` marks the events of the gate's users."""
 
     data: RatingsSet
     base: int
     bounds: tuple[int, ...]
+    panel_E: Flags
 
     def between(self, first: int, last: int) -> Flags:
         """Mark the events of places first to last, the last left out."""
@@ -63,81 +78,132 @@ class Stream:
 
 
 def stream_of(data: RatingsSet, num_windows: int) -> Stream:
-    """Cut the second half into windows of like size."""
+    """Cut the second half into windows of like size, and choose the panel as the product would after the base."""
     num = len(data.users_E)
     bounds = tuple(int(bound) for bound in np.linspace(num // 2, num, num_windows + 1).round())
-    return Stream(data=data, base=num // 2, bounds=bounds)
+    gate = GateSettings()
+    for percent in range(round(100 * gate.min_panel_share), round(100 * gate.max_panel_share) + 1):
+        of_panel = np.array([in_panel(f"u{user}", percent / 100) for user in range(data.num_users)])
+        panel_E: Flags = of_panel[data.users_E]
+        if len(np.unique(data.users_E[: num // 2][panel_E[: num // 2]])) >= gate.min_users:
+            break
+    return Stream(data=data, base=num // 2, bounds=bounds, panel_E=panel_E)
 
 
 def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path) -> dict[str, dict[str, object]]:
     """Follow the stream once; return by line the figures of each window (of `full` only where it was retrained) and the seconds."""
-    generator = np.random.default_rng(config.seed)
-    base, base_s = _train(stream, config, folder / "base", Roles(target_E=stream.between(0, stream.base)))
-    lines = {name: Line(bundle=base, folder=folder / "base" / "candidate") for name in LINES}
+    known_E = stream.between(0, stream.base)
+    base = _trained(stream, config, folder / "base", known_E)
+    lines = {name: replace(base, ndcg=[], seconds=0.0) for name in LINES}
+    lines["accepted"] = replace(_trained(stream, config, folder / "base-panel", known_E & ~stream.panel_E), ndcg=[], seconds=0.0)
+    lines["sketch"] = replace(_trained(stream, sketch_config(config), folder / "base-sketch", known_E), ndcg=[], seconds=0.0)
     for window, (first, last) in enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)):
         if window in fulls and window > 0:
-            made, seconds = _train(stream, config, folder / f"full-{window}", Roles(target_E=stream.between(0, first)))
-            lines["full"] = replace(lines["full"], bundle=made, seconds=lines["full"].seconds + seconds)
-        scored_E = stream.between(first, last)
-        for name, line in lines.items():
-            if name != "full" or window in fulls:
-                line.ndcg.append(event_ndcg(stream.data, scored_E, stream.between(0, first), line.bundle, config, folder=folder))
+            made = _trained(stream, config, folder / f"full-{window}", stream.between(0, first))
+            lines["full"] = replace(lines["full"], bundle=made.bundle, seconds=lines["full"].seconds + made.seconds)
+            shutil.rmtree(folder / f"full-{window}")
+        asked = {name: line.bundle for name, line in lines.items() if name != "full" or window in fulls}
+        for name, value in event_ndcg(
+            stream.data, stream.between(first, last), stream.between(0, first), asked, config, folder=folder
+        ).items():
+            lines[name].ndcg.append(value)
         print(f"  window {window + 1:2}: " + ", ".join(f"{name} {line.ndcg[-1]:.4f}" for name, line in lines.items()), flush=True)
         if last < stream.bounds[-1]:
-            new_E = scored_E
-            size = round(config.replay_ratio * int(new_E.sum()))
-            lines["update"] = _updated(
-                stream, config, lines["update"], folder / f"update-{window}", new_E, _sample(stream, 0, first, size, generator)
-            )
-            old_E = _sample(stream, 0, stream.base, min(stream.base, size + int(new_E.sum())), generator)
-            lines["control"] = _updated(stream, config, lines["control"], folder / f"control-{window}", np.zeros_like(new_E), old_E)
-    return {name: {"ndcg": line.ndcg, "seconds": line.seconds, "base_s": base_s} for name, line in lines.items()}
+            for name in ("sketch", "update", "accepted", "control"):
+                lines[name] = _updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
+    return {
+        name: {
+            "ndcg": line.ndcg,
+            "seconds": line.seconds,
+            "base_s": base.seconds,
+            "accepted": line.num_accepted / max(1, line.num_updates),
+        }
+        for name, line in lines.items()
+    }
 
 
-def _sample(stream: Stream, first: int, last: int, size: int, generator: np.random.Generator) -> Flags:
-    chosen_E = np.zeros(len(stream.data.users_E), np.bool_)
-    chosen_E[first + generator.choice(last - first, size=min(size, last - first), replace=False)] = True
-    return chosen_E
-
-
-def _updated(stream: Stream, config: TrainConfig, line: Line, folder: Path, new_E: Flags, replay_E: Flags) -> Line:
-    """Update a line as the worker does: from its bundle and optimiser state, new events and replay, each with its context."""
-    needed = np.flatnonzero(new_E | replay_E)
-    last = int(needed.max()) + 1
-    roles = Roles(target_E=new_E, replay_E=replay_E, context_E=stream.between(0, last) & ~(new_E | replay_E))
-    snapshot = write_snapshot(folder / "snapshot", stream.data, roles, mode="update", seed=config.seed)
+def _updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, how: str) -> Line:
+    """Update a line as the worker does: from its bundle and state, new events and replay, each with its context, judged by the gate."""
+    gated = how == "accepted"
+    lives = _lives(stream, stream.base if how == "control" else last, panel=gated)
+    new_E = stream.between(line.waiting, last)
+    if gated:
+        new_E &= ~stream.panel_E
+    old_size = round(line.config.replay_ratio * int(new_E.sum()))
+    if how == "control":  # as many events as an update learns from
+        before, old_size, new_E = stream.base, old_size + int(new_E.sum()), np.zeros_like(new_E)
+    else:
+        before = line.waiting
+    new_N = new_E[lives.seq_N - 1]
+    limit = line.config.model.max_history
+    read_N = context_of(lives, new_N, max_history=limit)
+    replay_N = replay_sample(lives, first_N=read_N, before=before + 1, size=old_size, run=limit, seed=line.config.seed + first)
+    context_N = context_of(lives, new_N | replay_N, max_history=limit)
+    roles = Roles(target_E=new_E, replay_E=_places(stream, lives, replay_N), context_E=_places(stream, lives, context_N))
+    if gated:
+        roles = _with_panel(stream, lives, roles, limit)
+    snapshot = write_snapshot(folder / "snapshot", stream.data, roles, mode="update", seed=line.config.seed)
     shutil.copytree(line.folder / "bundle", snapshot / "live")
     shutil.copytree(line.folder / "state", snapshot / "state")
-    bundle, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
-    if line.folder.parent.name != "base":
+    bundle, seconds = train_bundle(snapshot, line.config, folder / "candidate", text_cache=WORK / "texts")
+    spent = replace(line, seconds=line.seconds + seconds, num_updates=line.num_updates + 1)
+    shutil.rmtree(snapshot)
+    if (
+        gated
+        and not offline_verdict(read_report(folder / "candidate" / "report.json"), GateSettings(), Against(live=1, anchor=None)).accepted
+    ):
+        shutil.rmtree(folder)
+        return spent
+    if not line.folder.parent.name.startswith("base"):
         shutil.rmtree(line.folder.parent)
-    return replace(line, bundle=bundle, folder=folder / "candidate", seconds=line.seconds + seconds)
+    return replace(spent, bundle=bundle, folder=folder / "candidate", waiting=last, num_accepted=line.num_accepted + 1)
 
 
-def _train(stream: Stream, config: TrainConfig, folder: Path, roles: Roles) -> tuple[Bundle, float]:
-    snapshot = write_snapshot(folder / "snapshot", stream.data, roles, mode="full", seed=config.seed)
-    return train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+def _with_panel(stream: Stream, lives: Timeline, roles: Roles, limit: int) -> Roles:
+    gate = GateSettings()
+    score_N = newest_of_panel(lives, min_users=gate.min_users, min_events=gate.min_events)
+    context_N = context_of(lives, score_N, max_history=limit)
+    return replace(roles, panel_E=_places(stream, lives, score_N), panel_context_E=_places(stream, lives, context_N))
+
+
+def _lives(stream: Stream, last: int, *, panel: bool) -> Timeline:
+    """Return the events before a place in the order of their users' lives, by the product's own code."""
+    events = event_rows(stream.data, stream.between(0, last), np.full(len(stream.data.users_E), "", dtype=object))
+    names = {f"u{user}" for user in np.unique(stream.data.users_E[stream.panel_E])} if panel else set()
+    return timeline(events, is_panel=names.__contains__)
+
+
+def _places(stream: Stream, lives: Timeline, marked_N: Flags) -> Flags:
+    marked_E = np.zeros(len(stream.data.users_E), np.bool_)
+    marked_E[lives.seq_N[marked_N] - 1] = True
+    return marked_E
+
+
+def _trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -> Line:
+    snapshot = write_snapshot(folder / "snapshot", stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
+    bundle, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+    return Line(config=config, bundle=bundle, folder=folder / "candidate", waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=seconds)
 
 
 def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> list[Measure]:
     """Run all seeds of one set, or take what is kept; write the curve and return the figures."""
     stream = stream_of(load_set(name), num_windows)
     fulls = frozenset(int(window) for window in np.linspace(0, num_windows - 1, num_fulls).round())
-    runs = []
+    runs: list[dict[str, dict[str, object]]] = []
     for seed in seeds:
         config = replace(CONFIGS[name], seed=seed)
-        torch.set_num_threads(config.num_threads)
-        key = hashlib.sha256(f"{code_digest('bench/prequential.py')} {config} {num_windows} {sorted(fulls)}".encode()).hexdigest()[:12]
-        folder = WORK / "prequential" / f"{name}-{seed}-{key}"
-        kept = folder / "windows.json"
-        if not kept.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            print(f"{name}, seed {seed}", flush=True)
+
+        def follow(folder: Path, config: TrainConfig = config) -> dict[str, dict[str, object]]:
+            shutil.rmtree(folder)
+            folder.mkdir()
+            print(f"{name}, seed {config.seed}", flush=True)
             began = time.monotonic()
-            kept.write_text(json.dumps(run_seed(stream, config, fulls, folder)))
-            print(f"{name}, seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
-        runs.append(json.loads(kept.read_text()))
+            found = run_seed(stream, config, fulls, folder)
+            print(f"{name}, seed {config.seed}: {time.monotonic() - began:.0f} s", flush=True)
+            return found
+
+        decided_by = (code_digest(*CODE), data_digest(stream.data), config, num_windows, sorted(fulls))
+        runs.append(json.loads(json.dumps(kept_part(f"prequential/{name}-{seed}", decided_by, follow))))
     _write_curve(name, runs, sorted(fulls))
     return _measures(name, runs, sorted(fulls))
 
@@ -154,6 +220,9 @@ def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Se
         measures.append(Measure(metric="NDCG@10", value=float(curve_SW.mean()), unit="1", **common, **interval))  # type: ignore[arg-type]
         gain = float(curve_SW.mean() / curves["static"].mean() - 1)
         measures.append(Measure(metric="gain over static", value=gain, unit="1", **common))  # type: ignore[arg-type]
+        if line == "accepted":
+            share = float(np.mean([float(str(one[line]["accepted"])) for one in runs]))
+            measures.append(Measure(metric="accepted updates", value=share, unit="1", **common))  # type: ignore[arg-type]
     return measures
 
 
@@ -174,6 +243,7 @@ def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls:
             full = columns["full"][fulls.index(window)] if window in fulls else None
             others = [f"{columns[line][window]:.5f}" for line in LINES if line != "full"]
             rows.writerow([window + 1, *others, "" if full is None else f"{full:.5f}"])
+    draw(columns, fulls, title=f"{name}, {len(runs)} seeds", path=results_folder() / f"prequential-{name}.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,27 +20,27 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """What each event is there for; an event without a role stays out."""
+    """What each event is there for; an event without a role stays out. The panel's are scored, each from what its user did before."""
 
     target_E: Flags
     replay_E: Flags | None = None
     context_E: Flags | None = None
+    panel_E: Flags | None = None
+    panel_context_E: Flags | None = None
     more_items: NDArray[np.int64] | None = None  # numbers of items that come along without any event
 
 
 def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode, seed: int = 0) -> Path:
-    """Write events to train on (`target`, `replay`, and `context` that is only looked back on); nothing is scored in it.
+    """Write events to train on (`target`, `replay`, and `context` that is only looked back on), and those to score, if any.
 
     The catalogue holds the items of those events, and `more_items`: what comes later is not known yet.
     """
     folder.mkdir(parents=True)
-    roles = np.full(len(data.users_E), "", dtype=object)
-    for role, marked_E in (("context", chosen.context_E), ("replay", chosen.replay_E), ("target", chosen.target_E)):
-        if marked_E is not None:
-            roles[marked_E] = role
+    roles = _roles(len(data.users_E), context=chosen.context_E, replay=chosen.replay_E, target=chosen.target_E)
+    panel_roles = _roles(len(data.users_E), context=chosen.panel_context_E, score=chosen.panel_E)
     chosen_E = roles != ""
     _write(folder, "events.parquet", event_rows(data, chosen_E, roles))
-    _write(folder, "panel.parquet", event_rows(data, np.zeros(len(roles), np.bool_), roles))
+    _write(folder, "panel.parquet", event_rows(data, panel_roles != "", panel_roles))
     alone = chosen.more_items if chosen.more_items is not None else np.zeros(0, np.int64)
     _write(folder, "items.parquet", _items(data, np.union1d(data.items_E[chosen_E], alone)))
     asked = f"{data.name} {seed} {hashlib.sha256(roles.astype(str).tobytes() + alone.tobytes()).hexdigest()}"
@@ -54,6 +54,15 @@ def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:
+    """Return each event's role; a later one of the arguments goes before."""
+    roles = np.full(num_events, "", dtype=object)
+    for role, marked_E in marked.items():
+        if marked_E is not None:
+            roles[marked_E] = role
+    return roles
 
 
 def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) -> pa.Table:
