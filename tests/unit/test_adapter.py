@@ -1,0 +1,112 @@
+"""The adapter of an encoder: our merge answers like peft, and what does not fit is told."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recommender.adapter import Adapter, load_adapter
+from recommender.config import EncoderConfig
+from recommender.encoder import EncoderError, TextEncoder, load_encoder
+from tests.planted import write_tiny_encoder
+from trainer.text_learner import lora_layers
+
+TEXTS = ["toy story (1995)", "a", "goldeneye (1995). action, adventure, thriller"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> EncoderConfig:
+    folder = write_tiny_encoder(tmp_path_factory.mktemp("adapter") / "tiny")
+    return EncoderConfig(model=str(folder), max_tokens=32, train="lora", lora_rank=4, lora_alpha=12)
+
+
+@pytest.fixture
+def encoder(config: EncoderConfig) -> TextEncoder:
+    return load_encoder(config, device="cpu")
+
+
+def random_adapter(encoder: TextEncoder, config: EncoderConfig) -> Adapter:
+    generator = torch.Generator().manual_seed(1)
+    layers = {}
+    for name in lora_layers(encoder.network, config):
+        weight_OI = encoder.network.get_parameter(f"{name}.weight")
+        down_RI = torch.randn(config.lora_rank, weight_OI.shape[1], generator=generator) * 0.1
+        layers[name] = (down_RI, torch.randn(len(weight_OI), config.lora_rank, generator=generator) * 0.1)
+    return Adapter(layers=layers, scale=config.lora_scale)
+
+
+def peft_vectors(encoder: TextEncoder, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> Tensor:
+    """Return what peft makes of a saved adapter: unmerged, by its own code."""
+    settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=lora_layers(encoder.network, config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model = get_peft_model(encoder.network, settings)
+    set_peft_model_state_dict(model, dict(tensors))
+    model.eval()
+    return encoder.encode(TEXTS)
+
+
+def test_our_merge_answers_like_peft(tmp_path: Path, encoder: TextEncoder, config: EncoderConfig) -> None:
+    plain_MT = encoder.encode(TEXTS)
+    random_adapter(encoder, config).save(tmp_path / "adapter.safetensors")
+    merged_MT = load_encoder(config, adapter=tmp_path / "adapter.safetensors", device="cpu").encode(TEXTS)
+    theirs_MT = peft_vectors(encoder, config, load_file(tmp_path / "adapter.safetensors"))
+    assert torch.allclose(merged_MT, theirs_MT, atol=1e-5)
+    assert not torch.allclose(merged_MT, plain_MT, atol=1e-1)
+
+
+def test_an_adapter_reads_back_equal_and_names_the_encoder_anew(tmp_path: Path, encoder: TextEncoder, config: EncoderConfig) -> None:
+    adapter = random_adapter(encoder, config)
+    adapter.save(tmp_path / "adapter.safetensors")
+    read = load_adapter(tmp_path / "adapter.safetensors", scale=config.lora_scale)
+    assert read.digest == adapter.digest
+    assert read.digest != load_adapter(tmp_path / "adapter.safetensors", scale=1.0).digest
+    untouched = encoder.digest
+    encoder.settle(adapter)
+    assert encoder.digest != untouched
+    assert encoder.digest == load_encoder(config, adapter=tmp_path / "adapter.safetensors").digest
+
+
+def test_the_weights_under_an_adapter_are_saved_without_it(tmp_path: Path, encoder: TextEncoder, config: EncoderConfig) -> None:
+    encoder.save(tmp_path / "before")
+    encoder.settle(random_adapter(encoder, config))
+    encoder.save(tmp_path / "after")
+    names = [path.name for path in (tmp_path / "before").iterdir()]
+    assert "model.safetensors" in names
+    for name in names:
+        assert (tmp_path / "before" / name).read_bytes() == (tmp_path / "after" / name).read_bytes(), name
+
+
+def test_an_adapter_of_another_encoder_is_refused(encoder: TextEncoder) -> None:
+    matrices = torch.zeros(4, 32), torch.zeros(32, 4)
+    with pytest.raises(EncoderError, match=r"a layer layers\.0\.q_proj, which this encoder lacks"):
+        encoder.settle(Adapter(layers={"layers.0.q_proj": matrices}, scale=1.0))
+    with pytest.raises(EncoderError, match=r"learned for a weight of shape \(8, 32\)"):
+        encoder.settle(Adapter(layers={"encoder.layer.0.attention.self.query": (matrices[0], torch.zeros(8, 4))}, scale=1.0))
+
+
+def test_a_file_that_is_no_adapter_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "adapter.safetensors"
+    with pytest.raises(EncoderError, match="can't be read"):
+        load_adapter(file, scale=1.0)
+    for tensors in ({"base_model.model.a.lora_A.weight": torch.zeros(1)}, {"base_model.model.a.lora_magnitude_vector": torch.zeros(1)}):
+        save_file(tensors, file)
+        with pytest.raises(EncoderError, match="expected pairs"):
+            load_adapter(file, scale=1.0)
+
+
+def test_targets_are_every_linear_layer_that_is_read_or_those_named(encoder: TextEncoder, config: EncoderConfig) -> None:
+    every = lora_layers(encoder.network, config)
+    assert len(every) == 12
+    assert not any("pooler" in name for name in every)
+    named = lora_layers(encoder.network, EncoderConfig(lora_targets="query, value"))
+    assert {name.rsplit(".", 1)[-1] for name in named} == {"query", "value"}
+    with pytest.raises(EncoderError, match="it has dense, key, query, value"):
+        lora_layers(encoder.network, EncoderConfig(lora_targets="q_proj"))
