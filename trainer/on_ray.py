@@ -1,4 +1,4 @@
-"""The trainer on a Ray cluster, a rank a Ray worker (DDP over gloo):
+"""The trainer on a Ray cluster, a rank a Ray worker, each with a GPU where the configuration's device is "cuda":
 
     python -m trainer.on_ray --workers 4 [--address ray://head:10001] --snapshot … --config … --out …
 
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.__main__ import CANNOT, train
+from trainer.config import load_config
+from trainer.distributed import BACKENDS
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 
@@ -33,16 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("trainer: ray:// needs the package ray[train], which is not installed; run: pip install 'freshet[ray]'\n")
         return 1
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we train
-    out = Path(of_trainer[of_trainer.index("--out") + 1]).resolve()
+    out, config = (Path(of_trainer[of_trainer.index(name) + 1]).resolve() for name in ("--out", "--config"))
     variables = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE") if name in os.environ}
-    runtime = {"env_vars": {**variables, "PYTHONPATH": _ROOT}}
     try:
+        device = "cuda" if load_config(config).device == "cuda" else "cpu"  # nobody here knows what GPUs the workers' machines have
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+        runtime = {"env_vars": {**variables, **hidden, "PYTHONPATH": _ROOT}}
         ray.init(address=given.address, runtime_env=runtime, include_dashboard=False if given.address is None else None, log_to_driver=True)
         TorchTrainer(
             _rank,
             train_loop_config={"arguments": of_trainer},
-            torch_config=TorchConfig(backend="gloo"),
-            scaling_config=ScalingConfig(num_workers=given.workers),
+            torch_config=TorchConfig(backend=BACKENDS[device]),
+            scaling_config=ScalingConfig(num_workers=given.workers, use_gpu=device == "cuda"),
             run_config=RunConfig(name="freshet", storage_path=str(out.parent / "ray")),
         ).fit()
     except Exception as error:  # whatever Ray says, the caller gets one sentence
