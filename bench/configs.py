@@ -9,8 +9,14 @@ from trainer.config import TrainConfig
 
 CONFIGS = {
     "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=1),
-    "ml-1m": TrainConfig(model=ModelConfig(max_history=200), full_epochs=20, batch_size=32, num_threads=1),
+    "ml-1m": TrainConfig(model=ModelConfig(max_history=200, dim=128), full_epochs=24, batch_size=32, num_threads=1),
     "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3, dim=128), full_epochs=20, batch_size=128, num_threads=1),
+}
+
+# The stream retrains from scratch over and over, so its budget on ML-1M is smaller.
+STREAM_CONFIGS = {
+    **CONFIGS,
+    "ml-1m": replace(CONFIGS["ml-1m"], model=ModelConfig(max_history=200), full_epochs=10, replay_ratio=5.0),
 }
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.configs import CONFIGS, sketch_config
+from bench.configs import STREAM_CONFIGS, sketch_config
 from bench.curve import draw
 from bench.kept import WORK, code_digest, data_digest, kept_part
 from bench.offline import event_ndcg, figure, train_bundle
@@ -191,7 +191,7 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
     fulls = frozenset(int(window) for window in np.linspace(0, num_windows - 1, num_fulls).round())
     runs: list[dict[str, dict[str, object]]] = []
     for seed in seeds:
-        config = replace(CONFIGS[name], seed=seed)
+        config = replace(STREAM_CONFIGS[name], seed=seed)
 
         def follow(folder: Path, config: TrainConfig = config) -> dict[str, dict[str, object]]:
             shutil.rmtree(folder)
