@@ -67,7 +67,7 @@ class Ranking:
     scored: Scored
 
 
-# docs/log.md has what else was tried on the tuning event.
+# SASRec's epochs on ml-100k come from the tuning event (docs/log.md); the others wait for theirs: `bench.quality --tuning`.
 PEERS: Mapping[str, Sequence[Peer]] = {
     "ml-100k": (Peer(model="SASRec", epochs=26, tuning_epochs=40), Peer(model="HSTU", epochs=26, tuning_epochs=40)),
     "ml-1m": (
