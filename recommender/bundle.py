@@ -21,7 +21,7 @@ from recommender.config import EncoderConfig, ModelConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
-FORMAT = 1
+FORMAT = 2
 ENCODER = "encoder"
 ADAPTER = "encoder_adapter.safetensors"
 

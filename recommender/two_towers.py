@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.biases import item_rating_biases, log_popularity, ratings_above_items, user_residuals
+from recommender.biases import item_rating_biases, ratings_above_items, user_residuals
 from recommender.config import ModelConfig
 from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide
 from recommender.towers import LstmTower, TransformerTower
@@ -32,6 +32,7 @@ class TwoTowers(nn.Module):
         self.table = nn.Parameter(torch.zeros(num_items, width + 2))
         self.adapter = nn.Linear(config.text_dim, width)
         self.popularity_weight = nn.Parameter(torch.ones(()))
+        self.expected_log_count = nn.Linear(config.text_dim, 1)  # of an item by its text: what a new one is taken to deserve
         self.type_embedding = nn.Embedding(len(EVENT_TYPES), width)
         self.rating_input = nn.Linear(3, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
@@ -43,17 +44,33 @@ class TwoTowers(nn.Module):
         self.residual_weight = nn.Parameter(torch.ones(()))
         nn.init.zeros_(self.rating_query.weight)  # the rating head starts as the bias model and has only to improve on it
         nn.init.zeros_(self.rating_query.bias)
+        nn.init.zeros_(self.expected_log_count.weight)
+        nn.init.zeros_(self.expected_log_count.bias)
         nn.init.normal_(self.type_embedding.weight, std=0.02)
 
-    def item_side(self, facts: ItemFacts) -> ItemSide:
-        """Return the catalogue's vectors and biases. An item without text is its residual alone."""
+    def item_side(self, facts: ItemFacts, known_N: Tensor | None = None) -> ItemSide:
+        """Return the catalogue's vectors and biases. An item without text is its residual alone.
+
+        With `known_N`, 1 or 0, those that are 0 stand there as if they had just arrived: without residual, ranking bias and count.
+        """
         residual_ND, bias_N, learned_N = self.table[:, :-2], self.table[:, -2], self.table[:, -1]
-        text_ND = self.adapter(facts.texts_NT * math.sqrt(self.config.text_dim)) * facts.has_text_N.unsqueeze(1)
+        counts_N = facts.counts_N
+        if known_N is not None:
+            residual_ND, bias_N, counts_N = residual_ND * known_N.unsqueeze(1), bias_N * known_N, counts_N * known_N
+        text_NT = facts.texts_NT * math.sqrt(self.config.text_dim)
+        text_ND = self.adapter(text_NT) * facts.has_text_N.unsqueeze(1)
+        popularity_N = torch.logaddexp(counts_N.log(), self.expected_log_count(text_NT).squeeze(1)) - (facts.counts_N.mean() + 1.0).log()
         return ItemSide(
             vectors_ND=text_ND + residual_ND,
-            bias_N=bias_N + self.popularity_weight * log_popularity(facts),
+            bias_N=bias_N + self.popularity_weight * popularity_N,
             rating_bias_N=item_rating_biases(facts) + learned_N,
         )
+
+    @torch.no_grad()
+    def expect(self, facts: ItemFacts) -> None:
+        """Take the mean log count as what an item is expected to have, whatever its text; training learns how texts differ."""
+        if len(facts.counts_N):
+            self.expected_log_count.bias.fill_(float(facts.counts_N.clamp(min=0.5).log().mean()))
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
         """Return free texts as items: an adapted vector, average biases."""

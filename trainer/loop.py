@@ -33,6 +33,7 @@ WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05
 SHOWN_WEIGHT = 0.1  # an impression says less than a choice
 MAX_GRADIENT_NORM = 5.0
+FORGOTTEN_SHARE = 0.1  # of the items stand in a step as if they were new; .25 does more for new items and costs the known ones; docs/log.md
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +192,8 @@ class _Step:
     def _sums(self, facts: ItemFacts, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
         if isinstance(self.model, Sketch):
             return sketch_losses(self.model, facts, batch)
-        return batch_losses(self.model, facts, batch, negatives)
+        known_N = torch.rand(len(facts.counts_N), generator=negatives) >= FORGOTTEN_SHARE
+        return batch_losses(self.model, facts, batch, negatives, known_N=known_N.to(facts.counts_N))
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
         return sums.ranking / totals_3[0] + SHOWN_WEIGHT * sums.shown / totals_3[1] + self.rating_weight * sums.rating / totals_3[2]

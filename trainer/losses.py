@@ -52,9 +52,11 @@ def learned_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
     return met_N.nonzero().squeeze(1)
 
 
-def batch_losses(model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator) -> LossSums:
-    """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue."""
-    side = model.item_side(facts)
+def batch_losses(
+    model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator, *, known_N: Tensor | None = None
+) -> LossSums:
+    """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue; `known_N` as in `item_side`."""
+    side = model.item_side(facts, known_N)
     state_BSD, residual_BS = model.states(side, batch.histories)
     ranked_BS = batch.target_rows_BS >= 0
     target_Q = batch.target_rows_BS[ranked_BS]

@@ -15,7 +15,7 @@ from torch import Tensor
 from recommender.bundle import Bundle, BundleManifest, Whitening
 from recommender.catalogue import Catalogue, CatalogueItem
 from recommender.config import ModelConfig
-from recommender.model import Baseline, ItemFacts, Recommender, new_model
+from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.dataset import EventTable, event_items
 from trainer.texts import TextVectors, fit_whitening
@@ -49,7 +49,10 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         raw_MR = texts.encode(written)
         manifest = replace(empty.manifest, encoder_digest=texts.digest)
         empty = replace(empty, manifest=manifest, whitening=fit_whitening(raw_MR, model_config.text_dim), encoder=texts.loaded)
-    return _counted(_grown(empty, added, texts, seed=config.seed), added.events)
+    made = _counted(_grown(empty, added, texts, seed=config.seed), added.events)
+    if isinstance(made.model, TwoTowers):
+        made.model.expect(made.facts)
+    return made
 
 
 def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:

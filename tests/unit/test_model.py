@@ -151,3 +151,43 @@ def test_time_buckets_double_and_end() -> None:
 
 def test_an_unheard_of_event_type_is_other() -> None:
     assert event_type_code("teleported") == event_type_code("other") == 0
+
+
+def test_an_item_that_is_not_known_stands_as_one_that_has_just_arrived() -> None:
+    torch.manual_seed(0)
+    model = TwoTowers(ModelConfig(text_dim=8, dim=16, num_layers=1), 4)
+    torch.nn.init.normal_(model.table)
+    torch.nn.init.normal_(model.expected_log_count.weight)
+    texts_NT = torch.nn.functional.normalize(torch.randn(4, 8), dim=1)
+    texts_NT[1] = texts_NT[0]
+    counts_N = torch.tensor([90.0, 0.0, 7.0, 3.0])
+    facts = ItemFacts(
+        texts_NT=texts_NT,
+        has_text_N=torch.ones(4, dtype=torch.bool),
+        counts_N=counts_N,
+        rating_sum_N=torch.zeros(4),
+        rating_count_N=torch.zeros(4),
+    )
+    with torch.no_grad():
+        model.table[1] = 0.0  # the twin by text of item 0 has just arrived
+        known, forgotten = model.item_side(facts), model.item_side(facts, torch.tensor([0.0, 1.0, 1.0, 1.0]))
+    assert torch.equal(forgotten.vectors_ND[0], known.vectors_ND[1])
+    assert torch.equal(forgotten.bias_N[0], known.bias_N[1])
+    assert torch.equal(forgotten.bias_N[1:], known.bias_N[1:])
+    assert not torch.equal(known.vectors_ND[0], known.vectors_ND[1])
+
+
+def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
+    model = TwoTowers(ModelConfig(text_dim=8, dim=16, num_layers=1), 3)
+    facts = ItemFacts(
+        texts_NT=torch.zeros(3, 8),
+        has_text_N=torch.zeros(3, dtype=torch.bool),
+        counts_N=torch.tensor([50.0, 50.0, 0.0]),
+        rating_sum_N=torch.zeros(3),
+        rating_count_N=torch.zeros(3),
+    )
+    before_N = model.item_side(facts).bias_N
+    model.expect(facts)
+    after_N = model.item_side(facts).bias_N
+    assert after_N[0] - after_N[2] < before_N[0] - before_N[2] - 1.0
+    assert after_N[0] > after_N[2]
