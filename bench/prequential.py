@@ -209,27 +209,41 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
 
 
 def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> list[Measure]:
-    """Return each line's mean over the windows in which there was a full retrain, over seeds, and its gain over `static`."""
-    curves = {line: np.array([_windows(one[line], fulls) for one in runs]) for line in LINES}
+    """Return each line's mean over windows and seeds, its gain over `static`, and what share of the full retrains' it reaches.
+
+    The gain of `full`, and shares of it, are of the windows in which there was a full retrain.
+    """
+    curves = {line: np.array([one[line]["ndcg"] for one in runs], float) for line in LINES}
+    full_SW = curves["full"]
+    beside = {line: curve_SW if line == "full" else curve_SW[:, list(fulls)] for line, curve_SW in curves.items()}
     measures = []
     for line, curve_SW in curves.items():
-        seconds = float(np.mean([float(str(one[line]["seconds"])) for one in runs]))
-        shown = figure(curve_SW.mean(1)) if len(runs) > 1 else None
-        common = {"set": name, "protocol": PROTOCOL, "model": line, "seeds": len(runs), "seconds": seconds}
-        interval = {"low": shown.low, "high": shown.high} if shown else {}
-        measures.append(Measure(metric="NDCG@10", value=float(curve_SW.mean()), unit="1", **common, **interval))  # type: ignore[arg-type]
-        gain = float(curve_SW.mean() / curves["static"].mean() - 1)
-        measures.append(Measure(metric="gain over static", value=gain, unit="1", **common))  # type: ignore[arg-type]
+        static_SW = beside["static"] if line == "full" else curves["static"]
+        values = {
+            "NDCG@10": curve_SW.mean(),
+            "gain over static": curve_SW.mean() / static_SW.mean() - 1,
+            "share of full": beside[line].mean() / full_SW.mean(),
+        }
         if line == "accepted":
-            share = float(np.mean([float(str(one[line]["accepted"])) for one in runs]))
-            measures.append(Measure(metric="accepted updates", value=share, unit="1", **common))  # type: ignore[arg-type]
+            values["accepted updates"] = np.mean([float(str(one[line]["accepted"])) for one in runs])
+        shown = figure(curve_SW.mean(1)) if len(runs) > 1 else None
+        measures += [
+            Measure(
+                metric=metric,
+                value=float(value),
+                unit="1",
+                low=shown.low if shown and metric == "NDCG@10" else None,
+                high=shown.high if shown and metric == "NDCG@10" else None,
+                set=name,
+                protocol=PROTOCOL,
+                model=line,
+                seeds=len(runs),
+                seconds=float(np.mean([float(str(one[line]["seconds"])) for one in runs])),
+                note=f"{curve_SW.shape[1]} windows",
+            )
+            for metric, value in values.items()
+        ]
     return measures
-
-
-def _windows(line: dict[str, object], fulls: Sequence[int]) -> list[float]:
-    ndcg = line["ndcg"]
-    assert isinstance(ndcg, list)
-    return [float(one) for one in (ndcg if len(ndcg) == len(fulls) else [ndcg[window] for window in fulls])]
 
 
 def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> None:
@@ -257,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seeds = [int(seed) for seed in given.seeds.split(",")]
     measures = [one for name in given.sets.split(",") for one in run(name, seeds, given.windows, given.fulls)]
     for one in measures:
-        print(f"{one.set:8} {one.model:8} {one.metric:18} {one.value:.4f}  {one.seconds:.0f} s")
+        print(f"{one.set:8} {one.model:8} {one.metric:18} {one.value:.4f}  {one.seconds:.0f} s of training")
     save("prequential", given.sets.replace(",", ", "), measures, command=COMMAND)
 
 

@@ -58,8 +58,8 @@ def test_a_missing_and_a_surplus_file_are_named(tmp_path: Path) -> None:
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     planted_bundle(tmp_path / "bundle")
     path = tmp_path / "bundle" / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-    with pytest.raises(BundleError, match="expected format 1, found 2"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    with pytest.raises(BundleError, match="expected format 2, found 3"):
         load_bundle(tmp_path / "bundle")
 
 
