@@ -26,7 +26,8 @@ class TwoTowers(nn.Module):
     def __init__(self, config: ModelConfig, num_items: int) -> None:
         super().__init__()
         self.config = config
-        self.state_dim = width = config.dim
+        width = config.dim
+        self.state_dim = 2 * width  # what the tower read, and the user's taste
         self.register_buffer("rating_mean", torch.zeros(()))
         self.register_buffer("rating_std", torch.ones(()))
         self.table = nn.Parameter(torch.zeros(num_items, width + 2))
@@ -39,7 +40,7 @@ class TwoTowers(nn.Module):
         self.input_norm = nn.LayerNorm(width)
         self.input_dropout = nn.Dropout(config.dropout)
         self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
-        self.rating_query = nn.Linear(width, width)
+        self.rating_query = nn.Linear(2 * width, width)
         self.rating_key = nn.Linear(width, width)
         self.residual_weight = nn.Parameter(torch.ones(()))
         nn.init.zeros_(self.rating_query.weight)  # the rating head starts as the bias model and has only to improve on it
@@ -78,20 +79,31 @@ class TwoTowers(nn.Module):
         return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
-        """Return state_BSD, and residual_BS: how far the user's ratings so far lie above what their items explain, shrunk."""
+        """Return the states, what the tower read (D) and the user's taste (D), and residual_BS: how far the user's ratings so far lie
+        above what their items explain, shrunk.
+
+        The taste is the sum of the rated items' keys, each as often as its rating lies above what is expected, over the square root of
+        their number (asymmetric SVD: Koren 2008).
+        """
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
         rating_BL3 = torch.stack([off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2)
-        input_BLD = side.vectors_ND[batch.rows_BL] + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
+        vectors_BLD = side.vectors_ND[batch.rows_BL]
+        input_BLD = vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
         start_B1D = self.start.expand(len(input_BLD), 1, -1)
         input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
         state_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
-        return state_BSD, user_residuals(off_BL, batch)
+        residual_BS = user_residuals(off_BL, batch)
+        surprise_BL = torch.where(known_BL, off_BL - residual_BS[:, :-1], 0.0) / self.rating_std
+        taste_BSD = F.pad((surprise_BL.unsqueeze(2) * self.rating_key(vectors_BLD)).cumsum(1), (0, 0, 1, 0))
+        taste_BSD = taste_BSD / (F.pad(known_BL.cumsum(1), (1, 0)) + 1.0).sqrt().unsqueeze(2)
+        return torch.cat([state_BSD, taste_BSD], dim=2), residual_BS
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
-        return (state_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
+        read_XD = state_XD[:, : self.config.dim]
+        return (read_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
 
     def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
         """Return predicted ratings of the given rows, not clamped."""

@@ -85,8 +85,8 @@ def _log_probabilities(
     drawn = ItemSide(vectors_ND=side.vectors_ND[drawn_C], bias_N=side.bias_N[drawn_C], rating_bias_N=side.rating_bias_N[drawn_C])
     negative_PC = model.logits(drawn, state_PD) - torch.log(NUM_NEGATIVES * share_N[drawn_C])
     negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))
-    picked_PD = side.vectors_ND[picked_P] / state_PD.shape[1] ** 0.5
-    positive_P = (state_PD * picked_PD).sum(1) + side.bias_N[picked_P]
+    picked_PD = side.vectors_ND[picked_P] / model.config.dim**0.5
+    positive_P = (state_PD[:, : model.config.dim] * picked_PD).sum(1) + side.bias_N[picked_P]
     log_p_P: Tensor = positive_P - torch.logsumexp(torch.cat([positive_P.unsqueeze(1), negative_PC], dim=1), dim=1)
     return log_p_P
 

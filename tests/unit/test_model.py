@@ -191,3 +191,19 @@ def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
     after_N = model.item_side(facts).bias_N
     assert after_N[0] - after_N[2] < before_N[0] - before_N[2] - 1.0
     assert after_N[0] > after_N[2]
+
+
+def test_a_taste_is_what_a_user_rated_above_expectation() -> None:
+    model = random_model("transformer")
+    assert isinstance(model, TwoTowers)
+    side = model.item_side(facts())
+    histories = batch([[1, 2, 3]], [[5.0, math.nan, 1.0]], [[1.0, 2.0, 3.0]])
+    state_BSD, residual_BS = states(model, histories)
+    taste_SD = state_BSD[0, :, model.config.dim :]
+    key_LD = model.rating_key(side.vectors_ND[[1, 2, 3]])
+    first = 5.0 - 3.0 - float(side.rating_bias_N[1])
+    third = 1.0 - 3.0 - float(side.rating_bias_N[3]) - float(residual_BS[0, 2])
+    assert taste_SD[0].eq(0.0).all()
+    assert torch.allclose(taste_SD[1], first * key_LD[0] / math.sqrt(2), atol=1e-5)
+    assert torch.equal(taste_SD[2], taste_SD[1]), "without a rating nothing is known of taste"
+    assert torch.allclose(taste_SD[3], (first * key_LD[0] + third * key_LD[2]) / math.sqrt(3), atol=1e-5)
