@@ -196,11 +196,12 @@ def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
 def test_a_taste_is_what_a_user_rated_above_expectation() -> None:
     model = random_model("transformer")
     assert isinstance(model, TwoTowers)
-    side = model.item_side(facts())
     histories = batch([[1, 2, 3]], [[5.0, math.nan, 1.0]], [[1.0, 2.0, 3.0]])
     state_BSD, residual_BS = states(model, histories)
     taste_SD = state_BSD[0, :, model.config.dim :]
-    key_LD = model.rating_key(side.vectors_ND[[1, 2, 3]])
+    with torch.inference_mode():
+        side = model.item_side(facts())
+        key_LD = model.rating_key(side.vectors_ND[[1, 2, 3]])
     first = 5.0 - 3.0 - float(side.rating_bias_N[1])
     third = 1.0 - 3.0 - float(side.rating_bias_N[3]) - float(residual_BS[0, 2])
     assert taste_SD[0].eq(0.0).all()
