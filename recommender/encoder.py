@@ -155,13 +155,14 @@ def _load(config: EncoderConfig, source: EncoderSource) -> tuple[PreTrainedToken
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.folder, **source.options)
         network = AutoModel.from_pretrained(source.folder, dtype="auto", **source.options)
-    except ImportError as error:
-        cure = "pip install 'freshet[gguf]'" if source.gguf is not None else "install what it names"
-        raise EncoderError(f"encoder {config.model}: a package is missing ({error}); {cure}") from error
-    except (OSError, ValueError) as error:
-        missing = source.gguf is not None and "accelerate is required" in str(error)
-        cure = "pip install 'freshet[gguf]'" if missing else "name a wheel, a local folder, a GGUF file or a hub model"
+    except (ImportError, OSError, ValueError) as error:
+        reader_missing = source.gguf is not None and (isinstance(error, ImportError) or "accelerate is required" in str(error))
+        named = "name a wheel, a local folder, a GGUF file or a hub model"
+        cure = "run: pip install gguf accelerate" if reader_missing else named
         raise EncoderError(f"encoder {config.model}: can't be loaded from {source.folder} ({error}); {cure}") from error
+    if source.gguf is not None:  # its weights are plain ones now, and are saved as such
+        network.hf_quantizer = None
+        network.config.__dict__.pop("quantization_config", None)
     longest = getattr(network.config.get_text_config(), "max_position_embeddings", None) or config.max_tokens
     if network.config.is_encoder_decoder:
         raise EncoderError(f"encoder {config.model}: it is an encoder with a decoder behind it; name an encoder or a decoder alone")

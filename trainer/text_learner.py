@@ -11,7 +11,6 @@ so that several ranks see the same. Knows nothing of batches, nor of the optimis
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -138,14 +137,19 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise EncoderError("train.encoder.train = 'lora' needs peft; run: pip install 'freshet[lora]'") from error
+        raise EncoderError("train.encoder.train = 'lora' needs peft; run: pip install peft (pyproject.toml has the version)") from error
     config = encoder.config
-    layers = lora_layers(encoder.network, config)
+    # Wrapped, so that peft does not see a transformers model: with some mixtures of experts it would exchange the layers asked for.
+    wrapped = nn.ModuleDict({"network": encoder.network})
+    layers = [f"network.{name}" for name in lora_layers(encoder.network, config)]
     settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=layers, lora_dropout=0.0)
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that transformers will drop
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
-        inject_adapter_in_model(settings, encoder.network)
+        encoder.network.requires_grad_(requires_grad=False)
+        inject_adapter_in_model(settings, wrapped)
+    for weight in encoder.network.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()  # small steps are lost in half precision
 
 
 def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:

