@@ -9,7 +9,7 @@ from trainer.config import TrainConfig
 
 CONFIGS = {
     "ml-100k": TrainConfig(model=ModelConfig(max_history=200), num_threads=1),
-    "ml-1m": TrainConfig(model=ModelConfig(max_history=200, dim=128), full_epochs=24, batch_size=32, num_threads=1),
+    "ml-1m": TrainConfig(model=ModelConfig(max_history=200, dim=128), full_epochs=18, batch_size=32, num_threads=1),
     "beauty": TrainConfig(model=ModelConfig(max_history=50, dropout=0.3, dim=128), full_epochs=20, batch_size=128, num_threads=1),
 }
 
