@@ -2,10 +2,10 @@
 
     .venv/bin/python -m bench.quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--tuning]
 
-Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside popularity, EASE, RecTools' SASRec and
-HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. `--tuning` writes no
-results: it trains without the last two events of each user and asks for the last but one, for choosing configurations, regularisation,
-epochs. Finished parts are kept in var/bench by what decides them.
+Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
+popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
+the processor's. `--tuning` writes no results: it trains without the last two events of each user and asks for the last but one, for
+choosing configurations, regularisation, epochs. Finished parts are kept in var/bench by what decides them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.configs import CONFIGS
+from bench.configs import CONFIGS, sketch_config
 from bench.ease import EASE_REGULARISATION, ease, popularity
 from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, split_of
@@ -49,7 +49,8 @@ def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
     """Train with the product's trainer, rank with its ranker; another `run` measures anew what is kept of this one."""
     decided_by = (code_digest("bench/leave_one_out.py"), data_digest(split.data), split.protocol, config, run)
     stage = "-tuning" if split.tuning else ""
-    kept = kept_part(f"quality/{split.data.name}-freshet{stage}-{config.seed}", decided_by, lambda folder: _trained(split, config, folder))
+    name = f"quality/{split.data.name}-{config.model.tower}{stage}-{config.seed}"
+    kept = kept_part(name, decided_by, lambda folder: _trained(split, config, folder))
     assert isinstance(kept, dict)
     return Scored(**kept)
 
@@ -81,7 +82,9 @@ def simple_models(split: Split) -> dict[str, Scored]:
 def ranking_measures(split: Split, options: Options) -> list[Measure]:
     """Score all models on one split; an interval is by bootstrap over users, of the mean over seeds."""
     config = replace(CONFIGS[split.data.name], num_threads=options.threads)
-    measures = _measures(split, "Freshet", [freshet(split, replace(config, seed=seed)) for seed in options.seeds])
+    seeded = [replace(config, seed=seed) for seed in options.seeds]
+    measures = _measures(split, "Freshet", [freshet(split, one) for one in seeded])
+    measures += _measures(split, "the first sketch", [freshet(split, sketch_config(one)) for one in seeded])
     for name, scored in simple_models(split).items():
         measures += _measures(split, name, [scored])
     for peer in PEERS[split.data.name] if options.peers else ():
@@ -109,7 +112,7 @@ def _measures(split: Split, model: str, runs: Sequence[Scored]) -> list[Measure]
                 model=model,
                 set=split.data.name,
                 seeds=len(runs),
-                seconds=float(np.mean([run.seconds for run in runs])),
+                seconds=float(np.mean([run.cpu_s for run in runs])),
                 note=f"{value_SU.shape[1]:,} users{spread}",
             )
         )
