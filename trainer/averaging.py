@@ -18,8 +18,13 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(model: Trained) -> Weights:
-    """Return a copy of all weights, on the CPU."""
-    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in model.state_dict().items()}
+    """Return a copy of all weights that are learned, on the CPU. The ratings' mean and spread are counted: an average of them is wrong."""
+    return {name: weight.detach().cpu().clone().contiguous() for name, weight in model.named_parameters()}
+
+
+def put(weights: Mapping[str, Tensor], model: Trained) -> None:
+    """Give a model the weights that `weights_of` took, or what was made of them."""
+    model.load_state_dict({**model.state_dict(), **weights})
 
 
 def to_state(weights: Mapping[str, Tensor]) -> Weights:
@@ -28,12 +33,19 @@ def to_state(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Weights:
-    """Return the trained weights of a state; what it lacks, which is all after a full retrain and the rows of new items, is as served."""
+    """Return the trained weights of a state; what it lacks, which is all after a full retrain and the rows of new items, is as served.
+
+    Raise ValueError when the state is of another model.
+    """
     trained = dict(served)
-    for name, tensor in served.items():
+    for name, weight in served.items():
         kept = state.get(PREFIX + name)
-        if kept is not None:
-            trained[name] = torch.cat([kept, tensor[len(kept) :]]) if name == "table" else kept
+        if kept is None:
+            continue
+        wanted = (min(len(kept), len(weight)), *weight.shape[1:]) if name == "table" else weight.shape
+        if kept.shape != wanted:
+            raise ValueError(f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, this model's has {tuple(weight.shape)}")
+        trained[name] = torch.cat([kept, weight[len(kept) :]]) if name == "table" else kept
     return trained
 
 

@@ -120,7 +120,7 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     update = manifest.mode == "update"
     served = averaging.weights_of(model)
     if update:
-        model.load_state_dict(averaging.from_state(state, served))
+        averaging.put(averaging.from_state(state, served), model)
     model.to(job.device)
     optimizer = Optimizer(model, weight_decay=job.config.weight_decay)
     if state:
@@ -141,7 +141,7 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     if not update:
         return _Trained(bundle=bundle if learner is None else learner.learned(bundle), state=optimizer.state(), losses=losses)
     trained = averaging.weights_of(model)
-    model.load_state_dict(averaging.averaged(served, trained, decay=job.config.average_decay))
+    averaging.put(averaging.averaged(served, trained, decay=job.config.average_decay), model)
     return _Trained(bundle=bundle, state=optimizer.state() | averaging.to_state(trained), losses=losses)
 
 

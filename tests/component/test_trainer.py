@@ -175,6 +175,18 @@ def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained
     )
 
 
+def test_the_first_ratings_of_a_shop_set_the_mean_whatever_was_trained_before(tmp_path: Path, config: TrainConfig) -> None:
+    config = replace(config, full_epochs=1, update_epochs=1)
+    clicks = [replace(row, rating=None, type="click") for row in planted_rows()]
+    candidate = train(tmp_path / "1", write_planted_snapshot(tmp_path / "1" / "s", rows=clicks, items=NAMELESS), config)
+    for number, rows in ((2, clicks[:50]), (3, planted_rows()[:50])):
+        folders = {"live": candidate / "bundle", "state": candidate / "state"}
+        folder = tmp_path / str(number)
+        candidate = train(folder, write_planted_snapshot(folder / "s", mode="update", rows=rows, items=[], **folders), config)
+    given = [row.rating for row in planted_rows()[:50] if not in_panel(row.user_id) and row.rating is not None]
+    assert load_bundle(candidate / "bundle").model.rating_mean.item() == pytest.approx(sum(given) / len(given))
+
+
 def test_context_alone_teaches_nothing(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     rows = [replace(row, role="context") for row in new_rows(50)]
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle")
