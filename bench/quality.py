@@ -1,16 +1,18 @@
 """Ranking and ratings beside other models, on the same split in the same run.
 
-    .venv/bin/python -m bench.quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--tuning]
+    .venv/bin/python -m bench.quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--settings deploy/gpu.toml] [--tuning]
 
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
 popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
 the processor's. `--tuning` writes no results: it trains without the last two events of each user and asks for the last but one, for
-choosing configurations, regularisation, epochs. Finished parts are kept in var/bench by what decides them.
+choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment variables included,
+instead of the configuration in bench/configs.py. Finished parts are kept in var/bench by what decides them.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +31,7 @@ from bench.ratings import rating_measures
 from bench.rows import Measure, save
 from bench.sets import load_set
 from bench.snapshots import Roles, write_snapshot
+from cron.settings_file import load_settings
 from trainer.config import TrainConfig
 
 COMMAND = "python -m bench.quality"
@@ -43,6 +46,12 @@ class Options:
     seeds: Sequence[int]
     threads: int
     peers: bool
+    settings: Path | None
+
+    def config(self, name: str) -> TrainConfig:
+        """Return how ours is trained on a set."""
+        config = CONFIGS[name] if self.settings is None else load_settings(self.settings, os.environ).settings.train
+        return replace(config, num_threads=self.threads)
 
 
 def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
@@ -81,7 +90,7 @@ def simple_models(split: Split) -> dict[str, Scored]:
 
 def ranking_measures(split: Split, options: Options) -> list[Measure]:
     """Score all models on one split; an interval is by bootstrap over users, of the mean over seeds."""
-    config = replace(CONFIGS[split.data.name], num_threads=options.threads)
+    config = options.config(split.data.name)
     seeded = [replace(config, seed=seed) for seed in options.seeds]
     measures = _measures(split, "Freshet", [freshet(split, one) for one in seeded])
     measures += _measures(split, "the first sketch", [freshet(split, sketch_config(one)) for one in seeded])
@@ -130,18 +139,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", default=",".join(SETS), help=f"which sets, of {', '.join(SETS)}")
     parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
     parser.add_argument("--threads", type=int, default=1, help="threads of whatever is trained")
+    parser.add_argument("--settings", type=Path, help="a settings file whose [train] is measured, instead of bench/configs.py")
     parser.add_argument("--path", type=Path, help="where the set lies, if one set is asked for and FRESHET_DATA does not have it")
     parser.add_argument("--without-peers", action="store_true", help="leave out RecTools, which takes an environment of its own (5 GB)")
     parser.add_argument("--without-ratings", action="store_true", help="leave out the prediction of ratings")
     parser.add_argument("--tuning", action="store_true", help="score on the events that are there for choosing; write nothing")
     given = parser.parse_args(arguments)
-    options = Options(seeds=[int(seed) for seed in given.seeds.split(",")], threads=given.threads, peers=not given.without_peers)
+    options = Options(
+        seeds=[int(seed) for seed in given.seeds.split(",")],
+        threads=given.threads,
+        peers=not given.without_peers,
+        settings=given.settings,
+    )
     measures: list[Measure] = []
     for name in given.sets.split(","):
         data = load_set(name, given.path)
         measures += ranking_measures(split_of(data, tuning=given.tuning), options)
         if not given.without_ratings and not np.isnan(data.ratings_E).all():
-            measures += rating_measures(data, seeds=options.seeds, threads=options.threads, tuning=given.tuning)
+            measures += rating_measures(data, options.config(name), seeds=options.seeds, tuning=given.tuning)
     if not given.tuning:
         save("quality", given.sets.replace(",", ", "), measures, command=COMMAND)
 

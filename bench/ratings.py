@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.configs import CONFIGS
 from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
 from bench.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
 from bench.rating_models import Task, predictions
@@ -45,12 +44,11 @@ def task_of(data: RatingsSet, *, tuning: bool) -> Task:
     return task.split_again() if tuning else task
 
 
-def rating_measures(data: RatingsSet, *, seeds: Sequence[int], threads: int, tuning: bool) -> list[Measure]:
+def rating_measures(data: RatingsSet, config: TrainConfig, *, seeds: Sequence[int], tuning: bool) -> list[Measure]:
     """Return RMSE of every model, with an interval by bootstrap over users."""
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
     decided_by = (files_digest("bench/rating_models.py"), data_digest(data), stage)
-    config = replace(CONFIGS[data.name], num_threads=threads)
     runs = [_freshet(task, replace(config, seed=seed), stage) for seed in seeds]
     others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
     ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]

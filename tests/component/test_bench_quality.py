@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from bench import kept, quality, ratings
-from bench.configs import CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
-from bench.quality import freshet
+from bench.quality import Options, freshet
 from bench.ratings import rating_measures
 from recommender.config import ModelConfig
 from tests.unit.test_bench_contestants import NUM_USERS, tastes
@@ -24,7 +23,6 @@ CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), ful
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (kept, quality, ratings):
         monkeypatch.setattr(module, "WORK", tmp_path)
-    monkeypatch.setitem(CONFIGS, "tastes", CONFIG)
 
 
 def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
@@ -38,9 +36,16 @@ def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("snapshot"))
 
 
+def test_a_settings_file_takes_the_place_of_the_benchs_own_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[train]\nfull_epochs = 3\n[train.model]\ndim = 32\n")
+    config = Options(seeds=[0], threads=2, peers=False, settings=file).config("ml-100k")
+    assert (config.full_epochs, config.model.dim, config.num_threads) == (3, 32, 2)
+
+
 def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:
     data = tastes(noise=0.2)
-    found = {(row.model, row.protocol): row for row in rating_measures(data, seeds=[0], threads=1, tuning=False)}
+    found = {(row.model, row.protocol): row for row in rating_measures(data, CONFIG, seeds=[0], tuning=False)}
     kinds = ("static", "progressive")
     both = {(name, f"global time 80/20, {kind}") for name in ("Freshet", "biases", "SVD") for kind in kinds}
     assert set(found) == {("item mean", "global time 80/20, static"), *both}

@@ -12,6 +12,7 @@ from cron.errors import SettingsError
 from cron.server_url import parse_nodes
 from cron.settings_file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
 from cron.wiring import PROJECT_ROOT, local_path
+from trainer.config import TrainConfig
 
 
 def write(folder: Path, text: str) -> Path:
@@ -52,6 +53,13 @@ def test_the_shipped_files_for_deepseek_load(name: str) -> None:
     assert encoder.model.startswith("deepseek-ai/")
     assert (encoder.pooling, encoder.packed) == ("last", False)
     assert encoder.train == ("lora" if name == "deepseek-7b" else "frozen")
+
+
+def test_the_shipped_file_for_a_gpu_is_larger_than_the_default() -> None:
+    train = load_settings(PROJECT_ROOT / "deploy" / "gpu.toml", {}).settings.train
+    assert train.device == "cuda"
+    assert train.model.dim % train.model.num_heads == 0
+    assert train.model.dim > TrainConfig().model.dim
 
 
 def test_the_environment_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
