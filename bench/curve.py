@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 
 
 def draw(columns: Mapping[str, NDArray[np.float64]], fulls: Sequence[int], *, title: str, path: Path) -> None:
-    """Draw all lines over all windows; `full` has a point for each of its windows only."""
+    """Draw all lines over all windows; full retrains that were made in some windows only are points, and their mean is not given."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
+    num_windows = len(columns["static"])
     for name, values_W in columns.items():
-        windows = [window + 1 for window in fulls] if name == "full" else range(1, len(values_W) + 1)
-        axes.plot(windows, values_W, label=f"{name}, mean {values_W.mean():.4f}", linewidth=2.5 if name == "update" else 1.3)
+        if len(values_W) < num_windows:
+            axes.plot([window + 1 for window in fulls], values_W, "o", label=name)
+        else:
+            windows = range(1, num_windows + 1)
+            axes.plot(windows, values_W, label=f"{name}, mean {values_W.mean():.4f}", linewidth=2.5 if name == "update" else 1.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title=title, xlabel="window of the stream", ylabel="NDCG@10 of its events, before they are learned", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend()

@@ -50,6 +50,17 @@ def test_another_figure_would_be_another_section(tmp_path: Path) -> None:
     assert row not in quality_section(tmp_path)
 
 
+def test_a_mean_over_other_windows_does_not_stand_beside_the_others(tmp_path: Path) -> None:
+    rows = [row for row in json.loads((RESULTS / "prequential.json").read_text()) if row["set"] == "ml-100k"]
+    for count, cell in ((20, ".113"), (4, "")):
+        for row in rows:
+            if row["model"] == "full":
+                row |= {"note": f"{count} windows", **({"value": 0.113} if row["metric"] == "NDCG@10" else {})}
+        (tmp_path / "prequential.json").write_text(json.dumps(rows))
+        line = next(line for line in quality_section(tmp_path).splitlines() if line.startswith("| ML-100K, NDCG@10"))
+        assert line.split(" | ")[-1] == f"{cell} |"
+
+
 def test_a_readme_without_its_place_is_said() -> None:
     with pytest.raises(ValueError, match="expected the lines"):
         with_section("# Freshet", quality_section())
