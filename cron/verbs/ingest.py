@@ -79,29 +79,34 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 
 def _summary(source: Source, intake: Intake, first: int, last: int) -> dict[str, object]:
-    events, counts = source.events, intake.counts
-    first_at, last_at = (datetime.fromtimestamp(float(events.at_N[row]), UTC) + intake.shift for row in (first, last - 1))
+    counts = intake.counts
+    first_at, last_at = (None if at is None else at.isoformat() for at in (intake.first_at, intake.last_at))
     return {
         "format": source.name,
         "events": counts.events,
         "items": counts.items,
-        "users": len(set(events.users_N[first:last].tolist())),
+        "users": len(set(source.events.users_N[first:last].tolist())),
         "duplicates": counts.duplicates,
         "rejected": dict(intake.rejected.most_common()),
-        "first_at": first_at.isoformat(),
-        "last_at": last_at.isoformat(),
+        "first_at": first_at,
+        "last_at": last_at,
     }
 
 
 class Intake:
-    """Checks raw records and appends them to the log in batches, counting; a dry run only checks."""
+    """Checks raw records and appends them to the log in batches, counting; a dry run only checks.
+
+    `first_at` and `last_at` are the times of its good events, shifted; None before there is one.
+    """
 
     def __init__(self, log_url: str, var: Path, shift: timedelta, *, dry_run: bool) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
         self._log = None if dry_run else open_log(log_url)
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
-        self.shift = shift
+        self.first_at: datetime | None = None
+        self.last_at: datetime | None = None
+        self._shift = shift
         self._now = datetime.now(UTC)
 
     def take_rejects(self, source: Source) -> None:
@@ -127,7 +132,12 @@ class Intake:
         except InvalidRecord as error:
             self._reject(str(raw.get("event_id")), error.reason, raw)
             return None
-        return replace(record, at=record.at + self.shift) if isinstance(record, Event) else record
+        if not isinstance(record, Event):
+            return record
+        event = replace(record, at=record.at + self._shift)
+        self.first_at = min(self.first_at or event.at, event.at)
+        self.last_at = max(self.last_at or event.at, event.at)
+        return event
 
     def _store(self, records: list[Record]) -> None:
         duplicates = frozenset(self._log.append(records).duplicates) if self._log and records else frozenset()
@@ -144,13 +154,21 @@ class Intake:
 
 
 def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
-    """Return what moves the part's last event to now, or, for a part that was moved before, the same again."""
-    last = part.bounds(len(source.events))[1] - 1
+    """Return what moves the part's last event to now, or, for a part that was moved before, the same again.
+
+    Events that say a time to come are refused later, so they are not what counts as the last.
+    """
+    first, last = part.bounds(len(source.events))
+    now = datetime.now(UTC).timestamp()
+    past_N = source.events.at_N[first:last]
+    past_N = past_N[past_N <= now]
+    if not len(past_N):
+        raise FreshetError(f"part {part}: every event is of a time to come; nothing to move to now")
     file = var / SHIFTS
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     name = f"{source.events.file_sha256[:12]} {part}"  # the file's digest, so a moved folder is the same data
     if name not in known:
-        known[name] = datetime.now(UTC).timestamp() - float(source.events.at_N[last])
+        known[name] = now - float(past_N[-1])
         if store:
             _write(file, json.dumps(known, indent=1))
     return timedelta(seconds=known[name])

@@ -99,6 +99,26 @@ def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path,
     assert said["events"] == len(open_source(data).events)
 
 
+def test_a_time_in_milliseconds_is_refused_and_moves_nothing(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (data / "ratings.csv").open("a") as file:
+        file.write("1,1,3,1000000000000\n1,1,3,-5\n")
+    assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert sum(said["rejected"].values()) == 3
+    assert (said["first_at"], said["last_at"]) == ("2001-09-09T01:46:40+00:00", "2001-09-09T10:46:40+00:00")
+    assert main(["ingest", str(data), "--shift-to-now"]) == 0
+    assert datetime.now(UTC) - logged(settings)[-1].at < timedelta(minutes=5)
+
+
+def test_a_file_without_a_good_time_is_told_so(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3,1000000000000\n")
+    assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["events"], said["first_at"], said["last_at"]) == (0, None, None)
+    assert main(["ingest", str(data), "--shift-to-now"]) == 1
+    assert "every event is of a time to come" in capsys.readouterr().err
+
+
 def test_a_table_needs_its_columns_named(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = tmp_path / "clicks.tsv"
     table.write_text("who\twhat\twhen\nann\tshoe\t2026-01-01T10:00:00Z\nbob\that\t2026-01-02\n")

@@ -169,6 +169,8 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        ({"u.data": b"1\t2\t3\t881250949\n"}, r"found u\.data without u\.item beside it, expected MovieLens \(u\.data and u\.item"),
+        ({"ratings.csv": b"userId,movieId\n"}, r"found ratings\.csv without movies\.csv beside it"),
         ({"README": b"x"}, r"found none of the files of a known data set, expected MovieLens \(u\.data and u\.item"),
         (
             FORMS["ml-latest"] | {"ratings.csv": b"user,movieId,rating,timestamp\n1,1,1,1\n"},

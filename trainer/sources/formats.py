@@ -15,7 +15,9 @@ _READERS: tuple[Callable[[DataFolder], Source | None], ...] = (movielens.read, r
 
 def open_source(path: Path, columns: Columns | None = None) -> Source:
     """Open the data set at a path, recognised by its files, or any table whose columns are named; raise SourceError."""
+    half = None
     for folder in data_folders(path):
+        half = half or movielens.half_of(folder)
         if columns is not None:
             if (source := table.read(folder, columns)) is not None:
                 return source
@@ -26,6 +28,5 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
     if columns is not None:
         raise SourceError(str(path), found="no table", expected=f"one {table.FILES} file")
     known = f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), Amazon Reviews ({amazon.FILES})"
-    raise SourceError(
-        str(path), found="none of the files of a known data set", expected=f"{known}, or any table with --user, --item and --at"
-    )
+    found = half or "none of the files of a known data set"
+    raise SourceError(str(path), found=found, expected=f"{known}, or any table with --user, --item and --at")

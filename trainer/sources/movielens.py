@@ -18,6 +18,7 @@ from trainer.sources.interactions import record_id
 from trainer.sources.lines import COLUMNS, RatingsFormat, read_ratings, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
+PAIRS = (("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv"))
 FILES = "u.data and u.item, ratings.dat and movies.dat, or ratings.csv and movies.csv"
 LICENCE = (
     "MovieLens, GroupLens Research, University of Minnesota: free for research; commercial use and redistribution need their permission; "
@@ -92,6 +93,14 @@ def read(folder: DataFolder) -> Source | None:
         events=ratings.interactions,
         rejects=(*(film for film in films if isinstance(film, Reject)), *tag_rejects, *ratings.rejects),
     )
+
+
+def half_of(folder: DataFolder) -> str | None:
+    """Name the half of a data set that lies in a folder which holds no whole one."""
+    for ratings, films in PAIRS:
+        if ratings in folder.names and films not in folder.names and folder.chosen in (None, ratings):
+            return f"{ratings} without {films} beside it"
+    return None
 
 
 def film_record(film: Film, file_sha256: str, tags: Sequence[str] = ()) -> RawRecord:
