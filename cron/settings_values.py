@@ -30,7 +30,8 @@ _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     **dict.fromkeys(("worker.after_events", "worker.max_events_per_run", "worker.max_refusals", "release.keep_releases"), _COUNT),
     **dict.fromkeys(("gate.resamples", "gate.num_probes", "train.full_epochs", "train.batch_size", "train.num_threads"), _COUNT),
     **dict.fromkeys(("train.encoder.max_tokens", "train.model.text_dim", "train.model.dim", "train.model.num_layers"), _COUNT),
-    **dict.fromkeys(("train.encoder.lora_rank", "train.encoder.lora_alpha", "train.encoder.texts_per_step"), _COUNT),
+    **dict.fromkeys(("train.encoder.lora_rank", "train.encoder.lora_alpha"), _COUNT),
+    "train.encoder.texts_per_step": (2, math.inf, "2 or more: texts learn by how they differ"),
     "train.encoder.lr": _POSITIVE,
     **dict.fromkeys(("train.model.num_heads", "train.model.max_history"), _COUNT),
 }

@@ -153,9 +153,13 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
 
 
 def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:
-    """Return the full names of the linear layers that get an adapter; raise EncoderError when the settings name none of them."""
+    """Return the full names of the linear layers that get an adapter; raise EncoderError when there is none or the settings name none."""
     linear = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
     linear = [name for name in linear if "pooler" not in name]  # it stands behind the hidden states that we pool
+    if not linear:
+        raise EncoderError(
+            f"encoder {config.model}: an adapter needs linear layers, and it has none; set train.encoder.train to frozen or full"
+        )
     if config.lora_targets == "all":
         return linear
     wanted = tuple(name.strip() for name in config.lora_targets.split(","))

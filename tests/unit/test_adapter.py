@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import GPT2Config, GPT2Model
 
 from recommender.adapter import Adapter, load_adapter
 from recommender.config import EncoderConfig
@@ -110,3 +111,10 @@ def test_targets_are_every_linear_layer_that_is_read_or_those_named(encoder: Tex
     assert {name.rsplit(".", 1)[-1] for name in named} == {"query", "value"}
     with pytest.raises(EncoderError, match="it has dense, key, query, value"):
         lora_layers(encoder.network, EncoderConfig(lora_targets="q_proj"))
+
+
+def test_a_network_whose_layers_take_no_adapter_is_refused_by_name() -> None:
+    """GPT-2's layers are convolutions of width one."""
+    gpt2 = GPT2Model(GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=20, bos_token_id=0, eos_token_id=0))
+    with pytest.raises(EncoderError, match="gpt2: an adapter needs linear layers, and it has none; set"):
+        lora_layers(gpt2, EncoderConfig(model="gpt2"))

@@ -124,6 +124,7 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ("store = 3\n", ["store = 3", "[store]"]),
         ('[train.model]\ntower = "gru"\n', ["train.model.tower = 'gru'", "'transformer', 'lstm'"]),
         ("[train.model]\nnum_heads = 3\n", ["train.model.dim = 64", "train.model.num_heads"]),
+        ("[train.encoder]\ntexts_per_step = 1\n", ["train.encoder.texts_per_step = 1", "2 or more", "differ"]),
         ("[train]\npositive_types = []\n", ["train.positive_types", "not empty"]),
         ("[gate]\nmin_panel_share = 0.5\n", ["gate.min_panel_share = 0.5", "max_panel_share"]),
         ("[release]\nkeep_registered = 1\n", ["release.keep_registered = 1", "roll back"]),
