@@ -23,6 +23,7 @@ from recommender.ranker import Ranker
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
+from trainer.device import claim_device
 from trainer.evaluate import Scored, evaluate, scored_events
 from trainer.memory import keep_freed_memory
 from trainer.report import Evaluation
@@ -40,11 +41,12 @@ class Figure:
 
 
 def train_bundle(snapshot: Path, config: TrainConfig, out: Path, *, text_cache: Path) -> tuple[Bundle, float]:
-    """Train from a snapshot and return the bundle and the processor's seconds; a candidate that is there already costs nothing."""
+    """Train on the configuration's device and return the bundle and the processor's seconds; a candidate that is there costs nothing."""
     keep_freed_memory()
     torch.set_num_threads(config.num_threads)
     began = time.process_time()
-    make_candidate(Job(snapshot=snapshot, config=config, out=out, text_cache=text_cache, check=lambda: None))
+    device = claim_device(config.device)
+    make_candidate(Job(snapshot=snapshot, config=config, out=out, text_cache=text_cache, check=lambda: None, device=device))
     return load_bundle(out / "bundle"), time.process_time() - began
 
 

@@ -4,7 +4,7 @@
 
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
 popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
-the processor's. `--tuning` writes no results: it trains without the last two events of each user and asks for the last but one, for
+the processor's, of ratings the clock's. `--tuning` writes no results: it trains without the last two events of each user and asks for the last but one, for
 choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment variables included,
 instead of the configuration in bench/configs.py. Finished parts are kept in var/bench by what decides them.
 """
@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bench.configs import CONFIGS, sketch_config
 from bench.ease import EASE_REGULARISATION, ease, popularity
@@ -65,13 +64,10 @@ def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
 
 
 def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
-    torch.set_num_threads(config.num_threads)
-    snapshot = folder / "snapshot"
-    if not snapshot.exists():
-        write_snapshot(snapshot, split.data, Roles(target_E=split.train_E), mode="full", seed=config.seed)
-    began = time.process_time()
-    bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
-    cpu_s = time.process_time() - began
+    for name in ("snapshot", "candidate", "candidate.partial"):  # of a run that was cut off: what it had spent nobody knows
+        shutil.rmtree(folder / name, ignore_errors=True)
+    snapshot = write_snapshot(folder / "snapshot", split.data, Roles(target_E=split.train_E), mode="full", seed=config.seed)
+    bundle, cpu_s = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
     scores = user_scores(split.data, split.asked_E, split.train_E, bundle, config, folder=folder)
     return asdict(Scored(ndcg_U=scores["candidate"].tolist(), seconds=training_seconds(folder / "candidate"), cpu_s=cpu_s))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode,
 
     The catalogue holds the items of those events, and `more_items`: what comes later is not known yet.
     """
+    whole, folder = folder, folder.with_name(folder.name + ".partial")
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     roles = _roles(len(data.users_E), context=chosen.context_E, replay=chosen.replay_E, target=chosen.target_E)
     panel_roles = _roles(len(data.users_E), context=chosen.panel_context_E, score=chosen.panel_E)
@@ -53,7 +56,7 @@ def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode,
         "seed": seed,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+    return folder.rename(whole)
 
 
 def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:

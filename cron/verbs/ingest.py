@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     intake.take(source.items, total=source.num_items, what="items")
     intake.take(source.events.between(first, last), total=last - first, what="events")
     if arguments.json:
-        print(json.dumps(_summary(source, intake, first, last), ensure_ascii=False, indent=1))
+        print(json.dumps(_summary(source, intake), ensure_ascii=False, indent=1))
     else:
         verb = "would ingest" if arguments.dry_run else "ingested"
         print(f"{verb} {source.name} from {arguments.path}, part {part}: {intake.counts}")
@@ -78,14 +78,14 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def _summary(source: Source, intake: Intake, first: int, last: int) -> dict[str, object]:
+def _summary(source: Source, intake: Intake) -> dict[str, object]:
     counts = intake.counts
     first_at, last_at = (None if at is None else at.isoformat() for at in (intake.first_at, intake.last_at))
     return {
         "format": source.name,
         "events": counts.events,
         "items": counts.items,
-        "users": len(set(source.events.users_N[first:last].tolist())),
+        "users": len(intake.users),
         "duplicates": counts.duplicates,
         "rejected": dict(intake.rejected.most_common()),
         "first_at": first_at,
@@ -96,12 +96,13 @@ def _summary(source: Source, intake: Intake, first: int, last: int) -> dict[str,
 class Intake:
     """Checks raw records and appends them to the log in batches, counting; a dry run only checks.
 
-    `first_at` and `last_at` are the times of its good events, shifted; None before there is one.
+    `first_at` and `last_at` are the times of its good events, shifted, None before there is one; `users` are theirs.
     """
 
     def __init__(self, log_url: str, var: Path, shift: timedelta, *, dry_run: bool) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
+        self.users: set[str] = set()
         self._log = None if dry_run else open_log(log_url)
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
         self.first_at: datetime | None = None
@@ -130,11 +131,13 @@ class Intake:
         try:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
-            self._reject(str(raw.get("event_id")), error.reason, raw)
+            expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
+            self._reject(str(raw.get("event_id")), f"{error.field}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record
         event = replace(record, at=record.at + self._shift)
+        self.users.add(event.user_id)
         self.first_at = min(self.first_at or event.at, event.at)
         self.last_at = max(self.last_at or event.at, event.at)
         return event

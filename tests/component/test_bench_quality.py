@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from bench import kept, quality, ratings
+from bench import kept, quality, ratings, snapshots
+from bench.configs import CONFIGS, STREAM_CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
 from bench.quality import Options, freshet
@@ -34,6 +37,50 @@ def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
     assert freshet(split, CONFIG) == first
     assert len(list((tmp_path / "quality").iterdir())) == 1
     assert not list(tmp_path.rglob("snapshot"))
+
+
+def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = split_of(tastes())
+
+    def cut_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quality, "user_scores", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            freshet(split, CONFIG)
+    (left,) = tmp_path.rglob("candidate")
+    trained = (left / "report.json").stat().st_mtime_ns
+    assert freshet(split, CONFIG).cpu_s > 0.1, "a training that was there already would cost nothing"
+    assert (left / "report.json").stat().st_mtime_ns > trained
+
+
+def test_a_settings_file_for_a_gpu_trains_on_one_or_not_at_all() -> None:
+    split = split_of(tastes())
+    if torch.cuda.is_available():
+        assert freshet(split, replace(CONFIG, device="cuda", full_epochs=1)).ndcg_U
+    else:
+        with pytest.raises(ValueError, match=r"train\.device is cuda.*; start fewer, repair the driver, or set train\.device"):
+            freshet(split, replace(CONFIG, device="cuda"))
+
+
+def test_the_benchs_own_trainings_are_the_cpus_as_the_peers_are() -> None:
+    assert {config.device for config in [*CONFIGS.values(), *STREAM_CONFIGS.values()]} == {"cpu"}
+
+
+def test_a_snapshot_that_was_cut_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, folder = tastes(), tmp_path / "snapshot"
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left")
+
+    roles = snapshots.Roles(target_E=np.ones(len(data.users_E), np.bool_))
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshots, "_items", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            snapshots.write_snapshot(folder, data, roles, mode="full")
+    assert not folder.exists(), "the benches take one that is there as it is"
+    assert (snapshots.write_snapshot(folder, data, roles, mode="full") / "manifest.json").exists()
 
 
 def test_a_settings_file_takes_the_place_of_the_benchs_own_configuration(tmp_path: Path) -> None:

@@ -171,13 +171,13 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
     [
         ({"u.data": b"1\t2\t3\t881250949\n"}, r"found u\.data without u\.item beside it, expected MovieLens \(u\.data and u\.item"),
         ({"ratings.csv": b"userId,movieId\n"}, r"found ratings\.csv without movies\.csv beside it"),
-        ({"README": b"x"}, r"found none of the files of a known data set, expected MovieLens \(u\.data and u\.item"),
+        ({"README": b"x"}, r"README, line 1: found 'x', expected MovieLens \(u\.data and u\.item"),
         (
             FORMS["ml-latest"] | {"ratings.csv": b"user,movieId,rating,timestamp\n1,1,1,1\n"},
             r"ratings\.csv, line 1, column userId: found .* expected",
         ),
         (FORMS["ml-latest"] | {"movies.csv": b"id,title,genres\n1,a,b\n"}, r"movies\.csv, line 1, column movieId: .*expected"),
-        (FORMS["ml-latest"] | {"movies.csv": b"movieId,title,genres\n"}, r"movies\.csv: expected at least one film"),
+        (FORMS["ml-latest"] | {"movies.csv": b"movieId,title,genres\n"}, r"movies\.csv, line 1: .*expected at least one film \(no rows\)"),
         (FORMS["ml-100k"] | {"u.data": b""}, r"u\.data, line 1: .*expected rows of user_id, item_id, rating, at"),
         (FORMS["ml-100k"] | {"u.data": b"a,b,c\nd,e,f\n"}, r"u\.data, line 1: found 'a,b,c', expected rows of .*1 columns, expected 4"),
         (FORMS["ml-100k"] | {"u.data": b"1\t2\tx\t4\n"}, r"u\.data, line 1: found .*rating: expected a number"),

@@ -168,7 +168,7 @@ def test_half_a_download_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_two_categories_ask_which_one(tmp_path: Path) -> None:
     one = json_lines([review(*ROWS[0])])
-    with pytest.raises(SourceError, match=r"found Beauty\.json, Books\.json, expected one category; name the file"):
+    with pytest.raises(SourceError, match=r"found Beauty\.json, Books\.json, expected one data set; name the file"):
         open_source(write(tmp_path, {"Beauty.json": one, "Books.json": one}))
     assert len(open_source(tmp_path / "Books.json").events) == 1
 

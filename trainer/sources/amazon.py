@@ -20,8 +20,8 @@ from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, read_ratings
-from trainer.sources.source import RawRecord, Reject, Source, SourceError
+from trainer.sources.lines import COLUMNS, HOPELESS, Ratings, RatingsFormat, as_text, no_good_row, read_ratings
+from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
 LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
@@ -31,6 +31,8 @@ _HEADER_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 _TAG = re.compile(r"<[^>]*>")
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
+_FIRST_LINES = 20
+_SCALE = (1.0, 5.0)
 _TEXT_CHARACTERS = 2000  # of a description; encoders read a few hundred tokens
 
 
@@ -51,17 +53,22 @@ _REVIEW_FIELDS = (
 )
 
 
-def read(folder: DataFolder) -> Source | None:
-    """Read the data set in a folder; None when it holds none, SourceError when it can't be read."""
-    reviews = sorted(name for name in _candidates(folder, _JSON) if _fields_of(folder.first_line(name)) is not None)
-    ratings = [] if reviews else sorted(name for name in _candidates(folder, _CSV) if _csv_format(folder, name) is not None)
-    found = reviews or ratings
-    if not found:
-        return None
-    if len(found) > 1:
-        raise SourceError(folder.where, found=", ".join(found), expected="one category; name the file that is meant")
-    file = found[0]
-    events = _read_reviews(folder, file) if reviews else _read_csv(folder, file)
+def sets_in(folder: DataFolder) -> list[str]:
+    """Name the reviews of the data sets in a folder, or their ratings where there are no reviews."""
+    reviews = [name for name in _candidates(folder, _JSON) if _fields_of(folder, name) is not None]
+    return reviews or [name for name in _candidates(folder, _CSV) if _csv_format(folder, name) is not None]
+
+
+def half_of(folder: DataFolder) -> str | None:
+    """Name metadata that lies in a folder which holds no reviews, or that was chosen alone."""
+    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and folder.chosen in (None, name))
+    return f"{found[0]}, which is metadata, without its reviews" if found else None
+
+
+def read(folder: DataFolder, file: str) -> Source:
+    """Read the data set with these reviews or ratings; raise SourceError when it can't be read."""
+    fields = _fields_of(folder, file) if file.endswith(_JSON) else None
+    events = _read_csv(folder, file) if fields is None else _read_reviews(folder, file, fields)
     meta = _meta_of(folder, file)
     rows = list(_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
     items = [row for row in rows if not isinstance(row, Reject)]
@@ -76,7 +83,7 @@ def read(folder: DataFolder) -> Source | None:
 
 
 def _candidates(folder: DataFolder, endings: tuple[str, ...]) -> list[str]:
-    return [name for name in folder.names if name.endswith(endings) and not _is_meta(name) and folder.chosen in (None, name)]
+    return sorted(name for name in folder.names if name.endswith(endings) and not _is_meta(name) and folder.chosen in (None, name))
 
 
 def _is_meta(name: str) -> bool:
@@ -94,12 +101,21 @@ def _meta_of(folder: DataFolder, file: str) -> str | None:
     return found[0] if found else None
 
 
-def _fields_of(line: str) -> _Fields | None:
+def _fields_of(folder: DataFolder, file: str) -> _Fields | None:
+    """Tell the release by the first review, which a few bad lines may precede."""
+    for line in folder.first_lines(file, _FIRST_LINES):
+        review = _json(line)
+        found = (one for one in _REVIEW_FIELDS if isinstance(review, dict) and {one.user, one.at} <= review.keys())
+        if (fields := next(found, None)) is not None:
+            return fields
+    return None
+
+
+def _json(line: str) -> object:
     try:
-        review = json.loads(line)
-    except ValueError:
+        return json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return next((one for one in _REVIEW_FIELDS if isinstance(review, dict) and {one.user, one.at} <= review.keys()), None)
 
 
 def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
@@ -107,13 +123,13 @@ def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
     columns = line.split(",")
     if columns[:4] == _HEADER_2023:
         names = ("user_id", "item_id", "rating", "at", *columns[4:])
-        return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True)
+        return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True, scale=_SCALE)
     if len(columns) != 4 or not columns[3].strip().isdigit():
         return None
     user, item = ("item_id", "user_id") if _ASIN.fullmatch(columns[0]) else ("user_id", "item_id")
     if not _ASIN.fullmatch(columns[0]) and not _ASIN.fullmatch(columns[1]):
         return None
-    return RatingsFormat(separator=b",", columns=(user, item, *COLUMNS[2:]), has_header=False, once=True)
+    return RatingsFormat(separator=b",", columns=(user, item, *COLUMNS[2:]), has_header=False, once=True, scale=_SCALE)
 
 
 def _read_csv(folder: DataFolder, file: str) -> Ratings:
@@ -122,9 +138,7 @@ def _read_csv(folder: DataFolder, file: str) -> Ratings:
     return read_ratings(folder, file, form)
 
 
-def _read_reviews(folder: DataFolder, file: str) -> Ratings:
-    fields = _fields_of(folder.first_line(file))
-    assert fields is not None
+def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
     gathering, rejects, blocks = Gathering(), list[Reject](), Blocks(folder, file)
     for block in _numbered(blocks):
         rows: list[tuple[str, str, float, float, int]] = []
@@ -137,8 +151,11 @@ def _read_reviews(folder: DataFolder, file: str) -> Ratings:
         if rows:
             users, items, ratings, at, lines = zip(*rows, strict=True)
             gathering.add(user_ids=users, item_ids=items, ratings=ratings, at=at, lines=lines)
+        if len(rejects) >= HOPELESS and not len(gathering):
+            break  # and nothing good: the rest is no better, and need not be kept
     if not len(gathering):
-        raise SourceError(folder.path_of(file), expected=f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}")
+        expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"
+        raise no_good_row(folder, file, rejects, expected)
     interactions, repeated = gathering.interactions(blocks.sha256, once=True)
     rejects += [Reject(file=file, line=one, reason="an equal row stands before it", raw="") for one in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
@@ -157,10 +174,7 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
     """Return a review's user, item, rating, time and line; the reason when it is none, None for an empty line."""
     if not raw.strip():
         return None
-    try:
-        review = json.loads(raw)
-    except ValueError:
-        review = None
+    review = _json(as_text(raw))
     if not isinstance(review, dict):
         return "expected a JSON object"
     user, rating, at = review.get(fields.user), review.get(fields.rating), review.get(fields.at)
@@ -171,6 +185,8 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
         return f"{fields.items[0]}: expected an id"
     if not _is_number(rating):
         return f"{fields.rating}: expected a number"
+    if not _SCALE[0] <= rating <= _SCALE[1]:
+        return f"{fields.rating}: expected {_SCALE[0]:g} to {_SCALE[1]:g}"
     if not _is_number(at):
         return f"{fields.at}: expected a number"
     return user, item, float(rating), float(at) / fields.ticks_per_s, line
@@ -186,7 +202,7 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
     found: dict[str, tuple[int, RawRecord]] = {}
     for block in _numbered(blocks):
         for line, raw in block:
-            text = raw.decode("utf-8", "replace").strip()
+            text = as_text(raw).strip()
             values = _literal(text) if text else {}
             if values is None:
                 yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary", raw=text[:200])
@@ -207,9 +223,8 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
 
 def _literal(text: str) -> Mapping[str, object] | None:
     """Parse a line of JSON, or of Python literals as in 2014."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+    values = _json(text)
+    if values is None:
         try:
             values = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):

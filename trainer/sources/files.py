@@ -1,4 +1,5 @@
-"""The files of a data set: in a folder, in the publisher's zip, or one file alone; unpacked nowhere, gzip read through.
+"""The files of a data set: in a folder, in the publisher's zip, or one file alone; unpacked nowhere, gzip read through, whatever a
+file is called: browsers unpack some downloads and keep the name.
 
 Knows names and bytes only; decides which folder inside is meant by asking which one holds the wanted names.
 """
@@ -21,8 +22,11 @@ from trainer.sources.source import SourceError
 
 _DEPTH = 3  # the publishers' zips nest one folder, the wheels two
 _BLOCK_BYTES = 1 << 24
-_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, OSError)
+_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, OSError, RuntimeError)  # the last: a zip with a password
+_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 _SHOW_AFTER_S = 1.0
+_FIRST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +42,36 @@ class DataFolder:
         """Return what messages call a file."""
         return f"{self.where}/{name}"
 
-    def read(self, name: str) -> bytes:
-        """Return a small file's content, unpacked; raise SourceError when it is damaged."""
-        return b"".join(Blocks(self, name))
+    def find(self, name: str) -> str | None:
+        """Return the name of a file that may lie here gzipped; None when there is none."""
+        return next((one for one in (name, f"{name}.gz") if one in self.names), None)
+
+    def depth(self) -> int:
+        """Count the folders above this one."""
+        return len(PurePosixPath(self.where).parts)
 
     def first_line(self, name: str) -> str:
         """Return the first line of a file without its end."""
+        return next(iter(self.first_lines(name, 1)), "")
+
+    def first_lines(self, name: str, n: int) -> list[str]:
+        """Return the first n lines of a file without their ends, fewer when it has fewer."""
         try:
-            with _unpacked(self.open_raw(name), name) as stream:
-                line = stream.readline(1 << 20)
+            with _unpacked(self.open_raw(name)) as stream:
+                lines = [stream.readline(_FIRST_BYTES) for _ in range(n)]
         except _BROKEN as error:
             raise self._damaged(name, error) from error
-        return line.decode("utf-8-sig", "replace").rstrip("\r\n")
+        return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in lines if line]
 
     def _damaged(self, name: str, error: Exception) -> SourceError:
         return SourceError(self.path_of(name), found=f"{type(error).__name__}: {error}", expected="an undamaged file; fetch it again")
 
 
 class Blocks:
-    """A file's content in blocks of whole lines, with a progress bar on a terminal when it takes long; `sha256` once all was read."""
+    """A file's content in blocks of whole lines, without a byte order mark; `sha256` once all was read.
+
+    On a terminal a progress bar shows when it takes long.
+    """
 
     def __init__(self, folder: DataFolder, name: str) -> None:
         self._folder = folder
@@ -70,21 +85,22 @@ class Blocks:
 
     def __iter__(self) -> Iterator[bytes]:
         rest = b""
-        for block in self._read():
+        for number, block in enumerate(self._read()):
             self._digest.update(block)
-            end = block.rfind(b"\n") + 1
+            text = block.removeprefix(_BOM) if number == 0 else block
+            end = text.rfind(b"\n") + 1
             if end == 0:
-                rest += block
+                rest += text
                 continue
-            yield rest + block[:end]
-            rest = block[end:]
+            yield rest + text[:end]
+            rest = text[end:]
         if rest:
             yield rest
 
     def _read(self) -> Iterator[bytes]:
         bar = tqdm(desc=f"reading {self._name}", unit="B", unit_scale=True, disable=None, delay=_SHOW_AFTER_S, leave=False)
         try:
-            with bar, _unpacked(self._folder.open_raw(self._name), self._name) as stream:
+            with bar, _unpacked(self._folder.open_raw(self._name)) as stream:
                 while block := stream.read(_BLOCK_BYTES):
                     bar.update(len(block))
                     yield block
@@ -96,7 +112,7 @@ def data_folders(path: Path) -> Iterator[DataFolder]:
     """Yield the folders at a path, outermost first: the folder and those in it, or those in a zip, or a file's own; raise SourceError."""
     if path.is_dir():
         yield from _in_folder(path)
-    elif path.is_file() and path.suffix.lower() == ".zip":
+    elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
         yield from _in_zip(path)
     elif path.is_file():
         yield DataFolder(where=str(path.parent), names=_files_in(path.parent), open_raw=_folder_opener(path.parent), chosen=path.name)
@@ -109,7 +125,7 @@ def _in_folder(path: Path) -> Iterator[DataFolder]:
     for _ in range(_DEPTH + 1):
         for folder in folders:
             yield DataFolder(where=str(folder), names=_files_in(folder), open_raw=_folder_opener(folder))
-        folders = sorted(child for folder in folders for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+        folders = sorted(child for folder in folders for child in folder.iterdir() if child.is_dir() and not _is_hidden(child.name))
 
 
 def _in_zip(path: Path) -> Iterator[DataFolder]:
@@ -121,13 +137,21 @@ def _in_zip(path: Path) -> Iterator[DataFolder]:
     for entry in archive.infolist():
         if not entry.is_dir():
             inside = PurePosixPath(entry.filename)
+            if _is_hidden(inside.name) or inside.parts[0] == "__MACOSX":
+                continue
             names.setdefault(inside.parent, set()).add(inside.name)
     for folder in sorted(names, key=lambda one: (len(one.parts), str(one))):
-        yield DataFolder(where=f"{path}/{folder}", names=frozenset(names[folder]), open_raw=_zip_opener(archive, folder))
+        yield DataFolder(
+            where=str(PurePosixPath(str(path)) / folder), names=frozenset(names[folder]), open_raw=_zip_opener(archive, folder)
+        )
 
 
 def _files_in(folder: Path) -> frozenset[str]:
-    return frozenset(child.name for child in folder.iterdir() if child.is_file())
+    return frozenset(child.name for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _folder_opener(folder: Path) -> Callable[[str], BinaryIO]:
@@ -139,9 +163,11 @@ def _zip_opener(archive: zipfile.ZipFile, folder: PurePosixPath) -> Callable[[st
 
 
 @contextmanager
-def _unpacked(raw: BinaryIO, name: str) -> Iterator[BinaryIO]:
+def _unpacked(raw: BinaryIO) -> Iterator[BinaryIO]:
     with raw:
-        if not name.lower().endswith(".gz"):
+        start = raw.read(len(_GZIP))
+        raw.seek(0)
+        if start != _GZIP:
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as stream:

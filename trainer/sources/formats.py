@@ -1,8 +1,10 @@
-"""Which publisher's format lies at a path: asked one after the other, the first that knows its files reads them."""
+"""Which publisher's format lies at a path: told by the files, and never chosen between two in silence."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from trainer.sources import amazon, movielens, recbole, table
@@ -10,23 +12,48 @@ from trainer.sources.files import DataFolder, data_folders
 from trainer.sources.source import Source, SourceError
 from trainer.sources.table import Columns
 
-_READERS: tuple[Callable[[DataFolder], Source | None], ...] = (movielens.read, recbole.read, amazon.read)
+Finder = Callable[[DataFolder], list[str]]
+Reader = Callable[[DataFolder, str], Source]
+_FORMATS: tuple[tuple[Finder, Reader], ...] = (
+    (movielens.sets_in, movielens.read),
+    (recbole.sets_in, recbole.read),
+    (amazon.sets_in, amazon.read),
+)
+_NUM_SHOWN = 4
 
 
 def open_source(path: Path, columns: Columns | None = None) -> Source:
-    """Open the data set at a path, recognised by its files, or any table whose columns are named; raise SourceError."""
-    half = None
-    for folder in data_folders(path):
-        half = half or movielens.half_of(folder)
-        if columns is not None:
-            if (source := table.read(folder, columns)) is not None:
-                return source
-            continue
-        for read in _READERS:
-            if (source := read(folder)) is not None:
-                return source
-    if columns is not None:
-        raise SourceError(str(path), found="no table", expected=f"one {table.FILES} file")
+    """Open the data set at a path, recognised by its files, or any table whose columns are named; raise SourceError.
+
+    Of nested folders the outermost that hold one count; more than one data set is refused.
+    """
+    folders = list(data_folders(path))
+    formats = _FORMATS if columns is None else ((table.sets_in, partial(table.read, columns=columns)),)
+    for _, level in groupby(folders, DataFolder.depth):
+        found: dict[str, Callable[[], Source]] = {}
+        for folder in level:
+            for sets_in, read in formats:
+                for file in sets_in(folder):
+                    found.setdefault(folder.path_of(file), partial(read, folder, file))
+        if len(found) > 1:
+            names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
+            raise SourceError(str(path), found=names, expected="one data set; name the file that is meant")
+        for open_it in found.values():
+            return open_it()
+    raise _nothing(path, folders, columns)
+
+
+def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:
+    """Return what to say where no data set was found: half of one, one file that is none, or which files there are."""
     known = f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), Amazon Reviews ({amazon.FILES})"
-    found = half or "none of the files of a known data set"
-    raise SourceError(str(path), found=found, expected=f"{known}, or any table with --user, --item and --at")
+    expected = f"one {table.FILES} file" if columns is not None else f"{known}, or any table with --user, --item and --at"
+    halves = [half for folder in folders for form in (movielens, amazon) if (half := form.half_of(folder)) is not None]
+    if halves and columns is None:
+        return SourceError(str(path), found=halves[0], expected=expected)
+    files = [(folder, name) for folder in folders for name in sorted(folder.names) if folder.chosen in (None, name)]
+    if len(files) == 1:
+        folder, name = files[0]
+        lines = folder.first_lines(name, 1)
+        return SourceError(folder.path_of(name), line=1, found=repr(lines[0]) if lines else "an empty file", expected=expected)
+    names = ", ".join(name for _, name in files[:_NUM_SHOWN]) + (f" and {len(files) - _NUM_SHOWN} more" if len(files) > _NUM_SHOWN else "")
+    return SourceError(str(path), found=names or "no file", expected=expected)

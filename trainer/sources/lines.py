@@ -6,6 +6,7 @@ Knows rows and numbers, no publisher. A row that is not what it should be become
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.source import Reject, SourceError
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
+HOPELESS = 50_000  # so many bad rows at the beginning of a file are enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class RatingsFormat:
     """How the rows of a file are written; `columns` names all of them in file order, those of COLUMNS among them.
 
     A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`: an equal row again is rejected.
+    `scale`: the least and the greatest rating that the publisher gives.
     """
 
     separator: bytes
@@ -32,6 +35,7 @@ class RatingsFormat:
     has_header: bool
     ticks_per_s: float = 1.0
     once: bool = False
+    scale: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +54,24 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
         num_lines, wrong = _read_block(block, file, form, first_line, gathering)
         rejects += wrong
         first_line += num_lines
+        if len(rejects) >= HOPELESS and not len(gathering):
+            break  # and nothing good: the rest is no better, and need not be kept
     if not len(gathering):
-        first = rejects[0] if rejects else Reject(file=file, line=1, reason="no rows", raw="")
-        expected = f"rows of {', '.join(name for name in COLUMNS if name in form.columns)} ({first.reason})"
-        raise SourceError(folder.path_of(first.file), line=first.line, found=repr(first.raw), expected=expected)
+        raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
     interactions, repeated = gathering.interactions(blocks.sha256, once=form.once)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
+def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expected: str) -> SourceError:
+    """Return what to raise for a file without a good row: the first bad one and what is wrong with it."""
+    first = min(rejects, key=lambda reject: reject.line, default=Reject(file=file, line=1, reason="no rows", raw=""))
+    return SourceError(folder.path_of(file), line=first.line, found=repr(first.raw), expected=f"{expected} ({first.reason})")
+
+
 def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering) -> tuple[int, list[Reject]]:
     """Gather a block's good rows; return the number of its lines and the rejects."""
+    block = _utf8(block)
     if len(form.separator) > 1:  # pandas is fast with one character only, and these files hold digits
         block = block.replace(form.separator, b"\t")
     separator = form.separator if len(form.separator) == 1 else b"\t"
@@ -70,13 +81,15 @@ def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, g
     odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.text(int(index))]
     fitting[:header] = False
     rejects = [lines.reject(file, index, f"{lines.widths[index]} columns, expected {len(form.columns)}") for index in odd]
+    torn, block = lines.without_carriage_returns()
+    torn = torn[fitting[torn]]
+    rejects += [lines.reject(file, index, "a carriage return inside the row") for index in torn.tolist()]
+    fitting[torn] = False
     good = np.flatnonzero(fitting)
     if len(good):
         frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
-        if len(frame) != len(good):
-            raise SourceError(file, found="carriage returns inside a line", expected="one row a line")
         frame["index"] = good
-        frame, wrong = _checked(frame)
+        frame, wrong = _checked(frame, form.scale)
         rejects += [lines.reject(file, index, reason) for index, reason in wrong]
         gathering.add(
             user_ids=frame["user_id"].to_numpy(object),
@@ -98,9 +111,20 @@ class _Lines:
             ends = np.append(ends, len(characters))  # the last line has no line break
         separators = np.flatnonzero(characters == ord(separator))
         self.widths: NDArray[np.int64] = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+        self._characters = characters
         self._data = data
         self._ends = ends
         self._first_line = first_line
+
+    def without_carriage_returns(self) -> tuple[NDArray[np.int64], bytes]:
+        """Return the indices of lines with a carriage return inside, which pandas takes for a line's end, and the data without those."""
+        returns = np.flatnonzero(self._characters == ord("\r"))
+        inside = returns[~np.isin(returns + 1, self._ends)]
+        if not len(inside):
+            return inside, self._data
+        characters = self._characters.copy()
+        characters[inside] = ord(" ")
+        return np.unique(np.searchsorted(self._ends, inside)), characters.tobytes()
 
     def text(self, index: int) -> str:
         begin = int(self._ends[index - 1]) + 1 if index else 0
@@ -127,15 +151,19 @@ def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: ND
     )
 
 
-def _checked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+def _checked(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
     good = np.ones(len(frame), np.bool_)
     wrong: list[tuple[int, str]] = []
     numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in ("rating", "at") if name in frame}
     checks = {name: (frame[name].str.strip() != "").to_numpy(dtype=np.bool_) for name in ("user_id", "item_id")}
     checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
+    reasons = {name: f"{name}: expected {'a number' if name in numbers else 'an id'}" for name in checks}
+    if "rating" in numbers and math.isfinite(scale[1]):
+        checks["scale"] = numbers["rating"].between(*scale).to_numpy(dtype=np.bool_)
+        reasons["scale"] = f"rating: expected {scale[0]:g} to {scale[1]:g}"
     for name, passed in checks.items():
-        reason = f"{name}: expected {'a number' if name in numbers else 'an id'}"
+        reason = reasons[name]
         wrong += [(int(frame["index"].iloc[row]), reason) for row in np.flatnonzero(good & ~passed)]
         good &= passed
     return frame.assign(**numbers)[good], wrong
@@ -143,9 +171,22 @@ def _checked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
 
 def text_lines(blocks: Blocks) -> Iterator[str]:
     """Yield the lines of a file as text, with their ends: UTF-8, and Latin-1 for a line that is none."""
-    for number, block in enumerate(blocks):
-        for line in io.BytesIO(block):
-            try:
-                yield line.decode("utf-8-sig" if number == 0 else "utf-8")
-            except UnicodeDecodeError:
-                yield line.decode("latin-1")
+    for block in blocks:
+        yield from map(as_text, io.BytesIO(block))
+
+
+def as_text(line: bytes) -> str:
+    """Decode a line: UTF-8, and Latin-1 when it is none."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def _utf8(block: bytes) -> bytes:
+    """Return a block of lines with those that are Latin-1 in UTF-8."""
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return b"".join(as_text(line).encode() for line in io.BytesIO(block))
+    return block

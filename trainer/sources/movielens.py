@@ -1,24 +1,29 @@
 """MovieLens in every form that GroupLens publishes; a folder or the zip.
 
-100K (`u.data`, `u.item`) · 1M and 10M (`ratings.dat`, `movies.dat`) · latest-small, 20M and later (`ratings.csv`, `movies.csv`,
-`tags.csv`). Ratings are events; a film's title carries its year, its text repeats it with the genres and the tags that most people
-gave; genres and year also become the attributes `genre` and `year` to filter by. Links and user traits are left out: nothing reads them.
+100K (`u.data`, `u.item`) · 1M and 10M (`ratings.dat`, `movies.dat`, 10M with `tags.dat`) · latest-small, 20M and later
+(`ratings.csv`, `movies.csv`, `tags.csv`). Ratings are events; a film's title carries its year, its text repeats it with the genres and
+the tags that most people gave; genres and year also become the attributes `genre` and `year` to filter by. Links and user traits are
+left out: nothing reads them.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import COLUMNS, RatingsFormat, read_ratings, text_lines
-from trainer.sources.source import RawRecord, Reject, Source, SourceError
+from trainer.sources.lines import COLUMNS, RatingsFormat, no_good_row, read_ratings, text_lines
+from trainer.sources.quoted import Row, csv_rows, expect_header
+from trainer.sources.source import RawRecord, Reject, Source
 
-PAIRS = (("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv"))
+_TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv"}
+_TAG_COLUMNS = ("userId", "movieId", "tag", "timestamp")
+_PAIRS = (("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv"))
+_SCALE = (0.5, 5.0)
 FILES = "u.data and u.item, ratings.dat and movies.dat, or ratings.csv and movies.csv"
 LICENCE = (
     "MovieLens, GroupLens Research, University of Minnesota: free for research; commercial use and redistribution need their permission; "
@@ -70,20 +75,39 @@ class _Layout:
     ratings: str
     films: str
     form: RatingsFormat
-    read_films: Callable[[Iterable[str], str], Iterator[Film | Reject]]  # lines, file name
+    read_films: Callable[[Iterable[str], str], Iterator[Film | Reject]]  # lines, path
 
 
-def read(folder: DataFolder) -> Source | None:
-    """Read the data set in a folder; None when it holds none, SourceError when it can't be read."""
-    layout = _layout(folder)
-    if layout is None or folder.chosen not in (None, layout.ratings):
-        return None
+def sets_in(folder: DataFolder) -> list[str]:
+    """Name the ratings of the data sets in a folder whose films lie beside them."""
+    pairs = [(folder.find(ratings), folder.find(films)) for ratings, films in _PAIRS]
+    return [ratings for ratings, films in pairs if ratings and films and folder.chosen in (None, ratings)]
+
+
+def half_of(folder: DataFolder) -> str | None:
+    """Name the half of a data set that lies in a folder which holds no whole one, or that was chosen alone."""
+    for pair in _PAIRS:
+        ratings, films = (folder.find(name) for name in pair)
+        if ratings and not films and folder.chosen in (None, ratings):
+            return f"{ratings} without {pair[1]} beside it"
+        if films and folder.chosen in (None, films) and (folder.chosen or not ratings):
+            return f"{films} without {pair[0]}"
+    return None
+
+
+def read(folder: DataFolder, file: str) -> Source:
+    """Read the data set with these ratings; raise SourceError when it can't be read."""
+    layout = _layout(folder, file)
     blocks = Blocks(folder, layout.films)
-    films = list(layout.read_films(text_lines(blocks), layout.films))
+    films = list(layout.read_films(text_lines(blocks), folder.path_of(layout.films)))
     good = [film for film in films if isinstance(film, Film)]
+    rejects = [film for film in films if isinstance(film, Reject)]
     if not good:
-        raise SourceError(folder.path_of(layout.films), expected="at least one film")
-    tags, tag_rejects = _tags(folder) if "tags.csv" in folder.names and layout.films == "movies.csv" else ({}, [])
+        raise no_good_row(folder, layout.films, rejects, "at least one film")
+    tags = dict[str, Sequence[str]]()
+    if (tags_file := folder.find(_TAGS.get(layout.ratings.removesuffix(".gz"), ""))) is not None:
+        tags, tag_rejects = _tags(folder, tags_file)
+        rejects += tag_rejects
     ratings = read_ratings(folder, layout.ratings, layout.form)
     return Source(
         name=f"MovieLens ({layout.ratings}, {layout.films})",
@@ -91,16 +115,8 @@ def read(folder: DataFolder) -> Source | None:
         items=[film_record(film, blocks.sha256, tags.get(film.item_id, ())) for film in good],
         num_items=len(good),
         events=ratings.interactions,
-        rejects=(*(film for film in films if isinstance(film, Reject)), *tag_rejects, *ratings.rejects),
+        rejects=(*rejects, *ratings.rejects),
     )
-
-
-def half_of(folder: DataFolder) -> str | None:
-    """Name the half of a data set that lies in a folder which holds no whole one."""
-    for ratings, films in PAIRS:
-        if ratings in folder.names and films not in folder.names and folder.chosen in (None, ratings):
-            return f"{ratings} without {films} beside it"
-    return None
 
 
 def film_record(film: Film, file_sha256: str, tags: Sequence[str] = ()) -> RawRecord:
@@ -126,23 +142,25 @@ def with_year(title: str, year: str) -> str:
     return f"{title} ({year})" if year.isdigit() and not _YEAR.search(title) else title
 
 
-def _layout(folder: DataFolder) -> _Layout | None:
-    if {"u.data", "u.item"} <= folder.names:
-        form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False)
-        return _Layout(ratings="u.data", films="u.item", form=form, read_films=_films_100k)
-    if {"ratings.dat", "movies.dat"} <= folder.names:
-        form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False)
-        return _Layout(ratings="ratings.dat", films="movies.dat", form=form, read_films=_films_dat)
-    if {"ratings.csv", "movies.csv"} <= folder.names:
-        names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
-        header = folder.first_line("ratings.csv").split(",")
-        expect_header(folder.path_of("ratings.csv"), header, list(names))
-        form = RatingsFormat(separator=b",", columns=tuple(names.get(name, name) for name in header), has_header=True)
-        return _Layout(ratings="ratings.csv", films="movies.csv", form=form, read_films=_films_csv)
-    return None
+def _layout(folder: DataFolder, file: str) -> _Layout:
+    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.removesuffix(".gz"))
+    assert films is not None, "sets_in has seen it"
+    if films.startswith("u.item"):
+        form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
+        return _Layout(ratings=file, films=films, form=form, read_films=_films_100k)
+    if films.startswith("movies.dat"):
+        form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
+        return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
+    names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
+    header = folder.first_line(file).split(",")
+    expect_header(folder.path_of(file), header, list(names))
+    columns = tuple(names.get(name, name) for name in header)
+    form = RatingsFormat(separator=b",", columns=columns, has_header=True, scale=_SCALE, once=True)
+    return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
 
 
-def _films_100k(lines: Iterable[str], file: str) -> Iterator[Film | Reject]:
+def _films_100k(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
+    file = PurePosixPath(path).name
     for line, row in enumerate(lines, start=1):
         parts = row.rstrip("\r\n").split("|")
         flags = parts[5:]
@@ -153,7 +171,8 @@ def _films_100k(lines: Iterable[str], file: str) -> Iterator[Film | Reject]:
             yield Reject(file=file, line=line, reason=f"expected 5 columns and {len(_100K_GENRES)} flags of 0 or 1", raw=row[:200])
 
 
-def _films_dat(lines: Iterable[str], file: str) -> Iterator[Film | Reject]:
+def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
+    file = PurePosixPath(path).name
     for line, row in enumerate(lines, start=1):
         parts = row.rstrip("\r\n").split("::")
         if len(parts) == 3:
@@ -162,30 +181,35 @@ def _films_dat(lines: Iterable[str], file: str) -> Iterator[Film | Reject]:
             yield Reject(file=file, line=line, reason="expected id::title::genres", raw=row[:200])
 
 
-def _films_csv(lines: Iterable[str], file: str) -> Iterator[Film | Reject]:
-    rows = csv.reader(lines)
-    expect_header(file, next(rows, []), ["movieId", "title", "genres"])
-    for row in rows:
-        if len(row) == 3:
-            yield film_of(file, rows.line_num, row[0], row[1], row[2].split("|"))
-        elif row:
-            yield Reject(file=file, line=rows.line_num, reason="expected movieId, title, genres", raw=",".join(row)[:200])
+def _films_csv(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
+    for row in csv_rows(lines, path, expected=("movieId", "title", "genres")):
+        if isinstance(row, Reject):
+            yield row
+        else:
+            yield film_of(PurePosixPath(path).name, row.line, row.cells[0], row.cells[1], row.cells[2].split("|"))
 
 
-def _tags(folder: DataFolder) -> tuple[Mapping[str, Sequence[str]], list[Reject]]:
+def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list[Reject]]:
     """Return each film's tags, the most given first: those that at least two people gave, whatever their case."""
-    rows = csv.reader(text_lines(Blocks(folder, "tags.csv")))
-    expect_header("tags.csv", next(rows, []), ["userId", "movieId", "tag", "timestamp"])
     counts: dict[str, Counter[str]] = {}
     rejects = []
+    lines = text_lines(Blocks(folder, file))
+    rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file else _tags_dat(lines, file)
     for row in rows:
-        if len(row) == 4:
-            counts.setdefault(row[1].strip(), Counter())[row[2].strip().lower()] += 1
-        elif row:
-            rejects.append(
-                Reject(file="tags.csv", line=rows.line_num, reason="expected userId, movieId, tag, timestamp", raw=",".join(row)[:200])
-            )
+        if isinstance(row, Reject):
+            rejects.append(row)
+        else:
+            counts.setdefault(row.cells[1].strip(), Counter())[row.cells[2].strip().lower()] += 1
     return {film: [tag for tag, count in given.most_common(_NUM_TAGS) if count >= _TAGGERS] for film, given in counts.items()}, rejects
+
+
+def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
+    for line, row in enumerate(lines, start=1):
+        cells = row.rstrip("\r\n").split("::")
+        if len(cells) == len(_TAG_COLUMNS):
+            yield Row(line=line, cells=cells)
+        elif row.strip():
+            yield Reject(file=file, line=line, reason="expected user::film::tag::time", raw=row[:200])
 
 
 def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
@@ -193,10 +217,3 @@ def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str
     if not item_id.strip() or not title.strip():
         return Reject(file=file, line=line, reason="expected an id and a title", raw=f"{item_id} {title}"[:200])
     return Film(line=line, item_id=item_id.strip(), title=title.strip(), genres=genres)
-
-
-def expect_header(file: str, found: Sequence[str], expected: Sequence[str]) -> None:
-    """Raise SourceError when a header lacks a column."""
-    for column in expected:
-        if column not in found:
-            raise SourceError(file, line=1, column=column, found=repr(",".join(found)), expected="a header with it")

@@ -6,29 +6,31 @@ from the first of `title`, `name`, or the first text column; their other columns
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
 from trainer.sources.lines import RatingsFormat, read_ratings, text_lines
-from trainer.sources.movielens import Film, expect_header, film_of, film_record, with_year
-from trainer.sources.source import RawRecord, Reject, Source, SourceError
+from trainer.sources.movielens import Film, film_of, film_record, with_year
+from trainer.sources.quoted import expect_header
+from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "NAME.inter and NAME.item"
 _NAMES = {"user_id": "user_id", "item_id": "item_id", "rating": "rating", "timestamp": "at"}
 _TITLES = ("title", "name", "item_title", "item_name")
 
 
-def read(folder: DataFolder) -> Source | None:
-    """Read the data set in a folder; None when it holds none, SourceError when it can't be read."""
-    found = sorted(name for name in folder.names if name.endswith(".inter") and folder.chosen in (None, name))
-    if not found:
-        return None
-    if len(found) > 1:
-        raise SourceError(folder.where, found=", ".join(found), expected="one .inter file; name the one that is meant")
-    inter, items = found[0], found[0].removesuffix(".inter") + ".item"
+def sets_in(folder: DataFolder) -> list[str]:
+    """Name the interactions of the data sets in a folder."""
+    return sorted(name for name in folder.names if name.endswith((".inter", ".inter.gz")) and folder.chosen in (None, name))
+
+
+def read(folder: DataFolder, inter: str) -> Source:
+    """Read the data set with these interactions; raise SourceError when it can't be read."""
+    items = folder.find(inter.removesuffix(".gz").removesuffix(".inter") + ".item")
     ratings = read_ratings(folder, inter, _format(folder, inter))
-    rows = list(_items(folder, items)) if items in folder.names else []
+    rows = list(_items(folder, items)) if items is not None else []
     records = [row for row in rows if not isinstance(row, Reject)]
     return Source(
         name=f"RecBole ({inter}{f', {items}' if rows else ''})",
@@ -43,7 +45,7 @@ def read(folder: DataFolder) -> Source | None:
 def _format(folder: DataFolder, file: str) -> RatingsFormat:
     header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
     expect_header(folder.path_of(file), header, [name for name in _NAMES if name != "rating"])
-    return RatingsFormat(separator=b"\t", columns=tuple(_NAMES.get(name, name) for name in header), has_header=True)
+    return RatingsFormat(separator=b"\t", columns=tuple(_NAMES.get(name, name) for name in header), has_header=True, once=True)
 
 
 def _items(folder: DataFolder, file: str) -> Iterator[RawRecord | Reject]:
@@ -78,21 +80,24 @@ def _item(file: str, line: int, values: Mapping[str, str], kinds: Mapping[str, s
     if not item_id:
         return Reject(file=file, line=line, reason="item_id: expected an id", raw=str(dict(values))[:200])
     words = [values[name].strip() for name in kinds if kinds[name] in ("token", "token_seq") and name != "item_id" and values[name].strip()]
+    attributes = {name: _attribute(values[name], kinds[name]) for name in kinds if name != "item_id" and values[name].strip()}
     return {
         "event_id": record_id(sha256, line),
         "item_id": item_id,
         "title": title,
         "text": ". ".join([title, *(word for word in words if word != title)]),
-        "attributes": {name: _attribute(values[name], kinds[name]) for name in kinds if name != "item_id" and values[name].strip()},
+        "attributes": {name: value for name, value in attributes.items() if value is not None},
     }
 
 
 def _attribute(text: str, kind: str) -> object:
+    """Return an attribute's value; None for a number that is none, such as NaN."""
     if kind == "token_seq":
         return text.split(" ")
     if kind.startswith("float"):
         try:
-            return float(text.split(" ", maxsplit=1)[0])
+            number = float(text.split(" ", maxsplit=1)[0])
         except ValueError:
             return text
+        return number if math.isfinite(number) else None
     return text

@@ -5,7 +5,6 @@ Times may be numbers since 1970 (seconds, milli-, micro- or nanoseconds, told by
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,8 @@ from numpy.typing import NDArray
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import text_lines
+from trainer.sources.lines import HOPELESS, as_text, no_good_row, text_lines
+from trainer.sources.quoted import Row, csv_rows, expect_header
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = ".csv, .tsv or .parquet"
@@ -57,26 +57,29 @@ class _Chunk:
     texts: Mapping[str, Sequence[str]]
 
 
-def read(folder: DataFolder, columns: Columns) -> Source | None:
-    """Read the one table of a folder, or the chosen one; None when there is none, SourceError when it can't be read."""
-    found = sorted(name for name in folder.names if name.lower().endswith(_ENDINGS) and folder.chosen in (None, name))
-    if not found:
-        return None
-    if len(found) > 1:
-        raise SourceError(folder.where, found=", ".join(found), expected="one table; name the file that is meant")
-    file, rejects = found[0], list[Reject]()
-    blocks = Blocks(folder, file)
+def sets_in(folder: DataFolder) -> list[str]:
+    """Name the tables of a folder; a file that was chosen is one whatever it is called."""
+    return sorted(name for name in folder.names if name == folder.chosen or (not folder.chosen and name.lower().endswith(_ENDINGS)))
+
+
+def read(folder: DataFolder, file: str, columns: Columns) -> Source:
+    """Read a table; raise SourceError when it can't be read."""
+    rejects, blocks = list[Reject](), Blocks(folder, file)
     chunks = (
-        _parquet(blocks, folder.path_of(file), columns) if file.endswith(".parquet") else _delimited(blocks, folder, file, columns, rejects)
+        _parquet(blocks, folder.path_of(file), columns)
+        if file.lower().endswith(".parquet")
+        else _delimited(blocks, folder, file, columns, rejects)
     )
     gathering, items = Gathering(), dict[str, tuple[int, str]]()
     for chunk in chunks:
         good_N = _gather(chunk, file, gathering, rejects)
         if columns.title or columns.text:
             _note_items(chunk, good_N, items)
+        if len(rejects) >= HOPELESS and not len(gathering):
+            break  # and nothing good: the rest is no better, and need not be kept
     if not len(gathering):
-        first = rejects[0].reason if rejects else "no rows"
-        raise SourceError(folder.path_of(file), line=rejects[0].line if rejects else 1, expected=f"rows with {columns.by_role()} ({first})")
+        named = ", ".join(f"{role} in column {column}" for role, column in columns.by_role().items())
+        raise no_good_row(folder, file, rejects, f"rows with {named}")
     interactions, repeated = gathering.interactions(blocks.sha256, once=True)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
     return Source(
@@ -92,48 +95,40 @@ def read(folder: DataFolder, columns: Columns) -> Source | None:
 def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]) -> Iterator[_Chunk]:
     header_line = folder.first_line(file)
     delimiter = max(_DELIMITERS, key=header_line.count)
-    rows = csv.reader(text_lines(blocks), delimiter=delimiter)
-    header = next(rows, [])
-    places = {role: _place(header, column, folder.path_of(file)) for role, column in columns.by_role().items()}
-    numbered = ((rows.line_num, row) for row in rows)
-    while chunk := list(islice(numbered, _CHUNK_ROWS)):
-        fitting = [(line, row) for line, row in chunk if len(row) == len(header)]
-        for line, row in chunk:
-            if row and len(row) != len(header):
-                raw = delimiter.join(row)[:200]
-                rejects.append(Reject(file=file, line=line, reason=f"{len(row)} columns, expected {len(header)}", raw=raw))
-        texts = {role: [row[place] for _, row in fitting] for role, place in places.items()}
-        yield _Chunk(lines_N=np.array([line for line, _ in fitting], np.int64), texts=texts)
-
-
-def _place(header: Sequence[str], column: str, path: str) -> int:
-    if column not in header:
-        raise SourceError(path, line=1, column=column, found=repr(",".join(header)), expected="a header with it")
-    return list(header).index(column)
+    roles = columns.by_role()
+    rows = csv_rows(text_lines(blocks), folder.path_of(file), expected=list(roles.values()), delimiter=delimiter)
+    while chunk := list(islice(rows, _CHUNK_ROWS)):
+        rejects += [row for row in chunk if isinstance(row, Reject)]
+        good = [row for row in chunk if isinstance(row, Row)]
+        texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
+        yield _Chunk(lines_N=np.array([row.line for row in good], np.int64), texts=texts)
 
 
 def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
     """Parquet's index lies at its end, so the file is held in memory, packed as it is; the rows come in chunks."""
     data = b"".join(blocks)
+    first_line = 1
     try:
         table = pq.ParquetFile(io.BytesIO(data))
-    except pa.ArrowException as error:
-        raise SourceError(
-            path, found=str(error).splitlines()[0], expected="a Parquet file; fetch it again if the download broke off"
-        ) from error
-    for column in columns.by_role().values():
-        _place(table.schema_arrow.names, column, path)
-    first_line = 1
-    for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
-        texts = {role: _as_texts(batch.column(column)) for role, column in columns.by_role().items()}
-        yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
-        first_line += batch.num_rows
+        expect_header(path, table.schema_arrow.names, list(columns.by_role().values()))
+        for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
+            texts = {role: _as_texts(batch.column(column), is_id=role in ("user", "item")) for role, column in columns.by_role().items()}
+            yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
+            first_line += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        expected = "a Parquet file; fetch it again if the download broke off"
+        raise SourceError(path, found=str(error).splitlines()[0], expected=expected) from error
 
 
-def _as_texts(column: pa.Array) -> Sequence[str]:
+def _as_texts(column: pa.Array, *, is_id: bool) -> Sequence[str]:
+    """Return values as texts: times as seconds, and whole ids without a point (a missing one makes pandas store all of them as floats)."""
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", tz=column.type.tz or "UTC")).cast(pa.int64())
-    return ["" if value is None else str(value) for value in column.to_pylist()]
+        ticks = column.cast(pa.timestamp("us", tz=column.type.tz or "UTC"), safe=False).cast(pa.int64())
+        return ["" if value is None else repr(value / 1e6) for value in ticks.to_pylist()]
+    values = column.to_pylist()
+    if is_id and pa.types.is_floating(column.type):
+        values = [int(value) if value is not None and value.is_integer() else value for value in values]
+    return ["" if value is None else as_text(value) if isinstance(value, bytes) else str(value) for value in values]
 
 
 def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
@@ -165,7 +160,8 @@ def _times(texts: Sequence[str]) -> NDArray[np.float64]:
     """Return epoch seconds; NaN where a text is no time."""
     column = pd.Series(texts, dtype=str).str.strip()
     at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
-    named = np.isnan(at_N) & (column != "").to_numpy(np.bool_)
+    is_date = column.str.fullmatch(r"\d{8}").to_numpy(np.bool_)  # 20160901, as in records
+    named = (np.isnan(at_N) | is_date) & (column != "").to_numpy(np.bool_)
     for least, ticks_per_s in _TICKS_PER_S:
         at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
     if named.any():
