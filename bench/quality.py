@@ -4,9 +4,10 @@
 
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
 popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
-the processor's, of ratings the clock's. `--tuning` writes no results: it trains without the last two events of each user and asks for the last but one, for
-choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment variables included,
-instead of the configuration in bench/configs.py. Finished parts are kept in var/bench by what decides them.
+the processor's, those of ratings the clock's. `--tuning` writes no results: it trains without the last two events of each user and asks for
+the last but one, for choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment
+variables included, on the device that it names, instead of the configuration in bench/configs.py, which is the CPU's. Finished parts are
+kept in var/bench by what decides them.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def quality_section(results: Path = RESULTS) -> str:
         ),
         _table(
             "**Ratings** of the last fifth of the timeline: RMSE; progressive ones know what the user did before the rating",
-            [row for row in quality if str(row["protocol"]).startswith(RATINGS)],
+            _ratings(quality),
             ("RMSE",),
         ),
         _table(
@@ -64,6 +64,12 @@ def _rows(results: Path, bench: str) -> Rows:
     path = results / f"{bench}.json"
     rows: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
     return rows
+
+
+def _ratings(rows: Rows) -> Rows:
+    """Return a row for static models and one for progressive ones: they are not to be compared with each other."""
+    kept = [row for row in rows if str(row["protocol"]).startswith(RATINGS)]
+    return [{**row, "set": f"{NAMES[str(row['set'])]}, {str(row['protocol']).removeprefix(f'{RATINGS}, ')}"} for row in kept]
 
 
 def _stream(rows: Rows) -> Rows:
@@ -114,12 +120,17 @@ def _ratios(rows: Rows) -> Rows:
 
 
 def _table(title: str, rows: Rows, metrics: Sequence[str]) -> str:
-    """Return a table with a set a row and a model a column; two figures of a model stand in one cell."""
+    """Return a table with a set a row and a model a column; two figures of a model stand in one cell.
+
+    Raise ValueError when one place would have two figures.
+    """
     rows = [row for row in rows if row["metric"] in metrics]
     sets, models = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ("set", "model"))
     if not rows:
         return ""
     found = {(str(row["set"]), str(row["model"]), str(row["metric"])): float(str(row["value"])) for row in rows}
+    if len(found) < len(rows):
+        raise ValueError(f"{title}: {len(rows)} figures for {len(found)} places; what tells them apart?")
     lines = [f"{title}.", "", f"| | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
     for name in sets:
         cells = [

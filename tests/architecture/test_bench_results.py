@@ -50,6 +50,13 @@ def test_another_figure_would_be_another_section(tmp_path: Path) -> None:
     assert row not in quality_section(tmp_path)
 
 
+def test_two_figures_never_share_a_place(tmp_path: Path) -> None:
+    rows = json.loads((RESULTS / "quality.json").read_text())
+    (tmp_path / "quality.json").write_text(json.dumps([*rows, {**rows[0], "value": 0.5}]))
+    with pytest.raises(ValueError, match="what tells them apart"):
+        quality_section(tmp_path)
+
+
 def test_a_mean_over_other_windows_does_not_stand_beside_the_others(tmp_path: Path) -> None:
     rows = [row for row in json.loads((RESULTS / "prequential.json").read_text()) if row["set"] == "ml-100k"]
     for count, cell in ((20, ".113"), (4, "")):

@@ -101,10 +101,11 @@ def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path,
 
 def test_a_time_in_milliseconds_is_refused_and_moves_nothing(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (data / "ratings.csv").open("a") as file:
-        file.write("1,1,3,1000000000000\n1,1,3,-5\n")
+        file.write("9,1,3,1000000000000\n9,1,3,1000000001000\n1,1,3,-5\n")
     assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert sum(said["rejected"].values()) == 3
+    assert list(said["rejected"].values()) == [2, 1, 1], "equal faults are one, whatever was found"
+    assert said["users"] == 2, "nobody without a good event"
     assert (said["first_at"], said["last_at"]) == ("2001-09-09T01:46:40+00:00", "2001-09-09T10:46:40+00:00")
     assert main(["ingest", str(data), "--shift-to-now"]) == 0
     assert datetime.now(UTC) - logged(settings)[-1].at < timedelta(minutes=5)
