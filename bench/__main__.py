@@ -102,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.full and not beauty:
         print(f"Amazon Beauty is left out: FRESHET_DATA names no folder with {BEAUTY}/ (bench/README.md says in which form)", flush=True)
     parts = full_parts(beauty=beauty) if given.full else QUICK
-    wanted = given.only.split(",") if given.only else [part.bench for part in parts]
+    known = list(dict.fromkeys(part.bench for part in parts))
+    wanted = given.only.split(",") if given.only else known
+    if unknown := [name for name in wanted if name not in known]:
+        parser.error(f"--only {unknown[0]}: no such bench{'' if given.full else ' among the small ones'}; there are {', '.join(known)}")
     failed = [" ".join(part.command) for part in parts if part.bench in wanted and not run(part, full=given.full, again=given.again)]
     subprocess.run([sys.executable, "-m", "bench.tables"], cwd=PROJECT_ROOT, check=True)
     for shown in failed:

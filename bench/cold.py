@@ -282,9 +282,9 @@ def measures_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) 
                     protocol=ranking,
                     model=model,
                     set=name,
-                    seeds=len(folds),
+                    seeds=1,  # folds differ in items and users; their trainings have one seed
                     seconds=seconds if model == OURS else None,
-                    note=", ".join(filter(None, (f"{len(value_U):,} users", note))),
+                    note=", ".join(filter(None, (f"{len(value_U):,} users", f"{len(folds)} folds" if len(folds) > 1 else "1 fold", note))),
                 )
                 measures.append(measure)
                 print(f"{name:8} {ranking:28} {metric:8} {shown.value:+.4f} [{shown.low:+.4f}, {shown.high:+.4f}] {model}", flush=True)

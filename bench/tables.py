@@ -83,7 +83,7 @@ def _stream(rows: Rows) -> Rows:
     for name in dict.fromkeys(str(row["set"]) for row in kept):
         of_set = [row for row in kept if row["set"] == name]
         means = [row for row in of_set if row["metric"] == "NDCG@10"]
-        costs = [{**row, "value": float(str(row["seconds"])) / (_windows(row) - 1)} for row in means]
+        costs = [{**row, "value": float(str(row["seconds"])) / max(1, _windows(row) - 1)} for row in means]
         figures: dict[str, Rows] = {
             "NDCG@10": [row for row in means if row["note"] == windows[name]],
             "share of the full retrains'": [row for row in of_set if row["metric"] == "share of full"],
@@ -145,7 +145,7 @@ def _digits(value: float) -> str:
 
 
 def _origin(rows: Rows) -> str:
-    """Say where the rows lie, at which commits and on what they were measured."""
+    """Say where the rows lie and on what they were measured."""
     benches = dict.fromkeys(str(row["bench"]) for row in rows)
     links = ", ".join(f"[{bench}](bench/results/{bench}.md)" for bench in benches)
     machines = "; ".join(dict.fromkeys(str(row["hardware"]) for row in rows))

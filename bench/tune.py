@@ -176,7 +176,7 @@ def write_table(question: Question, outcomes: Sequence[Outcome], path: Path) -> 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Search, and print the table of this search and the best of it."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Try training configurations on events that are there for choosing.")
-    parser.add_argument("set", help="which set: ml-100k, ml-1m, beauty")
+    parser.add_argument("set", choices=list(CONFIGS), help="which set")
     parser.add_argument("--try", dest="tries", action="append", default=[], metavar="FIELD=VALUE,…", help="a field of [train], its values")
     parser.add_argument("--random", type=int, help="only so many combinations, drawn at random")
     parser.add_argument("--on", choices=("tuning", "stream"), default="tuning", help="what is scored")

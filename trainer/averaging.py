@@ -44,7 +44,9 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
             continue
         wanted = (min(len(kept), len(weight)), *weight.shape[1:]) if name == "table" else weight.shape
         if kept.shape != wanted:
-            raise ValueError(f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, this model's has {tuple(weight.shape)}")
+            raise ValueError(
+                f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, this model's has {tuple(weight.shape)}; train with mode full"
+            )
         trained[name] = torch.cat([kept, weight[len(kept) :]]) if name == "table" else kept
     return trained
 

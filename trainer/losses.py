@@ -24,12 +24,11 @@ NUM_NEGATIVES = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSums:
-    """Sums over the batch's ranking targets, impressions and ratings, and how many there were (ranking, shown, rating)."""
+    """Sums over the batch's ranking targets, impressions and ratings; `counts` says how many there were."""
 
     ranking: Tensor
     shown: Tensor
     rating: Tensor
-    counts_3: Tensor
 
 
 def counts(batch: TrainBatch) -> Tensor:
@@ -69,7 +68,6 @@ def batch_losses(
         ranking=-log_p_P[: len(target_Q)].sum(),
         shown=F.softplus(above_average_X).sum(),
         rating=_rating_loss(model, side, facts, batch, state_BSD, residual_BS),
-        counts_3=counts(batch),
     )
 
 

@@ -73,7 +73,9 @@ class Optimizer:
         """Take over a state. Rows appended since start afresh; raise ValueError when it is of another model."""
         num_rows = len(tensors["table.steps"]) if "table.steps" in tensors else -1
         if not 0 <= num_rows <= len(self._table) or tensors["table.mean"].shape[1] != self._table.shape[1]:
-            raise ValueError(f"optimiser state: made for a table of {num_rows} rows, this model has {tuple(self._table.shape)}")
+            raise ValueError(
+                f"optimiser state: made for a table of {num_rows} rows, this model has {tuple(self._table.shape)}; train with mode full"
+            )
         self._mean_NE[:num_rows] = tensors["table.mean"]
         self._square_NE[:num_rows] = tensors["table.square"]
         self._steps_N[:num_rows] = tensors["table.steps"]
@@ -82,7 +84,8 @@ class Optimizer:
                 continue
             if tensors[f"{name}.exp_avg"].shape != weight.shape:
                 raise ValueError(
-                    f"optimiser state: {name} has shape {tuple(tensors[f'{name}.exp_avg'].shape)}, this model {tuple(weight.shape)}"
+                    f"optimiser state: {name} has shape {tuple(tensors[f'{name}.exp_avg'].shape)}, this model {tuple(weight.shape)}; "
+                    "train with mode full"
                 )
             moments = {key: tensors[f"{name}.{key}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")}
             self._adam.state[weight] = {"step": tensors[f"{name}.step"].clone(), **moments}  # torch keeps the count on the CPU

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from recommender.model import ItemFacts, ItemSide, Sketch
-from trainer.losses import LossSums, counts
+from trainer.losses import LossSums
 from trainer.sampling import TrainBatch
 
 
@@ -25,9 +25,9 @@ def sketch_losses(model: Sketch, facts: ItemFacts, batch: TrainBatch) -> LossSum
     none = predicted_X.new_zeros(())
     if rated:
         error_R = (predicted_X - batch.target_ratings_BS[wanted_BS]) / model.rating_std
-        return LossSums(ranking=none, shown=none, rating=error_R.square().sum(), counts_3=counts(batch))
+        return LossSums(ranking=none, shown=none, rating=error_R.square().sum())
     chosen = (predicted_X - 1.0).square().sum()
-    return LossSums(ranking=chosen + _of_others(model, side, state_BSD[wanted_BS]), shown=none, rating=none, counts_3=counts(batch))
+    return LossSums(ranking=chosen + _of_others(model, side, state_BSD[wanted_BS]), shown=none, rating=none)
 
 
 def _of_others(model: Sketch, side: ItemSide, state_QD: Tensor) -> Tensor:

@@ -57,6 +57,12 @@ def test_two_figures_never_share_a_place(tmp_path: Path) -> None:
         quality_section(tmp_path)
 
 
+def test_a_stream_of_one_window_has_a_quality_and_no_cost(tmp_path: Path) -> None:
+    line = {"bench": "prequential", "set": "ml-100k", "protocol": "prequential", "model": "static", "metric": "NDCG@10", "value": 0.0931}
+    (tmp_path / "prequential.json").write_text(json.dumps([{**line, "seconds": 0.0, "note": "1 windows", "hardware": "a machine"}]))
+    assert "| ML-100K, NDCG@10 | .093 |" in quality_section(tmp_path)
+
+
 def test_a_mean_over_other_windows_does_not_stand_beside_the_others(tmp_path: Path) -> None:
     rows = [row for row in json.loads((RESULTS / "prequential.json").read_text()) if row["set"] == "ml-100k"]
     for count, cell in ((20, ".113"), (4, "")):

@@ -85,6 +85,7 @@ def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypat
     assert difference.low is not None
     assert difference.low <= difference.value
     assert {one.protocol for one in figures.values()} == set(RANKINGS)
+    assert {(one.seeds, one.note.split(", ")[1]) for one in figures.values()} == {(1, "1 fold")}, "a fold is no seed"
 
 
 def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:

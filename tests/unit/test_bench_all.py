@@ -61,6 +61,17 @@ def test_finished_benches_are_passed_over_and_a_failed_one_is_tried_again(calls:
     assert calls[0] == "full bench.serving"
 
 
+@pytest.mark.parametrize(("words", "says"), [(["--only", "qualtiy"], "qualtiy"), (["--full", "--only", "cold,streem"], "streem")])
+def test_a_bench_that_does_not_exist_is_named(calls: list[str], capsys: pytest.CaptureFixture[str], words: list[str], says: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert f"--only {says}: no such bench" in told
+    assert "freshness, serving, " in told
+    assert not calls, "nothing is run, nothing rendered"
+
+
 def test_other_code_is_measured_anew(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     main(["--full", "--only", "serving"])
     monkeypatch.setattr(everything, "files_digest", lambda *_: "other")

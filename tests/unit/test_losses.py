@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
 from recommender.model import HistoryBatch, ItemFacts, TwoTowers
-from trainer.losses import FULL_SOFTMAX_ITEMS, batch_losses, learned_rows, touched_rows
+from trainer.losses import FULL_SOFTMAX_ITEMS, batch_losses, counts, learned_rows, touched_rows
 from trainer.sampling import Sequences, TrainBatch
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=8, dropout=0.0)
@@ -65,7 +65,7 @@ def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
     model.rating_mean.fill_(3.0)
     sums = batch_losses(model, facts(3), batch([1], [5.0]), torch.Generator())
     assert sums.rating.item() == pytest.approx(4.0, abs=1e-4)
-    assert sums.counts_3.tolist() == [1.0, 0.0, 1.0]
+    assert counts(batch([1], [5.0])).tolist() == [1.0, 0.0, 1.0]
 
 
 def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
