@@ -178,7 +178,7 @@ def test_a_parquet_of_nanoseconds_float_ids_and_bytes(tmp_path: Path) -> None:
     events = [(raw["user_id"], raw["item_id"], raw["at"]) for raw in open_source(tmp_path, columns).events]
     assert events == [("17", "a", SECONDS), ("18.5", "é", SECONDS + 0.5)]
     frame = pd.DataFrame({"who": np.arange(9000).astype(str), "what": "i", "when": SECONDS})
-    frame.to_parquet(tmp_path / "t.parquet", compression="none")
+    frame.to_parquet(tmp_path / "t.parquet", compression=None)
     content = (tmp_path / "t.parquet").read_bytes()
     (tmp_path / "t.parquet").write_bytes(content[:4] + b"\xff" * 400 + content[404:])
     with pytest.raises(SourceError, match=r"t\.parquet: found .*, expected a Parquet file"):
@@ -214,5 +214,5 @@ def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):
         open_source(folder)
-    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*at: expected a time"):
+    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u, i, never, 5, x', expected rows with .*at: expected a time"):
         open_source(write(tmp_path / "t", t_csv=HEADER + "u,i,5,never,x\n" * 50 + f"u,i,5,{SECONDS},x\n"), COLUMNS)

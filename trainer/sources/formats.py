@@ -30,16 +30,14 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
     folders = list(data_folders(path))
     formats = _FORMATS if columns is None else ((table.sets_in, partial(table.read, columns=columns)),)
     for _, level in groupby(folders, DataFolder.depth):
-        found: dict[str, Callable[[], Source]] = {}
-        for folder in level:
-            for sets_in, read in formats:
-                for file in sets_in(folder):
-                    found.setdefault(folder.path_of(file), partial(read, folder, file))
+        asked = [(folder, sets_in(folder), read) for folder in level for sets_in, read in formats]
+        # The first format that knows a file reads it, hence the reversed order.
+        found = {folder.path_of(file): (folder, file, read) for folder, files, read in reversed(asked) for file in files}
         if len(found) > 1:
             names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
             raise SourceError(str(path), found=names, expected="one data set; name the file that is meant")
-        for open_it in found.values():
-            return open_it()
+        for folder, file, read in found.values():
+            return read(folder, file)
     raise _nothing(path, folders, columns)
 
 
