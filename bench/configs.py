@@ -22,7 +22,7 @@ CONFIGS = {
 # The stream retrains from scratch over and over, so its budget on ML-1M is smaller.
 STREAM_CONFIGS = {
     **CONFIGS,
-    "ml-1m": replace(CONFIGS["ml-1m"], model=ModelConfig(max_history=200), full_epochs=10, replay_ratio=5.0),
+    "ml-1m": replace(CONFIGS["ml-1m"], model=ModelConfig(max_history=200), full_epochs=10),
 }
 
 
