@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
     intake = Intake(loaded.settings.store.events, var, shift, dry_run=arguments.dry_run)
     intake.take_rejects(source)
-    intake.take(source.items, total=source.num_items, what="items")
-    intake.take(source.events.between(first, last), total=last - first, what="events")
+    intake.take(source.items, source.items_file, total=source.num_items, what="items")
+    intake.take(source.events.between(first, last), source.events.file, total=last - first, what="events")
     if arguments.json:
         print(json.dumps(_summary(source, intake), ensure_ascii=False, indent=1))
     else:
@@ -115,24 +115,25 @@ class Intake:
         for reject in source.rejects:
             self._reject(f"{reject.file}, line {reject.line}", reject.reason, reject.raw)
 
-    def take(self, raw: Iterable[Mapping[str, object]], *, total: int, what: str) -> None:
-        """Check and store one stream of records, with a progress bar on a terminal."""
+    def take(self, raw: Iterable[Mapping[str, object]], file: str, *, total: int, what: str) -> None:
+        """Check and store the records of one file, with a progress bar on a terminal."""
         from tqdm import tqdm
 
         with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
             stream = iter(raw)
             while batch := list(islice(stream, BATCH_RECORDS)):
-                records = [record for record in map(self._parse, batch) if record is not None]
+                records = [record for record in (self._parse(one, file) for one in batch) if record is not None]
                 self._store(records)
                 bar.update(len(batch))
 
-    def _parse(self, raw: Mapping[str, object]) -> Record | None:
+    def _parse(self, raw: Mapping[str, object], file: str) -> Record | None:
         parse = parse_event if "user_id" in raw else parse_item
         try:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            self._reject(str(raw.get("event_id")), f"{error.field}: expected {expected}", raw)
+            line = int(str(raw["event_id"]).rpartition(":")[2])  # as sources make their ids
+            self._reject(f"{file}, line {line}", f"{error.field}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record

@@ -109,6 +109,8 @@ def test_a_time_in_milliseconds_is_refused_and_moves_nothing(settings: Settings,
     assert (said["first_at"], said["last_at"]) == ("2001-09-09T01:46:40+00:00", "2001-09-09T10:46:40+00:00")
     assert main(["ingest", str(data), "--shift-to-now"]) == 0
     assert datetime.now(UTC) - logged(settings)[-1].at < timedelta(minutes=5)
+    letters = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(3)
+    assert sorted(letter.source[-2:] for letter in letters) == ["13", "14", "15"], "the lines of the file"
 
 
 def test_a_file_without_a_good_time_is_told_so(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:

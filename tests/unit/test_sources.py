@@ -263,7 +263,7 @@ def test_between_is_a_slice_of_all() -> None:
     gathering = Gathering()
     gathering.add(user_ids=["b", " a "], item_ids=["x", "x"], ratings=[1, np.nan], at=[2, 1], lines=[1, 2])
     gathering.add(user_ids=["b"], item_ids=["x"], ratings=[1], at=[2], lines=[3])
-    interactions, repeated = gathering.interactions("f" * 64, once=True)
+    interactions, repeated = gathering.interactions("f.csv", "f" * 64, once=True)
     assert repeated == [3]
     assert [raw["user_id"] for raw in interactions] == ["a", "b"]
     assert list(interactions.between(1, 2)) == list(interactions)[1:]

@@ -77,6 +77,7 @@ def read(folder: DataFolder, file: str) -> Source:
         licence=LICENCE,
         items=items,
         num_items=len(items),
+        items_file=meta or "",
         events=events.interactions,
         rejects=(*(row for row in rows if isinstance(row, Reject)), *events.rejects),
     )
@@ -156,7 +157,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
     if not len(gathering):
         expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"
         raise no_good_row(folder, file, rejects, expected)
-    interactions, repeated = gathering.interactions(blocks.sha256, once=True)
+    interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
     rejects += [Reject(file=file, line=one, reason="an equal row stands before it", raw="") for one in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 

@@ -26,6 +26,7 @@ def record_id(file_sha256: str, line: int) -> str:
 class Interactions:
     """Who did what when: N rows in time order, ties in file order. A rating that is NaN means none; `at` is in epoch seconds."""
 
+    file: str
     file_sha256: str
     user_ids: Sequence[str]
     item_ids: Sequence[str]
@@ -87,7 +88,9 @@ class Gathering:
             )
         )
 
-    def interactions(self, file_sha256: str, *, once: bool = False, type_without_rating: str = "view") -> tuple[Interactions, list[int]]:
+    def interactions(
+        self, file: str, file_sha256: str, *, once: bool = False, type_without_rating: str = "view"
+    ) -> tuple[Interactions, list[int]]:
         """Return the rows in time order, and the lines of those left out because, if `once`, an equal one stands before them."""
         users_N, items_N, ratings_N, at_N, lines_N = (np.concatenate(columns) for columns in zip(*self._chunks, strict=True))
         self._chunks.clear()
@@ -97,6 +100,7 @@ class Gathering:
         order_N = np.argsort(at_N, kind="stable")
         order_N = order_N[~again_N[order_N]]
         gathered = Interactions(
+            file=file,
             file_sha256=file_sha256,
             user_ids=self._users.ids,
             item_ids=self._items.ids,

@@ -58,7 +58,7 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
             break  # and nothing good: the rest is no better, and need not be kept
     if not len(gathering):
         raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
-    interactions, repeated = gathering.interactions(blocks.sha256, once=form.once)
+    interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 

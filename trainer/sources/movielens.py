@@ -114,6 +114,7 @@ def read(folder: DataFolder, file: str) -> Source:
         licence=LICENCE,
         items=[film_record(film, blocks.sha256, tags.get(film.item_id, ())) for film in good],
         num_items=len(good),
+        items_file=layout.films,
         events=ratings.interactions,
         rejects=(*rejects, *ratings.rejects),
     )

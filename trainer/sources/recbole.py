@@ -37,6 +37,7 @@ def read(folder: DataFolder, inter: str) -> Source:
         licence="the original publisher's; RecBole only changed the format",
         items=records,
         num_items=len(records),
+        items_file=items or "",
         events=ratings.interactions,
         rejects=(*(row for row in rows if isinstance(row, Reject)), *ratings.rejects),
     )

@@ -37,13 +37,14 @@ class Reject:
 class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
 
-    Event ids name file and line, so that reading a data set again gives the same ids.
+    Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from.
     """
 
     name: str
     licence: str
     items: Iterable[RawRecord]
     num_items: int
+    items_file: str
     events: Interactions
     rejects: tuple[Reject, ...]
 

@@ -80,13 +80,14 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
     if not len(gathering):
         named = ", ".join(f"{role} in column {column}" for role, column in columns.by_role().items())
         raise no_good_row(folder, file, rejects, f"rows with {named}")
-    interactions, repeated = gathering.interactions(blocks.sha256, once=True)
+    interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
     return Source(
         name=f"table ({file})",
         licence="yours to know",
         items=_records(items, blocks.sha256),
         num_items=len(items),
+        items_file=file,
         events=interactions,
         rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
     )
