@@ -267,3 +267,20 @@ def test_between_is_a_slice_of_all() -> None:
     assert repeated == [3]
     assert [raw["user_id"] for raw in interactions] == ["a", "b"]
     assert list(interactions.between(1, 2)) == list(interactions)[1:]
+
+
+def test_equal_rows_are_found_wherever_they_stand() -> None:
+    rng = np.random.default_rng(7)
+    users_N, items_N, at_N = (rng.integers(0, high, 3000) for high in (9, 9, 99))
+    ratings_N = rng.choice([1.0, 2.0, np.nan], 3000)
+    gathering = Gathering()
+    gathering.add(user_ids=users_N.astype(str), item_ids=items_N.astype(str), ratings=ratings_N, at=at_N, lines=np.arange(3000))
+    seen = set[tuple[str, ...]]()
+    again = []
+    for line, row in enumerate(zip(users_N, items_N, ratings_N, at_N, strict=True)):
+        key = tuple(map(str, row))
+        again += [line] if key in seen else []
+        seen.add(key)
+    interactions, repeated = gathering.interactions("f.csv", "f" * 64, once=True)
+    assert repeated == again
+    assert len(interactions) == 3000 - len(again) > 100

@@ -94,10 +94,12 @@ class Gathering:
         """Return the rows in time order, and the lines of those left out because, if `once`, an equal one stands before them."""
         users_N, items_N, ratings_N, at_N, lines_N = (np.concatenate(columns) for columns in zip(*self._chunks, strict=True))
         self._chunks.clear()
+        order_N = np.argsort(at_N, kind="stable")
         again_N = np.zeros(len(at_N), np.bool_)
         if once:
-            again_N = pd.DataFrame({"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}).duplicated().to_numpy()
-        order_N = np.argsort(at_N, kind="stable")
+            rows = _at_shared_times(at_N, order_N)  # only these are hashed: of two million rows, all took 120 MB more
+            columns = {"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}
+            again_N[rows] = pd.DataFrame({name: column[rows] for name, column in columns.items()}).duplicated().to_numpy()
         order_N = order_N[~again_N[order_N]]
         gathered = Interactions(
             file=file,
@@ -115,6 +117,16 @@ class Gathering:
 
     def __len__(self) -> int:
         return sum(len(chunk[0]) for chunk in self._chunks)
+
+
+def _at_shared_times(at_N: NDArray[np.float64], order_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows, in file order, whose time another row has too; `order_N` sorts by time."""
+    sorted_N = at_N[order_N]
+    like_next = sorted_N[1:] == sorted_N[:-1]
+    shared_N = np.zeros(len(at_N), np.bool_)
+    shared_N[1:] |= like_next
+    shared_N[:-1] |= like_next
+    return np.sort(order_N[shared_N])
 
 
 class _Codes:
