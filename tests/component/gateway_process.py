@@ -93,7 +93,7 @@ def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None
             server=f"torchserve://127.0.0.1:{inference_port}/rec?inference={inference_port}",
             var=str(folder / "var"),
         ),
-        gateway=GatewaySettings(api_key=api_key, inference_timeout_s=1.0),
+        gateway=GatewaySettings(api_key=api_key, inference_timeout_s=10.0),
     )
 
 
