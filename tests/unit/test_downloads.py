@@ -207,8 +207,7 @@ def test_tags_of_10m_are_in_the_text(tmp_path: Path) -> None:
 
 
 def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lines, table):
-        monkeypatch.setattr(module, "HOPELESS", 10)
+    monkeypatch.setattr(lines, "HOPELESS", 10)
     monkeypatch.setattr(table, "_CHUNK_ROWS", 10)
     monkeypatch.setattr("trainer.sources.files._BLOCK_BYTES", 100)
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")

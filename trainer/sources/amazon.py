@@ -20,7 +20,7 @@ from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, HOPELESS, Ratings, RatingsFormat, as_text, no_good_row, read_ratings
+from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, as_text, is_hopeless, no_good_row, read_ratings
 from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
@@ -152,8 +152,8 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         if rows:
             users, items, ratings, at, lines = zip(*rows, strict=True)
             gathering.add(user_ids=users, item_ids=items, ratings=ratings, at=at, lines=lines)
-        if len(rejects) >= HOPELESS and not len(gathering):
-            break  # and nothing good: the rest is no better, and need not be kept
+        if is_hopeless(rejects, gathering):
+            break
     if not len(gathering):
         expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"
         raise no_good_row(folder, file, rejects, expected)

@@ -27,9 +27,8 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
 
     Of nested folders the outermost that hold one count; more than one data set is refused.
     """
-    folders = list(data_folders(path))
     formats = _FORMATS if columns is None else ((table.sets_in, partial(table.read, columns=columns)),)
-    for _, level in groupby(folders, DataFolder.depth):
+    for _, level in groupby(data_folders(path), DataFolder.depth):
         asked = [(folder, sets_in(folder), read) for folder in level for sets_in, read in formats]
         # The first format that knows a file reads it, hence the reversed order.
         found = {folder.path_of(file): (folder, file, read) for folder, files, read in reversed(asked) for file in files}
@@ -38,7 +37,7 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
             raise SourceError(str(path), found=names, expected="one data set; name the file that is meant")
         for folder, file, read in found.values():
             return read(folder, file)
-    raise _nothing(path, folders, columns)
+    raise _nothing(path, list(data_folders(path)), columns)
 
 
 def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:

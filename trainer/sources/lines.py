@@ -19,7 +19,7 @@ from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.source import Reject, SourceError
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
-HOPELESS = 50_000  # so many bad rows at the beginning of a file are enough
+HOPELESS = 50_000  # bad rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +54,18 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
         num_lines, wrong = _read_block(block, file, form, first_line, gathering)
         rejects += wrong
         first_line += num_lines
-        if len(rejects) >= HOPELESS and not len(gathering):
-            break  # and nothing good: the rest is no better, and need not be kept
+        if is_hopeless(rejects, gathering):
+            break
     if not len(gathering):
         raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
+
+
+def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
+    """Tell whether a file began with so many bad rows and no good one that the rest need be neither read nor kept."""
+    return len(rejects) >= HOPELESS and not len(gathering)
 
 
 def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expected: str) -> SourceError:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import HOPELESS, as_text, no_good_row, text_lines
+from trainer.sources.lines import as_text, is_hopeless, no_good_row, text_lines
 from trainer.sources.quoted import Row, csv_rows, expect_header
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
@@ -75,8 +75,8 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         good_N = _gather(chunk, file, gathering, rejects)
         if columns.title or columns.text:
             _note_items(chunk, good_N, items)
-        if len(rejects) >= HOPELESS and not len(gathering):
-            break  # and nothing good: the rest is no better, and need not be kept
+        if is_hopeless(rejects, gathering):
+            break
     if not len(gathering):
         named = ", ".join(f"{role} in column {column}" for role, column in columns.by_role().items())
         raise no_good_row(folder, file, rejects, f"rows with {named}")
