@@ -7,13 +7,14 @@ lock on its output.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,9 +23,12 @@ import psutil
 from cron.errors import Stopped, TrainingFailed
 from trainer.config import TrainConfig, dump_config
 
+log = logging.getLogger(__name__)
+
 _ROOT = Path(__file__).resolve().parents[1]
 _TAIL_CHARS = 2000
 _SENTENCE = "trainer: "  # how `python -m trainer` begins what it says before it ends with status 1
+_CRASH = ("terminate called", "  what():", "Fatal Python error")  # of C++ and of Python's fault handler
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -39,44 +43,58 @@ class TrainerProcess:
         self._stopping = threading.Event()
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped after `stop`."""
+        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped after `stop`.
+
+        A candidate that lies there is one, whatever its maker died of afterwards. A trainer that ends without a word of its own has
+        crashed, of the network or the memory of a moment perhaps: it is started once more, and goes on from its checkpoint.
+        """
         if _is_candidate(out):
             return out
         if self._stopping.is_set():
             raise Stopped
         out.parent.mkdir(parents=True, exist_ok=True)
-        config_file = out.parent / "config.json"
-        dump_config(config, config_file)
-        log = out.parent / "trainer.log"
-        with log.open("ab") as stream:
+        dump_config(config, out.parent / "config.json")
+        trainer_log = out.parent / "trainer.log"
+        ends_at = time.monotonic() + limit_s
+        for again in (False, True):
+            status, printed = self._try(self._command(snapshot, out), _environment(config), trainer_log, ends_at)
+            if _is_candidate(out):
+                break
+            failed = TrainingFailed(exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed))
+            if again or status is None or _sentences(printed):
+                raise failed
+            log.warning("%s; going on from its checkpoint, if it wrote one", failed)
+        return out
+
+    def _try(self, command: Sequence[str], environment: Mapping[str, str], trainer_log: Path, ends_at: float) -> tuple[int | None, str]:
+        """Start the trainer once; return its status, None when the wall limit ended it, and what it printed."""
+        with trainer_log.open("ab") as stream:
             begin = stream.tell()
             child = subprocess.Popen(
-                self._command(snapshot, config_file, out),
+                command,
                 cwd=_ROOT,
-                env=_environment(config),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only asks the kernel for something
             )
-            status = self._wait(child, limit_s)
-        if status != 0 or not _is_candidate(out):
-            raise TrainingFailed(exit_status=status, limit_s=limit_s, log=log, tail=_last_words(log, begin))
-        return out
+            status = self._wait(child, ends_at)
+        return status, trainer_log.read_bytes()[begin:].decode(errors="replace")
 
     def stop(self) -> None:
         """End the training under way, from another thread, and start none after; `train` raises Stopped. A checkpoint stays."""
         self._stopping.set()
 
-    def _command(self, snapshot: Path, config_file: Path, out: Path) -> list[str]:
+    def _command(self, snapshot: Path, out: Path) -> list[str]:
         nice = shutil.which("nice")  # the model server on the same cores answers people, the trainer does not
-        arguments = ["--snapshot", str(snapshot), "--config", str(config_file), "--out", str(out), "--text-cache", str(self._text_cache)]
+        files = {"snapshot": snapshot, "config": out.parent / "config.json", "out": out, "text-cache": self._text_cache}
+        arguments = [word for name, path in files.items() for word in (f"--{name}", str(path))]
         return [*([nice, "-n", "10"] if nice else []), *self._runner, *arguments]
 
-    def _wait(self, child: subprocess.Popen[bytes], limit_s: float) -> int | None:
+    def _wait(self, child: subprocess.Popen[bytes], ends_at: float) -> int | None:
         """Return the child's status; None when the wall limit ended it."""
-        ends_at = time.monotonic() + limit_s
         try:
             while True:
                 try:
@@ -112,15 +130,22 @@ def _end_with_parent() -> None:
 
 
 def _environment(config: TrainConfig) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(config.num_threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    threads = {"OMP_NUM_THREADS": str(config.num_threads), "TOKENIZERS_PARALLELISM": "false"}
+    return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 def _is_candidate(out: Path) -> bool:
     return (out / "report.json").is_file()  # the folder is renamed into place as a whole
 
 
-def _last_words(log: Path, begin: int) -> str:
-    """Return the sentence in which the trainer said why, else the end of what was printed; a runner prints a page after either."""
-    printed = log.read_bytes()[begin:].decode(errors="replace")
-    sentences = [line for line in printed.splitlines() if line.startswith(_SENTENCE)]
-    return sentences[-1] if sentences else printed[-_TAIL_CHARS:].strip()
+def _sentences(printed: str) -> list[str]:
+    return [line for line in printed.splitlines() if line.startswith(_SENTENCE)]
+
+
+def _last_words(printed: str) -> str:
+    """Return the sentence in which the trainer said why, or what it crashed of, else the end of what was printed.
+
+    A runner prints a page after any of them.
+    """
+    crash = [line for line in printed.splitlines() if line.startswith(_CRASH)]
+    return "\n".join(_sentences(printed)[-1:] or crash) or printed[-_TAIL_CHARS:].strip()

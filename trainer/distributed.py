@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -17,22 +18,25 @@ from torch import Tensor
 
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+PATIENCE = timedelta(days=7)  # the others wait while the first encodes texts and evaluates; whoever starts us sets the limit
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`).
 
-    What lies on GPUs goes over NCCL, everything else over gloo.
+    What lies on GPUs goes over NCCL, everything else over gloo. The ranks leave together: a rank that is gone, whatever it died of,
+    makes torchrun end the one that still writes.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
     backend, where = BACKENDS[device.type], os.environ.get("FRESHET_RENDEZVOUS")
-    dist.init_process_group(backend, init_method=where, world_size=world_size, rank=int(os.environ["RANK"]))
+    dist.init_process_group(backend, init_method=where, world_size=world_size, rank=int(os.environ["RANK"]), timeout=PATIENCE)
     try:
         yield
+        dist.all_reduce(torch.zeros(1))  # a barrier on the CPU: NCCL's would keep GPUs busy while it waits
     finally:
         dist.destroy_process_group()
 

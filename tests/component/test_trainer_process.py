@@ -103,16 +103,7 @@ def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConf
     snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
     one = train(tmp_path, snapshot, config, name="one")
     arguments = command(tmp_path, snapshot, config, name="two")
-    # A file store, since a port that is free now need not be free in a moment.
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "trainer", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous"},
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
-    ]
+    ranks = [start_rank(rank, "-m", "trainer", *arguments, rendezvous=tmp_path / "rendezvous") for rank in range(2)]
     errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], errors
     assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
@@ -121,3 +112,29 @@ def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConf
         ranker = Ranker(load_bundle(candidate / "bundle"))
         scores.append(ranker.scores(ranker.user_states([[], [HistoryElement(row=3, rating=4.0)]])))
     assert torch.allclose(scores[0], scores[1], atol=1e-2)
+
+
+LEAVE = """
+import sys, time
+from pathlib import Path
+import torch
+from trainer import distributed
+done = Path(sys.argv[1])
+with distributed.process_group(torch.device("cpu")):
+    if distributed.rank() == 0:
+        time.sleep(1)
+        done.touch()
+assert done.exists(), "gone before the first was done"
+"""
+
+
+def test_ranks_leave_together(tmp_path: Path) -> None:
+    ranks = [start_rank(rank, "-c", LEAVE, str(tmp_path / "done"), rendezvous=tmp_path / "rendezvous") for rank in range(2)]
+    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], errors
+
+
+def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen[bytes]:
+    """Start one of two ranks; they meet at a file, since a port that is free now need not be free in a moment."""
+    where = {"WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{rendezvous}"}
+    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env={**os.environ, **where}, stderr=subprocess.PIPE)

@@ -183,7 +183,8 @@ def test_processes_put_one_name_and_one_wins(store: ArtifactStore, url: str, mak
 
 def test_processes_put_the_same_bytes_and_all_are_right(store: ArtifactStore, url: str, make: Make, tmp_path: Path) -> None:
     content = os.urandom(20_000_000)
-    putters = [start_process(PUT, url, "rec-1.mar", str(make(content))) for _ in range(3)]
+    file = str(make(content))
+    putters = [start_process(PUT, url, "rec-1.mar", file) for _ in range(3)]
     assert [ended(putter) for putter in putters] == [hashlib.sha256(content).hexdigest()] * 3
     assert fetched(store, "rec-1.mar", tmp_path) == content
 

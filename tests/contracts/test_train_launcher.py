@@ -17,6 +17,7 @@ import pytest
 
 from cron.errors import SettingsError, Stopped, TrainingFailed
 from cron.ports import TrainLauncher
+from cron.trainer_process import TrainerProcess
 from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
@@ -135,6 +136,48 @@ def test_both_launchers_make_the_same_candidate(snapshot: Path, tmp_path: Path) 
         launcher = open_launcher(url, text_cache=tmp_path / "texts")
         losses.append(read_report(launcher.train(snapshot, QUICK, tmp_path / name / "candidate", limit_s=LIMIT_S) / "report.json").losses)
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_processes_has_died(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "runs" / "candidate"
+
+    def kill() -> None:
+        until(lambda: training(out))
+        max(trainers(out), key=lambda one: one.pid).kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    assert launcher.train(snapshot, replace(QUICK, full_epochs=100), out, limit_s=2 * LIMIT_S) == out
+    thread.join()
+    assert len(read_report(out / "report.json").losses) == 100
+
+
+MAKE = "import os, pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); "
+
+
+def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path: Path) -> None:
+    program = MAKE + "out.mkdir(); (out / 'report.json').touch(); os.abort()"
+    out = tmp_path / "runs" / "candidate"
+    assert TrainerProcess((sys.executable, "-c", program), text_cache=tmp_path).train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
+
+
+def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(snapshot: Path, tmp_path: Path) -> None:
+    count = MAKE + "print('begun', file=(out.parent / 'begun').open('a')); "
+    for end, times in (("os.abort()", 2), ("sys.exit('trainer: no')", 1)):
+        out = tmp_path / str(times) / "candidate"
+        with pytest.raises(TrainingFailed):
+            TrainerProcess((sys.executable, "-c", count + end), text_cache=tmp_path).train(snapshot, QUICK, out, limit_s=LIMIT_S)
+        assert (out.parent / "begun").read_text().count("begun") == times
+
+
+def test_a_crash_is_told_by_what_crashed_and_not_by_the_page_after_it(snapshot: Path, tmp_path: Path) -> None:
+    program = "import os, sys; print('  what(): Connection closed', file=sys.stderr); os.abort()"
+    launcher = TrainerProcess(("bash", "-c", f'{sys.executable} -c "{program}"; seq 10000'), text_cache=tmp_path)
+    with pytest.raises(TrainingFailed) as caught:
+        launcher.train(snapshot, QUICK, tmp_path / "runs" / "candidate", limit_s=LIMIT_S)
+    assert str(caught.value).endswith("last lines:\n  what(): Connection closed\nFatal Python error: Aborted")
 
 
 @pytest.mark.parametrize("url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"])
