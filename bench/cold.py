@@ -8,8 +8,8 @@ gradients (mode `items`: texts encoded, rows appended), and every event of a hel
 that the user did before it: among all items, and among the new ones alone; seen ones filtered. Users are held out as the panel is, since a
 model that has learned a user's other events ranks those first. Whoever puts new items first wins the first of these rankings, so the same
 users' events on any item, and on known ones with the new ones among them and without, stand beside it. Baselines: random (its
-expectation), popularity among neighbours by text, and the cosine of texts with the history. Finished folds are kept in var/bench by what
-decides them.
+expectation), popularity among neighbours by text, the cosine of texts with the history, and the project's first sketch, trained on the
+same events. Finished folds are kept in var/bench by what decides them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.configs import CONFIGS
+from bench.configs import CONFIGS, SKETCH, sketch_config
 from bench.kept import WORK, code_digest, data_digest, kept_part
 from bench.offline import figure, train_bundle
 from bench.rows import Measure, save
@@ -48,6 +48,7 @@ TUNING_EVENTS = 2_000
 OTHER_EVENTS = 4_000  # of a fold, drawn at random
 EVENTS_AT_ONCE = 256
 OURS, RANDOM, POPULAR, SIMILAR = "Freshet, text alone", "random", "popularity among neighbours by text", "cosine of texts with the history"
+OTHERS = (POPULAR, SIMILAR, SKETCH, RANDOM)
 ALL, NEW = "new items among all", "new items among new ones"
 KNOWN, ALONE = "known items among all", "known items among known ones"
 ANY = "any item among all"
@@ -118,8 +119,12 @@ def sampled(data: RatingsSet, share: float) -> RatingsSet:
 
 
 def released(fold: Fold, config: TrainConfig, folder: Path) -> tuple[Bundle, float]:
-    """Train without the held-out items and users, then bring the items in by a release without gradients; return bundle and seconds."""
+    """Train without the held-out items and users, then bring the items in by a release without gradients; return bundle and seconds.
+
+    Both see the same items in the same rows, whatever the configuration.
+    """
     torch.set_num_threads(config.num_threads)
+    folder.mkdir(exist_ok=True)
     snapshot = folder / "snapshot"
     if not snapshot.exists():
         write_snapshot(snapshot, fold.data, Roles(target_E=fold.train_E), mode="full", seed=config.seed)
@@ -219,13 +224,14 @@ def tuned_neighbours(fold: Fold, bundle: Bundle, flags_of: Mapping[str, Flags]) 
 def run_fold(fold: Fold, config: TrainConfig, folder: Path) -> dict[str, object]:
     """Return by ranking the user of each event and the gains by model; the chosen neighbours; the seconds of training."""
     bundle, seconds = released(fold, config, folder)
+    sketch, _ = released(fold, sketch_config(config), folder / "sketch")
     flags_of = {
         name: np.isin([item.item_id for item in bundle.catalogue.items], np.array(fold.data.item_ids)[held_N])
         for name, held_N in (("new", fold.cold_N), ("tuned", fold.tuned_N))
     }
     neighbours = tuned_neighbours(fold, bundle, flags_of)
     level = replace(bundle, facts=replace(bundle.facts, counts_N=torch.zeros_like(bundle.counts_N)))
-    rankers = {OURS: Ranker(bundle), SIMILAR: Ranker(baseline_of(level))}
+    rankers = {OURS: Ranker(bundle), SKETCH: Ranker(sketch), SIMILAR: Ranker(baseline_of(level))}
     panel_E = fold.panel_U[fold.data.users_E]
     any_E, known_E = drawn(panel_E, OTHER_EVENTS), drawn(panel_E & ~fold.cold_N[fold.data.items_E], OTHER_EVENTS)
     every_N, new_N = np.ones(len(bundle.catalogue), np.bool_), flags_of["new"]
@@ -269,8 +275,8 @@ def measures_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) 
     for ranking in RANKINGS:
         parts = [fold[ranking] for fold in folds]
         for metric in ("NDCG@10", "HR@10"):
-            values = {model: user_means(parts, model, metric) for model in (OURS, POPULAR, SIMILAR, RANDOM)}
-            values |= {f"{OURS} − {model}": values[OURS] - values[model] for model in (POPULAR, SIMILAR, RANDOM)}
+            values = {model: user_means(parts, model, metric) for model in (OURS, *OTHERS)}
+            values |= {f"{OURS} − {model}": values[OURS] - values[model] for model in OTHERS}
             for model, value_U in values.items():
                 shown = figure(value_U)
                 measure = Measure(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
 
+SKETCH = "the first sketch"  # its name in tables
 CONFIGS = {
     "ml-100k": TrainConfig(model=ModelConfig(max_history=200), device="cpu", num_threads=1),
     "ml-1m": TrainConfig(model=ModelConfig(max_history=200, dim=128), full_epochs=18, batch_size=32, device="cpu", num_threads=1),

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.configs import CONFIGS, sketch_config
+from bench.configs import CONFIGS, SKETCH, sketch_config
 from bench.ease import EASE_REGULARISATION, ease, popularity
 from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, split_of
@@ -90,7 +90,7 @@ def ranking_measures(split: Split, options: Options) -> list[Measure]:
     config = options.config(split.data.name)
     seeded = [replace(config, seed=seed) for seed in options.seeds]
     measures = _measures(split, "Freshet", [freshet(split, one) for one in seeded])
-    measures += _measures(split, "the first sketch", [freshet(split, sketch_config(one)) for one in seeded])
+    measures += _measures(split, SKETCH, [freshet(split, sketch_config(one)) for one in seeded])
     for name, scored in simple_models(split).items():
         measures += _measures(split, name, [scored])
     for peer in PEERS[split.data.name] if options.peers else ():

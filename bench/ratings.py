@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bench.configs import SKETCH, sketch_config
 from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
 from bench.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
 from bench.rating_models import Task, predictions
@@ -24,6 +25,7 @@ from recommender.bundle import Bundle
 from recommender.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
 
+OURS = "Freshet"
 PROTOCOL = "global time 80/20"
 UNKNOWN = -1  # an item that first appeared after the cut
 
@@ -49,7 +51,7 @@ def rating_measures(data: RatingsSet, config: TrainConfig, *, seeds: Sequence[in
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
     decided_by = (files_digest("bench/rating_models.py"), data_digest(data), stage)
-    runs = [_freshet(task, replace(config, seed=seed), stage) for seed in seeds]
+    runs = [_learned(task, replace(config, seed=seed), stage) for seed in seeds]
     others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
     ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]
     return ours + [_measure(task, name, [errors], stage) for name, errors in others.items()]
@@ -69,10 +71,15 @@ def _others(task: Task) -> object:
     }
 
 
-def _freshet(task: Task, config: TrainConfig, stage: str) -> dict[str, UserErrors]:
-    decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), config, stage)
-    name = f"ratings/{task.data.name}-freshet-{stage}-{config.seed}"
-    return _loaded(kept_part(name, decided_by, lambda folder: _trained(task, config, folder)))
+def _learned(task: Task, config: TrainConfig, stage: str) -> dict[str, UserErrors]:
+    """Return ours and the first sketch."""
+    found: dict[str, UserErrors] = {}
+    for model, its in ((OURS, config), (SKETCH, sketch_config(config))):
+        decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), its, stage)
+        name = f"ratings/{task.data.name}-{its.model.tower}-{stage}-{its.seed}"
+        kept = _loaded(kept_part(name, decided_by, lambda folder, its=its: _trained(task, its, folder)))  # type: ignore[misc]
+        found |= {f"{model} ({kind})": errors for kind, errors in kept.items()}
+    return found
 
 
 def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
@@ -85,8 +92,8 @@ def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
     if count_U.sum() != task.asked_E.sum():
         raise RuntimeError(f"{task.data.name}: {count_U.sum()} ratings were scored, {task.asked_E.sum()} were asked for")
     return {
-        "Freshet (progressive)": _kept_form(sum_U, seconds),
-        "Freshet (static)": _kept_form(_static_errors(task, bundle), seconds),
+        "progressive": _kept_form(sum_U, seconds),
+        "static": _kept_form(_static_errors(task, bundle), seconds),
     }
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.cold import ALL, ANY, NEW, OURS, POPULAR, RANDOM, SIMILAR
+from bench.cold import ALL, ANY, NEW, OTHERS, OURS
 from bench.prequential import PROTOCOL as STREAM
 from bench.ratings import PROTOCOL as RATINGS
 from bench.rows import RESULTS, render
@@ -108,8 +108,7 @@ def _windows(row: Mapping[str, object]) -> int:
 
 def _cold(rows: Rows) -> Rows:
     """Return the rankings as rows of the table; the differences stay in the full one."""
-    models = (OURS, POPULAR, SIMILAR, RANDOM)
-    kept = [row for row in rows if row["model"] in models and row["protocol"] in (NEW, ALL, ANY)]
+    kept = [row for row in rows if row["model"] in (OURS, *OTHERS) and row["protocol"] in (NEW, ALL, ANY)]
     return [{**row, "set": f"{NAMES.get(str(row['set']), row['set'])}, {row['protocol']}"} for row in kept]
 
 

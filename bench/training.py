@@ -6,7 +6,7 @@ Quality is NDCG@10 on the tuning event of leave-one-out, full ranking. RecTools 
 preparation and rankings don't count; ours is trained anew for each number of epochs, since its learning rate falls over the whole of
 them, and reading and writing count. Time to a quality is that of the first ranking that has it. With one thread, processor time is fair on
 a machine that does other work as well; wall time is for a quiet one. What was measured is kept in var/bench; another `--run` measures
-again.
+again. The project's first sketch stands beside them with its rate and what it reaches in the longest of our trainings.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.configs import CONFIGS
+from bench.configs import CONFIGS, SKETCH, sketch_config
 from bench.leave_one_out import Scored, Split, split_of
 from bench.peers import PEERS, Training, rankings
 from bench.quality import freshet
 from bench.rows import Measure, save
 from bench.sets import load_set
+from trainer.config import TrainConfig
 
 COMMAND = "python -m bench.training"
 PROTOCOL = "training to the tuning event"
@@ -55,12 +56,10 @@ class Curve:
         return self.interactions * self.epochs[-1] / spent
 
 
-def our_curve(split: Split, *, seed: int, threads: int, run: str) -> Curve:
+def our_curve(split: Split, config: TrainConfig, epochs: Sequence[int], *, model: str = OURS, run: str) -> Curve:
     """Train ours for each number of epochs."""
-    config = replace(CONFIGS[split.data.name], seed=seed, num_threads=threads)
-    epochs = EPOCHS[split.data.name]
     scored = [freshet(split, replace(config, full_epochs=number), run=run) for number in epochs]
-    return Curve(model=OURS, interactions=int(split.train_E.sum()), epochs=epochs, scored=scored)
+    return Curve(model=model, interactions=int(split.train_E.sum()), epochs=epochs, scored=scored)
 
 
 def peer_curve(training: Training, split: Split) -> Curve:
@@ -75,17 +74,17 @@ def peer_curve(training: Training, split: Split) -> Curve:
     )
 
 
-def measures(name: str, ours: Curve, theirs: Curve) -> list[Measure]:
-    """Return rates, times to the shares of the peer's best, their ratios, and both curves."""
+def measures(name: str, ours: Curve, theirs: Curve, sketch: Curve) -> list[Measure]:
+    """Return rates, times to the shares of the peer's best, their ratios, and all curves."""
     common = {"set": name, "protocol": PROTOCOL, "seeds": 1}
     rows = []
     for kind, unit in (("cpu_s", "processor s"), ("seconds", "s")):
-        rates = {curve.model: curve.per_second(kind) for curve in (ours, theirs)}
+        rates = {curve.model: curve.per_second(kind) for curve in (ours, theirs, sketch)}
         rows += [_row(common, model, f"interactions a {unit}", rate) for model, rate in rates.items()]
         rows.append(_row(common, "ratio", f"interactions a {unit}", rates[ours.model] / rates[theirs.model]))
         for share in SHARES:
             rows += _times(common, (ours, theirs), share, (kind, unit))
-    for curve in (ours, theirs):
+    for curve in (ours, theirs, sketch):
         for epochs, ndcg, scored in zip(curve.epochs, curve.ndcg, curve.scored, strict=True):
             rows.append(_row(common | {"seconds": scored.seconds}, curve.model, f"NDCG@10, epochs: {epochs}", ndcg))
     return rows
@@ -118,8 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         split = split_of(load_set(name), tuning=True)
         sasrec = next(peer for peer in PEERS[name] if peer.model == "SASRec")
         theirs = peer_curve(Training(peer=sasrec, seed=given.seed, threads=given.threads, run=given.run), split)
-        ours = our_curve(split, seed=given.seed, threads=given.threads, run=given.run)
-        found += measures(name, ours, theirs)
+        config = replace(CONFIGS[name], seed=given.seed, num_threads=given.threads)
+        ours = our_curve(split, config, EPOCHS[name], run=given.run)
+        sketch = our_curve(split, sketch_config(config), EPOCHS[name][-1:], model=SKETCH, run=given.run)
+        found += measures(name, ours, theirs, sketch)
     for one in found:
         print(f"{one.set:8} {one.model:18} {one.metric:60} {one.value:,.4f}")
     save("training", given.sets.replace(",", ", "), found, command=COMMAND)

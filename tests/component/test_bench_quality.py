@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bench import kept, quality, ratings, snapshots
-from bench.configs import CONFIGS, STREAM_CONFIGS
+from bench.configs import CONFIGS, SKETCH, STREAM_CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
 from bench.quality import Options, freshet
@@ -94,7 +94,7 @@ def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> Non
     data = tastes(noise=0.2)
     found = {(row.model, row.protocol): row for row in rating_measures(data, CONFIG, seeds=[0], tuning=False)}
     kinds = ("static", "progressive")
-    both = {(name, f"global time 80/20, {kind}") for name in ("Freshet", "biases", "SVD") for kind in kinds}
+    both = {(name, f"global time 80/20, {kind}") for name in ("Freshet", SKETCH, "biases", "SVD") for kind in kinds}
     assert set(found) == {("item mean", "global time 80/20, static"), *both}
     spread = float(np.std(data.ratings_E))
     for kind in kinds:

@@ -24,6 +24,7 @@ from bench.cold import (
     random_gains,
     run_fold,
 )
+from bench.configs import SKETCH
 from bench.sets import RatingsSet
 from recommender.bundle import load_bundle
 from tests.component.training import small_config
@@ -84,6 +85,7 @@ def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypat
     assert difference.value == pytest.approx(ours.value - drawn.value)
     assert difference.low is not None
     assert difference.low <= difference.value
+    assert figures[NEW, "NDCG@10", SKETCH].value < ours.value
     assert {one.protocol for one in figures.values()} == set(RANKINGS)
     assert {(one.seeds, one.note.split(", ")[1]) for one in figures.values()} == {(1, "1 fold")}, "a fold is no seed"
 

@@ -81,7 +81,10 @@ def scored(ndcg: float, seconds: float) -> Scored:
 def test_time_to_a_quality_is_that_of_the_first_ranking_which_has_it() -> None:
     theirs = Curve(model="theirs", interactions=100, epochs=(2, 4, 6), scored=[scored(0.05, 10), scored(0.1, 20), scored(0.09, 30)])
     ours = Curve(model="ours", interactions=200, epochs=(1, 3), scored=[scored(0.096, 4), scored(0.2, 12)])
-    found = {(row.model, row.metric): row.value for row in measures("tastes", ours, theirs)}
+    sketch = Curve(model="sketch", interactions=200, epochs=(3,), scored=[scored(0.001, 6)])
+    found = {(row.model, row.metric): row.value for row in measures("tastes", ours, theirs, sketch)}
+    assert found["sketch", "interactions a s"] == pytest.approx(200 * 3 / 6)
+    assert found["sketch", "NDCG@10, epochs: 3"] == pytest.approx(0.001)
     assert found["ratio", "s to NDCG@10 0.0950, 95 % of theirs's best"] == pytest.approx(20 / 4)
     assert found["ratio", "processor s to NDCG@10 0.1000, 100 % of theirs's best"] == pytest.approx(20 / 12)
     assert found["theirs", "interactions a s"] == pytest.approx(100 * 6 / 30)
@@ -92,6 +95,7 @@ def test_time_to_a_quality_is_that_of_the_first_ranking_which_has_it() -> None:
 def test_a_quality_never_reached_has_no_time_and_no_ratio() -> None:
     theirs = Curve(model="theirs", interactions=1, epochs=(1,), scored=[scored(0.5, 1)])
     ours = Curve(model="ours", interactions=1, epochs=(1,), scored=[scored(0.4, 1)])
-    names = {(row.model, row.metric) for row in measures("tastes", ours, theirs)}
+    rows = measures("tastes", ours, theirs, replace(ours, model="sketch"))
+    names = {(row.model, row.metric) for row in rows}
     assert not any("to NDCG@10" in metric and model in ("ours", "ratio") for model, metric in names)
-    assert np.isfinite([row.value for row in measures("tastes", ours, theirs)]).all()
+    assert np.isfinite([row.value for row in rows]).all()
