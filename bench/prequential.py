@@ -202,7 +202,7 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
             print(f"{name}, seed {config.seed}: {time.monotonic() - began:.0f} s", flush=True)
             return found
 
-        decided_by = (code_digest(*CODE), data_digest(stream.data), config, num_windows, sorted(fulls))
+        decided_by = (code_digest(*CODE), data_digest(stream.data), config, GateSettings(), num_windows, sorted(fulls))
         runs.append(json.loads(json.dumps(kept_part(f"prequential/{name}-{seed}", decided_by, follow))))
     _write_curve(name, runs, sorted(fulls))
     return _measures(name, runs, sorted(fulls))

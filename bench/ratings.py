@@ -50,7 +50,7 @@ def rating_measures(data: RatingsSet, config: TrainConfig, *, seeds: Sequence[in
     """Return RMSE of every model, with an interval by bootstrap over users."""
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
-    decided_by = (files_digest("bench/rating_models.py"), data_digest(data), stage)
+    decided_by = (files_digest("bench/ratings.py", "bench/rating_models.py"), data_digest(data), stage)
     runs = [_learned(task, replace(config, seed=seed), stage) for seed in seeds]
     others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
     ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]

@@ -26,7 +26,7 @@ from trainer.config import TrainConfig
 from trainer.report import read_report
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 QUICK = TrainConfig(
     encoder=EncoderConfig(pack=False), model=ModelConfig(text_dim=8, dim=8, num_layers=1, num_heads=1, max_history=10), full_epochs=2
 )
@@ -142,15 +142,19 @@ def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_processes_has_di
     launcher: TrainLauncher, snapshot: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs" / "candidate"
+    killed: list[int] = []
 
     def kill() -> None:
-        until(lambda: training(out))
-        max(trainers(out), key=lambda one: one.pid).kill()
+        until(lambda: training(out), limit_s=LIMIT_S)
+        victim = max(trainers(out), key=lambda one: one.pid)
+        victim.kill()
+        killed.append(victim.pid)
 
     thread = threading.Thread(target=kill)
     thread.start()
-    assert launcher.train(snapshot, replace(QUICK, full_epochs=100), out, limit_s=2 * LIMIT_S) == out
+    assert launcher.train(snapshot, replace(QUICK, full_epochs=100), out, limit_s=LIMIT_S) == out
     thread.join()
+    assert len(killed) == 1
     assert len(read_report(out / "report.json").losses) == 100
 
 
