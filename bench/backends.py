@@ -13,6 +13,7 @@ import json
 import sqlite3
 import tempfile
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -273,6 +274,7 @@ def kafka_pairs(address: str) -> list[Pair]:
 
 def main() -> None:
     """Measure all and write the results."""
+    ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         servers = Servers(Path(folder) / "servers")
         try:

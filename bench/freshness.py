@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
 
 def main() -> None:
     """Measure and write `bench/results/freshness.json`."""
+    ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         measures = [Measure(metric="first start, training included", value=first_start_s, unit="s", note="packages and data already there")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,12 @@ def test_beauty_is_left_out_where_it_can_not_be(
     main(["--full", "--only", "quality"])
     assert "Beauty is left out" in capsys.readouterr().out
     assert not [call for call in calls if "beauty" in call]
+
+
+@pytest.mark.parametrize("name", ["freshness", "serving", "quality", "prequential", "cold", "training", "tune", "tables"])
+def test_asking_for_help_measures_nothing(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"bench.{name}").main()
+    assert ended.value.code == 0
+    assert f"usage: python -m bench.{name}" in capsys.readouterr().out
