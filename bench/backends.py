@@ -9,11 +9,11 @@ with the client library.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sqlite3
 import tempfile
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -274,7 +274,7 @@ def kafka_pairs(address: str) -> list[Pair]:
 
 def main() -> None:
     """Measure all and write the results."""
-    ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(prog=COMMAND, description="Back ends beside their bare clients.").parse_args()
     with tempfile.TemporaryDirectory() as folder:
         servers = Servers(Path(folder) / "servers")
         try:

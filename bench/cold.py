@@ -118,16 +118,13 @@ def sampled(data: RatingsSet, share: float) -> RatingsSet:
     return replace(data, **columns)
 
 
-def released(fold: Fold, config: TrainConfig, folder: Path) -> tuple[Bundle, float]:
-    """Train without the held-out items and users, then bring the items in by a release without gradients; return bundle and seconds.
+def released(fold: Fold, snapshot: Path, config: TrainConfig, folder: Path) -> tuple[Bundle, float]:
+    """Train on the fold's snapshot, then bring the held-out items in by a release without gradients; return bundle and seconds.
 
-    Both see the same items in the same rows, whatever the configuration.
+    The rows of items don't depend on the configuration.
     """
     torch.set_num_threads(config.num_threads)
     folder.mkdir(exist_ok=True)
-    snapshot = folder / "snapshot"
-    if not snapshot.exists():
-        write_snapshot(snapshot, fold.data, Roles(target_E=fold.train_E), mode="full", seed=config.seed)
     _, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
     roles = Roles(target_E=np.zeros_like(fold.train_E), more_items=np.flatnonzero(fold.cold_N))
     for name in ("arrival", "release"):
@@ -223,8 +220,11 @@ def tuned_neighbours(fold: Fold, bundle: Bundle, flags_of: Mapping[str, Flags]) 
 
 def run_fold(fold: Fold, config: TrainConfig, folder: Path) -> dict[str, object]:
     """Return by ranking the user of each event and the gains by model; the chosen neighbours; the seconds of training."""
-    bundle, seconds = released(fold, config, folder)
-    sketch, _ = released(fold, sketch_config(config), folder / "sketch")
+    snapshot = folder / "snapshot"
+    if not snapshot.exists():
+        write_snapshot(snapshot, fold.data, Roles(target_E=fold.train_E), mode="full", seed=config.seed)
+    bundle, seconds = released(fold, snapshot, config, folder)
+    sketch, _ = released(fold, snapshot, sketch_config(config), folder / "sketch")
     flags_of = {
         name: np.isin([item.item_id for item in bundle.catalogue.items], np.array(fold.data.item_ids)[held_N])
         for name, held_N in (("new", fold.cold_N), ("tuned", fold.tuned_N))

@@ -7,9 +7,9 @@ Starts `make serve` in a temporary folder, trains release 1, then sends the rest
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
 
 def main() -> None:
     """Measure and write `bench/results/freshness.json`."""
-    ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(prog=COMMAND, description="Event to next answer and to live weights, a cycle, rollback, starts.").parse_args()
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         measures = [Measure(metric="first start, training included", value=first_start_s, unit="s", note="packages and data already there")]

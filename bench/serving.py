@@ -7,8 +7,8 @@ The client is Python threads on the same cores, so the figures are a floor.
 
 from __future__ import annotations
 
+import argparse
 import time
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 
 from bench.freshness import running_machine
@@ -41,7 +41,7 @@ def free_text(number: int) -> object:
 
 def main() -> None:
     """Measure and write `bench/results/serving.json`."""
-    ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(prog=COMMAND, description="Requests a second and latency, steady and while releases change.").parse_args()
     measures: list[Measure] = []
     with running_machine() as (machine, _):
         assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0  # so that there is a second release

@@ -7,9 +7,9 @@ The section stands between two marks in the README; a test holds it to the rows.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def with_section(readme: str, section: str) -> str:
 
 def main() -> None:
     """Write all tables and the README's section."""
-    ArgumentParser(prog="python -m bench.tables", description=__doc__, formatter_class=RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(prog="python -m bench.tables", description="Render all tables and the README's section.").parse_args()
     for file in sorted(RESULTS.rglob("*.json")):
         file.with_suffix(".md").write_text(render(json.loads(file.read_text())))
     README.write_text(with_section(README.read_text(), quality_section()))

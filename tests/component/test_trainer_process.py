@@ -114,27 +114,33 @@ def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConf
     assert torch.allclose(scores[0], scores[1], atol=1e-2)
 
 
-LEAVE = """
-import sys, time
+STAY = """
+import sys
 from pathlib import Path
 import torch
 from trainer import distributed
-done = Path(sys.argv[1])
 with distributed.process_group(torch.device("cpu")):
     if distributed.rank() == 0:
-        time.sleep(1)
-        done.touch()
-assert done.exists(), "gone before the first was done"
+        sys.stdin.read()
+    else:
+        Path(sys.argv[1]).touch()
 """
 
 
 def test_ranks_leave_together(tmp_path: Path) -> None:
-    ranks = [start_rank(rank, "-c", LEAVE, str(tmp_path / "done"), rendezvous=tmp_path / "rendezvous") for rank in range(2)]
-    errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], errors
+    first, second = (start_rank(rank, "-c", STAY, str(tmp_path / "done"), rendezvous=tmp_path / "rendezvous") for rank in range(2))
+    while not (tmp_path / "done").exists():
+        select_nothing(0.05)
+        assert second.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(timeout=1)
+    errors = [rank.communicate(timeout=120)[1].decode() for rank in (first, second)]  # ends the first one's input
+    assert [first.returncode, second.returncode] == [0, 0], errors
 
 
 def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen[bytes]:
     """Start one of two ranks; they meet at a file, since a port that is free now need not be free in a moment."""
     where = {"WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{rendezvous}"}
-    return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env={**os.environ, **where}, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **where}, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
