@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trainer.__main__ import CANNOT, train
 from trainer.config import load_config
-from trainer.distributed import BACKENDS
+from trainer.distributed import BACKENDS, PATIENCE
 
 _ROOT = str(Path(__file__).resolve().parents[1])
+_JOIN_TRIES = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,11 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = "cuda" if load_config(config).device == "cuda" else "cpu"  # nobody here knows what GPUs the workers' machines have
         hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         runtime = {"env_vars": {**variables, **hidden, "PYTHONPATH": _ROOT}}
-        ray.init(address=given.address, runtime_env=runtime, include_dashboard=False if given.address is None else None, log_to_driver=True)
+        dashboard = False if given.address is None else None
+        join(lambda: ray.init(address=given.address, runtime_env=runtime, include_dashboard=dashboard, log_to_driver=True))
         TorchTrainer(
             _rank,
             train_loop_config={"arguments": of_trainer},
-            torch_config=TorchConfig(backend=BACKENDS[device]),
+            torch_config=TorchConfig(backend=BACKENDS[device], timeout_s=round(PATIENCE.total_seconds())),
             scaling_config=ScalingConfig(num_workers=given.workers, use_gpu=device == "cuda"),
             run_config=RunConfig(name="freshet", storage_path=str(out.parent / "ray")),
         ).fit()
@@ -55,6 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         ray.shutdown()
     return 0
+
+
+def join(connect: Callable[[], object]) -> None:
+    """Connect to the cluster; anew where the head accepts and then gives up, and raise ConnectionAbortedError when it keeps doing so.
+
+    Ray's proxy forks amid its own gRPC threads for each driver, and a few forks in a hundred crash (ray-project/ray#63202). Nothing has
+    begun by then.
+    """
+    for tries_left in reversed(range(_JOIN_TRIES)):
+        try:
+            connect()
+        except ConnectionAbortedError as error:
+            if not tries_left:
+                raise
+            sys.stderr.write(f"on Ray: {_last_line(error)} Joining once more\n")
+        else:
+            return
 
 
 def _rank(config: dict[str, list[str]]) -> None:

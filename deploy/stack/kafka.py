@@ -144,11 +144,16 @@ def _have_leaders(admin: AdminClient, topics: Iterable[str]) -> bool:
 
 
 def _format(java: str, jars: Path, folder: Path, config: Path) -> None:
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [java, "-Xmx128m", "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+    command = [java, "-Xmx128m", "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id(uuid.uuid4()), "-c", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotFormat(folder, why=(done.stdout + done.stderr).strip()[-2000:])
+
+
+def cluster_id(seed: uuid.UUID) -> str:
+    """Return a cluster id as Kafka makes its own: 16 bytes in URL-safe base64, but no dash first, which its tools take for an option."""
+    written = urlsafe_b64encode(seed.bytes).rstrip(b"=").decode()
+    return "_" + written[1:] if written.startswith("-") else written
 
 
 def _answers(port: int) -> bool:
