@@ -66,7 +66,6 @@ def full_parts(*, beauty: bool) -> tuple[Part, ...]:
         Part(bench="quality", words=("--sets", "ml-1m")),
         Part(bench="cold", words=("--sets", "ml-1m", "--folds", "1")),
         Part(bench="prequential", words=("--sets", "ml-1m", "--seeds", "0", "--fulls", "4")),
-        Part(bench="training", words=("--sets", "ml-1m")),
     )
 
 

@@ -6,8 +6,8 @@ The first half of the history makes the base; then windows, in each of which eve
 filtered, histories always fresh). Beside each other: `static`, the base as it is; `control`, as many update steps but on old data only;
 `update`, the product's update on the new window with replay; `accepted`, the same under the product's gate, whose panel of users nobody
 trains on; `full`, a retrain from scratch on everything so far; `sketch`, the project's first idea, updated in the same way. A catalogue
-holds what had an event by then. Finished seeds are kept in var/bench. Figures are means over windows of the mean over events; seconds are
-the processor's.
+holds what had an event by then. Finished seeds are kept in var/bench, and one that was cut off goes on from its last window. Figures are
+means over windows of the mean over events; seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import csv
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,25 +34,25 @@ from cron.config import GateSettings
 from cron.gate import Against, offline_verdict
 from cron.snapshot import in_panel
 from cron.timeline import Timeline, context_of, newest_of_panel, replay_sample, timeline
-from recommender.bundle import Bundle
+from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 from trainer.report import read_report
 
 COMMAND = "python -m bench.prequential"
 PROTOCOL = "prequential"
+PROGRESS = "progress.json"
 LINES = ("sketch", "static", "control", "update", "accepted", "full")
 CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
 
 
 @dataclass(slots=True, kw_only=True)
 class Line:
-    """One way to keep a model: its bundle, where its candidate lies, what each window scored, and what training cost so far.
+    """One way to keep a model: the folder that its candidate was trained in, what each window scored, and what training cost so far.
 
     `waiting` is the first event that it has not learned from, `num_accepted` how many of its candidates the gate let through.
     """
 
     config: TrainConfig
-    bundle: Bundle
     folder: Path
     waiting: int
     ndcg: list[float] = field(default_factory=list)
@@ -91,18 +91,19 @@ def stream_of(data: RatingsSet, num_windows: int) -> Stream:
 
 
 def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path) -> dict[str, dict[str, object]]:
-    """Follow the stream once; return by line the figures of each window (of `full` only where it was retrained) and the seconds."""
-    known_E = stream.between(0, stream.base)
-    base = _trained(stream, config, folder / "base", known_E)
-    lines = {name: replace(base, ndcg=[], seconds=0.0) for name in LINES}
-    lines["accepted"] = replace(_trained(stream, config, folder / "base-panel", known_E & ~stream.panel_E), ndcg=[], seconds=0.0)
-    lines["sketch"] = replace(_trained(stream, sketch_config(config), folder / "base-sketch", known_E), ndcg=[], seconds=0.0)
-    for window, (first, last) in enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)):
+    """Follow the stream once, from where it was cut off in this folder.
+
+    Return by line the figures of each window (of `full` only where it was retrained), the seconds, and the share of updates accepted.
+    """
+    lines = _resumed(folder, config) or _begun(stream, config, folder)
+    num_done = len(lines["static"].ndcg)
+    for window, (first, last) in list(enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)))[num_done:]:
         if window in fulls and window > 0:
             made = _trained(stream, config, folder / f"full-{window}", stream.between(0, first))
-            lines["full"] = replace(lines["full"], bundle=made.bundle, seconds=lines["full"].seconds + made.seconds)
-            shutil.rmtree(folder / f"full-{window}")
-        asked = {name: line.bundle for name, line in lines.items() if name != "full" or window in fulls}
+            lines["full"] = replace(lines["full"], folder=made.folder, seconds=lines["full"].seconds + made.seconds)
+        asked = {
+            name: load_bundle(line.folder / "candidate" / "bundle") for name, line in lines.items() if name != "full" or window in fulls
+        }
         for name, value in event_ndcg(
             stream.data, stream.between(first, last), stream.between(0, first), asked, config, folder=folder
         ).items():
@@ -111,15 +112,43 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
         if last < stream.bounds[-1]:
             for name in ("sketch", "update", "accepted", "control"):
                 lines[name] = _updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
+        _keep(lines, folder)
     return {
-        name: {
-            "ndcg": line.ndcg,
-            "seconds": line.seconds,
-            "base_s": base.seconds,
-            "accepted": line.num_accepted / max(1, line.num_updates),
-        }
+        name: {"ndcg": line.ndcg, "seconds": line.seconds, "accepted": line.num_accepted / max(1, line.num_updates)}
         for name, line in lines.items()
     }
+
+
+def _begun(stream: Stream, config: TrainConfig, folder: Path) -> dict[str, Line]:
+    """Return the lines before the first window: what all begin with costs none of them anything."""
+    known_E = stream.between(0, stream.base)
+    base = _trained(stream, config, folder / "base", known_E)
+    own = {
+        "accepted": _trained(stream, config, folder / "base-panel", known_E & ~stream.panel_E),
+        "sketch": _trained(stream, sketch_config(config), folder / "base-sketch", known_E),
+    }
+    return {name: replace(own.get(name, base), ndcg=[], seconds=0.0) for name in LINES}
+
+
+def _resumed(folder: Path, config: TrainConfig) -> dict[str, Line] | None:
+    """Return the lines as they were after the last whole window; None when there was none."""
+    if not (folder / PROGRESS).exists():
+        return None
+    kept = json.loads((folder / PROGRESS).read_text())
+    configs = {"sketch": sketch_config(config)}
+    return {name: Line(config=configs.get(name, config), **{**line, "folder": folder / line["folder"]}) for name, line in kept.items()}
+
+
+def _keep(lines: Mapping[str, Line], folder: Path) -> None:
+    """Write where the lines stand, then delete what none of them needs any longer."""
+    kept = {name: {**asdict(line), "folder": line.folder.name} for name, line in lines.items()}
+    partial = folder / f"{PROGRESS}.tmp"
+    partial.write_text(json.dumps({name: {key: line[key] for key in line if key != "config"} for name, line in kept.items()}))
+    partial.replace(folder / PROGRESS)
+    needed = {line.folder for line in lines.values()}
+    for part in folder.iterdir():
+        if part.is_dir() and part not in needed:
+            shutil.rmtree(part)
 
 
 def _updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, how: str) -> Line:
@@ -142,21 +171,17 @@ def _updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *,
     roles = Roles(target_E=new_E, replay_E=_places(stream, lives, replay_N), context_E=_places(stream, lives, context_N))
     if gated:
         roles = _with_panel(stream, lives, roles, limit)
-    snapshot = write_snapshot(folder / "snapshot", stream.data, roles, mode="update", seed=line.config.seed)
-    shutil.copytree(line.folder / "bundle", snapshot / "live")
-    shutil.copytree(line.folder / "state", snapshot / "state")
-    bundle, seconds = train_bundle(snapshot, line.config, folder / "candidate", text_cache=WORK / "texts")
-    spent = replace(line, seconds=line.seconds + seconds, num_updates=line.num_updates + 1)
-    shutil.rmtree(snapshot)
-    if (
-        gated
-        and not offline_verdict(read_report(folder / "candidate" / "report.json"), GateSettings(), Against(live=1, anchor=None)).accepted
-    ):
-        shutil.rmtree(folder)
+
+    def write(snapshot: Path) -> None:
+        write_snapshot(snapshot, stream.data, roles, mode="update", seed=line.config.seed)
+        shutil.copytree(line.folder / "candidate" / "bundle", snapshot / "live")
+        shutil.copytree(line.folder / "candidate" / "state", snapshot / "state")
+
+    spent = replace(line, seconds=line.seconds + _train(folder, line.config, write), num_updates=line.num_updates + 1)
+    report = read_report(folder / "candidate" / "report.json")
+    if gated and not offline_verdict(report, GateSettings(), Against(live=1, anchor=None)).accepted:
         return spent
-    if not line.folder.parent.name.startswith("base"):
-        shutil.rmtree(line.folder.parent)
-    return replace(spent, bundle=bundle, folder=folder / "candidate", waiting=last, num_accepted=line.num_accepted + 1)
+    return replace(spent, folder=folder, waiting=last, num_accepted=line.num_accepted + 1)
 
 
 def _with_panel(stream: Stream, lives: Timeline, roles: Roles, limit: int) -> Roles:
@@ -180,9 +205,23 @@ def _places(stream: Stream, lives: Timeline, marked_N: Flags) -> Flags:
 
 
 def _trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -> Line:
-    snapshot = write_snapshot(folder / "snapshot", stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
-    bundle, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
-    return Line(config=config, bundle=bundle, folder=folder / "candidate", waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=seconds)
+    def write(snapshot: Path) -> None:
+        write_snapshot(snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
+
+    return Line(config=config, folder=folder, waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=_train(folder, config, write))
+
+
+def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> float:
+    """Make `candidate` in a folder from the snapshot that `write` puts there, unless it is made; return the processor's seconds."""
+    spent = folder / "seconds.json"
+    if not spent.exists():
+        snapshot = folder / "snapshot"
+        shutil.rmtree(snapshot, ignore_errors=True)
+        write(snapshot)
+        _, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+        shutil.rmtree(snapshot)
+        spent.write_text(json.dumps(seconds))
+    return float(json.loads(spent.read_text()))
 
 
 def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> list[Measure]:
@@ -194,8 +233,6 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
         config = replace(STREAM_CONFIGS[name], seed=seed)
 
         def follow(folder: Path, config: TrainConfig = config) -> dict[str, dict[str, object]]:
-            shutil.rmtree(folder)
-            folder.mkdir()
             print(f"{name}, seed {config.seed}", flush=True)
             began = time.monotonic()
             found = run_seed(stream, config, fulls, folder)

@@ -6,7 +6,9 @@ to date; who learns first finds it at once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from bench.offline import event_ndcg, train_bundle
 from bench.prequential import run_seed, stream_of
 from bench.sets import RatingsSet
 from bench.snapshots import Roles, write_snapshot
+from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
 
@@ -39,6 +42,15 @@ def hits_set() -> RatingsSet:
     )
 
 
+def early_set() -> RatingsSet:
+    """The same, but every other user meets each hit a window early, so that whoever learns can know it."""
+    hits = hits_set()
+    items_E = hits.items_E.copy()
+    first_hit = NUM_USERS * NUM_WINDOWS
+    items_E[first_hit::2] = np.minimum(items_E[first_hit::2] + 1, items_E.max())
+    return replace(hits, items_E=items_E)
+
+
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prequential, "WORK", tmp_path)
@@ -56,6 +68,34 @@ def test_nothing_knows_a_hit_before_it_was_asked(tmp_path: Path) -> None:
     followed = run_seed(stream, CONFIG, frozenset(range(NUM_WINDOWS)), tmp_path / "stream")
     for name, line in followed.items():
         assert line["ndcg"] == [0.0] * NUM_WINDOWS, name
+
+
+def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({0, 2})
+    whole = run_seed(stream, CONFIG, fulls, tmp_path / "whole")
+    trainings = 0
+
+    def interrupted(*given: Any, **more: Any) -> tuple[Bundle, float]:
+        nonlocal trainings
+        trainings += 1
+        if trainings % 5 == 0:
+            raise KeyboardInterrupt
+        return train_bundle(*given, **more)
+
+    monkeypatch.setattr(prequential, "train_bundle", interrupted)
+    cut_off = 0
+    while True:
+        try:
+            resumed = run_seed(stream, CONFIG, fulls, tmp_path / "cut")
+            break
+        except KeyboardInterrupt:
+            cut_off += 1
+    assert cut_off > 2
+    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1
+    assert {name: (line["ndcg"], line["accepted"]) for name, line in resumed.items()} == {
+        name: (line["ndcg"], line["accepted"]) for name, line in whole.items()
+    }
+    assert whole["update"]["ndcg"] != whole["static"]["ndcg"]
 
 
 def test_learning_first_would_find_it(tmp_path: Path) -> None:
