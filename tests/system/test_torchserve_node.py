@@ -109,7 +109,7 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
         server.register(2, publish_broken(2, spoilt))
     assert [found.version for found in server.versions()] == [1]
     server.register(2, publish(2))
-    assert server.predict(2, TOP, timeout_s=10)
+    assert server.predict(2, TOP, timeout_s=60)
 
 
 def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
@@ -126,7 +126,7 @@ def test_a_killed_worker_comes_back_and_registering_waits_for_it(server: TorchSe
     os.kill(killed, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(killed)] if psutil.pid_exists(killed) else [], timeout=10)
     server.register(1, "whatever the name: the version is there")
-    assert server.predict(1, TOP, timeout_s=10)
+    assert server.predict(1, TOP, timeout_s=60)
     assert node.worker_pids() != [killed]
 
 
@@ -136,12 +136,12 @@ def test_requests_in_flight_are_answered_when_their_version_goes(server: TorchSe
     begun = threading.Barrier(5)
 
     def ask() -> int:
-        begun.wait(10)
+        begun.wait(60)
         return httpx.post(node.predictions, json=SLOW, timeout=60).status_code
 
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask) for _ in range(4)]
-        begun.wait(10)
+        begun.wait(60)
         until_pending(server, 1)
         server.set_live(2)
         server.unregister(1)
@@ -178,7 +178,7 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
     with running_torchserve(tmp_path, tokens=True) as guarded, opened(guarded) as server:
         server.register(1, pack(bundle=bundle, version=1, out=guarded.store).name)
         assert server.live() == 1
-        assert server.predict(1, TOP, timeout_s=10)
+        assert server.predict(1, TOP, timeout_s=60)
         server.set_live(1)
         stranger = open_server(guarded.url.partition("&keys=")[0], drain_timeout_s=1.0)
         with pytest.raises(ServerRefused, match="Token"):
@@ -186,7 +186,7 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
         with pytest.raises(ServerRefused, match="Token"):
             stranger.set_live(1)
         with pytest.raises(ServerRefused, match="Token"):
-            stranger.predict(1, TOP, timeout_s=10)
+            stranger.predict(1, TOP, timeout_s=60)
         (tmp_path / "var" / "torchserve" / "key_file.json").unlink()
         with pytest.raises(Unavailable, match="key file"):
             server.live()
