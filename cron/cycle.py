@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from cron import release, run_plan, stages
 from cron.collect import bury, collect
 from cron.dead_letters import DeadLetters
-from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
+from cron.errors import FreshetError, Held, LeaseLost, NoRoom, Stopped, Superseded, Unavailable
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
@@ -184,6 +184,9 @@ def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
     """Register the version, after the live one: the first version of an empty server becomes its default."""
     with parts.serving_lock:
         restore_live(parts)
+    memory = parts.server.memory() if manifest.version not in {found.version for found in parts.server.versions()} else None
+    if memory is not None and not memory.has_room:
+        raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
     parts.ledger.check_lease(lease)
     parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
     return {}

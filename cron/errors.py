@@ -15,6 +15,7 @@ FreshetError
 │   └── ArtifactCorrupt      the bytes are not the ones that were put
 ├── LogGap                   the log was trimmed past our cursor, or recreated
 ├── ServerRefused            TorchServe would not take a release
+├── NoRoom                   TorchServe's machine has no memory for one more version
 ├── TrainingFailed           the trainer ended without a candidate
 ├── LeaseLost                another worker holds the lease now
 ├── Superseded               the live version changed while a run was under way
@@ -129,6 +130,13 @@ class ServerRefused(FreshetError):
         self.message = message
         what = "the default version" if version is None else f"version {version}"
         super().__init__(f"TorchServe refused {what}: {status} {message}")
+
+
+class NoRoom(FreshetError):
+    def __init__(self, *, taken_bytes: int, left_bytes: int) -> None:
+        sizes = f"the live version's worker holds {taken_bytes / 2**20:.0f} MiB, and {left_bytes / 2**20:.0f} MiB are left"
+        remedy = "give it more memory, or lower release.keep_registered"
+        super().__init__(f"TorchServe's machine has no memory for one more version ({sizes}); what is live stays: {remedy}")
 
 
 class TrainingFailed(FreshetError):

@@ -165,6 +165,19 @@ class ServerVersion:
         return self.ready_workers >= max(1, self.min_workers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMemory:
+    """What a worker of the live version occupies on a node, and what is left there."""
+
+    taken_bytes: int
+    left_bytes: int
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether a second version of that size fits."""
+        return self.left_bytes >= self.taken_bytes
+
+
 class ModelServer(Protocol):
     """TorchServe, or something that serves like it: one node, or several that hold the same.
 
@@ -201,6 +214,10 @@ class ModelServer(Protocol):
 
     def versions(self) -> tuple[ServerVersion, ...]:
         """Return all registered versions, ascending. Over several nodes: ready workers of the node that has least, requests of all."""
+        ...
+
+    def memory(self) -> ServerMemory | None:
+        """Return a node's memory, of several nodes the one's that has least left; None when nothing is live or none can tell."""
         ...
 
     def unregister(self, version: int) -> None:

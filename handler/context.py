@@ -29,6 +29,10 @@ class Context(Protocol):
     system_properties: Mapping[str, object]
     metrics: Metrics | None
 
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        """Return a header of one request of the batch."""
+        ...
+
     def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
         """Set the HTTP status of one request of the batch."""
         ...

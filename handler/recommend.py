@@ -20,6 +20,7 @@ import torch
 import recommender
 from recommender.answer import Answer, answer_batch
 from recommender.bundle import load_bundle
+from recommender.machine_memory import available_bytes, own_bytes
 from recommender.ranker import Ranker
 from recommender.wire import BadRequest, JsonObject, error_body
 
@@ -45,7 +46,12 @@ class Recommend:
         answer_batch(self._ranker, [{"user_seq": [], "k": 1}])  # the first matrix product allocates; not on a client's time
 
     def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
-        """Answer every request in its place. A wrong one is a 400, one that breaks us a 500; its neighbours notice neither."""
+        """Answer every request in its place. A wrong one is a 400, one that breaks us a 500; its neighbours notice neither.
+
+        TorchServe asks alone, not in a batch, when the management API's `?customized=true` wants the handler to describe itself.
+        """
+        if len(data) == 1 and context.get_request_header(0, "describe") == "True":
+            return [_json({"memory": {"own_bytes": own_bytes(), "available_bytes": available_bytes()}})]
         began = time.perf_counter()
         bodies = [_body(request) for request in data]
         answers = self._answers(bodies)

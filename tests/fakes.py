@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerVersion
+from cron.ports import ModelServer, ServerMemory, ServerVersion
 from trainer.archive import ArchiveError, unpack_bundle
 
 
 class FakeServer:
     """See the module's docstring. `store` is the model store; `folder` is the server's own.
 
-    `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `lost` are versions without workers; `log` lists the calls
-    that changed something.
+    `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `left_bytes` is its memory, of which a version takes a
+    thousand; `lost` are versions without workers; `log` lists the calls that changed something.
     """
 
     def __init__(self, store: Path, folder: Path) -> None:
@@ -33,6 +33,7 @@ class FakeServer:
         folder.mkdir(parents=True, exist_ok=True)
         self.is_down = False
         self.refuses = False
+        self.left_bytes = 10_000
         self.lost: set[int] = set()
         self.log: list[str] = []
 
@@ -101,6 +102,10 @@ class FakeServer:
         """Return all versions, all of them ready but the lost ones."""
         workers = {version: 0 if version in self.lost else 1 for version in sorted(self._read()[0])}
         return tuple(ServerVersion(version=one, ready_workers=n, min_workers=n, pending_requests=0) for one, n in workers.items())
+
+    def memory(self) -> ServerMemory | None:
+        """Return `left_bytes` once there is a default."""
+        return ServerMemory(taken_bytes=1_000, left_bytes=self.left_bytes) if self.live() is not None else None
 
     def unregister(self, version: int) -> None:
         """Forget a version; refuse the default."""

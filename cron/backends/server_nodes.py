@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerVersion
+from cron.ports import ModelServer, ServerMemory, ServerVersion
 
 Answer = TypeVar("Answer")
 
@@ -69,6 +69,11 @@ class ServerNodes:
         seen = [{one.version: one for one in found} for found in self._from_all(lambda node: node.versions()).values()]
         everywhere = sorted({version for found in seen for version in found})
         return tuple(_joined(version, [found.get(version) for found in seen]) for version in everywhere)
+
+    def memory(self) -> ServerMemory | None:
+        """See the port."""
+        told = [found for found in self._from_all(lambda node: node.memory()).values() if found is not None]
+        return min(told, key=lambda found: found.left_bytes - found.taken_bytes, default=None)
 
     def unregister(self, version: int) -> None:
         """See the port; where it is not the default it goes, even when another node refuses."""

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ports import ModelServer, ServerVersion
+from cron.ports import ModelServer, ServerMemory, ServerVersion
 from cron.server_url import Node
 
 _READ_ATTEMPTS = 3  # reads only: they are idempotent
@@ -98,6 +98,15 @@ class TorchServe:
     def versions(self) -> tuple[ServerVersion, ...]:
         """See the port."""
         return tuple(sorted(self._describe("/all"), key=lambda found: found.version))
+
+    def memory(self) -> ServerMemory | None:
+        """See the port; the live version's worker is asked, so that it is the memory of TorchServe's machine or container."""
+        try:
+            answer = self._send("GET", f"{self._model}?customized=true", timeout_s=_READ_TIMEOUT_S)
+            told = answer.json()[0]["customizedMetadata"]["memory"]
+            return ServerMemory(taken_bytes=int(told["own_bytes"]), left_bytes=int(told["available_bytes"]))
+        except (Unavailable, ValueError, LookupError, TypeError):  # busy, nothing live, or a handler that can't tell
+            return None
 
     def unregister(self, version: int) -> None:
         """See the port."""

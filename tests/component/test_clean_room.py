@@ -44,6 +44,7 @@ class Context:
     metrics = None
     def __init__(self): self.statuses = {{}}
     def set_response_status(self, code=200, phrase="", idx=0): self.statuses[idx] = code
+    def get_request_header(self, idx, key): return None
     def set_response_content_type(self, idx, value): assert value == "application/json"
 
 import inspect, recommend

@@ -102,6 +102,20 @@ def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, leas
     assert live_version(parts) == 2
 
 
+def test_a_version_for_which_there_is_no_memory_is_never_registered(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server = server_of(parts)
+    server.left_bytes = 999
+    run = run_cycle(parts, lease)
+    assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
+    assert run.reasons[-1].name == "NoRoom"
+    assert "lower release.keep_registered" in run.reasons[-1].text
+    assert [found.version for found in server.versions()] == [0, 1]
+    server.left_bytes = 1_000
+    assert run_cycle(parts, lease).outcome == "published"
+    assert live_version(parts) == 3
+
+
 def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:
     manifest = parts.ledger.release(1).manifest
     stem = manifest.archive.removesuffix(".mar")

@@ -123,6 +123,15 @@ def test_a_file_that_holds_another_version_is_refused(server: ModelServer, publi
         server.register(5, "misnamed.mar")
 
 
+def test_a_server_tells_what_a_version_takes_and_what_is_left(server: ModelServer, publish: Callable[[int], str]) -> None:
+    assert server.memory() is None
+    server.register(1, publish(1))
+    memory = server.memory()
+    assert memory is not None
+    assert 0 < memory.taken_bytes < memory.left_bytes
+    assert memory.has_room
+
+
 def test_unregister_forgets_a_version_and_knows_no_other(server: ModelServer, publish: Callable[[int], str]) -> None:
     for version in (1, 2):
         server.register(version, publish(version))

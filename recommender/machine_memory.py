@@ -1,0 +1,44 @@
+"""What this process holds of its machine's memory, and what is left for another one, as Linux tells it. Anywhere else nothing is known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+def own_bytes(proc: Path = PROC) -> int | None:
+    """Return the bytes that this process occupies alone, without libraries, which another one of its kind shares; None where unknown."""
+    try:
+        _, resident, shared = (proc / "self" / "statm").read_text().split()[:3]
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def available_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
+    """Return the bytes that a new process may take without swapping: of the machine, or of our container where that has less."""
+    limits = [one for one in (_left_on_machine(proc), _left_in_container(cgroup)) if one is not None]
+    return min(limits, default=None)
+
+
+def _left_on_machine(proc: Path) -> int | None:
+    try:
+        return _fields(proc / "meminfo")["MemAvailable:"] * 1024
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _left_in_container(cgroup: Path) -> int | None:
+    """Read a control group, version 2, as a container sees its own at the root. Pages of files not in use are given back when needed."""
+    try:
+        limit = int((cgroup / "memory.max").read_text())
+        used = int((cgroup / "memory.current").read_text())
+        return max(0, limit - used + _fields(cgroup / "memory.stat")["inactive_file"])
+    except (OSError, ValueError, KeyError):  # no container, or `max`: one without a limit
+        return None
+
+
+def _fields(path: Path) -> dict[str, int]:
+    return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines() if line.strip()}
