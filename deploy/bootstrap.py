@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 WANTED = (3, 11)
-NEEDED_BYTES = 6 * 10**9  # the CUDA build of torch and what it brings: 5.8 GB on disk; a CPU build needs a fifth
 STAMP = ".requirements.json"  # in .venv: what is installed there, or that an installation never ended
 INCOMPLETE = "incomplete"
 # what else is installed: for the tests, and for the servers of `make stack` with their clients
 MORE = {"--tests": ["tests/requirements.txt"], "--stack": ["deploy/stack/requirements.txt", "deploy/stack/clients.txt"]}
+# The most that a file's packages take while they are installed, wheels included; with the CUDA build of torch 9 GB, of which 6 stay.
+NEEDED_GB = {"requirements.txt": 9.0, "tests/requirements.txt": 0.8, "deploy/stack/requirements.txt": 0.3, "deploy/stack/clients.txt": 0.1}
 
 NO_NETWORK = (
     "NewConnectionError",
@@ -42,9 +43,11 @@ def bootstrap(root: Path, files: "list[str]") -> None:
     wanted = {name: _digest(root / name) for name in files}
     stamp = _read_stamp(venv)
     usable = os.access(venv / "bin" / "python", os.X_OK) and stamp.get("root", str(root)) == str(root) and not stamp.get(INCOMPLETE)
-    if usable and all(stamp.get(name) == digest for name, digest in wanted.items()):
+    missing = [name for name, digest in wanted.items() if not usable or stamp.get(name) != digest]
+    if not missing:
         return
-    _check_disk(root)
+    needed = sum(NEEDED_GB[name] for name in missing)
+    _check_disk(root, needed)
     if venv.exists() and not usable:
         print(f"{venv} is half-made or was moved; making it anew", flush=True)
         shutil.rmtree(venv)
@@ -53,7 +56,7 @@ def bootstrap(root: Path, files: "list[str]") -> None:
     if not (venv / "bin" / "python").exists():
         print(f"Making {venv}", flush=True)
         _make_venv(venv)
-    print("Installing {}: a few minutes and up to 6 GB the first time".format(" and ".join(files)), flush=True)
+    print("Installing {}: up to {:.1f} GB while it lasts".format(" and ".join(missing), needed), flush=True)
     _pip_install(root, venv, files)
     known = {name: digest for name, digest in stamp.items() if not isinstance(digest, bool)} if usable else {}
     _write_stamp(venv, {**known, **wanted, "root": str(root)})
@@ -80,11 +83,10 @@ def _write_stamp(venv: Path, stamp: "dict[str, object]") -> None:
     partial.replace(venv / STAMP)
 
 
-def _check_disk(root: Path) -> None:
-    free = shutil.disk_usage(root).free
-    if free < NEEDED_BYTES:
-        needed = f"{free / 1e9:.1f} GB free and the installation needs about {NEEDED_BYTES / 1e9:.0f}"
-        raise CannotInstall(f"{root} has {needed}; make room and run it again.")
+def _check_disk(root: Path, needed_gb: float) -> None:
+    free_gb = shutil.disk_usage(root).free / 1e9
+    if free_gb < needed_gb:
+        raise CannotInstall(f"{root} has {free_gb:.1f} GB free and the installation needs about {needed_gb:.1f}; make room and run it again.")
 
 
 def _make_venv(venv: Path) -> None:
@@ -116,7 +118,7 @@ def _pip_install(root: Path, venv: Path, files: "list[str]") -> None:
 
 def _why(status: int, said: str) -> str:
     if any(sign in said for sign in NO_SPACE):
-        return f"pip ran out of disk space; the installation needs about {NEEDED_BYTES / 1e9:.0f} GB. Make room and run it again."
+        return "pip ran out of disk space: the reason above says where. Make room and run it again."
     if any(sign in said for sign in NO_NETWORK):
         return "pip could not reach its package index; is there a network, or a proxy to set (HTTPS_PROXY)? Run it again when there is."
     return f"pip ended with status {status}; the reason stands above. Running it again starts afresh."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,10 +62,20 @@ def test_a_half_made_or_moved_environment_is_made_anew(root: Path, stamp: str, m
 
 def test_a_full_disk_is_told_before_anything_begins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "requirements.txt").write_text("# changed\n")
-    monkeypatch.setattr(bootstrap, "NEEDED_BYTES", 10**18)
-    with pytest.raises(bootstrap.CannotInstall, match="GB free and the installation needs about"):
+    _disk_with(4.0, monkeypatch)
+    with pytest.raises(bootstrap.CannotInstall, match=r"4\.0 GB free and the installation needs about 9\.0"):
         bootstrap.bootstrap(root, FILES)
     assert not _pip_calls(root)
+
+
+def test_what_is_installed_already_needs_no_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = [name for names in bootstrap.MORE.values() for name in names]
+    for name in more:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("# tools\n")
+    _disk_with(4.0, monkeypatch)
+    bootstrap.bootstrap(root, [*FILES, *more])
+    assert len(_pip_calls(root)) == 1
 
 
 @pytest.mark.parametrize(
@@ -85,6 +97,10 @@ def test_another_python_is_told_by_its_number(
     monkeypatch.setattr(sys, "version_info", version)
     assert bootstrap.main([]) == 1
     assert f"needs Python 3.11 and this is {version[0]}.{version[1]}" in capsys.readouterr().err
+
+
+def _disk_with(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gb * 1e9))
 
 
 def _stamp(root: Path, content: dict[str, object]) -> None:
