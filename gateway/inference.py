@@ -39,8 +39,8 @@ class Inference:
         return self._nodes[0].place.predictions
 
     def in_service(self) -> dict[str, bool]:
-        """Tell of each node whether it is given requests now, as far as they have shown."""
-        return {node.place.address: not node.is_out for node in self._nodes}
+        """Tell of each node whether it answers, as far as requests have shown."""
+        return {node.place.address: not node.failed_last for node in self._nodes}
 
     async def predict(self, body: object) -> Answer:
         """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own."""

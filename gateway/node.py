@@ -49,6 +49,11 @@ class Node:
         """Tell whether the node is left out now."""
         return time.monotonic() < self.out_until
 
+    @property
+    def failed_last(self) -> bool:
+        """Tell whether the node's newest answer was a failure, on a break or not."""
+        return self._num_failures > 0
+
     async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
         """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
         if self._num_failures:  # this request tries whether the node is back; the others go elsewhere meanwhile
