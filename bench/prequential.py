@@ -99,7 +99,7 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
     num_done = len(lines["static"].ndcg)
     for window, (first, last) in list(enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)))[num_done:]:
         if window in fulls and window > 0:
-            made = _trained(stream, config, folder / f"full-{window}", stream.between(0, first))
+            made = trained(stream, config, folder / f"full-{window}", stream.between(0, first))
             lines["full"] = replace(lines["full"], folder=made.folder, seconds=lines["full"].seconds + made.seconds)
         asked = {
             name: load_bundle(line.folder / "candidate" / "bundle") for name, line in lines.items() if name != "full" or window in fulls
@@ -111,7 +111,7 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
         print(f"  window {window + 1:2}: " + ", ".join(f"{name} {line.ndcg[-1]:.4f}" for name, line in lines.items()), flush=True)
         if last < stream.bounds[-1]:
             for name in ("sketch", "update", "accepted", "control"):
-                lines[name] = _updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
+                lines[name] = updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
         _keep(lines, folder)
     return {
         name: {"ndcg": line.ndcg, "seconds": line.seconds, "accepted": line.num_accepted / max(1, line.num_updates)}
@@ -122,10 +122,10 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
 def _begun(stream: Stream, config: TrainConfig, folder: Path) -> dict[str, Line]:
     """Return the lines before the first window: what all begin with costs none of them anything."""
     known_E = stream.between(0, stream.base)
-    base = _trained(stream, config, folder / "base", known_E)
+    base = trained(stream, config, folder / "base", known_E)
     own = {
-        "accepted": _trained(stream, config, folder / "base-panel", known_E & ~stream.panel_E),
-        "sketch": _trained(stream, sketch_config(config), folder / "base-sketch", known_E),
+        "accepted": trained(stream, config, folder / "base-panel", known_E & ~stream.panel_E),
+        "sketch": trained(stream, sketch_config(config), folder / "base-sketch", known_E),
     }
     return {name: replace(own.get(name, base), ndcg=[], seconds=0.0) for name in LINES}
 
@@ -151,7 +151,7 @@ def _keep(lines: Mapping[str, Line], folder: Path) -> None:
             shutil.rmtree(part)
 
 
-def _updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, how: str) -> Line:
+def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, how: str) -> Line:
     """Update a line as the worker does: from its bundle and state, new events and replay, each with its context, judged by the gate."""
     gated = how == "accepted"
     lives = _lives(stream, stream.base if how == "control" else last, panel=gated)
@@ -204,7 +204,9 @@ def _places(stream: Stream, lives: Timeline, marked_N: Flags) -> Flags:
     return marked_E
 
 
-def _trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -> Line:
+def trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -> Line:
+    """Return a line that begins with a model trained from scratch, in this folder, on the marked events."""
+
     def write(snapshot: Path) -> None:
         write_snapshot(snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
 
