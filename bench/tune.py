@@ -3,12 +3,13 @@
     .venv/bin/python -m bench.tune ml-100k --try full_lr=1e-3,2e-3 --try model.dropout=0.1,0.2,0.3
     .venv/bin/python -m bench.tune beauty --random 20
     .venv/bin/python -m bench.tune ml-100k --on stream --try full_epochs=7,14,28 --seeds 0,1,2
+    .venv/bin/python -m bench.tune ml-100k --on updates --try update_lr=1e-3,2e-3,4e-3 --seeds 0,1
 
 Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them; a field that isn't named is as in
-bench.configs. Scored on the `tuning` event (leave-one-out without each user's last two events, asked for the last but one) or on the
-`stream`: the last fifth of what is the base of bench.prequential, after training on the first four. The table lies in
-var/bench/tune/SET.csv, best first. A trial with the same code, data, configuration and seed is not trained again, so a search that was cut
-off goes on.
+bench.configs. Scored on the `tuning` event (leave-one-out without each user's last two events, asked for the last but one), on the
+`stream`: the last fifth of what is the base of bench.prequential, after training on the first four, or on `updates`: that base as a stream
+of its own, updated after each window. The table lies in var/bench/tune/SET.csv, best first. A trial with the same code, data,
+configuration and seed is not trained again, so a search that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from typing import get_type_hints
 import numpy as np
 import torch
 
-from bench.configs import CONFIGS
+from bench.configs import CONFIGS, STREAM_CONFIGS
 from bench.kept import WORK, code_digest, data_digest, kept_part
 from bench.leave_one_out import split_of
-from bench.offline import figure, train_bundle, training_seconds, user_scores
+from bench.offline import event_ndcg, figure, train_bundle, training_seconds, user_scores
+from bench.prequential import stream_of, trained, updated
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot
 from cron.errors import SettingsError
 from cron.settings_values import Leaf, checked, from_text
+from recommender.bundle import load_bundle
 from recommender.config import EncoderConfig, ModelConfig
 from trainer.config import TrainConfig
 
@@ -49,6 +52,8 @@ SPACE: Mapping[str, Sequence[str]] = {
 }
 PARTS = {"model": ModelConfig, "encoder": EncoderConfig}
 BASE_SHARE, LEARNED_SHARE = 0.5, 0.8  # of the stream, its base; of the base, what is trained on
+NUM_UPDATE_WINDOWS = 10  # of the base as a stream of its own
+CODE = ("bench/leave_one_out.py", "bench/prequential.py", "cron/timeline.py")
 COLUMNS = ("on", "changes", "ndcg", "low", "high", "seeds", "seconds", "code")
 
 
@@ -72,7 +77,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """NDCG@10 as the mean over users and seeds, its interval by bootstrap over users, and the seconds of one training."""
+    """NDCG@10 as the mean over users and seeds, its interval by bootstrap over users, and the seconds of one training.
+
+    On `updates` windows stand in the users' place, and the seconds are of all the updates.
+    """
 
     changes: str
     ndcg: float
@@ -89,7 +97,7 @@ def question_of(data: RatingsSet, on: str) -> Question:
         return Question(data=data, on=on, train_E=split.train_E, asked_E=split.asked_E)
     places_E = np.arange(len(data.users_E))
     base = int(BASE_SHARE * len(places_E))
-    learned = int(LEARNED_SHARE * base)
+    learned = int((BASE_SHARE if on == "updates" else LEARNED_SHARE) * base)
     return Question(data=data, on=on, train_E=places_E < learned, asked_E=(places_E >= learned) & (places_E < base))
 
 
@@ -128,11 +136,12 @@ def outcome_of(question: Question, trial: Trial, seeds: Sequence[int]) -> Outcom
     runs = []
     for seed in seeds:
         config = replace(trial.config, seed=seed)
-        decided_by = (code_digest("bench/leave_one_out.py"), data_digest(question.data), question.on, config)
-        found = kept_part(f"tune/{question.data.name}-{question.on}", decided_by, partial(_scored, question, config))
+        decided_by = (code_digest(*CODE), data_digest(question.data), question.on, config)
+        score = _followed if question.on == "updates" else _scored
+        found = kept_part(f"tune/{question.data.name}-{question.on}", decided_by, partial(score, question, config))
         assert isinstance(found, dict)
         runs.append(found)
-    shown = figure(np.mean([run["ndcg_U"] for run in runs], axis=0))
+    shown = figure(np.mean([run["ndcg"] for run in runs], axis=0))
     return Outcome(
         changes=trial.changes,
         ndcg=shown.value,
@@ -150,14 +159,35 @@ def _scored(question: Question, config: TrainConfig, folder: Path) -> dict[str, 
         write_snapshot(snapshot, question.data, Roles(target_E=question.train_E), mode="full", seed=config.seed)
     bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
     scores = user_scores(question.data, question.asked_E, question.train_E, bundle, config, folder=folder)
-    found = {"ndcg_U": scores["candidate"].tolist(), "seconds": training_seconds(folder / "candidate")}
+    found = {"ndcg": scores["candidate"].tolist(), "seconds": training_seconds(folder / "candidate")}
     shutil.rmtree(folder / "candidate")
     return found
 
 
+def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
+    """Update a model after each window, as bench.prequential does; no event behind the base is looked at."""
+    torch.set_num_threads(config.num_threads)
+    stream = stream_of(_first(question.data, int(BASE_SHARE * len(question.data.users_E))), NUM_UPDATE_WINDOWS)
+    line = trained(stream, config, folder / "base", question.train_E[: len(stream.data.users_E)])
+    ndcg, spent = [], line.seconds
+    for window, (first, last) in enumerate(itertools.pairwise(stream.bounds)):
+        asked_E, known_E = stream.between(first, last), stream.between(0, first)
+        bundle = load_bundle(line.folder / "candidate" / "bundle")
+        ndcg.append(event_ndcg(stream.data, asked_E, known_E, {"update": bundle}, config, folder=folder)["update"])
+        if last < stream.bounds[-1]:
+            line = updated(stream, line, folder / f"update-{window}", first, last, how="update")
+    for part in folder.iterdir():
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    return {"ndcg": ndcg, "seconds": line.seconds - spent}
+
+
+def _first(data: RatingsSet, num: int) -> RatingsSet:
+    return replace(data, users_E=data.users_E[:num], items_E=data.items_E[:num], ratings_E=data.ratings_E[:num], at_s_E=data.at_s_E[:num])
+
+
 def write_table(question: Question, outcomes: Sequence[Outcome], path: Path) -> None:
     """Put outcomes into the table, best first; what it says of other trials, or by other code, stays."""
-    code = code_digest("bench/leave_one_out.py")[:12]
+    code = code_digest(*CODE)[:12]
     fresh = [{"on": question.on, "code": code, **{name: getattr(one, name) for name in COLUMNS[1:-1]}} for one in outcomes]
     names = {(question.on, code, one.changes, str(one.seeds)) for one in outcomes}
     rows: list[dict[str, object]] = []
@@ -179,12 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("set", choices=list(CONFIGS), help="which set")
     parser.add_argument("--try", dest="tries", action="append", default=[], metavar="FIELD=VALUE,…", help="a field of [train], its values")
     parser.add_argument("--random", type=int, help="only so many combinations, drawn at random")
-    parser.add_argument("--on", choices=("tuning", "stream"), default="tuning", help="what is scored")
+    parser.add_argument("--on", choices=("tuning", "stream", "updates"), default="tuning", help="what is scored")
     parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
     given = parser.parse_args(arguments)
     tries = {name: values.split(",") for name, _, values in (one.partition("=") for one in given.tries)} or SPACE
     try:
-        trials = trials_of(CONFIGS[given.set], tries, random=given.random)
+        trials = trials_of((CONFIGS if given.on == "tuning" else STREAM_CONFIGS)[given.set], tries, random=given.random)
     except SettingsError as error:
         parser.error(str(error))
     question = question_of(load_set(given.set), given.on)

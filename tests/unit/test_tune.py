@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import kept, tune
+from bench import kept, prequential, tune
 from bench.sets import RatingsSet
 from bench.tune import Outcome, changed, outcome_of, question_of, trials_of, write_table
 from cron.errors import SettingsError
@@ -34,13 +34,14 @@ def walks(num_users: int = 20, length: int = 10) -> RatingsSet:
 
 def test_the_test_is_neither_learned_nor_asked() -> None:
     data = walks()
-    tuning, stream = question_of(data, "tuning"), question_of(data, "stream")
+    tuning, stream, updates = (question_of(data, on) for on in ("tuning", "stream", "updates"))
     assert not (tuning.train_E | tuning.asked_E)[data.last_of_users()].any()
     assert tuning.asked_E.sum() == data.num_users
     half = len(data.users_E) // 2
-    assert not (stream.train_E | stream.asked_E)[half:].any()
-    assert np.flatnonzero(stream.train_E).max() < np.flatnonzero(stream.asked_E).min()
-    for question in (tuning, stream):
+    for question in (stream, updates):
+        assert not (question.train_E | question.asked_E)[half:].any()
+        assert np.flatnonzero(question.train_E).max() < np.flatnonzero(question.asked_E).min()
+    for question in (tuning, stream, updates):
         assert not (question.train_E & question.asked_E).any()
 
 
@@ -89,6 +90,21 @@ def test_a_finished_trial_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.
     other = replace(trial, config=replace(trial.config, weight_decay=0.0))
     outcome_of(question, other, [0])
     assert len(list((tmp_path / "tune").rglob("result.json"))) == 3
+
+
+def test_updates_are_judged_without_the_stream_they_are_chosen_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "WORK", tmp_path)
+    monkeypatch.setattr(prequential, "WORK", tmp_path)
+    data = walks(num_users=60, length=16)
+    half = len(data.users_E) // 2
+    elsewhere = replace(data, items_E=np.where(np.arange(2 * half) < half, data.items_E, 29 - data.items_E))
+    (still,) = trials_of(SMALL, {"update_lr": ["1e-9"]}, random=None)
+    (learning,) = trials_of(SMALL, {"update_lr": ["1e-2"]}, random=None)
+    question = question_of(data, "updates")
+    before, after = outcome_of(question, still, [0]), outcome_of(question, learning, [0])
+    assert after.ndcg > before.ndcg + 0.1
+    assert after.seconds > 0
+    assert outcome_of(question_of(elsewhere, "updates"), learning, [0]).ndcg == after.ndcg
 
 
 def test_the_table_keeps_what_other_searches_found(tmp_path: Path) -> None:
