@@ -86,7 +86,8 @@ def _write_stamp(venv: Path, stamp: "dict[str, object]") -> None:
 def _check_disk(root: Path, needed_gb: float) -> None:
     free_gb = shutil.disk_usage(root).free / 1e9
     if free_gb < needed_gb:
-        raise CannotInstall(f"{root} has {free_gb:.1f} GB free and the installation needs about {needed_gb:.1f}; make room and run it again.")
+        needed = f"{free_gb:.1f} GB free and the installation needs about {needed_gb:.1f}"
+        raise CannotInstall(f"{root} has {needed}; make room and run it again.")
 
 
 def _make_venv(venv: Path) -> None:
