@@ -131,7 +131,8 @@ def hardware() -> str:
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         cpu = names[0] if names else cpu
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory_gib:.0f} GiB"
+    cores = len(os.sched_getaffinity(0))
+    return f"{cpu}, {cores} core{'s' if cores > 1 else ''}, {memory_gib:.0f} GiB"
 
 
 def commit() -> str:

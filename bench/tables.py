@@ -64,7 +64,8 @@ def quality_section(results: Path = RESULTS) -> str:
 def _rows(results: Path, bench: str) -> Rows:
     path = results / f"{bench}.json"
     rows: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
-    return rows
+    order = list(NAMES)
+    return sorted(rows, key=lambda row: order.index(str(row["set"])) if row["set"] in NAMES else len(order))
 
 
 def _ratings(rows: Rows) -> Rows:
