@@ -1,8 +1,8 @@
 """The search behind the benches' configurations and the defaults: scored on events that are there for choosing, never on the test.
 
-    .venv/bin/python -m bench.tune ml-100k --try full_lr=1e-3,2e-3 --try model.dropout=0.1,0.2,0.3
+    .venv/bin/python -m bench.tune ml-100k --try full_lr=3e-3,6e-3 --try model.dropout=0.1,0.2,0.3
     .venv/bin/python -m bench.tune beauty --random 20
-    .venv/bin/python -m bench.tune ml-100k --on stream --try full_epochs=7,14,28 --seeds 0,1,2
+    .venv/bin/python -m bench.tune ml-100k --on stream --try full_epochs=6,12,24 --seeds 0,1,2
     .venv/bin/python -m bench.tune ml-100k --on updates --try update_lr=1e-3,2e-3,4e-3 --seeds 0,1
 
 Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them; a field that isn't named is as in
@@ -43,8 +43,8 @@ from trainer.config import TrainConfig
 
 COMMAND = "python -m bench.tune"
 SPACE: Mapping[str, Sequence[str]] = {
-    "full_lr": ("1e-3", "2e-3", "4e-3"),
-    "full_epochs": ("7", "14", "28"),
+    "full_lr": ("3e-3", "6e-3", "12e-3"),
+    "full_epochs": ("6", "12", "24"),
     "batch_size": ("16", "32", "64"),
     "weight_decay": ("0.01", "0.1"),
     "model.dim": ("64", "128"),
