@@ -5,7 +5,8 @@
 The first half of the history makes the base; then windows, in each of which every model ranks all items for every event (seen ones
 filtered, histories always fresh). Beside each other: `static`, the base as it is; `control`, as many update steps but on old data only;
 `update`, the product's update on the new window with replay; `accepted`, the same under the product's gate, whose panel of users nobody
-trains on; `full`, a retrain from scratch on everything so far; `sketch`, the project's first idea, updated in the same way. A catalogue
+trains on; `full`, a retrain from scratch on everything so far; `rolling`, the product's updates with two of these full retrains between
+them, after a third and two thirds of the stream; `sketch`, the project's first idea, updated in the same way. A catalogue
 holds what had an event by then. Finished seeds are kept in var/bench, and one that was cut off goes on from its last window. Figures are
 means over windows of the mean over events; seconds are the processor's.
 """
@@ -41,7 +42,7 @@ from trainer.report import read_report
 COMMAND = "python -m bench.prequential"
 PROTOCOL = "prequential"
 PROGRESS = "progress.json"
-LINES = ("sketch", "static", "control", "update", "accepted", "full")
+LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
 CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
 
 
@@ -90,17 +91,25 @@ def stream_of(data: RatingsSet, num_windows: int) -> Stream:
     return Stream(data=data, base=num // 2, bounds=bounds, panel_E=panel_E)
 
 
+def takeovers(num_windows: int, fulls: frozenset[int]) -> frozenset[int]:
+    """Return before which windows a full retrain takes over from the updates of `rolling`: of those that are made, those at the thirds."""
+    thirds = np.linspace(0, num_windows - 1, 4).round()[1:3]
+    return fulls & {int(window) for window in thirds}
+
+
 def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path) -> dict[str, dict[str, object]]:
     """Follow the stream once, from where it was cut off in this folder.
 
     Return by line the figures of each window (of `full` only where it was retrained), the seconds, and the share of updates accepted.
     """
+    over = takeovers(len(stream.bounds) - 1, fulls)
     lines = _resumed(folder, config) or _begun(stream, config, folder)
     num_done = len(lines["static"].ndcg)
     for window, (first, last) in list(enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)))[num_done:]:
         if window in fulls and window > 0:
             made = trained(stream, config, folder / f"full-{window}", stream.between(0, first))
-            lines["full"] = replace(lines["full"], folder=made.folder, seconds=lines["full"].seconds + made.seconds)
+            for name in ("full", *(["rolling"] if window in over else [])):
+                lines[name] = replace(lines[name], folder=made.folder, waiting=made.waiting, seconds=lines[name].seconds + made.seconds)
         asked = {
             name: load_bundle(line.folder / "candidate" / "bundle") for name, line in lines.items() if name != "full" or window in fulls
         }
@@ -110,8 +119,11 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
             lines[name].ndcg.append(value)
         print(f"  window {window + 1:2}: " + ", ".join(f"{name} {line.ndcg[-1]:.4f}" for name, line in lines.items()), flush=True)
         if last < stream.bounds[-1]:
-            for name in ("sketch", "update", "accepted", "control"):
+            parted = bool(over) and window >= min(over)  # until then `rolling` is `update`
+            for name in ("sketch", "update", "accepted", "control", *(["rolling"] if parted else [])):
                 lines[name] = updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
+            if not parted:
+                lines["rolling"] = replace(lines["update"], ndcg=lines["rolling"].ndcg)
         _keep(lines, folder)
     return {
         name: {"ndcg": line.ndcg, "seconds": line.seconds, "accepted": line.num_accepted / max(1, line.num_updates)}
@@ -263,6 +275,8 @@ def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Se
             "gain over static": curve_SW.mean() / static_SW.mean() - 1,
             "share of full": beside[line].mean() / full_SW.mean(),
         }
+        if line == "rolling" and len(fulls) < curves["static"].shape[1]:
+            del values["share of full"]  # where the only full retrains are those that it took over, it is them
         if line == "accepted":
             values["accepted updates"] = np.mean([float(str(one[line]["accepted"])) for one in runs])
         shown = figure(curve_SW.mean(1)) if len(runs) > 1 else None

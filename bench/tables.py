@@ -29,6 +29,7 @@ STREAM_LINES = {
     "control": "trained on, old events only",
     "update": "updates",
     "accepted": "updates that the gate let through",
+    "rolling": "updates, two full retrains between them",
     "full": "full retrains",
 }
 Rows = Sequence[Mapping[str, object]]

@@ -91,11 +91,22 @@ def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path,
         except KeyboardInterrupt:
             cut_off += 1
     assert cut_off > 2
-    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1
+    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1  # bases, updates, the full retrain, the update that goes on from it
     assert {name: (line["ndcg"], line["accepted"]) for name, line in resumed.items()} == {
         name: (line["ndcg"], line["accepted"]) for name, line in whole.items()
     }
     assert whole["update"]["ndcg"] != whole["static"]["ndcg"]
+
+
+def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({0, 2})
+    learning = run_seed(stream, CONFIG, fulls, tmp_path / "learning")["rolling"]["ndcg"]
+    assert isinstance(learning, list)
+    assert learning[3] > 0.5
+    monkeypatch.setattr(prequential, "updated", lambda _, line, *place, **how: line)
+    without_updates = run_seed(stream, CONFIG, fulls, tmp_path / "without")
+    assert without_updates["update"]["ndcg"] == [0.0] * NUM_WINDOWS
+    assert without_updates["rolling"]["ndcg"] == [0.0, 0.0, pytest.approx(0.5), 0.0]
 
 
 def test_learning_first_would_find_it(tmp_path: Path) -> None:
