@@ -25,9 +25,9 @@ class TrainConfig:
     full_epochs: int = 12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
     full_lr: float = 6e-3  # 8e-3 is as good; 2e-3 loses a tenth of NDCG@10, 12e-3 begins to lose; wider models want less; docs/log.md
     update_epochs: int = 2
-    update_lr: float = 8e-3  # constant; a quarter learns too slowly, twice as much gains a little, four times breaks a model; docs/log.md
+    update_lr: float = 6e-3  # constant: what is served is an average; a third learns too slowly, 12e-3 is refused now and then; docs/log.md
     replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's events
-    average_decay: float = 0.5  # of the served weights in the average with the newly trained ones, at each update
+    average_decay: float = 0.8  # of the served weights in the average with the newly trained ones; .5 is refused at this rate; docs/log.md
     batch_size: int = 16  # sequences, over all ranks
     weight_decay: float = 0.01
     seed: int = 0
