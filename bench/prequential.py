@@ -78,17 +78,18 @@ class Stream:
         return marked
 
 
-def stream_of(data: RatingsSet, num_windows: int) -> Stream:
-    """Cut the second half into windows of like size, and choose the panel as the product would after the base."""
+def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = 0.5) -> Stream:
+    """Cut what comes after the base into windows of like size, and choose the panel as the product would after the base."""
     num = len(data.users_E)
-    bounds = tuple(int(bound) for bound in np.linspace(num // 2, num, num_windows + 1).round())
+    base = int(base_share * num)
+    bounds = tuple(int(bound) for bound in np.linspace(base, num, num_windows + 1).round())
     gate = GateSettings()
     for percent in range(round(100 * gate.min_panel_share), round(100 * gate.max_panel_share) + 1):
         of_panel = np.array([in_panel(f"u{user}", percent / 100) for user in range(data.num_users)])
         panel_E: Flags = of_panel[data.users_E]
-        if len(np.unique(data.users_E[: num // 2][panel_E[: num // 2]])) >= gate.min_users:
+        if len(np.unique(data.users_E[:base][panel_E[:base]])) >= gate.min_users:
             break
-    return Stream(data=data, base=num // 2, bounds=bounds, panel_E=panel_E)
+    return Stream(data=data, base=base, bounds=bounds, panel_E=panel_E)
 
 
 def takeovers(num_windows: int, fulls: frozenset[int]) -> frozenset[int]:

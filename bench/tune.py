@@ -7,9 +7,9 @@
 
 Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them; a field that isn't named is as in
 bench.configs. Scored on the `tuning` event (leave-one-out without each user's last two events, asked for the last but one), on the
-`stream`: the last fifth of what is the base of bench.prequential, after training on the first four, or on `updates`: that base as a stream
-of its own, updated after each window. The table lies in var/bench/tune/SET.csv, best first. A trial with the same code, data,
-configuration and seed is not trained again, so a search that was cut off goes on.
+`stream`: the last fifth of what is the base of bench.prequential, after training on the first four, or on `updates`: the same fifth in ten
+windows, after each of which the model is updated if the product's gate accepts it. The table lies in var/bench/tune/SET.csv, best first. A
+trial with the same code, data, configuration and seed is not trained again, so a search that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ SPACE: Mapping[str, Sequence[str]] = {
 }
 PARTS = {"model": ModelConfig, "encoder": EncoderConfig}
 BASE_SHARE, LEARNED_SHARE = 0.5, 0.8  # of the stream, its base; of the base, what is trained on
-NUM_UPDATE_WINDOWS = 10  # of the base as a stream of its own
+NUM_UPDATE_WINDOWS = 10  # of the last fifth of the base
 CODE = ("bench/leave_one_out.py", "bench/prequential.py", "cron/timeline.py")
-COLUMNS = ("on", "changes", "ndcg", "low", "high", "seeds", "seconds", "code")
+COLUMNS = ("on", "changes", "ndcg", "low", "high", "accepted", "seeds", "seconds", "code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Trial:
 class Outcome:
     """NDCG@10 as the mean over users and seeds, its interval by bootstrap over users, and the seconds of one training.
 
-    On `updates` windows stand in the users' place, and the seconds are of all the updates.
+    On `updates` windows stand in the users' place, the seconds are of all updates, and `accepted` is the share that the gate let in.
     """
 
     changes: str
@@ -88,6 +88,7 @@ class Outcome:
     high: float
     seeds: int
     seconds: float
+    accepted: float | None = None
 
 
 def question_of(data: RatingsSet, on: str) -> Question:
@@ -97,7 +98,7 @@ def question_of(data: RatingsSet, on: str) -> Question:
         return Question(data=data, on=on, train_E=split.train_E, asked_E=split.asked_E)
     places_E = np.arange(len(data.users_E))
     base = int(BASE_SHARE * len(places_E))
-    learned = int((BASE_SHARE if on == "updates" else LEARNED_SHARE) * base)
+    learned = int(LEARNED_SHARE * base)
     return Question(data=data, on=on, train_E=places_E < learned, asked_E=(places_E >= learned) & (places_E < base))
 
 
@@ -149,6 +150,7 @@ def outcome_of(question: Question, trial: Trial, seeds: Sequence[int]) -> Outcom
         high=shown.high,
         seeds=len(seeds),
         seconds=float(np.mean([run["seconds"] for run in runs])),
+        accepted=float(np.mean([run["accepted"] for run in runs])) if question.on == "updates" else None,
     )
 
 
@@ -165,20 +167,21 @@ def _scored(question: Question, config: TrainConfig, folder: Path) -> dict[str, 
 
 
 def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
-    """Update a model after each window, as bench.prequential does; no event behind the base is looked at."""
+    """Update a model after each window as bench.prequential does under the gate; no event behind the base is looked at."""
     torch.set_num_threads(config.num_threads)
-    stream = stream_of(_first(question.data, int(BASE_SHARE * len(question.data.users_E))), NUM_UPDATE_WINDOWS)
-    line = trained(stream, config, folder / "base", question.train_E[: len(stream.data.users_E)])
+    base = _first(question.data, int(BASE_SHARE * len(question.data.users_E)))
+    stream = stream_of(base, NUM_UPDATE_WINDOWS, base_share=LEARNED_SHARE)
+    line = trained(stream, config, folder / "base", stream.between(0, stream.base) & ~stream.panel_E)
     ndcg, spent = [], line.seconds
     for window, (first, last) in enumerate(itertools.pairwise(stream.bounds)):
         asked_E, known_E = stream.between(first, last), stream.between(0, first)
         bundle = load_bundle(line.folder / "candidate" / "bundle")
         ndcg.append(event_ndcg(stream.data, asked_E, known_E, {"update": bundle}, config, folder=folder)["update"])
         if last < stream.bounds[-1]:
-            line = updated(stream, line, folder / f"update-{window}", first, last, how="update")
+            line = updated(stream, line, folder / f"update-{window}", first, last, how="accepted")
     for part in folder.iterdir():
         shutil.rmtree(part) if part.is_dir() else part.unlink()
-    return {"ndcg": ndcg, "seconds": line.seconds - spent}
+    return {"ndcg": ndcg, "seconds": line.seconds - spent, "accepted": line.num_accepted / line.num_updates}
 
 
 def _first(data: RatingsSet, num: int) -> RatingsSet:
@@ -224,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         one = outcome_of(question, trial, [int(seed) for seed in given.seeds.split(",")])
         outcomes.append(one)
         write_table(question, outcomes, table)
-        print(f"{number:3}/{len(trials)}  {one.ndcg:.4f} [{one.low:.4f}, {one.high:.4f}]  {one.seconds:5.0f} s  {one.changes}", flush=True)
+        judged = "" if one.accepted is None else f"{one.accepted:4.0%} accepted  "
+        shown = f"{one.ndcg:.4f} [{one.low:.4f}, {one.high:.4f}]  {one.seconds:5.0f} s  {judged}{one.changes}"
+        print(f"{number:3}/{len(trials)}  {shown}", flush=True)
     best = max(outcomes, key=lambda one: one.ndcg)
     print(f"best of {len(outcomes)}: {best.changes}  NDCG@10 {best.ndcg:.4f} [{best.low:.4f}, {best.high:.4f}]; all in {table}")
 
