@@ -1,7 +1,7 @@
 """How the product is trained on each set in the quality benches; chosen on tuning events (docs/log.md).
 
-Of an update replay, epochs and average are the product's defaults, which were chosen on the stream of ML-100K itself, with one seed; its
-rate was chosen on that stream's base alone.
+Of an update replay and epochs are the product's defaults, which were chosen on the stream of ML-100K itself, with one seed; its rate and
+average were chosen on that stream's base alone.
 Always on the CPU, as the peers are.
 """
 
