@@ -3,7 +3,7 @@
     .venv/bin/python -m bench.tune ml-100k --try full_lr=3e-3,6e-3 --try model.dropout=0.1,0.2,0.3
     .venv/bin/python -m bench.tune beauty --random 20
     .venv/bin/python -m bench.tune ml-100k --on stream --try full_epochs=6,12,24 --seeds 0,1,2
-    .venv/bin/python -m bench.tune ml-100k --on updates --try update_lr=2e-3,8e-3,16e-3 --seeds 0,1
+    .venv/bin/python -m bench.tune ml-100k --on updates --try update_lr=2e-3,4e-3,8e-3 --seeds 0,1
 
 Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them; a field that isn't named is as in
 bench.configs. Scored on the `tuning` event (leave-one-out without each user's last two events, asked for the last but one), on the

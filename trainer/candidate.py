@@ -129,7 +129,7 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     sequences = build_sequences(events, rows_E, positive_types=job.config.positive_types, positive_rating=job.config.positive_rating)
     schedule = Schedule(
         epochs=job.config.update_epochs if update else job.config.full_epochs,
-        lr=job.config.update_lr if update else job.config.full_lr,
+        lr=job.config.lr(update=update),
         warm=update,
     )
     checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))

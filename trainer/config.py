@@ -25,7 +25,7 @@ class TrainConfig:
     full_epochs: int = 12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
     full_lr: float = 6e-3  # 8e-3 is as good; 2e-3 loses a tenth of NDCG@10, 12e-3 begins to lose; wider models want less; docs/log.md
     update_epochs: int = 2
-    update_lr: float = 6e-3  # constant: what is served is an average; a third learns too slowly, 12e-3 is refused now and then; docs/log.md
+    update_lr: float | None = None  # constant; none: as full_lr, for a third learns too slowly and twice is refused at times; docs/log.md
     replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's events
     average_decay: float = 0.8  # of the served weights in the average with the newly trained ones; .5 is refused at this rate; docs/log.md
     batch_size: int = 16  # sequences, over all ranks
@@ -33,6 +33,10 @@ class TrainConfig:
     seed: int = 0
     device: Device = "auto"  # a GPU when there is one for each rank
     num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
+
+    def lr(self, *, update: bool) -> float:
+        """Return the learning rate of an update, or the highest of a full training."""
+        return self.full_lr if not update or self.update_lr is None else self.update_lr
 
 
 def dump_config(config: TrainConfig, path: Path) -> None:

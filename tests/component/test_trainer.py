@@ -175,6 +175,19 @@ def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained
     )
 
 
+def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    rows = [replace(row, role="target") for row in new_rows(50)]
+    tables = []
+    for number, rate in enumerate((None, config.full_lr, config.full_lr / 10)):
+        folder = tmp_path / str(number)
+        snapshot = write_planted_snapshot(folder / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state")
+        candidate = train(folder, snapshot, replace(config, update_lr=rate))
+        tables.append(towers_of(load_bundle(candidate / "bundle")).table)
+    unset, same, own = tables
+    assert torch.equal(unset, same)
+    assert not torch.equal(unset, own)
+
+
 def test_the_first_ratings_of_a_shop_set_the_mean_whatever_was_trained_before(tmp_path: Path, config: TrainConfig) -> None:
     config = replace(config, full_epochs=1, update_epochs=1)
     clicks = [replace(row, rating=None, type="click") for row in planted_rows()]
