@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.configs import STREAM_CONFIGS, sketch_config
 from bench.curve import draw
@@ -265,7 +266,7 @@ def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Se
 
     The gain of `full`, and shares of it, are of the windows in which there was a full retrain.
     """
-    curves = {line: np.array([one[line]["ndcg"] for one in runs], float) for line in LINES}
+    curves = _curves(runs, fulls)
     full_SW = curves["full"]
     beside = {line: curve_SW if line == "full" else curve_SW[:, list(fulls)] for line, curve_SW in curves.items()}
     measures = []
@@ -300,16 +301,24 @@ def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Se
     return measures
 
 
+def _curves(runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    """Return each line's NDCG@10 by seed and window; `rolling`, which is `update` where nothing takes over, only where something does."""
+    curves = {line: np.array([one[line]["ndcg"] for one in runs], float) for line in LINES}
+    if not takeovers(curves["static"].shape[1], frozenset(fulls)):
+        del curves["rolling"]
+    return curves
+
+
 def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> None:
     """Write each window's mean over seeds as CSV; `full` is empty where there was none."""
-    columns = {line: np.array([one[line]["ndcg"] for one in runs], float).mean(0) for line in LINES}
+    columns = {line: curve_SW.mean(0) for line, curve_SW in _curves(runs, fulls).items()}
     results_folder().mkdir(parents=True, exist_ok=True)
     with (results_folder() / f"prequential-{name}.csv").open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["window", *LINES])
+        rows.writerow(["window", *columns])
         for window in range(len(columns["static"])):
             full = columns["full"][fulls.index(window)] if window in fulls else None
-            others = [f"{columns[line][window]:.5f}" for line in LINES if line != "full"]
+            others = [f"{column[window]:.5f}" for line, column in columns.items() if line != "full"]
             rows.writerow([window + 1, *others, "" if full is None else f"{full:.5f}"])
     draw(columns, fulls, title=f"{name}, {len(runs)} seeds", path=results_folder() / f"prequential-{name}.png")
 

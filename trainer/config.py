@@ -27,7 +27,7 @@ class TrainConfig:
     update_epochs: int = 2
     update_lr: float | None = None  # constant; none: as full_lr, for a third learns too slowly and twice is refused at times; docs/log.md
     replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's events
-    average_decay: float = 0.8  # of the served weights in the average with the newly trained ones; .5 is refused at this rate; docs/log.md
+    average_decay: float = 0.8  # of the served weights in the average with the newly trained; .5 wants a third of the rate; docs/log.md
     batch_size: int = 16  # sequences, over all ranks
     weight_decay: float = 0.01
     seed: int = 0
