@@ -43,6 +43,7 @@ from trainer.report import read_report
 COMMAND = "python -m bench.prequential"
 PROTOCOL = "prequential"
 PROGRESS = "progress.json"
+BASE_SHARE = 0.5  # of the stream, what the base is trained on
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
 CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
 
@@ -79,7 +80,7 @@ class Stream:
         return marked
 
 
-def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = 0.5) -> Stream:
+def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = BASE_SHARE) -> Stream:
     """Cut what comes after the base into windows of like size, and choose the panel as the product would after the base."""
     num = len(data.users_E)
     base = int(base_share * num)

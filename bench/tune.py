@@ -32,7 +32,7 @@ from bench.configs import CONFIGS, STREAM_CONFIGS
 from bench.kept import WORK, code_digest, data_digest, kept_part
 from bench.leave_one_out import split_of
 from bench.offline import event_ndcg, figure, train_bundle, training_seconds, user_scores
-from bench.prequential import stream_of, trained, updated
+from bench.prequential import BASE_SHARE, stream_of, trained, updated
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, write_snapshot
 from cron.errors import SettingsError
@@ -51,7 +51,7 @@ SPACE: Mapping[str, Sequence[str]] = {
     "model.dropout": ("0.1", "0.2", "0.3", "0.4"),
 }
 PARTS = {"model": ModelConfig, "encoder": EncoderConfig}
-BASE_SHARE, LEARNED_SHARE = 0.5, 0.8  # of the stream, its base; of the base, what is trained on
+LEARNED_SHARE = 0.8  # of the stream's base, what is trained on
 NUM_UPDATE_WINDOWS = 10  # of the last fifth of the base
 CODE = ("bench/leave_one_out.py", "bench/prequential.py", "cron/timeline.py")
 COLUMNS = ("on", "changes", "ndcg", "low", "high", "accepted", "seeds", "seconds", "code")
@@ -169,7 +169,7 @@ def _scored(question: Question, config: TrainConfig, folder: Path) -> dict[str, 
 def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
     """Update a model after each window as bench.prequential does under the gate; no event behind the base is looked at."""
     torch.set_num_threads(config.num_threads)
-    base = _first(question.data, int(BASE_SHARE * len(question.data.users_E)))
+    base = _first(question.data, int(np.flatnonzero(question.asked_E)[-1]) + 1)
     stream = stream_of(base, NUM_UPDATE_WINDOWS, base_share=LEARNED_SHARE)
     line = trained(stream, config, folder / "base", stream.between(0, stream.base) & ~stream.panel_E)
     ndcg, spent = [], line.seconds
