@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from recommender.catalogue import Catalogue
-from recommender.ranker import Ranker, UserStates
+from recommender.ranker import Ranker
 from recommender.resolve import Plan, Texts, plan
 from recommender.wire import MAX_BODIES, BadRequest, JsonObject, ScoreRequest, SimilarRequest, TopRequest, decode, error_body, parse
 
@@ -76,13 +76,13 @@ def _answer_plans(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None
 
 
 def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
-    users = ranker.user_states([one.history for one in plans], texts_MT)
+    state_BD = ranker.user_states([one.history for one in plans], texts_MT)
     rows = [[place.row for place in one.items if place.row is not None] for one in plans]
     text_rows = [[place.text_row for place in one.items if place.text_row is not None] for one in plans]
-    by_row = _row_ratings(ranker, users, rows)
+    by_row = _row_ratings(ranker, state_BD, rows)
     by_text = [[0.0]] * len(plans)
     if texts_MT is not None and any(text_rows):
-        by_text = ranker.text_ratings(users, texts_MT[_padded(text_rows)]).tolist()
+        by_text = ranker.text_ratings(state_BD, texts_MT[_padded(text_rows)]).tolist()
     for one, of_rows, of_texts in zip(plans, by_row, by_text, strict=True):
         next_row, next_text = iter(of_rows), iter(of_texts)
         scores = [round(next(next_row) if place.row is not None else next(next_text), DECIMALS) for place in one.items]
@@ -92,12 +92,12 @@ def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> I
 
 
 def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
-    users = ranker.user_states([one.history for one in plans], texts_MT)
+    state_BD = ranker.user_states([one.history for one in plans], texts_MT)
     k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
     allowed, excluded = [one.allowed_N for one in plans], [one.excluded_rows for one in plans]
-    best = ranker.top_k(ranker.scores(users), k, allowed, excluded)
+    best = ranker.top_k(ranker.scores(state_BD), k, allowed, excluded)
     rows = [found.tolist() for found, _ in best]
-    ratings = _row_ratings(ranker, users, rows) if ranker.has_ratings else [None] * len(plans)
+    ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
     for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):
         items = _items(ranker.catalogue, of_rows, scores.tolist())
         for item, rating in zip(items, of_ratings or (), strict=False):  # ratings are padded to the longest list of the batch
@@ -117,11 +117,11 @@ def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -
     return [{"id": item.item_id, "title": item.title, "score": round(score, DECIMALS)} for item, score in named]
 
 
-def _row_ratings(ranker: Ranker, users: UserStates, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+def _row_ratings(ranker: Ranker, state_BD: Tensor, rows: Sequence[Sequence[int]]) -> list[list[float]]:
     """Predict the ratings of each user's rows; every list is padded to the longest."""
     if not any(rows):
         return [[] for _ in rows]
-    ratings: list[list[float]] = ranker.ratings(users, _padded(rows)).tolist()
+    ratings: list[list[float]] = ranker.ratings(state_BD, _padded(rows)).tolist()
     return ratings
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.biases import item_rating_biases, log_popularity, ratings_above_items, user_residuals
+from recommender.biases import USER_SHRINKAGE, item_rating_biases, log_popularity, ratings_above_items, tastes
 from recommender.config import ModelConfig
 from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
 
@@ -25,7 +25,7 @@ class Baseline(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.state_dim = config.text_dim
+        self.state_dim = config.text_dim + 1  # the texts so far, and the user's bias
         self.register_buffer("rating_mean", torch.zeros(()))
         self.register_buffer("rating_std", torch.ones(()))
 
@@ -38,17 +38,17 @@ class Baseline(nn.Module):
         zeros_M = texts_MT.new_zeros(len(texts_MT))
         return ItemSide(vectors_ND=texts_MT, bias_N=zeros_M, rating_bias_N=zeros_M)
 
-    def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
-        """Return state_BSD, the unit mean of the texts so far (zero before the first), and residual_BS."""
+    def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the states: the unit mean of the texts so far (zero before the first), and the user's bias."""
         sums_BSD = F.pad(side.vectors_ND[batch.rows_BL].cumsum(1), (0, 0, 1, 0))
-        residual_BS = user_residuals(ratings_above_items(side, batch, self.rating_mean), batch)
-        return F.normalize(sums_BSD, dim=2), residual_BS
+        off_BL = ratings_above_items(side, batch, self.rating_mean)
+        bias_BS1 = tastes(torch.ones_like(off_BL).unsqueeze(2), off_BL, batch, off_BL.new_tensor([USER_SHRINKAGE]))
+        return torch.cat([F.normalize(sums_BSD, dim=2), bias_BS1], dim=2)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return popularity plus similarity of every item for every state."""
-        return (state_XD * SIMILARITY_WEIGHT) @ side.vectors_ND.T + side.bias_N
+        return (state_XD[:, :-1] * SIMILARITY_WEIGHT) @ side.vectors_ND.T + side.bias_N
 
-    def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
+    def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
         """Return mean, item bias and user bias of the given rows, not clamped."""
-        del state_XD
-        return self.rating_mean + side.rating_bias_N[rows_XK] + residual_X.unsqueeze(1)
+        return self.rating_mean + side.rating_bias_N[rows_XK] + state_XD[:, -1:]

@@ -21,13 +21,17 @@ from recommender.config import EncoderConfig, ModelConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
-FORMAT = 2
+FORMAT = 3
 ENCODER = "encoder"
 ADAPTER = "encoder_adapter.safetensors"
 
 
 class BundleError(ValueError):
     """The directory is not a bundle that we can serve: which file, what was expected, what was found."""
+
+
+class OtherFormat(BundleError):
+    """The bundle is whole for all we know, but another version of this program made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,10 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
 
 
 def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
-    """Read a bundle; raise BundleError when a file is missing, surplus, or not the one that was saved (digests only with `verify`)."""
+    """Read a bundle; raise BundleError when a file is missing, surplus, or not the one that was saved (digests only with `verify`).
+
+    One that was made by another version of this program raises OtherFormat.
+    """
     manifest = read_manifest(folder)
     if verify:
         _verify(folder, manifest)
@@ -138,13 +145,15 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
 
 
 def read_manifest(folder: Path) -> BundleManifest:
-    """Read `manifest.json` alone; raise BundleError."""
+    """Read `manifest.json` alone; raise BundleError, or OtherFormat."""
     path = folder / "manifest.json"
     try:
         raw = json.loads(path.read_text())
         found = raw.pop("format")
         if found != FORMAT:
-            raise BundleError(f"{path}: expected format {FORMAT}, found {found}; it was made by another version of this program")
+            raise OtherFormat(
+                f"{path}: expected format {FORMAT}, found {found}; it was made by another version of this program; train with mode full"
+            )
         raw["model"] = ModelConfig(**raw["model"])
         raw["encoder"] = EncoderConfig(**raw["encoder"])
         raw["rating_scale"] = tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None

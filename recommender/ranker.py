@@ -35,14 +35,6 @@ class HistoryElement:
     at_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserStates:
-    """What the heads need of each user."""
-
-    state_BD: Tensor
-    residual_B: Tensor
-
-
 class Ranker:
     """Serves one bundle. Item vectors are computed once; the encoder is loaded when the first free text comes."""
 
@@ -72,8 +64,8 @@ class Ranker:
             self._encoder = self.bundle.load_encoder()
         return self.bundle.whitening.apply(self._encoder.encode(texts))
 
-    def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> UserStates:
-        """Read histories, oldest element first; only the newest `max_history` count. An empty one is a cold user."""
+    def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> Tensor:
+        """Read histories, oldest element first, into state_BD; only the newest `max_history` count. An empty one is a cold user."""
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
         return self.states_along(recent, [(len(history),) for history in recent], texts_MT)
@@ -81,38 +73,37 @@ class Ranker:
     @torch.inference_mode()
     def states_along(
         self, histories: Sequence[Sequence[HistoryElement]], lengths: Sequence[Sequence[int]], texts_MT: Tensor | None = None
-    ) -> UserStates:
-        """Return the states after the first so many elements of each history, one behind the other: no state sees what comes after it."""
+    ) -> Tensor:
+        """Return state_BD after the first so many elements of each history, one behind the other: no state sees what comes after it."""
         side = self._side if texts_MT is None else self._side.followed_by(self._model.text_side(texts_MT))
         order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
-        states, residuals = [torch.zeros(0, self._model.state_dim)], [torch.zeros(0)]
+        states = [torch.zeros(0, self._model.state_dim)]
         for start in range(0, len(order), USERS_AT_ONCE):
             picked = order[start : start + USERS_AT_ONCE]
-            state_BSD, residual_BS = self._model.states(side, _batch([histories[index] for index in picked], len(self.catalogue)))
+            state_BSD = self._model.states(side, _batch([histories[index] for index in picked], len(self.catalogue)))
             user_B = torch.tensor([user for user, index in enumerate(picked) for _ in lengths[index]], dtype=torch.long)
             length_B = torch.tensor([length for index in picked for length in lengths[index]], dtype=torch.long)
             states.append(state_BSD[user_B, length_B])
-            residuals.append(residual_BS[user_B, length_B])
         place_B = torch.tensor([index for index in order for _ in lengths[index]], dtype=torch.long).argsort(stable=True)
-        return UserStates(state_BD=torch.cat(states)[place_B], residual_B=torch.cat(residuals)[place_B])
+        return torch.cat(states)[place_B]
 
     @torch.inference_mode()
-    def scores(self, users: UserStates) -> Tensor:
+    def scores(self, state_BD: Tensor) -> Tensor:
         """Return ranking scores_BN over the whole catalogue."""
-        return self._model.logits(self._side, users.state_BD)
+        return self._model.logits(self._side, state_BD)
 
     @torch.inference_mode()
-    def ratings(self, users: UserStates, rows_BK: Tensor) -> Tensor:
+    def ratings(self, state_BD: Tensor, rows_BK: Tensor) -> Tensor:
         """Return predicted ratings_BK of rows, on the data's own scale and within it."""
-        return self._clamped(self._model.ratings(self._side, users.state_BD, users.residual_B, rows_BK))
+        return self._clamped(self._model.ratings(self._side, state_BD, rows_BK))
 
     @torch.inference_mode()
-    def text_ratings(self, user: UserStates, texts_BKT: Tensor) -> Tensor:
+    def text_ratings(self, state_BD: Tensor, texts_BKT: Tensor) -> Tensor:
         """Return predicted ratings_BK of free texts, K for each user."""
         num_users, num_texts, width = texts_BKT.shape
         side = self._model.text_side(texts_BKT.reshape(-1, width))
         rows_BK = torch.arange(num_users * num_texts).view(num_users, num_texts)
-        return self._clamped(self._model.ratings(side, user.state_BD, user.residual_B, rows_BK))
+        return self._clamped(self._model.ratings(side, state_BD, rows_BK))
 
     def top_k(
         self,

@@ -46,8 +46,8 @@ class Sketch(nn.Module):
         embedding_MD = texts_MT.new_zeros(len(texts_MT), self.config.dim)
         return _side(torch.cat([embedding_MD, texts_MT * math.sqrt(self.config.text_dim)], dim=1))
 
-    def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
-        """Return state_BSD, the mean of the LSTM's outputs so far (zero before the first), and a residual_BS of zeros."""
+    def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the states, the mean of the LSTM's outputs so far (zero before the first)."""
         embedding_BLD = side.vectors_ND[:, : self.config.dim][batch.rows_BL]
         num_users, length = batch.rows_BL.shape
         sums_BSD = embedding_BLD.new_zeros(num_users, 1, self.config.dim)
@@ -55,16 +55,15 @@ class Sketch(nn.Module):
             output_BLD, _ = self.lstm(embedding_BLD)
             sums_BSD = F.pad(output_BLD.cumsum(1), (0, 0, 1, 0))
         count_S1 = torch.arange(length + 1, device=sums_BSD.device).clamp(min=1).unsqueeze(1)
-        return sums_BSD / count_S1, sums_BSD.new_zeros(num_users, length + 1)
+        return sums_BSD / count_S1
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return the predicted rating of every item for every state, or without ratings the predicted 0 or 1: so items are ranked."""
         output_XN = self._of_user(state_XD) + self._of_items(side.vectors_ND).T
         return self.rating_mean + self.rating_std * output_XN
 
-    def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
+    def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
         """Return predicted ratings of the given rows, not clamped."""
-        del residual_X
         output_XK = self._of_user(state_XD) + self._of_items(side.vectors_ND[rows_XK]).squeeze(2)
         return self.rating_mean + self.rating_std * output_XK
 

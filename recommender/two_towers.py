@@ -1,6 +1,6 @@
 """The network that is the default: item tower, user tower (transformer or LSTM), ranking head and rating head.
 
-Knows tensors only. Letters as in `recommender.model`.
+Knows tensors only. Letters as in `recommender.model`; F factors of a taste.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.biases import item_rating_biases, ratings_above_items, user_residuals
+from recommender.biases import USER_SHRINKAGE, item_rating_biases, ratings_above_items, tastes
 from recommender.config import ModelConfig
 from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide
 from recommender.towers import LstmTower, TransformerTower
+
+FACTOR_RIDGE = 10.0  # where the ridges of a taste's factors start; docs/log.md
 
 
 class TwoTowers(nn.Module):
@@ -27,7 +29,7 @@ class TwoTowers(nn.Module):
         super().__init__()
         self.config = config
         width = config.dim
-        self.state_dim = 2 * width  # what the tower read, and the user's taste
+        self.state_dim = width + config.rating_factors + 1  # what the tower read; the user's taste, its last factor the bias
         self.register_buffer("rating_mean", torch.zeros(()))
         self.register_buffer("rating_std", torch.ones(()))
         self.table = nn.Parameter(torch.zeros(num_items, width + 2))
@@ -40,11 +42,8 @@ class TwoTowers(nn.Module):
         self.input_norm = nn.LayerNorm(width)
         self.input_dropout = nn.Dropout(config.dropout)
         self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
-        self.rating_query = nn.Linear(2 * width, width)
-        self.rating_key = nn.Linear(width, width)
-        self.residual_weight = nn.Parameter(torch.ones(()))
-        nn.init.zeros_(self.rating_query.weight)  # the rating head starts as the bias model and has only to improve on it
-        nn.init.zeros_(self.rating_query.bias)
+        self.rating_key = nn.Linear(width, config.rating_factors)
+        self.log_ridge_F = nn.Parameter(torch.tensor([*[FACTOR_RIDGE] * config.rating_factors, USER_SHRINKAGE]).log())
         nn.init.zeros_(self.expected_log_count.weight)
         nn.init.zeros_(self.expected_log_count.bias)
         nn.init.normal_(self.type_embedding.weight, std=0.02)
@@ -78,13 +77,8 @@ class TwoTowers(nn.Module):
         zeros_M = texts_MT.new_zeros(len(texts_MT))
         return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
 
-    def states(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
-        """Return the states, what the tower read (D) and the user's taste (D), and residual_BS: how far the user's ratings so far lie
-        above what their items explain, shrunk.
-
-        The taste is the sum of the rated items' keys, each as often as its rating lies above what is expected, over the square root of
-        their number (asymmetric SVD: Koren 2008).
-        """
+    def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the states: what the tower read (D), and the user's taste (F)."""
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
@@ -93,23 +87,22 @@ class TwoTowers(nn.Module):
         input_BLD = vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
         start_B1D = self.start.expand(len(input_BLD), 1, -1)
         input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
-        state_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
-        residual_BS = user_residuals(off_BL, batch)
-        surprise_BL = torch.where(known_BL, off_BL - residual_BS[:, :-1], 0.0) / self.rating_std
-        taste_BSD = F.pad((surprise_BL.unsqueeze(2) * self.rating_key(vectors_BLD)).cumsum(1), (0, 0, 1, 0))
-        taste_BSD = taste_BSD / (F.pad(known_BL.cumsum(1), (1, 0)) + 1.0).sqrt().unsqueeze(2)
-        return torch.cat([state_BSD, taste_BSD], dim=2), residual_BS
+        read_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
+        taste_BSF = tastes(self._rating_keys(vectors_BLD), off_BL, batch, self.log_ridge_F.exp())
+        return torch.cat([read_BSD, taste_BSF], dim=2)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
         read_XD = state_XD[:, : self.config.dim]
         return (read_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
 
-    def ratings(self, side: ItemSide, state_XD: Tensor, residual_X: Tensor, rows_XK: Tensor) -> Tensor:
-        """Return predicted ratings of the given rows, not clamped."""
-        bias_XK = self.rating_mean + side.rating_bias_N[rows_XK]
-        query_XD = self.rating_query(state_XD)
-        key_XKD = self.rating_key(side.vectors_ND[rows_XK])
-        match_XK = (query_XD.unsqueeze(1) * key_XKD).sum(2) / math.sqrt(self.config.dim)
-        rating_XK: Tensor = bias_XK + self.residual_weight * residual_X.unsqueeze(1) + match_XK * self.rating_std
+    def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
+        """Return predicted ratings of the given rows, not clamped: mean, item bias, and how the taste meets the item's key."""
+        taste_X1F = state_XD[:, self.config.dim :].unsqueeze(1)
+        match_XK = (taste_X1F * self._rating_keys(side.vectors_ND[rows_XK])).sum(2)
+        rating_XK: Tensor = self.rating_mean + side.rating_bias_N[rows_XK] + match_XK
         return rating_XK
+
+    def _rating_keys(self, vectors_XD: Tensor) -> Tensor:
+        """Return what a taste is multiplied by: the vectors' keys, and 1 for the user's bias."""
+        return F.pad(self.rating_key(vectors_XD), (0, 1), value=1.0)

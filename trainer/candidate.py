@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
+from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.model import Baseline
 from recommender.ranker import Ranker
 from trainer import averaging, distributed
@@ -68,7 +68,7 @@ def make_candidate(job: Job) -> None:
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
     events = read_events(job.snapshot / "events.parquet")
-    live = load_bundle(job.snapshot / "live") if (job.snapshot / "live").is_dir() else None
+    live = _beside(job.snapshot / "live", manifest)
     progress.phase("encode")
     made = _start(job, manifest, events, live) if first else None
     shared = distributed.from_first(lambda: replace(made, encoder=None) if made is not None else None)
@@ -84,6 +84,19 @@ def make_candidate(job: Job) -> None:
         complete = replace(report, losses=trained.losses, bundle_digest=digest, seconds=progress.seconds)
         write_report(complete, job.partial / "report.json")
         _publish(job)
+
+
+def _beside(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
+    """Return the bundle to go on from or to be compared with, if any.
+
+    One that another version of this program made is passed over where training starts anew: that is the way past it.
+    """
+    try:
+        return load_bundle(folder) if folder.is_dir() else None
+    except OtherFormat:
+        if manifest.mode in ("full", "baseline"):
+            return None
+        raise
 
 
 def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None) -> Bundle:
@@ -173,8 +186,8 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
     rankers = {"candidate": ranker}
     if live is not None:
         rankers["live"] = Ranker(live)
-    if (job.snapshot / "anchor").is_dir():
-        rankers["anchor"] = Ranker(load_bundle(job.snapshot / "anchor"))
+    if (anchor := _beside(job.snapshot / "anchor", manifest)) is not None:
+        rankers["anchor"] = Ranker(anchor)
     panel_events = read_events(job.snapshot / "panel.parquet")
     panel = scored_events(panel_events, job.config)
     evaluation = evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from recommender.bundle import Bundle
 from recommender.model import Baseline
-from recommender.ranker import HistoryElement, Ranker, Rows, UserStates
+from recommender.ranker import HistoryElement, Ranker, Rows
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, Flags, Ints, positive_events
 from trainer.metrics import TOP, coverage, ndcg, user_means
@@ -90,9 +91,9 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
     error_X = np.full(len(scored.place_X), np.nan)
     top_lists: list[Rows] = []
     for part in _parts(scored, ranker):
-        users = ranker.states_along(part.histories, part.lengths)
+        state_BD = ranker.states_along(part.histories, part.lengths)
         num_users = len(part.chosen_B)
-        scores_BN = ranker.scores(users) if not popularity else ranker.bundle.counts_N.expand(num_users, -1)
+        scores_BN = ranker.scores(state_BD) if not popularity else ranker.bundle.counts_N.expand(num_users, -1)
         tops = ranker.top_k(scores_BN, [TOP] * num_users, [None] * num_users, part.seen)
         ranked_B = scored.ranked_X[part.chosen_B]
         gain_X[part.chosen_B] = [
@@ -100,7 +101,7 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
         ]
         top_lists.extend(rows for (rows, _), ranked in zip(tops, ranked_B, strict=True) if ranked)
         if ranker.has_ratings:
-            error_X[part.chosen_B] = _squared_errors(ranker, users, scored, part)
+            error_X[part.chosen_B] = _squared_errors(ranker, state_BD, scored, part)
     users_error = user_means(error_X, scored.user_X, len(scored.user_ids))
     return Scores(
         ndcg=tuple(mean or 0.0 for mean in user_means(gain_X, scored.user_X, len(scored.user_ids))),
@@ -191,13 +192,13 @@ def _element(events: EventTable, place: int, row: int) -> HistoryElement:
     )
 
 
-def _squared_errors(ranker: Ranker, users: UserStates, scored: Scored, part: _Part) -> npt.NDArray[np.float64]:
+def _squared_errors(ranker: Ranker, state_BD: Tensor, scored: Scored, part: _Part) -> npt.NDArray[np.float64]:
     """Compare with the ratings given; NaN where there was none. An item that the catalogue lacks is predicted like one without text."""
     actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]]
     rows_B = torch.tensor(part.targets)
     nameless_B1T = torch.zeros(len(rows_B), 1, ranker.bundle.manifest.model.text_dim)
-    predicted_B = ranker.text_ratings(users, nameless_B1T).squeeze(1)
+    predicted_B = ranker.text_ratings(state_BD, nameless_B1T).squeeze(1)
     if len(ranker.catalogue):
-        predicted_B = torch.where(rows_B < 0, predicted_B, ranker.ratings(users, rows_B.clamp(min=0).unsqueeze(1)).squeeze(1))
+        predicted_B = torch.where(rows_B < 0, predicted_B, ranker.ratings(state_BD, rows_B.clamp(min=0).unsqueeze(1)).squeeze(1))
     errors_B: npt.NDArray[np.float64] = (predicted_B.double().numpy() - actual_B) ** 2
     return errors_B

@@ -56,7 +56,7 @@ def batch_losses(
 ) -> LossSums:
     """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue; `known_N` as in `item_side`."""
     side = model.item_side(facts, known_N)
-    state_BSD, residual_BS = model.states(side, batch.histories)
+    state_BSD = model.states(side, batch.histories)
     ranked_BS = batch.target_rows_BS >= 0
     target_Q = batch.target_rows_BS[ranked_BS]
     shown_XD = state_BSD[batch.shown_user_X, batch.shown_state_X]
@@ -67,7 +67,7 @@ def batch_losses(
     return LossSums(
         ranking=-log_p_P[: len(target_Q)].sum(),
         shown=F.softplus(above_average_X).sum(),
-        rating=_rating_loss(model, side, facts, batch, state_BSD, residual_BS),
+        rating=_rating_loss(model, side, facts, batch, state_BSD),
     )
 
 
@@ -89,11 +89,11 @@ def _log_probabilities(
     return log_p_P
 
 
-def _rating_loss(model: TwoTowers, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor, residual_BS: Tensor) -> Tensor:
+def _rating_loss(model: TwoTowers, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor) -> Tensor:
     rated_BS = ~batch.target_ratings_BS.isnan()
     rows_R = batch.rated_rows_BS[rated_BS]
     rating_R = batch.target_ratings_BS[rated_BS]
-    predicted_R = model.ratings(side, state_BSD[rated_BS], residual_BS[rated_BS], rows_R.unsqueeze(1)).squeeze(1)
+    predicted_R = model.ratings(side, state_BSD[rated_BS], rows_R.unsqueeze(1)).squeeze(1)
     # The item's mean already holds the rating to be predicted; served ones don't, so it is taken out.
     above_R, sum_R, count_R = rating_R - model.rating_mean, facts.rating_sum_N[rows_R], facts.rating_count_N[rows_R]
     without_R = (sum_R - above_R) / ((count_R - 1.0).clamp(min=0.0) + ITEM_SHRINKAGE)

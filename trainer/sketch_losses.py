@@ -17,11 +17,11 @@ from trainer.sampling import TrainBatch
 def sketch_losses(model: Sketch, facts: ItemFacts, batch: TrainBatch) -> LossSums:
     """Run the sketch on a batch: with ratings in the data only `rating` counts, else only `ranking`."""
     side = model.item_side(facts)
-    state_BSD, residual_BS = model.states(side, batch.histories)
+    state_BSD = model.states(side, batch.histories)
     rated = bool(facts.rating_count_N.any())
     wanted_BS = ~batch.target_ratings_BS.isnan() if rated else batch.target_rows_BS >= 0
     rows_BS = batch.rated_rows_BS if rated else batch.target_rows_BS
-    predicted_X = model.ratings(side, state_BSD[wanted_BS], residual_BS[wanted_BS], rows_BS[wanted_BS].unsqueeze(1)).squeeze(1)
+    predicted_X = model.ratings(side, state_BSD[wanted_BS], rows_BS[wanted_BS].unsqueeze(1)).squeeze(1)
     none = predicted_X.new_zeros(())
     if rated:
         error_R = (predicted_X - batch.target_ratings_BS[wanted_BS]) / model.rating_std

@@ -73,10 +73,10 @@ def share_right(candidate: Path) -> float:
     """Return how often a never-seen even text scores over an odd one for a user of even items, more than for one of odd items."""
     ranker = Ranker(load_bundle(candidate / "bundle"))
     rows = [[ranker.catalogue.row(f"i{number}") for number in range(parity, 24, 2)] for parity in (0, 1)]
-    users = ranker.user_states([[HistoryElement(row=row, type="rating", rating=4.0) for row in history] for history in rows])
+    state_BD = ranker.user_states([[HistoryElement(row=row, type="rating", rating=4.0) for row in history] for history in rows])
     model = ranker.bundle.model
     with torch.inference_mode():
-        scores_BM = model.logits(model.text_side(ranker.text_vectors(letters(100, seed=1))), users.state_BD)
+        scores_BM = model.logits(model.text_side(ranker.text_vectors(letters(100, seed=1))), state_BD)
     even_M = torch.arange(100) % 2 == 0
     above_M = scores_BM[0] - scores_BM[1]
     return float((above_M[even_M].unsqueeze(1) > above_M[~even_M]).float().mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from recommender.answer import answer_batch
-from recommender.bundle import bundle_digest, load_bundle, save_bundle
+from recommender.bundle import FORMAT, bundle_digest, load_bundle, save_bundle
 from recommender.catalogue import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, command, report, small_config, train
@@ -290,6 +291,22 @@ def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainCo
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(50), live=tmp_path / "live")
     candidate = train(tmp_path, snapshot, config)
     assert not report(candidate).finite_weights
+
+
+def test_a_release_of_another_version_of_the_program_is_replaced_by_a_full_training_and_by_nothing_else(
+    tmp_path: Path, full: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(full / "bundle", tmp_path / "old")
+    manifest = tmp_path / "old" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": FORMAT - 1}))
+    update = write_planted_snapshot(tmp_path / "update", mode="update", rows=new_rows(50), live=tmp_path / "old")
+    assert main(command(tmp_path, update, config)) == 1
+    assert "another version of this program; train with mode full" in capsys.readouterr().err
+    anew = write_planted_snapshot(tmp_path / "anew", mode="full", live=tmp_path / "old")
+    shutil.copytree(tmp_path / "old", anew / "anchor")
+    panel = report(train(tmp_path, anew, config)).panel
+    assert panel is not None
+    assert set(panel.models) == {"candidate", "popularity", "biases"}
 
 
 def test_scored_events_are_only_those_asked_for(full: Path) -> None:

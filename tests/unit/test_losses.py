@@ -51,7 +51,7 @@ def test_sampled_negatives_estimate_the_full_softmax() -> None:
     torch.manual_seed(0)
     model, known, one = TwoTowers(CONFIG, num_items).eval(), facts(num_items), batch([5, 900, 10_000], [math.nan] * 3)
     side = model.item_side(known)
-    state_BSD, _ = model.states(side, one.histories)
+    state_BSD = model.states(side, one.histories)
     exact = F.cross_entropy(model.logits(side, state_BSD[0, :3]), torch.tensor([5, 900, 10_000]), reduction="sum")
     estimates = [batch_losses(model, known, one, torch.Generator().manual_seed(seed)).ranking.item() for seed in range(20)]
     assert sum(estimates) / 20 == pytest.approx(exact.item(), rel=0.01)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def random_model(tower: str) -> Recommender:
     return model
 
 
-def states(model: Recommender, histories: HistoryBatch) -> tuple[Tensor, Tensor]:
+def states(model: Recommender, histories: HistoryBatch) -> Tensor:
     with torch.inference_mode():
         return model.states(model.item_side(facts()), histories)
 
@@ -60,9 +61,8 @@ def test_no_state_sees_an_event_after_it(tower: str) -> None:
     model = random_model(tower)
     one = batch([[1, 2, 3, 4]], [[5.0, 1.0, math.nan, 2.0]], [[1e9, 1e9 + 60, 1e9 + 9999, 2e9]])
     other = batch([[1, 2, 7, 9]], [[5.0, 1.0, 4.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 60, 1e9 + 70]])
-    (state_BSD, residual_BS), (changed_BSD, changed_BS) = states(model, one), states(model, other)
+    state_BSD, changed_BSD = states(model, one), states(model, other)
     assert torch.allclose(state_BSD[:, :3], changed_BSD[:, :3], atol=1e-6)
-    assert torch.equal(residual_BS[:, :3], changed_BS[:, :3])
     assert not torch.allclose(state_BSD[:, 3:], changed_BSD[:, 3:], atol=1e-4)
 
 
@@ -79,21 +79,19 @@ def test_the_tower_reads_times_ratings_types_and_order(tower: str, what: str) ->
     }[what]
     if what == "type":
         other.types_BL[0, 1] = event_type_code("click")
-    assert not torch.allclose(states(model, one)[0][:, -1], states(model, other)[0][:, -1], atol=1e-4)
+    assert not torch.allclose(states(model, one)[:, -1], states(model, other)[:, -1], atol=1e-4)
 
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_unknown_times_give_finite_states(tower: str) -> None:
-    state_BSD, _ = states(random_model(tower), batch([[1, 2]], [[math.nan] * 2], [[math.nan] * 2]))
+    state_BSD = states(random_model(tower), batch([[1, 2]], [[math.nan] * 2], [[math.nan] * 2]))
     assert state_BSD.isfinite().all()
 
 
 @pytest.mark.parametrize("tower", TOWERS)
 def test_states_have_the_width_that_the_model_tells_and_an_empty_history_has_one(tower: str) -> None:
     model = random_model(tower)
-    state_BSD, residual_BS = states(model, batch([[], []], [[], []], [[], []]))
-    assert state_BSD.shape == (2, 1, model.state_dim)
-    assert residual_BS.shape == (2, 1)
+    assert states(model, batch([[], []], [[], []], [[], []])).shape == (2, 1, model.state_dim)
 
 
 @pytest.mark.parametrize("tower", TOWERS)
@@ -121,21 +119,25 @@ def test_an_item_without_text_is_its_residual_alone() -> None:
     assert torch.equal(model.item_side(known).vectors_ND[3], model.table[3, :-2])
 
 
-def test_the_rating_head_starts_as_shrunk_biases() -> None:
-    model = TwoTowers(config("transformer"), NUM_ITEMS)
+@pytest.mark.parametrize("tower", ["transformer", "baseline"])
+def test_without_keys_ratings_are_shrunk_biases(tower: str) -> None:
+    model = new_model(config(tower), NUM_ITEMS)
+    if isinstance(model, TwoTowers):
+        torch.nn.init.zeros_(model.rating_key.weight)
+        torch.nn.init.zeros_(model.rating_key.bias)
     model.rating_mean.fill_(3.0)
     side = model.item_side(facts())
-    state_BSD, residual_BS = model.states(side, batch([[0, 11]], [[4.0, 5.0]], [[1e9, 2e9]]))
+    state_BSD = model.states(side, batch([[0, 11]], [[4.0, 5.0]], [[1e9, 2e9]]))
     # Items: sums −6 and 6 over 5 + 5 ratings. User: (4 − 2.4) + (5 − 3.6) over 2 + 3.
-    assert residual_BS[0].tolist() == pytest.approx([0.0, 1.6 / 4, 3.0 / 5], abs=1e-5)
-    predicted_BK = model.ratings(side, state_BSD[:, -1], residual_BS[:, -1], torch.tensor([[0, 11]]))
+    assert state_BSD[0, :, -1].tolist() == pytest.approx([0.0, 1.6 / 4, 3.0 / 5], abs=1e-5)
+    predicted_BK = model.ratings(side, state_BSD[:, -1], torch.tensor([[0, 11]]))
     assert predicted_BK[0].tolist() == pytest.approx([2.4 + 0.6, 3.6 + 0.6], abs=1e-5)
 
 
 def test_the_baseline_prefers_what_is_popular_and_alike() -> None:
     model, known = random_model("baseline"), facts()
     side = model.item_side(known)
-    state_BSD, _ = model.states(side, batch([[5]], [[math.nan]], [[math.nan]]))
+    state_BSD = model.states(side, batch([[5]], [[math.nan]], [[math.nan]]))
     cold_N, warm_N = model.logits(side, state_BSD[0])
     assert cold_N.argsort(descending=True)[0] == NUM_ITEMS - 1
     assert (warm_N - cold_N).argmax() == 5
@@ -193,18 +195,32 @@ def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
     assert after_N[0] > after_N[2]
 
 
-def test_a_taste_is_what_a_user_rated_above_expectation() -> None:
+def test_a_taste_is_the_ridge_regression_of_the_ratings_so_far_on_the_items_keys() -> None:
     model = random_model("transformer")
     assert isinstance(model, TwoTowers)
-    histories = batch([[1, 2, 3]], [[5.0, math.nan, 1.0]], [[1.0, 2.0, 3.0]])
-    state_BSD, residual_BS = states(model, histories)
-    taste_SD = state_BSD[0, :, model.config.dim :]
+    rows, ratings = [1, 2, 3, 4], [5.0, math.nan, 1.0, 4.0]
     with torch.inference_mode():
         side = model.item_side(facts())
-        key_LD = model.rating_key(side.vectors_ND[[1, 2, 3]])
-    first = 5.0 - 3.0 - float(side.rating_bias_N[1])
-    third = 1.0 - 3.0 - float(side.rating_bias_N[3]) - float(residual_BS[0, 2])
-    assert taste_SD[0].eq(0.0).all()
-    assert torch.allclose(taste_SD[1], first * key_LD[0] / math.sqrt(2), atol=1e-5)
-    assert torch.equal(taste_SD[2], taste_SD[1]), "without a rating nothing is known of taste"
-    assert torch.allclose(taste_SD[3], (first * key_LD[0] + third * key_LD[2]) / math.sqrt(3), atol=1e-5)
+        taste_SF = states(model, batch([rows], [ratings], [[1.0, 2.0, 3.0, 4.0]]))[0, :, model.config.dim :].numpy()
+        key_LF = np.column_stack([model.rating_key(side.vectors_ND[rows]).numpy(), np.ones(4)])
+        off_L = np.array(ratings) - 3.0 - side.rating_bias_N[rows].numpy()
+        ridge_FF = np.diag(model.log_ridge_F.exp().numpy())
+        for state in range(5):
+            rated = [event for event in range(state) if not math.isnan(ratings[event])]
+            key_RF, off_R = key_LF[rated], off_L[rated]
+            expected_F = np.linalg.solve(key_RF.T @ key_RF + ridge_FF, key_RF.T @ off_R)
+            assert taste_SF[state] == pytest.approx(expected_F, abs=1e-4), state
+        predicted = model.ratings(side, states(model, batch([rows], [ratings], [[1.0, 2.0, 3.0, 4.0]]))[:, -1], torch.tensor([[9]]))
+        key_F = np.append(model.rating_key(side.vectors_ND[9]).numpy(), 1.0)
+    assert predicted.item() == pytest.approx(3.0 + float(side.rating_bias_N[9]) + float(expected_F @ key_F), abs=1e-4)
+
+
+def test_ratings_teach_the_keys_through_the_regression() -> None:
+    model = random_model("transformer")
+    assert isinstance(model, TwoTowers)
+    side = model.item_side(facts())
+    state_BSD = model.states(side, batch([[1, 2]], [[5.0, 1.0]], [[1.0, 2.0]]))
+    model.ratings(side, state_BSD[:, -1], torch.tensor([[3]])).sum().backward()  # type: ignore[no-untyped-call]
+    for weight in (model.rating_key.weight, model.log_ridge_F, model.table):
+        assert weight.grad is not None
+        assert weight.grad.any()

@@ -22,7 +22,7 @@ from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, event_rows, write_snapshot
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
-from recommender.ranker import HistoryElement, Ranker, UserStates
+from recommender.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, planted_items
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
@@ -41,15 +41,14 @@ class Successor(Ranker):
 
     def states_along(
         self, histories: Sequence[Sequence[HistoryElement]], lengths: Sequence[Sequence[int]], texts_MT: Tensor | None = None
-    ) -> UserStates:
+    ) -> Tensor:
         read = [history[:length] for history, wanted in zip(histories, lengths, strict=True) for length in wanted]
         self.shown = [*getattr(self, "shown", []), *([element.row or 0 for element in history] for history in read)]
         next_B = torch.tensor([(history[-1].row or 0) + self.step if history else 0 for history in read])
-        hot_BN = torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
-        return UserStates(state_BD=hot_BN, residual_B=torch.zeros(len(next_B)))
+        return torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
 
-    def scores(self, users: UserStates) -> Tensor:
-        return users.state_BD[:, : len(self.catalogue)]
+    def scores(self, state_BD: Tensor) -> Tensor:
+        return state_BD[:, : len(self.catalogue)]
 
 
 class Parrot(Successor):

@@ -61,8 +61,7 @@ def test_a_state_on_the_way_sees_nothing_of_what_comes_after_it(ranker: Ranker) 
     along = ranker.states_along([HISTORIES[2][:20], longer], lengths)
     prefixes = [HISTORIES[2][:length] for length in lengths[0]] + [longer[:length] for length in lengths[1]]
     alone = ranker.user_states(prefixes)
-    assert torch.allclose(along.state_BD, alone.state_BD, atol=1e-5)
-    assert torch.allclose(along.residual_B, alone.residual_B, atol=1e-5)
+    assert torch.allclose(along, alone, atol=1e-5)
 
 
 def test_only_the_newest_events_are_read(ranker: Ranker) -> None:

@@ -35,11 +35,11 @@ def unrated() -> ItemFacts:
 def test_it_is_the_network_that_was_sketched() -> None:
     """Written down once more, one history and one item at a time."""
     model, known = sketch(), facts(NUM_ITEMS)
-    state_BSD, residual_BS = model.states(model.item_side(known), histories([[4, 1, 2]], [[math.nan] * 3], [[math.nan] * 3]))
+    state_BSD = model.states(model.item_side(known), histories([[4, 1, 2]], [[math.nan] * 3], [[math.nan] * 3]))
     output_1LD, _ = model.lstm(nn.functional.embedding(torch.tensor([[4, 1, 2]]), model.table))
     expected = model.head(torch.cat([output_1LD.mean(1)[0], known.texts_NT[5] * 2.0])) * 2.0 + 3.0
     rows_XK = torch.tensor([[5]])
-    found_XK = model.ratings(model.item_side(known), state_BSD[:, -1], residual_BS[:, -1], rows_XK)
+    found_XK = model.ratings(model.item_side(known), state_BSD[:, -1], rows_XK)
     assert found_XK.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
@@ -47,9 +47,9 @@ def test_it_is_the_network_that_was_sketched() -> None:
 def test_items_are_ranked_by_predicted_rating_and_alike_for_everybody() -> None:
     model = sketch()
     side = model.item_side(facts(NUM_ITEMS))
-    state_BSD, residual_BS = model.states(side, histories([[0, 1], [3, 2]], [[5.0, 1.0], [2.0, 2.0]], [[1e9, 2e9], [1e9, 2e9]]))
+    state_BSD = model.states(side, histories([[0, 1], [3, 2]], [[5.0, 1.0], [2.0, 2.0]], [[1e9, 2e9], [1e9, 2e9]]))
     logits_BN = model.logits(side, state_BSD[:, -1])
-    ratings_BN = model.ratings(side, state_BSD[:, -1], residual_BS[:, -1], torch.arange(NUM_ITEMS).expand(2, -1))
+    ratings_BN = model.ratings(side, state_BSD[:, -1], torch.arange(NUM_ITEMS).expand(2, -1))
     assert torch.allclose(logits_BN, ratings_BN, atol=1e-5)
     assert not torch.allclose(logits_BN[0], logits_BN[1], atol=1e-3)
     assert torch.equal(logits_BN[0].argsort(), logits_BN[1].argsort())
@@ -58,8 +58,8 @@ def test_items_are_ranked_by_predicted_rating_and_alike_for_everybody() -> None:
 def test_it_learns_from_ratings_where_there_are_any() -> None:
     model, known, one = sketch(), facts(NUM_ITEMS), batch([1, 2], [5.0, math.nan])
     side = model.item_side(known)
-    state_BSD, residual_BS = model.states(side, one.histories)
-    predicted = model.ratings(side, state_BSD[0, :1], residual_BS[0, :1], torch.tensor([[1]])).item()
+    state_BSD = model.states(side, one.histories)
+    predicted = model.ratings(side, state_BSD[0, :1], torch.tensor([[1]])).item()
     sums = sketch_losses(model, known, one)
     assert sums.rating.item() == pytest.approx(((predicted - 5.0) / 2.0) ** 2, rel=1e-5)
     assert sums.ranking.item() == sums.shown.item() == 0.0
@@ -68,7 +68,7 @@ def test_it_learns_from_ratings_where_there_are_any() -> None:
 def test_without_ratings_it_learns_one_for_a_choice_and_zero_for_an_item_drawn_uniformly() -> None:
     model, one = sketch(), batch([1, 2], [math.nan, math.nan])
     side = model.item_side(unrated())
-    state_BSD, _ = model.states(side, one.histories)
+    state_BSD = model.states(side, one.histories)
     predicted_QN = model.logits(side, state_BSD[0, :2]).detach()
     chosen = (predicted_QN[[0, 1], [1, 2]] - 1.0).square().sum()
     generator = torch.Generator().manual_seed(0)
