@@ -7,7 +7,7 @@ popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.rating
 the processor's, those of ratings the clock's. `--tuning` writes no results: it trains without the last two events of each user and asks for
 the last but one, for choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment
 variables included, on the device that it names, instead of the configuration in bench/configs.py, which is the CPU's. Finished parts are
-kept in var/bench by what decides them.
+kept in var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its rows in the results.
 """
 
 from __future__ import annotations
@@ -139,9 +139,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--settings", type=Path, help="a settings file whose [train] is measured, instead of bench/configs.py")
     parser.add_argument("--path", type=Path, help="where the set lies, if one set is asked for and FRESHET_DATA does not have it")
     parser.add_argument("--without-peers", action="store_true", help="leave out RecTools, which takes an environment of its own (5 GB)")
+    parser.add_argument("--without-ranking", action="store_true", help="leave out the ranking, and with it RecTools")
     parser.add_argument("--without-ratings", action="store_true", help="leave out the prediction of ratings")
     parser.add_argument("--tuning", action="store_true", help="score on the events that are there for choosing; write nothing")
     given = parser.parse_args(arguments)
+    if given.without_ranking and given.without_ratings:
+        parser.error("with --without-ranking and --without-ratings nothing is left to measure")
     options = Options(
         seeds=[int(seed) for seed in given.seeds.split(",")],
         threads=given.threads,
@@ -151,7 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measures: list[Measure] = []
     for name in given.sets.split(","):
         data = load_set(name, given.path)
-        measures += ranking_measures(split_of(data, tuning=given.tuning), options)
+        if not given.without_ranking:
+            measures += ranking_measures(split_of(data, tuning=given.tuning), options)
         if not given.without_ratings and not np.isnan(data.ratings_E).all():
             measures += rating_measures(data, options.config(name), seeds=options.seeds, tuning=given.tuning)
     if not given.tuning:

@@ -50,7 +50,7 @@ def results_folder() -> Path:
 
 
 def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path | None = None) -> None:
-    """Write `BENCH.json` (a list of rows) and `BENCH.md`; of quality benches the rows of sets that weren't measured now stay."""
+    """Write `BENCH.json` (a list of rows) and `BENCH.md`; of quality benches the rows of sets and protocols that weren't measured stay."""
     folder = results if results is not None else results_folder()
     shared = {
         "bench": bench,
@@ -66,8 +66,8 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{bench}.json"
     if path.exists() and any(measure.set is not None for measure in measures):
-        measured = {row["set"] for row in rows}
-        rows = [row for row in json.loads(path.read_text()) if row["set"] not in measured] + rows
+        measured = {(row["set"], row["protocol"]) for row in rows}
+        rows = [row for row in json.loads(path.read_text()) if (row["set"], row["protocol"]) not in measured] + rows
     path.write_text(json.dumps(rows, indent=1) + "\n")
     path.with_suffix(".md").write_text(render(rows))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_set_that_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
     page = (tmp_path / "quality.md").read_text()
     assert page.startswith("# quality on a, b\n")
     assert "| b | leave-one-out | Freshet | NDCG@10 | 0.4000 |" in page
+
+
+def test_a_protocol_that_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
+    ratings = replace(measure("a", "Freshet", 0.9), protocol="global time 80/20, static", metric="RMSE")
+    save("quality", "a", [measure("a", "EASE", 0.1), measure("a", "Freshet", 0.2), ratings], command="x", results=tmp_path)
+    save("quality", "a", [replace(ratings, value=0.8)], command="x", results=tmp_path)
+    found = [(row["model"], row["metric"], row["value"]) for row in json.loads((tmp_path / "quality.json").read_text())]
+    assert found == [("EASE", "NDCG@10", 0.1), ("Freshet", "NDCG@10", 0.2), ("Freshet", "RMSE", 0.8)]
 
 
 def test_plain_rows_are_replaced(tmp_path: Path) -> None:
