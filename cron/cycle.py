@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cron import release, run_plan, stages
@@ -110,7 +111,7 @@ def _publish(turn: _Turn) -> Run:
     parts, run, lease = turn.parts, turn.run, turn.lease
     plan = run_plan.from_output(turn.step("plan", lambda: run_plan.to_output(run_plan.settle(parts, run))))
     turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
-    turn.step("train", lambda: stages.train(parts, run))
+    turn.step("train", lambda: _train(parts, run))
 
     def judge() -> stages.Output:
         parts.ledger.add_quality(stages.quality_of(parts, run), lease=lease)
@@ -175,6 +176,20 @@ class _Turn:
         return self.parts.ledger.finish_run(self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease)
 
 
+def _train(parts: Parts, run: Run) -> stages.Output:
+    """Train, unless the result would find no room; a server that does not answer is asked again when the version is to be loaded."""
+    with suppress(Unavailable):
+        _check_room(parts)
+    return stages.train(parts, run)
+
+
+def _check_room(parts: Parts) -> None:
+    """Raise NoRoom when a version beside the live one would not fit into the server's memory."""
+    memory = parts.server.memory()
+    if memory is not None and not memory.has_room:
+        raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
+
+
 def _was_live(parts: Parts, manifest: Manifest) -> bool:
     """Tell whether a crash came after the switch; if a person has rolled back since, that stands."""
     return parts.ledger.is_release(manifest.version)
@@ -184,9 +199,8 @@ def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
     """Register the version, after the live one: the first version of an empty server becomes its default."""
     with parts.serving_lock:
         restore_live(parts)
-    memory = parts.server.memory() if manifest.version not in {found.version for found in parts.server.versions()} else None
-    if memory is not None and not memory.has_room:
-        raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
+    if manifest.version not in {found.version for found in parts.server.versions()}:
+        _check_room(parts)
     parts.ledger.check_lease(lease)
     parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
     return {}

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron import release
+from cron import release, stages
 from cron.collect import collect
 from cron.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Unavailable
-from cron.lineage import Lease, manifest_from_json, trained_ranges
+from cron.lineage import Lease, Run, manifest_from_json, trained_ranges
 from cron.parts import Parts
 from cron.retention import tidy
 from cron.run_plan import settle
@@ -102,18 +102,35 @@ def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, leas
     assert live_version(parts) == 2
 
 
-def test_a_version_for_which_there_is_no_memory_is_never_registered(parts: Parts, lease: Lease) -> None:
+def test_nothing_is_trained_for_which_there_is_no_memory(parts: Parts, lease: Lease) -> None:
     send(parts, event_records(401, 480))
     server = server_of(parts)
     server.left_bytes = 999
     run = run_cycle(parts, lease)
-    assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
+    assert (run.outcome, run.version, live_version(parts)) == ("failed", None, 1)
+    assert set(run.seconds) == {"plan", "snapshot"}
     assert run.reasons[-1].name == "NoRoom"
     assert "lower release.keep_registered" in run.reasons[-1].text
-    assert [found.version for found in server.versions()] == [0, 1]
     server.left_bytes = 1_000
     assert run_cycle(parts, lease).outcome == "published"
-    assert live_version(parts) == 3
+    assert live_version(parts) == 2
+
+
+def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
+    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(parts, event_records(401, 480))
+    server, train = server_of(parts), stages.train
+
+    def train_while_memory_goes(parts: Parts, run: Run) -> stages.Output:
+        server.left_bytes = 999
+        return train(parts, run)
+
+    monkeypatch.setattr(stages, "train", train_while_memory_goes)
+    run = run_cycle(parts, lease)
+    assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
+    assert run.reasons[-1].name == "NoRoom"
+    assert [found.version for found in server.versions()] == [0, 1]
 
 
 def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:
