@@ -50,4 +50,4 @@ class ModelConfig:
     num_heads: int = 2
     max_history: int = 100  # the newest events that the tower reads
     dropout: float = 0.2
-    rating_factors: int = 8  # of a taste, by which ratings are predicted; 16 on a million ratings; docs/log.md
+    rating_factors: int = 8  # of a taste, which explains ratings; 16 on a million of them; docs/log.md

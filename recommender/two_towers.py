@@ -43,7 +43,10 @@ class TwoTowers(nn.Module):
         self.input_dropout = nn.Dropout(config.dropout)
         self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
         self.rating_key = nn.Linear(width, config.rating_factors)
+        self.taste_prior = nn.Linear(width, config.rating_factors + 1)
         self.log_ridge_F = nn.Parameter(torch.tensor([*[FACTOR_RIDGE] * config.rating_factors, USER_SHRINKAGE]).log())
+        nn.init.zeros_(self.taste_prior.weight)
+        nn.init.zeros_(self.taste_prior.bias)
         nn.init.zeros_(self.expected_log_count.weight)
         nn.init.zeros_(self.expected_log_count.bias)
         nn.init.normal_(self.type_embedding.weight, std=0.02)
@@ -78,7 +81,7 @@ class TwoTowers(nn.Module):
         return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
-        """Return the states: what the tower read (D), and the user's taste (F)."""
+        """Return the states: what the tower read (D), and the user's taste (F), which that suggests and ratings correct."""
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
@@ -88,7 +91,7 @@ class TwoTowers(nn.Module):
         start_B1D = self.start.expand(len(input_BLD), 1, -1)
         input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
         read_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
-        taste_BSF = tastes(self._rating_keys(vectors_BLD), off_BL, batch, self.log_ridge_F.exp())
+        taste_BSF = tastes(self._rating_keys(vectors_BLD), off_BL, batch, self.log_ridge_F.exp(), self.taste_prior(read_BSD))
         return torch.cat([read_BSD, taste_BSF], dim=2)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:

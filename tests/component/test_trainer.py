@@ -68,6 +68,15 @@ def test_what_was_planted_is_found(full: Path) -> None:
     assert sum(int(ranker.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
 
 
+def test_a_history_without_ratings_says_how_a_text_that_nobody_has_seen_will_be_rated(full: Path) -> None:
+    ranker = Ranker(load_bundle(full / "bundle"))
+    histories = [[HistoryElement(row=ranker.catalogue.row(f"i{number}")) for number in range(parity, 16, 2)] for parity in (0, 1)]
+    texts_KT = ranker.text_vectors(["Something new. even calm blue", "Something new. odd loud red"])
+    (even_by_even, odd_by_even), (even_by_odd, odd_by_odd) = ranker.text_ratings(ranker.user_states(histories), texts_KT.expand(2, -1, -1))
+    assert even_by_even > odd_by_even + 0.2
+    assert odd_by_odd > even_by_odd + 0.2
+
+
 def test_the_lstm_finds_it_too(tmp_path: Path, config: TrainConfig) -> None:
     config = replace(config, model=replace(config.model, tower="lstm"))
     candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot"), config)

@@ -201,16 +201,18 @@ def test_a_taste_is_the_ridge_regression_of_the_ratings_so_far_on_the_items_keys
     rows, ratings = [1, 2, 3, 4], [5.0, math.nan, 1.0, 4.0]
     with torch.inference_mode():
         side = model.item_side(facts())
-        taste_SF = states(model, batch([rows], [ratings], [[1.0, 2.0, 3.0, 4.0]]))[0, :, model.config.dim :].numpy()
+        state_SD = states(model, batch([rows], [ratings], [[1.0, 2.0, 3.0, 4.0]]))[0]
+        taste_SF = state_SD[:, model.config.dim :].numpy()
         key_LF = np.column_stack([model.rating_key(side.vectors_ND[rows]).numpy(), np.ones(4)])
         off_L = np.array(ratings) - 3.0 - side.rating_bias_N[rows].numpy()
         ridge_FF = np.diag(model.log_ridge_F.exp().numpy())
+        prior_SF = model.taste_prior(state_SD[:, : model.config.dim]).numpy()
         for state in range(5):
             rated = [event for event in range(state) if not math.isnan(ratings[event])]
             key_RF, off_R = key_LF[rated], off_L[rated]
-            expected_F = np.linalg.solve(key_RF.T @ key_RF + ridge_FF, key_RF.T @ off_R)
+            expected_F = np.linalg.solve(key_RF.T @ key_RF + ridge_FF, key_RF.T @ off_R + ridge_FF @ prior_SF[state])
             assert taste_SF[state] == pytest.approx(expected_F, abs=1e-4), state
-        predicted = model.ratings(side, states(model, batch([rows], [ratings], [[1.0, 2.0, 3.0, 4.0]]))[:, -1], torch.tensor([[9]]))
+        predicted = model.ratings(side, state_SD[-1:], torch.tensor([[9]]))
         key_F = np.append(model.rating_key(side.vectors_ND[9]).numpy(), 1.0)
     assert predicted.item() == pytest.approx(3.0 + float(side.rating_bias_N[9]) + float(expected_F @ key_F), abs=1e-4)
 
@@ -221,6 +223,18 @@ def test_ratings_teach_the_keys_through_the_regression() -> None:
     side = model.item_side(facts())
     state_BSD = model.states(side, batch([[1, 2]], [[5.0, 1.0]], [[1.0, 2.0]]))
     model.ratings(side, state_BSD[:, -1], torch.tensor([[3]])).sum().backward()  # type: ignore[no-untyped-call]
-    for weight in (model.rating_key.weight, model.log_ridge_F, model.table):
+    for weight in (model.rating_key.weight, model.taste_prior.weight, model.log_ridge_F, model.table):
         assert weight.grad is not None
         assert weight.grad.any()
+
+
+@pytest.mark.parametrize("tower", ["transformer", "lstm"])
+def test_a_history_without_ratings_moves_ratings_too(tower: str) -> None:
+    model = random_model(tower)
+    side = model.item_side(facts()).followed_by(model.text_side(facts().texts_NT[:2]))
+    bare = batch([[1, 2], [3, 4]], [[math.nan] * 2] * 2, [[1.0, 2.0]] * 2)
+    texts_BK = torch.tensor([[NUM_ITEMS, NUM_ITEMS + 1]] * 2)
+    with torch.inference_mode():
+        one_K, other_K = model.ratings(side, states(model, bare)[:, -1], texts_BK)
+    assert not torch.allclose(one_K, other_K, atol=1e-3)
+    assert abs(one_K[0] - one_K[1]) > 1e-3, "and texts that nobody has seen are told apart"
