@@ -81,7 +81,7 @@ class TwoTowers(nn.Module):
         return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
-        """Return the states: what the tower read (D), and the user's taste (F), which that suggests and ratings correct."""
+        """Return the states: what the tower read (D), and the user's taste (F): what was read suggests it, ratings correct it."""
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
