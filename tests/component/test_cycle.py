@@ -20,6 +20,7 @@ from cron.parts import Parts
 from cron.retention import tidy
 from cron.run_plan import settle
 from cron.stages import folder_of
+from recommender import bundle
 from recommender.events import Item
 from tests.releases import reason
 from tests.workshop import (
@@ -131,6 +132,20 @@ def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
     assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
     assert run.reasons[-1].name == "NoRoom"
     assert [found.version for found in server.versions()] == [0, 1]
+
+
+def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(
+    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT + 1)
+    send(parts, event_records(401, 480))
+    update = run_cycle(parts, lease)
+    assert (update.outcome, live_version(parts)) == ("failed", 1)
+    full = run_cycle(parts, lease, force_full=True)
+    assert (full.mode, full.outcome, live_version(parts)) == ("full", "published", 2)
+    assert {reason.name for reason in full.reasons}.isdisjoint({"ndcg_live", "ndcg_anchor"}), "there was nothing to compare it with"
+    send(parts, event_records(481, 560))
+    assert [(run.mode, run.outcome) for run in [run_cycle(parts, lease)]] == [("update", "published")]
 
 
 def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:
