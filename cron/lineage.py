@@ -116,6 +116,7 @@ class Manifest:
     num_items: int
     rating_scale: tuple[float, float] | None = None
     popular: tuple[PopularItem, ...] = ()
+    bundle_format: int = 0  # of the bundle in the archive; 0: made before this was written down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from cron.ledger import Ledger
 from cron.lineage import Range
 from cron.parts import Parts
 from cron.plan import PlanState
+from recommender.config import BUNDLE_FORMAT
 
 _NUM_RUNS = 200  # refusals in a row are counted over the newest runs; back-off and skipped rows make 200 more than a day
 
@@ -40,6 +41,7 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         last_full_at=last_full.ended_at if last_full is not None else None,
         last_full_s=last_full.seconds.get("train") if last_full is not None else None,
         settings_changed=manifest is not None and _shape(manifest.config) != _shape(json.loads(json.dumps(asdict(parts.settings.train)))),
+        format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
     )
 

@@ -20,6 +20,7 @@ class PlanState:
     """Everything that decides. `num_new_*` count journal records after the live release's ranges, without excluded ones.
 
     `settings_changed`: the live release was made with another encoder or model than the settings now ask for.
+    `format_changed`: it was made by a version of this program whose bundles this one can't go on from.
     `last_full_s` is how long the training of the last full retrain took.
     `num_refusals` are the refused and failed runs since the last one that published; `last_refused_at` is the end of the latest.
     """
@@ -34,6 +35,7 @@ class PlanState:
     last_full_at: datetime | None
     last_full_s: float | None = None
     settings_changed: bool = False
+    format_changed: bool = False
     force_full: bool = False
 
 
@@ -81,6 +83,8 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
         if enough:
             return _turn("full", "first_training", f"{state.num_new_events:,} events wait and only a baseline is live: the first training")
         return _baseline(state, settings, name="new_items", text=f"{state.num_new_items:,} new items") if state.num_new_items else few
+    if state.format_changed:
+        return _turn("full", "format_changed", "the live release is of another version of this program: a full retrain")
     if state.settings_changed:
         return _turn("full", "settings_changed", "the settings ask for another encoder or model: a full retrain")
     if state.num_refusals >= settings.max_refusals:

@@ -22,6 +22,7 @@ from cron.ports import ModelServer
 from cron.quality_rows import quality_rows
 from cron.run_plan import RunPlan
 from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
+from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack, sha256_of
 from trainer.report import Report, read_report
 
@@ -118,6 +119,7 @@ def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Map
         num_items=report.num_items,
         rating_scale=report.rating_scale,
         popular=report.popular,
+        bundle_format=BUNDLE_FORMAT,
     )
     return {"manifest": manifest_to_json(manifest)}
 

@@ -17,11 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.catalogue import Catalogue
-from recommender.config import EncoderConfig, ModelConfig
+from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
-FORMAT = 3
 ENCODER = "encoder"
 ADAPTER = "encoder_adapter.safetensors"
 
@@ -115,7 +114,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
-    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1))
+    (folder / "manifest.json").write_text(json.dumps({"format": BUNDLE_FORMAT, **asdict(manifest)}, indent=1))
     return bundle_digest(folder)
 
 
@@ -150,9 +149,10 @@ def read_manifest(folder: Path) -> BundleManifest:
     try:
         raw = json.loads(path.read_text())
         found = raw.pop("format")
-        if found != FORMAT:
+        if found != BUNDLE_FORMAT:
             raise OtherFormat(
-                f"{path}: expected format {FORMAT}, found {found}; it was made by another version of this program; train with mode full"
+                f"{path}: expected format {BUNDLE_FORMAT}, found {found}; it was made by another version of this program; "
+                "train with mode full"
             )
         raw["model"] = ModelConfig(**raw["model"])
         raw["encoder"] = EncoderConfig(**raw["encoder"])

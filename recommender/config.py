@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+BUNDLE_FORMAT = 3  # of files and weights; training goes on from a bundle of the same format only
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:

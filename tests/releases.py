@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from cron import switches
 from cron.ledger import Ledger
 from cron.lineage import Lease, Manifest, Reason
+from recommender.config import BUNDLE_FORMAT
 
 _PLAIN = Manifest(
     version=1,
@@ -27,6 +28,7 @@ _PLAIN = Manifest(
     bundle_digest="b",
     data_digest="d",
     code_digest="c",
+    bundle_format=BUNDLE_FORMAT,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     config={},
     figures={},

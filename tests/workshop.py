@@ -171,3 +171,11 @@ def event_records(first: int, last: int, *, num_users: int = 60) -> list[Record]
 def send(parts: Parts, records: Sequence[Record]) -> None:
     """Append records to the event log."""
     parts.log.append(records)
+
+
+def live_version(parts: Parts) -> int:
+    """Return the live version, of which ledger and server agree."""
+    live = parts.ledger.live()
+    assert live is not None
+    assert live.version == parts.server.live()
+    return live.version

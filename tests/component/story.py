@@ -12,6 +12,7 @@ from pathlib import Path
 from cron import switches
 from cron.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Manifest, Quality, Reason
+from recommender.config import BUNDLE_FORMAT
 from trainer.config import Mode
 from trainer.report import PopularItem
 
@@ -100,6 +101,7 @@ def manifest(version: int, run_id: int, mode: Mode, *, parent: int | None, at: d
         bundle_digest="b" * 64,
         data_digest="d" * 64,
         code_digest="c" * 64,
+        bundle_format=BUNDLE_FORMAT,
         created_at=at,
         config={},
         figures={},

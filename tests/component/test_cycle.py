@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,63 +10,29 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron import release, stages
+from cron import release
 from cron.collect import collect
 from cron.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Unavailable
-from cron.lineage import Lease, Run, manifest_from_json, trained_ranges
+from cron.lineage import Lease, manifest_from_json, trained_ranges
 from cron.parts import Parts
 from cron.retention import tidy
 from cron.run_plan import settle
 from cron.stages import folder_of
-from recommender import bundle
 from recommender.events import Item
 from tests.releases import reason
 from tests.workshop import (
     HereLauncher,
     close_workshop,
     event_records,
-    item_records,
     lease_of,
+    live_version,
     open_workshop,
     send,
     server_of,
 )
 
 NEW_ITEM = Item(event_id="item:new", item_id="new", title="A new thing", text="even calm blue", at=datetime(2026, 2, 1, tzinfo=UTC))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a baseline and a full release, copied by each test."""
-    folder = tmp_path_factory.mktemp("trained")
-    parts = open_workshop(folder)
-    lease = lease_of(parts.ledger)
-    send(parts, [*item_records(), *event_records(1, 400)])
-    assert [run_cycle(parts, lease).mode for _ in range(2)] == ["baseline", "full"]
-    close_workshop(parts)
-    return folder
-
-
-@pytest.fixture
-def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
-    folder = tmp_path / "workshop"
-    shutil.copytree(trained, folder)
-    parts = open_workshop(folder)
-    yield parts
-    close_workshop(parts)
-
-
-@pytest.fixture
-def lease(parts: Parts) -> Lease:
-    return lease_of(parts.ledger)
-
-
-def live_version(parts: Parts) -> int:
-    live = parts.ledger.live()
-    assert live is not None
-    assert live.version == parts.server.live()
-    return live.version
 
 
 def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
@@ -101,51 +66,6 @@ def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, leas
     manifests = {one.version: one.manifest for one in parts.ledger.releases()}
     assert trained_ranges(manifests, 2) == ((1, 440), (441, 520))
     assert live_version(parts) == 2
-
-
-def test_nothing_is_trained_for_which_there_is_no_memory(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    server = server_of(parts)
-    server.left_bytes = 999
-    run = run_cycle(parts, lease)
-    assert (run.outcome, run.version, live_version(parts)) == ("failed", None, 1)
-    assert set(run.seconds) == {"plan", "snapshot"}
-    assert run.reasons[-1].name == "NoRoom"
-    assert "lower release.keep_registered" in run.reasons[-1].text
-    server.left_bytes = 1_000
-    assert run_cycle(parts, lease).outcome == "published"
-    assert live_version(parts) == 2
-
-
-def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
-    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    send(parts, event_records(401, 480))
-    server, train = server_of(parts), stages.train
-
-    def train_while_memory_goes(parts: Parts, run: Run) -> stages.Output:
-        server.left_bytes = 999
-        return train(parts, run)
-
-    monkeypatch.setattr(stages, "train", train_while_memory_goes)
-    run = run_cycle(parts, lease)
-    assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
-    assert run.reasons[-1].name == "NoRoom"
-    assert [found.version for found in server.versions()] == [0, 1]
-
-
-def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(
-    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundle, "FORMAT", bundle.FORMAT + 1)
-    send(parts, event_records(401, 480))
-    update = run_cycle(parts, lease)
-    assert (update.outcome, live_version(parts)) == ("failed", 1)
-    full = run_cycle(parts, lease, force_full=True)
-    assert (full.mode, full.outcome, live_version(parts)) == ("full", "published", 2)
-    assert {reason.name for reason in full.reasons}.isdisjoint({"ndcg_live", "ndcg_anchor"}), "there was nothing to compare it with"
-    send(parts, event_records(481, 560))
-    assert [(run.mode, run.outcome) for run in [run_cycle(parts, lease)]] == [("update", "published")]
 
 
 def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:

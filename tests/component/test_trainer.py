@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from recommender.answer import answer_batch
-from recommender.bundle import FORMAT, bundle_digest, load_bundle, save_bundle
+from recommender.bundle import bundle_digest, load_bundle, save_bundle
 from recommender.catalogue import CatalogueItem
+from recommender.config import BUNDLE_FORMAT
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, command, report, small_config, train
 from tests.planted import (
@@ -307,7 +308,7 @@ def test_a_release_of_another_version_of_the_program_is_replaced_by_a_full_train
 ) -> None:
     shutil.copytree(full / "bundle", tmp_path / "old")
     manifest = tmp_path / "old" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": FORMAT - 1}))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": BUNDLE_FORMAT - 1}))
     update = write_planted_snapshot(tmp_path / "update", mode="update", rows=new_rows(50), live=tmp_path / "old")
     assert main(command(tmp_path, update, config)) == 1
     assert "another version of this program; train with mode full" in capsys.readouterr().err

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from recommender.bundle import FORMAT, BundleError, OtherFormat, bundle_digest, load_bundle, save_bundle
+from recommender.bundle import BundleError, OtherFormat, bundle_digest, load_bundle, save_bundle
+from recommender.config import BUNDLE_FORMAT
 from recommender.model import ItemFacts
 from tests.planted import planted_bundle, towers_of
 
@@ -58,8 +59,8 @@ def test_a_missing_and_a_surplus_file_are_named(tmp_path: Path) -> None:
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     planted_bundle(tmp_path / "bundle")
     path = tmp_path / "bundle" / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT + 1}))
-    with pytest.raises(OtherFormat, match=f"expected format {FORMAT}, found {FORMAT + 1}"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": BUNDLE_FORMAT + 1}))
+    with pytest.raises(OtherFormat, match=f"expected format {BUNDLE_FORMAT}, found {BUNDLE_FORMAT + 1}"):
         load_bundle(tmp_path / "bundle")
 
 

@@ -53,6 +53,7 @@ def chosen(**changes: object) -> str:
         ({"last_full_at": NOW - timedelta(days=1)}, "skip: too_few_events"),
         ({"last_full_at": None, "num_new_events": 1}, "full"),
         ({"settings_changed": True}, "full"),
+        ({"format_changed": True}, "full"),
         ({"settings_changed": True, "num_refusals": 1, "last_refused_at": NOW}, "skip: backoff"),
         ({"force_full": True}, "full"),
         ({"force_full": True, "num_refusals": 2, "last_refused_at": NOW}, "full"),
