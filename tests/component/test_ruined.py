@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,12 +53,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
-    folder = tmp_path / "workshop"
-    shutil.copytree(trained, folder)
-    parts = with_gate(open_workshop(folder), GATE)
-    yield parts
-    close_workshop(parts)
+def parts(parts: Parts) -> Parts:
+    return with_gate(parts, GATE)
 
 
 class Ruiner(HereLauncher):
