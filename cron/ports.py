@@ -149,6 +149,10 @@ class TrainLauncher(Protocol):
         """End the training under way and start none after, from another thread; `train` raises Stopped, and a checkpoint stays."""
         ...
 
+    def cancel(self) -> None:
+        """End the training under way, if there is one, as `stop` does; the next may start."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerVersion:

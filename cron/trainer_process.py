@@ -41,9 +41,10 @@ class TrainerProcess:
         self._runner = tuple(runner)
         self._text_cache = text_cache
         self._stopping = threading.Event()
+        self._cancelled = threading.Event()
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped after `stop`.
+        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped when told to end.
 
         A candidate that lies there is one, whatever its maker died of afterwards. A trainer that ends without a word of its own has
         crashed, of the network or the memory of a moment perhaps: it is started once more, and goes on from its checkpoint.
@@ -52,6 +53,7 @@ class TrainerProcess:
             return out
         if self._stopping.is_set():
             raise Stopped
+        self._cancelled.clear()
         out.parent.mkdir(parents=True, exist_ok=True)
         dump_config(config, out.parent / "config.json")
         trainer_log = out.parent / "trainer.log"
@@ -87,6 +89,10 @@ class TrainerProcess:
         """End the training under way, from another thread, and start none after; `train` raises Stopped. A checkpoint stays."""
         self._stopping.set()
 
+    def cancel(self) -> None:
+        """End the training under way, from another thread; `train` raises Stopped. A checkpoint stays."""
+        self._cancelled.set()
+
     def _command(self, snapshot: Path, out: Path) -> list[str]:
         nice = shutil.which("nice")  # the model server on the same cores answers people, the trainer does not
         files = {"snapshot": snapshot, "config": out.parent / "config.json", "out": out, "text-cache": self._text_cache}
@@ -101,7 +107,7 @@ class TrainerProcess:
                     return child.wait(timeout=_POLL_S)
                 except subprocess.TimeoutExpired:
                     pass
-                if self._stopping.is_set():
+                if self._stopping.is_set() or self._cancelled.is_set():
                     raise Stopped
                 if time.monotonic() >= ends_at:
                     return None

@@ -228,9 +228,10 @@ class Worker:
             log.warning("lease not renewed", extra={"why": str(error)})
 
     def _lose(self, lease: Lease, error: LeaseLost) -> None:
-        """Stand by; what runs under that lease ends at its next write."""
+        """Stand by. A training under that lease ends now, for another worker makes the same; anything else ends at its next write."""
         if self._lease == lease:  # another job may have taken a new one already
             self._lease = None
+            self._parts.launcher.cancel()
             log.warning("lease lost", extra={"why": str(error)})
 
     def _on_trouble(self, event: JobEvent) -> None:
@@ -260,20 +261,26 @@ class Worker:
 
 @contextmanager
 def _renewing(parts: Parts, lease: Lease) -> Iterator[None]:
-    """Renew a lease beside a long piece of work."""
+    """Renew a lease beside a long piece of work; when it is lost, end a training under way and raise LeaseLost."""
     done = threading.Event()
+    lost: list[LeaseLost] = []
 
     def renew() -> None:
         ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
-        with suppress(LeaseLost):  # the next write says so
+        try:
             while not done.wait(ttl_s / 3):
                 with suppress(Unavailable):
                     ledger.renew_lease(lease, ttl_s, ledger.lease_time())
+        except LeaseLost as error:  # anything else than a training is told at its next write
+            lost.append(error)
+            parts.launcher.cancel()
 
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
         yield
+    except Stopped:
+        raise lost[0] if lost else Stopped from None
     finally:
         done.set()
         thread.join()

@@ -57,6 +57,9 @@ class HereLauncher:
         """Start no more."""
         self.is_stopped = True
 
+    def cancel(self) -> None:
+        """Do nothing: a training here is over before anyone could."""
+
 
 # A panel of 13 users says nothing about a loss of .01: where the gate is not what is tested, it lets everything finite pass.
 EASY = GateSettings(

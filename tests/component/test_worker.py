@@ -24,6 +24,7 @@ from cron.lease import held_lease, only_one
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Appended, Batch, Cursor, EventLog
+from cron.wiring import open_launcher
 from cron.worker import Worker, run_once
 from recommender.events import Record
 from tests.shelf import open_shelf
@@ -147,6 +148,52 @@ def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) 
         assert shelf.ledger.hold() is None
         assert shelf.ledger.last_seq() == 0
     assert shelf.ledger.lease_holder() == "elsewhere"
+
+
+@pytest.fixture
+def endless(fresh: Parts) -> Parts:
+    """A first training that does not end by itself."""
+    send(fresh, [*item_records(), *event_records(1, 200)])
+    settings = replace(fresh.settings, train=replace(fresh.settings.train, full_epochs=1_000_000))
+    return replace(
+        fresh,
+        settings=replace(settings, worker=replace(settings.worker, lease_s=1.0)),
+        launcher=open_launcher("process:", text_cache=fresh.paths.var / "texts"),
+    )
+
+
+def trained_by(parts: Parts) -> bool:
+    """Tell whether a training has got as far as its first checkpoint."""
+    return any(parts.paths.var.rglob("checkpoint/*.safetensors"))
+
+
+def take_the_lease(parts: Parts) -> None:
+    assert parts.ledger.acquire_lease("elsewhere", 3600, parts.ledger.now() + timedelta(hours=1)) is not None
+
+
+def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(endless: Parts) -> None:
+    with working(endless) as worker:
+        until(lambda: trained_by(endless))
+        assert worker._turning.locked()
+        take_the_lease(endless)
+        until(lambda: not worker._turning.locked())
+    unfinished = endless.ledger.open_run()
+    assert unfinished is not None
+    assert unfinished.mode == "full"
+
+
+def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Parts) -> None:
+    assert run_once(endless).mode == "baseline"
+
+    def take() -> None:
+        until(lambda: trained_by(endless))
+        take_the_lease(endless)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    with pytest.raises(LeaseLost, match="elsewhere"):
+        run_once(endless)
+    thread.join()
 
 
 def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(fresh: Parts) -> None:

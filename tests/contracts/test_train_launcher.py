@@ -94,8 +94,8 @@ def test_the_wall_limit_ends_the_whole_group(launcher: TrainLauncher, snapshot: 
     assert trainers(out) == []
 
 
-def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
-    out = tmp_path / "runs" / "candidate"
+def end_an_endless_training(launcher: TrainLauncher, snapshot: Path, out: Path, how: Callable[[], None]) -> None:
+    """Start one that never ends by itself, and once it has a checkpoint end it, from another thread, as the callers do."""
     ended: list[BaseException] = []
 
     def train() -> None:
@@ -107,13 +107,25 @@ def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: Tra
     thread = threading.Thread(target=train)
     thread.start()
     until(lambda: training(out))
-    launcher.stop()
+    how()
     thread.join(10)
     assert len(ended) == 1
     assert trainers(out) == []
+
+
+def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    end_an_endless_training(launcher, snapshot, out, launcher.stop)
     with pytest.raises(Stopped):
         launcher.train(snapshot, ENDLESS, out, limit_s=LIMIT_S)
     assert training(out)
+
+
+def test_after_cancel_the_next_training_starts(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    end_an_endless_training(launcher, snapshot, tmp_path / "lost" / "candidate", launcher.cancel)
+    launcher.cancel()  # of nothing
+    out = tmp_path / "next" / "candidate"
+    assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
 
 
 def test_the_training_dies_with_the_process_that_asked_for_it(url: str, snapshot: Path, tmp_path: Path) -> None:
