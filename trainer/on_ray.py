@@ -20,6 +20,7 @@ from trainer.distributed import BACKENDS, PATIENCE
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 _JOIN_TRIES = 5
+_MAX_FAILURES = 1  # of workers; they start anew, and the training goes on from its checkpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given, of_trainer = parser.parse_known_args(arguments)
     try:
         import ray
-        from ray.train import RunConfig, ScalingConfig
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
     except ImportError:
         sys.stderr.write("trainer: ray:// needs the package ray[train], which is not installed; run: pip install 'freshet[ray]'\n")
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             train_loop_config={"arguments": of_trainer},
             torch_config=TorchConfig(backend=BACKENDS[device], timeout_s=round(PATIENCE.total_seconds())),
             scaling_config=ScalingConfig(num_workers=given.workers, use_gpu=device == "cuda"),
-            run_config=RunConfig(name="freshet", storage_path=str(out.parent / "ray")),
+            run_config=RunConfig(
+                name="freshet", storage_path=str(out.parent / "ray"), failure_config=FailureConfig(max_failures=_MAX_FAILURES)
+            ),
         ).fit()
     except Exception as error:  # whatever Ray says, the caller gets one sentence
         sys.stderr.write(f"trainer: on Ray: {_last_line(error)}\n")

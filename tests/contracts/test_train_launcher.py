@@ -47,11 +47,15 @@ def launcher(url: str, tmp_path: Path) -> TrainLauncher:
     return open_launcher(url, text_cache=tmp_path / "texts")
 
 
+def small_snapshot(folder: Path) -> Path:
+    """Write one item without a text, so that no encoder is loaded, and some users and events."""
+    rows = [Row(seq=seq, user_id=f"u{seq % 7}", item_id="i0", at_us=1_700_000_000_000_000 + seq, rating=4.0) for seq in range(1, 40)]
+    return write_planted_snapshot(folder, rows=rows, items=NAMELESS)
+
+
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
-    """One item without a text, so that no encoder is loaded; some users and events."""
-    rows = [Row(seq=seq, user_id=f"u{seq % 7}", item_id="i0", at_us=1_700_000_000_000_000 + seq, rating=4.0) for seq in range(1, 40)]
-    return write_planted_snapshot(tmp_path / "snapshot", rows=rows, items=NAMELESS)
+    return small_snapshot(tmp_path / "snapshot")
 
 
 def trainers(out: Path) -> list[psutil.Process]:
