@@ -26,13 +26,15 @@ SCRIPT = Path(__file__).with_name("rectools_peer.py")
 # Tensors of hundreds of MB come and go each step: without these glibc gives them back to the system each time, a third of the time lost.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 
+WIDTH = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """A model of RecTools and how it is trained: for so many `epochs` at the test, for at most `tuning_epochs` while they are chosen."""
 
     model: str
-    width: int = 64
+    width: int = WIDTH
     dropout: float = 0.2
     max_history: int = 200
     batch_size: int = 32
@@ -43,7 +45,7 @@ class Peer:
     @property
     def name(self) -> str:
         """Name it in tables."""
-        return f"RecTools {self.model}"
+        return f"RecTools {self.model}" + (f", {self.width} wide" if self.width != WIDTH else "")
 
     def parameters(self) -> Mapping[str, object]:
         """Return the model's arguments."""
@@ -76,9 +78,10 @@ PEERS: Mapping[str, Sequence[Peer]] = {
         Peer(model="HSTU", batch_size=128, epochs=40, tuning_epochs=60),
     ),
     # dropout as in the SASRec paper; 98 % of users have no more than 30 events, and padding to 50 costs 60 % more time
-    "beauty": (
-        Peer(model="SASRec", batch_size=128, max_history=30, dropout=0.5, epochs=20, tuning_epochs=20),
-        Peer(model="HSTU", batch_size=128, max_history=30, dropout=0.5, epochs=20, tuning_epochs=20),
+    "beauty": tuple(
+        Peer(model=model, width=width, batch_size=128, max_history=30, dropout=0.5, epochs=20, tuning_epochs=20)
+        for width in (WIDTH, 128)  # ours is 128
+        for model in ("SASRec", "HSTU")
     ),
 }
 

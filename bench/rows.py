@@ -12,7 +12,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +50,7 @@ def results_folder() -> Path:
 
 
 def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path | None = None) -> None:
-    """Write `BENCH.json` (a list of rows) and `BENCH.md`; of quality benches the rows of sets and protocols that weren't measured stay."""
+    """Write `BENCH.json` (a list of rows) and `BENCH.md`; rows of quality benches whose model was not measured on that set by that protocol stay."""
     folder = results if results is not None else results_folder()
     shared = {
         "bench": bench,
@@ -66,10 +66,14 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{bench}.json"
     if path.exists() and any(measure.set is not None for measure in measures):
-        measured = {(row["set"], row["protocol"]) for row in rows}
-        rows = [row for row in json.loads(path.read_text()) if (row["set"], row["protocol"]) not in measured] + rows
+        measured = {_subject(row) for row in rows}
+        rows = [row for row in json.loads(path.read_text()) if _subject(row) not in measured] + rows
     path.write_text(json.dumps(rows, indent=1) + "\n")
     path.with_suffix(".md").write_text(render(rows))
+
+
+def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
+    return row["set"], row["protocol"], row["model"]
 
 
 def _as_called(command: str) -> str:

@@ -20,7 +20,7 @@ def written(folder: Path) -> dict[tuple[str, str], float]:
     return {(row["set"], row["model"]): row["value"] for row in json.loads((folder / "quality.json").read_text())}
 
 
-def test_a_set_that_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
+def test_what_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
     save(
         "quality",
         "a, b",
@@ -29,7 +29,7 @@ def test_a_set_that_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
         results=tmp_path,
     )
     save("quality", "b", [measure("b", "Freshet", 0.4)], command="x", results=tmp_path)
-    assert written(tmp_path) == {("a", "Freshet"): 0.1, ("b", "Freshet"): 0.4}
+    assert written(tmp_path) == {("a", "Freshet"): 0.1, ("b", "EASE"): 0.3, ("b", "Freshet"): 0.4}
     page = (tmp_path / "quality.md").read_text()
     assert page.startswith("# quality on a, b\n")
     assert "| b | leave-one-out | Freshet | NDCG@10 | 0.4000 |" in page
