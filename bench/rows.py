@@ -50,7 +50,10 @@ def results_folder() -> Path:
 
 
 def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path | None = None) -> None:
-    """Write `BENCH.json` (a list of rows) and `BENCH.md`; rows of quality benches whose model was not measured on that set by that protocol stay."""
+    """Write `BENCH.json` (a list of rows) and `BENCH.md`.
+
+    Of a quality bench the rows stay whose model was not measured now, on that set by that protocol.
+    """
     folder = results if results is not None else results_folder()
     shared = {
         "bench": bench,
