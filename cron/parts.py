@@ -13,7 +13,7 @@ from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLau
 
 if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
     from cron.journal import Journal
-    from cron.metrics import Meters
+    from cron.meters import Meters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Paths:
 
 
 def _meters() -> Meters:
-    from cron.metrics import Meters  # a tenth of a second to load, for which `status` need not wait
+    from cron.meters import Meters  # a tenth of a second to load, for which `status` need not wait
 
     return Meters()
 

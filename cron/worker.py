@@ -29,7 +29,7 @@ from cron.follow import follow_once, rebuild
 from cron.lease import held_lease, holder_of, only_one
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
-from cron.metrics import served
+from cron.metrics_page import served
 from cron.outlook import num_new_events
 from cron.parts import Parts
 from cron.reconcile import Reconciler

@@ -12,7 +12,8 @@ import pytest
 
 from cron.config import GateSettings
 from cron.cycle import run_cycle
-from cron.metrics import Meters, served
+from cron.meters import Meters
+from cron.metrics_page import served
 from cron.parts import Parts
 from cron.worker import Worker
 from tests.servers import free_port

@@ -1,4 +1,4 @@
-"""What the worker measures of its own work, and the page on which Prometheus reads it, beside the ledger's figures.
+"""What the worker measures of its own work: numbers for Prometheus, in a registry that `cron.metrics_page` shows.
 
 Knows names and units of metrics; who calls, and when, is the cycle's and the worker's business. What must outlive the process is in the
 ledger (`cron.ledger_figures`): the counts here begin at 0 with each start, which Prometheus expects of a counter.
@@ -6,28 +6,17 @@ ledger (`cron.ledger_figures`): the counts here begin at 0 with each start, whic
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, start_http_server
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from cron.errors import FreshetError
-from cron.ledger_figures import LedgerFigures, gauge
-from cron.overview import look
 from recommender.events import Record
 
-if TYPE_CHECKING:  # `cron.parts` names this module
+if TYPE_CHECKING:  # pyarrow takes a second to load
     from cron.collect import Collected
-    from cron.parts import Parts
-
-log = logging.getLogger(__name__)
 
 # planning takes a hundredth of a second, a full retrain an hour
 _STEP_S = (0.05, 0.2, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 7200.0)
@@ -85,58 +74,3 @@ class Meters:
     def watch_lease(self, is_held: Callable[[], bool]) -> None:
         """Ask `is_held` whenever somebody scrapes."""
         self._lease.set_function(lambda: float(is_held()))
-
-
-@contextmanager
-def served(parts: Parts) -> Iterator[None]:
-    """Serve the figures while the block runs, on `worker.metrics_port` unless it is 0.
-
-    A port that is taken costs the figures, not the freshness: it is logged, and the worker works.
-    """
-    settings = parts.settings.worker
-    if not settings.metrics_port:
-        yield
-        return
-    _register(parts)
-    try:
-        server, thread = start_http_server(settings.metrics_port, settings.metrics_host, parts.meters.registry)
-    except OSError as error:
-        where = f"{settings.metrics_host}:{settings.metrics_port}"
-        log.warning("no figures for Prometheus: set worker.metrics_port", extra={"address": where, "why": str(error)})
-        yield
-        return
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _EventLag(Collector):
-    def __init__(self, meters: Meters, backlog: Callable[[], int]) -> None:
-        self._meters = meters
-        self._backlog = backlog
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not read the log."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Look at the backlog; no figure while ledger or log don't answer."""
-        with suppress(FreshetError, SQLAlchemyError):
-            text = "How long the oldest record that waits in the log has waited at most"
-            yield gauge("freshet_event_lag_seconds", text, self._meters.lag_s(self._backlog()))
-
-
-def _register(parts: Parts) -> None:
-    ledger, meters = parts.ledger, parts.meters
-    meters.registry.register(_EventLag(meters, lambda: parts.log.backlog(ledger.log_cursor())))
-    meters.registry.register(
-        LedgerFigures(
-            ledger,
-            lambda: look(ledger, parts.log, parts.paths.runs, now=ledger.now()),
-            lambda: parts.log.backlog(parts.histories.cursor()),
-        )
-    )
-    ProcessCollector(registry=meters.registry)
