@@ -1,7 +1,6 @@
 """How the product is trained on each set in the quality benches; chosen on tuning events (docs/log.md).
 
-Of an update replay and epochs are the product's defaults, which were chosen on the stream of ML-100K itself, with one seed; its rate and
-average were chosen on that stream's base alone.
+What decides an update is the product's defaults, chosen on the base of ML-100K's stream (`bench.tune ml-100k --on updates`).
 Always on the CPU, as the peers are.
 """
 

@@ -24,9 +24,9 @@ class TrainConfig:
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE; docs/log.md
     full_epochs: int = 12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
     full_lr: float = 6e-3  # 8e-3 is as good; 2e-3 loses a tenth of NDCG@10, 12e-3 begins to lose; wider models want less; docs/log.md
-    update_epochs: int = 2
+    update_epochs: int = 2  # one loses .003 NDCG@10, three gain nothing that can be told; docs/log.md
     update_lr: float | None = None  # constant; none: as full_lr, for a third learns too slowly and twice is refused at times; docs/log.md
-    replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's events
+    replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's; 40 takes half as long again; docs/log.md
     average_decay: float = 0.8  # of the served weights in the average with the newly trained; .5 wants a third of the rate; docs/log.md
     batch_size: int = 16  # sequences, over all ranks
     weight_decay: float = 0.01
