@@ -280,7 +280,9 @@ def _renewing(parts: Parts, lease: Lease) -> Iterator[None]:
     try:
         yield
     except Stopped:
-        raise lost[0] if lost else Stopped from None
+        if lost:
+            raise lost[0] from None
+        raise
     finally:
         done.set()
         thread.join()
