@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,7 +86,7 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
     assert replay.returncode == 0, replay.stderr
     until(lambda: _waiting(ledger) == [], "the last cycle", limit_s=CYCLE_LIMIT_S)
     cycles = [run for run in ledger.runs(100) if run.mode == "update" and run.started_at >= began]
-    published = [run for run in cycles if run.outcome == "published"]
+    published = published_of(cycles)
     seconds = sorted((run.ended_at - run.started_at).total_seconds() for run in published if run.ended_at is not None)
     measures = [
         Measure(metric="update cycles", value=len(cycles), unit="1"),
@@ -95,6 +95,15 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
         Measure(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
     ]
     return measures + _percentiles("event to live weights", _weights_s(machine, ledger, published), note=f"replayed at {speed} events/s")
+
+
+def published_of(cycles: Sequence[Run]) -> list[Run]:
+    """Return the published ones; raise SystemExit that says how the others ended when there is none to measure."""
+    published = [run for run in cycles if run.outcome == "published"]
+    if not published:
+        ended = [f"run {run.run_id} {run.outcome}: {'; '.join(one.text for one in run.reasons if not one.ok)}" for run in cycles]
+        raise SystemExit(f"{COMMAND}: no update was published, so there is nothing to measure ({' / '.join(ended) or 'no update began'})")
+    return published
 
 
 def _waiting(ledger: Ledger) -> list[Run]:
