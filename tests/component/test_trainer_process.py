@@ -140,7 +140,7 @@ def test_ranks_leave_together(tmp_path: Path) -> None:
 
 def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen[bytes]:
     """Start one of two ranks; they meet at a file, since a port that is free now need not be free in a moment."""
-    where = {"WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{rendezvous}"}
+    where = {"WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{rendezvous}", "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **where}, stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
