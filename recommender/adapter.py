@@ -1,5 +1,6 @@
-"""A low-rank adapter of an encoder (LoRA, Hu et al. 2021), merged in plain torch: W + (alpha / rank) · B · A.
+"""A low-rank adapter of an encoder (LoRA, Hu et al. 2021) in plain torch: a layer's weight W becomes W + (alpha / rank) · B · A.
 
+It is added to weights in float32, and computed beside those in half precision, whose steps would swallow most of what was learned.
 Knows named matrices; does not know how they were learned. The file has the names of peft's own adapters.
 
     O  outputs of a layer      I  its inputs      R  rank
@@ -8,7 +9,7 @@ Knows named matrices; does not know how they were learned. The file has the name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,8 @@ class Adapter:
         return digest.hexdigest()
 
     @torch.no_grad()
-    def merge(self, network: nn.Module) -> None:
-        """Add the adapter to the network's weights, in place; raise EncoderError where it was made for another network."""
+    def put_on(self, network: nn.Module) -> None:
+        """Make the network answer with the adapter, in place; raise EncoderError where it was made for another network."""
         for name, (down_RI, up_OR) in self.layers.items():
             try:
                 layer = network.get_submodule(name)
@@ -52,7 +53,10 @@ class Adapter:
             shape = (len(up_OR), down_RI.shape[1])
             if not isinstance(weight_OI, Tensor) or tuple(weight_OI.shape) != shape:
                 raise EncoderError(f"encoder adapter: layer {name} was learned for a weight of shape {shape}, this encoder's differs")
-            weight_OI.copy_(weight_OI.float() + self.scale * (up_OR @ down_RI).to(weight_OI.device))
+            if weight_OI.dtype == torch.float32:
+                weight_OI.add_(self.scale * (up_OR @ down_RI).to(weight_OI.device))
+            else:
+                layer.register_forward_hook(_beside(down_RI.to(weight_OI.device), self.scale * up_OR.to(weight_OI.device)))
 
     def save(self, path: Path) -> None:
         """Write the matrices, named as peft names them."""
@@ -76,3 +80,12 @@ def load_adapter(path: Path, *, scale: float) -> Adapter:
         odd = next(iter([*tensors, *(name for name in names if name not in whole)]))
         raise EncoderError(f"{path}: expected pairs of {_DOWN[1:]} and {_UP[1:]}, found {odd} alone")
     return Adapter(layers=whole, scale=scale)
+
+
+def _beside(down_RI: Tensor, up_OR: Tensor) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+    """Return the hook that adds what the adapter makes of a layer's inputs to its outputs, computed in float32."""
+
+    def added(_layer: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:
+        return (outputs.float() + inputs[0].float() @ down_RI.T @ up_OR.T).to(outputs.dtype)
+
+    return added

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["EncoderError", "TextEncoder", "load_encoder"]
 
 BATCH_TEXTS = 64
+CHARACTERS_A_TOKEN = 8  # more than most have; where they have more still, more of the text is looked at
 # Larger models compute in the half precision of their own file: 7 billion weights are 14 GB then and 28 in float32. By size and not by
 # device, so that a trainer with a GPU and a server without one see the same vectors but for rounding.
 MAX_FLOAT32_WEIGHTS = 1_000_000_000
@@ -47,15 +48,15 @@ class TextEncoder:
         self.settle(adapter)
 
     def settle(self, adapter: Adapter | None = None) -> None:
-        """Round the weights to half precision, name them by a digest and merge the adapter: after loading, and after training."""
+        """Round the weights to half precision, name them by a digest and put the adapter on: after loading, and after training."""
         _move(self.network, self._half)
         self.digest = self._digest()
         _move(self.network, self._working_dtype())
+        _move(self.network, self._device)
         self.adapter = adapter
         if adapter is not None:
-            adapter.merge(self.network)
+            adapter.put_on(self.network)
             self.digest = hashlib.sha256(f"{self.digest} {adapter.digest}".encode()).hexdigest()
-        _move(self.network, self._device)
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -79,7 +80,7 @@ class TextEncoder:
 
     def save(self, folder: Path, *, half: bool = True) -> None:
         """Write a Hugging Face folder with weights, adapter apart, and tokenizer; in half precision nothing is lost."""
-        if self.adapter is not None:  # it is merged, and W + BA − BA is not W
+        if self.adapter is not None:  # W + BA − BA is not W
             TextEncoder(self.config, self._source, device="cpu").save(folder, half=half)
             return
         working = self.network.dtype
@@ -92,9 +93,11 @@ class TextEncoder:
         self._tokenizer.save_pretrained(folder)
 
     def _token_ids(self, text: str) -> list[int]:
-        # A tokenizer needs several times a text's characters in memory; no token of use is shorter than a sixteenth of this cut.
-        cut = text[: self.config.max_tokens * 16]
-        ids: list[int] = self._tokenizer(cut, truncation=True, max_length=self.config.max_tokens)["input_ids"]
+        # A tokenizer needs several times a text's characters in memory, so it sees no more of a long one than what its first tokens span.
+        longest, span = self.config.max_tokens, CHARACTERS_A_TOKEN * self.config.max_tokens
+        while span < len(text) and len(self._tokenizer(text[:span], verbose=False)["input_ids"]) <= longest:
+            span *= 4
+        ids: list[int] = self._tokenizer(text[:span], truncation=True, max_length=longest)["input_ids"]
         return ids or [self._padding_id]
 
     @property

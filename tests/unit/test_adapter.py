@@ -1,14 +1,13 @@
-"""The adapter of an encoder: our merge answers like peft, and what does not fit is told."""
+"""The adapter of an encoder: on the weights or beside them it answers like peft, and what does not fit is told."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2Config, GPT2Model
@@ -33,32 +32,35 @@ def encoder(config: EncoderConfig) -> TextEncoder:
     return load_encoder(config, device="cpu")
 
 
-def random_adapter(encoder: TextEncoder, config: EncoderConfig) -> Adapter:
+def random_adapter(encoder: TextEncoder, config: EncoderConfig, size: float = 0.1) -> Adapter:
     generator = torch.Generator().manual_seed(1)
     layers = {}
     for name in lora_layers(encoder.network, config):
         weight_OI = encoder.network.get_parameter(f"{name}.weight")
-        down_RI = torch.randn(config.lora_rank, weight_OI.shape[1], generator=generator) * 0.1
-        layers[name] = (down_RI, torch.randn(len(weight_OI), config.lora_rank, generator=generator) * 0.1)
+        down_RI = torch.randn(config.lora_rank, weight_OI.shape[1], generator=generator) * size
+        layers[name] = (down_RI, torch.randn(len(weight_OI), config.lora_rank, generator=generator) * size)
     return Adapter(layers=layers, scale=config.lora_scale)
 
 
-def peft_vectors(encoder: TextEncoder, config: EncoderConfig, tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return what peft makes of a saved adapter: unmerged, by its own code."""
-    settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=lora_layers(encoder.network, config))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        model = get_peft_model(encoder.network, settings)
-    set_peft_model_state_dict(model, dict(tensors))
-    model.eval()
-    return encoder.encode(TEXTS)
+def peft_vectors(encoder: TextEncoder, config: EncoderConfig, tensors: Mapping[str, Tensor], texts: Sequence[str]) -> Tensor:
+    """Return what peft makes of a saved adapter: unmerged, by its own code, in float32 as it is learned."""
+    layers = [f"network.{name}" for name in lora_layers(encoder.network, config)]
+    settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=layers)
+    inject_adapter_in_model(settings, torch.nn.ModuleDict({"network": encoder.network}))
+    found = {name: weight for name, weight in encoder.network.named_parameters() if ".lora_" in name}
+    given = {key.removeprefix("base_model.model.").replace(".weight", ".default.weight"): tensor for key, tensor in tensors.items()}
+    assert found.keys() == given.keys()
+    for name, weight in found.items():
+        weight.data = given[name]
+    encoder.network.train(mode=False)
+    return encoder.encode(texts)
 
 
-def test_our_merge_answers_like_peft(tmp_path: Path, encoder: TextEncoder, config: EncoderConfig) -> None:
+def test_an_adapter_on_the_weights_answers_like_peft(tmp_path: Path, encoder: TextEncoder, config: EncoderConfig) -> None:
     plain_MT = encoder.encode(TEXTS)
     random_adapter(encoder, config).save(tmp_path / "adapter.safetensors")
     merged_MT = load_encoder(config, adapter=tmp_path / "adapter.safetensors", device="cpu").encode(TEXTS)
-    theirs_MT = peft_vectors(encoder, config, load_file(tmp_path / "adapter.safetensors"))
+    theirs_MT = peft_vectors(encoder, config, load_file(tmp_path / "adapter.safetensors"), TEXTS)
     assert torch.allclose(merged_MT, theirs_MT, atol=1e-5)
     assert not torch.allclose(merged_MT, plain_MT, atol=1e-1)
 

@@ -13,7 +13,19 @@ from typing import Literal
 
 import pytest
 import torch
-from transformers import AutoTokenizer, DeepseekV3Config, DeepseekV3Model, LlamaConfig, LlamaModel, PreTrainedModel, T5Config, T5Model
+from safetensors.torch import load_file
+from transformers import (
+    AutoTokenizer,
+    DeepseekV3Config,
+    DeepseekV3Model,
+    LlamaConfig,
+    LlamaModel,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2Model,
+    T5Config,
+    T5Model,
+)
 
 import recommender.encoder
 from recommender.bundle import load_bundle
@@ -24,12 +36,13 @@ from recommender.encoder_source import EncoderSource, find_source
 from recommender.ranker import Ranker
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
+from tests.unit.test_adapter import peft_vectors, random_adapter
 from tests.wheels import SMOLLM2, unpacked
 from trainer.text_learner import TextLearner, text_learner
 
 TEXTS = ["GoldenEye (1995)", "Heat", "阿飞正传", "Toy Story (1995). Animation, children's, comedy " * 3]
 POOLINGS: tuple[Literal["mean", "last"], ...] = ("mean", "last")
-ARCHITECTURES = ("deepseek-v3", "llama")
+ARCHITECTURES = ("deepseek-v3", "llama", "qwen2")  # of DeepSeek's own models, and of those that are distilled from them
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -54,6 +67,8 @@ def _network(architecture: str, num_tokens: int) -> PreTrainedModel:
     shape |= {"max_position_embeddings": 256, "num_key_value_heads": 2}
     if architecture == "llama":
         return LlamaModel(LlamaConfig.from_dict({**shape, "initializer_range": 0.2}))
+    if architecture == "qwen2":
+        return Qwen2Model(Qwen2Config.from_dict({**shape, "initializer_range": 0.2}))
     shape |= {"n_routed_experts": 4, "n_group": 2, "topk_group": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 8}
     shape |= {
         "q_lora_rank": 8,
@@ -115,6 +130,19 @@ def test_a_model_too_big_for_float32_computes_in_its_own_precision(
     vectors_MT = large.encode(TEXTS)
     assert vectors_MT.dtype == torch.float32
     assert torch.nn.functional.cosine_similarity(vectors_MT, exact_MT).min() > 0.98
+
+
+def test_a_small_adapter_of_a_large_decoder_answers_like_peft(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Added to weights in half precision, most of it would be rounded away."""
+    monkeypatch.setattr(recommender.encoder, "MAX_FLOAT32_WEIGHTS", 0)
+    large, config = load(folder), EncoderConfig(model=str(folder), pooling="last", max_tokens=32, train="lora")
+    plain_MT = large.encode(TEXTS)
+    random_adapter(large, config, size=0.02).save(tmp_path / "adapter.safetensors")
+    ours_MT = load_encoder(config, adapter=tmp_path / "adapter.safetensors", device="cpu").encode(TEXTS)
+    theirs_MT = peft_vectors(large, config, load_file(tmp_path / "adapter.safetensors"), TEXTS)
+    effect = (theirs_MT - plain_MT).norm()
+    assert effect > 0
+    assert (ours_MT - theirs_MT).norm() < 0.05 * effect
 
 
 def test_a_large_decoder_gets_an_adapter(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

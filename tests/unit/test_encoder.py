@@ -35,6 +35,20 @@ def test_a_long_text_is_cut_by_tokens(encoder: TextEncoder) -> None:
     assert torch.allclose(encoder.encode([start + "one end"]), encoder.encode([start + "another"]), atol=1e-5)
 
 
+def test_the_last_token_within_the_limit_is_read_and_none_behind_it(encoder: TextEncoder) -> None:
+    start = "y " * 29  # of 32 tokens two are the tokenizer's own
+    one, other, longer = encoder.encode([start + "x", start + "z", start + "x a"])
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert torch.allclose(one, longer, atol=1e-5)
+
+
+def test_characters_that_are_no_tokens_hide_nothing(encoder: TextEncoder) -> None:
+    start = "y" + " " * 3000
+    one, other, plain = encoder.encode([start + "x", start + "z", "y x"])
+    assert not torch.allclose(one, other, atol=1e-3)
+    assert torch.allclose(one, plain, atol=1e-5)
+
+
 def test_mean_and_last_token_pooling_differ_and_have_other_digests(tiny: Path, encoder: TextEncoder) -> None:
     last = load_encoder(EncoderConfig(model=str(tiny), max_tokens=32, pooling="last"))
     assert not torch.allclose(last.encode(TEXTS[:1]), encoder.encode(TEXTS[:1]), atol=1e-3)

@@ -241,7 +241,7 @@ def test_tags_that_two_people_gave_are_in_a_films_text(tmp_path: Path) -> None:
     content = {
         "ratings.csv": b"userId,movieId,rating,timestamp\n7,1,4.0,881250950\n",
         "movies.csv": b"movieId,title,genres\n1,Toy Story (1995),Comedy\n",
-        "tags.csv": b"userId,movieId,tag,timestamp\n7,1,Pixar,1\n9,1,pixar,2\n9,1,mine alone,3\n",
+        "tags.csv": b"userId,movieId,tag,timestamp\n7,1,Pixar,1\n9,1,pixar,2\n9,1,mine alone,3\n9,1,mine alone,4\n7,1,,5\n9,1,,6\n",
     }
     (film,) = open_source(write(tmp_path, content)).items
     assert film["text"] == "Toy Story (1995). Comedy. pixar"

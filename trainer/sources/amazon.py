@@ -33,7 +33,6 @@ _TAG = re.compile(r"<[^>]*>")
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
 _FIRST_LINES = 20
 _SCALE = (1.0, 5.0)
-_TEXT_CHARACTERS = 2000  # of a description; encoders read a few hundred tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +245,7 @@ def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
     attributes: dict[str, object] = {"brand": brand} if brand else {}
     if categories:
         attributes["category"] = categories
-    parts = [title, brand, ", ".join(categories), description[:_TEXT_CHARACTERS]]
+    parts = [title, brand, ", ".join(categories), description]
     return {"item_id": item_id, "title": title[:500], "text": ". ".join(part for part in parts if part), "attributes": attributes}
 
 

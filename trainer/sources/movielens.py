@@ -191,16 +191,24 @@ def _films_csv(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
 
 
 def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list[Reject]]:
-    """Return each film's tags, the most given first: those that at least two people gave, whatever their case."""
+    """Return each film's tags, the most given first: those that at least two people gave, whatever their case.
+
+    A person counts once for a tag: rows of theirs stand together, as GroupLens writes them.
+    """
     counts: dict[str, Counter[str]] = {}
+    last_giver: dict[tuple[str, str], str] = {}
     rejects = []
     lines = text_lines(Blocks(folder, file))
     rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file else _tags_dat(lines, file)
     for row in rows:
         if isinstance(row, Reject):
             rejects.append(row)
-        else:
-            counts.setdefault(row.cells[1].strip(), Counter())[row.cells[2].strip().lower()] += 1
+            continue
+        user, film, tag = (cell.strip() for cell in row.cells[:3])
+        given = film, tag.lower()
+        if given[1] and last_giver.get(given) != user:
+            last_giver[given] = user
+            counts.setdefault(film, Counter())[given[1]] += 1
     return {film: [tag for tag, count in given.most_common(_NUM_TAGS) if count >= _TAGGERS] for film, given in counts.items()}, rejects
 
 
