@@ -23,7 +23,7 @@ from bench.kept import WORK, files_digest
 from cron.wiring import PROJECT_ROOT
 
 BEAUTY = "amazon-2014-beauty"
-CODE = ("recommender", "trainer", "handler", "cron", "gateway", "deploy", "bench")
+CODE = tuple(f"{folder}/**/*.py" for folder in ("recommender", "trainer", "handler", "cron", "gateway", "deploy", "bench"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from bench.leave_one_out import Scored, Split, score_gains
 
 Rows = NDArray[np.int64]
 USERS_AT_ONCE = 100  # few enough that most items of a sparse set are in none of their histories
-# ml-100k, ml-1m: the best on the tuning event (docs/log.md); beauty has not been chosen yet
+# the best on the tuning event; docs/log.md
 EASE_REGULARISATION = {"ml-100k": 100.0, "ml-1m": 300.0, "beauty": 100.0}
 
 

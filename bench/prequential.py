@@ -1,14 +1,15 @@
 """Does retraining pay? Every event is scored before it is trained on, over one global timeline.
 
-    .venv/bin/python -m bench.prequential [--sets ml-100k] [--seeds 0,1,2] [--windows 20] [--fulls 20]
+    .venv/bin/python -m bench.prequential [--sets ml-100k] [--seeds 0,1,2] [--windows 20] [--fulls 19]
 
 The first half of the history makes the base; then windows, in each of which every model ranks all items for every event (seen ones
 filtered, histories always fresh). Beside each other: `static`, the base as it is; `control`, as many update steps but on old data only;
 `update`, the product's update on the new window with replay; `accepted`, the same under the product's gate, whose panel of users nobody
 trains on; `full`, a retrain from scratch on everything so far; `rolling`, the product's updates with two of these full retrains between
-them, after a third and two thirds of the stream; `sketch`, the project's first idea, updated in the same way. A catalogue
+them, after about a third and two thirds of the stream; `sketch`, the project's first idea, updated in the same way. A catalogue
 holds what had an event by then. Finished seeds are kept in var/bench, and one that was cut off goes on from its last window. Figures are
-means over windows of the mean over events; seconds are the processor's.
+means over windows of the mean over events, and ratios of such means, with intervals by bootstrap over windows (in which the lines stay
+side by side) and the least and the greatest of the seeds; seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from bench.configs import STREAM_CONFIGS, sketch_config
 from bench.curve import draw
 from bench.kept import WORK, code_digest, data_digest, kept_part
-from bench.offline import event_ndcg, figure, train_bundle
+from bench.offline import BOOTSTRAP_DRAWS, event_ndcg, train_bundle
 from bench.rows import Measure, results_folder, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, event_rows, write_snapshot
@@ -43,6 +44,7 @@ from trainer.report import read_report
 COMMAND = "python -m bench.prequential"
 PROTOCOL = "prequential"
 PROGRESS = "progress.json"
+PARTS = ("folder", "anchor")
 BASE_SHARE = 0.5  # of the stream, what the base is trained on
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
 CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
@@ -52,11 +54,13 @@ CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
 class Line:
     """One way to keep a model: the folder that its candidate was trained in, what each window scored, and what training cost so far.
 
-    `waiting` is the first event that it has not learned from, `num_accepted` how many of its candidates the gate let through.
+    `anchor` is the folder of its last full training, `waiting` the first event that it has not learned from, `num_accepted` how many of
+    its candidates the gate let through.
     """
 
     config: TrainConfig
     folder: Path
+    anchor: Path
     waiting: int
     ndcg: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -94,10 +98,15 @@ def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = BASE_SH
     return Stream(data=data, base=base, bounds=bounds, panel_E=panel_E)
 
 
+def full_windows(num_windows: int, num_fulls: int) -> frozenset[int]:
+    """Return before which windows there is a full retrain: evenly, and never before the first, where the base knows all there is."""
+    return frozenset(int(window) for window in np.linspace(0, num_windows - 1, num_fulls + 1).round()[1:])
+
+
 def takeovers(num_windows: int, fulls: frozenset[int]) -> frozenset[int]:
-    """Return before which windows a full retrain takes over from the updates of `rolling`: of those that are made, those at the thirds."""
-    thirds = np.linspace(0, num_windows - 1, 4).round()[1:3]
-    return fulls & {int(window) for window in thirds}
+    """Return before which windows a full retrain takes over from the updates of `rolling`: of those made, the nearest to the thirds."""
+    thirds = np.linspace(0, num_windows - 1, 4)[1:3] if fulls else ()
+    return frozenset(min(sorted(fulls), key=lambda window: abs(window - third)) for third in thirds)
 
 
 def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path) -> dict[str, dict[str, object]]:
@@ -109,10 +118,11 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
     lines = _resumed(folder, config) or _begun(stream, config, folder)
     num_done = len(lines["static"].ndcg)
     for window, (first, last) in list(enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)))[num_done:]:
-        if window in fulls and window > 0:
+        if window in fulls:
             made = trained(stream, config, folder / f"full-{window}", stream.between(0, first))
             for name in ("full", *(["rolling"] if window in over else [])):
-                lines[name] = replace(lines[name], folder=made.folder, waiting=made.waiting, seconds=lines[name].seconds + made.seconds)
+                spent = lines[name].seconds + made.seconds
+                lines[name] = replace(lines[name], folder=made.folder, anchor=made.anchor, waiting=made.waiting, seconds=spent)
         asked = {
             name: load_bundle(line.folder / "candidate" / "bundle") for name, line in lines.items() if name != "full" or window in fulls
         }
@@ -120,7 +130,7 @@ def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder:
             stream.data, stream.between(first, last), stream.between(0, first), asked, config, folder=folder
         ).items():
             lines[name].ndcg.append(value)
-        print(f"  window {window + 1:2}: " + ", ".join(f"{name} {line.ndcg[-1]:.4f}" for name, line in lines.items()), flush=True)
+        print(f"  window {window + 1:2}: " + ", ".join(f"{name} {lines[name].ndcg[-1]:.4f}" for name in asked), flush=True)
         if last < stream.bounds[-1]:
             parted = bool(over) and window >= min(over)  # until then `rolling` is `update`
             for name in ("sketch", "update", "accepted", "control", *(["rolling"] if parted else [])):
@@ -151,16 +161,17 @@ def _resumed(folder: Path, config: TrainConfig) -> dict[str, Line] | None:
         return None
     kept = json.loads((folder / PROGRESS).read_text())
     configs = {"sketch": sketch_config(config)}
-    return {name: Line(config=configs.get(name, config), **{**line, "folder": folder / line["folder"]}) for name, line in kept.items()}
+    placed = {name: {**line, **{part: folder / line[part] for part in PARTS}} for name, line in kept.items()}
+    return {name: Line(config=configs.get(name, config), **line) for name, line in placed.items()}
 
 
 def _keep(lines: Mapping[str, Line], folder: Path) -> None:
     """Write where the lines stand, then delete what none of them needs any longer."""
-    kept = {name: {**asdict(line), "folder": line.folder.name} for name, line in lines.items()}
+    kept = {name: {**asdict(line), **{part: getattr(line, part).name for part in PARTS}} for name, line in lines.items()}
     partial = folder / f"{PROGRESS}.tmp"
     partial.write_text(json.dumps({name: {key: line[key] for key in line if key != "config"} for name, line in kept.items()}))
     partial.replace(folder / PROGRESS)
-    needed = {line.folder for line in lines.values()}
+    needed = {part for line in lines.values() for part in (line.folder, line.anchor)}
     for part in folder.iterdir():
         if part.is_dir() and part not in needed:
             shutil.rmtree(part)
@@ -191,10 +202,12 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
         write_snapshot(snapshot, stream.data, roles, mode="update", seed=line.config.seed)
         shutil.copytree(line.folder / "candidate" / "bundle", snapshot / "live")
         shutil.copytree(line.folder / "candidate" / "state", snapshot / "state")
+        if gated:
+            shutil.copytree(line.anchor / "candidate" / "bundle", snapshot / "anchor")
 
     spent = replace(line, seconds=line.seconds + _train(folder, line.config, write), num_updates=line.num_updates + 1)
     report = read_report(folder / "candidate" / "report.json")
-    if gated and not offline_verdict(report, GateSettings(), Against(live=1, anchor=None)).accepted:
+    if gated and not offline_verdict(report, GateSettings(), Against(live=2, anchor=1)).accepted:
         return spent
     return replace(spent, folder=folder, waiting=last, num_accepted=line.num_accepted + 1)
 
@@ -225,7 +238,8 @@ def trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -
     def write(snapshot: Path) -> None:
         write_snapshot(snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
 
-    return Line(config=config, folder=folder, waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=_train(folder, config, write))
+    seconds = _train(folder, config, write)
+    return Line(config=config, folder=folder, anchor=folder, waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=seconds)
 
 
 def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> float:
@@ -244,7 +258,7 @@ def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> 
 def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> list[Measure]:
     """Run all seeds of one set, or take what is kept; write the curve and return the figures."""
     stream = stream_of(load_set(name), num_windows)
-    fulls = frozenset(int(window) for window in np.linspace(0, num_windows - 1, num_fulls).round())
+    fulls = full_windows(num_windows, num_fulls)
     runs: list[dict[str, dict[str, object]]] = []
     for seed in seeds:
         config = replace(STREAM_CONFIGS[name], seed=seed)
@@ -259,47 +273,57 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
         decided_by = (code_digest(*CODE), data_digest(stream.data), config, GateSettings(), num_windows, sorted(fulls))
         runs.append(json.loads(json.dumps(kept_part(f"prequential/{name}-{seed}", decided_by, follow))))
     _write_curve(name, runs, sorted(fulls))
-    return _measures(name, runs, sorted(fulls))
+    return measures_of(name, runs, sorted(fulls))
 
 
-def _measures(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> list[Measure]:
+def measures_of(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> list[Measure]:
     """Return each line's mean over windows and seeds, its gain over `static`, and what share of the full retrains' it reaches.
 
     The gain of `full`, and shares of it, are of the windows in which there was a full retrain.
     """
     curves = _curves(runs, fulls)
-    full_SW = curves["full"]
     beside = {line: curve_SW if line == "full" else curve_SW[:, list(fulls)] for line, curve_SW in curves.items()}
     measures = []
     for line, curve_SW in curves.items():
-        static_SW = beside["static"] if line == "full" else curves["static"]
-        values = {
-            "NDCG@10": curve_SW.mean(),
-            "gain over static": curve_SW.mean() / static_SW.mean() - 1,
-            "share of full": beside[line].mean() / full_SW.mean(),
+        figures = {
+            "NDCG@10": _mean(curve_SW.mean(1)),
+            "gain over static": _ratio(curve_SW, (beside if line == "full" else curves)["static"], less=1.0),
+            "share of full": _ratio(beside[line], curves["full"]),
         }
-        if line == "rolling" and len(fulls) < curves["static"].shape[1]:
-            del values["share of full"]  # where the only full retrains are those that it took over, it is them
+        if line == "rolling" and len(fulls) < curves["static"].shape[1] - 1:
+            del figures["share of full"]  # where the only full retrains are those that it took over, it is them
         if line == "accepted":
-            values["accepted updates"] = np.mean([float(str(one[line]["accepted"])) for one in runs])
-        shown = figure(curve_SW.mean(1)) if len(runs) > 1 else None
+            figures["accepted updates"] = _mean(np.array([one[line]["accepted"] for one in runs], float))
         measures += [
             Measure(
                 metric=metric,
-                value=float(value),
                 unit="1",
-                low=shown.low if shown and metric == "NDCG@10" else None,
-                high=shown.high if shown and metric == "NDCG@10" else None,
                 set=name,
                 protocol=PROTOCOL,
                 model=line,
                 seeds=len(runs),
                 seconds=float(np.mean([float(str(one[line]["seconds"])) for one in runs])),
-                note=f"{curve_SW.shape[1]} windows",
+                **{**figure, "note": f"{curve_SW.shape[1]} windows{figure['note']}"},  # type: ignore[arg-type]
             )
-            for metric, value in values.items()
+            for metric, figure in figures.items()
         ]
     return measures
+
+
+def _mean(value_S: NDArray[np.float64]) -> dict[str, float | str]:
+    """Return the mean over seeds, with their least and greatest as a note."""
+    spread = f", seeds {value_S.min():.4f} to {value_S.max():.4f}" if len(value_S) > 1 else ""
+    return {"value": float(value_S.mean()), "note": spread}
+
+
+def _ratio(one_SW: NDArray[np.float64], other_SW: NDArray[np.float64], *, less: float = 0.0) -> dict[str, float | str]:
+    """Return the ratio of two lines' means, less a number, with its interval by bootstrap over windows."""
+    num_windows = one_SW.shape[1]
+    drawn_DW = np.random.default_rng(0).integers(num_windows, size=(BOOTSTRAP_DRAWS, num_windows))
+    ratio_D = one_SW.mean(0)[drawn_DW].mean(1) / other_SW.mean(0)[drawn_DW].mean(1) - less
+    low, high = np.quantile(ratio_D, (0.025, 0.975))
+    by_seed = _mean(one_SW.mean(1) / other_SW.mean(1) - less)
+    return {**by_seed, "value": float(one_SW.mean() / other_SW.mean() - less), "low": float(low), "high": float(high)}
 
 
 def _curves(runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> dict[str, NDArray[np.float64]]:
@@ -330,7 +354,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", default="ml-100k", help="which sets; ml-100k, ml-1m")
     parser.add_argument("--seeds", default="0,1,2", help="which seeds")
     parser.add_argument("--windows", type=int, default=20, help="how many windows")
-    parser.add_argument("--fulls", type=int, default=20, help="in how many of them a full retrain is made")
+    parser.add_argument("--fulls", type=int, default=19, help="in how many of them a full retrain is made; never in the first")
     given = parser.parse_args(arguments)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     measures = [one for name in given.sets.split(",") for one in run(name, seeds, given.windows, given.fulls)]

@@ -4,10 +4,11 @@
 
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
 popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
-the processor's, those of ratings the clock's. `--tuning` writes no results: it trains without the last two events of each user and asks for
-the last but one, for choosing configurations, regularisation, epochs. `--settings` measures the `[train]` of a settings file, environment
-variables included, on the device that it names, instead of the configuration in bench/configs.py, which is the CPU's. Finished parts are
-kept in var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its rows in the results.
+the processor's, those of ratings the clock's; ours encode all texts in them. `--tuning` writes no results: it trains without the last two
+events of each user and asks for the last but one, for choosing configurations, regularisation, epochs. `--settings` measures the `[train]`
+of a settings file, environment variables included, on the device that it names, instead of the configuration in bench/configs.py, which is
+the CPU's. Finished parts are kept in var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its
+rows in the results.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,10 +24,10 @@ import numpy as np
 
 from bench.configs import CONFIGS, SKETCH, sketch_config
 from bench.ease import EASE_REGULARISATION, ease, popularity
-from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
+from bench.kept import code_digest, data_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, split_of
 from bench.offline import figure, train_bundle, training_seconds, user_scores
-from bench.peers import PEERS, Training, rankings
+from bench.peers import PEERS, VERSIONS, Training, rankings
 from bench.ratings import rating_measures
 from bench.rows import Measure, save
 from bench.sets import load_set
@@ -65,10 +66,12 @@ def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
 
 
 def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
-    for name in ("snapshot", "candidate", "candidate.partial"):  # of a run that was cut off: what it had spent nobody knows
+    for name in ("snapshot", "candidate", "candidate.partial", "texts"):  # of a run that was cut off: what it had spent nobody knows
         shutil.rmtree(folder / name, ignore_errors=True)
     snapshot = write_snapshot(folder / "snapshot", split.data, Roles(target_E=split.train_E), mode="full", seed=config.seed)
-    bundle, cpu_s = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+    texts = folder / "texts"  # its own, so that the seconds are those of a first training, which encodes them
+    bundle, cpu_s = train_bundle(snapshot, config, folder / "candidate", text_cache=texts)
+    shutil.rmtree(texts, ignore_errors=True)  # there are none where no item has a text
     scores = user_scores(split.data, split.asked_E, split.train_E, bundle, config, folder=folder)
     return asdict(Scored(ndcg_U=scores["candidate"].tolist(), seconds=training_seconds(folder / "candidate"), cpu_s=cpu_s))
 
@@ -97,11 +100,11 @@ def ranking_measures(split: Split, options: Options) -> list[Measure]:
         runs = [rankings(Training(peer=peer, seed=seed, threads=options.threads), split) for seed in options.seeds]
         for answers in zip(*runs, strict=True):
             name = f"{peer.name}, {answers[0].epoch} epochs" if split.tuning else peer.name
-            measures += _measures(split, name, [answer.scored for answer in answers])
+            measures += _measures(split, name, [answer.scored for answer in answers], versions=VERSIONS)
     return measures
 
 
-def _measures(split: Split, model: str, runs: Sequence[Scored]) -> list[Measure]:
+def _measures(split: Split, model: str, runs: Sequence[Scored], *, versions: Mapping[str, str] | None = None) -> list[Measure]:
     ndcg_SU = np.array([run.ndcg_U for run in runs])
     measures = []
     for metric, value_SU in (("NDCG@10", ndcg_SU), ("HR@10", (ndcg_SU > 0).astype(float))):
@@ -120,6 +123,7 @@ def _measures(split: Split, model: str, runs: Sequence[Scored]) -> list[Measure]
                 seeds=len(runs),
                 seconds=float(np.mean([run.cpu_s for run in runs])),
                 note=f"{value_SU.shape[1]:,} users{spread}",
+                versions=versions,
             )
         )
         print(

@@ -37,6 +37,7 @@ class Measure:
     high: float | None = None
     seeds: int | None = None
     seconds: float | None = None
+    versions: Mapping[str, str] | None = None  # where it ran in another environment than ours
 
 
 def is_quick() -> bool:

@@ -4,9 +4,10 @@
 
 Quality is NDCG@10 on the tuning event of leave-one-out, full ranking. RecTools is ranked every few epochs of one training, whose
 preparation and rankings don't count; ours is trained anew for each number of epochs, since its learning rate falls over the whole of
-them, and reading and writing count. Time to a quality is that of the first ranking that has it. With one thread, processor time is fair on
-a machine that does other work as well; wall time is for a quiet one. What was measured is kept in var/bench; another `--run` measures
-again. The project's first sketch stands beside them with its rate and what it reaches in the longest of our trainings.
+them, and reading, encoding all texts and writing count. Time to a quality is that of the first ranking that has it. With one thread,
+processor time is fair on a machine that does other work as well; wall time is for a quiet one. What was measured is kept in var/bench;
+another `--run` measures again. The project's first sketch stands beside them with its rate and what it reaches in the longest of our
+trainings.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from bench.configs import CONFIGS, SKETCH, sketch_config
 from bench.leave_one_out import Scored, Split, split_of
-from bench.peers import PEERS, Training, rankings
+from bench.peers import PEERS, VERSIONS, Training, rankings
 from bench.quality import freshet
 from bench.rows import Measure, save
 from bench.sets import load_set
@@ -101,7 +102,8 @@ def _times(common: dict[str, object], curves: tuple[Curve, Curve], share: float,
 
 
 def _row(common: dict[str, object], model: str, metric: str, value: float) -> Measure:
-    return Measure(metric=metric, value=value, unit="1", model=model, **common)  # type: ignore[arg-type]
+    versions = VERSIONS if model.startswith("RecTools") else None
+    return Measure(metric=metric, value=value, unit="1", model=model, versions=versions, **common)  # type: ignore[arg-type]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

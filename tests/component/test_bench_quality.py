@@ -24,7 +24,7 @@ CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), ful
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (kept, quality, ratings):
+    for module in (kept, ratings):
         monkeypatch.setattr(module, "WORK", tmp_path)
 
 

@@ -15,12 +15,14 @@ import pytest
 
 from bench import prequential
 from bench.offline import event_ndcg, train_bundle
-from bench.prequential import run_seed, stream_of
+from bench.prequential import LINES, full_windows, measures_of, run_seed, stream_of, takeovers
 from bench.sets import RatingsSet
 from bench.snapshots import Roles, write_snapshot
+from cron.gate import Verdict, offline_verdict
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
+from trainer.report import Report
 
 NUM_USERS, NUM_WINDOWS, NUM_OLD = 30, 4, 40
 CONFIG = TrainConfig(model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0), full_epochs=8, full_lr=1e-2)
@@ -71,7 +73,7 @@ def test_nothing_knows_a_hit_before_it_was_asked(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({0, 2})
+    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     whole = run_seed(stream, CONFIG, fulls, tmp_path / "whole")
     trainings = 0
 
@@ -99,7 +101,7 @@ def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path,
 
 
 def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({0, 2})
+    stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     learning = run_seed(stream, CONFIG, fulls, tmp_path / "learning")["rolling"]["ndcg"]
     assert isinstance(learning, list)
     assert learning[3] > 0.5
@@ -116,3 +118,43 @@ def test_learning_first_would_find_it(tmp_path: Path) -> None:
     bundle, _ = train_bundle(snapshot, CONFIG, tmp_path / "candidate", text_cache=tmp_path / "texts")
     asked, known = stream.between(first, last), stream.between(0, first)
     assert event_ndcg(stream.data, asked, known, {"peeking": bundle}, CONFIG, folder=tmp_path)["peeking"] > 0.3
+
+
+def test_the_gate_compares_with_the_live_bundle_and_the_last_full_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def told(report: Report, *given: Any) -> Verdict:
+        assert report.panel is not None
+        compared.append(set(report.panel.models))
+        return offline_verdict(report, *given)
+
+    monkeypatch.setattr(prequential, "offline_verdict", told)
+    run_seed(stream_of(early_set(), NUM_WINDOWS), CONFIG, frozenset(), tmp_path / "stream")
+    assert len(compared) == NUM_WINDOWS - 1
+    assert all(models >= {"candidate", "live", "anchor"} for models in compared)
+
+
+def test_a_full_retrain_never_stands_before_the_first_window() -> None:
+    assert full_windows(20, 19) == frozenset(range(1, 20))
+    assert full_windows(20, 4) == {5, 10, 14, 19}
+    assert takeovers(20, full_windows(20, 19)) == {6, 13}
+    assert takeovers(20, full_windows(20, 4)) == {5, 14}
+    assert takeovers(20, frozenset()) == frozenset()
+
+
+def test_gains_and_shares_are_of_the_windows_in_which_both_stand() -> None:
+    curve = {"static": [1.0, 1.0, 2.0, 1.0], "update": [1.0, 1.2, 2.2, 1.0], "full": [1.5, 2.5]}
+    runs = [{line: {"ndcg": curve.get(line, curve["static"]), "seconds": 10.0, "accepted": 0.5} for line in LINES}]
+    runs.append({line: {**runs[0][line], "ndcg": (2 * np.array(runs[0][line]["ndcg"])).tolist()} for line in LINES})
+    found = {(row.model, row.metric): row for row in measures_of("hits", runs, [1, 2])}
+    assert found["update", "NDCG@10"].value == pytest.approx(1.5 * 5.4 / 4)
+    assert found["update", "NDCG@10"].note == "4 windows, seeds 1.3500 to 2.7000"
+    assert found["update", "gain over static"].value == pytest.approx(5.4 / 5 - 1)
+    assert found["update", "share of full"].value == pytest.approx((1.2 + 2.2) / 4.0)
+    assert found["full", "gain over static"].value == pytest.approx(4.0 / 3.0 - 1)
+    gain = found["update", "gain over static"]
+    assert gain.low is not None
+    assert gain.high is not None
+    assert 0.0 <= gain.low < gain.value < gain.high <= 0.2
+    assert "share of full" not in {metric for model, metric in found if model == "rolling"}
+    assert found["accepted", "accepted updates"].value == 0.5

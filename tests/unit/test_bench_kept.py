@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import kept
-from bench.kept import data_digest, files_digest, kept_part
+from bench.kept import data_digest, events_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, split_of
 from bench.peers import PEERS, Ranking, Training, rankings
 from bench.training import Curve, measures
@@ -49,16 +49,20 @@ def test_code_is_named_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "trainer").mkdir()
     (tmp_path / "trainer" / "loop.py").write_text("one")
     (tmp_path / "peer.py").write_text("two")
-    ours, theirs = files_digest("trainer", "peer.py"), files_digest("peer.py")
+    ours, theirs = files_digest("trainer/**/*.py", "peer.py"), files_digest("peer.py")
     (tmp_path / "trainer" / "loop.py").write_text("one!")
-    assert files_digest("trainer", "peer.py") != ours
+    assert files_digest("trainer/**/*.py", "peer.py") != ours
     assert files_digest("peer.py") == theirs
+    with pytest.raises(AssertionError, match=r"pear\.py names no file"):
+        files_digest("pear.py")
 
 
-def test_data_are_named_by_their_events_and_order() -> None:
+def test_data_are_named_by_their_events_in_order_and_by_their_items() -> None:
     data = tastes()
     assert data_digest(data) == data_digest(tastes())
-    assert data_digest(replace(data, items_E=data.items_E[::-1])) != data_digest(data)
+    others = [replace(data, items_E=data.items_E[::-1]), replace(data, items=[{"title": "Heat", "text": "Heat"}, *data.items[1:]])]
+    assert len({data_digest(one) for one in (data, *others)}) == 3
+    assert len({events_digest(one) for one in (data, *others)}) == 2
 
 
 def test_a_peer_is_found_again_by_its_own_parameters_data_and_stage() -> None:
