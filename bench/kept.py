@@ -66,6 +66,6 @@ def kept_part(name: str, decided_by: object, make: Callable[[Path], object]) -> 
         partial = kept.with_suffix(".tmp")
         partial.write_text(json.dumps(found))
         partial.replace(kept)
-        for heavy in ("snapshot", "candidate/state"):
+        for heavy in ("snapshot", "texts", "candidate/state"):
             shutil.rmtree(folder / heavy, ignore_errors=True)
     return json.loads(kept.read_text())

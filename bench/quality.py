@@ -69,9 +69,8 @@ def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
     for name in ("snapshot", "candidate", "candidate.partial", "texts"):  # of a run that was cut off: what it had spent nobody knows
         shutil.rmtree(folder / name, ignore_errors=True)
     snapshot = write_snapshot(folder / "snapshot", split.data, Roles(target_E=split.train_E), mode="full", seed=config.seed)
-    texts = folder / "texts"  # its own, so that the seconds are those of a first training, which encodes them
-    bundle, cpu_s = train_bundle(snapshot, config, folder / "candidate", text_cache=texts)
-    shutil.rmtree(texts, ignore_errors=True)  # there are none where no item has a text
+    # with a cache of its own the seconds are those of a first training, which encodes all texts
+    bundle, cpu_s = train_bundle(snapshot, config, folder / "candidate", text_cache=folder / "texts")
     scores = user_scores(split.data, split.asked_E, split.train_E, bundle, config, folder=folder)
     return asdict(Scored(ndcg_U=scores["candidate"].tolist(), seconds=training_seconds(folder / "candidate"), cpu_s=cpu_s))
 

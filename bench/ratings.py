@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.configs import SKETCH, sketch_config
-from bench.kept import WORK, code_digest, data_digest, files_digest, kept_part
+from bench.kept import code_digest, data_digest, files_digest, kept_part
 from bench.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
 from bench.rating_models import Task, predictions
 from bench.rows import Measure
@@ -86,7 +86,7 @@ def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
     torch.set_num_threads(config.num_threads)
     if not (folder / "snapshot").exists():
         write_snapshot(folder / "snapshot", task.data, Roles(target_E=task.train_E), mode="full", seed=config.seed)
-    bundle, _ = train_bundle(folder / "snapshot", config, folder / "candidate", text_cache=WORK / "texts")
+    bundle, _ = train_bundle(folder / "snapshot", config, folder / "candidate", text_cache=folder / "texts")
     seconds = training_seconds(folder / "candidate")
     sum_U, count_U = rating_errors(task.data, task.asked_E, task.train_E, bundle, config, folder=folder)
     if count_U.sum() != task.asked_E.sum():
@@ -133,6 +133,8 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
     drawn_BU = generator.integers(len(sum_U), size=(BOOTSTRAP_DRAWS, len(sum_U)))
     low, high = np.quantile(np.sqrt(sum_U[drawn_BU].sum(1) / count_U[drawn_BU].sum(1)), (0.025, 0.975))
     seconds = float(np.mean([run.seconds for run in runs]))
+    rmse_S = np.sqrt([np.sum(run.sum_U) / count_U.sum() for run in runs])
+    spread = f"seeds {rmse_S.min():.4f} to {rmse_S.max():.4f}" if len(runs) > 1 else ""
     shown = Measure(
         metric="RMSE",
         value=float(np.sqrt(sum_U.sum() / count_U.sum())),
@@ -144,7 +146,7 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
         set=task.data.name,
         seeds=len(runs),
         seconds=seconds,
-        note=", ".join(part for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note) if part),
+        note=", ".join(part for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread) if part),
     )
     print(f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]  {seconds:.0f} s", flush=True)
     return shown

@@ -76,19 +76,20 @@ def _ratings(rows: Rows) -> Rows:
 
 
 def _stream(rows: Rows) -> Rows:
-    """Return each line's mean over all windows, its share of the full retrains' in the same windows, and what one retraining costs.
+    """Return each line's mean over all windows, its gain, its share of the full retrains' in the same windows, and what a retraining costs.
 
-    Where full retrains were made in some windows only, their mean is of other windows and is left to the full table.
+    Full retrains were not made in all windows, so their mean is of other windows and is left to the full table.
     """
     kept = [row for row in rows if row["protocol"] == STREAM and row["model"] in STREAM_LINES]
-    windows = {row["set"]: row["note"] for row in kept if row["model"] == "static"}
+    num_windows = {row["set"]: _windows(row) for row in kept if row["model"] == "static"}
     shown: list[Mapping[str, object]] = []
     for name in dict.fromkeys(str(row["set"]) for row in kept):
         of_set = [row for row in kept if row["set"] == name]
         means = [row for row in of_set if row["metric"] == "NDCG@10"]
-        costs = [{**row, "value": float(str(row["seconds"])) / max(1, _windows(row) - 1)} for row in means]
+        costs = [{**row, "value": float(str(row["seconds"])) / max(1, _retrainings(row))} for row in means]
         figures: dict[str, Rows] = {
-            "NDCG@10": [row for row in means if row["note"] == windows[name]],
+            "NDCG@10": [row for row in means if _windows(row) == num_windows[name]],
+            "gain over never": [row for row in of_set if row["metric"] == "gain over static" and row["model"] != "static"],
             "share of the full retrains'": [row for row in of_set if row["metric"] == "share of full"],
             "processor seconds each time": [row for row in costs if row["value"]],
         }
@@ -107,6 +108,11 @@ def _curves(rows: Rows) -> str:
 
 def _windows(row: Mapping[str, object]) -> int:
     return int(str(row["note"]).split()[0])
+
+
+def _retrainings(row: Mapping[str, object]) -> int:
+    """How often a line was trained: full retrains before each of their windows, updates between windows."""
+    return _windows(row) - (row["model"] != "full")
 
 
 def _cold(rows: Rows) -> Rows:
@@ -143,7 +149,7 @@ def _table(title: str, rows: Rows, metrics: Sequence[str]) -> str:
 
 
 def _digits(value: float) -> str:
-    return f"{value:.3f}".lstrip("0") if value < 1 else f"{value:.2f}"
+    return f"{value:.3f}".replace("0.", ".", 1) if value < 1 else f"{value:.2f}"
 
 
 def _origin(rows: Rows) -> str:

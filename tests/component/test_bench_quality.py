@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import kept, quality, ratings, snapshots
+from bench import kept, quality, snapshots
 from bench.configs import CONFIGS, SKETCH, STREAM_CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
@@ -24,8 +24,7 @@ CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), ful
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (kept, ratings):
-        monkeypatch.setattr(module, "WORK", tmp_path)
+    monkeypatch.setattr(kept, "WORK", tmp_path)
 
 
 def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:

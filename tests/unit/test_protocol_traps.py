@@ -156,17 +156,23 @@ def test_the_same_holds_where_new_items_are_ranked(bundle: Bundle) -> None:
 def test_an_item_of_the_future_is_neither_known_nor_popular(tmp_path: Path) -> None:
     data = chain(gap_s=HOUR_S)
     last_E = data.last_of_users()
-    hit = replace(data, items_E=np.where(last_E, NUM_ITEMS - 1, data.items_E))  # everybody ends with what nobody had before
+    items = [{"title": f"Film {number}", "text": f"Film {number}", "attributes": {}} for number in range(NUM_ITEMS)]
+    hit = replace(data, items_E=np.where(last_E, NUM_ITEMS - 1, data.items_E), items=items)  # everybody ends with what nobody had before
     config = TrainConfig(model=ModelConfig(text_dim=16))
 
-    def popularity(trained_E: Flags, name: str) -> float:
+    def made_of(trained_E: Flags, name: str) -> tuple[Bundle, float]:
         (tmp_path / name).mkdir()
         snapshot = write_snapshot(tmp_path / name / "snapshot", hit, Roles(target_E=trained_E), mode="baseline")
         made, _ = train_bundle(snapshot, config, tmp_path / name / "candidate", text_cache=tmp_path / "texts")
-        return float(user_scores(hit, last_E, ~last_E, made, config, folder=tmp_path / name)["popularity"].mean())
+        return made, float(user_scores(hit, last_E, ~last_E, made, config, folder=tmp_path / name)["popularity"].mean())
 
-    assert popularity(np.ones_like(last_E), "leaking") > 0.5
-    assert popularity(~last_E, "ours") == 0.0
+    leaking, popularity = made_of(np.ones_like(last_E), "leaking")
+    assert leaking.catalogue.row(hit.item_ids[-1]) is not None
+    assert popularity > 0.5
+    ours, popularity = made_of(~last_E, "ours")
+    assert ours.catalogue.row(hit.item_ids[-1]) is None
+    assert len(ours.catalogue) == len(np.unique(hit.items_E[~last_E]))
+    assert popularity == 0.0
 
 
 def test_a_sampled_metric_would_call_a_bad_model_good(tmp_path: Path) -> None:
