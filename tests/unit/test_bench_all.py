@@ -89,7 +89,7 @@ def test_beauty_is_left_out_where_it_can_not_be(
     assert not [call for call in calls if "beauty" in call]
 
 
-@pytest.mark.parametrize("name", ["freshness", "serving", "quality", "prequential", "cold", "training", "tune", "tables"])
+@pytest.mark.parametrize("name", ["freshness", "serving", "ingest", "quality", "prequential", "cold", "training", "tune", "tables"])
 def test_asking_for_help_measures_nothing(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", [name, "--help"])
     with pytest.raises(SystemExit) as ended:
