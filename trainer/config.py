@@ -28,8 +28,8 @@ class TrainConfig:
     update_lr: float | None = None  # constant; none: as full_lr, for a third learns too slowly and twice is refused at times; docs/log.md
     replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's; 40 takes half as long again; docs/log.md
     average_decay: float = 0.8  # of the served weights in the average with the newly trained; .5 wants a third of the rate; docs/log.md
-    batch_size: int = 16  # sequences, over all ranks
-    weight_decay: float = 0.01
+    batch_size: int = 16  # sequences, over all ranks; as many epochs of 32 are too few steps; docs/log.md
+    weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU when there is one for each rank
     num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times

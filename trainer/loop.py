@@ -30,7 +30,7 @@ from trainer.sketch_losses import sketch_losses
 from trainer.text_learner import TextLearner
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
-LAST_LR_SHARE = 0.05
+LAST_LR_SHARE = 0.05  # not searched, as the others here but the last
 SHOWN_WEIGHT = 0.1  # an impression says less than a choice
 MAX_GRADIENT_NORM = 5.0
 FORGOTTEN_SHARE = 0.1  # of the items stand in a step as if they were new; .25 does more for new items and costs the known ones; docs/log.md

@@ -19,7 +19,7 @@ from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
 from trainer.sampling import Sequences, TrainBatch
 
 FULL_SOFTMAX_ITEMS = 10_000  # sampled ones take a third of the time on Beauty's 12,101 items
-NUM_NEGATIVES = 2_048
+NUM_NEGATIVES = 2_048  # shared by a batch; not searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _log_probabilities(
     num_items = len(side.bias_N)
     if num_items <= FULL_SOFTMAX_ITEMS:
         return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
-    share_N = (facts.counts_N + 1.0).pow(0.75)
+    share_N = (facts.counts_N + 1.0).pow(0.75)  # as word2vec draws them (Mikolov et al. 2013)
     share_N /= share_N.sum()
     drawn_C = torch.multinomial(share_N.cpu(), NUM_NEGATIVES, replacement=True, generator=generator).to(share_N.device)
     drawn = ItemSide(vectors_ND=side.vectors_ND[drawn_C], bias_N=side.bias_N[drawn_C], rating_bias_N=side.rating_bias_N[drawn_C])
