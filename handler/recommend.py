@@ -27,6 +27,8 @@ from recommender.wire import BadRequest, JsonObject, error_body
 if TYPE_CHECKING:
     from handler.context import Context, Metrics
 
+MAX_ANSWER_BYTES = 16_000_000  # past max_response_size in deploy/torchserve.properties TorchServe ends the worker, and all of its batch
+
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +57,7 @@ class Recommend:
         began = time.perf_counter()
         bodies = [_body(request) for request in data]
         answers = self._answers(bodies)
-        rendered = [_render(answer, self._version) for answer in answers]
+        rendered = [render(answer, self._version) for answer in answers]
         for index, (status, _) in enumerate(rendered):
             context.set_response_content_type(index, "application/json")
             if status != 200:
@@ -108,18 +110,27 @@ def _body(request: Mapping[str, object]) -> object:
     return b""
 
 
-def _render(answer: Answer | None, version: int) -> tuple[int, bytes]:
+def render(answer: Answer | None, version: int) -> tuple[int, bytes]:
     """Return the HTTP status and body of one answer; a list is a 400 only when nothing in it could be answered."""
+    try:
+        status, content = _rendered(answer, version)
+    except ValueError:
+        log.exception("answer is no JSON: version=%d", version)
+        status, content = _rendered(None, version)
+    if len(content) <= MAX_ANSWER_BYTES:
+        return status, content
+    expected = f"a request whose answer has at most {MAX_ANSWER_BYTES:,} bytes: ask for less at once"
+    return _rendered(BadRequest("body", found=f"one whose answer has {len(content):,} bytes", expected=expected), version)
+
+
+def _rendered(answer: Answer | None, version: int) -> tuple[int, bytes]:
     if isinstance(answer, BadRequest):
         return 400, _json(error_body(answer) | {"model_version": version})
     if isinstance(answer, list):
         status = 400 if all("error" in one for one in answer) else 200
         return status, _json([one | {"model_version": version} for one in answer])
     if answer is not None:
-        try:
-            return 200, _json(answer | {"model_version": version})
-        except ValueError:
-            log.exception("answer is no JSON: version=%d", version)
+        return 200, _json(answer | {"model_version": version})
     reason = "the request could not be answered; the server's log says why"
     return 500, _json({"error": {"field": None, "reason": reason}, "model_version": version})
 

@@ -19,7 +19,7 @@ from recommender.wire import MAX_BODIES, BadRequest, JsonObject, ScoreRequest, S
 
 Answer = JsonObject | list[JsonObject] | BadRequest
 
-TOP_USERS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
+PLANS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
 DECIMALS = 6  # of float32 no more is true
 
 
@@ -62,13 +62,11 @@ def _plan_body(ranker: Ranker, body: object, texts: Texts) -> _One | list[_One]:
 def _answer_plans(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> list[JsonObject]:
     """Answer plans in their order, though kind by kind."""
     answers: dict[int, JsonObject] = {}
-    scored = [index for index, one in enumerate(plans) if isinstance(one.request, ScoreRequest)]
-    if scored:
-        answers |= zip(scored, _scores(ranker, [plans[index] for index in scored], texts_MT), strict=True)
-    best = [index for index, one in enumerate(plans) if isinstance(one.request, TopRequest)]
-    for start in range(0, len(best), TOP_USERS_AT_ONCE):
-        part = best[start : start + TOP_USERS_AT_ONCE]
-        answers |= zip(part, _top(ranker, [plans[index] for index in part], texts_MT), strict=True)
+    for kind, answer in ((ScoreRequest, _scores), (TopRequest, _top)):
+        chosen = [index for index, one in enumerate(plans) if isinstance(one.request, kind)]
+        for start in range(0, len(chosen), PLANS_AT_ONCE):
+            part = chosen[start : start + PLANS_AT_ONCE]
+            answers |= zip(part, answer(ranker, [plans[index] for index in part], texts_MT), strict=True)
     for index, one in enumerate(plans):
         if isinstance(one.request, SimilarRequest):
             answers[index] = _similar(ranker, one, one.request.k, texts_MT)

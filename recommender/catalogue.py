@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Value = str | float | tuple[str, ...]
 Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 
 
 class UnknownAttribute(KeyError):
@@ -118,20 +119,21 @@ class Catalogue:
             if rows_of_value is None:
                 raise UnknownAttribute(name, known=tuple(sorted(self._rows_of_attribute)))
             matching_N = np.zeros(len(self.items), dtype=np.bool_)
-            for one in value if isinstance(value, tuple) else (value,):
-                matching_N[rows_of_value.get(one, [])] = True
+            for one in set(value) if isinstance(value, tuple) else (value,):
+                if (rows := rows_of_value.get(one)) is not None:
+                    matching_N[rows] = True
             allowed_N &= matching_N
         return allowed_N
 
     @cached_property
-    def _rows_of_attribute(self) -> dict[str, dict[str | float, list[int]]]:
+    def _rows_of_attribute(self) -> dict[str, dict[str | float, Rows]]:
         index: dict[str, dict[str | float, list[int]]] = {}
         for row, item in enumerate(self.items):
             for name, value in item.attributes.items():
                 rows_of_value = index.setdefault(name, {})
                 for key in _keys(value):
                     rows_of_value.setdefault(key, []).append(row)
-        return index
+        return {name: {key: np.array(rows) for key, rows in rows_of_value.items()} for name, rows_of_value in index.items()}
 
     def save(self, path: Path) -> None:
         """Write one item a line, in row order."""

@@ -23,6 +23,7 @@ from typing import TypeGuard
 MAX_RECORD_BYTES = 256 * 1024
 MAX_ID_CHARS = 512
 MAX_TYPE_CHARS = 64
+MAX_RATING = 1e6  # no scale reaches as far, and sums of such ratings are still numbers
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -72,8 +73,8 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
     fields = _object(raw, {"event_id", "user_id", "item_id", "type", "rating", "at"})
     type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
     rating = fields.get("rating")
-    if rating is not None and not _is_finite(rating):
-        raise InvalidRecord("rating", found=rating, expected="a finite number or null")
+    if rating is not None and not (_is_finite(rating) and abs(rating) <= MAX_RATING):
+        raise InvalidRecord("rating", found=rating, expected=f"a number from -{MAX_RATING:,.0f} to {MAX_RATING:,.0f}, or null")
     if type_ == "rating" and rating is None:
         raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
     return Event(

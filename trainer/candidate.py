@@ -139,7 +139,12 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     if state:
         optimizer.load(state)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
-    sequences = build_sequences(events, rows_E, positive_types=job.config.positive_types, positive_rating=job.config.positive_rating)
+    sequences = build_sequences(
+        events.within(bundle.manifest.rating_scale),
+        rows_E,
+        positive_types=job.config.positive_types,
+        positive_rating=job.config.positive_rating,
+    )
     schedule = Schedule(
         epochs=job.config.update_epochs if update else job.config.full_epochs,
         lr=job.config.lr(update=update),
@@ -188,7 +193,7 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
         rankers["live"] = Ranker(live)
     if (anchor := _beside(job.snapshot / "anchor", manifest)) is not None:
         rankers["anchor"] = Ranker(anchor)
-    panel_events = read_events(job.snapshot / "panel.parquet")
+    panel_events = read_events(job.snapshot / "panel.parquet").within(bundle.manifest.rating_scale)
     panel = scored_events(panel_events, job.config)
     evaluation = evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None
     progress.step(1, 2)
@@ -220,8 +225,10 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
 
 def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
     path = job.snapshot / "fresh.parquet"
-    scored = scored_events(read_events(path), job.config) if live is not None and path.exists() else None
-    return evaluate(scored, {"live": live}, baselines_of=live) if scored is not None and live is not None else None
+    if live is None or not path.exists():
+        return None
+    scored = scored_events(read_events(path).within(live.bundle.manifest.rating_scale), job.config)
+    return evaluate(scored, {"live": live}, baselines_of=live) if scored is not None else None
 
 
 def _publish(job: Job) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -78,6 +78,10 @@ class EventTable:
         """Return each event's row in a catalogue, −1 where it lacks the item."""
         table = np.array([row_of_id.get(item_id, -1) for item_id in self.items], dtype=np.int64)
         return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int64)
+
+    def within(self, scale: tuple[float, float] | None) -> EventTable:
+        """Return the events with their ratings brought onto a scale, as the endpoint reads those of a history."""
+        return self if scale is None else replace(self, rating_E=self.rating_E.clip(*scale))
 
     @cached_property
     def user_starts(self) -> Ints:

@@ -5,6 +5,7 @@ Knows catalogue, texts and counts; takes no gradient. What is counted here is co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,9 @@ from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_m
 from trainer.config import Mode, TrainConfig
 from trainer.dataset import EventTable, event_items
 from trainer.texts import TextVectors, fit_whitening
+
+DOUBTFUL_SHARE = 0.001  # of all ratings, at either end, are read as the end of the others
+MIN_DOUBTING = 50  # of fewer ratings each one counts
 
 
 class CannotStart(ValueError):
@@ -107,14 +111,13 @@ def _counted(bundle: Bundle, events: EventTable) -> Bundle:
     rows = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})[counted_E]
     ratings = events.rating_E[counted_E]
     rated = ~np.isnan(ratings)
-    scale = bundle.manifest.rating_scale
-    model = bundle.model
-    if rated.any():
-        if scale is None:
+    model, known = bundle.model, bundle.manifest.rating_scale
+    scale = _scale(ratings[rated], known, float(bundle.facts.rating_count_N.sum()))
+    if scale is not None:
+        ratings = ratings.clip(*scale)
+        if known is None:
             model.rating_mean.fill_(float(ratings[rated].mean()))
             model.rating_std.fill_(float(ratings[rated].std()) or 1.0)
-        low, high = float(ratings[rated].min()), float(ratings[rated].max())
-        scale = (low, high) if scale is None else (min(scale[0], low), max(scale[1], high))
     num_items = len(bundle.catalogue)
     above = ratings[rated] - float(model.rating_mean)
     facts = replace(
@@ -124,6 +127,19 @@ def _counted(bundle: Bundle, events: EventTable) -> Bundle:
         rating_count_N=bundle.facts.rating_count_N + _sums(rows[rated], np.ones(len(above)), num_items),
     )
     return replace(bundle, facts=facts, manifest=replace(bundle.manifest, rating_scale=scale))
+
+
+def _scale(
+    ratings_R: np.ndarray[tuple[int], np.dtype[np.float64]], known: tuple[float, float] | None, num_known: float
+) -> tuple[float, float] | None:
+    """Return the range of the ratings and of what was known, without a few at either end: one mistake must not stretch it for everybody."""
+    num = num_known + len(ratings_R)
+    doubtful = math.ceil(DOUBTFUL_SHARE * num) if num >= MIN_DOUBTING else 0
+    sure_R = np.sort(ratings_R)[doubtful : len(ratings_R) - doubtful]
+    if not len(sure_R):
+        return known
+    low, high = float(sure_R[0]), float(sure_R[-1])
+    return (low, high) if known is None else (min(known[0], low), max(known[1], high))
 
 
 def _sums(rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: np.ndarray[tuple[int], np.dtype[np.float64]], num_items: int) -> Tensor:

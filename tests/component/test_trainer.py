@@ -118,6 +118,31 @@ def test_panel_users_and_their_items_leave_no_trace(tmp_path: Path, config: Trai
     assert bundle.manifest.rating_scale == (2.0, 4.5)
 
 
+def test_a_rating_off_the_scale_stretches_it_for_nobody(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
+    mistakes = [
+        Row(seq=10_000 + at, user_id=user, item_id="i1", at_us=2 * 10**15 + at, rating=rating) for at, rating in enumerate((1e6, -5.0))
+    ]
+    rows = [*planted_rows(), *mistakes]
+    quick = replace(config, full_epochs=1)
+    anew = load_bundle(train(tmp_path, write_planted_snapshot(tmp_path / "anew", rows=rows), quick, name="full") / "bundle")
+    update = write_planted_snapshot(tmp_path / "more", mode="update", rows=mistakes, live=full / "bundle", state=full / "state")
+    updated = train(tmp_path, update, config, name="update")
+    for bundle in (anew, load_bundle(updated / "bundle")):
+        assert bundle.manifest.rating_scale == (2.0, 4.5)
+        assert bundle.facts.rating_sum_N.abs().max() < 100.0
+    before = load_bundle(full / "bundle").facts
+    assert report(updated).finite_weights
+    assert load_bundle(updated / "bundle").facts.rating_count_N.sum() == before.rating_count_N.sum() + 2
+
+
+def test_a_scale_grows_by_what_more_than_a_thousandth_gave(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+    user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
+    lower = [Row(seq=10_000 + at, user_id=user, item_id=f"i{at}", at_us=2 * 10**15 + at, rating=1.0) for at in range(5)]
+    update = write_planted_snapshot(tmp_path / "more", mode="update", rows=lower, live=full / "bundle", state=full / "state")
+    assert report(train(tmp_path, update, config)).rating_scale == (1.0, 4.5)
+
+
 def test_evaluation_and_serving_rank_alike(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     ranker = Ranker(load_bundle(full / "bundle"))
     events = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import recommender.answer as answering
 from recommender.answer import Answer, answer_batch
 from recommender.catalogue import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
@@ -200,6 +201,17 @@ def test_answers_are_the_same_alone_and_in_a_batch_among_bad_ones(ranker: Ranker
     assert all(isinstance(answer, BadRequest) for answer in together[1::2])
     for body, answer in zip(BODIES, together[::2], strict=True):
         assert same(answer, answer_batch(ranker, [body])[0]), body
+
+
+def test_many_bodies_are_answered_in_parts_and_in_their_order(ranker: Ranker, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [{"user_seq": [f"i{number}"], "items": [f"i{one}" for one in range(number, number + 3)]} for number in range(5)]
+    bodies = [body for score in scores for body in (score, {"user_seq": score["user_seq"], "k": 2})]
+    whole = answer_batch(ranker, [bodies])
+    monkeypatch.setattr(answering, "PLANS_AT_ONCE", 2)
+    (in_parts,) = answer_batch(ranker, [bodies])
+    assert isinstance(in_parts, list)
+    assert [sorted(one) for one in in_parts] == [["resolved", "resolved_items", "scores"], ["items", "resolved"]] * 5
+    assert same(in_parts, whole[0])
 
 
 def test_an_empty_batch_is_no_work(ranker: Ranker) -> None:
