@@ -10,6 +10,7 @@ import pytest
 from cron.wiring import PROJECT_ROOT
 from handler.recommend import MAX_ANSWER_BYTES, render
 from recommender.answer import Answer
+from recommender.wire import JsonObject
 
 
 def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limit() -> None:
@@ -17,7 +18,7 @@ def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limi
         line.split("=", 1) for line in (PROJECT_ROOT / "deploy" / "torchserve.properties").read_text().splitlines() if "=" in line
     )
     assert int(settings["max_response_size"]) > MAX_ANSWER_BYTES
-    answer: Answer = [{"items": [], "resolved": ["unknown"] * 100_000} for _ in range(17)]
+    answer: list[JsonObject] = [{"items": [], "resolved": ["unknown"] * 100_000} for _ in range(17)]
     status, content = render(answer, 3)
     assert status == 400
     assert json.loads(content)["model_version"] == 3
