@@ -1,8 +1,8 @@
 """Peers that need an environment of their own: RecTools 0.19 with its SASRec and HSTU, made at the first use in var/bench/rectools.
 
 Each gets what its own tutorials recommend: softmax over the whole catalogue, dropout, HSTU's temperature of .05 and the time of the
-question (RecTools' `context`; ours is not told it). SASRec's epochs and batches on ML-100K were chosen on the tuning event, and on
-Beauty they stand there at our width too; nothing else of theirs was searched, while ours was (docs/log.md).
+question (RecTools' `context`; ours is not told it). SASRec's epochs and batches on ML-100K were chosen on the tuning event; on Beauty they
+stand there at our width too, and less dropout was tried; nothing else of theirs was searched, while ours was (docs/log.md).
 """
 
 from __future__ import annotations
