@@ -12,24 +12,25 @@ import ast
 import html
 import io
 import json
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, as_text, is_hopeless, no_good_row, read_ratings
+from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, as_text, is_hopeless, named_columns, no_good_row, read_ratings
+from trainer.sources.quoted import cells_of
 from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
 LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
 _JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _CSV = (".csv", ".csv.gz")
-_HEADER_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
+_COLUMNS_2023 = {"user_id": "user_id", "parent_asin": "item_id", "rating": "rating", "timestamp": "at"}
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # not 3<4 and 5>2
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
 _FIRST_LINES = 20
 _SCALE = (1.0, 5.0)
@@ -53,9 +54,11 @@ _REVIEW_FIELDS = (
 
 
 def sets_in(folder: DataFolder) -> list[str]:
-    """Name the reviews of the data sets in a folder, or their ratings where there are no reviews."""
+    """Name the reviews of the data sets in a folder, and the ratings of those whose reviews are not there."""
     reviews = [name for name in _candidates(folder, _JSON) if _fields_of(folder, name) is not None]
-    return reviews or [name for name in _candidates(folder, _CSV) if _csv_format(folder, name) is not None]
+    reviewed = {_category(name) for name in reviews}
+    ratings = [name for name in _candidates(folder, _CSV) if _category(name) not in reviewed]
+    return reviews + [name for name in ratings if _csv_format(folder, name) is not None]
 
 
 def half_of(folder: DataFolder) -> str | None:
@@ -71,6 +74,9 @@ def read(folder: DataFolder, file: str) -> Source:
     meta = _meta_of(folder, file)
     rows = list(_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
     items = [row for row in rows if not isinstance(row, Reject)]
+    rejects = [row for row in rows if isinstance(row, Reject)]
+    if meta and not items:
+        raise no_good_row(folder, meta, rejects, "at least one item that somebody reviewed")
     return Source(
         name=f"Amazon Reviews ({file}{f', {meta}' if meta else ', no metadata'})",
         licence=LICENCE,
@@ -78,7 +84,7 @@ def read(folder: DataFolder, file: str) -> Source:
         num_items=len(items),
         items_file=meta or "",
         events=events.interactions,
-        rejects=(*(row for row in rows if isinstance(row, Reject)), *events.rejects),
+        rejects=(*rejects, *events.rejects),
     )
 
 
@@ -119,10 +125,9 @@ def _json(line: str) -> object:
 
 
 def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
-    line = folder.first_line(file)
-    columns = line.split(",")
-    if columns[:4] == _HEADER_2023:
-        names = ("user_id", "item_id", "rating", "at", *columns[4:])
+    columns = cells_of(folder.first_line(file))
+    if _COLUMNS_2023.keys() <= set(columns):
+        names = named_columns(folder.path_of(file), columns, _COLUMNS_2023)
         return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True, scale=_SCALE)
     if len(columns) != 4 or not columns[3].strip().isdigit():
         return None
@@ -193,7 +198,7 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max  # not NaN
 
 
 def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[RawRecord | Reject]:
@@ -227,7 +232,7 @@ def _literal(text: str) -> Mapping[str, object] | None:
     if values is None:
         try:
             values = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return None
     return values if isinstance(values, dict) else None
 

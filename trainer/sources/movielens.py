@@ -16,9 +16,9 @@ from pathlib import PurePosixPath
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import COLUMNS, RatingsFormat, no_good_row, read_ratings, text_lines
-from trainer.sources.quoted import Row, csv_rows, expect_header
-from trainer.sources.source import RawRecord, Reject, Source
+from trainer.sources.lines import COLUMNS, RatingsFormat, named_columns, no_good_row, read_ratings, text_lines
+from trainer.sources.quoted import Row, cells_of, csv_rows
+from trainer.sources.source import RawRecord, Reject, Source, each_once
 
 _TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv"}
 _TAG_COLUMNS = ("userId", "movieId", "tag", "timestamp")
@@ -100,23 +100,24 @@ def read(folder: DataFolder, file: str) -> Source:
     layout = _layout(folder, file)
     blocks = Blocks(folder, layout.films)
     films = list(layout.read_films(text_lines(blocks), folder.path_of(layout.films)))
-    good = [film for film in films if isinstance(film, Film)]
     rejects = [film for film in films if isinstance(film, Reject)]
-    if not good:
+    if len(rejects) == len(films):
         raise no_good_row(folder, layout.films, rejects, "at least one film")
     tags = dict[str, Sequence[str]]()
     if (tags_file := folder.find(_TAGS.get(layout.ratings.removesuffix(".gz"), ""))) is not None:
         tags, tag_rejects = _tags(folder, tags_file)
         rejects += tag_rejects
+    records = ((film.line, film_record(film, blocks.sha256, tags.get(film.item_id, ()))) for film in films if isinstance(film, Film))
+    items, repeated = each_once(layout.films, records)
     ratings = read_ratings(folder, layout.ratings, layout.form)
     return Source(
         name=f"MovieLens ({layout.ratings}, {layout.films})",
         licence=LICENCE,
-        items=[film_record(film, blocks.sha256, tags.get(film.item_id, ())) for film in good],
-        num_items=len(good),
+        items=items,
+        num_items=len(items),
         items_file=layout.films,
         events=ratings.interactions,
-        rejects=(*rejects, *ratings.rejects),
+        rejects=(*rejects, *repeated, *ratings.rejects),
     )
 
 
@@ -153,9 +154,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
         form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
-    header = folder.first_line(file).split(",")
-    expect_header(folder.path_of(file), header, list(names))
-    columns = tuple(names.get(name, name) for name in header)
+    columns = named_columns(folder.path_of(file), cells_of(folder.first_line(file)), names)
     form = RatingsFormat(separator=b",", columns=columns, has_header=True, scale=_SCALE, once=True)
     return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
 

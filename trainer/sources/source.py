@@ -33,6 +33,16 @@ class Reject:
     raw: str
 
 
+def each_once(file: str, items: Iterable[tuple[int, RawRecord]]) -> tuple[list[RawRecord], list[Reject]]:
+    """Return the first item of each id, and rejects for the lines of the others."""
+    first: dict[object, RawRecord] = {}
+    repeated: list[Reject] = []
+    for line, item in items:
+        if first.setdefault(item["item_id"], item) is not item:
+            repeated.append(Reject(file=file, line=line, reason="the item stands before it", raw=""))
+    return list(first.values()), repeated
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from itertools import islice
 
 import numpy as np
@@ -30,6 +32,7 @@ _CHUNK_ROWS = 50_000
 _TITLE_CHARACTERS = 100
 # A time is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms is 1973.
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         if file.lower().endswith(".parquet")
         else _delimited(blocks, folder, file, columns, rejects)
     )
-    gathering, items = Gathering(), dict[str, tuple[int, str]]()
+    gathering, items = Gathering(), dict[str, tuple[int, str, str]]()
     for chunk in chunks:
         good_N = _gather(chunk, file, gathering, rejects)
         if columns.title or columns.text:
@@ -112,24 +115,63 @@ def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
     try:
         table = pq.ParquetFile(io.BytesIO(data))
         expect_header(path, table.schema_arrow.names, list(columns.by_role().values()))
+        _expect_types(path, table.schema_arrow, columns)
         for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
-            texts = {role: _as_texts(batch.column(column), is_id=role in ("user", "item")) for role, column in columns.by_role().items()}
+            texts = {
+                role: _as_texts(batch.column(column), is_number=role in ("at", "rating")) for role, column in columns.by_role().items()
+            }
             yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
             first_line += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError) as error:
         expected = "a Parquet file; fetch it again if the download broke off"
         raise SourceError(path, found=str(error).splitlines()[0], expected=expected) from error
 
 
-def _as_texts(column: pa.Array, *, is_id: bool) -> Sequence[str]:
-    """Return values as texts: times as seconds, and whole ids without a point (a missing one makes pandas store all of them as floats)."""
+def _expect_types(path: str, schema: pa.Schema, columns: Columns) -> None:
+    """Raise SourceError for a column that holds nothing of its role's kind: no id is true or a list, and only words come in lists."""
+    for role, column in columns.by_role().items():
+        kind = schema.field(column).type
+        if role in ("title", "text"):
+            kind, expected = _leaf(kind), "texts or lists of texts"
+        else:
+            expected = {"at": "times", "rating": "numbers"}.get(role, "texts or whole numbers")
+        if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
+            raise SourceError(path, column=column, found=str(schema.field(column).type), expected=expected)
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    """Return what is in a list, or in lists of lists; any other type is its own leaf."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return _leaf(kind.value_type) if is_list else kind
+
+
+def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:
+    """Return values as texts, empty where there is nothing, as which counts a number that is none where no number is wanted."""
     if pa.types.is_timestamp(column.type):
-        ticks = column.cast(pa.timestamp("us", tz=column.type.tz or "UTC"), safe=False).cast(pa.int64())
-        return ["" if value is None else repr(value / 1e6) for value in ticks.to_pylist()]
-    values = column.to_pylist()
-    if is_id and pa.types.is_floating(column.type):
-        values = [int(value) if value is not None and value.is_integer() else value for value in values]
-    return ["" if value is None else as_text(value) if isinstance(value, bytes) else str(value) for value in values]
+        ticks_per_s = _TICKS_OF_UNIT[column.type.unit]
+        return ["" if ticks is None else repr(ticks / ticks_per_s) for ticks in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.string())  # Python's dates end in 9999
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.large_binary()).to_pylist()
+    return [_as_text(value, is_number=is_number) for value in values]
+
+
+def _as_text(value: object, *, is_number: bool) -> str:
+    """Return one value as text: a whole number without a point (a missing one makes pandas store all of them as floats), lists joined."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return as_text(value)
+    if isinstance(value, list):
+        return ", ".join(filter(None, (_as_text(one, is_number=False) for one in value)))
+    if isinstance(value, float | np.floating | Decimal):
+        if math.isfinite(value):
+            return str(int(value)) if value == int(value) else str(value)
+        return str(value) if is_number else ""
+    return "" if value is None else str(value)
 
 
 def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
@@ -162,7 +204,8 @@ def _times(texts: Sequence[str]) -> NDArray[np.float64]:
     column = pd.Series(texts, dtype=str).str.strip()
     at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
     is_date = column.str.fullmatch(r"\d{8}").to_numpy(np.bool_)  # 20160901, as in records
-    named = (np.isnan(at_N) | is_date) & (column != "").to_numpy(np.bool_)
+    begins = column.str.match(r"\d{4}").to_numpy(np.bool_)  # pandas knows `now` and `today` too
+    named = (np.isnan(at_N) | is_date) & begins
     for least, ticks_per_s in _TICKS_PER_S:
         at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
     if named.any():
@@ -171,21 +214,20 @@ def _times(texts: Sequence[str]) -> NDArray[np.float64]:
     return at_N
 
 
-def _note_items(chunk: _Chunk, good_N: NDArray[np.bool_], items: dict[str, tuple[int, str]]) -> None:
-    """Note title and text of the items that come first here, joined by a line break; a row without either names none."""
+def _note_items(chunk: _Chunk, good_N: NDArray[np.bool_], items: dict[str, tuple[int, str, str]]) -> None:
+    """Note title and text of the items that come first here; a row without either names none."""
     titles, texts = (chunk.texts.get(role, [""] * len(good_N)) for role in ("title", "text"))
     for row in np.flatnonzero(good_N).tolist():
         item_id = chunk.texts["item"][row].strip()
         if item_id not in items and (titles[row].strip() or texts[row].strip()):
-            items[item_id] = (int(chunk.lines_N[row]), f"{titles[row].strip()}\n{texts[row].strip()}")
+            items[item_id] = (int(chunk.lines_N[row]), titles[row].strip(), texts[row].strip())
 
 
-def _records(items: Mapping[str, tuple[int, str]], file_sha256: str) -> list[RawRecord]:
+def _records(items: Mapping[str, tuple[int, str, str]], file_sha256: str) -> list[RawRecord]:
     """Return the items; their ids differ from those of the events in the same lines."""
     digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
     records: list[RawRecord] = []
-    for item_id, (line, words) in items.items():
-        title, _, text = words.partition("\n")
+    for item_id, (line, title, text) in items.items():
         shown = title or " ".join(text.split())[:_TITLE_CHARACTERS]
         both = ". ".join(part for part in (title, text) if part)
         records.append({"event_id": record_id(digest, line), "item_id": item_id, "title": shown, "text": both, "attributes": {}})
