@@ -113,8 +113,9 @@ class Intake:
 
     def take_rejects(self, source: Source) -> None:
         """Bury the rows that the source itself could not read."""
-        for reject in source.rejects:
-            self._reject(f"{reject.file}, line {reject.line}", reject.reason, reject.raw)
+        rejected = source.read_rejects(source.rejects) if self._dead_letters else ((reject, "") for reject in source.rejects)
+        for reject, raw in rejected:
+            self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
 
     def take(self, raw: Iterable[Mapping[str, object]], file: str, *, total: int, what: str) -> None:
         """Check and store the records of one file, with a progress bar on a terminal."""

@@ -310,5 +310,5 @@ def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):
         open_source(folder)
-    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u, i, never, 5, x', expected rows with .*at: expected a time"):
+    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*at: expected a time"):
         open_source(write(tmp_path / "t", t_csv=HEADER + "u,i,5,never,x\n" * 50 + f"u,i,5,{SECONDS},x\n"), COLUMNS)

@@ -16,12 +16,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, as_text, is_hopeless, named_columns, no_good_row, read_ratings
+from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
 from trainer.sources.quoted import cells_of
+from trainer.sources.rows import as_text, no_good_row, raw_rows
 from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
@@ -85,6 +87,7 @@ def read(folder: DataFolder, file: str) -> Source:
         items_file=meta or "",
         events=events.interactions,
         rejects=(*rejects, *events.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
@@ -150,7 +153,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         for line, raw in block:
             row = _row(raw, fields, line)
             if isinstance(row, str):
-                rejects.append(Reject(file=file, line=line, reason=row, raw=raw[:200].decode("utf-8", "replace").strip()))
+                rejects.append(Reject(file=file, line=line, reason=row))
             elif row is not None:
                 rows.append(row)
         if rows:
@@ -162,7 +165,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"
         raise no_good_row(folder, file, rejects, expected)
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
-    rejects += [Reject(file=file, line=one, reason="an equal row stands before it", raw="") for one in repeated]
+    rejects += [Reject(file=file, line=one, reason="an equal row stands before it") for one in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
@@ -210,16 +213,16 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
             text = as_text(raw).strip()
             values = _literal(text) if text else {}
             if values is None:
-                yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary", raw=text[:200])
+                yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary")
                 continue
             item_id = str(values.get("parent_asin") or values.get("asin") or "")
             if item_id not in wanted:
                 continue
             record = _record(item_id, values)
             if item_id in found:
-                yield Reject(file=file, line=line, reason="the item stands before it", raw=text[:200])
+                yield Reject(file=file, line=line, reason="the item stands before it")
             elif record is None:
-                yield Reject(file=file, line=line, reason="title: expected one, or a text in its place", raw=text[:200])
+                yield Reject(file=file, line=line, reason="title: expected one, or a text in its place")
             else:
                 found[item_id] = (line, record)
     for line, record in found.values():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.quoted import OPEN_QUOTE, expect_header
-from trainer.sources.source import Reject, SourceError
+from trainer.sources.rows import as_text, no_good_row
+from trainer.sources.source import Reject
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 HOPELESS = 50_000  # bad rows
@@ -68,19 +69,13 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
     if not len(gathering):
         raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
-    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
 def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
     """Tell whether a file began with so many bad rows and no good one that the rest need be neither read nor kept."""
     return len(rejects) >= HOPELESS and not len(gathering)
-
-
-def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expected: str) -> SourceError:
-    """Return what to raise for a file without a good row: the first bad one and what is wrong with it."""
-    first = min(rejects, key=lambda reject: reject.line, default=Reject(file=file, line=1, reason="there is none", raw=""))
-    return SourceError(folder.path_of(file), line=first.line, found=repr(first.raw), expected=f"{expected} ({first.reason})")
 
 
 def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering) -> tuple[int, list[Reject]]:
@@ -94,7 +89,7 @@ def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, g
     lines = _Lines(block, separator, first_line)
     fitting = lines.widths == len(form.columns)
     header = 1 if form.has_header and first_line == 1 else 0
-    odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.text(int(index))]
+    odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.holds_something(int(index))]
     fitting[:header] = False
     rejects = [lines.reject(file, index, f"{lines.widths[index]} columns, expected {len(form.columns)}") for index in odd]
     torn, block = lines.without_carriage_returns()
@@ -147,12 +142,12 @@ class _Lines:
         """Return the indices of lines that hold a quote."""
         return np.unique(np.searchsorted(self._ends, np.flatnonzero(self._characters == ord('"'))))
 
-    def text(self, index: int) -> str:
+    def holds_something(self, index: int) -> bool:
         begin = int(self._ends[index - 1]) + 1 if index else 0
-        return self._data[begin : int(self._ends[index])].decode("utf-8", "replace").strip()
+        return bool(self._data[begin : int(self._ends[index])].strip(b" \r"))
 
     def reject(self, file: str, index: int, reason: str) -> Reject:
-        return Reject(file=file, line=index + self._first_line, reason=reason, raw=self.text(index)[:200])
+        return Reject(file=file, line=index + self._first_line, reason=reason)
 
 
 def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: NDArray[np.int64]) -> pd.DataFrame:
@@ -190,20 +185,6 @@ def _checked(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[pd.DataFr
         wrong += [(int(frame["index"].iloc[row]), reason) for row in np.flatnonzero(good & ~passed)]
         good &= passed
     return frame.assign(**numbers)[good], wrong
-
-
-def text_lines(blocks: Blocks) -> Iterator[str]:
-    """Yield the lines of a file as text, with their ends: UTF-8, and Latin-1 for a line that is none."""
-    for block in blocks:
-        yield from map(as_text, io.BytesIO(block))
-
-
-def as_text(line: bytes) -> str:
-    """Decode a line: UTF-8, and Latin-1 when it is none."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
 
 
 def _utf8(block: bytes) -> bytes:

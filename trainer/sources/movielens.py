@@ -12,12 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import COLUMNS, RatingsFormat, named_columns, no_good_row, read_ratings, text_lines
+from trainer.sources.lines import COLUMNS, RatingsFormat, named_columns, read_ratings
 from trainer.sources.quoted import Row, cells_of, csv_rows
+from trainer.sources.rows import no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, each_once
 
 _TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv"}
@@ -118,6 +120,7 @@ def read(folder: DataFolder, file: str) -> Source:
         items_file=layout.films,
         events=ratings.interactions,
         rejects=(*rejects, *repeated, *ratings.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
@@ -168,7 +171,7 @@ def _films_100k(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
             genres = [genre for genre, flag in zip(_100K_GENRES, flags, strict=True) if flag == "1"]
             yield film_of(file, line, parts[0], parts[1], genres)
         elif row.strip():
-            yield Reject(file=file, line=line, reason=f"expected 5 columns and {len(_100K_GENRES)} flags of 0 or 1", raw=row[:200])
+            yield Reject(file=file, line=line, reason=f"expected 5 columns and {len(_100K_GENRES)} flags of 0 or 1")
 
 
 def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
@@ -178,7 +181,7 @@ def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
         if len(parts) == 3:
             yield film_of(file, line, parts[0], parts[1], parts[2].split("|"))
         elif row.strip():
-            yield Reject(file=file, line=line, reason="expected id::title::genres", raw=row[:200])
+            yield Reject(file=file, line=line, reason="expected id::title::genres")
 
 
 def _films_csv(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
@@ -217,11 +220,11 @@ def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
         if len(cells) == len(_TAG_COLUMNS):
             yield Row(line=line, cells=cells)
         elif row.strip():
-            yield Reject(file=file, line=line, reason="expected user::film::tag::time", raw=row[:200])
+            yield Reject(file=file, line=line, reason="expected user::film::tag::time")
 
 
 def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
     """Return a film, or the reject when id or title is missing."""
     if not item_id.strip() or not title.strip():
-        return Reject(file=file, line=line, reason="expected an id and a title", raw=f"{item_id} {title}"[:200])
+        return Reject(file=file, line=line, reason="expected an id and a title")
     return Film(line=line, item_id=item_id.strip(), title=title.strip(), genres=genres)

@@ -20,9 +20,10 @@ csv.field_size_limit(_CELL_CHARACTERS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row's cells and the line on which it begins, from 1."""
+    """A row's cells and its lines: the number of the first, from 1, and how many."""
 
     line: int
+    num_lines: int = 1
     cells: Sequence[str]
 
 
@@ -38,10 +39,10 @@ def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimi
         if isinstance(row, Reject):
             yield row
         elif len(row.cells) == len(header.cells):
-            yield Row(line=row.line, cells=[row.cells[place] for place in places])
+            yield Row(line=row.line, num_lines=row.num_lines, cells=[row.cells[place] for place in places])
         elif row.cells:
             reason = f"{len(row.cells)} columns, expected {len(header.cells)}"
-            yield Reject(file=file, line=row.line, reason=reason, raw=delimiter.join(row.cells)[:200])
+            yield Reject(file=file, line=row.line, reason=reason, num_lines=row.num_lines)
 
 
 def expect_header(path: str, found: Sequence[str], expected: Sequence[str]) -> None:
@@ -72,9 +73,9 @@ def _parsed(lines: Iterable[str], path: str, delimiter: str) -> Iterator[Row | R
             fault = _fault(error, source.of_row)
         if fault is None:
             width = width or len(cells)
-            yield Row(line=source.line, cells=cells)
+            yield Row(line=source.line, num_lines=len(source.of_row), cells=cells)
         else:
-            yield Reject(file=file, line=source.line, reason=fault, raw=source.of_row[0][:200].strip())
+            yield Reject(file=file, line=source.line, reason=fault)
             source.go_back()
             rows = csv.reader(source, delimiter=delimiter, strict=True)
 

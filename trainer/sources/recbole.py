@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import RatingsFormat, named_columns, no_good_row, read_ratings, text_lines
+from trainer.sources.lines import RatingsFormat, named_columns, read_ratings
 from trainer.sources.movielens import Film, film_of, film_record, with_year
 from trainer.sources.quoted import expect_header
+from trainer.sources.rows import no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, each_once
 
 FILES = "NAME.inter and NAME.item"
@@ -39,6 +41,7 @@ def read(folder: DataFolder, inter: str) -> Source:
         items_file=items or "",
         events=ratings.interactions,
         rejects=(*rejects, *ratings.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
@@ -75,9 +78,9 @@ def _rows(blocks: Blocks, file: str, names: Sequence[str]) -> tuple[list[tuple[i
         if line == 1 or not row.strip():
             continue
         if len(cells) != len(names):
-            rejects.append(Reject(file=file, line=line, reason=f"{len(cells)} columns, expected {len(names)}", raw=row[:200]))
+            rejects.append(Reject(file=file, line=line, reason=f"{len(cells)} columns, expected {len(names)}"))
         elif not values["item_id"].strip():
-            rejects.append(Reject(file=file, line=line, reason="item_id: expected an id", raw=row[:200]))
+            rejects.append(Reject(file=file, line=line, reason="item_id: expected an id"))
         else:
             rows.append((line, values))
     return rows, rejects

@@ -6,7 +6,7 @@ Knows no publisher and no validation: the records go through `recommender.events
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from trainer.sources.interactions import Interactions
@@ -25,12 +25,12 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One row that is no record; the line counts from 1 as editors do. Equal faults have the same reason; `raw` shows what was found."""
+    """One row that is no record; the line, its first, counts from 1 as editors do. Equal faults have the same reason."""
 
     file: str
     line: int
     reason: str
-    raw: str
+    num_lines: int = 1
 
 
 def each_once(file: str, items: Iterable[tuple[int, RawRecord]]) -> tuple[list[RawRecord], list[Reject]]:
@@ -39,13 +39,14 @@ def each_once(file: str, items: Iterable[tuple[int, RawRecord]]) -> tuple[list[R
     repeated: list[Reject] = []
     for line, item in items:
         if first.setdefault(item["item_id"], item) is not item:
-            repeated.append(Reject(file=file, line=line, reason="the item stands before it", raw=""))
+            repeated.append(Reject(file=file, line=line, reason="the item stands before it"))
     return list(first.values()), repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
+    `read_rejects` gives the rows that are no records, with what lies there in the file.
 
     Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from.
     """
@@ -57,6 +58,7 @@ class Source:
     items_file: str
     events: Interactions
     rejects: tuple[Reject, ...]
+    read_rejects: Callable[[Iterable[Reject]], Iterator[tuple[Reject, str]]]
 
     def reasons(self) -> dict[str, int]:
         """Count the rejected rows by reason, the most frequent first."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -21,12 +22,13 @@ from numpy.typing import NDArray
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import as_text, is_hopeless, no_good_row, text_lines
+from trainer.sources.lines import is_hopeless
 from trainer.sources.quoted import Row, csv_rows, expect_header
+from trainer.sources.rows import PARQUET, as_text, no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = ".csv, .tsv or .parquet"
-_ENDINGS = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
+_ENDINGS = (*PARQUET, ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
 _DELIMITERS = "\t,;|"
 _CHUNK_ROWS = 50_000
 _TITLE_CHARACTERS = 100
@@ -54,9 +56,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Rows of the file: their lines, and for each role the column as text, empty where there is nothing."""
+    """Rows of the file: their first lines, how many each has, and for each role the column as text, empty where there is nothing."""
 
     lines_N: NDArray[np.int64]
+    num_lines: Sequence[int]
     texts: Mapping[str, Sequence[str]]
 
 
@@ -70,7 +73,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
     rejects, blocks = list[Reject](), Blocks(folder, file)
     chunks = (
         _parquet(blocks, folder.path_of(file), columns)
-        if file.lower().endswith(".parquet")
+        if file.lower().endswith(PARQUET)
         else _delimited(blocks, folder, file, columns, rejects)
     )
     gathering, items = Gathering(), dict[str, tuple[int, str, str]]()
@@ -84,7 +87,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         named = ", ".join(f"{role} in column {column}" for role, column in columns.by_role().items())
         raise no_good_row(folder, file, rejects, f"rows with {named}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
-    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated]
     return Source(
         name=f"table ({file})",
         licence="yours to know",
@@ -93,6 +96,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         items_file=file,
         events=interactions,
         rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
@@ -105,7 +109,8 @@ def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, 
         rejects += [row for row in chunk if isinstance(row, Reject)]
         good = [row for row in chunk if isinstance(row, Row)]
         texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
-        yield _Chunk(lines_N=np.array([row.line for row in good], np.int64), texts=texts)
+        lines_N = np.array([row.line for row in good], np.int64)
+        yield _Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)
 
 
 def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
@@ -120,7 +125,8 @@ def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
             texts = {
                 role: _as_texts(batch.column(column), is_number=role in ("at", "rating")) for role, column in columns.by_role().items()
             }
-            yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
+            lines_N = np.arange(first_line, first_line + batch.num_rows)
+            yield _Chunk(lines_N=lines_N, num_lines=[1] * batch.num_rows, texts=texts)
             first_line += batch.num_rows
     except (pa.ArrowException, OSError, OverflowError) as error:
         expected = "a Parquet file; fetch it again if the download broke off"
@@ -150,13 +156,13 @@ def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:
     if pa.types.is_timestamp(column.type):
         ticks_per_s = _TICKS_OF_UNIT[column.type.unit]
         return ["" if ticks is None else repr(ticks / ticks_per_s) for ticks in column.cast(pa.int64()).to_pylist()]
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.string())  # Python's dates end in 9999
+    if pa.types.is_integer(column.type) or pa.types.is_date(column.type):  # of which Python's end in the year 9999
+        column = column.cast(pa.string())
     try:
         values = column.to_pylist()
     except UnicodeDecodeError:
         values = column.cast(pa.large_binary()).to_pylist()
-    return [_as_text(value, is_number=is_number) for value in values]
+    return [value if isinstance(value, str) else _as_text(value, is_number=is_number) for value in values]
 
 
 def _as_text(value: object, *, is_number: bool) -> str:
@@ -189,8 +195,7 @@ def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject
     good_N = np.ones(len(at_N), np.bool_)
     for reason, passed_N in checks.items():
         for row in np.flatnonzero(good_N & ~passed_N).tolist():
-            raw = ", ".join(column[row] for column in texts.values())[:200]
-            rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, raw=raw))
+            rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, num_lines=chunk.num_lines[row]))
         good_N &= passed_N
     rows = np.flatnonzero(good_N)
     if len(rows):
@@ -204,12 +209,12 @@ def _times(texts: Sequence[str]) -> NDArray[np.float64]:
     column = pd.Series(texts, dtype=str).str.strip()
     at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
     is_date = column.str.fullmatch(r"\d{8}").to_numpy(np.bool_)  # 20160901, as in records
-    begins = column.str.match(r"\d{4}").to_numpy(np.bool_)  # pandas knows `now` and `today` too
-    named = (np.isnan(at_N) | is_date) & begins
+    named = (np.isnan(at_N) | is_date) & (column != "").to_numpy(np.bool_)
     for least, ticks_per_s in _TICKS_PER_S:
         at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
     if named.any():
-        moments = pd.to_datetime(column[named], format="ISO8601", utc=True, errors="coerce")
+        dates = column[named].where(column[named].str.match(r"\d{4}"))  # pandas knows `now` and `today` too
+        moments = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
         at_N[named] = [moment.timestamp() if moment is not pd.NaT else np.nan for moment in moments]
     return at_N
 
