@@ -227,6 +227,46 @@ def test_a_zip_whose_names_are_written_oddly_is_read(tmp_path: Path) -> None:
         assert users(open_source(tmp_path / f"{number}.zip")) == ["7", "9"]
 
 
+def test_of_a_zip_with_two_data_sets_one_may_be_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name, ratings in (("ml1", RATINGS), ("ml2", RATINGS.replace("\n7,", "\n8,"))):
+            archive.writestr(f"{name}/ratings.csv", ratings)
+            archive.writestr(f"{name}/movies.csv", FILMS)
+    with pytest.raises(SourceError, match=r"found ml1/ratings\.csv, ml2/ratings\.csv, expected one data set"):
+        open_source(tmp_path / "two.zip")
+    assert users(open_source(tmp_path / "two.zip" / "ml1" / "ratings.csv")) == ["7", "9"]
+    assert users(open_source(tmp_path / "two.zip" / "ml2")) == ["8", "9"]
+    with pytest.raises(SourceError, match="found no file"):
+        open_source(tmp_path / "two.zip" / "ml3")
+
+
+def test_all_data_sets_are_listed_and_no_half_is_called_missing(tmp_path: Path) -> None:
+    names = [f"a-folder-with-a-long-name-{number}/ratings.csv" for number in range(4)]
+    for name in names:
+        movielens((tmp_path / name).parent)
+    with pytest.raises(SourceError, match=f"found {', '.join(names)}, expected one data set"):
+        open_source(tmp_path)
+    with pytest.raises(SourceError, match=r"found movies\.csv, half of a data set whose name is ratings\.csv, expected"):
+        open_source((tmp_path / names[0]).parent / "movies.csv")
+
+
+def test_names_may_be_in_capitals_and_the_chosen_of_two_is_read(tmp_path: Path) -> None:
+    folder = movielens(tmp_path / "both")
+    write(folder, ratings_csv_gz=gzip.compress(RATINGS.replace("\n7,", "\n8,").encode()))
+    assert users(open_source(folder)) == users(open_source(folder / "ratings.csv")) == ["7", "9"]
+    assert users(open_source(folder / "ratings.csv.gz")) == ["8", "9"]
+    assert users(open_source(write(tmp_path / "ml", Ratings_CSV=RATINGS, MOVIES_csv=FILMS))) == ["7", "9"]
+    source = open_source(write(tmp_path / "amazon", Beauty_JSON=json.dumps(REVIEW)))
+    assert users(source) == ["A1"]
+    shop = write(tmp_path / "shop", Shop_INTER=f"user_id\titem_id\ttimestamp\nu\ti\t{SECONDS}\n", Shop_Item="item_id\ni\n")
+    assert open_source(shop).num_items == 1
+
+
+def test_a_line_of_separators_alone_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, ratings_dat=f"7::1::4.5::{SECONDS}\n::\n \r\n\n", movies_dat="1::Heat (1995)::Crime\n")
+    assert told(open_source(folder)) == [(2, "2 columns, expected 4")]
+
+
 def test_what_may_not_be_read_is_told_or_passed_over(tmp_path: Path) -> None:
     movielens(tmp_path / "mount" / "ml")
     (tmp_path / "mount" / "lost+found").mkdir()

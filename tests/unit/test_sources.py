@@ -285,6 +285,15 @@ def test_a_table_with_named_columns(tmp_path: Path) -> None:
     assert len({raw["event_id"] for raw in [*source.items, *source.events]}) == 4, "items and events share the ids"
 
 
+def test_the_delimiter_is_the_one_that_gives_the_named_columns(tmp_path: Path) -> None:
+    columns = Columns(user="u", item="i", at="t")
+    for number, name in enumerate(("a|b|c|d|e", '"a;b;c;d;e"')):
+        source = open_source(write(tmp_path / str(number), {"x.csv": f"u,i,t,{name}\n1,2,{SECONDS},x\n".encode()}), columns)
+        assert [raw["user_id"] for raw in source.events] == ["1"]
+    with pytest.raises(SourceError, match=r"x\.csv, line 1, column u: found 'sep=;', expected"):
+        open_source(write(tmp_path, {"x.csv": b"sep=;\nu;i;t\n"}), columns)
+
+
 def test_a_line_break_does_not_end_a_title(tmp_path: Path) -> None:
     rows = 'who,what,when,title,words\n1,2,964982703,"Big\nTitle","body\nmore"\n'
     source = open_source(

@@ -65,13 +65,13 @@ def sets_in(folder: DataFolder) -> list[str]:
 
 def half_of(folder: DataFolder) -> str | None:
     """Name metadata that lies in a folder which holds no reviews, or that was chosen alone."""
-    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and folder.chosen in (None, name))
+    found = sorted(name for name in folder.names if _is_meta(name) and name.lower().endswith(_JSON) and folder.chosen in (None, name))
     return f"{found[0]}, which is metadata, without its reviews" if found else None
 
 
 def read(folder: DataFolder, file: str) -> Source:
     """Read the data set with these reviews or ratings; raise SourceError when it can't be read."""
-    fields = _fields_of(folder, file) if file.endswith(_JSON) else None
+    fields = _fields_of(folder, file) if file.lower().endswith(_JSON) else None
     events = _read_csv(folder, file) if fields is None else _read_reviews(folder, file, fields)
     meta = _meta_of(folder, file)
     rows = list(_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
@@ -92,11 +92,11 @@ def read(folder: DataFolder, file: str) -> Source:
 
 
 def _candidates(folder: DataFolder, endings: tuple[str, ...]) -> list[str]:
-    return sorted(name for name in folder.names if name.endswith(endings) and not _is_meta(name) and folder.chosen in (None, name))
+    return sorted(name for name in folder.names if name.lower().endswith(endings) and not _is_meta(name) and folder.chosen in (None, name))
 
 
 def _is_meta(name: str) -> bool:
-    return name.startswith("meta_")
+    return name.lower().startswith("meta_")
 
 
 def _category(name: str) -> str:
@@ -106,7 +106,7 @@ def _category(name: str) -> str:
 
 
 def _meta_of(folder: DataFolder, file: str) -> str | None:
-    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and _category(name) == _category(file))
+    found = sorted(name for name in folder.names if _is_meta(name) and name.lower().endswith(_JSON) and _category(name) == _category(file))
     return found[0] if found else None
 
 

@@ -44,8 +44,9 @@ class DataFolder:
         return f"{self.where}/{name}"
 
     def find(self, name: str) -> str | None:
-        """Return the name of a file that may lie here gzipped; None when there is none."""
-        return next((one for one in (name, f"{name}.gz") if one in self.names), None)
+        """Return the name of a file that may lie here gzipped or in capitals, the chosen one before others; None when there is none."""
+        found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
+        return self.chosen if self.chosen in found else next(iter(found), None)
 
     def depth(self) -> int:
         """Count the folders above this one."""
@@ -116,9 +117,11 @@ def data_folders(path: Path) -> Iterator[DataFolder]:
         if path.is_dir():
             yield from _in_folder(path)
         elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
-            yield from _in_zip(path)
+            yield from _in_zip(path, PurePosixPath())
         elif path.is_file():
             yield _folder(path.parent, chosen=path.name)
+        elif (archive := next((one for one in path.parents if one.is_file() and zipfile.is_zipfile(one)), None)) is not None:
+            yield from _in_zip(archive, PurePosixPath(path.relative_to(archive)))
         else:
             raise SourceError(str(path), expected="a folder, a file or a zip file; there is nothing")
     except OSError as error:
@@ -134,19 +137,22 @@ def _in_folder(path: Path) -> Iterator[DataFolder]:
         yield from map(_folder, folders)
 
 
-def _in_zip(path: Path) -> Iterator[DataFolder]:
+def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
+    """Yield the folders of a zip, or those at a path inside it; of a file inside its folder."""
     try:
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
         raise _unreadable(str(path), error, "a zip file; fetch it again if the download broke off") from error
     entries: dict[PurePosixPath, dict[str, str]] = {}
     for entry in archive.infolist():
-        inside = PurePosixPath(entry.filename)  # ./ml//ratings.csv is ml/ratings.csv
-        if not (entry.is_dir() or _is_hidden(inside.name) or "__MACOSX" in inside.parts):
-            entries.setdefault(inside.parent, {})[inside.name] = entry.filename
+        file = PurePosixPath(entry.filename)  # ./ml//ratings.csv is ml/ratings.csv
+        if not (entry.is_dir() or _is_hidden(file.name) or "__MACOSX" in file.parts):
+            entries.setdefault(file.parent, {})[file.name] = entry.filename
     for folder in sorted(entries, key=lambda one: (len(one.parts), str(one))):
-        where = str(PurePosixPath(str(path)) / folder)
-        yield DataFolder(where=where, names=frozenset(entries[folder]), open_raw=_zip_opener(archive, entries[folder]))
+        chosen = inside.name if folder == inside.parent and inside.name in entries[folder] else None
+        if chosen or folder.is_relative_to(inside):
+            where, names = str(PurePosixPath(str(path)) / folder), frozenset(entries[folder])
+            yield DataFolder(where=where, names=names, open_raw=_zip_opener(archive, entries[folder]), chosen=chosen)
 
 
 def _unreadable(path: str, error: Exception, expected: str) -> SourceError:

@@ -50,9 +50,9 @@ class Ratings:
     rejects: tuple[Reject, ...]
 
 
-def named_columns(path: str, header: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
+def named_columns(path: str, header: Sequence[str], names: Mapping[str, str], delimiter: str = ",") -> tuple[str, ...]:
     """Return a header with the columns named as in COLUMNS and the others nameless; raise SourceError unless each is there once."""
-    expect_header(path, header, list(names))
+    expect_header(path, header, list(names), delimiter)
     return tuple(names.get(name, "") for name in header)
 
 

@@ -92,7 +92,9 @@ def half_of(folder: DataFolder) -> str | None:
         ratings, films = (folder.find(name) for name in pair)
         if ratings and not films and folder.chosen in (None, ratings):
             return f"{ratings} without {pair[1]} beside it"
-        if films and folder.chosen in (None, films) and (folder.chosen or not ratings):
+        if films and folder.chosen == films and ratings:
+            return f"{films}, half of a data set whose name is {ratings}"
+        if films and not ratings and folder.chosen in (None, films):
             return f"{films} without {pair[0]}"
     return None
 
@@ -106,7 +108,7 @@ def read(folder: DataFolder, file: str) -> Source:
     if len(rejects) == len(films):
         raise no_good_row(folder, layout.films, rejects, "at least one film")
     tags = dict[str, Sequence[str]]()
-    if (tags_file := folder.find(_TAGS.get(layout.ratings.removesuffix(".gz"), ""))) is not None:
+    if (tags_file := folder.find(_TAGS.get(layout.ratings.lower().removesuffix(".gz"), ""))) is not None:
         tags, tag_rejects = _tags(folder, tags_file)
         rejects += tag_rejects
     records = ((film.line, film_record(film, blocks.sha256, tags.get(film.item_id, ()))) for film in films if isinstance(film, Film))
@@ -148,12 +150,12 @@ def with_year(title: str, year: str) -> str:
 
 
 def _layout(folder: DataFolder, file: str) -> _Layout:
-    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.removesuffix(".gz"))
+    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.lower().removesuffix(".gz"))
     assert films is not None, "sets_in has seen it"
-    if films.startswith("u.item"):
+    if films.lower().startswith("u.item"):
         form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_100k)
-    if films.startswith("movies.dat"):
+    if films.lower().startswith("movies.dat"):
         form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
@@ -201,7 +203,7 @@ def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list
     last_giver: dict[tuple[str, str], str] = {}
     rejects = []
     lines = text_lines(Blocks(folder, file))
-    rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file else _tags_dat(lines, file)
+    rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file.lower() else _tags_dat(lines, file)
     for row in rows:
         if isinstance(row, Reject):
             rejects.append(row)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trainer.sources.source import Reject, SourceError
+from trainer.sources.source import Reject, SourceError, excerpt
 
 OPEN_QUOTE = "a quote that does not end its column"
 _CELL_CHARACTERS = 1 << 20  # so far a quote is looked for that closes; a record holds 256 KiB
@@ -33,7 +33,7 @@ def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimi
     header = next(rows, Row(line=1, cells=()))
     if isinstance(header, Reject):
         raise SourceError(path, line=1, found=header.reason, expected="a header")
-    expect_header(path, header.cells, expected)
+    expect_header(path, header.cells, expected, delimiter)
     places = [list(header.cells).index(name) for name in expected]
     for row in rows:
         if isinstance(row, Reject):
@@ -45,11 +45,11 @@ def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimi
             yield Reject(file=file, line=row.line, reason=reason, num_lines=row.num_lines)
 
 
-def expect_header(path: str, found: Sequence[str], expected: Sequence[str]) -> None:
+def expect_header(path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",") -> None:
     """Raise SourceError when a header lacks a column, or has it twice, so that nobody knows which is meant."""
     for column in expected:
         if found.count(column) != 1:
-            raise SourceError(path, line=1, column=column, found=repr(",".join(found)), expected="a header with it once")
+            raise SourceError(path, line=1, column=column, found=excerpt(delimiter.join(found)), expected="a header with it once")
 
 
 def cells_of(line: str, delimiter: str = ",") -> list[str]:

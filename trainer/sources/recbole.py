@@ -25,12 +25,12 @@ _TITLES = ("title", "name", "item_title", "item_name")
 
 def sets_in(folder: DataFolder) -> list[str]:
     """Name the interactions of the data sets in a folder."""
-    return sorted(name for name in folder.names if name.endswith((".inter", ".inter.gz")) and folder.chosen in (None, name))
+    return sorted(name for name in folder.names if name.lower().endswith((".inter", ".inter.gz")) and folder.chosen in (None, name))
 
 
 def read(folder: DataFolder, inter: str) -> Source:
     """Read the data set with these interactions; raise SourceError when it can't be read."""
-    items = folder.find(inter.removesuffix(".gz").removesuffix(".inter") + ".item")
+    items = folder.find(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
     ratings = read_ratings(folder, inter, _format(folder, inter))
     records, rejects = _items(folder, items) if items is not None else ([], [])
     return Source(
@@ -48,7 +48,7 @@ def read(folder: DataFolder, inter: str) -> Source:
 def _format(folder: DataFolder, file: str) -> RatingsFormat:
     header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
     names = {name: ours for name, ours in _NAMES.items() if name != "rating" or name in header}
-    columns = named_columns(folder.path_of(file), header, names)
+    columns = named_columns(folder.path_of(file), header, names, "\t")
     return RatingsFormat(separator=b"\t", columns=columns, has_header=True, once=True)
 
 
@@ -56,7 +56,7 @@ def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]
     """Return the items and the rejects; raise SourceError when there is no item."""
     header = [name.partition(":") for name in folder.first_line(file).split("\t")]
     kinds = {name: kind for name, _, kind in header if name}
-    expect_header(folder.path_of(file), [name for name, _, _ in header], ["item_id", *kinds])
+    expect_header(folder.path_of(file), [name for name, _, _ in header], ["item_id", *kinds], "\t")
     blocks = Blocks(folder, file)
     rows, rejects = _rows(blocks, file, [name for name, _, _ in header])
     is_film, sha256 = "movie_title" in kinds, blocks.sha256

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.sources.files import Blocks, DataFolder
-from trainer.sources.source import Reject, SourceError
+from trainer.sources.source import Reject, SourceError, excerpt
 
 PARQUET = (".parquet", ".pq")
 _Line = TypeVar("_Line")
@@ -35,7 +35,7 @@ def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expect
     """Return what to raise for a file without a good row: the first bad one and what is wrong with it."""
     first = min(rejects, key=lambda reject: reject.line, default=Reject(file=file, line=1, reason="there is none"))
     raw = next((text for _, text in raw_rows(folder, [first] if rejects else [])), "")
-    return SourceError(folder.path_of(file), line=first.line, found=repr(raw), expected=f"{expected} ({first.reason})")
+    return SourceError(folder.path_of(file), line=first.line, found=excerpt(raw), expected=f"{expected} ({first.reason})")
 
 
 def text_lines(blocks: Blocks) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from trainer.sources.interactions import Interactions
 
 RawRecord = dict[str, object]
+_SHOWN_CHARACTERS = 80
 
 
 class SourceError(ValueError):
@@ -19,8 +20,14 @@ class SourceError(ValueError):
 
     def __init__(self, file: str, *, expected: str, found: str | None = None, line: int | None = None, column: str | None = None) -> None:
         where = "".join([file, f", line {line}" if line is not None else "", f", column {column}" if column is not None else ""])
-        shown = "" if found is None else f"found {found if len(found) <= 80 else found[:77] + '...'}, "
+        shown = "" if found is None else f"found {found}, "
         super().__init__(f"{where}: {shown}expected {expected}")
+
+
+def excerpt(text: str) -> str:
+    """Return what an error shows of a line that may be of any length and hold anything."""
+    shown = repr(text)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

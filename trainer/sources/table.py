@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
 from trainer.sources.lines import is_hopeless
-from trainer.sources.quoted import Row, csv_rows, expect_header
+from trainer.sources.quoted import Row, cells_of, csv_rows, expect_header
 from trainer.sources.rows import PARQUET, as_text, no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
@@ -102,8 +102,8 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
 
 def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]) -> Iterator[_Chunk]:
     header_line = folder.first_line(file)
-    delimiter = max(_DELIMITERS, key=header_line.count)
     roles = columns.by_role()
+    delimiter = max(_DELIMITERS, key=lambda one: (len({*roles.values()} & {*cells_of(header_line, one)}), header_line.count(one)))
     rows = csv_rows(text_lines(blocks), folder.path_of(file), expected=list(roles.values()), delimiter=delimiter)
     while chunk := list(islice(rows, _CHUNK_ROWS)):
         rejects += [row for row in chunk if isinstance(row, Reject)]
