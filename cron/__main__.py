@@ -10,6 +10,7 @@ Exit status: 0 it worked, 1 it failed (one sentence on stderr), 2 wrong use or w
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -55,6 +56,8 @@ class Verb(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit status."""
     parsed = build_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text of any encoding
     try:
         loaded = load_settings(parsed.config, os.environ)
         return verb(parsed.verb).run(parsed, loaded)

@@ -21,7 +21,7 @@ from cron.errors import FreshetError
 from cron.settings_file import Loaded
 from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_source
 from cron.wiring import open_log, var_folder
-from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item
+from recommender.events import MAX_CLOCK_SKEW, Event, InvalidRecord, Record, parse_event, parse_item
 
 if TYPE_CHECKING:
     from trainer.sources.source import Source
@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     first, last = part.bounds(len(source.events))
     if first == last:
         raise FreshetError(f"part {part} of {len(source.events)} events is empty; nothing to ingest")
+    _expect_a_good_event(source, first, last)
     shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
     intake = Intake(loaded.settings.store.events, var, shift, dry_run=arguments.dry_run)
     intake.take_rejects(source)
@@ -112,8 +113,9 @@ class Intake:
 
     def take_rejects(self, source: Source) -> None:
         """Bury the rows that the source itself could not read."""
-        for reject in source.rejects:
-            self._reject(f"{reject.file}, line {reject.line}", reject.reason, reject.raw)
+        rejected = source.read_rejects(source.rejects) if self._dead_letters else ((reject, "") for reject in source.rejects)
+        for reject, raw in rejected:
+            self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
 
     def take(self, raw: Iterable[Mapping[str, object]], file: str, *, total: int, what: str) -> None:
         """Check and store the records of one file, with a progress bar on a terminal."""
@@ -132,8 +134,7 @@ class Intake:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            line = int(str(raw["event_id"]).rpartition(":")[2])  # as sources make their ids
-            self._reject(f"{file}, line {line}", f"{error.field}: expected {expected}", raw)
+            self._reject(f"{file}, line {_line_of(raw)}", f"{error.field}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record
@@ -157,22 +158,34 @@ class Intake:
             self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
 
 
+def _expect_a_good_event(source: Source, first: int, last: int) -> None:
+    """Raise FreshetError with the fault of the first event when none of those from first to last can be taken."""
+    now = datetime.now(UTC)
+    fault = ""
+    for raw in source.events.between(first, last):
+        try:
+            parse_event(raw, now=now, new_id=_no_id)
+        except InvalidRecord as error:
+            fault = fault or f"{source.events.file}, line {_line_of(raw)}, column {error.reason}"
+        else:
+            return
+    raise FreshetError(f"{fault}; of {last - first:,} events none can be taken")
+
+
 def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
     """Return what moves the part's last event to now, or, for a part that was moved before, the same again.
 
     Events that say a time to come are refused later, so they are not what counts as the last.
     """
     first, last = part.bounds(len(source.events))
-    now = datetime.now(UTC).timestamp()
+    now = datetime.now(UTC)
     past_N = source.events.at_N[first:last]
-    past_N = past_N[past_N <= now]
-    if not len(past_N):
-        raise FreshetError(f"part {part}: every event is of a time to come; nothing to move to now")
+    past_N = past_N[past_N <= (now + MAX_CLOCK_SKEW).timestamp()]
     file = var / SHIFTS
     known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     name = f"{source.events.file_sha256[:12]} {part}"  # the file's digest, so a moved folder is the same data
     if name not in known:
-        known[name] = now - float(past_N[-1])
+        known[name] = now.timestamp() - float(past_N[-1])
         if store:
             _write(file, json.dumps(known, indent=1))
     return timedelta(seconds=known[name])
@@ -186,6 +199,10 @@ def _write(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
+
+
+def _line_of(raw: Mapping[str, object]) -> int:
+    return int(str(raw["event_id"]).rpartition(":")[2])  # as sources make their ids
 
 
 def _no_id() -> str:

@@ -113,13 +113,13 @@ def test_a_time_in_milliseconds_is_refused_and_moves_nothing(settings: Settings,
     assert sorted(letter.source[-2:] for letter in letters) == ["13", "14", "15"], "the lines of the file"
 
 
-def test_a_file_without_a_good_time_is_told_so(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3,1000000000000\n")
-    assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["events"], said["first_at"], said["last_at"]) == (0, None, None)
-    assert main(["ingest", str(data), "--shift-to-now"]) == 1
-    assert "every event is of a time to come" in capsys.readouterr().err
+@pytest.mark.parametrize("more", [[], ["--dry-run", "--json"], ["--shift-to-now"]])
+def test_a_file_without_a_good_time_is_refused(more: list[str], settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3,1000000000000\n1,1,3,1000000001000\n")
+    assert main(["ingest", str(data), *more]) == 1
+    said = capsys.readouterr()
+    assert "ratings.csv, line 2, column at: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?" in said.err
+    assert ("of 2 events none can be taken" in said.err, said.out, logged(settings)) == (True, "", [])
 
 
 def test_a_table_needs_its_columns_named(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

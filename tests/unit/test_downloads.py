@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -151,23 +155,156 @@ def test_a_carriage_return_inside_a_row_costs_that_row_only(tmp_path: Path) -> N
     assert told(source) == [(4, "a carriage return inside the row")]
 
 
-def test_a_quote_costs_its_row_and_one_that_never_closes_the_file(tmp_path: Path) -> None:
+def test_a_quote_costs_its_line_wherever_it_ends(tmp_path: Path) -> None:
+    fault = "a quote that does not end its column"
     rows = f'u1,i,5,{SECONDS},"a" b\nu2,i,5,{SECONDS},"two\nlines"\nu3,i,5\n'
     source = open_source(write(tmp_path / "bad", t_csv=HEADER + rows), COLUMNS)
     assert users(source) == ["u2"]
-    assert [(reject.line, reject.reason, reject.raw) for reject in source.rejects] == [
-        (2, "a quote that does not end its column", f'u1,i,5,{SECONDS},"a" b'),
-        (5, "3 columns, expected 5", "u3,i,5"),
-    ]
-    good = f"u,i,5,{SECONDS},x\n"
+    assert told(source) == [(2, fault), (5, "3 columns, expected 5")]
     for num_rows in (3, 70_000):
-        folder = write(tmp_path / "open", t_csv=HEADER + good + f'u,i,5,{SECONDS},"never\n' + good * num_rows)
-        with pytest.raises(SourceError, match=r"t\.csv, line 3: found a quote that is never closed, expected quotes in pairs"):
-            open_source(folder, COLUMNS)
-    with pytest.raises(SourceError, match=r"movies\.csv, line 4: found a quote that is never closed"):
-        open_source(movielens(tmp_path / "ml", films=FILMS + '3,"Half (1995),Drama\n'))
+        good = "".join(f"u,i{number},5,{SECONDS},x\n" for number in range(num_rows))
+        folder = write(tmp_path / "open", t_csv=f'{HEADER}u,i,5,{SECONDS},"never\n' + good)
+        source = open_source(folder, COLUMNS)
+        assert (len(source.events), told(source)) == (num_rows, [(2, fault)])
+    films = 'movieId,title,genres\n1,"Half (1995),Drama\n2,B,C\n3,D,E\n4,"F, G",H\n5,I,J\n'
+    source = open_source(movielens(tmp_path / "ml", films=films))
+    assert ([raw["item_id"] for raw in source.items], told(source)) == (["2", "3", "4", "5"], [(2, fault)])
     long = open_source(write(tmp_path / "long", t_csv=f'{HEADER}u,i,5,{SECONDS},"{"x" * 200_000}"\n'), COLUMNS)
     assert [len(str(raw["text"])) for raw in long.items] == [200_000]
+
+
+def test_ids_in_quotes_are_ids(tmp_path: Path) -> None:
+    ratings = f'"userId","movieId","rating","timestamp"\n"7","1",4.5,{SECONDS}\n"9",2,"0.5","{SECONDS + 1}"\n8"8,1,4,{SECONDS}\n'
+    source = open_source(movielens(tmp_path / "ml", ratings=ratings.replace("\n", "\r\n")))
+    assert [(raw["user_id"], raw["item_id"], raw["rating"]) for raw in source.events] == [("7", "1", 4.5), ("9", "2", 0.5)]
+    assert told(source) == [(4, "a quote that does not end its column")]
+    source = open_source(write(tmp_path / "amazon", ratings_csv=f'"A3CIUOJXQ5VDQ2","B0000530HU",5.0,{SECONDS}'))
+    assert [(raw["user_id"], raw["item_id"]) for raw in source.events] == [("A3CIUOJXQ5VDQ2", "B0000530HU")]
+    inter = f'user_id:token\titem_id:token\ttimestamp:float\n"u"\ti\t{SECONDS}\n'
+    assert users(open_source(write(tmp_path / "recbole", shop_inter=inter))) == ['"u"'], "no quotes in these"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("ratings_csv", "userId,movieId,rating,timestamp,,", f"7,1,4.5,{SECONDS},,"),
+        ("ratings_csv", "at,userId,movieId,rating,timestamp,at,item_id", f"x,7,1,4.5,{SECONDS},x,x"),
+        ("Beauty_csv", "user_id,parent_asin,rating,timestamp,,", f"7,1,4.5,{SECONDS}000,,"),
+        ("Beauty_csv", "at,user_id,item_id,parent_asin,rating,timestamp", f"x,7,x,1,4.5,{SECONDS}000"),
+        ("shop_inter", "at\tuser_id:token\titem_id:token\trating:float\ttimestamp:float\t\t", f"x\t7\t1\t4.5\t{SECONDS}\t\t"),
+    ],
+)
+def test_columns_that_nobody_reads_may_have_any_name(name: str, header: str, row: str, tmp_path: Path) -> None:
+    (event,) = open_source(write(tmp_path, movies_csv=FILMS, **{name: f"{header}\n{row}\n"}) / name.replace("_", ".")).events
+    del event["event_id"]
+    assert event == {"user_id": "7", "item_id": "1", "rating": 4.5, "type": "rating", "at": SECONDS}
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "column"),
+    [
+        ("ratings_csv", "userId,movieId,rating,timestamp,timestamp", "timestamp"),
+        ("Beauty_csv", "user_id,parent_asin,rating,timestamp,rating", "rating"),
+        ("shop_inter", "user_id\titem_id\trating\ttimestamp\trating", "rating"),
+        ("movies_csv", "movieId,title,title,genres", "title"),
+        ("shop_item", "item_id\ttitle\tprice\tprice", "price"),
+        ("t_csv", "who,what,stars,when,words,when", "when"),
+    ],
+)
+def test_a_column_that_is_there_twice_is_refused(name: str, header: str, column: str, tmp_path: Path) -> None:
+    shop = {"shop_inter": f"user_id\titem_id\ttimestamp\n7\t1\t{SECONDS}\n"} if "shop" in name else {}
+    ml = {"ratings_csv": RATINGS, "movies_csv": FILMS} if name in ("ratings_csv", "movies_csv") else {}
+    folder = write(tmp_path, **shop | ml | {name: f"{header}\n"})
+    with pytest.raises(SourceError, match=rf"{name.replace('_', '.')}, line 1, column {column}: .*expected a header with it once"):
+        open_source(folder, COLUMNS if name == "t_csv" else None)
+
+
+def test_a_zip_whose_names_are_written_oddly_is_read(tmp_path: Path) -> None:
+    for number, start in enumerate(("./", "./ml/", "ml//")):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr(f"{start}ratings.csv", RATINGS)
+            archive.writestr(f"{start}movies.csv", FILMS)
+        assert users(open_source(tmp_path / f"{number}.zip")) == ["7", "9"]
+
+
+def test_of_a_zip_with_two_data_sets_one_may_be_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        for name, ratings in (("ml1", RATINGS), ("ml2", RATINGS.replace("\n7,", "\n8,"))):
+            archive.writestr(f"{name}/ratings.csv", ratings)
+            archive.writestr(f"{name}/movies.csv", FILMS)
+    with pytest.raises(SourceError, match=r"found ml1/ratings\.csv, ml2/ratings\.csv, expected one data set"):
+        open_source(tmp_path / "two.zip")
+    assert users(open_source(tmp_path / "two.zip" / "ml1" / "ratings.csv")) == ["7", "9"]
+    assert users(open_source(tmp_path / "two.zip" / "ml2")) == ["8", "9"]
+    with pytest.raises(SourceError, match="found no file"):
+        open_source(tmp_path / "two.zip" / "ml3")
+
+
+def test_all_data_sets_are_listed_and_no_half_is_called_missing(tmp_path: Path) -> None:
+    names = [f"a-folder-with-a-long-name-{number}/ratings.csv" for number in range(4)]
+    for name in names:
+        movielens((tmp_path / name).parent)
+    with pytest.raises(SourceError, match=f"found {', '.join(names)}, expected one data set"):
+        open_source(tmp_path)
+    with pytest.raises(SourceError, match=r"found movies\.csv, half of a data set whose name is ratings\.csv, expected"):
+        open_source((tmp_path / names[0]).parent / "movies.csv")
+
+
+def test_names_may_be_in_capitals_and_the_chosen_of_two_is_read(tmp_path: Path) -> None:
+    folder = movielens(tmp_path / "both")
+    write(folder, ratings_csv_gz=gzip.compress(RATINGS.replace("\n7,", "\n8,").encode()))
+    assert users(open_source(folder)) == users(open_source(folder / "ratings.csv")) == ["7", "9"]
+    assert users(open_source(folder / "ratings.csv.gz")) == ["8", "9"]
+    assert users(open_source(write(tmp_path / "ml", Ratings_CSV=RATINGS, MOVIES_csv=FILMS))) == ["7", "9"]
+    source = open_source(write(tmp_path / "amazon", Beauty_JSON=json.dumps(REVIEW)))
+    assert users(source) == ["A1"]
+    shop = write(tmp_path / "shop", Shop_INTER=f"user_id\titem_id\ttimestamp\nu\ti\t{SECONDS}\n", Shop_Item="item_id\ni\n")
+    assert open_source(shop).num_items == 1
+
+
+def test_a_line_of_separators_alone_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, ratings_dat=f"7::1::4.5::{SECONDS}\n::\n \r\n\n", movies_dat="1::Heat (1995)::Crime\n")
+    assert told(open_source(folder)) == [(2, "2 columns, expected 4")]
+
+
+def test_what_may_not_be_read_is_told_or_passed_over(tmp_path: Path) -> None:
+    movielens(tmp_path / "mount" / "ml")
+    (tmp_path / "mount" / "lost+found").mkdir()
+    (tmp_path / "mount" / "lost+found").chmod(0)
+    write(tmp_path / "shut", t_csv=HEADER)
+    with zipfile.ZipFile(tmp_path / "shut.zip", "w") as archive:
+        archive.writestr("x", "x")
+    write(tmp_path / "file", t_csv=HEADER)
+    for path in ("shut", "shut.zip", "file/t.csv"):
+        (tmp_path / path).chmod(0)
+    paths = ("mount", "mount/ml", "mount/lost+found", "shut", "shut/t.csv", "shut.zip", "file/t.csv")
+    read, inside, *refused = without_privileges([tmp_path / path for path in paths])
+    assert (read, inside) == ("2 events", "2 events")
+    for path, said in zip(paths[2:], refused, strict=True):
+        assert said.endswith("expected the permission to read it; there is none"), path
+
+
+def without_privileges(paths: Sequence[Path]) -> list[str]:
+    """Open sources in a process that, if root runs the tests, may not read everything; return what is said of each."""
+    code = """
+import sys
+from pathlib import Path
+from trainer.sources.formats import open_source
+from trainer.sources.source import SourceError
+for path in sys.argv[1:]:
+    try:
+        print(len(open_source(Path(path)).events), "events")
+    except SourceError as error:
+        print(error)
+"""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*drop, sys.executable, "-c", code, *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.splitlines()
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="File name too long"):
+        open_source(tmp_path / ("x" * 300))
 
 
 def test_a_parquet_of_nanoseconds_float_ids_and_bytes(tmp_path: Path) -> None:
@@ -213,5 +350,5 @@ def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):
         open_source(folder)
-    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u, i, never, 5, x', expected rows with .*at: expected a time"):
+    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*at: expected a time"):
         open_source(write(tmp_path / "t", t_csv=HEADER + "u,i,5,never,x\n" * 50 + f"u,i,5,{SECONDS},x\n"), COLUMNS)

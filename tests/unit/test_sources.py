@@ -173,6 +173,83 @@ def test_two_categories_ask_which_one(tmp_path: Path) -> None:
     assert len(open_source(tmp_path / "Books.json").events) == 1
 
 
+def test_ratings_of_one_category_are_passed_over_beside_reviews_but_not_those_of_another(tmp_path: Path) -> None:
+    one, ratings = json_lines([review(*ROWS[0])]), csv_lines(ROWS)
+    write(tmp_path, {"reviews_Beauty_5.json": one, "ratings_Beauty.csv": ratings})
+    assert len(open_source(tmp_path).events) == 1
+    write(tmp_path, {"ratings_Books.csv": ratings})
+    with pytest.raises(SourceError, match=r"found ratings_Books\.csv, reviews_Beauty_5\.json, expected one data set; name the file"):
+        open_source(tmp_path)
+    assert len(open_source(tmp_path / "ratings_Books.csv").events) == 2
+
+
+def test_a_number_beyond_all_bounds_and_an_odd_literal_cost_their_rows(tmp_path: Path) -> None:
+    good = review(*ROWS[0])
+    rows = json_lines([good, good | {"unixReviewTime": 10**400}, good | {"overall": 10**400}, good | {"overall": float("nan")}])
+    meta = ["{{}: 1}", "{'asin': 'B0000530HU', 'title': {[]: 1}}", *META_2014[:1]]
+    source = open_source(write(tmp_path, {"Beauty.json": rows, "meta_Beauty.json": "\n".join(meta).encode()}))
+    assert (len(source.events), source.num_items) == (1, 1)
+    assert [(reject.line, reject.reason) for reject in source.rejects] == [
+        *((line, "expected a JSON object or a Python dictionary") for line in (1, 2)),
+        (2, "unixReviewTime: expected a number"),
+        (3, "overall: expected a number"),
+        (4, "overall: expected a number"),
+    ]
+
+
+def test_less_and_greater_are_no_html(tmp_path: Path) -> None:
+    title = "5 &lt; 6 &amp; 7 &gt; 3 <b>x</b> 3<4 and 5>2 I &lt;3 U<br/>&lt;i&gt;y&lt;/i&gt;<!-- z -->"
+    meta = json.dumps({"asin": "B0000530HU", "title": title}).encode()
+    (item,) = open_source(write(tmp_path, {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json": meta})).items
+    assert item["title"] == "5 < 6 & 7 > 3 x 3<4 and 5>2 I <3 U y"
+
+
+INTER = b"user_id:token\titem_id:token\ttimestamp:float\nu\ti1\t1472688001\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json.gz": b""},
+            r"meta_Beauty\.json\.gz, line 1: .*at least one item",
+        ),
+        (
+            {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json": b"x\n"},
+            r"json, line 1: found 'x', .*\(expected a JSON object",
+        ),
+        (
+            {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json": b"{'asin': 'B1'}\n"},
+            r"that somebody reviewed \(there is none",
+        ),
+        ({"shop.inter": INTER, "shop.item": b""}, r"shop\.item, line 1, column item_id: .*expected a header with it"),
+        ({"shop.inter": INTER, "shop.item": b"item_id:token\n"}, r"shop\.item, line 1: .*expected at least one item \(there is none"),
+        ({"shop.inter": INTER, "shop.item": b"item_id:token\tx\n1\n"}, r"shop\.item, line 2: found '1.*\(1 columns, expected 2"),
+    ],
+)
+def test_a_file_of_items_without_one_is_refused(content: dict[str, bytes], message: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=message):
+        open_source(write(tmp_path, content))
+
+
+def test_an_item_counts_once_and_its_second_row_is_told(tmp_path: Path) -> None:
+    shop = {"shop.inter": INTER, "shop.item": b"item_id:token\ttitle:token_seq\ni1\tRed\ni2\tBlue\ni1\tGreen\n"}
+    films = {
+        "ratings.csv": b"userId,movieId,rating,timestamp\n7,1,4.0,881250950\n",
+        "movies.csv": b"movieId,title,genres\n1,Red,Drama\n2,Blue,Drama\n1,Green,Drama\n",
+    }
+    for name, content in (("shop", shop), ("ml", films)):
+        source = open_source(write(tmp_path / name, content))
+        assert ([raw["title"] for raw in source.items], source.num_items) == (["Red", "Blue"], 2)
+        assert [(reject.line, reject.reason) for reject in source.rejects] == [(4, "the item stands before it")]
+
+
+def test_sequences_of_recbole_are_kept_whole(tmp_path: Path) -> None:
+    item = b"item_id:token\tvec:float_seq\ttags:token_seq\tprice:float\t\t\ni1\t0.1 0.2 0.3\tx  y\t9.5\t\t\n"
+    (one,) = open_source(write(tmp_path, {"shop.inter": INTER, "shop.item": item})).items
+    assert one["attributes"] == {"vec": ["0.1", "0.2", "0.3"], "tags": ["x", "y"], "price": 9.5}
+
+
 def test_recbole_files_of_any_kind(tmp_path: Path) -> None:
     content = {
         "shop.inter": b"user_id:token\titem_id:token\ttimestamp:float\nu1\ti1\t1472688001\nu1\ti2\t1472688000\n",
@@ -206,6 +283,31 @@ def test_a_table_with_named_columns(tmp_path: Path) -> None:
     (shoe,) = source.items
     assert (shoe["item_id"], shoe["title"], shoe["text"]) == ("i1", "Red; shoe of leather", "Red; shoe\nof leather")
     assert len({raw["event_id"] for raw in [*source.items, *source.events]}) == 4, "items and events share the ids"
+
+
+def test_the_delimiter_is_the_one_that_gives_the_named_columns(tmp_path: Path) -> None:
+    columns = Columns(user="u", item="i", at="t")
+    for number, name in enumerate(("a|b|c|d|e", '"a;b;c;d;e"')):
+        source = open_source(write(tmp_path / str(number), {"x.csv": f"u,i,t,{name}\n1,2,{SECONDS},x\n".encode()}), columns)
+        assert [raw["user_id"] for raw in source.events] == ["1"]
+    with pytest.raises(SourceError, match=r"x\.csv, line 1, column u: found 'sep=;', expected"):
+        open_source(write(tmp_path, {"x.csv": b"sep=;\nu;i;t\n"}), columns)
+
+
+def test_a_line_break_does_not_end_a_title(tmp_path: Path) -> None:
+    rows = 'who,what,when,title,words\n1,2,964982703,"Big\nTitle","body\nmore"\n'
+    source = open_source(
+        write(tmp_path, {"x.csv": rows.encode()}), Columns(user="who", item="what", at="when", title="title", text="words")
+    )
+    assert [(raw["title"], raw["text"]) for raw in source.items] == [("Big\nTitle", "Big\nTitle. body\nmore")]
+
+
+def test_words_that_pandas_knows_are_no_times(tmp_path: Path) -> None:
+    words = ("now", "today", "NaT", "T", "nan", "inf", "true", "1e9")
+    rows = csv_lines([("who", "what", "when"), *(("u", "i", word) for word in words), ("u", "i", SECONDS)])
+    source = open_source(write(tmp_path, {"x.csv": rows}), Columns(user="who", item="what", at="when"))
+    assert [raw["at"] for raw in source.events] == [1e9, SECONDS]
+    assert [(reject.line, reject.reason) for reject in source.rejects] == [(line, "at: expected a time") for line in range(2, 9)]
 
 
 def test_a_parquet_table_is_the_same_table(tmp_path: Path) -> None:

@@ -12,24 +12,27 @@ import ast
 import html
 import io
 import json
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, as_text, is_hopeless, no_good_row, read_ratings
+from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
+from trainer.sources.quoted import cells_of
+from trainer.sources.rows import as_text, no_good_row, raw_rows
 from trainer.sources.source import RawRecord, Reject, Source
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
 LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
 _JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _CSV = (".csv", ".csv.gz")
-_HEADER_2023 = ["user_id", "parent_asin", "rating", "timestamp"]
+_COLUMNS_2023 = {"user_id": "user_id", "parent_asin": "item_id", "rating": "rating", "timestamp": "at"}
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # not 3<4 and 5>2
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
 _FIRST_LINES = 20
 _SCALE = (1.0, 5.0)
@@ -53,24 +56,29 @@ _REVIEW_FIELDS = (
 
 
 def sets_in(folder: DataFolder) -> list[str]:
-    """Name the reviews of the data sets in a folder, or their ratings where there are no reviews."""
+    """Name the reviews of the data sets in a folder, and the ratings of those whose reviews are not there."""
     reviews = [name for name in _candidates(folder, _JSON) if _fields_of(folder, name) is not None]
-    return reviews or [name for name in _candidates(folder, _CSV) if _csv_format(folder, name) is not None]
+    reviewed = {_category(name) for name in reviews}
+    ratings = [name for name in _candidates(folder, _CSV) if _category(name) not in reviewed]
+    return reviews + [name for name in ratings if _csv_format(folder, name) is not None]
 
 
 def half_of(folder: DataFolder) -> str | None:
     """Name metadata that lies in a folder which holds no reviews, or that was chosen alone."""
-    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and folder.chosen in (None, name))
+    found = sorted(name for name in folder.names if _is_meta(name) and name.lower().endswith(_JSON) and folder.chosen in (None, name))
     return f"{found[0]}, which is metadata, without its reviews" if found else None
 
 
 def read(folder: DataFolder, file: str) -> Source:
     """Read the data set with these reviews or ratings; raise SourceError when it can't be read."""
-    fields = _fields_of(folder, file) if file.endswith(_JSON) else None
+    fields = _fields_of(folder, file) if file.lower().endswith(_JSON) else None
     events = _read_csv(folder, file) if fields is None else _read_reviews(folder, file, fields)
     meta = _meta_of(folder, file)
     rows = list(_items(folder, meta, frozenset(events.interactions.item_ids))) if meta else []
     items = [row for row in rows if not isinstance(row, Reject)]
+    rejects = [row for row in rows if isinstance(row, Reject)]
+    if meta and not items:
+        raise no_good_row(folder, meta, rejects, "at least one item that somebody reviewed")
     return Source(
         name=f"Amazon Reviews ({file}{f', {meta}' if meta else ', no metadata'})",
         licence=LICENCE,
@@ -78,16 +86,17 @@ def read(folder: DataFolder, file: str) -> Source:
         num_items=len(items),
         items_file=meta or "",
         events=events.interactions,
-        rejects=(*(row for row in rows if isinstance(row, Reject)), *events.rejects),
+        rejects=(*rejects, *events.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
 def _candidates(folder: DataFolder, endings: tuple[str, ...]) -> list[str]:
-    return sorted(name for name in folder.names if name.endswith(endings) and not _is_meta(name) and folder.chosen in (None, name))
+    return sorted(name for name in folder.names if name.lower().endswith(endings) and not _is_meta(name) and folder.chosen in (None, name))
 
 
 def _is_meta(name: str) -> bool:
-    return name.startswith("meta_")
+    return name.lower().startswith("meta_")
 
 
 def _category(name: str) -> str:
@@ -97,7 +106,7 @@ def _category(name: str) -> str:
 
 
 def _meta_of(folder: DataFolder, file: str) -> str | None:
-    found = sorted(name for name in folder.names if _is_meta(name) and name.endswith(_JSON) and _category(name) == _category(file))
+    found = sorted(name for name in folder.names if _is_meta(name) and name.lower().endswith(_JSON) and _category(name) == _category(file))
     return found[0] if found else None
 
 
@@ -119,10 +128,9 @@ def _json(line: str) -> object:
 
 
 def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
-    line = folder.first_line(file)
-    columns = line.split(",")
-    if columns[:4] == _HEADER_2023:
-        names = ("user_id", "item_id", "rating", "at", *columns[4:])
+    columns = cells_of(folder.first_line(file))
+    if _COLUMNS_2023.keys() <= set(columns):
+        names = named_columns(folder.path_of(file), columns, _COLUMNS_2023)
         return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True, scale=_SCALE)
     if len(columns) != 4 or not columns[3].strip().isdigit():
         return None
@@ -145,7 +153,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         for line, raw in block:
             row = _row(raw, fields, line)
             if isinstance(row, str):
-                rejects.append(Reject(file=file, line=line, reason=row, raw=raw[:200].decode("utf-8", "replace").strip()))
+                rejects.append(Reject(file=file, line=line, reason=row))
             elif row is not None:
                 rows.append(row)
         if rows:
@@ -157,7 +165,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"
         raise no_good_row(folder, file, rejects, expected)
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
-    rejects += [Reject(file=file, line=one, reason="an equal row stands before it", raw="") for one in repeated]
+    rejects += [Reject(file=file, line=one, reason="an equal row stands before it") for one in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
@@ -193,7 +201,7 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max  # not NaN
 
 
 def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[RawRecord | Reject]:
@@ -205,16 +213,16 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
             text = as_text(raw).strip()
             values = _literal(text) if text else {}
             if values is None:
-                yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary", raw=text[:200])
+                yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary")
                 continue
             item_id = str(values.get("parent_asin") or values.get("asin") or "")
             if item_id not in wanted:
                 continue
             record = _record(item_id, values)
             if item_id in found:
-                yield Reject(file=file, line=line, reason="the item stands before it", raw=text[:200])
+                yield Reject(file=file, line=line, reason="the item stands before it")
             elif record is None:
-                yield Reject(file=file, line=line, reason="title: expected one, or a text in its place", raw=text[:200])
+                yield Reject(file=file, line=line, reason="title: expected one, or a text in its place")
             else:
                 found[item_id] = (line, record)
     for line, record in found.values():
@@ -227,7 +235,7 @@ def _literal(text: str) -> Mapping[str, object] | None:
     if values is None:
         try:
             values = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return None
     return values if isinstance(values, dict) else None
 

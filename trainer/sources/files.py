@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -43,8 +44,9 @@ class DataFolder:
         return f"{self.where}/{name}"
 
     def find(self, name: str) -> str | None:
-        """Return the name of a file that may lie here gzipped; None when there is none."""
-        return next((one for one in (name, f"{name}.gz") if one in self.names), None)
+        """Return the name of a file that may lie here gzipped or in capitals, the chosen one before others; None when there is none."""
+        found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
+        return self.chosen if self.chosen in found else next(iter(found), None)
 
     def depth(self) -> int:
         """Count the folders above this one."""
@@ -60,11 +62,12 @@ class DataFolder:
             with _unpacked(self.open_raw(name)) as stream:
                 lines = [stream.readline(_FIRST_BYTES) for _ in range(n)]
         except _BROKEN as error:
-            raise self._damaged(name, error) from error
+            raise self.damaged(name, error) from error
         return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in lines if line]
 
-    def _damaged(self, name: str, error: Exception) -> SourceError:
-        return SourceError(self.path_of(name), found=f"{type(error).__name__}: {error}", expected="an undamaged file; fetch it again")
+    def damaged(self, name: str, error: Exception) -> SourceError:
+        """Return what to raise for a file that can't be read."""
+        return _unreadable(self.path_of(name), error, "an undamaged file; fetch it again")
 
 
 class Blocks:
@@ -105,61 +108,74 @@ class Blocks:
                     bar.update(len(block))
                     yield block
         except _BROKEN as error:
-            raise self._folder._damaged(self._name, error) from error
+            raise self._folder.damaged(self._name, error) from error
 
 
 def data_folders(path: Path) -> Iterator[DataFolder]:
     """Yield the folders at a path, outermost first: the folder and those in it, or those in a zip, or a file's own; raise SourceError."""
-    if path.is_dir():
-        yield from _in_folder(path)
-    elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
-        yield from _in_zip(path)
-    elif path.is_file():
-        yield DataFolder(where=str(path.parent), names=_files_in(path.parent), open_raw=_folder_opener(path.parent), chosen=path.name)
-    else:
-        raise SourceError(str(path), expected="a folder, a file or a zip file; there is nothing")
+    try:
+        if path.is_dir():
+            yield from _in_folder(path)
+        elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+            yield from _in_zip(path, PurePosixPath())
+        elif path.is_file():
+            yield _folder(path.parent, chosen=path.name)
+        elif (archive := next((one for one in path.parents if one.is_file() and zipfile.is_zipfile(one)), None)) is not None:
+            yield from _in_zip(archive, PurePosixPath(path.relative_to(archive)))
+        else:
+            raise SourceError(str(path), expected="a folder, a file or a zip file; there is nothing")
+    except OSError as error:
+        raise _unreadable(str(path), error, "a folder, a file or a zip file") from error
 
 
 def _in_folder(path: Path) -> Iterator[DataFolder]:
+    """Yield a folder and those in it; one inside that may not be read, `lost+found` perhaps, is passed over."""
     folders = [path]
-    for _ in range(_DEPTH + 1):
-        for folder in folders:
-            yield DataFolder(where=str(folder), names=_files_in(folder), open_raw=_folder_opener(folder))
-        folders = sorted(child for folder in folders for child in folder.iterdir() if child.is_dir() and not _is_hidden(child.name))
+    yield _folder(path)
+    for _ in range(_DEPTH):
+        folders = [child for folder in folders for child in sorted(folder.iterdir()) if _is_open(child) and not _is_hidden(child.name)]
+        yield from map(_folder, folders)
 
 
-def _in_zip(path: Path) -> Iterator[DataFolder]:
+def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
+    """Yield the folders of a zip, or those at a path inside it; of a file inside its folder."""
     try:
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
-        raise SourceError(str(path), found=str(error), expected="a zip file; fetch it again if the download broke off") from error
-    names: dict[PurePosixPath, set[str]] = {}
+        raise _unreadable(str(path), error, "a zip file; fetch it again if the download broke off") from error
+    entries: dict[PurePosixPath, dict[str, str]] = {}
     for entry in archive.infolist():
-        if not entry.is_dir():
-            inside = PurePosixPath(entry.filename)
-            if _is_hidden(inside.name) or inside.parts[0] == "__MACOSX":
-                continue
-            names.setdefault(inside.parent, set()).add(inside.name)
-    for folder in sorted(names, key=lambda one: (len(one.parts), str(one))):
-        yield DataFolder(
-            where=str(PurePosixPath(str(path)) / folder), names=frozenset(names[folder]), open_raw=_zip_opener(archive, folder)
-        )
+        file = PurePosixPath(entry.filename)  # ./ml//ratings.csv is ml/ratings.csv
+        if not (entry.is_dir() or _is_hidden(file.name) or "__MACOSX" in file.parts):
+            entries.setdefault(file.parent, {})[file.name] = entry.filename
+    for folder in sorted(entries, key=lambda one: (len(one.parts), str(one))):
+        chosen = inside.name if folder == inside.parent and inside.name in entries[folder] else None
+        if chosen or folder.is_relative_to(inside):
+            where, names = str(PurePosixPath(str(path)) / folder), frozenset(entries[folder])
+            yield DataFolder(where=where, names=names, open_raw=_zip_opener(archive, entries[folder]), chosen=chosen)
 
 
-def _files_in(folder: Path) -> frozenset[str]:
-    return frozenset(child.name for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name))
+def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
+    if isinstance(error, PermissionError):
+        return SourceError(str(error.filename or path), expected="the permission to read it; there is none")
+    return SourceError(path, found=f"{type(error).__name__}: {error}", expected=expected)
+
+
+def _folder(folder: Path, chosen: str | None = None) -> DataFolder:
+    names = frozenset(child.name for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name))
+    return DataFolder(where=str(folder), names=names, open_raw=lambda name: (folder / name).open("rb"), chosen=chosen)
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _folder_opener(folder: Path) -> Callable[[str], BinaryIO]:
-    return lambda name: (folder / name).open("rb")
-
-
-def _zip_opener(archive: zipfile.ZipFile, folder: PurePosixPath) -> Callable[[str], BinaryIO]:
-    return lambda name: archive.open(str(folder / name))  # type: ignore[return-value]  # an IO[bytes] without fileno
+def _zip_opener(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], BinaryIO]:
+    return lambda name: archive.open(entries[name])  # type: ignore[return-value]  # an IO[bytes] without fileno
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trainer.sources import amazon, movielens, recbole, table
 from trainer.sources.files import DataFolder, data_folders
-from trainer.sources.source import Source, SourceError
+from trainer.sources.source import Source, SourceError, excerpt
 from trainer.sources.table import Columns
 
 Finder = Callable[[DataFolder], list[str]]
@@ -51,6 +51,6 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     if len(files) == 1:
         folder, name = files[0]
         lines = folder.first_lines(name, 1)
-        return SourceError(folder.path_of(name), line=1, found=repr(lines[0]) if lines else "an empty file", expected=expected)
+        return SourceError(folder.path_of(name), line=1, found=excerpt(lines[0]) if lines else "an empty file", expected=expected)
     names = ", ".join(name for _, name in files[:_NUM_SHOWN]) + (f" and {len(files) - _NUM_SHOWN} more" if len(files) > _NUM_SHOWN else "")
     return SourceError(str(path), found=names or "no file", expected=expected)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +17,18 @@ from numpy.typing import NDArray
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, Interactions
-from trainer.sources.source import Reject, SourceError
+from trainer.sources.quoted import OPEN_QUOTE, expect_header
+from trainer.sources.rows import as_text, no_good_row
+from trainer.sources.source import Reject
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 HOPELESS = 50_000  # bad rows
+_QUOTED = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')  # a whole cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsFormat:
-    """How the rows of a file are written; `columns` names all of them in file order, those of COLUMNS among them.
+    """How the rows of a file are written; `columns` has the names of COLUMNS, each once, where they stand, and no matter what elsewhere.
 
     A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`: an equal row again is rejected.
     `scale`: the least and the greatest rating that the publisher gives.
@@ -46,6 +50,12 @@ class Ratings:
     rejects: tuple[Reject, ...]
 
 
+def named_columns(path: str, header: Sequence[str], names: Mapping[str, str], delimiter: str = ",") -> tuple[str, ...]:
+    """Return a header with the columns named as in COLUMNS and the others nameless; raise SourceError unless each is there once."""
+    expect_header(path, header, list(names), delimiter)
+    return tuple(names.get(name, "") for name in header)
+
+
 def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
     """Read ratings; raise SourceError when no row is good."""
     gathering, rejects = Gathering(), list[Reject]()
@@ -59,7 +69,7 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
     if not len(gathering):
         raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
-    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated]
     return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
@@ -68,28 +78,25 @@ def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
     return len(rejects) >= HOPELESS and not len(gathering)
 
 
-def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expected: str) -> SourceError:
-    """Return what to raise for a file without a good row: the first bad one and what is wrong with it."""
-    first = min(rejects, key=lambda reject: reject.line, default=Reject(file=file, line=1, reason="no rows", raw=""))
-    return SourceError(folder.path_of(file), line=first.line, found=repr(first.raw), expected=f"{expected} ({first.reason})")
-
-
 def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering) -> tuple[int, list[Reject]]:
     """Gather a block's good rows; return the number of its lines and the rejects."""
     block = _utf8(block)
+    if form.separator == b"," and b'"' in block:
+        block = _QUOTED.sub(rb"\1", block)
     if len(form.separator) > 1:  # pandas is fast with one character only, and these files hold digits
         block = block.replace(form.separator, b"\t")
     separator = form.separator if len(form.separator) == 1 else b"\t"
     lines = _Lines(block, separator, first_line)
     fitting = lines.widths == len(form.columns)
     header = 1 if form.has_header and first_line == 1 else 0
-    odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.text(int(index))]
+    odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.holds_something(int(index))]
     fitting[:header] = False
     rejects = [lines.reject(file, index, f"{lines.widths[index]} columns, expected {len(form.columns)}") for index in odd]
     torn, block = lines.without_carriage_returns()
-    torn = torn[fitting[torn]]
-    rejects += [lines.reject(file, index, "a carriage return inside the row") for index in torn.tolist()]
-    fitting[torn] = False
+    faults = {"a carriage return inside the row": torn, OPEN_QUOTE: lines.with_quotes() if form.separator == b"," else torn[:0]}
+    for reason, indices in faults.items():
+        rejects += [lines.reject(file, index, reason) for index in indices[fitting[indices]].tolist()]
+        fitting[indices] = False
     good = np.flatnonzero(fitting)
     if len(good):
         frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
@@ -131,21 +138,26 @@ class _Lines:
         characters[inside] = ord(" ")
         return np.unique(np.searchsorted(self._ends, inside)), characters.tobytes()
 
-    def text(self, index: int) -> str:
+    def with_quotes(self) -> NDArray[np.int64]:
+        """Return the indices of lines that hold a quote."""
+        return np.unique(np.searchsorted(self._ends, np.flatnonzero(self._characters == ord('"'))))
+
+    def holds_something(self, index: int) -> bool:
         begin = int(self._ends[index - 1]) + 1 if index else 0
-        return self._data[begin : int(self._ends[index])].decode("utf-8", "replace").strip()
+        return bool(self._data[begin : int(self._ends[index])].strip(b" \r"))
 
     def reject(self, file: str, index: int, reason: str) -> Reject:
-        return Reject(file=file, line=index + self._first_line, reason=reason, raw=self.text(index)[:200])
+        return Reject(file=file, line=index + self._first_line, reason=reason)
 
 
 def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: NDArray[np.int64]) -> pd.DataFrame:
-    return pd.read_csv(
+    places = [place for place, name in enumerate(columns) if name in COLUMNS]
+    frame = pd.read_csv(
         io.BytesIO(data),
         sep=separator.decode(),
         header=None,
-        names=list(columns),
-        usecols=[name for name in COLUMNS if name in columns],
+        names=range(len(columns)),
+        usecols=places,
         dtype=str,
         skiprows=skipped.tolist(),
         skip_blank_lines=False,
@@ -154,6 +166,7 @@ def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: ND
         encoding="utf-8",
         encoding_errors="replace",
     )
+    return frame.set_axis([columns[place] for place in places], axis=1)
 
 
 def _checked(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
@@ -172,20 +185,6 @@ def _checked(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[pd.DataFr
         wrong += [(int(frame["index"].iloc[row]), reason) for row in np.flatnonzero(good & ~passed)]
         good &= passed
     return frame.assign(**numbers)[good], wrong
-
-
-def text_lines(blocks: Blocks) -> Iterator[str]:
-    """Yield the lines of a file as text, with their ends: UTF-8, and Latin-1 for a line that is none."""
-    for block in blocks:
-        yield from map(as_text, io.BytesIO(block))
-
-
-def as_text(line: bytes) -> str:
-    """Decode a line: UTF-8, and Latin-1 when it is none."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
 
 
 def _utf8(block: bytes) -> bytes:

@@ -12,13 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import COLUMNS, RatingsFormat, no_good_row, read_ratings, text_lines
-from trainer.sources.quoted import Row, csv_rows, expect_header
-from trainer.sources.source import RawRecord, Reject, Source
+from trainer.sources.lines import COLUMNS, RatingsFormat, named_columns, read_ratings
+from trainer.sources.quoted import Row, cells_of, csv_rows
+from trainer.sources.rows import no_good_row, raw_rows, text_lines
+from trainer.sources.source import RawRecord, Reject, Source, each_once
 
 _TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv"}
 _TAG_COLUMNS = ("userId", "movieId", "tag", "timestamp")
@@ -90,7 +92,9 @@ def half_of(folder: DataFolder) -> str | None:
         ratings, films = (folder.find(name) for name in pair)
         if ratings and not films and folder.chosen in (None, ratings):
             return f"{ratings} without {pair[1]} beside it"
-        if films and folder.chosen in (None, films) and (folder.chosen or not ratings):
+        if films and folder.chosen == films and ratings:
+            return f"{films}, half of a data set whose name is {ratings}"
+        if films and not ratings and folder.chosen in (None, films):
             return f"{films} without {pair[0]}"
     return None
 
@@ -100,23 +104,25 @@ def read(folder: DataFolder, file: str) -> Source:
     layout = _layout(folder, file)
     blocks = Blocks(folder, layout.films)
     films = list(layout.read_films(text_lines(blocks), folder.path_of(layout.films)))
-    good = [film for film in films if isinstance(film, Film)]
     rejects = [film for film in films if isinstance(film, Reject)]
-    if not good:
+    if len(rejects) == len(films):
         raise no_good_row(folder, layout.films, rejects, "at least one film")
     tags = dict[str, Sequence[str]]()
-    if (tags_file := folder.find(_TAGS.get(layout.ratings.removesuffix(".gz"), ""))) is not None:
+    if (tags_file := folder.find(_TAGS.get(layout.ratings.lower().removesuffix(".gz"), ""))) is not None:
         tags, tag_rejects = _tags(folder, tags_file)
         rejects += tag_rejects
+    records = ((film.line, film_record(film, blocks.sha256, tags.get(film.item_id, ()))) for film in films if isinstance(film, Film))
+    items, repeated = each_once(layout.films, records)
     ratings = read_ratings(folder, layout.ratings, layout.form)
     return Source(
         name=f"MovieLens ({layout.ratings}, {layout.films})",
         licence=LICENCE,
-        items=[film_record(film, blocks.sha256, tags.get(film.item_id, ())) for film in good],
-        num_items=len(good),
+        items=items,
+        num_items=len(items),
         items_file=layout.films,
         events=ratings.interactions,
-        rejects=(*rejects, *ratings.rejects),
+        rejects=(*rejects, *repeated, *ratings.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
@@ -144,18 +150,16 @@ def with_year(title: str, year: str) -> str:
 
 
 def _layout(folder: DataFolder, file: str) -> _Layout:
-    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.removesuffix(".gz"))
+    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.lower().removesuffix(".gz"))
     assert films is not None, "sets_in has seen it"
-    if films.startswith("u.item"):
+    if films.lower().startswith("u.item"):
         form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_100k)
-    if films.startswith("movies.dat"):
+    if films.lower().startswith("movies.dat"):
         form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
-    header = folder.first_line(file).split(",")
-    expect_header(folder.path_of(file), header, list(names))
-    columns = tuple(names.get(name, name) for name in header)
+    columns = named_columns(folder.path_of(file), cells_of(folder.first_line(file)), names)
     form = RatingsFormat(separator=b",", columns=columns, has_header=True, scale=_SCALE, once=True)
     return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
 
@@ -169,7 +173,7 @@ def _films_100k(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
             genres = [genre for genre, flag in zip(_100K_GENRES, flags, strict=True) if flag == "1"]
             yield film_of(file, line, parts[0], parts[1], genres)
         elif row.strip():
-            yield Reject(file=file, line=line, reason=f"expected 5 columns and {len(_100K_GENRES)} flags of 0 or 1", raw=row[:200])
+            yield Reject(file=file, line=line, reason=f"expected 5 columns and {len(_100K_GENRES)} flags of 0 or 1")
 
 
 def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
@@ -179,7 +183,7 @@ def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
         if len(parts) == 3:
             yield film_of(file, line, parts[0], parts[1], parts[2].split("|"))
         elif row.strip():
-            yield Reject(file=file, line=line, reason="expected id::title::genres", raw=row[:200])
+            yield Reject(file=file, line=line, reason="expected id::title::genres")
 
 
 def _films_csv(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
@@ -199,7 +203,7 @@ def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list
     last_giver: dict[tuple[str, str], str] = {}
     rejects = []
     lines = text_lines(Blocks(folder, file))
-    rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file else _tags_dat(lines, file)
+    rows = csv_rows(lines, folder.path_of(file), expected=_TAG_COLUMNS) if ".csv" in file.lower() else _tags_dat(lines, file)
     for row in rows:
         if isinstance(row, Reject):
             rejects.append(row)
@@ -218,11 +222,11 @@ def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
         if len(cells) == len(_TAG_COLUMNS):
             yield Row(line=line, cells=cells)
         elif row.strip():
-            yield Reject(file=file, line=line, reason="expected user::film::tag::time", raw=row[:200])
+            yield Reject(file=file, line=line, reason="expected user::film::tag::time")
 
 
 def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
     """Return a film, or the reject when id or title is missing."""
     if not item_id.strip() or not title.strip():
-        return Reject(file=file, line=line, reason="expected an id and a title", raw=f"{item_id} {title}"[:200])
+        return Reject(file=file, line=line, reason="expected an id and a title")
     return Film(line=line, item_id=item_id.strip(), title=title.strip(), genres=genres)

@@ -1,68 +1,119 @@
 """CSV with quotes: rows of named columns that know the line on which they begin.
 
-A quote that closes nothing costs its row; one that is never closed swallows what follows it, so that the file is refused by line.
+A quote that does not end its column costs the line on which it opens; what follows is read anew.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from trainer.sources.source import Reject, SourceError
+from trainer.sources.source import Reject, SourceError, excerpt
 
-_FIELD_CHARACTERS = 1 << 20  # a longer one is a quote that was never closed; a record holds 256 KiB
-csv.field_size_limit(_FIELD_CHARACTERS)
+OPEN_QUOTE = "a quote that does not end its column"
+_CELL_CHARACTERS = 1 << 20  # so far a quote is looked for that closes; a record holds 256 KiB
+csv.field_size_limit(_CELL_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row's cells and the line on which it begins, from 1."""
+    """A row's cells and its lines: the number of the first, from 1, and how many."""
 
     line: int
+    num_lines: int = 1
     cells: Sequence[str]
 
 
 def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimiter: str = ",") -> Iterator[Row | Reject]:
-    """Yield the expected columns of each row, in that order; raise SourceError for a header without one or a quote that never closes."""
+    """Yield the expected columns of each row, in that order; raise SourceError for a header that lacks one."""
     rows, file = _parsed(lines, path, delimiter), PurePosixPath(path).name
     header = next(rows, Row(line=1, cells=()))
-    cells = header.cells if isinstance(header, Row) else [header.raw]
-    expect_header(path, cells, expected)
-    places = [list(cells).index(name) for name in expected]
+    if isinstance(header, Reject):
+        raise SourceError(path, line=1, found=header.reason, expected="a header")
+    expect_header(path, header.cells, expected, delimiter)
+    places = [list(header.cells).index(name) for name in expected]
     for row in rows:
         if isinstance(row, Reject):
             yield row
-        elif len(row.cells) == len(cells):
-            yield Row(line=row.line, cells=[row.cells[place] for place in places])
+        elif len(row.cells) == len(header.cells):
+            yield Row(line=row.line, num_lines=row.num_lines, cells=[row.cells[place] for place in places])
         elif row.cells:
-            reason = f"{len(row.cells)} columns, expected {len(cells)}"
-            yield Reject(file=file, line=row.line, reason=reason, raw=delimiter.join(row.cells)[:200])
+            reason = f"{len(row.cells)} columns, expected {len(header.cells)}"
+            yield Reject(file=file, line=row.line, reason=reason, num_lines=row.num_lines)
 
 
-def expect_header(path: str, found: Sequence[str], expected: Sequence[str]) -> None:
-    """Raise SourceError when a header lacks a column."""
+def expect_header(path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",") -> None:
+    """Raise SourceError when a header lacks a column, or has it twice, so that nobody knows which is meant."""
     for column in expected:
-        if column not in found:
-            raise SourceError(path, line=1, column=column, found=repr(",".join(found)), expected="a header with it")
+        if found.count(column) != 1:
+            raise SourceError(path, line=1, column=column, found=excerpt(delimiter.join(found)), expected="a header with it once")
+
+
+def cells_of(line: str, delimiter: str = ",") -> list[str]:
+    """Return the cells of one line by itself, whose last quote may be open."""
+    return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter), [])
 
 
 def _parsed(lines: Iterable[str], path: str, delimiter: str) -> Iterator[Row | Reject]:
-    raw: list[str] = []  # the lines of the row at hand
-    rows = csv.reader((raw.append(line) or line for line in lines), delimiter=delimiter, strict=True)  # type: ignore[func-returns-value]
+    """Yield the header and the rows; a line that begins none is rejected, and the next one is the beginning of another."""
+    file, width = PurePosixPath(path).name, 0
+    source = _Lines(lines)
+    rows = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
-        raw.clear()
-        line = rows.line_num + 1
+        source.begin_row()
         try:
             cells = next(rows)
+            fault = OPEN_QUOTE if _are_rows(source.of_row, width, delimiter) else None
         except StopIteration:
             return
         except csv.Error as error:
-            if "unexpected end" in str(error) or "field limit" in str(error):
-                raise SourceError(path, line=line, found="a quote that is never closed", expected="quotes in pairs") from error
-            yield Reject(
-                file=PurePosixPath(path).name, line=line, reason="a quote that does not end its column", raw="".join(raw)[:200].strip()
-            )
-            continue
-        yield Row(line=line, cells=cells)
+            fault = _fault(error, source.of_row)
+        if fault is None:
+            width = width or len(cells)
+            yield Row(line=source.line, num_lines=len(source.of_row), cells=cells)
+        else:
+            yield Reject(file=file, line=source.line, reason=fault)
+            source.go_back()
+            rows = csv.reader(source, delimiter=delimiter, strict=True)
+
+
+class _Lines:
+    """Lines, of which those of the row at hand can be read again from its second on. `line` is the number of its first."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._unread = iter(lines)
+        self._again = deque[str]()
+        self.of_row: list[str] = []
+        self.line = 1
+
+    def __iter__(self) -> Iterator[str]:
+        while self._again:
+            self.of_row.append(self._again.popleft())
+            yield self.of_row[-1]
+        for line in self._unread:
+            self.of_row.append(line)
+            yield line
+
+    def begin_row(self) -> None:
+        """Begin the next row behind the one at hand."""
+        self.line += len(self.of_row)
+        self.of_row.clear()
+
+    def go_back(self) -> None:
+        """Let the row at hand have one line only; the others come again."""
+        self._again.extendleft(reversed(self.of_row[1:]))
+        del self.of_row[1:]
+
+
+def _are_rows(lines: Sequence[str], width: int, delimiter: str) -> bool:
+    """Tell whether the lines of one row would each be a whole row: two stray quotes, not a text of several lines, hold them together."""
+    return len(lines) > 1 and all(len(cells_of(line, delimiter)) == width for line in lines)
+
+
+def _fault(error: csv.Error, lines: Sequence[str]) -> str:
+    if "new-line" in str(error):
+        return "a carriage return inside the row"
+    return f"a column of over {_CELL_CHARACTERS:,} characters" if "field limit" in str(error) and len(lines) == 1 else OPEN_QUOTE

@@ -7,14 +7,16 @@ from the first of `title`, `name`, or the first text column; their other columns
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import RatingsFormat, read_ratings, text_lines
+from trainer.sources.lines import RatingsFormat, named_columns, read_ratings
 from trainer.sources.movielens import Film, film_of, film_record, with_year
 from trainer.sources.quoted import expect_header
-from trainer.sources.source import RawRecord, Reject, Source
+from trainer.sources.rows import no_good_row, raw_rows, text_lines
+from trainer.sources.source import RawRecord, Reject, Source, each_once
 
 FILES = "NAME.inter and NAME.item"
 _NAMES = {"user_id": "user_id", "item_id": "item_id", "rating": "rating", "timestamp": "at"}
@@ -23,49 +25,65 @@ _TITLES = ("title", "name", "item_title", "item_name")
 
 def sets_in(folder: DataFolder) -> list[str]:
     """Name the interactions of the data sets in a folder."""
-    return sorted(name for name in folder.names if name.endswith((".inter", ".inter.gz")) and folder.chosen in (None, name))
+    return sorted(name for name in folder.names if name.lower().endswith((".inter", ".inter.gz")) and folder.chosen in (None, name))
 
 
 def read(folder: DataFolder, inter: str) -> Source:
     """Read the data set with these interactions; raise SourceError when it can't be read."""
-    items = folder.find(inter.removesuffix(".gz").removesuffix(".inter") + ".item")
+    items = folder.find(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
     ratings = read_ratings(folder, inter, _format(folder, inter))
-    rows = list(_items(folder, items)) if items is not None else []
-    records = [row for row in rows if not isinstance(row, Reject)]
+    records, rejects = _items(folder, items) if items is not None else ([], [])
     return Source(
-        name=f"RecBole ({inter}{f', {items}' if rows else ''})",
+        name=f"RecBole ({inter}{f', {items}' if items else ''})",
         licence="the original publisher's; RecBole only changed the format",
         items=records,
         num_items=len(records),
         items_file=items or "",
         events=ratings.interactions,
-        rejects=(*(row for row in rows if isinstance(row, Reject)), *ratings.rejects),
+        rejects=(*rejects, *ratings.rejects),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
 def _format(folder: DataFolder, file: str) -> RatingsFormat:
     header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
-    expect_header(folder.path_of(file), header, [name for name in _NAMES if name != "rating"])
-    return RatingsFormat(separator=b"\t", columns=tuple(_NAMES.get(name, name) for name in header), has_header=True, once=True)
+    names = {name: ours for name, ours in _NAMES.items() if name != "rating" or name in header}
+    columns = named_columns(folder.path_of(file), header, names, "\t")
+    return RatingsFormat(separator=b"\t", columns=columns, has_header=True, once=True)
 
 
-def _items(folder: DataFolder, file: str) -> Iterator[RawRecord | Reject]:
+def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]]:
+    """Return the items and the rejects; raise SourceError when there is no item."""
+    header = [name.partition(":") for name in folder.first_line(file).split("\t")]
+    kinds = {name: kind for name, _, kind in header if name}
+    expect_header(folder.path_of(file), [name for name, _, _ in header], ["item_id", *kinds], "\t")
     blocks = Blocks(folder, file)
-    header: list[str] = []
-    types: list[str] = []
+    rows, rejects = _rows(blocks, file, [name for name, _, _ in header])
+    is_film, sha256 = "movie_title" in kinds, blocks.sha256
+    read = [(line, _film(file, line, values, sha256) if is_film else _item(line, values, kinds, sha256)) for line, values in rows]
+    rejects += [one for _, one in read if isinstance(one, Reject)]
+    items, repeated = each_once(file, ((line, one) for line, one in read if not isinstance(one, Reject)))
+    if not items:
+        raise no_good_row(folder, file, rejects, "at least one item")
+    return items, sorted(rejects + repeated, key=lambda reject: reject.line)
+
+
+def _rows(blocks: Blocks, file: str, names: Sequence[str]) -> tuple[list[tuple[int, Mapping[str, str]]], list[Reject]]:
+    """Return the rows that have an id, by name, with their lines, and the others."""
     rows: list[tuple[int, Mapping[str, str]]] = []
+    rejects: list[Reject] = []
     for line, row in enumerate(text_lines(blocks), start=1):
-        parts = row.rstrip("\r\n").split("\t")
-        if line == 1:
-            header, types = [part.split(":")[0] for part in parts], [part.partition(":")[2] for part in parts]
-            expect_header(folder.path_of(file), header, ["item_id"])
-        elif len(parts) == len(header):
-            rows.append((line, dict(zip(header, parts, strict=True))))
-        elif row.strip():
-            yield Reject(file=file, line=line, reason=f"{len(parts)} columns, expected {len(header)}", raw=row[:200])
-    kinds = dict(zip(header, types, strict=True))
-    for line, values in rows:
-        yield _film(file, line, values, blocks.sha256) if "movie_title" in kinds else _item(file, line, values, kinds, blocks.sha256)
+        cells = row.rstrip("\r\n").split("\t")
+        values = dict(zip(names, cells, strict=False))
+        if line == 1 or not row.strip():
+            continue
+        if len(cells) != len(names):
+            rejects.append(Reject(file=file, line=line, reason=f"{len(cells)} columns, expected {len(names)}"))
+        elif not values["item_id"].strip():
+            rejects.append(Reject(file=file, line=line, reason="item_id: expected an id"))
+        else:
+            rows.append((line, values))
+    return rows, rejects
 
 
 def _film(file: str, line: int, values: Mapping[str, str], sha256: str) -> RawRecord | Reject:
@@ -74,12 +92,10 @@ def _film(file: str, line: int, values: Mapping[str, str], sha256: str) -> RawRe
     return film_record(film, sha256) if isinstance(film, Film) else film
 
 
-def _item(file: str, line: int, values: Mapping[str, str], kinds: Mapping[str, str], sha256: str) -> RawRecord | Reject:
+def _item(line: int, values: Mapping[str, str], kinds: Mapping[str, str], sha256: str) -> RawRecord:
     item_id = values["item_id"].strip()
     texts = [name for name in [*(name for name in _TITLES if name in kinds), *kinds] if kinds[name] == "token_seq" or name in _TITLES]
     title = next((values[name].strip() for name in texts if values[name].strip()), item_id)
-    if not item_id:
-        return Reject(file=file, line=line, reason="item_id: expected an id", raw=str(dict(values))[:200])
     words = [values[name].strip() for name in kinds if kinds[name] in ("token", "token_seq") and name != "item_id" and values[name].strip()]
     attributes = {name: _attribute(values[name], kinds[name]) for name in kinds if name != "item_id" and values[name].strip()}
     return {
@@ -92,12 +108,12 @@ def _item(file: str, line: int, values: Mapping[str, str], kinds: Mapping[str, s
 
 
 def _attribute(text: str, kind: str) -> object:
-    """Return an attribute's value; None for a number that is none, such as NaN."""
-    if kind == "token_seq":
-        return text.split(" ")
-    if kind.startswith("float"):
+    """Return an attribute's value, numbers in sequence as words; None for a number that is none, such as NaN."""
+    if kind.endswith("_seq"):
+        return text.split()
+    if kind == "float":
         try:
-            number = float(text.split(" ", maxsplit=1)[0])
+            number = float(text)
         except ValueError:
             return text
         return number if math.isfinite(number) else None

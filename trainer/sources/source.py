@@ -6,12 +6,13 @@ Knows no publisher and no validation: the records go through `recommender.events
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from trainer.sources.interactions import Interactions
 
 RawRecord = dict[str, object]
+_SHOWN_CHARACTERS = 80
 
 
 class SourceError(ValueError):
@@ -19,23 +20,40 @@ class SourceError(ValueError):
 
     def __init__(self, file: str, *, expected: str, found: str | None = None, line: int | None = None, column: str | None = None) -> None:
         where = "".join([file, f", line {line}" if line is not None else "", f", column {column}" if column is not None else ""])
-        shown = "" if found is None else f"found {found if len(found) <= 80 else found[:77] + '...'}, "
+        shown = "" if found is None else f"found {found}, "
         super().__init__(f"{where}: {shown}expected {expected}")
+
+
+def excerpt(text: str) -> str:
+    """Return what an error shows of a line that may be of any length and hold anything."""
+    shown = repr(text)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One row that is no record; the line counts from 1 as editors do. Equal faults have the same reason; `raw` shows what was found."""
+    """One row that is no record; the line, its first, counts from 1 as editors do. Equal faults have the same reason."""
 
     file: str
     line: int
     reason: str
-    raw: str
+    num_lines: int = 1
+
+
+def each_once(file: str, items: Iterable[tuple[int, RawRecord]]) -> tuple[list[RawRecord], list[Reject]]:
+    """Return the first item of each id, and rejects for the lines of the others."""
+    first: dict[object, RawRecord] = {}
+    repeated: list[Reject] = []
+    for line, item in items:
+        if first.setdefault(item["item_id"], item) is not item:
+            repeated.append(Reject(file=file, line=line, reason="the item stands before it"))
+    return list(first.values()), repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
+    `read_rejects` gives the rows that are no records, with what lies there in the file.
 
     Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from.
     """
@@ -47,6 +65,7 @@ class Source:
     items_file: str
     events: Interactions
     rejects: tuple[Reject, ...]
+    read_rejects: Callable[[Iterable[Reject]], Iterator[tuple[Reject, str]]]
 
     def reasons(self) -> dict[str, int]:
         """Count the rejected rows by reason, the most frequent first."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -19,17 +22,19 @@ from numpy.typing import NDArray
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import as_text, is_hopeless, no_good_row, text_lines
-from trainer.sources.quoted import Row, csv_rows, expect_header
+from trainer.sources.lines import is_hopeless
+from trainer.sources.quoted import Row, cells_of, csv_rows, expect_header
+from trainer.sources.rows import PARQUET, as_text, no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = ".csv, .tsv or .parquet"
-_ENDINGS = (".parquet", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
+_ENDINGS = (*PARQUET, ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
 _DELIMITERS = "\t,;|"
 _CHUNK_ROWS = 50_000
 _TITLE_CHARACTERS = 100
 # A time is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms is 1973.
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +56,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Rows of the file: their lines, and for each role the column as text, empty where there is nothing."""
+    """Rows of the file: their first lines, how many each has, and for each role the column as text, empty where there is nothing."""
 
     lines_N: NDArray[np.int64]
+    num_lines: Sequence[int]
     texts: Mapping[str, Sequence[str]]
 
 
@@ -67,10 +73,10 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
     rejects, blocks = list[Reject](), Blocks(folder, file)
     chunks = (
         _parquet(blocks, folder.path_of(file), columns)
-        if file.lower().endswith(".parquet")
+        if file.lower().endswith(PARQUET)
         else _delimited(blocks, folder, file, columns, rejects)
     )
-    gathering, items = Gathering(), dict[str, tuple[int, str]]()
+    gathering, items = Gathering(), dict[str, tuple[int, str, str]]()
     for chunk in chunks:
         good_N = _gather(chunk, file, gathering, rejects)
         if columns.title or columns.text:
@@ -81,7 +87,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         named = ", ".join(f"{role} in column {column}" for role, column in columns.by_role().items())
         raise no_good_row(folder, file, rejects, f"rows with {named}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
-    rejects += [Reject(file=file, line=line, reason="an equal row stands before it", raw="") for line in repeated]
+    rejects += [Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated]
     return Source(
         name=f"table ({file})",
         licence="yours to know",
@@ -90,19 +96,21 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         items_file=file,
         events=interactions,
         rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
+        read_rejects=partial(raw_rows, folder),
     )
 
 
 def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]) -> Iterator[_Chunk]:
     header_line = folder.first_line(file)
-    delimiter = max(_DELIMITERS, key=header_line.count)
     roles = columns.by_role()
+    delimiter = max(_DELIMITERS, key=lambda one: (len({*roles.values()} & {*cells_of(header_line, one)}), header_line.count(one)))
     rows = csv_rows(text_lines(blocks), folder.path_of(file), expected=list(roles.values()), delimiter=delimiter)
     while chunk := list(islice(rows, _CHUNK_ROWS)):
         rejects += [row for row in chunk if isinstance(row, Reject)]
         good = [row for row in chunk if isinstance(row, Row)]
         texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
-        yield _Chunk(lines_N=np.array([row.line for row in good], np.int64), texts=texts)
+        lines_N = np.array([row.line for row in good], np.int64)
+        yield _Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)
 
 
 def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
@@ -112,24 +120,64 @@ def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
     try:
         table = pq.ParquetFile(io.BytesIO(data))
         expect_header(path, table.schema_arrow.names, list(columns.by_role().values()))
+        _expect_types(path, table.schema_arrow, columns)
         for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
-            texts = {role: _as_texts(batch.column(column), is_id=role in ("user", "item")) for role, column in columns.by_role().items()}
-            yield _Chunk(lines_N=np.arange(first_line, first_line + batch.num_rows), texts=texts)
+            texts = {
+                role: _as_texts(batch.column(column), is_number=role in ("at", "rating")) for role, column in columns.by_role().items()
+            }
+            lines_N = np.arange(first_line, first_line + batch.num_rows)
+            yield _Chunk(lines_N=lines_N, num_lines=[1] * batch.num_rows, texts=texts)
             first_line += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, OverflowError) as error:
         expected = "a Parquet file; fetch it again if the download broke off"
         raise SourceError(path, found=str(error).splitlines()[0], expected=expected) from error
 
 
-def _as_texts(column: pa.Array, *, is_id: bool) -> Sequence[str]:
-    """Return values as texts: times as seconds, and whole ids without a point (a missing one makes pandas store all of them as floats)."""
+def _expect_types(path: str, schema: pa.Schema, columns: Columns) -> None:
+    """Raise SourceError for a column that holds nothing of its role's kind: no id is true or a list, and only words come in lists."""
+    for role, column in columns.by_role().items():
+        kind = schema.field(column).type
+        if role in ("title", "text"):
+            kind, expected = _leaf(kind), "texts or lists of texts"
+        else:
+            expected = {"at": "times", "rating": "numbers"}.get(role, "texts or whole numbers")
+        if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
+            raise SourceError(path, column=column, found=str(schema.field(column).type), expected=expected)
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    """Return what is in a list, or in lists of lists; any other type is its own leaf."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return _leaf(kind.value_type) if is_list else kind
+
+
+def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:
+    """Return values as texts, empty where there is nothing, as which counts a number that is none where no number is wanted."""
     if pa.types.is_timestamp(column.type):
-        ticks = column.cast(pa.timestamp("us", tz=column.type.tz or "UTC"), safe=False).cast(pa.int64())
-        return ["" if value is None else repr(value / 1e6) for value in ticks.to_pylist()]
-    values = column.to_pylist()
-    if is_id and pa.types.is_floating(column.type):
-        values = [int(value) if value is not None and value.is_integer() else value for value in values]
-    return ["" if value is None else as_text(value) if isinstance(value, bytes) else str(value) for value in values]
+        ticks_per_s = _TICKS_OF_UNIT[column.type.unit]
+        return ["" if ticks is None else repr(ticks / ticks_per_s) for ticks in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_integer(column.type) or pa.types.is_date(column.type):  # of which Python's end in the year 9999
+        column = column.cast(pa.string())
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.large_binary()).to_pylist()
+    return [value if isinstance(value, str) else _as_text(value, is_number=is_number) for value in values]
+
+
+def _as_text(value: object, *, is_number: bool) -> str:
+    """Return one value as text: a whole number without a point (a missing one makes pandas store all of them as floats), lists joined."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return as_text(value)
+    if isinstance(value, list):
+        return ", ".join(filter(None, (_as_text(one, is_number=False) for one in value)))
+    if isinstance(value, float | np.floating | Decimal):
+        if math.isfinite(value):
+            return str(int(value)) if value == int(value) else str(value)
+        return str(value) if is_number else ""
+    return "" if value is None else str(value)
 
 
 def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
@@ -147,8 +195,7 @@ def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject
     good_N = np.ones(len(at_N), np.bool_)
     for reason, passed_N in checks.items():
         for row in np.flatnonzero(good_N & ~passed_N).tolist():
-            raw = ", ".join(column[row] for column in texts.values())[:200]
-            rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, raw=raw))
+            rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, num_lines=chunk.num_lines[row]))
         good_N &= passed_N
     rows = np.flatnonzero(good_N)
     if len(rows):
@@ -166,26 +213,26 @@ def _times(texts: Sequence[str]) -> NDArray[np.float64]:
     for least, ticks_per_s in _TICKS_PER_S:
         at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
     if named.any():
-        moments = pd.to_datetime(column[named], format="ISO8601", utc=True, errors="coerce")
+        dates = column[named].where(column[named].str.match(r"\d{4}"))  # pandas knows `now` and `today` too
+        moments = pd.to_datetime(dates, format="ISO8601", utc=True, errors="coerce")
         at_N[named] = [moment.timestamp() if moment is not pd.NaT else np.nan for moment in moments]
     return at_N
 
 
-def _note_items(chunk: _Chunk, good_N: NDArray[np.bool_], items: dict[str, tuple[int, str]]) -> None:
-    """Note title and text of the items that come first here, joined by a line break; a row without either names none."""
+def _note_items(chunk: _Chunk, good_N: NDArray[np.bool_], items: dict[str, tuple[int, str, str]]) -> None:
+    """Note title and text of the items that come first here; a row without either names none."""
     titles, texts = (chunk.texts.get(role, [""] * len(good_N)) for role in ("title", "text"))
     for row in np.flatnonzero(good_N).tolist():
         item_id = chunk.texts["item"][row].strip()
         if item_id not in items and (titles[row].strip() or texts[row].strip()):
-            items[item_id] = (int(chunk.lines_N[row]), f"{titles[row].strip()}\n{texts[row].strip()}")
+            items[item_id] = (int(chunk.lines_N[row]), titles[row].strip(), texts[row].strip())
 
 
-def _records(items: Mapping[str, tuple[int, str]], file_sha256: str) -> list[RawRecord]:
+def _records(items: Mapping[str, tuple[int, str, str]], file_sha256: str) -> list[RawRecord]:
     """Return the items; their ids differ from those of the events in the same lines."""
     digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
     records: list[RawRecord] = []
-    for item_id, (line, words) in items.items():
-        title, _, text = words.partition("\n")
+    for item_id, (line, title, text) in items.items():
         shown = title or " ".join(text.split())[:_TITLE_CHARACTERS]
         both = ". ".join(part for part in (title, text) if part)
         records.append({"event_id": record_id(digest, line), "item_id": item_id, "title": shown, "text": both, "attributes": {}})

@@ -1,0 +1,93 @@
+"""What `ingest` prints and keeps of files that are not as they should be."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cron.__main__ import main
+from cron.config import Settings
+from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
+from tests.component.gateway_process import settings_in
+
+SECONDS = 1472688000
+TABLE = ["--user", "u", "--item", "i", "--at", "t"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return settings in a folder, in force for the command line."""
+    settings = settings_in(tmp_path, inference_port=9)
+    for name in ("events", "var"):
+        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
+    return settings
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_name_that_is_no_text_is_printed_all_the_same(
+    more: list[str], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    file.write_text(f"u,i,t\n1,2,{SECONDS}\n")
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict", write_through=True))
+    assert main(["ingest", str(file), *TABLE, "--dry-run", *more]) == 0
+    said = printed.getvalue().decode()
+    assert "caf\\udce9.csv" in said
+    if more:
+        assert json.loads(said)["format"] == f"table ({file.name})"
+
+
+@pytest.mark.parametrize(
+    ("files", "letters"),
+    [
+        (
+            {
+                "ratings.dat": f"7::1::4::{SECONDS}\n7::1::4::{SECONDS}\n7::1::four::{SECONDS}::\n::\n\n",
+                "movies.dat": "1::Heat (1995)::Crime\nno film \n1::Heat again (1995)::Crime\n",
+                "tags.dat": "no tag::\r\n",
+            },
+            {
+                "movies.dat, line 2": "no film ",
+                "movies.dat, line 3": "1::Heat again (1995)::Crime",
+                "tags.dat, line 1": "no tag::",
+                "ratings.dat, line 2": f"7::1::4::{SECONDS}",
+                "ratings.dat, line 3": f"7::1::four::{SECONDS}::",
+                "ratings.dat, line 4": "::",
+            },
+        ),
+        (
+            {"t.csv": f'u;i;t;x\n1;2;{SECONDS};a\n1;2;{SECONDS};b\n"1";2;never;"two\nlines"\n1;2;"Öpen\n3;4;{"x" * 9000}\n'},
+            {
+                "t.csv, line 3": f"1;2;{SECONDS};b",
+                "t.csv, line 4": '"1";2;never;"two\nlines"',
+                "t.csv, line 6": '1;2;"Öpen',
+                "t.csv, line 7": f"3;4;{'x' * 9000}"[:MAX_RAW_CHARS] + "…",
+            },
+        ),
+    ],
+)
+def test_a_dead_letter_holds_its_row_as_it_lies_in_the_file(
+    files: dict[str, str], letters: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    for name, content in files.items():
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text(content)
+    assert main(["ingest", str(tmp_path / "data"), *(TABLE if "t.csv" in files else [])]) == 0
+    kept = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(99)
+    assert {letter.source.removeprefix("ingest "): letter.raw for letter in kept} == letters
+
+
+def test_a_dead_letter_of_parquet_is_the_whole_row(settings: Settings, tmp_path: Path) -> None:
+    rows = {"u": ["a", None, "c"], "i": ["x", "y", "z"], "t": [SECONDS] * 3, "more": [[1], [2, 3], []]}
+    pq.write_table(pa.table(rows), tmp_path / "t.pq")
+    assert main(["ingest", str(tmp_path / "t.pq"), *TABLE]) == 0
+    (letter,) = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(99)
+    assert (letter.source, json.loads(letter.raw)) == ("ingest t.pq, line 2", {"u": None, "i": "y", "t": SECONDS, "more": [2, 3]})
