@@ -34,9 +34,8 @@ def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
     log.read(journal.log_cursor, 1)
     histories.clear()
     cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
-    ranges = journal.ranges()
-    for first_seq, last_seq in ranges:
-        records = segments.records_of(journal.read(first_seq, last_seq))
-        histories.append(records, cursor=cursor if last_seq == ranges[-1][1] else None)
+    for first_seq, last_seq in journal.ranges():
+        histories.append(segments.records_of(journal.read(first_seq, last_seq)))
+    histories.append((), cursor=cursor)
     while follow_once(log, histories):
         pass

@@ -62,6 +62,12 @@ class SqliteEventLog:
             return Batch(records=(), cursor=after)
         return Batch(records=tuple(from_json(body) for _, body in rows), cursor=self._cursor(rows[-1][0]))
 
+    def give_up(self, after: Cursor) -> Cursor:
+        """Return the place before the earliest record that is left, unless the cursor can be read from."""
+        with self._file.transaction(write=False) as db:
+            position, trimmed_through = self._parse(after), _trimmed_through(db)
+        return after if position is not None and position >= trimmed_through else self._cursor(trimmed_through)
+
     def backlog(self, after: Cursor) -> int:
         """Count the records after the cursor; all that are left when the cursor is of another log."""
         position = self._parse(after) or 0
@@ -86,8 +92,7 @@ class SqliteEventLog:
     def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
         """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
         position = self._parse(cursor)
-        trimmed_through = int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
-        if position is None or position < trimmed_through:
+        if position is None or position < _trimmed_through(db):
             earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
             shown = "none" if earliest is None else self._cursor(earliest)
             raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=shown)
@@ -107,6 +112,10 @@ class SqliteEventLog:
 def open_log(path: Path) -> SqliteEventLog:
     """Open the log at this path, making it when there is none; raise Unavailable."""
     return SqliteEventLog(path)
+
+
+def _trimmed_through(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
 
 
 def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:

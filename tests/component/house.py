@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from cron.collect import collect
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Lease
-from cron.ports import ArtifactStore, EventLog, Histories
+from cron.ports import ArtifactStore, Cursor, EventLog, Histories
 from cron.segments import records_of
 from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
 from recommender.events import Record
@@ -50,3 +51,8 @@ def open_house(folder: Path, *, log: EventLog | None = None) -> House:
         journal=Journal(ledger, artifacts, folder / "journal"),
         lease=lease,
     )
+
+
+def accept(house: House, records: Sequence[Record]) -> None:
+    """Bring records into the journal without a log."""
+    house.journal.accept(records, Cursor("0"), house.lease)

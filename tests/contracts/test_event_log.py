@@ -216,6 +216,21 @@ def test_a_gap_is_told_even_when_nothing_is_left(log: EventLog, url: str) -> Non
             opened.read(first, 10)
 
 
+def test_after_a_gap_a_reader_goes_on_where_the_log_says(log: EventLog) -> None:
+    log.append([event(number) for number in range(10)])
+    behind, ahead = log.read(START, 3).cursor, log.read(START, 6).cursor
+    log.trim(ahead)
+    assert log.give_up(ahead) == ahead, "nothing after it is gone"
+    for lost in (behind, START):
+        assert everything(log, after=log.give_up(lost)) == [event(number) for number in range(6, 10)]
+    log.trim(log.read(ahead, 10).cursor)
+    goes_on = log.give_up(behind)
+    assert log.read(goes_on, 10).records == ()
+    assert log.backlog(goes_on) == 0
+    log.append([event(10)])
+    assert everything(log, after=goes_on) == [event(10)]
+
+
 def test_a_trim_that_trimmed_nothing_makes_no_gap(log: EventLog) -> None:
     log.trim(START)
     log.append([event(1)])
@@ -251,6 +266,7 @@ def test_the_cursor_of_another_log_is_a_gap(
         other.read(old, 10)
     other.trim(old)  # not ours: nothing
     assert len(everything(other)) == 3
+    assert len(everything(other, after=other.give_up(old))) == 3
 
 
 def test_threads_append_while_one_reads(log: EventLog) -> None:
