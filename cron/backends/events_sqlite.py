@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.sqlite_file import SqliteFile
 from recommender.events import Record, from_json, to_json
+
+TRIM_BATCH = 10_000  # a tenth of a second, in which nobody else writes
+_TRIM_PAUSE_S = 0.1  # SQLite's own longest pause between two tries for a lock that another holds: then each writer gets in
 
 # AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
 _SCHEMA = """
@@ -75,19 +79,24 @@ class SqliteEventLog:
             return int(db.execute("SELECT count(*) FROM records WHERE position > ?", (position,)).fetchone()[0])
 
     def trim(self, *before: Cursor) -> None:
-        """Delete the records before all of the cursors; the file keeps its size and uses the room again."""
-        position = min((self._parse(cursor) or 0 for cursor in before), default=0)
-        if not position:  # the start, or another log's cursor: nothing of ours
-            return
-        with self._file.transaction() as db:
-            last = db.execute("SELECT max(position) FROM records WHERE position <= ?", (position,)).fetchone()[0]
-            if last is not None:
-                db.execute("DELETE FROM records WHERE position <= ?", (position,))
-                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+        """Delete the records before all of the cursors, in batches; the file keeps its size and uses the room again."""
+        position = min((self._parse(cursor) or 0 for cursor in before), default=0)  # 0: the start, or another log's cursor: nothing of ours
+        while position and self._trim_some(position):
+            time.sleep(_TRIM_PAUSE_S)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _trim_some(self, position: int) -> bool:
+        """Delete the oldest records up to a position, a batch of them; tell whether more are left."""
+        with self._file.transaction() as db:
+            oldest = "SELECT position FROM records WHERE position <= ? ORDER BY position LIMIT ?"
+            last = db.execute(f"SELECT max(position) FROM ({oldest})", (position, TRIM_BATCH)).fetchone()[0]
+            if last is not None:
+                db.execute("DELETE FROM records WHERE position <= ?", (last,))
+                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+        return last is not None and last < position
 
     def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
         """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""

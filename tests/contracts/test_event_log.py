@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cron.backends.events_sqlite import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
@@ -315,6 +316,25 @@ def test_a_writer_that_is_killed_leaves_whole_batches(log: EventLog, url: str, t
     assert len(left) % 20 == 0 or not traits.keeps_calls_whole
     assert left == [event(number) for number in range(len(left))]
     assert log.append([event(5000)]).accepted == 1
+
+
+def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
+    """The gateway waits for the file up to half a minute, and then refuses events."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    log, gateway, num_records = open_log(url), open_log(url), 4 * TRIM_BATCH
+    log.append([event(number) for number in range(num_records)])
+    end = cursor_at_end(log)
+    trimming = threading.Thread(target=log.trim, args=(end,))
+    trimming.start()
+    left = num_records
+    while left == num_records:
+        left = gateway.backlog(START)
+    assert gateway.append([event(num_records)]).accepted == 1
+    assert left > 0
+    assert trimming.is_alive()
+    trimming.join(60)
+    assert everything(log, after=end) == [event(num_records)]
+    assert gateway.backlog(START) == 1
 
 
 def test_a_log_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
