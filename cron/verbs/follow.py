@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
 from cron.errors import LogGap
 from cron.settings_file import Loaded
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow."""
-    from cron.follow import follow_once, rebuild
+    from cron.follow import follow_once, must_rebuild, rebuild
     from cron.lease import held_lease, holder_of, only_one
     from cron.verbs.repeat import repeat
     from cron.wiring import open_parts
@@ -33,11 +34,11 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         rebuild(parts.journal, parts.log, parts.histories)
 
     def turn() -> int:
-        try:
-            return follow_once(parts.log, parts.histories)
-        except LogGap:  # the log was trimmed past our place, and the journal has what is gone
-            rebuild(parts.journal, parts.log, parts.histories)
-            return follow_once(parts.log, parts.histories)
+        with suppress(LogGap):  # the log was trimmed past our place, and the journal has what is gone
+            if not must_rebuild(parts.journal, parts.histories):
+                return follow_once(parts.log, parts.histories)
+        rebuild(parts.journal, parts.log, parts.histories)
+        return follow_once(parts.log, parts.histories)
 
     total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
     print(f"{total:,} records followed")

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from cron.collect import bury, collect
+from cron.compaction import NUM_MERGED
 from cron.dead_letters import DeadLetters
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
 from cron.follow import follow_once
+from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
+from cron.segment_files import SegmentFiles
 from cron.segments import records_of
 from recommender.events import Record
 from tests.component.house import House, accept, open_house
@@ -99,6 +102,26 @@ def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
     local.unlink()
     with pytest.raises(ArtifactCorrupt):
         house.records()
+
+
+def test_a_copy_that_goes_while_it_is_read_is_fetched_again_when_its_segment_was_merged(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cycle's thread merges and sweeps, while the follower's has just looked where the copy lies."""
+    records = [event(number) for number in range(NUM_MERGED)]
+    for one in records:
+        accept(house, [one])
+    find = SegmentFiles.local
+
+    def find_and_merge(files: SegmentFiles, segment: Segment) -> Path:
+        path = find(files, segment)
+        monkeypatch.setattr(SegmentFiles, "local", find)
+        assert house.journal.merge_small(house.lease) == NUM_MERGED
+        assert not path.exists()
+        return path
+
+    monkeypatch.setattr(SegmentFiles, "local", find_and_merge)
+    assert house.records() == records
 
 
 def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_path: Path) -> None:
