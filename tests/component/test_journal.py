@@ -71,27 +71,6 @@ def test_the_same_event_id_counts_once(house: House) -> None:
     assert house.records() == [event(1), event(2), event(3)]
 
 
-@pytest.mark.parametrize("harm", ["deleted", "damaged", "of another journal"])
-def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, harm: str) -> None:
-    accept(house, [event(1), event(2)])
-    accept(house, [event(3)])
-    house.journal.close()
-    index = tmp_path / "journal" / "seen.db"
-    for part in tmp_path.glob("journal/seen.db*"):
-        part.unlink()
-    if harm == "damaged":
-        index.write_bytes(b"no database" * 1000)
-    elif harm == "of another journal":
-        other = open_house(tmp_path / "other")
-        accept(other, [event(number) for number in range(100, 103)])
-        other.journal.close()
-        (tmp_path / "other" / "journal" / "seen.db").rename(index)
-    again = open_house(tmp_path)
-    accepted = again.journal.accept([event(1), event(3), event(101)], Cursor("9"), again.lease)
-    assert accepted.num_events == 1
-    assert again.records() == [event(1), event(2), event(3), event(101)]
-
-
 def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
