@@ -134,7 +134,7 @@ class Journal:
         return compaction.drop_old(self._ledger, self._files, older_than=older_than, needed_from=needed_from, lease=lease)
 
     def merge_small(self, lease: Lease) -> int:
-        """Merge the newest segments when there are many small ones; return how many were merged."""
+        """Merge small segments that are neighbours, once there are many; return how many were merged."""
         return compaction.merge_small(self._ledger, self._files, lease=lease)
 
     def close(self) -> None:

@@ -66,6 +66,33 @@ def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, 
     assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
 
 
+def test_small_segments_between_large_ones_become_one_each(house: House, tmp_path: Path) -> None:
+    """A shop with quiet hours and a large delivery a day; fewer than NUM_MERGED small segments come in a row."""
+    large, num_small, num_days = SMALL_RECORDS + 1, NUM_MERGED // 2, 3
+    for day in range(num_days):
+        for number in range(num_small):
+            accept(house, [event(100_000 * day + number)])
+            house.journal.merge_small(house.lease)
+        accept(house, [event(100_000 * day + 50_000 + number) for number in range(large)])
+        house.journal.merge_small(house.lease)
+    sizes = [one.last_seq - one.first_seq + 1 for one in house.ledger.segments()]
+    assert sizes == [num_small, large, num_small, large, *[1] * num_small, large], "the third day's are too few yet"
+    assert house.journal.merge_small(house.lease) == 0
+    numbers = house.journal.read(1, house.journal.last_seq, columns=["seq"])["seq"].to_pylist()
+    assert numbers == list(range(1, num_days * (num_small + large) + 1))
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+
+
+def test_compacted_and_lone_small_segments_are_left_alone(house: House) -> None:
+    for number in range(NUM_MERGED):
+        accept(house, [event(number)])
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 1
+    assert house.journal.merge_small(house.lease) == 0, "one fewer are left beside the compacted one"
+    accept(house, [event(1_000)])
+    assert house.journal.merge_small(house.lease) == NUM_MERGED
+    assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
+
+
 def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     files = SegmentFiles(house.artifacts, tmp_path / "other worker")
