@@ -25,12 +25,13 @@ log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
 _FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has more files by far
+_KEPT_TEXTS = 4  # caches by last use: of the live encoder, of the untrained one from which the next learns, and of two to roll back to
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
 def tidy(parts: Parts, lease: Lease) -> None:
     """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    for work in (_unload, _delete_archives, _delete_old_segments, _delete_folders):
+    for work in (_unload, _delete_archives, _delete_old_segments, _delete_folders, _delete_texts):
         try:
             work(parts, lease)
         except LeaseLost:
@@ -133,6 +134,13 @@ def _delete_folders(parts: Parts, _lease: Lease) -> None:
     for path in parts.paths.bundles.iterdir() if parts.paths.bundles.is_dir() else ():
         if path.name.removesuffix(".safetensors") not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _delete_texts(parts: Parts, _lease: Lease) -> None:
+    """Delete caches of encoders that were not used lately, and what a trainer was killed over: no training is under way."""
+    caches = sorted(parts.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in [*caches[:-_KEPT_TEXTS], *parts.paths.texts.glob("*.tmp")]:
+        path.unlink()
 
 
 def _compared(parts: Parts) -> set[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ from cron.follow import follow_once
 from cron.lineage import Lease, Run
 from cron.parts import Parts
 from cron.ports import START, Cursor
+from cron.retention import tidy
 from recommender import bundle
 from recommender.config import BUNDLE_FORMAT
 from tests.workshop import event_records, live_version, send, server_of
@@ -64,6 +67,20 @@ def test_the_log_is_trimmed_when_nothing_is_published_too(parts: Parts, lease: L
     with pytest.raises(Unavailable) if server_of(parts).is_down else nullcontext():
         assert run_cycle(parts, lease).outcome == "skipped"
     assert parts.log.backlog(parts.log.give_up(START)) == 0
+
+
+def test_of_the_caches_of_texts_those_used_last_stay(parts: Parts, lease: Lease) -> None:
+    """An encoder that learns has a new digest after each full retrain; a killed trainer leaves what it had not finished."""
+    (ours,) = parts.paths.texts.iterdir()
+    for number in range(6):
+        other = parts.paths.texts / f"{number}.safetensors"
+        other.write_bytes(b"")
+        os.utime(other, (number, number))
+    (parts.paths.texts / "tmpabc.tmp").write_bytes(b"half")
+    tidy(parts, lease)
+    assert {path.name for path in parts.paths.texts.iterdir()} == {ours.name, "3.safetensors", "4.safetensors", "5.safetensors"}
+    shutil.rmtree(parts.paths.texts)
+    tidy(parts, lease)
 
 
 def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(parts: Parts, lease: Lease, caplog: pytest.LogCaptureFixture) -> None:
