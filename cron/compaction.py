@@ -6,7 +6,9 @@ ones are deleted; whatever dies in between leaves stray files, for the next swee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 import pyarrow as pa
 
@@ -16,7 +18,7 @@ from cron.lineage import Lease, Segment
 from cron.segment_files import SegmentFiles, is_compacted, token_of
 
 SMALL_RECORDS = 5_000
-NUM_MERGED = 64  # small segments in a row; a turn every two minutes makes 720 a day, and each costs milliseconds at every read
+NUM_MERGED = 64  # small segments beside others; a turn every two minutes makes 720 a day, and each costs milliseconds at every read
 
 
 def drop_old(ledger: Ledger, files: SegmentFiles, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
@@ -38,18 +40,16 @@ def drop_old(ledger: Ledger, files: SegmentFiles, *, older_than: datetime, neede
 
 
 def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
-    """Merge the newest segments, when there are many small ones in a row; return how many were merged."""
-    small: list[Segment] = []
-    for segment in reversed(ledger.segments()):
-        if is_compacted(segment) or segment.last_seq - segment.first_seq >= SMALL_RECORDS:
-            break
-        small.insert(0, segment)
-    if len(small) < NUM_MERGED:
+    """Merge small segments that are neighbours, once there are many of them; return how many were merged."""
+    runs = _small_neighbours(ledger.segments())
+    num_merged = sum(map(len, runs))
+    if num_merged < NUM_MERGED:
         return 0
-    merged = files.put(_rows(files, small), covers=(small[0].first_seq, small[-1].last_seq), lease=lease)
-    ledger.drop_segments([segment.name for segment in small], kept=merged, lease=lease)
+    for run in runs:
+        merged = files.put(_rows(files, run), covers=(run[0].first_seq, run[-1].last_seq), lease=lease)
+        ledger.drop_segments([segment.name for segment in run], kept=merged, lease=lease)
     sweep(ledger, files, lease=lease)
-    return len(small)
+    return num_merged
 
 
 def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
@@ -62,6 +62,16 @@ def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     committed = {segment.name for segment in ledger.segments()}
     ledger.check_lease(lease)
     files.delete([name for name in names if name not in committed and token_of(name) <= lease.token])
+
+
+def _small_neighbours(ordered: Sequence[Segment]) -> list[list[Segment]]:
+    """Return the small segments by runs of two or more; one alone between large ones would only be merged with a large one."""
+    runs = [list(run) for small, run in groupby(ordered, key=_is_small) if small]
+    return [run for run in runs if len(run) > 1]
+
+
+def _is_small(segment: Segment) -> bool:
+    return not is_compacted(segment) and segment.last_seq - segment.first_seq < SMALL_RECORDS
 
 
 def _rows(files: SegmentFiles, old: list[Segment]) -> pa.Table:

@@ -24,7 +24,7 @@ from cron.parts import Parts
 from cron.plan import Skip, decide
 from cron.ports import Batch
 from cron.restore import restore_live
-from cron.retention import drop_version, tidy
+from cron.retention import drop_version, tidy, trim_log
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ def _collect(parts: Parts, lease: Lease) -> Reason | None:
     try:
         new = collect(parts.log, parts.journal, ledger, lease, show=lambda batch: _look_at(parts, batch))
         meters.log_emptied(new)
+        trim_log(parts)
     except LeaseLost:
         raise
     except FreshetError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cron import segments
 from cron.journal import Journal
-from cron.ports import EventLog, Histories
+from cron.ports import START, EventLog, Histories
 
 BATCH_RECORDS = 5_000
 
@@ -25,18 +25,25 @@ def follow_once(log: EventLog, histories: Histories, *, limit: int = BATCH_RECOR
     return len(batch.records) + len(batch.rejected) or 1  # there may be more behind what the log skipped
 
 
+def must_rebuild(journal: Journal, histories: Histories) -> bool:
+    """Tell whether the histories were lost, or a rebuild was cut off: a log that begins with what is left says nothing of it."""
+    return histories.cursor() == START and journal.log_cursor != START
+
+
 def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
     """Make the histories anew from the journal, then from what the log holds after it.
 
-    The histories may be written to meanwhile. Cut off half-way it leaves no cursor, so a trimmed log asks for a rebuild again.
-    Raise LogGap, and leave the histories as they are, when the log isn't the one that the journal was collected from.
+    The histories may be written to meanwhile. Cut off half-way it leaves no cursor, and must be done again.
+    Leave the histories as they are and raise LogGap when the log isn't the one that the journal was collected from, ArtifactMissing or
+    ArtifactCorrupt when the journal is not whole.
     """
     log.read(journal.log_cursor, 1)
+    for first_seq, last_seq in journal.ranges():
+        journal.read(first_seq, last_seq, columns=["seq"])  # fetched and verified
     histories.clear()
     cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
-    ranges = journal.ranges()
-    for first_seq, last_seq in ranges:
-        records = segments.records_of(journal.read(first_seq, last_seq))
-        histories.append(records, cursor=cursor if last_seq == ranges[-1][1] else None)
+    for first_seq, last_seq in journal.ranges():
+        histories.append(segments.records_of(journal.read(first_seq, last_seq)))
+    histories.append((), cursor=cursor)
     while follow_once(log, histories):
         pass

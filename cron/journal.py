@@ -10,6 +10,7 @@ accepted.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron import compaction, segments
-from cron.dedup_index import DedupIndex
+from cron.dedup_index import DedupIndex, IndexDamaged, delete_index
 from cron.errors import ArtifactMissing
 from cron.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
@@ -76,8 +77,12 @@ class Journal:
 
     def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
         """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost."""
-        index = self._caught_up_index()
-        new = _unseen(records, index)
+        try:
+            index = self._caught_up_index()
+            new = _unseen(records, index)
+        except IndexDamaged:
+            index = self._index_made_anew()
+            new = _unseen(records, index)
         segment: Segment | None = None
         if new:
             first_seq = self.last_seq + 1
@@ -85,7 +90,8 @@ class Journal:
             segment = self._files.put(table, covers=(first_seq, first_seq + len(new) - 1), lease=lease)
         self._ledger.commit_segment(segment, cursor, lease)
         if segment is not None:
-            index.add([record.event_id for record in new], through=segment.last_seq)
+            with suppress(IndexDamaged):  # the next batch finds it behind, and then damaged
+                index.add([record.event_id for record in new], through=segment.last_seq)
         num_events = segment.num_events if segment is not None else 0
         num_items = segment.num_items if segment is not None else 0
         return Accepted(segment=segment, num_events=num_events, num_items=num_items, num_duplicates=len(records) - len(new))
@@ -128,7 +134,7 @@ class Journal:
         return compaction.drop_old(self._ledger, self._files, older_than=older_than, needed_from=needed_from, lease=lease)
 
     def merge_small(self, lease: Lease) -> int:
-        """Merge the newest segments when there are many small ones; return how many were merged."""
+        """Merge small segments that are neighbours, once there are many; return how many were merged."""
         return compaction.merge_small(self._ledger, self._files, lease=lease)
 
     def close(self) -> None:
@@ -149,17 +155,21 @@ class Journal:
         return table
 
     def _caught_up_index(self) -> DedupIndex:
-        """Return the index with every committed segment in it; one that belongs to another journal is rebuilt."""
+        """Return the index with every committed segment in it; one that belongs to another journal is made anew."""
         index = self._index
         if index is None:
-            index = DedupIndex(self._index_path)
+            index = self._index = DedupIndex(self._index_path)
             if not self._is_ours(index):
-                index.clear()
-            self._index = index
+                return self._index_made_anew()
         if index.through() < self.last_seq:
             for segment in self._overlapping(index.through() + 1, self.last_seq):
                 index.add(self._files.read(segment, ["event_id"])["event_id"].to_pylist(), through=segment.last_seq)
         return index
+
+    def _index_made_anew(self) -> DedupIndex:
+        self.close()
+        delete_index(self._index_path)
+        return self._caught_up_index()
 
     def _is_ours(self, index: DedupIndex) -> bool:
         """Tell whether the last record that is indexed bears its number here: a ledger may have been restored, or begun anew."""

@@ -63,6 +63,13 @@ class EventLog(Protocol):
         """
         ...
 
+    def give_up(self, after: Cursor) -> Cursor:
+        """Accept that what a reader at this cursor is told of as a LogGap is gone, and return where it goes on; raise no LogGap.
+
+        No record that is left after the cursor is passed by; some before it may come again, or be forgotten. Nothing gone: the same cursor.
+        """
+        ...
+
     def backlog(self, after: Cursor) -> int:
         """Count the records after the cursor; back ends may approximate above 100,000."""
         ...

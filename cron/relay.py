@@ -57,7 +57,8 @@ def relay_once(
             return Relayed(num_read=len(batch.records) + len(batch.rejected), num_duplicates=len(appended.duplicates))
 
 
-def begin_again(target: RelayTarget) -> None:
-    """Let the next batch be the source's earliest: it was made anew, or what it lost is given up."""
-    while (before := target.relayed()) != START:
-        target.relay((), before=before, after=START)
+def begin_again(source: EventLog, target: RelayTarget) -> None:
+    """Let the next batch be the earliest that the source has left: it was made anew, or what it lost is given up."""
+    earliest = source.give_up(START)
+    while (before := target.relayed()) != earliest:
+        target.relay((), before=before, after=earliest)

@@ -1,4 +1,4 @@
-"""What is let go after a turn: versions on the server, archives, old journal segments, files of ended runs.
+"""What is let go: the log after each collection; after a turn versions on the server, archives, old journal segments, files of ended runs.
 
 What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain at the root of its lineage.
 """
@@ -25,18 +25,27 @@ log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
 _FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has more files by far
+_KEPT_TEXTS = 4  # caches by last use: of the live encoder, of the untrained one from which the next learns, and of two to roll back to
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
 def tidy(parts: Parts, lease: Lease) -> None:
     """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    for work in (_unload, _trim_log, _delete_archives, _delete_old_segments, _delete_folders):
+    for work in (_unload, _delete_archives, _delete_old_segments, _delete_folders, _delete_texts):
         try:
             work(parts, lease)
         except LeaseLost:
             raise
         except (FreshetError, OSError) as error:
             log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
+
+
+def trim_log(parts: Parts) -> None:
+    """Let the log go up to where journal and histories have both come; what can't be trimmed now is tried after the next collection."""
+    try:
+        parts.log.trim(parts.ledger.log_cursor(), parts.histories.cursor())
+    except FreshetError as error:
+        log.warning("log not trimmed", extra={"why": str(error)})
 
 
 def drop_version(parts: Parts, version: int) -> None:
@@ -67,10 +76,6 @@ def _unload(parts: Parts, lease: Lease) -> None:
         if found.version not in keep:
             parts.ledger.check_lease(lease)  # a successor may have loaded it for good
             parts.server.unregister(found.version)
-
-
-def _trim_log(parts: Parts, _lease: Lease) -> None:
-    parts.log.trim(parts.ledger.log_cursor(), parts.histories.cursor())
 
 
 def _delete_archives(parts: Parts, lease: Lease) -> None:
@@ -129,6 +134,13 @@ def _delete_folders(parts: Parts, _lease: Lease) -> None:
     for path in parts.paths.bundles.iterdir() if parts.paths.bundles.is_dir() else ():
         if path.name.removesuffix(".safetensors") not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _delete_texts(parts: Parts, _lease: Lease) -> None:
+    """Delete caches of encoders that were not used lately, and what a trainer was killed over: no training is under way."""
+    caches = sorted(parts.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in [*caches[:-_KEPT_TEXTS], *parts.paths.texts.glob("*.tmp")]:
+        path.unlink()
 
 
 def _compared(parts: Parts) -> set[int]:

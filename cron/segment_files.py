@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron import segments
-from cron.errors import ArtifactCorrupt
+from cron.errors import ArtifactCorrupt, ArtifactMissing
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore
 from trainer.archive import sha256_of
@@ -58,7 +58,10 @@ class SegmentFiles:
 
     def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a segment's rows; raise ArtifactMissing or ArtifactCorrupt."""
-        return segments.read(self.local(segment), columns)
+        try:
+            return segments.read(self.local(segment), columns)
+        except FileNotFoundError as error:  # merged and swept by another thread since it was found
+            raise ArtifactMissing(segment.name, store=str(self._folder)) from error
 
     def local(self, segment: Segment) -> Path:
         """Return the segment's file in our folder, fetched when it isn't there or was damaged."""

@@ -24,8 +24,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from cron.cycle import NOT_COLLECTED, run_cycle
-from cron.errors import LeaseLost, LogGap, Stopped, Unavailable
-from cron.follow import follow_once, rebuild
+from cron.errors import LeaseLost, LogGap, Stopped, StoreError, Unavailable
+from cron.follow import follow_once, must_rebuild, rebuild
 from cron.lease import held_lease, holder_of, only_one
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
@@ -99,7 +99,8 @@ class Worker:
         self._left_in_journal = 0  # events that the last published release did not take
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # by time.monotonic(); before it, waiting events call for no turn
-        self._gap = ""  # the gap in the log that was told last
+        self._gap = ""  # why the histories can't be followed, as it was told last
+        self._rebuild_at = 0.0  # by time.monotonic(); before it, they are not looked at
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
 
     def start(self) -> None:
@@ -186,25 +187,32 @@ class Worker:
 
     def _follow(self) -> None:
         parts = self._parts
+        if time.monotonic() < self._rebuild_at:
+            return
         try:
+            is_lost = must_rebuild(parts.journal, parts.histories)
             try:
-                while not parts.stop.is_set() and follow_once(parts.log, parts.histories):
+                while not (is_lost or parts.stop.is_set()) and follow_once(parts.log, parts.histories):
                     pass
             except LogGap:  # the log was trimmed past the histories' place, and the journal has what is gone
+                is_lost = True
+            if is_lost:
                 self._rebuild()
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
 
     def _rebuild(self) -> None:
-        """Make the histories anew; when the log is not the journal's, say so once: it stays so until a person has looked."""
+        """Make the histories anew; when the log is not the journal's, or that is not whole, say so once: a person has to look."""
         parts = self._parts
         try:
             rebuild(parts.journal, parts.log, parts.histories)
             self._gap = ""
-        except LogGap as error:
+        except (LogGap, StoreError) as error:
             if self._gap != str(error):
                 log.error("histories not followed", extra={"why": str(error)})
             self._gap = str(error)
+            if isinstance(error, StoreError):  # to find it, all of the journal was read
+                self._rebuild_at = time.monotonic() + _LAST_RETRY_S
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to get it; a standby that gets it has its first turn at once."""

@@ -12,6 +12,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -93,6 +94,8 @@ def _read_cache(path: Path) -> dict[str, Tensor]:
         return {}
     try:
         tensors = load_file(path)
+        with suppress(OSError):  # it may be read-only
+            path.touch()  # used now: the worker deletes those that were used longest ago
         keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
         return dict(zip(keys, tensors["vectors"], strict=True))
     except (OSError, SafetensorError, KeyError, ValueError) as error:

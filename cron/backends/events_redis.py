@@ -93,6 +93,27 @@ redis.call('HSET', log, 'trimmed', trimmed)
 return through < upto and 1 or 0
 """
 
+# ARGV: identity and entry id of a reader's place. When what follows that place, or the trimmed records where it is not there, is missing,
+# all up to the next entry that is left counts as trimmed, ids included: a sender may send again what was lost. Returns the new place, with
+# the log's identity. XTRIM comes first, as above.
+_GIVE_UP = """
+local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
+local state = redis.call('HMGET', log, 'identity', 'last', 'trimmed')
+if not state[1] then return '' end
+local is_there = ARGV[1] == state[1] and #redis.call('XRANGE', stream, ARGV[2], ARGV[2]) == 1
+local place = is_there and ARGV[2] or state[3]
+local position = tonumber(place:match('^%d+'))
+local left = redis.call('XRANGE', stream, string.format('%.0f', position + 1), '+', 'COUNT', 1)[1]
+local gone = left and tonumber(left[1]:match('^%d+')) - 1 or tonumber(state[2])
+if gone > position then
+  place = string.format('%.0f-0', gone)
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', gone + 1))
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', string.format('%.0f', gone))
+  redis.call('HSET', log, 'trimmed', place)
+end
+return place .. '@' .. state[1]
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
@@ -130,7 +151,7 @@ class RedisEventLog:
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in the order in which they were stored."""
         place = _place(after)
-        state, entries = self._look(place or "-", "+", limit + 2)  # the cursor's own, and one to see whether this is the end
+        state, entries = self._look(place or "-", "+", limit + 1)  # the cursor's own comes with them
         if after == START and not state.identity and not entries:
             return Batch(records=(), cursor=after)
         if not state.identity or (after != START and _identity(after) != state.identity):
@@ -139,12 +160,16 @@ class RedisEventLog:
             del entries[0]
         elif (place or _NOTHING) != state.trimmed:
             state, place, entries = self._again(after, state, limit)
-        self._check_whole(after, _position(place or _NOTHING), state, entries, is_end=len(entries) <= limit)
-        entries = entries[:limit]
+        entries = self._whole(after, _position(place or _NOTHING), state, entries)[:limit]
         if not entries:
             return Batch(records=(), cursor=after)
         records = tuple(from_json(body.decode()) for _, body in entries)
         return Batch(records=records, cursor=Cursor(f"{entries[-1][0]}@{state.identity}"))
+
+    def give_up(self, after: Cursor) -> Cursor:
+        """Forget what is missing after the cursor, and all before that, which its reader has; return the place behind it."""
+        place = _place(after) or _NOTHING
+        return Cursor(_text(self._server.call("EVAL", _GIVE_UP, 3, *self._keys, _identity(after), place)))
 
     def backlog(self, after: Cursor) -> int:
         """Count the records after the cursor; all that are left when its record is not of this log, or was lost in a crash."""
@@ -195,7 +220,7 @@ class RedisEventLog:
             raise self._gap(after, f"{_position(state.trimmed) + 1}" if state.last > _position(state.trimmed) else "none")
         # It was read, then the server crashed before it was on disk. Reading too much is harmless; whatever has its position now is not it.
         log.warning("the log lost its newest records in a crash; read again from its start", extra={"log": self._where, "cursor": after})
-        state, entries = self._look("-", "+", limit + 1)
+        state, entries = self._look("-", "+", limit)
         return state, state.trimmed, entries
 
     def _look(self, first: str, last: str, limit: int) -> tuple[_State, list[tuple[str, bytes]]]:
@@ -204,13 +229,12 @@ class RedisEventLog:
         state = _State(identity=flat[0].decode(), last=int(flat[1]), trimmed=flat[2].decode())
         return state, [(place.decode(), body) for place, body in zip(flat[3::2], flat[4::2], strict=True)]
 
-    def _check_whole(self, after: Cursor, position: int, state: _State, entries: list[tuple[str, bytes]], *, is_end: bool) -> None:
-        """Raise LogGap unless the entries follow the position without a hole: somebody else has trimmed or deleted."""
-        positions = [_position(place) for place, _ in entries]
-        if positions != list(range(position + 1, position + 1 + len(entries))):
-            raise self._gap(after, str(positions[0]))
-        if is_end and position + len(entries) != state.last:
-            raise self._gap(after, "none")
+    def _whole(self, after: Cursor, position: int, state: _State, entries: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Return the entries that follow the position without a hole; raise LogGap when it comes first: somebody else has deleted."""
+        whole = [entry for expected, entry in enumerate(entries, position + 1) if _position(entry[0]) == expected]
+        if not whole and position != state.last:
+            raise self._gap(after, str(_position(entries[0][0])) if entries else "none")
+        return whole
 
     def _gap(self, after: Cursor, earliest: str) -> LogGap:
         return LogGap(log=self._where, cursor=after or "start", earliest=earliest)

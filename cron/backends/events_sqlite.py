@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.sqlite_file import SqliteFile
 from recommender.events import Record, from_json, to_json
+
+TRIM_BATCH = 10_000  # a tenth of a second, in which nobody else writes
+_TRIM_PAUSE_S = 0.1  # SQLite's own longest pause between two tries for a lock that another holds: then each writer gets in
 
 # AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
 _SCHEMA = """
@@ -62,6 +66,12 @@ class SqliteEventLog:
             return Batch(records=(), cursor=after)
         return Batch(records=tuple(from_json(body) for _, body in rows), cursor=self._cursor(rows[-1][0]))
 
+    def give_up(self, after: Cursor) -> Cursor:
+        """Return the place before the earliest record that is left, unless the cursor can be read from."""
+        with self._file.transaction(write=False) as db:
+            position, trimmed_through = self._parse(after), _trimmed_through(db)
+        return after if position is not None and position >= trimmed_through else self._cursor(trimmed_through)
+
     def backlog(self, after: Cursor) -> int:
         """Count the records after the cursor; all that are left when the cursor is of another log."""
         position = self._parse(after) or 0
@@ -69,25 +79,29 @@ class SqliteEventLog:
             return int(db.execute("SELECT count(*) FROM records WHERE position > ?", (position,)).fetchone()[0])
 
     def trim(self, *before: Cursor) -> None:
-        """Delete the records before all of the cursors; the file keeps its size and uses the room again."""
-        position = min((self._parse(cursor) or 0 for cursor in before), default=0)
-        if not position:  # the start, or another log's cursor: nothing of ours
-            return
-        with self._file.transaction() as db:
-            last = db.execute("SELECT max(position) FROM records WHERE position <= ?", (position,)).fetchone()[0]
-            if last is not None:
-                db.execute("DELETE FROM records WHERE position <= ?", (position,))
-                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+        """Delete the records before all of the cursors, in batches; the file keeps its size and uses the room again."""
+        position = min((self._parse(cursor) or 0 for cursor in before), default=0)  # 0: the start, or another log's cursor: nothing of ours
+        while position and self._trim_some(position):
+            time.sleep(_TRIM_PAUSE_S)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
+    def _trim_some(self, position: int) -> bool:
+        """Delete the oldest records up to a position, a batch of them; tell whether more are left."""
+        with self._file.transaction() as db:
+            oldest = "SELECT position FROM records WHERE position <= ? ORDER BY position LIMIT ?"
+            last = db.execute(f"SELECT max(position) FROM ({oldest})", (position, TRIM_BATCH)).fetchone()[0]
+            if last is not None:
+                db.execute("DELETE FROM records WHERE position <= ?", (last,))
+                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+        return last is not None and last < position
+
     def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
         """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
         position = self._parse(cursor)
-        trimmed_through = int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
-        if position is None or position < trimmed_through:
+        if position is None or position < _trimmed_through(db):
             earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
             shown = "none" if earliest is None else self._cursor(earliest)
             raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=shown)
@@ -107,6 +121,10 @@ class SqliteEventLog:
 def open_log(path: Path) -> SqliteEventLog:
     """Open the log at this path, making it when there is none; raise Unavailable."""
     return SqliteEventLog(path)
+
+
+def _trimmed_through(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
 
 
 def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             letters.add(source=f"relay {one.source}", reason=one.reason, raw=one.raw, at=datetime.now(UTC))
 
     if arguments.from_start:
-        begin_again(target)
+        begin_again(source, target)
     num_duplicates = 0
     with tqdm(desc="relaying", unit=" records", disable=None) as bar:
 

@@ -1,4 +1,4 @@
-"""A workshop that has published a baseline and a full release, copied for each test."""
+"""A workshop that has published a baseline and a full release, copied for each test; and a house in which nothing was collected."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from cron.cycle import run_cycle
 from cron.lineage import Lease
 from cron.parts import Parts
+from tests.component.house import House, open_house
 from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
 
 
@@ -38,3 +39,11 @@ def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
 @pytest.fixture
 def lease(parts: Parts) -> Lease:
     return lease_of(parts.ledger)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    opened = open_house(tmp_path)
+    yield opened
+    opened.journal.close()
+    opened.ledger.close()

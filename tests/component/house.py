@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from cron.collect import collect
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Lease
-from cron.ports import ArtifactStore, EventLog, Histories
+from cron.ports import START, ArtifactStore, Batch, Cursor, EventLog, Histories
 from cron.segments import records_of
 from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
 from recommender.events import Record
@@ -50,3 +51,19 @@ def open_house(folder: Path, *, log: EventLog | None = None) -> House:
         journal=Journal(ledger, artifacts, folder / "journal"),
         lease=lease,
     )
+
+
+def accept(house: House, records: Sequence[Record]) -> None:
+    """Bring records into the journal without a log."""
+    house.journal.accept(records, Cursor("0"), house.lease)
+
+
+class OthersLog:
+    """A log that others trim, as Kafka's topics: it begins at START with what is left."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.append, self.give_up, self.backlog, self.trim = log.append, log.give_up, log.backlog, log.trim
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        return self._log.read(self._log.give_up(after) if after == START else after, limit)

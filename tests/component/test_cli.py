@@ -13,11 +13,8 @@ import pytest
 
 from cron import wiring
 from cron.__main__ import main
-from cron.collect import collect
 from cron.config import Settings
 from cron.dead_letters import DeadLetters
-from cron.errors import LogGap
-from cron.lease import held_lease
 from cron.ports import START
 from cron.verbs import replay
 from recommender.events import Event, Item
@@ -361,28 +358,6 @@ print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr.splitlines()[-1] == "[]"
-
-
-def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
-    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["ingest", str(data)]) == 0
-    journal = wiring.open_parts(settings).journal
-    ledger = wiring.open_ledger(settings.store.ledger)
-    with held_lease(ledger, "test", 60) as lease:
-        collect(wiring.open_log(settings.store.events), journal, ledger, lease)
-        for leftover in ledger_file(settings).parent.glob("events.db*"):
-            leftover.unlink()
-        assert main(["ingest", str(data)]) == 0
-        with pytest.raises(LogGap, match="follow --new-log"):
-            collect(wiring.open_log(settings.store.events), journal, ledger, lease)
-    assert main(["follow", "--new-log", "--once"]) == 0
-    before = ledger.last_seq()
-    with held_lease(ledger, "test", 60) as lease:
-        collected = collect(wiring.open_log(settings.store.events), journal, ledger, lease)
-    assert (collected.num_events, ledger.last_seq()) == (0, before), "nothing counts twice"
-    assert len(wiring.open_histories(settings.store.histories).recent("1", 100)) == NUM_RATINGS // 2
-    assert "records followed" in capsys.readouterr().out
 
 
 def test_status_names_the_nodes_that_are_away(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
 import pytest
 
-from cron import outlook, stages
+from cron import outlook, stages, switches
 from cron.cycle import run_cycle
+from cron.errors import Unavailable
+from cron.follow import follow_once
 from cron.lineage import Lease, Run
 from cron.parts import Parts
+from cron.ports import START, Cursor
+from cron.retention import tidy
 from recommender import bundle
 from recommender.config import BUNDLE_FORMAT
 from tests.workshop import event_records, live_version, send, server_of
@@ -42,6 +51,51 @@ def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
     assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
     assert run.reasons[-1].name == "NoRoom"
     assert [found.version for found in server.versions()] == [0, 1]
+
+
+@pytest.mark.parametrize("why", ["paused", "too few events", "TorchServe is away"])
+def test_the_log_is_trimmed_when_nothing_is_published_too(parts: Parts, lease: Lease, why: str) -> None:
+    send(parts, event_records(401, 480 if why == "paused" else 420))
+    while follow_once(parts.log, parts.histories):
+        pass
+    if why == "paused":
+        parts.ledger.pause("a test")
+    if why == "TorchServe is away":
+        switches.begin_promote(parts.ledger, 0)  # which the turn would have to carry out
+        server_of(parts).is_down = True
+    assert parts.log.backlog(parts.log.give_up(START)) > 0
+    with pytest.raises(Unavailable) if server_of(parts).is_down else nullcontext():
+        assert run_cycle(parts, lease).outcome == "skipped"
+    assert parts.log.backlog(parts.log.give_up(START)) == 0
+
+
+def test_of_the_caches_of_texts_those_used_last_stay(parts: Parts, lease: Lease) -> None:
+    """An encoder that learns has a new digest after each full retrain; a killed trainer leaves what it had not finished."""
+    (ours,) = parts.paths.texts.iterdir()
+    for number in range(6):
+        other = parts.paths.texts / f"{number}.safetensors"
+        other.write_bytes(b"")
+        os.utime(other, (number, number))
+    (parts.paths.texts / "tmpabc.tmp").write_bytes(b"half")
+    tidy(parts, lease)
+    assert {path.name for path in parts.paths.texts.iterdir()} == {ours.name, "3.safetensors", "4.safetensors", "5.safetensors"}
+    shutil.rmtree(parts.paths.texts)
+    tidy(parts, lease)
+
+
+def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(parts: Parts, lease: Lease, caplog: pytest.LogCaptureFixture) -> None:
+    """As Kafka does whose user may not delete."""
+    send(parts, event_records(401, 480))
+
+    class Untrimmed:
+        def __getattr__(self, name: str) -> object:
+            return getattr(parts.log, name)
+
+        def trim(self, *before: Cursor) -> None:
+            raise Unavailable("the event log", where="here", why="the test refuses")
+
+    assert run_cycle(replace(parts, log=Untrimmed()), lease).outcome == "published"  # type: ignore[arg-type]
+    assert "log not trimmed" in [record.getMessage() for record in caplog.records]
 
 
 def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(

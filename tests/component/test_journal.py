@@ -1,9 +1,9 @@
-"""Journal, collect, follow and retention on the embedded back ends."""
+"""Journal, collect and follow on the embedded back ends."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,33 +11,19 @@ from pathlib import Path
 import pytest
 
 from cron.collect import bury, collect
-from cron.compaction import NUM_MERGED, SMALL_RECORDS, sweep
+from cron.compaction import NUM_MERGED
 from cron.dead_letters import DeadLetters
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
-from cron.follow import follow_once, rebuild
-from cron.journal import Journal
-from cron.ledger import Ledger
-from cron.lineage import Lease, Segment
+from cron.follow import follow_once
+from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
-from cron.segment_files import SegmentFiles, is_compacted
-from cron.segments import records_of, table_of
-from recommender.events import Item, Record
-from tests.component.house import House, open_house
+from cron.segment_files import SegmentFiles
+from cron.segments import records_of
+from recommender.events import Record
+from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = open_house(tmp_path)
-    yield opened
-    opened.journal.close()
-    opened.ledger.close()
-
-
-def accept(house: House, records: Sequence[Record]) -> None:
-    house.journal.accept(records, Cursor("0"), house.lease)
 
 
 def test_accepted_records_are_numbered_in_their_order(house: House) -> None:
@@ -85,27 +71,6 @@ def test_the_same_event_id_counts_once(house: House) -> None:
     assert house.records() == [event(1), event(2), event(3)]
 
 
-@pytest.mark.parametrize("harm", ["deleted", "damaged", "of another journal"])
-def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, harm: str) -> None:
-    accept(house, [event(1), event(2)])
-    accept(house, [event(3)])
-    house.journal.close()
-    index = tmp_path / "journal" / "seen.db"
-    for part in tmp_path.glob("journal/seen.db*"):
-        part.unlink()
-    if harm == "damaged":
-        index.write_bytes(b"no database" * 1000)
-    elif harm == "of another journal":
-        other = open_house(tmp_path / "other")
-        accept(other, [event(number) for number in range(100, 103)])
-        other.journal.close()
-        (tmp_path / "other" / "journal" / "seen.db").rename(index)
-    again = open_house(tmp_path)
-    accepted = again.journal.accept([event(1), event(3), event(101)], Cursor("9"), again.lease)
-    assert accepted.num_events == 1
-    assert again.records() == [event(1), event(2), event(3), event(101)]
-
-
 def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
@@ -116,6 +81,26 @@ def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
     local.unlink()
     with pytest.raises(ArtifactCorrupt):
         house.records()
+
+
+def test_a_copy_that_goes_while_it_is_read_is_fetched_again_when_its_segment_was_merged(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cycle's thread merges and sweeps, while the follower's has just looked where the copy lies."""
+    records = [event(number) for number in range(NUM_MERGED)]
+    for one in records:
+        accept(house, [one])
+    find = SegmentFiles.local
+
+    def find_and_merge(files: SegmentFiles, segment: Segment) -> Path:
+        path = find(files, segment)
+        monkeypatch.setattr(SegmentFiles, "local", find)
+        assert house.journal.merge_small(house.lease) == NUM_MERGED
+        assert not path.exists()
+        return path
+
+    monkeypatch.setattr(SegmentFiles, "local", find_and_merge)
+    assert house.records() == records
 
 
 def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_path: Path) -> None:
@@ -188,6 +173,9 @@ class ForeignLog:
             rejected=tuple(Rejected(source=f"topic@{place}", reason="no JSON", raw="{") for place in bad),
         )
 
+    def give_up(self, after: Cursor) -> Cursor:
+        return after
+
     def backlog(self, after: Cursor) -> int:
         return 30 - int(after or 0)
 
@@ -224,177 +212,3 @@ def test_a_trimmed_log_that_was_not_collected_is_told(house: House) -> None:
     house.log.trim(house.log.read(START, 1).cursor)
     with pytest.raises(LogGap):
         house.collect()
-
-
-def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> None:
-    house.log.append([event(number) for number in range(20)])
-    house.log.append([item(1, "hidden", hidden=True)])
-    while follow_once(house.log, house.histories):
-        pass
-    house.collect()
-    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
-    house.log.append([event(20)])
-    house.histories.clear()
-    with pytest.raises(LogGap):
-        follow_once(house.log, house.histories)
-    rebuild(house.journal, house.log, house.histories)
-    assert house.histories.recent("u", 100) == tuple(event(number) for number in range(21))
-    assert house.histories.hidden() == {"hidden"}
-    assert follow_once(house.log, house.histories) == 0
-
-
-def test_a_recreated_log_is_told_and_leaves_the_histories_alone(house: House, tmp_path: Path) -> None:
-    house.log.append([event(1), event(2)])
-    house.collect()
-    while follow_once(house.log, house.histories):
-        pass
-    for part in tmp_path.glob("events.db*"):
-        part.unlink()
-    again = open_house(tmp_path)
-    again.log.append([event(2), event(3)])
-    again.histories.append([event(3)])  # as the gateway does
-    for step in (
-        again.collect,
-        lambda: follow_once(again.log, again.histories),
-        lambda: rebuild(again.journal, again.log, again.histories),
-    ):
-        with pytest.raises(LogGap):
-            step()
-    assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
-    # What docs/data.md tells a person to do then: begin at the new log's start; nothing counts twice.
-    again.ledger.commit_segment(None, START, again.lease)
-    assert again.collect() == (1, 0, 1)
-    rebuild(again.journal, again.log, again.histories)
-    assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
-
-
-def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
-    accept(house, [item(1, "a"), item(1_000, "b"), event(3)])
-    accept(house, [replace(item(2, "a"), title="New name"), event(4)])
-    accept(house, [event(5)])
-    dropped = house.journal.compact_and_drop(older_than=FAR, needed_from=6, lease=house.lease)
-    assert dropped == 2
-    assert house.journal.first_seq == house.journal.last_seq == 6
-    left = house.records()
-    assert [record.title for record in left if isinstance(record, Item)] == ["Item b", "New name"]
-    assert left[-1] == event(5)
-    counts = house.journal.count(1, 6)
-    assert (counts.events, counts.items) == (1, 2)
-    accepted = house.journal.accept([event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease)
-    assert (accepted.num_events, accepted.num_items, accepted.num_duplicates) == (1, 0, 3)
-
-
-def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> None:
-    for number in range(1, 5):
-        accept(house, [event(number), item(number, "a")])
-        house.journal.compact_and_drop(older_than=FAR, needed_from=2 * number - 1, lease=house.lease)
-    kept = house.ledger.segments()
-    assert [is_compacted(segment) for segment in kept] == [True, False]
-    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
-    again = open_house(tmp_path)
-    assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
-
-
-def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, tmp_path: Path) -> None:
-    large = [event(number) for number in range(SMALL_RECORDS + 1)]
-    small = [event(100_000 + number) for number in range(NUM_MERGED)]
-    accept(house, large)
-    for one in small:
-        accept(house, [one])
-    reader = Journal(MergingLedger(house), house.artifacts, tmp_path / "reader")
-    assert records_of(reader.read(1, house.journal.last_seq)) == [*large, *small]
-    assert [segment.last_seq for segment in house.ledger.segments()] == [len(large), len(large) + len(small)]
-    assert house.journal.count(len(large), len(large) + 9).events == 10
-    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
-    again = open_house(tmp_path)
-    assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
-
-
-def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: House, tmp_path: Path) -> None:
-    accept(house, [event(1)])
-    files = SegmentFiles(house.artifacts, tmp_path / "other worker")
-    later = replace(house.lease, token=house.lease.token + 1)
-    table = table_of([event(2)], first_seq=2)
-    stray, upcoming = (files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later))
-    assert stray.name != upcoming.name
-    sweep(house.ledger, files, lease=house.lease)
-    assert upcoming.name in house.artifacts.names()
-    assert stray.name not in house.artifacts.names()
-
-
-def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Path) -> None:
-    accept(house, [event(1)])
-    files = SegmentFiles(house.artifacts, tmp_path / "other worker")
-    files.put(table_of([event(2)], first_seq=2), covers=(2, 2), lease=house.lease)
-    take_over(house)
-    with pytest.raises(LeaseLost):
-        sweep(house.ledger, files, lease=house.lease)
-    assert len(house.artifacts.names()) == 2
-
-
-def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(house: House, tmp_path: Path) -> None:
-    """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
-    small = [event(number) for number in range(NUM_MERGED)]
-    for one in small:
-        accept(house, [one])
-    rows = house.journal.read(1, NUM_MERGED)
-    files = PausedFiles(house.artifacts, tmp_path / "paused")
-    stray = files.put(rows, covers=(1, NUM_MERGED), lease=house.lease)
-
-    def successor_merges() -> None:
-        lease = take_over(house)
-        assert Journal(house.ledger, house.artifacts, tmp_path / "successor").merge_small(lease) == NUM_MERGED
-
-    files.meanwhile = successor_merges
-    sweep(house.ledger, files, lease=house.lease)
-    assert [segment.sha256 for segment in house.ledger.segments()] == [stray.sha256]
-    assert records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED)) == small
-
-
-class PausedFiles(SegmentFiles):
-    """Files whose holder is paused right before it deletes; `meanwhile` happens then."""
-
-    meanwhile: Callable[[], None] = staticmethod(lambda: None)
-
-    def delete(self, names: Collection[str]) -> None:
-        """Wake up too late."""
-        self.meanwhile()
-        super().delete(names)
-
-
-def take_over(house: House) -> Lease:
-    """Let another worker have the lease."""
-    house.ledger.release_lease(house.lease)
-    lease = house.ledger.acquire_lease("another", 60, house.ledger.now())
-    assert lease is not None
-    return lease
-
-
-def test_a_few_small_segments_stay(house: House) -> None:
-    for number in range(3):
-        accept(house, [event(number)])
-    assert house.journal.merge_small(house.lease) == 0
-    assert len(house.ledger.segments()) == 3
-
-
-class MergingLedger(Ledger):
-    """A ledger whose segments are merged right after they were listed for the first time."""
-
-    def __init__(self, house: House) -> None:
-        super().__init__(house.ledger.engine)
-        self._house = house
-
-    def segments(self) -> tuple[Segment, ...]:
-        """List, then merge."""
-        listed = super().segments()
-        self._house.journal.merge_small(self._house.lease)
-        return listed
-
-
-def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
-    for number in range(1, 4):
-        accept(house, [event(number)])
-    at = START_AT + timedelta(seconds=2)
-    assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
-    assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 0
-    assert house.journal.first_seq == 2

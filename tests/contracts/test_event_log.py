@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cron.backends.events_sqlite import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
@@ -216,6 +217,21 @@ def test_a_gap_is_told_even_when_nothing_is_left(log: EventLog, url: str) -> Non
             opened.read(first, 10)
 
 
+def test_after_a_gap_a_reader_goes_on_where_the_log_says(log: EventLog) -> None:
+    log.append([event(number) for number in range(10)])
+    behind, ahead = log.read(START, 3).cursor, log.read(START, 6).cursor
+    log.trim(ahead)
+    assert log.give_up(ahead) == ahead, "nothing after it is gone"
+    for lost in (behind, START):
+        assert everything(log, after=log.give_up(lost)) == [event(number) for number in range(6, 10)]
+    log.trim(log.read(ahead, 10).cursor)
+    goes_on = log.give_up(behind)
+    assert log.read(goes_on, 10).records == ()
+    assert log.backlog(goes_on) == 0
+    log.append([event(10)])
+    assert everything(log, after=goes_on) == [event(10)]
+
+
 def test_a_trim_that_trimmed_nothing_makes_no_gap(log: EventLog) -> None:
     log.trim(START)
     log.append([event(1)])
@@ -251,6 +267,7 @@ def test_the_cursor_of_another_log_is_a_gap(
         other.read(old, 10)
     other.trim(old)  # not ours: nothing
     assert len(everything(other)) == 3
+    assert len(everything(other, after=other.give_up(old))) == 3
 
 
 def test_threads_append_while_one_reads(log: EventLog) -> None:
@@ -299,6 +316,25 @@ def test_a_writer_that_is_killed_leaves_whole_batches(log: EventLog, url: str, t
     assert len(left) % 20 == 0 or not traits.keeps_calls_whole
     assert left == [event(number) for number in range(len(left))]
     assert log.append([event(5000)]).accepted == 1
+
+
+def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
+    """The gateway waits for the file up to half a minute, and then refuses events."""
+    url = f"sqlite:///{tmp_path}/events.db"
+    log, gateway, num_records = open_log(url), open_log(url), 4 * TRIM_BATCH
+    log.append([event(number) for number in range(num_records)])
+    end = cursor_at_end(log)
+    trimming = threading.Thread(target=log.trim, args=(end,))
+    trimming.start()
+    left = num_records
+    while left == num_records:
+        left = gateway.backlog(START)
+    assert gateway.append([event(num_records)]).accepted == 1
+    assert left > 0
+    assert trimming.is_alive()
+    trimming.join(60)
+    assert everything(log, after=end) == [event(num_records)]
+    assert gateway.backlog(START) == 1
 
 
 def test_a_log_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

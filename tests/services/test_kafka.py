@@ -182,7 +182,7 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
             step()
     assert house.records() == [event(1), event(2), event(3)]
     # what the message says, for one who accepts the loss: `follow --new-log --once`
-    house.ledger.commit_segment(None, START, house.lease)
+    house.ledger.commit_segment(None, house.log.give_up(house.ledger.log_cursor()), house.lease)
     rebuild(house.journal, house.log, house.histories)
     assert house.collect() == (1, 0, 0)
     assert house.records() == [event(1), event(2), event(3), event(6)]
@@ -199,7 +199,7 @@ def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(shop: Shop
     with pytest.raises(LogGap, match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id"):
         patiently(house.collect)
     house.log.trim(house.ledger.log_cursor())  # of another topic: nothing
-    house.ledger.commit_segment(None, START, house.lease)
+    house.ledger.commit_segment(None, house.log.give_up(house.ledger.log_cursor()), house.lease)
     assert house.collect() == (4, 0, 1)  # what stood in both counts once
 
 

@@ -148,23 +148,29 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
     assert everything(open_log(target_url)) == [event(1), event(2)]
 
 
+@pytest.mark.parametrize(("lost", "num_known", "brought"), [("made anew", 1, (3,)), ("trimmed", 0, (4, 5))])
 def test_a_source_that_lost_what_comes_next_is_told_and_given_up_only_when_asked(
-    target_url: str, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+    target_url: str, tmp_path: Path, start: Callable[..., subprocess.Popen[str]], lost: str, num_known: int, brought: tuple[int, ...]
 ) -> None:
     source_url = f"sqlite:///{tmp_path}/source.db"
     open_log(source_url).append([event(1), event(2)])
     finished(start("relay", "--from", source_url, "--to", target_url, "--once"))
-    for file in tmp_path.glob("source.db*"):
-        file.unlink()
-    open_log(source_url).append([event(2), event(3)])
+    if lost == "made anew":
+        for file in tmp_path.glob("source.db*"):
+            file.unlink()
+        open_log(source_url).append([event(2), event(3)])
+    else:
+        source = open_log(source_url)
+        source.append([event(3), event(4), event(5)])
+        source.trim(source.read(START, 3).cursor)
     process = start("relay", "--from", source_url, "--to", target_url, "--once")
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 1
     assert "records after cursor" in errors
     assert "--from-start" in errors
     printed = finished(start("relay", "--from", source_url, "--to", target_url, "--once", "--from-start"))
-    assert printed == "2 records read, 1 of them in the log already\n"
-    assert everything(open_log(target_url)) == [event(1), event(2), event(3)]
+    assert printed == f"2 records read, {num_known} of them in the log already\n"
+    assert everything(open_log(target_url)) == [event(1), event(2), *(event(number) for number in brought)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Text vectors: encoded once, a damaged cache costs time only, whitening does what it says."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_what_is_cached_needs_no_encoder(tmp_path: Path, config: EncoderConfig) 
     second.encode(["three"])
     assert second.loaded is not None
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+
+
+def test_a_cache_bears_the_time_of_its_last_use(tmp_path: Path, config: EncoderConfig) -> None:
+    """By which the worker tells what may go."""
+    TextVectors(config, cache=tmp_path).encode(["one"])
+    (file,) = tmp_path.iterdir()
+    os.utime(file, (1.0, 1.0))
+    TextVectors(config, cache=tmp_path, digest=file.stem).encode(["one"])
+    assert file.stat().st_mtime > 1.0
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path: Path, config: EncoderConfig) -> None:

@@ -74,6 +74,15 @@ class KafkaEventLog:
             rejected=tuple(one for one in found if isinstance(one, Rejected)),
         )
 
+    def give_up(self, after: Cursor) -> Cursor:
+        """Return START, which is the earliest that there is in every partition, unless the cursor can be read from."""
+        described = self._topics.described()
+        try:
+            self._starts(after, described, self._topics.extents(described.lines))
+        except LogGap:
+            return START
+        return after
+
     def backlog(self, after: Cursor) -> int:
         """Count the offsets after the cursor: a transaction's marks, and what a compaction took away, are among them."""
         described = self._topics.described()

@@ -1,0 +1,183 @@
+"""Fewer segments: what is dropped, merged and swept, on the embedded back ends, under the eyes of readers and of other holders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cron.compaction import NUM_MERGED, SMALL_RECORDS, sweep
+from cron.errors import LeaseLost
+from cron.journal import Journal
+from cron.ledger import Ledger
+from cron.lineage import Lease, Segment
+from cron.ports import Cursor
+from cron.segment_files import SegmentFiles, is_compacted
+from cron.segments import records_of, table_of
+from recommender.events import Item
+from tests.component.house import House, accept, open_house
+from tests.contracts.records import START_AT, event, item
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
+    accept(house, [item(1, "a"), item(1_000, "b"), event(3)])
+    accept(house, [replace(item(2, "a"), title="New name"), event(4)])
+    accept(house, [event(5)])
+    dropped = house.journal.compact_and_drop(older_than=FAR, needed_from=6, lease=house.lease)
+    assert dropped == 2
+    assert house.journal.first_seq == house.journal.last_seq == 6
+    left = house.records()
+    assert [record.title for record in left if isinstance(record, Item)] == ["Item b", "New name"]
+    assert left[-1] == event(5)
+    counts = house.journal.count(1, 6)
+    assert (counts.events, counts.items) == (1, 2)
+    accepted = house.journal.accept([event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease)
+    assert (accepted.num_events, accepted.num_items, accepted.num_duplicates) == (1, 0, 3)
+
+
+def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> None:
+    for number in range(1, 5):
+        accept(house, [event(number), item(number, "a")])
+        house.journal.compact_and_drop(older_than=FAR, needed_from=2 * number - 1, lease=house.lease)
+    kept = house.ledger.segments()
+    assert [is_compacted(segment) for segment in kept] == [True, False]
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
+    again = open_house(tmp_path)
+    assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
+
+
+def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, tmp_path: Path) -> None:
+    large = [event(number) for number in range(SMALL_RECORDS + 1)]
+    small = [event(100_000 + number) for number in range(NUM_MERGED)]
+    accept(house, large)
+    for one in small:
+        accept(house, [one])
+    reader = Journal(MergingLedger(house), house.artifacts, tmp_path / "reader")
+    assert records_of(reader.read(1, house.journal.last_seq)) == [*large, *small]
+    assert [segment.last_seq for segment in house.ledger.segments()] == [len(large), len(large) + len(small)]
+    assert house.journal.count(len(large), len(large) + 9).events == 10
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+    again = open_house(tmp_path)
+    assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
+
+
+def test_small_segments_between_large_ones_become_one_each(house: House, tmp_path: Path) -> None:
+    """A shop with quiet hours and a large delivery a day; fewer than NUM_MERGED small segments come in a row."""
+    large, num_small, num_days = SMALL_RECORDS + 1, NUM_MERGED // 2, 3
+    for day in range(num_days):
+        for number in range(num_small):
+            accept(house, [event(100_000 * day + number)])
+            house.journal.merge_small(house.lease)
+        accept(house, [event(100_000 * day + 50_000 + number) for number in range(large)])
+        house.journal.merge_small(house.lease)
+    sizes = [one.last_seq - one.first_seq + 1 for one in house.ledger.segments()]
+    assert sizes == [num_small, large, num_small, large, *[1] * num_small, large], "the third day's are too few yet"
+    assert house.journal.merge_small(house.lease) == 0
+    numbers = house.journal.read(1, house.journal.last_seq, columns=["seq"])["seq"].to_pylist()
+    assert numbers == list(range(1, num_days * (num_small + large) + 1))
+    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+
+
+def test_compacted_and_lone_small_segments_are_left_alone(house: House) -> None:
+    for number in range(NUM_MERGED):
+        accept(house, [event(number)])
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 1
+    assert house.journal.merge_small(house.lease) == 0, "one fewer are left beside the compacted one"
+    accept(house, [event(1_000)])
+    assert house.journal.merge_small(house.lease) == NUM_MERGED
+    assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
+
+
+def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: House, tmp_path: Path) -> None:
+    accept(house, [event(1)])
+    files = SegmentFiles(house.artifacts, tmp_path / "other worker")
+    later = replace(house.lease, token=house.lease.token + 1)
+    table = table_of([event(2)], first_seq=2)
+    stray, upcoming = (files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later))
+    assert stray.name != upcoming.name
+    sweep(house.ledger, files, lease=house.lease)
+    assert upcoming.name in house.artifacts.names()
+    assert stray.name not in house.artifacts.names()
+
+
+def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Path) -> None:
+    accept(house, [event(1)])
+    files = SegmentFiles(house.artifacts, tmp_path / "other worker")
+    files.put(table_of([event(2)], first_seq=2), covers=(2, 2), lease=house.lease)
+    take_over(house)
+    with pytest.raises(LeaseLost):
+        sweep(house.ledger, files, lease=house.lease)
+    assert len(house.artifacts.names()) == 2
+
+
+def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(house: House, tmp_path: Path) -> None:
+    """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
+    small = [event(number) for number in range(NUM_MERGED)]
+    for one in small:
+        accept(house, [one])
+    rows = house.journal.read(1, NUM_MERGED)
+    files = PausedFiles(house.artifacts, tmp_path / "paused")
+    stray = files.put(rows, covers=(1, NUM_MERGED), lease=house.lease)
+
+    def successor_merges() -> None:
+        lease = take_over(house)
+        assert Journal(house.ledger, house.artifacts, tmp_path / "successor").merge_small(lease) == NUM_MERGED
+
+    files.meanwhile = successor_merges
+    sweep(house.ledger, files, lease=house.lease)
+    assert [segment.sha256 for segment in house.ledger.segments()] == [stray.sha256]
+    assert records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED)) == small
+
+
+class PausedFiles(SegmentFiles):
+    """Files whose holder is paused right before it deletes; `meanwhile` happens then."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def delete(self, names: Collection[str]) -> None:
+        """Wake up too late."""
+        self.meanwhile()
+        super().delete(names)
+
+
+def take_over(house: House) -> Lease:
+    """Let another worker have the lease."""
+    house.ledger.release_lease(house.lease)
+    lease = house.ledger.acquire_lease("another", 60, house.ledger.now())
+    assert lease is not None
+    return lease
+
+
+def test_a_few_small_segments_stay(house: House) -> None:
+    for number in range(3):
+        accept(house, [event(number)])
+    assert house.journal.merge_small(house.lease) == 0
+    assert len(house.ledger.segments()) == 3
+
+
+class MergingLedger(Ledger):
+    """A ledger whose segments are merged right after they were listed for the first time."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.ledger.engine)
+        self._house = house
+
+    def segments(self) -> tuple[Segment, ...]:
+        """List, then merge."""
+        listed = super().segments()
+        self._house.journal.merge_small(self._house.lease)
+        return listed
+
+
+def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
+    for number in range(1, 4):
+        accept(house, [event(number)])
+    at = START_AT + timedelta(seconds=2)
+    assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 0
+    assert house.journal.first_seq == 2

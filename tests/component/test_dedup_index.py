@@ -1,0 +1,87 @@
+"""The journal's index of event ids when it is lost, damaged, of another journal, or can't be written: nothing counts twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from cron import dedup_index
+from cron.dedup_index import DedupIndex, IndexDamaged
+from cron.errors import Unavailable
+from cron.ports import Cursor
+from tests.component.house import House, accept, open_house
+from tests.contracts.records import event
+
+
+@pytest.mark.parametrize("harm", ["deleted", "damaged", "of another journal"])
+def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, harm: str) -> None:
+    accept(house, [event(1), event(2)])
+    accept(house, [event(3)])
+    house.journal.close()
+    index = tmp_path / "journal" / "seen.db"
+    for part in tmp_path.glob("journal/seen.db*"):
+        part.unlink()
+    if harm == "damaged":
+        index.write_bytes(b"no database" * 1000)
+    elif harm == "of another journal":
+        other = open_house(tmp_path / "other")
+        accept(other, [event(number) for number in range(100, 103)])
+        other.journal.close()
+        (tmp_path / "other" / "journal" / "seen.db").rename(index)
+    again = open_house(tmp_path)
+    accepted = again.journal.accept([event(1), event(3), event(101)], Cursor("9"), again.lease)
+    assert accepted.num_events == 1
+    assert again.records() == [event(1), event(2), event(3), event(101)]
+
+
+@pytest.mark.parametrize("page", [2, 3, 5, 20], ids=lambda page: f"from page {page} on")
+def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(house: House, tmp_path: Path, page: int) -> None:
+    """Opening it sees nothing of that."""
+    records = [event(number) for number in range(20_000)]
+    accept(house, records[:10_000])
+    accept(house, records[10_000:])
+    house.journal.close()
+    index = tmp_path / "journal" / "seen.db"
+    whole, start = index.read_bytes(), (page - 1) * 4096
+    assert len(whole) > start
+    index.write_bytes(whole[:start] + b"\xff" * (len(whole) - start))
+    again = open_house(tmp_path)
+    accepted = again.journal.accept([*records, event(20_000)], Cursor("9"), again.lease)
+    assert (accepted.num_events, accepted.num_duplicates) == (1, 20_000)
+    assert again.journal.accept(records, Cursor("9"), again.lease).num_events == 0
+
+
+def test_damage_that_is_found_after_a_batch_was_committed_costs_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    accept(house, [event(1)])
+    add = DedupIndex.add
+
+    def damaged(*_: object, **__: object) -> NoReturn:
+        monkeypatch.setattr(DedupIndex, "add", add)
+        raise IndexDamaged
+
+    monkeypatch.setattr(DedupIndex, "add", damaged)
+    assert house.journal.accept([event(2)], Cursor("1"), house.lease).num_events == 1
+    assert house.journal.accept([event(1), event(2), event(3)], Cursor("2"), house.lease).num_duplicates == 2
+
+
+def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = DedupIndex(tmp_path / "seen.db")
+    index.add(["one"], through=1)
+    index._db.execute("PRAGMA max_page_count=1")
+    with pytest.raises(Unavailable, match=r"the index of event ids at .*seen\.db does not answer \(database or disk is full\)"):
+        index.add([f"e{number:06}" for number in range(10_000)], through=10_001)
+    assert (index.through(), index.known(["one", "e000001"])) == (1, {"one"})
+    index._db.execute("PRAGMA journal_mode=DELETE")  # in which a reader is locked out
+    index.close()
+    monkeypatch.setattr(dedup_index, "BUSY_TIMEOUT_S", 0.05)
+    other = sqlite3.connect(tmp_path / "seen.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Unavailable, match="database is locked"):
+        DedupIndex(tmp_path / "seen.db")
+    other.close()
+    again = DedupIndex(tmp_path / "seen.db")
+    assert again.through() == 1
+    again.close()

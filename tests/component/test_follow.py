@@ -1,0 +1,220 @@
+"""Follow: the histories keep up with the log, and are made anew from the journal when they can't."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron import segments, wiring
+from cron.__main__ import main
+from cron.collect import collect
+from cron.config import Settings
+from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
+from cron.follow import follow_once, must_rebuild, rebuild
+from cron.lease import held_lease
+from cron.parts import Parts
+from cron.ports import START
+from cron.worker import Worker
+from recommender.events import Record
+from tests.component.gateway_process import settings_in
+from tests.component.house import House, OthersLog, open_house
+from tests.contracts.records import event, item
+from tests.workshop import close_workshop, open_workshop
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return settings in a folder, in force for the command line."""
+    settings = settings_in(tmp_path, inference_port=9)
+    for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
+        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
+    return settings
+
+
+def collected(parts: Parts) -> int:
+    """Collect all there is; return how many events were new."""
+    with held_lease(parts.ledger, "test", 60) as lease:
+        return collect(parts.log, parts.journal, parts.ledger, lease).num_events
+
+
+def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> None:
+    house.log.append([event(number) for number in range(20)])
+    house.log.append([item(1, "hidden", hidden=True)])
+    while follow_once(house.log, house.histories):
+        pass
+    house.collect()
+    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    house.log.append([event(20)])
+    house.histories.clear()
+    with pytest.raises(LogGap):
+        follow_once(house.log, house.histories)
+    rebuild(house.journal, house.log, house.histories)
+    assert house.histories.recent("u", 100) == tuple(event(number) for number in range(21))
+    assert house.histories.hidden() == {"hidden"}
+    assert follow_once(house.log, house.histories) == 0
+
+
+def test_a_recreated_log_is_told_and_leaves_the_histories_alone(house: House, tmp_path: Path) -> None:
+    house.log.append([event(1), event(2)])
+    house.collect()
+    while follow_once(house.log, house.histories):
+        pass
+    for part in tmp_path.glob("events.db*"):
+        part.unlink()
+    again = open_house(tmp_path)
+    again.log.append([event(2), event(3)])
+    again.histories.append([event(3)])  # as the gateway does
+    for step in (
+        again.collect,
+        lambda: follow_once(again.log, again.histories),
+        lambda: rebuild(again.journal, again.log, again.histories),
+    ):
+        with pytest.raises(LogGap):
+            step()
+    assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
+    # What `follow --new-log` does then: begin with what the new log has; nothing counts twice.
+    again.ledger.commit_segment(None, again.log.give_up(again.ledger.log_cursor()), again.lease)
+    assert again.collect() == (1, 0, 1)
+    rebuild(again.journal, again.log, again.histories)
+    assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
+
+
+def trimmed_by_others(house: House) -> House:
+    """Return the house with such a log: the journal holds the events 0 to 9, the log 7 to 11."""
+    house.log.append([event(number) for number in range(10)])
+    house.collect()
+    house.log.trim(house.log.read(START, 7).cursor)
+    house.log.append([event(10), event(11)])
+    return replace(house, log=OthersLog(house.log))
+
+
+def test_lost_histories_are_told_also_by_a_log_that_begins_with_what_is_left(house: House) -> None:
+    house = trimmed_by_others(house)
+    assert must_rebuild(house.journal, house.histories)
+    rebuild(house.journal, house.log, house.histories)
+    assert house.histories.recent("u", 100) == tuple(event(number) for number in range(12))
+    assert not must_rebuild(house.journal, house.histories)
+
+
+def test_a_rebuild_that_was_cut_off_is_asked_for_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = trimmed_by_others(house)
+    rebuild(house.journal, house.log, house.histories)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(segments, "records_of", die)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(house.journal, house.log, house.histories)
+    assert must_rebuild(house.journal, house.histories)
+
+
+def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(house: House) -> None:
+    assert not must_rebuild(house.journal, house.histories)
+    house.ledger.commit_segment(None, house.log.read(START, 10).cursor, house.lease)
+    house.log.append([event(1)])
+    house.ledger.commit_segment(None, house.log.read(START, 10).cursor, house.lease)  # as when it was no record
+    rebuild(house.journal, house.log, house.histories)
+    assert not must_rebuild(house.journal, house.histories), "else it would be rebuilt at every look"
+
+
+def test_follow_makes_lost_histories_anew(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = wiring.open_parts(settings)
+    parts.log.append([event(number) for number in range(10)])
+    assert collected(parts) == 10
+    parts.log.trim(parts.ledger.log_cursor())
+    assert main(["follow", "--once"]) == 0
+    assert len(parts.histories.recent("u", 100)) == 10
+    assert "records followed" in capsys.readouterr().out
+
+
+def test_a_segment_that_is_damaged_or_missing_costs_no_history(house: House, tmp_path: Path) -> None:
+    for number in range(3):
+        house.log.append([event(number)])
+        house.collect()
+    house.histories.append([event(number) for number in range(3)])
+    shutil.rmtree(tmp_path / "journal" / "segments")
+    last = house.ledger.segments()[-1].name
+    (tmp_path / "archives" / last).write_bytes(b"damaged")
+    with pytest.raises(ArtifactCorrupt):
+        rebuild(house.journal, house.log, house.histories)
+    house.artifacts.delete(last)
+    with pytest.raises(ArtifactMissing):
+        rebuild(house.journal, house.log, house.histories)
+    assert len(house.histories.recent("u", 100)) == 3
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Parts]:
+    """A worker's parts, with ten events collected, followed, and trimmed off a log that says of no gap."""
+    parts = open_workshop(tmp_path)
+    parts.log.append([event(number) for number in range(10)])
+    assert collected(parts) == 10
+    Worker(parts)._follow()
+    parts.log.trim(parts.ledger.log_cursor())
+    yield replace(parts, log=OthersLog(parts.log))
+    close_workshop(parts)
+
+
+def test_the_worker_makes_lost_histories_anew(workshop: Parts) -> None:
+    workshop.histories.clear()
+    Worker(workshop)._follow()
+    assert len(workshop.histories.recent("u", 100)) == 10
+
+
+def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(workshop: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    (segment,) = workshop.ledger.segments()
+    workshop.histories.append((), cursor=START)  # as if the log had been trimmed past their place
+    shutil.move(workshop.paths.journal / "segments", workshop.paths.var / "away")
+    workshop.artifacts.delete(segment.name)
+    worker = Worker(workshop)
+    for _ in range(3):
+        worker._follow()
+        assert len(workshop.histories.recent("u", 100)) == 10
+    shutil.copytree(workshop.paths.var / "away", workshop.paths.journal / "segments", dirs_exist_ok=True)
+    worker._follow()
+    assert workshop.histories.cursor() == START, "it is looked at again in a minute"
+    worker._rebuild_at = 0.0
+    worker._follow()
+    assert workshop.histories.cursor() == workshop.ledger.log_cursor()
+    assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
+
+
+def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    records: Sequence[Record] = [event(number) for number in range(10)]
+    parts = wiring.open_parts(settings)
+    parts.log.append(records)
+    assert collected(parts) == 10
+    for leftover in wiring.local_path(settings.store.ledger).parent.glob("events.db*"):
+        leftover.unlink()
+    again = wiring.open_parts(settings)
+    again.log.append(records)
+    with pytest.raises(LogGap, match="follow --new-log"):
+        collected(again)
+    assert main(["follow", "--new-log", "--once"]) == 0
+    assert collected(again) == 0, "nothing counts twice"
+    assert again.histories.recent("u", 100) == tuple(records)
+    assert "records followed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("num_collected", [0, 2])
+def test_a_log_that_was_trimmed_past_a_restored_ledger_is_collected_again_once_a_person_says_so(
+    settings: Settings, capsys: pytest.CaptureFixture[str], num_collected: int
+) -> None:
+    parts = wiring.open_parts(settings)
+    parts.log.append([event(number) for number in range(num_collected)])
+    assert collected(parts) == num_collected
+    parts.log.append([event(number) for number in range(num_collected, 10)])
+    parts.log.trim(parts.log.read(START, 5).cursor)
+    with pytest.raises(LogGap, match="follow --new-log"):
+        collected(parts)
+    assert main(["follow", "--new-log", "--once"]) == 0
+    assert collected(parts) == 5
+    assert len(parts.histories.recent("u", 100)) == num_collected + 5
+    parts.log.append([event(10)])
+    assert collected(parts) == 1
+    assert "records followed" in capsys.readouterr().out
