@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,23 +36,38 @@ class DeadLetters:
 
     def add(self, *, source: str, reason: str, raw: object, at: datetime) -> None:
         """Append one letter durably enough to survive our own death; `raw` is whatever was found."""
-        line = json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _shown(raw)}) + "\n"
+        self.add_all([(reason, raw)], source=source, at=at)
+
+    def add_all(self, refused: Iterable[tuple[str, object]], *, source: str, at: datetime) -> None:
+        """Append letters of one source, reason and `raw` of each, as `add` would one by one, with one lock and one write a file."""
+        lines = [_line(source, reason, raw, at) for reason, raw in refused]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_name(self._path.name + ".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._path.exists() and self._path.stat().st_size + len(line) > self._max_bytes:
-                self._path.replace(self._older)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                os.write(descriptor, line.encode())
-            finally:
-                os.close(descriptor)
+            size_bytes = self._path.stat().st_size if self._path.exists() else 0
+            unwritten: list[bytes] = []
+            for line in lines:
+                if size_bytes and size_bytes + len(line) > self._max_bytes:
+                    self._write(unwritten)
+                    self._path.replace(self._older)
+                    size_bytes, unwritten = 0, []
+                unwritten.append(line)
+                size_bytes += len(line)
+            self._write(unwritten)
 
     def newest(self, n: int) -> tuple[DeadLetter, ...]:
         """Return the newest n letters, newest last; a line cut off by a crash is left out."""
         lines = [line for file in (self._older, self._path) if file.exists() for line in file.read_text().splitlines()]
         letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
         return tuple(letter for letter in letters if letter is not None)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        with self._path.open("ab") as file:
+            file.write(b"".join(lines))
+
+
+def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
+    return (json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _shown(raw)}) + "\n").encode()
 
 
 def _letter(line: str) -> DeadLetter | None:

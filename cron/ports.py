@@ -106,6 +106,10 @@ class Histories(Protocol):
         """Return the ids of the items that must not be recommended now."""
         ...
 
+    def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the ids, some thousands at most, that must not be recommended now."""
+        ...
+
     def cursor(self) -> Cursor:
         """Return the follower's place in the log; START when empty."""
         ...

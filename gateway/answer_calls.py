@@ -15,7 +15,7 @@ from gateway.access import UseDoors, require_key
 from gateway.bodies import BadBody, parse_object, read_body
 from gateway.figures import FALLBACK
 from gateway.problems import json_response
-from gateway.recommendations import Wish, parse_filter
+from gateway.recommendations import MAX_K, Wish, parse_filter
 
 MAX_PREDICT_BYTES = 6 * 1024 * 1024  # under TorchServe's own limit of 6.5 MB, whose answer to more is no JSON
 
@@ -28,7 +28,7 @@ _PREDICT = {"user_seq": ["Toy Story (1995)", "Heat (1995)"], "item_desc": "Golde
 async def recommend(
     user_id: str,
     doors: UseDoors,
-    k: Annotated[int, Query(ge=1, le=1000)] = 10,
+    k: Annotated[int, Query(ge=1, le=MAX_K)] = 10,
     exclude_seen: bool = True,
     wanted: Annotated[list[str] | None, Query(alias="filter", description='NAME:VALUE, or a JSON object: {"genre": "Comedy"}')] = None,
 ) -> Response:

@@ -5,6 +5,7 @@ Knows JSON and sizes; does not know what a record is, nor what a call does with 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from starlette.requests import Request
 
 from recommender.events import MAX_RECORD_BYTES
 
-MAX_CALL_BYTES = 32 * 1024 * 1024  # some 200,000 events; a greater call holds memory and a thread for seconds
+MAX_CALL_BYTES = 32 * 1024 * 1024  # a greater call holds memory and a thread for seconds
+MAX_CALL_RECORDS = 100_000  # of events of usual length some 15 MB; 32 MiB could hold 16 million worthless ones
 NDJSON = "application/x-ndjson"
 
 
@@ -38,13 +40,14 @@ def raw_records(body: bytes, content_type: str) -> Sequence[object | Unreadable]
     if not body.strip():
         raise BadBody("the body is empty; expected a JSON object, a list of them, or NDJSON")
     if content_type.partition(";")[0].strip().lower() == NDJSON:
-        return [_line(line) for line in body.split(b"\n") if line.strip()]
+        return _lines(body)
     value = _parsed(body)
     if isinstance(value, Unreadable):
         raise BadBody(f"the body is {value.reason}; expected a JSON object, a list of them, or NDJSON as content type {NDJSON}")
     records: list[object] = value if isinstance(value, list) else [value]
     if not records:
         raise BadBody("the list is empty; expected at least one record")
+    _check_number(len(records))
     # only a body over the limit of one record can hold a record over it, so small calls skip the measuring
     return records if len(body) <= MAX_RECORD_BYTES else [_measured(record) for record in records]
 
@@ -73,6 +76,20 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     if size_bytes > limit:
         raise BadBody(f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call", status=413)
     return bytes(body)
+
+
+def _lines(body: bytes) -> list[object | Unreadable]:
+    records: list[object | Unreadable] = []
+    for line in io.BytesIO(body):  # one at a time, since a list of millions of lines takes gigabytes
+        if line.strip():
+            records.append(_line(line.rstrip(b"\r\n")))
+            _check_number(len(records))
+    return records
+
+
+def _check_number(num_records: int) -> None:
+    if num_records > MAX_CALL_RECORDS:
+        raise BadBody(f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call", status=413)
 
 
 def _line(line: bytes) -> object | Unreadable:

@@ -63,17 +63,20 @@ class Intake:
         now = datetime.now(UTC)
         records: list[Record] = []
         rejected: list[Rejected] = []
+        refused: list[tuple[str, object]] = []
         assigned: list[AssignedId] = []
         for index, one in enumerate(raw):
             try:
                 record = self._parse(kind, one, now)
             except InvalidRecord as error:
                 rejected.append(Rejected(index=index, field=error.field, reason=error.reason))
-                self._bury(kind, one, error, now)
+                refused.append((error.reason, one.raw if isinstance(one, Unreadable) else one))
                 continue
             if isinstance(one, dict) and one.get("event_id") is None:
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
+        if refused:  # before the good ones are stored: a disk that fails here must be a 503 of which nothing was stored
+            self._dead_letters.add_all(refused, source=f"gateway {kind}", at=now)
         num_duplicates = self._store(records) if records else 0
         return Taken(
             accepted=len(records) - num_duplicates,
@@ -102,7 +105,3 @@ class Intake:
             # the records are safe in the log, and the follower brings them into the histories within a second
             log.warning("histories not written through", extra={"num_records": len(fresh), "why": str(error)})
         return len(duplicates)
-
-    def _bury(self, kind: Kind, raw: object | Unreadable, error: InvalidRecord, now: datetime) -> None:
-        shown = raw.raw if isinstance(raw, Unreadable) else raw
-        self._dead_letters.add(source=f"gateway {kind}", reason=error.reason, raw=shown, at=now)

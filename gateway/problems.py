@@ -12,12 +12,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cron.errors import FreshetError, Unavailable
 from gateway.bodies import BadBody
 from gateway.inference import NoAnswer
 from gateway.recommendations import BadQuery
+
+CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(NoAnswer, _unavailable)
     app.add_exception_handler(FreshetError, _unavailable)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
@@ -49,6 +53,10 @@ def handle_problems(app: FastAPI) -> None:
 def _bad_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBody)
     return problem(error.status, field="body", reason=str(error))
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
 
 
 def _bad_query(_request: Request, error: Exception) -> Response:

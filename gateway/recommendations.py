@@ -17,6 +17,7 @@ from gateway.inference import Answer, Inference, NoAnswer
 from gateway.live_release import LiveRelease
 from recommender.events import Event
 
+MAX_K = 1000  # the endpoint's own limit
 NUM_SEEN = 1000  # so many of the newest seen items are excluded; Histories promises to keep as many
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 
@@ -50,33 +51,45 @@ class Recommendations:
 
     async def answer(self, wish: Wish) -> Answer:
         """Return the ranked items, or the popular ones marked `fallback`; 400 where the model finds the wish wrong."""
-        events, hidden = await run_in_threadpool(self._known, wish.user_id)
+        events = await run_in_threadpool(self._histories.recent, wish.user_id, NUM_SEEN)
         try:
-            answer = await self._inference.predict(self._request(wish, events, hidden))
+            return await self._ranked(wish, events)
         except NoAnswer as why:
-            return await run_in_threadpool(self._fallback, wish, {event.item_id for event in events}, hidden, str(why))
-        if answer.status != 200 or not isinstance(answer.body, dict):
-            return answer
-        body = {"user_id": wish.user_id, "model_version": answer.body.get("model_version"), "items": answer.body.get("items", [])}
-        return Answer(status=200, body=body)
+            return await run_in_threadpool(self._fallback, wish, {event.item_id for event in events}, str(why))
 
-    def _known(self, user_id: str) -> tuple[Sequence[Event], frozenset[str]]:
-        return self._histories.recent(user_id, NUM_SEEN), self._histories.hidden()
+    async def _ranked(self, wish: Wish, events: Sequence[Event]) -> Answer:
+        """Ask the model. What was hidden since it was made it still offers: that is dropped, and more is asked for where it leaves a gap.
 
-    def _request(self, wish: Wish, events: Sequence[Event], hidden: frozenset[str]) -> dict[str, object]:
+        Nearly always nothing is dropped, while a list of all hidden items, perhaps 100,000, would weigh on every call.
+        """
+        k = wish.k
+        while True:
+            answer = await self._inference.predict(self._request(wish, events, k=k))
+            if answer.status != 200 or not isinstance(answer.body, dict):
+                return answer
+            items = answer.body.get("items", [])
+            hidden = await run_in_threadpool(self._histories.hidden_among, [item["id"] for item in items])
+            left = [item for item in items if item["id"] not in hidden][: wish.k]
+            if not hidden or len(left) == wish.k or k == MAX_K:
+                body = {"user_id": wish.user_id, "model_version": answer.body.get("model_version"), "items": left}
+                return Answer(status=200, body=body)
+            k = min(10 * k, MAX_K)
+
+    def _request(self, wish: Wish, events: Sequence[Event], *, k: int) -> dict[str, object]:
         seen = {event.item_id for event in events} if wish.exclude_seen else set()
         request: dict[str, object] = {
             "user_seq": [_element(event) for event in events[-self._max_history :]],
-            "k": wish.k,
+            "k": k,
             "exclude_seen": wish.exclude_seen,
-            "exclude": sorted(seen | hidden),
+            "exclude": sorted(seen),
         }
         return request | ({"filter": dict(wish.filter)} if wish.filter else {})
 
-    def _fallback(self, wish: Wish, seen: set[str], hidden: frozenset[str], why: str) -> Answer:
+    def _fallback(self, wish: Wish, seen: set[str], why: str) -> Answer:
         release = self._live.get()
-        unwanted = hidden | seen if wish.exclude_seen else hidden
         popular = release.manifest.popular if release else ()
+        hidden = self._histories.hidden_among([item.item_id for item in popular])
+        unwanted = hidden | seen if wish.exclude_seen else hidden
         items = [{"id": item.item_id, "title": item.title} for item in popular if item.item_id not in unwanted]
         if wish.filter:  # the popular list knows no attributes, and an item that may not match is no answer to a filter
             items, why = [], f"{why}, and the popular items can't be filtered"

@@ -20,6 +20,8 @@ from gateway.problems import json_response
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 
+MAX_LISTED = 1_000  # rejections told one by one; their number is told always
+
 _EVENT = {"user_id": "ann", "item_id": "50", "type": "rating", "rating": 5, "at": "2026-01-31T12:00:00Z"}
 _ITEM = {"item_id": "new-1", "title": "The River (2026)", "text": "A river floods a valley.", "attributes": {"genre": ["Drama"]}}
 
@@ -61,6 +63,8 @@ def _answer(taken: Taken) -> dict[str, object]:
     answer: dict[str, object] = {
         "accepted": taken.accepted,
         "duplicates": taken.duplicates,
-        "rejected": [asdict(rejected) for rejected in taken.rejected],
+        "rejected": [asdict(rejected) for rejected in taken.rejected[:MAX_LISTED]],
     }
+    if len(taken.rejected) > MAX_LISTED:
+        answer["more_rejected"] = len(taken.rejected) - MAX_LISTED
     return answer | ({"event_ids": [asdict(assigned) for assigned in taken.event_ids]} if taken.event_ids else {})

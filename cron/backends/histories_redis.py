@@ -127,6 +127,13 @@ class RedisHistories:
         """Return the ids of the items that must not be recommended now."""
         return frozenset(item_id.decode() for item_id in cast("Iterable[bytes]", self._server.call("SMEMBERS", self._key("hidden"))))
 
+    def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the ids that must not be recommended now; one round trip."""
+        if not item_ids:
+            return frozenset()
+        marks = cast("Sequence[int]", self._server.call("SMISMEMBER", self._key("hidden"), *item_ids))
+        return frozenset(item_id for item_id, mark in zip(item_ids, marks, strict=True) if mark)
+
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
         found = cast("bytes | None", self._server.call("GET", self._key("follower")))

@@ -90,6 +90,12 @@ class SqliteHistories:
         with self._file.transaction(write=False) as db:
             return frozenset(row[0] for row in db.execute("SELECT item_id FROM items WHERE hidden"))
 
+    def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the ids that must not be recommended now."""
+        query = f"SELECT item_id FROM items WHERE hidden AND item_id IN ({','.join('?' * len(item_ids))})"
+        with self._file.transaction(write=False) as db:
+            return frozenset(row[0] for row in db.execute(query, item_ids))
+
     def cursor(self) -> Cursor:
         """Return the follower's place in the log."""
         with self._file.transaction(write=False) as db:

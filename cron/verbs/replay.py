@@ -99,7 +99,7 @@ class Sender:
             raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
         self.sent.accepted += body["accepted"]
         self.sent.duplicates += body["duplicates"]
-        self.sent.rejected += len(body["rejected"])
+        self.sent.rejected += len(body["rejected"]) + body.get("more_rejected", 0)
         if body["rejected"] and not self.sent.first_reason:
             self.sent.first_reason = body["rejected"][0]["reason"]
 

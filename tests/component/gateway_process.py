@@ -6,19 +6,24 @@ The stand-in speaks only what the gateway needs of that protocol: it answers wha
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import uvicorn
 
+from cron import wiring
 from cron.config import GatewaySettings, Settings, StoreSettings
+from cron.ports import START
 from gateway.app import create_app
+from recommender.events import Record
 
 START_LIMIT_S = 20.0
 HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
@@ -51,12 +56,14 @@ class StandIn:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, path: str) -> tuple[int, object]:
-        """Return status and body for a path; a version of its own stands at its end."""
+    def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
+        """Return status and body for a path; a version of its own stands at its end. Of the items come as many as were asked for."""
         version = path.removeprefix("/predictions/rec").removeprefix("/")
         if version and self.versions is not None and int(version) not in self.versions:
             return 404, {"code": 404, "type": "ModelVersionNotFoundException", "message": f"Model version: {version} does not exist"}
         body = self.body
+        if isinstance(body, dict) and isinstance(k := asked.get("k"), int) and "items" in body:
+            body = {**body, "items": body["items"][:k]}
         return self.status, {**body, "model_version": int(version)} if version and isinstance(body, dict) else body
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -65,10 +72,11 @@ class StandIn:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 stand_in.authorization = self.headers["Authorization"]
-                stand_in.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                stand_in.asked.append(asked)
                 stand_in.paths.append(self.path)
                 stand_in.free.wait(HANG_LIMIT_S)
-                status, body = stand_in.answer(self.path)
+                status, body = stand_in.answer(self.path, asked)
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -118,3 +126,27 @@ def gateway(settings: Settings, *, port: int = 0) -> Iterator[httpx.Client]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """A running gateway and what is behind it."""
+
+    client: httpx.Client
+    settings: Settings
+    model: StandIn
+
+    def logged(self) -> tuple[Record, ...]:
+        """Return what the event log holds."""
+        return wiring.open_log(self.settings.store.events).read(START, 10_000).records
+
+
+@contextmanager
+def furnished(folder: Path, ledger: Path) -> Iterator[House]:
+    """Serve a gateway in a folder, with a copy of a ledger, beside a stand-in for the model server."""
+    model = StandIn()
+    shutil.copy(ledger, folder / "ledger.db")
+    settings = settings_in(folder, inference_port=model.port)
+    with gateway(settings) as client:
+        yield House(client=client, settings=settings, model=model)
+    model.stop()

@@ -150,6 +150,14 @@ def test_the_newest_word_on_an_item_decides_whether_it_is_hidden(histories: Hist
     assert histories.hidden() == {"b"}
 
 
+def test_of_some_items_the_hidden_ones_are_told(histories: Histories) -> None:
+    hidden = [item(1, f"h{number}", hidden=True) for number in range(3_000)]
+    histories.append([*hidden, item(1, "日本", hidden=True), item(1, "c")])
+    assert histories.hidden_among([]) == frozenset()
+    assert histories.hidden_among(["c", "nobody's", "h7", "日本", "h7"]) == {"h7", "日本"}
+    assert len(histories.hidden_among([f"h{number}" for number in range(2_000, 6_000)])) == 1_000
+
+
 def test_of_two_words_at_one_time_the_greater_id_decides(histories: Histories) -> None:
     histories.append([replace(item(2, "a", hidden=True), at=START_AT), replace(item(1, "a"), at=START_AT)])
     assert histories.hidden() == {"a"}

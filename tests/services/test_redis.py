@@ -124,6 +124,7 @@ def test_a_server_that_is_away_is_told_soon_and_the_same_handles_work_when_it_is
         lambda: histories.append([event(2)], cursor=Cursor("8")),
         lambda: histories.recent("u", 10),
         histories.hidden,
+        lambda: histories.hidden_among(["i"]),
         histories.cursor,
         lambda: histories.forget("u", at=event(1).at),
         histories.clear,

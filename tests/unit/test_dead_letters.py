@@ -40,6 +40,19 @@ def test_the_room_is_bounded_and_the_newest_stay(tmp_path: Path) -> None:
     assert [letter.reason for letter in letters.newest(3)] == ["197", "198", "199"]
 
 
+def test_many_at_once_are_what_they_are_one_by_one(tmp_path: Path) -> None:
+    refused = [(str(number), "x" * number) for number in range(100)]
+    for name, max_bytes in (("roomy", 1 << 20), ("full", 3000), ("one", 1)):
+        together, singly = (DeadLetters(tmp_path / name / how / "dead.jsonl", max_bytes=max_bytes) for how in ("together", "singly"))
+        for first in (0, 37, 38):
+            last = {0: 37, 37: 38, 38: 100}[first]
+            together.add_all(refused[first:last], source="s", at=AT)
+            for reason, raw in refused[first:last]:
+                singly.add(source="s", reason=reason, raw=raw, at=AT)
+        assert together.newest(100) == singly.newest(100)
+        assert len(together.newest(100)) > 1
+
+
 def test_a_line_cut_off_by_a_crash_costs_one_letter(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.jsonl")
     letters.add(source="s", reason="1", raw="x", at=AT)
