@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from cron import release, run_plan, stages
 from cron.collect import bury, collect
 from cron.dead_letters import DeadLetters
-from cron.errors import FreshetError, Held, LeaseLost, NoRoom, Stopped, Superseded, Unavailable
+from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
@@ -23,7 +23,7 @@ from cron.outlook import observe
 from cron.parts import Parts
 from cron.plan import Skip, decide
 from cron.ports import Batch
-from cron.restore import restore_live
+from cron.restore import check_room, restore_live
 from cron.retention import drop_version, tidy, trim_log
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     parts.meters.turn_began()
     not_collected = _collect(parts, lease)  # before all that needs the server: while that is away the log must not grow
     with parts.serving_lock:
-        release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts)
+        release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts, wait=parts.stop.wait)
     run = ledger.open_run()
     if run is not None:
         run = _carry_out(parts, run, lease)
@@ -180,15 +180,8 @@ class _Turn:
 def _train(parts: Parts, run: Run) -> stages.Output:
     """Train, unless the result would find no room; a server that does not answer is asked again when the version is to be loaded."""
     with suppress(Unavailable):
-        _check_room(parts)
+        check_room(parts.server)
     return stages.train(parts, run)
-
-
-def _check_room(parts: Parts) -> None:
-    """Raise NoRoom when a version beside the live one would not fit into the server's memory."""
-    memory = parts.server.memory()
-    if memory is not None and not memory.has_room:
-        raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
 
 
 def _was_live(parts: Parts, manifest: Manifest) -> bool:
@@ -201,7 +194,7 @@ def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
     with parts.serving_lock:
         restore_live(parts)
     if manifest.version not in {found.version for found in parts.server.versions()}:
-        _check_room(parts)
+        check_room(parts.server)
     parts.ledger.check_lease(lease)
     parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
     return {}

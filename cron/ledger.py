@@ -216,7 +216,7 @@ class Ledger:
         """Return the last full retrain that was published or refused."""
         where = (schema.runs.c.mode == "full") & schema.runs.c.outcome.in_(["published", "refused"])
         with self.read() as connection:
-            row = connection.execute(sa.select(schema.runs).where(where).order_by(schema.runs.c.ended_at.desc()).limit(1)).first()
+            row = connection.execute(sa.select(schema.runs).where(where).order_by(schema.runs.c.run_id.desc()).limit(1)).first()
             return run_of(row, seconds_of(connection, [row.run_id])[row.run_id]) if row is not None else None
 
     # Releases
@@ -289,9 +289,10 @@ class Ledger:
         return self.release(live.manifest.anchor) if live is not None and live.manifest.anchor is not None else None
 
     def rollback_candidates(self) -> tuple[Release, ...]:
-        """Return the formerly live releases that were never rolled back from and still have their archive, latest first."""
+        """Return the formerly live releases never rolled back from that have their archive: those before live first, latest first."""
         live = self.serving().live
-        return tuple(one for one in reversed(self.kept_releases()) if one.rolled_back_at is None and one.version != live)
+        good = [one for one in reversed(self.kept_releases()) if one.rolled_back_at is None and one.version != live]
+        return tuple(sorted(good, key=lambda one: live is not None and one.version > live))
 
     def previous_good(self) -> Release | None:
         """Return the release that `rollback` without a version puts back: the latest candidate before the live one, never a newer one."""

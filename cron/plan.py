@@ -21,6 +21,7 @@ class PlanState:
 
     `settings_changed`: the live release was made with another encoder or model than the settings now ask for.
     `format_changed`: it was made by a version of this program whose bundles this one can't go on from.
+    Times after `now` were noted before the clock was set back: how long ago that was is not known, and nothing waits for them.
     `last_full_s` is how long the training of the last full retrain took.
     `num_refusals` are the refused and failed runs since the last one that published; `last_refused_at` is the end of the latest.
     """
@@ -90,7 +91,7 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
     if state.num_refusals >= settings.max_refusals:
         return _turn("full", "refusals", f"{state.num_refusals} runs in a row were not accepted: a full retrain")
     period = timedelta(seconds=settings.full_every_s)
-    is_due = state.last_full_at is None or state.now - state.last_full_at >= period
+    is_due = state.last_full_at is None or not timedelta(0) <= state.now - state.last_full_at < period
     if is_due and state.num_new_events > 0:
         return _turn("full", "full_is_due", f"the last full retrain is more than {settings.full_every_s / 3600:.0f} hours ago")
     if enough and (share := _share_of_full(state)) is not None and share <= settings.full_share:
@@ -112,7 +113,7 @@ def _share_of_full(state: PlanState) -> float | None:
 
 
 def _backoff(state: PlanState, settings: WorkerSettings) -> Skip | None:
-    if state.last_refused_at is None:
+    if state.last_refused_at is None or state.last_refused_at > state.now:
         return None
     until = state.last_refused_at + backoff(state.num_refusals, settings)
     if state.now >= until:

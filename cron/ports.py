@@ -133,7 +133,7 @@ class ArtifactStore(Protocol):
     def url(self, name: str) -> str:
         """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or a URL.
 
-        A URL holds for minutes. Raise ArtifactMissing.
+        A URL holds for minutes. Raise ArtifactMissing; of a file name, whose bytes are at hand, ArtifactCorrupt too.
         """
         ...
 
@@ -167,12 +167,16 @@ class TrainLauncher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerVersion:
-    """One registered version: workers that are READY, the least number wanted, requests queued or in flight."""
+    """One registered version: workers that are READY, the least number wanted, requests queued or in flight.
+
+    `is_starting`: none is READY, and one was begun so lately that its first start may be under way.
+    """
 
     version: int
     ready_workers: int
     min_workers: int
     pending_requests: int
+    is_starting: bool = False
 
     @property
     def ready(self) -> bool:
@@ -207,7 +211,8 @@ class ModelServer(Protocol):
     def register(self, version: int, url: str) -> None:
         """Register a version and wait until its workers are READY; raise ServerRefused.
 
-        Already registered and ready is fine; a zombie is deleted and tried again. When one of several nodes refuses, those that took the
+        Already registered and ready is fine, and so is one that another process is loading: its start is waited for. A zombie is deleted
+        and tried again. When one of several nodes refuses, those that took the
         version in this call let go of it.
         """
         ...

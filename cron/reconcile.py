@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Mapping
 
 from cron import release, switches
-from cron.errors import ArtifactMissing, ServerRefused, Unavailable
-from cron.lineage import Serving, SwitchKind
+from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
+from cron.lineage import Serving, Switch, SwitchKind
 from cron.parts import Parts
 from cron.ports import ModelServer, ServerVersion
-from cron.restore import kept_loaded, load_anew, register, restore_live, revive_live
+from cron.restore import check_room, kept_loaded, load_anew, register, restore_live, revive_live
 
 log = logging.getLogger(__name__)
 
-_CUT_OFF_S = 10.0  # a switch takes milliseconds; one begun longer ago has lost its process
+_CUT_OFF_S = 10.0  # a switch to a loaded version takes milliseconds; one begun longer ago has lost its process
 _RETRY_S = 30.0  # a version that would not load is tried again then
-_PATIENCE = 3  # tries before a live version that the server refuses is given up for the previous good one
+_PATIENCE = 3  # tries, one a look, before a live version that the server refuses is given up for the previous good one
 _LOST_S = 30.0  # TorchServe brings a killed worker back within seconds, or not at all
 
 Refusal = Unavailable | ServerRefused
@@ -47,22 +47,19 @@ class Reconciler:
     def tick(self) -> None:
         """Compare once and mend at most one thing a node; Unavailable when no node answers.
 
-        The first tick also ends a switch that an earlier process began.
+        The first tick also ends a switch that an earlier process began, unless a person may be loading its version just now.
         """
         parts = self._parts
         if not parts.serving_lock.acquire(blocking=False):
             return  # the cycle is at the server; what it does will be seen at the next tick
         try:
             found = self._look()
-            if not self._started:
+            switch = parts.ledger.switching()
+            if switch is not None and self._is_cut_off(switch, found):
                 release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
-                self._started = True
+            self._started = True
             serving = parts.ledger.serving()
-            if serving.switch is not None:
-                self._watch_switch(serving.switch.epoch)
-                return
-            self._pending = None
-            if serving.live is not None:
+            if serving.switch is None and serving.live is not None:
                 self._compare(serving, serving.live, found)
         finally:
             parts.serving_lock.release()
@@ -95,7 +92,7 @@ class Reconciler:
     def _compare(self, serving: Serving, live: int, found: Found) -> None:
         there = {name: one for name, versions in found.items() for one in versions if one.version == live}
         if not there:
-            self._restore()
+            self._restore(live)
             return
         lost = [name for name, one in there.items() if self._is_lost(name, one)]
         if len(lost) == len(there):
@@ -137,13 +134,15 @@ class Reconciler:
         if switches.record_by_hand(ledger, default, kind, expected=live, epoch=serving.epoch, reason=reason):
             log.warning("a person changed the live version on the server", extra={"from_version": live, "to_version": default})
 
-    def _restore(self) -> None:
+    def _restore(self, live: int) -> None:
+        if self._refusals >= _PATIENCE and not self._may_try("", live):
+            return
         try:
             restore_live(self._parts, gives_up=self._refusals + 1 >= _PATIENCE)
             self._refusals = 0
-        except ServerRefused:
+        except ServerRefused as error:
             self._refusals += 1
-            log.exception("the live version could not be loaded", extra={"refusals": self._refusals})
+            log.error("the live version could not be loaded", extra={"refusals": self._refusals, "why": str(error)})
 
     def _revive(self, live: int, found: Found) -> None:
         if not self._may_try("", live):
@@ -151,7 +150,7 @@ class Reconciler:
         try:
             revive_live(self._parts, found)
             self._unready_since.clear()
-        except (ServerRefused, ArtifactMissing):
+        except (ServerRefused, StoreError):
             log.exception("the live version has lost its workers and could not be loaded anew", extra={"version": live})
 
     def _mend(self, name: str, versions: tuple[ServerVersion, ...], live: int, *, is_lost: bool) -> None:
@@ -176,25 +175,30 @@ class Reconciler:
             load_anew(self._parts, node, self._parts.ledger.release(live))
             self._retry_at.pop((name, live), None)
             log.info("a node has the live version again", extra={"node": name, "version": live})
-        except (ServerRefused, ArtifactMissing) as error:
+        except (ServerRefused, StoreError) as error:
             log.error("a node can't load the live version", extra={"node": name, "version": live, "why": str(error)})
 
-    def _watch_switch(self, epoch: int) -> None:
+    def _is_cut_off(self, switch: Switch, found: Found) -> bool:
+        """Tell whether a switch has lost the process that began it."""
         now = self._monotonic()
-        if self._pending is None or self._pending[0] != epoch:
-            self._pending = (epoch, now)
-        elif now - self._pending[1] >= _CUT_OFF_S:
-            release.finish_switch(self._parts.ledger, self._parts.server, artifacts=lambda: self._parts.artifacts)
+        if self._pending is None or self._pending[0] != switch.epoch:
+            self._pending = (switch.epoch, now)
+        ready = {one.version for versions in found.values() for one in versions if one.ready}
+        patience_s = _CUT_OFF_S if self._started else 0.0
+        if release.may_be_loading(switch, ready):
+            patience_s = release.LOADING_S
+        return now - self._pending[1] >= patience_s
 
     def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
-        """Register on a node the first rollback candidate that is missing there, or has lost its workers."""
-        there = {found.version for found in versions if found.ready}
+        """Register on a node the first rollback candidate that is missing there, or has lost its workers, if there is memory for it."""
+        node, there = self._parts.server.nodes()[name], {found.version for found in versions if found.ready}
         for candidate in kept_loaded(self._parts)[1:]:  # not the live one, which has its own rules
             if candidate.version in there or not self._may_try(name, candidate.version):
                 continue
             try:
-                register(self._parts, self._parts.server.nodes()[name], candidate)
-            except (ServerRefused, ArtifactMissing) as error:
+                check_room(node)
+                register(self._parts, node, candidate)
+            except (NoRoom, ServerRefused, StoreError) as error:
                 log.warning("a rollback candidate could not be loaded", extra={"version": candidate.version, "why": str(error)})
             return
 

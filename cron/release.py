@@ -10,16 +10,20 @@ checks that his was the latest decision, and if not, tells it the latest one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from cron import switches
-from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, Superseded, SwitchPending, Unavailable
+from cron.errors import NothingToRollBackTo, ServerRefused, StoreError, Superseded, SwitchPending, Unavailable
 from cron.ledger import Ledger
 from cron.lineage import Lease, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
 
 OpenArtifacts = Callable[[], ArtifactStore]
+Wait = Callable[[float], bool]  # so many seconds; True when there is no time to wait any more
+
+LOADING_S = 60.0  # a person's process may take so long to fetch an archive, before the server shows that it is being loaded
+_LOOK_S = 1.0
 
 
 def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int | None, lease: Lease) -> None:
@@ -30,7 +34,7 @@ def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int |
     """
     begun = switches.begin_publish(ledger, version, expected=expected, lease=lease)
     try:
-        won = _carry_out(ledger, server, begun)
+        won = carry_out(ledger, server, begun)
     except ServerRefused:
         switches.cancel(ledger, begun)
         ledger.count("failed_switches")
@@ -71,15 +75,28 @@ def promote(ledger: Ledger, server: ModelServer, version: int, *, artifacts: Ope
     return ledger.release(version)
 
 
-def finish_switch(ledger: Ledger, server: ModelServer, *, artifacts: OpenArtifacts | None = None) -> None:
-    """End a switch that was begun and cut off; one that the server refuses is given up, and what was live stays."""
+def may_be_loading(begun: Switch, ready: Collection[int]) -> bool:
+    """Tell whether a person's process may be loading the version just now: a second load would meet half an archive, and spoil the first.
+
+    `ready` are the versions that can answer. Where none can, nobody is waited for.
+    """
+    return begun.kind in ("rollback", "promote") and bool(ready) and begun.version not in ready
+
+
+def finish_switch(ledger: Ledger, server: ModelServer, *, artifacts: OpenArtifacts | None = None, wait: Wait | None = None) -> None:
+    """End a switch that was begun and cut off; one that the server refuses is given up, and what was live stays.
+
+    With `wait` a person who may be loading the version is let finish first, within `LOADING_S`.
+    """
     begun = ledger.switching()
     if begun is None:
         return
     manifest = ledger.archived(begun.version)
     try:
+        if wait is not None and not _is_left(ledger, server, begun, wait):
+            return
         _load_and_carry_out(ledger, server, begun, manifest.archive if manifest is not None else None, artifacts)
-    except (ServerRefused, ArtifactMissing):
+    except (ServerRefused, StoreError):
         switches.cancel(ledger, begun)
         ledger.count("failed_switches")
 
@@ -100,29 +117,7 @@ def load_somewhere(server: ModelServer, version: int, url: str) -> None:
         raise next((error for error in refused if isinstance(error, ServerRefused)), refused[0])
 
 
-def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
-    try:
-        _load_and_carry_out(ledger, server, begun, target.manifest.archive, artifacts)
-    except (ServerRefused, ArtifactMissing):
-        switches.cancel(ledger, begun)
-        ledger.count("failed_switches")
-        raise
-    except Unavailable as error:
-        raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
-
-
-def _load_and_carry_out(ledger: Ledger, server: ModelServer, begun: Switch, archive: str | None, artifacts: OpenArtifacts | None) -> None:
-    """Carry a switch out; a version that is not loaded any more is loaded first, from its archive."""
-    try:
-        _carry_out(ledger, server, begun)
-    except ServerRefused:
-        if artifacts is None or archive is None:
-            raise
-        load_somewhere(server, begun.version, artifacts().url(archive))
-        _carry_out(ledger, server, begun)
-
-
-def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
+def carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
     """Tell the server until it was told the ledger's latest decision; tell whether that was ours."""
     while True:
         serving = ledger.serving()
@@ -134,3 +129,37 @@ def _carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
                 return serving.switch.epoch == begun.epoch
         elif ledger.serving().epoch == serving.epoch:
             return serving.live == begun.version and serving.epoch == begun.epoch
+
+
+def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> bool:
+    """Tell whether a switch is still to be ended once whoever may be loading its version has had the time."""
+    for _ in range(int(LOADING_S / _LOOK_S)):
+        if ledger.switching() != begun:
+            return False
+        if not may_be_loading(begun, {found.version for found in server.versions() if found.ready}):
+            break
+        if wait(_LOOK_S):
+            return False
+    return True
+
+
+def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
+    try:
+        _load_and_carry_out(ledger, server, begun, target.manifest.archive, artifacts)
+    except (ServerRefused, StoreError):
+        switches.cancel(ledger, begun)
+        ledger.count("failed_switches")
+        raise
+    except Unavailable as error:
+        raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
+
+
+def _load_and_carry_out(ledger: Ledger, server: ModelServer, begun: Switch, archive: str | None, artifacts: OpenArtifacts | None) -> None:
+    """Carry a switch out; a version that is not loaded any more is loaded first, from its archive."""
+    try:
+        carry_out(ledger, server, begun)
+    except ServerRefused:
+        if artifacts is None or archive is None:
+            raise
+        load_somewhere(server, begun.version, artifacts().url(archive))
+        carry_out(ledger, server, begun)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 
 from cron import release, switches
-from cron.errors import ArtifactMissing, ServerRefused, Unavailable
+from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
 from cron.lineage import Release
 from cron.parts import Parts
 from cron.ports import ModelServer, ServerVersion
@@ -29,11 +29,18 @@ def kept_loaded(parts: Parts) -> tuple[Release, ...]:
     return (live, *parts.ledger.rollback_candidates()[: number - 1])
 
 
+def check_room(server: ModelServer) -> None:
+    """Raise NoRoom when a version beside the live one would not fit into the server's memory."""
+    memory = server.memory()
+    if memory is not None and not memory.has_room:
+        raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
+
+
 def restore_live(parts: Parts, *, gives_up: bool = False) -> None:
     """Register the live version when no node has it any more, and make it the default; then see to each node that lacks it.
 
-    When its archive is gone, or `gives_up` and the server refuses it, the previous good release stands in and becomes the live one.
-    Raise ServerRefused when the server takes none.
+    When its archive is gone or damaged, or `gives_up` and the server refuses it, the previous good release stands in and becomes the live
+    one. Raise ServerRefused when the server takes none.
     """
     live = parts.ledger.live()
     if live is None:
@@ -47,13 +54,13 @@ def revive_live(parts: Parts, found: Mapping[str, tuple[ServerVersion, ...]]) ->
     """Load the live version anew where it has lost its workers for good; the latest ready candidate stands in meanwhile.
 
     `found` is what each node that answers has. Without a ready candidate the calls fail until it is loaded, as they did before. When it
-    can't be loaded (ServerRefused, ArtifactMissing) the stand-in stays, as when an archive is gone.
+    can't be loaded (ServerRefused, StoreError) the stand-in stays, as when an archive is gone.
     """
     live = parts.ledger.live()
     if live is None:
         return
     ready = {one.version for versions in found.values() for one in versions if one.ready}
-    stand_in = next((one for one in parts.ledger.rollback_candidates() if one.version in ready), None)
+    stand_in = next((one for one in _stand_ins(parts, live) if one.version in ready), None)
     if stand_in is not None and not _switch_to(parts, stand_in, live.version):
         return
     log.error("the live version has lost its workers", extra={"version": live.version, "stands_in": stand_in and stand_in.version})
@@ -65,41 +72,50 @@ def revive_live(parts: Parts, found: Mapping[str, tuple[ServerVersion, ...]]) ->
 
 
 def load_anew(parts: Parts, node: ModelServer, target: Release) -> None:
-    """Register a version on one node, instead of what is left of it there; raise ServerRefused or ArtifactMissing.
+    """Register a version on one node, instead of what is left of it there; raise ServerRefused or StoreError.
 
-    Another version is the node's default meanwhile: TorchServe deletes its default only as the last one.
+    A version that may stand in is the node's default meanwhile: TorchServe deletes its default only as the last one.
     """
+    url = parts.artifacts.url(target.manifest.archive)  # before anything is let go for it
     others = [found for found in node.versions() if found.version != target.version]
     if others and node.live() == target.version:
-        ready = [found.version for found in others if found.ready]
-        if ready:
-            node.set_live(ready[-1])
+        ready = {found.version for found in others if found.ready}
+        stand_in = next((one for one in _stand_ins(parts, target) if one.version in ready), None)
+        if stand_in is not None:
+            node.set_live(stand_in.version)
         else:
             for found in others:
                 node.unregister(found.version)
-    register(parts, node, target)
+    node.register(target.version, url)
 
 
 def register(parts: Parts, node: ModelServer, target: Release) -> None:
-    """Register a release from the artifact store; raise ServerRefused or ArtifactMissing."""
+    """Register a release from the artifact store; raise ServerRefused or StoreError."""
     node.register(target.version, parts.artifacts.url(target.manifest.archive))
+
+
+def _stand_ins(parts: Parts, live: Release) -> tuple[Release, ...]:
+    """Return what may answer instead of the live version, best first; while a person has paused publishing, nothing newer."""
+    candidates, hold = parts.ledger.rollback_candidates(), parts.ledger.hold()
+    return candidates if hold is None else tuple(one for one in candidates if one.version < live.version)
 
 
 def _bring_back(parts: Parts, live: Release, *, gives_up: bool) -> None:
     refused: ServerRefused | None = None
-    for target in (live, *parts.ledger.rollback_candidates()):
+    for target in (live, *_stand_ins(parts, live)):
         try:
             if _stand_in(parts, target, live.version):
                 log.info("restored the live version", extra={"version": target.version, "was": live.version})
             return
-        except ArtifactMissing as error:
-            log.error("the archive of a release is missing; trying the one before", extra={"version": target.version, "why": str(error)})
+        except StoreError as error:
+            log.error("the archive of a release can't be used; trying the next one", extra={"version": target.version, "why": str(error)})
             parts.ledger.count("missing_archives")
         except ServerRefused as error:
             refused = error
             if not gives_up:
                 raise
-    raise refused or ServerRefused(live.version, status=404, message="no archive of any release is left; restore archives/ from a backup")
+    nothing = "no archive of a release that may answer is left; restore archives/ from a backup, or promote another release"
+    raise refused or ServerRefused(live.version, status=404, message=nothing)
 
 
 def _complete_nodes(parts: Parts) -> None:
@@ -116,17 +132,19 @@ def _complete_nodes(parts: Parts) -> None:
 
 
 def _stand_in(parts: Parts, target: Release, live: int) -> bool:
-    """Load a release on the first node that takes it, and make it the default and the live one; False when a person was faster."""
+    """Load a release on each node that takes it, and make it the default and the live one; False when a person was faster.
+
+    Raise ServerRefused or StoreError; what was live then stays so.
+    """
     begun = switches.begin_restore(parts.ledger, target.version, expected=live)
     if begun is None:
         return False
     try:
         release.load_somewhere(parts.server, target.version, parts.artifacts.url(target.manifest.archive))
-    except (ServerRefused, ArtifactMissing):
+        return release.carry_out(parts.ledger, parts.server, begun)
+    except (ServerRefused, StoreError):
         switches.cancel(parts.ledger, begun)
         raise
-    release.finish_switch(parts.ledger, parts.server)
-    return True
 
 
 def _switch_to(parts: Parts, target: Release, live: int) -> bool:

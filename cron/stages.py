@@ -113,7 +113,7 @@ def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Map
         data_digest=report.data_digest,
         code_digest=code_digest(),
         created_at=parts.ledger.now(),
-        config=json.loads(json.dumps(asdict(parts.settings.train))),
+        config=json.loads((folder_of(parts, run) / "config.json").read_text()),  # those that trained; the settings may be others by now
         figures=figures,
         libraries=report.versions,
         num_items=report.num_items,

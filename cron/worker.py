@@ -24,7 +24,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from cron.cycle import NOT_COLLECTED, run_cycle
-from cron.errors import LeaseLost, LogGap, Stopped, StoreError, Unavailable
+from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
 from cron.follow import follow_once, must_rebuild, rebuild
 from cron.lease import held_lease, holder_of, only_one
 from cron.lineage import Lease, Run
@@ -33,6 +33,7 @@ from cron.metrics_page import served
 from cron.outlook import num_new_events
 from cron.parts import Parts
 from cron.reconcile import Reconciler
+from cron.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +96,11 @@ class Worker:
         self._lease: Lease | None = None
         parts.meters.watch_lease(lambda: self._lease is not None)
         self._reconciler = Reconciler(parts)
-        self._turning = threading.Lock()  # held while a turn is under way
+        self._under_way: dict[str, threading.Lock] = {}  # by job; held while it is
         self._left_in_journal = 0  # events that the last published release did not take
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # by time.monotonic(); before it, waiting events call for no turn
+        self._refusal = ""  # why the server would not be looked at, as told last
         self._gap = ""  # why the histories can't be followed, as it was told last
         self._rebuild_at = 0.0  # by time.monotonic(); before it, they are not looked at
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
@@ -118,40 +120,54 @@ class Worker:
         self._add("lease", self._keep_lease, IntervalTrigger(seconds=settings.lease_s / 3, timezone=UTC))
         self._scheduler.add_listener(self._on_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         self._scheduler.start()
+        threading.Thread(target=watch_clock, args=(self._catch_up, self._parts.stop), daemon=True).start()
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
 
     def end(self, within_s: float) -> bool:
-        """Stop the jobs; tell whether the turn under way ended in time. A training is ended, its checkpoint stays."""
+        """Stop the jobs; tell whether those under way ended in time. A training is ended, its checkpoint stays."""
         self._parts.stop.set()
         self._parts.launcher.stop()
         self._scheduler.shutdown(wait=False)
-        ended = self._turning.acquire(timeout=max(0.0, within_s))
+        ends_at = time.monotonic() + within_s
+        ended = all(_is_free(lock, ends_at) for lock in self._under_way.values())  # each of them writes, under lock and lease
         if ended and self._lease is not None:
             with suppress(Unavailable):  # it runs out by itself
                 self._parts.ledger.release_lease(self._lease)
-        log.info("worker ended", extra={"turn_ended": ended})
+        log.info("worker ended", extra={"jobs_ended": ended})
         return ended
 
     def _add(self, name: str, work: Callable[[], None], trigger: IntervalTrigger | CronTrigger) -> None:
+        self._under_way[name] = threading.Lock()
+
+        def job() -> None:
+            with self._under_way[name]:
+                if not self._parts.stop.is_set():
+                    work()
+
         # misfire_grace_time: the default of 1 s silently drops a turn when the machine was busy or asleep
         self._scheduler.add_job(
-            work, trigger, id=name, next_run_time=datetime.now(UTC), misfire_grace_time=None, coalesce=True, max_instances=1
+            job, trigger, id=name, name=name, next_run_time=datetime.now(UTC), misfire_grace_time=None, coalesce=True, max_instances=1
         )
+
+    def _catch_up(self, by_s: float) -> None:
+        """Run every job now: the clock was set back, and APScheduler, which plans by it, would wait for as long."""
+        log.warning("the clock was set back", extra={"by_s": by_s})
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC))
 
     def _turn(self) -> None:
         lease = self._lease
-        if lease is None or self._parts.stop.is_set():
+        if lease is None:
             return
-        with self._turning:
-            try:
-                self._after(run_cycle(self._parts, lease))
-            except Unavailable as error:
-                log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
-                self._retry_later()
-            except Stopped:
-                return
-            except LeaseLost as error:
-                self._lose(lease, error)
+        try:
+            self._after(run_cycle(self._parts, lease))
+        except Unavailable as error:
+            log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
+            self._retry_later()
+        except Stopped:
+            return
+        except LeaseLost as error:
+            self._lose(lease, error)
 
     def _after(self, run: Run) -> None:
         """Note what is left to do; a baseline is followed by the first training at once."""
@@ -171,19 +187,31 @@ class Worker:
         lease = self._lease
         if lease is None:
             return
-        with suppress(Unavailable):  # a server that is down is seen by everybody; it is looked at again in a second
-            try:
-                self._parts.ledger.check_lease(lease)
-            except LeaseLost as error:
-                self._lose(lease, error)
-                return
-            self._reconciler.tick()
-        if self._turning.locked() or time.monotonic() < self._retry_at:
+        try:
+            self._parts.ledger.check_lease(lease)
+            self._look_at_server()
+        except LeaseLost as error:
+            self._lose(lease, error)
+            return
+        except Unavailable:  # a server that is down is seen by everybody; it is looked at again in a second
+            pass
+        if self._under_way["cycle"].locked() or time.monotonic() < self._retry_at:
             return
         with suppress(Unavailable):
             waiting = self._parts.log.backlog(self._parts.ledger.log_cursor()) + self._left_in_journal
             if waiting >= self._parts.settings.worker.after_events:
                 self._wake(0.0)
+
+    def _look_at_server(self) -> None:
+        """Reconcile once; a server that refuses, for want of the right key say, is told of once, and looked at again."""
+        refusal = ""
+        try:
+            self._reconciler.tick()
+        except ServerRefused as error:
+            refusal = str(error)
+        if refusal and refusal != self._refusal:
+            log.error("the server refuses the worker", extra={"why": refusal})
+        self._refusal = refusal
 
     def _follow(self) -> None:
         parts = self._parts
@@ -265,6 +293,14 @@ class Worker:
     def _wake(self, after_s: float) -> None:
         if not self._parts.stop.is_set():
             self._scheduler.modify_job("cycle", next_run_time=datetime.now(UTC) + timedelta(seconds=after_s))
+
+
+def _is_free(lock: threading.Lock, ends_at: float) -> bool:
+    """Wait for a lock until a time by `time.monotonic`; tell whether nobody held it then."""
+    if not lock.acquire(timeout=max(0.0, ends_at - time.monotonic())):
+        return False
+    lock.release()  # a job that begins after the end sees at once that it has come
+    return True
 
 
 @contextmanager

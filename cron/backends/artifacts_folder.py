@@ -67,9 +67,14 @@ class FolderArtifacts:
             unfinished.unlink(missing_ok=True)
 
     def url(self, name: str) -> str:
-        """Return the bare file name: TorchServe looks for it in its model store, this folder."""
-        if not all(path.is_file() for path in self._paths(name)):
-            raise ArtifactMissing(name, store=str(self._folder))
+        """Return the bare file name: TorchServe looks for it in its model store, this folder. It runs what is inside: so only our bytes."""
+        target, digest_file = self._paths(name)
+        try:
+            expected, found = digest_file.read_text(), sha256_of(target)
+        except FileNotFoundError as error:
+            raise ArtifactMissing(name, store=str(self._folder)) from error
+        if found != expected:
+            raise ArtifactCorrupt(name, expected=expected, found=found)
         return name
 
     def names(self, prefix: str = "") -> tuple[str, ...]:

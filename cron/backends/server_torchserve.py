@@ -16,6 +16,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -131,14 +132,19 @@ class TorchServe:
         return answer
 
     def _settled(self, version: int) -> bool:
-        """Wait until a registered version is READY; delete it when it stays without a worker. Tell whether it can serve."""
-        for _ in range(int(_RECOVERY_S / _POLL_S)):
+        """Wait until a registered version is READY; delete it when it stays without a worker. Tell whether it can serve.
+
+        One that is in its first start is another process's, which waits for it too, and is left the time of a start.
+        """
+        for number in range(int(_START_TIMEOUT_S / _POLL_S)):
             found = self._find(version)
             if found is None:
                 return False
             if found.ready:
                 return True
             if found.min_workers == 0:  # TorchServe has given its start up: a zombie; while one recovers this stays 1
+                break
+            if number >= _RECOVERY_S / _POLL_S and not found.is_starting:
                 break
             self._sleep(_POLL_S)
         self._delete(version)
@@ -230,7 +236,13 @@ def _version(raw: dict[str, object]) -> ServerVersion:
         ready_workers=ready,
         min_workers=least if isinstance(least, int) else 1,
         pending_requests=pending,
+        is_starting=ready == 0 and isinstance(workers, list) and any(_began_lately(worker["startTime"]) for worker in workers),
     )
+
+
+def _began_lately(start_time: str) -> bool:
+    """Tell whether a worker may be in its first start; one that TorchServe starts again after a death keeps the time of its first."""
+    return datetime.now(UTC) - datetime.fromisoformat(start_time) < timedelta(seconds=_START_TIMEOUT_S)
 
 
 def _message(answer: httpx.Response) -> str:

@@ -1,19 +1,21 @@
-"""The cycle when what is around it changes: memory goes, the program is upgraded."""
+"""The cycle when what is around it changes: memory goes, a person decides, the program is upgraded."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from cron import outlook, stages, switches
+from cron import outlook, release, stages, switches
 from cron.cycle import run_cycle
 from cron.errors import Unavailable
 from cron.follow import follow_once
-from cron.lineage import Lease, Run
+from cron.lineage import Lease, Run, Switch, SwitchKind
 from cron.parts import Parts
 from cron.ports import START, Cursor
 from cron.retention import tidy
@@ -96,6 +98,61 @@ def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(parts: Parts
 
     assert run_cycle(replace(parts, log=Untrimmed()), lease).outcome == "published"  # type: ignore[arg-type]
     assert "log not trimmed" in [record.getMessage() for record in caplog.records]
+
+
+class Person(threading.Event):
+    """A `stop` in whose waits a person's process goes on with what it does."""
+
+    def __init__(self, goes_on: Iterable[Callable[[], object]]) -> None:
+        super().__init__()
+        self._goes_on = list(goes_on)
+
+    @property
+    def is_done(self) -> bool:
+        return not self._goes_on
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if self._goes_on:
+            self._goes_on.pop(0)()
+        return self.is_set()
+
+
+@pytest.mark.parametrize("kind", ["rollback", "promote"])
+def test_a_person_who_is_loading_his_version_is_let_finish(parts: Parts, lease: Lease, kind: SwitchKind) -> None:
+    parts.server.unregister(0)
+    begun = begin(parts, kind)
+    archive = parts.ledger.release(0).manifest.archive
+    person = Person([lambda: None, lambda: parts.server.register(0, archive)])
+    run_cycle(replace(parts, stop=person), lease)
+    assert person.is_done
+    assert server_of(parts).log.count("register 0") == 1
+    release.carry_out(parts.ledger, parts.server, begun)  # it goes on, and finds it done
+    assert live_version(parts) == 0
+
+
+@pytest.mark.parametrize("kind", ["rollback", "promote"])
+def test_what_a_person_left_begun_is_carried_out_after_a_while(parts: Parts, lease: Lease, kind: SwitchKind) -> None:
+    """A single turn (`run-once`) has no other process to do it."""
+    parts.server.unregister(0)
+    begin(parts, kind)
+    run_cycle(replace(parts, stop=Person(())), lease)
+    assert live_version(parts) == 0
+
+
+def test_a_worker_that_is_told_to_end_waits_for_no_person(parts: Parts, lease: Lease) -> None:
+    parts.server.unregister(0)
+    begun = begin(parts, "promote")
+    parts.stop.set()
+    run_cycle(parts, lease)
+    assert parts.ledger.switching() == begun
+
+
+def begin(parts: Parts, kind: SwitchKind) -> Switch:
+    """Begin to go back to version 0, as a person's process does before it loads it; nothing is published afterwards."""
+    parts.ledger.pause("x")
+    if kind == "promote":
+        return switches.begin_promote(parts.ledger, 0)
+    return switches.begin_rollback(parts.ledger, 0, reason="x")
 
 
 def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(

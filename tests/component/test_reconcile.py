@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cron import release, switches
 from cron.errors import ServerRefused, Unavailable
+from cron.ledger import Ledger
+from cron.lineage import Switch
 from cron.parts import Parts
 from cron.reconcile import Reconciler
 from cron.restore import restore_live
@@ -33,6 +36,23 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     server_of(parts).log.clear()
     yield parts
     close_workshop(parts)
+
+
+def begin_rollback(ledger: Ledger, version: int) -> Switch:
+    return switches.begin_rollback(ledger, version, reason="x")
+
+
+def record_asked(parts: Parts) -> list[int]:
+    """Return the versions that the server is asked to register from now on."""
+    asked: list[int] = []
+    register = server_of(parts).register
+
+    def recorded(version: int, url: str) -> None:
+        asked.append(version)
+        register(version, url)
+
+    server_of(parts).register = recorded  # type: ignore[method-assign]
+    return asked
 
 
 def ticks(parts: Parts, number: int = 4) -> Reconciler:
@@ -122,6 +142,38 @@ def test_a_switch_whose_process_died_is_completed_after_a_while(parts: Parts) ->
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
 
 
+@pytest.mark.parametrize("begin", [begin_rollback, switches.begin_promote], ids=["rollback", "promote"])
+def test_a_person_who_may_be_loading_the_version_is_given_a_minute(parts: Parts, begin: Callable[[Ledger, int], Switch]) -> None:
+    parts.server.unregister(1)
+    clock = Clock()
+    reconciler = Reconciler(parts, monotonic=clock)
+    begin(parts.ledger, 1)
+    for clock.now in (1000.0, 1011.0, 1059.0):  # the first look of a new worker, too
+        reconciler.tick()
+    assert "register 1" not in server_of(parts).log
+    clock.now = 1060.0
+    reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+
+
+def test_where_nothing_answers_nobody_is_waited_for(parts: Parts) -> None:
+    clock = Clock()
+    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler.tick()
+    server_of(parts).restart_empty()
+    begin_rollback(parts.ledger, 1)
+    for clock.now in (1001.0, 1011.0):
+        reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+
+
+def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_is_not_loaded(parts: Parts) -> None:
+    parts.server.unregister(1)
+    switches.begin_restore(parts.ledger, 1, expected=3)
+    ticks(parts, 1)
+    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+
+
 def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(parts: Parts) -> None:
     server_of(parts).restart_empty()
     parts.artifacts.delete(parts.ledger.release(3).manifest.archive)
@@ -131,20 +183,32 @@ def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(parts: Pa
     assert parts.ledger.release(3).rolled_back_at is None  # nobody judged it bad
 
 
+@pytest.mark.parametrize("damage", [b"not what was put", b""], ids=["other bytes", "empty"])
+def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_in(parts: Parts, tmp_path: Path, damage: bytes) -> None:
+    server_of(parts).restart_empty()
+    (tmp_path / "archives" / parts.ledger.release(3).manifest.archive).write_bytes(damage)
+    asked = record_asked(parts)
+    ticks(parts)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert 3 not in asked
+    assert parts.ledger.figures()["missing_archives"] >= 1
+
+
 def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
     server_of(parts).restart_empty()
     for one in parts.ledger.releases():
         parts.artifacts.delete(one.manifest.archive)
-    with pytest.raises(ServerRefused, match="no archive of any release is left"):
+    with pytest.raises(ServerRefused, match="no archive of a release that may answer is left"):
         restore_live(parts)
     assert parts.ledger.serving().live == 3
 
 
 def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(parts: Parts, tmp_path: Path) -> None:
     server_of(parts).restart_empty()
-    archive = tmp_path / "archives" / parts.ledger.release(3).manifest.archive
-    archive.unlink()
-    archive.write_bytes(b"not what was put")
+    name = parts.ledger.release(3).manifest.archive
+    parts.artifacts.delete(name)
+    (tmp_path / "no-archive").write_bytes(b"this starts nowhere")
+    parts.artifacts.put(name, tmp_path / "no-archive")
     reconciler = Reconciler(parts, monotonic=Clock())
     for _ in range(2):
         reconciler.tick()
@@ -204,7 +268,7 @@ def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(parts: P
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
     assert parts.ledger.release(3).rolled_back_at is None
     server_of(parts).refuses = False
-    ticks(parts)
+    ticks(replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_registered=3))))
     assert (parts.ledger.serving().live, parts.server.versions()[-1].ready) == (2, True)  # loaded, to be promoted by a person
 
 
@@ -220,3 +284,57 @@ def test_a_candidate_that_lost_its_workers_is_loaded_anew(parts: Parts) -> None:
     server_of(parts).lost = {2}
     ticks(parts, 1)
     assert server_of(parts).log == ["register 2"]
+
+
+def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    server, clock = server_of(parts), Clock()
+    server.unregister(2)
+    server.left_bytes = 999
+    reconciler = Reconciler(parts, monotonic=clock)
+    for _ in range(3):
+        reconciler.tick()
+    assert "register 2" not in server.log
+    (told,) = [record for record in caplog.records if record.message == "a rollback candidate could not be loaded"]
+    assert "no memory for one more version" in told.why  # type: ignore[attr-defined]
+    server.left_bytes = 1_000
+    clock.now += 30.0
+    reconciler.tick()
+    assert server.log[-1] == "register 2"
+
+
+def test_a_default_that_the_server_refuses_is_no_restored_version(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    """The version is there after its loading and loses its worker before it is made the default."""
+    caplog.set_level("INFO")
+    server = server_of(parts)
+    server.restart_empty()
+    server.register(1, parts.ledger.release(1).manifest.archive)
+    register = server.register
+
+    def register_and_lose(version: int, url: str) -> None:
+        register(version, url)
+        server.lost.add(version)
+
+    server.register = register_and_lose  # type: ignore[method-assign]
+    with pytest.raises(ServerRefused, match="without a READY worker"):
+        restore_live(parts)
+    assert "restored the live version" not in [record.message for record in caplog.records]
+    assert (parts.ledger.serving().live, parts.ledger.switching()) == (3, None)
+
+
+def test_a_server_that_takes_nothing_is_asked_again_every_half_minute(parts: Parts) -> None:
+    server, clock = server_of(parts), Clock()
+    server.restart_empty()
+    server.refuses = True
+    asked = record_asked(parts)
+    reconciler = Reconciler(parts, monotonic=clock)
+    for _ in range(20):
+        reconciler.tick()
+    assert asked == [3, 3, 3, 2, 1, 3, 2, 1]
+    epoch = parts.ledger.serving().epoch
+    clock.now += 29.0
+    reconciler.tick()
+    assert (len(asked), parts.ledger.serving().epoch) == (8, epoch)
+    server.refuses = False
+    clock.now += 1.0
+    reconciler.tick()
+    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)

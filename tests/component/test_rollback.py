@@ -14,6 +14,8 @@ import pytest
 from cron import release, switches
 from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, SwitchPending, UnknownVersion
 from cron.parts import Parts
+from cron.reconcile import Reconciler
+from cron.restore import kept_loaded, restore_live
 from tests.releases import manifest
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
@@ -66,6 +68,57 @@ def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(parts: P
 def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(parts: Parts) -> None:
     release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
     assert [one.version for one in parts.ledger.rollback_candidates()] == [2]
+
+
+@pytest.fixture
+def jumped(tmp_path: Path) -> Iterator[Parts]:
+    """Of versions 1 to 6 a person went back from 6 to 3; 4 and 5 are loaded still."""
+    parts = open_shelf(tmp_path / "jumped", 1, 2, 3, 4, 5, 6)
+    release.rollback(parts.ledger, parts.server, 3, by="x")
+    for version in (1, 2):
+        parts.server.unregister(version)
+    yield parts
+    close_workshop(parts)
+
+
+def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Parts) -> None:
+    assert [one.version for one in jumped.ledger.rollback_candidates()] == [2, 1, 5, 4]
+    assert [one.version for one in kept_loaded(jumped)] == [3, 2]
+    assert release.rollback(jumped.ledger, jumped.server, None, by="x", artifacts=lambda: jumped.artifacts).version == 2
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["reloads", "archive gone"])
+def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(jumped: Parts, is_gone: bool) -> None:
+    server, now = server_of(jumped), [0.0]
+    server.lost, server.log[:] = {3}, []
+    if is_gone:
+        jumped.artifacts.delete(jumped.ledger.release(3).manifest.archive)
+    reconciler = Reconciler(jumped, monotonic=lambda: now[0])
+    for now[0] in (0.0, 30.0, 31.0):
+        reconciler.tick()
+    assert not {"set_live 4", "set_live 5"} & set(server.log)
+    assert jumped.ledger.serving().live == (2 if is_gone else 3)
+
+
+@pytest.mark.parametrize("num_left", [2, 1, 0], ids=["the latest before it", "an earlier one", "none is left"])
+def test_on_an_emptied_server_only_an_earlier_release_stands_in(jumped: Parts, num_left: int) -> None:
+    server_of(jumped).restart_empty()
+    for version in (3, 2, 1)[: 3 - num_left]:
+        jumped.artifacts.delete(jumped.ledger.release(version).manifest.archive)
+    reconciler = Reconciler(jumped, monotonic=lambda: 0.0)
+    for _ in range(5):
+        reconciler.tick()
+    assert jumped.ledger.serving().live == (num_left or 3)
+    assert jumped.server.live() == (num_left or None)
+
+
+def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Parts) -> None:
+    jumped.ledger.resume()
+    server_of(jumped).restart_empty()
+    for version in (1, 2, 3):
+        jumped.artifacts.delete(jumped.ledger.release(version).manifest.archive)
+    restore_live(jumped)
+    assert (jumped.ledger.serving().live, jumped.server.live()) == (5, 5)
 
 
 def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(parts: Parts) -> None:
@@ -124,7 +177,7 @@ def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(parts: 
     late = switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
     assert release.rollback(parts.ledger, parts.server, 2, by="x").version == 2
     server_of(parts).set_live(3)  # as if the worker's call arrived now
-    assert not release._carry_out(parts.ledger, parts.server, late)
+    assert not release.carry_out(parts.ledger, parts.server, late)
     assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
 
 

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,30 +24,13 @@ from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Appended, Batch, Cursor, EventLog
 from cron.wiring import open_launcher
-from cron.worker import Worker, run_once
+from cron.worker import run_once
 from recommender.events import Record
+from tests.component.at_work import LIMIT_S, free, until, working
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 60.0
-
-
-def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
-    ends_at = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < ends_at, "waited in vain"
-        threading.Event().wait(0.02)
-
-
-@contextmanager
-def working(parts: Parts) -> Iterator[Worker]:
-    worker = Worker(parts)
-    worker.start()
-    try:
-        yield worker
-    finally:
-        assert worker.end(LIMIT_S)
 
 
 @pytest.fixture
@@ -65,13 +47,6 @@ def shelf(tmp_path: Path) -> Iterator[Parts]:
     free(parts)
     yield parts
     close_workshop(parts)
-
-
-def free(parts: Parts) -> None:
-    """Let go of the lease that the test's own set-up took."""
-    lease = parts.ledger.acquire_lease("test", 60, parts.ledger.now())
-    assert lease is not None
-    parts.ledger.release_lease(lease)
 
 
 def versions(parts: Parts) -> list[int]:
@@ -174,9 +149,9 @@ def take_the_lease(parts: Parts) -> None:
 def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(endless: Parts) -> None:
     with working(endless) as worker:
         until(lambda: trained_by(endless))
-        assert worker._turning.locked()
+        assert worker._under_way["cycle"].locked()
         take_the_lease(endless)
-        until(lambda: not worker._turning.locked())
+        until(lambda: not worker._under_way["cycle"].locked())
     unfinished = endless.ledger.open_run()
     assert unfinished is not None
     assert unfinished.mode == "full"

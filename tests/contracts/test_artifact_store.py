@@ -252,9 +252,12 @@ class TestFolder:
         with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
             fetched(store, "a.mar", tmp_path)
         assert not (tmp_path / "fetched" / "here").exists()
+        with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
+            store.url("a.mar")  # it would be run
         with pytest.raises(ArtifactConflict):
             store.put("a.mar", make(b"evil"))
         store.put("a.mar", make(b"good"))
+        assert store.url("a.mar") == "a.mar"
         assert fetched(store, "a.mar", tmp_path) == b"good"
 
     def test_an_archive_that_was_removed_by_hand_is_missing(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:

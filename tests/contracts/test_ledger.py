@@ -137,6 +137,16 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
     assert ledger.runs() == (ended,)
 
 
+def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_ended(
+    ledger: Ledger, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ended_at in (NOW + timedelta(days=400), NOW):  # the clock was set back between them
+        monkeypatch.setattr(ledger, "now", lambda at=ended_at: at)
+        run = ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
+        ended = ledger.finish_run(run.run_id, "published", reasons=[], figures={}, lease=lease)
+    assert ledger.last_full() == ended
+
+
 def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, lease: Lease) -> None:
     for name in ("few", "few", "held", "few"):
         ledger.record_skip(reason(name, ok=False), lease=lease)

@@ -11,12 +11,14 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from cron.backends import server_torchserve
 from cron.backends.server_torchserve import TorchServe
 from cron.errors import ServerRefused, Unavailable
 from cron.server_url import parse_nodes
@@ -75,6 +77,11 @@ SPOILT = {
     "bundle/manifest.json": b"{}",
     "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
 }
+SLOW_START = b"""import time
+class Recommend:
+    def initialize(self, context): time.sleep(8)
+    def handle(self, data, context): return [{}] * len(data)
+"""
 
 
 def zombie(node: Running, version: int) -> None:
@@ -110,6 +117,20 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
     assert [found.version for found in server.versions()] == [1]
     server.register(2, publish(2))
     assert server.predict(2, TOP, timeout_s=60)
+
+
+def test_a_version_that_another_process_is_loading_is_waited_for_and_not_deleted(
+    server: TorchServe, publish_broken: Callable[[int, str], str], node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_torchserve, "_RECOVERY_S", 0.1)  # long over while it loads
+    monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
+    archive = publish_broken(2, "recommend.py")
+    with ThreadPoolExecutor(1) as pool, opened(node) as other:
+        first = pool.submit(other.register, 2, archive)
+        until_loading(node, 2)
+        server.register(2, archive)
+        first.result(60)
+    assert [found.version for found in server.versions() if found.ready] == [2]
 
 
 def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
@@ -198,3 +219,14 @@ def until_pending(server: TorchServe, version: int) -> None:
         if any(found.version == version and found.pending_requests > 0 for found in server.versions()):
             return
     raise AssertionError("no request ever queued")
+
+
+def until_loading(node: Running, version: int) -> None:
+    """Wait until a version is there without a worker that is READY; amid a load every second question has to wait for its end."""
+    for _ in range(100):
+        with suppress(httpx.ReadTimeout):
+            answer = httpx.get(f"{node.models}/{version}", timeout=0.5)
+            if answer.status_code == 200 and answer.json()[0]["workers"]:
+                assert answer.json()[0]["workers"][0]["status"] != "READY"
+                return
+    raise AssertionError("the version never came")

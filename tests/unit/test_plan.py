@@ -62,6 +62,13 @@ def chosen(**changes: object) -> str:
         ({"num_refusals": 1, "last_refused_at": NOW - timedelta(seconds=99), "num_new_events": 500}, "skip: backoff"),
         ({"num_refusals": 1, "last_refused_at": NOW - timedelta(seconds=100), "num_new_events": 500}, "update"),
         ({"num_refusals": 2, "last_refused_at": NOW - timedelta(seconds=199), "num_new_events": 500}, "skip: backoff"),
+        # the clock was set back since
+        ({"last_full_at": NOW + timedelta(seconds=1), "num_new_events": 1}, "full"),
+        ({"last_full_at": NOW + timedelta(days=400), "num_new_events": 1}, "full"),
+        ({"last_full_at": NOW + timedelta(days=400)}, "skip: too_few_events"),
+        ({"num_refusals": 1, "last_refused_at": NOW + timedelta(seconds=1), "num_new_events": 500}, "update"),
+        ({"num_refusals": 2, "last_refused_at": NOW + timedelta(days=400), "num_new_events": 500}, "update"),
+        ({"live": None, "num_new_items": 3, "num_refusals": 1, "last_refused_at": NOW + timedelta(days=400)}, "baseline"),
         ({"hold": Hold(reason="x", since=NOW), "num_new_events": 900, "force_full": True}, "skip: held"),
         ({"hold": Hold(reason="x", since=NOW), "live": None, "num_new_items": 3}, "skip: held"),
         ({"live": None, "num_new_items": 3, "num_refusals": 1, "last_refused_at": NOW}, "skip: backoff"),

@@ -1,0 +1,37 @@
+"""A worker at work in this process, and waiting for what it does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cron.parts import Parts
+from cron.worker import Worker
+
+LIMIT_S = 60.0
+
+
+def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
+    ends_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends_at, "waited in vain"
+        threading.Event().wait(0.02)
+
+
+@contextmanager
+def working(parts: Parts) -> Iterator[Worker]:
+    worker = Worker(parts)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        assert worker.end(LIMIT_S)
+
+
+def free(parts: Parts) -> None:
+    """Let go of the lease that the test's own set-up took."""
+    lease = parts.ledger.acquire_lease("test", 60, parts.ledger.now())
+    assert lease is not None
+    parts.ledger.release_lease(lease)

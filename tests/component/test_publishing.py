@@ -1,0 +1,146 @@
+"""From a candidate to a release: what is put in which order, what is never registered, and what a manifest says of its making."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron import stages
+from cron.cycle import run_cycle
+from cron.errors import SettingsError, Stopped, Unavailable
+from cron.lineage import Lease
+from cron.parts import Parts
+from cron.ports import ArtifactStore
+from cron.settings_file import load_settings
+from tests.workshop import HereLauncher, event_records, live_version, send, server_of
+
+
+def _pass(name: str) -> None:
+    del name
+
+
+class Watched:
+    """An artifact store that calls a test before each put of a release's files, and after it."""
+
+    def __init__(self, store: ArtifactStore, *, before: Callable[[str], None] = _pass, after: Callable[[str], None] = _pass) -> None:
+        self._store, self._before, self._after = store, before, after
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def put(self, name: str, file: Path) -> str:
+        if name.startswith("journal/"):
+            return self._store.put(name, file)
+        self._before(name)
+        sha256 = self._store.put(name, file)
+        self._after(name)
+        return sha256
+
+
+def watched(parts: Parts, **calls: Callable[[str], None]) -> Parts:
+    return replace(parts, artifacts=Watched(parts.artifacts, **calls))  # type: ignore[arg-type]
+
+
+def kinds(names: list[str]) -> list[str]:
+    return ["archive" if name.endswith(".mar") else name.partition("/")[0] for name in names]
+
+
+def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    put: list[str] = []
+
+    def look(name: str) -> None:
+        put.append(name)
+        assert parts.ledger.archived(2) is None
+        assert [found.version for found in parts.server.versions()] == [0, 1]
+
+    assert run_cycle(watched(parts, after=look), lease).outcome == "published"
+    assert kinds(put) == ["archive", "states", "manifests"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda found: found[:-1], lambda found: found + b" ", lambda found: b""], ids=["cut", "longer", "empty"]
+)
+def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
+    parts: Parts, lease: Lease, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    send(parts, event_records(401, 480))
+    asked: list[int] = []
+    server_of(parts).register = lambda version, url: asked.append(version)  # type: ignore[method-assign]
+
+    def spoil(name: str) -> None:
+        if name.startswith("manifests/"):
+            (mar,) = (tmp_path / "workshop" / "archives").glob("rec-2-*.mar")
+            mar.write_bytes(damage(mar.read_bytes()))
+
+    run = run_cycle(watched(parts, after=spoil), lease)
+    assert (run.outcome, run.reasons[-1].name) == ("failed", "ArtifactCorrupt")
+    assert (asked, live_version(parts)) == ([], 1)
+
+
+@pytest.mark.parametrize("missing", ["archive", "states", "manifests"])
+def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(parts: Parts, lease: Lease, missing: str) -> None:
+    send(parts, event_records(401, 480))
+    tried: list[str] = []
+
+    def refuse(name: str) -> None:
+        if kinds([name]) == [missing]:
+            tried.append(name)
+            raise Unavailable("the artifact store", where="here", why="switched off by the test")
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            run_cycle(watched(parts, before=refuse), lease)
+    left_open = parts.ledger.open_run()
+    assert left_open is not None
+    assert (left_open.version, live_version(parts), parts.ledger.archived(2)) == (2, 1, None)
+    assert parts.server.predict(None, {"user_seq": [], "k": 3}, timeout_s=9)
+    run = run_cycle(parts, lease)
+    assert (run.run_id, run.outcome, run.version, live_version(parts)) == (left_open.run_id, "published", 2, 2)
+    assert isinstance(parts.launcher, HereLauncher)
+    assert parts.launcher.num_trainings == 1
+    assert tried[0] == tried[1]
+    assert tried[0] in parts.artifacts.names(), "the bytes of the first try"
+
+
+class StopsAfter(HereLauncher):
+    """A trainer whose worker is told to end before it notes that the candidate is there."""
+
+    def train(self, *arguments: object, **named: object) -> Path:
+        super().train(*arguments, **named)  # type: ignore[arg-type]
+        raise Stopped
+
+
+@pytest.mark.parametrize("is_noted", [False, True], ids=["before it is noted", "after"])
+def test_a_manifest_names_the_settings_that_trained_whatever_they_are_since(
+    parts: Parts, lease: Lease, is_noted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    send(parts, event_records(401, 480))
+    with monkeypatch.context() as patched:
+        patched.setattr(stages, "judge", stop)
+        stopped = parts if is_noted else replace(parts, launcher=StopsAfter(parts.paths.texts))
+        with pytest.raises(Stopped):
+            run_cycle(stopped, lease)
+    train = parts.settings.train
+    wider = replace(train, update_epochs=7, model=replace(train.model, dim=2 * train.model.dim))
+    changed = replace(parts, settings=replace(parts.settings, train=wider))
+    assert run_cycle(changed, lease).outcome == "published"
+    config = parts.ledger.release(2).manifest.config
+    assert (config["model"], config["update_epochs"]) == (parts.ledger.release(1).manifest.config["model"], train.update_epochs)
+    run = run_cycle(changed, lease)
+    assert (run.reasons[0].name, run.outcome) == ("settings_changed", "published")
+
+
+def test_as_many_probes_can_be_asked_for_as_a_candidate_brings(parts: Parts) -> None:
+    (golden, *_) = sorted(parts.paths.runs.glob("*/candidate/golden.json"), reverse=True)
+    num_golden = len(json.loads(golden.read_text()))
+    assert load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden)}).settings.gate.num_probes == num_golden
+    with pytest.raises(SettingsError, match="as many as a candidate brings"):
+        load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden + 1)})

@@ -1,0 +1,166 @@
+"""The worker amid troubles: a clock that is set back, a server that refuses, an end while jobs are at something long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+import pytest
+from apscheduler.schedulers import base
+
+from cron import wall_clock, worker
+from cron.errors import ServerRefused
+from cron.parts import Parts
+from cron.wiring import PROJECT_ROOT
+from cron.worker import Worker
+from tests.component.at_work import LIMIT_S, free, until, working
+from tests.shelf import open_shelf
+from tests.workshop import close_workshop, event_records, send, server_of
+
+GRACE_S = 3.0
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Parts]:
+    """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
+    parts = open_shelf(tmp_path, 1, 2)
+    free(parts)
+    yield parts
+    close_workshop(parts)
+
+
+class Clock(datetime):
+    """A wall clock that a test sets back."""
+
+    back = timedelta(0)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) - cls.back
+
+
+@pytest.mark.parametrize("cron", [None, "0 3 * * sun"], ids=["interval", "crontab"])
+@pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=400)], ids=str)
+def test_a_clock_that_is_set_back_stops_no_job(shelf: Parts, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None) -> None:
+    for module in (base, worker, wall_clock):
+        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(Clock, "back", timedelta(0))
+    parts = replace(shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)))
+    shelf.ledger.pause("turns are counted here, and make nothing")
+    with working(parts) as begun:
+        until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
+        monkeypatch.setattr(Clock, "back", back)
+        until(lambda: shelf.ledger.runs(1)[0].count == 2)  # the next turn would be hours away
+        send(shelf, event_records(1, 20))
+        until(lambda: shelf.histories.recent("user1", 5))
+        shelf.server.set_live(1)
+        until(lambda: shelf.ledger.serving().live == 1)
+        assert shelf.ledger.acquire_lease("elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5)) is None
+    assert "job_errors" not in shelf.ledger.figures()
+
+
+@pytest.mark.parametrize("call", ["versions", "live"])
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_call_for_a_turn(
+    shelf: Parts, caplog: pytest.LogCaptureFixture, call: str, status: int
+) -> None:
+    looks = threading.Semaphore(0)
+
+    shelf.ledger.pause("nothing is published here")
+
+    def refuse() -> None:
+        looks.release()
+        raise ServerRefused(None, status=status, message="not for you")
+
+    with working(shelf):
+        until(lambda: shelf.ledger.runs(1))
+        setattr(server_of(shelf), call, refuse)
+        for _ in range(10):
+            assert looks.acquire(timeout=LIMIT_S)
+        send(shelf, event_records(1, 100))  # over after_events
+        until(lambda: shelf.ledger.last_seq() == 100)
+        delattr(server_of(shelf), call)  # back, as the class has it
+    assert [record.message for record in caplog.records].count("the server refuses the worker") == 1
+    assert "job_errors" not in shelf.ledger.figures()
+
+
+def test_a_server_that_refuses_for_another_reason_is_told_of_again(shelf: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    left = [401, 401, 503, 503, 401]
+    shelf.ledger.pause("nothing is published here")
+
+    def refuse() -> None:
+        raise ServerRefused(None, status=left.pop(0) if len(left) > 1 else left[0], message="no")
+
+    with working(shelf):
+        until(lambda: shelf.ledger.runs(1))
+        server_of(shelf).live = refuse  # type: ignore[method-assign]
+        until(lambda: len(left) == 1)
+        until(lambda: len([record for record in caplog.records if record.message == "the server refuses the worker"]) == 3)
+        delattr(server_of(shelf), "live")
+
+
+class Slow:
+    """What stands before a port and lets one call wait for a test."""
+
+    def __init__(self, port: object, name: str) -> None:
+        self.port, self.name, self.is_on = port, name, False
+        self.began, self.goes_on = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return self._wait if name == self.name and self.is_on else getattr(self.port, name)
+
+    def _wait(self, *arguments: object, **named: object) -> object:
+        self.began.set()
+        assert self.goes_on.wait(LIMIT_S)
+        return getattr(self.port, self.name)(*arguments, **named)
+
+
+@pytest.mark.parametrize(
+    ("port", "call"), [("server", "versions"), ("histories", "append"), ("log", "backlog")], ids=["watch", "follow", "waiting events"]
+)
+def test_the_lease_is_kept_while_any_job_is_at_something(shelf: Parts, port: str, call: str) -> None:
+    """Whoever got it then would meet the calls of a worker that has said it is gone."""
+    slow = Slow(getattr(shelf, port), call)
+    parts = replace(shelf, **{port: slow})  # type: ignore[arg-type]
+    if port == "server":
+        slow.nodes = lambda: {"here": slow}  # type: ignore[attr-defined]
+    shelf.ledger.pause("no turn does anything here")
+    begun = Worker(parts)
+    begun.start()
+    until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
+    send(shelf, event_records(1, 5))
+    slow.is_on = True
+    assert slow.began.wait(LIMIT_S)
+    assert not begun.end(0.3)
+    assert shelf.ledger.lease_holder() is not None
+    slow.goes_on.set()
+    until(lambda: not any(lock.locked() for lock in begun._under_way.values()))
+
+
+def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_period(shelf: Parts, tmp_path: Path) -> None:
+    shelf.ledger.pause("no turn does anything here")
+    program = (
+        "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker import run_worker; "
+        "from tests.workshop import open_workshop, server_of; "
+        f"parts = open_workshop(Path({str(tmp_path)!r})); "
+        "server_of(parts).versions = lambda: (print('asked', flush=True), time.sleep(60)); "
+        f"settings = replace(parts.settings, worker=replace(parts.settings.worker, grace_s={GRACE_S})); "
+        "sys.exit(run_worker(replace(parts, settings=settings)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=PROJECT_ROOT, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"asked\n"
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert time.monotonic() - started < GRACE_S
