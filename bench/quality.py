@@ -5,10 +5,10 @@
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered, beside the project's first sketch,
 popularity, EASE, RecTools' SASRec and HSTU (bench.peers). Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are
 the processor's, those of ratings the clock's; ours encode all texts in them. `--tuning` writes no results: it trains without the last two
-events of each user and asks for the last but one, for choosing configurations, regularisation, epochs. `--settings` measures the `[train]`
-of a settings file, environment variables included, on the device that it names, instead of the configuration in bench/configs.py, which is
-the CPU's. Finished parts are kept in var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its
-rows in the results.
+events of each user and asks for the last but one, for choosing configurations, regularisation, epochs. `--settings` measures ours alone, by
+the `[train]` of a settings file, environment variables included, on the device that it names, instead of the configuration in
+bench/configs.py, which is the CPU's; its rows bear the file's name. Finished parts are kept in var/bench by what decides them; what
+`--without-ranking` or `--without-ratings` leaves out keeps its rows in the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.kept import code_digest, data_digest, files_digest, kept_part
 from bench.leave_one_out import Scored, Split, split_of
 from bench.offline import figure, train_bundle, training_seconds, user_scores
 from bench.peers import PEERS, VERSIONS, Training, rankings
-from bench.ratings import rating_measures
+from bench.ratings import OURS, rating_measures
 from bench.rows import Measure, save
 from bench.sets import load_set
 from bench.snapshots import Roles, write_snapshot
@@ -47,7 +47,12 @@ class Options:
     seeds: Sequence[int]
     threads: int
     peers: bool
-    settings: Path | None
+    settings: Path | None  # ours alone, by this file; the others don't depend on it
+
+    @property
+    def ours_alone(self) -> str | None:
+        """Name what a settings file makes, in tables; None where ours stands beside the others."""
+        return None if self.settings is None else f"{OURS}, {self.settings.name}"
 
     def config(self, name: str) -> TrainConfig:
         """Return how ours is trained on a set."""
@@ -91,7 +96,9 @@ def ranking_measures(split: Split, options: Options) -> list[Measure]:
     """Score all models on one split; an interval is by bootstrap over users, of the mean over seeds."""
     config = options.config(split.data.name)
     seeded = [replace(config, seed=seed) for seed in options.seeds]
-    measures = _measures(split, "Freshet", [freshet(split, one) for one in seeded])
+    measures = _measures(split, options.ours_alone or OURS, [freshet(split, one) for one in seeded])
+    if options.settings is not None:
+        return measures
     measures += _measures(split, SKETCH, [freshet(split, sketch_config(one)) for one in seeded])
     for name, scored in simple_models(split).items():
         measures += _measures(split, name, [scored])
@@ -139,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sets", default=",".join(SETS), help=f"which sets, of {', '.join(SETS)}")
     parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
     parser.add_argument("--threads", type=int, default=1, help="threads of whatever is trained")
-    parser.add_argument("--settings", type=Path, help="a settings file whose [train] is measured, instead of bench/configs.py")
+    parser.add_argument("--settings", type=Path, help="a settings file whose [train] is measured instead of bench/configs.py, ours alone")
     parser.add_argument("--path", type=Path, help="where the set lies, if one set is asked for and FRESHET_DATA does not have it")
     parser.add_argument("--without-peers", action="store_true", help="leave out RecTools, which takes an environment of its own (5 GB)")
     parser.add_argument("--without-ranking", action="store_true", help="leave out the ranking, and with it RecTools")
@@ -160,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not given.without_ranking:
             measures += ranking_measures(split_of(data, tuning=given.tuning), options)
         if not given.without_ratings and not np.isnan(data.ratings_E).all():
-            measures += rating_measures(data, options.config(name), seeds=options.seeds, tuning=given.tuning)
+            measures += rating_measures(data, options.config(name), seeds=options.seeds, tuning=given.tuning, alone_as=options.ours_alone)
     if not given.tuning:
         save("quality", given.sets.replace(",", ", "), measures, command=COMMAND)
 

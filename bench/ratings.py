@@ -6,7 +6,7 @@ ours does in production, since the history carries the ratings. Compare like wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -46,14 +46,19 @@ def task_of(data: RatingsSet, *, tuning: bool) -> Task:
     return task.split_again() if tuning else task
 
 
-def rating_measures(data: RatingsSet, config: TrainConfig, *, seeds: Sequence[int], tuning: bool) -> list[Measure]:
-    """Return RMSE of every model, with an interval by bootstrap over users."""
+def rating_measures(
+    data: RatingsSet, config: TrainConfig, *, seeds: Sequence[int], tuning: bool, alone_as: str | None = None
+) -> list[Measure]:
+    """Return RMSE of every model, or of ours `alone_as`, with an interval by bootstrap over users."""
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
     decided_by = (files_digest("bench/ratings.py", "bench/rating_models.py"), data_digest(data), stage)
-    runs = [_learned(task, replace(config, seed=seed), stage) for seed in seeds]
-    others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
+    contestants = {OURS: config, SKETCH: sketch_config(config)} if alone_as is None else {alone_as: config}
+    runs = [_learned(task, {name: replace(its, seed=seed) for name, its in contestants.items()}, stage) for seed in seeds]
     ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]
+    if alone_as is not None:
+        return ours
+    others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
     return ours + [_measure(task, name, [errors], stage) for name, errors in others.items()]
 
 
@@ -71,10 +76,10 @@ def _others(task: Task) -> object:
     }
 
 
-def _learned(task: Task, config: TrainConfig, stage: str) -> dict[str, UserErrors]:
-    """Return ours and the first sketch."""
+def _learned(task: Task, contestants: Mapping[str, TrainConfig], stage: str) -> dict[str, UserErrors]:
+    """Return what the trainer makes of each configuration."""
     found: dict[str, UserErrors] = {}
-    for model, its in ((OURS, config), (SKETCH, sketch_config(config))):
+    for model, its in contestants.items():
         decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), its, stage)
         name = f"ratings/{task.data.name}-{its.model.tower}-{stage}-{its.seed}"
         kept = _loaded(kept_part(name, decided_by, lambda folder, its=its: _trained(task, its, folder)))  # type: ignore[misc]

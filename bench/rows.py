@@ -13,9 +13,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import torch
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "transformers", "torchserve", "apscheduler", "fastapi", "pyarrow", "sqlalchemy")
@@ -61,7 +64,7 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
         "set": data_set,
         "command": _as_called(command),
         "hardware": hardware(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
         "commit": commit(),
     }
     if is_quick():
@@ -74,6 +77,15 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
         rows = [row for row in json.loads(path.read_text()) if _subject(row) not in measured] + rows
     path.write_text(json.dumps(rows, indent=1) + "\n")
     path.with_suffix(".md").write_text(render(rows))
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what is here: a machine that only trains needs no TorchServe."""
+    found = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
@@ -132,7 +144,7 @@ def _line(*cells: object) -> str:
 
 
 def hardware() -> str:
-    """Describe the processor, the cores this process may use, and the memory."""
+    """Describe the processor, the cores this process may use, the memory, and the GPU that torch sees."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -140,7 +152,8 @@ def hardware() -> str:
         cpu = names[0] if names else cpu
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
-    return f"{cpu}, {cores} core{'s' if cores > 1 else ''}, {memory_gib:.0f} GiB"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{cpu}, {cores} core{'s' if cores > 1 else ''}, {memory_gib:.0f} GiB{gpu}"
 
 
 def commit() -> str:

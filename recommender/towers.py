@@ -14,6 +14,7 @@ from recommender.config import ModelConfig
 
 NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
 NUM_PLACE_BUCKETS = 16  # doubling in half steps: 0, 1, 2, 3, 4-5, 6-7, …
+TABLE_COPIES = 512  # on a GPU; not searched
 
 
 def time_buckets(gap_s: Tensor) -> Tensor:
@@ -97,8 +98,15 @@ class LstmTower(nn.Module):
 
 
 def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
-    """Look rows up as H × the rows' shape: a selection's gradient takes a fortieth of the time of an embedding's with so few rows."""
-    return table.weight.T.index_select(1, rows_X.flatten()).view(-1, *rows_X.shape)
+    """Look rows up as H × the rows' shape: a selection's gradient takes a fortieth of the time of an embedding's with so few rows.
+
+    Elsewhere all threads would add it to the same few numbers, one after the other; so they take turns among copies of the table.
+    """
+    weight_HR, picked_X = table.weight.T, rows_X.flatten()
+    if rows_X.device.type != "cpu":
+        picked_X = picked_X + torch.arange(len(picked_X), device=rows_X.device) % TABLE_COPIES * weight_HR.shape[1]
+        weight_HR = weight_HR.repeat(1, TABLE_COPIES)
+    return weight_HR.index_select(1, picked_X).view(-1, *rows_X.shape)
 
 
 def _gaps(at_s_BS: Tensor) -> Tensor:

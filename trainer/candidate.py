@@ -23,7 +23,7 @@ from recommender.ranker import Ranker
 from trainer import averaging, distributed
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
-from trainer.device import CPU, device_name, moved
+from trainer.device import CPU, device_name, fast_products, moved
 from trainer.evaluate import evaluate, scored_events
 from trainer.golden import write_golden
 from trainer.loop import Checkpoint, Schedule, Watch, train
@@ -154,7 +154,8 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     watch = Watch(progress=progress, check=job.check)
     facts = moved(bundle.facts, job.device)
     learner = text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
-    losses = train(model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+    with fast_products(job.device):
+        losses = train(model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
     model.to(CPU)
     if not update:
         return _Trained(bundle=bundle if learner is None else learner.learned(bundle), state=optimizer.state(), losses=losses)

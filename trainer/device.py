@@ -6,6 +6,8 @@ A training lies on its device from the start bundle to the last epoch; files, ev
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,6 +43,19 @@ def claim_device(wanted: Device) -> torch.device:
         )
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     return CPU
+
+
+@contextmanager
+def fast_products(device: torch.device) -> Iterator[None]:
+    """Let a GPU multiply matrices in TF32 for the time of the block: training bears its ten bits of mantissa, stored vectors should not."""
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    if device.type == "cuda":
+        matmul.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
 
 
 def device_name(device: torch.device) -> str:

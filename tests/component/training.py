@@ -9,6 +9,7 @@ from recommender.config import EncoderConfig, ModelConfig
 from tests.planted import write_tiny_encoder
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig, dump_config
+from trainer.device import claim_device
 from trainer.report import Report, read_report
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,9 @@ def small_config(folder: Path) -> TrainConfig:
 
 
 def train(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "candidate") -> Path:
-    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None))
+    """Train as the command does: on a GPU where there is one."""
+    device = claim_device(config.device)
+    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None, device=device))
     return folder / name
 
 

@@ -83,6 +83,11 @@ def trained(tower: str, device: torch.device, folder: Path, *, epochs: int = 2) 
     return Result(model=model, optimizer=optimizer, losses=losses_so_far)
 
 
+def telling(name: str, weight: torch.Tensor) -> torch.Tensor:
+    """Leave out the bias of attention's keys: it changes no softmax, so its gradient is rounding, and Adam makes full steps of it."""
+    return torch.cat(weight.chunk(3)[::2]) if name.endswith("qkv.bias") else weight
+
+
 @pytest.fixture
 def few_negatives(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Make nine items a large catalogue, of which negatives are drawn."""
@@ -110,7 +115,7 @@ def test_a_training_on_another_device_meets_nothing_of_the_cpu_and_gives_the_sam
     assert {tensor.device for tensor in state.values()} == {CPU}
     assert found.losses == pytest.approx(expected.losses, rel=1e-5)
     for name, weight in expected.model.state_dict().items():
-        assert torch.allclose(weights[name], weight, atol=1e-5), name
+        assert torch.allclose(telling(name, weights[name]), telling(name, weight), atol=1e-5), name
     for name, tensor in expected.optimizer.state().items():
         assert torch.allclose(state[name], tensor, atol=1e-5), name
 

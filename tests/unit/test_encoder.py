@@ -30,6 +30,13 @@ def test_vectors_come_in_the_order_of_the_texts(encoder: TextEncoder) -> None:
     assert not torch.allclose(together_MT[0], together_MT[1], atol=1e-3)
 
 
+@pytest.mark.skipif(torch.cuda.device_count() == 0, reason="this machine has no GPU")
+def test_a_gpu_reads_what_the_cpu_reads() -> None:
+    on_gpu, on_cpu = (load_encoder(EncoderConfig(), device=device) for device in ("cuda", "cpu"))
+    assert on_gpu.digest == on_cpu.digest
+    assert torch.allclose(on_gpu.encode(TEXTS), on_cpu.encode(TEXTS), atol=1e-3)
+
+
 def test_a_long_text_is_cut_by_tokens(encoder: TextEncoder) -> None:
     start = "x y z " * 20
     assert torch.allclose(encoder.encode([start + "one end"]), encoder.encode([start + "another"]), atol=1e-5)

@@ -1,0 +1,114 @@
+"""A training on a GPU beside the same training on the processor of the same machine.
+
+    .venv/bin/python -m bench.devices [--sets ml-100k,ml-1m] [--epochs 2] [--threads 16]
+
+Each training is a process of its own and learns from everything that the set holds. Interactions a second are those of the training alone;
+reading the texts stands apart. The GPU does one epoch more before it is timed, since what it does first it also loads and chooses. No test,
+no ranking: how good a model is says bench.quality.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.configs import CONFIGS
+from bench.kept import WORK
+from bench.offline import train_bundle
+from bench.rows import Measure, save
+from bench.sets import RatingsSet, load_set
+from bench.snapshots import Roles, write_snapshot
+from trainer.config import Device, TrainConfig
+
+COMMAND = "python -m bench.devices"
+PROTOCOL = "training on a device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one training took: seconds by phase, and the most memory of the GPU that its tensors held, in GiB."""
+
+    seconds: dict[str, float]
+    peak_gib: float
+
+
+def spent(snapshot: Path, config: TrainConfig, folder: Path) -> Spent:
+    """Train once, on a GPU after an epoch that is not timed."""
+    for name, epochs in (("warm-up", 1), ("timed", config.full_epochs)):
+        if name == "timed" or config.device == "cuda":
+            train_bundle(snapshot, replace(config, full_epochs=epochs), folder / name, text_cache=folder / f"{name}-texts")
+    peak = torch.cuda.max_memory_allocated() / 2**30 if config.device == "cuda" else 0.0
+    return Spent(seconds=json.loads((folder / "timed" / "report.json").read_text())["seconds"], peak_gib=peak)
+
+
+def run(data_set: str, config: TrainConfig) -> list[Measure]:
+    """Measure one set's training on both devices."""
+    data = load_set(data_set)
+    WORK.mkdir(parents=True, exist_ok=True)
+    found: dict[Device, Spent] = {}
+    with tempfile.TemporaryDirectory(prefix="devices-", dir=WORK) as name:
+        everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
+        snapshot = write_snapshot(Path(name) / "snapshot", data, everything, mode="full")
+        devices: tuple[Device, ...] = ("cuda", "cpu")
+        for device in devices:
+            # a process that has taken the CPU hides its GPUs for good
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+                (Path(name) / device).mkdir()
+                found[device] = processes.submit(spent, snapshot, replace(config, device=device), Path(name) / device).result()
+    return measures(data, config, found["cuda"], found["cpu"])
+
+
+def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> list[Measure]:
+    """Return the rates of both devices and their ratios."""
+    shape = f"width {config.model.dim}, {config.model.num_layers} layers, batches of {config.batch_size}, {config.full_epochs} epochs"
+    titles = {"train": "interactions a second", "encode": "seconds of reading the texts"}
+    rows = []
+    for phase, metric in titles.items():
+        value = {"GPU": gpu.seconds[phase], f"CPU, {config.num_threads} threads": cpu.seconds[phase]}
+        ratio = cpu.seconds[phase] / gpu.seconds[phase]
+        if phase == "train":
+            value = {model: len(data.users_E) * config.full_epochs / seconds for model, seconds in value.items()}
+        for model, one in {**value, "GPU, times as fast": ratio}.items():
+            memory = f", {gpu.peak_gib:.2f} GiB of the GPU's memory" if model == "GPU" else ""
+            rows.append(
+                Measure(
+                    metric=metric,
+                    value=one,
+                    unit="1",
+                    set=data.name,
+                    protocol=PROTOCOL,
+                    model=model,
+                    note=f"{shape}{memory}",
+                )
+            )
+            print(f"{data.name:8} {model:20} {metric:30} {one:,.1f}  {shape}{memory}", flush=True)
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="A training on a GPU beside the same one on the same machine's processor.")
+    parser.add_argument("--sets", default="ml-100k,ml-1m", help=f"which sets, of {', '.join(CONFIGS)}")
+    parser.add_argument("--epochs", type=int, default=2, help="how many epochs are timed")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the processor; all its cores unless given")
+    given = parser.parse_args(arguments)
+    if not torch.cuda.is_available():
+        parser.error("torch sees no GPU here; there is nothing to compare")
+    found = []
+    for name in given.sets.split(","):
+        found += run(name, replace(CONFIGS[name], full_epochs=given.epochs, num_threads=given.threads))
+    save("devices", given.sets.replace(",", ", "), found, command=COMMAND)
+
+
+if __name__ == "__main__":
+    main()
