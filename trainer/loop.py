@@ -33,7 +33,7 @@ WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05  # not searched, as the others here but the last
 SHOWN_WEIGHT = 0.1  # an impression says less than a choice
 MAX_GRADIENT_NORM = 5.0
-FORGOTTEN_SHARE = 0.05  # of the items stand in a step as if they were new; none costs new ones a sixth, .2 begins to cost the known ones; docs/log.md
+FORGOTTEN_SHARE = 0.05  # of the items stand in a step as if they were new; none is a sixth worse for new ones; docs/log.md
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
