@@ -5,6 +5,7 @@ Knows HTTP statuses; does not know what a request means, nor that there are othe
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import httpx
 from cron.server_url import Node as Place
 
 _JSON = {"Content-Type": "application/json"}
+TOO_LATE = "the model server did not answer in time"
 _FIRST_BREAK_S, _LONGEST_BREAK_S = 0.5, 5.0  # of a node that failed, doubled each time
 
 
@@ -55,19 +57,25 @@ class Node:
         return self._num_failures > 0
 
     async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
-        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
+        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own.
+
+        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now and then gets no more.
+        """
         if self._num_failures:  # this request tries whether the node is back; the others go elsewhere meanwhile
             self._leave_out()
         self.pending += 1
         try:
-            answer = await self._ask(content, version, httpx.Timeout(timeout_s, connect=connect_s))
+            async with asyncio.timeout(timeout_s):
+                answer = await self._ask(content, version, httpx.Timeout(None, connect=connect_s))
+        except TimeoutError as error:
+            raise NoAnswer(TOO_LATE) from error
         finally:
             self.pending -= 1
         self._num_failures, self.out_until = 0, 0.0
         return answer
 
     def failed(self) -> None:
-        """Leave the node out for a while, longer each time."""
+        """Note the failure, and leave the node out for a while, longer each time, where there is another."""
         self._num_failures += 1
         self._leave_out()
 

@@ -62,9 +62,9 @@ class Recommendations:
 
         Nearly always nothing is dropped, while a list of all hidden items, perhaps 100,000, would weigh on every call.
         """
-        k = wish.k
+        k, deadline = wish.k, self._inference.deadline()
         while True:
-            answer = await self._inference.predict(self._request(wish, events, k=k))
+            answer = await self._inference.predict(self._request(wish, events, k=k), deadline=deadline)
             if answer.status != 200 or not isinstance(answer.body, dict):
                 return answer
             items = answer.body.get("items", [])
