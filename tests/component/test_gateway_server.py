@@ -1,4 +1,4 @@
-"""The gateway and a single TorchServe that drips, is slow, fails, or takes no more: in what time it answers, with what, and what it tells."""
+"""The gateway and a single TorchServe that drips, is slow, fails, or takes no more: what is answered, how soon, and what is told."""
 
 from __future__ import annotations
 
