@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
+from cron.own_gateway import key_bytes
 from gateway.doors import Doors
 
 
@@ -30,9 +31,20 @@ def require_key(request: Request, doors: UseDoors) -> None:
         _refuse_other_sites(request, own_host=doors.settings.gateway.host)
         return
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), key.encode()):
+    if scheme.lower() == "bearer" and _is_key(shown.strip(" \t").encode("latin-1"), key):  # which is how the header was decoded
         return
     raise HTTPException(401, "this gateway asks for a key: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
+
+
+def _is_key(shown: bytes, key: str) -> bool:
+    """Compare with the key in UTF-8, as curl sends letters beyond ASCII, and in Latin-1, as browsers and Python's requests do."""
+    written = key_bytes(key)
+    try:
+        in_latin = written.decode("utf-8").encode("latin-1")
+    except UnicodeError:  # it holds other letters, or is no text
+        in_latin = written
+    is_utf, is_latin = hmac.compare_digest(shown, written), hmac.compare_digest(shown, in_latin)
+    return is_utf or is_latin
 
 
 def _refuse_other_sites(request: Request, *, own_host: str) -> None:

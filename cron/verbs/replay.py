@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, Unavailable
-from cron.own_gateway import gateway_url
+from cron.own_gateway import authorization, gateway_url
 from cron.settings_file import Loaded
 from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_note, read_source
 from cron.wiring import var_folder
@@ -80,8 +80,7 @@ class Sender:
 
         self.sent = Sent()
         self._url = url.rstrip("/") + "/v1/events"
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(timeout=30.0, headers=headers, trust_env=False)
+        self._client = httpx.Client(timeout=30.0, headers=authorization(api_key), trust_env=False)
 
     def __enter__(self) -> Sender:
         return self

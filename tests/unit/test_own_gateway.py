@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cron.config import GatewaySettings, Settings
-from cron.own_gateway import gateway_url
+from cron.own_gateway import authorization, gateway_url
 from deploy.ready import endpoints
 
 
@@ -26,3 +26,9 @@ def test_every_host_that_a_gateway_listens_on_gives_a_url_that_can_be_called(hos
     assert gateway_url(settings.gateway) == url
     assert endpoints(settings).gateway == url
     assert httpx.URL(f"{url}/readyz").port == 8000
+
+
+def test_a_key_is_shown_in_bytes_whatever_its_letters() -> None:
+    for key, shown in (("secret", b"secret"), ("ключ", "ключ".encode()), ("k\udcff", b"k\xff"), ("k\n", b"k")):
+        assert httpx.Headers(authorization(key)).raw == [(b"Authorization", b"Bearer " + shown)]
+    assert authorization(None) == {}
