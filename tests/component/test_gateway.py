@@ -327,6 +327,20 @@ def test_what_is_not_there_is_told_as_json(shared: House) -> None:
     assert "POST" in answer.json()["error"]["reason"]
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/status", "/v1/recommendations/ann", "/docs", "/v1/nothing"])
+def test_head_is_answered_like_get_without_a_body(shared: House, path: str) -> None:
+    answer, full = shared.client.head(path), shared.client.get(path)
+    assert (answer.status_code, answer.content) == (full.status_code, b"")
+    assert answer.headers["content-type"] == full.headers["content-type"]
+    assert shared.client.get("/healthz").text == '{"status":"alive"}\n'  # the connection is in step
+
+
+def test_head_is_counted_by_its_route_and_refused_where_get_is(house: House) -> None:
+    assert house.client.head("/v1/events").status_code == 405
+    house.client.head("/healthz")
+    assert 'freshet_requests_total{call="/healthz",status="200"} 1.0' in house.client.get("/metrics").text
+
+
 def test_a_web_page_of_another_site_cannot_post_events_through_somebodys_browser(shared: House) -> None:
     for site, status in (("cross-site", 403), ("same-origin", 202), ("none", 202)):
         headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}  # no preflight asks for such a call
