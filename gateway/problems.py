@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cron.errors import FreshetError, Unavailable
+from gateway.access import OtherSite
 from gateway.bodies import BadBody
 from gateway.inference import NoAnswer
 from gateway.recommendations import BadQuery
@@ -40,6 +41,7 @@ def handle_problems(app: FastAPI) -> None:
     """Make every error that a call can raise an answer with a sentence."""
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
+    app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -53,6 +55,11 @@ def handle_problems(app: FastAPI) -> None:
 def _bad_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBody)
     return problem(error.status, field="body", reason=str(error))
+
+
+def _other_site(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, OtherSite)
+    return problem(403, field=error.field, reason=str(error))
 
 
 def _gone(_request: Request, _error: Exception) -> Response:

@@ -33,3 +33,17 @@ def test_a_key_of_any_letters_opens_and_nothing_like_it(tmp_path: Path, key: str
         with replay.Sender(str(client.base_url), key) as sender:
             sender.send([VIEW], say=print)
         assert sender.sent.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "found"), [("Host", "shop.example"), ("Origin", "https://shop.example"), ("Sec-Fetch-Site", "cross-site")]
+)
+def test_a_refusal_of_another_site_names_the_header_the_setting_and_what_to_do(tmp_path: Path, header: str, found: str) -> None:
+    with gateway(settings_in(tmp_path, inference_port=9)) as client:
+        answer = client.get("/v1/status", headers={header: found})
+    assert answer.status_code == 403
+    error = answer.json()["error"]
+    assert error["field"] == header.lower()
+    assert f"{header} is '{found}'" in error["reason"]
+    assert "call http://127.0.0.1:8000" in error["reason"]
+    assert "gateway.api_key (FRESHET__GATEWAY__API_KEY)" in error["reason"]
