@@ -14,9 +14,9 @@ import httpx
 
 from cron.server_url import Node as Place
 from gateway.live_release import LiveRelease
-from gateway.node import TOO_LATE, Answer, NoAnswer, Node
+from gateway.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
 
-__all__ = ["Answer", "Inference", "NoAnswer"]
+__all__ = ["Answer", "Inference", "NoAnswer", "TooLarge"]
 
 _FIRST_SHARE = 0.6  # of the time that is left: a node that hangs must leave some for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
@@ -47,12 +47,12 @@ class Inference:
         return time.monotonic() + self._timeout_s
 
     async def predict(self, body: object, *, deadline: float | None = None) -> Answer:
-        """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own.
+        """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own, and TooLarge.
 
         A caller that asks several times for one call of its own names one deadline for all of them.
         """
-        # plain ASCII, NaN and lone surrogates included: the endpoint answers those with a reason, httpx would raise
-        content = json.dumps(body).encode()
+        # NaN stays, and a lone surrogate is the escape that it came as: the endpoint answers those with a reason, httpx would raise
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
         until = self.deadline() if deadline is None else deadline
         return await (self._from_the_only(content, until) if len(self._nodes) == 1 else self._from_any(content, until))
 

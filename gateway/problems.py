@@ -18,7 +18,7 @@ from starlette.responses import Response
 from cron.errors import FreshetError, Unavailable
 from gateway.access import OtherSite
 from gateway.bodies import BadBody
-from gateway.inference import NoAnswer
+from gateway.inference import NoAnswer, TooLarge
 from gateway.recommendations import BadQuery
 
 CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
@@ -45,6 +45,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(TooLarge, _too_large)
     app.add_exception_handler(NoAnswer, _unavailable)
     app.add_exception_handler(FreshetError, _unavailable)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
@@ -64,6 +65,10 @@ def _other_site(_request: Request, error: Exception) -> Response:
 
 def _gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)
+
+
+def _too_large(_request: Request, error: Exception) -> Response:
+    return problem(413, field="body", reason=str(error))
 
 
 def _bad_query(_request: Request, error: Exception) -> Response:

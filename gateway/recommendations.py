@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from cron.ports import Histories
-from gateway.inference import Answer, Inference, NoAnswer
+from gateway.inference import Answer, Inference, NoAnswer, TooLarge
 from gateway.live_release import LiveRelease
 from recommender.events import Event
 
@@ -54,7 +54,7 @@ class Recommendations:
         events = await run_in_threadpool(self._histories.recent, wish.user_id, NUM_SEEN)
         try:
             return await self._ranked(wish, events)
-        except NoAnswer as why:
+        except (NoAnswer, TooLarge) as why:
             return await run_in_threadpool(self._fallback, wish, {event.item_id for event in events}, str(why))
 
     async def _ranked(self, wish: Wish, events: Sequence[Event]) -> Answer:

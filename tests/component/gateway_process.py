@@ -47,6 +47,7 @@ class StandIn:
         self.stopped = threading.Event()
         self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
         self.asked: list[dict[str, object]] = []
+        self.received = b""  # the newest call's body
         self.authorization: str | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
@@ -86,7 +87,8 @@ class StandIn:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 stand_in.authorization = self.headers["Authorization"]
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                stand_in.received = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = json.loads(stand_in.received)
                 stand_in.asked.append(asked)
                 stand_in.paths.append(self.path)
                 stand_in.free.wait(HANG_LIMIT_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cron.wiring import PROJECT_ROOT
+from gateway.node import MAX_REQUEST_BYTES
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
 
@@ -69,3 +72,34 @@ def test_a_question_that_the_model_finds_wrong_is_no_failure_of_the_server(house
     house.model.status, house.model.body = 400, {"error": {"field": "user_seq", "reason": "user_seq: found 3, expected a list"}}
     assert house.client.post("/predict", json=QUESTION).status_code == 400
     assert house.in_service() == [True]
+
+
+def test_letters_beyond_ascii_reach_the_server_as_they_came_and_no_larger(house: House) -> None:
+    house.model.body = {"score": 3.5, "model_version": 3}
+    question = {"user_seq": ["Иван Васильевич меняет профессию", "千と千尋の神隠し", "😀"], "item_desc": 'ein "Übel"\n'}
+    sent = json.dumps(question, ensure_ascii=False).encode()
+    assert house.client.post("/predict", content=sent).status_code == 200
+    assert json.loads(house.model.received) == question
+    assert len(house.model.received) <= len(sent)
+
+
+def test_half_a_letter_stays_the_escape_that_it_came_as(house: House) -> None:
+    sent = b'{"user_seq":["\\ud83d"],"item_desc":"\\ud83d\\ude00"}'
+    house.client.post("/predict", content=sent)
+    assert house.model.received == b'{"user_seq":["\\ud83d"],"item_desc":"' + "😀".encode() + b'"}'
+
+
+def test_a_question_too_large_for_the_server_is_told_with_its_limit_and_no_failure(house: House) -> None:
+    house.model.status = 413
+    answer = house.client.post("/predict", json=QUESTION)
+    assert answer.status_code == 413
+    error = answer.json()["error"]
+    assert error["field"] == "body"
+    assert "bytes, more than the model server takes" in error["reason"]
+    assert f"max_request_size; Freshet starts it with {MAX_REQUEST_BYTES:,}" in error["reason"]
+    assert house.client.get("/v1/recommendations/ann").json()["fallback"] is True
+    assert house.in_service() == [True]
+
+
+def test_the_limit_that_is_told_is_the_one_that_the_server_starts_with() -> None:
+    assert f"max_request_size={MAX_REQUEST_BYTES}" in (PROJECT_ROOT / "deploy" / "torchserve.properties").read_text().splitlines()
