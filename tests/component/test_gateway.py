@@ -161,7 +161,12 @@ def test_a_recommendation_names_user_version_and_items(shared: House) -> None:
     [
         ("filter=genre:Comedy", {"genre": "Comedy"}),
         ("filter=genre:Comedy&filter=genre:Drama", {"genre": ["Comedy", "Drama"]}),
-        ("filter=year:1995", {"year": 1995.0}),
+        ("filter=year:1995", {"year": "1995"}),
+        ("filter=price:4.50", {"price": ["4.50", "4.5"]}),
+        ("filter=year:1995.0&filter=year:1996", {"year": ["1995.0", "1996", "1995"]}),
+        ("filter=change:-0.0", {"change": ["-0.0", "0"]}),
+        ("filter=zip:01234", {"zip": "01234"}),
+        ("filter=code:1234567890123456", {"code": "1234567890123456"}),
         ("filter=title:nan", {"title": "nan"}),
         ('filter={"year": "1995"}', {"year": "1995"}),
     ],
