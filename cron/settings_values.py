@@ -118,7 +118,13 @@ def _out_of_bounds(key: str, value: object) -> str | None:
         return check_url(key.removeprefix("store."), value)
     if isinstance(value, str) and not value.strip():
         return "a text that is not empty"
+    if key == "gateway.api_key" and isinstance(value, str) and not _fits_a_header(value.strip()):
+        return "one line without control characters, as it has to stand in a header"
     return None
+
+
+def _fits_a_header(text: str) -> bool:
+    return all(letter >= " " and letter != "\x7f" for letter in text)
 
 
 def _wrong_crontab(expression: str) -> str | None:

@@ -48,13 +48,16 @@ def check_disk(var: Path) -> None:
 
 
 def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
-    """Raise NotReady for the first (host, port) that can't be listened on; the keys are the settings that choose them."""
+    """Raise NotReady for the first (host, port) that can't be listened on; the keys are the settings that choose them.
+
+    An IPv6 host may stand in brackets, as in a URL.
+    """
     for setting, (host, port) in addresses.items():
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((host, port))
+                probe.bind((host.strip("[]"), port))
             except OSError as why:
                 raise NotReady(f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}") from why
 

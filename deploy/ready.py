@@ -20,6 +20,7 @@ from cron.config import Settings
 from cron.ledger import Ledger
 from cron.lineage import Release
 from cron.overview import read_progress
+from cron.own_gateway import gateway_url
 from cron.wiring import server_nodes
 
 POLL_S = 0.4
@@ -56,7 +57,7 @@ def endpoints(settings: Settings) -> Endpoints:
     """Return where things listen, of several nodes the first; the settings were checked when they were read."""
     server = server_nodes(settings.store.server)[0]
     return Endpoints(
-        gateway=f"http://{settings.gateway.host}:{settings.gateway.port}",
+        gateway=gateway_url(settings.gateway),
         server_host=server.host,
         management_port=server.management_port,
         inference_port=server.inference_port,

@@ -17,7 +17,7 @@ from gateway.figures import FALLBACK
 from gateway.problems import json_response
 from gateway.recommendations import MAX_K, Wish, parse_filter
 
-MAX_PREDICT_BYTES = 6 * 1024 * 1024  # under TorchServe's own limit of 6.5 MB, whose answer to more is no JSON
+MAX_PREDICT_BYTES = 6 * 1024 * 1024  # under the limit of any TorchServe: 6.5 MB as it comes, 8 MiB as we start it
 
 router = APIRouter(dependencies=[Depends(require_key)])
 

@@ -16,6 +16,7 @@ from cron.config import Settings
 from gateway import answer_calls, record_calls, watch_calls
 from gateway.doors import open_doors
 from gateway.figures import Metered
+from gateway.head_calls import HeadAsGet
 from gateway.problems import handle_problems
 
 
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(Metered)
+    app.add_middleware(HeadAsGet)  # around Metered, which looks for the route in the scope that it passed on
     handle_problems(app)
     for calls in (record_calls, answer_calls, watch_calls):
         app.include_router(calls.router)

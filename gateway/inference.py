@@ -14,9 +14,9 @@ import httpx
 
 from cron.server_url import Node as Place
 from gateway.live_release import LiveRelease
-from gateway.node import Answer, NoAnswer, Node
+from gateway.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
 
-__all__ = ["Answer", "Inference", "NoAnswer"]
+__all__ = ["Answer", "Inference", "NoAnswer", "TooLarge"]
 
 _FIRST_SHARE = 0.6  # of the time that is left: a node that hangs must leave some for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
@@ -39,28 +39,45 @@ class Inference:
         return self._nodes[0].place.predictions
 
     def in_service(self) -> dict[str, bool]:
-        """Tell of each node whether it answers, as far as requests have shown."""
+        """Tell of each node whether it answers, as far as requests have shown: its newest answer counts."""
         return {node.place.address: not node.failed_last for node in self._nodes}
 
-    async def predict(self, body: object) -> Answer:
-        """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
-        # plain ASCII, NaN and lone surrogates included: the endpoint answers those with a reason, httpx would raise
-        content = json.dumps(body).encode()
-        if len(self._nodes) == 1:
-            return await self._nodes[0].predict(content, None, timeout_s=self._timeout_s, connect_s=self._timeout_s)
-        return await self._from_any(content)
+    def deadline(self) -> float:
+        """Return until when, by time.monotonic(), a call that begins now may take."""
+        return time.monotonic() + self._timeout_s
+
+    async def predict(self, body: object, *, deadline: float | None = None) -> Answer:
+        """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own, and TooLarge.
+
+        A caller that asks several times for one call of its own names one deadline for all of them.
+        """
+        # NaN stays, and a lone surrogate is the escape that it came as: the endpoint answers those with a reason, httpx would raise
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        until = self.deadline() if deadline is None else deadline
+        return await (self._from_the_only(content, until) if len(self._nodes) == 1 else self._from_any(content, until))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _from_any(self, content: bytes) -> Answer:
-        deadline = time.monotonic() + self._timeout_s
+    async def _from_the_only(self, content: bytes, deadline: float) -> Answer:
+        """Ask the one node, also while it fails: there is no other to go to."""
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise NoAnswer(TOO_LATE)
+        (node,) = self._nodes
+        try:
+            return await node.predict(content, None, timeout_s=left_s, connect_s=left_s)
+        except NoAnswer:
+            node.failed()
+            raise
+
+    async def _from_any(self, content: bytes, deadline: float) -> Answer:
         version = await self._live.version()
         if version is None:
             raise NoAnswer("no release is live yet")
         failed: list[Node] = []
-        why = NoAnswer("the model server did not answer in time")
+        why = NoAnswer(TOO_LATE)
         while (left_s := deadline - time.monotonic()) > 0 and (node := self._next(failed)) is not None:
             share = _FIRST_SHARE if len(failed) + 1 < len(self._nodes) else 1.0
             try:

@@ -5,6 +5,7 @@ Knows HTTP statuses; does not know what a request means, nor that there are othe
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import httpx
 from cron.server_url import Node as Place
 
 _JSON = {"Content-Type": "application/json"}
+TOO_LATE = "the model server did not answer in time"
+MAX_REQUEST_BYTES = 8_388_608  # in deploy/torchserve.properties
 _FIRST_BREAK_S, _LONGEST_BREAK_S = 0.5, 5.0  # of a node that failed, doubled each time
 
 
@@ -31,6 +34,14 @@ class NoAnswer(Exception):
     def __init__(self, message: str, *, status: int | None = None) -> None:
         self.status = status
         super().__init__(message)
+
+
+class TooLarge(Exception):
+    """The model server takes no request of this size: for the caller to change, and no fault of the node."""
+
+    def __init__(self, size_bytes: int) -> None:
+        limit = f"its max_request_size; Freshet starts it with {MAX_REQUEST_BYTES:,}"
+        super().__init__(f"the question holds {size_bytes:,} bytes, more than the model server takes ({limit}); send less in one call")
 
 
 class Node:
@@ -55,19 +66,25 @@ class Node:
         return self._num_failures > 0
 
     async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
-        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own."""
+        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own, and TooLarge.
+
+        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now and then gets no more.
+        """
         if self._num_failures:  # this request tries whether the node is back; the others go elsewhere meanwhile
             self._leave_out()
         self.pending += 1
         try:
-            answer = await self._ask(content, version, httpx.Timeout(timeout_s, connect=connect_s))
+            async with asyncio.timeout(timeout_s):
+                answer = await self._ask(content, version, httpx.Timeout(None, connect=connect_s))
+        except TimeoutError as error:
+            raise NoAnswer(TOO_LATE) from error
         finally:
             self.pending -= 1
         self._num_failures, self.out_until = 0, 0.0
         return answer
 
     def failed(self) -> None:
-        """Leave the node out for a while, longer each time."""
+        """Note the failure, and leave the node out for a while, longer each time, where there is another."""
         self._num_failures += 1
         self._leave_out()
 
@@ -80,6 +97,8 @@ class Node:
             response = await self._post(url, content, timeout)
         except httpx.HTTPError as error:
             raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
+        if response.status_code == 413:
+            raise TooLarge(len(content))
         if response.status_code not in (200, 400):
             raise NoAnswer(f"the model server answered {response.status_code}", status=response.status_code)
         try:

@@ -16,8 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cron.errors import FreshetError, Unavailable
+from gateway.access import OtherSite
 from gateway.bodies import BadBody
-from gateway.inference import NoAnswer
+from gateway.inference import NoAnswer, TooLarge
 from gateway.recommendations import BadQuery
 
 CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
@@ -40,9 +41,11 @@ def handle_problems(app: FastAPI) -> None:
     """Make every error that a call can raise an answer with a sentence."""
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
+    app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(TooLarge, _too_large)
     app.add_exception_handler(NoAnswer, _unavailable)
     app.add_exception_handler(FreshetError, _unavailable)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
@@ -55,8 +58,17 @@ def _bad_body(_request: Request, error: Exception) -> Response:
     return problem(error.status, field="body", reason=str(error))
 
 
+def _other_site(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, OtherSite)
+    return problem(403, field=error.field, reason=str(error))
+
+
 def _gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)
+
+
+def _too_large(_request: Request, error: Exception) -> Response:
+    return problem(413, field="body", reason=str(error))
 
 
 def _bad_query(_request: Request, error: Exception) -> Response:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from cron.ports import Histories
-from gateway.inference import Answer, Inference, NoAnswer
+from gateway.inference import Answer, Inference, NoAnswer, TooLarge
 from gateway.live_release import LiveRelease
 from recommender.events import Event
 
 MAX_K = 1000  # the endpoint's own limit
 NUM_SEEN = 1000  # so many of the newest seen items are excluded; Histories promises to keep as many
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")  # not 01234, which is a code, and another one than 1234
 
 
 class BadQuery(ValueError):
@@ -54,7 +54,7 @@ class Recommendations:
         events = await run_in_threadpool(self._histories.recent, wish.user_id, NUM_SEEN)
         try:
             return await self._ranked(wish, events)
-        except NoAnswer as why:
+        except (NoAnswer, TooLarge) as why:
             return await run_in_threadpool(self._fallback, wish, {event.item_id for event in events}, str(why))
 
     async def _ranked(self, wish: Wish, events: Sequence[Event]) -> Answer:
@@ -62,9 +62,9 @@ class Recommendations:
 
         Nearly always nothing is dropped, while a list of all hidden items, perhaps 100,000, would weigh on every call.
         """
-        k = wish.k
+        k, deadline = wish.k, self._inference.deadline()
         while True:
-            answer = await self._inference.predict(self._request(wish, events, k=k))
+            answer = await self._inference.predict(self._request(wish, events, k=k), deadline=deadline)
             if answer.status != 200 or not isinstance(answer.body, dict):
                 return answer
             items = answer.body.get("items", [])
@@ -101,7 +101,7 @@ class Recommendations:
 def parse_filter(texts: Sequence[str]) -> dict[str, object]:
     """Parse `filter` parameters: `genre:Comedy` (repeated: any of them), or one JSON object; raise BadQuery.
 
-    In the short form a value that reads as a number is a number; JSON says exactly what is meant.
+    In the short form a value is text, and where it reads as a number, that number too; JSON says exactly what is meant.
     """
     if len(texts) == 1 and texts[0].lstrip().startswith("{"):
         return _json_filter(texts[0])
@@ -123,9 +123,10 @@ def _json_filter(text: str) -> dict[str, object]:
 
 
 def _value(values: Sequence[str]) -> object:
-    if len(values) > 1:
-        return list(values)
-    return float(values[0]) if _NUMBER.fullmatch(values[0]) else values[0]
+    """Return what the endpoint shall look for: an attribute's text, or a number's shortest decimal, by which it finds numbers too."""
+    decimals = [f"{float(value) + 0.0:.15g}" for value in values if _NUMBER.fullmatch(value)]
+    texts = list(dict.fromkeys([*values, *decimals]))
+    return texts if len(texts) > 1 else texts[0]
 
 
 def _element(event: Event) -> dict[str, object]:

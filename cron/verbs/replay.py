@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cron.config import GatewaySettings
 from cron.errors import FreshetError, Unavailable
+from cron.own_gateway import authorization, gateway_url
 from cron.settings_file import Loaded
 from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_note, read_source
 from cron.wiring import var_folder
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
     source = read_source(path, columns_of(arguments))
     first, last = part.bounds(len(source.events))
-    sender = Sender(arguments.url or _own_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
+    sender = Sender(arguments.url or gateway_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
     with sender, tqdm(total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None) as bar:
         for batch in paced(source.events.between(first, last), arguments.speed, clock=time.monotonic, sleep=time.sleep):
             sender.send(batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write)
@@ -80,8 +80,7 @@ class Sender:
 
         self.sent = Sent()
         self._url = url.rstrip("/") + "/v1/events"
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._client = httpx.Client(timeout=30.0, headers=headers, trust_env=False)
+        self._client = httpx.Client(timeout=30.0, headers=authorization(api_key), trust_env=False)
 
     def __enter__(self) -> Sender:
         return self
@@ -159,11 +158,6 @@ def _reason(answer: httpx.Response) -> str:
         return str(answer.json()["error"]["reason"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:200]
-
-
-def _own_url(gateway: GatewaySettings) -> str:
-    host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host
-    return f"http://[{host}]:{gateway.port}" if ":" in host else f"http://{host}:{gateway.port}"
 
 
 def _speed(text: str) -> float:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from cron.config import Settings
 from cron.errors import FreshetError, MissingClient, SettingsError, Unavailable
+from cron.own_gateway import authorization, gateway_url
 from cron.settings_file import load_settings
 from deploy.stack.topics import CLICKS, IMPRESSIONS
 
@@ -81,9 +82,8 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
     generator = random.Random(seed)
     refused: list[str] = []
     producer = Producer({"bootstrap.servers": log.netloc, "enable.idempotence": True, "log_level": 0})
-    key = settings.gateway.api_key
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    gateway = httpx.Client(base_url=f"http://127.0.0.1:{settings.gateway.port}", headers=headers, timeout=10, trust_env=False)
+    headers = authorization(settings.gateway.api_key)
+    gateway = httpx.Client(base_url=gateway_url(settings.gateway), headers=headers, timeout=10, trust_env=False)
     num_sent = 0
     with gateway, tqdm(total=num_visitors, unit=" visitors", disable=None) as bar:
         for number in range(num_visitors):

@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
 
 import httpx
@@ -32,7 +33,8 @@ HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
 class StandIn:
     """TorchServe's `/predictions/rec`, as a test wants it to answer.
 
-    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody.
+    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody. `delay_s` lies before an answer,
+    `pause_s` between its bytes.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -41,8 +43,11 @@ class StandIn:
         self.paths: list[str] = []
         self.free = threading.Event()  # cleared, calls hang
         self.free.set()
+        self.delay_s = self.pause_s = 0.0
+        self.stopped = threading.Event()
         self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
         self.asked: list[dict[str, object]] = []
+        self.received = b""  # the newest call's body
         self.authorization: str | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
@@ -52,6 +57,7 @@ class StandIn:
     def stop(self) -> None:
         """Stop answering: connections are refused from now on."""
         self.free.set()
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -66,23 +72,34 @@ class StandIn:
             body = {**body, "items": body["items"][:k]}
         return self.status, {**body, "model_version": int(version)} if version and isinstance(body, dict) else body
 
+    def write(self, to: BufferedIOBase, content: bytes) -> None:
+        """Write an answer's body, as slowly as the test wants; a gateway that has hung up is no matter."""
+        parts = [content[at : at + 1] for at in range(len(content))] if self.pause_s else [content]
+        with suppress(ConnectionError):
+            for part in parts:
+                to.write(part)
+                if self.pause_s and self.stopped.wait(self.pause_s):
+                    return
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 stand_in.authorization = self.headers["Authorization"]
-                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                stand_in.received = self.rfile.read(int(self.headers["Content-Length"]))
+                asked = json.loads(stand_in.received)
                 stand_in.asked.append(asked)
                 stand_in.paths.append(self.path)
                 stand_in.free.wait(HANG_LIMIT_S)
+                stand_in.stopped.wait(stand_in.delay_s)
                 status, body = stand_in.answer(self.path, asked)
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                stand_in.write(self.wfile, content)
 
             def log_message(self, *_: object) -> None:
                 """Stay quiet."""

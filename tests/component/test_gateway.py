@@ -161,7 +161,12 @@ def test_a_recommendation_names_user_version_and_items(shared: House) -> None:
     [
         ("filter=genre:Comedy", {"genre": "Comedy"}),
         ("filter=genre:Comedy&filter=genre:Drama", {"genre": ["Comedy", "Drama"]}),
-        ("filter=year:1995", {"year": 1995.0}),
+        ("filter=year:1995", {"year": "1995"}),
+        ("filter=price:4.50", {"price": ["4.50", "4.5"]}),
+        ("filter=year:1995.0&filter=year:1996", {"year": ["1995.0", "1996", "1995"]}),
+        ("filter=change:-0.0", {"change": ["-0.0", "0"]}),
+        ("filter=zip:01234", {"zip": "01234"}),
+        ("filter=code:1234567890123456", {"code": "1234567890123456"}),
         ("filter=title:nan", {"title": "nan"}),
         ('filter={"year": "1995"}', {"year": "1995"}),
     ],
@@ -325,6 +330,20 @@ def test_what_is_not_there_is_told_as_json(shared: House) -> None:
     answer = shared.client.get("/v1/events")
     assert answer.status_code == 405
     assert "POST" in answer.json()["error"]["reason"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics", "/v1/status", "/v1/recommendations/ann", "/docs", "/v1/nothing"])
+def test_head_is_answered_like_get_without_a_body(shared: House, path: str) -> None:
+    answer, full = shared.client.head(path), shared.client.get(path)
+    assert (answer.status_code, answer.content) == (full.status_code, b"")
+    assert answer.headers["content-type"] == full.headers["content-type"]
+    assert shared.client.get("/healthz").text == '{"status":"alive"}\n'  # the connection is in step
+
+
+def test_head_is_counted_by_its_route_and_refused_where_get_is(house: House) -> None:
+    assert house.client.head("/v1/events").status_code == 405
+    house.client.head("/healthz")
+    assert 'freshet_requests_total{call="/healthz",status="200"} 1.0' in house.client.get("/metrics").text
 
 
 def test_a_web_page_of_another_site_cannot_post_events_through_somebodys_browser(shared: House) -> None:

@@ -124,6 +124,23 @@ def test_a_node_that_hangs_leaves_time_for_another(house: House) -> None:
     assert all(answer["model_version"] == LIVE and "fallback" not in answer for answer in answers)
 
 
+@pytest.mark.parametrize("house", [HASTY_S], indirect=True)
+def test_a_node_that_drips_leaves_time_for_another(house: House) -> None:
+    house.ask()
+    house.nodes[0].pause_s = 0.3
+    answers = [house.ask() for _ in range(4)]
+    assert all(answer["model_version"] == LIVE and "fallback" not in answer for answer in answers)
+    assert house.client.get("/v1/status").json()["in_service"] == {"127.0.0.1:1": False, "127.0.0.1:2": True}
+
+
+def test_a_question_that_is_too_large_takes_no_node_out_of_service(house: House) -> None:
+    for node in house.nodes:
+        node.status = 413
+    for _ in range(3):
+        assert house.client.post("/predict", json={"user_seq": ["a"], "item_desc": "b"}).status_code == 413
+    assert set(house.client.get("/v1/status").json()["in_service"].values()) == {True}
+
+
 def test_a_node_that_is_back_takes_traffic_once_it_has_the_live_version(house: House) -> None:
     house.nodes[0].versions = {1, 2}
     for _ in range(10):

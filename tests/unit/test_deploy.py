@@ -86,6 +86,17 @@ def test_a_port_in_use_is_told_with_its_holder_and_its_setting() -> None:
     preflight.check_ports({"FRESHET__GATEWAY__PORT": ("127.0.0.1", port)})
 
 
+def test_an_ipv6_host_in_brackets_is_looked_at_like_one_without() -> None:
+    def outcome(host: str) -> str:
+        try:
+            preflight.check_ports({"x": (host, 0)})
+        except preflight.NotReady as why:  # a machine without IPv6
+            return str(why).replace(host, "host")
+        return "free"
+
+    assert outcome("[::1]") == outcome("::1")
+
+
 def test_a_second_instance_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
     second = f"""from pathlib import Path
 from deploy.preflight import only_instance

@@ -149,6 +149,12 @@ def test_a_secret_is_never_shown() -> None:
     assert "gateway.api_key = ***" in message
 
 
+def test_a_key_that_no_header_can_hold_is_refused_and_a_line_end_behind_one_is_not() -> None:
+    message = refusal(None, {"FRESHET__GATEWAY__API_KEY": "two\nlines"})
+    assert "gateway.api_key = ***: expected one line" in message
+    load_settings(None, {"FRESHET__GATEWAY__API_KEY": "schlüssel\n"})
+
+
 @pytest.mark.parametrize("url", ["postgresql://me:pa/ss@host/db", "postgresql://me@host/db?sslmode=require&password=pa/ss"])
 def test_a_password_in_the_file_is_refused_and_one_in_the_environment_never_shown(tmp_path: Path, url: str) -> None:
     message = refusal(write(tmp_path, f'[store]\nledger = "{url}"\n'))
