@@ -100,7 +100,7 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
     seconds = sorted((run.ended_at - run.started_at).total_seconds() for run in published if run.ended_at is not None)
     measures = [
         Measure(metric="update cycles", value=len(cycles), unit="1"),
-        Measure(metric="update cycles accepted", value=len(published) / len(cycles), unit="1", note="share, by the default gate"),
+        Measure(metric="accepted share of the update cycles", value=len(published) / len(cycles), unit="1", note="by the default gate"),
         Measure(metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)),
         Measure(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
     ]
