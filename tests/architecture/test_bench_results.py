@@ -83,7 +83,7 @@ def test_the_readme_quotes_the_results() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
     fresh = {name: value("freshness", f"event to {name}") for name in ("next answer, p50", "next answer, p99", "live weights, p50")}
     slow = value("freshness", "event to live weights, p95")
-    cycles, accepted = value("freshness", "update cycles"), value("freshness", "update cycles accepted")
+    cycles, accepted = value("freshness", "update cycles"), value("freshness", "accepted share of the update cycles")
     claims = [
         f"{1000 * fresh['next answer, p50']:.0f} ms (p50), {1000 * fresh['next answer, p99']:.0f} ms (p99)",
         f"{fresh['live weights, p50']:.0f} s (p50), {slow:.0f} s (p95)",
