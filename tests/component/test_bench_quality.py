@@ -13,7 +13,7 @@ from bench import kept, quality, snapshots
 from bench.configs import CONFIGS, SKETCH, STREAM_CONFIGS
 from bench.ease import popularity
 from bench.leave_one_out import split_of
-from bench.quality import Options, freshet
+from bench.quality import Options, freshet, ranking_measures
 from bench.ratings import rating_measures
 from recommender.config import ModelConfig
 from tests.unit.test_bench_contestants import NUM_USERS, tastes
@@ -87,6 +87,17 @@ def test_a_settings_file_takes_the_place_of_the_benchs_own_configuration(tmp_pat
     file.write_text("[train]\nfull_epochs = 3\n[train.model]\ndim = 32\n")
     config = Options(seeds=[0], threads=2, peers=False, settings=file).config("ml-100k")
     assert (config.full_epochs, config.model.dim, config.num_threads) == (3, 32, 2)
+
+
+def test_a_settings_file_is_measured_alone_and_its_rows_bear_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[train]\ndevice = 'cpu'\nfull_epochs = 1\n[train.model]\ndim = 16\n")
+    options = Options(seeds=[0], threads=1, peers=True, settings=file)
+    assert options.ours_alone == "Freshet, mine.toml"
+    data = tastes(noise=0.2)
+    ranked = ranking_measures(split_of(data), options)
+    rated = rating_measures(data, options.config("ml-100k"), seeds=[0], tuning=False, alone_as=options.ours_alone)
+    assert {row.model for row in [*ranked, *rated]} == {"Freshet, mine.toml"}
 
 
 def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:

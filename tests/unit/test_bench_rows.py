@@ -65,3 +65,9 @@ def test_the_command_is_written_as_it_was_called(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("sys.argv", ["/somewhere/bench/cold.py", "--sets", "a,b"])
     save("cold", "a", [measure("a", "Freshet", 0.1)], command="python -m bench.cold", results=tmp_path)
     assert json.loads((tmp_path / "cold.json").read_text())[0]["command"] == "python -m bench.cold --sets a,b"
+
+
+def test_a_machine_that_lacks_a_package_names_the_versions_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "PACKAGES", ("torch", "no-such-package"))
+    save("quality", "a", [measure("a", "Freshet", 0.1)], command="x", results=tmp_path)
+    assert list(json.loads((tmp_path / "quality.json").read_text())[0]["versions"]) == ["torch"]
