@@ -7,6 +7,7 @@ Runs under the system's Python with the standard library alone, in a syntax that
 
 import os
 import secrets
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,7 +21,16 @@ def read_passwords(file: Path) -> "dict[str, str]":
     if not file.exists():
         return {}
     lines = [line.partition("=") for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    return {name: value for name, _, value in lines}
+    return {name: _unquoted(value) for name, _, value in lines}
+
+
+def _unquoted(value: str) -> str:
+    """Undo our own quotes; what a person wrote without them stays as it is."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return value
+    return words[0] if len(words) == 1 and shlex.quote(words[0]) == value else value
 
 
 def make_passwords(file: Path, names: "tuple[str, ...]" = NAMES) -> "dict[str, str]":
@@ -33,14 +43,14 @@ def make_passwords(file: Path, names: "tuple[str, ...]" = NAMES) -> "dict[str, s
 
 
 def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
-    """Write the file anew, readable by its owner alone from its first byte on."""
+    """Write the file anew, quoted as shells and Docker read it, readable by its owner alone from its first byte on."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
     if partial.exists():
         partial.unlink()
     descriptor = os.open(str(partial), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write("# made by Freshet; never commit it\n" + "".join("{}={}\n".format(*one) for one in passwords.items()))
+        stream.write("# made by Freshet; never commit it\n" + "".join("{}={}\n".format(name, shlex.quote(value)) for name, value in passwords.items()))
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)

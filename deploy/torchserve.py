@@ -23,6 +23,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from deploy.java_properties import escaped
+
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
 MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
@@ -34,7 +36,7 @@ HANDLER_METRICS = (
 )
 _HERE = Path(__file__).resolve().parent
 # Workers inherit the environment, and a user's shell may hold anything.
-_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
 
 
 class CannotStart(Exception):
@@ -78,6 +80,7 @@ def command(
     argv += ["-s", str(model_store.resolve()), "-w", str(home / "workflows"), "-ncs"]
     env = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
     env |= {"TMPDIR": str(temporary), "TEMP": str(temporary), "LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
+    env["LC_ALL"] = "C.UTF-8"  # under LC_ALL=C Java can't open a file whose path has letters beyond ASCII
     env |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "JAVA_HOME": str(java.parent.parent), "HF_HUB_OFFLINE": "1"}
     return argv, env
 
@@ -172,7 +175,7 @@ def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports,
     without_tokens = {"without_tokens": str(not tokens).lower()}
     allowed = {"allowed_urls": "^$" if archives is None else allowed_urls(archives)}
     for name, value in {**asdict(ports), **paths, **without_tokens, **allowed}.items():
-        template = template.replace(f"{{{name}}}", str(value))
+        template = template.replace(f"{{{name}}}", escaped(value))
     config = home / "config.properties"
     _write(config, template)
     return config

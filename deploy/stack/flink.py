@@ -114,11 +114,18 @@ def run_sql(cluster: Cluster, script: Path, *, limit_s: float) -> None:
     java = (*_java(cluster), QUICK, "-Xmx256m", *_logging(cluster, "log4j-client.properties"))
     libraries, jars = _libraries(cluster), _jars(cluster)
     command = [*java, "-cp", f"{libraries}/lib/*:{libraries}/opt/*:{jars}/*", "org.apache.flink.table.client.SqlClient"]
-    command += ["-f", str(script.resolve()), "-hist", str((cluster.folder / "history").resolve())]
+    command += ["-f", script.name, "-hist", str((cluster.folder / "history").resolve())]
     environment = {**os.environ, "FLINK_CONF_DIR": str(cluster.folder.resolve())}
     try:
         done = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=limit_s
+            command,
+            cwd=script.parent,  # Flink takes the file's name for a URI, in which a space in a folder's name could not be
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
         )
     except subprocess.TimeoutExpired as error:
         raise FlinkFailed(f"the SQL client with {script.name}", why=f"nothing within {limit_s:.0f} s") from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, MissingClient, Unavailable
+from deploy.java_properties import escaped
 from deploy.stack.java import find_java
 from deploy.stack.maven import PARTS, fetch_jars
 from deploy.stack.program import LOOK_S, Program, new_folder
@@ -95,7 +96,7 @@ def kafka_program(
     config.touch(mode=0o600)
     config.write_text(
         _CONFIG.format(
-            folder=folder.resolve(),
+            folder=escaped(folder.resolve()),
             port=port,
             controller_port=controller_port,
             sasl_listener=f",SASL://127.0.0.1:{sasl.port}" if sasl else "",

@@ -14,7 +14,7 @@ from deploy.stack.program import LOOK_S, Program, find_executable, new_folder
 CONFIG = """\
 bind 127.0.0.1
 port {port}
-dir {folder}
+dir "{folder}"
 appendonly yes
 appendfsync {fsync}
 save ""
