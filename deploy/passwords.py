@@ -50,7 +50,8 @@ def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
         partial.unlink()
     descriptor = os.open(str(partial), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write("# made by Freshet; never commit it\n" + "".join("{}={}\n".format(name, shlex.quote(value)) for name, value in passwords.items()))
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in passwords.items()]
+        stream.write("# made by Freshet; never commit it\n" + "".join(lines))
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)

@@ -28,6 +28,8 @@ from cron.errors import FreshetError
 TEMPLATE = Path(__file__).with_name("supervisord.conf")
 SUPERVISORD = "supervisord"
 STOP_S = 7.0  # from the stop signal to the kill; with the sweep below everything is gone within 10 s
+MAX_STARTS = 4  # as many as supervisord's own, for a program that lives a little longer than it looks
+GROUP = "freshet"  # as in supervisord.conf
 MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
@@ -84,6 +86,27 @@ class Supervised:
     stop_s: float = STOP_S
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What supervisord says of one program; the pid is 0 while it does not run."""
+
+    state: str
+    pid: int
+
+
+class Restarts:
+    """How often programs were started while we looked: supervisord starts one that lives for 2 s each time for ever."""
+
+    def __init__(self) -> None:
+        self._pids: dict[str, set[int]] = {}
+
+    def endless(self, looks: Mapping[str, Look]) -> str | None:
+        """Return a program that has been started more than MAX_STARTS times by now; None when there is none."""
+        for name, one in looks.items():
+            self._pids.setdefault(name, set()).update({one.pid} - {0})
+        return next((name for name, pids in self._pids.items() if len(pids) > MAX_STARTS), None)
+
+
 class Processes:
     """supervisord and its programs, from `start` to `stop`."""
 
@@ -92,6 +115,7 @@ class Processes:
         self._commands = commands
         self._socket = socket_path(place.var)
         self._supervisord: subprocess.Popen[bytes] | None = None
+        self._restarts = Restarts()
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Write var/supervisord.conf and start supervisord on it."""
@@ -115,12 +139,22 @@ class Processes:
             )
 
     def check(self) -> None:
-        """Raise ProgramFailed when supervisord has ended or has given up a program."""
+        """Raise ProgramFailed when supervisord has ended, has given up a program, or starts one over and over."""
+        for failure in self.given_up():
+            raise failure
+        if name := self._restarts.endless(looks(self._socket)):
+            raise ProgramFailed(name, log=self._place.log_of(name))
+
+    def given_up(self) -> list[ProgramFailed]:
+        """Return what does not run and will not by itself: supervisord when it has ended, or the programs that it has given up."""
         if self._supervisord is not None and self._supervisord.poll() is not None:
-            raise ProgramFailed(SUPERVISORD, log=self._place.log / "supervisord.err")
-        for name, state in self.states().items():
-            if state == "FATAL":
-                raise ProgramFailed(name, log=self._place.log_of(name))
+            return [ProgramFailed(SUPERVISORD, log=self._place.log / "supervisord.err")]
+        return [ProgramFailed(name, log=self._place.log_of(name)) for name, state in self.states().items() if state == "FATAL"]
+
+    def start_again(self, name: str) -> None:
+        """Have supervisord try a program anew that it has given up."""
+        with suppress(OSError, HTTPException, RpcError), rpc(self._socket) as proxy:
+            proxy.supervisor.startProcess(f"{GROUP}:{name}", False)
 
     def states(self) -> dict[str, str]:
         """Return each program's supervisord state; none while supervisord is not up yet."""
@@ -172,13 +206,18 @@ def _escaped(text: object) -> str:
 
 def program_states(socket: Path) -> dict[str, str]:
     """Ask the supervisord behind a socket for each program's state; none while it is not up."""
+    return {name: one.state for name, one in looks(socket).items()}
+
+
+def looks(socket: Path) -> dict[str, Look]:
+    """Ask the supervisord behind a socket about its programs; none while it is not up."""
     try:
         with rpc(socket) as proxy:
             listed = proxy.supervisor.getAllProcessInfo()
     except (OSError, HTTPException, RpcError):
         return {}
     assert isinstance(listed, list)
-    return {str(one["name"]): str(one["statename"]) for one in listed}
+    return {str(one["name"]): Look(state=str(one["statename"]), pid=int(one["pid"])) for one in listed}
 
 
 def rpc(socket: Path) -> ServerProxy:

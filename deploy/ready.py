@@ -6,6 +6,7 @@ Reads the ledger and the trainer's progress file; does not know who writes them 
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from cron.own_gateway import gateway_url
 from cron.wiring import server_nodes
 
 POLL_S = 0.4
+TELL_AFTER_S = 20.0  # a gateway that starts on a busy machine is silent for some seconds
+NUM_RUNS = 5  # the newest that are asked why nothing is live; turns that only wait come between
 EXAMPLE_TITLES = ("Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)")  # any text will do; these are in every MovieLens
 
 
@@ -68,7 +71,7 @@ def endpoints(settings: Settings) -> Endpoints:
 def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tuple[Release, str | None]:
     """Wait until a trained release is live, or a first run has ended without one; return what is live, and why it is only the baseline.
 
-    `check` is called at every look and raises when waiting is in vain. Shows the trainer's progress.
+    `check` is called at every look and raises when waiting is in vain. Shows the trainer's progress, and why a run made nothing live.
     """
     with Progress(ledger, var / "runs") as progress:
         while True:
@@ -78,23 +81,31 @@ def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tu
                 return live, None
             if live is not None and (why := _why_no_release(ledger)):
                 return live, why
+            if live is None and (why := _why_nothing_is_live(ledger)):
+                progress.say(f"nothing is live yet: {why}; the worker tries again by itself, and its log is {var / 'log' / 'worker.out'}")
             progress.show("training release 1" if live is not None else "publishing the baseline")
             time.sleep(POLL_S)
 
 
 def wait_for_answer(where: Endpoints, check: Callable[[], None]) -> None:
-    """Wait until the gateway says that a live model answers."""
+    """Wait until the gateway says that a live model answers; when that takes long, tell once what it says instead."""
+    url = f"{where.gateway}/readyz"
+    tell_at = time.monotonic() + TELL_AFTER_S
     with httpx.Client(timeout=2.0, trust_env=False) as client:
-        while not _answers(client, f"{where.gateway}/readyz"):
+        while (why := _why_not_ready(client, url)) is not None:
             check()
+            if time.monotonic() > tell_at:
+                print(f"  still waiting for {url}, which says: {why}", flush=True)
+                tell_at = math.inf
             time.sleep(POLL_S)
 
 
-def _answers(client: httpx.Client, url: str) -> bool:
+def _why_not_ready(client: httpx.Client, url: str) -> str | None:
     try:
-        return client.get(url).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
+        answer = client.get(url)
+    except httpx.TransportError as error:
+        return str(error) or type(error).__name__
+    return None if answer.status_code == httpx.codes.OK else f"{answer.status_code} {answer.text}"
 
 
 def _why_no_release(ledger: Ledger) -> str | None:
@@ -105,6 +116,14 @@ def _why_no_release(ledger: Ledger) -> str | None:
     return "; ".join(reason.text for reason in newest.reasons if not reason.ok) or f"run {newest.run_id} was {newest.outcome}"
 
 
+def _why_nothing_is_live(ledger: Ledger) -> str | None:
+    """Say why the newest run that ended without a release did; None when none did."""
+    for run in ledger.runs(NUM_RUNS):
+        if run.outcome in ("failed", "refused"):
+            return "; ".join(reason.text for reason in run.reasons if not reason.ok) or f"run {run.run_id} was {run.outcome}"
+    return None
+
+
 class Progress:
     """The trainer's progress file as a bar on a terminal, as a line a phase elsewhere."""
 
@@ -112,6 +131,7 @@ class Progress:
         self._ledger = ledger
         self._runs = runs
         self._bar = tqdm(desc="starting", disable=None, bar_format="{desc:<30} {percentage:3.0f}% |{bar}| {elapsed}")
+        self._phase = ""
         self._said = ""
 
     def __enter__(self) -> Progress:
@@ -128,9 +148,15 @@ class Progress:
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
         self._bar.refresh()
-        if self._bar.disable and phase != self._said:
+        if self._bar.disable and phase != self._phase:
             print(f"  {phase}", flush=True)
-            self._said = phase
+            self._phase = phase
+
+    def say(self, what: str) -> None:
+        """Print a sentence above the bar, once."""
+        if what != self._said:
+            self._bar.write(f"  {what}")
+            self._said = what
 
 
 def ready_block(live: Release, why_baseline: str | None, where: Endpoints, *, data: str, user_id: str) -> str:

@@ -23,10 +23,11 @@ from cron.settings_file import load_settings, variable
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
 from deploy.first_data import ingest_once
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
-from deploy.processes import STOP_S, SUPERVISORD, Place, Processes, ProgramFailed
+from deploy.processes import STOP_S, SUPERVISORD, Place, Processes
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
 
 LOOK_S = 2.0  # how often the programs are looked at once all is well
+RETRY_S = 60.0  # what was given up is started again so often: a full disk, a port that was taken, a server that was away
 
 
 class Stop(BaseException):
@@ -58,17 +59,24 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
 
 
 def _stay(processes: Processes) -> None:
-    """Stay until a signal ends us; say once when a program is given up, and leave the others running."""
-    said: set[str] = set()
+    """Stay until a signal ends us; tell once which programs are given up, leave the others running, and try those again."""
+    told: set[str] = set()
+    retry_at = time.monotonic() + RETRY_S
     while True:
-        try:
-            processes.check()
-        except ProgramFailed as failure:
+        retry = time.monotonic() > retry_at
+        for failure in processes.given_up():
             if failure.name == SUPERVISORD:
-                raise
-            if failure.name not in said:
-                print(f"{failure}\nThe others go on.", file=sys.stderr, flush=True)
-                said.add(failure.name)
+                raise failure
+            if failure.name not in told:
+                print(f"{failure}\nThe others go on; it is started again every {RETRY_S:.0f} s.", file=sys.stderr, flush=True)
+                told.add(failure.name)
+            if retry:
+                processes.start_again(failure.name)
+        for name in [name for name in told if processes.states().get(name) == "RUNNING"]:
+            print(f"{name} runs again", file=sys.stderr, flush=True)
+            told.discard(name)
+        if retry:
+            retry_at = time.monotonic() + RETRY_S
         time.sleep(LOOK_S)
 
 

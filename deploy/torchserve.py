@@ -36,7 +36,10 @@ HANDLER_METRICS = (
 )
 _HERE = Path(__file__).resolve().parent
 # Workers inherit the environment, and a user's shell may hold anything.
-_NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
+_NOT_PASSED_ON = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "CLASSPATH"),
+    *("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"),
+)
 
 
 class CannotStart(Exception):

@@ -17,14 +17,13 @@ from xmlrpc.client import Error as RpcError
 
 import psutil
 
-from deploy.processes import SUPERVISORD, Place, ProgramFailed, Supervised, program_states, render, rpc, socket_path
+from deploy.processes import GROUP, SUPERVISORD, Place, ProgramFailed, Restarts, Supervised, looks, program_states, render, rpc, socket_path
 from deploy.stack.program import new_folder
 
 MARK = "FRESHET_STACK_HOME"  # in the environment of everything below supervisord, so that what lost its parent is found too
 UP = ("STARTING", "RUNNING")
 START_LIMIT_S = 20.0
 POLL_S = 0.1
-GROUP = "freshet"
 
 
 class Detached:
@@ -33,6 +32,7 @@ class Detached:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._config = place.var / "supervisord.conf"
+        self._restarts = Restarts()
 
     @property
     def runs(self) -> bool:
@@ -90,11 +90,14 @@ class Detached:
             time.sleep(POLL_S)
 
     def check(self) -> None:
-        """Raise ProgramFailed when supervisord has ended or has given up a program."""
+        """Raise ProgramFailed when supervisord has ended, has given up a program, or starts one over and over."""
         if not self.runs:
             raise ProgramFailed(SUPERVISORD, log=self.place.log / "supervisord.err")
-        for name, state in self.states().items():
-            if state == "FATAL":
+        socket = self._socket()
+        seen = looks(socket) if socket is not None else {}
+        endless = self._restarts.endless(seen)
+        for name, one in seen.items():
+            if one.state == "FATAL" or name == endless:
                 raise ProgramFailed(name, log=self.place.log_of(name))
 
     def stop(self, *, limit_s: float) -> int:

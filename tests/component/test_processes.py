@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from cron.wiring import PROJECT_ROOT
+from deploy import serve
 from deploy.processes import Place, Processes, ProgramFailed
 
 MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
@@ -51,6 +53,42 @@ def test_a_program_that_does_not_stay_up_is_named_with_its_last_words(tmp_path: 
             processes.check()
     assert failure.value.name == "broken"
     assert str(tmp_path / "var" / "log" / "broken.out") in str(failure.value)
+
+
+def test_a_program_that_lives_a_little_and_ends_each_time_is_named_too(tmp_path: Path) -> None:
+    """It has started in supervisord's eyes, and would be started anew for ever."""
+
+    def check(processes: Processes) -> bool:
+        processes.check()
+        return False
+
+    slow = {"slow": f"import time\ntime.sleep(2.3)\n{BROKEN}"}
+    with _started(tmp_path, slow) as processes, pytest.raises(ProgramFailed, match="bad news") as failure:
+        _until(lambda: check(processes), "slow to be named")
+    assert failure.value.name == "slow"
+
+
+def test_what_is_given_up_is_told_each_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def script(name: str) -> str:
+        return f"from pathlib import Path\nif not Path({str(tmp_path / name)!r}).exists(): raise SystemExit('no disk')\n{MEEK}"
+
+    def sleep(_: float) -> None:
+        time.sleep(0.05)
+        if set(processes.states().values()) == {"FATAL"}:
+            (tmp_path / "mended").touch()
+        if processes.states()["mended"] == "RUNNING":
+            raise serve.Stop
+
+    with _started(tmp_path, {name: script(name) for name in ("broken", "mended")}) as processes:
+        _until(lambda: set(processes.states().values()) == {"FATAL"}, "both to be given up")
+        monkeypatch.setattr(serve, "RETRY_S", 1.0)
+        monkeypatch.setattr(serve, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+        with pytest.raises(serve.Stop):
+            serve._stay(processes)
+    said = capsys.readouterr().err
+    assert [said.count(f"{name} does not stay up") for name in ("broken", "mended")] == [1, 1]
 
 
 def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:

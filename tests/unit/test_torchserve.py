@@ -33,11 +33,12 @@ def test_every_address_is_the_given_host(tmp_path: Path) -> None:
     assert all("10.0.0.7" in line for line in addresses)
 
 
-def test_workers_do_not_inherit_a_module_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_inherits_a_module_path_or_somebody_s_java_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PYTHONPATH set to a checkout, the checkout's code would run instead of the archive's."""
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-Xmx16m")
     _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
-    assert "PYTHONPATH" not in env
+    assert not {"PYTHONPATH", "JDK_JAVA_OPTIONS"} & set(env)
     assert Path(env["TMPDIR"]).is_dir()
     assert env["LOG_LOCATION"] == str(tmp_path / "var" / "log")
 
