@@ -63,8 +63,12 @@ def main(arguments: "list[str]") -> int:
         print("usage: python3 deploy/passwords.py FILE", file=sys.stderr)
         return 2
     file = Path(arguments[0])
-    made = len(NAMES) - len(set(read_passwords(file)) & set(NAMES))
-    make_passwords(file)
+    try:
+        made = len(NAMES) - len(set(read_passwords(file)) & set(NAMES))
+        make_passwords(file)
+    except OSError as why:
+        print(f"the passwords can't be kept: {why}", file=sys.stderr)
+        return 1
     print(f"{file}: {len(NAMES)} passwords, {made} of them new")
     return 0
 

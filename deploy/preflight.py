@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,8 +27,13 @@ class NotReady(FreshetError):
 @contextmanager
 def only_instance(var: Path) -> Iterator[None]:
     """Hold the lock of `var` while the block runs; refuse when another process holds it. The kernel frees it when we die."""
-    var.mkdir(parents=True, exist_ok=True)
-    with (var / "serve.lock").open("a+") as lock:
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        opened = (var / "serve.lock").open("a+")
+    except OSError as why:
+        needed = "it must be a folder that this account may write to; FRESHET__STORE__VAR names another"
+        raise NotReady(f"{why.filename} can't be used ({why.strerror}): {needed}") from why
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,11 +53,16 @@ def check_disk(var: Path) -> None:
 
 
 def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
-    """Raise NotReady for the first (host, port) that can't be listened on; the keys are the settings that choose them.
+    """Raise NotReady for the first (host, port) that can't be listened on, or is another's too; the keys are the settings that choose them.
 
     An IPv6 host may stand in brackets, as in a URL.
     """
+    chosen: list[tuple[str, int, str]] = []
     for setting, (host, port) in addresses.items():
+        for other_host, other_port, other in chosen:
+            if port and port == other_port and _meet(host, other_host):
+                raise NotReady(f"port {port} is wanted twice: by {other}, and by {setting}; change one of them")
+        chosen.append((host, port, setting))
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -62,14 +72,24 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
                 raise NotReady(f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}") from why
 
 
-def free_port(wanted: int) -> int:
-    """Return a port of 127.0.0.1 that is free now: the wanted one, or any."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(wanted: int, *, taken: Collection[int]) -> int:
+    """Return a port of 127.0.0.1 that is free now, and none of those that will be taken: the wanted one, or any."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+        wanted = 0
+
+
+def _meet(host: str, other: str) -> bool:
+    """Tell whether nobody can listen on the second host's port while somebody listens on the first's."""
+    hosts = {"127.0.0.1" if one == "localhost" else one.strip("[]") for one in (host, other)}
+    return len(hosts) == 1 or not hosts.isdisjoint({"0.0.0.0", "::"})
 
 
 def _holder(port: int) -> str | None:

@@ -16,17 +16,25 @@ from pathlib import Path
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings
-from cron.wiring import hide_password, local_path, var_folder
-from deploy.preflight import only_instance
+from cron.wiring import PROJECT_ROOT, hide_password, local_path, var_folder
+from deploy.preflight import NotReady, only_instance
+from deploy.processes import Place
+from deploy.stack.layout import PORTS_FILE
+from deploy.stack.supervisor import Detached
 
-KEPT = {"data", "serve.lock", "README.md"}  # data: fetched once; serve.lock: we hold it
+KEPT = {"data", "parts", "serve.lock", "README.md"}  # data, parts: fetched once; serve.lock: we hold it
+DATABASE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite's own; a backup beside them is somebody's
 
 
 def reset(settings: Settings) -> None:
-    """Delete what was learned; refuse while it is being served."""
+    """Delete what was learned; refuse while it is being served, or a stack runs in what would be deleted."""
     var = var_folder(settings)
     with only_instance(var):
-        for path in targets(settings):
+        doomed = targets(settings)
+        for home in (var, *doomed):
+            if Detached(Place(root=PROJECT_ROOT, var=home)).runs:
+                raise NotReady(f"the stack in {home} runs; stop it first, with make stack-down")
+        for path in doomed:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -42,19 +50,29 @@ def targets(settings: Settings) -> list[Path]:
     folders = [var_folder(settings), *_on_disk("file", store.artifacts)]
     found = {child for folder in folders if folder.is_dir() for child in folder.iterdir() if child.name not in KEPT}
     databases = _on_disk("sqlite", store.events, store.histories, store.ledger)
-    found.update(file for database in databases for file in database.parent.glob(f"{database.name}*"))
-    return sorted(found)
+    files = (database.with_name(database.name + ending) for database in databases for ending in DATABASE_FILES)
+    return sorted(found | {file for file in files if file.exists()})
 
 
 def kept(settings: Settings) -> list[str]:
-    """Return the URLs, without passwords, of what lies on servers and stays."""
+    """Return the URLs, without passwords, of what lies on servers and stays; what the servers of a stack hold is in the stack's folder."""
     store = settings.store
+    if (var_folder(settings) / PORTS_FILE).exists():
+        return []
     urls = (store.events, store.histories, store.artifacts, store.ledger)
     return sorted({hide_password(url) for url in urls if not url.startswith(("file:", "sqlite:"))})
 
 
 def _on_disk(scheme: str, *urls: str) -> list[Path]:
     return [local_path(url) for url in urls if url.startswith(f"{scheme}:")]
+
+
+def _ask() -> str:
+    try:
+        return input("Type yes to go on: ")
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return "no"
 
 
 def main(arguments: list[str]) -> int:
@@ -72,12 +90,12 @@ def main(arguments: list[str]) -> int:
         if on_servers := kept(settings):
             print("Not on this disk, and kept:", *(f"  {url}" for url in on_servers), sep="\n")
         if confirmed is None:
-            confirmed = input("Type yes to go on: ") if sys.stdin.isatty() else "no"
+            confirmed = _ask() if sys.stdin.isatty() else "no"
         if confirmed != "yes":
             print("Nothing was deleted; to go on without a question: make reset CONFIRM=yes", file=sys.stderr)
             return 1
         reset(settings)
-    except FreshetError as why:
+    except (FreshetError, OSError) as why:
         print(why, file=sys.stderr)
         return 1
     return 0

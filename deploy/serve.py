@@ -83,7 +83,9 @@ def _stay(processes: Processes) -> None:
 def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
     ports = {"--inference": where.inference_port, "--management": where.management_port, "--metrics": where.metrics_port}
     # nobody of ours speaks gRPC, but TorchServe always listens for it
-    ports |= {"--grpc-inference": free_port(7070), "--grpc-management": free_port(7071)}
+    taken = {port for _, port in _addresses(settings, where).values()}
+    ports["--grpc-inference"] = free_port(7070, taken=taken)
+    ports["--grpc-management"] = free_port(7071, taken={*taken, ports["--grpc-inference"]})
     folders = ["--var", str(var_folder(settings)), *archive_options(settings)]
     options = [str(part) for option in ports.items() for part in option]
     options += ["--tokens"] if server_nodes(settings.store.server)[0].keys else []
@@ -136,7 +138,7 @@ def main(arguments: list[str]) -> int:
         serve(load_settings(None, os.environ).settings, data, os.environ)
     except Stop:
         return 0
-    except FreshetError as why:
+    except (FreshetError, OSError) as why:
         print(why, file=sys.stderr)
         return 1
     return 0

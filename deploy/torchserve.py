@@ -141,7 +141,7 @@ def main(argv: list[str] | None = None) -> None:
     """Replace this process by TorchServe."""
     try:
         _become_torchserve(_arguments(argv))
-    except CannotStart as error:
+    except (CannotStart, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -50,7 +50,8 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
         if not detached.runs:
             check_disk(place.home)
             check_ports(place.addresses())
-            place = replace(place, inner=choose_inner(place.home))
+            taken = {port for _, port in place.addresses().values()}
+            place = replace(place, inner=choose_inner(place.home, taken=taken))
         say("Looking for the servers' programs; what is missing is fetched, the first time 400 MB")
         stack = build(settings, place, lambda name: say(f"  {name}"))
         secrets = write_secrets(place, stack, loaded.file or CLUSTER)
@@ -170,7 +171,7 @@ def main(arguments: list[str]) -> int:
             down(loaded)
         else:
             up(loaded, given.data, os.environ)
-    except FreshetError as why:
+    except (FreshetError, OSError) as why:
         print(why, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

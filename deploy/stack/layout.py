@@ -7,7 +7,7 @@ the usual one or a free one, and kept in `ports.json`, because data on disk reme
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +21,7 @@ from deploy.stack.s3 import INNER_PORTS
 
 LOOPBACK = ("127.0.0.1", "localhost")
 FLINK, PROMETHEUS = "flink", "prometheus"
+PORTS_FILE = "ports.json"
 S3_INNER = tuple(f"s3-{number}" for number in range(len(INNER_PORTS)))
 # Flink's own 8081 and Prometheus' 9090 are ports of TorchServe and of Debian's service
 INNER: Mapping[str, int] = {
@@ -111,24 +112,24 @@ def metrics_port(node: Node) -> int:
     return node.management_port + 1
 
 
-def choose_inner(home: Path) -> Mapping[str, int]:
-    """Return free ports for what no setting names, the ones of the last start where they are free; call it while nothing runs."""
+def choose_inner(home: Path, *, taken: Collection[int]) -> Mapping[str, int]:
+    """Return free ports, other than the settings' own, for what no setting names; the ones of the last start where they are free.
+
+    Call it while nothing runs.
+    """
     chosen: dict[str, int] = {}
     for name, wanted in _read_inner(home).items():
-        port = free_port(wanted)
-        while port in chosen.values():
-            port = free_port(0)
-        chosen[name] = port
+        chosen[name] = free_port(wanted, taken={*taken, *chosen.values()})
     home.mkdir(parents=True, exist_ok=True)
-    partial = home / "ports.json.partial"
+    partial = home / f"{PORTS_FILE}.partial"
     partial.write_text(json.dumps(chosen, indent=1))
-    partial.replace(home / "ports.json")
+    partial.replace(home / PORTS_FILE)
     return chosen
 
 
 def _read_inner(home: Path) -> Mapping[str, int]:
     try:
-        kept = json.loads((home / "ports.json").read_text())
+        kept = json.loads((home / PORTS_FILE).read_text())
     except (OSError, ValueError):
         kept = {}
     return {name: int(kept.get(name, usual)) for name, usual in INNER.items()}

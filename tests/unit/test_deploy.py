@@ -8,13 +8,18 @@ import socket
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cron.config import GatewaySettings, Settings, StoreSettings
+from cron.config import GatewaySettings, Settings, StoreSettings, WorkerSettings
 from deploy import demo, preflight, reset, serve
 from deploy.ready import endpoints
+from deploy.stack import __main__ as stack
+from deploy.stack.layout import choose_inner
 
 MOVED = Settings(
     gateway=GatewaySettings(port=18000),
@@ -82,8 +87,51 @@ def test_a_port_in_use_is_told_with_its_holder_and_its_setting() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(preflight.NotReady, match=rf"port {port} .*process {os.getpid()}.*FRESHET__GATEWAY__PORT"):
             preflight.check_ports({"FRESHET__GATEWAY__PORT": ("127.0.0.1", port)})
-        assert preflight.free_port(port) != port
+        assert preflight.free_port(port, taken=()) != port
     preflight.check_ports({"FRESHET__GATEWAY__PORT": ("127.0.0.1", port)})
+    assert preflight.free_port(port, taken=()) == port
+    assert preflight.free_port(port, taken={port}) != port, "one that a setting names, though nobody listens on it yet"
+
+
+def test_two_settings_with_one_port_are_told_before_one_of_them_fails() -> None:
+    moved = Settings(gateway=GatewaySettings(port=8082))  # one above the management's, which TorchServe's metrics take
+    with pytest.raises(preflight.NotReady, match=r"port 8082 is wanted twice: by FRESHET__GATEWAY__PORT, and by .*one above"):
+        preflight.check_ports(serve._addresses(moved, endpoints(moved)))
+    with pytest.raises(preflight.NotReady, match="wanted twice"):
+        preflight.check_ports({"x": ("0.0.0.0", 18080), "y": ("127.0.0.1", 18080)})
+    preflight.check_ports({"x": ("127.0.0.2", 18080), "y": ("127.0.0.1", 18080)})
+
+
+def test_torchserve_s_unused_ports_are_none_of_the_settings() -> None:
+    moved = Settings(gateway=GatewaySettings(port=7070), worker=WorkerSettings(metrics_port=7071))
+    assert not {"7070", "7071"} & set(serve._commands(moved, endpoints(moved))["torchserve"])
+
+
+@pytest.mark.parametrize(
+    ("command", "words"), [(serve.main, []), (reset.main, ["--confirm", "yes"]), (stack.main, ["up"])], ids=["serve", "reset", "stack"]
+)
+def test_a_folder_that_cannot_be_used_is_one_sentence(
+    command: Callable[[list[str]], int],
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path / "file" / "var"))
+    monkeypatch.setenv("FRESHET__STORE__ARTIFACTS", f"file:///{tmp_path}/archives")
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "rec-1-abc.mar").touch()
+    if words == ["up"]:  # whose settings name a bucket
+        monkeypatch.delenv("FRESHET__STORE__ARTIFACTS")
+    assert command(words) == 1
+    assert f"{tmp_path}/file/var" in capsys.readouterr().err
+    assert (tmp_path / "archives" / "rec-1-abc.mar").exists()
+
+
+def test_a_name_of_data_that_cannot_be_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve.main(["--data", "x" * 300]) == 1
+    assert "File name too long" in capsys.readouterr().err
 
 
 def test_an_ipv6_host_in_brackets_is_looked_at_like_one_without() -> None:
@@ -170,6 +218,66 @@ def test_reset_takes_no_path_in_a_server_s_url_for_one_on_this_disk(tmp_path: Pa
 )
 def test_torchserve_loads_from_where_the_archives_are(url: str, options: list[str]) -> None:
     assert serve.archive_options(Settings(store=StoreSettings(artifacts=url, var="/srv/var"))) == options
+
+
+def test_reset_leaves_somebody_s_backup_of_a_database_alone(tmp_path: Path) -> None:
+    store = StoreSettings(
+        var=str(tmp_path / "var"), artifacts=f"file:///{tmp_path}/archives", ledger=f"sqlite:///{tmp_path}/[x].db", events="kafka://h/e"
+    )
+    for name in ("[x].db", "[x].db-wal", "[x].db-shm", "[x].db.backup", "[x].db-2026"):
+        (tmp_path / name).touch()
+    found = reset.targets(Settings(store=store))
+    assert {path.name for path in found if path.parent == tmp_path} == {"[x].db", "[x].db-wal", "[x].db-shm"}
+
+
+def test_reset_refuses_while_a_stack_runs_in_what_it_would_delete(tmp_path: Path) -> None:
+    store = StoreSettings(
+        var=str(tmp_path / "var"),
+        artifacts=f"file:///{tmp_path}/archives",
+        events="kafka://h/e",
+        histories="redis://h/0",
+        ledger="postgresql://h/d",
+    )
+    home = tmp_path / "var" / "stack"
+    (home / "postgres").mkdir(parents=True)
+    (home / "supervisord.pid").write_text(str(os.getpid()))
+    (home / "supervisord.conf").touch()
+    with subprocess.Popen([sys.executable, "-c", "input()", str(home / "supervisord.conf")], stdin=subprocess.PIPE) as supervisord:
+        (home / "supervisord.pid").write_text(str(supervisord.pid))
+        for var in (home, tmp_path / "var"):
+            with pytest.raises(preflight.NotReady, match=r"the stack in .*stack runs; stop it first, with make stack-down"):
+                reset.reset(Settings(store=replace(store, var=str(var))))
+        supervisord.kill()
+    assert (home / "postgres").is_dir()
+    reset.reset(Settings(store=store))
+    assert not home.exists()
+
+
+def test_reset_says_of_a_stack_s_data_that_it_goes_and_keeps_the_fetched_parts(tmp_path: Path) -> None:
+    settings = Settings(store=StoreSettings(var=str(tmp_path), artifacts="s3://b/a?endpoint=http://127.0.0.1:9000", events="kafka://h/e"))
+    assert "kafka://h/e" in reset.kept(settings)
+    for folder in ("kafka", "parts"):
+        (tmp_path / folder).mkdir()
+    choose_inner(tmp_path, taken=())
+    assert reset.kept(settings) == []
+    assert [path for path in reset.targets(settings) if path.parent == tmp_path] == [tmp_path / "kafka", tmp_path / "ports.json"]
+
+
+@pytest.mark.parametrize("pressed", [KeyboardInterrupt, EOFError])
+def test_reset_takes_a_key_that_ends_things_for_a_no(
+    pressed: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(_: str) -> str:
+        raise pressed
+
+    (tmp_path / "run.log").touch()
+    monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path))
+    monkeypatch.setenv("FRESHET__STORE__ARTIFACTS", f"file:///{tmp_path}/archives")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", ask)
+    assert reset.main([]) == 1
+    assert "Nothing was deleted" in capsys.readouterr().err
+    assert (tmp_path / "run.log").exists()
 
 
 def test_reset_asks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
