@@ -25,9 +25,10 @@ install-services:
 
 installed:
 	@test -x $(RUN) || { echo "Nothing is installed yet; run: make serve" >&2; exit 1; }
+	@! grep -qs '"incomplete": true' .venv/.requirements.json || $(RUN) -c 'import alembic, httpx, psutil, tqdm' 2>/dev/null || { echo "The installation is not complete; wait for it, or run: make install" >&2; exit 1; }
 
 serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own MovieLens folder or zip
-	@exec $(RUN) -m deploy.serve $(if $(DATA),--data '$(DATA)')
+	@exec $(RUN) -m deploy.serve $(if $(DATA),--data "$$DATA")
 
 status: installed ## what is live, how fresh, how good
 	@$(RUN) -m cron status
@@ -39,7 +40,7 @@ rollback: installed ## put the previous good release back at once; VERSION=2 nam
 	@$(RUN) -m cron rollback $(VERSION)
 
 stack: install-stack ## everything on real servers, on this machine: Kafka, Flink, Redis, S3, PostgreSQL, Prometheus, two TorchServe nodes
-	@$(RUN) -m deploy.stack up $(if $(DATA),--data '$(DATA)')
+	@$(RUN) -m deploy.stack up $(if $(DATA),--data "$$DATA")
 
 stack-status: installed ## what of the stack runs
 	@$(RUN) -m deploy.stack status
@@ -71,4 +72,4 @@ bench-full: install-services ## measure everything, for hours, and go on where i
 	$(RUN) -m bench --full
 
 reset: installed ## forget everything: events, releases, archives; asks first, or CONFIRM=yes
-	@$(RUN) -m deploy.reset $(if $(CONFIRM),--confirm '$(CONFIRM)')
+	@$(RUN) -m deploy.reset $(if $(CONFIRM),--confirm "$$CONFIRM")

@@ -150,14 +150,22 @@ def _flatten(table: Mapping[str, object], prefix: str, leaves: Mapping[str, Leaf
 
 def _env_values(env: Mapping[str, str], leaves: Mapping[str, Leaf]) -> dict[str, object]:
     flat: dict[str, object] = {}
+    by_letters = {_letters(variable(key)): variable(key) for key in leaves}
     for name, text in sorted(env.items()):
         if not name.startswith(PREFIX):
+            if meant := by_letters.get(_letters(name)):
+                raise SettingsError(f"environment {name}: is not read; did you mean {meant}?")
             continue
         key = name.removeprefix(PREFIX).lower().replace("__", ".")
         if key not in leaves:
             raise SettingsError(_unknown(f"environment {name}", key, leaves))
         flat[key] = from_text(text, leaves[key].hint)
     return flat
+
+
+def _letters(name: str) -> str:
+    """Return a variable's name without what is easily mistaken in it: one underscore for two, small letters."""
+    return name.upper().replace("_", "")
 
 
 def _unknown(where: str, key: str, leaves: Mapping[str, Leaf]) -> str:

@@ -6,13 +6,17 @@ Runs under the system's Python with the standard library alone, and in a syntax 
 in a sentence. It does not know what the packages are for, nor anything about serving.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 WANTED = (3, 11)
 STAMP = ".requirements.json"  # in .venv: what is installed there, or that an installation never ended
@@ -39,12 +43,37 @@ class CannotInstall(Exception):
 
 def bootstrap(root: Path, files: "list[str]") -> None:
     """Bring `root/.venv` to what the requirement files ask for; remake one that is broken, moved or half-made."""
-    venv = root / ".venv"
     wanted = {name: _digest(root / name) for name in files}
-    stamp = _read_stamp(venv)
+    if not _state(root, wanted)[1]:
+        return
+    with _alone(root) as lock:
+        _install(root, wanted, lock)
+
+
+def _state(root: Path, wanted: "dict[str, str]") -> "tuple[bool, list[str]]":
+    """Return whether `root/.venv` can be built on, and the files that are not installed in it."""
+    venv, stamp = root / ".venv", _read_stamp(root / ".venv")
     usable = os.access(venv / "bin" / "python", os.X_OK) and stamp.get("root", str(root)) == str(root) and not stamp.get(INCOMPLETE)
-    missing = [name for name, digest in wanted.items() if not usable or stamp.get(name) != digest]
-    if not missing:
+    return usable, [name for name, digest in wanted.items() if not usable or stamp.get(name) != digest]
+
+
+@contextmanager
+def _alone(root: Path) -> "Iterator[IO[str]]":
+    """Hold the lock of all installations of this checkout; wait for one that is under way."""
+    (root / "var").mkdir(exist_ok=True)
+    with (root / "var" / "install.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another installation into {root / '.venv'} is under way; waiting for its end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+def _install(root: Path, wanted: "dict[str, str]", lock: "IO[str]") -> None:
+    venv, stamp = root / ".venv", _read_stamp(root / ".venv")
+    usable, missing = _state(root, wanted)
+    if not missing:  # another one has done it meanwhile
         return
     needed = sum(NEEDED_GB[name] for name in missing)
     _check_disk(root, needed)
@@ -57,7 +86,7 @@ def bootstrap(root: Path, files: "list[str]") -> None:
         print(f"Making {venv}", flush=True)
         _make_venv(venv)
     print("Installing {}: up to {:.1f} GB while it lasts".format(" and ".join(missing), needed), flush=True)
-    _pip_install(root, venv, files)
+    _pip_install(root, venv, list(wanted), lock)
     known = {name: digest for name, digest in stamp.items() if not isinstance(digest, bool)} if usable else {}
     _write_stamp(venv, {**known, **wanted, "root": str(root)})
 
@@ -91,7 +120,8 @@ def _check_disk(root: Path, needed_gb: float) -> None:
 
 
 def _make_venv(venv: Path) -> None:
-    result = subprocess.run([sys.executable, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
+    python = getattr(sys, "_base_executable", sys.executable)  # ours may be that of the .venv which was just deleted, when it is activated
+    result = subprocess.run([python, "-m", "venv", str(venv)], capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return
     if "ensurepip" in result.stdout + result.stderr:
@@ -99,7 +129,7 @@ def _make_venv(venv: Path) -> None:
     raise CannotInstall(f"python -m venv {venv} failed: {(result.stderr or result.stdout).strip()}")
 
 
-def _pip_install(root: Path, venv: Path, files: "list[str]") -> None:
+def _pip_install(root: Path, venv: Path, files: "list[str]", lock: "IO[str]") -> None:
     """Run pip with its own progress on stdout; its stderr is passed on and kept, so that the reason can be told."""
     scratch = venv / "tmp"  # the wheels are unpacked on the disk that was checked, not in a /tmp that may be small and in memory
     scratch.mkdir(exist_ok=True)
@@ -108,7 +138,8 @@ def _pip_install(root: Path, venv: Path, files: "list[str]") -> None:
     for name in files:
         command += ["-r", str(root / name)]
     said = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as pip:
+    # it holds the lock too: when we are killed it goes on for a while, and nobody else may write there then
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, pass_fds=(lock.fileno(),)) as pip:
         for line in pip.stderr or ():
             sys.stderr.write(line)
             said.append(line)

@@ -69,7 +69,9 @@ def build(settings: Settings, place: Layout, say: Callable[[str], None]) -> Stac
         "redis": lambda: redis_program(place.home / "redis", port=place.redis, password=secrets["REDIS_PASSWORD"]),
         "postgres": lambda: postgres_program(place.home / "postgres", port=place.postgres, password=secrets["PGPASSWORD"]),
         "s3": lambda: s3_program(place.home / "s3", port=place.s3, inner_ports=[place.inner[name] for name in S3_INNER]),
-        "prometheus": lambda: prometheus_program(place.home / "prometheus", port=place.inner[PROMETHEUS], targets=_targets(place)),
+        "prometheus": lambda: prometheus_program(
+            place.home / "prometheus", port=place.inner[PROMETHEUS], targets=_targets(place), gateway_key=settings.gateway.api_key
+        ),
         "flink-jobmanager": lambda: jobmanager_program(cluster),
         "flink-taskmanager": lambda: taskmanager_program(cluster),
         "flink-join": lambda: join_program(cluster, join),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
+from cron.wiring import PROJECT_ROOT
 from deploy import bootstrap
 
 FILES = ["requirements.txt"]
@@ -54,10 +62,69 @@ def test_test_tools_come_on_top_and_are_remembered(root: Path) -> None:
 @pytest.mark.parametrize("stamp", ['{"incomplete": true}', '{"root": "/somewhere/else"}', "[]"])
 def test_a_half_made_or_moved_environment_is_made_anew(root: Path, stamp: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / ".venv" / bootstrap.STAMP).write_text(stamp)
-    monkeypatch.setattr(sys, "executable", "/bin/false")  # an interpreter that can't make a venv shows that it was asked to
+    monkeypatch.setattr(sys, "_base_executable", "/bin/false")  # an interpreter that can't make a venv shows that it was asked to
     with pytest.raises(bootstrap.CannotInstall, match="venv"):
         bootstrap.bootstrap(root, FILES)
     assert json.loads((root / ".venv" / bootstrap.STAMP).read_text())["incomplete"], "the next run must not take it for complete"
+
+
+def test_a_second_installation_waits_for_the_first_and_has_nothing_left_to_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "requirements.txt").write_text("# changed\n")
+    python = root / ".venv" / "bin" / "python"
+    python.write_text(f"#!/bin/sh\nsleep 1\n{python.read_text()}")
+    with ThreadPoolExecutor() as pool:  # flock is of the open file, so two threads are two processes to it
+        list(pool.map(lambda _: bootstrap.bootstrap(root, FILES), range(2)))
+    assert len(_pip_calls(root)) == 1
+    assert "is under way; waiting for its end" in capsys.readouterr().out
+
+
+def test_nobody_installs_while_the_pip_of_a_killed_bootstrap_goes_on(root: Path) -> None:
+    (root / "requirements.txt").write_text("# changed\n")
+    python = root / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    script = f"""from pathlib import Path
+from deploy import bootstrap
+bootstrap.bootstrap(Path({str(root)!r}), {FILES})"""
+    with subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT_ROOT) as first:
+        _until(lambda: (root / ".venv" / "tmp").is_dir() and psutil.Process(first.pid).children(), "pip to run")
+        pip = psutil.Process(first.pid).children()[0]
+        first.kill()
+    with (root / "var" / "install.lock").open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pip.kill()
+        _until(lambda: not pip.is_running() or pip.status() == psutil.STATUS_ZOMBIE, "pip to end")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_an_activated_environment_that_is_half_made_is_made_anew_by_what_made_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _stamp(root, {bootstrap.INCOMPLETE: True})
+    monkeypatch.setattr(sys, "executable", str(root / ".venv" / "bin" / "python"))
+    monkeypatch.setattr(sys, "_base_executable", "/bin/false")  # it is there, and fails
+    with pytest.raises(bootstrap.CannotInstall, match="venv"):
+        bootstrap.bootstrap(root, FILES)
+
+
+@pytest.mark.parametrize("target", ["status", "rollback", "replay", "stack-status", "reset"])
+def test_what_needs_an_installation_says_when_it_is_not_complete(root: Path, target: str) -> None:
+    shutil.copy(PROJECT_ROOT / "Makefile", root)
+    _stamp(root, {bootstrap.INCOMPLETE: True})
+    subprocess.run(["make", target], cwd=root, env=_environment(), check=True)
+    assert len(_pip_calls(root)) == 2, "while an upgrade is under way, and everything is there, it runs"
+    python = root / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    ran = subprocess.run(["make", target], cwd=root, env=_environment(), capture_output=True, text=True, check=False)
+    assert ran.returncode
+    assert "The installation is not complete" in ran.stderr
+
+
+@pytest.mark.parametrize("path", ["/home/o'neill/ml 100k", '/data/"x"', "plain"])
+def test_a_path_is_passed_on_by_make_as_it_was_said(root: Path, path: str) -> None:
+    shutil.copy(PROJECT_ROOT / "Makefile", root)
+    for target, variable in (("reset", "CONFIRM"), ("serve", "DATA"), ("stack", "DATA")):
+        make = ["make", target, f"{variable}={path}", "-o", "install", "-o", "install-stack"]
+        subprocess.run(make, cwd=root, env=_environment(), check=True)
+        assert _pip_calls(root)[-1].endswith(path)
 
 
 def test_a_full_disk_is_told_before_anything_begins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +164,18 @@ def test_another_python_is_told_by_its_number(
     monkeypatch.setattr(sys, "version_info", version)
     assert bootstrap.main([]) == 1
     assert f"needs Python 3.11 and this is {version[0]}.{version[1]}" in capsys.readouterr().err
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which no make runs above ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
+def _until(true: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
 
 
 def _disk_with(free_gb: float, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,15 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 
 from cron.config import GatewaySettings, Settings, StoreSettings, WorkerSettings
-from deploy import demo, preflight, reset, serve
+from deploy import demo, healthy, preflight, reset, serve
 from deploy.ready import endpoints
 from deploy.stack import __main__ as stack
 from deploy.stack.layout import choose_inner
@@ -170,6 +172,20 @@ def test_endpoints_follow_the_settings() -> None:
     assert where.predictions == "http://127.0.0.1:18080/predictions/films"
     assert where.management == "http://127.0.0.1:18081/models/films"
     assert where.metrics_port == 18082
+
+
+def test_the_health_check_of_a_container_asks_no_proxy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Docker's client puts the proxies of its own settings into every container."""
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        url = f"http://127.0.0.1:{server.server_port}/"
+        Thread(target=server.handle_request, daemon=True).start()
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert healthy.main([url]) == 0
+    assert healthy.main([url]) == 1
+    assert "refused" in capsys.readouterr().err
 
 
 def test_reset_forgets_what_was_learned_and_keeps_what_was_fetched(tmp_path: Path) -> None:

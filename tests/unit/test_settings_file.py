@@ -62,6 +62,24 @@ def test_the_shipped_file_for_a_gpu_is_larger_than_the_default() -> None:
     assert train.model.dim > TrainConfig().model.dim
 
 
+@pytest.mark.parametrize(
+    "name", ["FRESHET_GATEWAY_API_KEY", "FRESHET_GATEWAY__API_KEY", "freshet__gateway__api_key", "FRESHET__GATEWAY_API__KEY"]
+)
+def test_a_variable_that_is_nearly_a_setting_s_is_not_passed_over(name: str) -> None:
+    said = refusal(None, {name: "hush"})
+    assert name in said
+    assert "gateway.api_key" in said or "FRESHET__GATEWAY__API_KEY" in said
+    assert "hush" not in said
+    others = {
+        "FRESHET_CONFIG": str(DEFAULT_FILE),
+        "FRESHET_DATA": "/d",
+        "FRESHET_KAFKA_SASL_PASSWORD": "p",
+        "FRESHET": "1",
+        "GATEWAY_PORT": "1",
+    }
+    assert load_settings(None, others).settings == Settings()
+
+
 def test_the_environment_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
     file = write(tmp_path, '[worker]\ninterval_s = 60\ncron = "*/5 * * * *"\n[train.encoder]\npack = false\n')
     env = {"FRESHET__WORKER__INTERVAL_S": "30", "FRESHET__WORKER__CRON": "", "FRESHET__TRAIN__POSITIVE_TYPES": "click, purchase"}

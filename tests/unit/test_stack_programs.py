@@ -1,0 +1,42 @@
+"""What `make stack` would start, from its settings; nothing is started here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cron.settings_file import load_settings
+from cron.wiring import PROJECT_ROOT
+from deploy.stack import programs
+from deploy.stack.layout import choose_inner, layout
+from deploy.stack.program import Program
+
+
+def test_prometheus_has_the_gateway_s_key_where_one_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, object] = {}
+
+    def prometheus(_: Path, **options: object) -> Program:
+        given.update(options)
+        return _program()
+
+    for name in ("kafka", "redis", "postgres", "s3", "jobmanager", "taskmanager", "join"):
+        monkeypatch.setattr(programs, f"{name}_program", lambda *_, **__: _program())
+    monkeypatch.setattr(programs, "s3_credentials", lambda _: {})
+    monkeypatch.setattr(programs, "prometheus_program", prometheus)
+    settings = load_settings(
+        PROJECT_ROOT / "deploy" / "cluster.toml", {"FRESHET__STORE__VAR": str(tmp_path), "FRESHET__GATEWAY__API_KEY": "hush"}
+    ).settings
+    programs.build(settings, layout(settings), lambda _: None)
+    assert given["gateway_key"] == "hush", "without it the gateway's figures are refused and its alarm goes off"
+
+
+def test_ports_that_no_setting_names_keep_off_those_that_one_does(tmp_path: Path) -> None:
+    usual = choose_inner(tmp_path, taken=())
+    moved = choose_inner(tmp_path, taken={usual["prometheus"]})
+    assert moved["prometheus"] != usual["prometheus"]
+    assert len(set(moved.values())) == len(moved)
+
+
+def _program() -> Program:
+    return Program(name="x", command=("x",), is_ready=lambda: True)
