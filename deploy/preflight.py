@@ -89,7 +89,8 @@ def free_port(wanted: int, *, taken: Collection[int]) -> int:
 def _meet(host: str, other: str) -> bool:
     """Tell whether nobody can listen on the second host's port while somebody listens on the first's."""
     hosts = {"127.0.0.1" if one == "localhost" else one.strip("[]") for one in (host, other)}
-    return len(hosts) == 1 or not hosts.isdisjoint({"0.0.0.0", "::"})
+    of_one_family = len({":" in one for one in hosts}) == 1
+    return len(hosts) == 1 or (of_one_family and not hosts.isdisjoint({"0.0.0.0", "::"}))
 
 
 def _holder(port: int) -> str | None:

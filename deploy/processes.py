@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,8 @@ class Processes:
         psutil.wait_procs(list(left.values()), timeout=1.0)  # reaps the orphans among them
         self._supervisord.wait()
         self._supervisord = None
+        if self._socket.parent != self._place.var:
+            shutil.rmtree(self._socket.parent, ignore_errors=True)
         _prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 

@@ -22,11 +22,13 @@ from cron.ledger import Ledger
 from cron.lineage import Release
 from cron.overview import read_progress
 from cron.own_gateway import gateway_url
+from cron.settings_file import variable
 from cron.wiring import server_nodes
 
 POLL_S = 0.4
 TELL_AFTER_S = 20.0  # a gateway that starts on a busy machine is silent for some seconds
 NUM_RUNS = 5  # the newest that are asked why nothing is live; turns that only wait come between
+_READ_KEY = """.venv/bin/python -c 'import json, sys; print(json.load(open(sys.argv[1]))["inference"]["key"])'"""
 EXAMPLE_TITLES = ("Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)")  # any text will do; these are in every MovieLens
 
 
@@ -39,6 +41,8 @@ class Endpoints:
     management_port: int
     inference_port: int
     model: str
+    asks_for_key: bool = False  # the gateway does
+    keys: Path | None = None  # TorchServe's key file, where its tokens are on
 
     @property
     def metrics_port(self) -> int:
@@ -65,6 +69,8 @@ def endpoints(settings: Settings) -> Endpoints:
         management_port=server.management_port,
         inference_port=server.inference_port,
         model=server.model,
+        asks_for_key=settings.gateway.api_key is not None,
+        keys=server.keys,
     )
 
 
@@ -176,7 +182,7 @@ def ready_block(live: Release, why_baseline: str | None, where: Endpoints, *, da
         "What should they see next?",
         f"  {_post(where, {'user_seq': [liked, other], 'k': 5})}",
         f"And user {user_id}, whose history is known here:",
-        f"  curl -s '{where.gateway}/v1/recommendations/{quote(user_id, safe='')}?k=5'",
+        f"  curl -s '{where.gateway}/v1/recommendations/{quote(user_id, safe='')}?k=5'{key_option(asked=where.asks_for_key)}",
         "",
         "Then, in another terminal:",
         "  make replay      the rest of the data, as if it happened now; watch releases 2, 3, … arrive",
@@ -189,6 +195,12 @@ def ready_block(live: Release, why_baseline: str | None, where: Endpoints, *, da
     return "\n".join(lines)
 
 
+def key_option(*, asked: bool) -> str:
+    """Return what a curl command needs on top where the gateway asks for its key, which stands in the environment."""
+    return f' -H "Authorization: Bearer ${variable("gateway.api_key")}"' if asked else ""
+
+
 def _post(where: Endpoints, body: object) -> str:
     text = shlex.quote(json.dumps(body, ensure_ascii=False))
-    return f"curl -s {where.predictions} -H 'Content-Type: application/json' -d {text}"
+    token = f' -H "Authorization: Bearer $({_READ_KEY} {shlex.quote(str(where.keys))})"' if where.keys is not None else ""
+    return f"curl -s {where.predictions} -H 'Content-Type: application/json'{token} -d {text}"

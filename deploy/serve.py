@@ -40,6 +40,7 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
     with only_instance(var):
         check_disk(var)
         where = endpoints(settings)
+        _check_keys(where, var)
         check_ports(_addresses(settings, where))
         ingested = ingest_once(var, data, environment)
         processes = Processes(Place(root=PROJECT_ROOT, var=var), _commands(settings, where))
@@ -56,6 +57,13 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
                 signal.signal(one, signal.SIG_IGN)  # we are stopping already
             print("\nStopping", flush=True)
             processes.stop()
+
+
+def _check_keys(where: Endpoints, var: Path) -> None:
+    """Raise NotReady when the settings look for TorchServe's keys where the one that we start does not write them."""
+    written = var / "torchserve" / "key_file.json"
+    if where.keys is not None and where.keys.resolve() != written.resolve():
+        raise NotReady(f"keys={where.keys} in {variable('store.server')}: TorchServe writes its keys into {written}; name that file there")
 
 
 def _stay(processes: Processes) -> None:

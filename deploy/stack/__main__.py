@@ -67,7 +67,7 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
         live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), place.home, detached.check)
         _wait(detached, {**stack.flink, **stack.freshet})
         _wait_for_answer(detached, place)
-    say(ready_block(live, why_baseline, place, note=note, secrets=secrets))
+    say(ready_block(live, why_baseline, place, note=note, secrets=secrets, asks_for_key=settings.gateway.api_key is not None))
 
 
 def status(loaded: Loaded) -> int:

@@ -222,12 +222,16 @@ def _libraries(cluster: Cluster) -> Path:
 
 def _fetch_libraries(folder: Path) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    what = f"fetching its libraries (pip install {WHEEL})"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
     try:
         command = [*pip, "--no-cache-dir", "--no-compile", "--target", str(partial), WHEEL]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_LIMIT_S)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise FlinkFailed(what, why=f"312 MB did not come within {FETCH_LIMIT_S:.0f} s") from error
         if done.returncode:
-            raise FlinkFailed(f"fetching its libraries (pip install {WHEEL})", why=done.stdout + done.stderr)
+            raise FlinkFailed(what, why=done.stdout + done.stderr)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -20,6 +20,7 @@ from deploy.preflight import NotReady, free_port
 from deploy.stack.s3 import INNER_PORTS
 
 LOOPBACK = ("127.0.0.1", "localhost")
+NODES = "ab"  # torchserve-a, torchserve-b
 FLINK, PROMETHEUS = "flink", "prometheus"
 PORTS_FILE = "ports.json"
 S3_INNER = tuple(f"s3-{number}" for number in range(len(INNER_PORTS)))
@@ -31,7 +32,7 @@ INNER: Mapping[str, int] = {
     "kafka-controller": 9093,
     **dict(zip(S3_INNER, INNER_PORTS, strict=True)),
     # nobody of ours speaks gRPC, but TorchServe always listens for it
-    **{f"{node}-grpc-{kind}": 7070 + 10 * row + column for row, node in enumerate("ab") for column, kind in enumerate("im")},
+    **{f"{node}-grpc-{kind}": 7070 + 10 * row + column for row, node in enumerate(NODES) for column, kind in enumerate("im")},
 }
 SCHEMES = {"events": "kafka", "histories": "redis", "artifacts": "s3", "ledger": "postgresql", "server": "torchserve"}
 
@@ -81,8 +82,12 @@ def layout(settings: Settings) -> Layout:
         url = getattr(store, name)
         if urlsplit(url).scheme != scheme:
             raise NotReady(f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to deploy/cluster.toml or a copy of it")
+    if "," in urlsplit(store.events).netloc:
+        raise NotReady(f"store.events = {store.events!r}: make stack starts one Kafka; expected kafka://127.0.0.1:PORT/EVENTS")
     artifacts = urlsplit(parse_qs(urlsplit(store.artifacts).query).get("endpoint", [""])[0])
     nodes = parse_nodes(store.server)
+    if len(nodes) > len(NODES) or any(node.keys is not None for node in nodes):
+        raise NotReady(f"store.server = {store.server!r}: make stack starts {len(NODES)} nodes at most, without tokens (keys=)")
     hosts = {
         **{f"store.{name}": urlsplit(getattr(store, name)).hostname for name in ("events", "histories", "ledger")},
         "store.artifacts, endpoint=": artifacts.hostname,

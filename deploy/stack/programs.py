@@ -21,7 +21,7 @@ from deploy.processes import STOP_S, Supervised
 from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
 from deploy.stack.join import Join, join_program
 from deploy.stack.kafka import kafka_program
-from deploy.stack.layout import FLINK, PROMETHEUS, S3_INNER, Layout, metrics_port
+from deploy.stack.layout import FLINK, NODES, PROMETHEUS, S3_INNER, Layout, metrics_port
 from deploy.stack.postgres import postgres_program
 from deploy.stack.program import LOOK_S, MissingPart, Program
 from deploy.stack.prometheus import prometheus_program
@@ -116,7 +116,7 @@ def supervised(stack: Stack) -> dict[str, Supervised]:
 
 
 def _freshet(settings: Settings, place: Layout) -> dict[str, Program]:
-    nodes = {f"torchserve-{letter}": _node(settings, place, letter, node) for letter, node in zip("ab", place.nodes, strict=False)}
+    nodes = {f"torchserve-{letter}": _node(settings, place, letter, node) for letter, node in zip(NODES, place.nodes, strict=False)}
     gateway = f"http://127.0.0.1:{place.gateway}/healthz"
     figures = f"http://127.0.0.1:{place.worker_metrics}/metrics"
     return {

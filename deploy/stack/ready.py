@@ -11,10 +11,11 @@ from urllib.parse import quote
 from cron.lineage import Release
 from cron.wiring import PROJECT_ROOT
 from deploy.first_data import Note
+from deploy.ready import key_option
 from deploy.stack.layout import FLINK, PROMETHEUS, Layout
 
 
-def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note: Note, secrets: Path) -> str:
+def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note: Note, secrets: Path, asks_for_key: bool) -> str:
     """Return the block: addresses, then the story to follow line by line."""
     what = f"release {live.version} is live, trained on {note.path}" if live.version else f"the baseline is live, over {note.path}"
     gateway = f"http://127.0.0.1:{place.gateway}"
@@ -40,7 +41,7 @@ def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note:
             "In this and every other terminal, for the settings file and the passwords:",
             f"  set -a; . {_shown(secrets)}; set +a",
             f"What user {note.user_id} should see next:",
-            f"  curl -s '{gateway}/v1/recommendations/{quote(note.user_id, safe='')}?k=5'",
+            f"  curl -s '{gateway}/v1/recommendations/{quote(note.user_id, safe='')}?k=5'{key_option(asked=asks_for_key)}",
             "Then:",
             "  .venv/bin/python -m deploy.stack.shop --genre Horror    visitors of a shop: impressions and clicks, as Kafka messages",
             "  make status                                      watch the next release arrive",

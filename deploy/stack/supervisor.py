@@ -6,6 +6,7 @@ Knows how the detached one is found again, told and ended; does not know what it
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -113,6 +114,9 @@ class Detached:
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # psutil knows one whose pid went to another process meanwhile
         psutil.wait_procs(list(found.values()), timeout=2.0)
+        socket = self._socket()
+        if socket is not None and socket.parent != self.place.var:
+            shutil.rmtree(socket.parent, ignore_errors=True)
         return len(found)
 
     def _socket(self) -> Path | None:

@@ -110,6 +110,17 @@ time.sleep(60)"""
     _until(lambda: not _alive(pids), "supervisord and its program to end")
 
 
+def test_a_folder_made_for_the_socket_of_a_long_path_is_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / ("d" * 100)
+    folder.mkdir()
+    with _started(folder, {"meek": MEEK}) as processes:
+        _until(lambda: bool(processes.states()), "supervisord to answer")
+        socket = processes._socket
+        assert socket.parent.is_dir()
+        assert folder not in socket.parents
+    assert not socket.parent.exists()
+
+
 def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
     folder = tmp_path / "a b 100%"
     folder.mkdir()

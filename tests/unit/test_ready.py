@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -9,8 +12,15 @@ from threading import Thread
 
 import pytest
 
+from cron.config import GatewaySettings, Settings, StoreSettings
 from cron.ledger import open_ledger
-from deploy import ready
+from cron.settings_file import load_settings
+from cron.wiring import PROJECT_ROOT
+from deploy import ready, serve
+from deploy.first_data import Note
+from deploy.preflight import NotReady
+from deploy.stack import ready as stack_ready
+from deploy.stack.layout import layout
 from tests.releases import published, reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,3 +70,51 @@ def test_a_gateway_that_is_not_ready_for_long_is_quoted(monkeypatch: pytest.Monk
         ready.wait_for_answer(where, lambda: None)
         server.shutdown()
     assert capsys.readouterr().out.count("/readyz, which says: 503 no model answers") == 1
+
+
+def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(tmp_path: Path) -> None:
+    keys = tmp_path / "my var" / "torchserve" / "key_file.json"
+    keys.parent.mkdir(parents=True)
+    keys.write_text(json.dumps({"management": {"key": "m"}, "inference": {"key": "i"}}))
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    lease = ledger.acquire_lease("a worker", 30.0, NOW)
+    assert lease is not None
+    published(ledger, lease, 1)
+    live = ledger.live()
+    assert live is not None
+    store = StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={keys}")
+    where = ready.endpoints(Settings(gateway=GatewaySettings(api_key="hush"), store=store))
+    block = ready.ready_block(live, None, where, data="d", user_id="7")
+    shown = [_headers(line.strip(), tmp_path) for line in block.splitlines() if line.startswith("  curl")]
+    assert shown == ["Authorization: Bearer i"] * 2 + ["Authorization: Bearer hush"]
+    assert "hush" not in block
+    place = layout(load_settings(PROJECT_ROOT / "deploy" / "cluster.toml", {}).settings)
+    note = Note(path="d", part="0:1", user_id="7")
+    stack = stack_ready.ready_block(live, None, place, note=note, secrets=tmp_path / "secrets.env", asks_for_key=True)
+    assert [_headers(line.strip(), tmp_path) for line in stack.splitlines() if line.startswith("  curl")] == ["Authorization: Bearer hush"]
+    plain = ready.ready_block(live, None, ready.endpoints(Settings()), data="d", user_id="7")
+    assert "Authorization" not in plain
+    ledger.close()
+
+
+def _headers(command: str, folder: Path) -> str:
+    """Return the header with a key that a pasted command would send."""
+    script = f"curl() {{ printf '%s\\n' \"$@\"; }}\n{command}"
+    environment = {"FRESHET__GATEWAY__API_KEY": "hush", "PATH": "/usr/bin:/bin"}
+    said = subprocess.run(["sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout
+    return next(line for line in said.splitlines() if line.startswith("Authorization"))
+
+
+def test_keys_that_torchserve_will_not_write_there_are_told_at_once(tmp_path: Path) -> None:
+    own = tmp_path / "torchserve" / "key_file.json"
+    for file in (own, tmp_path / "x" / ".." / "torchserve" / "key_file.json"):
+        serve._check_keys(ready.endpoints(_with_keys(file)), tmp_path)
+    serve._check_keys(ready.endpoints(Settings()), tmp_path)
+    with pytest.raises(NotReady, match=f"keys=/srv/other.json in FRESHET__STORE__SERVER: .* {own}"):
+        serve._check_keys(ready.endpoints(_with_keys(Path("/srv/other.json"))), tmp_path)
+
+
+def _with_keys(file: Path) -> Settings:
+    return Settings(store=StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={file}"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT
-from deploy.stack import programs
+from deploy.preflight import NotReady
+from deploy.stack import flink, programs
 from deploy.stack.layout import choose_inner, layout
 from deploy.stack.program import Program
 
@@ -40,3 +42,27 @@ def test_ports_that_no_setting_names_keep_off_those_that_one_does(tmp_path: Path
 
 def _program() -> Program:
     return Program(name="x", command=("x",), is_ready=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "said"),
+    [
+        ("SERVER", "torchserve://127.0.0.1:8081,127.0.0.1:8091,127.0.0.1:8101/rec?inference=8080,8090,8100", "2 nodes at most"),
+        ("SERVER", "torchserve://127.0.0.1:8081/rec?inference=8080&keys=/k.json", "without tokens"),
+        ("EVENTS", "kafka://127.0.0.1:9092,127.0.0.1:9192/events", "one Kafka"),
+    ],
+)
+def test_what_make_stack_would_not_start_is_told(setting: str, url: str, said: str) -> None:
+    settings = load_settings(PROJECT_ROOT / "deploy" / "cluster.toml", {f"FRESHET__STORE__{setting}": url}).settings
+    with pytest.raises(NotReady, match=said):
+        layout(settings)
+
+
+def test_a_line_too_slow_for_flink_s_libraries_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, 900)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(flink.FlinkFailed, match="did not come within 900 s"):
+        flink._fetch_libraries(tmp_path / "flink")
+    assert not list(tmp_path.iterdir())

