@@ -5,6 +5,7 @@ Knows the machine; does not know what will run on it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -69,7 +70,7 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
             try:
                 probe.bind((host.strip("[]"), port))
             except OSError as why:
-                raise NotReady(f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}") from why
+                raise NotReady(_why_not(host, port, setting, why)) from why
 
 
 def free_port(wanted: int, *, taken: Collection[int]) -> int:
@@ -84,6 +85,12 @@ def free_port(wanted: int, *, taken: Collection[int]) -> int:
         if port not in taken:
             return port
         wanted = 0
+
+
+def _why_not(host: str, port: int, setting: str, why: OSError) -> str:
+    if isinstance(why, socket.gaierror) or why.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine ({why.strerror}), and {setting} goes with it; set a host that is one"
+    return f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}"
 
 
 def _meet(host: str, other: str) -> bool:

@@ -95,6 +95,12 @@ def test_a_port_in_use_is_told_with_its_holder_and_its_setting() -> None:
     assert preflight.free_port(port, taken={port}) != port, "one that a setting names, though nobody listens on it yet"
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_a_host_that_is_another_machine_is_not_called_a_port_in_use(host: str) -> None:
+    with pytest.raises(preflight.NotReady, match=rf"{host} is no address of this machine .*FRESHET__GATEWAY__PORT"):
+        preflight.check_ports({"FRESHET__GATEWAY__PORT": (host, 18080)})
+
+
 def test_two_settings_with_one_port_are_told_before_one_of_them_fails() -> None:
     moved = Settings(gateway=GatewaySettings(port=8082))  # one above the management's, which TorchServe's metrics take
     with pytest.raises(preflight.NotReady, match=r"port 8082 is wanted twice: by FRESHET__GATEWAY__PORT, and by .*one above"):
