@@ -34,6 +34,7 @@ NO_NETWORK = (
     "Failed to establish",
     "ProxyError",
 )
+NOT_FOR_PIP = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")  # other places than .venv, from where nothing would be found
 NO_SPACE = ("No space left on device", "[Errno 28]")
 
 
@@ -133,7 +134,8 @@ def _pip_install(root: Path, venv: Path, files: "list[str]", lock: "IO[str]") ->
     """Run pip with its own progress on stdout; its stderr is passed on and kept, so that the reason can be told."""
     scratch = venv / "tmp"  # the wheels are unpacked on the disk that was checked, not in a /tmp that may be small and in memory
     scratch.mkdir(exist_ok=True)
-    environment = {"TMPDIR": str(scratch), **os.environ}
+    environment = {"TMPDIR": str(scratch), **{name: value for name, value in os.environ.items() if name not in NOT_FOR_PIP}}
+    environment["PIP_USER"] = "0"  # some machines' pip.conf says user = true, which no environment of one's own takes
     command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     for name in files:
         command += ["-r", str(root / name)]

@@ -17,11 +17,11 @@ USER = "freshet"
 
 
 def read_passwords(file: Path) -> "dict[str, str]":
-    """Return what the file holds, as NAME=VALUE lines; nothing when it is not there."""
+    """Return what the file holds, as NAME=VALUE lines; nothing when it is not there, and no password that is empty."""
     if not file.exists():
         return {}
     lines = [line.partition("=") for line in file.read_text().splitlines() if line and not line.startswith("#")]
-    return {name: _unquoted(value) for name, _, value in lines}
+    return {name: _unquoted(value) for name, _, value in lines if value}
 
 
 def _unquoted(value: str) -> str:

@@ -65,7 +65,8 @@ def s3_program(folder: Path, *, port: int = 8333, inner_ports: Sequence[int] = I
     }
     if tls is not None:
         options |= {"s3.port.https": tls.port, "s3.cert.file": tls.certificate, "s3.key.file": tls.key}
-    command = (executable, "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items()))
+    # otherwise a second copy of its log lies in /tmp, of 1.8 GB before it is rotated, for everybody to read
+    command = (executable, "-logtostderr=true", "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items()))
     environment = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # it begins seven volumes for each bucket
     return Program(name="s3", command=command, environment=environment, is_ready=lambda: _is_ready(port, master), starts_within_s=90.0)
 

@@ -127,6 +127,17 @@ def test_a_path_is_passed_on_by_make_as_it_was_said(root: Path, path: str) -> No
         assert _pip_calls(root)[-1].endswith(path)
 
 
+def test_pip_installs_into_the_environment_whatever_a_shell_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "requirements.txt").write_text("# changed\n")
+    (root / ".venv" / "bin" / "python").write_text('#!/bin/sh\nenv | grep ^PIP_ | sort > "$(dirname "$0")/calls"\n')
+    for name, value in (("PIP_USER", "1"), ("PIP_TARGET", "/elsewhere"), ("PIP_PREFIX", "/x"), ("PIP_INDEX_URL", "https://mirror")):
+        monkeypatch.setenv(name, value)
+    bootstrap.bootstrap(root, FILES)
+    passed_on = set(_pip_calls(root))
+    assert passed_on >= {"PIP_INDEX_URL=https://mirror", "PIP_USER=0"}
+    assert not [line for line in passed_on if line.startswith(("PIP_TARGET", "PIP_PREFIX"))]
+
+
 def test_a_full_disk_is_told_before_anything_begins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "requirements.txt").write_text("# changed\n")
     _disk_with(4.0, monkeypatch)

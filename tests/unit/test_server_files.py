@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.java_properties import escaped
-from deploy.passwords import read_passwords, write_passwords
+from deploy.passwords import make_passwords, read_passwords, write_passwords
 from deploy.stack import flink, kafka, redis
 from deploy.torchserve import Ports, command
 
@@ -77,6 +77,10 @@ def test_a_shell_reads_the_secrets_of_a_checkout_under_any_path(tmp_path: Path) 
         check=False,
     )
     assert sourced.stdout.splitlines() == list(written.values())
+    (tmp_path / "empty.env").write_text("PGPASSWORD=\nGRAFANA_PASSWORD=kept\n")
+    made = make_passwords(tmp_path / "empty.env")
+    assert made["PGPASSWORD"], "compose refuses an empty one, and says to make it"
+    assert made["GRAFANA_PASSWORD"] == "kept"
     (tmp_path / "own.env").write_text("GRAFANA_PASSWORD=it's two words\n")
     assert read_passwords(tmp_path / "own.env") == {"GRAFANA_PASSWORD": "it's two words"}
     assert "PGPASSWORD=Ab-9_\n" in (tmp_path / "secrets.env").read_text(), "nothing is quoted that needs it not"

@@ -10,7 +10,7 @@ import pytest
 from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT
 from deploy.preflight import NotReady
-from deploy.stack import flink, programs
+from deploy.stack import flink, programs, s3
 from deploy.stack.layout import choose_inner, layout
 from deploy.stack.program import Program
 
@@ -31,6 +31,12 @@ def test_prometheus_has_the_gateway_s_key_where_one_is_set(tmp_path: Path, monke
     ).settings
     programs.build(settings, layout(settings), lambda _: None)
     assert given["gateway_key"] == "hush", "without it the gateway's figures are refused and its alarm goes off"
+
+
+def test_the_s3_server_logs_where_its_supervisor_rotates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "find_executable", lambda *_, **__: "weed")
+    command = s3.s3_program(tmp_path).command
+    assert "-logtostderr=true" in command[: command.index("server")], "not into files of 1.8 GB in /tmp"
 
 
 def test_ports_that_no_setting_names_keep_off_those_that_one_does(tmp_path: Path) -> None:
