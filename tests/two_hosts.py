@@ -22,14 +22,15 @@ from cron.backends.artifacts_folder import FolderArtifacts
 from cron.journal import Journal
 from cron.ledger import Ledger, open_ledger
 from cron.parts import Parts, Paths
+from cron.sqlite_file import SqliteFile
 from cron.worker import run_worker
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher, open_workshop
 
 Result = TypeVar("Result")
-Change = Callable[[FakeServer], AbstractContextManager[dict[str, object]]]
-# The fake's state is a locked file. No thread of a paused process may keep that lock: a real server waits for nobody's wake-up.
-_AT_THE_FAKE = threading.RLock()
+# The fake's state is a locked file, and so are log and histories. No thread of a paused process may keep such a lock: a real server waits
+# for nobody's wake-up.
+_AT_A_FILE = threading.RLock()
 LEASE_S = 3.0
 # the call, and what its first argument after `self` must begin with
 PAUSES: dict[str, tuple[object, str, str]] = {
@@ -66,6 +67,7 @@ def work(folder: Path, host: str, ledger_url: str, pause_at: str | None = None) 
     os.dup2(log, sys.stderr.fileno())
     if pause_at is not None:
         FakeServer._change = _one_at_a_time(FakeServer._change)  # type: ignore[method-assign, assignment]
+        SqliteFile.transaction = _one_at_a_time(SqliteFile.transaction)  # type: ignore[method-assign, assignment]
         owner, name, begin = PAUSES[pause_at]
         setattr(owner, name, _pausing(getattr(owner, name), begin))
     sys.exit(run_worker(open_host(folder, host, ledger_url)))
@@ -79,17 +81,17 @@ def _pausing(call: Callable[..., Result], begin: str) -> Callable[..., Result]:
         nonlocal is_over
         if not is_over and str(arguments[1]).startswith(begin):
             is_over = True
-            with _AT_THE_FAKE:  # to this very thread: one that is sent to the process stops it an instant later, inside the call
+            with _AT_A_FILE:  # to this very thread: one that is sent to the process stops it an instant later, inside the call
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return call(*arguments, **named)
 
     return wrapped
 
 
-def _one_at_a_time(change: Change) -> Change:
+def _one_at_a_time(locked: Callable[..., AbstractContextManager[Result]]) -> Callable[..., AbstractContextManager[Result]]:
     @contextmanager
-    def wrapped(server: FakeServer) -> Iterator[dict[str, object]]:
-        with _AT_THE_FAKE, change(server) as state:
-            yield state
+    def wrapped(*arguments: object, **named: object) -> Iterator[Result]:
+        with _AT_A_FILE, locked(*arguments, **named) as inside:
+            yield inside
 
     return wrapped
