@@ -8,7 +8,11 @@ import sys
 from datetime import UTC, datetime
 
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}  # the last is uvicorn's
-_CHATTY = ("httpx", "httpcore", "apscheduler")  # a line a request, a line a tick
+_CHATTY = {  # a line a request; a line a tick, and one for each tick of a job that takes longer: what of that matters the worker tells
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "apscheduler": logging.ERROR,
+}
 
 
 class LineFormatter(logging.Formatter):
@@ -27,5 +31,5 @@ def set_up_logs() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _CHATTY.items():
+        logging.getLogger(name).setLevel(level)

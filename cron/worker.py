@@ -278,7 +278,9 @@ class Worker:
                 self._retry_later()
             self._count("job_errors")
         elif event.job_id == "cycle":
-            self._count("missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns")
+            why = "missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns"
+            log.info("a turn is left out", extra={"why": why})
+            self._count(why)
 
     def _count(self, name: str) -> None:
         with suppress(Unavailable):

@@ -89,7 +89,10 @@ def wait_for_release(ledger: Ledger, var: Path, check: Callable[[], None]) -> tu
                 return live, why
             if live is None and (why := _why_nothing_is_live(ledger)):
                 progress.say(f"nothing is live yet: {why}; the worker tries again by itself, and its log is {var / 'log' / 'worker.out'}")
-            progress.show("training release 1" if live is not None else "publishing the baseline")
+            if live is None and ledger.open_run() is None:
+                progress.show(f"collecting events, {ledger.last_seq():,} so far", once="collecting events")
+            else:
+                progress.show("training release 1" if live is not None else "publishing the baseline")
             time.sleep(POLL_S)
 
 
@@ -146,17 +149,18 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def show(self, what: str) -> None:
-        """Show what is waited for, and how far the trainer is with it."""
+    def show(self, what: str, *, once: str | None = None) -> None:
+        """Show what is waited for, and how far the trainer is with it; elsewhere than on a terminal `once`, if that is given."""
         run = self._ledger.open_run()
         state = read_progress(self._runs, run.run_id) if run else None
         phase, done, total = (f"{what}: {state.phase}", state.done, state.total) if state else (what, 0, 0)
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
         self._bar.refresh()
-        if self._bar.disable and phase != self._phase:
-            print(f"  {phase}", flush=True)
-            self._phase = phase
+        line = once or phase
+        if self._bar.disable and line != self._phase:
+            print(f"  {line}", flush=True)
+            self._phase = line
 
     def say(self, what: str) -> None:
         """Print a sentence above the bar, once."""

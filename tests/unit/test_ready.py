@@ -14,6 +14,8 @@ import pytest
 
 from cron.config import GatewaySettings, Settings, StoreSettings
 from cron.ledger import open_ledger
+from cron.lineage import Segment
+from cron.ports import Cursor
 from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT
 from deploy import ready, serve
@@ -45,6 +47,28 @@ def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(tmp_p
     printed = "".join(capfd.readouterr())
     assert printed.count("nothing is live yet: ServerRefused") == 1
     assert "the worker tries again by itself" in printed
+    ledger.close()
+
+
+def test_a_start_says_how_much_is_collected_before_the_baseline(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A journal of millions takes minutes; without a terminal it is one line."""
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    lease = ledger.acquire_lease("a worker", 30.0, NOW)
+    assert lease is not None
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            published(ledger, lease, 1)
+        else:
+            name = f"journal/{looks}.parquet"
+            segment = Segment(name=name, sha256="0" * 64, first_seq=looks, last_seq=looks, num_events=1, num_items=0, last_at=NOW)
+            ledger.commit_segment(segment, Cursor(str(looks)), lease)
+
+    ready.wait_for_release(ledger, tmp_path, check)
+    assert capfd.readouterr().out.count("collecting events") == 1
     ledger.close()
 
 
