@@ -46,6 +46,8 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
         processes = Processes(Place(root=PROJECT_ROOT, var=var), _commands(settings, where))
         try:
             print(f"Starting TorchServe, the gateway and the worker; their logs are in {var / 'log'}", flush=True)
+            if others := other_nodes(settings):
+                print(f"  not started here, as {variable('store.server')} has them beside the first: {others}", flush=True)
             grace_s = min(settings.worker.grace_s, STOP_S - 1)  # the worker ends by itself before it would be killed
             processes.start({**environment, variable("worker.grace_s"): str(grace_s)})
             live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), var, processes.check)
@@ -57,6 +59,11 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
                 signal.signal(one, signal.SIG_IGN)  # we are stopping already
             print("\nStopping", flush=True)
             processes.stop()
+
+
+def other_nodes(settings: Settings) -> str:
+    """Name the TorchServe nodes that `serve` does not start: all but the first."""
+    return ", ".join(node.address for node in server_nodes(settings.store.server)[1:])
 
 
 def _check_keys(where: Endpoints, var: Path) -> None:

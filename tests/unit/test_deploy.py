@@ -115,6 +115,11 @@ def test_torchserve_s_unused_ports_are_none_of_the_settings() -> None:
     assert not {"7070", "7071"} & set(serve._commands(moved, endpoints(moved))["torchserve"])
 
 
+def test_nodes_that_are_not_started_here_are_named() -> None:
+    several = Settings(store=StoreSettings(server="torchserve://one:8081,two:8181,[::1]:8281/rec?inference=8080,8180,8280"))
+    assert (serve.other_nodes(Settings()), serve.other_nodes(several)) == ("", "two:8181, [::1]:8281")
+
+
 @pytest.mark.parametrize(
     ("command", "words"), [(serve.main, []), (reset.main, ["--confirm", "yes"]), (stack.main, ["up"])], ids=["serve", "reset", "stack"]
 )
