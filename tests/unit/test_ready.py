@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,8 +14,8 @@ from threading import Thread
 import pytest
 
 from cron.config import GatewaySettings, Settings, StoreSettings
-from cron.ledger import open_ledger
-from cron.lineage import Segment
+from cron.ledger import Ledger, open_ledger
+from cron.lineage import Lease, Segment
 from cron.ports import Cursor
 from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT
@@ -28,10 +29,20 @@ from tests.releases import published, reason
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[tuple[Ledger, Lease]]:
+    """An empty ledger in `tmp_path`, and its lease."""
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
     lease = ledger.acquire_lease("a worker", 30.0, NOW)
     assert lease is not None
+    yield ledger, lease
+    ledger.close()
+
+
+def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(
+    held: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ledger, lease = held
     run = ledger.start_run("baseline", reason=reason("nothing_live", ok=True), supersedes=None, lease=lease)
     ledger.finish_run(run.run_id, "failed", reasons=[reason("ServerRefused", ok=False)], figures={}, lease=lease)
     looks = 0
@@ -47,14 +58,13 @@ def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(tmp_p
     printed = "".join(capfd.readouterr())
     assert printed.count("nothing is live yet: ServerRefused") == 1
     assert "the worker tries again by itself" in printed
-    ledger.close()
 
 
-def test_a_start_says_how_much_is_collected_before_the_baseline(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_start_says_how_much_is_collected_before_the_baseline(
+    held: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A journal of millions takes minutes; without a terminal it is one line."""
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    lease = ledger.acquire_lease("a worker", 30.0, NOW)
-    assert lease is not None
+    ledger, lease = held
     looks = 0
 
     def check() -> None:
@@ -69,7 +79,6 @@ def test_a_start_says_how_much_is_collected_before_the_baseline(tmp_path: Path, 
 
     ready.wait_for_release(ledger, tmp_path, check)
     assert capfd.readouterr().out.count("collecting events") == 1
-    ledger.close()
 
 
 def test_a_gateway_that_is_not_ready_for_long_is_quoted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,15 +105,13 @@ def test_a_gateway_that_is_not_ready_for_long_is_quoted(monkeypatch: pytest.Monk
     assert capsys.readouterr().out.count("/readyz, which says: 503 no model answers") == 1
 
 
-def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(tmp_path: Path) -> None:
+def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(held: tuple[Ledger, Lease], tmp_path: Path) -> None:
     keys = tmp_path / "my var" / "torchserve" / "key_file.json"
     keys.parent.mkdir(parents=True)
     keys.write_text(json.dumps({"management": {"key": "m"}, "inference": {"key": "i"}}))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    lease = ledger.acquire_lease("a worker", 30.0, NOW)
-    assert lease is not None
+    ledger, lease = held
     published(ledger, lease, 1)
     live = ledger.live()
     assert live is not None
@@ -120,7 +127,6 @@ def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(tmp_pa
     assert [_headers(line.strip(), tmp_path) for line in stack.splitlines() if line.startswith("  curl")] == ["Authorization: Bearer hush"]
     plain = ready.ready_block(live, None, ready.endpoints(Settings()), data="d", user_id="7")
     assert "Authorization" not in plain
-    ledger.close()
 
 
 def _headers(command: str, folder: Path) -> str:
