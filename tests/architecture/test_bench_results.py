@@ -74,6 +74,15 @@ def test_a_mean_over_other_windows_does_not_stand_beside_the_others(tmp_path: Pa
         assert line.split(" | ")[-1] == f"{cell} |"
 
 
+def test_gains_beside_full_retrains_are_of_their_windows(tmp_path: Path) -> None:
+    line = {"bench": "prequential", "set": "ml-100k", "protocol": "prequential", "seconds": 0.0, "hardware": "a machine"}
+    shares = {"static": 0.8, "update": 0.9, "full": 1.0}
+    rows = [{**line, "model": model, "metric": "share of full", "value": share, "note": "20 windows"} for model, share in shares.items()]
+    means = [{**row, "metric": "NDCG@10"} for row in rows]
+    (tmp_path / "prequential.json").write_text(json.dumps([*rows, *means]))
+    assert "| ML-100K, gain in the windows after a full retrain |  | .125 | .250 |" in quality_section(tmp_path)
+
+
 def test_a_readme_without_its_place_is_said() -> None:
     with pytest.raises(ValueError, match="expected the lines"):
         with_section("# Freshet", quality_section())
