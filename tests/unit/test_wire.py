@@ -36,6 +36,14 @@ def test_items_may_be_strings_ids_and_texts() -> None:
     assert [(item.kind, item.value) for item in request.items] == [("any", "a text"), ("id", "17"), ("text", "17"), ("id", "17")]
 
 
+def test_whole_numbers_of_any_length_that_events_may_have_are_ids() -> None:
+    number = 1_790_000_000_000_000_000
+    request = parse({"user_seq": [number, {"id": 10**511}], "k": 1, "exclude": [number]})
+    assert isinstance(request, TopRequest)
+    assert [element.name.value for element in request.history] == [str(number), str(10**511)]
+    assert request.exclude == (str(number),)
+
+
 def test_top_k_has_the_documented_defaults() -> None:
     assert parse({"user_seq": [], "k": 10}) == TopRequest(history=(), k=10, exclude_seen=True, exclude=(), filter={})
 
