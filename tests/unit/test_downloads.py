@@ -160,7 +160,7 @@ def test_a_quote_costs_its_line_wherever_it_ends(tmp_path: Path) -> None:
     rows = f'u1,i,5,{SECONDS},"a" b\nu2,i,5,{SECONDS},"two\nlines"\nu3,i,5\n'
     source = open_source(write(tmp_path / "bad", t_csv=HEADER + rows), COLUMNS)
     assert users(source) == ["u2"]
-    assert told(source) == [(2, fault), (5, "3 columns, expected 5")]
+    assert told(source) == [(2, fault), (5, "expected 5 columns, found another number")]
     for num_rows in (3, 70_000):
         good = "".join(f"u,i{number},5,{SECONDS},x\n" for number in range(num_rows))
         folder = write(tmp_path / "open", t_csv=f'{HEADER}u,i,5,{SECONDS},"never\n' + good)
@@ -264,7 +264,7 @@ def test_names_may_be_in_capitals_and_the_chosen_of_two_is_read(tmp_path: Path) 
 
 def test_a_line_of_separators_alone_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path, ratings_dat=f"7::1::4.5::{SECONDS}\n::\n \r\n\n", movies_dat="1::Heat (1995)::Crime\n")
-    assert told(open_source(folder)) == [(2, "2 columns, expected 4")]
+    assert told(open_source(folder)) == [(2, "expected 4 columns, found another number")]
 
 
 def test_what_may_not_be_read_is_told_or_passed_over(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_eight_digits_are_a_date_in_a_table_as_in_a_record(tmp_path: Path) -> No
     rows = "".join(f"u,{at},5,{at},x\n" for at in ("20160901", "2016-09-01", "99999999", f"{SECONDS}000000"))
     source = open_source(write(tmp_path, t_csv=HEADER + rows), COLUMNS)
     assert [raw["at"] for raw in source.events] == [SECONDS] * 3
-    assert told(source) == [(4, "at: expected a time")]
+    assert told(source) == [(4, "when: expected a time")]
 
 
 def test_a_number_that_is_none_costs_an_item_of_recbole_one_attribute(tmp_path: Path) -> None:
@@ -350,5 +350,5 @@ def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):
         open_source(folder)
-    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*at: expected a time"):
+    with pytest.raises(SourceError, match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*when: expected a time"):
         open_source(write(tmp_path / "t", t_csv=HEADER + "u,i,5,never,x\n" * 50 + f"u,i,5,{SECONDS},x\n"), COLUMNS)

@@ -155,7 +155,7 @@ def test_a_bad_row_is_told_and_the_rest_lives(tmp_path: Path) -> None:
     assert reasons(source) == [("u.item", 4), ("u.item", 5), *(("u.data", line) for line in (1, 2, 4, 5, 6, 7))]
     told = {reject.line: reject.reason for reject in source.rejects if reject.file == "u.data"}
     assert told[1] == "rating: expected a number"
-    assert told[2] == "3 columns, expected 4"
+    assert told[2] == "expected 4 columns, found another number"
     assert told[5] == "user_id: expected an id"
     assert {reject.line: raw for reject, raw in source.read_rejects(source.rejects[2:])}[1] == "7\t1\tfour\t881250949"
 
@@ -181,8 +181,11 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
             FORMS["ml-latest"] | {"movies.csv": b"movieId,title,genres\n"},
             r"movies\.csv, line 1: .*expected at least one film \(there is none\)",
         ),
-        (FORMS["ml-100k"] | {"u.data": b""}, r"u\.data, line 1: .*expected rows of user_id, item_id, rating, at"),
-        (FORMS["ml-100k"] | {"u.data": b"a,b,c\nd,e,f\n"}, r"u\.data, line 1: found 'a,b,c', expected rows of .*1 columns, expected 4"),
+        (FORMS["ml-100k"] | {"u.data": b""}, r"u\.data, line 1: .*expected rows of user_id, item_id, rating, timestamp"),
+        (
+            FORMS["ml-100k"] | {"u.data": b"a,b,c\nd,e,f\n"},
+            r"u\.data, line 1: found 'a,b,c', expected rows of .*expected 4 columns, found another",
+        ),
         (FORMS["ml-100k"] | {"u.data": b"1\t2\tx\t4\n"}, r"u\.data, line 1: found .*rating: expected a number"),
         (FORMS["recbole"] | {"ml-100k.inter": b"user_id:token\titem_id:token\n1\t2\n"}, r"ml-100k\.inter, line 1, column timestamp"),
     ],

@@ -39,8 +39,8 @@ def told(source: Source) -> list[tuple[int, str]]:
 def test_no_number_is_no_id(kind: pa.DataType, tmp_path: Path) -> None:
     numbers = pa.array(np.array([17, np.nan, np.inf], kind.to_pandas_dtype()))
     source = read(tmp_path, u=numbers)
-    assert (users(source), told(source)) == (["17"], [(2, "user: expected an id"), (3, "user: expected an id")])
-    assert told(read(tmp_path, i=numbers)) == [(2, "item: expected an id"), (3, "item: expected an id")]
+    assert (users(source), told(source)) == (["17"], [(2, "u: expected an id"), (3, "u: expected an id")])
+    assert told(read(tmp_path, i=numbers)) == [(2, "i: expected an id"), (3, "i: expected an id")]
 
 
 def test_a_whole_number_has_no_point_whatever_its_type(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_whole_number_has_no_point_whatever_its_type(tmp_path: Path) -> None:
     wide = pa.array([Decimal("12345678901234567890123456789012345678"), Decimal(2), Decimal(3)], pa.decimal128(38, 0))
     assert users(read(tmp_path, u=wide)) == ["12345678901234567890123456789012345678", "2", "3"]
     dates = read(tmp_path, t=pa.array([20160901.0, None, 20160901.0]))
-    assert ([raw["at"] for raw in dates.events], told(dates)) == ([SECONDS] * 2, [(2, "at: expected a time")])
+    assert ([raw["at"] for raw in dates.events], told(dates)) == ([SECONDS] * 2, [(2, "t: expected a time")])
 
 
 @pytest.mark.parametrize("values", [[["a"], ["b", "c"], None], [{"x": 1}] * 3, [True, False, True]])
@@ -76,7 +76,7 @@ def test_text_that_is_no_utf_8_is_latin_1(tmp_path: Path) -> None:
 def test_a_date_that_no_calendar_has_costs_its_row(tmp_path: Path) -> None:
     days = pa.array([SECONDS // 86400, 2**31 - 1, None], pa.int32()).cast(pa.date32())
     source = read(tmp_path, t=days)
-    assert ([raw["at"] for raw in source.events], told(source)) == ([SECONDS], [(2, "at: expected a time"), (3, "at: expected a time")])
+    assert ([raw["at"] for raw in source.events], told(source)) == ([SECONDS], [(2, "t: expected a time"), (3, "t: expected a time")])
 
 
 def test_a_column_that_is_there_twice_is_refused_where_it_is_meant(tmp_path: Path) -> None:

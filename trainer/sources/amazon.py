@@ -21,7 +21,7 @@ from typing import TypeGuard
 
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
-from trainer.sources.lines import COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
+from trainer.sources.lines import CALLED, COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
 from trainer.sources.quoted import cells_of
 from trainer.sources.rows import as_text, no_good_row, raw_rows
 from trainer.sources.source import RawRecord, Reject, Source
@@ -31,6 +31,7 @@ LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the pap
 _JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _CSV = (".csv", ".csv.gz")
 _COLUMNS_2023 = {"user_id": "user_id", "parent_asin": "item_id", "rating": "rating", "timestamp": "at"}
+_CALLED_2023 = {ours: name for name, ours in _COLUMNS_2023.items()}
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # not 3<4 and 5>2
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
@@ -85,6 +86,8 @@ def read(folder: DataFolder, file: str) -> Source:
         items=items,
         num_items=len(items),
         items_file=meta or "",
+        events_path=folder.path_of(file),
+        called=events.called,
         events=events.interactions,
         rejects=(*rejects, *events.rejects),
         read_rejects=partial(raw_rows, folder),
@@ -131,13 +134,15 @@ def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
     columns = cells_of(folder.first_line(file))
     if _COLUMNS_2023.keys() <= set(columns):
         names = named_columns(folder.path_of(file), columns, _COLUMNS_2023)
-        return RatingsFormat(separator=b",", columns=names, has_header=True, ticks_per_s=1000.0, once=True, scale=_SCALE)
+        return RatingsFormat(
+            separator=b",", columns=names, has_header=True, called=_CALLED_2023, ticks_per_s=1000.0, once=True, scale=_SCALE
+        )
     if len(columns) != 4 or not columns[3].strip().isdigit():
         return None
     user, item = ("item_id", "user_id") if _ASIN.fullmatch(columns[0]) else ("user_id", "item_id")
     if not _ASIN.fullmatch(columns[0]) and not _ASIN.fullmatch(columns[1]):
         return None
-    return RatingsFormat(separator=b",", columns=(user, item, *COLUMNS[2:]), has_header=False, once=True, scale=_SCALE)
+    return RatingsFormat(separator=b",", columns=(user, item, *COLUMNS[2:]), has_header=False, called=CALLED, once=True, scale=_SCALE)
 
 
 def _read_csv(folder: DataFolder, file: str) -> Ratings:
@@ -166,7 +171,8 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         raise no_good_row(folder, file, rejects, expected)
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=True)
     rejects += [Reject(file=file, line=one, reason="an equal row stands before it") for one in repeated]
-    return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
+    called = {"user_id": fields.user, "item_id": fields.items[0], "rating": fields.rating, "at": fields.at}
+    return Ratings(interactions=interactions, called=called, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
 def _numbered(blocks: Blocks) -> Iterator[list[tuple[int, bytes]]]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from trainer.sources.cells import expected_number, expected_width, ids_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.quoted import OPEN_QUOTE, expect_header
@@ -22,6 +23,7 @@ from trainer.sources.rows import as_text, no_good_row
 from trainer.sources.source import Reject
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
+CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
 HOPELESS = 50_000  # bad rows
 _QUOTED = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')  # a whole cell
 
@@ -31,12 +33,13 @@ class RatingsFormat:
     """How the rows of a file are written; `columns` has the names of COLUMNS, each once, where they stand, and no matter what elsewhere.
 
     A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`: an equal row again is rejected.
-    `scale`: the least and the greatest rating that the publisher gives.
+    `scale`: the least and the greatest rating that the publisher gives. `called`: what the file calls COLUMNS.
     """
 
     separator: bytes
     columns: tuple[str, ...]
     has_header: bool
+    called: Mapping[str, str]
     ticks_per_s: float = 1.0
     once: bool = False
     scale: tuple[float, float] = (-math.inf, math.inf)
@@ -44,9 +47,10 @@ class RatingsFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratings:
-    """Good rows in time order, and the others by line."""
+    """Good rows in time order, and the others by line. `called`: what the file calls COLUMNS."""
 
     interactions: Interactions
+    called: Mapping[str, str]
     rejects: tuple[Reject, ...]
 
 
@@ -67,10 +71,10 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
         if is_hopeless(rejects, gathering):
             break
     if not len(gathering):
-        raise no_good_row(folder, file, rejects, f"rows of {', '.join(name for name in COLUMNS if name in form.columns)}")
+        raise no_good_row(folder, file, rejects, f"rows of {', '.join(form.called[name] for name in COLUMNS if name in form.columns)}")
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
     rejects += [Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated]
-    return Ratings(interactions=interactions, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
+    return Ratings(interactions=interactions, called=form.called, rejects=tuple(sorted(rejects, key=lambda reject: reject.line)))
 
 
 def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
@@ -91,7 +95,7 @@ def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, g
     header = 1 if form.has_header and first_line == 1 else 0
     odd = [int(index) for index in np.flatnonzero(~fitting[header:]) + header if lines.holds_something(int(index))]
     fitting[:header] = False
-    rejects = [lines.reject(file, index, f"{lines.widths[index]} columns, expected {len(form.columns)}") for index in odd]
+    rejects = [lines.reject(file, index, expected_width(len(form.columns))) for index in odd]
     torn, block = lines.without_carriage_returns()
     faults = {"a carriage return inside the row": torn, OPEN_QUOTE: lines.with_quotes() if form.separator == b"," else torn[:0]}
     for reason, indices in faults.items():
@@ -101,7 +105,7 @@ def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, g
     if len(good):
         frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
         frame["index"] = good
-        frame, wrong = _checked(frame, form.scale)
+        frame, wrong = _checked(frame, form)
         rejects += [lines.reject(file, index, reason) for index, reason in wrong]
         gathering.add(
             user_ids=frame["user_id"].to_numpy(object),
@@ -169,26 +173,33 @@ def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: ND
     return frame.set_axis([columns[place] for place in places], axis=1)
 
 
-def _checked(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+def _checked(frame: pd.DataFrame, form: RatingsFormat) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
     good = np.ones(len(frame), np.bool_)
     wrong: list[tuple[int, str]] = []
     numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in ("rating", "at") if name in frame}
-    checks = {name: (frame[name].str.strip() != "").to_numpy(dtype=np.bool_) for name in ("user_id", "item_id")}
+    ids = {name: pd.Series(ids_of(frame[name]), frame.index, object) for name in ("user_id", "item_id")}
+    checks = {name: (values != "").to_numpy(dtype=np.bool_) for name, values in ids.items()}
     checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
-    reasons = {name: f"{name}: expected {'a number' if name in numbers else 'an id'}" for name in checks}
-    if "rating" in numbers and math.isfinite(scale[1]):
-        checks["scale"] = numbers["rating"].between(*scale).to_numpy(dtype=np.bool_)
-        reasons["scale"] = f"rating: expected {scale[0]:g} to {scale[1]:g}"
+    if "rating" in numbers and math.isfinite(form.scale[1]):
+        checks["scale"] = numbers["rating"].between(*form.scale).to_numpy(dtype=np.bool_)
     for name, passed in checks.items():
-        reason = reasons[name]
-        wrong += [(int(frame["index"].iloc[row]), reason) for row in np.flatnonzero(good & ~passed)]
+        for row in np.flatnonzero(good & ~passed).tolist():
+            wrong.append((int(frame["index"].iloc[row]), _fault(name, frame, row, form)))
         good &= passed
-    return frame.assign(**numbers)[good], wrong
+    return frame.assign(**numbers, **ids)[good], wrong
+
+
+def _fault(check: str, frame: pd.DataFrame, row: int, form: RatingsFormat) -> str:
+    """Return what is wrong with a row that failed a check, by the file's own name of the column."""
+    if check == "scale":
+        return f"{form.called['rating']}: expected {form.scale[0]:g} to {form.scale[1]:g}"
+    expected = expected_number(str(frame[check].iloc[row])) if check in ("rating", "at") else "expected an id"
+    return f"{form.called[check]}: {expected}"
 
 
 def _utf8(block: bytes) -> bytes:
-    """Return a block of lines with those that are Latin-1 in UTF-8."""
+    """Return a block of lines with those that are none in UTF-8."""
     try:
         block.decode()
     except UnicodeDecodeError:

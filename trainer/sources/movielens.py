@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
+from trainer.sources.cells import id_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import COLUMNS, RatingsFormat, named_columns, read_ratings
+from trainer.sources.lines import CALLED, COLUMNS, RatingsFormat, named_columns, read_ratings
 from trainer.sources.quoted import Row, cells_of, csv_rows
 from trainer.sources.rows import no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, each_once
@@ -120,6 +121,8 @@ def read(folder: DataFolder, file: str) -> Source:
         items=items,
         num_items=len(items),
         items_file=layout.films,
+        events_path=folder.path_of(layout.ratings),
+        called=ratings.called,
         events=ratings.interactions,
         rejects=(*rejects, *repeated, *ratings.rejects),
         read_rejects=partial(raw_rows, folder),
@@ -153,14 +156,15 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
     films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.lower().removesuffix(".gz"))
     assert films is not None, "sets_in has seen it"
     if films.lower().startswith("u.item"):
-        form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
+        form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, called=CALLED, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_100k)
     if films.lower().startswith("movies.dat"):
-        form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, scale=_SCALE, once=True)
+        form = RatingsFormat(separator=b"::", columns=COLUMNS, has_header=False, called=CALLED, scale=_SCALE, once=True)
         return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
     columns = named_columns(folder.path_of(file), cells_of(folder.first_line(file)), names)
-    form = RatingsFormat(separator=b",", columns=columns, has_header=True, scale=_SCALE, once=True)
+    called = {ours: name for name, ours in names.items()}
+    form = RatingsFormat(separator=b",", columns=columns, has_header=True, called=called, scale=_SCALE, once=True)
     return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
 
 
@@ -208,7 +212,7 @@ def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list
         if isinstance(row, Reject):
             rejects.append(row)
             continue
-        user, film, tag = (cell.strip() for cell in row.cells[:3])
+        user, film, tag = row.cells[0].strip(), id_of(row.cells[1]), row.cells[2].strip()
         given = film, tag.lower()
         if given[1] and last_giver.get(given) != user:
             last_giver[given] = user
@@ -227,6 +231,6 @@ def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
 
 def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
     """Return a film, or the reject when id or title is missing."""
-    if not item_id.strip() or not title.strip():
+    if not id_of(item_id) or not title.strip():
         return Reject(file=file, line=line, reason="expected an id and a title")
-    return Film(line=line, item_id=item_id.strip(), title=title.strip(), genres=genres)
+    return Film(line=line, item_id=id_of(item_id), title=title.strip(), genres=genres)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from trainer.sources.cells import expected_width
 from trainer.sources.source import Reject, SourceError, excerpt
 
 OPEN_QUOTE = "a quote that does not end its column"
@@ -41,8 +42,7 @@ def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimi
         elif len(row.cells) == len(header.cells):
             yield Row(line=row.line, num_lines=row.num_lines, cells=[row.cells[place] for place in places])
         elif row.cells:
-            reason = f"{len(row.cells)} columns, expected {len(header.cells)}"
-            yield Reject(file=file, line=row.line, reason=reason, num_lines=row.num_lines)
+            yield Reject(file=file, line=row.line, reason=expected_width(len(header.cells)), num_lines=row.num_lines)
 
 
 def expect_header(path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",") -> None:

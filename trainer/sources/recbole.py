@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from trainer.sources.cells import expected_width, id_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
-from trainer.sources.lines import RatingsFormat, named_columns, read_ratings
+from trainer.sources.lines import CALLED, RatingsFormat, named_columns, read_ratings
 from trainer.sources.movielens import Film, film_of, film_record, with_year
 from trainer.sources.quoted import expect_header
 from trainer.sources.rows import no_good_row, raw_rows, text_lines
@@ -39,6 +40,8 @@ def read(folder: DataFolder, inter: str) -> Source:
         items=records,
         num_items=len(records),
         items_file=items or "",
+        events_path=folder.path_of(inter),
+        called=ratings.called,
         events=ratings.interactions,
         rejects=(*rejects, *ratings.rejects),
         read_rejects=partial(raw_rows, folder),
@@ -49,7 +52,7 @@ def _format(folder: DataFolder, file: str) -> RatingsFormat:
     header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
     names = {name: ours for name, ours in _NAMES.items() if name != "rating" or name in header}
     columns = named_columns(folder.path_of(file), header, names, "\t")
-    return RatingsFormat(separator=b"\t", columns=columns, has_header=True, once=True)
+    return RatingsFormat(separator=b"\t", columns=columns, has_header=True, called=CALLED, once=True)
 
 
 def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]]:
@@ -78,8 +81,8 @@ def _rows(blocks: Blocks, file: str, names: Sequence[str]) -> tuple[list[tuple[i
         if line == 1 or not row.strip():
             continue
         if len(cells) != len(names):
-            rejects.append(Reject(file=file, line=line, reason=f"{len(cells)} columns, expected {len(names)}"))
-        elif not values["item_id"].strip():
+            rejects.append(Reject(file=file, line=line, reason=expected_width(len(names))))
+        elif not id_of(values["item_id"]):
             rejects.append(Reject(file=file, line=line, reason="item_id: expected an id"))
         else:
             rows.append((line, values))
@@ -93,7 +96,7 @@ def _film(file: str, line: int, values: Mapping[str, str], sha256: str) -> RawRe
 
 
 def _item(line: int, values: Mapping[str, str], kinds: Mapping[str, str], sha256: str) -> RawRecord:
-    item_id = values["item_id"].strip()
+    item_id = id_of(values["item_id"])
     texts = [name for name in [*(name for name in _TITLES if name in kinds), *kinds] if kinds[name] == "token_seq" or name in _TITLES]
     title = next((values[name].strip() for name in texts if values[name].strip()), item_id)
     words = [values[name].strip() for name in kinds if kinds[name] in ("token", "token_seq") and name != "item_id" and values[name].strip()]

@@ -18,6 +18,7 @@ from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.source import Reject, SourceError, excerpt
 
 PARQUET = (".parquet", ".pq")
+_WINDOWS = {code: shown for code in range(0x80, 0xA0) if (shown := bytes([code]).decode("cp1252", "ignore"))}
 _Line = TypeVar("_Line")
 
 
@@ -39,17 +40,17 @@ def no_good_row(folder: DataFolder, file: str, rejects: Sequence[Reject], expect
 
 
 def text_lines(blocks: Blocks) -> Iterator[str]:
-    """Yield the lines of a file as text, with their ends: UTF-8, and Latin-1 for a line that is none."""
+    """Yield the lines of a file as text, with their ends: UTF-8, and Windows-1252 for a line that is none."""
     for block in blocks:
         yield from map(as_text, io.BytesIO(block))
 
 
 def as_text(line: bytes) -> str:
-    """Decode a line: UTF-8, and Latin-1 when it is none."""
+    """Decode a line: UTF-8, and Windows-1252 when it is none, in which five bytes that it leaves open are as in Latin-1."""
     try:
         return line.decode()
     except UnicodeDecodeError:
-        return line.decode("latin-1")
+        return line.decode("latin-1").translate(_WINDOWS)
 
 
 def _found(lines: Iterator[_Line], rejects: Iterable[Reject], show: Callable[[list[_Line]], str]) -> Iterator[tuple[Reject, str]]:

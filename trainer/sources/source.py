@@ -6,7 +6,7 @@ Knows no publisher and no validation: the records go through `recommender.events
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from trainer.sources.interactions import Interactions
@@ -55,7 +55,8 @@ class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
     `read_rejects` gives the rows that are no records, with what lies there in the file.
 
-    Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from.
+    Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from,
+    `events_path` what messages call the events' file, `called` what it calls the fields of its records.
     """
 
     name: str
@@ -63,9 +64,16 @@ class Source:
     items: Iterable[RawRecord]
     num_items: int
     items_file: str
+    events_path: str
+    called: Mapping[str, str]
     events: Interactions
     rejects: tuple[Reject, ...]
     read_rejects: Callable[[Iterable[Reject]], Iterator[tuple[Reject, str]]]
+
+    def is_linked(self) -> bool:
+        """Tell whether an event is about an item that is listed, or none is listed."""
+        with_events = frozenset(self.events.item_ids)
+        return self.num_items == 0 or any(item["item_id"] in with_events for item in self.items)
 
     def reasons(self) -> dict[str, int]:
         """Count the rejected rows by reason, the most frequent first."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from trainer.sources.cells import expected_number, ids_of, values_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
 from trainer.sources.lines import is_hopeless
@@ -31,6 +32,8 @@ FILES = ".csv, .tsv or .parquet"
 _ENDINGS = (*PARQUET, ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".txt.gz")
 _DELIMITERS = "\t,;|"
 _CHUNK_ROWS = 50_000
+_EXPECTED = {"user": "an id", "item": "an id", "at": "a time", "rating": "a number"}
+_FIELDS = {"user": "user_id", "item": "item_id"}  # of a record, where it is not called as the role
 _TITLE_CHARACTERS = 100
 # A time is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms is 1973.
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -78,7 +81,7 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
     )
     gathering, items = Gathering(), dict[str, tuple[int, str, str]]()
     for chunk in chunks:
-        good_N = _gather(chunk, file, gathering, rejects)
+        good_N = _gather(chunk, file, columns, gathering, rejects)
         if columns.title or columns.text:
             _note_items(chunk, good_N, items)
         if is_hopeless(rejects, gathering):
@@ -94,10 +97,16 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         items=_records(items, blocks.sha256),
         num_items=len(items),
         items_file=file,
+        events_path=folder.path_of(file),
+        called=_called(columns),
         events=interactions,
         rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
         read_rejects=partial(raw_rows, folder),
     )
+
+
+def _called(columns: Columns) -> dict[str, str]:
+    return {_FIELDS.get(role, role): column for role, column in columns.by_role().items()}
 
 
 def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]) -> Iterator[_Chunk]:
@@ -108,9 +117,15 @@ def _delimited(blocks: Blocks, folder: DataFolder, file: str, columns: Columns, 
     while chunk := list(islice(rows, _CHUNK_ROWS)):
         rejects += [row for row in chunk if isinstance(row, Reject)]
         good = [row for row in chunk if isinstance(row, Row)]
-        texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
+        texts = {role: _cells([row.cells[place] for row in good], role) for place, role in enumerate(roles)}
         lines_N = np.array([row.line for row in good], np.int64)
         yield _Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)
+
+
+def _cells(cells: list[str], role: str) -> Sequence[str]:
+    if role == "at":  # in which a word for nothing is no time, as any word
+        return cells
+    return ids_of(cells).tolist() if role in ("user", "item") else values_of(cells)
 
 
 def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
@@ -176,25 +191,28 @@ def _as_text(value: object, *, is_number: bool) -> str:
     if isinstance(value, float | np.floating | Decimal):
         if math.isfinite(value):
             return str(int(value)) if value == int(value) else str(value)
-        return str(value) if is_number else ""
+        return str(value) if is_number and not math.isnan(value) else ""
     return "" if value is None else str(value)
 
 
-def _gather(chunk: _Chunk, file: str, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
+def _gather(chunk: _Chunk, file: str, columns: Columns, gathering: Gathering, rejects: list[Reject]) -> NDArray[np.bool_]:
     """Gather a chunk's good rows, reject the others; return which were good."""
     texts = chunk.texts
     at_N = _times(texts["at"])
     rating_texts = pd.Series(texts.get("rating", [""] * len(at_N)), dtype=str).str.strip()
     ratings_N = pd.to_numeric(rating_texts, errors="coerce").to_numpy(np.float64)
     checks = {
-        "user: expected an id": np.array([bool(one.strip()) for one in texts["user"]], np.bool_),
-        "item: expected an id": np.array([bool(one.strip()) for one in texts["item"]], np.bool_),
-        "at: expected a time": np.isfinite(at_N),
-        "rating: expected a number": np.isfinite(ratings_N) | (rating_texts == "").to_numpy(np.bool_),
+        "user": np.array([bool(one.strip()) for one in texts["user"]], np.bool_),
+        "item": np.array([bool(one.strip()) for one in texts["item"]], np.bool_),
+        "at": np.isfinite(at_N),
+        "rating": np.isfinite(ratings_N) | (rating_texts == "").to_numpy(np.bool_),
     }
     good_N = np.ones(len(at_N), np.bool_)
-    for reason, passed_N in checks.items():
+    for role, passed_N in checks.items():
         for row in np.flatnonzero(good_N & ~passed_N).tolist():
+            what = _EXPECTED[role]
+            expected = f"expected {what}" if role in ("user", "item") else expected_number(texts[role][row], what)
+            reason = f"{columns.by_role()[role]}: {expected}"
             rejects.append(Reject(file=file, line=int(chunk.lines_N[row]), reason=reason, num_lines=chunk.num_lines[row]))
         good_N &= passed_N
     rows = np.flatnonzero(good_N)

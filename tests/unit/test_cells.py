@@ -1,0 +1,72 @@
+"""Cells of delimited text as databases, pandas and spreadsheets write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainer.sources.formats import open_source
+from trainer.sources.source import Source
+from trainer.sources.table import Columns
+
+SECONDS = 1472688000
+COLUMNS = Columns(user="who", item="what", at="when", rating="stars", title="name")
+NOTHING = (r"\N", "NULL", "nan", "NaN", "None")
+
+
+def read(folder: Path, *rows: str) -> Source:
+    (folder / "t.csv").write_text("".join(f"{row}\n" for row in ("who;what;stars;when;name", *rows)))
+    return open_source(folder / "t.csv", COLUMNS)
+
+
+def told(source: Source) -> list[tuple[int, str]]:
+    return [(reject.line, reject.reason) for reject in source.rejects]
+
+
+def ids(source: Source) -> list[tuple[object, object]]:
+    return [(raw["user_id"], raw["item_id"]) for raw in source.events]
+
+
+def test_a_whole_number_of_a_column_of_floats_has_no_point(tmp_path: Path) -> None:
+    source = read(tmp_path, f"12.0; 7.0 ;4;{SECONDS};x", f";7;4;{SECONDS};x", f"1.5;v1.0;4;{SECONDS};x")
+    assert ids(source) == [("12", "7"), ("1.5", "v1.0")]
+    assert [raw["item_id"] for raw in source.items] == ["7", "v1.0"]
+
+
+@pytest.mark.parametrize("ending", ["", ".0"])
+def test_ids_of_movielens_meet_their_films_however_they_are_written(ending: str, tmp_path: Path) -> None:
+    other = "" if ending else ".0"
+    (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1.0,296{ending},5.0,{SECONDS}\n,296,5.0,{SECONDS}\n")
+    (tmp_path / "movies.csv").write_text(f"movieId,title,genres\n296{other},Heat,Crime\n")
+    (tmp_path / "tags.csv").write_text(f"userId,movieId,tag,timestamp\n1,296{ending},fast,1\n2,296{other},fast,1\n")
+    source = open_source(tmp_path)
+    assert (ids(source), source.is_linked()) == ([("1", "296")], True)
+    assert [(raw["item_id"], raw["text"]) for raw in source.items] == [("296", "Heat. Crime. fast")]
+    assert told(source) == [(3, "userId: expected an id")]
+
+
+@pytest.mark.parametrize("word", NOTHING)
+def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) -> None:
+    good = f"u;i;{word};{SECONDS};{word}"
+    source = read(tmp_path, f"{word};i;4;{SECONDS};x", f"u;{word};4;{SECONDS};x", f"u;i;4;{word};x", good, f"u;i {word};4;{SECONDS};x")
+    assert told(source) == [(2, "who: expected an id"), (3, "what: expected an id"), (4, "when: expected a time")]
+    assert [(raw["item_id"], raw["type"]) for raw in source.events] == [("i", "view"), (f"i {word}", "rating")]
+    assert [raw["item_id"] for raw in source.items] == [f"i {word}"], "and no title"
+
+
+def test_a_decimal_comma_is_guessed_at(tmp_path: Path) -> None:
+    source = read(tmp_path, f"u;i;4,5;{SECONDS};x", f"u;i;4,5,6;{SECONDS};x", f"u;i;4;{SECONDS};x")
+    assert told(source) == [(2, "stars: expected a number; a decimal comma?"), (3, "stars: expected a number")]
+
+
+def test_rows_of_many_widths_have_one_reason(tmp_path: Path) -> None:
+    source = read(tmp_path, *("u" + ";" * width for width in range(5, 300)), f"u;i;4;{SECONDS};x")
+    assert source.reasons() == {"expected 5 columns, found another number": 295}
+
+
+def test_what_windows_writes_is_text(tmp_path: Path) -> None:
+    row = f"u;i;4;{SECONDS};“5 €” – ".encode("cp1252") + b"\x81\xe9\n"
+    (tmp_path / "t.csv").write_bytes(b"who;what;stars;when;name\n" + row)
+    (item,) = open_source(tmp_path / "t.csv", COLUMNS).items
+    assert item["title"] == "“5 €” – \x81é"
