@@ -9,15 +9,17 @@ import argparse
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from cron.dead_letters import DeadLetters
-from cron.errors import FreshetError
+from cron.errors import FreshetError, SettingsError
 from cron.settings_file import Loaded
 from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_source
 from cron.wiring import open_log, var_folder
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 SUMMARY = "bring a data set into the log: MovieLens, Amazon Reviews, RecBole, any table; twice is once"
 BATCH_RECORDS = 5_000  # one transaction and one fsync
 _NUM_REASONS = 10
+_LONGEST_SHIFT_S = 1e10  # over three centuries
 SHIFTS = "shifts.json"  # in var: by how many seconds each part was moved, so that a repeat moves it equally
 
 
@@ -58,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Ingest; print what became of the records."""
     var = var_folder(loaded.settings)
+    if not arguments.dry_run:
+        _expect_writable(var)
     source = read_source(arguments.path, columns_of(arguments))
     part: Part = arguments.part
     first, last = part.bounds(len(source.events))
@@ -65,21 +70,24 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         raise FreshetError(f"part {part} of {len(source.events)} events is empty; nothing to ingest")
     _expect_a_good_event(source, first, last)
     shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
-    intake = Intake(loaded.settings.store.events, var, shift, dry_run=arguments.dry_run)
+    intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=arguments.dry_run)
     intake.take_rejects(source)
     intake.take(source.items, source.items_file, total=source.num_items, what="items")
     intake.take(source.events.between(first, last), source.events.file, total=last - first, what="events")
+    warnings = [] if source.is_linked() else [f"no event is about any of the {source.num_items:,} items of {source.items_file}"]
     if arguments.json:
-        print(json.dumps(_summary(source, intake), ensure_ascii=False, indent=1))
+        print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
     else:
         verb = "would ingest" if arguments.dry_run else "ingested"
         print(f"{verb} {source.name} from {arguments.path}, part {part}: {intake.counts}")
         for reason, number in intake.rejected.most_common(_NUM_REASONS):
             print(f"  {number:,} rejected: {reason}")
+        for warning in warnings:
+            print(f"  warning: {warning}; are their ids written alike?")
     return 0
 
 
-def _summary(source: Source, intake: Intake) -> dict[str, object]:
+def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, object]:
     counts = intake.counts
     first_at, last_at = (None if at is None else at.isoformat() for at in (intake.first_at, intake.last_at))
     return {
@@ -91,6 +99,7 @@ def _summary(source: Source, intake: Intake) -> dict[str, object]:
         "rejected": dict(intake.rejected.most_common()),
         "first_at": first_at,
         "last_at": last_at,
+        "warnings": warnings,
     }
 
 
@@ -98,13 +107,16 @@ class Intake:
     """Checks raw records and appends them to the log in batches, counting; a dry run only checks.
 
     `first_at` and `last_at` are the times of its good events, shifted, None before there is one; `users` are theirs.
+    `called` is what the file calls the fields of its records.
     """
 
-    def __init__(self, log_url: str, var: Path, shift: timedelta, *, dry_run: bool) -> None:
+    def __init__(self, log_url: str, var: Path, shift: timedelta, called: Mapping[str, str], *, dry_run: bool) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
         self.users: set[str] = set()
         self._log = None if dry_run else open_log(log_url)
+        self._called = called
+        self._var = var
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -134,7 +146,7 @@ class Intake:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            self._reject(f"{file}, line {_line_of(raw)}", f"{error.field}: expected {expected}", raw)
+            self._reject(f"{file}, line {_line_of(raw)}", f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record
@@ -155,7 +167,8 @@ class Intake:
         self.counts.rejected += 1
         self.rejected[reason] += 1
         if self._dead_letters:
-            self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
+            with _writing(self._var):
+                self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
 
 
 def _expect_a_good_event(source: Source, first: int, last: int) -> None:
@@ -166,7 +179,9 @@ def _expect_a_good_event(source: Source, first: int, last: int) -> None:
         try:
             parse_event(raw, now=now, new_id=_no_id)
         except InvalidRecord as error:
-            fault = fault or f"{source.events.file}, line {_line_of(raw)}, column {error.reason}"
+            column = source.called.get(error.field, error.field)
+            said = error.reason.removeprefix(error.field)
+            fault = fault or f"{source.events_path}, line {_line_of(raw)}, column {column}{said}"
         else:
             return
     raise FreshetError(f"{fault}; of {last - first:,} events none can be taken")
@@ -182,13 +197,45 @@ def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
     past_N = source.events.at_N[first:last]
     past_N = past_N[past_N <= (now + MAX_CLOCK_SKEW).timestamp()]
     file = var / SHIFTS
-    known: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    known = _shifts(file)
     name = f"{source.events.file_sha256[:12]} {part}"  # the file's digest, so a moved folder is the same data
     if name not in known:
         known[name] = now.timestamp() - float(past_N[-1])
         if store:
-            _write(file, json.dumps(known, indent=1))
+            with _writing(var):
+                _write(file, json.dumps(known, indent=1))
     return timedelta(seconds=known[name])
+
+
+def _shifts(file: Path) -> dict[str, float]:
+    """Return by how many seconds each part was moved; raise FreshetError for a file that does not say it."""
+    try:
+        known: object = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        known = None
+    if isinstance(known, dict) and all(isinstance(one, float | int) and abs(one) < _LONGEST_SHIFT_S for one in known.values()):
+        return known
+    remedy = "put it back from a backup, or delete it: then what is ingested next is moved anew"
+    raise FreshetError(f"{file}: expected a JSON object of seconds by part, found something else; {remedy}")
+
+
+def _expect_writable(var: Path) -> None:
+    """Raise SettingsError, before anything is taken, when rows that are no records could not be kept."""
+    with _writing(var):
+        var.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=var):
+            pass
+
+
+@contextmanager
+def _writing(var: Path) -> Iterator[None]:
+    """Say whose setting it is when the working folder can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"store.var: can't write into {var} ({error}); name a folder of yours, and repeat the command") from error
 
 
 def _write(file: Path, text: str) -> None:

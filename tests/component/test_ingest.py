@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cron import wiring
 from cron.__main__ import main
 from cron.config import Settings
 from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
@@ -91,3 +92,50 @@ def test_a_dead_letter_of_parquet_is_the_whole_row(settings: Settings, tmp_path:
     assert main(["ingest", str(tmp_path / "t.pq"), *TABLE]) == 0
     (letter,) = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(99)
     assert (letter.source, json.loads(letter.raw)) == ("ingest t.pq, line 2", {"u": None, "i": "y", "t": SECONDS, "more": [2, 3]})
+
+
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what a command says that ends with an error."""
+    assert main(["ingest", *arguments]) > 0
+    return capsys.readouterr().err
+
+
+def test_a_working_folder_that_cannot_be_is_told_before_anything_is_taken(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n1,2,never\n")
+    monkeypatch.setenv("FRESHET__STORE__VAR", "/proc/nope")
+    said = refusal([str(tmp_path / "t.csv"), *TABLE], capsys)
+    assert "store.var: can't write into /proc/nope" in said
+    assert "Traceback" not in said
+    assert not wiring.local_path(settings.store.events).exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"x": "y"}', '{"x": 1e400}', "\0"])
+def test_a_damaged_note_of_shifts_is_named(content: str, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n")
+    note = Path(settings.store.var) / "shifts.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(content)
+    assert f"{note}: expected a JSON object" in refusal([str(tmp_path / "t.csv"), *TABLE, "--shift-to-now"], capsys)
+    assert note.read_text() == content
+
+
+def test_items_of_which_no_event_speaks_are_told(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,m296,5,{SECONDS}\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n296,Heat,Crime\n297,Cold,Crime\n")
+    warning = "no event is about any of the 2 items of movies.csv"
+    assert main(["ingest", str(tmp_path), "--dry-run"]) == 0
+    assert warning in capsys.readouterr().out
+    assert main(["ingest", str(tmp_path), "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == [warning]
+
+
+def test_a_fault_names_the_files_own_path_and_column(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    early, late = tmp_path / "shop.inter", tmp_path / "t.csv"
+    early.write_text("user_id:token\titem_id:token\ttimestamp:float\nu\ti\t7\n")
+    assert f"{early}, line 2, column timestamp: found 7.0, expected" in refusal([str(early), "--dry-run"], capsys)
+    late.write_text(f"u,i,order_date\n1,2,{SECONDS}\n1,2,7\n1,2,never\n")
+    assert main(["ingest", str(late), "--user", "u", "--item", "i", "--at", "order_date", "--dry-run", "--json"]) == 0
+    reasons = json.loads(capsys.readouterr().out)["rejected"]
+    assert [reason.partition(":")[0] for reason in reasons] == ["order_date", "order_date"]
