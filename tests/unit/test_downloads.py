@@ -253,7 +253,9 @@ def test_all_data_sets_are_listed_and_no_half_is_called_missing(tmp_path: Path) 
 def test_names_may_be_in_capitals_and_the_chosen_of_two_is_read(tmp_path: Path) -> None:
     folder = movielens(tmp_path / "both")
     write(folder, ratings_csv_gz=gzip.compress(RATINGS.replace("\n7,", "\n8,").encode()))
-    assert users(open_source(folder)) == users(open_source(folder / "ratings.csv")) == ["7", "9"]
+    with pytest.raises(SourceError, match=r"found ratings\.csv and ratings\.csv\.gz, which differ"):
+        open_source(folder)
+    assert users(open_source(folder / "ratings.csv")) == ["7", "9"]
     assert users(open_source(folder / "ratings.csv.gz")) == ["8", "9"]
     assert users(open_source(write(tmp_path / "ml", Ratings_CSV=RATINGS, MOVIES_csv=FILMS))) == ["7", "9"]
     source = open_source(write(tmp_path / "amazon", Beauty_JSON=json.dumps(REVIEW)))
@@ -309,7 +311,7 @@ def test_a_name_that_no_file_can_have_is_refused_in_words(tmp_path: Path) -> Non
 
 def test_a_parquet_of_nanoseconds_float_ids_and_bytes(tmp_path: Path) -> None:
     at = pd.to_datetime([SECONDS * 10**9 + 1, SECONDS * 10**9 + 500_000_000, 0])
-    frame = pd.DataFrame({"who": [17.0, 18.5, None], "what": [b"a", "\xe9".encode("latin-1"), b"c"], "when": at})
+    frame = pd.DataFrame({"who": [17.0, 18.5, None], "what": [b"a", "\xe9".encode(), b"c"], "when": at})
     frame.to_parquet(tmp_path / "t.parquet")
     columns = Columns(user="who", item="what", at="when")
     events = [(raw["user_id"], raw["item_id"], raw["at"]) for raw in open_source(tmp_path, columns).events]

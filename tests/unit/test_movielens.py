@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import zipfile
 from collections.abc import Mapping
@@ -224,3 +225,13 @@ def test_a_quoted_title_keeps_its_commas_and_quotes(tmp_path: Path) -> None:
     films = 'movieId,title,genres\n1,"Net, ""The"" (1995)",Drama\n'
     (raw,) = read(write(tmp_path, FORMS["ml-latest"] | {"movies.csv": films.encode()})).items
     assert raw["title"] == 'Net, "The" (1995)'
+
+
+@pytest.mark.parametrize("name", ["ratings.csv", "movies.csv"])
+def test_a_file_beside_its_gzip_is_read_when_they_are_equal(name: str, tmp_path: Path) -> None:
+    form = FORMS["ml-latest"]
+    packed = write(tmp_path, form | {f"{name}.gz": gzip.compress(form[name])})
+    assert len(read(packed).events) == 3
+    write(packed, {f"{name}.gz": gzip.compress(form[name] + form[name].splitlines()[-1])})
+    with pytest.raises(SourceError, match=rf"found {name} and {name}\.gz, which differ, expected one of them"):
+        read(packed)

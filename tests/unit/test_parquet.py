@@ -85,3 +85,21 @@ def test_a_column_that_is_there_twice_is_refused_where_it_is_meant(tmp_path: Pat
     assert users(open_source(tmp_path, COLUMNS)) == ["a"]
     with pytest.raises(SourceError, match=r"t\.parquet, line 1, column x: found 'u,i,t,x,x', expected a header with it once"):
         open_source(tmp_path, Columns(user="x", item="i", at="t"))
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(16)])
+def test_bytes_that_are_no_text_are_no_ids(kind: pa.DataType, tmp_path: Path) -> None:
+    texts, noise = (pa.array([one * 16] * 3, kind) for one in (b"a", b"\xe9"))
+    assert users(read(tmp_path, u=texts)) == ["a" * 16] * 3
+    for values in (noise, pa.array([None, b"\0" * 15 + b"\1", None], kind), noise.dictionary_encode()):
+        with pytest.raises(
+            SourceError, match=r"t\.parquet, column i: found .*binary.* that is no text, (e9|00){15}.*, expected texts or whole"
+        ):
+            read(tmp_path, i=values)
+
+
+def test_a_rating_that_is_no_number_is_none(tmp_path: Path) -> None:
+    rated = Columns(user="u", item="i", at="t", rating="r")
+    source = read(tmp_path, rated, r=pa.array([4.0, np.nan, np.inf]))
+    assert [raw.get("rating") for raw in source.events] == [4.0, None]
+    assert told(source) == [(3, "r: expected a number")]

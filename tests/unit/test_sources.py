@@ -219,8 +219,8 @@ INTER = b"user_id:token\titem_id:token\ttimestamp:float\nu\ti1\t1472688001\n"
             r"json, line 1: found 'x', .*\(expected a JSON object",
         ),
         (
-            {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json": b"{'asin': 'B1'}\n"},
-            r"that somebody reviewed \(there is none",
+            {"Beauty.json": json_lines([review(*ROWS[0])]), "meta_Beauty.json": b"cut\n{'asin': 'B1'}\n"},
+            r"meta_Beauty\.json: found 1 items, none of them reviewed, expected at least one",
         ),
         ({"shop.inter": INTER, "shop.item": b""}, r"shop\.item, line 1, column item_id: .*expected a header with it"),
         ({"shop.inter": INTER, "shop.item": b"item_id:token\n"}, r"shop\.item, line 1: .*expected at least one item \(there is none"),

@@ -24,7 +24,7 @@ from trainer.sources.interactions import Gathering, record_id
 from trainer.sources.lines import CALLED, COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
 from trainer.sources.quoted import cells_of
 from trainer.sources.rows import as_text, no_good_row, raw_rows
-from trainer.sources.source import RawRecord, Reject, Source
+from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
 LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
@@ -35,6 +35,7 @@ _CALLED_2023 = {ours: name for name, ours in _COLUMNS_2023.items()}
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # not 3<4 and 5>2
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
+_EXPECTED_ITEMS = "at least one item that somebody reviewed"
 _FIRST_LINES = 20
 _SCALE = (1.0, 5.0)
 
@@ -79,7 +80,7 @@ def read(folder: DataFolder, file: str) -> Source:
     items = [row for row in rows if not isinstance(row, Reject)]
     rejects = [row for row in rows if isinstance(row, Reject)]
     if meta and not items:
-        raise no_good_row(folder, meta, rejects, "at least one item that somebody reviewed")
+        raise no_good_row(folder, meta, rejects, _EXPECTED_ITEMS)
     return Source(
         name=f"Amazon Reviews ({file}{f', {meta}' if meta else ', no metadata'})",
         licence=LICENCE,
@@ -212,7 +213,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[RawRecord | Reject]:
     """Yield the wanted items of a metadata file; the first of an id counts. Ids need the file's digest, hence the list."""
-    blocks = Blocks(folder, file)
+    blocks, others, nameless = Blocks(folder, file), 0, 0
     found: dict[str, tuple[int, RawRecord]] = {}
     for block in _numbered(blocks):
         for line, raw in block:
@@ -223,14 +224,18 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
                 continue
             item_id = str(values.get("parent_asin") or values.get("asin") or "")
             if item_id not in wanted:
+                others += bool(item_id)
                 continue
             record = _record(item_id, values)
             if item_id in found:
                 yield Reject(file=file, line=line, reason="the item stands before it")
             elif record is None:
+                nameless += 1
                 yield Reject(file=file, line=line, reason="title: expected one, or a text in its place")
             else:
                 found[item_id] = (line, record)
+    if others and not (found or nameless):
+        raise SourceError(folder.path_of(file), found=f"{others:,} items, none of them reviewed", expected=_EXPECTED_ITEMS)
     for line, record in found.values():
         yield {"event_id": record_id(blocks.sha256, line), **record}
 

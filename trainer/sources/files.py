@@ -48,6 +48,20 @@ class DataFolder:
         found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
         return self.chosen if self.chosen in found else next(iter(found), None)
 
+    def sole(self, name: str) -> str | None:
+        """Return what `find` does; raise SourceError when it lies here several times, in contents that differ, and none was chosen."""
+        found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
+        if len(found) > 1 and self.chosen not in found and len({self._digest(one) for one in found}) > 1:
+            raise SourceError(self.where, found=f"{' and '.join(found)}, which differ", expected="one of them; put the others elsewhere")
+        return self.find(name)
+
+    def _digest(self, name: str) -> bytes:
+        try:
+            with _unpacked(self.open_raw(name)) as stream:
+                return hashlib.file_digest(stream, "sha256").digest()
+        except _BROKEN as error:
+            raise self.damaged(name, error) from error
+
     def depth(self) -> int:
         """Count the folders above this one."""
         return len(PurePosixPath(self.where).parts)

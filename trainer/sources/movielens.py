@@ -109,7 +109,7 @@ def read(folder: DataFolder, file: str) -> Source:
     if len(rejects) == len(films):
         raise no_good_row(folder, layout.films, rejects, "at least one film")
     tags = dict[str, Sequence[str]]()
-    if (tags_file := folder.find(_TAGS.get(layout.ratings.lower().removesuffix(".gz"), ""))) is not None:
+    if (tags_file := folder.sole(_TAGS.get(layout.ratings.lower().removesuffix(".gz"), ""))) is not None:
         tags, tag_rejects = _tags(folder, tags_file)
         rejects += tag_rejects
     records = ((film.line, film_record(film, blocks.sha256, tags.get(film.item_id, ()))) for film in films if isinstance(film, Film))
@@ -153,7 +153,9 @@ def with_year(title: str, year: str) -> str:
 
 
 def _layout(folder: DataFolder, file: str) -> _Layout:
-    films = next(folder.find(films) for ratings, films in _PAIRS if ratings == file.lower().removesuffix(".gz"))
+    name = file.lower().removesuffix(".gz")
+    folder.sole(name)
+    films = next(folder.sole(films) for ratings, films in _PAIRS if ratings == name)
     assert films is not None, "sets_in has seen it"
     if films.lower().startswith("u.item"):
         form = RatingsFormat(separator=b"\t", columns=COLUMNS, has_header=False, called=CALLED, scale=_SCALE, once=True)

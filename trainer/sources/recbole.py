@@ -31,7 +31,7 @@ def sets_in(folder: DataFolder) -> list[str]:
 
 def read(folder: DataFolder, inter: str) -> Source:
     """Read the data set with these interactions; raise SourceError when it can't be read."""
-    items = folder.find(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
+    items = folder.sole(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
     ratings = read_ratings(folder, inter, _format(folder, inter))
     records, rejects = _items(folder, items) if items is not None else ([], [])
     return Source(

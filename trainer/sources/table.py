@@ -35,6 +35,7 @@ _CHUNK_ROWS = 50_000
 _EXPECTED = {"user": "an id", "item": "an id", "at": "a time", "rating": "a number"}
 _FIELDS = {"user": "user_id", "item": "item_id"}  # of a record, where it is not called as the role
 _TITLE_CHARACTERS = 100
+_SHOWN_DIGITS = 32
 # A time is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms is 1973.
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -137,6 +138,8 @@ def _parquet(blocks: Blocks, path: str, columns: Columns) -> Iterator[_Chunk]:
         expect_header(path, table.schema_arrow.names, list(columns.by_role().values()))
         _expect_types(path, table.schema_arrow, columns)
         for batch in table.iter_batches(_CHUNK_ROWS, columns=sorted(set(columns.by_role().values()))):
+            for column in (columns.user, columns.item):
+                _expect_words(path, column, batch.column(column))
             texts = {
                 role: _as_texts(batch.column(column), is_number=role in ("at", "rating")) for role, column in columns.by_role().items()
             }
@@ -158,6 +161,24 @@ def _expect_types(path: str, schema: pa.Schema, columns: Columns) -> None:
             expected = {"at": "times", "rating": "numbers"}.get(role, "texts or whole numbers")
         if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
             raise SourceError(path, column=column, found=str(schema.field(column).type), expected=expected)
+
+
+def _expect_words(path: str, column: str, ids: pa.Array) -> None:
+    """Raise SourceError for ids in bytes that are no text: UUIDs and digests as such would be noise, one id or another."""
+    kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
+    if not str(kind).endswith(("binary", "binary_view")) and not pa.types.is_fixed_size_binary(kind):
+        return
+    for value in ids.to_pylist():
+        if value is not None and not _is_text(value):
+            expected = "texts or whole numbers; write UUIDs, digests and the like as text"
+            raise SourceError(path, column=column, found=f"{kind} that is no text, {value.hex()[:_SHOWN_DIGITS]}", expected=expected)
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        return "\0" not in value.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def _leaf(kind: pa.DataType) -> pa.DataType:
