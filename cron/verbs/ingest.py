@@ -213,7 +213,9 @@ def _shifts(file: Path) -> dict[str, float]:
         known: object = json.loads(file.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
+    except OSError as error:
+        raise FreshetError(f"{file} can't be read: {error}") from error
+    except (ValueError, RecursionError):
         known = None
     if isinstance(known, dict) and all(isinstance(one, float | int) and abs(one) < _LONGEST_SHIFT_S for one in known.values()):
         return known

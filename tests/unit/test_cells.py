@@ -1,13 +1,23 @@
-"""Cells of delimited text as databases, pandas and spreadsheets write them."""
+"""Cells of delimited text as databases, pandas and spreadsheets write them, and files that are no text at all."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from trainer.sources.formats import open_source
-from trainer.sources.source import Source
+from trainer.sources.source import Source, SourceError
 from trainer.sources.table import Columns
 
 SECONDS = 1472688000
@@ -70,3 +80,61 @@ def test_what_windows_writes_is_text(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"who;what;stars;when;name\n" + row)
     (item,) = open_source(tmp_path / "t.csv", COLUMNS).items
     assert item["title"] == "“5 €” – \x81é"
+
+
+def packed_as_tar(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("t.csv")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def written_with(write: Callable[[pa.Table, io.BytesIO], object]) -> bytes:
+    file = io.BytesIO()
+    write(pa.table({"who": ["u"], "what": ["i"], "when": [SECONDS]}), file)
+    return file.getvalue()
+
+
+def workbook() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<x/>")
+        archive.writestr("xl/workbook.xml", "<x/>")
+    return file.getvalue()
+
+
+TEXT = f"who,what,when\nu,i,{SECONDS}\n".encode()
+
+
+@pytest.mark.parametrize("columns", [Columns(user="who", item="what", at="when"), None])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lzma.compress(TEXT), "a file packed with xz, expected text; unpack it first"),
+        (bz2.compress(TEXT), "a file packed with bzip2"),
+        (b"\x28\xb5\x2f\xfd" + TEXT, "a file packed with zstd"),
+        (b"7z\xbc\xaf\x27\x1c" + TEXT, "a 7z archive"),
+        (packed_as_tar(TEXT), "a tar archive, expected text; unpack it first"),
+        (written_with(pq.write_table), r"a Parquet file, expected text; name it \.parquet"),
+        (gzip.compress(written_with(pq.write_table)), "a Parquet file"),
+        (written_with(feather.write_feather), "a Feather file, expected text; write it as CSV"),
+        (b"ORC\n\x06\x12", "an ORC file"),
+        (workbook(), "an Excel workbook perhaps, expected text; save it as CSV"),
+        ("who".encode("utf-16"), "UTF-16, expected UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_text_is_told_by_its_first_bytes(columns: Columns | None, content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=rf"t\.csv: found .*{message}"):
+        open_source(tmp_path / "t.csv", columns)
+
+
+def test_films_that_are_packed_are_told_and_a_header_may_begin_with_any_letters(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,1,5,{SECONDS}\n")
+    (tmp_path / "movies.csv").write_bytes(lzma.compress(b"movieId,title,genres\n"))
+    with pytest.raises(SourceError, match=r"movies\.csv: found a file packed with xz"):
+        open_source(tmp_path)
+    (tmp_path / "t.csv").write_bytes(TEXT.replace(b"who", b"ORC"))
+    assert len(open_source(tmp_path / "t.csv", Columns(user="ORC", item="what", at="when")).events) == 1

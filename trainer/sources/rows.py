@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.sources.files import Blocks, DataFolder
+from trainer.sources.magic import PARQUET
 from trainer.sources.source import Reject, SourceError, excerpt
 
-PARQUET = (".parquet", ".pq")
 _WINDOWS = {code: shown for code in range(0x80, 0xA0) if (shown := bytes([code]).decode("cp1252", "ignore"))}
 _Line = TypeVar("_Line")
 

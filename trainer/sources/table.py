@@ -24,8 +24,9 @@ from trainer.sources.cells import expected_number, ids_of, values_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
 from trainer.sources.lines import is_hopeless
+from trainer.sources.magic import PARQUET
 from trainer.sources.quoted import Row, cells_of, csv_rows, expect_header
-from trainer.sources.rows import PARQUET, as_text, no_good_row, raw_rows, text_lines
+from trainer.sources.rows import as_text, no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = ".csv, .tsv or .parquet"
