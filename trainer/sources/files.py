@@ -58,11 +58,14 @@ class DataFolder:
         return self.find(name)
 
     def _digest(self, name: str) -> bytes:
+        digest = hashlib.sha256()
         try:
             with _unpacked(self.open_raw(name)) as stream:
-                return hashlib.file_digest(stream, "sha256").digest()
+                while block := stream.read(_BLOCK_BYTES):
+                    digest.update(block)
         except _BROKEN as error:
             raise self.damaged(name, error) from error
+        return digest.digest()
 
     def depth(self) -> int:
         """Count the folders above this one."""
