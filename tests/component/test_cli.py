@@ -115,7 +115,7 @@ def test_a_file_without_a_good_time_is_refused(more: list[str], settings: Settin
     (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3,1000000000000\n1,1,3,1000000001000\n")
     assert main(["ingest", str(data), *more]) == 1
     said = capsys.readouterr()
-    assert "ratings.csv, line 2, column at: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?" in said.err
+    assert "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?" in said.err
     assert ("of 2 events none can be taken" in said.err, said.out, logged(settings)) == (True, "", [])
 
 
