@@ -1,6 +1,7 @@
 """`ingest`: public files become items and events in the log.
 
-Ids come from file and line, so ingesting twice counts once. All items are ingested, whatever the part of the events.
+An event's id comes from what it says, so ingesting twice counts once, and so does a row that a longer file holds again. All items are
+ingested, whatever the part of the events.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
     intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=arguments.dry_run)
     intake.take_rejects(source)
-    intake.take(source.items, source.items_file, total=source.num_items, what="items")
-    intake.take(source.events.between(first, last), source.events.file, total=last - first, what="events")
+    intake.take(((_line_of(item), item) for item in source.items), source.items_file, total=source.num_items, what="items")
+    intake.take(source.events.numbered(first, last), source.events.file, total=last - first, what="events")
     warnings = [] if source.is_linked() else [f"no event is about any of the {source.num_items:,} items of {source.items_file}"]
     if arguments.json:
         print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
@@ -129,24 +130,24 @@ class Intake:
         for reject, raw in rejected:
             self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
 
-    def take(self, raw: Iterable[Mapping[str, object]], file: str, *, total: int, what: str) -> None:
-        """Check and store the records of one file, with a progress bar on a terminal."""
+    def take(self, raw: Iterable[tuple[int, Mapping[str, object]]], file: str, *, total: int, what: str) -> None:
+        """Check and store the records of one file, each with its line, with a progress bar on a terminal."""
         from tqdm import tqdm
 
         with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
             stream = iter(raw)
             while batch := list(islice(stream, BATCH_RECORDS)):
-                records = [record for record in (self._parse(one, file) for one in batch) if record is not None]
+                records = [record for record in (self._parse(one, f"{file}, line {line}") for line, one in batch) if record is not None]
                 self._store(records)
                 bar.update(len(batch))
 
-    def _parse(self, raw: Mapping[str, object], file: str) -> Record | None:
+    def _parse(self, raw: Mapping[str, object], where: str) -> Record | None:
         parse = parse_event if "user_id" in raw else parse_item
         try:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            self._reject(f"{file}, line {_line_of(raw)}", f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
+            self._reject(where, f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record
@@ -175,13 +176,13 @@ def _expect_a_good_event(source: Source, first: int, last: int) -> None:
     """Raise FreshetError with the fault of the first event when none of those from first to last can be taken."""
     now = datetime.now(UTC)
     fault = ""
-    for raw in source.events.between(first, last):
+    for line, raw in source.events.numbered(first, last):
         try:
             parse_event(raw, now=now, new_id=_no_id)
         except InvalidRecord as error:
             column = source.called.get(error.field, error.field)
             said = error.reason.removeprefix(error.field)
-            fault = fault or f"{source.events_path}, line {_line_of(raw)}, column {column}{said}"
+            fault = fault or f"{source.events_path}, line {line}, column {column}{said}"
         else:
             return
     raise FreshetError(f"{fault}; of {last - first:,} events none can be taken")
@@ -250,8 +251,8 @@ def _write(file: Path, text: str) -> None:
     partial.replace(file)
 
 
-def _line_of(raw: Mapping[str, object]) -> int:
-    return int(str(raw["event_id"]).rpartition(":")[2])  # as sources make their ids
+def _line_of(item: Mapping[str, object]) -> int:
+    return int(str(item["event_id"]).rpartition(":")[2])  # as sources make their ids
 
 
 def _no_id() -> str:

@@ -1,6 +1,6 @@
 """`replay`: send a file's events through `POST /v1/events` as if they happened now, in time order, at a chosen speed.
 
-Event ids come from file and line, so an event that was sent or ingested before counts once.
+Event ids come from what the rows say, so an event that was sent or ingested before counts once.
 """
 
 from __future__ import annotations

@@ -86,6 +86,20 @@ def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(settings: Setting
     assert logged(settings) == before
 
 
+def test_of_a_longer_export_only_what_is_new_counts(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ingest", str(data)]) == 0
+    before = logged(settings)
+    file = data / "ratings.csv"
+    file.write_bytes(
+        file.read_bytes().replace(b"\n", b"\r\n") + f"2,2,3,{1_000_000_000 + 3600 * NUM_RATINGS}\r\n2,1,5,1000000000\r\n".encode()
+    )
+    capsys.readouterr()
+    assert main(["ingest", str(data), "--shift-to-now", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["events"], said["duplicates"]) == (2, NUM_RATINGS + 2), "a shift is no part of an id, and the films are the same file"
+    assert logged(settings)[:NUM_RATINGS] == before
+
+
 def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (data / "ratings.csv").open("a") as file:
         file.write("1,1,many,1000000000\n1,1,more,1000000000\n")
@@ -147,7 +161,8 @@ def test_replay_sends_the_rest_in_time_order_as_if_it_happened_now(
         assert main(["replay", "--speed", "1e6", "--url", str(client.base_url)]) == 0
         assert "0 accepted, 5 duplicates, 0 rejected" in capsys.readouterr().out
     sent = [event for event in logged(settings) if event.event_id not in known]
-    assert [event.event_id[-1] for event in sent] == ["6", "5", "4", "3", "2"]  # the file runs backwards
+    assert [event.event_id for event in sent] == [raw["event_id"] for raw in open_source(data).events.between(5, 10)]
+    assert sent == sorted(sent, key=lambda event: event.event_id), "so that those of one call keep their order in time"
     assert [event.at for event in sent] == sorted(event.at for event in sent)
     assert datetime.now(UTC) - sent[0].at < timedelta(minutes=5)
 

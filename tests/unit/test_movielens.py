@@ -124,10 +124,11 @@ def test_every_record_is_taken_at_intake(form: str, tmp_path: Path) -> None:
     assert parsed == sorted(parsed, key=lambda event: (event.at, event.event_id)), "ids keep the order of ties"
 
 
-def test_an_id_names_file_and_line(tmp_path: Path) -> None:
+def test_the_id_of_an_event_says_time_place_and_content_that_of_a_film_file_and_line(tmp_path: Path) -> None:
     source = read(write(tmp_path, FORMS["ml-latest"]))
-    digest = hashlib.sha256(FORMS["ml-latest"]["ratings.csv"]).hexdigest()[:12]
-    assert [raw["event_id"] for raw in source.events] == [f"{digest}:000000003", f"{digest}:000000004", f"{digest}:000000002"]
+    (first, *_) = source.events
+    said = f"{first['user_id']}\0{first['item_id']}\0rating\0{881250949000000}\0{first['rating']:g}"
+    assert first["event_id"] == f"0881250949000000:10:{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     digest = hashlib.sha256(FORMS["ml-latest"]["movies.csv"]).hexdigest()[:12]
     assert [raw["event_id"] for raw in source.items] == [f"{digest}:{line:09}" for line in (2, 3, 4)]
 
@@ -163,8 +164,7 @@ def test_a_bad_row_is_told_and_the_rest_lives(tmp_path: Path) -> None:
 
 def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
     source = read(write(tmp_path, FORMS["ml-100k"] | {"u.data": b"bad\n\n7\t1\t3\t881250949"}))  # no line break at the end
-    (raw,) = source.events
-    assert str(raw["event_id"]).endswith(":000000003")
+    assert [line for line, _ in source.events.numbered(0, 1)] == [3]
 
 
 @pytest.mark.parametrize(

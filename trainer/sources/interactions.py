@@ -1,12 +1,13 @@
 """Interactions by the ten million: gathered in any order, kept as numbers, handed out as raw events in time order.
 
-Knows ids, times and lines; no publisher and no file format. A row costs 32 bytes, an id its text once.
+Knows ids, times and lines; no publisher and no file format. A row costs 36 bytes, an id its text once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +16,32 @@ from numpy.typing import ArrayLike, NDArray
 
 Ids = Sequence[str] | NDArray[np.object_]
 _CHUNK_ROWS = 50_000
+_LAST_S = 1e12  # no calendar reaches as far; microseconds up to there are whole numbers of 64 bits
 
 
 def record_id(file_sha256: str, line: int) -> str:
-    """Return the event id of a line of a file; ids of one file sort by line."""
+    """Return the event id of an item, a line of a file; ids of one file sort by line."""
     return f"{file_sha256[:12]}:{line:09}"
+
+
+def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
+    """Return an interaction's id, made of what it says and its place among those of its user and microsecond.
+
+    Histories order what happened at one moment by id, hence time and place in front; the digits of the place are counted before it, so
+    that 10 sorts after 9. What comes behind it in time, in a longer export of the same rows, changes neither.
+    """
+    rating = event.get("rating")
+    said = (event["user_id"], event["item_id"], event["type"], at_us, "" if rating is None else f"{rating:.7g}")  # as precise as float32
+    digest = hashlib.sha256("\0".join(map(str, said)).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{at_us:016}:{len(str(place))}{place}:{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interactions:
-    """Who did what when: N rows in time order, ties in file order. A rating that is NaN means none; `at` is in epoch seconds."""
+    """Who did what when: N rows in time order, ties in file order. A rating that is NaN means none; `at` is in epoch seconds.
+
+    `places` counts the rows of the same user and microsecond that stand before each.
+    """
 
     file: str
     file_sha256: str
@@ -35,6 +52,7 @@ class Interactions:
     ratings_N: NDArray[np.float64]
     at_N: NDArray[np.float64]
     lines_N: NDArray[np.int64]
+    places_N: NDArray[np.int32]
     type_without_rating: str
 
     def __len__(self) -> int:
@@ -45,18 +63,26 @@ class Interactions:
 
     def between(self, first: int, last: int) -> Iterator[dict[str, object]]:
         """Yield the raw events of rows first to last, the last left out."""
+        return (event for _, event in self.numbered(first, last))
+
+    def numbered(self, first: int, last: int) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yield the same with their lines."""
         for begin in range(first, last, _CHUNK_ROWS):
             rows = slice(begin, min(begin + _CHUNK_ROWS, last))
-            columns = (column[rows].tolist() for column in (self.users_N, self.items_N, self.ratings_N, self.at_N, self.lines_N))
-            for user, item, rating, at, line in zip(*columns, strict=True):
+            kept = (self.users_N, self.items_N, self.ratings_N, self.at_N, self.lines_N, self.places_N)
+            columns = [column[rows].tolist() for column in kept]
+            for user, item, rating, at, line, place, at_us in zip(*columns, _micros(self.at_N[rows]).tolist(), strict=True):
                 event: dict[str, object] = {
-                    "event_id": record_id(self.file_sha256, line),
+                    "event_id": "",
                     "user_id": self.user_ids[user],
                     "item_id": self.item_ids[item],
                     "type": self.type_without_rating,
                     "at": at,
                 }
-                yield event if math.isnan(rating) else event | {"type": "rating", "rating": rating}
+                if not math.isnan(rating):
+                    event |= {"type": "rating", "rating": rating}
+                event["event_id"] = event_id(event, at_us, place)
+                yield line, event
 
     @property
     def first_at_s(self) -> float:
@@ -101,6 +127,7 @@ class Gathering:
             columns = {"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}
             again_N[rows] = pd.DataFrame({name: column[rows] for name, column in columns.items()}).duplicated().to_numpy()
         order_N = order_N[~again_N[order_N]]
+        places_N = _places(users_N[order_N], _micros(at_N[order_N]))
         gathered = Interactions(
             file=file,
             file_sha256=file_sha256,
@@ -111,6 +138,7 @@ class Gathering:
             ratings_N=ratings_N[order_N],
             at_N=at_N[order_N],
             lines_N=lines_N[order_N],
+            places_N=places_N,
             type_without_rating=type_without_rating,
         )
         return gathered, lines_N[again_N].tolist()
@@ -127,6 +155,31 @@ def _at_shared_times(at_N: NDArray[np.float64], order_N: NDArray[np.int64]) -> N
     shared_N[1:] |= like_next
     shared_N[:-1] |= like_next
     return np.sort(order_N[shared_N])
+
+
+def _micros(at_N: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return whole microseconds, rounded as `datetime.fromtimestamp` does."""
+    near_N = np.clip(at_N, -_LAST_S, _LAST_S)
+    whole_N = np.floor(near_N)
+    return whole_N.astype(np.int64) * 1_000_000 + np.rint((near_N - whole_N) * 1e6).astype(np.int64)
+
+
+def _places(users_N: NDArray[np.int32], at_us_N: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return how many rows of the same user and time stand before each; they come in time order."""
+    places_N = np.zeros(len(users_N), np.int32)
+    begin = 0
+    while begin < len(users_N):  # by chunks, since sorting ten million rows whose times are whole days took 500 MB
+        last_us = at_us_N[min(begin + _CHUNK_ROWS, len(users_N)) - 1]
+        end = int(np.searchsorted(at_us_N, last_us, side="right"))
+        users_C, at_us_C = users_N[begin:end], at_us_N[begin:end]
+        order_C = np.lexsort((users_C, at_us_C))
+        users_C, at_us_C = users_C[order_C], at_us_C[order_C]
+        is_first_C = np.ones(end - begin, np.bool_)
+        is_first_C[1:] = (users_C[1:] != users_C[:-1]) | (at_us_C[1:] != at_us_C[:-1])
+        firsts = np.flatnonzero(is_first_C)
+        places_N[begin + order_C] = np.arange(end - begin) - np.repeat(firsts, np.diff(firsts, append=end - begin))
+        begin = end
+    return places_N
 
 
 class _Codes:

@@ -55,8 +55,9 @@ class Source:
     """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
     `read_rejects` gives the rows that are no records, with what lies there in the file.
 
-    Event ids name file and line, so that reading a data set again gives the same ids. `items_file` is where the items come from,
-    `events_path` what messages call the events' file, `called` what it calls the fields of its records.
+    An item's id names file and line, an event's comes from what it says, so that reading a data set again gives the same ids.
+    `items_file` is where the items come from, `events_path` what messages call the events' file, `called` what it calls the fields of its
+    records.
     """
 
     name: str
