@@ -62,12 +62,15 @@ def parse_part(text: str) -> Part:
 
 
 def read_note(var: Path) -> Ingested | None:
-    """Return what was ingested at the first start; None when nothing was."""
+    """Return what was ingested at the first start; None when nothing was. Raise FreshetError for a note that does not say it."""
+    file = var / NOTE
     try:
-        raw = json.loads((var / NOTE).read_text(encoding="utf-8"))
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return Ingested(path=Path(raw["path"]), part=parse_part(raw["part"]))
     except FileNotFoundError:
         return None
-    return Ingested(path=Path(raw["path"]), part=parse_part(raw["part"]))
+    except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
+        raise FreshetError(f"{file} is damaged; delete it, and name the data: python -m cron replay PATH --part 0.8:1") from error
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:

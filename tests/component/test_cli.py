@@ -167,6 +167,15 @@ def test_replay_sends_the_rest_in_time_order_as_if_it_happened_now(
     assert datetime.now(UTC) - sent[0].at < timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("note", ["{", "[]", '{"path": "d"}', '{"path": "d", "part": "all"}'])
+def test_a_damaged_note_of_the_first_data_is_named(settings: Settings, note: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(settings.store.var) / "demo.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(note)
+    assert main(["replay"]) != 0
+    assert f"{file} is damaged; delete it, and name the data" in capsys.readouterr().err
+
+
 def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -> None:
     with gateway(settings) as client:
         assert main(["replay", str(data), "--keep-time", "--speed", "1e6", "--url", str(client.base_url)]) == 0
