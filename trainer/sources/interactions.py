@@ -30,9 +30,9 @@ def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
     Histories order what happened at one moment by id, hence time and place in front; the digits of the place are counted before it, so
     that 10 sorts after 9. What comes behind it in time, in a longer export of the same rows, changes neither.
     """
-    rating = event.get("rating")
-    said = (event["user_id"], event["item_id"], event["type"], at_us, "" if rating is None else f"{rating:.7g}")  # as precise as float32
-    digest = hashlib.sha256("\0".join(map(str, said)).encode("utf-8", "surrogatepass")).hexdigest()
+    rating = f"{event['rating']:.7g}" if "rating" in event else ""  # as precise as float32
+    said = f"{event['user_id']}\0{event['item_id']}\0{event['type']}\0{at_us}\0{rating}"
+    digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{at_us:016}:{len(str(place))}{place}:{digest[:16]}"
 
 
@@ -80,7 +80,7 @@ class Interactions:
                     "at": at,
                 }
                 if not math.isnan(rating):
-                    event |= {"type": "rating", "rating": rating}
+                    event["type"], event["rating"] = "rating", rating
                 event["event_id"] = event_id(event, at_us, place)
                 yield line, event
 
