@@ -47,15 +47,18 @@ class DataFolder:
 
     def find(self, name: str) -> str | None:
         """Return the name of a file that may lie here gzipped or in capitals, the chosen one before others; None when there is none."""
-        found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
+        found = self._called(name)
         return self.chosen if self.chosen in found else next(iter(found), None)
 
     def sole(self, name: str) -> str | None:
         """Return what `find` does; raise SourceError when it lies here several times, in contents that differ, and none was chosen."""
-        found = sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
+        found = self._called(name)
         if len(found) > 1 and self.chosen not in found and len({self._digest(one) for one in found}) > 1:
             raise SourceError(self.where, found=f"{' and '.join(found)}, which differ", expected="one of them; put the others elsewhere")
         return self.find(name)
+
+    def _called(self, name: str) -> list[str]:
+        return sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
 
     def _digest(self, name: str) -> bytes:
         digest = hashlib.sha256()
