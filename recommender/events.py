@@ -6,6 +6,7 @@ What is decided here, once:
 * `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or a string of digits.
   Earlier than 1990 is refused (an unset clock), later than five minutes from now too (milliseconds taken for seconds, or a wrong clock).
 * ids are strings, taken as they are; a whole number is taken as its decimal string, so 17 and "17" are the same id.
+  `recommender.ids` says which strings are none: too long ones, ones with control characters, "null" and its like.
 * ratings and numeric attributes are numbers; "4" is refused, since a sender of strings may send "4,5" next.
 * unknown fields are refused, so that a misspelt `ratng` is noticed.
 * what can't be stored everywhere is refused: NUL characters, lone surrogates, an item larger than 256 KiB.
@@ -20,8 +21,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
+from recommender.ids import MAX_ID_CHARS, wrong_id
+
 MAX_RECORD_BYTES = 256 * 1024
-MAX_ID_CHARS = 512
 MAX_TYPE_CHARS = 64
 MAX_RATING = 1e6  # no scale reaches as far, and sums of such ratings are still numbers
 MAX_CLOCK_SKEW = timedelta(minutes=5)
@@ -169,8 +171,9 @@ def _id(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_CHARS:
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or len(value) > MAX_ID_CHARS:
-        raise InvalidRecord(name, found=value, expected=f"a non-empty string of at most {MAX_ID_CHARS} characters")
+    expected = wrong_id(value)
+    if expected is not None or not isinstance(value, str):
+        raise InvalidRecord(name, found=value, expected=expected or "a string")
     return _encodable(name, value)
 
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from recommender.events import MAX_ID_CHARS, MAX_TYPE_CHARS, InvalidRecord, parse_time
+from recommender.events import MAX_TYPE_CHARS, InvalidRecord, parse_time
+from recommender.ids import MAX_ID_CHARS
 
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10

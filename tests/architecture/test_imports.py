@@ -21,6 +21,7 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 # Everything that `rollback`, `status` and `releases` load, and the values that pass between the rooms.
 LIGHT = (
     "recommender.events",
+    "recommender.ids",
     "recommender.config",
     "trainer.config",
     "trainer.report",
@@ -35,13 +36,13 @@ LIGHT = (
 )
 
 
-VALUES = ("recommender.events", "recommender.config", "trainer.config", "trainer.report", "trainer.archive")
+VALUES = ("recommender.events", "recommender.ids", "recommender.config", "trainer.config", "trainer.report", "trainer.archive")
 
 # The first prefix that fits a module says what of ours it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
-    (("trainer.sources",), ("trainer.sources", "recommender.events")),
+    (("trainer.sources",), ("trainer.sources", "recommender.events", "recommender.ids")),
     (("trainer",), ("trainer", "recommender")),
     (
         ("cron.backends",),
@@ -61,7 +62,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),
     (("cron",), ("cron", *VALUES)),
-    (("gateway",), ("gateway", "cron", "recommender.events", "trainer.report")),
+    (("gateway",), ("gateway", "cron", "recommender.events", "recommender.ids", "trainer.report")),
     (("deploy", "bench", "tests"), PACKAGES),
 )
 FORBIDDEN: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -13,7 +13,8 @@ import pytest
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
 from cron.wiring import open_histories
-from recommender.events import EARLIEST, MAX_ID_CHARS, MAX_TYPE_CHARS
+from recommender.events import EARLIEST, MAX_TYPE_CHARS
+from recommender.ids import MAX_ID_CHARS
 from tests.contracts.records import START_AT, ended, event, item, start_process
 from tests.servers import Servers, unique
 

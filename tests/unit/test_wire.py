@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import wire
-from recommender.events import MAX_ID_CHARS
+from recommender.ids import MAX_ID_CHARS
 from recommender.resolve import MAX_FREE_TEXTS
 from recommender.wire import BadRequest, Element, FilterValue, Name, ScoreRequest, SimilarRequest, TopRequest, decode, parse
 

@@ -1,0 +1,48 @@
+"""Which texts are ids of users, items and events: one rule for everything that takes records.
+
+An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It holds no control
+characters and no line breaks, and it is none of the words in NOBODY.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeGuard
+
+MAX_ID_CHARS = 512
+
+# What programs write where there is no value. A sender that leaves one of them in an id would make one
+# user out of everybody who is not logged in, or one event out of all events. Spelt exactly so: Nan and Na
+# are names of people. The first group is from MySQL and Hive, SQL, pandas and R, Python; then JavaScript,
+# Go and Ruby, spreadsheets, and what export tools print.
+NOBODY = frozenset(
+    {r"\N", "NULL", "null", "Null", "NaN", "nan", "NAN", "NaT", "NA", "<NA>", "None", "none", "NONE"}
+    | {"undefined", "UNDEFINED", "nil", "<nil>", "N/A", "n/a", "#N/A", "(null)", "[null]", "<null>", "<none>"}
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # C0, DEL, C1, and Unicode's own line breaks
+
+
+def is_nobody(text: str) -> bool:
+    """Tell whether a text is a word that programs write where there is no value."""
+    return text.strip() in NOBODY
+
+
+def holds_control(text: str) -> bool:
+    """Tell whether a text holds control characters or line breaks."""
+    return _CONTROL.search(text) is not None
+
+
+def is_id_text(value: object) -> TypeGuard[str]:
+    """Tell whether a value is text of the right length that is not all blank."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and bool(value.strip())
+
+
+def wrong_id(value: object) -> str | None:
+    """Return what was expected where a value is no id; None when it is one."""
+    if not is_id_text(value):
+        return f"a non-empty string of at most {MAX_ID_CHARS} characters"
+    if holds_control(value):
+        return "an id without control characters or line breaks"
+    if is_nobody(value):
+        return "the id of somebody or something; this word is what programs write where there is none"
+    return None
