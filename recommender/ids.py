@@ -1,7 +1,8 @@
 """Which texts are ids of users, items and events: one rule for everything that takes records.
 
 An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It holds no control
-characters and no line breaks, and it is none of the words in NOBODY.
+characters and no line breaks, and it is no word for nobody: a sender that leaves `undefined` in a field would make one
+user of everybody who is not logged in, or one event of all events.
 """
 
 from __future__ import annotations
@@ -9,22 +10,11 @@ from __future__ import annotations
 import re
 from typing import TypeGuard
 
+from recommender.nobody import is_nobody
+
 MAX_ID_CHARS = 512
 
-# What programs write where there is no value. A sender that leaves one of them in an id would make one
-# user out of everybody who is not logged in, or one event out of all events. Spelt exactly so: Nan and Na
-# are names of people. The first group is from MySQL and Hive, SQL, pandas and R, Python; then JavaScript,
-# Go and Ruby, spreadsheets, and what export tools print.
-NOBODY = frozenset(
-    {r"\N", "NULL", "null", "Null", "NaN", "nan", "NAN", "NaT", "NA", "<NA>", "None", "none", "NONE"}
-    | {"undefined", "UNDEFINED", "nil", "<nil>", "N/A", "n/a", "#N/A", "(null)", "[null]", "<null>", "<none>"}
-)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # C0, DEL, C1, and Unicode's own line breaks
-
-
-def is_nobody(text: str) -> bool:
-    """Tell whether a text is a word that programs write where there is no value."""
-    return text.strip() in NOBODY
 
 
 def holds_control(text: str) -> bool:
