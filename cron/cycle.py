@@ -196,7 +196,7 @@ def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
     if manifest.version not in {found.version for found in parts.server.versions()}:
         check_room(parts.server)
     parts.ledger.check_lease(lease)
-    parts.server.register(manifest.version, parts.artifacts.url(manifest.archive))
+    parts.server.register(manifest.version, release.archive_url(parts.artifacts, manifest))
     return {}
 
 

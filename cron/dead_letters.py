@@ -1,19 +1,26 @@
 """Records that could not be taken, kept with their reason: one JSON line each, bounded in size.
 
-Knows nothing of what was wrong; the gateway, `ingest` and `collect` say so. Shared by processes.
+Knows nothing of what was wrong; the gateway, `ingest` and `collect` say so. Shared by processes. A letter is a side record: when it
+can't be written, that is logged, and whoever wrote it goes on with the good records.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 MAX_FILE_BYTES = 16 << 20  # with one older file of this size: 32 MiB on disk at most, some 50,000 records
 MAX_RAW_CHARS = 8192  # enough to see what was sent; a bad megabyte need not be kept whole
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +41,23 @@ class DeadLetters:
         self._older = path.with_name(path.name + ".1")
         self._max_bytes = max_bytes
 
-    def add(self, *, source: str, reason: str, raw: object, at: datetime) -> None:
-        """Append one letter durably enough to survive our own death; `raw` is whatever was found."""
-        self.add_all([(reason, raw)], source=source, at=at)
+    def add(self, *, source: str, reason: str, raw: object, at: datetime) -> bool:
+        """Append one letter durably enough to survive our own death, and tell whether it was kept; `raw` is whatever was found."""
+        return self.add_all([(reason, raw)], source=source, at=at)
 
-    def add_all(self, refused: Iterable[tuple[str, object]], *, source: str, at: datetime) -> None:
-        """Append letters of one source, reason and `raw` of each, as `add` would one by one, with one lock and one write a file."""
-        lines = [_line(source, reason, raw, at) for reason, raw in refused]
+    def add_all(self, refused: Iterable[tuple[str, object]], *, source: str, at: datetime) -> bool:
+        """Append letters of one source, reason and `raw` of each, with one lock and one write a file; tell whether all were kept."""
+        letters = list(refused)
+        try:
+            self._append([_line(source, reason, raw, at) for reason, raw in letters])
+        except OSError as error:
+            first = letters[0][0] if letters else ""
+            told = {"num_letters": len(letters), "source": source, "first_reason": first, "path": str(self._path), "why": str(error)}
+            log.warning("dead letters not kept", extra=told)
+            return False
+        return True
+
+    def _append(self, lines: Sequence[bytes]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_name(self._path.name + ".lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -56,14 +73,23 @@ class DeadLetters:
             self._write(unwritten)
 
     def newest(self, n: int) -> tuple[DeadLetter, ...]:
-        """Return the newest n letters, newest last; a line cut off by a crash is left out."""
-        lines = [line for file in (self._older, self._path) if file.exists() for line in file.read_text().splitlines()]
+        """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""
+        lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
         letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
         return tuple(letter for letter in letters if letter is not None)
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        with self._path.open("ab") as file:
-            file.write(b"".join(lines))
+        """Append whole lines or nothing: a write that is cut short by a full disk is taken back."""
+        with self._path.open("a+b", buffering=0) as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            content = b"".join(lines)
+            if _ends_torn(file, size_bytes):
+                content = b"\n" + content  # a line that a crash cut off must not swallow the next one
+            try:
+                _write_all(file, content)
+            except OSError:
+                file.truncate(size_bytes)
+                raise
 
 
 def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
@@ -73,9 +99,33 @@ def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
 def _letter(line: str) -> DeadLetter | None:
     try:
         one = json.loads(line)
-    except ValueError:
+        return DeadLetter(source=one["source"], reason=one["reason"], raw=one["raw"], at=datetime.fromisoformat(one["at"]))
+    except (ValueError, KeyError, TypeError):  # the end of a line that was cut off may still be JSON
         return None
-    return DeadLetter(source=one["source"], reason=one["reason"], raw=one["raw"], at=datetime.fromisoformat(one["at"]))
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("dead letters not read", extra={"path": str(file), "why": str(error)})
+        return []
+
+
+def _ends_torn(file: FileIO, size_bytes: int) -> bool:
+    if size_bytes == 0:
+        return False
+    file.seek(size_bytes - 1)
+    return file.read(1) != b"\n"
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all bytes: of a disk that fills up, one call may take only some, and the next one says why."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _shown(raw: object) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from cron.errors import AlreadyRunning, LeaseLost, Unavailable
 from cron.ledger import Ledger
 from cron.lineage import Lease
+from trainer import durable_files
 
 
 @contextmanager
@@ -43,9 +44,7 @@ def holder_of(var: Path) -> str:
     mark = var / "worker.id"
     var.mkdir(parents=True, exist_ok=True)
     if not mark.is_file():
-        unfinished = mark.with_suffix(".unfinished")
-        unfinished.write_text(secrets.token_hex(4))
-        unfinished.replace(mark)
+        durable_files.replace_bytes(mark, secrets.token_hex(4).encode())
     return f"{socket.gethostname()}:{var.resolve()}#{mark.read_text()}"
 
 

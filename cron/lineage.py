@@ -117,6 +117,7 @@ class Manifest:
     rating_scale: tuple[float, float] | None = None
     popular: tuple[PopularItem, ...] = ()
     bundle_format: int = 0  # of the bundle in the archive; 0: made before this was written down
+    state_sha256: str | None = None  # None: no state, or made before this was written down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

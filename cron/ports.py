@@ -126,14 +126,18 @@ class ArtifactStore(Protocol):
         """Store a file, verify it, return its sha256 (hex). The same bytes again are fine; other bytes raise ArtifactConflict."""
         ...
 
-    def fetch(self, name: str, into: Path) -> None:
-        """Write the artifact to the path `into`, atomically, verified against its sha256; raise ArtifactMissing or ArtifactCorrupt."""
+    def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
+        """Write the artifact to the path `into`, atomically; raise ArtifactMissing or ArtifactCorrupt.
+
+        The bytes are verified against the sha256 that was recorded at `put`, and that against `sha256`: the store's own record
+        lies beside the bytes, so whoever can change one can change both.
+        """
         ...
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or a URL.
 
-        A URL holds for minutes. Raise ArtifactMissing; of a file name, whose bytes are at hand, ArtifactCorrupt too.
+        The stored bytes are verified first, as by `fetch`. A URL holds for minutes. Raise ArtifactMissing or ArtifactCorrupt.
         """
         ...
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from cron import switches
 from cron.errors import NothingToRollBackTo, ServerRefused, StoreError, Superseded, SwitchPending, Unavailable
 from cron.ledger import Ledger
-from cron.lineage import Lease, Release, Switch
+from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
 
 OpenArtifacts = Callable[[], ArtifactStore]
@@ -37,7 +37,7 @@ def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int |
         won = carry_out(ledger, server, begun)
     except ServerRefused:
         switches.cancel(ledger, begun)
-        ledger.count("failed_switches")
+        count_quietly(ledger, "failed_switches")
         raise
     if not won:
         raise Superseded(expected=expected, found=ledger.serving().live)
@@ -60,7 +60,8 @@ def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: st
     reason = f"rolled back from version {live.version} to {target.version} by {by}"
     begun = switches.begin_rollback(ledger, target.version, reason=reason)
     _put_back(ledger, server, begun, target, artifacts)
-    ledger.set_figure("rollback_seconds", time.monotonic() - started)
+    with suppress(Unavailable):  # it is done, whether its time can be noted or not
+        ledger.set_figure("rollback_seconds", time.monotonic() - started)
     return ledger.release(target.version)
 
 
@@ -95,10 +96,21 @@ def finish_switch(ledger: Ledger, server: ModelServer, *, artifacts: OpenArtifac
     try:
         if wait is not None and not _is_left(ledger, server, begun, wait):
             return
-        _load_and_carry_out(ledger, server, begun, manifest.archive if manifest is not None else None, artifacts)
+        _load_and_carry_out(ledger, server, begun, manifest, artifacts)
     except (ServerRefused, StoreError):
         switches.cancel(ledger, begun)
-        ledger.count("failed_switches")
+        count_quietly(ledger, "failed_switches")
+
+
+def count_quietly(ledger: Ledger, name: str) -> None:
+    """Raise a counter; one that can't be written changes nothing about what is counted."""
+    with suppress(Unavailable):
+        ledger.count(name)
+
+
+def archive_url(artifacts: ArtifactStore, manifest: Manifest) -> str:
+    """Return what TorchServe registers a release from, once the stored bytes are those that the ledger names."""
+    return artifacts.url(manifest.archive, sha256=manifest.archive_sha256)
 
 
 def load_somewhere(server: ModelServer, version: int, url: str) -> None:
@@ -145,21 +157,23 @@ def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> 
 
 def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
     try:
-        _load_and_carry_out(ledger, server, begun, target.manifest.archive, artifacts)
+        _load_and_carry_out(ledger, server, begun, target.manifest, artifacts)
     except (ServerRefused, StoreError):
         switches.cancel(ledger, begun)
-        ledger.count("failed_switches")
+        count_quietly(ledger, "failed_switches")
         raise
     except Unavailable as error:
         raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
 
 
-def _load_and_carry_out(ledger: Ledger, server: ModelServer, begun: Switch, archive: str | None, artifacts: OpenArtifacts | None) -> None:
+def _load_and_carry_out(
+    ledger: Ledger, server: ModelServer, begun: Switch, manifest: Manifest | None, artifacts: OpenArtifacts | None
+) -> None:
     """Carry a switch out; a version that is not loaded any more is loaded first, from its archive."""
     try:
         carry_out(ledger, server, begun)
     except ServerRefused:
-        if artifacts is None or archive is None:
+        if artifacts is None or manifest is None:
             raise
-        load_somewhere(server, begun.version, artifacts().url(archive))
+        load_somewhere(server, begun.version, archive_url(artifacts(), manifest))
         carry_out(ledger, server, begun)

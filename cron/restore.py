@@ -64,7 +64,7 @@ def revive_live(parts: Parts, found: Mapping[str, tuple[ServerVersion, ...]]) ->
     if stand_in is not None and not _switch_to(parts, stand_in, live.version):
         return
     log.error("the live version has lost its workers", extra={"version": live.version, "stands_in": stand_in and stand_in.version})
-    parts.ledger.count("lost_workers")
+    release.count_quietly(parts.ledger, "lost_workers")
     for name in found:
         load_anew(parts, parts.server.nodes()[name], live)
     if stand_in is not None and parts.server.live() in (stand_in.version, None):  # another default is a person's hand, of the next look
@@ -76,7 +76,7 @@ def load_anew(parts: Parts, node: ModelServer, target: Release) -> None:
 
     A version that may stand in is the node's default meanwhile: TorchServe deletes its default only as the last one.
     """
-    url = parts.artifacts.url(target.manifest.archive)  # before anything is let go for it
+    url = release.archive_url(parts.artifacts, target.manifest)  # before anything is let go for it
     others = [found for found in node.versions() if found.version != target.version]
     if others and node.live() == target.version:
         ready = {found.version for found in others if found.ready}
@@ -91,7 +91,7 @@ def load_anew(parts: Parts, node: ModelServer, target: Release) -> None:
 
 def register(parts: Parts, node: ModelServer, target: Release) -> None:
     """Register a release from the artifact store; raise ServerRefused or StoreError."""
-    node.register(target.version, parts.artifacts.url(target.manifest.archive))
+    node.register(target.version, release.archive_url(parts.artifacts, target.manifest))
 
 
 def _stand_ins(parts: Parts, live: Release) -> tuple[Release, ...]:
@@ -109,7 +109,7 @@ def _bring_back(parts: Parts, live: Release, *, gives_up: bool) -> None:
             return
         except StoreError as error:
             log.error("the archive of a release can't be used; trying the next one", extra={"version": target.version, "why": str(error)})
-            parts.ledger.count("missing_archives")
+            release.count_quietly(parts.ledger, "missing_archives")
         except ServerRefused as error:
             refused = error
             if not gives_up:
@@ -140,7 +140,7 @@ def _stand_in(parts: Parts, target: Release, live: int) -> bool:
     if begun is None:
         return False
     try:
-        release.load_somewhere(parts.server, target.version, parts.artifacts.url(target.manifest.archive))
+        release.load_somewhere(parts.server, target.version, release.archive_url(parts.artifacts, target.manifest))
         return release.carry_out(parts.ledger, parts.server, begun)
     except (ServerRefused, StoreError):
         switches.cancel(parts.ledger, begun)

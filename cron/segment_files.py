@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron import segments
-from cron.errors import ArtifactCorrupt, ArtifactMissing
+from cron.disk_errors import translate_os_errors
+from cron.errors import ArtifactMissing
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore
 from trainer.archive import sha256_of
@@ -35,17 +36,8 @@ class SegmentFiles:
 
     def put(self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False) -> Segment:
         """Write rows to the store as the segment that covers a range of numbers; it counts once the ledger says so."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        unfinished = self._folder / f".unfinished-{secrets.token_hex(4)}"
-        try:
-            segments.write(table, unfinished)
-            sha256 = sha256_of(unfinished)
-            kind = _COMPACTED if compacted else ""
-            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}-t{lease.token}{kind}.parquet"
-            self._artifacts.put(name, unfinished)
-            unfinished.replace(self._copy_of(name))
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with translate_os_errors("the journal's folder", self._folder):
+            name, sha256 = self._put(table, covers, lease, kind=_COMPACTED if compacted else "")
         return Segment(
             name=name,
             sha256=sha256,
@@ -56,22 +48,33 @@ class SegmentFiles:
             last_at=segments.moment(pc.max(table["at_us"]).as_py()),
         )
 
+    def _put(self, table: pa.Table, covers: Range, lease: Lease, *, kind: str) -> tuple[str, str]:
+        """Write a segment's file and put it; return its name and sha256."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self._folder / f".unfinished-{secrets.token_hex(4)}"
+        try:
+            segments.write(table, unfinished)
+            sha256 = sha256_of(unfinished)
+            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}-t{lease.token}{kind}.parquet"
+            self._artifacts.put(name, unfinished)
+            unfinished.replace(self._copy_of(name))  # a copy of what is stored; verified at each use, so never synced
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return name, sha256
+
     def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
         """Return a segment's rows; raise ArtifactMissing or ArtifactCorrupt."""
-        try:
-            return segments.read(self.local(segment), columns)
-        except FileNotFoundError as error:  # merged and swept by another thread since it was found
-            raise ArtifactMissing(segment.name, store=str(self._folder)) from error
+        with translate_os_errors("the journal's folder", self._folder):
+            try:
+                return segments.read(self.local(segment), columns)
+            except FileNotFoundError as error:  # merged and swept by another thread since it was found
+                raise ArtifactMissing(segment.name, store=str(self._folder)) from error
 
     def local(self, segment: Segment) -> Path:
         """Return the segment's file in our folder, fetched when it isn't there or was damaged."""
         path = self._copy_of(segment.name)
         if not path.is_file() or sha256_of(path) != segment.sha256:
-            self._artifacts.fetch(segment.name, path)
-            found = sha256_of(path)
-            if found != segment.sha256:
-                path.unlink()
-                raise ArtifactCorrupt(segment.name, expected=segment.sha256, found=found)
+            self._artifacts.fetch(segment.name, path, sha256=segment.sha256)
         return path
 
     def names(self) -> tuple[str, ...]:

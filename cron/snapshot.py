@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from cron import segments
 from cron.config import GateSettings
 from cron.journal import Journal
 from cron.timeline import Timeline, context_of, in_ranges, newest_of_panel, replay_sample, timeline, with_roles
+from trainer import durable_files
 from trainer.config import Mode
 
 FORMAT = 1
@@ -92,8 +92,8 @@ def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> Sna
 
     info = _info(tables)
     (partial / "manifest.json").write_text(json.dumps({**_asked(request), **asdict(info)}, indent=1))
-    _make_durable(partial)
-    partial.rename(out)
+    durable_files.sync_tree(partial)
+    durable_files.move(partial, out)
     return info
 
 
@@ -218,12 +218,3 @@ def _existing(request: SnapshotRequest, out: Path) -> SnapshotInfo | None:
     values = json.loads(manifest.read_text())
     info = {name: values.pop(name, None) for name in _COMPUTED}
     return SnapshotInfo(**info) if values == _asked(request) else None
-
-
-def _make_durable(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -91,6 +91,7 @@ def quality_of(parts: Parts, run: Run) -> list[Quality]:
 def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Mapping[str, float]) -> Output:
     """Pack the bundle as a .mar and write its manifest."""
     candidate, out = _candidate(parts, run), folder_of(parts, run) / "archive"
+    state = candidate / lineage_files.STATE
     shutil.rmtree(out, ignore_errors=True)
     mar = pack(bundle=candidate / "bundle", version=version, out=out)
     report = _report(parts, run)
@@ -108,7 +109,8 @@ def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Map
         panel_share=plan.panel_share,
         archive=mar.name,
         archive_sha256=sha256_of(mar),
-        state=f"states/{mar.stem}.safetensors" if (candidate / lineage_files.STATE).is_file() else None,
+        state=f"states/{mar.stem}.safetensors" if state.is_file() else None,
+        state_sha256=sha256_of(state) if state.is_file() else None,
         bundle_digest=report.bundle_digest,
         data_digest=report.data_digest,
         code_digest=code_digest(),
@@ -128,15 +130,23 @@ def put(parts: Parts, run: Run, manifest: Manifest) -> None:
     """Store the .mar, the optimiser state, and last the manifest: a reader never sees a version that is not whole."""
     folder = folder_of(parts, run)
     mar, state = folder / "archive" / manifest.archive, folder / "candidate" / lineage_files.STATE
-    for file in [mar, *([state] if manifest.state is not None else [])]:
-        if not file.is_file():
-            raise FilesGone(f"{file} is gone")
+    _check_file(mar, manifest.archive_sha256)
+    if manifest.state is not None:
+        _check_file(state, manifest.state_sha256)
     text = folder / "archive" / "manifest.json"
     text.write_text(manifest_to_json(manifest))
     parts.artifacts.put(manifest.archive, mar)
     if manifest.state is not None:
         parts.artifacts.put(manifest.state, state)
     parts.artifacts.put(lineage_files.manifest_name(manifest), text)
+
+
+def _check_file(file: Path, sha256: str | None) -> None:
+    """Raise FilesGone unless the file is the one that was made; None stands for any content."""
+    if not file.is_file():
+        raise FilesGone(f"{file} is gone")
+    if sha256 is not None and sha256_of(file) != sha256:
+        raise FilesGone(f"{file} was damaged since it was made")
 
 
 def probe(parts: Parts, run: Run, version: int) -> Verdict:

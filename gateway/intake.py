@@ -75,9 +75,9 @@ class Intake:
             if isinstance(one, dict) and one.get("event_id") is None:
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
-        if refused:  # before the good ones are stored: a disk that fails here must be a 503 of which nothing was stored
-            self._dead_letters.add_all(refused, source=f"gateway {kind}", at=now)
         num_duplicates = self._store(records) if records else 0
+        if refused:  # after the good ones: of a call that is answered 503 and comes again, nothing is kept twice
+            self._dead_letters.add_all(refused, source=f"gateway {kind}", at=now)
         return Taken(
             accepted=len(records) - num_duplicates,
             duplicates=num_duplicates,

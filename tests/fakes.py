@@ -23,7 +23,7 @@ class FakeServer:
     """See the module's docstring. `store` is the model store; `folder` is the server's own.
 
     `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `left_bytes` is its memory, of which a version takes a
-    thousand; `lost` are versions without workers; `log` lists the calls that changed something.
+    thousand; `lost` are versions without workers, `broken` ones that do not start; `log` lists the calls that changed something.
     """
 
     def __init__(self, store: Path, folder: Path) -> None:
@@ -35,6 +35,7 @@ class FakeServer:
         self.refuses = False
         self.left_bytes = 10_000
         self.lost: set[int] = set()
+        self.broken: set[int] = set()
         self.log: list[str] = []
 
     def nodes(self) -> Mapping[str, ModelServer]:
@@ -45,7 +46,7 @@ class FakeServer:
         """Load an archive; the first one becomes the default."""
         if version in self._read()[0] and version not in self.lost:
             return
-        if self.refuses:
+        if self.refuses or version in self.broken:
             raise ServerRefused(version, status=507, message="no memory is left")
         mar = self._store / url
         if not mar.is_file():

@@ -21,6 +21,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from trainer import durable_files
+
 MODEL_NAME = "rec"
 BUNDLE = "bundle"
 MANIFEST = "manifest.json"
@@ -44,22 +46,22 @@ def pack(*, bundle: Path, version: int, out: Path) -> Path:
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
     verify_bundle(bundle)
-    out.mkdir(parents=True, exist_ok=True)
+    durable_files.make_folder(out)
     # The archiver wipes and fills TMPDIR/rec: without a folder of its own each, 8 of 12 concurrent packs were broken.
     with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
         work = Path(private)
         _stage(bundle, work / "staging")
         _run_archiver(work, version)
         made = work / f"{MODEL_NAME}.mar"
-        _sync(made)
+        durable_files.sync(made)
         named = out / f"{MODEL_NAME}-{version}-{sha256_of(made)[:12]}.mar"
-        made.replace(named)
+        durable_files.move(made, named)
     return named
 
 
 def unpack_bundle(mar: Path, into: Path) -> Path:
     """Write the archive's bundle to the folder `into`, verified and all at once; return `into`. The same bundle already there is fine."""
-    into.parent.mkdir(parents=True, exist_ok=True)
+    durable_files.make_folder(into.parent)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as private:
         taken = Path(private) / BUNDLE
         _extract(mar, taken)
@@ -68,7 +70,8 @@ def unpack_bundle(mar: Path, into: Path) -> Path:
             if not _same_bundle(taken, into):
                 raise ArchiveError(into, f"holds something else than the bundle of {mar.name}; unpack into an empty folder")
             return into
-        taken.replace(into)
+        durable_files.sync_tree(taken)
+        durable_files.move(taken, into)
     return into
 
 
@@ -86,6 +89,12 @@ def verify_bundle(bundle: Path) -> None:
         actual = sha256_of(bundle / name)
         if actual != expected:
             raise ArchiveError(bundle / name, f"expected sha256 {expected[:12]}…, found {actual[:12]}…; make or fetch the bundle again")
+
+
+def bundle_digest(bundle: Path) -> str:
+    """Return the digest of a verified bundle, as `recommender.bundle.bundle_digest` and a release's manifest have it."""
+    files = {**json.loads((bundle / MANIFEST).read_text())["files"], MANIFEST: sha256_of(bundle / MANIFEST)}
+    return hashlib.sha256("".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()).hexdigest()
 
 
 def sha256_of(file: Path) -> str:
@@ -166,8 +175,3 @@ def _same_bundle(left: Path, right: Path) -> bool:
     except ArchiveError:
         return False
     return (left / MANIFEST).read_bytes() == (right / MANIFEST).read_bytes()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.model import Baseline
 from recommender.ranker import Ranker
-from trainer import averaging, distributed
+from trainer import averaging, distributed, durable_files
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
 from trainer.device import CPU, device_name, fast_products, moved
@@ -237,4 +237,5 @@ def _publish(job: Job) -> None:
     shutil.rmtree(job.partial / "checkpoint", ignore_errors=True)
     shutil.rmtree(job.partial / "texts", ignore_errors=True)
     (job.partial / "progress.json").unlink(missing_ok=True)
-    job.partial.rename(job.out)
+    durable_files.sync_tree(job.partial)
+    durable_files.move(job.partial, job.out)

@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,5 +60,6 @@ class Progress:
         self._written_s = time.monotonic()
         finite = loss if loss is not None and math.isfinite(loss) else None
         partial = self._folder / "progress.json.tmp"
-        partial.write_text(json.dumps({"phase": self._phase, "done": done, "total": total, "loss": finite}))
-        partial.replace(self._folder / "progress.json")
+        with suppress(OSError):  # a full disk: nobody sees how far it is, and the training goes on
+            partial.write_text(json.dumps({"phase": self._phase, "done": done, "total": total, "loss": finite}))
+            partial.replace(self._folder / "progress.json")

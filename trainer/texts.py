@@ -71,7 +71,10 @@ class TextVectors:
         if missing:
             fresh = self.encoder().encode(list(missing.values()))
             vectors |= dict(zip(missing, fresh, strict=True))
-            _write_cache(path, vectors)
+            try:
+                _write_cache(path, vectors)
+            except (OSError, SafetensorError) as error:  # a full disk: the next training encodes them again
+                log.warning("text cache not written", extra={"path": str(path), "error": str(error)})
         return torch.stack([vectors[key] for key in keys])
 
 

@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cron.artifact_file import CHUNK_BYTES, check_name, move_durably, sha256_of, write_durably
-from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
+from cron.artifact_file import CHUNK_BYTES, check_name, sha256_of
+from cron.disk_errors import translate_os_errors
+from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing
+from trainer import durable_files
+
+WHAT = "the artifact store"
 
 
 class FolderArtifacts:
@@ -23,16 +27,14 @@ class FolderArtifacts:
         self._folder = folder
         self._digests = folder / ".store" / "sha256"
         self._unfinished = folder / ".store" / "unfinished"
-        try:
-            self._digests.mkdir(parents=True, exist_ok=True)
-            self._unfinished.mkdir(exist_ok=True)
-        except OSError as error:
-            raise Unavailable("the artifact store", where=str(folder), why=str(error)) from error
+        with translate_os_errors(WHAT, folder):
+            durable_files.make_folder(self._digests)
+            durable_files.make_folder(self._unfinished)
 
     def put(self, name: str, file: Path) -> str:
         """Store a file under a name that no other bytes bear; return its sha256."""
         target, digest_file = self._paths(name)
-        with self._writing():
+        with translate_os_errors(WHAT, self._folder), self._writing():
             unfinished = self._unfinished / secrets.token_hex(8)
             digest = _copy(file, unfinished)
             stored = sha256_of(unfinished)
@@ -47,45 +49,48 @@ class FolderArtifacts:
                     return digest
             # The digest first: without its artifact it shows nowhere, and an artifact without it would not be one.
             _write(digest_file, digest, self._unfinished / secrets.token_hex(8))
-            move_durably(unfinished, target)
+            durable_files.move(unfinished, target)
         return digest
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically, verified."""
         target, digest_file = self._paths(name)
-        into.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
-        try:
-            expected = digest_file.read_text()
-            found = _copy(target, unfinished)
-            if found != expected:
-                raise ArtifactCorrupt(name, expected=expected, found=found)
-            move_durably(unfinished, into)
-        except FileNotFoundError as error:
-            raise ArtifactMissing(name, store=str(self._folder)) from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with translate_os_errors(WHAT, self._folder):
+            durable_files.make_folder(into.parent)
+            unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
+            try:
+                expected = _expected(name, digest_file, sha256)
+                found = _copy(target, unfinished)
+                if found != expected:
+                    raise ArtifactCorrupt(name, expected=expected, found=found)
+                durable_files.move(unfinished, into)
+            except FileNotFoundError as error:
+                raise ArtifactMissing(name, store=str(self._folder)) from error
+            finally:
+                unfinished.unlink(missing_ok=True)
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return the bare file name: TorchServe looks for it in its model store, this folder. It runs what is inside: so only our bytes."""
         target, digest_file = self._paths(name)
-        try:
-            expected, found = digest_file.read_text(), sha256_of(target)
-        except FileNotFoundError as error:
-            raise ArtifactMissing(name, store=str(self._folder)) from error
+        with translate_os_errors(WHAT, self._folder):
+            try:
+                expected, found = _expected(name, digest_file, sha256), sha256_of(target)
+            except FileNotFoundError as error:
+                raise ArtifactMissing(name, store=str(self._folder)) from error
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
         return name
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted."""
-        known = (path.relative_to(self._digests).as_posix() for path in self._digests.rglob("*") if path.is_file())
-        return tuple(sorted(name for name in known if name.startswith(prefix) and (self._folder / name).is_file()))
+        with translate_os_errors(WHAT, self._folder):
+            known = (path.relative_to(self._digests).as_posix() for path in self._digests.rglob("*") if path.is_file())
+            return tuple(sorted(name for name in known if name.startswith(prefix) and (self._folder / name).is_file()))
 
     def delete(self, name: str) -> None:
         """Delete an artifact; its empty parent folders go with it."""
         target, digest_file = self._paths(name)
-        with self._writing():
+        with translate_os_errors(WHAT, self._folder), self._writing():
             for file, root in ((target, self._folder), (digest_file, self._digests)):
                 file.unlink(missing_ok=True)
                 _remove_empty(file.parent, root)
@@ -116,15 +121,23 @@ def open_artifacts(folder: Path) -> FolderArtifacts:
     return FolderArtifacts(folder)
 
 
+def _expected(name: str, digest_file: Path, sha256: str | None) -> str:
+    """Return the sha256 that the artifact must have; raise ArtifactCorrupt when the store recorded another one."""
+    recorded = digest_file.read_text()
+    if sha256 is not None and recorded != sha256:
+        raise ArtifactCorrupt(name, expected=sha256, found=recorded)
+    return recorded
+
+
 def _copy(source: Path, target: Path) -> str:
     """Copy a file durably; return the sha256 of the bytes read."""
     with source.open("rb") as reader:
-        return write_durably(iter(lambda: reader.read(CHUNK_BYTES), b""), target)
+        return durable_files.write_new(iter(lambda: reader.read(CHUNK_BYTES), b""), target)
 
 
 def _write(file: Path, text: str, unfinished: Path) -> None:
-    write_durably([text.encode()], unfinished)
-    move_durably(unfinished, file)
+    durable_files.write_new([text.encode()], unfinished)
+    durable_files.move(unfinished, file)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from cron.settings_file import Loaded
 from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_source
 from cron.wiring import open_log, var_folder
 from recommender.events import MAX_CLOCK_SKEW, Event, InvalidRecord, Record, parse_event, parse_item
+from trainer import durable_files
 
 if TYPE_CHECKING:
     from trainer.sources.source import Source
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     intake.take_rejects(source)
     intake.take(((_line_of(item), item) for item in source.items), source.items_file, total=source.num_items, what="items")
     intake.take(source.events.numbered(first, last), source.events.file, total=last - first, what="events")
-    warnings = [] if source.is_linked() else [f"no event is about any of the {source.num_items:,} items of {source.items_file}"]
+    warnings = _warnings(source, intake)
     if arguments.json:
         print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
     else:
@@ -84,8 +84,17 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for reason, number in intake.rejected.most_common(_NUM_REASONS):
             print(f"  {number:,} rejected: {reason}")
         for warning in warnings:
-            print(f"  warning: {warning}; are their ids written alike?")
+            print(f"  warning: {warning}")
     return 0
+
+
+def _warnings(source: Source, intake: Intake) -> list[str]:
+    warnings = []
+    if not source.is_linked():
+        warnings.append(f"no event is about any of the {source.num_items:,} items of {source.items_file}; are their ids written alike?")
+    if intake.letters_lost:
+        warnings.append(f"{intake.letters_lost:,} rejected rows could not be kept as dead letters in store.var; is its disk full?")
+    return warnings
 
 
 def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, object]:
@@ -114,10 +123,10 @@ class Intake:
     def __init__(self, log_url: str, var: Path, shift: timedelta, called: Mapping[str, str], *, dry_run: bool) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
+        self.letters_lost = 0  # rejected rows that the disk did not take
         self.users: set[str] = set()
         self._log = None if dry_run else open_log(log_url)
         self._called = called
-        self._var = var
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
@@ -168,8 +177,8 @@ class Intake:
         self.counts.rejected += 1
         self.rejected[reason] += 1
         if self._dead_letters:
-            with _writing(self._var):
-                self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
+            is_kept = self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
+            self.letters_lost += not is_kept
 
 
 def _expect_a_good_event(source: Source, first: int, last: int) -> None:
@@ -204,7 +213,7 @@ def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
         known[name] = now.timestamp() - float(past_N[-1])
         if store:
             with _writing(var):
-                _write(file, json.dumps(known, indent=1))
+                durable_files.replace_bytes(file, json.dumps(known, indent=1).encode())
     return timedelta(seconds=known[name])
 
 
@@ -239,16 +248,6 @@ def _writing(var: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SettingsError(f"store.var: can't write into {var} ({error}); name a folder of yours, and repeat the command") from error
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
 
 
 def _line_of(item: Mapping[str, object]) -> int:

@@ -26,6 +26,7 @@ LIGHT = (
     "trainer.config",
     "trainer.report",
     "trainer.archive",
+    "trainer.durable_files",
     "cron.ledger",
     "cron.release",
     "cron.settings_file",
@@ -36,7 +37,15 @@ LIGHT = (
 )
 
 
-VALUES = ("recommender.events", "recommender.ids", "recommender.config", "trainer.config", "trainer.report", "trainer.archive")
+VALUES = (
+    "recommender.events",
+    "recommender.ids",
+    "recommender.config",
+    "trainer.config",
+    "trainer.report",
+    "trainer.archive",
+    "trainer.durable_files",
+)
 
 # The first prefix that fits a module says what of ours it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -52,6 +61,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.events",
             "trainer.config",
             "trainer.report",
+            "trainer.durable_files",
+            "cron.disk_errors",
             "cron.sqlite_file",
             "cron.trainer_process",
             "cron.artifact_file",

@@ -211,7 +211,7 @@ def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts
         def __getattr__(self, name: str) -> object:
             return getattr(parts.artifacts, name)
 
-        def url(self, name: str) -> str:
+        def url(self, name: str, *, sha256: str | None = None) -> str:
             return name.replace("rec-2", "rec-9")
 
     run = run_cycle(replace(parts, artifacts=Spoils()), lease)  # type: ignore[arg-type]

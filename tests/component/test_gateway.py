@@ -91,6 +91,14 @@ def test_a_bad_record_is_told_by_index_field_and_reason_kept_and_harms_no_other(
     assert letter.reason == rejected["reason"]
 
 
+def test_good_records_are_taken_when_dead_letters_cannot_be_written(house: House) -> None:
+    (Path(house.settings.store.var) / "dead-letters.jsonl").mkdir(parents=True)  # nobody can append to a folder
+    answer = house.client.post("/v1/events", json=[VIEW, {**VIEW, "type": "rating", "rating": "five"}])
+    assert answer.status_code == 202
+    assert (answer.json()["accepted"], answer.json()["rejected"][0]["index"]) == (1, 1)
+    assert len(house.logged()) == 1
+
+
 def test_only_bad_records_are_a_400(house: House) -> None:
     answer = house.client.post("/v1/events", json=[{"user_id": "ann"}])
     assert answer.status_code == 400

@@ -207,6 +207,14 @@ def test_what_is_no_record_is_buried_once_and_stops_nobody(house: House, tmp_pat
     assert house.histories.cursor() == "30"
 
 
+def test_a_letter_that_cannot_be_kept_stops_no_collection(house: House, tmp_path: Path) -> None:
+    (tmp_path / "dead.jsonl").mkdir()
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    collected = collect(ForeignLog(), house.journal, house.ledger, house.lease, show=lambda batch: bury(letters, batch.rejected, at=FAR))
+    assert collected.num_rejected == 14
+    assert house.records() == [event(place) for place in range(25) if place % 3]
+
+
 def test_a_trimmed_log_that_was_not_collected_is_told(house: House) -> None:
     house.log.append([event(1), event(2)])
     house.log.trim(house.log.read(START, 1).cursor)

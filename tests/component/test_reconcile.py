@@ -194,6 +194,19 @@ def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_
     assert parts.ledger.figures()["missing_archives"] >= 1
 
 
+def test_an_archive_exchanged_together_with_its_digest_is_never_registered(parts: Parts, tmp_path: Path) -> None:
+    """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
+    server_of(parts).restart_empty()
+    name, other = (parts.ledger.release(version).manifest.archive for version in (3, 1))
+    parts.artifacts.fetch(other, tmp_path / "other")
+    parts.artifacts.delete(name)
+    parts.artifacts.put(name, tmp_path / "other")
+    asked = record_asked(parts)
+    ticks(parts)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert 3 not in asked
+
+
 def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
     server_of(parts).restart_empty()
     for one in parts.ledger.releases():
@@ -203,12 +216,9 @@ def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
     assert parts.ledger.serving().live == 3
 
 
-def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(parts: Parts, tmp_path: Path) -> None:
+def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(parts: Parts) -> None:
     server_of(parts).restart_empty()
-    name = parts.ledger.release(3).manifest.archive
-    parts.artifacts.delete(name)
-    (tmp_path / "no-archive").write_bytes(b"this starts nowhere")
-    parts.artifacts.put(name, tmp_path / "no-archive")
+    server_of(parts).broken.add(3)
     reconciler = Reconciler(parts, monotonic=Clock())
     for _ in range(2):
         reconciler.tick()

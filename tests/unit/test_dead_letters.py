@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from cron.dead_letters import MAX_RAW_CHARS, DeadLetter, DeadLetters
 
@@ -32,6 +37,41 @@ def test_anything_can_be_a_letter(tmp_path: Path) -> None:
     assert [len(letter.raw) <= MAX_RAW_CHARS + 1 for letter in letters.newest(10)] == [True] * 7
 
 
+def test_a_torn_letter_does_not_swallow_the_next(tmp_path: Path) -> None:
+    """A disk that was full, or a power cut, left half a line."""
+    letters, file = DeadLetters(tmp_path / "dead.jsonl"), tmp_path / "dead.jsonl"
+    letters.add(source="s", reason="first", raw="x", at=AT)
+    file.write_bytes(file.read_bytes()[:-10])
+    letters.add(source="s", reason="second", raw="x", at=AT)
+    file.write_bytes(file.read_bytes() + b'{"at": 3}')
+    letters.add(source="s", reason="third", raw="x", at=AT)
+    assert [letter.reason for letter in letters.newest(9)] == ["second", "third"]
+
+
+def test_a_letter_that_does_not_fit_on_the_disk_is_told_and_leaves_no_half(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    letters, file = DeadLetters(tmp_path / "dead.jsonl"), tmp_path / "dead.jsonl"
+    assert letters.add(source="s", reason="first", raw="x", at=AT)
+    size_bytes = file.stat().st_size
+    with largest_file(size_bytes + 50):
+        assert not letters.add_all([("second", "x" * 100), ("third", "y")], source="s", at=AT)
+    assert file.stat().st_size == size_bytes
+    (told,) = [record for record in caplog.records if record.getMessage() == "dead letters not kept"]
+    assert (told.num_letters, told.first_reason) == (2, "second")  # type: ignore[attr-defined]
+    assert letters.add(source="s", reason="fourth", raw="x", at=AT)
+    assert [letter.reason for letter in letters.newest(9)] == ["first", "fourth"]
+
+
+@contextmanager
+def largest_file(size_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow past a size: the next byte is refused, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_the_room_is_bounded_and_the_newest_stay(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.jsonl", max_bytes=2000)
     for number in range(200):
@@ -51,13 +91,3 @@ def test_many_at_once_are_what_they_are_one_by_one(tmp_path: Path) -> None:
                 singly.add(source="s", reason=reason, raw=raw, at=AT)
         assert together.newest(100) == singly.newest(100)
         assert len(together.newest(100)) > 1
-
-
-def test_a_line_cut_off_by_a_crash_costs_one_letter(tmp_path: Path) -> None:
-    letters = DeadLetters(tmp_path / "dead.jsonl")
-    letters.add(source="s", reason="1", raw="x", at=AT)
-    with (tmp_path / "dead.jsonl").open("a") as file:
-        file.write('{"at": "2026-')
-    letters.add(source="s", reason="2", raw="x", at=AT)
-    letters.add(source="s", reason="3", raw="x", at=AT)
-    assert [letter.reason for letter in letters.newest(9)] == ["1", "3"]

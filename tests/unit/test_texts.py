@@ -45,6 +45,12 @@ def test_a_damaged_cache_is_computed_again(tmp_path: Path, config: EncoderConfig
     assert torch.equal(TextVectors(config, cache=tmp_path, digest=file.stem).encode(["one"]), vectors_MR)
 
 
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path, config: EncoderConfig) -> None:
+    (tmp_path / "file").touch()
+    vectors_MR = TextVectors(config, cache=tmp_path / "file" / "texts").encode(["one"])
+    assert torch.equal(vectors_MR, TextVectors(config, cache=tmp_path).encode(["one"]))
+
+
 def test_another_encoder_than_the_parent_bundle_had_is_refused(tmp_path: Path, config: EncoderConfig) -> None:
     with pytest.raises(ValueError, match="not the one that the live bundle was made with"):
         TextVectors(config, cache=tmp_path, digest="0" * 64).encode(["one"])

@@ -21,11 +21,13 @@ from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from cron.artifact_file import CHUNK_BYTES, check_name, is_name, move_durably, sha256_of, write_durably
+from cron.artifact_file import CHUNK_BYTES, check_name, is_name, sha256_of
 from cron.backends.artifacts_s3.client import CONDITION_FAILED, NOT_OFFERED, WHAT, in_our_words, new_client
 from cron.backends.artifacts_s3.upload import SHA256_HEADER, Upload
 from cron.backends.artifacts_s3.where import Where, read_url
+from cron.disk_errors import translate_os_errors
 from cron.errors import AccessRefused, ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
+from trainer import durable_files
 
 URL_HOLDS_FOR = timedelta(minutes=30)  # TorchServe fetches at once; several nodes load one after the other
 _UPLOADS = 3  # one, and one more each for a bucket that is missing and a server without conditions
@@ -59,23 +61,32 @@ class S3Artifacts:
                     self._upload(name, file, sha256, is_exclusive=found is None)
         raise Unavailable(WHAT, where=self._where.name, why=f"after {_UPLOADS} uploads {name} is not there")
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically, verified."""
         check_name(name)
-        into.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
-        try:
-            self._download(name, unfinished)
-            move_durably(unfinished, into)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with translate_os_errors("the copy of an artifact", into):
+            durable_files.make_folder(into.parent)
+            unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
+            try:
+                self._download(name, unfinished, sha256)
+                durable_files.move(unfinished, into)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
-    def url(self, name: str) -> str:
-        """Return a signed URL for TorchServe, or a bare file name once the artifact lies in the folder that is shared with it."""
+    def url(self, name: str, *, sha256: str | None = None) -> str:
+        """Return a signed URL for TorchServe, or a bare file name once the artifact lies in the folder that is shared with it.
+
+        The bytes are read and hashed first, which is a second download: TorchServe runs what it fetches.
+        """
         check_name(name)
         if self._where.shared is not None:
-            return self._shared_name(name, self._where.shared)
-        self._known_sha256(name)
+            with translate_os_errors("the folder shared with TorchServe", self._where.shared):
+                return self._shared_name(name, self._where.shared, sha256)
+        expected = self._known_sha256(name, sha256)
+        with in_our_words(self._where):
+            found = self._sha256_of_object(name)
+        if found != expected:
+            raise ArtifactCorrupt(name, expected=expected, found=found)
         with in_our_words(self._where):
             return self._signer.presigned_get_object(self._where.bucket, self._key(name), expires=URL_HOLDS_FOR)
 
@@ -170,18 +181,18 @@ class S3Artifacts:
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
 
-    def _download(self, name: str, unfinished: Path) -> None:
+    def _download(self, name: str, unfinished: Path, sha256: str | None) -> None:
         """Fetch into a new file; an answer that breaks off is asked for again from its beginning."""
         with in_our_words(self._where):
             for attempt in range(1, _DOWNLOADS):
                 try:
-                    return self._download_once(name, unfinished)
+                    return self._download_once(name, unfinished, sha256)
                 except HTTPError:
                     unfinished.unlink(missing_ok=True)
                 time.sleep(0.2 * attempt * random.uniform(0.5, 1.5))
-            return self._download_once(name, unfinished)
+            return self._download_once(name, unfinished, sha256)
 
-    def _download_once(self, name: str, unfinished: Path) -> None:
+    def _download_once(self, name: str, unfinished: Path, sha256: str | None) -> None:
         try:
             answer = self._client.get_object(self._where.bucket, self._key(name))
         except S3Error as error:
@@ -192,33 +203,38 @@ class S3Artifacts:
             expected = answer.headers.get(SHA256_HEADER)
             if expected is None:
                 raise ArtifactMissing(name, store=f"{self._where.name}: what lies there was not put by Freshet and has no sha256")
-            found = write_durably(_chunks(answer.stream(CHUNK_BYTES)), unfinished)
+            if sha256 is not None and expected != sha256:
+                raise ArtifactCorrupt(name, expected=sha256, found=expected)
+            found = durable_files.write_new(_chunks(answer.stream(CHUNK_BYTES)), unfinished)
             answer.release_conn()
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
 
-    def _known_sha256(self, name: str) -> str:
+    def _known_sha256(self, name: str, sha256: str | None) -> str:
+        """Return the sha256 that the store recorded; raise ArtifactMissing, or ArtifactCorrupt when it is not the one that is wanted."""
         with in_our_words(self._where):
             found = self._look(name)
         if found is None or found.sha256 is None:
             raise ArtifactMissing(name, store=self._where.name)
+        if sha256 is not None and found.sha256 != sha256:
+            raise ArtifactCorrupt(name, expected=sha256, found=found.sha256)
         return found.sha256
 
-    def _shared_name(self, name: str, folder: Path) -> str:
+    def _shared_name(self, name: str, folder: Path, sha256: str | None) -> str:
         """Put the artifact into the folder unless these bytes are there; while the store is away, what was put there before will do."""
         file, digest_file = folder / name, _digest_file(folder / name)
         try:
-            expected = self._known_sha256(name)
+            expected = self._known_sha256(name, sha256)
         except Unavailable:
-            if not digest_file.is_file() or not file.is_file() or sha256_of(file) != digest_file.read_text():
+            if not digest_file.is_file() or not file.is_file():
+                raise
+            if sha256_of(file) != (sha256 or digest_file.read_text()):
                 raise
             return name
         if not file.is_file() or sha256_of(file) != expected:
-            self.fetch(name, file)
+            self.fetch(name, file, sha256=expected)
         if not digest_file.is_file() or digest_file.read_text() != expected:
-            unfinished = digest_file.with_name(f"{digest_file.name}.{secrets.token_hex(4)}")
-            write_durably([expected.encode()], unfinished)
-            move_durably(unfinished, digest_file)
+            durable_files.replace_bytes(digest_file, expected.encode())
         return name
 
 

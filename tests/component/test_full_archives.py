@@ -1,0 +1,69 @@
+"""What the cycle makes of an `archives/` that can't be written or read: it waits, says where, and goes on by itself."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cron.cycle import run_cycle
+from cron.errors import CannotKeep, Unavailable
+from cron.lineage import Lease
+from cron.parts import Parts
+from cron.wiring import open_artifacts
+from tests.workshop import event_records, live_version, send
+
+
+@contextmanager
+def blocked(folder: Path) -> Iterator[None]:
+    """Let nothing be written into the store: a file lies where it prepares artifacts. (Root may write into any folder.)"""
+    unfinished = folder / ".store" / "unfinished"
+    unfinished.rmdir()
+    unfinished.touch()
+    yield
+    unfinished.unlink()
+    unfinished.mkdir()
+
+
+def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
+    store = open_artifacts(f"file:///{tmp_path}/archives")
+    (tmp_path / "large").write_bytes(b"x" * 200_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(CannotKeep, match=rf"the artifact store at {tmp_path}/archives.* can't keep .*; make room there"):
+            store.put("rec-1.mar", tmp_path / "large")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.names() == ()
+    store.put("rec-1.mar", tmp_path / "large")
+    assert store.names() == ("rec-1.mar",)
+
+
+def test_events_wait_while_the_journal_cannot_be_written(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    folder = tmp_path / "workshop" / "archives"
+    send(parts, event_records(401, 480))
+    with blocked(folder):
+        run = run_cycle(parts, lease)
+        assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
+        assert f"the artifact store at {folder}" in run.reasons[0].text
+    assert run_cycle(parts, lease).outcome == "published"
+
+
+def test_a_run_waits_while_its_archive_cannot_be_put(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    """It would count as one of the failures after which a full retrain is tried."""
+    folder = tmp_path / "workshop" / "archives"
+    send(parts, event_records(401, 480))
+    assert run_cycle(parts, lease).outcome == "published"
+    send(parts, event_records(481, 560))
+    batch = parts.log.read(parts.ledger.log_cursor(), 1000)
+    parts.journal.accept(batch.records, batch.cursor, lease)
+    with blocked(folder), pytest.raises(Unavailable, match=f"the artifact store at {folder}"):
+        run_cycle(parts, lease)
+    left_open = parts.ledger.open_run()
+    assert left_open is not None
+    run = run_cycle(parts, lease)
+    assert (run.run_id, run.outcome, live_version(parts)) == (left_open.run_id, "published", 3)
