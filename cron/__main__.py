@@ -60,15 +60,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text of any encoding
     try:
         loaded = load_settings(parsed.config, os.environ)
-        return verb(parsed.verb).run(parsed, loaded)
+        status = verb(parsed.verb).run(parsed, loaded)
+        sys.stdout.flush()  # now, while we can still say that it failed
+        return status
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, SettingsError | MissingClient) else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except OSError as error:
+        if _output_works():
+            raise
+        _discard_output()
+        sys.stderr.write(f"the output could not be written ({error.strerror}); send it elsewhere, or make room there\n")
+        return 1
+
+
+def _output_works() -> bool:
+    """Tell whether standard output takes one more line: what failed may have been another file."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return False
+    return True
+
+
+def _discard_output() -> None:
+    """Send standard output nowhere, so that Python's own flush at the end doesn't fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cron.errors import AccessRefused, MissingClient, SettingsError, Unavailable
+from cron.sqlite_file import read_only_uri, sqlite_failure
 
 EXAMPLES = "for example sqlite:///var/ledger.db, or postgresql://freshet@host/freshet"
 _LOCK = int.from_bytes(b"freshet", "big")  # of the advisory lock; each database has its own
@@ -81,6 +82,8 @@ def answering(engine: sa.Engine) -> Iterator[None]:
         why = _in_a_line(error.orig or error)
         if any(refusal in why for refusal in _REFUSALS):
             raise AccessRefused("the ledger", where=where, why=why, remedy=_REMEDY) from error
+        if isinstance(error.orig, sqlite3.Error) and isinstance(error, sa.exc.OperationalError):
+            raise sqlite_failure("the ledger", where=where, error=error.orig) from error
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated or "read-only" in why:
             raise Unavailable("the ledger", where=where, why=why) from error
         raise
@@ -93,8 +96,12 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable("the ledger", where=url.database, why=str(error)) from error
-    engine = sa.create_engine(url)
-    sa.event.listen(engine, "connect", _set_up_sqlite)
+    read_only = read_only_uri(Path(url.database))
+    if read_only is not None:
+        engine = sa.create_engine(url, creator=lambda: _connect_to_read(read_only))
+    else:
+        engine = sa.create_engine(url)
+        sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -112,6 +119,10 @@ def _open_postgresql(url: sa.URL) -> sa.Engine:
         raise MissingClient(scheme="postgresql", package="psycopg", extra="postgresql") from error
     sa.event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _connect_to_read(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

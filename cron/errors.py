@@ -49,8 +49,8 @@ class MissingClient(FreshetError):
 class Unavailable(FreshetError):
     """Another machine did not answer in time. The call may be repeated."""
 
-    def __init__(self, what: str, *, where: str, why: str) -> None:
-        super().__init__(f"{what} at {where} does not answer ({why}); is it running?")
+    def __init__(self, what: str, *, where: str, why: str, remedy: str = "is it running?") -> None:
+        super().__init__(f"{what} at {where} does not answer ({why}); {remedy}")
 
 
 class AccessRefused(Unavailable):

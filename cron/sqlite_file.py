@@ -5,6 +5,7 @@ Knows SQLite; does not know what the rows are.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,13 +13,46 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from cron.errors import Unavailable
+from cron.errors import AccessRefused, CannotKeep, Unavailable
 
 BUSY_TIMEOUT_S = 30.0
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+
+
+def read_only_uri(path: Path) -> str | None:
+    """Return the URI that opens a file only to read; None where this account may write it.
+
+    A disk that was remounted read-only, or another account's files, still show what is in them.
+    """
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    # Readers share an index beside the file. Without recent writes there is none, and none can be
+    # made here, so nobody is writing: SQLite then reads the file without looking for one.
+    is_quiet = not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_quiet else ''}"
+
+
+def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailable:
+    """Translate a failure of SQLite, or of the file system under it, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; above it are details
+    why = " ".join(str(error).split())
+    if code == sqlite3.SQLITE_FULL:
+        remedy = "make room on that disk, and it goes on by itself"
+        return CannotKeep(what, where=where, why=why, remedy=remedy)
+    if code in _NOT_WRITABLE:
+        remedy = "this account must be allowed to write the file and its folder"
+        return AccessRefused(what, where=where, why=why, remedy=remedy)
+    if code == sqlite3.SQLITE_BUSY:
+        remedy = "another process is writing there; try again, or end that process if it hangs"
+        return Unavailable(what, where=where, why=why, remedy=remedy)
+    return Unavailable(what, where=where, why=why, remedy="check that disk and that file")
 
 
 class SqliteFile:
-    """A connection in WAL mode. `what` names the thing for people; every failure is Unavailable."""
+    """A connection in WAL mode. `what` names the thing for people; every failure is Unavailable.
+
+    A file that this account may not write is opened to read, and each write fails.
+    """
 
     def __init__(self, path: Path, *, what: str, synchronous: Literal["FULL", "NORMAL"], schema: str) -> None:
         self.path = path
@@ -26,14 +60,23 @@ class SqliteFile:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={synchronous}")
+            read_only = read_only_uri(path)
+            self._db = sqlite3.connect(
+                read_only or path,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=read_only is not None,
+            )
+            if read_only is None:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute(f"PRAGMA synchronous={synchronous}")
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
-        with self.transaction() as db:
-            for statement in filter(str.strip, schema.split(";")):
-                db.execute(statement)
+        if read_only is None:
+            with self.transaction() as db:
+                for statement in filter(str.strip, schema.split(";")):
+                    db.execute(statement)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
@@ -54,4 +97,4 @@ class SqliteFile:
         self._db.close()
 
     def _unavailable(self, error: Exception) -> Unavailable:
-        return Unavailable(self._what, where=str(self.path), why=str(error))
+        return sqlite_failure(self._what, where=str(self.path), error=error)

@@ -46,11 +46,19 @@ def only_instance(var: Path) -> Iterator[None]:
         yield
 
 
-def check_disk(var: Path) -> None:
-    """Raise NotReady when the disk that holds `var` is nearly full."""
-    free = shutil.disk_usage(var).free
-    if free < NEEDED_BYTES:
-        raise NotReady(f"{var} has {free / 1e9:.1f} GB free and a few releases need {NEEDED_BYTES / 1e9:.0f}; make room and try again")
+def check_disk(var: Path, *, needed_bytes: int = NEEDED_BYTES, is_first_start: bool) -> str | None:
+    """Return a warning when the disk that holds `var` is nearly full, None otherwise.
+
+    Raise NotReady instead at the first start, which would fill the disk half-way through. Later
+    starts go on: what is live can be served without room, and everything else resumes with it.
+    """
+    free_bytes = shutil.disk_usage(var).free
+    if free_bytes >= needed_bytes:
+        return None
+    found = f"{var} has {free_bytes / 1e9:.1f} GB free and a few releases need {needed_bytes / 1e9:.0f}"
+    if is_first_start:
+        raise NotReady(f"{found}; make room and try again")
+    return f"{found}; what is live is served, and nothing new is learned once the disk is full: make room"
 
 
 def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
@@ -58,12 +66,8 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
 
     An IPv6 host may stand in brackets, as in a URL.
     """
-    chosen: list[tuple[str, int, str]] = []
+    _check_chosen_once(addresses)
     for setting, (host, port) in addresses.items():
-        for other_host, other_port, other in chosen:
-            if port and port == other_port and _meet(host, other_host):
-                raise NotReady(f"port {port} is wanted twice: by {other}, and by {setting}; change one of them")
-        chosen.append((host, port, setting))
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -71,6 +75,15 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
                 probe.bind((host.strip("[]"), port))
             except OSError as why:
                 raise NotReady(_why_not(host, port, setting, why)) from why
+
+
+def _check_chosen_once(addresses: Mapping[str, tuple[str, int]]) -> None:
+    chosen: list[tuple[str, int, str]] = []
+    for setting, (host, port) in addresses.items():
+        for other_host, other_port, other in chosen:
+            if port and port == other_port and _meet(host, other_host):
+                raise NotReady(f"port {port} is wanted twice: by {other}, and by {setting}; change one of them")
+        chosen.append((host, port, setting))
 
 
 def free_port(wanted: int, *, taken: Collection[int]) -> int:

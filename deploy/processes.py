@@ -129,7 +129,7 @@ class Processes:
         inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
         with (self._place.log / "supervisord.err").open("wb") as errors:
             self._supervisord = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(config)],
+                [sys.executable, "-W", "ignore", "-m", "deploy.supervisord", "-c", str(config)],
                 cwd=self._place.root,
                 env=inherited,
                 stdin=subprocess.DEVNULL,

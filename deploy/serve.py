@@ -21,7 +21,7 @@ from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import load_settings, variable
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
-from deploy.first_data import ingest_once
+from deploy.first_data import ingest_once, was_ingested
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
 from deploy.processes import STOP_S, SUPERVISORD, Place, Processes
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
@@ -38,7 +38,8 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
     """Run the whole machine until a signal; raise FreshetError when it can't be."""
     var = var_folder(settings)
     with only_instance(var):
-        check_disk(var)
+        if warning := check_disk(var, is_first_start=not was_ingested(var)):
+            print(warning, file=sys.stderr, flush=True)
         where = endpoints(settings)
         _check_keys(where, var)
         check_ports(_addresses(settings, where))

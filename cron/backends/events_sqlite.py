@@ -7,7 +7,6 @@ the file is made, so that a cursor of a deleted log is never taken for a place i
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS log (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL,
     trimmed_through INTEGER NOT NULL);
+INSERT OR IGNORE INTO log VALUES (1, lower(hex(randomblob(4))), 0);
 """
 
 
@@ -35,8 +35,7 @@ class SqliteEventLog:
     def __init__(self, path: Path) -> None:
         # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a power cut. One fsync a batch.
         self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
-        with self._file.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO log VALUES (1, ?, 0)", (secrets.token_hex(4),))
+        with self._file.transaction(write=False) as db:
             self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
 
     def append(self, records: Sequence[Record]) -> Appended:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError
+from cron.wiring import PROJECT_ROOT
 
 if TYPE_CHECKING:  # pandas, which only reading needs
     from trainer.sources.source import Source
@@ -23,7 +24,9 @@ _COLUMNS = {
     "text": "the item's text",
 }
 
-NOTE = "demo.json"  # in var: {"path", "part"} of the data that was ingested at the first start
+# in var: {"path", "part"} of the data that was ingested at the first start; a path inside the
+# checkout is relative to it, so that a moved checkout still finds it
+NOTE = "demo.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +69,16 @@ def read_note(var: Path) -> Ingested | None:
     file = var / NOTE
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-        return Ingested(path=Path(raw["path"]), part=parse_part(raw["part"]))
+        return Ingested(path=noted_path(raw["path"]), part=parse_part(raw["part"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, argparse.ArgumentTypeError) as error:
         raise FreshetError(f"{file} is damaged; delete it, and name the data: python -m cron replay PATH --part 0.8:1") from error
+
+
+def noted_path(path: str) -> Path:
+    """Return the absolute path that a note means."""
+    return PROJECT_ROOT / path
 
 
 def add_column_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ from cron.config import Settings
 from cron.errors import FreshetError
 from cron.settings_file import FILE_VARIABLE, Loaded, load_settings, variable
 from cron.wiring import PROJECT_ROOT, open_ledger
-from deploy.first_data import ingest_once
+from deploy.first_data import ingest_once, was_ingested
 from deploy.preflight import NotReady, check_disk, check_ports
 from deploy.processes import STOP_S, Place, ProgramFailed
 from deploy.ready import wait_for_release
@@ -48,7 +48,8 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
     detached = Detached(Place(root=PROJECT_ROOT, var=place.home))
     with _alone(place.home):
         if not detached.runs:
-            check_disk(place.home)
+            if warning := check_disk(place.home, is_first_start=not was_ingested(place.home)):
+                say(warning)
             check_ports(place.addresses())
             taken = {port for _, port in place.addresses().values()}
             place = replace(place, inner=choose_inner(place.home, taken=taken))

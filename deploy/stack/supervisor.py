@@ -51,7 +51,7 @@ class Detached:
         errors = self.place.log / "supervisord.err"
         with errors.open("wb") as said:  # it makes itself a daemon when its configuration is fine, and the command returns
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(self._config)],
+                [sys.executable, "-W", "ignore", "-m", "deploy.supervisord", "-c", str(self._config)],
                 cwd=self.place.root,
                 env={**inherited, MARK: str(self.place.var)},
                 stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -13,10 +14,12 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from supervisor.loggers import LogRecord
 
 from cron.wiring import PROJECT_ROOT
 from deploy import serve
-from deploy.processes import Place, Processes, ProgramFailed
+from deploy.processes import Look, Place, Processes, ProgramFailed, looks
+from deploy.supervisord import PatientLog
 
 MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
 # ignores SIGTERM, and so does its child in a process group of its own, as a trainer has
@@ -24,6 +27,15 @@ STUBBORN = f"""import signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 subprocess.Popen([sys.executable, "-c", {MEEK!r}], start_new_session=True)
 {MEEK}"""
+TICKING = "import time\nwhile True: print('up', flush=True); time.sleep(0.05)\n"
+# prints more than a pipe holds, over and over, and counts its rounds in a file of its own
+CHATTY = """import pathlib, sys, time
+rounds = pathlib.Path(sys.argv[0]).with_suffix(".rounds")
+for number in range(10**9):
+    print("up", number, "x" * 100_000, flush=True)
+    rounds.write_text(str(number))
+    time.sleep(0.05)
+"""
 BROKEN = "import sys\nsys.exit('bad news: no such model store')\n"
 
 
@@ -119,6 +131,52 @@ def test_a_folder_made_for_the_socket_of_a_long_path_is_deleted(tmp_path: Path) 
         assert socket.parent.is_dir()
         assert folder not in socket.parents
     assert not socket.parent.exists()
+
+
+def test_a_full_disk_costs_lines_of_the_logs_and_no_program(tmp_path: Path) -> None:
+    """A limit on file sizes refuses every write of supervisord, as a full disk does."""
+    with _running(tmp_path, {"chatty": CHATTY, "meek": MEEK}) as (processes, _):
+        supervisord = psutil.Process(int((tmp_path / "var" / "supervisord.pid").read_text()))
+        supervisord.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        _next_rounds(tmp_path)
+        processes.start_again("meek")  # which supervisord refuses, and logs
+        psutil.Process(_look(processes, "meek").pid).kill()
+        _until(lambda: _look(processes, "meek").state == "RUNNING", "meek to be started again")
+        processes.check()
+        size = len(_printed(tmp_path / "var", "chatty"))
+        _next_rounds(tmp_path)
+        assert len(_printed(tmp_path / "var", "chatty")) == size
+
+        supervisord.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        _until(lambda: len(_printed(tmp_path / "var", "chatty")) != size, "the log to go on")
+
+
+def test_a_log_that_was_moved_is_started_again(tmp_path: Path) -> None:
+    with _running(tmp_path, {"ticking": TICKING}):
+        log = tmp_path / "var" / "log" / "ticking.out"
+        log.rename(log.with_suffix(".moved"))
+        _until(lambda: "up" in _printed(tmp_path / "var", "ticking"), "a new log", limit_s=10)
+
+
+def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "program.out.1").mkdir()  # in the way of the rotation
+    (tmp_path / "program.out.1" / "file").touch()
+    log = PatientLog(str(tmp_path / "program.out"), "a", 1000, 1)
+    for number in range(100):
+        log.emit(LogRecord(20, f"line {number:90}\n".encode()))
+    log.close()
+    assert f"line {99:90}\n" in (tmp_path / "program.out").read_text()
+
+
+def _next_rounds(folder: Path) -> None:
+    """Wait until the chatty program has printed more than a pipe holds, several times."""
+    rounds = folder / "chatty.rounds"
+    before = int(rounds.read_text() or 0)
+    _until(lambda: int(rounds.read_text() or 0) > before + 5, "the chatty program to go on")
+
+
+def _look(processes: Processes, name: str) -> Look:
+    return looks(processes._socket)[name]
 
 
 def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -101,6 +102,18 @@ class Machine:
     def cron(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m cron`."""
         return self.command(sys.executable, "-m", "cron", *words)
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """Refuse every write into a file by a process of this machine, as its full disk would."""
+        assert self._process is not None
+        below = psutil.Process(self._process.pid).children(recursive=True)
+        for process in below:
+            process.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        yield
+        for process in below:
+            with suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def live(self) -> int | None:
         """Return the live version as the gateway tells it."""

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cron.wiring import PROJECT_ROOT
@@ -56,6 +57,12 @@ def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) 
         for command, shown in re.findall(r"^\$ (curl .+(?:\n  .+)*)\n(\{.*)$", block, re.MULTILINE):
             answered = json.loads(_shell(machine.here(command.replace("\\\n", " "))))
             assert set(answered) == set(json.loads(shown)), command
+
+
+def test_no_request_leaves_a_line_in_torchserves_log(machine: Machine) -> None:
+    log = (machine.folder / "var" / "log" / "torchserve.log").read_text()
+    assert "ModelServer" in log
+    assert not re.findall(r"Backend response time|Sending response|Looping backend|result=\[METRICS\]", log)
 
 
 def test_config_check_finds_everything_up(machine: Machine) -> None:
@@ -101,6 +108,32 @@ def test_a_second_instance_is_refused_with_a_sentence(machine: Machine) -> None:
     assert second.returncode == 1
     assert "is being served already, by process" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> None:
+    event = {"user_id": "anna", "item_id": "50", "type": "view"}
+
+    def post() -> httpx.Response:
+        return httpx.post(f"{machine.gateway}/v1/events", json=event, timeout=30, trust_env=False)
+
+    with machine.full_disk():
+        refused = post()
+        assert refused.status_code == 503, refused.text
+        assert "disk" in refused.text
+        for user in ("259", "anna", "nobody"):
+            answer = httpx.get(f"{machine.gateway}/v1/recommendations/{user}?k=3", timeout=30, trust_env=False)
+            assert answer.status_code == 200, answer.text
+            assert not answer.json().get("fallback"), answer.text
+    until(lambda: post().status_code == 202, "events to be taken again", limit_s=30)
+    waiting = machine.cron("status", "--json")
+    assert waiting.returncode == 0, waiting.stderr
+    until(lambda: _num_waiting(machine) == 0, "the worker to collect again", limit_s=90)
+    assert "runs again" not in machine.printed()
+    assert "does not stay up" not in machine.printed()
+
+
+def _num_waiting(machine: Machine) -> object:
+    return json.loads(machine.cron("status", "--json").stdout)["waiting"]["in_log"]
 
 
 def test_other_data_on_the_same_folder_is_refused(machine: Machine, movielens_100k: Path) -> None:

@@ -107,7 +107,15 @@ def test_two_settings_with_one_port_are_told_before_one_of_them_fails() -> None:
         preflight.check_ports(serve._addresses(moved, endpoints(moved)))
     with pytest.raises(preflight.NotReady, match="wanted twice"):
         preflight.check_ports({"x": ("0.0.0.0", 18080), "y": ("127.0.0.1", 18080)})
-    preflight.check_ports({"x": ("127.0.0.2", 18080), "y": ("127.0.0.1", 18080)})
+    port = preflight.free_port(18080, taken=())
+    preflight.check_ports({"x": ("127.0.0.2", port), "y": ("127.0.0.1", port)})
+
+
+def test_two_settings_with_one_port_are_told_while_another_freshet_runs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(preflight.NotReady, match="wanted twice"):
+            preflight.check_ports({"x": ("127.0.0.1", taken), "y": ("127.0.0.1", 18080), "z": ("127.0.0.1", 18080)})
 
 
 def test_torchserve_s_unused_ports_are_none_of_the_settings() -> None:
@@ -171,10 +179,13 @@ with only_instance(Path({str(tmp_path)!r})):
     assert allowed.stdout == "got it\n"
 
 
-def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "NEEDED_BYTES", 10**18)
+def test_a_nearly_full_disk_stops_only_a_first_start(tmp_path: Path) -> None:
     with pytest.raises(preflight.NotReady, match="make room"):
-        preflight.check_disk(tmp_path)
+        preflight.check_disk(tmp_path, needed_bytes=10**18, is_first_start=True)
+    later = preflight.check_disk(tmp_path, needed_bytes=10**18, is_first_start=False)
+    assert later is not None
+    assert "what is live is served" in later
+    assert preflight.check_disk(tmp_path, needed_bytes=0, is_first_start=True) is None
 
 
 def test_endpoints_follow_the_settings() -> None:
