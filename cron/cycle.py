@@ -24,7 +24,7 @@ from cron.parts import Parts
 from cron.plan import Skip, decide
 from cron.ports import Batch
 from cron.restore import check_room, restore_live
-from cron.retention import drop_version, tidy, trim_log
+from cron.retention import drop_version, tidy, tidy_records, trim_log
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +51,14 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
             return run
         not_collected = _collect(parts, lease)  # what came meanwhile
     if not_collected is not None:
-        return ledger.record_skip(not_collected, lease=lease)
+        return _skip(parts, not_collected, lease)
     state = observe(parts, force_full=force_full)
     turn = decide(state, parts.settings.worker)
     ledger.set_figure("refusals_in_a_row", state.num_refusals)
     if turn.reason.name == "refusals":
         log.error("refused again and again", extra={"num_refusals": state.num_refusals})
     if isinstance(turn, Skip):
-        return ledger.record_skip(turn.reason, lease=lease)
+        return _skip(parts, turn.reason, lease)
     supersedes = state.live.version if state.live is not None else None
     return _carry_out(parts, ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease), lease)
 
@@ -84,6 +84,11 @@ def _look_at(parts: Parts, batch: Batch) -> None:
     bury(DeadLetters(parts.paths.var / "dead-letters.jsonl"), batch.rejected, at=now)
     if batch.rejected:
         log.warning("the log holds what is no record", extra={"num_rejected": len(batch.rejected), "why": batch.rejected[0].reason})
+
+
+def _skip(parts: Parts, reason: Reason, lease: Lease) -> Run:
+    tidy_records(parts, lease)
+    return parts.ledger.record_skip(reason, lease=lease)
 
 
 def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cron import segments
 from cron.journal import Journal
-from cron.ports import START, EventLog, Histories
+from cron.ports import BATCH_BYTES, START, EventLog, Histories
 
 BATCH_RECORDS = 5_000
 
@@ -43,7 +43,9 @@ def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
     histories.clear()
     cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
     for first_seq, last_seq in journal.ranges():
-        histories.append(segments.records_of(journal.read(first_seq, last_seq)))
+        for part in segments.parts_of(journal.read(first_seq, last_seq), part_bytes=BATCH_BYTES):
+            histories.append(segments.records_of(part))
+    journal.delete_stale_copies()  # a host that never holds the lease merges nothing, and sweeps nothing
     histories.append((), cursor=cursor)
     while follow_once(log, histories):
         pass

@@ -137,6 +137,10 @@ class Journal:
         """Merge small segments that are neighbours, once there are many; return how many were merged."""
         return compaction.merge_small(self._ledger, self._files, lease=lease)
 
+    def delete_stale_copies(self) -> None:
+        """Delete our copies of segments that the ledger no longer names."""
+        self._files.delete_copies(but=[segment.name for segment in self._ledger.segments()])
+
     def close(self) -> None:
         """Close the index."""
         if self._index is not None:

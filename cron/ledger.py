@@ -180,12 +180,13 @@ class Ledger:
         return json.loads(output) if output is not None else None
 
     def finish_run(self, run_id: int, outcome: Outcome, *, reasons: Sequence[Reason], figures: Mapping[str, float], lease: Lease) -> Run:
-        """End a run; its reasons replace the one it was started for, which comes first."""
+        """End a run; its reasons replace the one it was started for, which comes first. What its steps recorded is forgotten."""
         with self.write(lease) as connection:
             where = schema.runs.c.run_id == run_id
             started_for = run_of(connection.execute(sa.select(schema.runs).where(where)).one(), {}).reasons[:1]
             values = {"outcome": outcome, "reasons": reasons_to_json([*started_for, *reasons]), "figures": json.dumps(dict(figures))}
             connection.execute(schema.runs.update().where(where).values(ended_at=self.now().isoformat(), **values))
+            connection.execute(schema.steps.update().where(schema.steps.c.run_id == run_id).values(output="{}"))
             row = connection.execute(sa.select(schema.runs).where(where)).one()
             return run_of(row, seconds_of(connection, [run_id])[run_id])
 

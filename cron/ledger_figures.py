@@ -7,6 +7,7 @@ tells how old the live release is. So take their maximum in a query, never their
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from cron import schema
 from cron.errors import FreshetError
 from cron.ledger import Ledger
 from cron.overview import Overview
+from cron.pruning import ended_before
 
 _NODE = re.compile(r"node_(\d+)_away")  # kept in the ledger by place in store.server, whose hosts the page need not tell
 REFUSED_BY = "refused_by:"  # + the name of a test: how many candidates it refused, kept in the ledger
@@ -141,4 +143,6 @@ def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
 def _runs_by_outcome(ledger: Ledger) -> dict[str, int]:
     query = sa.select(schema.runs.c.outcome, sa.func.sum(schema.runs.c["count"])).group_by(schema.runs.c.outcome)
     with ledger.read() as connection:
-        return {str(outcome): int(number) for outcome, number in connection.execute(query)}
+        numbers = Counter(ended_before(connection))
+        numbers.update({str(outcome): int(number) for outcome, number in connection.execute(query)})
+        return numbers

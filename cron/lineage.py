@@ -22,7 +22,10 @@ Range = tuple[int, int]  # first and last journal number, both included
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One immutable Parquet file of the journal in the artifact store. `last_at` is the latest event time in it."""
+    """One immutable Parquet file of the journal in the artifact store. `last_at` is the latest event time in it.
+
+    `size_bytes` is what its rows take in memory; 0 when that was not recorded yet.
+    """
 
     name: str
     sha256: str
@@ -31,6 +34,7 @@ class Segment:
     num_events: int
     num_items: int
     last_at: datetime
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

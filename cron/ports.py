@@ -16,6 +16,7 @@ from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
 START = Cursor("")  # before the first record
+BATCH_BYTES = 8 << 20  # of one batch; a batch of ordinary records has a quarter of it, and as objects it takes ten times as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class EventLog(Protocol):
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, rejected ones counted; nothing left gives an empty batch with the same cursor.
 
+        A batch ends early, after one record at least, when its records come to BATCH_BYTES: what a reader holds does not depend on what
+        others sent. An entry that is not a valid record is rejected, at each reading with the same source.
         A batch without records may still have a new cursor, to be kept like any. Raise LogGap when some after the cursor were trimmed away.
         A log that others trim may begin at START with the earliest that it has.
         """

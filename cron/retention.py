@@ -1,4 +1,5 @@
-"""What is let go: the log after each collection; after a turn versions on the server, archives, old journal segments, files of ended runs.
+"""What is let go: the log after each collection; after a turn old journal segments and rows of the ledger; after a run versions on the
+server, archives, files of ended runs.
 
 What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain at the root of its lineage.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cron.errors import FreshetError, LeaseLost
 from cron.lineage import Lease, Manifest, manifest_from_json
 from cron.lineage_files import manifest_name
 from cron.parts import Parts
+from cron.pruning import give_back_disk, prune, slim_release
 from cron.restore import kept_loaded
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,17 @@ _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 def tidy(parts: Parts, lease: Lease) -> None:
     """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    for work in (_unload, _delete_archives, _delete_old_segments, _delete_folders, _delete_texts):
+    _let_go(parts, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
+    tidy_records(parts, lease)
+
+
+def tidy_records(parts: Parts, lease: Lease) -> None:
+    """Let go of old events and of the ledger's old rows: they grow old at turns that are skipped, too."""
+    _let_go(parts, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
+
+
+def _let_go(parts: Parts, lease: Lease, works: Sequence[Callable[[Parts, Lease], None]]) -> None:
+    for work in works:
         try:
             work(parts, lease)
         except LeaseLost:
@@ -86,6 +98,7 @@ def _delete_archives(parts: Parts, lease: Lease) -> None:
         if manifest.version in keep or (open_run is not None and open_run.version == manifest.version):
             continue
         if parts.ledger.mark_archive_gone(manifest.version, lease=lease):
+            slim_release(parts.ledger, manifest, lease=lease)
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
                 parts.artifacts.delete(name)
     _delete_strays(parts, left, lease)
@@ -123,6 +136,15 @@ def _delete_old_segments(parts: Parts, lease: Lease) -> None:
     if days is not None and trained:
         older_than = parts.ledger.now() - timedelta(days=days)
         parts.journal.compact_and_drop(older_than=older_than, needed_from=min(trained) + 1, lease=lease)
+
+
+def _delete_copies(parts: Parts, _lease: Lease) -> None:
+    parts.journal.delete_stale_copies()
+
+
+def _prune_ledger(parts: Parts, lease: Lease) -> None:
+    prune(parts.ledger, lease=lease)
+    give_back_disk(parts.ledger)
 
 
 def _delete_folders(parts: Parts, _lease: Lease) -> None:

@@ -21,6 +21,7 @@ segments = sa.Table(
     sa.Column("num_events", sa.BigInteger, nullable=False),
     sa.Column("num_items", sa.BigInteger, nullable=False),
     sa.Column("last_at", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 # one row, id 1: what is true now

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from cron.ports import ArtifactStore
 from trainer.archive import sha256_of
 
 PREFIX = "journal/"
+COPY_MIN_AGE_S = 3600.0
 _COMPACTED = "-compacted"
 _TOKEN = re.compile(r"-t(\d+)(?:-compacted)?\.parquet$")
 
@@ -46,6 +48,7 @@ class SegmentFiles:
             num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
             num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
             last_at=segments.moment(pc.max(table["at_us"]).as_py()),
+            size_bytes=table.nbytes,
         )
 
     def _put(self, table: pa.Table, covers: Range, lease: Lease, *, kind: str) -> tuple[str, str]:
@@ -86,6 +89,19 @@ class SegmentFiles:
         for name in names:
             self._artifacts.delete(name)
             self._copy_of(name).unlink(missing_ok=True)
+
+    def delete_copies(self, *, but: Collection[str]) -> None:
+        """Delete our copies of all segments but these, and what a writer left that was killed.
+
+        Another host may have merged or dropped them, and then nobody asks for these copies again. Files of the last hour stay: another
+        thread may be about to read or to finish them.
+        """
+        kept = {self._copy_of(name) for name in but}
+        before = time.time() - COPY_MIN_AGE_S
+        with translate_os_errors("the journal's folder", self._folder):
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                if path not in kept and path.stat().st_mtime < before:
+                    path.unlink(missing_ok=True)
 
     def _copy_of(self, name: str) -> Path:
         return self._folder / name.removeprefix(PREFIX)

@@ -7,7 +7,7 @@ it holds their items, the newest of each, and the bare ids of everything else, w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +50,14 @@ def records_of(table: pa.Table) -> list[Record]:
     return [record for row in table.to_pylist() if (record := _record(row)) is not None]
 
 
+def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
+    """Cut rows into tables of about so many bytes: as records they take several times their room."""
+    num_parts = -(-table.nbytes // part_bytes)
+    num_rows = max(1, table.num_rows // max(1, num_parts))
+    for start in range(0, table.num_rows, num_rows):
+        yield table.slice(start, num_rows)
+
+
 def latest_items(table: pa.Table) -> pa.Table:
     """Return the item rows with the greatest (at, event_id) of each item, by item id."""
     items = table.filter(pc.equal(table["kind"], "item"))
@@ -61,9 +69,11 @@ def latest_items(table: pa.Table) -> pa.Table:
     return items.filter(pa.concat_arrays([last_of_its_item, pa.array([True])]))
 
 
-def compacted(table: pa.Table) -> pa.Table:
-    """Return what must stay of rows that go: the latest items, and every other event id."""
+def compacted(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Table:
+    """Return what must stay of rows that go: the latest items, of them `only` those with these numbers, and every other event id."""
     items = latest_items(table)
+    if only is not None:
+        items = items.filter(pc.is_in(items["seq"], value_set=only.combine_chunks()))
     ids = table.filter(pc.invert(pc.is_in(table["seq"], value_set=items["seq"].combine_chunks())))
     bare = {"seq": ids["seq"], "event_id": ids["event_id"], "at_us": ids["at_us"], "kind": pa.repeat("id", ids.num_rows)}
     arrays = [bare[field.name] if field.name in bare else pa.nulls(ids.num_rows, field.type) for field in SCHEMA]

@@ -68,6 +68,10 @@ class Item:
 
 
 Record = Event | Item
+_STORED: Mapping[str, tuple[type[Event | Item], tuple[str, ...]]] = {
+    "event": (Event, ("event_id", "user_id", "item_id", "type")),
+    "item": (Item, ("event_id", "item_id", "title")),
+}  # by kind: the class, and the texts that a stored record must have
 
 
 def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Event:
@@ -148,14 +152,70 @@ def to_json(record: Record) -> str:
 
 
 def from_json(line: str) -> Record:
-    """Read back what `to_json` wrote; trusted, so nothing is validated again but the shape."""
-    values = json.loads(line)
-    kind = values.pop("kind")
-    values["at"] = datetime.fromisoformat(values["at"])
-    if kind == "event":
-        return Event(**values)
-    values["attributes"] = {key: tuple(v) if isinstance(v, list) else v for key, v in values["attributes"].items()}
-    return Item(**values)
+    """Read back what `to_json` wrote; raise InvalidRecord for anything else.
+
+    Checks what every record holds (fields, types, text that can be stored, size), not the rules about
+    time: they were applied when the record was accepted.
+    """
+    if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
+        raise InvalidRecord("record", found="a larger one", expected=f"at most {MAX_RECORD_BYTES} bytes")
+    try:
+        values = json.loads(line)
+    except RecursionError as error:
+        raise InvalidRecord("record", found="deep nesting", expected="a flat JSON object") from error
+    except ValueError as error:
+        raise InvalidRecord("record", found=line[:MAX_TYPE_CHARS], expected=f"JSON ({error})") from error
+    kind = values.pop("kind", None) if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in _STORED:
+        expected = 'a JSON object whose kind is "event" or "item"'
+        raise InvalidRecord("kind", found=kind if isinstance(values, dict) else values, expected=expected)
+    record, texts = _STORED[kind]
+    _check_stored(values, record, texts)
+    if "\\u" in line:  # nothing else can spell a NUL or a lone surrogate
+        for name in texts:
+            _encodable(name, str(values[name]))
+    return _stored_event(values) if kind == "event" else _stored_item(values)
+
+
+def _stored_event(values: dict[str, object]) -> Event:
+    rating = values.get("rating")
+    if rating is not None and not _is_finite(rating):
+        raise InvalidRecord("rating", found=rating, expected="a finite number or null")
+    values["rating"] = None if rating is None else float(rating)
+    return Event(**values)  # type: ignore[arg-type]  # checked above
+
+
+def _stored_item(values: dict[str, object]) -> Item:
+    text, hidden = values.get("text"), values.get("hidden", False)
+    if text is not None and not isinstance(text, str):
+        raise InvalidRecord("text", found=text, expected="a string or null")
+    _encodable("text", text or "")
+    if not isinstance(hidden, bool):
+        raise InvalidRecord("hidden", found=hidden, expected="true or false")
+    values["attributes"] = _attributes(values.get("attributes"))
+    return Item(**values)  # type: ignore[arg-type]  # checked above
+
+
+def _check_stored(values: dict[str, object], record: type[Event | Item], texts: tuple[str, ...]) -> None:
+    """Check the fields and the texts that are required, and read `at`."""
+    known = record.__dataclass_fields__.keys()
+    if not values.keys() <= known:
+        raise InvalidRecord(min(values.keys() - known), found="an unknown field", expected=f"one of {', '.join(sorted(known))}")
+    for name in texts:
+        value = values.get(name)
+        if not isinstance(value, str) or not value:
+            raise InvalidRecord(name, found=value, expected="a non-empty string")
+    values["at"] = _stored_time(values.get("at"))
+
+
+def _stored_time(value: object) -> datetime:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if at is not None and at.tzinfo is not None:
+            return at if at.tzinfo is UTC else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRecord("at", found=value, expected="a time with its zone, in ISO 8601")
 
 
 def _object(raw: object, known: set[str]) -> dict[str, object]:

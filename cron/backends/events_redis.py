@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from cron.errors import LogGap
-from cron.ports import START, Appended, Batch, Cursor
+from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.redis_server import RedisServer
 from cron.redis_url import RedisUrl
-from recommender.events import Record, from_json, to_json
+from cron.stored_records import batch_of, read_stored
+from recommender.events import Record, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 CHUNK_BYTES = 4 << 20  # of one script call; an append of more is several in one MULTI, so it is still all or none
@@ -61,17 +62,28 @@ if relay == 'move' then redis.call('HSET', log, 'relayed', after) end
 return duplicates
 """
 
-# ARGV: first and last entry id, limit. The state and the entries of one moment, flat: the client parses that in half the time. No MULTI,
-# which a full server refuses even for reading, and then nothing could be collected to make room.
+# ARGV: first and last entry id, limit, bytes. The state and the entries of one moment, flat: the client parses that in half the time.
+# Ends before the third entry or a later one that would exceed the bytes (the first may be the reader's own place), and looks at CHUNK
+# entries at a time, which bounds what the script holds. No MULTI, which a full server refuses even for reading, and then nothing could be
+# collected to make room.
 _LOOK = """
 local state = redis.call('HMGET', KEYS[1], 'identity', 'last', 'trimmed')
 local flat = {state[1] or '', state[2] or '0', state[3] or '0-0'}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[2], 'COUNT', ARGV[3])) do
-  flat[#flat + 1] = entry[1]
-  flat[#flat + 1] = entry[2][2]
+local first, limit, left = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+while limit > 0 do
+  local chunk = redis.call('XRANGE', KEYS[2], first, ARGV[2], 'COUNT', math.min(limit, CHUNK))
+  for _, entry in ipairs(chunk) do
+    left = left - #entry[2][2]
+    if left < 0 and #flat > 5 then return flat end
+    flat[#flat + 1] = entry[1]
+    flat[#flat + 1] = entry[2][2]
+  end
+  if #chunk < CHUNK then return flat end
+  limit = limit - #chunk
+  first = string.format('%.0f', tonumber(chunk[#chunk][1]:match('^%d+')) + 1)
 end
 return flat
-"""
+""".replace("CHUNK", "64")
 
 # ARGV: identity, batch, then the readers' entry ids, the one furthest behind first. Trims up to that one, at most a batch; nothing unless
 # all are in this log: a reader whose record was lost in a crash reads from the start again. Returns 1 when more is left to trim. XTRIM
@@ -163,8 +175,8 @@ class RedisEventLog:
         entries = self._whole(after, _position(place or _NOTHING), state, entries)[:limit]
         if not entries:
             return Batch(records=(), cursor=after)
-        records = tuple(from_json(body.decode()) for _, body in entries)
-        return Batch(records=records, cursor=Cursor(f"{entries[-1][0]}@{state.identity}"))
+        found = [read_stored(body, source=f"redis {self._keys[1]} {place}@{state.identity}") for place, body in entries]
+        return batch_of(found, Cursor(f"{entries[-1][0]}@{state.identity}"))
 
     def give_up(self, after: Cursor) -> Cursor:
         """Forget what is missing after the cursor, and all before that, which its reader has; return the place behind it."""
@@ -225,7 +237,7 @@ class RedisEventLog:
 
     def _look(self, first: str, last: str, limit: int) -> tuple[_State, list[tuple[str, bytes]]]:
         """Return the log's state and entries, of one moment."""
-        flat = cast("list[bytes]", self._server.call("EVAL", _LOOK, 2, *self._keys[:2], first, last, limit))
+        flat = cast("list[bytes]", self._server.call("EVAL", _LOOK, 2, *self._keys[:2], first, last, limit, BATCH_BYTES))
         state = _State(identity=flat[0].decode(), last=int(flat[1]), trimmed=flat[2].decode())
         return state, [(place.decode(), body) for place, body in zip(flat[3::2], flat[4::2], strict=True)]
 

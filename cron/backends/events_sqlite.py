@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cron.errors import LogGap
-from cron.ports import START, Appended, Batch, Cursor
+from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.sqlite_file import SqliteFile
-from recommender.events import Record, from_json, to_json
+from cron.stored_records import batch_of, read_stored
+from recommender.events import Record, to_json
 
 TRIM_BATCH = 10_000  # a tenth of a second, in which nobody else writes
 _TRIM_PAUSE_S = 0.1  # SQLite's own longest pause between two tries for a lock that another holds: then each writer gets in
@@ -58,12 +59,11 @@ class SqliteEventLog:
         """Return at most `limit` records after the cursor, in the order in which they were stored."""
         with self._file.transaction(write=False) as db:
             position = self._position(db, after)
-            rows = db.execute(
-                "SELECT position, body FROM records WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
-            ).fetchall()
+            rows = _rows(db, position, limit)
         if not rows:
             return Batch(records=(), cursor=after)
-        return Batch(records=tuple(from_json(body) for _, body in rows), cursor=self._cursor(rows[-1][0]))
+        found = [read_stored(body, source=f"sqlite {self._cursor(place)}") for place, body in rows]
+        return batch_of(found, self._cursor(rows[-1][0]))
 
     def give_up(self, after: Cursor) -> Cursor:
         """Return the place before the earliest record that is left, unless the cursor can be read from."""
@@ -120,6 +120,19 @@ class SqliteEventLog:
 def open_log(path: Path) -> SqliteEventLog:
     """Open the log at this path, making it when there is none; raise Unavailable."""
     return SqliteEventLog(path)
+
+
+def _rows(db: sqlite3.Connection, position: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return the rows after a position that make one batch. As bytes: SQLite keeps text that is not UTF-8 too."""
+    query = "SELECT position, CAST(body AS BLOB) FROM records WHERE position > ? ORDER BY position LIMIT ?"
+    rows: list[tuple[int, bytes]] = []
+    left_bytes = BATCH_BYTES
+    for place, body in db.execute(query, (position, limit)):
+        left_bytes -= len(body)
+        if rows and left_bytes < 0:
+            break
+        rows.append((place, body))
+    return rows
 
 
 def _trimmed_through(db: sqlite3.Connection) -> int:

@@ -64,6 +64,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.durable_files",
             "cron.disk_errors",
             "cron.sqlite_file",
+            "cron.stored_records",
             "cron.trainer_process",
             "cron.artifact_file",
             "cron.redis_server",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from cron.compaction import NUM_MERGED, SMALL_RECORDS, sweep
+from cron.compaction import NUM_MERGED, SMALL_RECORDS, drop_old, sweep
 from cron.errors import LeaseLost
 from cron.journal import Journal
 from cron.ledger import Ledger
-from cron.lineage import Lease, Segment
+from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
 from cron.segment_files import SegmentFiles, is_compacted
 from cron.segments import records_of, table_of
@@ -49,6 +52,60 @@ def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> 
     assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
     again = open_house(tmp_path)
     assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
+
+
+def test_dropping_one_by_one_writes_each_id_a_few_times(house: House, tmp_path: Path) -> None:
+    """All ids ever accepted were written again at each drop."""
+    num_segments, num_events = 64, 20
+    for number in range(num_segments):
+        accept(house, [event(num_events * number + one) for one in range(num_events)])
+    files = CountingFiles(house.artifacts, tmp_path / "copies")
+    for number in range(1, num_segments):
+        assert drop_old(house.ledger, files, older_than=FAR, needed_from=num_events * number + 1, lease=house.lease) == 1
+    num_ids = num_events * (num_segments - 1)
+    assert files.num_rows <= num_ids * (1 + math.log2(num_segments))
+    assert len(house.ledger.segments()) <= math.log2(num_segments) + 1
+    again = [event(number) for number in range(num_ids)]
+    assert house.journal.accept(again, Cursor("9"), house.lease).num_duplicates == num_ids
+
+
+class CountingFiles(SegmentFiles):
+    """Files that count the rows written."""
+
+    num_rows = 0
+
+    def put(self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False) -> Segment:
+        """Count, and write."""
+        self.num_rows += table.num_rows
+        return super().put(table, covers=covers, lease=lease, compacted=compacted)
+
+
+def test_replaced_item_records_do_not_pile_up_in_segments_that_are_left_alone(house: House) -> None:
+    accept(house, [*(event(number) for number in range(1_000)), *(item(number, f"item {number % 10}") for number in range(2_000, 2_020))])
+    renamed = [replace(item(3_000 + number, f"item {number}"), title="New name") for number in range(10)]
+    accept(house, renamed)
+    accept(house, [event(1_001)])
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_021, lease=house.lease) == 1
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_031, lease=house.lease) == 1
+    assert [segment.num_items for segment in house.ledger.segments()] == [0, 10, 0]
+    assert house.records() == [*renamed, event(1_001)]
+    assert house.journal.accept([item(2_015, "item 5")], Cursor("9"), house.lease).num_duplicates == 1
+
+
+def test_copies_of_segments_that_another_host_merged_are_deleted(house: House, tmp_path: Path) -> None:
+    for number in range(NUM_MERGED):
+        accept(house, [event(number)])
+    second, copies = Journal(house.ledger, house.artifacts, tmp_path / "second"), tmp_path / "second" / "segments"
+    second.read(1, NUM_MERGED)
+    (copies / ".unfinished-17").touch()
+    house.journal.merge_small(house.lease)
+    second.read(1, NUM_MERGED)
+    second.delete_stale_copies()
+    assert len(list(copies.iterdir())) == NUM_MERGED + 2, "another thread may be reading what is new"
+    for path in copies.iterdir():
+        os.utime(path, (0, 0))
+    second.delete_stale_copies()
+    assert [path.name for path in copies.iterdir()] == [house.ledger.segments()[0].name.removeprefix("journal/")]
 
 
 def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, tmp_path: Path) -> None:

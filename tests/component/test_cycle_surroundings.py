@@ -71,6 +71,19 @@ def test_the_log_is_trimmed_when_nothing_is_published_too(parts: Parts, lease: L
     assert parts.log.backlog(parts.log.give_up(START)) == 0
 
 
+def test_old_events_go_at_a_turn_that_is_skipped(parts: Parts, lease: Lease) -> None:
+    """A shop that closed has no more runs, and its users' events must go all the same."""
+    for number in range(4):
+        send(parts, event_records(401 + 40 * number, 440 + 40 * number))
+        assert run_cycle(parts, lease).outcome == "published"
+    assert parts.journal.first_seq == 1
+    release_settings = replace(parts.settings.release, keep_journal_days=1.0)
+    short = replace(parts, settings=replace(parts.settings, release=release_settings))
+    assert run_cycle(short, lease).outcome == "skipped"
+    kept = [one for one in short.ledger.kept_releases() if one.manifest.mode != "baseline"]
+    assert short.journal.first_seq == kept[0].manifest.trained_through + 1
+
+
 def test_of_the_caches_of_texts_those_used_last_stay(parts: Parts, lease: Lease) -> None:
     """An encoder that learns has a new digest after each full retrain; a killed trainer leaves what it had not finished."""
     (ours,) = parts.paths.texts.iterdir()

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from cron import database, schema
 from cron.errors import LedgerTooNew, Unavailable
 from cron.ledger import open_ledger
 from cron.migrations import HEAD, bring_up_to_date
+from cron.migrations.versions import r0001_tables
 from cron.wiring import PROJECT_ROOT
 from tests.contracts.records import ended, start_process
 from tests.servers import Servers
@@ -57,15 +59,10 @@ def revisions(engine: sa.Engine) -> list[str]:
 
 def without_numbers(engine: sa.Engine) -> None:
     """Make a ledger as they were made before there were steps, with something in it."""
-    old = sa.MetaData()
-    for table in schema.metadata.tables.values():
-        table.to_metadata(old)
-    for table in old.tables.values():
-        table.indexes.clear()
     with database.writer(engine).begin() as connection:
-        old.create_all(connection)
-        connection.execute(schema.desk.insert().values(id=1, last_seq=17))
-        connection.execute(schema.lease.insert().values(id=1))
+        with Operations.context(MigrationContext.configure(connection)):
+            r0001_tables.upgrade()
+        connection.exec_driver_sql("UPDATE desk SET last_seq = 17")
 
 
 def test_the_steps_make_what_the_schema_says(engine: sa.Engine) -> None:

@@ -18,8 +18,9 @@ from cron.backends.events_kafka.topics import Described, Extent, Topics
 from cron.backends.events_kafka.url import KafkaUrl
 from cron.backends.events_kafka.writer import Writer
 from cron.errors import LogGap
-from cron.ports import START, Appended, Batch, Cursor, Rejected
-from recommender.events import Event, Item, Record
+from cron.ports import START, Appended, Batch, Cursor
+from cron.stored_records import batch_of
+from recommender.events import Record
 
 _MAX_IDLE = 2  # readers kept: the journal's and the follower's
 
@@ -68,11 +69,7 @@ class KafkaEventLog:
             raise self._made_anew(described.ids, now_described.ids)
         now = datetime.now(UTC)
         found = [from_message(message, self._url, described.ids, now=now) for message in messages]
-        return Batch(
-            records=tuple(one for one in found if isinstance(one, Event | Item)),
-            cursor=to_cursor(Positions(ids=described.ids, next=reached)),
-            rejected=tuple(one for one in found if isinstance(one, Rejected)),
-        )
+        return batch_of(found, to_cursor(Positions(ids=described.ids, next=reached)))
 
     def give_up(self, after: Cursor) -> Cursor:
         """Return START, which is the earliest that there is in every partition, unless the cursor can be read from."""

@@ -12,6 +12,8 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 
 from cron.backends.events_kafka.connection import LIMIT_S, Connection
 from cron.backends.events_kafka.positions import Line
+from cron.ports import BATCH_BYTES
+from recommender.events import MAX_RECORD_BYTES
 
 _LOOK_S = 0.1
 
@@ -38,17 +40,22 @@ class Reader:
         return bool(self._next)
 
     def read(self, starts: Mapping[Line, int], ends: Mapping[Line, int], limit: int) -> tuple[list[Message], dict[Line, int]]:
-        """Return at most `limit` messages, and the offsets after them; raise Unavailable or TrimmedMeanwhile."""
+        """Return at most `limit` messages, about BATCH_BYTES of them, and the offsets after them.
+
+        Raise Unavailable or TrimmedMeanwhile.
+        """
         after = dict(starts)
         left = {line for line, offset in starts.items() if offset < ends[line]}
         if not (left <= self._next.keys() and self.stands_at(starts)):
             self._consumer.assign([TopicPartition(*line, starts[line]) for line in left])
             self._next = {line: starts[line] for line in left}
         messages: list[Message] = []
+        left_bytes = BATCH_BYTES
         deadline = time.monotonic() + LIMIT_S
-        while left and len(messages) < limit:
-            found = self._fetched(limit - len(messages))
+        while left and len(messages) < limit and left_bytes > 0:
+            found = self._fetched(min(limit - len(messages), max(1, left_bytes // MAX_RECORD_BYTES)))
             for message in found:
+                left_bytes -= len(message)
                 line = (str(message.topic()), int(message.partition() or 0))
                 after[line] = self._taken(message, messages, after[line])
                 if after[line] >= ends[line]:

@@ -1,0 +1,41 @@
+"""Entries in an event log that are no records, put there past our own code as a newer release or a stranger would."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+
+def put(back_end: str, url: str, bodies: Sequence[bytes]) -> None:
+    """Append entries to a log of ours."""
+    {"sqlite": _into_sqlite, "redis": _into_redis, "kafka": _into_kafka}[back_end](url, bodies)
+
+
+def _into_sqlite(url: str, bodies: Sequence[bytes]) -> None:
+    db = sqlite3.connect(url.removeprefix("sqlite:///"))
+    with db:
+        query = "INSERT INTO records (event_id, body) VALUES (hex(randomblob(8)), CAST(? AS TEXT))"
+        db.executemany(query, [(body,) for body in bodies])
+    db.close()
+
+
+def _into_redis(url: str, bodies: Sequence[bytes]) -> None:
+    import redis
+
+    server, _, stream = url.partition("?stream=")
+    with redis.Redis.from_url(server) as client:
+        for body in bodies:
+            last = client.hincrby(f"{{{stream}}}:log", "last", 1)
+            client.xadd(f"{{{stream}}}", {"record": body}, id=f"{last}-17")
+
+
+def _into_kafka(url: str, bodies: Sequence[bytes]) -> None:
+    from confluent_kafka import Producer
+
+    from cron.backends.events_kafka.url import parse_url
+
+    log = parse_url(url)
+    producer = Producer({"bootstrap.servers": log.servers, "log_level": 0})
+    for body in bodies:
+        producer.produce(log.events, body, partition=0)
+    assert producer.flush(30) == 0

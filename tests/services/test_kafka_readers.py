@@ -1,0 +1,95 @@
+"""What two readers of the same Kafka topics must agree on, whatever a settings file, the time or others' deletions do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message
+
+from cron.backends.events_kafka.connection import Connection
+from cron.backends.events_kafka.log import KafkaEventLog
+from cron.backends.events_kafka.messages import MAX_LEAD, from_message
+from cron.backends.events_kafka.reader import Reader, TrimmedMeanwhile
+from cron.backends.events_kafka.url import parse_url
+from cron.ports import Rejected
+from recommender.events import MAX_CLOCK_SKEW, Event, to_json
+from tests.contracts.records import event
+from tests.servers import Servers, unique
+from tests.services.test_kafka import Shop, everything, lines, until
+
+OTHER_PROPERTIES = """\
+isolation.level=read_uncommitted
+auto.offset.reset=latest
+enable.auto.commit=true
+"""
+
+
+@pytest.fixture
+def shop(servers: Servers) -> Shop:
+    return Shop(servers.kafka)
+
+
+@pytest.fixture
+def reader(shop: Shop, tmp_path: Path) -> Iterator[Reader]:
+    """A reader of settings that would weaken it."""
+    opened = Reader(Connection(parse_url(weakened(shop, tmp_path))))
+    yield opened
+    opened.close()
+
+
+def weakened(shop: Shop, tmp_path: Path) -> str:
+    (tmp_path / "kafka.properties").write_text(OTHER_PROPERTIES)
+    return f"{shop.url}&properties={tmp_path}/kafka.properties"
+
+
+def test_a_properties_file_cannot_let_aborted_transactions_in(shop: Shop, tmp_path: Path) -> None:
+    producer = shop.producer(transactional_id=unique())
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(shop.events, lines(1)[0], partition=0)
+    producer.flush()
+    producer.abort_transaction(30)
+    shop.send(*lines(2))
+    log = KafkaEventLog(parse_url(weakened(shop, tmp_path)))
+    until(lambda: everything(log) == [event(2)])
+    log.close()
+
+
+def test_a_reader_whose_offset_is_deleted_meanwhile_says_so(shop: Shop, reader: Reader) -> None:
+    """A client would go on at the end, or at the earliest that is left, and nobody would hear of what is missing."""
+    line = (shop.events, 0)
+    shop.send(*lines(1, 2, 3, 4))
+    shop.delete_records(shop.events, 0, 2)
+    with pytest.raises(TrimmedMeanwhile):
+        reader.read({line: 1}, {line: 4}, 10)
+
+
+def test_readers_at_different_times_come_to_the_same_verdict(shop: Shop, reader: Reader) -> None:
+    sent_at = datetime.now(UTC)
+    leads = [timedelta(0), MAX_CLOCK_SKEW + timedelta(minutes=1), timedelta(days=1)]
+    producer = shop.producer()
+    for number, lead in enumerate(leads):
+        value = to_json(event(number, at=sent_at + lead))
+        producer.produce(shop.events, value, partition=0, timestamp=round(sent_at.timestamp() * 1000))
+    assert producer.flush(30) == 0
+    messages, _ = reader.read({(shop.events, 0): 0}, {(shop.events, 0): len(leads)}, 10)
+    for later in (-MAX_LEAD, timedelta(0), timedelta(minutes=2), timedelta(days=2)):
+        found = [type(verdict(shop, message, sent_at + later)) for message in messages]
+        assert found == [Event, Rejected, Rejected], f"read {later} after it was sent"
+
+
+def test_a_message_stamped_far_ahead_is_rejected(shop: Shop, reader: Reader) -> None:
+    """A broker before Kafka 4, or one whose clock is wrong, takes any timestamp."""
+    shop.send(*lines(1), b'{"user_id": "u", "item_id": "i", "type": "view"}')
+    messages, _ = reader.read({(shop.events, 0): 0}, {(shop.events, 0): 2}, 10)
+    for message in messages:
+        rejected = verdict(shop, message, datetime.now(UTC) - MAX_LEAD - timedelta(minutes=1))
+        assert isinstance(rejected, Rejected)
+        assert rejected.reason.startswith("timestamp: ")
+
+
+def verdict(shop: Shop, message: Message, now: datetime) -> object:
+    return from_message(message, parse_url(shop.url), {shop.events: "id"}, now=now)
