@@ -28,6 +28,7 @@ VERBS = (
     "replay",
     "relay",
     "follow",
+    "forget",
     "status",
     "runs",
     "releases",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cron import release, run_plan, stages
 from cron.collect import bury, collect
 from cron.dead_letters import DeadLetters
+from cron.erase_users import erase_forgotten
 from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
@@ -42,6 +43,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     ledger = parts.ledger
     parts.meters.turn_began()
     not_collected = _collect(parts, lease)  # before all that needs the server: while that is away the log must not grow
+    erase_forgotten(parts, lease)
     with parts.serving_lock:
         release.finish_switch(ledger, parts.server, artifacts=lambda: parts.artifacts, wait=parts.stop.wait)
     run = ledger.open_run()

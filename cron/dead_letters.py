@@ -10,7 +10,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import FileIO
@@ -71,6 +71,22 @@ class DeadLetters:
                 unwritten.append(line)
                 size_bytes += len(line)
             self._write(unwritten)
+
+    def drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
+        """Delete letters; return how many. Lines cut off by a crash go with them."""
+        num_dropped = 0
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name(self._path.name + ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for file in (file for file in (self._older, self._path) if file.exists()):
+                lines = _lines_of(file)
+                kept = [line for line in lines if (letter := _letter(line)) is not None and not is_unwanted(letter)]
+                if len(kept) < len(lines):
+                    unfinished = file.with_name(file.name + ".unfinished")
+                    unfinished.write_text("".join(f"{line}\n" for line in kept))
+                    unfinished.replace(file)
+                    num_dropped += len(lines) - len(kept)
+        return num_dropped
 
     def newest(self, n: int) -> tuple[DeadLetter, ...]:
         """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,6 +61,18 @@ class DedupIndex:
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((event_id,) for event_id in sorted(event_ids)))
             self._db.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", (through, event_ids[-1]))
 
+    def replace(self, event_ids: Mapping[str, str]) -> None:
+        """Let other ids stand for some that are indexed; one transaction."""
+        with _telling(self._path), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("DELETE FROM seen WHERE event_id = ?", ((old,) for old in sorted(event_ids)))
+            self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", ((new,) for new in sorted(event_ids.values())))
+            last = event_ids.get(self.last_event_id() or "")
+            if last is not None:
+                self._db.execute("UPDATE progress SET last_event_id = ?", (last,))
+        with _telling(self._path):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no byte of the old ids stays
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -76,6 +88,7 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA secure_delete=ON")
         db.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes, the segments give again
         db.executescript(_SCHEMA)
     except sqlite3.DatabaseError:

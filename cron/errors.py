@@ -24,6 +24,7 @@ FreshetError
 ├── Stopped                  this worker was told to end; the run is continued at the next start
 ├── AlreadyRunning           another process does the worker's job here
 ├── UnknownVersion           no release has that version
+├── WrongUserId              no user can have that id
 └── NothingToRollBackTo      there is no previous good release
 """
 
@@ -174,6 +175,13 @@ class Stopped(FreshetError):
 class AlreadyRunning(FreshetError):
     def __init__(self, *, holder: str, where: str) -> None:
         super().__init__(f"{holder} already works in {where}; end it first, or use another store.var")
+
+
+class WrongUserId(FreshetError):
+    """What is asked to be forgotten can be no user's id."""
+
+    def __init__(self, user_id: str, *, expected: str) -> None:
+        super().__init__(f"user_id: found {ascii(user_id)[:80]}, expected {expected}")
 
 
 class UnknownVersion(FreshetError):

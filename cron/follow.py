@@ -40,6 +40,7 @@ def rebuild(journal: Journal, log: EventLog, histories: Histories) -> None:
     log.read(journal.log_cursor, 1)
     for first_seq, last_seq in journal.ranges():
         journal.read(first_seq, last_seq, columns=["seq"])  # fetched and verified
+    histories.keep_out(journal.forgotten())
     histories.clear()
     cursor = journal.log_cursor  # taken before the ranges: they hold at least what lies before it
     for first_seq, last_seq in journal.ranges():

@@ -9,6 +9,7 @@ accepted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,19 +19,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cron import compaction, segments
+from cron import compaction, forgotten, segments
 from cron.dedup_index import DedupIndex, IndexDamaged, delete_index
+from cron.erasure import COLUMNS, Eraser, erase_segments
 from cron.errors import ArtifactMissing
+from cron.forgotten import Mark
 from cron.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore, Cursor
 from cron.segment_files import SegmentFiles, is_compacted
-from recommender.events import Record
+from recommender.events import Event, Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What became of one batch; no segment when every record was a duplicate."""
+    """What became of one batch; no segment when every record was a duplicate. Events of forgotten users count nowhere."""
 
     segment: Segment | None
     num_events: int
@@ -54,6 +57,7 @@ class Journal:
         self._files = SegmentFiles(artifacts, folder / "segments")
         self._index_path = folder / "seen.db"
         self._index: DedupIndex | None = None
+        self._keys = forgotten.keys_of(ledger)
 
     @property
     def first_seq(self) -> int:
@@ -76,22 +80,25 @@ class Journal:
         return tuple((segment.first_seq, segment.last_seq) for segment in self._ledger.segments())
 
     def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
-        """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost."""
+        """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost.
+
+        Of what forgotten users did up to then nothing but the number is kept.
+        """
         try:
             index = self._caught_up_index()
-            new = _unseen(records, index)
+            new = self._unseen(records, index)
         except IndexDamaged:
             index = self._index_made_anew()
-            new = _unseen(records, index)
+            new = self._unseen(records, index)
         segment: Segment | None = None
         if new:
             first_seq = self.last_seq + 1
-            table = segments.table_of(new, first_seq=first_seq)
+            table = self._eraser_of(new).erased(segments.table_of(new, first_seq=first_seq))
             segment = self._files.put(table, covers=(first_seq, first_seq + len(new) - 1), lease=lease)
         self._ledger.commit_segment(segment, cursor, lease)
         if segment is not None:
             with suppress(IndexDamaged):  # the next batch finds it behind, and then damaged
-                index.add([record.event_id for record in new], through=segment.last_seq)
+                index.add(table["event_id"].to_pylist(), through=segment.last_seq)
         num_events = segment.num_events if segment is not None else 0
         num_items = segment.num_items if segment is not None else 0
         return Accepted(segment=segment, num_events=num_events, num_items=num_items, num_duplicates=len(records) - len(new))
@@ -99,12 +106,16 @@ class Journal:
     def read(self, first_seq: int, last_seq: int, *, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the events and items numbered first to last, both included, ascending; columns of `segments.SCHEMA`.
 
-        Of dropped segments the latest items are still there. Raise ArtifactMissing or ArtifactCorrupt.
+        Of dropped segments the latest items are still there. What forgotten users did is left out at once, before it
+        is erased. Raise ArtifactMissing or ArtifactCorrupt.
         """
-        needed = segments.SCHEMA.names if columns is None else sorted({"seq", "kind", *columns})
         overlapping = self._overlapping(first_seq, last_seq)
+        eraser = Eraser(marks=forgotten.pending(self._ledger), keys=self._keys)
+        needed = segments.SCHEMA.names
+        if columns is not None:
+            needed = sorted({"seq", "kind", *columns, *(COLUMNS if eraser.marks else ())})
         try:
-            tables = [self._part(segment, first_seq, last_seq, needed) for segment in overlapping]
+            tables = [eraser.without(self._part(segment, first_seq, last_seq, needed)) for segment in overlapping]
         except ArtifactMissing:
             if self._overlapping(first_seq, last_seq) == overlapping:
                 raise
@@ -141,6 +152,23 @@ class Journal:
         """Delete our copies of segments that the ledger no longer names."""
         self._files.delete_copies(but=[segment.name for segment in self._ledger.segments()])
 
+    def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
+        """Erase what forgotten users did; return how many events by user key. Safe to repeat."""
+        with suppress(IndexDamaged):  # the next batch makes it anew, from what is left
+            self._caught_up_index()
+
+        def replace_ids(event_ids: dict[str, str]) -> None:
+            with suppress(IndexDamaged):
+                if self._index is not None:
+                    self._index.replace(event_ids)
+
+        eraser = Eraser(marks=marks, keys=self._keys)
+        return erase_segments(self._ledger, self._files, eraser, replace_ids=replace_ids, lease=lease)
+
+    def forgotten(self) -> dict[str, datetime]:
+        """Return up to when each forgotten user's events stay out, by user key: what the histories have to know."""
+        return {mark.user_key: mark.up_to for mark in forgotten.every(self._ledger)}
+
     def close(self) -> None:
         """Close the index."""
         if self._index is not None:
@@ -152,8 +180,7 @@ class Journal:
 
     def _part(self, segment: Segment, first_seq: int, last_seq: int, columns: Sequence[str]) -> pa.Table:
         table = self._files.read(segment, columns)
-        if is_compacted(segment):
-            table = table.filter(pc.not_equal(table["kind"], "id"))
+        table = table.filter(pc.not_equal(table["kind"], "id"))
         if segment.first_seq < first_seq or segment.last_seq > last_seq:
             table = table.filter(pc.and_(pc.greater_equal(table["seq"], first_seq), pc.less_equal(table["seq"], last_seq)))
         return table
@@ -180,16 +207,27 @@ class Journal:
         through = index.through()
         for segment in self._overlapping(through, through):
             rows = self._files.read(segment, ["seq", "event_id"])
-            return bool(rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist() == [index.last_event_id()])
+            last = index.last_event_id() or ""
+            found = rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist()
+            return found in ([last], [self._keys.of_event(last)])  # erased on another host
         return through == 0
 
+    def _eraser_of(self, records: Sequence[Record]) -> Eraser:
+        """Return what erases the records of forgotten users among these."""
+        if not forgotten.any_forgotten(self._ledger):
+            return Eraser(marks=(), keys=self._keys)
+        users = {record.user_id for record in records if isinstance(record, Event)}
+        return Eraser(marks=forgotten.among(self._ledger, {self._keys.of_user(user_id) for user_id in users}), keys=self._keys)
 
-def _unseen(records: Sequence[Record], index: DedupIndex) -> list[Record]:
-    """Return the records whose ids neither the journal nor an earlier one of them bears, in their order."""
-    seen = index.known([record.event_id for record in records])
-    new = []
-    for record in records:
-        if record.event_id not in seen:
-            seen.add(record.event_id)
-            new.append(record)
-    return new
+    def _unseen(self, records: Sequence[Record], index: DedupIndex) -> list[Record]:
+        """Return the records whose ids neither the journal nor an earlier one of them bears, in their order."""
+        seen = index.known([record.event_id for record in records])
+        if forgotten.any_forgotten(self._ledger):
+            hashes = {self._keys.of_event(record.event_id): record.event_id for record in records}
+            seen |= {hashes[one] for one in index.known(list(hashes))}
+        new = []
+        for record in records:
+            if record.event_id not in seen:
+                seen.add(record.event_id)
+                new.append(record)
+        return new

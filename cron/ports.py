@@ -97,12 +97,20 @@ class Histories(Protocol):
         """Return the user's newest n events, newest last; an unknown user has none."""
         ...
 
-    def forget(self, user_id: str, *, at: datetime) -> None:
-        """Delete everything known about a user.
+    def forget(self, user_id: str, *, at: datetime) -> datetime:
+        """Delete everything known about a user; return up to when their events stay out.
 
-        Their events of `at` or before stay out, also when follower or rebuild bring them; so do those up to the newest one that was
-        deleted, which a fast clock may have put after `at`. An earlier `at` than before changes nothing.
+        That is `at`, or the newest event that was deleted, which a fast clock may have put after it, or where an
+        earlier call put it, whichever is latest. Follower and rebuild may bring what lies before: it stays out.
         """
+        ...
+
+    def forgotten(self) -> dict[str, datetime]:
+        """Return up to when each forgotten user's events stay out, by user key (`cron.user_keys`); no ids are kept."""
+        ...
+
+    def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
+        """Keep out what forgotten users did up to then, as `forget` does, and delete nothing; a mark never moves back."""
         ...
 
     def hidden(self) -> frozenset[str]:

@@ -119,6 +119,29 @@ figures = sa.Table(
     sa.Column("value", sa.Float, nullable=False),
 )
 
+# drawn once for an installation; never shown, and needed for as long as the ledger
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# users who asked to be forgotten, by `cron.user_keys`; erased_at: when the journal held nothing of theirs any more
+forgotten = sa.Table(
+    "forgotten",
+    metadata,
+    sa.Column("user_key", sa.Text, primary_key=True),
+    sa.Column("up_to_us", sa.BigInteger, nullable=False),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
+    sa.Column("asked_at", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("erased_at", sa.Text),
+    sa.Column("num_erased", sa.BigInteger, nullable=False, server_default="0"),
+)
+_NOT_ERASED = forgotten.c.erased_at.is_(None)
+sa.Index("not_erased", forgotten.c.user_key, sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED)
+
 
 def newest_releases(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message can name."""

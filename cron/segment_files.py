@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from cron import segments
 from cron.disk_errors import translate_os_errors
+from cron.epoch import moment
 from cron.errors import ArtifactMissing
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore
@@ -47,7 +48,7 @@ class SegmentFiles:
             last_seq=covers[1],
             num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
             num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
-            last_at=segments.moment(pc.max(table["at_us"]).as_py()),
+            last_at=moment(pc.max(table["at_us"]).as_py()),
             size_bytes=table.nbytes,
         )
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cron.epoch import micros, moment
 from recommender.events import Event, Item, Record
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-# kind: event, item, or (compacted segments) id. payload: an item's title, text, attributes and hidden as JSON.
+# kind: event, item, or id: of a record that retention dropped, or that was erased with a forgotten user.
+# payload: an item's title, text, attributes and hidden as JSON.
 SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),
@@ -75,9 +73,14 @@ def compacted(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Tab
     if only is not None:
         items = items.filter(pc.is_in(items["seq"], value_set=only.combine_chunks()))
     ids = table.filter(pc.invert(pc.is_in(table["seq"], value_set=items["seq"].combine_chunks())))
-    bare = {"seq": ids["seq"], "event_id": ids["event_id"], "at_us": ids["at_us"], "kind": pa.repeat("id", ids.num_rows)}
-    arrays = [bare[field.name] if field.name in bare else pa.nulls(ids.num_rows, field.type) for field in SCHEMA]
-    return pa.concat_tables([items, pa.table(arrays, schema=SCHEMA)]).sort_by("seq")
+    return pa.concat_tables([items, bare_ids(ids)]).sort_by("seq")
+
+
+def bare_ids(table: pa.Table) -> pa.Table:
+    """Return rows without all that a record said: number, event id and time stay."""
+    kept = {"seq": table["seq"], "event_id": table["event_id"], "at_us": table["at_us"], "kind": pa.repeat("id", table.num_rows)}
+    arrays = [kept[field.name] if field.name in kept else pa.nulls(table.num_rows, field.type) for field in SCHEMA]
+    return pa.table(arrays, schema=SCHEMA)
 
 
 def write(table: pa.Table, path: Path) -> None:
@@ -89,16 +92,6 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read rows, or some columns of them."""
     names = SCHEMA.names if columns is None else list(columns)
     return pq.read_table(path, columns=names, use_threads=False).select(names)
-
-
-def micros(at: datetime) -> int:
-    """Return epoch microseconds, exactly."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def moment(at_us: int) -> datetime:
-    """Return the aware UTC time of epoch microseconds, exactly."""
-    return EPOCH + timedelta(microseconds=at_us)
 
 
 def _row(record: Record) -> tuple[object, ...]:

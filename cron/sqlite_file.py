@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +71,7 @@ class SqliteFile:
             if read_only is None:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute(f"PRAGMA synchronous={synchronous}")
+                self._db.execute("PRAGMA secure_delete=ON")  # it is somebody's data: no byte of what is deleted stays
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
         if read_only is None:
@@ -91,6 +92,11 @@ class SqliteFile:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    def scrub(self) -> None:
+        """Take what was deleted out of the write-ahead log too, where no reader stands in the way."""
+        with self._lock, suppress(sqlite3.Error):  # it is overwritten by later writes anyway
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file."""

@@ -18,6 +18,7 @@ from cron import redis_url
 from cron.config import Settings
 from cron.errors import MissingClient, SettingsError
 from cron.server_url import Node, parse_nodes
+from cron.user_keys import unkeyed
 
 if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load nothing that they don't need
     from cron.backends.events_redis import RedisEventLog
@@ -44,6 +45,7 @@ def var_folder(settings: Settings) -> Path:
 
 def open_parts(settings: Settings) -> Parts:
     """Open everything that a cycle works with; loads pyarrow, so only for verbs that need it all."""
+    from cron.forgotten import keys_of
     from cron.journal import Journal
     from cron.parts import Parts, Paths
 
@@ -54,7 +56,7 @@ def open_parts(settings: Settings) -> Parts:
         paths=paths,
         ledger=ledger,
         log=open_log(settings.store.events),
-        histories=open_histories(settings.store.histories),
+        histories=open_histories(settings.store.histories, keys_of(ledger).of_user),
         artifacts=artifacts,
         launcher=open_launcher(settings.store.launcher, text_cache=paths.texts),
         server=open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s),
@@ -81,9 +83,9 @@ def open_relay_target(url: str) -> RelayTarget:
     return _RELAY_TARGETS[urlsplit(url).scheme](url)
 
 
-def open_histories(url: str) -> Histories:
-    """Open the histories; raise Unavailable."""
-    return _pick("histories", url, _HISTORIES)(url)
+def open_histories(url: str, user_key: Callable[[str], str] = unkeyed) -> Histories:
+    """Open the histories; raise Unavailable. `user_key` is the ledger's (`cron.forgotten.keys_of`), where users may be forgotten."""
+    return _pick("histories", url, _HISTORIES)(url, user_key)
 
 
 def open_artifacts(url: str) -> ArtifactStore:
@@ -189,10 +191,10 @@ def _sqlite_log(url: str) -> EventLog:
     return open_path(local_path(url))
 
 
-def _sqlite_histories(url: str) -> Histories:
+def _sqlite_histories(url: str, user_key: Callable[[str], str]) -> Histories:
     from cron.backends.histories_sqlite import open_histories as open_path
 
-    return open_path(local_path(url))
+    return open_path(local_path(url), user_key)
 
 
 def _redis_log(url: str) -> RedisEventLog:
@@ -203,12 +205,12 @@ def _redis_log(url: str) -> RedisEventLog:
     return open_url(redis_url.parse("events", url))
 
 
-def _redis_histories(url: str) -> Histories:
+def _redis_histories(url: str, user_key: Callable[[str], str]) -> Histories:
     try:
         from cron.backends.histories_redis import open_histories as open_url
     except ImportError as error:
         raise MissingClient(scheme="redis", package="redis", extra="redis") from error
-    return open_url(redis_url.parse("histories", url))
+    return open_url(redis_url.parse("histories", url), user_key)
 
 
 def _folder_artifacts(url: str) -> ArtifactStore:
@@ -279,7 +281,10 @@ _LOGS: Mapping[str, Callable[[str], EventLog]] = {
 }
 # a relay's targets: logs that keep the other log's cursor beside what came from there
 _RELAY_TARGETS: Mapping[str, Callable[[str], RelayTarget]] = dict.fromkeys(redis_url.SCHEMES, _redis_log)
-_HISTORIES: Mapping[str, Callable[[str], Histories]] = {"sqlite": _sqlite_histories, **dict.fromkeys(redis_url.SCHEMES, _redis_histories)}
+_HISTORIES: Mapping[str, Callable[[str, Callable[[str], str]], Histories]] = {
+    "sqlite": _sqlite_histories,
+    **dict.fromkeys(redis_url.SCHEMES, _redis_histories),
+}
 _ARTIFACTS: Mapping[str, Callable[[str], ArtifactStore]] = {"file": _folder_artifacts, "s3": _s3_artifacts}
 _LAUNCHERS: Mapping[str, Callable[[str, Path], TrainLauncher]] = {
     "process": _process_launcher,

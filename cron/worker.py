@@ -59,7 +59,7 @@ def run_worker(parts: Parts) -> int:
 def run_once(parts: Parts, *, force_full: bool = False) -> Run:
     """Do one turn now, alone; raise AlreadyRunning or LeaseLost when a worker is at it."""
     ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
-    with only_one(parts.paths.lock), held_lease(ledger, holder_of(parts.paths.var), ttl_s) as lease, _renewing(parts, lease):
+    with only_one(parts.paths.lock), held_lease(ledger, holder_of(parts.paths.var), ttl_s) as lease, renewing(parts, lease):
         return run_cycle(parts, lease, force_full=force_full)
 
 
@@ -306,7 +306,7 @@ def _is_free(lock: threading.Lock, ends_at: float) -> bool:
 
 
 @contextmanager
-def _renewing(parts: Parts, lease: Lease) -> Iterator[None]:
+def renewing(parts: Parts, lease: Lease) -> Iterator[None]:
     """Renew a lease beside a long piece of work; when it is lost, end a training under way and raise LeaseLost."""
     done = threading.Event()
     lost: list[LeaseLost] = []

@@ -5,15 +5,18 @@ Knows how they are put together; does not know HTTP.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from cron import wiring
 from cron.config import Settings
 from cron.dead_letters import DeadLetters
+from cron.forgetting import Forgotten, forget
+from cron.forgotten import keys_of
 from cron.ledger import Ledger
 from cron.ledger_figures import LedgerFigures
 from cron.overview import Overview, look
@@ -51,15 +54,17 @@ class Doors:
     recommendations: Recommendations
     figures: Figures
     overviews: Overviews
+    forget: Callable[[str], Forgotten]
 
 
 @asynccontextmanager
 async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     """Open everything by its URL, and close the connections in the end; raise Unavailable."""
     event_log = wiring.open_log(settings.store.events)
-    histories = wiring.open_histories(settings.store.histories)
     ledger = wiring.open_ledger(settings.store.ledger)
+    histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
     paths = Paths(var=wiring.var_folder(settings))
+    letters = DeadLetters(paths.var / "dead-letters.jsonl")
     live = LiveRelease(ledger)
     inference = Inference(wiring.server_nodes(settings.store.server), live, timeout_s=settings.gateway.inference_timeout_s)
     overviews = Overviews(ledger, event_log, paths.runs)
@@ -68,10 +73,11 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             settings=settings,
             histories=histories,
             inference=inference,
-            intake=Intake(event_log, histories, DeadLetters(paths.var / "dead-letters.jsonl"), new_id=RecordIds()),
+            intake=Intake(event_log, histories, letters, new_id=RecordIds()),
             recommendations=Recommendations(histories, inference, live, max_history=settings.train.model.max_history),
             figures=Figures(LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))),
             overviews=overviews,
+            forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
         )
     finally:
         await inference.close()

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cron.errors import FreshetError, Unavailable
+from cron.errors import FreshetError, Unavailable, WrongUserId
 from gateway.access import OtherSite
 from gateway.bodies import BadBody
 from gateway.inference import NoAnswer, TooLarge
@@ -42,6 +42,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(OtherSite, _other_site)
+    app.add_exception_handler(WrongUserId, _wrong_user_id)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
@@ -61,6 +62,10 @@ def _bad_body(_request: Request, error: Exception) -> Response:
 def _other_site(_request: Request, error: Exception) -> Response:
     assert isinstance(error, OtherSite)
     return problem(403, field=error.field, reason=str(error))
+
+
+def _wrong_user_id(_request: Request, error: Exception) -> Response:
+    return problem(400, field="user_id", reason=str(error))
 
 
 def _gone(_request: Request, _error: Exception) -> Response:

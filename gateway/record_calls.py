@@ -6,10 +6,10 @@ Knows HTTP; what a record is and where it goes is `gateway.intake`'s.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from gateway.access import UseDoors, require_key
@@ -18,6 +18,14 @@ from gateway.doors import Doors
 from gateway.intake import Kind, Taken
 from gateway.problems import json_response
 
+
+class _AnyText(StringConvertor):
+    """A part of the path that may hold anything: slashes, as `path` does, and line feeds, which no other takes."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("text", _AnyText())
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 
 MAX_LISTED = 1_000  # rejections told one by one; their number is told always
@@ -43,11 +51,14 @@ async def post_items(request: Request, doors: UseDoors) -> Response:
     return await _take("item", request, doors)
 
 
-@router.delete("/users/{user_id:path}")
+@router.delete("/users/{user_id:text}")
 def forget_user(user_id: str, doors: UseDoors) -> Response:
-    """Forget a user's history: the next recommendation is a cold user's. Journal and trained weights keep what they hold."""
-    doors.histories.forget(user_id, at=datetime.now(UTC))
-    return json_response({"user_id": user_id, "forgotten": True})
+    """Forget a user: the next recommendation is a cold user's, and the worker erases what they did in its next turn.
+
+    The next full retrain learns without it. What the same id does later counts again.
+    """
+    done = doors.forget(user_id)
+    return json_response({"user_id": user_id, "forgotten": True, "up_to": done.up_to.isoformat()})
 
 
 async def _take(kind: Kind, request: Request, doors: Doors) -> Response:

@@ -15,6 +15,7 @@ from cron.backends.events_sqlite import SqliteEventLog, open_log
 from cron.backends.histories_sqlite import SqliteHistories, open_histories
 from cron.config import GateSettings, ReleaseSettings, Settings, WorkerSettings
 from cron.errors import Stopped, TrainingFailed
+from cron.forgotten import keys_of
 from cron.journal import Journal
 from cron.ledger import Ledger, open_ledger
 from cron.lineage import Lease
@@ -107,7 +108,7 @@ def open_workshop(folder: Path, *, settings: Settings | None = None, launcher: T
         paths=paths,
         ledger=ledger,
         log=open_log(folder / "events.db"),
-        histories=open_histories(folder / "histories.db"),
+        histories=open_histories(folder / "histories.db", keys_of(ledger).of_user),
         artifacts=artifacts,
         launcher=launcher or HereLauncher(paths.texts),
         server=FakeServer(folder / "archives", folder / "server"),

@@ -82,6 +82,7 @@ class SqliteEventLog:
         position = min((self._parse(cursor) or 0 for cursor in before), default=0)  # 0: the start, or another log's cursor: nothing of ours
         while position and self._trim_some(position):
             time.sleep(_TRIM_PAUSE_S)
+        self._file.scrub()
 
     def close(self) -> None:
         """Close the file."""

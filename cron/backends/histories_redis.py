@@ -4,7 +4,7 @@ Knows who did what lately; it is a projection and may be deleted, then rebuilt f
 one slot of a cluster and one transaction reaches them:
 
     {NAME}:user:USER_ID   hash, event id → `at`, item id, type, rating; about the newest 1,000
-    {NAME}:forgotten      hash, user id → `at` up to which their events stay out
+    {NAME}:marks          hash, user key → `at` up to which a forgotten user's events stay out
     {NAME}:items          hash, item id → (`at`, event id) of the last word on it
     {NAME}:hidden         set of the hidden items' ids
     {NAME}:follower       the follower's cursor
@@ -15,13 +15,14 @@ is 16 digits of microseconds, which sort as text until the year 2286; fields are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from cron.ports import START, Cursor
 from cron.redis_server import RedisServer
 from cron.redis_url import RedisUrl
+from cron.user_keys import unkeyed
 from recommender.events import Event, Item, Record
 
 REPLY_TIMEOUT_S = 5.0  # a shop's page waits for `recent`, and does without it then
@@ -32,7 +33,7 @@ PRUNE_USERS = 50  # read at a time, some megabytes
 SCAN_KEYS = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# KEYS: forgotten, then one a user. ARGV: the length that calls for pruning, then for each user: id, number of events, pairs of event id and
+# KEYS: marks, then one a user. ARGV: the length that calls for pruning, then for each user: key, number of events, pairs of event id and
 # value. Returns the numbers of the users to prune.
 _ADD_EVENTS = """
 local full, at = {}, 2
@@ -66,13 +67,22 @@ for i = 1, #ARGV, 3 do
 end
 """
 
-# KEYS: forgotten, the user's. ARGV: user id, `at`. The mark never moves back, and covers what was stamped ahead of our clock. The deletion
-# comes first: a full server takes no other command as the first one of a script.
+# KEYS: marks, the user's. ARGV: user key, `at`. The mark never moves back, and covers what was stamped ahead of our clock. The deletion
+# comes first: a full server takes no other command as the first one of a script. Returns the mark.
 _FORGET = """
 local mark = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
 for _, value in ipairs(redis.call('HVALS', KEYS[2])) do mark = math.max(mark, tonumber(value:sub(1, 16))) end
 redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', mark))
+return string.format('%.0f', mark)
+"""
+
+# KEYS: marks. ARGV: pairs of user key and `at`.
+_KEEP_OUT = """
+for i = 1, #ARGV, 2 do
+  local mark = math.max(tonumber(ARGV[i + 1]), tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or 0))
+  redis.call('HSET', KEYS[1], ARGV[i], string.format('%.0f', mark))
+end
 """
 
 # One text instead of thousands of replies: the client parses it in a tenth of the time.
@@ -84,7 +94,9 @@ Command = tuple[str | int, ...]
 class RedisHistories:
     """Histories in Redis; may be shared by threads, processes and machines."""
 
-    def __init__(self, url: RedisUrl) -> None:
+    def __init__(self, url: RedisUrl, user_key: Callable[[str], str] = unkeyed) -> None:
+        self._user_key_of = user_key
+        self._has_old_marks = True
         self._server = RedisServer(url, what="the history store", reply_timeout_s=REPLY_TIMEOUT_S)
         self._prefix = f"{{{url.name}}}:"
 
@@ -107,6 +119,7 @@ class RedisHistories:
             commands.append(("SET", self._key("follower"), cursor))
         if not commands:
             return
+        self._hash_old_marks()
         replies = self._server.transaction(commands)
         self._prune([chunk[number] for chunk, full in zip(chunks, replies, strict=False) for number in cast("list[int]", full)])
 
@@ -119,9 +132,24 @@ class RedisHistories:
         order = sorted(zip(fields[1::5], fields[0::5], range(0, len(fields), 5), strict=True))
         return tuple(_event(user_id, *fields[place : place + 5]) for _, _, place in order[-n:])
 
-    def forget(self, user_id: str, *, at: datetime) -> None:
-        """Delete everything known about a user, and note it for what arrives late."""
-        self._server.call("EVAL", _FORGET, 2, self._key("forgotten"), self._user_key(user_id), user_id, _micros(at))
+    def forget(self, user_id: str, *, at: datetime) -> datetime:
+        """Delete everything known about a user, and note for what arrives late up to when; return that."""
+        self._hash_old_marks()
+        keys = (self._key("marks"), self._user_key(user_id))
+        return _moment(self._server.call("EVAL", _FORGET, 2, *keys, self._user_key_of(user_id), _micros(at)))
+
+    def forgotten(self) -> dict[str, datetime]:
+        """Return up to when each forgotten user's events stay out, by user key."""
+        self._hash_old_marks()
+        marks = cast("dict[bytes, bytes]", self._server.call("HGETALL", self._key("marks")))
+        return {user_key.decode(): _moment(at) for user_key, at in marks.items()}
+
+    def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
+        """Note up to when events of forgotten users stay out."""
+        marks = [(user_key, _micros(at)) for user_key, at in forgotten.items()]
+        for start in range(0, len(marks), CHUNK_EVENTS):
+            chunk = [text for mark in marks[start : start + CHUNK_EVENTS] for text in mark]
+            self._server.call("EVAL", _KEEP_OUT, 1, self._key("marks"), *chunk)
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""
@@ -156,6 +184,16 @@ class RedisHistories:
         """Close all connections."""
         self._server.close()
 
+    def _hash_old_marks(self) -> None:
+        """Hash the marks of an earlier Freshet, which kept the ids themselves; once a process."""
+        if not self._has_old_marks:
+            return
+        old = cast("dict[bytes, bytes]", self._server.call("HGETALL", self._key("forgotten")))
+        if old:
+            self.keep_out({self._user_key_of(user_id.decode()): _moment(at) for user_id, at in old.items()})
+            self._server.call("UNLINK", self._key("forgotten"))
+        self._has_old_marks = False
+
     def _key(self, name: str) -> str:
         return self._prefix + name
 
@@ -165,8 +203,8 @@ class RedisHistories:
     def _add_events(self, user_ids: Sequence[str], users: dict[str, list[str]]) -> Command:
         arguments: list[str | int] = [KEPT_EVENTS + SLACK_EVENTS]
         for user_id in user_ids:
-            arguments += (user_id, len(users[user_id]) // 2, *users[user_id])
-        keys = [self._key("forgotten"), *map(self._user_key, user_ids)]
+            arguments += (self._user_key_of(user_id), len(users[user_id]) // 2, *users[user_id])
+        keys = [self._key("marks"), *map(self._user_key, user_ids)]
         return ("EVAL", _ADD_EVENTS, len(keys), *keys, *arguments)
 
     def _prune(self, user_ids: Sequence[str]) -> None:
@@ -183,9 +221,9 @@ class RedisHistories:
                 self._server.transaction(deletions)
 
 
-def open_histories(url: RedisUrl) -> RedisHistories:
+def open_histories(url: RedisUrl, user_key: Callable[[str], str] = unkeyed) -> RedisHistories:
     """Open the histories; nothing is sent until they are used."""
-    return RedisHistories(url)
+    return RedisHistories(url, user_key)
 
 
 def _chunks(users: dict[str, list[str]]) -> Iterator[list[str]]:
@@ -203,6 +241,10 @@ def _chunks(users: dict[str, list[str]]) -> Iterator[list[str]]:
 
 def _micros(at: datetime) -> str:
     return f"{(at - _EPOCH) // timedelta(microseconds=1):016}"
+
+
+def _moment(at: object) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(cast("bytes", at)))
 
 
 def _value(event: Event) -> str:

@@ -5,12 +5,14 @@ Knows who did what lately; it is a projection and may be deleted, then rebuilt f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cron.ports import START, Cursor
 from cron.sqlite_file import SqliteFile
+from cron.user_keys import unkeyed
 from recommender.events import Event, Item, Record
 
 KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
@@ -23,6 +25,7 @@ CREATE TABLE IF NOT EXISTS events (user_id TEXT NOT NULL, at_us INTEGER NOT NULL
 CREATE TABLE IF NOT EXISTS items (item_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
     hidden INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hidden_items ON items (item_id) WHERE hidden;
+CREATE TABLE IF NOT EXISTS marks (user_key TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS follower (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), cursor TEXT NOT NULL);
 """
@@ -34,13 +37,10 @@ WHERE (excluded.at_us, excluded.event_id) > (items.at_us, items.event_id)
 # The follower brings what was appended before a user was forgotten, and so does a rebuild.
 _ADD_EVENT = """
 INSERT OR IGNORE INTO events SELECT ?1, ?2, ?3, ?4, ?5, ?6
-WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE user_id = ?1 AND at_us >= ?2)
+WHERE NOT EXISTS (SELECT 1 FROM marks WHERE user_key = ?7 AND at_us >= ?2)
 """
-# The mark never moves back, and covers what was stamped ahead of our clock: that would come again from the log.
-_FORGET = """
-INSERT INTO forgotten SELECT ?1, max(?2, coalesce(max(at_us), ?2)) FROM events WHERE user_id = ?1
-ON CONFLICT (user_id) DO UPDATE SET at_us = max(at_us, excluded.at_us)
-"""
+# A mark never moves back.
+_MARK = "INSERT INTO marks VALUES (?, ?) ON CONFLICT (user_key) DO UPDATE SET at_us = max(at_us, excluded.at_us)"
 _PRUNE = """
 DELETE FROM events WHERE user_id = ?1 AND (at_us, event_id) <
     (SELECT at_us, event_id FROM events WHERE user_id = ?1 ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
@@ -50,19 +50,23 @@ DELETE FROM events WHERE user_id = ?1 AND (at_us, event_id) <
 class SqliteHistories:
     """Histories on a SQLite file; may be shared by threads and processes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, user_key: Callable[[str], str] = unkeyed) -> None:
+        self._user_key = user_key
+        self._has_old_marks = True
         # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the log gives them again.
         self._file = SqliteFile(path, what="the history store", synchronous="NORMAL", schema=_SCHEMA)
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records, and move the follower's cursor, in one transaction."""
+        lasting = [record for record in records if isinstance(record, Event) and record.type != "impression"]
+        keys = {user_id: self._user_key(user_id) for user_id in {record.user_id for record in lasting}}
         events = [
-            (record.user_id, _micros(record.at), record.event_id, record.item_id, record.type, record.rating)
-            for record in records
-            if isinstance(record, Event) and record.type != "impression"
+            (record.user_id, _micros(record.at), record.event_id, record.item_id, record.type, record.rating, keys[record.user_id])
+            for record in lasting
         ]
         items = [(record.item_id, _micros(record.at), record.event_id, record.hidden) for record in records if isinstance(record, Item)]
         with self._file.transaction() as db:
+            self._hash_old_marks(db)
             db.executemany(_ADD_EVENT, events)
             db.executemany(_PRUNE, [(user_id, KEPT_EVENTS - 1) for user_id in {event[0] for event in events}])
             db.executemany(_ADD_ITEM, items)
@@ -79,11 +83,29 @@ class SqliteHistories:
             for at_us, event_id, item_id, type_, rating in reversed(rows)
         )
 
-    def forget(self, user_id: str, *, at: datetime) -> None:
-        """Delete everything known about a user, and note it for what arrives late."""
+    def forget(self, user_id: str, *, at: datetime) -> datetime:
+        """Delete everything known about a user, and note for what arrives late up to when; return that."""
+        user_key = self._user_key(user_id)
         with self._file.transaction() as db:
-            db.execute(_FORGET, (user_id, _micros(at)))
+            self._hash_old_marks(db)
+            latest = db.execute("SELECT max(at_us) FROM events WHERE user_id = ?", (user_id,)).fetchone()[0]
+            db.execute(_MARK, (user_key, max(_micros(at), latest or 0)))  # what was stamped ahead of our clock too
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
+            at_us = db.execute("SELECT at_us FROM marks WHERE user_key = ?", (user_key,)).fetchone()[0]
+        self._file.scrub()
+        return _EPOCH + timedelta(microseconds=at_us)
+
+    def forgotten(self) -> dict[str, datetime]:
+        """Return up to when each forgotten user's events stay out, by user key."""
+        with self._file.transaction() as db:
+            self._hash_old_marks(db)
+            rows = db.execute("SELECT user_key, at_us FROM marks").fetchall()
+        return {user_key: _EPOCH + timedelta(microseconds=at_us) for user_key, at_us in rows}
+
+    def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
+        """Note up to when events of forgotten users stay out."""
+        with self._file.transaction() as db:
+            db.executemany(_MARK, [(user_key, _micros(at)) for user_key, at in forgotten.items()])
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""
@@ -112,10 +134,18 @@ class SqliteHistories:
         """Close the file."""
         self._file.close()
 
+    def _hash_old_marks(self, db: sqlite3.Connection) -> None:
+        """Hash the marks of an earlier Freshet, which kept the ids themselves."""
+        if self._has_old_marks:
+            old = db.execute("SELECT user_id, at_us FROM forgotten").fetchall()
+            db.executemany(_MARK, [(self._user_key(user_id), at_us) for user_id, at_us in old])
+            db.execute("DELETE FROM forgotten")
+            self._has_old_marks = False
 
-def open_histories(path: Path) -> SqliteHistories:
+
+def open_histories(path: Path, user_key: Callable[[str], str] = unkeyed) -> SqliteHistories:
     """Open the histories at this path, making them when there are none; raise Unavailable."""
-    return SqliteHistories(path)
+    return SqliteHistories(path, user_key)
 
 
 def _micros(at: datetime) -> int:

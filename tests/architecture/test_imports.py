@@ -70,6 +70,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.redis_server",
             "cron.redis_url",
             "cron.server_url",
+            "cron.user_keys",
         ),
     ),
     (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cron.collect import collect
+from cron.forgotten import keys_of
 from cron.journal import Journal
 from cron.ledger import Ledger
 from cron.lineage import Lease
@@ -47,7 +48,7 @@ def open_house(folder: Path, *, log: EventLog | None = None) -> House:
         ledger=ledger,
         artifacts=artifacts,
         log=log or open_log(f"sqlite:///{folder}/events.db"),
-        histories=open_histories(f"sqlite:///{folder}/histories.db"),
+        histories=open_histories(f"sqlite:///{folder}/histories.db", keys_of(ledger).of_user),
         journal=Journal(ledger, artifacts, folder / "journal"),
         lease=lease,
     )

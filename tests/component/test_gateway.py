@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cron import wiring
+from cron import forgotten, wiring
 from cron.dead_letters import DeadLetters
 from gateway.bodies import MAX_CALL_BYTES
 from gateway.figures import NUM_SERIES
@@ -256,7 +256,10 @@ def test_a_plain_question_that_is_none_gets_a_sentence(shared: House, body: byte
 
 def test_a_forgotten_user_is_a_cold_user(house: House) -> None:
     house.client.post("/v1/events", json=VIEW)
-    assert house.client.delete("/v1/users/ann").json() == {"user_id": "ann", "forgotten": True}
+    answer = house.client.delete("/v1/users/ann").json()
+    assert (answer["user_id"], answer["forgotten"]) == ("ann", True)
+    (mark,) = forgotten.every(wiring.open_ledger(house.settings.store.ledger))
+    assert (mark.up_to.isoformat(), mark.asked_by) == (answer["up_to"], "the gateway")
     house.client.get("/v1/recommendations/ann")
     assert house.model.asked[-1] == {"user_seq": [], "k": 10, "exclude_seen": True, "exclude": []}
 

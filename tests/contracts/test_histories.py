@@ -12,6 +12,7 @@ import pytest
 
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
+from cron.user_keys import unkeyed
 from cron.wiring import open_histories
 from recommender.events import EARLIEST, MAX_TYPE_CHARS
 from recommender.ids import MAX_ID_CHARS
@@ -22,6 +23,7 @@ EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:
 ON_SERVERS: dict[str, Callable[[Servers], str]] = {"redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"}
 APPEND_MANY = """
 import sys
+from cron.user_keys import unkeyed
 from cron.wiring import open_histories
 from tests.contracts.records import event
 histories = open_histories(sys.argv[1])
@@ -121,6 +123,32 @@ def test_forgetting_again_lets_nothing_back_in(histories: Histories) -> None:
     histories.forget("u", at=event(0).at)  # another gateway, whose clock is slow
     histories.append([event(1), event(2)])
     assert histories.recent("u", 10) == ()
+
+
+def test_forgetting_returns_up_to_when_events_stay_out(histories: Histories) -> None:
+    histories.append([event(5)])
+    assert histories.forget("u", at=event(2).at) == event(5).at
+    assert histories.forget("u", at=event(3).at) == event(5).at
+    assert histories.forget("u", at=event(9).at) == event(9).at
+    assert histories.forgotten() == {unkeyed("u"): event(9).at}
+
+
+def test_the_forgotten_are_told_by_a_hash_alone(url: str) -> None:
+    histories = open_histories(url, lambda user_id: f"key of {len(user_id)}")
+    histories.append([event(1, user_id="ann")])
+    histories.forget("ann", at=event(1).at)
+    assert histories.forgotten() == {"key of 3": event(1).at}
+    histories.append([event(1, user_id="ann")])
+    assert histories.recent("ann", 9) == ()
+
+
+def test_what_is_to_be_kept_out_stays_out_after_all_was_lost(histories: Histories) -> None:
+    histories.keep_out({unkeyed("u"): event(2).at, unkeyed("w"): event(1).at})
+    histories.keep_out({unkeyed("u"): event(1).at})  # earlier: changes nothing
+    histories.append([event(1), event(2), event(3), event(4, user_id="v")])
+    assert histories.recent("u", 9) == (event(3),)
+    assert histories.recent("v", 9) == (event(4, user_id="v"),)
+    assert histories.forgotten() == {unkeyed("u"): event(2).at, unkeyed("w"): event(1).at}
 
 
 def test_impressions_are_no_history(histories: Histories) -> None:
