@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from cron.errors import FreshetError, MissingClient, SettingsError
+from cron.private_files import close_to_others, keep_private
 from cron.settings_file import Loaded, load_settings
 
 VERBS = (
@@ -56,11 +57,13 @@ class Verb(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit status."""
+    keep_private()
     parsed = build_parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text of any encoding
     try:
         loaded = load_settings(parsed.config, os.environ)
+        close_to_others(loaded.settings.store)
         status = verb(parsed.verb).run(parsed, loaded)
         sys.stdout.flush()  # now, while we can still say that it failed
         return status

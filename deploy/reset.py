@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cron.config import Settings
 from cron.errors import FreshetError
+from cron.private_files import keep_private
 from cron.settings_file import load_settings
 from cron.wiring import PROJECT_ROOT, hide_password, local_path, var_folder
 from deploy.preflight import NotReady, only_instance
@@ -77,6 +78,7 @@ def _ask() -> str:
 
 def main(arguments: list[str]) -> int:
     """Ask, then delete; 0 done or nothing to do, 1 refused."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="make reset", description="Delete events, journal, releases and logs of this machine.")
     parser.add_argument("--confirm", help="yes: don't ask")
     confirmed = parser.parse_args(arguments).confirm

@@ -19,6 +19,7 @@ from types import FrameType
 
 from cron.config import Settings
 from cron.errors import FreshetError
+from cron.private_files import close_to_others, keep_private
 from cron.settings_file import load_settings, variable
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
 from deploy.first_data import ingest_once, was_ingested
@@ -143,6 +144,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve; 0 after a signal, 1 with one sentence when it can't be."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="make serve", description="Run TorchServe, the gateway and the worker on this machine.")
     parser.add_argument("--data", type=Path, help="a MovieLens folder or the publisher's zip; without it MovieLens 100K is fetched")
     data = parser.parse_args(arguments).data
@@ -151,7 +153,9 @@ def main(arguments: list[str]) -> int:
     try:
         if data is not None and not data.exists():
             raise NotReady(f"DATA={data}: no such file or folder")
-        serve(load_settings(None, os.environ).settings, data, os.environ)
+        settings = load_settings(None, os.environ).settings
+        close_to_others(settings.store)
+        serve(settings, data, os.environ)
     except Stop:
         return 0
     except (FreshetError, OSError) as why:

@@ -17,6 +17,8 @@ from typing import IO
 
 from supervisor import loggers, supervisord
 
+from cron.private_files import keep_private
+
 
 class PatientLog(loggers.RotatingFileHandler):  # type: ignore[misc] # supervisor has no types
     """A rotating log that loses lines rather than raise.
@@ -55,6 +57,7 @@ class PatientLog(loggers.RotatingFileHandler):  # type: ignore[misc] # superviso
 
 def main() -> None:
     """Run supervisord with these logs, on the arguments of the command line."""
+    keep_private()
     loggers.RotatingFileHandler = PatientLog
     supervisord.main()
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cron.private_files import keep_private
 from deploy.java_properties import escaped
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
@@ -145,6 +146,7 @@ def clear_fetched(model_store: Path) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Replace this process by TorchServe."""
+    keep_private()
     try:
         _become_torchserve(_arguments(argv))
     except (CannotStart, OSError) as error:

@@ -14,12 +14,14 @@ import uvicorn
 
 from cron.errors import FreshetError
 from cron.logs import set_up_logs
+from cron.private_files import close_to_others, keep_private
 from cron.settings_file import load_settings
 from gateway.app import create_app
 
 
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out.")
     parser.add_argument("--config", type=Path, help="the settings file; default FRESHET_CONFIG, or deploy/local.toml")
     try:
@@ -27,6 +29,7 @@ def main(arguments: list[str]) -> int:
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    close_to_others(settings.store)
     set_up_logs()
     # requests in flight get 5 s at the end; no line per request, the figures are in /metrics
     uvicorn.run(

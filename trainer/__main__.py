@@ -35,6 +35,7 @@ CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphane
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    os.umask(0o077)  # snapshot and candidate hold what people did
     try:
         train(arguments)
     except CANNOT as error:

@@ -25,6 +25,7 @@ _MAX_FAILURES = 1  # of workers; they start anew, and the training goes on from 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    os.umask(0o077)  # snapshot and candidate hold what people did
     parser = argparse.ArgumentParser(prog="python -m trainer.on_ray", description="Train a candidate on a Ray cluster.", allow_abbrev=False)
     parser.add_argument("--address", help="the cluster, as ray.init takes it; without it one is started here")
     parser.add_argument("--workers", type=int, default=1, help="how many ranks")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cron.config import Settings
 from cron.errors import FreshetError
+from cron.private_files import close_to_others, keep_private
 from cron.settings_file import FILE_VARIABLE, Loaded, load_settings, variable
 from cron.wiring import PROJECT_ROOT, open_ledger
 from deploy.first_data import ingest_once, was_ingested
@@ -158,6 +159,7 @@ def _loaded() -> Loaded:
 
 def main(arguments: list[str]) -> int:
     """Do it; 0 done, 1 with a sentence when it can't be."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="python -m deploy.stack", description="Run Freshet on real servers, all on this machine.")
     parser.add_argument("what", choices=("up", "status", "down"))
     parser.add_argument("--data", type=Path, help="what to begin with, as for make serve; without it MovieLens 100K is fetched")
@@ -166,6 +168,7 @@ def main(arguments: list[str]) -> int:
         if given.data is not None and not given.data.exists():
             raise NotReady(f"DATA={given.data}: no such file or folder")
         loaded = _loaded()
+        close_to_others(loaded.settings.store)
         if given.what == "status":
             return status(loaded)
         if given.what == "down":

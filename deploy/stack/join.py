@@ -21,6 +21,7 @@ import httpx
 
 from cron.errors import FreshetError, Unavailable
 from cron.logs import set_up_logs
+from cron.private_files import keep_private
 from cron.wiring import PROJECT_ROOT
 from deploy.stack.flink import REST_PORT, Cluster, run_sql
 from deploy.stack.maven import PARTS
@@ -136,6 +137,7 @@ def keep(cluster: Cluster, join: Join) -> None:
 
 def main() -> None:
     """Read the command line and keep the job running."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="python -m deploy.stack.join", description="Keep the Flink join running.")
     parser.add_argument("--folder", type=Path, required=True, help="the Flink cluster's folder")
     parser.add_argument("--rest-port", type=int, default=REST_PORT, help="where the cluster's REST interface listens on 127.0.0.1")

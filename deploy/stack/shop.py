@@ -25,6 +25,7 @@ from tqdm import tqdm
 from cron.config import Settings
 from cron.errors import FreshetError, MissingClient, SettingsError, Unavailable
 from cron.own_gateway import authorization, gateway_url
+from cron.private_files import keep_private
 from cron.settings_file import load_settings
 from deploy.stack.topics import CLICKS, IMPRESSIONS
 
@@ -103,6 +104,7 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
 
 def main(arguments: list[str]) -> int:
     """Open the shop; 0 when Kafka has everything."""
+    keep_private()
     parser = argparse.ArgumentParser(prog="python -m deploy.stack.shop", description="A shop's impressions and clicks, as Kafka messages.")
     parser.add_argument("--genre", default="Horror", help="what the visitors like (default Horror)")
     parser.add_argument("--visitors", type=int, default=200, help="how many come (default 200)")

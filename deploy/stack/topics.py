@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from cron.errors import FreshetError, SettingsError
+from cron.private_files import keep_private
 from cron.settings_file import load_settings
 from deploy.stack.kafka import create_topics
 
@@ -34,6 +35,7 @@ def topics(events_url: str) -> Mapping[str, int]:
 
 def main() -> int:
     """Make the topics; 0 when all are there, 1 with a sentence when not."""
+    keep_private()
     try:
         url = load_settings(None, os.environ).settings.store.events
         wanted = topics(url)
