@@ -109,8 +109,9 @@ class Journal:
         Of dropped segments the latest items are still there. What forgotten users did is left out at once, before it
         is erased. Raise ArtifactMissing or ArtifactCorrupt.
         """
-        overlapping = self._overlapping(first_seq, last_seq)
+        # the marks first: once one is gone, the segments that are found next hold nothing of its user
         eraser = Eraser(marks=forgotten.pending(self._ledger), keys=self._keys)
+        overlapping = self._overlapping(first_seq, last_seq)
         needed = segments.SCHEMA.names
         if columns is not None:
             needed = sorted({"seq", "kind", *columns, *(COLUMNS if eraser.marks else ())})
