@@ -34,8 +34,8 @@ class WorkerSettings:
     full_every_s: float = 86_400.0  # a full retrain a day; updates between full retrains, not instead of them
     full_share: float = 0.1  # of the time goes into full retrains that come sooner while they are cheap; 0: none. docs/log.md
     max_events_per_run: int = 200_000  # the oldest so many train now, the rest wait
-    max_refusals: int = 3  # so many refusals in a row call for a full retrain and an alarm
-    refusal_backoff_s: float = 120.0  # doubled with each refusal
+    max_refusals: int = 3  # so many refusals since the last release call for a full retrain
+    refusal_backoff_s: float = 120.0  # after a run that was refused or failed; doubled with each
     train_limit_s: float = 7_200.0
     poll_s: float = 1.0  # how often the log, the server's default and the followers are looked at
     lease_s: float = 30.0

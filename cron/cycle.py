@@ -16,7 +16,7 @@ from cron import release, run_plan, stages
 from cron.collect import bury, collect
 from cron.dead_letters import DeadLetters
 from cron.erase_users import erase_forgotten
-from cron.errors import FreshetError, Held, LeaseLost, Stopped, Superseded, Unavailable
+from cron.errors import FreshetError, Held, LeaseLost, ServerRefused, Stopped, Superseded, Unanswered, Unavailable
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
@@ -24,11 +24,14 @@ from cron.outlook import observe
 from cron.parts import Parts
 from cron.plan import Skip, decide
 from cron.ports import Batch
+from cron.probe import probe
 from cron.restore import check_room, restore_live
 from cron.retention import drop_version, tidy, tidy_records, trim_log
+from cron.still_wanted import cancelled_when_unwanted, check_wanted
 
 log = logging.getLogger(__name__)
 
+_SERVER_TRIES = 3  # a worker that was killed is READY again in 2 to 4 s
 NOT_COLLECTED = "not_collected"  # the reason of a turn that could not read the log
 
 
@@ -56,7 +59,7 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
         return _skip(parts, not_collected, lease)
     state = observe(parts, force_full=force_full)
     turn = decide(state, parts.settings.worker)
-    ledger.set_figure("refusals_in_a_row", state.num_refusals)
+    ledger.set_figure("refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":
         log.error("refused again and again", extra={"num_refusals": state.num_refusals})
     if isinstance(turn, Skip):
@@ -119,7 +122,7 @@ def _publish(turn: _Turn) -> Run:
     parts, run, lease = turn.parts, turn.run, turn.lease
     plan = run_plan.from_output(turn.step("plan", lambda: run_plan.to_output(run_plan.settle(parts, run))))
     turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
-    turn.step("train", lambda: _train(parts, run))
+    turn.step("train", lambda: _train(turn))
 
     def judge() -> stages.Output:
         parts.ledger.add_quality(stages.quality_of(parts, run), lease=lease)
@@ -140,11 +143,9 @@ def _publish(turn: _Turn) -> Run:
 
     turn.step("put", put)
     if not _was_live(parts, manifest):
-        turn.again("register", lambda: _register(parts, manifest, lease))
-        online = stages.verdict_from_output(turn.again("probe", lambda: stages.verdict_to_output(stages.probe(parts, run, version))))
+        online = _go_live(turn, manifest)
         if not online.accepted:
             return turn.end("refused", *offline.reasons, *online.reasons, figures=offline)
-        turn.again("set_live", lambda: _set_live(parts, manifest, lease))
     probed = parts.ledger.step_output(run.run_id, "probe")
     reasons = [*offline.reasons, *(stages.verdict_from_output(probed).reasons if probed is not None else ())]
     return turn.end("published", *reasons, figures=offline)
@@ -167,6 +168,7 @@ class _Turn:
         """Do a step's work even when it was done before: the server may have been restarted since. The first record stays."""
         if self.parts.stop.is_set():
             raise Stopped
+        check_wanted(self.parts, self.run, self.lease)
         started = time.monotonic()
         output = work()
         seconds = time.monotonic() - started
@@ -184,11 +186,59 @@ class _Turn:
         return self.parts.ledger.finish_run(self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease)
 
 
-def _train(parts: Parts, run: Run) -> stages.Output:
+def _train(turn: _Turn) -> stages.Output:
     """Train, unless the result would find no room; a server that does not answer is asked again when the version is to be loaded."""
+    parts, run, lease = turn.parts, turn.run, turn.lease
     with suppress(Unavailable):
         check_room(parts.server)
-    return stages.train(parts, run)
+    try:
+        with cancelled_when_unwanted(parts, run, lease):
+            return stages.train(parts, run)
+    except Stopped:
+        if parts.stop.is_set():
+            raise
+    check_wanted(parts, run, lease)
+    with cancelled_when_unwanted(parts, run, lease):
+        return stages.train(parts, run)  # the cancellation was meant for an earlier training
+
+
+def _go_live(turn: _Turn, manifest: Manifest) -> Verdict:
+    """Register, probe and switch, again from the start when the server refuses or gives something that is not an answer.
+
+    A worker that died is READY again, or loaded again, when the registration returns. Raise what the last try raised: a fault of the
+    machinery is no verdict on the model.
+    """
+    stop, pause_s = turn.parts.stop, turn.parts.settings.worker.poll_s
+    for tries_left in reversed(range(_SERVER_TRIES)):
+        try:
+            return _try_to_go_live(turn, manifest)
+        except (ServerRefused, Unanswered) as error:
+            if not tries_left or not _may_pass(error):
+                raise
+            log.warning("the server is tried again", extra={"run_id": turn.run.run_id, "why": str(error)})
+        if stop.wait(pause_s):
+            raise Stopped
+    raise AssertionError("the last try returns or raises")
+
+
+def _try_to_go_live(turn: _Turn, manifest: Manifest) -> Verdict:
+    """Register and probe a version, and switch to it when it is accepted."""
+    parts, run, lease = turn.parts, turn.run, turn.lease
+
+    def probe_it() -> stages.Output:
+        golden = stages.golden(parts, run)
+        return stages.verdict_to_output(probe(parts.server, manifest.version, golden, parts.settings.gate))
+
+    turn.again("register", lambda: _register(parts, manifest, lease))
+    online = stages.verdict_from_output(turn.again("probe", probe_it))
+    if online.accepted:
+        turn.again("set_live", lambda: _set_live(parts, manifest, lease))
+    return online
+
+
+def _may_pass(error: ServerRefused | Unanswered) -> bool:
+    """Tell whether a repetition may help: 409 is a version without a READY worker, 200 one that lost it while it was registered."""
+    return isinstance(error, Unanswered) or error.status >= 500 or error.status in (200, 409)
 
 
 def _was_live(parts: Parts, manifest: Manifest) -> bool:

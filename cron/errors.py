@@ -16,10 +16,14 @@ FreshetError
 ├── LogGap                   the log was trimmed past our cursor, or recreated
 ├── ServerRefused            TorchServe would not take a release
 ├── NoRoom                   TorchServe's machine has no memory for one more version
-├── TrainingFailed           the trainer ended without a candidate
+├── Unanswered               a registered version gave something that is not an answer
+├── TrainingFailed           the trainer ended without a candidate, and says what is wrong with its input
+│   └── TrainerDied          it crashed, ran out of time or memory, or was killed
 ├── LeaseLost                another worker holds the lease now
 ├── Superseded               the live version changed while a run was under way
 │   └── TrainedOnExcluded    events were excluded that the run had taken already
+├── Overtaken                a later decision than this rollback or promotion was carried out
+├── RolledBackMeanwhile      somebody else rolled back after this rollback was asked for
 ├── Held                     publishing is paused until a person resumes it
 ├── Stopped                  this worker was told to end; the run is continued at the next start
 ├── AlreadyRunning           another process does the worker's job here
@@ -140,10 +144,22 @@ class NoRoom(FreshetError):
         super().__init__(f"TorchServe's machine has no memory for one more version ({sizes}); what is live stays: {remedy}")
 
 
+class Unanswered(FreshetError):
+    """A fault of a worker or its machine; no verdict on the model."""
+
+    def __init__(self, version: int, *, why: str) -> None:
+        self.version = version
+        super().__init__(f"version {version} is registered and gave no answer to a probe ({why}); look into torchserve.log and model.log")
+
+
 class TrainingFailed(FreshetError):
     def __init__(self, *, exit_status: int | None, limit_s: float, log: Path, tail: str) -> None:
         how = f"did not end within {limit_s:.0f} s" if exit_status is None else f"ended with status {exit_status}"
         super().__init__(f"the trainer {how}; its log is {log}; last lines:\n{tail}")
+
+
+class TrainerDied(TrainingFailed):
+    """A fault of the machine; says nothing about the data or the model."""
 
 
 class LeaseLost(FreshetError):
@@ -160,6 +176,17 @@ class TrainedOnExcluded(Superseded):
     def __init__(self, first_seq: int, last_seq: int) -> None:
         what = f"events {first_seq}–{last_seq} were excluded after this run had begun"
         FreshetError.__init__(self, f"{what}; the run is dropped, and the next one leaves them out")
+
+
+class Overtaken(FreshetError):
+    def __init__(self, version: int, *, live: int | None) -> None:
+        super().__init__(f"the change to version {version} was overtaken by a later decision: version {live} is live now")
+
+
+class RolledBackMeanwhile(FreshetError):
+    def __init__(self, version: int, *, live: int | None) -> None:
+        done = f"version {version} was rolled back by somebody else a moment ago: version {live} is live, and nothing more was done"
+        super().__init__(f"{done}; to go further back, run: python -m cron rollback VERSION")
 
 
 class Held(FreshetError):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from cron.errors import TrainingFailed
 from cron.journal import Journal
 from cron.ledger import Ledger
-from cron.lineage import Range
+from cron.lineage import Range, Run
 from cron.parts import Parts
 from cron.plan import PlanState
 from recommender.config import BUNDLE_FORMAT
@@ -21,13 +23,7 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
     ledger = parts.ledger
     live = ledger.live()
     manifest = live.manifest if live is not None else None
-    num_refusals, last_refused_at = 0, None
-    for run in ledger.runs(_NUM_RUNS):
-        if run.outcome == "published":
-            break
-        if run.outcome in ("refused", "failed"):
-            num_refusals += 1
-            last_refused_at = last_refused_at or run.ended_at
+    unpublished = _unpublished(ledger)
     last_full = ledger.last_full()
     items_through = manifest.items_through if manifest is not None else 0
     return PlanState(
@@ -36,14 +32,29 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         hold=ledger.hold(),
         num_new_events=num_new_events(ledger, parts.journal),
         num_new_items=parts.journal.count(items_through + 1, ledger.last_seq()).items,
-        num_refusals=num_refusals,
-        last_refused_at=last_refused_at,
+        num_refusals=sum(map(_is_verdict, unpublished)),
+        num_unpublished=len(unpublished),
+        last_ended_at=unpublished[0].ended_at if unpublished else None,
         last_full_at=last_full.ended_at if last_full is not None else None,
         last_full_s=last_full.seconds.get("train") if last_full is not None else None,
         settings_changed=manifest is not None and _shape(manifest.config) != _shape(json.loads(json.dumps(asdict(parts.settings.train)))),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
     )
+
+
+def _unpublished(ledger: Ledger) -> list[Run]:
+    """Return the runs that were refused or failed since the last one that published, newest first."""
+    since = itertools.takewhile(lambda run: run.outcome != "published", ledger.runs(_NUM_RUNS))
+    return [run for run in since if run.outcome in ("refused", "failed")]
+
+
+def _is_verdict(run: Run) -> bool:
+    """Tell whether a run says something about the model or its data, to which a full retrain may be the answer.
+
+    A full disk, a dead worker or trainer, a store that is away and an error of our own say nothing.
+    """
+    return run.outcome == "refused" or run.reasons[-1].name == TrainingFailed.__name__
 
 
 def _shape(config: Mapping[str, object]) -> tuple[object, object]:

@@ -23,7 +23,8 @@ class PlanState:
     `format_changed`: it was made by a version of this program whose bundles this one can't go on from.
     Times after `now` were noted before the clock was set back: how long ago that was is not known, and nothing waits for them.
     `last_full_s` is how long the training of the last full retrain took.
-    `num_refusals` are the refused and failed runs since the last one that published; `last_refused_at` is the end of the latest.
+    Since the last run that published: `num_refusals` are those that say something about the model or its data (refused by the gate, or by
+    the trainer itself), `num_unpublished` also those that failed for a fault of the machinery; `last_ended_at` is the end of the latest.
     """
 
     now: datetime
@@ -32,7 +33,8 @@ class PlanState:
     num_new_events: int
     num_new_items: int
     num_refusals: int
-    last_refused_at: datetime | None
+    num_unpublished: int
+    last_ended_at: datetime | None
     last_full_at: datetime | None
     last_full_s: float | None = None
     settings_changed: bool = False
@@ -70,11 +72,11 @@ def decide(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     return _by_need(state, state.live, settings)
 
 
-def backoff(num_refusals: int, settings: WorkerSettings) -> timedelta:
-    """Return how long to wait after so many refusals in a row: doubled with each, at most an hour."""
-    if num_refusals == 0:
+def backoff(num_unpublished: int, settings: WorkerSettings) -> timedelta:
+    """Return how long to wait after so many runs that did not publish: doubled with each, at most an hour."""
+    if num_unpublished == 0:
         return timedelta(0)
-    return min(MAX_BACKOFF, timedelta(seconds=settings.refusal_backoff_s) * (1 << min(num_refusals - 1, 20)))
+    return min(MAX_BACKOFF, timedelta(seconds=settings.refusal_backoff_s) * (1 << min(num_unpublished - 1, 20)))
 
 
 def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn | Skip:
@@ -89,7 +91,7 @@ def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn
     if state.settings_changed:
         return _turn("full", "settings_changed", "the settings ask for another encoder or model: a full retrain")
     if state.num_refusals >= settings.max_refusals:
-        return _turn("full", "refusals", f"{state.num_refusals} runs in a row were not accepted: a full retrain")
+        return _turn("full", "refusals", f"{state.num_refusals} runs were refused since the last release: a full retrain")
     period = timedelta(seconds=settings.full_every_s)
     is_due = state.last_full_at is None or not timedelta(0) <= state.now - state.last_full_at < period
     if is_due and state.num_new_events > 0:
@@ -113,12 +115,12 @@ def _share_of_full(state: PlanState) -> float | None:
 
 
 def _backoff(state: PlanState, settings: WorkerSettings) -> Skip | None:
-    if state.last_refused_at is None or state.last_refused_at > state.now:
+    if state.last_ended_at is None or state.last_ended_at > state.now:
         return None
-    until = state.last_refused_at + backoff(state.num_refusals, settings)
+    until = state.last_ended_at + backoff(state.num_unpublished, settings)
     if state.now >= until:
         return None
-    return _skip("backoff", f"after {state.num_refusals} runs that were not accepted the next one waits until {until:%H:%M:%S} UTC")
+    return _skip("backoff", f"after {state.num_unpublished} runs that did not publish the next one waits until {until:%H:%M:%S} UTC")
 
 
 def _baseline(state: PlanState, settings: WorkerSettings, *, name: str, text: str) -> Turn | Skip:

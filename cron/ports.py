@@ -167,7 +167,8 @@ class TrainLauncher(Protocol):
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
         """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete.
 
-        Raise TrainingFailed. The child is ended, as a group, at the wall limit and when this process dies.
+        Raise TrainingFailed, or its TrainerDied when nothing is known against the input. The child is
+        ended, as a group, at the wall limit and when this process dies.
         """
         ...
 
@@ -176,7 +177,10 @@ class TrainLauncher(Protocol):
         ...
 
     def cancel(self) -> None:
-        """End the training under way, if there is one, as `stop` does; the next may start."""
+        """End the training under way as `stop` does, or the next one at its start when none is.
+
+        Those after it may start.
+        """
         ...
 
 

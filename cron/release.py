@@ -12,9 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 
 from cron import switches
-from cron.errors import NothingToRollBackTo, ServerRefused, StoreError, Superseded, SwitchPending, Unavailable
+from cron.errors import NothingToRollBackTo, Overtaken, ServerRefused, StoreError, Superseded, SwitchPending, Unavailable
 from cron.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
@@ -24,6 +26,7 @@ Wait = Callable[[float], bool]  # so many seconds; True when there is no time to
 
 LOADING_S = 60.0  # a person's process may take so long to fetch an archive, before the server shows that it is being loaded
 _LOOK_S = 1.0
+_CHOICES = 3  # of the release before the live one, when another becomes live in between
 
 
 def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int | None, lease: Lease) -> None:
@@ -43,32 +46,45 @@ def switch(ledger: Ledger, server: ModelServer, version: int, *, expected: int |
         raise Superseded(expected=expected, found=ledger.serving().live)
 
 
-def rollback(ledger: Ledger, server: ModelServer, version: int | None, *, by: str, artifacts: OpenArtifacts | None = None) -> Release:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """What a rollback did: `version` is live, `was` was."""
+
+    version: int
+    was: int
+
+
+def rollback(
+    ledger: Ledger,
+    server: ModelServer,
+    version: int | None,
+    *,
+    by: str,
+    artifacts: OpenArtifacts | None = None,
+    asked_at: datetime | None = None,
+) -> RolledBack:
     """Put a release back, the previous good one by default, and pause publishing until `resume`.
 
     Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even then. Raise SwitchPending when the
-    server does not answer: the rollback is then done when it does.
+    server does not answer: the rollback is then done when it does. Raise RolledBackMeanwhile when no version is named and somebody else
+    rolled back after `asked_at` (default: now), Overtaken when a later decision was carried out instead.
     """
-    started = time.monotonic()
+    started, asked_at = time.monotonic(), asked_at or ledger.now()
     if ledger.switching() is not None:
         with suppress(Unavailable):  # a dead server must not lose the decision: it then overtakes the switch that was cut off
             finish_switch(ledger, server, artifacts=artifacts)  # so that "previous" is seen from what is served
-    live = ledger.live()
-    target = ledger.release(version) if version is not None else ledger.previous_good()
-    if target is None or live is None:
-        raise NothingToRollBackTo(live=live.version if live is not None else None)
-    reason = f"rolled back from version {live.version} to {target.version} by {by}"
-    begun = switches.begin_rollback(ledger, target.version, reason=reason)
-    _put_back(ledger, server, begun, target, artifacts)
+    begun, was = _begin_rollback(ledger, version, by=by, asked_at=asked_at)
+    _put_back(ledger, server, begun, ledger.release(begun.version), artifacts)
     with suppress(Unavailable):  # it is done, whether its time can be noted or not
         ledger.set_figure("rollback_seconds", time.monotonic() - started)
-    return ledger.release(target.version)
+    return RolledBack(version=begun.version, was=was)
 
 
 def promote(ledger: Ledger, server: ModelServer, version: int, *, artifacts: OpenArtifacts | None = None) -> Release:
     """Make a release live that was before, forward or back; a hold stays as it is. Raise UnknownVersion or what the server says.
 
-    Raise SwitchPending when the server does not answer: the promotion is then done when it does.
+    Raise SwitchPending when the server does not answer: the promotion is then done when it does. Raise Overtaken when a later decision
+    was carried out instead.
     """
     target = ledger.release(version)
     begun = switches.begin_promote(ledger, version)
@@ -143,6 +159,23 @@ def carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
             return serving.live == begun.version and serving.epoch == begun.epoch
 
 
+def _begin_rollback(ledger: Ledger, version: int | None, *, by: str, asked_at: datetime) -> tuple[Switch, int]:
+    """Begin to go back from the live version; return the switch and the version that was live."""
+    for tries_left in reversed(range(_CHOICES)):
+        live = ledger.live()
+        target = ledger.release(version) if version is not None else ledger.previous_good()
+        if target is None or live is None:
+            raise NothingToRollBackTo(live=live.version if live is not None else None)
+        reason = f"rolled back from version {live.version} to {target.version} by {by}"
+        asked = switches.Asked(live=live.version, at=asked_at) if version is None else None
+        try:
+            return switches.begin_rollback(ledger, target.version, reason=reason, asked=asked), live.version
+        except Superseded:  # published or promoted in between: the release before that one is another
+            if not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
 def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> bool:
     """Tell whether a switch is still to be ended once whoever may be loading its version has had the time."""
     for _ in range(int(LOADING_S / _LOOK_S)):
@@ -157,23 +190,26 @@ def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> 
 
 def _put_back(ledger: Ledger, server: ModelServer, begun: Switch, target: Release, artifacts: OpenArtifacts | None) -> None:
     try:
-        _load_and_carry_out(ledger, server, begun, target.manifest, artifacts)
+        won = _load_and_carry_out(ledger, server, begun, target.manifest, artifacts)
     except (ServerRefused, StoreError):
         switches.cancel(ledger, begun)
         count_quietly(ledger, "failed_switches")
         raise
     except Unavailable as error:
         raise SwitchPending(target.version, why=str(error), is_paused=begun.kind == "rollback") from error
+    live = ledger.serving().live
+    if not won and live != target.version:
+        raise Overtaken(target.version, live=live)
 
 
 def _load_and_carry_out(
     ledger: Ledger, server: ModelServer, begun: Switch, manifest: Manifest | None, artifacts: OpenArtifacts | None
-) -> None:
-    """Carry a switch out; a version that is not loaded any more is loaded first, from its archive."""
+) -> bool:
+    """Carry a switch out, loading its version from the archive if need be; tell whether it was the ledger's latest decision."""
     try:
-        carry_out(ledger, server, begun)
+        return carry_out(ledger, server, begun)
     except ServerRefused:
         if artifacts is None or manifest is None:
             raise
         load_somewhere(server, begun.version, archive_url(artifacts(), manifest))
-        carry_out(ledger, server, begun)
+        return carry_out(ledger, server, begun)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from cron import lineage_files
-from cron.config import GateSettings
-from cron.errors import ServerRefused, Unavailable
-from cron.gate import Against, Probe, Verdict, offline_verdict, online_verdict
+from cron.gate import Against, Verdict, offline_verdict
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
 from cron.parts import Parts
-from cron.ports import ModelServer
+from cron.probe import Golden
 from cron.quality_rows import quality_rows
 from cron.run_plan import RunPlan
 from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
@@ -27,10 +24,6 @@ from trainer.archive import code_digest, pack, sha256_of
 from trainer.report import Report, read_report
 
 Output = dict[str, object]
-
-_FIRST_ANSWER_S = 60.0  # the free text among the golden requests loads the encoder
-_ANSWER_S = 10.0
-_LATENCY_ROUNDS = 3  # the best one counts: a neighbour's burst of work is no fault of the version
 
 
 class FilesGone(Exception):
@@ -149,41 +142,11 @@ def _check_file(file: Path, sha256: str | None) -> None:
         raise FilesGone(f"{file} was damaged since it was made")
 
 
-def probe(parts: Parts, run: Run, version: int) -> Verdict:
-    """Ask the registered version the golden requests, first for the answers, then for the time it takes; on every node that has it.
-
-    Raise Unavailable when none has it any more.
-    """
-    golden = json.loads((_candidate(parts, run) / "golden.json").read_text())[-parts.settings.gate.num_probes :]
-    nodes = parts.server.nodes()
-    verdicts: dict[str, Verdict] = {}
-    for name, node in nodes.items():
-        try:
-            if len(nodes) == 1 or any(found.version == version for found in node.versions()):
-                verdicts[name] = _probe_node(node, version, golden, parts.settings.gate)
-        except Unavailable:
-            if len(nodes) == 1:
-                raise
-    if not verdicts:
-        raise Unavailable("every node with the new version", where=", ".join(nodes), why="all that had it are away")
-    worst = max(verdicts, key=lambda name: (not verdicts[name].accepted, verdicts[name].figures.get("probe_p99_ms", 0.0)))
-    return verdicts[worst] if len(nodes) == 1 else _named(verdicts[worst], f"node {worst}, the worst of {len(verdicts)}")
-
-
-def _probe_node(server: ModelServer, version: int, golden: Sequence[Mapping[str, object]], gate: GateSettings) -> Verdict:
-    found = [_ask(server, version, one["request"], timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
-    verdict = Verdict(reasons=(), figures={})
-    for _ in range(_LATENCY_ROUNDS):
-        times = [_ask(server, version, one["request"], timeout_s=_ANSWER_S)[1] for one in golden]
-        probes = [Probe(expected=one["answer"], found=answer, latency_ms=ms) for one, answer, ms in zip(golden, found, times, strict=True)]
-        verdict = online_verdict(probes, gate)
-        if verdict.accepted:
-            break
-    return verdict
-
-
-def _named(verdict: Verdict, where: str) -> Verdict:
-    return replace(verdict, reasons=tuple(replace(reason, text=f"{reason.text} ({where})") for reason in verdict.reasons))
+def golden(parts: Parts, run: Run) -> list[Golden]:
+    """Return the newest golden requests of the candidate with their answers, as many as the gate asks for."""
+    pairs = json.loads((_candidate(parts, run) / "golden.json").read_text())
+    newest = pairs[-parts.settings.gate.num_probes :]
+    return [Golden(request=one["request"], answer=one["answer"]) for one in newest]
 
 
 def folder_of(parts: Parts, run: Run) -> Path:
@@ -229,16 +192,3 @@ def _candidate(parts: Parts, run: Run) -> Path:
 
 def _report(parts: Parts, run: Run) -> Report:
     return read_report(_candidate(parts, run) / "report.json")
-
-
-def _ask(server: ModelServer, version: int, request: object, *, timeout_s: float) -> tuple[object, float]:
-    started = time.perf_counter()
-    try:
-        answer = server.predict(version, request, timeout_s=timeout_s)
-    except ServerRefused as refused:
-        answer = {"refused": refused.status}
-    except Unavailable:
-        if all(found.version != version or not found.ready for found in server.versions()):
-            raise  # the server was away; else it is this version that answers nobody
-        answer = {"refused": f"no answer within {timeout_s:.0f} s"}
-    return answer, (time.perf_counter() - started) * 1000

@@ -5,14 +5,16 @@ The server is told by `cron.release`, between the two. Every begin raises the ep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from cron import schema
-from cron.errors import Held, Superseded, TrainedOnExcluded, UnknownVersion
+from cron.errors import Held, RolledBackMeanwhile, Superseded, TrainedOnExcluded, UnknownVersion
 from cron.ledger import Ledger, hold_unless_held
-from cron.lineage import Lease, Manifest, Switch, SwitchKind, manifest_from_json
+from cron.lineage import Lease, Range, Switch, SwitchKind, manifest_from_json
 
 
 def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: Lease) -> Switch:
@@ -29,15 +31,46 @@ def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: 
         row = _release(connection, version)
         if row.rolled_back_at is not None or row.archive_gone:
             raise Superseded(expected=expected, found=desk.live)
-        _refuse_excluded(connection, manifest_from_json(row.manifest))
+        manifest = manifest_from_json(row.manifest)
+        _refuse_excluded(connection, manifest.target_range, manifest.excluded)
         return _begin(connection, version, "publish")
 
 
-def begin_rollback(ledger: Ledger, version: int, *, reason: str) -> Switch:
-    """Begin to put a release back, whatever else is under way, and pause publishing at once."""
+def check_wanted(ledger: Ledger, *, expected: int | None, target_range: Range | None, excluded: Sequence[Range]) -> None:
+    """Raise Held, Superseded or TrainedOnExcluded when what a run makes could not be published any more.
+
+    A switch of the worker's own that is under way (a restore) says nothing yet.
+    """
+    with ledger.read() as connection:
+        desk = connection.execute(sa.select(schema.desk)).one()
+        if desk.hold_reason is not None:
+            raise Held(reason=desk.hold_reason)
+        by_a_person = desk.switch_kind in ("rollback", "promote")
+        decided = desk.switching_to if by_a_person else desk.live
+        if (by_a_person or desk.switching_to is None) and decided != expected:
+            raise Superseded(expected=expected, found=decided)
+        _refuse_excluded(connection, target_range, excluded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was live when somebody asked for the release before it, and when that was."""
+
+    live: int
+    at: datetime
+
+
+def begin_rollback(ledger: Ledger, version: int, *, reason: str, asked: Asked | None = None) -> Switch:
+    """Begin to put a release back, whatever else is under way, and pause publishing at once.
+
+    With `asked` nobody named the version: raise RolledBackMeanwhile when somebody else rolled back since, Superseded when another version
+    became live in another way.
+    """
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
             raise UnknownVersion(version, known=schema.newest_releases(connection))
+        if asked is not None:
+            _refuse_second_step(connection, asked)
         connection.execute(hold_unless_held(reason, ledger.now()))
         return _begin(connection, version, "rollback")
 
@@ -92,13 +125,23 @@ def record_by_hand(ledger: Ledger, version: int, kind: SwitchKind, *, expected: 
         return True
 
 
-def _refuse_excluded(connection: sa.Connection, manifest: Manifest) -> None:
+def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:
+    desk, releases = _desk(connection), schema.releases.c
+    left = connection.execute(sa.select(releases.version, releases.rolled_back_at).where(releases.rolled_back_at.is_not(None)))
+    since = [row for row in left if datetime.fromisoformat(row.rolled_back_at) > asked.at]
+    if since:
+        raise RolledBackMeanwhile(max(row.version for row in since), live=desk.live)
+    if desk.live != asked.live:
+        raise Superseded(expected=asked.live, found=desk.live)
+
+
+def _refuse_excluded(connection: sa.Connection, target_range: Range | None, excluded: Sequence[Range]) -> None:
     """Raise TrainedOnExcluded when events were excluded that the run may have taken, as targets or for replay."""
-    if manifest.target_range is None:
+    if target_range is None:
         return
     for row in connection.execute(sa.select(schema.excluded)):
-        first, last = row.first_seq, min(row.last_seq, manifest.target_range[1])
-        if first <= last and not any(start <= first and last <= end for start, end in manifest.excluded):
+        first, last = row.first_seq, min(row.last_seq, target_range[1])
+        if first <= last and not any(start <= first and last <= end for start, end in excluded):
             raise TrainedOnExcluded(first, last)
 
 

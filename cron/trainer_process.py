@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from cron.errors import Stopped, TrainingFailed
+from cron.errors import Stopped, TrainerDied, TrainingFailed
 from trainer.config import TrainConfig, dump_config
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _ROOT = Path(__file__).resolve().parents[1]
 _TAIL_CHARS = 2000
 _SENTENCE = "trainer: "  # how `python -m trainer` begins what it says before it ends with status 1
+_OF_THE_MACHINE = _SENTENCE + "machine: "  # … when nothing is wrong with the snapshot
 _CRASH = ("terminate called", "  what():", "Fatal Python error")  # of C++ and of Python's fault handler
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
@@ -44,16 +45,20 @@ class TrainerProcess:
         self._cancelled = threading.Event()
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Run the trainer to its end; its output goes to `trainer.log` beside `out`. Raise TrainingFailed, or Stopped when told to end.
+        """Run the trainer to its end; its output goes to `trainer.log` beside `out`.
 
+        Raise TrainingFailed when it says what is wrong with its input, TrainerDied when something else ended it, Stopped when told to end.
         A candidate that lies there is one, whatever its maker died of afterwards. A trainer that ends without a word of its own has
         crashed, of the network or the memory of a moment perhaps: it is started once more, and goes on from its checkpoint.
         """
-        if _is_candidate(out):
-            return out
-        if self._stopping.is_set():
+        try:
+            return out if _is_candidate(out) else self._make(snapshot, config, out, limit_s)
+        finally:
+            self._cancelled.clear()  # not at the start: a `cancel` that came just before counts
+
+    def _make(self, snapshot: Path, config: TrainConfig, out: Path, limit_s: float) -> Path:
+        if self._is_told_to_end():
             raise Stopped
-        self._cancelled.clear()
         out.parent.mkdir(parents=True, exist_ok=True)
         dump_config(config, out.parent / "config.json")
         trainer_log = out.parent / "trainer.log"
@@ -62,8 +67,10 @@ class TrainerProcess:
             status, printed = self._try(self._command(snapshot, out), _environment(config), trainer_log, ends_at)
             if _is_candidate(out):
                 break
-            failed = TrainingFailed(exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed))
-            if again or status is None or _sentences(printed):
+            said = _sentences(printed)
+            kind = TrainingFailed if said and not said[-1].startswith(_OF_THE_MACHINE) else TrainerDied
+            failed = kind(exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed))
+            if again or status is None or said:
                 raise failed
             log.warning("%s; going on from its checkpoint, if it wrote one", failed)
         return out
@@ -90,8 +97,11 @@ class TrainerProcess:
         self._stopping.set()
 
     def cancel(self) -> None:
-        """End the training under way, from another thread; `train` raises Stopped. A checkpoint stays."""
+        """End the training under way, or the next one at its start, from another thread; `train` raises Stopped. A checkpoint stays."""
         self._cancelled.set()
+
+    def _is_told_to_end(self) -> bool:
+        return self._stopping.is_set() or self._cancelled.is_set()
 
     def _command(self, snapshot: Path, out: Path) -> list[str]:
         nice = shutil.which("nice")  # the model server on the same cores answers people, the trainer does not
@@ -107,7 +117,7 @@ class TrainerProcess:
                     return child.wait(timeout=_POLL_S)
                 except subprocess.TimeoutExpired:
                     pass
-                if self._stopping.is_set() or self._cancelled.is_set():
+                if self._is_told_to_end():
                     raise Stopped
                 if time.monotonic() >= ends_at:
                     return None

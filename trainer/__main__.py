@@ -3,7 +3,8 @@
     python -m trainer --snapshot var/runs/7/snapshot --config var/runs/7/config.json --out var/runs/7/candidate
     torchrun --nproc-per-node 2 -m trainer …
 
-Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made. Killed, it resumes when called again.
+Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made: `trainer: …`,
+or `trainer: machine: …` when nothing is wrong with the snapshot. Killed, it resumes when called again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from trainer.memory import keep_freed_memory
 from trainer.start import CannotStart
 
 # each says why in a sentence
-CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, Locked, Orphaned, torch.OutOfMemoryError, ValueError)
+CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
+MACHINE = (Locked, Orphaned, torch.OutOfMemoryError)  # nothing is wrong with the snapshot
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # snapshot and candidate hold what people did
     try:
         train(arguments)
+    except MACHINE as error:
+        sys.stderr.write(f"trainer: machine: {error}\n")
+        return 1
     except CANNOT as error:
         sys.stderr.write(f"trainer: {error}\n")
         return 1
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, as one rank of several where the environment says so; raise what is in CANNOT."""
+    """Run the command, as one rank of several where the environment says so; raise what is in CANNOT or MACHINE."""
     parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a candidate from a snapshot.")
     parser.add_argument("--snapshot", type=Path, required=True, help="the snapshot directory")
     parser.add_argument("--config", type=Path, required=True, help="the training configuration, JSON")

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trainer.__main__ import CANNOT, train
+from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.config import load_config
 from trainer.distributed import BACKENDS, PATIENCE
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 _JOIN_TRIES = 5
+_UNFIT = "the trainer can't use its input: "  # marks what a rank says of it, on the way through Ray's own errors
 _MAX_FAILURES = 1  # of workers; they start anew, and the training goes on from its checkpoint
 
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ),
         ).fit()
     except Exception as error:  # whatever Ray says, the caller gets one sentence
-        sys.stderr.write(f"trainer: on Ray: {_last_line(error)}\n")
+        sys.stderr.write(f"{sentence(error)}\n")
         return 1
     finally:
         ray.shutdown()
@@ -80,12 +81,21 @@ def join(connect: Callable[[], object]) -> None:
             return
 
 
+def sentence(error: Exception) -> str:
+    """Return what the launcher reads: that the input can't be used, when a rank said so, else a fault of the machine."""
+    said = _last_line(error)
+    mark, unfit, why = said.partition(_UNFIT)
+    return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {mark}"
+
+
 def _rank(config: dict[str, list[str]]) -> None:
     """Be one rank; Ray has joined the process group already."""
     try:
         train(config["arguments"])
-    except CANNOT as error:  # our own classes need not survive the way back
+    except MACHINE as error:  # our own classes need not survive the way back
         raise RuntimeError(str(error)) from None
+    except CANNOT as error:
+        raise RuntimeError(f"{_UNFIT}{error}") from None
 
 
 def _last_line(error: Exception) -> str:

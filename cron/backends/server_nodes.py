@@ -5,8 +5,9 @@ Nodes that are away are left out of a call; who reconciles brings them up to dat
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
@@ -14,6 +15,8 @@ from cron.errors import ServerRefused, Unavailable
 from cron.ports import ModelServer, ServerMemory, ServerVersion
 
 Answer = TypeVar("Answer")
+
+_LAGGARD_S = 0.3  # a switch takes a node milliseconds; one that hangs is set right when it answers again
 
 
 class ServerNodes:
@@ -52,10 +55,12 @@ class ServerNodes:
         raise _refusal(version, refused)
 
     def set_live(self, version: int) -> None:
-        """See the port."""
-        found = self._from_all(lambda node: _find(node, version))
+        """See the port; a node that is much slower than another counts as away, since a rollback must not wait for it."""
+        found, refused = self._ask(lambda node: _find(node, version), self._nodes, wait_s=_LAGGARD_S)
+        if refused:
+            raise _refusal(version, refused)
         ready = [name for name, one in found.items() if one is not None and one.ready]
-        _, refused = self._ask(lambda node: node.set_live(version), ready or found)
+        _, refused = self._ask(lambda node: node.set_live(version), ready or found, wait_s=_LAGGARD_S)
         if refused:
             raise _refusal(version, refused)
 
@@ -99,25 +104,57 @@ class ServerNodes:
             raise _refusal(None, refused)
         return answers
 
-    def _ask(self, ask: Callable[[ModelServer], Answer], names: Collection[str]) -> tuple[dict[str, Answer], dict[str, ServerRefused]]:
-        """Return what the nodes answered and what those said that refused, by address; raise Unavailable when all are away."""
+    def _ask(
+        self, ask: Callable[[ModelServer], Answer], names: Collection[str], *, wait_s: float | None = None
+    ) -> tuple[dict[str, Answer], dict[str, ServerRefused]]:
+        """Return what the nodes answered and what those said that refused, by address; raise Unavailable when all are away.
+
+        With `wait_s` the others are waited for no longer than that once a node has answered.
+        """
         answers: dict[str, Answer] = {}
         refused: dict[str, ServerRefused] = {}
         away: list[str] = []
-        with ThreadPoolExecutor(max(1, len(names))) as pool:
-            for name, asked in [(name, pool.submit(ask, self._nodes[name])) for name in names]:
-                try:
-                    answers[name] = asked.result()
-                except ServerRefused as error:
-                    refused[name] = error
-                except Unavailable as error:
-                    away.append(str(error))
+        calls = {_called(ask, self._nodes[name]): name for name in names}
+        for call in _ended(calls, wait_s):
+            try:
+                answers[calls[call]] = call.result()
+            except ServerRefused as error:
+                refused[calls[call]] = error
+            except Unavailable as error:
+                away.append(str(error))
         if names and not answers and not refused:
             raise self._all_away(away)
         return answers, refused
 
     def _all_away(self, why: Collection[str]) -> Unavailable:
         return Unavailable("every TorchServe node", where=", ".join(self._nodes), why="; ".join(why))
+
+
+def _called(ask: Callable[[ModelServer], Answer], node: ModelServer) -> Future[Answer]:
+    """Start a call in a thread of its own, for which neither the caller nor the end of the process has to wait."""
+    call: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            call.set_result(ask(node))
+        except BaseException as error:  # whoever asks for the result gets it
+            call.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return call
+
+
+def _ended(calls: Collection[Future[Answer]], wait_s: float | None) -> Collection[Future[Answer]]:
+    """Return the calls that have ended, in their order: all, or those that did within `wait_s` of the first answer."""
+    if wait_s is not None:
+        left, answered = set(calls), False
+        while left and not answered:
+            done, left = wait(left, return_when=FIRST_COMPLETED)
+            answered = any(call.exception() is None for call in done)
+        wait(left, timeout=wait_s)
+        return [call for call in calls if call.done()]
+    wait(calls)
+    return calls
 
 
 def _refusal(version: int | None, refused: Mapping[str, ServerRefused]) -> ServerRefused:

@@ -16,6 +16,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
@@ -29,16 +30,29 @@ _READ_ATTEMPTS = 3  # reads only: they are idempotent
 _READ_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0  # a host that is gone refuses nothing; the other nodes wait for it no longer
 _START_TIMEOUT_S = 330.0  # over the startupTimeout of handler/model-config.yaml
+_CLOCKS_DIFFER_S = 3600.0  # by so much at most, between our machine and TorchServe's
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
 _FILE_EXISTS = "Model file already exists"
 _SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
+def utc_now() -> datetime:
+    """Return the time, aware UTC."""
+    return datetime.now(UTC)
+
+
 class TorchServe:
     """One TorchServe node and one model name on it."""
 
-    def __init__(self, node: Node, *, drain_timeout_s: float = 60.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        drain_timeout_s: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         name = quote(node.model, safe="")
         self._address = node.address
         self._model = f"{node.management}/models/{name}"
@@ -47,6 +61,8 @@ class TorchServe:
         self._keys = node.keys
         self._drain_timeout_s = drain_timeout_s
         self._sleep = sleep
+        self._now = now
+        self._seen_ready: dict[int, str] = {}  # by version: the start time of its first worker
         self._client = httpx.Client(trust_env=False)
 
     def close(self) -> None:
@@ -78,7 +94,10 @@ class TorchServe:
         answer = self._send("POST", url, body=body, timeout_s=timeout_s)
         if answer.status_code != 200:
             raise ServerRefused(version, status=answer.status_code, message=_message(answer))
-        result: object = answer.json()
+        try:
+            result: object = answer.json()
+        except ValueError as error:
+            raise ServerRefused(version, status=200, message=f"an answer that is not JSON: {_message(answer)}") from error
         return result
 
     def set_live(self, version: int) -> None:
@@ -196,7 +215,16 @@ class TorchServe:
         if answer.status_code != 200:
             raise ServerRefused(None, status=answer.status_code, message=_message(answer))
         # Versions are plain decimals; anything else was put there by somebody for something else.
-        return [_version(raw) for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+        return [self._version(raw) for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+
+    def _version(self, raw: dict[str, object]) -> ServerVersion:
+        found = _version(raw)
+        began = _began(raw)
+        if found.ready and began is not None:
+            self._seen_ready[found.version] = began
+        elif not found.ready_workers and began is not None and self._seen_ready.get(found.version) != began:
+            return replace(found, is_starting=_may_be_starting(began, self._now()))
+        return found
 
     def _read(self, url: str) -> httpx.Response:
         for attempt in range(1, _READ_ATTEMPTS + 1):
@@ -236,13 +264,18 @@ def _version(raw: dict[str, object]) -> ServerVersion:
         ready_workers=ready,
         min_workers=least if isinstance(least, int) else 1,
         pending_requests=pending,
-        is_starting=ready == 0 and isinstance(workers, list) and any(_began_lately(worker["startTime"]) for worker in workers),
     )
 
 
-def _began_lately(start_time: str) -> bool:
-    """Tell whether a worker may be in its first start; one that TorchServe starts again after a death keeps the time of its first."""
-    return datetime.now(UTC) - datetime.fromisoformat(start_time) < timedelta(seconds=_START_TIMEOUT_S)
+def _began(raw: dict[str, object]) -> str | None:
+    """Return when a version's worker was first started, by TorchServe's clock; it keeps that time when it is started again."""
+    workers = raw["workers"]
+    return max((str(worker["startTime"]) for worker in workers), default=None) if isinstance(workers, list) else None
+
+
+def _may_be_starting(began: str, now: datetime) -> bool:
+    """Tell whether a worker may be in its first start, whatever the two machines' clocks say."""
+    return now - datetime.fromisoformat(began) < timedelta(seconds=_START_TIMEOUT_S + _CLOCKS_DIFFER_S)
 
 
 def _message(answer: httpx.Response) -> str:

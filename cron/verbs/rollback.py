@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
 
 from cron.settings_file import Loaded
 from cron.wiring import open_artifacts, open_ledger, open_server
@@ -22,10 +26,16 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)
-    before = ledger.live()
     server = open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
-    release = rollback(ledger, server, arguments.version, by=f"{getpass.getuser()} on the command line", artifacts=artifacts)
-    was = f", version {before.version} was" if before and before.version != release.version else ""
-    print(f"version {release.version} is live{was}; publishing is paused until: python -m cron resume")
+    by, asked_at = f"{getpass.getuser()} on the command line", ledger.now() - timedelta(seconds=_age_s())
+    done = rollback(ledger, server, arguments.version, by=by, artifacts=artifacts, asked_at=asked_at)
+    was = f", version {done.was} was" if done.was != done.version else ""
+    print(f"version {done.version} is live{was}; publishing is paused until: python -m cron resume")
     return 0
+
+
+def _age_s() -> float:
+    """Return how long this process has run: whoever started it had not seen what happened since."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # the time of its start, since boot
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

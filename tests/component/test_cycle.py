@@ -141,7 +141,7 @@ def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain
     assert live_version(parts) == 1
     again = run_cycle(parts, lease)
     assert (again.mode, again.outcome) == ("full", "published")
-    assert "3 runs in a row" in again.reasons[0].text
+    assert "3 runs were refused" in again.reasons[0].text
     assert parts.ledger.figures()["refusals_in_a_row"] == 3
     assert run_cycle(parts, lease).outcome == "skipped"
     assert parts.ledger.figures()["refusals_in_a_row"] == 0
@@ -216,24 +216,6 @@ def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts
 
     run = run_cycle(replace(parts, artifacts=Spoils()), lease)  # type: ignore[arg-type]
     assert (run.outcome, run.reasons[-1].name) == ("failed", "ServerRefused")
-    assert live_version(parts) == 1
-
-
-def test_a_candidate_that_answers_nobody_is_refused_and_not_asked_for_ever(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-
-    class Hangs:
-        def __getattr__(self, name: str) -> object:
-            return getattr(parts.server, name)
-
-        def nodes(self) -> dict[str, object]:
-            return {"here": self}
-
-        def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
-            raise Unavailable("TorchServe", where="here", why="ReadTimeout")
-
-    run = run_cycle(replace(parts, server=Hangs()), lease)  # type: ignore[arg-type]
-    assert (run.outcome, [reason.name for reason in run.reasons if not reason.ok]) == ("refused", ["golden_answers"])
     assert live_version(parts) == 1
 
 

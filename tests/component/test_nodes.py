@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from cron.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
 from cron.lineage import Run
 from cron.parts import Parts
+from cron.ports import ServerVersion
 from cron.reconcile import Reconciler
 from cron.restore import kept_loaded
 from tests.fakes import FakeServer
@@ -26,6 +28,19 @@ class WrongAnswers(FakeServer):
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         return {"model_version": version, "items": []}
+
+
+class Hangs(FakeServer):
+    """A node that takes connections and answers nothing until `goes_on` is set, or the caller's time is up."""
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        super().__init__(store, folder)
+        self.goes_on = threading.Event()
+        self.was_waited_for = False
+
+    def versions(self) -> tuple[ServerVersion, ...]:
+        self.was_waited_for |= not self.goes_on.wait(5.0)
+        raise Unavailable("TorchServe", where="b", why="ReadTimeout")
 
 
 @pytest.fixture
@@ -183,6 +198,17 @@ def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(parts: Parts, no
     nodes[1].is_down = True
     release.rollback(parts.ledger, parts.server, None, by="x")
     nodes[1].is_down = False
+    ticks(parts)
+    assert [node.live() for node in nodes] == [2, 2]
+
+
+def test_a_rollback_does_not_wait_for_a_node_that_hangs(parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+    hung = Hangs(tmp_path / "archives", tmp_path / "b")
+    server = ServerNodes({"a": nodes[0], "b": hung})
+    assert release.rollback(parts.ledger, server, None, by="x").version == 2
+    assert not hung.was_waited_for
+    hung.goes_on.set()
+    assert [node.live() for node in nodes] == [2, 3]
     ticks(parts)
     assert [node.live() for node in nodes] == [2, 2]
 

@@ -98,6 +98,15 @@ def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
     assert server_of(parts).log == ["set_live 2"]
 
 
+def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(parts: Parts) -> None:
+    """A worker that was paused in the middle of a switch sets a stale default when it wakes up, and mends it."""
+    reconciler = ticks(parts, 1)
+    for default in (2, 3, 2, 3):
+        parts.server.set_live(default)
+        reconciler.tick()
+    assert (parts.ledger.hold(), parts.ledger.serving().live) == (None, 3)
+
+
 @pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
 def test_a_default_that_was_never_released_pauses_publishing_and_stays(parts: Parts, tmp_path: Path, is_archived: bool) -> None:
     if is_archived:

@@ -5,18 +5,31 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from cron import release, switches
-from cron.errors import ArtifactMissing, NothingToRollBackTo, ServerRefused, SwitchPending, UnknownVersion
+from cron.errors import (
+    ArtifactMissing,
+    NothingToRollBackTo,
+    Overtaken,
+    RolledBackMeanwhile,
+    ServerRefused,
+    SwitchPending,
+    UnknownVersion,
+)
+from cron.ledger import Ledger
+from cron.lineage import Release
 from cron.parts import Parts
+from cron.ports import ModelServer
 from cron.reconcile import Reconciler
 from cron.restore import kept_loaded, restore_live
-from tests.releases import manifest
+from tests.releases import manifest, published
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
 
@@ -182,12 +195,80 @@ def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(parts: 
 
 
 def test_many_people_at_once_end_in_one_state(parts: Parts) -> None:
+
+    def promote(version: int) -> None:
+        with suppress(Overtaken):
+            release.promote(parts.ledger, parts.server, version)
+
     with ThreadPoolExecutor(6) as pool:
-        wanted = [2, 3, 2, 3, 2, 3] * 3
-        list(pool.map(lambda version: release.promote(parts.ledger, parts.server, version), wanted))
+        list(pool.map(promote, [2, 3, 2, 3, 2, 3] * 3))
     serving = parts.ledger.serving()
     assert serving.switch is None
     assert parts.server.live() == serving.live
+
+
+def test_a_bare_rollback_asked_for_before_anothers_ended_goes_no_further_back(parts: Parts) -> None:
+    asked_at = parts.ledger.now()
+    release.rollback(parts.ledger, parts.server, None, by="the faster one")
+    with pytest.raises(RolledBackMeanwhile, match=r"version 3 was rolled back by somebody else.*version 2 is live.*rollback VERSION"):
+        release.rollback(parts.ledger, parts.server, None, by="the slower one", artifacts=lambda: parts.artifacts, asked_at=asked_at)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+
+
+def test_many_bare_rollbacks_at_once_go_one_step_back(parts: Parts) -> None:
+    together = threading.Barrier(6)
+
+    def roll_back(name: int) -> int | None:
+        together.wait(30)
+        try:
+            return release.rollback(parts.ledger, parts.server, None, by=str(name), artifacts=lambda: parts.artifacts).version
+        except RolledBackMeanwhile:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        told = set(pool.map(roll_back, range(6)))
+    assert told in ({2}, {2, None})
+    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.switching()) == (2, 2, None)
+
+
+def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(parts: Parts) -> None:
+    """The other one's process hangs at the server, and this one carries its switch out first."""
+    switches.begin_rollback(parts.ledger, 2, reason="the other one")
+    with pytest.raises(RolledBackMeanwhile):
+        release.rollback(parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts)
+    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+
+
+def test_a_rollback_chooses_again_when_a_release_is_published_in_between(parts: Parts) -> None:
+    lease = lease_of(parts.ledger)
+    previous_good = parts.ledger.previous_good
+
+    def published_since() -> Release | None:
+        found = previous_good()
+        if parts.ledger.serving().live == 3:
+            published(parts.ledger, lease, 4)
+        return found
+
+    parts.ledger.previous_good = published_since  # type: ignore[method-assign]
+    done = release.rollback(parts.ledger, parts.server, None, by="x")
+    assert (done.version, done.was, parts.server.live()) == (3, 4, 3)
+
+
+@pytest.mark.parametrize("change", [release.promote, lambda *parts: release.rollback(*parts, by="x")], ids=["promote", "rollback"])
+def test_a_change_that_was_overtaken_says_what_is_live(parts: Parts, change: Callable[[Ledger, ModelServer, int], object]) -> None:
+    server = server_of(parts)
+    set_live, overtaken = server.set_live, [False]
+
+    def overtake(version: int) -> None:
+        if version == 2 and not overtaken[0]:
+            overtaken[0] = True
+            release.promote(parts.ledger, parts.server, 3)
+        set_live(version)
+
+    server.set_live = overtake  # type: ignore[method-assign]
+    with pytest.raises(Overtaken, match="change to version 2 was overtaken by a later decision: version 3 is live now"):
+        change(parts.ledger, parts.server, 2)
+    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
 
 
 def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:

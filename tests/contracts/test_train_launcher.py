@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cron.errors import SettingsError, Stopped, TrainingFailed
+from cron.errors import SettingsError, Stopped, TrainerDied, TrainingFailed
 from cron.ports import TrainLauncher
 from cron.trainer_process import TrainerProcess
 from cron.wiring import open_launcher
@@ -93,8 +93,23 @@ def test_a_trainer_that_fails_is_told_with_its_last_words(launcher: TrainLaunche
 
 def test_the_wall_limit_ends_the_whole_group(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "candidate"
-    with pytest.raises(TrainingFailed, match="did not end within 1 s"):
-        launcher.train(snapshot, ENDLESS, out, limit_s=1.0)
+    failed: list[TrainingFailed] = []
+
+    def train() -> None:
+        try:
+            launcher.train(snapshot, ENDLESS, out, limit_s=1.0)
+        except Stopped:
+            pass
+        except TrainingFailed as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    thread.join(20)
+    launcher.stop()  # what the limit should have ended
+    thread.join(20)
+    assert [type(error) for error in failed] == [TrainerDied]
+    assert "did not end within 1 s" in str(failed[0])
     assert trainers(out) == []
 
 
@@ -108,7 +123,7 @@ def end_an_endless_training(launcher: TrainLauncher, snapshot: Path, out: Path, 
         except Stopped as error:
             ended.append(error)
 
-    thread = threading.Thread(target=train)
+    thread = threading.Thread(target=train, daemon=True)
     thread.start()
     until(lambda: training(out))
     how()
@@ -127,9 +142,16 @@ def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: Tra
 
 def test_after_cancel_the_next_training_starts(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
     end_an_endless_training(launcher, snapshot, tmp_path / "lost" / "candidate", launcher.cancel)
-    launcher.cancel()  # of nothing
     out = tmp_path / "next" / "candidate"
     assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
+
+
+def test_a_cancel_right_before_a_training_ends_that_one(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "candidate"
+    launcher.cancel()
+    with pytest.raises(Stopped):
+        launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S)
+    assert trainers(out) == []
 
 
 def test_the_training_dies_with_the_process_that_asked_for_it(url: str, snapshot: Path, tmp_path: Path) -> None:
@@ -185,10 +207,13 @@ def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path
 
 def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(snapshot: Path, tmp_path: Path) -> None:
     count = MAKE + "print('begun', file=(out.parent / 'begun').open('a')); "
-    for end, times in (("os.abort()", 2), ("sys.exit('trainer: no')", 1)):
-        out = tmp_path / str(times) / "candidate"
-        with pytest.raises(TrainingFailed):
+    ends = [("os.abort()", 2, TrainerDied), ("raise OSError(28, 'No space left on device')", 2, TrainerDied)]
+    ends += [("sys.exit('trainer: machine: out of memory')", 1, TrainerDied), ("sys.exit('trainer: no')", 1, TrainingFailed)]
+    for number, (end, times, kind) in enumerate(ends):
+        out = tmp_path / str(number) / "candidate"
+        with pytest.raises(TrainingFailed) as caught:
             TrainerProcess((sys.executable, "-c", count + end), text_cache=tmp_path).train(snapshot, QUICK, out, limit_s=LIMIT_S)
+        assert caught.type is kind
         assert (out.parent / "begun").read_text().count("begun") == times
 
 

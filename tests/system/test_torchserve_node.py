@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ import psutil
 import pytest
 
 from cron.backends import server_torchserve
-from cron.backends.server_torchserve import TorchServe
+from cron.backends.server_torchserve import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
 from cron.server_url import parse_nodes
 from cron.wiring import open_server
@@ -122,13 +123,16 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
 def test_a_version_that_another_process_is_loading_is_waited_for_and_not_deleted(
     server: TorchServe, publish_broken: Callable[[int, str], str], node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its host's clock is twenty minutes behind ours."""
     monkeypatch.setattr(server_torchserve, "_RECOVERY_S", 0.1)  # long over while it loads
     monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
     archive = publish_broken(2, "recommend.py")
     with ThreadPoolExecutor(1) as pool, opened(node) as other:
         first = pool.submit(other.register, 2, archive)
         until_loading(node, 2)
-        server.register(2, archive)
+        ahead = TorchServe(parse_nodes(node.url)[0], now=lambda: utc_now() + timedelta(minutes=20))
+        ahead.register(2, archive)
+        ahead.close()
         first.result(60)
     assert [found.version for found in server.versions() if found.ready] == [2]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -99,6 +101,23 @@ def emptied(running: Running) -> Iterator[TorchServe]:
         if server.live() is not None:
             assert httpx.delete(f"{running.models}/{server.live()}", timeout=60).status_code == 200
         yield server
+
+
+def write_archive(store: Path, version: int, *, handler: bytes) -> str:
+    """Write an archive that is only a handler, asked for one request at a time; return its name in the store."""
+    name = f"plain-{version}.mar"
+    manifest = {
+        "createdOn": "01/01/2026 00:00:00",
+        "runtime": "python",
+        "model": {"modelName": "rec", "handler": "recommend.py", "modelVersion": str(version), "configFile": "model-config.yaml"},
+        "archiverVersion": "0.12.0",
+    }
+    settings = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: 1\nmaxBatchDelay: 1\nresponseTimeout: 60\nstartupTimeout: 60\n"
+    with zipfile.ZipFile(store / name, "w") as archive:
+        archive.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
+        archive.writestr("model-config.yaml", settings)
+        archive.writestr("recommend.py", handler)
+    return name
 
 
 def free_ports() -> Ports:

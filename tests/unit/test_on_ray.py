@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.on_ray import join
+from trainer.on_ray import join, sentence
 
 
 def dropping(times: int, error: Exception, calls: list[int]) -> None:
@@ -29,3 +29,9 @@ def test_a_head_that_never_answers_is_told(error: Exception, tries: int) -> None
     with pytest.raises(type(error), match=str(error)):
         join(lambda: dropping(99, error, calls))
     assert len(calls) == tries
+
+
+def test_what_a_rank_says_of_its_input_is_told_from_a_fault_of_the_cluster() -> None:
+    of_the_input = "ray::rank()\nRuntimeError: the trainer can't use its input: no-snapshot is not a snapshot"
+    assert sentence(RuntimeError(of_the_input)) == "trainer: on Ray: no-snapshot is not a snapshot"
+    assert sentence(RuntimeError("lost\nnode 7 died")) == "trainer: machine: on Ray: node 7 died"

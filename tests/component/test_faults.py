@@ -1,0 +1,207 @@
+"""A fault of the machinery is no verdict on the model: it is tried again, and ends a run as failed at worst, never as refused."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron.cycle import run_cycle
+from cron.errors import ServerRefused, Stopped, TrainerDied, TrainingFailed, Unavailable
+from cron.lineage import Lease, Run
+from cron.outlook import observe
+from cron.parts import Parts
+from tests.fakes import FakeServer
+from tests.workshop import HereLauncher, event_records, live_version, send, server_of
+from trainer.config import TrainConfig
+
+Predict = Callable[..., object]
+
+
+def refused(status: int) -> Callable[[], object]:
+    def raise_it() -> object:
+        raise ServerRefused(2, status=status, message="Worker died.")
+
+    return raise_it
+
+
+def timed_out() -> object:
+    raise Unavailable("TorchServe", where="here", why="ReadTimeout")
+
+
+FAULTS: dict[str, Callable[[], object]] = {
+    "503": refused(503),
+    "500": refused(500),
+    "400 of a token": refused(400),
+    "time-out or reset": timed_out,
+    "error body of TorchServe": lambda: {"code": 503, "type": "InternalServerException", "message": "Worker died."},
+    "error body of the handler": lambda: {"error": {"field": "k", "reason": "expected a number"}},
+    "no object": lambda: ["items"],
+}
+
+
+def disturb(server: FakeServer, fault: Callable[[], object], *, times: int) -> list[int]:
+    """Let so many predictions, from the fifth on, meet the fault; return the list of all that are asked."""
+    predict, asked = server.predict, list[int]()
+
+    def disturbed(version: int | None, body: object, *, timeout_s: float) -> object:
+        asked.append(len(asked) + 1)
+        if 5 <= len(asked) < 5 + times:
+            return fault()
+        return predict(version, body, timeout_s=timeout_s)
+
+    server.predict = disturbed  # type: ignore[method-assign]
+    return asked
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_what_is_no_answer_is_asked_again(parts: Parts, lease: Lease, fault: str) -> None:
+    send(parts, event_records(401, 480))
+    disturb(server_of(parts), FAULTS[fault], times=1)
+    run = run_cycle(parts, lease)
+    assert (run.outcome, live_version(parts)) == ("published", 2), run.reasons[-1].text
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_a_version_that_never_answers_fails_and_is_not_refused(parts: Parts, lease: Lease, fault: str) -> None:
+    send(parts, event_records(401, 480))
+    asked = disturb(server_of(parts), FAULTS[fault], times=10_000)
+    run = run_cycle(parts, lease)
+    assert (run.outcome, run.reasons[-1].name, live_version(parts)) == ("failed", "Unanswered", 1)
+    assert "version 2 is registered and gave no answer to a probe" in run.reasons[-1].text
+    assert len(asked) == 4 + 3, "three tries"
+    assert not [name for name in parts.ledger.figures() if name.startswith("refused_by")]
+    assert [found.version for found in parts.server.versions()] == [0, 1]
+    state = observe(parts)
+    assert (state.num_refusals, state.num_unpublished) == (0, 1)
+
+
+def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server = server_of(parts)
+
+    def go_away() -> object:
+        server.is_down = True
+        return timed_out()
+
+    disturb(server, go_away, times=1)
+    with pytest.raises(Unavailable):
+        run_cycle(parts, lease)
+    server.is_down = False
+    run = run_cycle(parts, lease)
+    assert (run.outcome, live_version(parts)) == ("published", 2)
+    assert isinstance(parts.launcher, HereLauncher)
+    assert parts.launcher.num_trainings == 1
+
+
+def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server, left = server_of(parts), [500, 200]
+    register = server.register
+
+    def fail_first(version: int, url: str) -> None:
+        if version == 2 and left:
+            raise ServerRefused(version, status=left.pop(), message="Failed to start workers for model rec version: 2")
+        register(version, url)
+
+    server.register = fail_first  # type: ignore[method-assign]
+    assert run_cycle(parts, lease).outcome == "published"
+    assert (left, live_version(parts)) == ([], 2)
+
+
+def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    server, deaths = server_of(parts), [1]
+    set_live = server.set_live
+
+    def die_first(version: int) -> None:
+        if version == 2 and deaths:
+            server.lost.add(version + deaths.pop() - 1)
+        set_live(version)
+
+    server.set_live = die_first  # type: ignore[method-assign]
+    run = run_cycle(parts, lease)
+    assert (run.outcome, live_version(parts)) == ("published", 2), run.reasons[-1].text
+
+
+def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(parts: Parts, lease: Lease) -> None:
+    """The worker ends between the two; the server is restarted before its next life goes on."""
+    send(parts, event_records(401, 480))
+    server = server_of(parts)
+    predict, asked = server.predict, list[int | None]()
+
+    def asked_and_told_to_end(version: int | None, body: object, *, timeout_s: float) -> object:
+        asked.append(version)
+        parts.stop.set()  # seen before the next step
+        return predict(version, body, timeout_s=timeout_s)
+
+    server.predict = asked_and_told_to_end  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        run_cycle(parts, lease)
+    open_run = parts.ledger.open_run()
+    assert open_run is not None
+    assert {"register", "probe"} <= set(open_run.seconds)
+    server.restart_empty()
+    parts.stop.clear()
+    num_asked = len(asked)
+    server.predict = lambda version, body, *, timeout_s: (  # type: ignore[method-assign]
+        asked.append(version) or predict(version, body, timeout_s=timeout_s)
+    )
+    run = run_cycle(parts, lease)
+    assert (run.run_id, run.outcome, live_version(parts)) == (open_run.run_id, "published", 2)
+    assert len(asked) >= 2 * num_asked, "the probe of the version that is loaded now"
+
+
+class FullDisk:
+    """An artifact store on a disk without room for another archive."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.artifacts
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def put(self, name: str, file: Path) -> str:
+        if name.endswith(".mar"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        return self._store.put(name, file)
+
+
+class Ends(HereLauncher):
+    """A trainer that ends in one way each time."""
+
+    def __init__(self, texts: Path, error: type[TrainingFailed]) -> None:
+        super().__init__(texts)
+        self._error = error
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        raise self._error(exit_status=1, limit_s=limit_s, log=out, tail="trainer: why")
+
+
+def after_three_failures(parts: Parts, faulty: Parts, lease: Lease) -> Run:
+    """Fail three runs, and return the next one, without the fault."""
+    for number in range(3):
+        send(parts, event_records(401 + 40 * number, 440 + 40 * number))
+        run = run_cycle(faulty, lease)
+        assert (run.mode, run.outcome) == ("update", "failed")
+    assert parts.ledger.figures().get("refusals_in_a_row", 0) == 2, "as the third run began"
+    return run_cycle(parts, lease)
+
+
+def test_three_runs_on_a_full_disk_call_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
+    run = after_three_failures(parts, replace(parts, artifacts=FullDisk(parts)), lease)  # type: ignore[arg-type]
+    assert (run.mode, run.outcome) == ("update", "published")
+
+
+@pytest.mark.parametrize(
+    ("error", "mode"), [(TrainerDied, "update"), (TrainingFailed, "full")], ids=["it died", "it says what is wrong with its input"]
+)
+def test_a_full_retrain_is_called_for_by_what_a_trainer_says_alone(
+    parts: Parts, lease: Lease, error: type[TrainingFailed], mode: str
+) -> None:
+    run = after_three_failures(parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease)
+    assert (run.mode, run.outcome) == (mode, "published")

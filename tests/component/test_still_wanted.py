@@ -1,0 +1,121 @@
+"""A training whose result could not be published any more is ended at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from cron import release, switches
+from cron.cycle import run_cycle
+from cron.errors import LeaseLost, Stopped, Superseded
+from cron.lineage import Lease
+from cron.parts import Parts
+from tests.workshop import HereLauncher, event_records, lease_of, live_version, send
+from trainer.config import TrainConfig
+
+LIMIT_S = 20.0
+
+
+class Endless(HereLauncher):
+    """A training that lasts until it is cancelled; `meanwhile` happens once it is under way."""
+
+    def __init__(self, parts: Parts, meanwhile: Callable[[], object]) -> None:
+        super().__init__(parts.paths.texts)
+        self._meanwhile = meanwhile
+        self.cancelled = threading.Event()
+        self.was_ended = False
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        self._meanwhile()
+        self.was_ended = self.cancelled.wait(LIMIT_S)
+        raise Stopped
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "outcome", "why"),
+    [
+        (lambda parts: parts.ledger.pause("poison is coming in"), "held", "poison is coming in"),
+        (lambda parts: release.promote(parts.ledger, parts.server, 0), "superseded", "now it is 0"),
+        (lambda parts: switches.begin_promote(parts.ledger, 0), "superseded", "now it is 0"),
+        (lambda parts: parts.ledger.resume([(441, 450)]), "superseded", "events 441–450 were excluded"),
+    ],
+    ids=["a hold", "a promotion", "a promotion that the server has not heard of", "an exclusion"],
+)
+def test_a_doomed_training_is_ended_at_once(
+    parts: Parts, lease: Lease, meanwhile: Callable[[Parts], object], outcome: str, why: str
+) -> None:
+    send(parts, event_records(401, 480))
+    launcher = Endless(parts, lambda: meanwhile(parts))
+    run = run_cycle(replace(parts, launcher=launcher), lease)
+    assert launcher.was_ended
+    assert run.outcome == outcome
+    assert why in run.reasons[-1].text
+    assert "judge" not in run.seconds
+
+
+def test_a_training_ends_with_the_lease(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+    launcher = Endless(parts, lambda: lease_of(parts.ledger))
+    with pytest.raises(LeaseLost):
+        run_cycle(replace(parts, launcher=launcher), lease)
+    assert launcher.was_ended
+
+
+def test_a_version_that_stands_in_for_a_moment_dooms_no_training(parts: Parts, lease: Lease) -> None:
+    """The worker reloads a live version that lost its workers; another one answers meanwhile."""
+    send(parts, event_records(401, 480))
+    ledger, looked, cancelled = parts.ledger, threading.Semaphore(0), list[bool]()
+    read = ledger.read
+
+    @contextmanager
+    def seen() -> Iterator[sa.Connection]:
+        try:
+            with read() as connection:
+                yield connection
+        except Superseded:
+            looked.release()
+            raise
+
+    ledger.read = seen  # type: ignore[method-assign]
+
+    class Reloads(HereLauncher):
+        def train(self, *arguments: object, **named: object) -> Path:
+            with parts.serving_lock:
+                for version in (0, 1):
+                    begun = switches.begin_restore(ledger, version, expected=1 - version)
+                    assert begun is not None
+                    assert switches.end(ledger, begun)
+                    if version == 0:
+                        assert looked.acquire(timeout=LIMIT_S), "nobody looked"
+            return super().train(*arguments, **named)  # type: ignore[arg-type]
+
+        def cancel(self) -> None:
+            cancelled.append(True)
+
+    run = run_cycle(replace(parts, launcher=Reloads(parts.paths.texts)), lease)
+    assert (run.outcome, live_version(parts), cancelled) == ("published", 2, [])
+
+
+def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(parts: Parts, lease: Lease) -> None:
+    send(parts, event_records(401, 480))
+
+    class CancelledBefore(HereLauncher):
+        starts = 0
+
+        def train(self, *arguments: object, **named: object) -> Path:
+            self.starts += 1
+            if self.starts == 1:
+                raise Stopped
+            return super().train(*arguments, **named)  # type: ignore[arg-type]
+
+    run = run_cycle(replace(parts, launcher=CancelledBefore(parts.paths.texts)), lease)
+    assert (run.outcome, live_version(parts)) == ("published", 2)

@@ -1,0 +1,69 @@
+"""Which change of the live version may begin while another one is under way, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from cron import switches
+from cron.errors import RolledBackMeanwhile, Superseded
+from cron.ledger import Ledger
+from cron.lineage import Lease
+from cron.wiring import open_ledger
+from tests.contracts.test_ledger import EMBEDDED, ON_SERVERS
+from tests.releases import manifest, published
+
+__all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """Versions 1, 2 and 3 were published, 4 was put."""
+    ledger = open_ledger(url)
+    lease = taken(ledger)
+    published(ledger, lease, 1, 2, 3)
+    ledger.add_release(manifest(4), lease=lease)
+    yield ledger
+    ledger.close()
+
+
+def taken(ledger: Ledger) -> Lease:
+    lease = ledger.acquire_lease("test", 60, ledger.now())
+    assert lease is not None
+    return lease
+
+
+def test_publishing_never_overtakes_a_promotion_that_is_under_way(ledger: Ledger) -> None:
+    promoting = switches.begin_promote(ledger, 1)
+    with pytest.raises(Superseded, match="version 3 was live when this run began, now it is 1"):
+        switches.begin_publish(ledger, 4, expected=3, lease=taken(ledger))
+    assert switches.end(ledger, promoting)
+    assert ledger.serving().live == 1
+
+
+def test_a_run_is_not_wanted_any_more_once_a_promotion_has_begun(ledger: Ledger) -> None:
+    switches.check_wanted(ledger, expected=3, target_range=None, excluded=())
+    promoting = switches.begin_promote(ledger, 1)
+    with pytest.raises(Superseded):
+        switches.check_wanted(ledger, expected=3, target_range=None, excluded=())
+    switches.cancel(ledger, promoting)
+    switches.check_wanted(ledger, expected=3, target_range=None, excluded=())
+
+
+def test_a_second_bare_rollback_is_told_of_the_first(ledger: Ledger) -> None:
+    before = ledger.now()
+    first = switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=before))
+    assert switches.end(ledger, first)
+    with pytest.raises(RolledBackMeanwhile, match=r"version 3 was rolled back .* version 2 is live"):
+        switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=before))
+    later = ledger.now() + timedelta(seconds=1)
+    switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=later))
+
+
+def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> None:
+    assert switches.end(ledger, switches.begin_promote(ledger, 1))
+    with pytest.raises(Superseded):
+        switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=ledger.now()))
+    assert ledger.hold() is None
