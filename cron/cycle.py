@@ -203,10 +203,10 @@ def _train(turn: _Turn) -> stages.Output:
 
 
 def _go_live(turn: _Turn, manifest: Manifest) -> Verdict:
-    """Register, probe and switch, again from the start when the server refuses or gives something that is not an answer.
+    """Register, probe and switch, from the start again when the server fails; return the verdict.
 
-    A worker that died is READY again, or loaded again, when the registration returns. Raise what the last try raised: a fault of the
-    machinery is no verdict on the model.
+    A worker that died is READY again, or loaded again, when the registration returns. Raise what the
+    last try raised: a fault of the machinery is no verdict on the model.
     """
     stop, pause_s = turn.parts.stop, turn.parts.settings.worker.poll_s
     for tries_left in reversed(range(_SERVER_TRIES)):
@@ -237,7 +237,10 @@ def _try_to_go_live(turn: _Turn, manifest: Manifest) -> Verdict:
 
 
 def _may_pass(error: ServerRefused | Unanswered) -> bool:
-    """Tell whether a repetition may help: 409 is a version without a READY worker, 200 one that lost it while it was registered."""
+    """Tell whether a repetition may help.
+
+    409 is a version without a READY worker, 200 one that lost it while it was registered.
+    """
     return isinstance(error, Unanswered) or error.status >= 500 or error.status in (200, 409)
 
 

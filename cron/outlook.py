@@ -52,9 +52,12 @@ def _unpublished(ledger: Ledger) -> list[Run]:
 def _is_verdict(run: Run) -> bool:
     """Tell whether a run says something about the model or its data, to which a full retrain may be the answer.
 
-    A full disk, a dead worker or trainer, a store that is away and an error of our own say nothing.
+    A full disk, a dead worker or trainer, a store that is away and an error of our own say nothing;
+    neither does a model server that was only too slow.
     """
-    return run.outcome == "refused" or run.reasons[-1].name == TrainingFailed.__name__
+    if run.outcome == "failed":
+        return run.reasons[-1].name == TrainingFailed.__name__
+    return any(not reason.ok and reason.name != "latency" for reason in run.reasons)
 
 
 def _shape(config: Mapping[str, object]) -> tuple[object, object]:

@@ -28,9 +28,10 @@ class Golden:
 
 
 def probe(server: ModelServer, version: int, golden: Sequence[Golden], gate: GateSettings) -> Verdict:
-    """Probe a version on every node that has it; the worst node decides, and nodes that are away are left out.
+    """Probe a version on every node that has it and is not away; the worst node decides.
 
-    Raise Unanswered when a node gives something that is not an answer, Unavailable when no node has the version any more.
+    Raise Unanswered when a node gives something that is not an answer, Unavailable when no node has
+    the version any more.
     """
     nodes = server.nodes()
     verdicts: dict[str, Verdict] = {}

@@ -66,8 +66,9 @@ def rollback(
     """Put a release back, the previous good one by default, and pause publishing until `resume`.
 
     Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even then. Raise SwitchPending when the
-    server does not answer: the rollback is then done when it does. Raise RolledBackMeanwhile when no version is named and somebody else
-    rolled back after `asked_at` (default: now), Overtaken when a later decision was carried out instead.
+    server does not answer: the rollback is then done when it does. Raise RolledBackMeanwhile when no
+    version is named and somebody else rolled back after `asked_at` (default: now), Overtaken when a
+    later decision was carried out instead.
     """
     started, asked_at = time.monotonic(), asked_at or ledger.now()
     if ledger.switching() is not None:

@@ -1,4 +1,4 @@
-"""Is what a run makes still wanted? A hold, a promotion or another worker may have doomed it while it trains.
+"""Is what a run makes still wanted? A hold, a promotion or another worker may have doomed it.
 
 Knows the ledger's rules for publishing through `cron.switches`; does not know the steps of a run.
 """

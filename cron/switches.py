@@ -63,8 +63,8 @@ class Asked:
 def begin_rollback(ledger: Ledger, version: int, *, reason: str, asked: Asked | None = None) -> Switch:
     """Begin to put a release back, whatever else is under way, and pause publishing at once.
 
-    With `asked` nobody named the version: raise RolledBackMeanwhile when somebody else rolled back since, Superseded when another version
-    became live in another way.
+    With `asked` nobody named the version: raise RolledBackMeanwhile when somebody else rolled back
+    since, Superseded when another version became live in another way.
     """
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:

@@ -82,7 +82,7 @@ def join(connect: Callable[[], object]) -> None:
 
 
 def sentence(error: Exception) -> str:
-    """Return what the launcher reads: that the input can't be used, when a rank said so, else a fault of the machine."""
+    """Return what the launcher reads: that a rank can't use its input, else a fault of the machine."""
     said = _last_line(error)
     mark, unfit, why = said.partition(_UNFIT)
     return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {mark}"

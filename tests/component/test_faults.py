@@ -12,7 +12,7 @@ import pytest
 
 from cron.cycle import run_cycle
 from cron.errors import ServerRefused, Stopped, TrainerDied, TrainingFailed, Unavailable
-from cron.lineage import Lease, Run
+from cron.lineage import Lease, Outcome, Run
 from cron.outlook import observe
 from cron.parts import Parts
 from tests.fakes import FakeServer
@@ -136,9 +136,11 @@ def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(p
 
     def asked_and_told_to_end(version: int | None, body: object, *, timeout_s: float) -> object:
         asked.append(version)
-        parts.stop.set()  # seen before the next step
+        if is_first_life:
+            parts.stop.set()  # seen before the next step
         return predict(version, body, timeout_s=timeout_s)
 
+    is_first_life = True
     server.predict = asked_and_told_to_end  # type: ignore[method-assign]
     with pytest.raises(Stopped):
         run_cycle(parts, lease)
@@ -147,10 +149,7 @@ def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(p
     assert {"register", "probe"} <= set(open_run.seconds)
     server.restart_empty()
     parts.stop.clear()
-    num_asked = len(asked)
-    server.predict = lambda version, body, *, timeout_s: (  # type: ignore[method-assign]
-        asked.append(version) or predict(version, body, timeout_s=timeout_s)
-    )
+    is_first_life, num_asked = False, len(asked)
     run = run_cycle(parts, lease)
     assert (run.run_id, run.outcome, live_version(parts)) == (open_run.run_id, "published", 2)
     assert len(asked) >= 2 * num_asked, "the probe of the version that is loaded now"
@@ -182,18 +181,24 @@ class Ends(HereLauncher):
         raise self._error(exit_status=1, limit_s=limit_s, log=out, tail="trainer: why")
 
 
-def after_three_failures(parts: Parts, faulty: Parts, lease: Lease) -> Run:
-    """Fail three runs, and return the next one, without the fault."""
+def after_three(parts: Parts, faulty: Parts, lease: Lease, outcome: Outcome) -> Run:
+    """Do three runs that end like that, and return the next one, without the fault."""
     for number in range(3):
         send(parts, event_records(401 + 40 * number, 440 + 40 * number))
         run = run_cycle(faulty, lease)
-        assert (run.mode, run.outcome) == ("update", "failed")
+        assert (run.mode, run.outcome) == ("update", outcome)
     assert parts.ledger.figures().get("refusals_in_a_row", 0) == 2, "as the third run began"
     return run_cycle(parts, lease)
 
 
 def test_three_runs_on_a_full_disk_call_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
-    run = after_three_failures(parts, replace(parts, artifacts=FullDisk(parts)), lease)  # type: ignore[arg-type]
+    run = after_three(parts, replace(parts, artifacts=FullDisk(parts)), lease, "failed")  # type: ignore[arg-type]
+    assert (run.mode, run.outcome) == ("update", "published")
+
+
+def test_a_server_that_is_only_slow_calls_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
+    hurried = replace(parts, settings=replace(parts.settings, gate=replace(parts.settings.gate, probe_p99_ms=1e-6)))
+    run = after_three(parts, hurried, lease, "refused")
     assert (run.mode, run.outcome) == ("update", "published")
 
 
@@ -203,5 +208,5 @@ def test_three_runs_on_a_full_disk_call_for_no_full_retrain(parts: Parts, lease:
 def test_a_full_retrain_is_called_for_by_what_a_trainer_says_alone(
     parts: Parts, lease: Lease, error: type[TrainingFailed], mode: str
 ) -> None:
-    run = after_three_failures(parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease)
+    run = after_three(parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease, "failed")
     assert (run.mode, run.outcome) == (mode, "published")

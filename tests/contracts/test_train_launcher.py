@@ -207,7 +207,10 @@ def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path
 
 def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(snapshot: Path, tmp_path: Path) -> None:
     count = MAKE + "print('begun', file=(out.parent / 'begun').open('a')); "
-    ends = [("os.abort()", 2, TrainerDied), ("raise OSError(28, 'No space left on device')", 2, TrainerDied)]
+    ends: list[tuple[str, int, type[TrainingFailed]]] = [
+        ("os.abort()", 2, TrainerDied),
+        ("raise OSError(28, 'No space left on device')", 2, TrainerDied),
+    ]
     ends += [("sys.exit('trainer: machine: out of memory')", 1, TrainerDied), ("sys.exit('trainer: no')", 1, TrainingFailed)]
     for number, (end, times, kind) in enumerate(ends):
         out = tmp_path / str(number) / "candidate"
