@@ -31,10 +31,12 @@ MIN_JAVA = 17
 MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
 # what handler/recommend.py reports: kind, name, unit, labels
 HANDLER_METRICS = (
-    ("counter", "freshet_answers", "Count", ("model_version", "status")),
-    ("counter", "freshet_empty_answers", "Count", ("model_version",)),
-    ("histogram", "freshet_batch_seconds", "Seconds", ("model_version",)),
+    ("counter", "freshet_answers", "Count", ("model_name", "status")),
+    ("counter", "freshet_empty_answers", "Count", ("model_name",)),
+    ("histogram", "freshet_batch_seconds", "Seconds", ("model_name",)),
 )
+# TorchServe never drops a series, so a label that changes with each release makes its page grow for ever. The gateway counts by version.
+_LABELS_OF_A_RELEASE = {"model_version", "WorkerName"}
 _HERE = Path(__file__).resolve().parent
 # Workers inherit the environment, and a user's shell may hold anything.
 _NOT_PASSED_ON = (
@@ -199,10 +201,12 @@ def allowed_urls(archives: str) -> str:
 
 
 def _write_metrics(home: Path, package: Path) -> Path:
-    """Write TorchServe's own metrics and ours: it counts calls without a version as version "default", so the handler counts too."""
+    """Write which metrics TorchServe shows: those of its own that no release adds a series to, and the handler's."""
     import yaml
 
     metrics = yaml.safe_load((package / "configs" / "metrics.yaml").read_text())
+    for kind, known in metrics["ts_metrics"].items():
+        metrics["ts_metrics"][kind] = [one for one in known if not _LABELS_OF_A_RELEASE.intersection(one["dimensions"])]
     for kind, name, unit, labels in HANDLER_METRICS:
         metrics["model_metrics"].setdefault(kind, []).append({"name": name, "unit": unit, "dimensions": list(labels)})
     path = home / "metrics.yaml"

@@ -43,6 +43,7 @@ class Recommend:
             raise RuntimeError(f"recommender comes from {code}, not from the archive at {model_dir}: start TorchServe without PYTHONPATH")
         torch.set_num_threads(1)  # beside a training process, waiting for a second thread costs more than it gains
         self._version = int(str(context.manifest["model"]["modelVersion"]))
+        self._name = str(context.manifest["model"]["modelName"])
         self._declare_metrics(context.metrics)
         self._ranker = Ranker(load_bundle(model_dir / "bundle"))
         answer_batch(self._ranker, [{"user_seq": [], "k": 1}])  # the first matrix product allocates; not on a client's time
@@ -66,26 +67,25 @@ class Recommend:
         return [content for _, content in rendered]
 
     def _declare_metrics(self, metrics: Metrics | None) -> None:
-        """Make our metrics: TorchServe counts a call without a version as version "default". deploy/torchserve.py declares the same."""
+        """Make our metrics, without the version: TorchServe never drops a series. deploy/torchserve.py declares the same."""
         self._metered = metrics is not None
         if metrics is not None:
             from ts.metrics.metric_type_enum import MetricTypes
 
-            self._count = metrics.add_metric_to_cache("freshet_answers", "Count", ["model_version", "status"])
-            self._count_empty = metrics.add_metric_to_cache("freshet_empty_answers", "Count", ["model_version"])
-            self._time = metrics.add_metric_to_cache("freshet_batch_seconds", "Seconds", ["model_version"], MetricTypes.HISTOGRAM)
+            self._count = metrics.add_metric_to_cache("freshet_answers", "Count", ["model_name", "status"])
+            self._count_empty = metrics.add_metric_to_cache("freshet_empty_answers", "Count", ["model_name"])
+            self._time = metrics.add_metric_to_cache("freshet_batch_seconds", "Seconds", ["model_name"], MetricTypes.HISTOGRAM)
 
     def _measure(self, answers: Sequence[Answer | None], statuses: Mapping[int, int], seconds: float) -> None:
         """Report one batch. Each figure is a line that TorchServe parses, so never one a request (docs/log.md)."""
         if not self._metered:
             return
-        version = str(self._version)
         for status, number in statuses.items():
-            self._count.add_or_update(number, [version, str(status)])
-        self._time.add_or_update(round(seconds, 6), [version])
+            self._count.add_or_update(number, [self._name, str(status)])
+        self._time.add_or_update(round(seconds, 6), [self._name])
         num_empty = sum(isinstance(answer, dict) and answer.get("items") == [] for answer in answers)
         if num_empty:
-            self._count_empty.add_or_update(num_empty, [version])
+            self._count_empty.add_or_update(num_empty, [self._name])
 
     def _answers(self, bodies: Sequence[object]) -> list[Answer | None]:
         try:
