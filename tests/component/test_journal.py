@@ -18,7 +18,7 @@ from cron.follow import follow_once
 from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
 from cron.segment_files import SegmentFiles
-from cron.segments import records_of
+from cron.segments import records_of, table_of, write
 from recommender.events import Record
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
@@ -80,6 +80,18 @@ def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
     (tmp_path / "archives" / segment.name).write_bytes(b"damaged")
     local.unlink()
     with pytest.raises(ArtifactCorrupt):
+        house.records()
+
+
+def test_a_segment_exchanged_together_with_its_digest_is_not_read(house: House, tmp_path: Path) -> None:
+    """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
+    accept(house, [event(1)])
+    (segment,) = house.ledger.segments()
+    write(table_of([event(2)], first_seq=1), tmp_path / "other")
+    house.artifacts.delete(segment.name)
+    house.artifacts.put(segment.name, tmp_path / "other")
+    shutil.rmtree(tmp_path / "journal" / "segments")
+    with pytest.raises(ArtifactCorrupt, match=segment.name):
         house.records()
 
 
