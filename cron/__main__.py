@@ -30,6 +30,7 @@ VERBS = (
     "relay",
     "follow",
     "forget",
+    "adopt",
     "status",
     "runs",
     "releases",

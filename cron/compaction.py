@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron import segments
+from cron.adoption import strays_among
 from cron.ledger import Ledger
 from cron.lineage import Lease, Segment
-from cron.segment_files import SegmentFiles, is_compacted, token_of
+from cron.segment_files import SegmentFiles, is_compacted
 
 SMALL_RECORDS = 5_000
 SMALL_BYTES = 4 << 20  # of rows; half of a batch, which is what large records are cut into
@@ -66,13 +67,15 @@ def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
 def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them.
 
+    Only what the ledger holds already goes: a segment that reaches past its last number, or stands for entries whose files are gone, is
+    left, since an older ledger may have been put back (`cron.adoption`).
     Raise LeaseLost. A holder that was paused anywhere in here deletes nothing of its successor's when it wakes up: files put under a later
     lease than ours stay, and those of an earlier one can't be committed any more, whatever the time.
     """
     names = files.names()
-    committed = {segment.name for segment in ledger.segments()}
+    strays = strays_among(names, ledger)
     ledger.check_lease(lease)
-    files.delete([name for name in names if name not in committed and token_of(name) <= lease.token])
+    files.delete([stray.name for stray in strays.settled if stray.token <= lease.token])
 
 
 def _small_neighbours(ordered: Sequence[Segment]) -> list[list[Segment]]:

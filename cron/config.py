@@ -70,6 +70,8 @@ class ReleaseSettings:
     keep_releases: int = 20  # archives on disk or in the store
     keep_journal_days: float | None = None  # None: for ever
     drain_timeout_s: float = 60.0
+    sign_archives: bool = False  # with the key in store.var; off where archives never leave the machine
+    require_signatures: bool = False  # by the nodes that we start; on once every kept release is signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,18 @@ from cron import release, run_plan, stages
 from cron.collect import bury, collect
 from cron.dead_letters import DeadLetters
 from cron.erase_users import erase_forgotten
-from cron.errors import FreshetError, Held, LeaseLost, ServerRefused, Stopped, Superseded, Unanswered, Unavailable
+from cron.errors import (
+    FreshetError,
+    Held,
+    JournalAhead,
+    LeaseLost,
+    LogGap,
+    ServerRefused,
+    Stopped,
+    Superseded,
+    Unanswered,
+    Unavailable,
+)
 from cron.gate import Verdict
 from cron.ledger_figures import REFUSED_BY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
@@ -45,6 +56,9 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     """
     ledger = parts.ledger
     parts.meters.turn_began()
+    ahead = _newer_segments(parts)
+    if ahead is not None:
+        return ledger.record_skip(ahead, lease=lease)
     not_collected = _collect(parts, lease)  # before all that needs the server: while that is away the log must not grow
     erase_forgotten(parts, lease)
     with parts.serving_lock:
@@ -68,6 +82,18 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     return _carry_out(parts, ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease), lease)
 
 
+def _newer_segments(parts: Parts) -> Reason | None:
+    """Return why nothing may be collected or trained: the store has records that the ledger, an older one, does not know."""
+    try:
+        parts.journal.refuse_newer()
+    except JournalAhead as error:
+        log.error("the journal is ahead of the ledger", extra={"why": str(error)})
+        return Reason(name=NOT_COLLECTED, ok=False, text=str(error))
+    except FreshetError:  # the store is away, which the collection tells
+        pass
+    return None
+
+
 def _collect(parts: Parts, lease: Lease) -> Reason | None:
     """Bring the log's records into the journal; return why not, when that could not be. Raise LeaseLost."""
     ledger, meters = parts.ledger, parts.meters
@@ -77,9 +103,20 @@ def _collect(parts: Parts, lease: Lease) -> Reason | None:
         trim_log(parts)
     except LeaseLost:
         raise
+    except LogGap as error:
+        return Reason(name=NOT_COLLECTED, ok=False, text=_gap_explained(parts, error))
     except FreshetError as error:
         return Reason(name=NOT_COLLECTED, ok=False, text=str(error))
     return None
+
+
+def _gap_explained(parts: Parts, gap: LogGap) -> str:
+    """Return what to do about records that the log has lost: what a crash left in the store may be the only copy of them."""
+    try:
+        parts.journal.refuse_newer(is_log_trimmed=True)
+    except FreshetError as error:
+        return str(error)
+    return str(gap)
 
 
 def _look_at(parts: Parts, batch: Batch) -> None:

@@ -14,6 +14,7 @@ FreshetError
 │   ├── ArtifactMissing      nothing lies under that name
 │   └── ArtifactCorrupt      the bytes are not the ones that were put
 ├── LogGap                   the log was trimmed past our cursor, or recreated
+├── JournalAhead             the store has newer segments than the ledger knows
 ├── ServerRefused            TorchServe would not take a release
 ├── NoRoom                   TorchServe's machine has no memory for one more version
 ├── Unanswered               a registered version gave something that is not an answer
@@ -127,6 +128,13 @@ class LogGap(FreshetError):
         super().__init__(
             f"{self.gone}; if it was made anew or the loss is accepted, stop the worker and run: python -m cron follow --new-log --once"
         )
+
+
+class JournalAhead(FreshetError):
+    def __init__(self, *, name: str, last_seq: int) -> None:
+        found = f"the artifact store holds {name}, which the ledger does not know; its own last number is {last_seq}"
+        remedy = "an older ledger was put back, and nothing is collected over newer records; stop the worker and run: python -m cron adopt"
+        super().__init__(f"{found}: {remedy}")
 
 
 class ServerRefused(FreshetError):

@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cron import compaction, forgotten, segments
+from cron import adoption, compaction, forgotten, segments
+from cron.adoption import Adopted
 from cron.dedup_index import DedupIndex, IndexDamaged, delete_index
 from cron.erasure import COLUMNS, Eraser, erase_segments
 from cron.errors import ArtifactMissing
@@ -169,6 +170,14 @@ class Journal:
     def forgotten(self) -> dict[str, datetime]:
         """Return up to when each forgotten user's events stay out, by user key: what the histories have to know."""
         return {mark.user_key: mark.up_to for mark in forgotten.every(self._ledger)}
+
+    def refuse_newer(self, *, is_log_trimmed: bool = False) -> None:
+        """Raise JournalAhead when the store holds records that the ledger lacks: an older one was put back."""
+        adoption.refuse_newer(self._ledger, self._files, is_log_trimmed=is_log_trimmed)
+
+    def adopt(self, cursor: Cursor, lease: Lease) -> Adopted:
+        """Bring stored segments into the ledger that it does not know, with the place in the log to go on from."""
+        return adoption.adopt(self._ledger, self._files, cursor, lease)
 
     def close(self) -> None:
         """Close the index."""

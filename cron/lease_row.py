@@ -12,10 +12,15 @@ from cron.lineage import Lease
 
 
 def check(connection: sa.Connection, lease: Lease) -> None:
-    """Raise LeaseLost when a lease is not the newest."""
+    """Raise LeaseLost when a lease is not the newest, or another holder has its number: an older ledger was put back since."""
     held = connection.execute(sa.select(schema.lease)).one()
-    if held.token != lease.token:
+    if (held.token, held.holder) != (lease.token, lease.holder):
         raise LeaseLost(holder=held.holder or "nobody")
+
+
+def is_held_by(lease: Lease) -> sa.ColumnElement[bool]:
+    """Return the condition that a lease is the one in force."""
+    return (schema.lease.c.token == lease.token) & (schema.lease.c.holder == lease.holder)
 
 
 def acquire(connection: sa.Connection, holder: str, ttl_s: float, now: datetime) -> Lease | None:

@@ -103,7 +103,7 @@ class Ledger:
             if segment is not None:
                 if segment.first_seq != last_seq + 1 or segment.last_seq < segment.first_seq:
                     raise ValueError(f"segment {segment.name} starts at {segment.first_seq}, expected {last_seq + 1}")
-                connection.execute(schema.segments.insert().values(_segment_row(segment)))
+                connection.execute(schema.segments.insert().values(segment_row(segment)))
                 values["last_seq"] = segment.last_seq
             connection.execute(schema.desk.update().values(values))
 
@@ -112,7 +112,7 @@ class Ledger:
         with self.write(lease) as connection:
             connection.execute(schema.segments.delete().where(schema.segments.c.name.in_(names)))
             if kept is not None:
-                connection.execute(schema.segments.insert().values(_segment_row(kept)))
+                connection.execute(schema.segments.insert().values(segment_row(kept)))
 
     # The lease
 
@@ -139,7 +139,7 @@ class Ledger:
     def release_lease(self, lease: Lease) -> None:
         """Let another take the lease at once; a lease already lost is left alone."""
         with self.write() as connection:
-            connection.execute(schema.lease.update().where(schema.lease.c.token == lease.token).values(holder=""))
+            connection.execute(schema.lease.update().where(lease_row.is_held_by(lease)).values(holder=""))
 
     def lease_holder(self) -> str | None:
         """Return who holds the lease, expired or not; None when it was released."""
@@ -393,6 +393,7 @@ def hold_unless_held(reason: str, now: datetime) -> sa.Update:
     return schema.desk.update().where(schema.desk.c.hold_reason.is_(None)).values(hold_reason=reason, hold_since=now.isoformat())
 
 
-def _segment_row(segment: Segment) -> dict[str, object]:
+def segment_row(segment: Segment) -> dict[str, object]:
+    """Return a segment as a row of the table."""
     values = {name: getattr(segment, name) for name in segment.__dataclass_fields__}
     return {**values, "last_at": segment.last_at.astimezone(UTC).isoformat()}

@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from cron import segments
 from cron.disk_errors import translate_os_errors
 from cron.epoch import moment
-from cron.errors import ArtifactMissing
+from cron.errors import ArtifactCorrupt, ArtifactMissing, StoreError
 from cron.lineage import Lease, Range, Segment
 from cron.ports import ArtifactStore
 from trainer.archive import sha256_of
@@ -27,7 +28,17 @@ from trainer.archive import sha256_of
 PREFIX = "journal/"
 COPY_MIN_AGE_S = 3600.0
 _COMPACTED = "-compacted"
-_TOKEN = re.compile(r"-t(\d+)(?:-compacted)?\.parquet$")
+_NAME = re.compile(r"journal/(\d{12})-(\d{12})-([0-9a-f]{12})(?:-t(\d+))?(?:-compacted)?\.parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentName:
+    """What a segment's name says: its range, the beginning of its sha256, the token of its writer's lease (0: from before names had it)."""
+
+    name: str
+    covers: Range
+    digest: str
+    token: int
 
 
 class SegmentFiles:
@@ -41,16 +52,22 @@ class SegmentFiles:
         """Write rows to the store as the segment that covers a range of numbers; it counts once the ledger says so."""
         with translate_os_errors("the journal's folder", self._folder):
             name, sha256 = self._put(table, covers, lease, kind=_COMPACTED if compacted else "")
-        return Segment(
-            name=name,
-            sha256=sha256,
-            first_seq=covers[0],
-            last_seq=covers[1],
-            num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
-            num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
-            last_at=moment(pc.max(table["at_us"]).as_py()),
-            size_bytes=table.nbytes,
-        )
+        return _segment(name, sha256, covers, table)
+
+    def describe(self, name: SegmentName) -> Segment:
+        """Return the entry that the ledger would have for a stored file; raise ArtifactMissing, ArtifactCorrupt or StoreError."""
+        path = self._copy_of(name.name)
+        with translate_os_errors("the journal's folder", self._folder):
+            self._artifacts.fetch(name.name, path)
+            sha256 = sha256_of(path)
+            if not sha256.startswith(name.digest):
+                path.unlink()
+                raise ArtifactCorrupt(name.name, expected=name.digest, found=sha256)
+            table = segments.read(path)
+        bounds = pc.min_max(table["seq"]).as_py()
+        if table.num_rows == 0 or bounds["min"] < name.covers[0] or bounds["max"] > name.covers[1]:
+            raise StoreError(f"segment {name.name}: its numbers are not those of its name; restore it from a backup")
+        return _segment(name.name, sha256, name.covers, table)
 
     def _put(self, table: pa.Table, covers: Range, lease: Lease, *, kind: str) -> tuple[str, str]:
         """Write a segment's file and put it; return its name and sha256."""
@@ -108,12 +125,28 @@ class SegmentFiles:
         return self._folder / name.removeprefix(PREFIX)
 
 
+def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
+    return Segment(
+        name=name,
+        sha256=sha256,
+        first_seq=covers[0],
+        last_seq=covers[1],
+        num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
+        num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
+        last_at=moment(pc.max(table["at_us"]).as_py()),
+        size_bytes=table.nbytes,
+    )
+
+
 def is_compacted(segment: Segment) -> bool:
     """Tell whether a segment stands for dropped ones."""
     return segment.name.endswith(f"{_COMPACTED}.parquet")
 
 
-def token_of(name: str) -> int:
-    """Return the token of the lease under which a segment was put, read off its name; 0 for those from before names had it."""
-    found = _TOKEN.search(name)
-    return int(found[1]) if found else 0
+def parsed_name(name: str) -> SegmentName | None:
+    """Read a segment's name; None for a file that is none of ours."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    first, last, digest, token = found.groups()
+    return SegmentName(name=name, covers=(int(first), int(last)), digest=digest, token=int(token or 0))

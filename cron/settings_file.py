@@ -195,6 +195,9 @@ def _check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
             where = origins[key] if origins[key] != "default" else origins[other]
             values = (value_of(settings, key), value_of(settings, other))
             raise SettingsError(f"{where}: {key} = {values[0]!r} {relation} {other} = {values[1]!r}")
+    if release.require_signatures and not release.sign_archives:
+        needed = "needs release.sign_archives: an unsigned archive would never be loaded"
+        raise SettingsError(f"{origins['release.require_signatures']}: release.require_signatures = True {needed}")
     if not _loopback(gateway.host) and gateway.api_key is None:
         needed = f"is open to other machines without a key; set {variable('gateway.api_key')}, or host 127.0.0.1"
         raise SettingsError(f"{origins['gateway.host']}: gateway.host = {gateway.host!r} {needed}")

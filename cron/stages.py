@@ -18,6 +18,7 @@ from cron.parts import Parts
 from cron.probe import Golden
 from cron.quality_rows import quality_rows
 from cron.run_plan import RunPlan
+from cron.signing_key import signing_key
 from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack, sha256_of
@@ -86,7 +87,8 @@ def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Map
     candidate, out = _candidate(parts, run), folder_of(parts, run) / "archive"
     state = candidate / lineage_files.STATE
     shutil.rmtree(out, ignore_errors=True)
-    mar = pack(bundle=candidate / "bundle", version=version, out=out)
+    key = signing_key(parts.paths.var) if parts.settings.release.sign_archives else None
+    mar = pack(bundle=candidate / "bundle", version=version, out=out, signing_key=key)
     report = _report(parts, run)
     manifest = Manifest(
         version=version,

@@ -33,6 +33,7 @@ from cron.metrics_page import served
 from cron.outlook import num_new_events
 from cron.parts import Parts
 from cron.reconcile import Reconciler
+from cron.signing_key import signing_key
 from cron.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ _EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
 def run_worker(parts: Parts) -> int:
     """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
     set_up_logs()
+    if parts.settings.release.sign_archives:
+        signing_key(parts.paths.var)  # made or refused now, not after the first training
     with only_one(parts.paths.lock), served(parts), _told_to_end() as wait_until_told:
         worker = Worker(parts)
         worker.start()

@@ -26,6 +26,7 @@ from deploy.first_data import ingest_once, was_ingested
 from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
 from deploy.processes import STOP_S, SUPERVISORD, Place, Processes
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
+from deploy.verified_python import signature_options
 
 LOOK_S = 2.0  # how often the programs are looked at once all is well
 RETRY_S = 60.0  # what was given up is started again so often: a full disk, a port that was taken, a server that was away
@@ -115,16 +116,16 @@ def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
 
 def archive_options(settings: Settings) -> list[str]:
     """Return TorchServe's options: its model store is the store of archives, or it fetches them from a bucket into one of its own."""
-    url = settings.store.artifacts
+    url, signatures = settings.store.artifacts, signature_options(settings)
     if not url.startswith("s3:"):
-        return ["--model-store", str(local_path(url))]
+        return ["--model-store", str(local_path(url)), *signatures]
     from cron.backends.artifacts_s3.client import archives_url
     from cron.backends.artifacts_s3.where import read_url
 
     shared = read_url(url).shared
     if shared is not None:
-        return ["--model-store", str(shared)]
-    return ["--model-store", str(var_folder(settings) / "model-store"), "--archives", archives_url(url)]
+        return ["--model-store", str(shared), *signatures]
+    return ["--model-store", str(var_folder(settings) / "model-store"), "--archives", archives_url(url), *signatures]
 
 
 def _addresses(settings: Settings, where: Endpoints) -> dict[str, tuple[str, int]]:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from cron.private_files import keep_private
 from deploy.java_properties import escaped
+from deploy.verified_python import guarded
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
@@ -164,6 +165,8 @@ def _become_torchserve(given: argparse.Namespace) -> None:
     java_argv, env = command(
         model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens, archives=given.archives
     )
+    if given.trusted_keys is not None:
+        java_argv, env = guarded(java_argv, env, home=given.var / "torchserve", trusted_keys=given.trusted_keys)
     os.chdir(given.var / "torchserve")  # TorchServe drops files of its own where it stands
     os.execve(java_argv[0], java_argv, env)
 
@@ -176,6 +179,9 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--tokens", action="store_true", help="ask every caller for a key of VAR/torchserve/key_file.json")
     parser.add_argument(
         "--archives", metavar="URL", help="load archives by URLs that begin so, as s3:// stores hand them out (default: by none)"
+    )
+    parser.add_argument(
+        "--trusted-keys", type=Path, metavar="FILE", help="run only archives that one of the public keys in this file signed (default: any)"
     )
     for name, default in asdict(Ports()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, type=type(default), default=default, help=f"default: {default}")

@@ -41,8 +41,11 @@ class ArchiveError(ValueError):
         super().__init__(f"{path}: {problem}")
 
 
-def pack(*, bundle: Path, version: int, out: Path) -> Path:
-    """Write `out/rec-{version}-{first 12 of its sha256}.mar`; complete or not at all. Raise ArchiveError for a damaged bundle."""
+def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = None) -> Path:
+    """Write `out/rec-{version}-{first 12 of its sha256}.mar`, complete or not at all; raise ArchiveError for a damaged bundle.
+
+    With a signing key (PEM), the archive holds its signature over all of its files.
+    """
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
     verify_bundle(bundle)
@@ -53,6 +56,8 @@ def pack(*, bundle: Path, version: int, out: Path) -> Path:
         _stage(bundle, work / "staging")
         _run_archiver(work, version)
         made = work / f"{MODEL_NAME}.mar"
+        if signing_key is not None:
+            _sign(made, signing_key)
         durable_files.sync(made)
         named = out / f"{MODEL_NAME}-{version}-{sha256_of(made)[:12]}.mar"
         durable_files.move(made, named)
@@ -138,6 +143,23 @@ def _run_archiver(work: Path, version: int) -> None:
     done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=_PACK_LIMIT_S, check=False)
     if done.returncode != 0:
         raise ArchiveError(work, f"torch-model-archiver ended with status {done.returncode}: {done.stderr.strip()[-2000:]}")
+
+
+def _sign(mar: Path, signing_key: str) -> None:
+    """Add the signature over the archive's files, each under the name that it has once it is unpacked."""
+    from trainer.signature import SIGNATURE, sign
+
+    with zipfile.ZipFile(mar, "a", zipfile.ZIP_STORED) as archive:
+        digests = {info.filename: _member_sha256(archive, info) for info in archive.infolist() if not info.is_dir()}
+        archive.writestr(SIGNATURE, sign(digests, signing_key))
+
+
+def _member_sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    digest = hashlib.sha256()
+    with archive.open(info) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _extract(mar: Path, into: Path) -> None:

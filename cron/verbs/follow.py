@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.new_log:
         lease_s = loaded.settings.worker.lease_s
         with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
+            parts.journal.refuse_newer(is_log_trimmed=True)  # what the log has lost may lie in the store
             parts.ledger.commit_segment(None, parts.log.give_up(parts.ledger.log_cursor()), lease)
     if arguments.rebuild or arguments.new_log:
         rebuild(parts.journal, parts.log, parts.histories)

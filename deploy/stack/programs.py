@@ -27,6 +27,7 @@ from deploy.stack.program import LOOK_S, MissingPart, Program
 from deploy.stack.prometheus import prometheus_program
 from deploy.stack.redis import redis_program
 from deploy.stack.s3 import s3_credentials, s3_program
+from deploy.verified_python import signature_options
 
 SECRETS = "secrets.env"
 OURS = ("PGPASSWORD", "REDIS_PASSWORD")  # the S3 server makes its own
@@ -136,7 +137,15 @@ def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program
     ports = {"inference": node.inference_port, "management": node.management_port, "metrics": metrics_port(node)}
     ports |= {"grpc-inference": place.inner[f"{letter}-grpc-i"], "grpc-management": place.inner[f"{letter}-grpc-m"]}
     options = [word for option, port in ports.items() for word in (f"--{option}", str(port))]
-    folders = ("--var", str(folder), "--model-store", str(folder / "model-store"), "--archives", archives_url(settings.store.artifacts))
+    folders = (
+        "--var",
+        str(folder),
+        "--model-store",
+        str(folder / "model-store"),
+        "--archives",
+        archives_url(settings.store.artifacts),
+        *signature_options(settings),
+    )
     command = (sys.executable, "-m", "deploy.torchserve", *folders, "--host", "127.0.0.1", *options)
     return Program(name=name, command=command, is_ready=lambda: is_up(f"http://127.0.0.1:{node.inference_port}/ping"))
 

@@ -45,6 +45,7 @@ VALUES = (
     "trainer.report",
     "trainer.archive",
     "trainer.durable_files",
+    "trainer.signature",
 )
 
 # The first prefix that fits a module says what of ours it may import.

@@ -156,6 +156,9 @@ def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: Hous
     later = replace(house.lease, token=house.lease.token + 1)
     table = table_of([event(2)], first_seq=2)
     stray, upcoming = (files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later))
+    sweep(house.ledger, files, lease=house.lease)
+    assert stray.name in house.artifacts.names(), "its record is in no other segment yet"
+    accept(house, [event(3)])
     assert stray.name != upcoming.name
     sweep(house.ledger, files, lease=house.lease)
     assert upcoming.name in house.artifacts.names()

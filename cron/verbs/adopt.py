@@ -1,0 +1,36 @@
+"""`adopt`: bring segments of the journal into a ledger that does not know them, after an older one was put back."""
+
+from __future__ import annotations
+
+import argparse
+
+from cron.settings_file import Loaded
+
+SUMMARY = "take over newer segments of the journal after an older ledger was put back"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    del parser
+
+
+def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
+    """Adopt; print which numbers were taken over."""
+    del arguments
+    from cron.lease import held_lease, holder_of, only_one
+    from cron.wiring import open_parts
+
+    parts = open_parts(loaded.settings)
+    lease_s = loaded.settings.worker.lease_s
+    with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
+        # The log has nothing of what the newer ledger had collected; what is left may come again, and counts once.
+        cursor = parts.log.give_up(parts.ledger.log_cursor())
+        adopted = parts.journal.adopt(cursor, lease)
+    if not adopted.segments:
+        print(f"nothing to adopt: the ledger knows the journal up to its last number, {adopted.last_seq:,}")
+        return 0
+    first = min(one.first_seq for one in adopted.segments)
+    num_events = sum(one.num_events for one in adopted.segments)
+    taken = f"{len(adopted.segments):,} segments from number {first:,}, {num_events:,} events"
+    print(f"adopted {taken}; the journal's last is {adopted.last_seq:,}")
+    return 0

@@ -1,0 +1,257 @@
+"""An older ledger is put back: nothing newer is deleted or collected over, and the verb brings it in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cron.__main__ import main
+from cron.compaction import NUM_MERGED, sweep
+from cron.cycle import run_cycle
+from cron.errors import ArtifactCorrupt, ArtifactMissing, FreshetError, JournalAhead, LeaseLost
+from cron.ledger import open_ledger
+from cron.lineage import Lease
+from cron.parts import Parts
+from cron.ports import Cursor
+from cron.segment_files import SegmentFiles
+from cron.segments import table_of, write
+from tests.component.house import House, accept, open_house
+from tests.contracts.records import event
+from tests.workshop import close_workshop, event_records, lease_of, open_workshop, send
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def kept_copy(folder: Path) -> Path:
+    """Copy the ledger as a backup does."""
+    copy = folder / "ledger.backup"
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(folder / "ledger.db") as ledger, sqlite3.connect(copy) as backup:
+        ledger.backup(backup)
+    ledger.close()
+    backup.close()
+    return copy
+
+
+def put_back(folder: Path, copy: Path | None) -> None:
+    """Replace the ledger by an older one, or by none."""
+    for file in folder.glob("ledger.db*"):
+        file.unlink()
+    if copy is not None:
+        copy.replace(folder / "ledger.db")
+
+
+def closed(house: House) -> None:
+    house.journal.close()
+    house.ledger.close()
+
+
+def collected(house: House, first: int, last: int) -> None:
+    """Bring events through the log into the journal, and trim the log, as a turn does."""
+    house.log.append([event(number) for number in range(first, last)])
+    house.collect()
+    house.log.trim(house.ledger.log_cursor())
+
+
+def adopt(house: House) -> int:
+    """Do what the verb does; return how many segments were adopted."""
+    cursor = house.log.give_up(house.ledger.log_cursor())
+    return len(house.journal.adopt(cursor, house.lease).segments)
+
+
+def test_newer_segments_stop_the_worker_survive_the_sweep_and_are_adopted(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    collected(house, 0, 10)
+    copy = kept_copy(tmp_path)
+    for first in range(10, 40, 10):
+        collected(house, first, first + 10)
+    closed(house)
+    put_back(tmp_path, copy)
+
+    again = open_house(tmp_path)
+    with pytest.raises(JournalAhead, match=r"does not know; its own last number is 10: .*python -m cron adopt"):
+        again.journal.refuse_newer()
+    sweep(again.ledger, SegmentFiles(again.artifacts, tmp_path / "other"), lease=again.lease)
+    assert len(again.artifacts.names()) == 4
+    assert adopt(again) == 3
+    again.journal.refuse_newer(is_log_trimmed=True)
+    assert again.records() == [event(number) for number in range(40)]
+    again.log.append([event(39), event(40)])
+    again.collect()
+    assert again.records() == [event(number) for number in range(41)]
+    assert adopt(again) == 0
+    closed(again)
+
+
+def test_one_newer_segment_is_told_from_a_crash_by_the_log(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    collected(house, 0, 10)
+    copy = kept_copy(tmp_path)
+    collected(house, 10, 20)
+    closed(house)
+    put_back(tmp_path, copy)
+
+    again = open_house(tmp_path)
+    again.journal.refuse_newer()  # a worker that died before it could commit leaves the same
+    with pytest.raises(JournalAhead):
+        again.journal.refuse_newer(is_log_trimmed=True)
+    assert adopt(again) == 1
+    assert again.records() == [event(number) for number in range(20)]
+    closed(again)
+
+
+@pytest.mark.parametrize("num_after", [0, 1], ids=["in its place", "and beyond"])
+def test_a_merged_segment_stands_for_files_that_the_ledger_names(tmp_path: Path, num_after: int) -> None:
+    house = open_house(tmp_path)
+    for number in range(NUM_MERGED - num_after):
+        accept(house, [event(number)])
+    copy = kept_copy(tmp_path)
+    for number in range(NUM_MERGED - num_after, NUM_MERGED):
+        accept(house, [event(number)])
+    assert house.journal.merge_small(house.lease) == NUM_MERGED
+    closed(house)
+    put_back(tmp_path, copy)
+
+    again = open_house(tmp_path)
+    with pytest.raises(JournalAhead):
+        again.journal.refuse_newer()
+    sweep(again.ledger, SegmentFiles(again.artifacts, tmp_path / "other"), lease=again.lease)
+    assert adopt(again) == 1
+    assert again.records() == [event(number) for number in range(NUM_MERGED)]
+    assert len(again.ledger.segments()) == 1
+    closed(again)
+
+
+def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    for first in range(0, 30, 10):
+        collected(house, first, first + 10)
+    segments = house.ledger.segments()
+    closed(house)
+    put_back(tmp_path, None)
+
+    again = open_house(tmp_path)
+    with pytest.raises(JournalAhead):
+        again.journal.refuse_newer()
+    assert adopt(again) == 3
+    assert again.ledger.segments() == segments
+    closed(again)
+
+
+def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    collected(house, 0, 10)
+    copy = kept_copy(tmp_path)
+    for first in range(10, 40, 10):
+        collected(house, first, first + 10)
+    middle = house.ledger.segments()[2]
+    closed(house)
+    put_back(tmp_path, copy)
+
+    again = open_house(tmp_path)
+    before = (again.ledger.segments(), again.ledger.last_seq(), again.ledger.log_cursor())
+    write(table_of([event(1)], first_seq=21), tmp_path / "other")
+    again.artifacts.delete(middle.name)
+    again.artifacts.put(middle.name, tmp_path / "other")
+    with pytest.raises(ArtifactCorrupt, match=middle.name):
+        adopt(again)
+    again.artifacts.delete(middle.name)
+    with pytest.raises(FreshetError, match="numbers 21 to 30 are in no stored segment"):
+        adopt(again)
+    again.artifacts.delete(before[0][0].name)
+    with pytest.raises(ArtifactMissing, match="the journal's number"):
+        adopt(again)
+    assert before == (again.ledger.segments(), again.ledger.last_seq(), again.ledger.log_cursor())
+    closed(again)
+
+
+def test_what_a_crash_left_is_not_preferred_to_what_was_committed_later(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    files = SegmentFiles(house.artifacts, tmp_path / "other")
+    files.put(table_of([event(7)], first_seq=1), covers=(1, 1), lease=house.lease)
+    closed(house)
+    house = open_house(tmp_path)  # the next life's lease has a greater token
+    collected(house, 0, 1)
+    collected(house, 1, 5)
+    closed(house)
+    put_back(tmp_path, None)
+    again = open_house(tmp_path)
+    assert adopt(again) == 2
+    assert again.records() == [event(number) for number in range(5)]
+    closed(again)
+
+
+def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    folder = tmp_path / "workshop"
+    copy = kept_copy(folder)
+    for first in (401, 411):
+        send(parts, event_records(first, first + 9))
+        assert run_cycle(parts, lease).outcome == "skipped"
+    close_workshop(parts)
+    put_back(folder, copy)
+    again = open_workshop(folder)
+    send(again, event_records(421, 560))
+    held = lease_of(again.ledger)
+    run = run_cycle(again, held)
+    assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
+    assert "python -m cron adopt" in run.reasons[0].text
+    assert again.journal.last_seq == 440
+    again.journal.adopt(again.log.give_up(again.ledger.log_cursor()), held)
+    assert run_cycle(again, held).outcome == "published"
+    close_workshop(again)
+
+
+def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
+    """An older ledger counts its leases on from an older number, and the worker before may still be at it."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    ledger = open_ledger(url)
+    copy = kept_copy(tmp_path)
+    frozen = ledger.acquire_lease("one host", 60, NOW)
+    assert frozen is not None
+    ledger.close()
+    put_back(tmp_path, copy)
+    ledger = open_ledger(url)
+    other = ledger.acquire_lease("another host", 60, NOW)
+    assert other is not None
+    assert other.token == frozen.token
+    calls: list[Callable[[], object]] = [
+        lambda: ledger.commit_segment(None, Cursor("9"), frozen),
+        lambda: ledger.check_lease(frozen),
+        lambda: ledger.renew_lease(frozen, 60, NOW),
+    ]
+    for call in calls:
+        with pytest.raises(LeaseLost, match="another host"):
+            call()
+    ledger.release_lease(frozen)
+    assert ledger.acquire_lease("one host", 60, NOW + timedelta(seconds=1)) is None, "the other's lease was let go"
+    ledger.close()
+
+
+def test_the_verb_adopts_and_no_log_is_given_up_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house = open_house(tmp_path)
+    collected(house, 0, 10)
+    copy = kept_copy(tmp_path)
+    collected(house, 10, 30)
+    closed(house)
+    put_back(tmp_path, copy)
+    for name in ("events", "histories", "ledger"):
+        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", f"sqlite:///{tmp_path}/{name}.db")
+    monkeypatch.setenv("FRESHET__STORE__ARTIFACTS", f"file:///{tmp_path}/archives")
+    monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path / "var"))
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    held = ledger.acquire_lease("worker", 60, NOW)  # the copy was made while a worker ran
+    assert held is not None
+    ledger.release_lease(held)
+    ledger.close()
+    assert main(["follow", "--new-log", "--once"]) == 1
+    assert "python -m cron adopt" in capsys.readouterr().err
+    assert main(["adopt"]) == 0
+    assert "adopted 1 segments from number 11, 20 events; the journal's last is 30" in capsys.readouterr().out
+    assert main(["adopt"]) == 0
+    assert "nothing to adopt" in capsys.readouterr().out
