@@ -41,6 +41,7 @@ def drop_old(ledger: Ledger, files: SegmentFiles, *, older_than: datetime, neede
         if not is_compacted(segment):
             old.append(segment)
     if not old:
+        sweep(ledger, files, lease=lease)  # what a death after an earlier drop left
         return 0
     for group, rows in _groups(files, old):
         _replace(ledger, files, group, segments.compacted(rows), lease=lease)

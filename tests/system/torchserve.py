@@ -59,17 +59,24 @@ class Running:
 
 @contextmanager
 def running_torchserve(
-    folder: Path, *, store: Path | None = None, ports: Ports | None = None, tokens: bool = False, archives: str | None = None
+    folder: Path,
+    *,
+    store: Path | None = None,
+    ports: Ports | None = None,
+    tokens: bool = False,
+    archives: str | None = None,
+    trusted_keys: Path | None = None,
 ) -> Iterator[Running]:
     """Start TorchServe with `folder/archives` (or `store`) and `folder/var`; stop it and its workers at the end.
 
-    It loads archives by the URLs that begin with `archives`.
+    It loads archives by the URLs that begin with `archives`, and with `trusted_keys` only those that were signed.
     """
     store = folder / "archives" if store is None else store
     ports = free_ports() if ports is None else ports
     argv = [sys.executable, "-m", "deploy.torchserve", "--model-store", str(store), "--var", str(folder / "var"), "--heap-mb", "256"]
     argv += ["--tokens"] if tokens else []
     argv += ["--archives", archives] if archives is not None else []
+    argv += ["--trusted-keys", str(trusted_keys)] if trusted_keys is not None else []
     for name, value in asdict(ports).items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
     folder.mkdir(parents=True, exist_ok=True)

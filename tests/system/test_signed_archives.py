@@ -1,0 +1,94 @@
+"""A real TorchServe that runs signed archives only: what it starts, what it refuses, and ways around the check that are none."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cron.backends.server_torchserve import TorchServe
+from cron.errors import ServerRefused
+from cron.signing_key import signing_key, trusted_keys
+from tests.planted import planted_bundle
+from tests.system.torchserve import Running, emptied, running_torchserve
+from trainer.archive import pack
+from trainer.signature import new_key
+
+TOP = {"user_seq": ["i3"], "k": 3}
+# Code of the archive that runs, in whatever place, leaves this file.
+MARK = "import pathlib; pathlib.Path({mark!r}).touch()\n"
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("signed")
+    signing_key(folder)
+    with running_torchserve(folder, trusted_keys=trusted_keys(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def server(node: Running) -> Iterator[TorchServe]:
+    with emptied(node) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "planted"
+    planted_bundle(folder, tower="lstm", encoder="tiny")
+    return folder
+
+
+@pytest.fixture
+def key(node: Running) -> str:
+    return signing_key(node.var.parent)
+
+
+def changed(mar: Path, store: Path, files: dict[str, str]) -> str:
+    """Put a copy of an archive into the model store in which some files are others, its signature kept."""
+    with zipfile.ZipFile(mar) as source, zipfile.ZipFile(store / f"changed-{mar.name}", "w") as copy:
+        for name in source.namelist():
+            if name not in files:
+                copy.writestr(name, source.read(name))
+        for name, text in files.items():
+            copy.writestr(name, text)
+    return f"changed-{mar.name}"
+
+
+def test_a_signed_archive_answers_and_its_worker_may_start_again(server: TorchServe, node: Running, bundle: Path, key: str) -> None:
+    mar = pack(bundle=bundle, version=1, out=node.store, signing_key=key)
+    server.register(1, mar.name)
+    answer = server.predict(1, TOP, timeout_s=30)
+    assert isinstance(answer, dict)
+    assert len(answer["items"]) == 3
+    server.set_live(1)
+    server.register(2, pack(bundle=bundle, version=2, out=node.store, signing_key=key).name)
+    server.unregister(2)
+    server.register(2, pack(bundle=bundle, version=2, out=node.store, signing_key=key).name)
+
+
+@pytest.mark.parametrize("how", ["unsigned", "another key", "changed handler", "shadowed module", "torchrun", "environment of its own"])
+def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key: str, tmp_path: Path, how: str) -> None:
+    mark = tmp_path / "ran"
+    evil = MARK.format(mark=str(mark))
+    signed = pack(bundle=bundle, version=3, out=tmp_path, signing_key=key)
+    if how == "unsigned":
+        url = pack(bundle=bundle, version=3, out=node.store).name
+    elif how == "another key":
+        url = pack(bundle=bundle, version=3, out=node.store, signing_key=new_key()).name
+    else:
+        files = {
+            "changed handler": {"recommend.py": evil},
+            "shadowed module": {"json.py": evil, "sitecustomize.py": evil},
+            "torchrun": {"recommend.py": evil, "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n"},
+            "environment of its own": {"recommend.py": evil, "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n"},
+        }[how]
+        url = changed(signed, node.store, files)
+    with pytest.raises(ServerRefused):
+        server.register(3, url)
+    assert not mark.exists()
+    said = "".join(file.read_text(errors="replace") for file in (node.var / "log").glob("*.log"))
+    assert "archive refused" in said
