@@ -18,6 +18,7 @@ _REFUSED = 3  # exit status; TorchServe's log has the sentence
 def main(argv: list[str]) -> None:
     """Verify the working folder and replace this process by the worker; exit with a sentence when it must not run."""
     trusted_file, python, *arguments = argv
+    os.umask(0o077)
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # isolated: neither the working folder nor PYTHONPATH is searched
     from trainer.signature import NotTrusted, verify_folder
 
