@@ -16,6 +16,7 @@ from typing import Literal
 from cron.errors import AccessRefused, CannotKeep, Unavailable
 
 BUSY_TIMEOUT_S = 30.0
+READ_WAIT_S = 2.0  # readers wait for nobody in WAL mode, unless a process has the whole file locked
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -48,59 +49,83 @@ def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailabl
     return Unavailable(what, where=where, why=why, remedy="check that disk and that file")
 
 
-class SqliteFile:
-    """A connection in WAL mode. `what` names the thing for people; every failure is Unavailable.
+class _Connection:
+    """One connection, for one thread at a time. Waits at most `wait_s` for its turn, and as long again for other processes."""
 
-    A file that this account may not write is opened to read, and each write fails.
+    def __init__(self, path: Path, *, wait_s: float) -> None:
+        read_only = read_only_uri(path)
+        self.is_read_only = read_only is not None
+        self.wait_s = wait_s
+        self.lock = threading.Lock()
+        self.db = sqlite3.connect(
+            read_only or path,
+            timeout=wait_s,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=self.is_read_only,
+        )
+
+
+class SqliteFile:
+    """A file in WAL mode. `what` names the thing for people; every failure is Unavailable.
+
+    Reads have a connection of their own, so that none waits for a write that waits for another process. A write waits at most
+    `write_wait_s`. A file that this account may not write is opened to read, and each write fails.
     """
 
-    def __init__(self, path: Path, *, what: str, synchronous: Literal["FULL", "NORMAL"], schema: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        what: str,
+        synchronous: Literal["FULL", "NORMAL"],
+        schema: str,
+        write_wait_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
         self.path = path
         self._what = what
-        self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            read_only = read_only_uri(path)
-            self._db = sqlite3.connect(
-                read_only or path,
-                timeout=BUSY_TIMEOUT_S,
-                isolation_level=None,
-                check_same_thread=False,
-                uri=read_only is not None,
-            )
-            if read_only is None:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute(f"PRAGMA synchronous={synchronous}")
-                self._db.execute("PRAGMA secure_delete=ON")  # it is somebody's data: no byte of what is deleted stays
+            self._writer = _Connection(path, wait_s=write_wait_s)
+            if not self._writer.is_read_only:
+                self._writer.db.execute("PRAGMA journal_mode=WAL")
+                self._writer.db.execute(f"PRAGMA synchronous={synchronous}")
+                # it is somebody's data: no byte of what is deleted stays
+                self._writer.db.execute("PRAGMA secure_delete=ON")
+            self._reader = _Connection(path, wait_s=READ_WAIT_S)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
-        if read_only is None:
+        if not self._writer.is_read_only:
             with self.transaction() as db:
                 for statement in filter(str.strip, schema.split(";")):
                     db.execute(statement)
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
-        """Open a transaction, alone among this connection's threads; a writing one alone among all processes."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise self._unavailable(error) from error
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+        """Open a transaction, alone among the readers or writers of this process; a writing one alone among all processes."""
+        connection = self._writer if write else self._reader
+        if not connection.lock.acquire(timeout=connection.wait_s):
+            raise Unavailable(self._what, where=str(self.path), why="other calls wait for it already", remedy="try again")
+        try:
+            connection.db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection.db
+            connection.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        finally:
+            if connection.db.in_transaction:
+                connection.db.execute("ROLLBACK")
+            connection.lock.release()
 
     def scrub(self) -> None:
         """Take what was deleted out of the write-ahead log too, where no reader stands in the way."""
-        with self._lock, suppress(sqlite3.Error):  # it is overwritten by later writes anyway
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._writer.lock, suppress(sqlite3.Error):  # it is overwritten by later writes anyway
+            self._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._reader.db.close()
+        self._writer.db.close()
 
     def _unavailable(self, error: Exception) -> Unavailable:
         return sqlite_failure(self._what, where=str(self.path), error=error)

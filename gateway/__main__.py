@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -17,10 +18,14 @@ from cron.logs import set_up_logs
 from cron.private_files import close_to_others, keep_private
 from cron.settings_file import load_settings
 from gateway.app import create_app
+from gateway.connections import limits_here, raise_file_limit
+from gateway.server import server_config
+
+NOT_STARTED = 3  # as uvicorn itself says it; its log has the reason
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be."""
+    """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be, 3 when the server did not start."""
     keep_private()
     parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out.")
     parser.add_argument("--config", type=Path, help="the settings file; default FRESHET_CONFIG, or deploy/local.toml")
@@ -31,17 +36,12 @@ def main(arguments: list[str]) -> int:
         return 2
     close_to_others(settings.store)
     set_up_logs()
-    # requests in flight get 5 s at the end; no line per request, the figures are in /metrics
-    uvicorn.run(
-        create_app(settings),
-        host=settings.gateway.host,
-        port=settings.gateway.port,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        log_config=None,
-        server_header=False,
-    )
-    return 0
+    raise_file_limit()
+    app = create_app(settings)
+    server = uvicorn.Server(server_config(app, host=settings.gateway.host, port=settings.gateway.port, limits=limits_here()))
+    with suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else NOT_STARTED
 
 
 if __name__ == "__main__":

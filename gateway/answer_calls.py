@@ -12,14 +12,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from gateway.access import UseDoors, require_key
-from gateway.bodies import BadBody, parse_object, read_body
+from gateway.bodies import parse_object
 from gateway.figures import FALLBACK
 from gateway.problems import json_response
+from gateway.query import refuse_unknown_parameters
 from gateway.recommendations import MAX_K, Wish, parse_filter
+from gateway.request_body import BadBody
 
-MAX_PREDICT_BYTES = 6 * 1024 * 1024  # under the limit of any TorchServe: 6.5 MB as it comes, 8 MiB as we start it
+MAX_PREDICT_BYTES = 1024 * 1024  # 10,000 elements of history, of which the model reads 100; more holds up the event loop
 
-router = APIRouter(dependencies=[Depends(require_key)])
+router = APIRouter(dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 
 _PREDICT = {"user_seq": ["Toy Story (1995)", "Heat (1995)"], "item_desc": "GoldenEye (1995)"}
 
@@ -35,7 +37,8 @@ async def recommend(
     """Recommend k items to a user, seen and hidden ones left out. With the model server away: the popular items, `"fallback": true`."""
     wish = Wish(user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or []))
     began = time.perf_counter()
-    answer = await doors.recommendations.answer(wish)
+    async with doors.answer_line.turn():
+        answer = await doors.recommendations.answer(wish)
     if isinstance(answer.body, dict) and answer.status == 200:
         is_fallback = bool(answer.body.get("fallback"))
         if is_fallback:
@@ -48,12 +51,14 @@ async def recommend(
 @router.post("/predict", openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": _PREDICT}}}})
 async def predict(request: Request, doors: UseDoors) -> Response:
     """Predict a rating: `{"user_seq": [...], "item_desc": "..."}` gives `{"score": 3.91}`."""
-    body = parse_object(await read_body(request, limit=MAX_PREDICT_BYTES))
+    async with doors.bodies.read(request, limit=MAX_PREDICT_BYTES) as content:
+        body = parse_object(content)
     missing = [name for name in ("user_seq", "item_desc") if name not in body]
     if missing:
         raise BadBody(f'found no {missing[0]}, expected {{"user_seq": […], "item_desc": "…"}}')
     began = time.perf_counter()
-    answer = await doors.inference.predict(body)
+    async with doors.answer_line.turn():
+        answer = await doors.inference.predict(body)
     if answer.status != 200 or not isinstance(answer.body, dict):
         return json_response(answer.body, status=answer.status)
     version = str(answer.body.get("model_version"))

@@ -1,30 +1,37 @@
 """Request bodies that hold records: one object, a list, or NDJSON. Bytes become JSON values or a reason why not.
 
-Knows JSON and sizes; does not know what a record is, nor what a call does with it.
+One record is parsed at a time: a whole body as JSON values takes thirty times its bytes, and the parser lets no other thread work
+meanwhile. Knows JSON and sizes; does not know what a record is, nor what a call does with it.
 """
 
 from __future__ import annotations
 
-import io
+import codecs
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from starlette.requests import Request
-
+from gateway.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
 
-MAX_CALL_BYTES = 32 * 1024 * 1024  # a greater call holds memory and a thread for seconds
+MAX_CALL_BYTES = 32 * 1024 * 1024
 MAX_CALL_RECORDS = 100_000  # of events of usual length some 15 MB; 32 MiB could hold 16 million worthless ones
+WINDOW_CHARS = 4 * MAX_RECORD_BYTES  # looked at together: a longer record is refused with its call
 NDJSON = "application/x-ndjson"
+_SHOWN_CHARS = 200  # of a record in a message
+_EXPECTED = f"expected a JSON object, a list of them, or NDJSON as content type {NDJSON}"
+_LINE = re.compile(rb"\S[^\n]*")  # blank lines are passed over in C, however many there are
+_SPACE = re.compile(r"[ \t\n\r]*")
+_scan = json.JSONDecoder().raw_decode
 
 
-class BadBody(ValueError):
-    """A body that holds no records at all: the sentence for the sender, and the status."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readable:
+    """One record of a body: its JSON value, and the text that it was written as."""
 
-    def __init__(self, sentence: str, *, status: int = 400) -> None:
-        self.status = status
-        super().__init__(sentence)
+    value: object
+    raw: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +42,23 @@ class Unreadable:
     reason: str
 
 
-def raw_records(body: bytes, content_type: str) -> Sequence[object | Unreadable]:
-    """Return the JSON values of a body, one a record; raise BadBody when it can't be read as a whole."""
-    if not body.strip():
+Raw = Readable | Unreadable
+
+
+def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
+    """Yield the records of a body; raise BadBody, perhaps after some of them, when it can't be read as a whole."""
+    is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
+    num_records = 0
+    for record in _lines(body) if is_lines else _values(_Window(body)):
+        num_records += 1
+        if num_records > MAX_CALL_RECORDS:
+            raise BadBody(f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call", status=413)
+        yield record
+    if num_records == 0:
         raise BadBody("the body is empty; expected a JSON object, a list of them, or NDJSON")
-    if content_type.partition(";")[0].strip().lower() == NDJSON:
-        return _lines(body)
-    value = _parsed(body)
-    if isinstance(value, Unreadable):
-        raise BadBody(f"the body is {value.reason}; expected a JSON object, a list of them, or NDJSON as content type {NDJSON}")
-    records: list[object] = value if isinstance(value, list) else [value]
-    if not records:
-        raise BadBody("the list is empty; expected at least one record")
-    _check_number(len(records))
-    # only a body over the limit of one record can hold a record over it, so small calls skip the measuring
-    return records if len(body) <= MAX_RECORD_BYTES else [_measured(record) for record in records]
 
 
-def parse_object(body: bytes) -> dict[str, object]:
+def parse_object(body: bytes | bytearray) -> dict[str, object]:
     """Return the one JSON object of a body; raise BadBody."""
     value = _parsed(body)
     if isinstance(value, Unreadable):
@@ -62,55 +68,112 @@ def parse_object(body: bytes) -> dict[str, object]:
     return value
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """Read a body, and stop at the limit: neither a false length nor a missing one can fill the memory; raise BadBody."""
-    announced = request.headers.get("content-length", "")
-    size_bytes = int(announced) if announced.isascii() and announced.isdigit() else 0
-    body = bytearray()
-    if size_bytes <= limit:
-        async for chunk in request.stream():
-            body += chunk
-            size_bytes = len(body)
-            if size_bytes > limit:
-                break
-    if size_bytes > limit:
-        raise BadBody(f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call", status=413)
-    return bytes(body)
+class _Window:
+    """The text of a body, of which a part is decoded at a time. `at` is the place of the next character in `text`."""
+
+    def __init__(self, body: bytes | bytearray) -> None:
+        self._body = memoryview(body)
+        self._next_byte = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self.text = ""
+        self.at = 0
+        self.is_whole = False  # the rest of the body is in `text`
+
+    def fill(self) -> None:
+        """Hold WINDOW_CHARS characters from `at` on, or all that are left."""
+        while not self.is_whole and len(self.text) - self.at < WINDOW_CHARS:
+            piece = self._body[self._next_byte : self._next_byte + WINDOW_CHARS]
+            self._next_byte += len(piece)
+            self.is_whole = self._next_byte == len(self._body)
+            try:
+                text = self._decoder.decode(piece, final=self.is_whole)
+            except UnicodeDecodeError as error:
+                raise BadBody(f"the body is not JSON in UTF-8 ({error.reason}); {_EXPECTED}") from error
+            self.text, self.at = self.text[self.at :] + text, 0
+
+    def next_character(self) -> str:
+        """Return the next character that is no space, without taking it; an empty text at the end."""
+        while True:
+            self.fill()
+            space = _SPACE.match(self.text, self.at)
+            assert space is not None
+            self.at = space.end()
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if self.is_whole:
+                return ""
+
+    def take_value(self) -> Raw:
+        """Take the next JSON value; raise BadBody."""
+        self.next_character()
+        start = self.at
+        try:
+            value, self.at = _scan(self.text, start)
+        except RecursionError as error:
+            raise BadBody(f"the body is nested too deeply; {_EXPECTED}") from error
+        except ValueError as error:  # not JSON, or a number of thousands of digits
+            if not self.is_whole and _is_cut(error, len(self.text)):
+                raise _too_large() from error
+            raise BadBody(f"the body is not JSON ({error}); {_EXPECTED}") from error
+        if self.at == len(self.text) and not self.is_whole:
+            raise _too_large()
+        raw = self.text[start : self.at]
+        size_bytes = len(raw) if raw.isascii() else len(raw.encode(errors="surrogatepass"))
+        return Readable(value=value, raw=raw) if size_bytes <= MAX_RECORD_BYTES else _oversized(raw[:_SHOWN_CHARS], size_bytes)
 
 
-def _lines(body: bytes) -> list[object | Unreadable]:
-    records: list[object | Unreadable] = []
-    for line in io.BytesIO(body):  # one at a time, since a list of millions of lines takes gigabytes
-        if line.strip():
-            records.append(_line(line.rstrip(b"\r\n")))
-            _check_number(len(records))
-    return records
+def _values(window: _Window) -> Iterator[Raw]:
+    """Yield the elements of a list, or the one value that is no list."""
+    if not window.next_character():
+        return
+    if window.next_character() != "[":
+        yield window.take_value()
+    else:
+        window.at += 1
+        if window.next_character() == "]":
+            raise BadBody("the list is empty; expected at least one record")
+        yield window.take_value()
+        while window.next_character() == ",":
+            window.at += 1
+            yield window.take_value()
+        if window.next_character() != "]":
+            raise BadBody(f"the body is not JSON (found {window.next_character()!a} between two elements of the list); {_EXPECTED}")
+        window.at += 1
+    if rest := window.next_character():
+        raise BadBody(f"the body is not JSON (found {rest!a} after its end); {_EXPECTED}")
 
 
-def _check_number(num_records: int) -> None:
-    if num_records > MAX_CALL_RECORDS:
-        raise BadBody(f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call", status=413)
+def _is_cut(error: ValueError, length: int) -> bool:
+    """Tell whether JSON may be wrong only because the window ends in it."""
+    is_in_text = isinstance(error, json.JSONDecodeError) and "Unterminated" in error.msg
+    return is_in_text or (isinstance(error, json.JSONDecodeError) and error.pos > length - 16)
 
 
-def _line(line: bytes) -> object | Unreadable:
-    return _oversized(line) if len(line) > MAX_RECORD_BYTES else _parsed(line)
+def _too_large() -> BadBody:
+    reason = f"a record of the body holds more than {WINDOW_CHARS // 1024} KiB, expected at most {MAX_RECORD_BYTES // 1024} KiB a record"
+    return BadBody(reason, status=413)
 
 
-def _measured(record: object) -> object | Unreadable:
-    written = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
-    return _oversized(written) if len(written) > MAX_RECORD_BYTES else record
+def _lines(body: bytes | bytearray) -> Iterator[Raw]:
+    for found in _LINE.finditer(body):
+        start, end = found.span()
+        if end - start > MAX_RECORD_BYTES:
+            yield _oversized(bytes(body[start : start + _SHOWN_CHARS]).decode(errors="replace"), end - start)
+            continue
+        line = found[0].rstrip()
+        value = _parsed(line)
+        yield value if isinstance(value, Unreadable) else Readable(value=value, raw=line.decode("utf-8", "replace"))
 
 
-def _oversized(written: bytes) -> Unreadable:
-    reason = f"found {len(written):,} bytes, expected at most {MAX_RECORD_BYTES // 1024} KiB a record"
-    return Unreadable(raw=written[:200].decode(errors="replace"), reason=reason)
+def _oversized(shown: str, size_bytes: int) -> Unreadable:
+    return Unreadable(raw=shown, reason=f"found {size_bytes:,} bytes, expected at most {MAX_RECORD_BYTES // 1024} KiB a record")
 
 
-def _parsed(text: bytes) -> object | Unreadable:
+def _parsed(text: bytes | bytearray) -> object | Unreadable:
     try:
         value: object = json.loads(text)
     except RecursionError:
-        return Unreadable(raw=text[:200].decode(errors="replace"), reason="nested too deeply")
+        return Unreadable(raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason="nested too deeply")
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
-        return Unreadable(raw=text[:200].decode(errors="replace"), reason=f"not JSON ({error})")
+        return Unreadable(raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason=f"not JSON ({error})")
     return value

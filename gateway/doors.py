@@ -25,9 +25,16 @@ from cron.ports import EventLog, Histories
 from gateway.figures import Figures
 from gateway.inference import Inference
 from gateway.intake import Intake
+from gateway.line import Line
 from gateway.live_release import LiveRelease
 from gateway.recommendations import Recommendations
 from gateway.record_ids import RecordIds
+from gateway.request_body import Bodies
+
+ANSWERS_AT_ONCE = 64  # two of the model's batches: one is computed while the other fills
+RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
+MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
+MAX_BODIES_BYTES = 64 * 1024 * 1024  # of all calls together; as records a body takes several times its bytes
 
 
 class Overviews:
@@ -55,6 +62,9 @@ class Doors:
     figures: Figures
     overviews: Overviews
     forget: Callable[[str], Forgotten]
+    bodies: Bodies
+    answer_line: Line
+    record_line: Line
 
 
 @asynccontextmanager
@@ -78,6 +88,10 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             figures=Figures(LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))),
             overviews=overviews,
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
+            bodies=Bodies(max_bytes=MAX_BODIES_BYTES),
+            # whoever waited half of the model's time for their turn still has an answer within the usual patience
+            answer_line=Line(at_once=ANSWERS_AT_ONCE, max_wait_s=settings.gateway.inference_timeout_s / 2),
+            record_line=Line(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
         )
     finally:
         await inference.close()

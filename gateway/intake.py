@@ -7,15 +7,15 @@ Does not know HTTP.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cron.dead_letters import DeadLetters
+from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.errors import FreshetError
 from cron.ports import EventLog, Histories
-from gateway.bodies import Unreadable
+from gateway.bodies import Raw, Unreadable
 from recommender.events import InvalidRecord, Record, parse_event, parse_item
 
 Kind = Literal["event", "item"]
@@ -58,21 +58,21 @@ class Intake:
         self._dead_letters = dead_letters
         self._new_id = new_id
 
-    def take(self, kind: Kind, raw: Sequence[object | Unreadable]) -> Taken:
+    def take(self, kind: Kind, raw: Iterable[Raw]) -> Taken:
         """Store the good records durably, then return; raise Unavailable when the log can't, and nothing is stored."""
         now = datetime.now(UTC)
         records: list[Record] = []
         rejected: list[Rejected] = []
-        refused: list[tuple[str, object]] = []
+        refused: list[tuple[str, str]] = []
         assigned: list[AssignedId] = []
         for index, one in enumerate(raw):
             try:
                 record = self._parse(kind, one, now)
             except InvalidRecord as error:
                 rejected.append(Rejected(index=index, field=error.field, reason=error.reason))
-                refused.append((error.reason, one.raw if isinstance(one, Unreadable) else one))
+                refused.append((error.reason, one.raw[: MAX_RAW_CHARS + 1]))  # one more, so that the letter shows that it was cut
                 continue
-            if isinstance(one, dict) and one.get("event_id") is None:
+            if not isinstance(one, Unreadable) and isinstance(one.value, dict) and one.value.get("event_id") is None:
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
         num_duplicates = self._store(records) if records else 0
@@ -85,12 +85,12 @@ class Intake:
             event_ids=tuple(assigned),
         )
 
-    def _parse(self, kind: Kind, raw: object | Unreadable, now: datetime) -> Record:
+    def _parse(self, kind: Kind, raw: Raw, now: datetime) -> Record:
         if isinstance(raw, Unreadable):
             raise InvalidRecord("record", found=raw.raw, expected=f"a JSON object ({raw.reason})")
         parse = parse_event if kind == "event" else parse_item
         try:
-            return parse(raw, now=now, new_id=self._new_id)
+            return parse(raw.value, now=now, new_id=self._new_id)
         except RecursionError as error:
             raise InvalidRecord("record", found="deep nesting", expected="a flat JSON object") from error
 

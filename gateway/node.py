@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 
 from cron.server_url import Node as Place
+from gateway.line import Overloaded
 
 _JSON = {"Content-Type": "application/json"}
 TOO_LATE = "the model server did not answer in time"
 MAX_REQUEST_BYTES = 8_388_608  # in deploy/torchserve.properties
+TRIES_AT_ONCE = 4  # of a node that fails; a node that hangs would hold every call for the whole time-out
 _FIRST_BREAK_S, _LONGEST_BREAK_S = 0.5, 5.0  # of a node that failed, doubled each time
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +52,12 @@ class TooLarge(Exception):
 class Node:
     """One node. Made inside the event loop that uses it."""
 
-    def __init__(self, place: Place, client: httpx.AsyncClient) -> None:
+    def __init__(self, place: Place, client: aiohttp.ClientSession) -> None:
         self.place = place
         self.pending = 0
         self.turn = 0  # of the last request that it was given, to take nodes in turn
         self.out_until = 0.0  # by time.monotonic()
-        self._num_failures = 0
+        self._break_s = 0.0  # the newest break since the last answer; 0 while it answers
         self._client = client
 
     @property
@@ -63,59 +68,74 @@ class Node:
     @property
     def failed_last(self) -> bool:
         """Tell whether the node's newest answer was a failure, on a break or not."""
-        return self._num_failures > 0
+        return self._break_s > 0
 
     async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
-        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own, and TooLarge.
+        """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own; TooLarge; Overloaded.
 
-        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now and then gets no more.
+        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now and then gets no more. While the
+        node fails, a few calls at a time try whether it is back, and the others are refused at once.
         """
-        if self._num_failures:  # this request tries whether the node is back; the others go elsewhere meanwhile
-            self._leave_out()
+        if self.failed_last:
+            if self.pending >= TRIES_AT_ONCE:
+                raise NoAnswer("the model server does not answer, and other calls are trying it already")
+            self._leave_out()  # this call tries the node; the others go elsewhere meanwhile
         self.pending += 1
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._ask(content, version, httpx.Timeout(None, connect=connect_s))
+                answer = await self._ask(content, version, connect_s)
         except TimeoutError as error:
             raise NoAnswer(TOO_LATE) from error
+        except (NoAnswer, Overloaded, TooLarge):
+            raise
+        except Exception as error:  # around one request: whatever a node's answer does to us is that node's failure
+            log.exception("answer of the model server not readable", extra={"node": self.place.address})
+            raise NoAnswer(f"the model server's answer can't be read ({type(error).__name__})") from error
         finally:
             self.pending -= 1
-        self._num_failures, self.out_until = 0, 0.0
+        self._break_s, self.out_until = 0.0, 0.0
         return answer
 
     def failed(self) -> None:
         """Note the failure, and leave the node out for a while, longer each time, where there is another."""
-        self._num_failures += 1
+        self._break_s = min(max(2 * self._break_s, _FIRST_BREAK_S), _LONGEST_BREAK_S)
         self._leave_out()
 
     def _leave_out(self) -> None:
-        self.out_until = time.monotonic() + min(_FIRST_BREAK_S * 2 ** (self._num_failures - 1), _LONGEST_BREAK_S)
+        self.out_until = time.monotonic() + self._break_s
 
-    async def _ask(self, content: bytes, version: int | None, timeout: httpx.Timeout) -> Answer:
+    async def _ask(self, content: bytes, version: int | None, connect_s: float) -> Answer:
         url = self.place.predictions if version is None else f"{self.place.predictions}/{version}"
         try:
-            response = await self._post(url, content, timeout)
-        except httpx.HTTPError as error:
+            status, answered = await self._post(url, content, connect_s)
+        except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(f"the model server does not answer ({type(error).__name__})") from error
-        if response.status_code == 413:
+        if status == 413:
             raise TooLarge(len(content))
-        if response.status_code not in (200, 400):
-            raise NoAnswer(f"the model server answered {response.status_code}", status=response.status_code)
+        if status == 429:
+            raise Overloaded("the model has as many free texts to read as it can at a time")
+        if status not in (200, 400):
+            raise NoAnswer(f"the model server answered {status}", status=status)
         try:
-            found: object = response.json()
+            found: object = json.loads(answered)
         except ValueError as error:
             raise NoAnswer("the model server answered no JSON") from error
-        if response.status_code == 400 and not (isinstance(found, dict) and "error" in found):
+        if status == 400 and not (isinstance(found, dict) and "error" in found):
             raise NoAnswer(f"the model server refused the call ({_message(found)})", status=400)  # TorchServe's own: a wrong key, for one
-        return Answer(status=response.status_code, body=found)
+        return Answer(status=status, body=found)
 
-    async def _post(self, url: str, content: bytes, timeout: httpx.Timeout) -> httpx.Response:
+    async def _post(self, url: str, content: bytes, connect_s: float) -> tuple[int, bytes]:
         headers = _JSON | self._authorization()
         try:
-            return await self._client.post(url, content=content, headers=headers, timeout=timeout)
-        except httpx.RemoteProtocolError:
+            return await self._post_once(url, content, headers, connect_s)
+        except aiohttp.ServerDisconnectedError:
             # a kept connection that the server closed meanwhile; asking is free of effects, so once more on a new one
-            return await self._client.post(url, content=content, headers=headers, timeout=timeout)
+            return await self._post_once(url, content, headers, connect_s)
+
+    async def _post_once(self, url: str, content: bytes, headers: dict[str, str], connect_s: float) -> tuple[int, bytes]:
+        limit = aiohttp.ClientTimeout(total=None, connect=connect_s)
+        async with self._client.post(url, data=content, headers=headers, timeout=limit, allow_redirects=False) as response:
+            return response.status, await response.read()
 
     def _authorization(self) -> dict[str, str]:
         """Read the key anew each time, some microseconds: TorchServe makes new ones when it starts."""

@@ -17,9 +17,10 @@ from starlette.responses import Response
 
 from cron.errors import FreshetError, Unavailable, WrongUserId
 from gateway.access import OtherSite
-from gateway.bodies import BadBody
 from gateway.inference import NoAnswer, TooLarge
+from gateway.line import Overloaded
 from gateway.recommendations import BadQuery
+from gateway.request_body import BadBody
 
 CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
 
@@ -47,6 +48,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(TooLarge, _too_large)
+    app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(NoAnswer, _unavailable)
     app.add_exception_handler(FreshetError, _unavailable)
     app.add_exception_handler(SQLAlchemyError, _unavailable)
@@ -56,7 +58,8 @@ def handle_problems(app: FastAPI) -> None:
 
 def _bad_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBody)
-    return problem(error.status, field="body", reason=str(error))
+    headers = {"Accept-Encoding": "gzip"} if error.status == 415 else None  # RFC 9110, 15.5.16
+    return problem(error.status, field="body", reason=str(error), headers=headers)
 
 
 def _other_site(_request: Request, error: Exception) -> Response:
@@ -100,6 +103,11 @@ def _http(request: Request, error: Exception) -> Response:
     elif error.status_code == 401:
         field = "authorization"
     return problem(error.status_code, field=field, reason=reason, headers=dict(error.headers or {}))
+
+
+def _overloaded(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Overloaded)
+    return problem(503, field="server", reason=str(error), headers={"Retry-After": str(error.retry_after_s)})
 
 
 def _unavailable(request: Request, error: Exception) -> Response:

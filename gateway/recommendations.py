@@ -67,8 +67,8 @@ class Recommendations:
             answer = await self._inference.predict(self._request(wish, events, k=k), deadline=deadline)
             if answer.status != 200 or not isinstance(answer.body, dict):
                 return answer
-            items = answer.body.get("items", [])
-            hidden = await run_in_threadpool(self._histories.hidden_among, [item["id"] for item in items])
+            items = _listed(answer.body)
+            hidden = await run_in_threadpool(self._histories.hidden_among, [str(item["id"]) for item in items])
             left = [item for item in items if item["id"] not in hidden][: wish.k]
             if not hidden or len(left) == wish.k or k == MAX_K:
                 body = {"user_id": wish.user_id, "model_version": answer.body.get("model_version"), "items": left}
@@ -112,6 +112,13 @@ def parse_filter(texts: Sequence[str]) -> dict[str, object]:
             raise BadQuery("filter", f'filter: found {text[:80]!a}, expected NAME:VALUE or a JSON object such as {{"genre": "Comedy"}}')
         wanted.setdefault(name.strip(), []).append(value.strip())
     return {name: _value(values) for name, values in wanted.items()}
+
+
+def _listed(body: Mapping[str, object]) -> list[dict[str, object]]:
+    items = body.get("items", [])
+    if not isinstance(items, list) or not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
+        raise NoAnswer("the model server's answer has no list of items")
+    return items
 
 
 def _json_filter(text: str) -> dict[str, object]:

@@ -13,10 +13,11 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from gateway.access import UseDoors, require_key
-from gateway.bodies import MAX_CALL_BYTES, NDJSON, raw_records, read_body
+from gateway.bodies import MAX_CALL_BYTES, NDJSON, raw_records
 from gateway.doors import Doors
 from gateway.intake import Kind, Taken
 from gateway.problems import json_response
+from gateway.query import refuse_unknown_parameters
 
 
 class _AnyText(StringConvertor):
@@ -26,7 +27,7 @@ class _AnyText(StringConvertor):
 
 
 register_url_convertor("text", _AnyText())
-router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 
 MAX_LISTED = 1_000  # rejections told one by one; their number is told always
 
@@ -62,9 +63,9 @@ def forget_user(user_id: str, doors: UseDoors) -> Response:
 
 
 async def _take(kind: Kind, request: Request, doors: Doors) -> Response:
-    body = await read_body(request, limit=MAX_CALL_BYTES)
     content_type = request.headers.get("content-type", "")
-    taken = await run_in_threadpool(lambda: doors.intake.take(kind, raw_records(body, content_type)))
+    async with doors.bodies.read(request, limit=MAX_CALL_BYTES) as body, doors.record_line.turn():
+        taken = await run_in_threadpool(lambda: doors.intake.take(kind, raw_records(body, content_type)))
     for outcome, number in (("accepted", taken.accepted), ("duplicate", taken.duplicates), ("rejected", len(taken.rejected))):
         doors.figures.records.labels(kind=kind, outcome=outcome).inc(number)
     return json_response(_answer(taken), status=202 if taken.accepted or taken.duplicates else 400)

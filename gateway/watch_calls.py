@@ -15,6 +15,7 @@ from cron.overview import to_json
 from gateway.access import UseDoors, require_key
 from gateway.inference import NoAnswer
 from gateway.problems import json_response
+from gateway.query import refuse_unknown_parameters
 
 router = APIRouter()
 
@@ -29,14 +30,14 @@ def status_page() -> Response:
     return Response(_PAGE.read_bytes(), media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
 
-@router.get("/v1/status", dependencies=[Depends(require_key)])
+@router.get("/v1/status", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 def status(doors: UseDoors) -> Response:
     """Say what is live, how fresh, how good, what waits and what runs."""
     inference = doors.inference
     return json_response(to_json(doors.overviews.look()) | {"endpoint": inference.url, "in_service": inference.in_service()})
 
 
-@router.get("/metrics", dependencies=[Depends(require_key)])
+@router.get("/metrics", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 def metrics(doors: UseDoors) -> Response:
     """Give all figures in Prometheus' text format."""
     return Response(doors.figures.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

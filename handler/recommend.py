@@ -22,7 +22,7 @@ from recommender.answer import Answer, answer_batch
 from recommender.bundle import load_bundle
 from recommender.machine_memory import available_bytes, own_bytes
 from recommender.ranker import Ranker
-from recommender.wire import BadRequest, JsonObject, error_body
+from recommender.wire import BadRequest, Busy, JsonObject, error_body
 
 if TYPE_CHECKING:
     from handler.context import Context, Metrics
@@ -126,6 +126,8 @@ def render(answer: Answer | None, version: int) -> tuple[int, bytes]:
 def _rendered(answer: Answer | None, version: int) -> tuple[int, bytes]:
     if isinstance(answer, BadRequest):
         return 400, _json(error_body(answer) | {"model_version": version})
+    if isinstance(answer, Busy):
+        return 429, _json(error_body(answer) | {"model_version": version})
     if isinstance(answer, list):
         status = 400 if all("error" in one for one in answer) else 200
         return status, _json([one | {"model_version": version} for one in answer])

@@ -14,22 +14,22 @@ from torch import Tensor
 
 from recommender.catalogue import Catalogue
 from recommender.ranker import Ranker
-from recommender.resolve import Plan, Texts, plan
-from recommender.wire import MAX_BODIES, BadRequest, JsonObject, ScoreRequest, SimilarRequest, TopRequest, decode, error_body, parse
+from recommender.resolve import Plan, Texts, plan, texts_of_batch
+from recommender.wire import MAX_BODIES, BadRequest, Busy, JsonObject, ScoreRequest, SimilarRequest, TopRequest, decode, error_body, parse
 
-Answer = JsonObject | list[JsonObject] | BadRequest
+Answer = JsonObject | list[JsonObject] | BadRequest | Busy
 
 PLANS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
 DECIMALS = 6  # of float32 no more is true
 
 
 def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
-    """Answer every body in its place; a bad one is a BadRequest there.
+    """Answer every body in its place; a bad one is a BadRequest there, one that is too much beside the others is Busy.
 
     A list of bodies gives a list of answers, in which a bad one is `{"error": …}`. All free texts are encoded together and all users
     read together. Scores are the same, up to float32 rounding, however bodies are batched.
     """
-    texts = Texts()
+    texts = texts_of_batch(ranker)
     planned = [_plan_body(ranker, body, texts) for body in bodies]
     plans = [one for group in planned for one in (group if isinstance(group, list) else [group]) if isinstance(one, Plan)]
     texts_MT = ranker.text_vectors(list(texts.rows)) if texts.rows else None
@@ -38,18 +38,24 @@ def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
 
 
 _One = Plan | BadRequest
+_Planned = _One | Busy | list[_One]
 
 
-def _plan_body(ranker: Ranker, body: object, texts: Texts) -> _One | list[_One]:
-    texts.next_body()
+def _plan_body(ranker: Ranker, body: object, texts: Texts) -> _Planned:
+    texts.next_request()
     try:
-        value = decode(body)
-        if not isinstance(value, list):
-            return plan(ranker, parse(value), texts)
-        if not 1 <= len(value) <= MAX_BODIES:
-            raise BadRequest("body", found=f"a list of {len(value)} bodies", expected=f"1 to {MAX_BODIES}")
-    except BadRequest as error:
+        return _plan_values(ranker, body, texts)
+    except (BadRequest, Busy) as error:
+        texts.drop_request()
         return error
+
+
+def _plan_values(ranker: Ranker, body: object, texts: Texts) -> _One | list[_One]:
+    value = decode(body)
+    if not isinstance(value, list):
+        return plan(ranker, parse(value), texts)
+    if not 1 <= len(value) <= MAX_BODIES:
+        raise BadRequest("body", found=f"a list of {len(value)} bodies", expected=f"1 to {MAX_BODIES}")
     group: list[_One] = []
     for one in value:
         try:
@@ -128,8 +134,8 @@ def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.tensor([[*one, *[0] * (longest - len(one))] for one in rows], dtype=torch.long)
 
 
-def _assemble(group: _One | list[_One], answers: Iterator[JsonObject]) -> Answer:
+def _assemble(group: _Planned, answers: Iterator[JsonObject]) -> Answer:
     """Put answers and errors back into their places; `answers` come in the order of the plans."""
     if isinstance(group, list):
         return [error_body(one) if isinstance(one, BadRequest) else next(answers) for one in group]
-    return group if isinstance(group, BadRequest) else next(answers)
+    return group if isinstance(group, BadRequest | Busy) else next(answers)

@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recommender.catalogue import Catalogue, Mask, UnknownAttribute
+from recommender.encoder import CHARACTERS_A_TOKEN
 from recommender.ranker import HistoryElement, Ranker
-from recommender.wire import BadRequest, Element, Name, Request, Resolved, ScoreRequest, SimilarRequest, TopRequest
+from recommender.wire import BadRequest, Busy, Element, Name, Request, Resolved, ScoreRequest, SimilarRequest, TopRequest
 
-MAX_FREE_TEXTS = 256  # a body: a slow core encodes 40 long texts a second, and a batch has 32 bodies
+# Characters of free texts that a request, and the batch that it is in, may bring to the encoder. A slow core reads 20,000 a second, and all
+# requests of a batch wait for them: the gateway's patience is 2 s.
+MAX_FREE_CHARS = 24_000
+CHARS_A_TEXT = 32  # counted for each text beside its own: a short one takes its time too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,25 +41,43 @@ class Plan:
 
 
 class Texts:
-    """The distinct free texts of a batch, numbered; refuses a body that brings too many."""
+    """The distinct free texts of a batch, numbered; limits the work that they are, not their number.
 
-    def __init__(self) -> None:
+    A text counts with what the encoder reads of it: `chars_read` characters at most.
+    """
+
+    def __init__(self, *, chars_read: int) -> None:
         self.rows: dict[str, int] = {}
-        self._left = MAX_FREE_TEXTS
+        self._chars_read = chars_read
+        self._chars = self._chars_before = self._num_before = 0
 
-    def next_body(self) -> None:
-        """Start counting anew."""
-        self._left = MAX_FREE_TEXTS
+    def next_request(self) -> None:
+        """Start counting what one request brings."""
+        self._chars_before, self._num_before = self._chars, len(self.rows)
+
+    def drop_request(self) -> None:
+        """Forget the texts of a request that will not be answered."""
+        while len(self.rows) > self._num_before:
+            self.rows.popitem()
+        self._chars = self._chars_before
 
     def row(self, text: str, *, field: str) -> int:
-        """Return the text's number; raise BadRequest when this body has brought too many that are new."""
+        """Return the text's number; raise BadRequest when this request brings too much, Busy when the batch has too much already."""
         if text not in self.rows:
-            if self._left == 0:
-                found = f"more than {MAX_FREE_TEXTS} texts that are not in the catalogue"
-                raise BadRequest(field, found=found, expected=f"at most {MAX_FREE_TEXTS} of them in a body")
-            self._left -= 1
+            chars = self._chars + min(len(text), self._chars_read) + CHARS_A_TEXT
+            if chars - self._chars_before > MAX_FREE_CHARS:
+                found = f"more than {MAX_FREE_CHARS:,} characters of texts that are not in the catalogue (each counts {CHARS_A_TEXT} more)"
+                raise BadRequest(field, found=found, expected="fewer of them in a request")
+            if chars > MAX_FREE_CHARS:
+                raise Busy()
+            self._chars = chars
             self.rows[text] = len(self.rows)
         return self.rows[text]
+
+
+def texts_of_batch(ranker: Ranker) -> Texts:
+    """Return an empty collection for the free texts of one batch."""
+    return Texts(chars_read=CHARACTERS_A_TOKEN * ranker.bundle.manifest.encoder.max_tokens)
 
 
 def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:

@@ -29,6 +29,8 @@ MAX_EXCLUDED = 100_000
 MAX_BODIES = 100
 MAX_TEXT_CHARS = 20_000  # the encoder reads a few hundred tokens; a megabyte of text is a client's mistake
 MAX_FILTERS = 20
+MAX_VALUES = 2_000_000  # of one body: 100,000 elements with four fields each need 1,200,000
+_BEFORE_VALUES = ",:[{"  # each value and each name of JSON follows one of these
 _NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)  # an answer depends on its request alone, so `at` is not compared with now
 
 Resolved = Literal["id", "title", "text", "unknown"]
@@ -42,6 +44,14 @@ class BadRequest(ValueError):
     def __init__(self, field: str, *, found: str, expected: str) -> None:
         self.field = field
         self.reason = f"{field}: found {found}, expected {expected}"
+        super().__init__(self.reason)
+
+
+class Busy(Exception):
+    """A request that could be answered, but not together with those it came with: it may be sent again."""
+
+    def __init__(self) -> None:
+        self.reason = "the requests beside this one bring as many free texts as can be read at a time; send it again in a second"
         super().__init__(self.reason)
 
 
@@ -103,9 +113,13 @@ def decode(body: object) -> object:
     if not body:
         raise BadRequest("body", found="nothing", expected='JSON, sent with "Content-Type: application/json"')
     try:
-        return json.loads(body if isinstance(body, str) else bytes(body).decode("utf-8"))
+        text = body if isinstance(body, str) else bytes(body).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8") from error
+    if sum(map(text.count, _BEFORE_VALUES)) > MAX_VALUES:
+        raise BadRequest("body", found=f"JSON of more than {MAX_VALUES:,} values", expected="less in one request")
+    try:
+        return json.loads(text)
     except RecursionError as error:
         raise BadRequest("body", found="JSON nested too deeply", expected="a JSON object or a list of them") from error
     except ValueError as error:
@@ -128,9 +142,9 @@ def parse(body: object) -> Request:
     return _score(body, single=asked[0] == "item_desc")
 
 
-def error_body(error: BadRequest) -> JsonObject:
-    """Render what the client gets for a bad body."""
-    return {"error": {"field": error.field, "reason": error.reason}}
+def error_body(error: BadRequest | Busy) -> JsonObject:
+    """Render what the client gets for a bad body, or for one that came at a bad time."""
+    return {"error": {"field": error.field if isinstance(error, BadRequest) else None, "reason": error.reason}}
 
 
 def _similar(body: Mapping[str, object]) -> SimilarRequest:

@@ -16,6 +16,7 @@ from cron.user_keys import unkeyed
 from recommender.events import Event, Item, Record
 
 KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
+WRITE_WAIT_S = 2.0  # a gateway goes on without it: the follower brings what could not be written
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The unique event id makes a repeat harmless even when a sender's retry bears another time.
@@ -54,7 +55,7 @@ class SqliteHistories:
         self._user_key = user_key
         self._has_old_marks = True
         # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the log gives them again.
-        self._file = SqliteFile(path, what="the history store", synchronous="NORMAL", schema=_SCHEMA)
+        self._file = SqliteFile(path, what="the history store", synchronous="NORMAL", schema=_SCHEMA, write_wait_s=WRITE_WAIT_S)
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records, and move the follower's cursor, in one transaction."""

@@ -24,9 +24,12 @@ from cron import wiring
 from cron.config import GatewaySettings, Settings, StoreSettings
 from cron.ports import START
 from gateway.app import create_app
+from gateway.connections import Limits
+from gateway.server import server_config
 from recommender.events import Record
 
 START_LIMIT_S = 20.0
+PLAIN = Limits()
 HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
 
 
@@ -46,6 +49,7 @@ class StandIn:
         self.delay_s = self.pause_s = 0.0
         self.stopped = threading.Event()
         self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
+        self.content: bytes | None = None  # in place of `body`, as it is
         self.asked: list[dict[str, object]] = []
         self.received = b""  # the newest call's body
         self.authorization: str | None = None
@@ -94,7 +98,7 @@ class StandIn:
                 stand_in.free.wait(HANG_LIMIT_S)
                 stand_in.stopped.wait(stand_in.delay_s)
                 status, body = stand_in.answer(self.path, asked)
-                content = json.dumps(body).encode()
+                content = json.dumps(body).encode() if stand_in.content is None else stand_in.content
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -123,12 +127,12 @@ def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None
 
 
 @contextmanager
-def gateway(settings: Settings, *, port: int = 0) -> Iterator[httpx.Client]:
+def gateway(settings: Settings, *, port: int = 0, limits: Limits = PLAIN) -> Iterator[httpx.Client]:
     """Serve a gateway, on a free port unless one is named; give a client of it."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    server = uvicorn.Server(server_config(create_app(settings), host="127.0.0.1", port=port, limits=limits))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_LIMIT_S
@@ -159,11 +163,11 @@ class House:
 
 
 @contextmanager
-def furnished(folder: Path, ledger: Path) -> Iterator[House]:
+def furnished(folder: Path, ledger: Path, *, limits: Limits = PLAIN) -> Iterator[House]:
     """Serve a gateway in a folder, with a copy of a ledger, beside a stand-in for the model server."""
     model = StandIn()
     shutil.copy(ledger, folder / "ledger.db")
     settings = settings_in(folder, inference_port=model.port)
-    with gateway(settings) as client:
+    with gateway(settings, limits=limits) as client:
         yield House(client=client, settings=settings, model=model)
     model.stop()

@@ -100,6 +100,7 @@ def answers_alike(archive: Path, model_dir: Path, tmp_path: Path) -> None:
         elif isinstance(expected, list):
             assert (status, found) == (200, [one | {"model_version": 12} for one in expected])
         else:
+            assert isinstance(expected, dict)
             assert (status, found) == (200, expected | {"model_version": 12})
 
 

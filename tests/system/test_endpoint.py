@@ -57,6 +57,7 @@ def test_http_answers_as_the_in_process_ranker(node: Running, bundle: Path) -> N
             assert answer.status_code == 400
             assert answer.json()["error"] == {"field": expected.field, "reason": expected.reason}
         else:
+            assert isinstance(expected, dict | list)
             versioned = [one | {"model_version": 1} for one in expected] if isinstance(expected, list) else expected | {"model_version": 1}
             assert answer.status_code == 200
             assert same(answer.json(), versioned)

@@ -11,9 +11,10 @@ import torch
 import recommender.answer as answering
 from recommender.answer import Answer, answer_batch
 from recommender.catalogue import CatalogueItem
+from recommender.encoder import CHARACTERS_A_TOKEN
 from recommender.ranker import HistoryElement, Ranker
-from recommender.resolve import MAX_FREE_TEXTS
-from recommender.wire import BadRequest
+from recommender.resolve import CHARS_A_TEXT, MAX_FREE_CHARS, Texts
+from recommender.wire import BadRequest, Busy
 from tests.planted import planted_bundle, planted_items
 
 TOLERANCE = 1e-4  # float32 sums in another order, and the encoder pads by batch
@@ -158,12 +159,60 @@ def test_without_ratings_none_is_predicted(ranker_without_ratings: Ranker) -> No
     assert all("rating" not in item for item in items)
 
 
-def test_too_many_free_texts_are_refused_by_name(ranker: Ranker) -> None:
-    many = [f"text {number}" for number in range(MAX_FREE_TEXTS + 1)]
+def many_texts(ranker: Ranker, chars: int) -> list[str]:
+    """Return texts that count so many characters together, and a few more."""
+    longest = CHARACTERS_A_TOKEN * ranker.bundle.manifest.encoder.max_tokens
+    return [f"{number} ".ljust(2 * longest, "x") for number in range(chars // (longest + CHARS_A_TEXT) + 1)]
+
+
+def test_too_much_free_text_is_refused_by_name(ranker: Ranker) -> None:
+    """The limit is work: one body of 256 long texts kept the only worker busy for 5 s."""
+    many = many_texts(ranker, MAX_FREE_CHARS)
     error = refused(ranker, {"user_seq": [], "items": many})
-    assert error.field == f"items[{MAX_FREE_TEXTS}]"
-    assert "at most 256" in error.reason
-    assert len(str(ask(ranker, {"user_seq": many, "k": 1})["resolved"])) > 0  # of a history only the newest are read
+    assert error.field == f"items[{len(many) - 1}]"
+    assert f"more than {MAX_FREE_CHARS:,} characters" in error.reason
+    assert len(ask(ranker, {"user_seq": [], "items": many[:-1]})["scores"]) == len(many) - 1  # type: ignore[arg-type]
+
+
+def test_many_short_texts_are_work_too(ranker: Ranker) -> None:
+    names = [f"t{number}" for number in range(MAX_FREE_CHARS // CHARS_A_TEXT)]
+    assert "characters of texts" in refused(ranker, {"user_seq": [], "items": names}).reason
+    assert len(ask(ranker, {"user_seq": [], "items": names[:100]})["scores"]) == 100  # type: ignore[arg-type]
+
+
+def test_a_batch_reads_no_more_texts_than_one_body_may_bring(ranker: Ranker) -> None:
+    """What came first is answered; the rest may be sent again, and what brings no texts is answered too."""
+    half = many_texts(ranker, MAX_FREE_CHARS // 2)
+    others = [f"other {text}" for text in half]
+    bodies: list[object] = [
+        {"user_seq": [], "items": half},
+        {"user_seq": [], "items": half},  # the same texts cost nothing
+        {"user_seq": [], "items": others},
+        [{"user_seq": [], "items": others}],
+        {"user_seq": ["i3"], "k": 1},
+        {"user_seq": [], "items": many_texts(ranker, MAX_FREE_CHARS)},
+    ]
+    first, same, second, listed, plain, too_large = answer_batch(ranker, bodies)
+    assert isinstance(first, dict)
+    assert first == same
+    assert isinstance(second, Busy)
+    assert isinstance(listed, Busy)
+    assert isinstance(plain, dict)
+    assert isinstance(too_large, BadRequest | Busy)
+    assert isinstance(answer_batch(ranker, [bodies[2]])[0], dict)
+
+
+def test_the_texts_of_a_refused_request_cost_the_others_nothing() -> None:
+    texts = Texts(chars_read=MAX_FREE_CHARS)
+    texts.next_request()
+    texts.row("kept", field="x")
+    texts.next_request()
+    with pytest.raises(BadRequest):
+        texts.row("x" * MAX_FREE_CHARS, field="x")
+    texts.row("y" * (MAX_FREE_CHARS // 2), field="x")
+    texts.drop_request()
+    assert list(texts.rows) == ["kept"]
+    assert texts.row("y" * (MAX_FREE_CHARS // 2), field="x") == 1
 
 
 def test_a_list_of_bodies_is_answered_by_a_list(ranker: Ranker) -> None:

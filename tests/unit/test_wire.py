@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recommender import wire
 from recommender.ids import MAX_ID_CHARS
-from recommender.resolve import MAX_FREE_TEXTS
+from recommender.resolve import CHARS_A_TEXT, MAX_FREE_CHARS
 from recommender.wire import BadRequest, Element, FilterValue, Name, ScoreRequest, SimilarRequest, TopRequest, decode, parse
 
 FIELDS = st.sampled_from(["user_seq", "items", "k", "similar_to", "filter", "id", "text", "rating", "at", "x"])
@@ -183,12 +183,25 @@ def test_the_documented_limits_are_the_ones_in_force() -> None:
         "`items`": f"1 to {wire.MAX_CANDIDATES:,}",
         "`exclude`": f"{wire.MAX_EXCLUDED:,} ids",
         "`filter`": f"{wire.MAX_FILTERS} attributes",
-        free_texts: str(MAX_FREE_TEXTS),
+        free_texts: f"{MAX_FREE_CHARS:,} characters, and {CHARS_A_TEXT} more for each text",
+        "values of JSON": f"{wire.MAX_VALUES:,}",
         "an id": f"{MAX_ID_CHARS} characters",
         "bodies in a list": str(wire.MAX_BODIES),
     }
     assert {row: table[row] for row in expected} == expected
     assert table["one text"].startswith(f"{wire.MAX_TEXT_CHARS:,} characters")
+
+
+@pytest.mark.parametrize("body", ["[" + "[]," * wire.MAX_VALUES + "[]]", '{"user_seq": [' + "{}," * wire.MAX_VALUES + "{}]}"])
+def test_json_of_too_many_values_is_refused_before_it_is_parsed(body: str) -> None:
+    with pytest.raises(BadRequest, match="more than 2,000,000 values"):
+        decode(body.encode())
+
+
+def test_the_longest_lists_are_parsed() -> None:
+    element = {"id": "1790000000", "type": "rating", "rating": 4.5, "at": "2026-01-31T12:00:00Z"}
+    body = {"user_seq": [element] * wire.MAX_HISTORY, "k": 10, "exclude": ["1790000000"] * wire.MAX_EXCLUDED}
+    assert decode(json.dumps(body).encode()) == body
 
 
 def test_a_misspelt_field_is_named_even_when_it_leaves_nothing_asked_for() -> None:

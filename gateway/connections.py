@@ -1,0 +1,174 @@
+"""HTTP connections with an end: time limits for headers, bodies and readers, and room for a newcomer when all are taken.
+
+uvicorn's protocol on h11, which limits the size of headers and the time between two requests, and no other time. Knows sockets and
+the state of a request; does not know the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_MAX_FILES = 4096  # open at once: connections, those to the model server, databases
+_TICK_SHARE = 0.1  # of the shortest limit: how often a connection is looked at
+
+Phase = Literal["headers", "body", "answering", "rest of body", "closing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a connection may take, in seconds, and how many there may be.
+
+    A slow phone sends its headers within a second. A body has `body_s`, and a second more for every `body_bytes_s` that came.
+    """
+
+    headers_s: float = 10.0  # from the connection, or from the last answer, to a whole head
+    body_s: float = 10.0
+    body_bytes_s: int = 32 * 1024
+    reader_s: float = 20.0  # for a client that takes nothing of its answer
+    connections: int = 1000  # a few dozen KiB each
+
+    def tick_s(self) -> float:
+        """Return how often a connection is looked at."""
+        return _TICK_SHARE * min(self.headers_s, self.body_s, self.reader_s)
+
+
+class BoundedConnection(H11Protocol):
+    """One connection. Each phase of a request has its time; a connection that waits for its client makes room for a new one."""
+
+    limits: ClassVar[Limits] = Limits()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, and close the one that has waited longest for its client when there are too many."""
+        super().connection_made(transport)
+        self._phase: Phase = "headers"
+        self._since = self._stuck_since = self.loop.time()
+        self._received_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        if len(self.connections) > self.limits.connections:
+            self._make_room()
+        self._tick()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes, and see whether the phase has changed."""
+        self._received_bytes += len(data)
+        super().data_received(data)
+        self._look(came_bytes=len(data))
+
+    def on_response_complete(self) -> None:
+        """Begin the time of the next request."""
+        super().on_response_complete()
+        self._look()
+
+    def pause_writing(self) -> None:
+        """Note when the client stopped reading."""
+        self._stuck_since = self.loop.time()
+        super().pause_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP in the form of every other refusal."""
+        self._refuse(400, "Bad Request", field="request", reason=f"{msg.rstrip('.')}: expected HTTP/1.1 with at most 16 KiB of headers")
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether it waits for its client, and so may be closed for another."""
+        return self._phase != "answering"
+
+    def _tick(self) -> None:
+        self._look()
+        now = self.loop.time()
+        if self._is_over(now):
+            self._end()
+        self._timer = self.loop.call_later(self.limits.tick_s(), self._tick)
+
+    def _look(self, *, came_bytes: int = 0) -> None:
+        phase = self._current_phase()
+        if phase != self._phase:
+            self._phase, self._since, self._received_bytes = phase, self.loop.time(), came_bytes
+
+    def _current_phase(self) -> Phase:
+        if self.transport.is_closing():
+            return "closing"
+        if self.cycle is None:
+            return "headers"
+        if not self.cycle.response_complete:
+            return "body" if self.cycle.more_body else "answering"
+        return "rest of body" if self.cycle.more_body else "headers"
+
+    def _is_over(self, now: float) -> bool:
+        took_s = now - self._since
+        if self._phase == "answering":
+            return self.flow.write_paused and now - self._stuck_since > self.limits.reader_s
+        if self._phase == "body":
+            return took_s > self.limits.body_s + self._received_bytes / self.limits.body_bytes_s
+        if self._phase == "closing":
+            return took_s > self.limits.reader_s
+        return took_s > (self.limits.headers_s if self._phase == "headers" else self.limits.body_s)
+
+    def _end(self) -> None:
+        """Close; say why where a request was begun and nothing of an answer was sent."""
+        has_begun = self._received_bytes > 0 if self._phase == "headers" else self._phase == "body" and not self.cycle.response_started
+        if has_begun:
+            self._refuse(408, "Request Timeout", field=self._phase, reason=f"the {self._phase} of the request took too long to arrive")
+        elif self._phase in ("closing", "answering"):
+            self.transport.abort()  # what is unsent would keep it open
+        else:
+            self.transport.close()
+        self._look()
+
+    def _make_room(self) -> None:
+        others = [one for one in self.connections if isinstance(one, BoundedConnection) and one is not self and one.waits]
+        if others:
+            min(others, key=lambda one: one._since).transport.abort()
+        else:
+            self._refuse(
+                503, "Service Unavailable", field="server", reason="too many connections; try again in 1 s", more=("Retry-After: 1",)
+            )
+
+    def _refuse(self, status: int, phrase: str, *, field: str, reason: str, more: tuple[str, ...] = ()) -> None:
+        body = json.dumps({"error": {"field": field, "reason": reason}}) + "\n"
+        lines = (
+            f"HTTP/1.1 {status} {phrase}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            *more,
+        )
+        self.transport.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+        self.transport.close()
+
+
+def raise_file_limit() -> None:
+    """Let this process open more files, as far as the machine allows: its soft limit, often 1,024, counts every connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connection_class(limits: Limits) -> type[BoundedConnection]:
+    """Return the protocol with these limits; uvicorn makes one for each connection."""
+
+    class Connection(BoundedConnection):
+        pass
+
+    Connection.limits = limits
+    return Connection
+
+
+def limits_here() -> Limits:
+    """Return the limits for this process: half of the files that it may open at most are connections."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = Limits().connections
+    return Limits(connections=most if soft == resource.RLIM_INFINITY else min(most, soft // 2))

@@ -1,0 +1,104 @@
+"""Request bodies as bytes: read within limits, unpacked where they are gzip, and so many at a time as the memory allows.
+
+Knows sizes and content encodings; does not know JSON.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from gateway.line import Overloaded
+
+_PIECE_BYTES = 1 << 20
+_GZIP = zlib.MAX_WBITS | 16
+
+
+class BadBody(ValueError):
+    """A body that can't be taken as a whole: the sentence for the sender, and the status."""
+
+    def __init__(self, sentence: str, *, status: int = 400) -> None:
+        self.status = status
+        super().__init__(sentence)
+
+
+class Bodies:
+    """Reads the bodies of all calls, at most `max_bytes` of them at a time. Used in one event loop."""
+
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._held_bytes = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request, *, limit: int) -> AsyncIterator[bytes | bytearray]:
+        """Give a body of at most `limit` bytes, unpacked; its room is kept until the block ends.
+
+        Reading stops at the limit, so neither a false length nor a missing one can fill the memory. Raise BadBody and Overloaded.
+        """
+        is_gzip = _is_gzip(request)
+        body = bytearray()
+        held_bytes = 0
+        try:
+            _check_size(_announced(request), limit)
+            async for chunk in request.stream():
+                body += chunk
+                _check_size(len(body), limit)
+                held_bytes = self._hold(held_bytes, len(body))
+            if is_gzip:
+                held_bytes = self._hold(held_bytes, limit)  # what it may unpack to
+                body = await run_in_threadpool(_unpacked, body, limit)
+                held_bytes = self._hold(held_bytes, len(body))
+            yield body
+        finally:
+            self._held_bytes -= held_bytes
+
+    def _hold(self, held_bytes: int, wanted_bytes: int) -> int:
+        """Change how much one body holds; return what it holds now."""
+        if self._held_bytes - held_bytes + wanted_bytes > self._max_bytes:
+            raise Overloaded("the gateway is overloaded: it holds as many bodies of other calls as its memory allows")
+        self._held_bytes += wanted_bytes - held_bytes
+        return wanted_bytes
+
+
+def _announced(request: Request) -> int:
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
+
+
+def _check_size(size_bytes: int, limit: int) -> None:
+    if size_bytes > limit:
+        raise BadBody(f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call", status=413)
+
+
+def _is_gzip(request: Request) -> bool:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("gzip", "x-gzip", "identity", ""):
+        raise BadBody(f"Content-Encoding is {ascii(encoding)[:80]}, expected gzip or none", status=415)
+    return encoding in ("gzip", "x-gzip")
+
+
+def _unpacked(packed: bytearray, limit: int) -> bytearray:
+    """Unpack gzip, of one member or several, piece by piece up to the limit; raise BadBody."""
+    body = bytearray()
+    try:
+        for piece in _pieces(bytes(packed)):
+            body += piece
+            _check_size(len(body), limit)
+    except zlib.error as error:
+        raise BadBody(f"the body is not gzip, as Content-Encoding says ({error})") from error
+    return body
+
+
+def _pieces(packed: bytes) -> Iterator[bytes]:
+    while packed:
+        member = zlib.decompressobj(_GZIP)
+        while not member.eof:
+            piece = member.decompress(packed, _PIECE_BYTES)
+            yield piece
+            packed = member.unused_data if member.eof else member.unconsumed_tail
+            if not piece and not packed and not member.eof:
+                raise BadBody("the body is gzip that ends too early; send it again")

@@ -1,0 +1,203 @@
+"""Connections to a real gateway that send too little, read nothing, or are too many: each ends, and nobody is shut out."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.bodies import MAX_CALL_BYTES
+from gateway.connections import Limits
+from tests.component import story
+from tests.component.gateway_process import House, StandIn, furnished, gateway, settings_in
+
+WAIT_S = 20.0  # of a test for what must happen; nothing is waited out
+HASTY = Limits(headers_s=0.3, body_s=0.3, body_bytes_s=1_000_000, reader_s=0.3)
+FEW = Limits(connections=20, headers_s=10 * WAIT_S, body_s=10 * WAIT_S)
+HEAD = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    story.tell(tmp_path / "told.db").close()
+    return tmp_path / "told.db"
+
+
+@contextmanager
+def house_with(tmp_path: Path, told: Path, limits: Limits) -> Iterator[House]:
+    with furnished(tmp_path, told, limits=limits) as house:
+        yield house
+
+
+@contextmanager
+def connected(client: httpx.Client) -> Iterator[socket.socket]:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=WAIT_S) as connection:
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Read until the server closes; fail when it does not."""
+    parts = []
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def answer_from(connection: socket.socket) -> bytes:
+    """Read one answer of JSON."""
+    answer = b""
+    while not answer.endswith(b"}\n"):
+        part = connection.recv(65536)
+        assert part, answer
+        answer += part
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (b"", b""),
+        (b"GET /healthz HT", b"the headers of the request took too long"),
+        (HEAD, b"the headers of the request took too long"),
+        (HEAD + b"Content-Length: 100\r\n\r\n[", b"the body of the request took too long"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n", b"the body of the request took too long"),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b'{"status":"alive"}'),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal", b'{"status":"alive"}'),
+    ],
+    ids=["nothing", "half a line", "no end of headers", "half a body", "an endless body", "idle after an answer", "half a second request"],
+)
+def test_a_connection_that_sends_no_more_is_closed(tmp_path: Path, told: Path, sent: bytes, says: bytes) -> None:
+    with house_with(tmp_path, told, HASTY) as house, connected(house.client) as connection:
+        connection.sendall(sent)
+        answer = rest_of(connection)
+        assert says in answer
+        assert (b" 408 " in answer) == (b"took too long" in says)
+
+
+def test_a_body_that_comes_slowly_but_steadily_is_taken(tmp_path: Path, told: Path) -> None:
+    """Each byte buys time, so a slow line is no reason to close it; a connection that stops is."""
+    body = json.dumps({"user_id": "ann", "item_id": "5", "type": "view"}).encode()
+    limits = Limits(headers_s=WAIT_S, body_s=0.05, body_bytes_s=1, reader_s=WAIT_S)
+    with house_with(tmp_path, told, limits) as house, connected(house.client) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:40])
+        for _ in range(50):  # far longer than the time of a body that brings nothing
+            house.client.get("/healthz")
+        connection.sendall(body[40:])
+        assert b" 202 " in answer_from(connection)
+
+
+def test_an_answer_that_nobody_reads_does_not_keep_its_connection(tmp_path: Path, told: Path) -> None:
+    with house_with(tmp_path, told, HASTY) as house:
+        house.model.body = {"items": [{"id": str(number), "title": "x" * 5_000} for number in range(1_000)], "model_version": 3}
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(WAIT_S)
+            connection.connect((house.client.base_url.host, house.client.base_url.port or 80))
+            connection.sendall(b"GET /v1/recommendations/ann?k=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            open_until_reset(connection)
+
+
+def open_until_reset(connection: socket.socket) -> None:
+    """Send until the other end says that the connection is no more; read nothing."""
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while True:
+            connection.sendall(b"G")
+
+
+def test_half_open_connections_shut_nobody_out(tmp_path: Path, told: Path) -> None:
+    """1,100 of them, without a key, had a gateway answer nobody: they were never closed, and files are 1,024."""
+    with house_with(tmp_path, told, FEW) as house:
+        idle = []
+        for number in range(3 * FEW.connections):
+            idle.append(socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80), timeout=WAIT_S))
+            idle[-1].sendall(b"GET /hea" if number % 2 else HEAD + b"Content-Length: 9\r\n\r\n")
+        with httpx.Client(base_url=house.client.base_url, timeout=WAIT_S, trust_env=False) as newcomer:
+            assert newcomer.get("/healthz").status_code == 200
+        assert rest_of(idle[0]) == b""  # the oldest one made room
+        for connection in idle:
+            connection.close()
+
+
+def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, told: Path) -> None:
+    with house_with(tmp_path, told, FEW) as house, connected(house.client) as at_work:
+        house.model.free.clear()
+        at_work.sendall(b"GET /v1/recommendations/ann?k=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not house.model.asked:
+            assert house.client.get("/healthz").status_code == 200
+        many = [
+            socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80)) for _ in range(2 * FEW.connections)
+        ]
+        house.model.free.set()
+        assert b'"id":"7"' in answer_from(at_work)
+        at_work.close()
+        for connection in many:
+            connection.close()
+
+
+@pytest.mark.parametrize("num_bytes", [1, 65_536])
+def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes(tmp_path: Path, told: Path, num_bytes: int) -> None:
+    """Its length is announced nowhere. The sender never ends it, so whoever waits for its end waits forever."""
+    piece = b" " * 65_536
+    chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
+    with house_with(tmp_path, told, Limits()) as house, connected(house.client) as connection:
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(MAX_CALL_BYTES // len(piece)):
+            connection.sendall(chunk)
+        last = b" " * num_bytes
+        connection.sendall(b"%x\r\n%s\r\n" % (len(last), last))
+        answer = answer_from(connection)
+        assert b" 413 " in answer
+        assert b"32 MiB" in answer
+
+
+def test_what_comes_after_a_refusal_is_not_read_forever(tmp_path: Path, told: Path) -> None:
+    with house_with(tmp_path, told, HASTY) as house, connected(house.client) as connection:
+        connection.sendall(HEAD + b"Content-Length: 999999999\r\n\r\n[")
+        assert b" 413 " in rest_of(connection)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 100_000,
+        HEAD + b"Content-Length: -1\r\n\r\n",
+    ],
+    ids=["TLS", "no HTTP", "long headers", "a negative length"],
+)
+def test_what_is_no_http_is_refused_as_json(tmp_path: Path, told: Path, sent: bytes) -> None:
+    with house_with(tmp_path, told, Limits()) as house, connected(house.client) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+        head, _, body = rest_of(connection).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert json.loads(body)["error"]["field"] == "request"
+
+
+def test_a_model_that_hangs_costs_the_popular_items_no_time(tmp_path: Path, told: Path) -> None:
+    """Only a few calls wait for a model server that fails; the others are answered from the popular items at once."""
+    model = StandIn()
+    settings = settings_in(tmp_path, inference_port=model.port)
+    told.rename(tmp_path / "ledger.db")
+    with gateway(settings) as client:
+        model.status = 503
+        assert client.get("/v1/recommendations/ann").json()["fallback"] is True
+        model.free.clear()
+        waiting = [socket.create_connection((client.base_url.host, client.base_url.port or 80)) for _ in range(4)]
+        asked = len(model.asked)
+        for connection in waiting:
+            connection.sendall(b"GET /v1/recommendations/ann HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while len(model.asked) < asked + len(waiting):
+            assert client.get("/healthz").status_code == 200
+        assert "other calls are trying it" in client.get("/v1/recommendations/ann").json()["reason"]
+        model.free.set()
+        for connection in waiting:
+            connection.close()
+    model.stop()
