@@ -1,0 +1,97 @@
+"""What a version's worker holds when the version goes is answered first, on a real TorchServe.
+
+`pendingRequests` does not count it, and with a batch of one nothing else is queued that it could.
+
+.venv/bin/python -m pytest tests/system/test_drain.py
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cron.backends import server_torchserve
+from cron.backends.server_torchserve import TorchServe
+from cron.server_url import parse_nodes
+from tests.system.torchserve import Running, emptied, running_torchserve, write_archive
+
+SLOW_S = 3.0  # longer than the settling second and the looks around it
+HANDLER = b"""import json, pathlib, time
+class Recommend:
+    def initialize(self, context): pass
+    def handle(self, data, context):
+        for request in data:
+            body = json.loads(request["body"])
+            if "begun" in body:
+                pathlib.Path(body["begun"]).touch()
+                time.sleep(body["wait_s"])
+        return [{}] * len(data)
+"""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running_torchserve(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture
+def server(node: Running) -> Iterator[TorchServe]:
+    """Versions 1 and 2 answer one request at a time; 1 is the default."""
+    with emptied(node) as server:
+        for version in (1, 2):
+            server.register(version, write_archive(node.store, version, handler=HANDLER))
+        yield server
+
+
+@pytest.fixture
+def ask(node: Running, tmp_path: Path) -> Iterator[Callable[[str], Future[httpx.Response]]]:
+    """Send a slow request to a path below the endpoint, and return its answer to come once the worker has it in its hands."""
+    with ThreadPoolExecutor(2) as pool:
+
+        def slow(path: str) -> Future[httpx.Response]:
+            begun = tmp_path / "begun"
+            body = {"begun": str(begun), "wait_s": SLOW_S}
+            asked = pool.submit(httpx.post, f"{node.predictions}{path}", json=body, timeout=4 * SLOW_S)
+            ends_at = time.monotonic() + 4 * SLOW_S
+            while not begun.exists():
+                assert time.monotonic() < ends_at, "the request never reached the worker"
+                time.sleep(0.02)
+            return asked
+
+        yield slow
+
+
+def test_a_request_in_the_workers_hands_is_answered_before_its_version_goes(
+    server: TorchServe, ask: Callable[[str], Future[httpx.Response]]
+) -> None:
+    asked = ask("")
+    server.set_live(2)
+    assert [found.pending_requests for found in server.versions() if found.version == 1] == [0]
+    server.unregister(1)
+    assert asked.result().status_code == 200
+    assert [found.version for found in server.versions()] == [2]
+
+
+def test_a_request_that_met_the_old_default_has_a_second_to_reach_its_worker(
+    server: TorchServe, node: Running, ask: Callable[[str], Future[httpx.Response]]
+) -> None:
+    late: list[Future[httpx.Response]] = []
+
+    def arrive(seconds: float) -> None:
+        if seconds == server_torchserve._SETTLE_S and not late:
+            late.append(ask("/1"))
+        else:
+            time.sleep(seconds)
+
+    server.set_live(2)
+    with closing(TorchServe(parse_nodes(node.url)[0], sleep=arrive)) as settling:
+        settling.unregister(1)
+    assert [one.result().status_code for one in late] == [200]
+    assert [found.version for found in server.versions()] == [2]

@@ -1,0 +1,69 @@
+"""Two people roll back in the same moment, each with the command line, on a real TorchServe: one step back, and nobody is told otherwise.
+
+.venv/bin/python -m pytest tests/system/test_two_rollbacks.py
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cron import release
+from cron.parts import Parts
+from cron.wiring import PROJECT_ROOT
+from tests.releases import manifest
+from tests.system.torchserve import Running, opened, running_torchserve, write_archive
+from tests.workshop import close_workshop, lease_of, open_workshop
+
+HANDLER = b"""class Recommend:
+    def initialize(self, context): pass
+    def handle(self, data, context): return [{}] * len(data)
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Running]:
+    with running_torchserve(tmp_path, store=tmp_path / "archives") as running:
+        yield running
+
+
+@pytest.fixture
+def parts(tmp_path: Path, node: Running) -> Iterator[Parts]:
+    """Versions 1 to 4 were published, 4 is live."""
+    with opened(node) as server:
+        parts = replace(open_workshop(tmp_path), server=server)
+        lease = lease_of(parts.ledger)
+        for version in range(1, 5):
+            archive = write_archive(tmp_path / "archives", version, handler=HANDLER)
+            parts.ledger.add_release(manifest(version, archive=archive), lease=lease)
+            server.register(version, archive)
+            release.switch(parts.ledger, server, version, expected=parts.ledger.serving().live, lease=lease)
+        yield parts
+        close_workshop(parts)
+
+
+def test_two_bare_rollbacks_at_once_go_one_step_back(parts: Parts, node: Running, tmp_path: Path) -> None:
+    store = {"LEDGER": f"sqlite:///{tmp_path}/ledger.db", "ARTIFACTS": f"file:///{tmp_path}/archives", "SERVER": node.url}
+    environment = {**os.environ, **{f"FRESHET__STORE__{name}": url for name, url in store.items()}}
+    for live in (3, 2):
+        both = [
+            subprocess.Popen(
+                [sys.executable, "-m", "cron", "rollback"],
+                cwd=PROJECT_ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]
+        told = [tuple(stream.decode() for stream in one.communicate(timeout=60)) for one in both]
+        assert (parts.ledger.serving().live, parts.server.live()) == (live, live), told
+        assert sorted(one.returncode for one in both) in ([0, 0], [0, 1]), told
+        for out, err in told:
+            assert f"version {live} is live" in out + err
