@@ -42,6 +42,7 @@ class Part:
 QUICK = (
     Part(bench="freshness"),
     Part(bench="serving"),
+    Part(bench="registering"),
     Part(bench="ingest"),
     Part(bench="quality", words=("--sets", "ml-100k", "--threads", "2", "--without-peers", "--without-ratings")),
     Part(bench="prequential", words=("--sets", "ml-100k", "--seeds", "0", "--windows", "3", "--fulls", "2")),
@@ -54,6 +55,7 @@ def full_parts(*, beauty: bool) -> tuple[Part, ...]:
     return (
         Part(bench="freshness"),
         Part(bench="serving"),
+        Part(bench="registering"),
         Part(bench="backends"),
         Part(bench="ingest"),
         Part(bench="quality", words=("--sets", "ml-100k", "--seeds", "0,1,2")),

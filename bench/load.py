@@ -35,12 +35,16 @@ class Tally:
 
 
 @contextmanager
-def load(port: int, path: str, body: Callable[[int], object], *, connections: int) -> Iterator[Tally]:
-    """Keep the load up while the block runs; the tally is complete when it ends."""
+def load(port: int, path: str, body: Callable[[int], object], *, connections: int, pause_s: float = 0.0) -> Iterator[Tally]:
+    """Keep the load up while the block runs; the tally is complete when it ends.
+
+    With a pause each connection is kept and rests before its next request.
+    """
     stop = threading.Event()
     tallies = [Tally() for _ in range(connections)]
     threads = [
-        threading.Thread(target=_connection, args=(port, path, body, tally, (stop, seat * 1_000_003))) for seat, tally in enumerate(tallies)
+        threading.Thread(target=_connection, args=(port, path, body, tally, _Seat(stop, seat * 1_000_003, pause_s)))
+        for seat, tally in enumerate(tallies)
     ]
     total = Tally()
     started = time.perf_counter()
@@ -58,8 +62,17 @@ def load(port: int, path: str, body: Callable[[int], object], *, connections: in
             total.failures += tally.failures
 
 
-def _connection(port: int, path: str, body: Callable[[int], object], tally: Tally, place: tuple[threading.Event, int]) -> None:
-    stop, number = place
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """One connection's: when to end, its first number, its rest."""
+
+    stop: threading.Event
+    number: int
+    pause_s: float
+
+
+def _connection(port: int, path: str, body: Callable[[int], object], tally: Tally, seat: _Seat) -> None:
+    stop, number = seat.stop, seat.number
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not stop.is_set():
         payload = json.dumps(body(number)).encode()
@@ -77,4 +90,6 @@ def _connection(port: int, path: str, body: Callable[[int], object], tally: Tall
             tally.latencies_s.append(time.perf_counter() - started)
         else:
             tally.failures.append(f"{response.status} {answer[:200]!r}")
+        if seat.pause_s:
+            stop.wait(seat.pause_s)
     connection.close()

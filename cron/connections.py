@@ -78,7 +78,8 @@ def _launcher(settings: Settings) -> str:
 
 
 def _server(settings: Settings) -> str:
-    server = wiring.open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s)
+    var, limit_s = wiring.var_folder(settings), settings.release.drain_timeout_s
+    server = wiring.open_server(settings.store.server, var=var, drain_timeout_s=limit_s)
     versions = server.versions()
     ready = ", ".join(str(one.version) for one in versions if one.ready)
     loading = ", ".join(str(one.version) for one in versions if not one.ready)

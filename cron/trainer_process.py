@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from cron.child_environment import MODEL, RANKS, SYSTEM, only
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from trainer.config import TrainConfig, dump_config
 
@@ -36,10 +37,14 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainerProcess:
-    """A TrainLauncher: one training at a time, in a process group of its own. `runner` is the command before the trainer's arguments."""
+    """A TrainLauncher: one training at a time, in a process group of its own. `runner` is the command before the trainer's arguments.
 
-    def __init__(self, runner: Sequence[str], *, text_cache: Path) -> None:
+    The trainer sees no password: only what any program needs, what torch reads, and the variables that `also` names.
+    """
+
+    def __init__(self, runner: Sequence[str], *, text_cache: Path, also: Sequence[str] = ()) -> None:
         self._runner = tuple(runner)
+        self._also = tuple(also)
         self._text_cache = text_cache
         self._stopping = threading.Event()
         self._cancelled = threading.Event()
@@ -64,7 +69,7 @@ class TrainerProcess:
         trainer_log = out.parent / "trainer.log"
         ends_at = time.monotonic() + limit_s
         for again in (False, True):
-            status, printed = self._try(self._command(snapshot, out), _environment(config), trainer_log, ends_at)
+            status, printed = self._try(self._command(snapshot, out), self._environment(config), trainer_log, ends_at)
             if _is_candidate(out):
                 break
             said = _sentences(printed)
@@ -109,6 +114,11 @@ class TrainerProcess:
         arguments = [word for name, path in files.items() for word in (f"--{name}", str(path))]
         return [*([nice, "-n", "10"] if nice else []), *self._runner, *arguments]
 
+    def _environment(self, config: TrainConfig) -> dict[str, str]:
+        kept = only(os.environ, SYSTEM, MODEL, RANKS, self._also)
+        threads = {"OMP_NUM_THREADS": str(config.num_threads), "TOKENIZERS_PARALLELISM": "false"}
+        return {**kept, **threads, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+
     def _wait(self, child: subprocess.Popen[bytes], ends_at: float) -> int | None:
         """Return the child's status; None when the wall limit ended it."""
         try:
@@ -143,11 +153,6 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
 def _end_with_parent() -> None:
     """Ask the kernel for a SIGTERM when our parent dies, kill -9 included; a runner then ends its ranks."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
-def _environment(config: TrainConfig) -> dict[str, str]:
-    threads = {"OMP_NUM_THREADS": str(config.num_threads), "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 def _is_candidate(out: Path) -> bool:

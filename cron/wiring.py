@@ -59,7 +59,7 @@ def open_parts(settings: Settings) -> Parts:
         histories=open_histories(settings.store.histories, keys_of(ledger).of_user),
         artifacts=artifacts,
         launcher=open_launcher(settings.store.launcher, text_cache=paths.texts),
-        server=open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s),
+        server=open_server(settings.store.server, var=paths.var, drain_timeout_s=settings.release.drain_timeout_s),
         journal=Journal(ledger, artifacts, paths.journal),
     )
 
@@ -98,13 +98,13 @@ def open_launcher(url: str, *, text_cache: Path) -> TrainLauncher:
     return _pick("launcher", url, _LAUNCHERS)(url, text_cache)
 
 
-def open_server(url: str, *, drain_timeout_s: float) -> ModelServer:
-    """Open the way to the model server; nothing is sent until it is used."""
-    return _pick("server", url, _SERVERS)(url, drain_timeout_s)
+def open_server(url: str, *, var: Path, drain_timeout_s: float) -> ModelServer:
+    """Open the way to the model server; nothing is sent until it is used. Nodes on loopback have their sockets in `var`."""
+    return _pick("server", url, _SERVERS)(url, var, drain_timeout_s)
 
 
 def server_nodes(url: str) -> tuple[Node, ...]:
-    """Return the nodes of the model server: where each answers, and its key file."""
+    """Return the nodes of the model server: where each answers, and its key file; not where each is managed."""
     _pick("server", url, _SERVERS)
     return parse_nodes(url)
 
@@ -245,11 +245,11 @@ def _torchrun_launcher(url: str, text_cache: Path) -> TrainLauncher:
     return open_url(url, text_cache=text_cache)
 
 
-def _torchserve(url: str, drain_timeout_s: float) -> ModelServer:
+def _torchserve(url: str, var: Path, drain_timeout_s: float) -> ModelServer:
     from cron.backends.server_nodes import ServerNodes
     from cron.backends.server_torchserve import TorchServe
 
-    nodes = {node.address: TorchServe(node, drain_timeout_s=drain_timeout_s) for node in parse_nodes(url)}
+    nodes = {node.address: TorchServe(node, drain_timeout_s=drain_timeout_s) for node in parse_nodes(url, var=var)}
     return ServerNodes(nodes) if len(nodes) > 1 else next(iter(nodes.values()))
 
 
@@ -291,7 +291,7 @@ _LAUNCHERS: Mapping[str, Callable[[str, Path], TrainLauncher]] = {
     "torchrun": _torchrun_launcher,
     "ray": _ray_launcher,
 }
-_SERVERS: Mapping[str, Callable[[str, float], ModelServer]] = {"torchserve": _torchserve}
+_SERVERS: Mapping[str, Callable[[str, Path, float], ModelServer]] = {"torchserve": _torchserve}
 
 # by the key under [store]
 _SCHEMES: Mapping[str, tuple[str, ...]] = {

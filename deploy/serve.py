@@ -20,10 +20,12 @@ from types import FrameType
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.private_files import close_to_others, keep_private
+from cron.server_url import Node, parse_nodes
 from cron.settings_file import load_settings, variable
 from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
+from deploy.confined import confined
 from deploy.first_data import ingest_once, was_ingested
-from deploy.preflight import NotReady, check_disk, check_ports, free_port, only_instance
+from deploy.preflight import NotReady, check_disk, check_ports, only_instance
 from deploy.processes import STOP_S, SUPERVISORD, Place, Processes
 from deploy.ready import Endpoints, endpoints, ready_block, wait_for_answer, wait_for_release
 from deploy.verified_python import signature_options
@@ -43,6 +45,7 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
         if warning := check_disk(var, is_first_start=not was_ingested(var)):
             print(warning, file=sys.stderr, flush=True)
         where = endpoints(settings)
+        _check_management(_node(settings))
         _check_keys(where, var)
         check_ports(_addresses(settings, where))
         ingested = ingest_once(var, data, environment)
@@ -76,6 +79,13 @@ def _check_keys(where: Endpoints, var: Path) -> None:
         raise NotReady(f"keys={where.keys} in {variable('store.server')}: TorchServe writes its keys into {written}; name that file there")
 
 
+def _check_management(node: Node) -> None:
+    """Raise NotReady for a TorchServe that anybody on the network could manage."""
+    if node.socket is None and node.keys is None:
+        wanted = "it would be managed by network, where it asks for a key: add &keys=PATH (docs/backends.md), or name 127.0.0.1"
+        raise NotReady(f"{variable('store.server')} names {node.host}, which is not loopback: {wanted}")
+
+
 def _stay(processes: Processes) -> None:
     """Stay until a signal ends us; tell once which programs are given up, leave the others running, and try those again."""
     told: set[str] = set()
@@ -98,19 +108,24 @@ def _stay(processes: Processes) -> None:
         time.sleep(LOOK_S)
 
 
+def _node(settings: Settings) -> Node:
+    """Return the node that is started here: the first."""
+    return parse_nodes(settings.store.server, var=var_folder(settings))[0]
+
+
 def _commands(settings: Settings, where: Endpoints) -> dict[str, list[str]]:
-    ports = {"--inference": where.inference_port, "--management": where.management_port, "--metrics": where.metrics_port}
-    # nobody of ours speaks gRPC, but TorchServe always listens for it
-    taken = {port for _, port in _addresses(settings, where).values()}
-    ports["--grpc-inference"] = free_port(7070, taken=taken)
-    ports["--grpc-management"] = free_port(7071, taken={*taken, ports["--grpc-inference"]})
-    folders = ["--var", str(var_folder(settings)), *archive_options(settings)]
+    node = _node(settings)
+    ports = {"--inference": node.inference_port, "--management": node.management_port, "--metrics": where.metrics_port}
     options = [str(part) for option in ports.items() for part in option]
-    options += ["--tokens"] if server_nodes(settings.store.server)[0].keys else []
+    options += ["--tokens"] if node.keys else []
+    options += ["--socket", str(node.socket)] if node.socket is not None else ["--remote"]
+    folders = ["--var", str(var_folder(settings)), *archive_options(settings)]
+    door = [sys.executable, "-m", "deploy.management_door", "--host", node.host, f"{node.management_port}={node.socket}"]
     return {
-        "torchserve": [sys.executable, "-m", "deploy.torchserve", *folders, "--host", where.server_host, *options],
-        "gateway": [sys.executable, "-m", "gateway"],
-        "worker": [sys.executable, "-m", "cron", "worker"],
+        "torchserve": [sys.executable, "-m", "deploy.torchserve", *folders, "--host", node.host, *options],
+        **({"management": confined("server", door)} if node.socket is not None else {}),
+        "gateway": confined("gateway", [sys.executable, "-m", "gateway"]),
+        "worker": confined("worker", [sys.executable, "-m", "cron", "worker"]),
     }
 
 

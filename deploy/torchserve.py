@@ -4,6 +4,9 @@
 
 Knows TorchServe's command line and properties; does not know what is served: it starts empty and the worker's reconcile fills it.
 
+Whoever may register an archive runs code as this account. So the management API is a Unix socket for this account alone
+(`VAR/management-PORT.sock`), gRPC is left out, and with `--remote` alone it listens on the network, where it asks for a key.
+
 TorchServe's own launcher is not used: it leaves a Java process behind when it ends, shares one pid file between all servers of a machine,
 and passes PYTHONPATH on, so that a worker would import a checkout's code instead of its archive's.
 """
@@ -19,13 +22,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cron.child_environment import MODEL, SYSTEM, only
+from cron.management_socket import management_socket, usable_path
 from cron.private_files import keep_private
 from deploy.java_properties import escaped
 from deploy.verified_python import guarded
+from deploy.without_grpc import OtherTorchServe, write_class
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
@@ -39,11 +45,6 @@ HANDLER_METRICS = (
 # TorchServe never drops a series, so a label that changes with each release makes its page grow for ever. The gateway counts by version.
 _LABELS_OF_A_RELEASE = {"model_version", "WorkerName"}
 _HERE = Path(__file__).resolve().parent
-# Workers inherit the environment, and a user's shell may hold anything.
-_NOT_PASSED_ON = (
-    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "TS_CONFIG_FILE", "CLASSPATH"),
-    *("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"),
-)
 
 
 class CannotStart(Exception):
@@ -56,20 +57,34 @@ class Ports:
 
     host: str = "127.0.0.1"
     inference: int = 8080
-    management: int = 8081
+    management: int = 8081  # names the socket; listened on with `remote` alone
     metrics: int = 8082
-    grpc_inference: int = 7070
-    grpc_management: int = 7071
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Management:
+    """Who may manage it: who reaches the socket, and with `tokens` also shows a key. `remote` is the port in place of the socket."""
+
+    socket: Path | None = None  # None: the usual one in `var`
+    tokens: bool = False
+    remote: bool = False
 
 
 def command(
-    *, model_store: Path, var: Path, ports: Ports, heap_mb: int = 512, tokens: bool = False, archives: str | None = None
+    *,
+    model_store: Path,
+    var: Path,
+    ports: Ports,
+    management: Management | None = None,
+    heap_mb: int = 512,
+    archives: str | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """Write the configuration under `var/torchserve` and return the Java command and its environment.
 
-    It takes archives from its model store, and by URL only those right below `archives`.
-    With `tokens`, every call but `/metrics`, even `/ping`, needs a key of `var/torchserve/key_file.json`, which is new at each start.
+    It takes archives from its model store, and by URL only those right below `archives`. With tokens, every call but `/metrics`, even
+    `/ping`, needs a key of `var/torchserve/key_file.json`, which is new at each start.
     """
+    management = management or Management()
     home = (var / "torchserve").resolve()
     temporary = _temporary_folder(home)
     logs = (var / "log").resolve()
@@ -79,13 +94,18 @@ def command(
         folder.mkdir(parents=True, exist_ok=True)
     _check_own(temporary)
     package = _torchserve_package()
-    config = _write_config(home, package=package, model_store=model_store.resolve(), ports=ports, tokens=tokens, archives=archives)
+    classes = home / "classes"
+    write_class(package / "frontend" / "model-server.jar", classes)
+    paths = {"model_store": model_store.resolve(), "workflow_store": home / "workflows"}
+    paths["metrics_config"] = _write_metrics(home, package)
+    listens = _addresses(var, ports, management)
+    config = _write_config(home, {**paths, **listens}, tokens=management.tokens, archives=archives)
     java = find_java()
     argv = [str(java), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", f"-Djava.io.tmpdir={temporary}"]
     argv += [f"-Dmodel_server_home={package.parent}", f"-Dlog4j.configurationFile=file://{_HERE / 'torchserve-log4j2.xml'}"]
-    argv += ["-cp", f"{package / 'frontend'}/*", MAIN_CLASS, "--python", sys.executable, "-f", str(config)]
+    argv += ["-cp", f"{classes}:{package / 'frontend'}/*", MAIN_CLASS, "--python", sys.executable, "-f", str(config)]
     argv += ["-s", str(model_store.resolve()), "-w", str(home / "workflows"), "-ncs"]
-    env = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
+    env = only(os.environ, SYSTEM, MODEL)
     env |= {"TMPDIR": str(temporary), "TEMP": str(temporary), "LOG_LOCATION": str(logs), "METRICS_LOCATION": str(logs)}
     env["LC_ALL"] = "C.UTF-8"  # under LC_ALL=C Java can't open a file whose path has letters beyond ASCII
     env |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "JAVA_HOME": str(java.parent.parent), "HF_HUB_OFFLINE": "1"}
@@ -152,18 +172,24 @@ def main(argv: list[str] | None = None) -> None:
     keep_private()
     try:
         _become_torchserve(_arguments(argv))
-    except (CannotStart, OSError) as error:
+    except (CannotStart, OtherTorchServe, OSError) as error:
         sys.exit(f"error: {error}")
 
 
 def _become_torchserve(given: argparse.Namespace) -> None:
     ports = Ports(**{name: getattr(given, name) for name in asdict(Ports())})
+    management = Management(socket=given.socket, tokens=given.tokens or given.remote, remote=given.remote)
     hold_lock(given.var)
     clear_leftovers(given.var)
     if given.archives is not None:
         clear_fetched(given.model_store)
     java_argv, env = command(
-        model_store=given.model_store, var=given.var, ports=ports, heap_mb=given.heap_mb, tokens=given.tokens, archives=given.archives
+        model_store=given.model_store,
+        var=given.var,
+        ports=ports,
+        management=management,
+        heap_mb=given.heap_mb,
+        archives=given.archives,
     )
     if given.trusted_keys is not None:
         java_argv, env = guarded(java_argv, env, home=given.var / "torchserve", trusted_keys=given.trusted_keys)
@@ -177,6 +203,12 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--var", type=Path, default=Path("var"), help="folder of configuration, logs, temporary files (default: var)")
     parser.add_argument("--heap-mb", type=int, default=512, help="largest Java heap in MB (default: 512)")
     parser.add_argument("--tokens", action="store_true", help="ask every caller for a key of VAR/torchserve/key_file.json")
+    parser.add_argument("--socket", type=Path, help="of its management (default: VAR/management-PORT.sock, with the port of --management)")
+    parser.add_argument(
+        "--remote",
+        action="store_true",
+        help="let workers on other hosts manage it, at --host and --management in place of the socket, with --tokens",
+    )
     parser.add_argument(
         "--archives", metavar="URL", help="load archives by URLs that begin so, as s3:// stores hand them out (default: by none)"
     )
@@ -188,12 +220,23 @@ def _arguments(argv: Iterable[str] | None) -> argparse.Namespace:
     return parser.parse_args(None if argv is None else list(argv))
 
 
-def _write_config(home: Path, *, package: Path, model_store: Path, ports: Ports, tokens: bool, archives: str | None) -> Path:
+def _addresses(var: Path, ports: Ports, management: Management) -> dict[str, object]:
+    """Return what listens where, by the properties' placeholders; the folder of the socket is made."""
+    inference, metrics = (f"http://{ports.host}:{port}" for port in (ports.inference, ports.metrics))
+    if management.remote:
+        managed = f"http://{ports.host}:{ports.management}"
+    else:
+        socket = (management.socket or management_socket(var, ports.management)).absolute()
+        socket.parent.mkdir(parents=True, exist_ok=True)
+        managed = f"unix:{usable_path(socket, inheritable=True)}"
+    return {"inference": inference, "management": managed, "metrics": metrics}
+
+
+def _write_config(home: Path, values: Mapping[str, object], *, tokens: bool, archives: str | None) -> Path:
     template = (_HERE / "torchserve.properties").read_text()
-    paths = {"model_store": model_store, "workflow_store": home / "workflows", "metrics_config": _write_metrics(home, package)}
     without_tokens = {"without_tokens": str(not tokens).lower()}
     allowed = {"allowed_urls": "^$" if archives is None else allowed_urls(archives)}
-    for name, value in {**asdict(ports), **paths, **without_tokens, **allowed}.items():
+    for name, value in {**values, **without_tokens, **allowed}.items():
         template = template.replace(f"{{{name}}}", escaped(value))
     config = home / "config.properties"
     _write(config, template)

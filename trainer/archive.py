@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _HANDLER = _ROOT / "handler" / "recommend.py"
 _WORKER_SETTINGS = _ROOT / "handler" / "model-config.yaml"
 _PACKAGE = _ROOT / "recommender"
+_FOR_ARCHIVER = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # no PYTHONPATH, and no password of ours
 _PACK_LIMIT_S = 600  # zip-store of 48 MB takes 0.2 s; 14 GB at disk speed a few minutes
 
 
@@ -138,7 +139,7 @@ def _run_archiver(work: Path, version: int) -> None:
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", MODEL_NAME, "--version", str(version)]
     command += ["--handler", str(_HANDLER), "--extra-files", str(work / "staging"), "--config-file", str(_WORKER_SETTINGS)]
     command += ["--archive-format", "zip-store", "--export-path", str(work)]
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"TMPDIR": str(temporary)}
+    env = {name: os.environ[name] for name in _FOR_ARCHIVER if name in os.environ} | {"TMPDIR": str(temporary)}
     # Its own working directory too: `-m` puts that on the module path, where a checkout's folders could shadow the archiver.
     done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=_PACK_LIMIT_S, check=False)
     if done.returncode != 0:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from cron.child_environment import RAY
 from cron.errors import MissingClient
 from cron.trainer_process import TrainerProcess
 
@@ -34,7 +35,7 @@ def open_launcher(url: str, *, text_cache: Path) -> TrainerProcess:
     place = urlsplit(url).netloc
     address = ("--address", f"ray://{place}") if place else ()
     runner = (sys.executable, "-m", "trainer.on_ray", *address, "--workers", _options(url).get("workers", "1"))
-    return TrainerProcess(runner, text_cache=text_cache)
+    return TrainerProcess(runner, text_cache=text_cache, also=RAY)
 
 
 def _options(url: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ The traps, each tried: a version whose handler fails stays as a zombie without w
 accepts a version without workers (every default call is then 503); a DELETE right after `set-default` leaves in-flight requests
 unanswered for ever, and so does one while a batch is in the worker's hands, which `pendingRequests` does not count; `/token` anywhere in
 a management URL is taken for the token endpoint, so everything is percent-encoded; a URL whose file name lies in the model store already is
-refused, and such a file outlives the server.
+refused, and such a file outlives the server; `synchronous=true` holds one of its two network threads, and all connections of that
+thread, until the handler has started, so a version is registered without waiting and asked for until it is READY.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from cron.errors import ServerRefused, Unavailable
+from cron.management_socket import usable_path
 from cron.ports import ModelServer, ServerMemory, ServerVersion
 from cron.server_url import Node
 
@@ -34,6 +37,8 @@ _CLOCKS_DIFFER_S = 3600.0  # by so much at most, between our machine and TorchSe
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
 _FILE_EXISTS = "Model file already exists"
+_NOT_THERE = "TorchServe took the file, but the version is not there; does the file hold another version?"
+_NO_START = "its handler does not start: model.log beside torchserve.log says why"
 _SETTLE_S = 1.0  # for requests that met the old default and are on their way into its queue
 
 
@@ -56,18 +61,21 @@ class TorchServe:
         name = quote(node.model, safe="")
         self._address = node.address
         self._model = f"{node.management}/models/{name}"
-        self._register_url = f"{node.management}/models?model_name={name}&synchronous=true&initial_workers=1&url="
+        self._register_url = f"{node.management}/models?model_name={name}&synchronous=false&initial_workers=1&url="
         self._predictions = node.predictions
         self._keys = node.keys
         self._drain_timeout_s = drain_timeout_s
         self._sleep = sleep
         self._now = now
         self._seen_ready: dict[int, str] = {}  # by version: the start time of its first worker
+        self._socket = node.socket
         self._client = httpx.Client(trust_env=False)
+        self._management = self._client if node.socket is None else _client_of(node.socket)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+        self._management.close()
 
     def nodes(self) -> Mapping[str, ModelServer]:
         """See the port."""
@@ -78,15 +86,17 @@ class TorchServe:
         if self._settled(version):
             return
         answer = self._load(url)
-        if answer.status_code == 200 and self._settled(version):
+        if answer.status_code == 409 and self._settled(version):  # another process was faster
             return
-        if answer.status_code == 409 and self._settled(version):
-            return
+        why = _message(answer)
+        if answer.status_code == 202:
+            waited_for = self._wait_until_ready(version, num_deaths=0)
+            if waited_for is None:
+                return
+            why = f"{_without_signature(url)}: {waited_for}"
         self._delete(version)
-        if answer.status_code == 200:
-            found = f"{_without_signature(url)} registered, but version {version} has no READY worker; does the file hold another version?"
-            raise ServerRefused(version, status=200, message=found)
-        raise ServerRefused(version, status=answer.status_code, message=_message(answer))
+        status = 500 if answer.status_code == 202 else answer.status_code
+        raise ServerRefused(version, status=status, message=why)
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
         """See the port."""
@@ -153,21 +163,35 @@ class TorchServe:
     def _settled(self, version: int) -> bool:
         """Wait until a registered version is READY; delete it when it stays without a worker. Tell whether it can serve.
 
-        One that is in its first start is another process's, which waits for it too, and is left the time of a start.
+        One that is in its first start is another process's, which waits for it too, and is left the time of a start. A worker that
+        was killed once comes back; a second death before it is READY is a handler that does not start.
         """
+        why = self._wait_until_ready(version, num_deaths=1)
+        if why is not None and why != _NOT_THERE:
+            self._delete(version)
+        return why is None
+
+    def _wait_until_ready(self, version: int, *, num_deaths: int) -> str | None:
+        """Wait for a registered version's worker; return None when it is READY, otherwise why it will not be.
+
+        `num_deaths` is how many of its processes may die meanwhile: TorchServe goes on starting new ones for five minutes.
+        """
+        pids: set[int] = set()
         for number in range(int(_START_TIMEOUT_S / _POLL_S)):
-            found = self._find(version)
-            if found is None:
-                return False
+            raw = next(iter(self._raw(f"/{version}")), None)
+            if raw is None:
+                return _NOT_THERE
+            found = self._version(raw)
             if found.ready:
-                return True
-            if found.min_workers == 0:  # TorchServe has given its start up: a zombie; while one recovers this stays 1
-                break
+                return None
+            pids |= _worker_pids(raw)
+            # no workers wanted: TorchServe has given its start up, a zombie; while one recovers this stays 1
+            if found.min_workers == 0 or len(pids) > num_deaths + 1:
+                return _NO_START
             if number >= _RECOVERY_S / _POLL_S and not found.is_starting:
-                break
+                return f"no READY worker within {_RECOVERY_S:.0f} s"
             self._sleep(_POLL_S)
-        self._delete(version)
-        return False
+        return f"no READY worker within {_START_TIMEOUT_S:.0f} s"
 
     def _drain(self, version: int) -> None:
         """Return when no request of the version is queued or under way; raise ServerRefused when they do not end.
@@ -209,13 +233,16 @@ class TorchServe:
 
     def _describe(self, which: str) -> list[ServerVersion]:
         """Ask for one version, all (`/all`) or the default (empty); unknown gives an empty list."""
+        return [self._version(raw) for raw in self._raw(which)]
+
+    def _raw(self, which: str) -> list[dict[str, object]]:
         answer = self._read(self._model + which)
         if answer.status_code == 404:
             return []
         if answer.status_code != 200:
             raise ServerRefused(None, status=answer.status_code, message=_message(answer))
         # Versions are plain decimals; anything else was put there by somebody for something else.
-        return [self._version(raw) for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
+        return [raw for raw in answer.json() if str(raw["modelVersion"]).isdecimal()]
 
     def _version(self, raw: dict[str, object]) -> ServerVersion:
         found = _version(raw)
@@ -246,12 +273,21 @@ class TorchServe:
             raise Unavailable("TorchServe's key file", where=str(self._keys), why=type(error).__name__) from error
 
     def _send(self, method: str, url: str, *, timeout_s: float, body: object = None) -> httpx.Response:
-        headers = self._authorization("inference" if url.startswith(self._predictions) else "management")
+        predicts = url.startswith(self._predictions)
+        headers = self._authorization("inference" if predicts else "management")
+        client = self._client if predicts else self._management
         try:
             limits = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
-            return self._client.request(method, url, json=body, timeout=limits, headers=headers)
+            return client.request(method, url, json=body, timeout=limits, headers=headers)
         except httpx.HTTPError as error:
-            raise Unavailable("TorchServe", where=url.partition("?")[0], why=f"{type(error).__name__} {error}".strip()) from error
+            where = url.partition("?")[0]
+            if client is not self._client:
+                where = f"{where} through {self._socket}"
+            raise Unavailable("TorchServe", where=where, why=f"{type(error).__name__} {error}".strip()) from error
+
+
+def _client_of(socket: Path) -> httpx.Client:
+    return httpx.Client(transport=httpx.HTTPTransport(uds=usable_path(socket)), trust_env=False)
 
 
 def _version(raw: dict[str, object]) -> ServerVersion:
@@ -276,6 +312,12 @@ def _began(raw: dict[str, object]) -> str | None:
 def _may_be_starting(began: str, now: datetime) -> bool:
     """Tell whether a worker may be in its first start, whatever the two machines' clocks say."""
     return now - datetime.fromisoformat(began) < timedelta(seconds=_START_TIMEOUT_S + _CLOCKS_DIFFER_S)
+
+
+def _worker_pids(raw: dict[str, object]) -> set[int]:
+    """Return the worker's process; none before TorchServe knows it (-1)."""
+    workers = raw["workers"]
+    return {worker["pid"] for worker in workers if worker["pid"] > 0} if isinstance(workers, list) else set()
 
 
 def _message(answer: httpx.Response) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cron.settings_file import Loaded
-from cron.wiring import open_artifacts, open_ledger, open_server
+from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
 
 SUMMARY = "make a release live again, forward or back; a pause stays"
 
@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)
-    server = open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s)
+    limit_s = settings.release.drain_timeout_s
+    server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
     release = promote(ledger, server, arguments.version, artifacts=artifacts)
     held = "; publishing stays paused until: python -m cron resume" if ledger.hold() else ""

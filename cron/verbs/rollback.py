@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from cron.settings_file import Loaded
-from cron.wiring import open_artifacts, open_ledger, open_server
+from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
 
 SUMMARY = "put the previous good release back at once, or VERSION; publishing is paused until `resume`"
 
@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)
-    server = open_server(settings.store.server, drain_timeout_s=settings.release.drain_timeout_s)
+    limit_s = settings.release.drain_timeout_s
+    server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
     by, asked_at = f"{getpass.getuser()} on the command line", ledger.now() - timedelta(seconds=_age_s())
     done = rollback(ledger, server, arguments.version, by=by, artifacts=artifacts, asked_at=asked_at)

@@ -39,7 +39,7 @@ from deploy.stack.topics import topics
 CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
 POLL_S = 0.2
 GATEWAY_LIMIT_S = 60.0
-UPPER = ("worker", "gateway", "flink-join", "torchserve-a", "torchserve-b")  # what uses the servers ends before them
+UPPER = ("worker", "gateway", "flink-join", "management", "torchserve-a", "torchserve-b")  # what uses the servers ends before them
 
 
 def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> None:

@@ -31,8 +31,6 @@ INNER: Mapping[str, int] = {
     PROMETHEUS: 9091,
     "kafka-controller": 9093,
     **dict(zip(S3_INNER, INNER_PORTS, strict=True)),
-    # nobody of ours speaks gRPC, but TorchServe always listens for it
-    **{f"{node}-grpc-{kind}": 7070 + 10 * row + column for row, node in enumerate(NODES) for column, kind in enumerate("im")},
 }
 SCHEMES = {"events": "kafka", "histories": "redis", "artifacts": "s3", "ledger": "postgresql", "server": "torchserve"}
 
@@ -85,7 +83,8 @@ def layout(settings: Settings) -> Layout:
     if "," in urlsplit(store.events).netloc:
         raise NotReady(f"store.events = {store.events!r}: make stack starts one Kafka; expected kafka://127.0.0.1:PORT/EVENTS")
     artifacts = urlsplit(parse_qs(urlsplit(store.artifacts).query).get("endpoint", [""])[0])
-    nodes = parse_nodes(store.server)
+    home = var_folder(settings)
+    nodes = parse_nodes(store.server, var=home)
     if len(nodes) > len(NODES) or any(node.keys is not None for node in nodes):
         raise NotReady(f"store.server = {store.server!r}: make stack starts {len(NODES)} nodes at most, without tokens (keys=)")
     hosts = {
@@ -97,7 +96,6 @@ def layout(settings: Settings) -> Layout:
     for setting, host in hosts.items():
         if host not in LOOPBACK:
             raise NotReady(f"{setting} names {host}, and make stack starts everything on 127.0.0.1; your own servers need no make stack")
-    home = var_folder(settings)
     return Layout(
         home=home,
         kafka=urlsplit(store.events).port or 9092,

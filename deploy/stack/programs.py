@@ -16,6 +16,7 @@ from cron.backends.artifacts_s3.client import archives_url
 from cron.config import Settings
 from cron.errors import FreshetError
 from cron.server_url import Node
+from deploy.confined import confined
 from deploy.passwords import make_passwords, read_passwords, write_passwords
 from deploy.processes import STOP_S, Supervised
 from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
@@ -106,7 +107,7 @@ def supervised(stack: Stack) -> dict[str, Supervised]:
     """Return the programs as supervisord runs them; each starts when it is told to."""
     return {
         name: Supervised(
-            command=program.command,
+            command=program.command if name in stack.freshet else confined("server", program.command, also=tuple(program.environment)),
             environment=program.environment,
             starts_by_itself=False,
             stop_signal=program.stop_signal.name.removeprefix("SIG"),
@@ -120,12 +121,21 @@ def _freshet(settings: Settings, place: Layout) -> dict[str, Program]:
     nodes = {f"torchserve-{letter}": _node(settings, place, letter, node) for letter, node in zip(NODES, place.nodes, strict=False)}
     gateway = f"http://127.0.0.1:{place.gateway}/healthz"
     figures = f"http://127.0.0.1:{place.worker_metrics}/metrics"
+    doors = [f"{node.management_port}={node.socket}" for node in place.nodes]
+    listed = [f"http://127.0.0.1:{node.management_port}/models" for node in place.nodes]
     return {
         **nodes,
-        "gateway": Program(name="gateway", command=(sys.executable, "-m", "gateway"), is_ready=lambda: is_up(gateway)),
+        "management": Program(
+            name="management",
+            command=tuple(confined("server", [sys.executable, "-m", "deploy.management_door", *doors])),
+            is_ready=lambda: all(is_up(models) for models in listed),
+        ),
+        "gateway": Program(
+            name="gateway", command=tuple(confined("gateway", [sys.executable, "-m", "gateway"])), is_ready=lambda: is_up(gateway)
+        ),
         "worker": Program(
             name="worker",
-            command=(sys.executable, "-m", "cron", "worker"),
+            command=tuple(confined("worker", [sys.executable, "-m", "cron", "worker"])),
             is_ready=lambda: not place.worker_metrics or is_up(figures),
         ),
     }
@@ -135,7 +145,6 @@ def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program
     name = f"torchserve-{letter}"
     folder = place.home / name
     ports = {"inference": node.inference_port, "management": node.management_port, "metrics": metrics_port(node)}
-    ports |= {"grpc-inference": place.inner[f"{letter}-grpc-i"], "grpc-management": place.inner[f"{letter}-grpc-m"]}
     options = [word for option, port in ports.items() for word in (f"--{option}", str(port))]
     folders = (
         "--var",
@@ -144,6 +153,8 @@ def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program
         str(folder / "model-store"),
         "--archives",
         archives_url(settings.store.artifacts),
+        "--socket",
+        str(node.socket),
         *signature_options(settings),
     )
     command = (sys.executable, "-m", "deploy.torchserve", *folders, "--host", "127.0.0.1", *options)

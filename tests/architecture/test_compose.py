@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from cron.backends.artifacts_s3.client import archives_url
+from cron.management_socket import management_socket
+from cron.server_url import parse_nodes
 from cron.settings_file import load_settings, variable
 from cron.wiring import PROJECT_ROOT
 from deploy.passwords import NAMES
@@ -41,6 +43,8 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 def test_a_store_is_the_one_of_the_cluster_file_under_the_services_name(key: str) -> None:
     """Each host name of the containers' network, put back to this machine's published port, gives the URL of deploy/cluster.toml."""
     url = _environment("worker")[variable(f"store.{key}")]
+    if key == "server":  # a node's management port names it; the door listens there
+        url = re.sub(r"torchserve-[ab]:(8081|8091)", r"127.0.0.1:\1", url.partition("&socket=")[0])
     inside = {f"{name}:{port}": published for name in SERVICES for published, port in _ports(name)}
     kafka_inside, inside_out = _kafka_ports()
     inside[kafka_inside] = inside_out
@@ -68,8 +72,9 @@ def test_the_published_ports_are_those_of_the_native_stack(tmp_path: Path) -> No
         "postgres": {native.postgres},
         "gateway": {native.gateway},
         "worker": {native.worker_metrics},
-        "torchserve-a": {a.inference_port, a.management_port, layout.metrics_port(a)},
-        "torchserve-b": {b.inference_port, b.management_port, layout.metrics_port(b)},
+        "torchserve-a": {a.inference_port, layout.metrics_port(a)},
+        "torchserve-b": {b.inference_port, layout.metrics_port(b)},
+        "management": {a.management_port, b.management_port},
         "flink-jobmanager": {native.inner[layout.FLINK]},
         "prometheus": {native.inner[layout.PROMETHEUS]},
         "grafana": {3000},  # which has no package for the native stack
@@ -146,6 +151,17 @@ def test_a_node_may_fetch_from_the_bucket_and_from_nowhere_else() -> None:
         assert not _environment(name), "a node needs no password"
 
 
+def test_worker_and_door_share_the_sockets_of_the_nodes_and_nobody_else_does() -> None:
+    nodes = parse_nodes(_environment("worker")[variable("store.server")])
+    mounts = {name: dict(mount.split(":")[:2] for mount in _list(service.get("volumes"))) for name, service in SERVICES.items()}
+    for name, node in zip(("torchserve-a", "torchserve-b"), nodes, strict=True):
+        assert mounts[name][name] == "/srv/freshet/var"
+        assert node.socket == Path(f"/run/{name}/{management_socket(Path(), 8081).name}")
+        assert f"{node.management_port}={node.socket}" in _list(SERVICES["management"]["command"])
+        others = {other for other, volumes in mounts.items() if volumes.get(name) == f"/run/{name}"}
+        assert others == {"worker", "management"}
+
+
 def test_prometheus_reads_the_same_jobs_under_the_services_names() -> None:
     native, inside = (yaml.safe_load((DEPLOY / name).read_text()) for name in ("prometheus.yml", "prometheus.compose.yml"))
     targets = [target for job in inside["scrape_configs"] for target in job.pop("static_configs")[0]["targets"]]
@@ -169,7 +185,7 @@ def test_what_the_containers_run_is_there() -> None:
     commands = [_list(service.get("command")) for service in SERVICES.values()]
     checks = [_list(service["healthcheck"]["test"]) for service in SERVICES.values() if isinstance(service.get("healthcheck"), dict)]  # type: ignore[index]
     modules = {words[words.index("-m") + 1] for words in [*commands, *checks] if "-m" in words}
-    assert {"cron", "gateway", "deploy.torchserve", "deploy.healthy", "deploy.stack.topics"} == modules
+    assert {"cron", "gateway", "deploy.torchserve", "deploy.management_door", "deploy.healthy", "deploy.stack.topics"} == modules
     assert all(find_spec(module) for module in modules)
 
 

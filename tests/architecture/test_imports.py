@@ -71,6 +71,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.redis_server",
             "cron.redis_url",
             "cron.server_url",
+            "cron.management_socket",
+            "cron.child_environment",
             "cron.user_keys",
         ),
     ),

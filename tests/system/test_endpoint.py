@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 from collections.abc import Iterator
@@ -121,6 +122,53 @@ def test_wrong_input_is_a_400_that_names_its_field(node: Running, content: bytes
     assert error["field"] == field
     assert error["reason"].startswith(f"{field}: found ")
     assert ", expected " in error["reason"]
+
+
+FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"
+TEXT = json.dumps(GOOD).encode()
+PACKED = gzip.compress(TEXT)
+# (what, its headers, the body, the status, whose answer that is)
+KINDS: list[tuple[str, dict[str, str], bytes, int, str]] = [
+    ("JSON", JSON, TEXT, 200, "ours"),
+    ("JSON with another charset", {"Content-Type": "application/json; charset=latin-1"}, TEXT, 200, "ours"),
+    ("JSON without a type", {}, TEXT, 200, "ours"),
+    ("JSON as bytes", {"Content-Type": "application/octet-stream"}, TEXT, 200, "ours"),
+    ("JSON as a type that is none", {"Content-Type": "no type"}, TEXT, 200, "ours"),
+    ("JSON as parts without a boundary", {"Content-Type": "multipart/form-data"}, TEXT, 200, "ours"),
+    (
+        "JSON as the part body",
+        {"Content-Type": PARTS},
+        b'--b\r\nContent-Disposition: form-data; name="body"\r\n\r\n%b\r\n--b--' % TEXT,
+        200,
+        "ours",
+    ),
+    ("JSON that is called a form", {"Content-Type": FORM}, TEXT, 400, "ours"),
+    ("a form", {"Content-Type": FORM}, b"user_seq=a&k=3", 400, "ours"),
+    ("an empty form", {"Content-Type": FORM}, b"", 400, "ours"),
+    ("parts", {"Content-Type": PARTS}, b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n3\r\n--b--', 400, "ours"),
+    ("parts that are none", {"Content-Type": PARTS}, b"x", 400, "ours"),
+    ("packed JSON", {**JSON, "Content-Encoding": "gzip"}, PACKED, 400, "ours"),
+    ("bytes", {"Content-Type": "image/png"}, bytes(range(256)), 400, "ours"),
+    # a form that is not well formed never reaches our handler: TorchServe says what is wrong with it, with a status of its own
+    ("a form with a percent sign", {"Content-Type": FORM}, b"a=100%", 500, "TorchServe's"),
+    ("JSON with a percent sign that is called a form", {"Content-Type": FORM}, b'{"user_seq": ["a=100%zz"], "k": 3}', 500, "TorchServe's"),
+    ("a form without a name", {"Content-Type": FORM}, b"=1", 500, "TorchServe's"),
+]
+
+
+@pytest.mark.parametrize(("headers", "content", "status", "whose"), [row[1:] for row in KINDS], ids=[row[0] for row in KINDS])
+def test_each_kind_of_body_has_its_answer(node: Running, headers: dict[str, str], content: bytes, status: int, whose: str) -> None:
+    answer = post(node, content, headers)
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert answer.json()["error"]["field"] == "body"
+    if whose == "TorchServe's":
+        assert answer.json()["type"] == "ErrorDataDecoderException"
+
+
+def test_a_body_in_chunks_is_read_whole(node: Running) -> None:
+    answer = httpx.post(node.predictions, content=iter([TEXT[:9], TEXT[9:]]), headers=JSON, timeout=60)
+    assert answer.status_code == 200
 
 
 def test_a_form_is_told_to_be_json(node: Running) -> None:

@@ -102,7 +102,7 @@ def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) ->
     with open_shop(tmp_path) as shop:
         shop.start()
         shop.publish()
-        assert httpx.put(f"{shop.server.models}/1/set-default", timeout=10).status_code == 200
+        assert shop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
         reconciler = Reconciler(shop.parts)
         _until(lambda: _ticked(reconciler) and shop.parts.ledger.hold() is not None)
         live = shop.parts.ledger.live()

@@ -11,7 +11,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -87,9 +86,9 @@ class Recommend:
 
 def zombie(node: Running, version: int) -> None:
     """Take a registered version's workers away: what TorchServe leaves of one that it gave up, which it does not do every time."""
-    scaled = httpx.put(f"{node.models}/{version}?min_worker=0&max_worker=0&synchronous=true", timeout=60)
+    scaled = node.manage("PUT", f"/models/rec/{version}?min_worker=0&max_worker=0&synchronous=true")
     assert scaled.status_code == 200
-    assert httpx.get(f"{node.models}/{version}").json()[0]["workers"] == []
+    assert node.manage("GET", f"/models/rec/{version}").json()[0]["workers"] == []
 
 
 def test_registering_again_changes_nothing(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
@@ -205,7 +204,7 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
         assert server.live() == 1
         assert server.predict(1, TOP, timeout_s=60)
         server.set_live(1)
-        stranger = open_server(guarded.url.partition("&keys=")[0], drain_timeout_s=1.0)
+        stranger = open_server(guarded.url.partition("&keys=")[0], var=tmp_path, drain_timeout_s=1.0)
         with pytest.raises(ServerRefused, match="Token"):
             stranger.live()
         with pytest.raises(ServerRefused, match="Token"):
@@ -226,11 +225,10 @@ def until_pending(server: TorchServe, version: int) -> None:
 
 
 def until_loading(node: Running, version: int) -> None:
-    """Wait until a version is there without a worker that is READY; amid a load every second question has to wait for its end."""
-    for _ in range(100):
-        with suppress(httpx.ReadTimeout):
-            answer = httpx.get(f"{node.models}/{version}", timeout=0.5)
-            if answer.status_code == 200 and answer.json()[0]["workers"]:
-                assert answer.json()[0]["workers"][0]["status"] != "READY"
-                return
+    """Wait until a version is there without a worker that is READY."""
+    for _ in range(1000):
+        answer = node.manage("GET", f"/models/rec/{version}")
+        if answer.status_code == 200 and answer.json()[0]["workers"]:
+            assert answer.json()[0]["workers"][0]["status"] != "READY"
+            return
     raise AssertionError("the version never came")

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from cron.backends.server_torchserve import TorchServe
+from cron.management_socket import management_socket, usable_path
 from cron.server_url import parse_nodes
 from cron.wiring import PROJECT_ROOT
 from deploy.torchserve import Ports
@@ -40,17 +41,22 @@ class Running:
     def url(self) -> str:
         """What `open_server` and the settings take."""
         keys = f"&keys={self.var}/torchserve/key_file.json" if self.tokens else ""
-        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}{keys}"
+        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}&socket={self.socket}{keys}"
+
+    @property
+    def socket(self) -> Path:
+        """Where it is managed."""
+        return management_socket(self.var, self.ports.management)
 
     @property
     def predictions(self) -> str:
         """The endpoint of the default version."""
         return f"http://127.0.0.1:{self.ports.inference}/predictions/rec"
 
-    @property
-    def models(self) -> str:
-        """The management URL of the model."""
-        return f"http://127.0.0.1:{self.ports.management}/models/rec"
+    def manage(self, method: str, path: str = "/models/rec", *, timeout_s: float = 60.0) -> httpx.Response:
+        """Call the management API through its socket."""
+        with httpx.Client(transport=httpx.HTTPTransport(uds=usable_path(self.socket)), trust_env=False) as client:
+            return client.request(method, f"http://localhost{path}", timeout=timeout_s)
 
     def worker_pids(self) -> list[int]:
         """Return the Python workers' process ids, ascending."""
@@ -106,7 +112,7 @@ def emptied(running: Running) -> Iterator[TorchServe]:
             if found.version != server.live():
                 server.unregister(found.version)
         if server.live() is not None:
-            assert httpx.delete(f"{running.models}/{server.live()}", timeout=60).status_code == 200
+            assert running.manage("DELETE", f"/models/rec/{server.live()}").status_code == 200
         yield server
 
 
@@ -130,13 +136,11 @@ def write_archive(store: Path, version: int, *, handler: bytes) -> str:
 def free_ports() -> Ports:
     """Return ports that were free a moment ago."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(5)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
-        inference, management, metrics, grpc_inference, grpc_management = (one.getsockname()[1] for one in sockets)
-    return Ports(
-        inference=inference, management=management, metrics=metrics, grpc_inference=grpc_inference, grpc_management=grpc_management
-    )
+        inference, management, metrics = (one.getsockname()[1] for one in sockets)
+    return Ports(inference=inference, management=management, metrics=metrics)
 
 
 def stop(process: subprocess.Popen[bytes], *, with_signal: int = signal.SIGTERM) -> None:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cron.config import GatewaySettings, Settings, StoreSettings, WorkerSettings
+from cron.config import GatewaySettings, Settings, StoreSettings
 from deploy import demo, healthy, preflight, reset, serve
 from deploy.ready import endpoints
 from deploy.stack import __main__ as stack
@@ -118,9 +118,22 @@ def test_two_settings_with_one_port_are_told_while_another_freshet_runs() -> Non
             preflight.check_ports({"x": ("127.0.0.1", taken), "y": ("127.0.0.1", 18080), "z": ("127.0.0.1", 18080)})
 
 
-def test_torchserve_s_unused_ports_are_none_of_the_settings() -> None:
-    moved = Settings(gateway=GatewaySettings(port=7070), worker=WorkerSettings(metrics_port=7071))
-    assert not {"7070", "7071"} & set(serve._commands(moved, endpoints(moved))["torchserve"])
+def test_a_torchserve_that_others_could_manage_is_not_started() -> None:
+    open_one = Settings(store=StoreSettings(server="torchserve://10.0.0.7:8081/rec"))
+    with pytest.raises(preflight.NotReady, match="add &keys=PATH"):
+        serve._check_management(serve._node(open_one))
+    keyed = Settings(store=StoreSettings(server="torchserve://10.0.0.7:8081/rec?keys=/srv/key_file.json"))
+    serve._check_management(serve._node(keyed))
+    commands = serve._commands(keyed, endpoints(keyed))
+    assert {"--remote", "--tokens"} <= set(commands["torchserve"])
+    assert "management" not in commands, "its own management listens there"
+
+
+def test_the_door_is_in_front_of_the_socket_that_torchserve_gets() -> None:
+    moved = Settings(store=StoreSettings(var="/srv/var", server="torchserve://127.0.0.1:9081/rec"))
+    commands = serve._commands(moved, endpoints(moved))
+    assert commands["torchserve"][-2:] == ["--socket", "/srv/var/management-9081.sock"]
+    assert commands["management"][-1] == "9081=/srv/var/management-9081.sock"
 
 
 def test_nodes_that_are_not_started_here_are_named() -> None:

