@@ -154,7 +154,7 @@ def to_json(record: Record) -> str:
 def from_json(line: str) -> Record:
     """Read back what `to_json` wrote; raise InvalidRecord for anything else.
 
-    Checks what every record holds (fields, types, text that can be stored, size), not the rules about
+    Checks what every record holds (fields, types, ids, text that can be stored, size), not the rules about
     time: they were applied when the record was accepted.
     """
     if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
@@ -205,6 +205,9 @@ def _check_stored(values: dict[str, object], record: type[Event | Item], texts: 
         value = values.get(name)
         if not isinstance(value, str) or not value:
             raise InvalidRecord(name, found=value, expected="a non-empty string")
+        expected = wrong_id(value) if name.endswith("_id") else None
+        if expected is not None:
+            raise InvalidRecord(name, found=value, expected=expected)
     values["at"] = _stored_time(values.get("at"))
 
 

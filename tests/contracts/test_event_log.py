@@ -88,7 +88,7 @@ def cursor_at_end(log: EventLog) -> Cursor:
 
 
 def test_records_come_back_equal_and_in_order(log: EventLog, traits: Traits) -> None:
-    odd = event(3, user_id="ü🎬\n\t'\"\\", item_id="日本")
+    odd = event(3, user_id="ü🎬 '\"\\", item_id="日本")
     records: list[Record] = [event(2), item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}), odd, replace(event(4), rating=3.5)]
     appended = log.append(records)
     assert appended.accepted == 4

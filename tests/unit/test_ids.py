@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from recommender.events import InvalidRecord, parse_event, parse_item
+from recommender.events import InvalidRecord, from_json, parse_event, parse_item
 from recommender.ids import MAX_ID_CHARS, wrong_id
 from recommender.nobody import NOBODY
 
@@ -37,6 +38,9 @@ def test_the_rule_holds_for_every_id_of_a_record(name: str, bad: str) -> None:
     event = {"event_id": "e", "user_id": "u", "item_id": "i", "type": "view"}
     with pytest.raises(InvalidRecord) as refusal:
         parse_event({**event, name: bad}, now=NOW, new_id=lambda: "new")
+    assert refusal.value.field == name
+    with pytest.raises(InvalidRecord) as refusal:  # in a log, where an earlier version or another program put it
+        from_json(json.dumps({"kind": "event", **event, "at": NOW.isoformat(), name: bad}))
     assert refusal.value.field == name
     if name != "user_id":
         with pytest.raises(InvalidRecord):
