@@ -89,6 +89,14 @@ def pending(ledger: Ledger) -> list[Mark]:
         return _marks(connection, schema.forgotten.c.erased_at.is_(None))
 
 
+def oldest_pending(ledger: Ledger) -> datetime | None:
+    """Return when the user asked who has waited longest to be erased; None when nobody waits."""
+    with ledger.read() as connection:
+        query = sa.select(sa.func.min(schema.forgotten.c.asked_at)).where(schema.forgotten.c.erased_at.is_(None))
+        asked_at = connection.execute(query).scalar_one()
+    return datetime.fromisoformat(asked_at) if asked_at is not None else None
+
+
 def note_erased(ledger: Ledger, marks: Sequence[Mark], num_erased: Mapping[str, int], *, done: bool, lease: Lease) -> None:
     """Add what was erased, and note that it is `done`, but for users who asked again meanwhile."""
     now = ledger.now().isoformat()

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cron import schema
 from cron.errors import FreshetError
+from cron.forgotten import oldest_pending
 from cron.ledger import Ledger
 from cron.overview import Overview
 from cron.pruning import ended_before
@@ -60,6 +61,7 @@ class LedgerFigures(Collector):
         """Read everything once and render it."""
         try:
             overview, runs = self._look(), _runs_by_outcome(self._ledger)
+            asked_at = oldest_pending(self._ledger)
         except (FreshetError, SQLAlchemyError):
             yield gauge("freshet_ledger_up", "1 when the ledger answers", 0)
         else:
@@ -69,6 +71,8 @@ class LedgerFigures(Collector):
             yield from _verdicts(overview, runs)
             yield from _quality(overview)
             yield from _kept(overview.figures)
+            waited_s = max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
+            yield gauge("freshet_erasure_waiting_seconds", "Longest that a forgotten user has waited to be erased; 0: nobody", waited_s)
         try:
             yield gauge("freshet_history_backlog", "Records in the log that the histories lack", self._history_backlog())
         except (FreshetError, SQLAlchemyError):

@@ -18,6 +18,7 @@ from gateway.problems import json_response
 from gateway.query import refuse_unknown_parameters
 from gateway.recommendations import MAX_K, Wish, parse_filter
 from gateway.request_body import BadBody
+from gateway.user_paths import check_length
 
 MAX_PREDICT_BYTES = 1024 * 1024  # 10,000 elements of history, of which the model reads 100; more holds up the event loop
 
@@ -35,6 +36,7 @@ async def recommend(
     wanted: Annotated[list[str] | None, Query(alias="filter", description='NAME:VALUE, or a JSON object: {"genre": "Comedy"}')] = None,
 ) -> Response:
     """Recommend k items to a user, seen and hidden ones left out. With the model server away: the popular items, `"fallback": true`."""
+    check_length(user_id)
     wish = Wish(user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or []))
     began = time.perf_counter()
     async with doors.answer_line.turn():

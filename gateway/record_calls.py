@@ -9,7 +9,6 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 
 from gateway.access import UseDoors, require_key
@@ -18,15 +17,8 @@ from gateway.doors import Doors
 from gateway.intake import Kind, Taken
 from gateway.problems import json_response
 from gateway.query import refuse_unknown_parameters
+from gateway.user_paths import USER_ID
 
-
-class _AnyText(StringConvertor):
-    """A part of the path that may hold anything: slashes, as `path` does, and line feeds, which no other takes."""
-
-    regex = r"[\s\S]*"
-
-
-register_url_convertor("text", _AnyText())
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 
 MAX_LISTED = 1_000  # rejections told one by one; their number is told always
@@ -52,7 +44,7 @@ async def post_items(request: Request, doors: UseDoors) -> Response:
     return await _take("item", request, doors)
 
 
-@router.delete("/users/{user_id:text}")
+@router.delete(f"/users/{USER_ID}")
 def forget_user(user_id: str, doors: UseDoors) -> Response:
     """Forget a user: the next recommendation is a cold user's, and the worker erases what they did in its next turn.
 

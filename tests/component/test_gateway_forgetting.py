@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from cron import forgotten, wiring
+from cron import database, forgotten, schema, wiring
 from cron.dead_letters import DeadLetters
 from recommender.ids import MAX_ID_CHARS
 from tests.component import story
@@ -32,6 +33,17 @@ def house(tmp_path: Path, told: Path) -> Iterator[House]:
         yield house
 
 
+def test_a_page_tells_how_long_somebody_waits_to_be_erased(house: House) -> None:
+    assert "freshet_erasure_waiting_seconds 0.0" in house.client.get("/metrics").text
+    ledger = wiring.open_ledger(house.settings.store.ledger)
+    with database.writer(ledger.engine).begin() as connection:
+        values = {"user_key": "k", "up_to_us": 0, "through_seq": 0, "asked_at": "2026-01-01T00:00:00+00:00", "asked_by": "a test"}
+        connection.execute(schema.forgotten.insert().values(values))
+    found = re.search(r"^freshet_erasure_waiting_seconds (.*)$", house.client.get("/metrics").text, re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) > 86_400
+
+
 def test_forgetting_takes_the_dead_letters_too(house: House) -> None:
     house.client.post("/v1/events", json=[{**VIEW, "at": "yesterday"}, {**VIEW, "user_id": "bob", "at": "yesterday"}])
     house.client.delete("/v1/users/ann")
@@ -45,6 +57,11 @@ def test_users_from_before_ids_were_checked_can_be_forgotten(house: House, user_
     answer = house.client.delete("/v1/users/" + quote(user_id, safe=""))
     assert answer.status_code == (200 if user_id.strip() else 400)
     assert user_id.strip() == "" or answer.json()["user_id"] == user_id
+
+
+def test_recommendations_for_an_id_that_is_too_long_are_refused(house: House) -> None:
+    answer = house.client.get("/v1/recommendations/" + "x" * (MAX_ID_CHARS + 1))
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "user_id")
 
 
 @pytest.mark.parametrize("user_id", ["x" * (MAX_ID_CHARS + 1), "  ", ""])

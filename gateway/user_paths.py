@@ -1,0 +1,24 @@
+"""Ids of users in paths: USER_ID takes slashes, as `{user_id:path}` does, and line feeds, which no other part of a path takes."""
+
+from __future__ import annotations
+
+from starlette.convertors import StringConvertor, register_url_convertor
+
+from cron.errors import WrongUserId
+from recommender.ids import MAX_ID_CHARS
+
+
+class AnyText(StringConvertor):
+    """A part of a path that may hold anything."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("text", AnyText())
+USER_ID = "{user_id:text}"
+
+
+def check_length(user_id: str) -> None:
+    """Raise WrongUserId for an id that is longer than any user's."""
+    if len(user_id) > MAX_ID_CHARS:
+        raise WrongUserId(user_id, expected=f"at most {MAX_ID_CHARS} characters")
