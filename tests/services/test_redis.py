@@ -19,7 +19,6 @@ from cron.backends.events_redis import CHUNK_BYTES
 from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog, Histories
 from cron.redis_server import POOL_SIZE
-from cron.user_keys import unkeyed
 from cron.wiring import PROJECT_ROOT, open_histories, open_log
 from deploy.stack.redis import redis_program
 from recommender.events import Record
@@ -336,15 +335,6 @@ def test_clearing_leaves_other_keys_alone(histories: Histories, server: Server, 
     assert raw.keys("{who}:*") == [b"{who}:marks"]
     assert other.recent("u", 1) == (event(1),)
     assert log.backlog(START) == 1
-
-
-def test_marks_of_an_earlier_freshet_are_hashed_and_obeyed(histories: Histories, raw: redis.Redis) -> None:
-    """They were kept by the ids themselves."""
-    raw.hset("{who}:forgotten", "u", "9999999999999999")
-    histories.append([event(1), event(2, user_id="v")])
-    assert histories.recent("u", 9) == ()
-    assert list(histories.forgotten()) == [unkeyed("u")]
-    assert raw.keys("{who}:forgotten") == []
 
 
 def test_more_threads_than_connections_wait_for_their_turn(histories: Histories) -> None:
