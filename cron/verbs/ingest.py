@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from cron.dead_letters import DeadLetters
 from cron.errors import FreshetError, SettingsError
 from cron.settings_file import Loaded
-from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_source
+from cron.verbs.part import Part, add_column_arguments, add_item_arguments, columns_of, parse_part, read_source
+from cron.verbs.source_warnings import warnings_of
 from cron.wiring import open_log, var_folder
 from recommender.events import MAX_CLOCK_SKEW, Event, InvalidRecord, Record, parse_event, parse_item
 from trainer import durable_files
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SUMMARY = "bring a data set into the log: MovieLens, Amazon Reviews, RecBole, any table; twice is once"
 BATCH_RECORDS = 5_000  # one transaction and one fsync
 _NUM_REASONS = 10
+_NUM_TYPES = 10
 _LONGEST_SHIFT_S = 1e10  # over three centuries
 SHIFTS = "shifts.json"  # in var: by how many seconds each part was moved, so that a repeat moves it equally
 
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
     parser.add_argument("--json", action="store_true", help="say what became of the records as JSON")
     add_column_arguments(parser)
+    add_item_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
@@ -73,8 +76,10 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
     intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=arguments.dry_run)
     intake.take_rejects(source)
-    intake.take(((_line_of(item), item) for item in source.items), source.items_file, total=source.num_items, what="items")
-    intake.take(source.events.numbered(first, last), source.events.file, total=last - first, what="events")
+    items = (((source.items_file, _line_of(item)), item) for item in source.items)
+    events = ((source.events.place_of(line), event) for line, event in source.events.numbered(first, last))
+    intake.take(items, total=source.num_items, what="items")
+    intake.take(events, total=last - first, what="events")
     warnings = _warnings(source, intake)
     if arguments.json:
         print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
@@ -83,15 +88,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         print(f"{verb} {source.name} from {arguments.path}, part {part}: {intake.counts}")
         for reason, number in intake.rejected.most_common(_NUM_REASONS):
             print(f"  {number:,} rejected: {reason}")
+        if len(intake.types) > 1:
+            print("  types: " + ", ".join(f"{number:,} {name}" for name, number in intake.types.most_common(_NUM_TYPES)))
         for warning in warnings:
             print(f"  warning: {warning}")
     return 0
 
 
 def _warnings(source: Source, intake: Intake) -> list[str]:
-    warnings = []
-    if not source.is_linked():
-        warnings.append(f"no event is about any of the {source.num_items:,} items of {source.items_file}; are their ids written alike?")
+    warnings = warnings_of(source)
     if intake.letters_lost:
         warnings.append(f"{intake.letters_lost:,} rejected rows could not be kept as dead letters in store.var; is its disk full?")
     return warnings
@@ -105,6 +110,7 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
         "events": counts.events,
         "items": counts.items,
         "users": len(intake.users),
+        "types": dict(intake.types.most_common()),
         "duplicates": counts.duplicates,
         "rejected": dict(intake.rejected.most_common()),
         "first_at": first_at,
@@ -116,7 +122,7 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
 class Intake:
     """Checks raw records and appends them to the log in batches, counting; a dry run only checks.
 
-    `first_at` and `last_at` are the times of its good events, shifted, None before there is one; `users` are theirs.
+    `first_at` and `last_at` are the times of its good events, shifted, None before there is one; `users` and `types` are theirs.
     `called` is what the file calls the fields of its records.
     """
 
@@ -125,6 +131,7 @@ class Intake:
         self.rejected: Counter[str] = Counter()
         self.letters_lost = 0  # rejected rows that the disk did not take
         self.users: set[str] = set()
+        self.types: Counter[str] = Counter()
         self._log = None if dry_run else open_log(log_url)
         self._called = called
         self._dead_letters = None if dry_run else DeadLetters(var / "dead-letters.jsonl")
@@ -139,29 +146,30 @@ class Intake:
         for reject, raw in rejected:
             self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
 
-    def take(self, raw: Iterable[tuple[int, Mapping[str, object]]], file: str, *, total: int, what: str) -> None:
-        """Check and store the records of one file, each with its line, with a progress bar on a terminal."""
+    def take(self, raw: Iterable[tuple[tuple[str, int], Mapping[str, object]]], *, total: int, what: str) -> None:
+        """Check and store records, each with its file and line, with a progress bar on a terminal."""
         from tqdm import tqdm
 
         with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
             stream = iter(raw)
             while batch := list(islice(stream, BATCH_RECORDS)):
-                records = [record for record in (self._parse(one, f"{file}, line {line}") for line, one in batch) if record is not None]
+                records = [record for record in (self._parse(one, place) for place, one in batch) if record is not None]
                 self._store(records)
                 bar.update(len(batch))
 
-    def _parse(self, raw: Mapping[str, object], where: str) -> Record | None:
+    def _parse(self, raw: Mapping[str, object], place: tuple[str, int]) -> Record | None:
         parse = parse_event if "user_id" in raw else parse_item
         try:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
             expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            self._reject(where, f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
+            self._reject(f"{place[0]}, line {place[1]}", f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
             return None
         if not isinstance(record, Event):
             return record
         event = replace(record, at=record.at + self._shift)
         self.users.add(event.user_id)
+        self.types[event.type] += 1
         self.first_at = min(self.first_at or event.at, event.at)
         self.last_at = max(self.last_at or event.at, event.at)
         return event
@@ -191,7 +199,8 @@ def _expect_a_good_event(source: Source, first: int, last: int) -> None:
         except InvalidRecord as error:
             column = source.called.get(error.field, error.field)
             said = error.reason.removeprefix(error.field)
-            fault = fault or f"{source.events_path}, line {line}, column {column}{said}"
+            file, number = source.events.place_of(line)
+            fault = fault or f"{Path(source.events_path).with_name(file)}, line {number}, column {column}{said}"
         else:
             return
     raise FreshetError(f"{fault}; of {last - first:,} events none can be taken")

@@ -52,7 +52,7 @@ VALUES = (
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
-    (("trainer.sources",), ("trainer.sources", "recommender.events", "recommender.ids")),
+    (("trainer.sources",), ("trainer.sources", "recommender.events", "recommender.ids", "recommender.nobody")),
     (("trainer",), ("trainer", "recommender")),
     (
         ("cron.backends",),
@@ -76,7 +76,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.user_keys",
         ),
     ),
-    (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", *VALUES)),
+    (("cron.wiring", "cron.worker", "cron.__main__", "cron.verbs"), ("cron", "trainer.sources", "recommender.nobody", *VALUES)),
     (("cron",), ("cron", *VALUES)),
     (("gateway",), ("gateway", "cron", "recommender.events", "recommender.ids", "trainer.report")),
     (("deploy", "bench", "tests"), PACKAGES),

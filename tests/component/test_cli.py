@@ -105,7 +105,7 @@ def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path,
         file.write("1,1,many,1000000000\n1,1,more,1000000000\n")
     assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said.keys() == {"format", "events", "items", "users", "duplicates", "rejected", "first_at", "last_at", "warnings"}
+    assert said.keys() == {"format", "events", "items", "users", "types", "duplicates", "rejected", "first_at", "last_at", "warnings"}
     assert (said["rejected"], said["warnings"]) == ({"rating: expected a number": 3}, [])
     assert said["events"] == len(open_source(data).events)
 

@@ -124,7 +124,7 @@ def test_a_damaged_note_of_shifts_is_named(content: str, settings: Settings, tmp
 def test_items_of_which_no_event_speaks_are_told(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,m296,5,{SECONDS}\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n296,Heat,Crime\n297,Cold,Crime\n")
-    warning = "no event is about any of the 2 items of movies.csv"
+    warning = "no event is about any of the 2 items of movies.csv; are their ids written alike?"
     assert main(["ingest", str(tmp_path), "--dry-run"]) == 0
     assert warning in capsys.readouterr().out
     assert main(["ingest", str(tmp_path), "--dry-run", "--json"]) == 0

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
+from trainer.sources.columns import Columns
 from trainer.sources.formats import open_source
 from trainer.sources.source import Source, SourceError
-from trainer.sources.table import Columns
+from trainer.sources.times import EXPECTED_TIME
 
 SECONDS = 1472688000
 COLUMNS = Columns(user="who", item="what", at="when", rating="stars", title="name")
@@ -60,7 +61,11 @@ def test_ids_of_movielens_meet_their_films_however_they_are_written(ending: str,
 def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) -> None:
     good = f"u;i;{word};{SECONDS};{word}"
     source = read(tmp_path, f"{word};i;4;{SECONDS};x", f"u;{word};4;{SECONDS};x", f"u;i;4;{word};x", good, f"u;i {word};4;{SECONDS};x")
-    assert told(source) == [(2, "who: expected an id"), (3, "what: expected an id"), (4, "when: expected a time")]
+    assert told(source) == [
+        (2, f"who: {word} is a word for nobody, expected an id"),
+        (3, f"what: {word} is a word for nobody, expected an id"),
+        (4, f"when: expected {EXPECTED_TIME}"),
+    ]
     assert [(raw["item_id"], raw["type"]) for raw in source.events] == [("i", "view"), (f"i {word}", "rating")]
     assert [raw["item_id"] for raw in source.items] == [f"i {word}"], "and no title"
 

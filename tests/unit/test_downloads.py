@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainer.sources import lines, table
+from trainer.sources import delimited, lines
+from trainer.sources.columns import Columns
 from trainer.sources.formats import open_source
 from trainer.sources.source import Source, SourceError
-from trainer.sources.table import Columns
+from trainer.sources.times import EXPECTED_TIME
 
 SECONDS = 1472688000
 RATINGS = f"userId,movieId,rating,timestamp\n7,1,4.5,{SECONDS}\n9,2,0.5,{SECONDS + 1}\n"
@@ -328,7 +329,7 @@ def test_eight_digits_are_a_date_in_a_table_as_in_a_record(tmp_path: Path) -> No
     rows = "".join(f"u,{at},5,{at},x\n" for at in ("20160901", "2016-09-01", "99999999", f"{SECONDS}000000"))
     source = open_source(write(tmp_path, t_csv=HEADER + rows), COLUMNS)
     assert [raw["at"] for raw in source.events] == [SECONDS] * 3
-    assert told(source) == [(4, "when: expected a time")]
+    assert told(source) == [(4, f"when: expected {EXPECTED_TIME}")]
 
 
 def test_a_number_that_is_none_costs_an_item_of_recbole_one_attribute(tmp_path: Path) -> None:
@@ -347,7 +348,7 @@ def test_tags_of_10m_are_in_the_text(tmp_path: Path) -> None:
 
 def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "HOPELESS", 10)
-    monkeypatch.setattr(table, "_CHUNK_ROWS", 10)
+    monkeypatch.setattr(delimited, "CHUNK_ROWS", 10)
     monkeypatch.setattr("trainer.sources.files._BLOCK_BYTES", 100)
     folder = movielens(tmp_path / "ml", ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n")
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from recommender.events import parse_event
+from trainer.sources.columns import Columns
 from trainer.sources.formats import open_source
 from trainer.sources.interactions import Gathering, Interactions, event_id
-from trainer.sources.table import Columns
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 SECONDS = 1472688000

@@ -7,8 +7,8 @@ import io
 import pytest
 
 from trainer.sources import quoted
+from trainer.sources.decoding import as_text
 from trainer.sources.quoted import Row, csv_rows
-from trainer.sources.rows import as_text
 
 HEADER = "u,i,t,ti\n"
 OPEN = (2, "a quote that does not end its column")

@@ -1,14 +1,13 @@
 """Amazon Reviews of 2014, 2018 and 2023 as the McAuley Lab publishes them: reviews or ratings, and the metadata beside them.
 
-2014: `reviews_X.json.gz`, `ratings_X.csv` (user, item, …), `meta_X.json.gz` with Python literals. 2018: `X.json.gz`, `X.csv` (item,
-user, …), `meta_X.json.gz`. 2023: `X.jsonl.gz`, `X.csv.gz` with a header, milliseconds, `meta_X.jsonl.gz`; items are their
-`parent_asin`. What people wrote is left out: nothing reads it. Of the metadata, which lists far more than was ever reviewed, the items
-that have an event are taken.
+2014: `reviews_X.json.gz`, `ratings_X.csv` (user, item, …; Kaggle's has a header), `meta_X.json.gz` with Python literals. 2018:
+`X.json.gz`, `X.csv` (item, user, …), `meta_X.json.gz`. 2023: `X.jsonl.gz`, `X.csv.gz` with a header, milliseconds, `meta_X.jsonl.gz`;
+items are their `parent_asin`. What people wrote is left out: nothing reads it. Of the metadata, which lists far more than was ever
+reviewed, the items that have an event are taken.
 """
 
 from __future__ import annotations
 
-import ast
 import html
 import io
 import json
@@ -19,11 +18,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeGuard
 
+from trainer.sources.cells import expected_id, id_of
+from trainer.sources.decoding import as_text
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, record_id
+from trainer.sources.json_lines import literal
 from trainer.sources.lines import CALLED, COLUMNS, Ratings, RatingsFormat, is_hopeless, named_columns, read_ratings
-from trainer.sources.quoted import cells_of
-from trainer.sources.rows import as_text, no_good_row, raw_rows
+from trainer.sources.quoted import cells_of, names_of
+from trainer.sources.rows import no_good_row, raw_rows
 from trainer.sources.source import RawRecord, Reject, Source, SourceError
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
@@ -31,8 +33,10 @@ LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the pap
 _JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _CSV = (".csv", ".csv.gz")
 _COLUMNS_2023 = {"user_id": "user_id", "parent_asin": "item_id", "rating": "rating", "timestamp": "at"}
+_COLUMNS_KAGGLE = {"UserId": "user_id", "ProductId": "item_id", "Rating": "rating", "Timestamp": "at"}
 _CALLED_2023 = {ours: name for name, ours in _COLUMNS_2023.items()}
 _ASIN = re.compile(r"B[0-9A-Z]{9}|\d{9}[\dX]")
+_DECIMAL = re.compile(r"[0-9]{1,19}(\.[0-9]+)?", re.ASCII)
 _TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # not 3<4 and 5>2
 _SCRIPT = "getTime()"  # some 2018 titles are a piece of the page's JavaScript
 _EXPECTED_ITEMS = "at least one item that somebody reviewed"
@@ -132,12 +136,16 @@ def _json(line: str) -> object:
 
 
 def _csv_format(folder: DataFolder, file: str) -> RatingsFormat | None:
-    columns = cells_of(folder.first_line(file))
+    columns = names_of(cells_of(folder.first_line(file)))
     if _COLUMNS_2023.keys() <= set(columns):
         names = named_columns(folder.path_of(file), columns, _COLUMNS_2023)
         return RatingsFormat(
             separator=b",", columns=names, has_header=True, called=_CALLED_2023, ticks_per_s=1000.0, once=True, scale=_SCALE
         )
+    if set(columns) == _COLUMNS_KAGGLE.keys():
+        names = named_columns(folder.path_of(file), columns, _COLUMNS_KAGGLE)
+        called = {ours: name for name, ours in _COLUMNS_KAGGLE.items()}
+        return RatingsFormat(separator=b",", columns=names, has_header=True, called=called, once=True, scale=_SCALE)
     if len(columns) != 4 or not columns[3].strip().isdigit():
         return None
     user, item = ("item_id", "user_id") if _ASIN.fullmatch(columns[0]) else ("user_id", "item_id")
@@ -192,12 +200,12 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
     review = _json(as_text(raw))
     if not isinstance(review, dict):
         return "expected a JSON object"
-    user, rating, at = review.get(fields.user), review.get(fields.rating), review.get(fields.at)
+    user, rating, at = review.get(fields.user), _number(review.get(fields.rating)), _number(review.get(fields.at))
     item = next((review[name] for name in fields.items if review.get(name)), None)
-    if not isinstance(user, str) or not user.strip():
-        return f"{fields.user}: expected an id"
-    if not isinstance(item, str) or not item.strip():
-        return f"{fields.items[0]}: expected an id"
+    if not isinstance(user, str) or not id_of(user):
+        return f"{fields.user}: {expected_id(user if isinstance(user, str) else '')}"
+    if not isinstance(item, str) or not id_of(item):
+        return f"{fields.items[0]}: {expected_id(item if isinstance(item, str) else '')}"
     if not _is_number(rating):
         return f"{fields.rating}: expected a number"
     if not _SCALE[0] <= rating <= _SCALE[1]:
@@ -205,6 +213,13 @@ def _row(raw: bytes, fields: _Fields, line: int) -> tuple[str, str, float, float
     if not _is_number(at):
         return f"{fields.at}: expected a number"
     return user, item, float(rating), float(at) / fields.ticks_per_s, line
+
+
+def _number(value: object) -> object:
+    """Return the number in a text, as some exports write it ("4.0"); anything else as it is."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        return float(value)
+    return value
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -218,7 +233,7 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
     for block in _numbered(blocks):
         for line, raw in block:
             text = as_text(raw).strip()
-            values = _literal(text) if text else {}
+            values = literal(text) if text else {}
             if values is None:
                 yield Reject(file=file, line=line, reason="expected a JSON object or a Python dictionary")
                 continue
@@ -238,17 +253,6 @@ def _items(folder: DataFolder, file: str, wanted: frozenset[str]) -> Iterator[Ra
         raise SourceError(folder.path_of(file), found=f"{others:,} items, none of them reviewed", expected=_EXPECTED_ITEMS)
     for line, record in found.values():
         yield {"event_id": record_id(blocks.sha256, line), **record}
-
-
-def _literal(text: str) -> Mapping[str, object] | None:
-    """Parse a line of JSON, or of Python literals as in 2014."""
-    values = _json(text)
-    if values is None:
-        try:
-            values = ast.literal_eval(text)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            return None
-    return values if isinstance(values, dict) else None
 
 
 def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from trainer.sources.decoding import as_text
 from trainer.sources.magic import NUM_BYTES, expect_text
 from trainer.sources.source import SourceError
 
@@ -30,6 +31,10 @@ _GZIP = b"\x1f\x8b"
 _OFFICE = "[Content_Types].xml"
 _SHOW_AFTER_S = 1.0
 _FIRST_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 24  # a record holds 256 KiB, a review with all its pictures less than one MiB
+# Event logs shrink to a fifth or a thirtieth. A file that unpacks to more than this was made to fill a disk or the memory.
+_UNPACKED_PER_BYTE = 200
+_UNPACKED_ANYWAY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class DataFolder:
     where: str
     names: frozenset[str]
     open_raw: Callable[[str], BinaryIO]
+    packed_bytes: Callable[[str], int]
     chosen: str | None = None
 
     def path_of(self, name: str) -> str:
@@ -62,13 +68,29 @@ class DataFolder:
 
     def _digest(self, name: str) -> bytes:
         digest = hashlib.sha256()
+        for block in self.raw_blocks(name):
+            digest.update(block)
+        return digest.digest()
+
+    def raw_blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a file's content in blocks, unpacked; raise SourceError when it can't be read or unpacks to far too much."""
+        num_bytes = 0
         try:
             with _unpacked(self.open_raw(name)) as stream:
                 while block := stream.read(_BLOCK_BYTES):
-                    digest.update(block)
+                    num_bytes += len(block)
+                    self._expect_sane_size(name, num_bytes)
+                    yield block
         except _BROKEN as error:
             raise self.damaged(name, error) from error
-        return digest.digest()
+
+    def _expect_sane_size(self, name: str, num_bytes: int) -> None:
+        """Raise SourceError when so many bytes came out of a file that it was made to fill the memory."""
+        packed_bytes = self.packed_bytes(name)
+        if num_bytes > max(_UNPACKED_ANYWAY_BYTES, packed_bytes * _UNPACKED_PER_BYTE):
+            found = f"over {num_bytes >> 20:,} MiB packed in {packed_bytes:,} bytes"
+            expected = f"at most {_UNPACKED_PER_BYTE} times its packed size; unpack it yourself if that is meant"
+            raise SourceError(self.path_of(name), found=found, expected=expected)
 
     def depth(self) -> int:
         """Count the folders above this one."""
@@ -85,7 +107,8 @@ class DataFolder:
                 lines = [stream.readline(_FIRST_BYTES) for _ in range(n)]
         except _BROKEN as error:
             raise self.damaged(name, error) from error
-        return [line.decode("utf-8-sig", "replace").rstrip("\r\n") for line in lines if line]
+        lines[:1] = [line.removeprefix(_BOM) for line in lines[:1]]
+        return [as_text(line).rstrip("\r\n") for line in lines if line]
 
     def expect_text(self, name: str) -> None:
         """Raise SourceError for a file that is no text, nor Parquet by its name."""
@@ -117,31 +140,40 @@ class Blocks:
         """The digest of what was read, unpacked, in hex."""
         return self._digest.hexdigest()
 
+    def content(self) -> bytes:
+        """Return all of a file that is not made of lines."""
+        blocks = []
+        for block in self._read():
+            self._digest.update(block)
+            blocks.append(block)
+        return b"".join(blocks)
+
     def __iter__(self) -> Iterator[bytes]:
-        rest = b""
+        rest, num_lines = b"", 0
         for number, block in enumerate(self._read()):
             self._digest.update(block)
             if number == 0:
                 expect_text(self._folder.path_of(self._name), block)
             text = block.removeprefix(_BOM) if number == 0 else block
             end = text.rfind(b"\n") + 1
+            if len(rest) + (text.find(b"\n") if end else len(text)) > MAX_LINE_BYTES:
+                found = f"a line of over {MAX_LINE_BYTES >> 20} MiB"
+                raise SourceError(self._folder.path_of(self._name), line=num_lines + 1, found=found, expected="a row a line; is it text?")
             if end == 0:
                 rest += text
                 continue
             yield rest + text[:end]
+            num_lines += text.count(b"\n")
             rest = text[end:]
         if rest:
             yield rest
 
     def _read(self) -> Iterator[bytes]:
         bar = tqdm(desc=f"reading {self._name}", unit="B", unit_scale=True, disable=None, delay=_SHOW_AFTER_S, leave=False)
-        try:
-            with bar, _unpacked(self._folder.open_raw(self._name)) as stream:
-                while block := stream.read(_BLOCK_BYTES):
-                    bar.update(len(block))
-                    yield block
-        except _BROKEN as error:
-            raise self._folder.damaged(self._name, error) from error
+        with bar:
+            for block in self._folder.raw_blocks(self._name):
+                bar.update(len(block))
+                yield block
 
 
 def data_folders(path: Path) -> Iterator[DataFolder]:
@@ -180,14 +212,15 @@ def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
         raise SourceError(str(path), found="an Office document, an Excel workbook perhaps", expected="text; save it as CSV")
     entries: dict[PurePosixPath, dict[str, str]] = {}
     for entry in archive.infolist():
-        file = PurePosixPath(entry.filename)  # ./ml//ratings.csv is ml/ratings.csv
+        file = PurePosixPath(entry.filename.replace("\\", "/"))  # .\ml\ratings.csv and ./ml//ratings.csv are ml/ratings.csv
         if not (entry.is_dir() or _is_hidden(file.name) or "__MACOSX" in file.parts):
             entries.setdefault(file.parent, {})[file.name] = entry.filename
     for folder in sorted(entries, key=lambda one: (len(one.parts), str(one))):
         chosen = inside.name if folder == inside.parent and inside.name in entries[folder] else None
         if chosen or folder.is_relative_to(inside):
             where, names = str(PurePosixPath(str(path)) / folder), frozenset(entries[folder])
-            yield DataFolder(where=where, names=names, open_raw=_zip_opener(archive, entries[folder]), chosen=chosen)
+            opener, sizes = _zip_opener(archive, entries[folder]), _zip_sizes(archive, entries[folder])
+            yield DataFolder(where=where, names=names, open_raw=opener, packed_bytes=sizes, chosen=chosen)
 
 
 def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
@@ -200,7 +233,13 @@ def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
 
 def _folder(folder: Path, chosen: str | None = None) -> DataFolder:
     names = frozenset(child.name for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name))
-    return DataFolder(where=str(folder), names=names, open_raw=lambda name: (folder / name).open("rb"), chosen=chosen)
+    return DataFolder(
+        where=str(folder),
+        names=names,
+        open_raw=lambda name: (folder / name).open("rb"),
+        packed_bytes=lambda name: (folder / name).stat().st_size,
+        chosen=chosen,
+    )
 
 
 def _is_open(folder: Path) -> bool:
@@ -213,6 +252,10 @@ def _is_hidden(name: str) -> bool:
 
 def _zip_opener(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], BinaryIO]:
     return lambda name: archive.open(entries[name])  # type: ignore[return-value]  # an IO[bytes] without fileno
+
+
+def _zip_sizes(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], int]:
+    return lambda name: archive.getinfo(entries[name]).compress_size
 
 
 @contextmanager

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,10 +40,27 @@ def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The files of a table in several, each with the number of lines in those before it."""
+
+    files: Sequence[str] = ()
+    num_lines_before: Sequence[int] = ()
+
+    def place_of(self, line: int, file: str) -> tuple[str, int]:
+        """Return the file of a line, counted through all parts, and its number there; the given file when there is one only."""
+        if not self.files:
+            return file, line
+        part = bisect_left(self.num_lines_before, line) - 1
+        return self.files[part], line - self.num_lines_before[part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interactions:
     """Who did what when: N rows in time order, ties in file order. A rating that is NaN means none; `at` is in epoch seconds.
 
-    `places` counts the rows of the same user and microsecond that stand before each.
+    `places` counts the rows of the same user and microsecond that stand before each. Without `types_N` a row with a rating is a rating,
+    and any other is of `type_without_rating`; so is a row whose type is empty. `parts` says which file a line is in, where there are
+    several.
     """
 
     file: str
@@ -54,6 +74,9 @@ class Interactions:
     lines_N: NDArray[np.int64]
     places_N: NDArray[np.int32]
     type_without_rating: str
+    types: Sequence[str] = ()
+    types_N: NDArray[np.int16] | None = None
+    parts: Parts = Parts()
 
     def __len__(self) -> int:
         return len(self.at_N)
@@ -71,18 +94,31 @@ class Interactions:
             rows = slice(begin, min(begin + _CHUNK_ROWS, last))
             kept = (self.users_N, self.items_N, self.ratings_N, self.at_N, self.lines_N, self.places_N)
             columns = [column[rows].tolist() for column in kept]
-            for user, item, rating, at, line, place, at_us in zip(*columns, _micros(self.at_N[rows]).tolist(), strict=True):
+            types = self._types(rows)
+            for user, item, rating, at, line, place, at_us, type_ in zip(*columns, _micros(self.at_N[rows]).tolist(), types, strict=False):
                 event: dict[str, object] = {
                     "event_id": "",
                     "user_id": self.user_ids[user],
                     "item_id": self.item_ids[item],
-                    "type": self.type_without_rating,
+                    "type": type_ or self.type_without_rating,
                     "at": at,
                 }
                 if not math.isnan(rating):
-                    event["type"], event["rating"] = "rating", rating
+                    event["type"], event["rating"] = type_ or "rating", rating
                 event["event_id"] = event_id(event, at_us, place)
                 yield line, event
+
+    def _types(self, rows: slice) -> Iterable[str]:
+        return repeat("") if self.types_N is None else [self.types[code] for code in self.types_N[rows].tolist()]
+
+    def place_of(self, line: int) -> tuple[str, int]:
+        """Return the file of a line and its number there."""
+        return self.parts.place_of(line, self.file)
+
+    def num_events_of(self, wanted: frozenset[str]) -> dict[str, int]:
+        """Count the events of these users, of those that have any."""
+        codes = {code: user for code, user in enumerate(self.user_ids) if user.casefold() in wanted}
+        return {user: int(np.count_nonzero(self.users_N == code)) for code, user in codes.items()}
 
     @property
     def first_at_s(self) -> float:
@@ -101,6 +137,17 @@ class Gathering:
     def __init__(self) -> None:
         self._users, self._items = _Codes(), _Codes()
         self._chunks: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
+        self._types = _Codes()
+        self._type_chunks: list[NDArray[np.int16]] = []
+
+    @property
+    def types(self) -> Sequence[str]:
+        """The different types that were added."""
+        return self._types.ids
+
+    def add_types(self, types: Ids) -> None:
+        """Add the types of the rows added last; all chunks have some, or none."""
+        self._type_chunks.append(self._types.of(types).astype(np.int16))
 
     def add(self, *, user_ids: Ids, item_ids: Ids, ratings: ArrayLike, at: ArrayLike, lines: ArrayLike) -> None:
         """Add a chunk of rows, columns of equal length; ids are stripped of surrounding blanks."""
@@ -115,16 +162,19 @@ class Gathering:
         )
 
     def interactions(
-        self, file: str, file_sha256: str, *, once: bool = False, type_without_rating: str = "view"
+        self, file: str, file_sha256: str, *, once: bool = False, type_without_rating: str = "view", parts: Parts | None = None
     ) -> tuple[Interactions, list[int]]:
         """Return the rows in time order, and the lines of those left out because, if `once`, an equal one stands before them."""
         users_N, items_N, ratings_N, at_N, lines_N = (np.concatenate(columns) for columns in zip(*self._chunks, strict=True))
         self._chunks.clear()
+        types_N = np.concatenate(self._type_chunks) if self._type_chunks else None
         order_N = np.argsort(at_N, kind="stable")
         again_N = np.zeros(len(at_N), np.bool_)
         if once:
             rows = _at_shared_times(at_N, order_N)  # only these are hashed: of two million rows, all took 120 MB more
-            columns = {"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}
+            columns: dict[str, NDArray[Any]] = {"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}
+            if types_N is not None:
+                columns["type"] = types_N
             again_N[rows] = pd.DataFrame({name: column[rows] for name, column in columns.items()}).duplicated().to_numpy()
         order_N = order_N[~again_N[order_N]]
         places_N = _places(users_N[order_N], _micros(at_N[order_N]))
@@ -140,6 +190,9 @@ class Gathering:
             lines_N=lines_N[order_N],
             places_N=places_N,
             type_without_rating=type_without_rating,
+            types=self._types.ids,
+            parts=parts or Parts(),
+            types_N=None if types_N is None else types_N[order_N],
         )
         return gathered, lines_N[again_N].tolist()
 

@@ -15,12 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainer.sources.cells import expected_number, expected_width, ids_of
+from trainer.sources.cells import each_once, expected_id, expected_number, expected_width, ids_of, number_text
+from trainer.sources.decoding import as_text
+from trainer.sources.event_types import TypeNames, fault_of
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import Gathering, Interactions
 from trainer.sources.quoted import OPEN_QUOTE, expect_header
-from trainer.sources.rows import as_text, no_good_row
+from trainer.sources.rows import no_good_row
 from trainer.sources.source import Reject
+from trainer.sources.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
@@ -33,7 +36,9 @@ class RatingsFormat:
     """How the rows of a file are written; `columns` has the names of COLUMNS, each once, where they stand, and no matter what elsewhere.
 
     A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`: an equal row again is rejected.
-    `scale`: the least and the greatest rating that the publisher gives. `called`: what the file calls COLUMNS.
+    `scale`: the least and the greatest rating that the publisher gives. `called`: what the file calls COLUMNS. A column `type` holds
+    types of events. `may_lack_rating`: an empty rating is none. `has_named_times`: times may be texts such as ISO 8601;
+    `has_any_unit`: numbers may be milliseconds too.
     """
 
     separator: bytes
@@ -43,6 +48,9 @@ class RatingsFormat:
     ticks_per_s: float = 1.0
     once: bool = False
     scale: tuple[float, float] = (-math.inf, math.inf)
+    may_lack_rating: bool = False
+    has_named_times: bool = False
+    has_any_unit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +122,8 @@ def _read_block(block: bytes, file: str, form: RatingsFormat, first_line: int, g
             at=frame["at"] / form.ticks_per_s,
             lines=frame["index"] + first_line,
         )
+        if "type" in frame:
+            gathering.add_types(frame["type"].to_numpy(object))
     return len(lines.widths), rejects
 
 
@@ -155,7 +165,7 @@ class _Lines:
 
 
 def _parse(data: bytes, separator: bytes, columns: Sequence[str], *, skipped: NDArray[np.int64]) -> pd.DataFrame:
-    places = [place for place, name in enumerate(columns) if name in COLUMNS]
+    places = [place for place, name in enumerate(columns) if name in (*COLUMNS, "type")]
     frame = pd.read_csv(
         io.BytesIO(data),
         sep=separator.decode(),
@@ -177,25 +187,55 @@ def _checked(frame: pd.DataFrame, form: RatingsFormat) -> tuple[pd.DataFrame, li
     """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
     good = np.ones(len(frame), np.bool_)
     wrong: list[tuple[int, str]] = []
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in ("rating", "at") if name in frame}
-    ids = {name: pd.Series(ids_of(frame[name]), frame.index, object) for name in ("user_id", "item_id")}
-    checks = {name: (values != "").to_numpy(dtype=np.bool_) for name, values in ids.items()}
+    numbers = {"at": _times(frame["at"], form)} | ({"rating": _numbers(frame["rating"])} if "rating" in frame else {})
+    words = {name: pd.Series(ids_of(frame[name]), frame.index, object) for name in ("user_id", "item_id")}
+    if "type" in frame:
+        names = TypeNames(form.called["type"], {})
+        words["type"] = pd.Series(each_once(lambda cell: names.name_of(cell) or "", frame["type"]), frame.index, object)
+    checks = {name: (values != "").to_numpy(dtype=np.bool_) for name, values in words.items()}
     checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
+    if form.may_lack_rating and "rating" in numbers:
+        checks["rating"] |= _are_empty(frame["rating"], ~checks["rating"])
     if "rating" in numbers and math.isfinite(form.scale[1]):
         checks["scale"] = numbers["rating"].between(*form.scale).to_numpy(dtype=np.bool_)
     for name, passed in checks.items():
         for row in np.flatnonzero(good & ~passed).tolist():
             wrong.append((int(frame["index"].iloc[row]), _fault(name, frame, row, form)))
         good &= passed
-    return frame.assign(**numbers, **ids)[good], wrong
+    return frame.assign(**numbers, **words)[good], wrong
 
 
 def _fault(check: str, frame: pd.DataFrame, row: int, form: RatingsFormat) -> str:
     """Return what is wrong with a row that failed a check, by the file's own name of the column."""
     if check == "scale":
         return f"{form.called['rating']}: expected {form.scale[0]:g} to {form.scale[1]:g}"
-    expected = expected_number(str(frame[check].iloc[row])) if check in ("rating", "at") else "expected an id"
+    cell = str(frame[check].iloc[row])
+    if check == "type":
+        return f"{form.called[check]}: {fault_of(cell)}"
+    what = EXPECTED_TIME if check == "at" and form.has_named_times else "a number"
+    expected = expected_number(cell, what) if check in ("rating", "at") else expected_id(cell)
     return f"{form.called[check]}: {expected}"
+
+
+def _numbers(cells: pd.Series) -> pd.Series:
+    return pd.to_numeric(cells, errors="coerce").astype(float)
+
+
+def _times(cells: pd.Series, form: RatingsFormat) -> pd.Series:
+    """Return times as numbers in the file's unit; most are numbers, so only the others are looked at."""
+    at = _numbers(cells)
+    odd = np.flatnonzero((at.isna() & form.has_named_times) | ((at >= MILLISECONDS_FROM) & form.has_any_unit))
+    if len(odd):
+        at.iloc[odd] = times_of(cells.iloc[odd])
+    return at
+
+
+def _are_empty(cells: pd.Series, asked_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the asked cells say that there is no number."""
+    empty_N = np.zeros(len(cells), np.bool_)
+    for row in np.flatnonzero(asked_N).tolist():
+        empty_N[row] = number_text(str(cells.iloc[row])) == ""
+    return empty_N
 
 
 def _utf8(block: bytes) -> bytes:

@@ -1,9 +1,9 @@
 """MovieLens in every form that GroupLens publishes; a folder or the zip.
 
 100K (`u.data`, `u.item`) · 1M and 10M (`ratings.dat`, `movies.dat`, 10M with `tags.dat`) · latest-small, 20M and later
-(`ratings.csv`, `movies.csv`, `tags.csv`). Ratings are events; a film's title carries its year, its text repeats it with the genres and
-the tags that most people gave; genres and year also become the attributes `genre` and `year` to filter by. Links and user traits are
-left out: nothing reads them.
+(`ratings.csv`, `movies.csv`, `tags.csv`) · Kaggle's 20M (`rating.csv`, `movie.csv`, `tag.csv`, with times as text). Ratings are
+events; a film's title carries its year, its text repeats it with the genres and the tags that most people gave; genres and year also
+become the attributes `genre` and `year` to filter by. Links and user traits are left out: nothing reads them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from trainer.sources.quoted import Row, cells_of, csv_rows
 from trainer.sources.rows import no_good_row, raw_rows, text_lines
 from trainer.sources.source import RawRecord, Reject, Source, each_once
 
-_TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv"}
+_TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv", "rating.csv": "tag.csv"}
 _TAG_COLUMNS = ("userId", "movieId", "tag", "timestamp")
-_PAIRS = (("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv"))
+_PAIRS = (("u.data", "u.item"), ("ratings.dat", "movies.dat"), ("ratings.csv", "movies.csv"), ("rating.csv", "movie.csv"))
 _SCALE = (0.5, 5.0)
-FILES = "u.data and u.item, ratings.dat and movies.dat, or ratings.csv and movies.csv"
+FILES = "u.data and u.item, ratings.dat and movies.dat, ratings.csv and movies.csv, or rating.csv and movie.csv"
 LICENCE = (
     "MovieLens, GroupLens Research, University of Minnesota: free for research; commercial use and redistribution need their permission; "
     "https://grouplens.org/datasets/movielens/"
@@ -166,7 +166,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
     columns = named_columns(folder.path_of(file), cells_of(folder.first_line(file)), names)
     called = {ours: name for name, ours in names.items()}
-    form = RatingsFormat(separator=b",", columns=columns, has_header=True, called=called, scale=_SCALE, once=True)
+    form = RatingsFormat(separator=b",", columns=columns, has_header=True, called=called, scale=_SCALE, once=True, has_named_times=True)
     return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
 
 
@@ -185,9 +185,10 @@ def _films_100k(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
 def _films_dat(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
     file = PurePosixPath(path).name
     for line, row in enumerate(lines, start=1):
-        parts = row.rstrip("\r\n").split("::")
-        if len(parts) == 3:
-            yield film_of(file, line, parts[0], parts[1], parts[2].split("|"))
+        item_id, _, rest = row.rstrip("\r\n").partition("::")
+        title, separator, genres = rest.rpartition("::")  # a title may hold the separator
+        if separator:
+            yield film_of(file, line, item_id, title, genres.split("|"))
         elif row.strip():
             yield Reject(file=file, line=line, reason="expected id::title::genres")
 
@@ -224,9 +225,9 @@ def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list
 
 def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
     for line, row in enumerate(lines, start=1):
-        cells = row.rstrip("\r\n").split("::")
-        if len(cells) == len(_TAG_COLUMNS):
-            yield Row(line=line, cells=cells)
+        cells = row.rstrip("\r\n").split("::", 2)
+        if len(cells) == 3 and "::" in cells[2]:  # a tag may hold the separator
+            yield Row(line=line, cells=[*cells[:2], *cells[2].rsplit("::", 1)])
         elif row.strip():
             yield Reject(file=file, line=line, reason="expected user::film::tag::time")
 

@@ -28,40 +28,63 @@ class Row:
     cells: Sequence[str]
 
 
-def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], delimiter: str = ",") -> Iterator[Row | Reject]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimited:
+    """How a file's cells are told apart; `names` are the columns of a file without a header. `spaced`: a blank follows each delimiter."""
+
+    delimiter: str = ","
+    spaced: bool = False
+    names: Sequence[str] | None = None
+
+
+_COMMAS = Delimited()
+
+
+def csv_rows(lines: Iterable[str], path: str, *, expected: Sequence[str], form: Delimited = _COMMAS) -> Iterator[Row | Reject]:
     """Yield the expected columns of each row, in that order; raise SourceError for a header that lacks one."""
-    rows, file = _parsed(lines, path, delimiter), PurePosixPath(path).name
-    header = next(rows, Row(line=1, cells=()))
-    if isinstance(header, Reject):
-        raise SourceError(path, line=1, found=header.reason, expected="a header")
-    expect_header(path, header.cells, expected, delimiter)
-    places = [list(header.cells).index(name) for name in expected]
+    rows, file = _parsed(lines, path, form), PurePosixPath(path).name
+    names = form.names
+    if names is None:
+        header = next((row for row in rows if isinstance(row, Reject) or row.cells), Row(line=1, cells=()))
+        if isinstance(header, Reject):
+            raise SourceError(path, line=header.line, found=header.reason, expected="a header")
+        names = names_of(header.cells)
+        expect_header(path, names, expected, form.delimiter, line=header.line)
+    places = [names.index(name) for name in expected]
     for row in rows:
         if isinstance(row, Reject):
             yield row
-        elif len(row.cells) == len(header.cells):
+        elif len(row.cells) == len(names):
             yield Row(line=row.line, num_lines=row.num_lines, cells=[row.cells[place] for place in places])
         elif row.cells:
-            yield Reject(file=file, line=row.line, reason=expected_width(len(header.cells)), num_lines=row.num_lines)
+            yield Reject(file=file, line=row.line, reason=expected_width(len(names)), num_lines=row.num_lines)
 
 
-def expect_header(path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",") -> None:
+def names_of(header: Sequence[str]) -> list[str]:
+    """Return a header's names without the blanks and quotes around them."""
+    return [name.strip().removeprefix('"').removesuffix('"') for name in header]
+
+
+def expect_header(path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",", *, line: int = 1) -> None:
     """Raise SourceError when a header lacks a column, or has it twice, so that nobody knows which is meant."""
     for column in expected:
         if found.count(column) != 1:
-            raise SourceError(path, line=1, column=column, found=excerpt(delimiter.join(found)), expected="a header with it once")
+            raise SourceError(path, line=line, column=column, found=excerpt(delimiter.join(found)), expected="a header with it once")
 
 
 def cells_of(line: str, delimiter: str = ",") -> list[str]:
     """Return the cells of one line by itself, whose last quote may be open."""
-    return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter), [])
+    return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter, skipinitialspace=delimiter == " "), [])
 
 
-def _parsed(lines: Iterable[str], path: str, delimiter: str) -> Iterator[Row | Reject]:
-    """Yield the header and the rows; a line that begins none is rejected, and the next one is the beginning of another."""
-    file, width = PurePosixPath(path).name, 0
+def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[Row | Reject]:
+    """Yield the header and the rows; a line that begins none is rejected, and the next one is the beginning of another.
+
+    Between tabs a quote may be a letter like any other, as `psql` and Hive write it: such a line counts as it is.
+    """
+    file, width, delimiter = PurePosixPath(path).name, len(form.names or ()), form.delimiter
     source = _Lines(lines)
-    rows = csv.reader(source, delimiter=delimiter, strict=True)
+    rows = csv.reader(source, delimiter=delimiter, skipinitialspace=form.spaced, strict=True)
     while True:
         source.begin_row()
         try:
@@ -75,9 +98,11 @@ def _parsed(lines: Iterable[str], path: str, delimiter: str) -> Iterator[Row | R
             width = width or len(cells)
             yield Row(line=source.line, num_lines=len(source.of_row), cells=cells)
         else:
-            yield Reject(file=file, line=source.line, reason=fault)
+            bare = source.of_row[0].rstrip("\r\n").split("\t")
+            is_row = delimiter == "\t" and len(bare) == width and not any("\r" in cell for cell in bare)
+            yield Row(line=source.line, cells=bare) if is_row else Reject(file=file, line=source.line, reason=fault)
             source.go_back()
-            rows = csv.reader(source, delimiter=delimiter, strict=True)
+            rows = csv.reader(source, delimiter=delimiter, skipinitialspace=form.spaced, strict=True)
 
 
 class _Lines:

@@ -11,16 +11,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from trainer.sources.cells import expected_width, id_of
+from trainer.sources.event_types import unused_type_columns, unused_warning
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.interactions import record_id
 from trainer.sources.lines import CALLED, RatingsFormat, named_columns, read_ratings
 from trainer.sources.movielens import Film, film_of, film_record, with_year
 from trainer.sources.quoted import expect_header
 from trainer.sources.rows import no_good_row, raw_rows, text_lines
-from trainer.sources.source import RawRecord, Reject, Source, each_once
+from trainer.sources.source import RawRecord, Reject, Source, SourceError, each_once, excerpt
 
 FILES = "NAME.inter and NAME.item"
 _NAMES = {"user_id": "user_id", "item_id": "item_id", "rating": "rating", "timestamp": "at"}
+LABEL = "label"
+_OWNERS = ("session_id", "visitor_id", "customer_id", "uid", "user")  # whose events they are, where nobody is called user_id
 _TITLES = ("title", "name", "item_title", "item_name")
 
 
@@ -32,7 +35,8 @@ def sets_in(folder: DataFolder) -> list[str]:
 def read(folder: DataFolder, inter: str) -> Source:
     """Read the data set with these interactions; raise SourceError when it can't be read."""
     items = folder.sole(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
-    ratings = read_ratings(folder, inter, _format(folder, inter))
+    form = _format(folder, inter)
+    ratings = read_ratings(folder, inter, form)
     records, rejects = _items(folder, items) if items is not None else ([], [])
     return Source(
         name=f"RecBole ({inter}{f', {items}' if items else ''})",
@@ -45,14 +49,50 @@ def read(folder: DataFolder, inter: str) -> Source:
         events=ratings.interactions,
         rejects=(*rejects, *ratings.rejects),
         read_rejects=partial(raw_rows, folder),
+        warnings=_warnings(folder, inter, form),
     )
 
 
 def _format(folder: DataFolder, file: str) -> RatingsFormat:
-    header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
+    """Return how the interactions are written; raise SourceError for a header without the columns or the tabs of RecBole."""
+    line, path = folder.first_line(file), folder.path_of(file)
+    header = [name.split(":")[0].strip() for name in line.split("\t")]
+    if len(header) == 1 and line.count(":token") > 1:
+        name_them = "or name the columns with --user, --item and --at"
+        raise SourceError(path, line=1, found=excerpt(line), expected=f"columns with tabs between them; {name_them}")
+    missing = [name for name, ours in _NAMES.items() if ours != "rating" and name not in header]
+    if missing:
+        owner = next((name for name in header if name in _OWNERS), "COLUMN")
+        named = {"user_id": f"--user {owner}", "item_id": "--item COLUMN", "timestamp": "--at COLUMN"}
+        known = {"user_id": "--user user_id", "item_id": "--item item_id", "timestamp": "--at timestamp"}
+        options = " ".join((named if name in missing else known)[name] for name in named)
+        expected = f"a header with it once; name this file's columns with {options}"
+        raise SourceError(path, line=1, column=missing[0], found=excerpt("\t".join(header)), expected=expected)
     names = {name: ours for name, ours in _NAMES.items() if name != "rating" or name in header}
-    columns = named_columns(folder.path_of(file), header, names, "\t")
-    return RatingsFormat(separator=b"\t", columns=columns, has_header=True, called=CALLED, once=True)
+    if LABEL in header and "rating" not in header:
+        names[LABEL] = "type"
+    columns = named_columns(path, header, names, "\t")
+    return RatingsFormat(
+        separator=b"\t",
+        columns=columns,
+        has_header=True,
+        called=CALLED | {"type": LABEL},
+        once=True,
+        may_lack_rating=True,
+        has_named_times=True,
+        has_any_unit=True,
+    )
+
+
+def _warnings(folder: DataFolder, file: str, form: RatingsFormat) -> tuple[str, ...]:
+    """Return what is to be known of a column that looks like types of events: how `label` is read, or that another is not."""
+    if "type" in form.columns:
+        return (f"{LABEL} is read as RecBole's click data have it: 1 is a click, 0 an impression, shown and not clicked",)
+    header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
+    found = unused_type_columns(name for name in header if name not in _NAMES)
+    default = "rows are ratings" if "rating" in form.columns else "every row is a view"
+    more = " together with --user user_id --item item_id --at timestamp"
+    return (unused_warning(found, default=default) + more,) if found else ()
 
 
 def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]]:

@@ -14,11 +14,11 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainer.sources.decoding import as_text
 from trainer.sources.files import Blocks, DataFolder
 from trainer.sources.magic import PARQUET
 from trainer.sources.source import Reject, SourceError, excerpt
 
-_WINDOWS = {code: shown for code in range(0x80, 0xA0) if (shown := bytes([code]).decode("cp1252", "ignore"))}
 _Line = TypeVar("_Line")
 
 
@@ -45,14 +45,6 @@ def text_lines(blocks: Blocks) -> Iterator[str]:
         yield from map(as_text, io.BytesIO(block))
 
 
-def as_text(line: bytes) -> str:
-    """Decode a line: UTF-8, and Windows-1252 when it is none, in which five bytes that it leaves open are as in Latin-1."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1").translate(_WINDOWS)
-
-
 def _found(lines: Iterator[_Line], rejects: Iterable[Reject], show: Callable[[list[_Line]], str]) -> Iterator[tuple[Reject, str]]:
     num_read = 0
     for reject in rejects:
@@ -62,7 +54,7 @@ def _found(lines: Iterator[_Line], rejects: Iterable[Reject], show: Callable[[li
 
 
 def _parquet_rows(blocks: Blocks) -> Iterator[tuple[pa.RecordBatch, int]]:
-    for batch in pq.ParquetFile(io.BytesIO(b"".join(blocks))).iter_batches():
+    for batch in pq.ParquetFile(io.BytesIO(blocks.content())).iter_batches():
         yield from ((batch, row) for row in range(batch.num_rows))
 
 

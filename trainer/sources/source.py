@@ -57,7 +57,7 @@ class Source:
 
     An item's id names file and line, an event's comes from what it says, so that reading a data set again gives the same ids.
     `items_file` is where the items come from, `events_path` what messages call the events' file, `called` what it calls the fields of its
-    records.
+    records. `warnings` are about the files as a whole; what the rejects and the events say is not among them.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Source:
     events: Interactions
     rejects: tuple[Reject, ...]
     read_rejects: Callable[[Iterable[Reject]], Iterator[tuple[Reject, str]]]
+    warnings: tuple[str, ...] = ()
 
     def is_linked(self) -> bool:
         """Tell whether an event is about an item that is listed, or none is listed."""
