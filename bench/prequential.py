@@ -35,8 +35,10 @@ from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, event_rows, write_snapshot
 from cron.config import GateSettings
 from cron.gate import Against, offline_verdict
-from cron.snapshot import in_panel
-from cron.timeline import Timeline, context_of, newest_of_panel, replay_sample, timeline
+from cron.judged import need_of, newest_judged, older_judged, positive_of
+from cron.limits import Limits, within_limits
+from cron.panel import Panel
+from cron.timeline import Mask, Timeline, context_of, replay_sample, timeline
 from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 from trainer.report import read_report
@@ -47,7 +49,7 @@ PROGRESS = "progress.json"
 PARTS = ("folder", "anchor")
 BASE_SHARE = 0.5  # of the stream, what the base is trained on
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
-CODE = ("bench/prequential.py", "cron/gate.py", "cron/timeline.py")
+CODE = ("bench/prequential.py", "cron/gate.py", "cron/judged.py", "cron/limits.py", "cron/timeline.py")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = BASE_SH
     bounds = tuple(int(bound) for bound in np.linspace(base, num, num_windows + 1).round())
     gate = GateSettings()
     for percent in range(round(100 * gate.min_panel_share), round(100 * gate.max_panel_share) + 1):
-        of_panel = np.array([in_panel(f"u{user}", percent / 100) for user in range(data.num_users)])
+        of_panel = np.array([Panel(share=percent / 100).holds(f"u{user}") for user in range(data.num_users)])
         panel_E: Flags = of_panel[data.users_E]
         if len(np.unique(data.users_E[:base][panel_E[:base]])) >= gate.min_users:
             break
@@ -189,14 +191,17 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
         before, old_size, new_E = stream.base, old_size + int(new_E.sum()), np.zeros_like(new_E)
     else:
         before = line.waiting
-    new_N = new_E[lives.seq_N - 1]
     limit = line.config.model.max_history
+    new_N = _limited(lives, new_E[lives.seq_N - 1])
     read_N = context_of(lives, new_N, max_history=limit)
-    replay_N = replay_sample(lives, first_N=read_N, before=before + 1, size=old_size, run=limit, seed=line.config.seed + first)
+    allowed_N = _limited(lives, (lives.seq_N <= before) & lives.lasting_N & ~lives.panel_N)
+    replay_N = replay_sample(lives, allowed_N, first_N=read_N, size=old_size, run=limit, seed=line.config.seed + first)
     context_N = context_of(lives, new_N | replay_N, max_history=limit)
-    roles = Roles(target_E=new_E, replay_E=_places(stream, lives, replay_N), context_E=_places(stream, lives, context_N))
+    roles = Roles(
+        target_E=_places(stream, lives, new_N), replay_E=_places(stream, lives, replay_N), context_E=_places(stream, lives, context_N)
+    )
     if gated:
-        roles = _with_panel(stream, lives, roles, limit)
+        roles = _with_panel(stream, lives, roles, line)
 
     def write(snapshot: Path) -> None:
         write_snapshot(snapshot, stream.data, roles, mode="update", seed=line.config.seed)
@@ -212,11 +217,24 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
     return replace(spent, folder=folder, waiting=last, num_accepted=line.num_accepted + 1)
 
 
-def _with_panel(stream: Stream, lives: Timeline, roles: Roles, limit: int) -> Roles:
+def _limited(lives: Timeline, chosen_N: Mask) -> Mask:
     gate = GateSettings()
-    score_N = newest_of_panel(lives, min_users=gate.min_users, min_events=gate.min_events)
-    context_N = context_of(lives, score_N, max_history=limit)
-    return replace(roles, panel_E=_places(stream, lives, score_N), panel_context_E=_places(stream, lives, context_N))
+    return within_limits(lives, chosen_N, Limits(user_share=gate.max_user_share, item_share=gate.max_item_share)).mask_N
+
+
+def _with_panel(stream: Stream, lives: Timeline, roles: Roles, line: Line) -> Roles:
+    limit, need = line.config.model.max_history, need_of(GateSettings())
+    positive_N = positive_of(lives, line.config.positive_types, line.config.positive_rating)
+    score_N = newest_judged(lives, positive_N, lives.panel_N, need)
+    older, is_older_N = lives.before(line.waiting + 1), lives.seq_N <= line.waiting
+    older_N = older_judged(older, positive_N[is_older_N], older.panel_N, need)
+    return replace(
+        roles,
+        panel_E=_places(stream, lives, score_N),
+        panel_context_E=_places(stream, lives, context_of(lives, score_N, max_history=limit)),
+        older_E=_places(stream, older, older_N),
+        older_context_E=_places(stream, older, context_of(older, older_N, max_history=limit)),
+    )
 
 
 def _lives(stream: Stream, last: int, *, panel: bool) -> Timeline:

@@ -21,13 +21,18 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """What each event is there for; an event without a role stays out. The panel's are scored, each from what its user did before."""
+    """What each event is there for; an event without a role stays out. The panel's are scored, each from what its user did before.
+
+    `older_E` are those of the panel's events that the gate judges by themselves.
+    """
 
     target_E: Flags
     replay_E: Flags | None = None
     context_E: Flags | None = None
     panel_E: Flags | None = None
     panel_context_E: Flags | None = None
+    older_E: Flags | None = None
+    older_context_E: Flags | None = None
     more_items: NDArray[np.int64] | None = None  # numbers of items that come along without any event
 
 
@@ -44,11 +49,13 @@ def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode,
     chosen_E = roles != ""
     _write(folder, "events.parquet", event_rows(data, chosen_E, roles))
     _write(folder, "panel.parquet", event_rows(data, panel_roles != "", panel_roles))
+    older_roles = _roles(len(data.users_E), context=chosen.older_context_E, score=chosen.older_E)
+    _write(folder, "older.parquet", event_rows(data, older_roles != "", older_roles))
     alone = chosen.more_items if chosen.more_items is not None else np.zeros(0, np.int64)
     _write(folder, "items.parquet", _items(data, np.union1d(data.items_E[chosen_E], alone)))
     asked = f"{data.name} {seed} {hashlib.sha256(roles.astype(str).tobytes() + alone.tobytes()).hexdigest()}"
     manifest = {
-        "format": 1,
+        "format": 2,
         "mode": mode,
         "data_digest": hashlib.sha256(asked.encode()).hexdigest(),
         "num_targets": int(chosen.target_E.sum()),
@@ -71,6 +78,10 @@ def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:
 def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) -> pa.Table:
     """Return events as the rows of a snapshot's file; equal times keep the order of the set by their ids."""
     places = np.flatnonzero(chosen_E)
+    is_first_E, rated = np.zeros((2, len(data.users_E)), np.bool_), np.flatnonzero(~np.isnan(data.ratings_E))
+    pair_E = data.users_E * (int(data.items_E.max(initial=0)) + 1) + data.items_E
+    is_first_E[0, np.unique(pair_E, return_index=True)[1]] = True
+    is_first_E[1, rated[np.unique(pair_E[rated], return_index=True)[1]]] = True
     return pa.table(
         {
             "seq": pa.array(places + 1, pa.int64()),
@@ -80,6 +91,8 @@ def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) ->
             "type": pa.array(["view" if np.isnan(rating) else "rating" for rating in data.ratings_E[places]], pa.string()),
             "rating": pa.array([None if np.isnan(rating) else float(rating) for rating in data.ratings_E[places]], pa.float32()),
             "at_us": pa.array((data.at_s_E[places] * 1e6).astype(np.int64), pa.int64()),
+            "is_first": pa.array(is_first_E[0, places], pa.bool_()),
+            "is_first_rating": pa.array(is_first_E[1, places], pa.bool_()),
             "role": pa.array(roles[places].astype(str), pa.string()),
         }
     )

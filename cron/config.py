@@ -50,6 +50,7 @@ class GateSettings:
 
     live_tolerance: float = 0.01  # NDCG@10, one-sided 95 % lower bound of candidate minus live
     anchor_tolerance: float = 0.02
+    older_tolerance: float = 0.015  # NDCG@10 on older panel events; honest updates of MovieLens 100K: −.008 at the least
     popularity_margin: float = 0.0
     rating_tolerance: float = 0.01  # of the rating scale's width
     min_coverage_ratio: float = 0.5  # of live's
@@ -57,6 +58,9 @@ class GateSettings:
     min_events: int = 1000
     min_panel_share: float = 0.05
     max_panel_share: float = 0.20
+    max_user_share: float = 0.01  # of a run's events, at least 1,000: what one user may contribute
+    max_item_share: float = 0.1  # of a run's events, at least 1,000, and of the panel's: what one item may
+    max_shift: float | None = None  # of the mix of new events, beyond which publishing is paused; None: only an alarm
     resamples: int = 2000
     probe_p99_ms: float = 250.0
     num_probes: int = 20

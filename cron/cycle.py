@@ -28,8 +28,8 @@ from cron.errors import (
     Unanswered,
     Unavailable,
 )
-from cron.gate import Verdict
-from cron.ledger_figures import REFUSED_BY
+from cron.gate import FEW_EVENTS, Verdict
+from cron.ledger_figures import REFUSED_BY, SANITY_ONLY
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.outlook import observe
 from cron.parts import Parts
@@ -38,6 +38,7 @@ from cron.ports import Batch
 from cron.probe import probe
 from cron.restore import check_room, restore_live
 from cron.retention import drop_version, tidy, tidy_records, trim_log
+from cron.snapshot_figures import hold_on_shift, keep_figures
 from cron.still_wanted import cancelled_when_unwanted, check_wanted
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,9 @@ def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:
 def _publish(turn: _Turn) -> Run:
     parts, run, lease = turn.parts, turn.run, turn.lease
     plan = run_plan.from_output(turn.step("plan", lambda: run_plan.to_output(run_plan.settle(parts, run))))
-    turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
+    snapshot = turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
+    keep_figures(parts.ledger, snapshot)
+    hold_on_shift(parts.ledger, snapshot, plan.fresh_range, limit=parts.settings.gate.max_shift)
     turn.step("train", lambda: _train(turn))
 
     def judge() -> stages.Output:
@@ -166,6 +169,7 @@ def _publish(turn: _Turn) -> Run:
         return stages.verdict_to_output(stages.judge(parts, run, plan))
 
     offline = stages.verdict_from_output(turn.step("judge", judge))
+    parts.ledger.set_figure(SANITY_ONLY, float(any(reason.name == FEW_EVENTS for reason in offline.reasons)))
     if not offline.accepted:
         return turn.end("refused", *offline.reasons, figures=offline)
 

@@ -27,6 +27,7 @@ FreshetError
 ├── RolledBackMeanwhile      somebody else rolled back after this rollback was asked for
 ├── Held                     publishing is paused until a person resumes it
 ├── Stopped                  this worker was told to end; the run is continued at the next start
+├── UnknownPanelKey          a release's panel is keyed with a secret that the ledger does not hold
 ├── AlreadyRunning           another process does the worker's job here
 ├── UnknownVersion           no release has that version
 ├── WrongUserId              no user can have that id
@@ -217,6 +218,12 @@ class WrongUserId(FreshetError):
 
     def __init__(self, user_id: str, *, expected: str) -> None:
         super().__init__(f"user_id: found {ascii(user_id)[:80]}, expected {expected}")
+
+
+class UnknownPanelKey(FreshetError):
+    def __init__(self, key: str, *, known: str) -> None:
+        what = f"a release keeps its judged users by the panel key {key}, and this ledger holds the key {known}"
+        super().__init__(f"{what}; put back the ledger that made the release, or a backup of it")
 
 
 class UnknownVersion(FreshetError):

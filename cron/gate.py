@@ -3,6 +3,9 @@
 Knows nothing of runs, versions in a ledger, or servers. Two verdicts: *offline* from the candidate's report, before it becomes an
 archive; *online* from the answers of the registered version, before it becomes the default. Every test leaves a reason with its figures.
 
+A candidate is judged on the newest panel events and on older ones. Whoever floods the newest can make them say what he likes; the older
+ones were there before he came, and are spread over the whole journal.
+
 The gate catches damage, not improvement: a single honest update gains less than the noise of its evaluation.
 """
 
@@ -26,6 +29,8 @@ from trainer.report import Evaluation, Report, Scores
 # half the quality gone, errors up by a quarter of the scale.
 SANITY_NDCG_RATIO = 0.5
 SANITY_RMSE_SHARE = 0.25
+
+FEW_EVENTS = "few_panel_events"  # the reason that sanity tests stand in for the tolerance tests
 
 _Value = TypeVar("_Value")
 
@@ -60,16 +65,17 @@ def offline_verdict(report: Report, settings: GateSettings, against: Against, *,
     events the tolerance tests are replaced by sanity tests, and a reason says so.
     """
     reasons = [_finite(report)]
-    panel = _narrowed(report.panel, users)
-    figures = _figures(panel)
+    panel, older = _narrowed(report.panel, users), _narrowed(report.older, users)
+    figures = _figures(panel) | _older_figures(older)
     if report.mode != "baseline":
-        num_users, num_events = (len(panel.user_ids), sum(panel.num_events)) if panel is not None else (0, 0)
-        if panel is None or num_users < settings.min_users or num_events < settings.min_events:
-            reasons.append(_too_few(num_users, num_events, settings))
-            reasons += _sanity(panel, against, report.rating_scale) if panel is not None and num_events else []
+        is_scored = panel is not None and any(panel.num_events)
+        if panel is None or not _is_enough(panel, settings):
+            reasons.append(_too_few(panel, settings, FEW_EVENTS, "sanity tests in place of the tolerance tests"))
+            reasons += _sanity(panel, against, report.rating_scale) if panel is not None and is_scored else []
         else:
-            reasons += _tolerance(panel, settings, against, report.rating_scale)
-        reasons += [*_coverage(panel, settings, against), *_beside_biases(panel)] if panel is not None and num_events else []
+            reasons += _tolerance(panel, older, settings, against, report.rating_scale)
+        reasons += _older(older, settings, against, report.rating_scale)
+        reasons += [*_coverage(panel, settings, against), *_beside_biases(panel)] if panel is not None and is_scored else []
     return Verdict(reasons=tuple(reasons), figures=figures)
 
 
@@ -110,38 +116,75 @@ def _finite(report: Report) -> Reason:
     return Reason(name="finite_weights", ok=ok, text="all weights are finite" if ok else "a weight is NaN or infinite: not accepted")
 
 
-def _too_few(num_users: int, num_events: int, settings: GateSettings) -> Reason:
-    text = (
-        f"only {num_events} panel events of {num_users} users, {settings.min_events} of {settings.min_users} are needed: "
-        "sanity tests in place of the tolerance tests"
-    )
-    return Reason(name="few_panel_events", ok=True, text=text, figure=float(num_events), limit=float(settings.min_events))
+def _is_enough(evaluation: Evaluation, settings: GateSettings) -> bool:
+    return len(evaluation.user_ids) >= settings.min_users and sum(evaluation.num_events) >= settings.min_events
 
 
-def _tolerance(panel: Evaluation, settings: GateSettings, against: Against, scale: tuple[float, float] | None) -> list[Reason]:
-    """Compare with live, the anchor and popularity: ranking, and rating error against live."""
+def _too_few(evaluation: Evaluation | None, settings: GateSettings, name: str, instead: str) -> Reason:
+    num_users, num_events = (len(evaluation.user_ids), sum(evaluation.num_events)) if evaluation is not None else (0, 0)
+    which = "panel" if name == FEW_EVENTS else "older panel"
+    text = f"only {num_events} {which} events of {num_users} users, {settings.min_events} of {settings.min_users} are needed: {instead}"
+    return Reason(name=name, ok=True, text=text, figure=float(num_events), limit=float(settings.min_events))
+
+
+def _tolerance(
+    panel: Evaluation, older: Evaluation | None, settings: GateSettings, against: Against, scale: tuple[float, float] | None
+) -> list[Reason]:
+    """Compare with live, the anchor and popularity: ranking, and rating error against live.
+
+    Popularity is compared on all panel events: users without a past, of whom anybody can send hundreds, tell no ranker from it.
+    """
     reasons = []
-    limits = {"live": -settings.live_tolerance, "anchor": -settings.anchor_tolerance, "popularity": settings.popularity_margin}
-    for name, limit in limits.items():
-        if name in panel.models:
-            interval = _ndcg_difference(panel, name, settings.resamples)
+    everything = [panel, older] if older is not None and _is_enough(older, settings) else [panel]
+    tests = (
+        ("live", -settings.live_tolerance, [panel]),
+        ("anchor", -settings.anchor_tolerance, [panel]),
+        ("popularity", settings.popularity_margin, everything),
+    )
+    for name, limit, evaluations in tests:
+        if all(name in one.models for one in evaluations):
+            interval = _ndcg_difference(evaluations, name, settings.resamples)
             # strictly above: a ranker that *is* popularity differs by exactly 0 and is refused
-            ok = interval.low > limit
-            text = (
-                f"NDCG@10 {signed(interval.figure)} against {_called(name, against)}, "
-                f"95 % lower bound {signed(interval.low)}, limit {signed(limit)}: {_said(ok)}"
-            )
-            reasons.append(_reason(f"ndcg_{name}", text, interval, ok=ok, limit=limit))
-    rmse = _rmse_difference(panel, settings.resamples)
-    if rmse is not None and scale is not None:
-        limit = settings.rating_tolerance * (scale[1] - scale[0])
-        ok = bool(rmse.high <= limit)
-        text = (
-            f"rating error (RMSE) {signed(rmse.figure)} against {_called('live', against)}, "
-            f"95 % upper bound {signed(rmse.high)}, limit {signed(limit)}: {_said(ok)}"
-        )
-        reasons.append(_reason("rmse_live", text, rmse, ok=ok, limit=limit))
-    return reasons
+            reasons.append(_ndcg_reason(f"ndcg_{name}", _called(name, against), interval, limit))
+    return [*reasons, *_rmse_reason("rmse_live", panel, settings, against, scale)]
+
+
+def _older(older: Evaluation | None, settings: GateSettings, against: Against, scale: tuple[float, float] | None) -> list[Reason]:
+    """Compare with live on the older panel events; a flood of new ones may read as an improvement there and nowhere else."""
+    if older is None or "live" not in older.models:
+        return []
+    if not _is_enough(older, settings):
+        return [_too_few(older, settings, "few_older_events", "the newest alone decide")]
+    interval = _ndcg_difference([older], "live", settings.resamples)
+    called = f"{_called('live', against)} on older events"
+    return [
+        _ndcg_reason("ndcg_older", called, interval, -settings.older_tolerance),
+        *_rmse_reason("rmse_older", older, settings, against, scale),
+    ]
+
+
+def _ndcg_reason(name: str, called: str, interval: Interval, limit: float) -> Reason:
+    ok = interval.low > limit
+    text = (
+        f"NDCG@10 {signed(interval.figure)} against {called}, 95 % lower bound {signed(interval.low)}, limit {signed(limit)}: {_said(ok)}"
+    )
+    return _reason(name, text, interval, ok=ok, limit=limit)
+
+
+def _rmse_reason(
+    name: str, evaluation: Evaluation, settings: GateSettings, against: Against, scale: tuple[float, float] | None
+) -> list[Reason]:
+    interval = _rmse_difference(evaluation, settings.resamples)
+    if interval is None or scale is None:
+        return []
+    limit = settings.rating_tolerance * (scale[1] - scale[0])
+    ok = bool(interval.high <= limit)
+    on_older = " on older events" if name == "rmse_older" else ""
+    text = (
+        f"rating error (RMSE) {signed(interval.figure)} against {_called('live', against)}{on_older}, "
+        f"95 % upper bound {signed(interval.high)}, limit {signed(limit)}: {_said(ok)}"
+    )
+    return [_reason(name, text, interval, ok=ok, limit=limit)]
 
 
 def _sanity(panel: Evaluation, against: Against, scale: tuple[float, float] | None) -> list[Reason]:
@@ -202,9 +245,18 @@ def rmse(evaluation: Evaluation, model: str) -> float | None:
     return float(np.sqrt(sum(error * n for error, n in rated) / sum(n for _, n in rated)))
 
 
-def _ndcg_difference(panel: Evaluation, reference: str, resamples: int) -> Interval:
-    candidate, other = (np.array(panel.models[name].ndcg, dtype=float) for name in ("candidate", reference))
-    return paired_mean_difference(candidate, other, np.array(panel.num_events, dtype=float), resamples=resamples)
+def _ndcg_difference(evaluations: Sequence[Evaluation], reference: str, resamples: int) -> Interval:
+    """Compare over the users of all evaluations; one who is in several is one user, with all their events."""
+    users = {user: place for place, user in enumerate(dict.fromkeys(user for one in evaluations for user in one.user_ids))}
+    gain_2U, events_U = np.zeros((2, len(users))), np.zeros(len(users))
+    for one in evaluations:
+        place_U, num_events = np.array([users[user] for user in one.user_ids], dtype=int), np.array(one.num_events, dtype=float)
+        events_U[place_U] += num_events
+        for row, name in enumerate(("candidate", reference)):
+            gain_2U[row, place_U] += np.array(one.models[name].ndcg, dtype=float) * num_events
+    with np.errstate(invalid="ignore"):
+        mean_2U = np.where(events_U > 0, gain_2U / np.maximum(events_U, 1), 0.0)
+    return paired_mean_difference(mean_2U[0], mean_2U[1], events_U, resamples=resamples)
 
 
 def _rmse_difference(panel: Evaluation, resamples: int) -> Interval | None:
@@ -247,6 +299,13 @@ def _figures(panel: Evaluation | None) -> dict[str, float]:
         error = rmse(panel, name)
         figures |= {f"rmse_{name}": error} if error is not None else {}
         figures |= {f"coverage_{name}": scores.coverage} if name in ("candidate", "live") else {}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
+def _older_figures(older: Evaluation | None) -> dict[str, float]:
+    if older is None:
+        return {}
+    figures = {f"ndcg_older_{name}": mean_ndcg(older, name) for name in ("candidate", "live") if name in older.models}
     return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 

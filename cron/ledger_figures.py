@@ -21,13 +21,16 @@ from cron.forgotten import oldest_pending
 from cron.ledger import Ledger
 from cron.overview import Overview
 from cron.pruning import ended_before
+from cron.snapshot_figures import LEFT_OUT, LIMITS, MIXES, SHIFT
 
 _NODE = re.compile(r"node_(\d+)_away")  # kept in the ledger by place in store.server, whose hosts the page need not tell
 REFUSED_BY = "refused_by:"  # + the name of a test: how many candidates it refused, kept in the ledger
+SANITY_ONLY = "gate_sanity_only"
 OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", "abandoned")
 # shown as 0 before they refuse the first time: a counter that begins at 1 has not risen for Prometheus
 TESTS = (
     *("finite_weights", "ndcg_live", "ndcg_anchor", "ndcg_popularity", "rmse_live", "coverage", "sanity_ndcg", "sanity_rmse"),
+    *("ndcg_older", "rmse_older"),
     *("golden_answers", "latency"),
 )
 _COUNTERS = {
@@ -41,6 +44,7 @@ _COUNTERS = {
 _GAUGES = {
     "nodes_away": "TorchServe nodes that the worker could not ask",
     "rollback_seconds": "Time that the latest rollback took",
+    SANITY_ONLY: "1 when the newest verdict had too few panel events for the tolerance tests",
     "refusals_in_a_row": "Runs refused or failed since the last one that published",
 }
 
@@ -135,6 +139,8 @@ def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
     """Render the counters and gauges that the ledger keeps; one that this page does not know is told by its name."""
     for name, text in _COUNTERS.items():
         yield CounterMetricFamily(f"freshet_{name}", text, value=figures.get(name, 0.0))
+    yield _labelled("freshet_data_shift", "Distance of the newest run's events from those before them", "mix", SHIFT, MIXES, figures)
+    yield _labelled("freshet_left_out_events", "Events over a limit in the newest run, not trained on", "limit", LEFT_OUT, LIMITS, figures)
     nodes = GaugeMetricFamily("freshet_node_away", "1 while the worker can't ask this TorchServe node", labels=["node"])
     for name, value in sorted(figures.items()):
         if place := _NODE.fullmatch(name):
@@ -142,6 +148,14 @@ def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
         elif name not in _COUNTERS and ":" not in name:
             yield gauge(f"freshet_{name}", _GAUGES.get(name, "Kept in the ledger"), value)
     yield nodes
+
+
+def _labelled(name: str, text: str, label: str, prefix: str, values: Iterable[str], figures: Mapping[str, float]) -> GaugeMetricFamily:
+    """Return a figure with one label from those that the ledger keeps as `prefix` and the label's value; 0 before the first."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value in values:
+        family.add_metric([value], figures.get(f"{prefix}{value}", 0.0))
+    return family
 
 
 def _runs_by_outcome(ledger: Ledger) -> dict[str, int]:

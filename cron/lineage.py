@@ -120,6 +120,7 @@ class Manifest:
     num_items: int
     rating_scale: tuple[float, float] | None = None
     popular: tuple[PopularItem, ...] = ()
+    panel_key: str = ""  # id of the secret that keys the panel's hash; empty: a plain hash, from before there was one
     bundle_format: int = 0  # of the bundle in the archive; 0: made before this was written down
     state_sha256: str | None = None  # None: no state, or made before this was written down
 
@@ -152,15 +153,18 @@ class Run:
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step, as far as recorded
 
 
+Kind = Literal["fresh", "panel", "older"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Figures of one model on one set of events: `fresh` is scored before training on them, `panel` is what the gate judged.
+    """Figures of one model on one set of events: `fresh` is scored before training on them, `panel` and `older` are what the gate judged.
 
     `version` is the version that was live for `fresh`, and the candidate's (None before it has one) for `panel`.
     """
 
     run_id: int
-    kind: Literal["fresh", "panel"]
+    kind: Kind
     model: str
     version: int | None
     ndcg: float

@@ -17,7 +17,7 @@ from cron.lineage import Hold, Quality, Release, Run
 from cron.ports import EventLog
 
 NUM_RUNS = 30
-NUM_QUALITY = 500  # some six rows a run
+NUM_QUALITY = 800  # some ten rows a run
 NUM_RELEASES = 50
 
 

@@ -6,14 +6,14 @@ import math
 from datetime import datetime
 
 from cron.gate import mean_ndcg, rmse
-from cron.lineage import Quality, Run
+from cron.lineage import Kind, Quality, Run
 from trainer.report import Evaluation, Report
 
 
 def quality_rows(report: Report, run: Run, *, at: datetime) -> list[Quality]:
-    """Return one row a model: `fresh` (the live model before training on the new events) and `panel` (what the gate judged)."""
+    """Return one row a model: `fresh` (the live model before training on the new events), `panel` and `older` (what the gate judged)."""
     rows = []
-    evaluations: list[tuple[str, Evaluation | None]] = [("fresh", report.fresh), ("panel", report.panel)]
+    evaluations: tuple[tuple[Kind, Evaluation | None], ...] = (("fresh", report.fresh), ("panel", report.panel), ("older", report.older))
     for kind, evaluation in evaluations:
         if evaluation is None or sum(evaluation.num_events) == 0:
             continue
@@ -22,7 +22,7 @@ def quality_rows(report: Report, run: Run, *, at: datetime) -> list[Quality]:
             rows.append(
                 Quality(
                     run_id=run.run_id,
-                    kind="fresh" if kind == "fresh" else "panel",
+                    kind=kind,
                     model=model,
                     version=run.supersedes if model == "live" else None,
                     ndcg=ndcg if math.isfinite(ndcg) else 0.0,

@@ -11,14 +11,20 @@ from dataclasses import asdict, dataclass, replace
 
 from cron.lineage import Manifest, Range, Run
 from cron.outlook import capped
+from cron.panel import PLAIN, Panel
+from cron.panel_choice import choose_panel_share
+from cron.panel_key import own_panel, panel_of
 from cron.parts import Parts
-from cron.snapshot import choose_panel_share
 from trainer.config import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """See the module's docstring. `fresh_range` holds the events that the live model never trained on and is scored by."""
+    """See the module's docstring. `fresh_range` holds the events that the live model never trained on and is scored by.
+
+    `panel_share` and `panel_key` say who is kept out of training from now on, `judged_share` and `judged_key` who is scored: those
+    whom none of the compared models was trained on either. `older_before` is the first number that the live model has not seen.
+    """
 
     mode: Mode
     target_range: Range | None
@@ -29,6 +35,10 @@ class RunPlan:
     excluded: tuple[Range, ...]
     parent: int | None
     anchor: int | None
+    panel_key: str = PLAIN
+    judged_share: float | None = None  # None: as the panel
+    judged_key: str = PLAIN
+    older_before: int | None = None
 
     @property
     def counted_range(self) -> Range | None:
@@ -53,18 +63,47 @@ def settle(parts: Parts, run: Run) -> RunPlan:
     elif run.mode == "update":
         target = capped(journal, unlearned, excluded, max_events=parts.settings.worker.max_events_per_run)
     parent = manifest if run.mode in ("update", "items") else None
-    share = parent.panel_share if parent is not None else choose_panel_share(journal, parts.settings.gate, last_seq=last_seq)
+    panel = panel_of(parts.ledger, parent) if parent is not None else _new_panel(parts, last_seq, excluded)
+    judged = _judged(panel, compared(parts, run.supersedes, manifest.anchor if manifest is not None else None))
     return RunPlan(
         mode=run.mode,
         target_range=target,
         fresh_range=_fresh_range(manifest, target, unlearned),
         items_through=last_seq,
         trained_through=target[1] if target is not None else learned,
-        panel_share=share,
+        panel_share=panel.share,
+        panel_key=panel.key,
+        judged_share=judged.share,
+        judged_key=judged.key,
+        older_before=learned + 1 if manifest is not None and manifest.mode != "baseline" else None,
         excluded=excluded,
         parent=parent.version if parent is not None else None,
         anchor=manifest.anchor if manifest is not None else None,
     )
+
+
+def compared(parts: Parts, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
+    """Return the panels of the models that a candidate is compared with; a baseline was trained on nobody."""
+    versions = {version for version in (live, anchor) if version is not None}
+    manifests = [parts.ledger.release(version).manifest for version in sorted(versions)]
+    return tuple(panel_of(parts.ledger, manifest) for manifest in manifests if manifest.mode != "baseline")
+
+
+def _new_panel(parts: Parts, last_seq: int, excluded: tuple[Range, ...]) -> Panel:
+    panel = own_panel(parts.ledger, share=1.0)
+    settings = parts.settings
+    share = choose_panel_share(parts.journal, panel, settings.gate, settings.train, last_seq=last_seq, excluded=excluded)
+    return replace(panel, share=share)
+
+
+def _judged(panel: Panel, others: tuple[Panel, ...]) -> Panel:
+    """Return whom all compared models and the candidate are judged by: the smallest of their panels.
+
+    The others' key differs from the candidate's at the full retrain that takes the installation's secret: it is judged by the users
+    whom the others know nothing of, and they are kept out of its training too.
+    """
+    key = others[0].key if others else panel.key
+    return min((one for one in (panel, *others) if one.key == key), key=lambda one: one.share)
 
 
 def to_output(plan: RunPlan) -> dict[str, object]:

@@ -24,7 +24,7 @@ _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "release.keep_registered": (2, math.inf, "2 or more: the live release and one to roll back to"),
     **dict.fromkeys(("train.model.dropout", "train.average_decay"), (0, 0.99, "a share between 0 and 0.99")),
     **dict.fromkeys(("gate.min_panel_share", "gate.max_panel_share", "gate.min_coverage_ratio", "gate.rating_tolerance"), _SHARE),
-    "worker.full_share": _SHARE,
+    **dict.fromkeys(("worker.full_share", "gate.max_user_share", "gate.max_item_share", "gate.max_shift"), _SHARE),
     **dict.fromkeys(("worker.interval_s", "worker.full_every_s", "worker.train_limit_s", "worker.poll_s", "worker.lease_s"), _POSITIVE),
     **dict.fromkeys(("gateway.inference_timeout_s", "gate.probe_p99_ms", "train.full_lr", "train.update_lr"), _POSITIVE),
     **dict.fromkeys(("worker.after_events", "worker.max_events_per_run", "worker.max_refusals", "release.keep_releases"), _COUNT),

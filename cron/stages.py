@@ -13,13 +13,18 @@ from pathlib import Path
 
 from cron import lineage_files
 from cron.gate import Against, Verdict, offline_verdict
+from cron.judged import need_of
+from cron.limits import Limits
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
+from cron.panel import Panel
+from cron.panel_key import panel_by
 from cron.parts import Parts
 from cron.probe import Golden
 from cron.quality_rows import quality_rows
-from cron.run_plan import RunPlan
+from cron.run_plan import RunPlan, compared
 from cron.signing_key import signing_key
-from cron.snapshot import SnapshotRequest, build_snapshot, in_panel
+from cron.snapshot import SnapshotRequest, build_snapshot
+from cron.snapshot_figures import not_looked_at
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack, sha256_of
 from trainer.report import Report, read_report
@@ -41,13 +46,18 @@ def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
         target_range=plan.counted_range,
         fresh_range=plan.fresh_range,
         items_through=plan.items_through,
-        panel_share=plan.panel_share,
+        shift_range=not_looked_at(ledger, plan.fresh_range),
+        older_before=plan.older_before,
+        panel=panel_by(ledger, share=plan.panel_share, key=plan.panel_key),
+        judged=_judged(parts, plan),
         excluded=plan.excluded,
         replay_ratio=train.replay_ratio,
         max_history=train.model.max_history,
         seed=run.run_id,
-        min_users=gate.min_users,
-        min_events=gate.min_events,
+        need=need_of(gate),
+        limits=Limits(user_share=gate.max_user_share, item_share=gate.max_item_share),
+        positive_types=train.positive_types,
+        positive_rating=train.positive_rating,
         live=lineage_files.bundle_of(parts, live.manifest) if live is not None else None,
         anchor=lineage_files.bundle_of(parts, anchor.manifest) if anchor is not None else None,
         state=lineage_files.state_of(parts, live.manifest) if live is not None else None,
@@ -102,6 +112,7 @@ def archive(parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Map
         items_through=plan.items_through,
         excluded=plan.excluded,
         panel_share=plan.panel_share,
+        panel_key=plan.panel_key,
         archive=mar.name,
         archive_sha256=sha256_of(mar),
         state=f"states/{mar.stem}.safetensors" if state.is_file() else None,
@@ -174,13 +185,17 @@ def manifest_from_output(output: Mapping[str, object]) -> Manifest:
     return manifest_from_json(str(output["manifest"]))
 
 
-def _comparable(parts: Parts, run: Run, plan: RunPlan, report: Report) -> frozenset[str] | None:
-    """Return the panel users on whom none of the compared models was trained; None when that is all of them."""
-    if report.panel is None:
-        return None
-    compared = [parts.ledger.release(version).manifest for version in {run.supersedes, plan.anchor} - {None} if version is not None]
-    share = min([plan.panel_share, *(manifest.panel_share for manifest in compared if manifest.mode != "baseline")])
-    return None if share >= plan.panel_share else frozenset(user for user in report.panel.user_ids if in_panel(user, share))
+def _comparable(parts: Parts, run: Run, plan: RunPlan, report: Report) -> frozenset[str]:
+    """Return the users of the report on whom neither the candidate nor any compared model was trained."""
+    panels = (_judged(parts, plan), *compared(parts, run.supersedes, plan.anchor))
+    users = {user for part in (report.panel, report.older) if part is not None for user in part.user_ids}
+    return frozenset(user for user in users if all(panel.holds(user) for panel in panels))
+
+
+def _judged(parts: Parts, plan: RunPlan) -> Panel:
+    if plan.judged_share is None:
+        return panel_by(parts.ledger, share=plan.panel_share, key=plan.panel_key)
+    return panel_by(parts.ledger, share=plan.judged_share, key=plan.judged_key)
 
 
 def _candidate(parts: Parts, run: Run) -> Path:

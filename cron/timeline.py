@@ -1,4 +1,4 @@
-"""Events in the order of their users' lives, and which of them a snapshot takes: targets, replay, panel, and everybody's context.
+"""Events in the order of their users' lives, and which of them a snapshot takes: replay, and everybody's context.
 
 Pure array work; knows neither files nor the journal. Suffix N: one entry an event, sorted by (user_id, at_us, event_id).
 """
@@ -6,7 +6,7 @@ Pure array work; knows neither files nor the journal. Suffix N: one entry an eve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,31 +23,90 @@ COLUMNS = ("seq", "event_id", "user_id", "item_id", "type", "rating", "at_us")
 class Timeline:
     """Events sorted by (user_id, at_us, event_id).
 
-    `user_N` counts users up from 0; `lasting_N` is false for impressions, which are no history.
+    `user_N` holds numbers into `users`, `item_N` counts items in no order; `lasting_N` is false for impressions, which are no history.
+    `panel_N` marks the events of users who are kept out of training.
     """
 
     table: pa.Table
+    users: list[str]
     seq_N: Numbers
+    at_us_N: Numbers
     user_N: Numbers
+    item_N: Numbers
+    rating_N: NDArray[np.float64]  # NaN: none
     lasting_N: Mask
     panel_N: Mask
 
+    def by_user(self, value: Callable[[str], float]) -> NDArray[np.float64]:
+        """Return a value of each event's user, who is asked for once."""
+        return np.array([value(user_id) for user_id in self.users], dtype=np.float64)[self.user_N]
+
+    def before(self, seq: int) -> Timeline:
+        """Return the events numbered below `seq`, as if nothing had come after them."""
+        kept_N = self.seq_N < seq
+        known, user_N = np.unique(self.user_N[kept_N], return_inverse=True)  # numbers without gaps
+        return Timeline(
+            table=self.table.filter(pa.array(kept_N)),
+            users=[self.users[user] for user in known],
+            seq_N=self.seq_N[kept_N],
+            at_us_N=self.at_us_N[kept_N],
+            user_N=user_N.astype(np.int64),
+            item_N=self.item_N[kept_N],
+            rating_N=self.rating_N[kept_N],
+            lasting_N=self.lasting_N[kept_N],
+            panel_N=self.panel_N[kept_N],
+        )
+
+    def types(self) -> tuple[list[str], Numbers]:
+        """Return the names of the event types, and each event's number into them."""
+        return _coded(self.table["type"])
+
 
 def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
-    """Sort events and mark the panel's; `events` has at least COLUMNS."""
+    """Sort events and mark the panel's; `events` has at least COLUMNS.
+
+    The table gets two columns: `is_first`, a user's first event with an item, and `is_first_rating`, their first rating of it.
+    """
     table = (
         events.select(list(COLUMNS)).sort_by([("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]).combine_chunks()
     )
-    encoded = table["user_id"].combine_chunks().dictionary_encode()
-    user_N = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    of_panel = np.array([is_panel(user_id) for user_id in encoded.dictionary.to_pylist()], dtype=np.bool_)
-    return Timeline(
+    users, user_N = _coded(table["user_id"])
+    of_panel = np.array([is_panel(user_id) for user_id in users], dtype=np.bool_)
+    rating_N: NDArray[np.float64] = table["rating"].cast(pa.float64()).to_numpy()
+    made = Timeline(
         table=table,
+        users=users,
         seq_N=table["seq"].to_numpy(),
+        at_us_N=table["at_us"].to_numpy(),
         user_N=user_N,
+        item_N=_coded(table["item_id"])[1],
+        rating_N=np.where(np.isfinite(rating_N), rating_N, np.nan),
         lasting_N=pc.not_equal(table["type"], "impression").to_numpy(),
         panel_N=of_panel[user_N] if len(user_N) else np.zeros(0, np.bool_),
     )
+    firsts = {
+        "is_first": _first_meetings(made, made.lasting_N),
+        "is_first_rating": _first_meetings(made, made.lasting_N & ~np.isnan(made.rating_N)),
+    }
+    for name, first_N in firsts.items():
+        table = table.append_column(name, pa.array(first_N, pa.bool_()))
+    return replace(made, table=table)
+
+
+def _first_meetings(events: Timeline, among_N: Mask) -> Mask:
+    """Mark of the events `among_N` each user's first with each item, by journal number: a sender may choose times, not numbers."""
+    chosen = np.flatnonzero(among_N)
+    chosen = chosen[np.argsort(events.seq_N[chosen])]
+    pair_C = events.user_N[chosen] * (int(events.item_N.max(initial=0)) + 1) + events.item_N[chosen]
+    _, firsts = np.unique(pair_C, return_index=True)
+    first_N = np.zeros(len(events.seq_N), np.bool_)
+    first_N[chosen[firsts]] = True
+    return first_N
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[list[str], Numbers]:
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def in_ranges(numbers: Numbers, ranges: Iterable[tuple[int, int]]) -> Mask:
@@ -78,15 +137,14 @@ def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
     return context_N & ~chosen_N
 
 
-def replay_sample(events: Timeline, *, first_N: Mask, before: int, size: int, run: int, seed: int) -> Mask:
-    """Draw about `size` lasting events numbered below `before`, of users outside the panel: those of `first_N` and runs of others.
+def replay_sample(events: Timeline, allowed_N: Mask, *, first_N: Mask, size: int, run: int, seed: int) -> Mask:
+    """Draw about `size` of the allowed events: those of `first_N` and runs of others.
 
     A run is a user's up to `run` events that end at a random one. Single events would each bring a history to look back on, which
     costs as much to read as it would to learn; for the same reason `first_N`, what is read anyway, is taken whatever its number.
     """
-    candidate_N = (events.seq_N < before) & events.lasting_N & ~events.panel_N
-    sample_N = candidate_N & first_N
-    candidates = np.flatnonzero(candidate_N)
+    sample_N = allowed_N & first_N
+    candidates = np.flatnonzero(allowed_N)
     user_C = events.user_N[candidates]
     start_C = np.searchsorted(user_C, user_C)
     ends = np.random.default_rng(seed).permutation(len(candidates))
@@ -98,39 +156,6 @@ def replay_sample(events: Timeline, *, first_N: Mask, before: int, size: int, ru
         if missing <= 0:
             break
     return sample_N
-
-
-def newest_of_panel(events: Timeline, *, min_users: int, min_events: int) -> Mask:
-    """Mark the newest lasting events of the panel, as few as hold `min_users` users and `min_events` events; all when there are fewer.
-
-    Of one user at most the newest `2 · min_events / min_users` count: users are what the gate resamples, so that a heavy user's
-    hundredth event costs time and adds no certainty.
-    """
-    rows = np.flatnonzero(events.panel_N & events.lasting_N)
-    order = pc.sort_indices(
-        events.table.select(["at_us", "event_id"]).take(rows), sort_keys=[("at_us", "descending"), ("event_id", "descending")]
-    )
-    newest = rows[order.to_numpy()]
-    place_N = _places(events.user_N[newest])
-    few = newest[place_N < max(1, 2 * min_events // max(1, min_users))]
-    newest = few if len(few) >= min_events else newest
-    _, firsts = np.unique(events.user_N[newest], return_index=True)
-    num_needed = max(min_events, int(np.sort(firsts)[min_users - 1]) + 1) if 0 < min_users <= len(firsts) else len(newest)
-    if min_users <= 0:
-        num_needed = min_events
-    score_N = np.zeros(len(events.seq_N), np.bool_)
-    score_N[newest[:num_needed]] = True
-    return score_N
-
-
-def _places(user_N: Numbers) -> Numbers:
-    """Return how many entries of the same user stand before each entry."""
-    by_user = np.argsort(user_N, kind="stable")
-    starts = np.flatnonzero(np.diff(user_N[by_user], prepend=-1))
-    lengths = np.diff(starts, append=len(user_N))
-    place_N = np.empty(len(user_N), np.int64)
-    place_N[by_user] = np.arange(len(user_N)) - np.repeat(starts, lengths)
-    return place_N
 
 
 def with_roles(events: Timeline, roles: Iterable[tuple[str, Mask]]) -> pa.Table:

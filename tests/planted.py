@@ -36,6 +36,8 @@ EVENTS_SCHEMA = pa.schema(
         ("type", pa.string()),
         ("rating", pa.float32()),
         ("at_us", pa.int64()),
+        ("is_first", pa.bool_()),
+        ("is_first_rating", pa.bool_()),
         ("role", pa.string()),
     ]
 )
@@ -62,6 +64,8 @@ class Row:
     at_us: int
     type: str = "rating"
     rating: float | None = None
+    is_first: bool = True
+    is_first_rating: bool = True
     role: str = "target"
 
 
@@ -121,6 +125,7 @@ def write_planted_snapshot(
     panel = [replace(row, role="score" if row.seq >= middle else "context") for row in panel]
     write_rows(folder / "events.parquet", trained)
     write_rows(folder / "panel.parquet", panel)
+    write_rows(folder / "older.parquet", [])
     write_rows(folder / "fresh.parquet", [replace(row, role="score") for row in rows] if live is not None else [])
     write_items(folder / "items.parquet", items)
     for name, source in (("live", live), ("state", state)):
@@ -128,7 +133,7 @@ def write_planted_snapshot(
             (folder / name).symlink_to(source.resolve(), target_is_directory=True)
     last = max((row.seq for row in rows), default=0)
     manifest = {
-        "format": 1,
+        "format": 2,
         "mode": mode,
         "target_range": [1, last] if mode in ("full", "update") else None,
         "items_through": last,

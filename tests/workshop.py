@@ -10,6 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from cron import schema
 from cron.backends.artifacts_folder import open_artifacts
 from cron.backends.events_sqlite import SqliteEventLog, open_log
 from cron.backends.histories_sqlite import SqliteHistories, open_histories
@@ -30,6 +33,7 @@ from trainer.config import TrainConfig, dump_config
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOLDER = "test"
+PANEL_SECRET = "of the workshop 14"  # always the same panel: of sixty users thirteen, about as many even as odd
 
 
 class HereLauncher:
@@ -71,6 +75,7 @@ EASY = GateSettings(
     probe_p99_ms=60_000,
     live_tolerance=1.0,
     anchor_tolerance=1.0,
+    older_tolerance=1.0,
     popularity_margin=-1.0,
     rating_tolerance=1.0,
     min_coverage_ratio=0.0,
@@ -103,6 +108,8 @@ def open_workshop(folder: Path, *, settings: Settings | None = None, launcher: T
     encoder = Path(noted.read_text())
     paths = Paths(var=folder / "var")
     ledger, artifacts = open_ledger(f"sqlite:///{folder}/ledger.db"), open_artifacts(folder / "archives")
+    with ledger.write() as connection:
+        connection.execute(sa.update(schema.secrets).where(schema.secrets.c.name == "panel").values(value=PANEL_SECRET))
     return Parts(
         settings=settings or small_settings(encoder),
         paths=paths,

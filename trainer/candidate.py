@@ -195,8 +195,9 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
     if (anchor := _beside(job.snapshot / "anchor", manifest)) is not None:
         rankers["anchor"] = Ranker(anchor)
     panel_events = read_events(job.snapshot / "panel.parquet").within(bundle.manifest.rating_scale)
-    panel = scored_events(panel_events, job.config)
-    evaluation = evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None
+    older_events = read_events(job.snapshot / "older.parquet").within(bundle.manifest.rating_scale)
+    # the snapshot says how many are judged: a limit here would be a second rule
+    panel, older = (scored_events(events, job.config, newest=None) for events in (panel_events, older_events))
     progress.step(1, 2)
     fresh = _fresh(job, rankers.get("live"))
     write_golden(ranker, panel_events, job.partial / "golden.json")
@@ -208,7 +209,8 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
         num_replay=manifest.num_replay,
         num_items=len(bundle.catalogue),
         rating_scale=bundle.manifest.rating_scale,
-        panel=evaluation,
+        panel=evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None,
+        older=evaluate(older, rankers, baselines_of=ranker) if older is not None else None,
         fresh=fresh,
         losses=(),
         popular=tuple(PopularItem(item_id=item.item_id, title=item.title) for item in popular),

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from recommender.catalogue import CatalogueItem, read_attributes
 from trainer.config import Mode
+from trainer.positives import IMPRESSION, mark_positive
 
-FORMAT = 1
-IMPRESSION = "impression"
+FORMAT = 2
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -57,6 +57,8 @@ class EventTable:
     role_E: Ints
     rating_E: Floats  # NaN: none
     at_s_E: Floats
+    first_E: Flags  # the user's first event with this item
+    first_rating_E: Flags  # the user's first rating of this item
 
     def __len__(self) -> int:
         return len(self.seq_E)
@@ -93,8 +95,7 @@ class EventTable:
 
 def positive_events(events: EventTable, *, types: tuple[str, ...], rating: float | None) -> Flags:
     """Mark what a user chose: an event of a positive type, and, with a threshold, not rated below it."""
-    chosen_E = events.type_is(types) & ~events.impression_E
-    return chosen_E if rating is None else chosen_E & ~(events.rating_E < rating)
+    return mark_positive(events.types, events.type_E, events.rating_E, positive_types=types, positive_rating=rating)
 
 
 def read_manifest(snapshot: Path) -> SnapshotManifest:
@@ -119,6 +120,7 @@ def read_events(path: Path) -> EventTable:
         roles, role_E = _coded(table, "role")
         rating_E = table["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
         seq_E, at_us_E = (table[name].to_numpy() for name in ("seq", "at_us"))
+        first_E, first_rating_E = (table[name].to_numpy() for name in ("is_first", "is_first_rating"))
     except (OSError, pa.ArrowException, KeyError) as error:
         raise SnapshotError(f"{path}: not a snapshot's event file ({error})") from error
     return EventTable(
@@ -133,6 +135,8 @@ def read_events(path: Path) -> EventTable:
         role_E=role_E,
         rating_E=np.where(np.isfinite(rating_E), rating_E, np.nan),
         at_s_E=at_us_E / 1e6,
+        first_E=first_E,
+        first_rating_E=first_rating_E,
     )
 
 

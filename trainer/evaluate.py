@@ -47,10 +47,13 @@ def baseline_of(bundle: Bundle) -> Bundle:
     return replace(bundle, model=model, manifest=replace(bundle.manifest, model=config))
 
 
-def scored_events(events: EventTable, config: TrainConfig, *, newest: int = MAX_EVENTS) -> Scored | None:
-    """Pick what is scored: positive events for ranking, and ratings, of users with at least one positive event. None when there is none."""
+def scored_events(events: EventTable, config: TrainConfig, *, newest: int | None = MAX_EVENTS) -> Scored | None:
+    """Pick what is scored: positive events for ranking, and ratings, of users with at least one positive event. None when there is none.
+
+    `newest`: so many at most, None for all.
+    """
     wanted_E = events.role_is("score") & ~events.impression_E
-    if wanted_E.sum() > newest:
+    if newest is not None and wanted_E.sum() > newest:
         wanted_E &= events.seq_E >= np.partition(events.seq_E[wanted_E], -newest)[-newest]
     ranked_E = wanted_E & positive_events(events, types=config.positive_types, rating=config.positive_rating)
     wanted_E &= np.isin(events.user_E, events.user_E[ranked_E])

@@ -57,7 +57,7 @@ class Report:
     num_replay: int
     num_items: int
     rating_scale: tuple[float, float] | None  # smallest and greatest rating seen; None without ratings
-    panel: Evaluation | None  # None where there is no panel event to score
+    panel: Evaluation | None  # the newest panel events; None where there is none to score
     fresh: Evaluation | None  # the live model on the new events, before training on them
     losses: tuple[float, ...]  # mean training loss of each epoch
     popular: tuple[PopularItem, ...]
@@ -65,6 +65,7 @@ class Report:
     bundle_digest: str
     versions: Mapping[str, str]
     seconds: Mapping[str, float]  # per phase: read, encode, train, evaluate
+    older: Evaluation | None = None  # panel events that were there before the live model's training ended
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -77,8 +78,8 @@ def read_report(path: Path) -> Report:
     raw = json.loads(path.read_text())
     if raw.pop("format") != FORMAT:
         raise ValueError(f"{path}: not a report of format {FORMAT}")
-    for name in ("panel", "fresh"):
-        if raw[name] is not None:
+    for name in ("panel", "fresh", "older"):
+        if raw.get(name) is not None:
             raw[name] = _evaluation(raw[name])
     raw["popular"] = tuple(PopularItem(**item) for item in raw["popular"])
     raw["losses"] = tuple(raw["losses"])

@@ -106,25 +106,28 @@ def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int
 
 
 def _counted(bundle: Bundle, events: EventTable) -> Bundle:
-    """Count the target events; the first ratings fix mean and spread for as long as the lineage goes on without a full retrain."""
-    counted_E = events.role_is("target") & ~events.impression_E
-    rows = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})[counted_E]
-    ratings = events.rating_E[counted_E]
-    rated = ~np.isnan(ratings)
+    """Count the target events; the first ratings fix mean and spread for as long as the lineage goes on without a full retrain.
+
+    A user counts once for an item, and once among its ratings, however often they come back to it.
+    """
+    target_E = events.role_is("target") & ~events.impression_E
+    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
+    rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
+    met, rated, ratings = rows_E[target_E & events.first_E], rows_E[rated_E], events.rating_E[rated_E]
     model, known = bundle.model, bundle.manifest.rating_scale
-    scale = _scale(ratings[rated], known, float(bundle.facts.rating_count_N.sum()))
+    scale = _scale(ratings, known, float(bundle.facts.rating_count_N.sum()))
     if scale is not None:
         ratings = ratings.clip(*scale)
         if known is None:
-            model.rating_mean.fill_(float(ratings[rated].mean()))
-            model.rating_std.fill_(float(ratings[rated].std()) or 1.0)
+            model.rating_mean.fill_(float(ratings.mean()))
+            model.rating_std.fill_(float(ratings.std()) or 1.0)
     num_items = len(bundle.catalogue)
-    above = ratings[rated] - float(model.rating_mean)
+    above = ratings - float(model.rating_mean)
     facts = replace(
         bundle.facts,
-        counts_N=bundle.facts.counts_N + _sums(rows, np.ones(len(rows)), num_items),
-        rating_sum_N=bundle.facts.rating_sum_N + _sums(rows[rated], above, num_items),
-        rating_count_N=bundle.facts.rating_count_N + _sums(rows[rated], np.ones(len(above)), num_items),
+        counts_N=bundle.facts.counts_N + _sums(met, np.ones(len(met)), num_items),
+        rating_sum_N=bundle.facts.rating_sum_N + _sums(rated, above, num_items),
+        rating_count_N=bundle.facts.rating_count_N + _sums(rated, np.ones(len(above)), num_items),
     )
     return replace(bundle, facts=facts, manifest=replace(bundle.manifest, rating_scale=scale))
 

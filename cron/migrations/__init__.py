@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from cron.database import answering, open_engine, shown, writer
 from cron.errors import LedgerTooNew
 
-HEAD = "0005"
+HEAD = "0006"
 _FIRST = "0001"  # what ledgers are that were made before there were numbers
 
 

@@ -19,7 +19,10 @@ from cron.dead_letters import DeadLetters
 from cron.errors import WrongUserId
 from cron.follow import follow_once, rebuild
 from cron.forgetting import forget
+from cron.judged import Need
 from cron.ledger import open_ledger
+from cron.limits import Limits
+from cron.panel import Panel
 from cron.parts import Parts
 from cron.segment_files import is_compacted
 from cron.snapshot import SnapshotRequest, build_snapshot
@@ -167,7 +170,15 @@ def test_a_snapshot_has_nothing_of_the_user_in_any_part(house: House, tmp_path: 
     accept(house, [one(number, users[number % 21], item_id=f"i{number % 5}") for number in range(210)])
     forget_in(house, tmp_path)
     request = SnapshotRequest(
-        mode="full", target_range=(1, 210), items_through=210, panel_share=0.5, fresh_range=(1, 210), min_users=1, min_events=1
+        mode="full",
+        target_range=(1, 210),
+        items_through=210,
+        panel=Panel(share=0.5),
+        fresh_range=(1, 210),
+        older_before=200,
+        need=Need(min_users=1, min_events=1, max_item_share=1.0),
+        limits=Limits(user_share=1.0, item_share=1.0),
+        positive_types=("view",),
     )
     build_snapshot(house.journal, request, tmp_path / "before")
     erase(house)

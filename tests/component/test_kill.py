@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cron.lineage import trained_ranges
+from cron.panel_key import panel_of
 from cron.parts import Parts
-from cron.snapshot import in_panel
 from tests.kill_points import EARLY, PRELOADED, turn
 from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
 
@@ -86,8 +86,8 @@ def test_killed_at_every_point_the_next_start_goes_on(processes: ForkServerConte
     events = [row for row in records.select(["seq", "kind", "user_id"]).to_pylist() if row["kind"] == "event"]
     trained_on = [seq for version in _lineage(parts, live) for seq in sorted(targets.get(version, set()))]
     first_kept = min(trained_on)
-    share = manifests[live].panel_share
-    assert trained_on == [row["seq"] for row in events if row["seq"] >= first_kept and not in_panel(row["user_id"], share)]
+    panel = panel_of(parts.ledger, manifests[live])
+    assert trained_on == [row["seq"] for row in events if row["seq"] >= first_kept and not panel.holds(row["user_id"])]
     assert {found.version for found in server_of(parts).versions()} == set(sorted(manifests)[-2:])
 
 

@@ -34,6 +34,7 @@ GATE = GateSettings(
     resamples=500,
     live_tolerance=0.15,
     anchor_tolerance=0.15,
+    older_tolerance=0.15,
     rating_tolerance=0.1,
     probe_p99_ms=60_000,
 )
@@ -71,15 +72,15 @@ class Ruiner(HereLauncher):
         shutil.move(out / "bundle", out / "honest")
         save_bundle(replace(spoilt, folder=out / "honest"), out / "bundle")
         ranker = Ranker(load_bundle(out / "bundle"))
-        panel = read_events(snapshot / "panel.parquet")
-        scored = scored_events(panel, config)
-        assert scored is not None
+        panel, older = (read_events(snapshot / name) for name in ("panel.parquet", "older.parquet"))
         rankers = {"candidate": ranker, "live": Ranker(load_bundle(snapshot / "live"))}
-        evaluation = evaluate(scored, rankers, baselines_of=ranker)
+        scored = [scored_events(events, config, newest=None) for events in (panel, older)]
+        found = [evaluate(one, rankers, baselines_of=ranker) if one is not None else None for one in scored]
         report = read_report(out / "report.json")
         finite = all(bool(tensor.isfinite().all()) for tensor in spoilt.model.state_dict().values())
         write_report(
-            replace(report, panel=evaluation, finite_weights=finite, bundle_digest=bundle_digest(out / "bundle")), out / "report.json"
+            replace(report, panel=found[0], older=found[1], finite_weights=finite, bundle_digest=bundle_digest(out / "bundle")),
+            out / "report.json",
         )
         write_golden(ranker, panel, out / "golden.json")
         return out

@@ -12,15 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from cron.config import GateSettings
+from cron.judged import Need
+from cron.limits import Limits
+from cron.panel import Panel, key_id
+from cron.panel_choice import choose_panel_share
 from cron.ports import Cursor
-from cron.snapshot import SnapshotRequest, build_snapshot, choose_panel_share, in_panel
+from cron.snapshot import SnapshotRequest, build_snapshot
 from recommender.events import Event
 from tests.component.house import House, open_house
 from tests.contracts.records import START_AT, event, item
+from trainer.config import TrainConfig
 
 SHARE = 0.2
+WHOLE = Panel(share=SHARE)
 USERS = [f"user {number}" for number in range(30)]
-PANEL = {user for user in USERS if in_panel(user, SHARE)}
+PANEL = {user for user in USERS if WHOLE.holds(user)}
 NUM_EVENTS = 600
 EVENTS = [
     event(number, user_id=USERS[number % 30], item_id=f"i{number % 7}") for number in range(1, NUM_EVENTS + 1)
@@ -29,11 +35,12 @@ REQUEST = SnapshotRequest(
     mode="update",
     target_range=(501, 600),
     items_through=NUM_EVENTS,
-    panel_share=SHARE,
+    panel=WHOLE,
     replay_ratio=2.0,
     max_history=5,
-    min_users=4,
-    min_events=20,
+    need=Need(min_users=4, min_events=20, max_item_share=1.0),
+    limits=Limits(user_share=0.01, item_share=0.1),
+    positive_types=TrainConfig().positive_types,
 )
 
 Row = dict[str, object]
@@ -84,7 +91,7 @@ def test_every_context_is_there(house: House, tmp_path: Path) -> None:
 
 def test_rows_are_sorted_and_typed_as_agreed(house: House, tmp_path: Path) -> None:
     build_snapshot(house.journal, REQUEST, tmp_path / "out")
-    for file in ("events.parquet", "panel.parquet", "fresh.parquet"):
+    for file in ("events.parquet", "panel.parquet", "older.parquet", "fresh.parquet"):
         schema = pq.read_schema(tmp_path / "out" / file)
         assert [f"{field.name} {field.type}" for field in schema] == [
             "seq int64",
@@ -94,6 +101,8 @@ def test_rows_are_sorted_and_typed_as_agreed(house: House, tmp_path: Path) -> No
             "type string",
             "rating float",
             "at_us int64",
+            "is_first bool",
+            "is_first_rating bool",
             "role string",
         ]
         keys = [(str(row["user_id"]), int(str(row["at_us"])), str(row["event_id"])) for row in rows(tmp_path / "out", file)]
@@ -138,7 +147,7 @@ def test_what_is_excluded_shows_nowhere(house: House, tmp_path: Path) -> None:
     request = replace(REQUEST, excluded=((300, 400), (510, 550)))
     build_snapshot(house.journal, request, tmp_path / "out")
     poison = {*range(300, 401), *range(510, 551)}
-    for file in ("events.parquet", "panel.parquet", "fresh.parquet"):
+    for file in ("events.parquet", "panel.parquet", "older.parquet", "fresh.parquet"):
         assert not numbers(tmp_path / "out", file) & poison
     expected = {number for number in range(501, 601) if EVENTS[number - 1].user_id not in PANEL} - poison
     assert numbers(tmp_path / "out", "events.parquet", "target") == expected
@@ -213,6 +222,7 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path) -> None:
         "fresh.parquet",
         "items.parquet",
         "manifest.json",
+        "older.parquet",
         "panel.parquet",
     ]
 
@@ -220,7 +230,7 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path) -> None:
 def test_the_manifest_says_what_was_asked_and_found(house: House, tmp_path: Path) -> None:
     info = build_snapshot(house.journal, replace(REQUEST, excluded=((3, 4),), live_version=2), tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    agreed = {"format": 1, "mode": "update", "target_range": [501, 600], "items_through": 600, "panel_share": SHARE, "excluded": [[3, 4]]}
+    agreed = {"format": 2, "mode": "update", "target_range": [501, 600], "items_through": 600, "panel_share": SHARE, "excluded": [[3, 4]]}
     agreed |= {"live_version": 2, "anchor_version": None, "seed": 0, "data_digest": info.data_digest}
     agreed |= {"num_targets": info.num_targets, "num_replay": info.num_replay}
     assert {name: manifest[name] for name in agreed} == agreed
@@ -249,15 +259,62 @@ def test_dropped_segments_leave_a_snapshot_without_their_events(house: House, tm
     assert min(int(str(number)) for number in numbers(tmp_path / "out", "events.parquet")) == 401
 
 
-@pytest.mark.parametrize(("min_users", "min_events", "share"), [(1, 1, 0.05), (1000, 1, 0.9), (1, 100_000, 0.9)])
-def test_the_panel_share_keeps_its_bounds(house: House, min_users: int, min_events: int, share: float) -> None:
-    gate = GateSettings(min_users=min_users, min_events=min_events, min_panel_share=0.05, max_panel_share=0.9)
-    assert choose_panel_share(house.journal, gate, last_seq=600) == share
+def test_older_panel_events_are_judged_as_if_nothing_had_come_since(house: House, tmp_path: Path) -> None:
+    """An event that came late, with an old time, is neither among them nor in the histories from which they are judged."""
+    user = next(iter(PANEL))
+    late = replace(event(601, user_id=user), at=START_AT)
+    house.journal.accept([late], Cursor("0"), house.lease)
+    info = build_snapshot(house.journal, replace(REQUEST, target_range=(501, 601), items_through=601, older_before=501), tmp_path / "out")
+    older = numbers(tmp_path / "out", "older.parquet")
+    assert older <= set(range(1, 501))
+    assert numbers(tmp_path / "out", "older.parquet", "score") <= {n for n in range(1, 501) if EVENTS[n - 1].user_id in PANEL}
+    assert info.num_older_events == 40, "twice as many as are needed"
+    assert 601 in numbers(tmp_path / "out", "panel.parquet") | numbers(tmp_path / "out", "fresh.parquet")
 
 
-def test_the_panel_share_is_the_smallest_that_is_enough(house: House) -> None:
-    gate = GateSettings(min_users=6, min_events=150, min_panel_share=0.01, max_panel_share=0.9)
-    share = choose_panel_share(house.journal, gate, last_seq=600)
-    panel = [user for user in USERS if in_panel(user, share)]
-    assert len(panel) == 8, "each user has 20 events"
-    assert sum(in_panel(user, share - 0.0002) for user in USERS) < 8
+def test_what_is_over_a_limit_is_neither_learned_nor_replayed(house: House, tmp_path: Path) -> None:
+    tight = Limits(user_share=0.0, item_share=1.0, floor=2)
+    info = build_snapshot(house.journal, replace(REQUEST, limits=tight, replay_ratio=50.0), tmp_path / "out")
+    by_role = [[row["user_id"] for row in rows(tmp_path / "out", "events.parquet", role)] for role in ("target", "replay")]
+    assert all(users.count(user) <= 2 for users in by_role for user in users)
+    outside = sum(EVENTS[number - 1].user_id not in PANEL for number in range(501, 601))
+    assert info.over_user_limit == outside - info.num_targets > 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["over_user_limit"], manifest["over_item_limit"]) == (info.over_user_limit, 0)
+
+
+def test_a_users_first_event_with_an_item_is_marked(house: House, tmp_path: Path) -> None:
+    build_snapshot(house.journal, replace(REQUEST, mode="full", target_range=(1, 600)), tmp_path / "out")
+    first: dict[tuple[str, str], int] = {}
+    for number, one in enumerate(EVENTS, start=1):
+        first.setdefault((one.user_id, one.item_id), number)
+    trained = rows(tmp_path / "out", "events.parquet")
+    assert {row["seq"] for row in trained if row["is_first"]} == {row["seq"] for row in trained} & set(first.values())
+
+
+def test_the_judged_of_another_key_are_not_trained_on_either(house: House, tmp_path: Path) -> None:
+    """At the full retrain that takes the secret: judged by the users of before, trained on neither them nor those to come."""
+    keyed = Panel(share=SHARE, key=key_id("s"), secret="s")
+    coming = {user for user in USERS if keyed.holds(user)}
+    assert coming - PANEL
+    full = replace(REQUEST, mode="full", target_range=(1, 600), panel=keyed, judged=WHOLE)
+    build_snapshot(house.journal, full, tmp_path / "out")
+    assert {row["user_id"] for row in rows(tmp_path / "out", "panel.parquet", "score")} <= PANEL
+    assert not {row["user_id"] for row in rows(tmp_path / "out", "events.parquet")} & (PANEL | coming)
+
+
+def test_the_panels_secret_is_written_nowhere(house: House, tmp_path: Path) -> None:
+    secret = "5ecret" * 9
+    build_snapshot(house.journal, replace(REQUEST, panel=Panel(share=SHARE, key=key_id(secret), secret=secret)), tmp_path / "out")
+    assert not any(secret.encode() in file.read_bytes() for file in (tmp_path / "out").iterdir())
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["panel_key"] == key_id(secret)
+
+
+def test_the_panel_share_counts_what_is_not_excluded(house: House) -> None:
+    gate = GateSettings(min_users=2, min_events=20, min_panel_share=0.01, max_panel_share=0.9)
+    train = TrainConfig()
+    whole = choose_panel_share(house.journal, WHOLE, gate, train, last_seq=600)
+    users = sorted((WHOLE.fraction(user), user) for user in USERS)
+    assert whole == pytest.approx(users[2][0], abs=1e-4), "two users and a fifth more, so three"
+    gone = tuple((number, number) for number, one in enumerate(EVENTS, start=1) if one.user_id == users[0][1])
+    assert choose_panel_share(house.journal, WHOLE, gate, train, last_seq=600, excluded=gone) == pytest.approx(users[3][0], abs=1e-4)

@@ -81,5 +81,5 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match=r"missing\.parquet"):
         read_events(snapshot / "missing.parquet")
     (snapshot / "manifest.json").write_text(json.dumps({"format": 9}))
-    with pytest.raises(SnapshotError, match="expected format 1, found 9"):
+    with pytest.raises(SnapshotError, match="expected format 2, found 9"):
         read_manifest(snapshot)

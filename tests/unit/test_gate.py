@@ -70,6 +70,16 @@ def candidate(ndcg_change: float = 0.0, error_change: float = 0.0, *, coverage: 
     )
 
 
+def with_older(made: Report, ndcg_change: float = 0.0, error_change: float = 0.0, *, num_users: int = NUM_USERS) -> Report:
+    """Return the report with older events, on which the candidate differs from live by so much."""
+    models = {
+        "candidate": scores(LIVE[:num_users] + ndcg_change, ERRORS[:num_users] + error_change),
+        "live": scores(LIVE[:num_users], ERRORS[:num_users]),
+        "popularity": scores(LIVE[:num_users] / 3, None),
+    }
+    return replace(made, older=report(models, num_users=num_users).panel)
+
+
 def refusals(verdict: Verdict) -> list[str]:
     return [reason.name for reason in verdict.reasons if not reason.ok]
 
@@ -136,6 +146,66 @@ def test_worse_ratings_are_refused_and_without_a_rating_scale_not_looked_at() ->
     worse = candidate(error_change=0.3)
     assert refusals(offline_verdict(worse, SETTINGS, AGAINST)) == ["rmse_live"]
     assert offline_verdict(replace(worse, rating_scale=None), SETTINGS, AGAINST).accepted
+
+
+def test_a_rating_error_that_may_have_grown_is_refused_though_its_mean_is_fine() -> None:
+    """The mean is within the tolerance; what counts is the upper bound, which some users' much worse errors push over it."""
+    errors = ERRORS.copy()
+    errors[:4] += 1.2
+    spoilt = candidate()
+    assert spoilt.panel is not None
+    models = {**spoilt.panel.models, "candidate": scores(LIVE, errors)}
+    verdict = offline_verdict(replace(spoilt, panel=replace(spoilt.panel, models=models)), SETTINGS, AGAINST)
+    (reason,) = [one for one in verdict.reasons if one.name == "rmse_live"]
+    assert reason.figure is not None
+    assert reason.high is not None
+    assert reason.limit is not None
+    assert 0 < reason.figure < reason.limit < reason.high
+    assert refusals(verdict) == ["rmse_live"]
+
+
+def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
+    """A flood of the newest panel events reads as a gain there; the older events tell what the others lose."""
+    flooded = with_older(candidate(0.08), -0.03)
+    verdict = offline_verdict(flooded, SETTINGS, AGAINST)
+    assert refusals(verdict) == ["ndcg_older"]
+    (reason,) = [one for one in verdict.reasons if not one.ok]
+    assert reason.text.startswith("NDCG@10 −.030 against version 3 on older events, 95 % lower bound −.030, limit −.015")
+    assert offline_verdict(flooded, replace(SETTINGS, older_tolerance=0.04), AGAINST).accepted
+
+
+def test_ratings_that_got_worse_on_older_events_are_refused() -> None:
+    assert refusals(offline_verdict(with_older(candidate(0.08), 0.0, 0.3), SETTINGS, AGAINST)) == ["rmse_older"]
+
+
+def test_few_older_events_are_said_and_decide_nothing() -> None:
+    verdict = offline_verdict(with_older(candidate(), -0.3, num_users=9), SETTINGS, AGAINST)
+    assert verdict.accepted
+    assert "only 180 older panel events of 9 users, 1000 of 50 are needed: the newest alone decide" in [r.text for r in verdict.reasons]
+
+
+def test_a_flood_of_users_without_a_past_does_not_refuse_an_honest_update() -> None:
+    """Of five hundred new users with three random views each no ranker knows more than popularity does."""
+    quick = replace(SETTINGS, resamples=300)
+    nothing = scores([0.003] * 500, None)
+    flood = report({"candidate": nothing, "live": nothing, "anchor": nothing, "popularity": nothing}, events_each=3, num_users=500)
+    assert flood.panel is not None
+    flood = replace(flood, panel=replace(flood.panel, user_ids=tuple(f"new{number}" for number in range(500))))
+    assert refusals(offline_verdict(flood, quick, AGAINST)) == ["ndcg_popularity"]
+    assert offline_verdict(with_older(flood), quick, AGAINST).accepted
+    popular = with_older(flood)
+    assert popular.older is not None
+    models = {**popular.older.models, "candidate": popular.older.models["popularity"], "live": popular.older.models["popularity"]}
+    same = replace(popular, older=replace(popular.older, models=models))
+    assert refusals(offline_verdict(same, quick, AGAINST)) == ["ndcg_popularity"], "one that is popularity still is"
+
+
+def test_a_user_with_newest_and_older_events_is_one_user() -> None:
+    """Compared with popularity on all events: two halves of everybody's are no more certain than the whole."""
+    noisy = candidate(0.0, noise=0.2)
+    alone = next(r for r in offline_verdict(noisy, SETTINGS, AGAINST).reasons if r.name == "ndcg_popularity")
+    twice = next(r for r in offline_verdict(replace(noisy, older=noisy.panel), SETTINGS, AGAINST).reasons if r.name == "ndcg_popularity")
+    assert (twice.low, twice.high) == pytest.approx((alone.low, alone.high))
 
 
 def test_a_collapse_of_coverage_is_refused() -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cron.snapshot import content_digest, in_panel
-from cron.timeline import Timeline, context_of, in_ranges, newest_of_panel, replay_sample, timeline, with_roles
+from cron.snapshot import content_digest
+from cron.timeline import Timeline, context_of, in_ranges, replay_sample, timeline, with_roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,35 +64,28 @@ def test_context_is_the_last_lasting_events_before_each_chosen_one(events: list[
     assert numbers_of(lives, context_of(lives, chosen_N, max_history=max_history)) == expected - chosen
 
 
-@settings(deadline=None)  # other suites may share the cores
-@given(events=st.lists(rows, max_size=40), min_users=st.integers(0, 4), min_events=st.integers(0, 20))
-def test_the_panel_is_the_newest_and_no_larger_than_asked(events: list[Row], min_users: int, min_events: int) -> None:
-    lives = timeline_of(events, panel="ab")
-    lasting = [(number, row) for number, row in enumerate(events, start=1) if row.user in "ab" and row.type != "impression"]
-    newest = sorted(((row.at, f"e{number:04}", number, row.user) for number, row in lasting), reverse=True)
-    a_user = max(1, 2 * min_events // max(1, min_users))
-    few = [one for place, one in enumerate(newest) if sum(other[-1] == one[-1] for other in newest[:place]) < a_user]
-    expected: list[tuple[int, str, int, str]] = []
-    for one in few if len(few) >= min_events else newest:
-        if len(expected) >= min_events and len({user for *_, user in expected}) >= min_users:
-            break
-        expected.append(one)
-    score_N = newest_of_panel(lives, min_users=min_users, min_events=min_events)
-    assert numbers_of(lives, score_N) == {number for _, _, number, _ in expected}
-
-
 def test_the_timeline_is_sorted_by_user_time_and_id() -> None:
     lives = timeline_of([Row(user="b", at=2), Row(user="a", at=3), Row(user="b", at=1), Row(user="b", at=2)])
     assert lives.seq_N.tolist() == [2, 3, 1, 4]
     assert lives.user_N.tolist() == [0, 1, 1, 1]
 
 
+def test_what_came_before_a_number_is_as_if_nothing_had_come_after() -> None:
+    events = [Row(user="cabd"[number % 4], at=100 - number) for number in range(40)]
+    before, alone = timeline_of([*events, Row(user="aa", at=1)]).before(21), timeline_of(events[:20])
+    assert before.table.drop_columns(["is_first", "is_first_rating"]) == alone.table.drop_columns(["is_first", "is_first_rating"])
+    assert (before.users, before.user_N.tolist()) == (alone.users, alone.user_N.tolist())
+    chosen_N = before.seq_N % 5 == 0
+    assert context_of(before, chosen_N, max_history=2).tolist() == context_of(alone, chosen_N, max_history=2).tolist()
+
+
 def replay(lives: Timeline, *, before: int, size: int, first: set[int] = frozenset(), run: int = 10, seed: int = 0) -> set[int]:  # type: ignore[assignment]
     first_N = np.isin(lives.seq_N, list(first))
-    return numbers_of(lives, replay_sample(lives, first_N=first_N, before=before, size=size, run=run, seed=seed))
+    allowed_N = (lives.seq_N < before) & lives.lasting_N & ~lives.panel_N
+    return numbers_of(lives, replay_sample(lives, allowed_N, first_N=first_N, size=size, run=run, seed=seed))
 
 
-def test_a_replay_is_older_lasting_and_of_nobody_in_the_panel() -> None:
+def test_a_replay_is_drawn_from_the_allowed_events_alone() -> None:
     events = [Row(user="abc"[number % 3], at=number, type="impression" if number % 5 == 0 else "view") for number in range(300)]
     lives = timeline_of(events, panel="c")
     sample = replay(lives, before=200, size=80, seed=3)
@@ -142,16 +133,6 @@ def test_roles_leave_the_rest_out_and_the_first_mark_counts() -> None:
     assert table["seq"].to_pylist() == [1, 2]
     assert table["role"].to_pylist() == ["context", "target"]
     assert table.schema.field("rating").type == pa.float32()
-
-
-def test_the_panel_is_a_hash_of_the_id() -> None:
-    digest = int(hashlib.sha256(b"42").hexdigest(), 16) / 2**256
-    assert in_panel("42", digest + 1e-9)
-    assert not in_panel("42", digest)
-    users = [str(number) for number in range(4000)]
-    assert sum(in_panel(user, 0.1) for user in users) == pytest.approx(400, abs=80)
-    assert not any(in_panel(user, 0.0) for user in users)
-    assert all(in_panel(user, 0.2) for user in users if in_panel(user, 0.1))
 
 
 def test_the_digest_knows_content_not_chunks() -> None:
