@@ -205,6 +205,22 @@ def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(parts: Parts, lea
     close_workshop(again)
 
 
+def test_a_turn_whose_log_lost_what_one_segment_holds_says_to_adopt_it(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    """The log's own remedy would number new records over it."""
+    folder = tmp_path / "workshop"
+    copy = kept_copy(folder)
+    send(parts, event_records(401, 410))
+    assert run_cycle(parts, lease).outcome == "skipped"
+    parts.log.trim(parts.ledger.log_cursor())
+    close_workshop(parts)
+    put_back(folder, copy)
+    again = open_workshop(folder)
+    run = run_cycle(again, lease_of(again.ledger))
+    assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
+    assert "python -m cron adopt" in run.reasons[0].text
+    close_workshop(again)
+
+
 def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
     """An older ledger counts its leases on from an older number, and the worker before may still be at it."""
     url = f"sqlite:///{tmp_path}/ledger.db"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import ArtifactStore
 from cron.settings_file import load_settings
+from cron.signing_key import trusted_keys
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
+from trainer.signature import verify_folder
 
 
 def _pass(name: str) -> None:
@@ -105,6 +108,20 @@ def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(parts: Part
     assert parts.launcher.num_trainings == 1
     assert tried[0] == tried[1]
     assert tried[0] in parts.artifacts.names(), "the bytes of the first try"
+
+
+def test_an_archive_is_signed_and_a_damaged_one_is_not_put(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+    signing = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, sign_archives=True)))
+    send(signing, event_records(401, 480))
+    run = run_cycle(signing, lease)
+    manifest = parts.ledger.release(2).manifest
+    mar = stages.folder_of(parts, run) / "archive" / manifest.archive
+    with zipfile.ZipFile(mar) as archive:
+        archive.extractall(tmp_path / "model")
+    verify_folder(tmp_path / "model", trusted_keys(parts.paths.var).read_text())
+    mar.write_bytes(mar.read_bytes()[:-1])
+    with pytest.raises(stages.FilesGone, match="was damaged since it was made"):
+        stages.put(parts, run, manifest)
 
 
 class StopsAfter(HereLauncher):

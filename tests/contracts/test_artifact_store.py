@@ -130,6 +130,18 @@ def test_the_same_bytes_again_are_fine_and_others_are_not(store: ArtifactStore, 
     assert fetched(store, "a.mar", tmp_path) == b"one"
 
 
+def test_the_bytes_are_those_that_the_caller_expects(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+    """What the store recorded lies beside the bytes, so the ledger's sha256 has the last word."""
+    sha256, other = store.put("rec-1.mar", make(b"one")), hashlib.sha256(b"two").hexdigest()
+    store.fetch("rec-1.mar", tmp_path / "here", sha256=sha256)
+    assert "rec-1.mar" in store.url("rec-1.mar", sha256=sha256)
+    with pytest.raises(ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"):
+        store.fetch("rec-1.mar", tmp_path / "there", sha256=other)
+    assert not (tmp_path / "there").exists()
+    with pytest.raises(ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"):
+        store.url("rec-1.mar", sha256=other)
+
+
 def test_a_deleted_artifact_is_gone_and_its_name_free(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
     store.delete("deep/in/a.mar")  # not there: fine
     store.put("deep/in/a.mar", make(b"one"))

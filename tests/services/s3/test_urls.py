@@ -17,13 +17,13 @@ from tests.services.proxy import Proxy
 from tests.services.s3.files import bucket_of, file_of, through
 
 
-def test_the_signed_url_needs_one_look_and_gives_the_bytes_for_minutes(
+def test_the_signed_url_comes_after_a_look_at_the_bytes_and_gives_them_for_minutes(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     store.put("rec-1-abc.mar", file_of(tmp_path, b"one"))
     behind = open_artifacts(through(proxy, url))
     signed = behind.url("rec-1-abc.mar")
-    assert proxy.requests == [f"HEAD /{bucket_of(url)}/archives/rec-1-abc.mar"]
+    assert proxy.requests == [f"{method} /{bucket_of(url)}/archives/rec-1-abc.mar" for method in ("HEAD", "GET")]
     assert httpx.get(signed).content == b"one"
     assert urlsplit(signed).path.endswith("/rec-1-abc.mar")
     assert int(parse_qs(urlsplit(signed).query)["X-Amz-Expires"][0]) <= 3600
