@@ -11,9 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cron.__main__ import main
+from cron.ports import START
+from cron.wiring import open_log
+from recommender.events import Event
+from trainer.sources.columns import Columns
+from trainer.sources.formats import open_source
 
 AT = 1600000000
 SHOP = "--user user --item item --at ts"
@@ -66,6 +72,15 @@ MONGO = """{"_id":{"$oid":"5f"},"user":{"id":{"$numberLong":"17"}},"item":"a","a
 LASTFM = 'u1\t2009-05-04T23:08:57Z\ta1\tDeep "Blue\nu2\t2009-05-04T13:52:04Z\tb2\t"weird name" band\nu3\t2009-05-04T13:52:05Z\tc3\tplain\n'
 HM = "t_dat,customer_id,article_id,price,sales_channel_id\n2018-09-20,000058a1,0663713001,0.05,2\n2018-09-20,000058a1,0541518023,0.03,2\n"
 HM_ITEMS = "article_id,product_code,prod_name,colour_group_name\n0663713001,0663713,Push-up bra,Black\n0541518023,0541518,Rae,Pink\n"
+
+
+def parquet(number: int) -> bytes:
+    """Return a table in Parquet whose users went through `astype(str)`, so that a missing one is the text `nan`."""
+    frame = pd.DataFrame({"user": ["a", "b", "nan"], "item": [1, 2, 3], "ts": pd.to_datetime([AT + number] * 3, unit="s")})
+    content = frame.to_parquet()
+    assert content is not None
+    return content
+
 
 LAYOUTS = {
     "times as BigQuery writes them": Layout(
@@ -204,7 +219,9 @@ LAYOUTS = {
         users=1,
         items=2,
     ),
-    "MIND's own file": Layout(files={"behaviors.tsv": "1\tU1\t11/15/2019 8:55:22 AM\tN1 N2\tN3-1 N4-0\n"}, words="", refusal="RecBole"),
+    "MIND's own file": Layout(
+        files={"behaviors.tsv": "1\tU1\t11/15/2019 8:55:22 AM\tN1 N2\tN3-1 N4-0\n"}, words="", refusal="MIND in RecBole's form"
+    ),
     "RecBole's labels": Layout(files={"mind.inter": MIND}, words="", types={"click": 1, "impression": 2}, users=2, warns="label is read"),
     "RecBole without tabs": Layout(files={"s.inter": MIND.replace("\t", " ")}, words="", refusal="tab"),
     "RecBole without tabs, named": Layout(
@@ -285,12 +302,39 @@ LAYOUTS = {
     "files by the month, without a word": Layout(
         files={"2019-Oct.csv": REES46, "2019-Nov.csv": REES46}, words=REES46_WORDS, refusal="--parts"
     ),
+    "Spark's parts of Parquet": Layout(
+        files={"_SUCCESS": "", "_committed_1": "x", **{f"part-{number:05}-a.c000.snappy.parquet": parquet(number) for number in (0, 1)}},
+        types={"view": 4},
+        users=2,
+        rejected=2,
+        warns="user: nan is a word for nobody",
+    ),
     "parts with other columns": Layout(
         files={"part-0.csv": f"user,item,ts\nu1,i1,{AT}\n", "part-1.csv": f"user,item,ts,more\nu1,i1,{AT},x\n"}, refusal="other columns"
     ),
     "columns of no file": Layout(files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --attributes colour", refusal="--items"),
     "a meaning of no column": Layout(files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --types 1=click", refusal="--type"),
 }
+
+
+def test_a_row_of_a_part_is_named_by_its_own_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "part-0.csv").write_text(f"user,item,ts\nu1,i1,{AT}\nu2,i2,{AT}\n")
+    (tmp_path / "part-1.csv").write_text("user,item,ts\nu1,i1,7\n")
+    source = open_source(tmp_path, Columns(user="user", item="item", at="ts"))
+    assert [source.events.place_of(line) for line, _ in source.events.numbered(0, 3)] == [
+        ("part-1.csv", 2),
+        ("part-0.csv", 2),
+        ("part-0.csv", 3),
+    ]
+
+
+def test_types_are_stored_with_their_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHET__STORE__EVENTS", f"sqlite:///{tmp_path}/events.db")
+    monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path / "var"))
+    (tmp_path / "mind.inter").write_text(MIND)
+    assert main(["ingest", str(tmp_path / "mind.inter")]) == 0
+    records = open_log(f"sqlite:///{tmp_path}/events.db").read(START, 10).records
+    assert sorted(record.type for record in records if isinstance(record, Event)) == ["click", "impression", "impression"]
 
 
 def ingested(layout: Layout, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -101,14 +101,14 @@ class DataFolder:
         return next(iter(self.first_lines(name, 1)), "")
 
     def first_lines(self, name: str, n: int) -> list[str]:
-        """Return the first n lines of a file without their ends, fewer when it has fewer."""
+        """Return the first n lines of a file without their ends, fewer when it has fewer, or one that is far too long: it is the last."""
         try:
             with _unpacked(self.open_raw(name)) as stream:
-                lines = [stream.readline(_FIRST_BYTES) for _ in range(n)]
+                lines = _start_of(stream, n)
         except _BROKEN as error:
             raise self.damaged(name, error) from error
         lines[:1] = [line.removeprefix(_BOM) for line in lines[:1]]
-        return [as_text(line).rstrip("\r\n") for line in lines if line]
+        return [as_text(line).rstrip("\r\n") for line in lines]
 
     def expect_text(self, name: str) -> None:
         """Raise SourceError for a file that is no text, nor Parquet by its name."""
@@ -252,6 +252,15 @@ def _is_hidden(name: str) -> bool:
 
 def _zip_opener(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], BinaryIO]:
     return lambda name: archive.open(entries[name])  # type: ignore[return-value]  # an IO[bytes] without fileno
+
+
+def _start_of(stream: BinaryIO, n: int) -> list[bytes]:
+    lines: list[bytes] = []
+    while len(lines) < n and (line := stream.readline(_FIRST_BYTES)):
+        lines.append(line)
+        if len(line) == _FIRST_BYTES:
+            break
+    return lines
 
 
 def _zip_sizes(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], int]:

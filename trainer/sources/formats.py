@@ -20,6 +20,7 @@ _FORMATS: tuple[tuple[Finder, Reader], ...] = (
     (recbole.sets_in, recbole.read),
     (amazon.sets_in, amazon.read),
 )
+_MIND = ("behaviors.tsv", "behaviors.tsv.gz")  # a row there is a whole page, with what was clicked on it
 _NUM_SHOWN = 4
 
 
@@ -51,6 +52,8 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     if halves and columns is None:
         return SourceError(str(path), found=halves[0], expected=expected)
     files = [(folder, name) for folder in folders for name in sorted(folder.names) if folder.chosen in (None, name)]
+    if mind := next((name for _, name in files if name.lower() in _MIND), None):
+        return SourceError(str(path), found=f"{mind}, MIND's lists of what was shown", expected="MIND in RecBole's form, a row an event")
     if len(files) == 1:
         folder, name = files[0]
         folder.expect_text(name)

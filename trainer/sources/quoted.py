@@ -73,8 +73,11 @@ def expect_header(path: str, found: Sequence[str], expected: Sequence[str], deli
 
 
 def cells_of(line: str, delimiter: str = ",") -> list[str]:
-    """Return the cells of one line by itself, whose last quote may be open."""
-    return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter, skipinitialspace=delimiter == " "), [])
+    """Return the cells of one line by itself, whose last quote may be open; a line that is too long for cells is one."""
+    try:
+        return next(csv.reader([line.replace("\r", " ")], delimiter=delimiter, skipinitialspace=delimiter == " "), [])
+    except csv.Error:
+        return [line]
 
 
 def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[Row | Reject]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer.sources import delimited, json_lines, parquet
 from trainer.sources.columns import Chunk, Columns
@@ -90,7 +91,7 @@ def _candidates(folder: DataFolder, columns: Columns) -> list[str]:
 
 
 def _is_items_file(folder: DataFolder, name: str, columns: Columns) -> bool:
-    return columns.items is not None and folder.path_of(name) == str(columns.items.path)
+    return columns.items is not None and Path(folder.path_of(name)).resolve() == columns.items.path.resolve()
 
 
 def _are_parts(folder: DataFolder, files: Sequence[str], columns: Columns) -> bool:
