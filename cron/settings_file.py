@@ -198,6 +198,10 @@ def _check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
     if release.require_signatures and not release.sign_archives:
         needed = "needs release.sign_archives: an unsigned archive would never be loaded"
         raise SettingsError(f"{origins['release.require_signatures']}: release.require_signatures = True {needed}")
+    both = sorted({*settings.train.positive_types} & {*settings.train.negative_types})
+    if both:
+        key = "train.positive_types" if origins["train.positive_types"] != "default" else "train.negative_types"
+        raise SettingsError(f"{origins[key]}: {both[0]!r} is in both train.positive_types and train.negative_types; take it out of one")
     if not _loopback(gateway.host) and gateway.api_key is None:
         needed = f"is open to other machines without a key; set {variable('gateway.api_key')}, or host 127.0.0.1"
         raise SettingsError(f"{origins['gateway.host']}: gateway.host = {gateway.host!r} {needed}")

@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.catalogue import Catalogue
-from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig
+from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
@@ -43,6 +43,7 @@ class BundleManifest:
     rating_scale: tuple[float, float] | None  # smallest and greatest rating seen; None without ratings
     num_items: int
     files: Mapping[str, str]
+    signals: Signals = field(default_factory=Signals)  # bundles from before it take the default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +157,8 @@ def read_manifest(folder: Path) -> BundleManifest:
             )
         raw["model"] = ModelConfig(**raw["model"])
         raw["encoder"] = EncoderConfig(**raw["encoder"])
+        if "signals" in raw:
+            raw["signals"] = Signals(**{name: tuple(types) for name, types in raw["signals"].items()})
         raw["rating_scale"] = tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
         return BundleManifest(**raw)
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

@@ -41,6 +41,29 @@ class EncoderConfig:
         return self.pack or self.train == "full"
 
 
+IMPRESSION = "impression"  # only says that something was shown: never chosen, never history
+POSITIVE_TYPES = ("rating", "click", "purchase", "view", "add_to_cart", "like", "play", "save")
+NEGATIVE_TYPES = ("dislike", "downvote", "hide", "not_interested", "skip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """Which event types the model reads as history, and which reject an item.
+
+    Types in neither list say nothing about taste. Whatever an event says, its item counts as seen,
+    except that of an impression.
+    """
+
+    history: tuple[str, ...] = POSITIVE_TYPES
+    negative: tuple[str, ...] = NEGATIVE_TYPES
+
+    def attracts(self, type_: str, *, is_rated: bool) -> bool:
+        """Tell whether an event is history that the model reads; a rating of any type is."""
+        if type_ == IMPRESSION or type_ in self.negative:
+            return False
+        return is_rated or type_ in self.history
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """Shape of the user and item towers."""

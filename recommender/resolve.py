@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recommender.catalogue import Catalogue, Mask, UnknownAttribute
+from recommender.config import IMPRESSION
 from recommender.encoder import CHARACTERS_A_TOKEN
 from recommender.ranker import HistoryElement, Ranker
 from recommender.wire import BadRequest, Busy, Element, Name, Request, Resolved, ScoreRequest, SimilarRequest, TopRequest
@@ -100,7 +101,7 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
         return Plan(request=request, history=history, resolved=resolved, items=places, resolved_items=hows)
     excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
     if request.exclude_seen:
-        excluded += [row for (_, row), element in zip(found, request.history, strict=True) if row is not None and _counts(element)]
+        excluded += _seen(found, request.history)
     return Plan(request=request, history=history, resolved=resolved, excluded_rows=tuple(excluded), allowed_N=_allowed(catalogue, request))
 
 
@@ -130,11 +131,12 @@ def _history(
 ) -> tuple[HistoryElement, ...]:
     """Return the newest `max_history` elements that mean something to the model, oldest first."""
     newest: list[HistoryElement] = []
+    signals = ranker.bundle.manifest.signals
     for index in range(len(elements) - 1, -1, -1):
         if len(newest) == ranker.bundle.manifest.model.max_history:
             break
         element, (how, row) = elements[index], found[index]
-        if how == "unknown" or not _counts(element):
+        if how == "unknown" or not signals.attracts(element.type, is_rated=element.rating is not None):
             continue
         text_row = texts.row(element.name.value, field=f"user_seq[{index}]") if row is None else None
         rating = _rating(ranker, element.rating)
@@ -142,8 +144,10 @@ def _history(
     return tuple(reversed(newest))
 
 
-def _counts(element: Element) -> bool:
-    return element.type != "impression"  # what was merely shown is no history
+def _seen(found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]) -> list[int]:
+    """Return the rows of what the user has met; what was merely shown may be shown again."""
+    rows = [row for _, row in found]
+    return [row for row, element in zip(rows, elements, strict=True) if row is not None and element.type != IMPRESSION]
 
 
 def _rating(ranker: Ranker, rating: float | None) -> float | None:

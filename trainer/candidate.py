@@ -139,12 +139,7 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
     if state:
         optimizer.load(state)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
-    sequences = build_sequences(
-        events.within(bundle.manifest.rating_scale),
-        rows_E,
-        positive_types=job.config.positive_types,
-        positive_rating=job.config.positive_rating,
-    )
+    sequences = build_sequences(events.within(bundle.manifest.rating_scale), rows_E, job.config)
     schedule = Schedule(
         epochs=job.config.update_epochs if update else job.config.full_epochs,
         lr=job.config.lr(update=update),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from recommender.config import EncoderConfig, ModelConfig
+from recommender.config import NEGATIVE_TYPES, POSITIVE_TYPES, EncoderConfig, ModelConfig, Signals
 
 Mode = Literal["full", "update", "items", "baseline"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -19,7 +19,8 @@ class TrainConfig:
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    positive_types: tuple[str, ...] = ("rating", "click", "purchase", "view")  # what people choose predicts what they choose next
+    positive_types: tuple[str, ...] = POSITIVE_TYPES  # what people choose predicts what they choose next
+    negative_types: tuple[str, ...] = NEGATIVE_TYPES  # learned as negatives, as what was shown and not chosen is
     positive_rating: float | None = None  # set it to make only ratings at or over it ranking positives
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE; docs/log.md
     full_epochs: int = 12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
@@ -33,6 +34,13 @@ class TrainConfig:
     seed: int = 0
     device: Device = "auto"  # a GPU when there is one for each rank
     num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
+
+    @property
+    def signals(self) -> Signals:
+        """What event types say. A view stays history where only purchases are to be predicted."""
+        types = dict.fromkeys((*POSITIVE_TYPES, *self.positive_types))
+        history = tuple(name for name in types if name not in self.negative_types)
+        return Signals(history=history, negative=self.negative_types)
 
     def lr(self, *, update: bool) -> float:
         """Return the learning rate of an update, or the highest of a full training."""
@@ -50,7 +58,8 @@ def load_config(path: Path) -> TrainConfig:
         raw = json.loads(path.read_text())
         raw["encoder"] = EncoderConfig(**raw["encoder"])
         raw["model"] = ModelConfig(**raw["model"])
-        raw["positive_types"] = tuple(raw["positive_types"])
+        for name in ("positive_types", "negative_types"):
+            raw[name] = tuple(raw[name])
         return TrainConfig(**raw)
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a training configuration ({error!r})") from error

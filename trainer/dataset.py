@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recommender.catalogue import CatalogueItem, read_attributes
+from recommender.config import IMPRESSION, Signals
 from trainer.config import Mode
-from trainer.positives import IMPRESSION, mark_positive
+from trainer.positives import mark_positive
 
 FORMAT = 2
 
@@ -71,6 +72,14 @@ class EventTable:
     def type_is(self, names: tuple[str, ...]) -> Flags:
         """Mark the events of these types."""
         return np.isin(self.type_E, [number for number, name in enumerate(self.types) if name in names])
+
+    def attracts(self, signals: Signals) -> Flags:
+        """Mark the events that the model reads as history."""
+        rated_E = ~np.isnan(self.rating_E)
+        always = [signals.attracts(name, is_rated=False) for name in self.types] or [False]
+        with_rating = [signals.attracts(name, is_rated=True) for name in self.types] or [False]
+        read_E: Flags = np.where(rated_E, np.array(with_rating)[self.type_E], np.array(always)[self.type_E])
+        return read_E
 
     def role_is(self, *names: str) -> Flags:
         """Mark the events in these roles."""

@@ -137,11 +137,8 @@ class _Span:
 def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     events = scored.events
     rows_E = events.rows({item.item_id: row for row, item in enumerate(ranker.catalogue.items)})
-    known_E = ~events.impression_E & (rows_E >= 0)
-    known_before_E: Ints = np.cumsum(known_E) - known_E
-    known = np.flatnonzero(known_E)
-    begin_X = known_before_E[events.user_starts[scored.place_X]]
-    end_X = known_before_E[scored.place_X]
+    known, begin_X, end_X = _before(scored, events.attracts(ranker.bundle.manifest.signals) & (rows_E >= 0))
+    met, first_met_X, last_met_X = _before(scored, ~events.impression_E & (rows_E >= 0))
     spans = _spans(begin_X, end_X, limit=ranker.bundle.manifest.model.max_history)
     for group in _groups(spans):
         chosen_B = np.concatenate([np.arange(span.first, span.stop) for span in group])
@@ -151,11 +148,18 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
             histories=[[_element(events, place, int(rows_E[place])) for place in known[span.low : span.high]] for span in group],
             lengths=[(end_X[span.first : span.stop] - span.low).tolist() for span in group],
             seen=[
-                [row for row in rows_E[known[begin:end]].tolist() if row != target]
-                for begin, end, target in zip(begin_X[chosen_B], end_X[chosen_B], targets, strict=True)
+                [row for row in rows_E[met[begin:end]].tolist() if row != target]
+                for begin, end, target in zip(first_met_X[chosen_B], last_met_X[chosen_B], targets, strict=True)
             ],
             targets=targets,
         )
+
+
+def _before(scored: Scored, marked_E: Flags) -> tuple[Ints, Ints, Ints]:
+    """Return the marked events, and which of them, [begin, end), each scored event's user had before it."""
+    num_before_E: Ints = np.cumsum(marked_E) - marked_E
+    begin_X = num_before_E[scored.events.user_starts[scored.place_X]]
+    return np.flatnonzero(marked_E), begin_X, num_before_E[scored.place_X]
 
 
 def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-IMPRESSION = "impression"  # only says that something was shown: never chosen, never history
+from recommender.config import IMPRESSION
 
 
 def mark_positive(

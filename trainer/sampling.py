@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recommender.config import IMPRESSION
 from recommender.model import HistoryBatch, event_type_code
+from trainer.config import TrainConfig
 from trainer.dataset import EventTable, Flags, Floats, Ints, positive_events
 
 CONTEXT_SHARE = 0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
@@ -26,7 +28,7 @@ WINDOWS_A_SORT = 16  # batches' worth of windows that are sorted by length toget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """All histories one after the other, without impressions; those stand beside, by the place in front of which they happened."""
+    """All histories one after the other. `shown`: impressions and rejections, by the place in front of which they happened."""
 
     rows: Ints
     types: Ints
@@ -71,20 +73,25 @@ class TrainBatch:
     shown_row_X: Tensor
 
 
-def build_sequences(events: EventTable, rows_E: Ints, *, positive_types: tuple[str, ...], positive_rating: float | None) -> Sequences:
-    """Lay out the events, which are sorted by user. An impression is a negative unless the user chose the item from then on."""
-    positive_E = positive_events(events, types=positive_types, rating=positive_rating)
+def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Sequences:
+    """Lay out the events, which are sorted by user.
+
+    An impression or a rejection is a negative unless the user chose the item from then on.
+    """
+    signals = config.signals
+    positive_E = positive_events(events, types=config.positive_types, rating=config.positive_rating)
     learnable_E = events.role_is("target", "replay")
-    kept_E = ~events.impression_E & (rows_E >= 0)
+    kept_E = events.attracts(signals) & (rows_E >= 0)
+    unwanted_E = events.type_is((IMPRESSION, *signals.negative))
     codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int64)
     place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
     bounds = np.append(np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum())
     last_choice: dict[tuple[int, int], int] = {}
-    for event in np.flatnonzero(kept_E & positive_E) if events.impression_E.any() else ():
+    for event in np.flatnonzero(kept_E & positive_E) if unwanted_E.any() else ():
         last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
     shown = [
         int(event)
-        for event in np.flatnonzero(events.impression_E & learnable_E & (rows_E >= 0))
+        for event in np.flatnonzero(unwanted_E & learnable_E & (rows_E >= 0))
         if last_choice.get((int(events.user_E[event]), int(rows_E[event])), -1) < event
     ]
     return Sequences(

@@ -41,7 +41,15 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
     """Return an untrained bundle: catalogue, whitened texts, counts, fresh weights from the configuration's seed."""
     model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
     empty = Bundle(
-        manifest=BundleManifest(model=model_config, encoder=config.encoder, encoder_digest=None, rating_scale=None, num_items=0, files={}),
+        manifest=BundleManifest(
+            model=model_config,
+            encoder=config.encoder,
+            encoder_digest=None,
+            rating_scale=None,
+            num_items=0,
+            files={},
+            signals=config.signals,
+        ),
         catalogue=Catalogue(),
         model=_fresh_model(model_config, 0, config.seed),
         facts=_no_facts(0, model_config.text_dim),
@@ -66,6 +74,7 @@ def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVec
     """
     _check_parent(live, config, mode)
     grown = _grown(live, added, texts, seed=config.seed)
+    grown = replace(grown, manifest=replace(grown.manifest, signals=config.signals))
     return _counted(grown, added.events) if mode == "update" else grown
 
 
@@ -110,7 +119,7 @@ def _counted(bundle: Bundle, events: EventTable) -> Bundle:
 
     A user counts once for an item, and once among its ratings, however often they come back to it.
     """
-    target_E = events.role_is("target") & ~events.impression_E
+    target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
     rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
     met, rated, ratings = rows_E[target_E & events.first_E], rows_E[rated_E], events.rating_E[rated_E]

@@ -168,8 +168,9 @@ def new_rows(count: int) -> list[Row]:
 def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     live = load_bundle(full / "bundle")
     items = [*planted_items(), CatalogueItem(item_id="new", title="Newest thing", text="even calm blue")]
+    rejected = Row(seq=3000, user_id=new_rows(1)[1].user_id, item_id="i39", at_us=2 * 10**16, type="dislike")
     snapshot = write_planted_snapshot(
-        tmp_path / "snapshot", mode="update", rows=new_rows(200), items=items, live=full / "bundle", state=full / "state"
+        tmp_path / "snapshot", mode="update", rows=[*new_rows(200), rejected], items=items, live=full / "bundle", state=full / "state"
     )
     candidate = train(tmp_path, snapshot, config)
     bundle = load_bundle(candidate / "bundle")

@@ -118,6 +118,22 @@ def test_an_impression_is_no_history(ranker: Ranker) -> None:
     assert shown["items"] == ask(ranker, {"user_seq": [], "k": 1000})["items"]
 
 
+@pytest.mark.parametrize("type_", ["dislike", "skip", "a word of the shop's own"])
+def test_what_is_no_choice_does_not_attract_and_counts_as_seen(ranker: Ranker, type_: str) -> None:
+    after = ask(ranker, {"user_seq": [{"id": "i3", "type": type_}], "k": 1000})["items"]
+    cold = ask(ranker, {"user_seq": [], "k": 1000})["items"]
+    assert isinstance(cold, list)
+    assert after == [item for item in cold if item["id"] != "i3"]
+
+
+def test_a_choice_attracts_as_a_rating_of_any_type_does(ranker: Ranker) -> None:
+    cold = ask(ranker, {"user_seq": [], "k": 1000})["items"]
+    assert isinstance(cold, list)
+    for element in ({"id": "i3", "type": "add_to_cart"}, {"id": "i3", "type": "review", "rating": 5}):
+        after = ask(ranker, {"user_seq": [element], "k": 1000})["items"]
+        assert after != [item for item in cold if item["id"] != "i3"]
+
+
 def test_an_unknown_id_in_a_history_is_ignored_and_among_items_refused(ranker: Ranker) -> None:
     known = ask(ranker, {"user_seq": ["i3"], "item_desc": "i4"})["score"]
     assert ask(ranker, {"user_seq": ["i3", {"id": "nobody"}], "item_desc": "i4"})["score"] == known

@@ -8,6 +8,7 @@ import pytest
 
 from recommender.model import event_type_code
 from tests.planted import Row, write_rows
+from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.sampling import Sequences, TrainBatch, Withheld, assemble, batches, build_sequences, cut_windows
 
@@ -16,7 +17,8 @@ def sequences(tmp_path: Path, rows: list[Row], *, positive_rating: float | None 
     write_rows(tmp_path / "events.parquet", rows)
     events = read_events(tmp_path / "events.parquet")
     rows_E = events.rows({f"i{number}": number for number in range(500)})
-    return build_sequences(events, rows_E, positive_types=("rating", "click"), positive_rating=positive_rating)
+    config = TrainConfig(positive_types=("rating", "click"), positive_rating=positive_rating)
+    return build_sequences(events, rows_E, config)
 
 
 def user(name: str, roles: str, *, first_seq: int = 1) -> list[Row]:
@@ -64,8 +66,9 @@ def test_below_the_threshold_is_a_rating_to_learn_but_no_choice(tmp_path: Path) 
     assert batch.target_ratings_BS[0, :3].tolist() == [5.0, 2.0, 4.0]
 
 
-def test_an_impression_is_a_negative_at_its_place_and_never_history(tmp_path: Path) -> None:
-    shown = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type="impression")
+@pytest.mark.parametrize("type_", ["impression", "dislike"])
+def test_an_unwanted_item_is_a_negative_at_its_place_and_never_history(tmp_path: Path, type_: str) -> None:
+    shown = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type=type_)
     last = replace(shown, seq=91, item_id="i41", at_us=9_000_000)
     clicked_later = replace(shown, seq=92, item_id="i2")
     data = sequences(tmp_path, [*user("a", "ttt"), shown, last, clicked_later])
@@ -73,6 +76,14 @@ def test_an_impression_is_a_negative_at_its_place_and_never_history(tmp_path: Pa
     assert batch.histories.rows_BL.tolist() == [[0, 1, 2]]
     assert predicted(batch) == [0, 1, 2]
     assert list(zip(batch.shown_state_X.tolist(), batch.shown_row_X.tolist(), strict=True)) == [(2, 40), (3, 41)]
+
+
+def test_a_type_that_says_nothing_is_neither_history_nor_learned(tmp_path: Path) -> None:
+    own = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type="a word of the shop's own")
+    data = sequences(tmp_path, [*user("a", "ttt"), own])
+    batch = assemble(data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()])
+    assert batch.histories.rows_BL.tolist() == [[0, 1, 2]]
+    assert batch.shown_row_X.tolist() == []
 
 
 def test_a_user_with_impressions_alone_is_read_from_the_cold_state(tmp_path: Path) -> None:
