@@ -49,11 +49,11 @@ def panel_user(parts: Parts, name: str) -> str:
 
 
 def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(parts: Parts, lease: Lease) -> None:
-    """One `add_to_cart` of a panel user who never chose anything, and one new item: the gate judges as before."""
+    """One `dislike` of a panel user who never chose anything, and one new item: the gate judges as before."""
     gate = replace(EASY, min_users=13, min_events=60)
     parts = with_gate(parts, gate)
     send(parts, [
-        Event(event_id="cart", user_id=panel_user(parts, "shopper"), item_id="i5", type="add_to_cart", at=LATER),
+        Event(event_id="cart", user_id=panel_user(parts, "shopper"), item_id="i5", type="dislike", at=LATER),
         Item(event_id="item", item_id="new", title="New", at=LATER),
     ])  # fmt: skip
     run = run_cycle(parts, lease)
