@@ -92,6 +92,18 @@ LAYOUTS = {
         types={"view": 1, "add_to_cart": 1, "purchase": 1},
         users=2,
     ),
+    "types of REES46 as they are": Layout(
+        files={"2019-Oct.csv": REES46},
+        words=f"{REES46_WORDS} --type event_type",
+        types={"view": 1, "add_to_cart": 1, "purchase": 1},
+        users=2,
+    ),
+    "types that like and reject": Layout(
+        files={"f.csv": f"user,item,ts,event\nu1,i1,{AT},liked\nu1,i2,{AT},thumbs_down\nu2,i1,{AT},Favorite\n"},
+        words=f"{SHOP} --type event",
+        types={"like": 1, "dislike": 1, "save": 1},
+        users=2,
+    ),
     "times as Go prints them": Layout(
         files={"f.csv": "user,item,ts\na,r1,2021-12-01 06:29:15 +0000 UTC\nb,r2,2021-12-01 07:29:15.5 +0300 MSK m=+0.1\n"},
         types={"view": 2},

@@ -19,8 +19,13 @@ _WORDS = {
     "purchase": ("purchases", "purchased", "buy", "buys", "bought", "order", "orders", "ordered", "transaction", "transactions"),
     "impression": ("impressions", "imp", "impr", "show", "shown", "exposure", "exposed", "display", "displayed", "viewitemlist"),
     "rating": ("ratings", "rate", "rated"),
+    "add_to_cart": ("cart", "carts", "addtocart", "addcart", "addtobasket", "basket"),
+    "like": ("likes", "liked", "upvote", "thumbsup"),
+    "save": ("saves", "saved", "fav", "favorite", "favourite", "wishlist", "bookmark"),
+    "play": ("plays", "played", "listen", "listened", "watch", "watched"),
+    "dislike": ("dislikes", "disliked", "thumbsdown"),
 }
-_MEANING = {word: name for name, words in _WORDS.items() for word in (name, *words)}
+_MEANING = {word: name for name, words in _WORDS.items() for word in (name.replace("_", ""), *words)}
 _FLAGS = {"true": "1", "t": "1", "yes": "1", "y": "1", "false": "0", "f": "0", "no": "0", "n": "0"}
 _CLICK_COLUMNS = frozenset({"click", "clicks", "clicked", "isclick", "isclicked", "label"})
 _TYPE_COLUMNS = _CLICK_COLUMNS | {
@@ -28,9 +33,7 @@ _TYPE_COLUMNS = _CLICK_COLUMNS | {
     *("behavior", "behaviour", "behaviortype", "behaviourtype", "interaction", "interactiontype", "feedbacktype"),
     *("impression", "impressed", "purchase", "purchased", "ispurchase", "isbuy", "isorder", "islike", "iscart", "isbuyed"),
 }
-_OTHER_TYPES = frozenset(
-    {"cart", "carts", "addtocart", "removefromcart", "remove", "fav", "favorite", "like", "dislike", "share", "wishlist"}
-)
+_OTHER_TYPES = frozenset({"removefromcart", "remove", "share", "skip", "hide"})
 
 
 class TypeNames:
