@@ -293,3 +293,17 @@ def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(house:
         letters.add(source="ingest", reason="bad", raw=raw, at=START_AT)
     forget_in(house, tmp_path)
     assert [letter.raw for letter in letters.newest(9)] == ["joanna,50,five", "annabel", json.dumps(one_raw("anna"))]
+
+
+def test_no_byte_is_left_in_the_files_of_histories_and_log(house: House, tmp_path: Path) -> None:
+    """Deleted rows would stay in free pages and in the write-ahead logs, whose later frames do not overwrite them."""
+    house.log.append([one(number) for number in range(200)])
+    while follow_once(house.log, house.histories):
+        pass
+    forget_in(house, tmp_path)
+    for name in ("histories.db", "histories.db-wal"):
+        assert b"ann" not in (tmp_path / name).read_bytes()
+    house.collect()
+    house.log.trim(house.ledger.log_cursor())
+    for name in ("events.db", "events.db-wal"):
+        assert b"ann" not in (tmp_path / name).read_bytes()
