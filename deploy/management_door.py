@@ -180,7 +180,7 @@ class Request(BaseHTTPRequestHandler):
 
 def _error(status: HTTPStatus, message: str) -> bytes:
     """Write an error as TorchServe does."""
-    return json.dumps({"code": status.value, "type": status.phrase, "message": message}, indent=2).encode() + b"\n"
+    return json.dumps({"code": status.value, "type": status.phrase, "message": message}, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

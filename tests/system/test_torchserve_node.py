@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -134,6 +135,29 @@ def test_a_version_that_another_process_is_loading_is_waited_for_and_not_deleted
         ahead.close()
         first.result(60)
     assert [found.version for found in server.versions() if found.ready] == [2]
+
+
+def test_kept_connections_are_answered_while_a_version_starts(
+    server: TorchServe,
+    publish: Callable[[int], str],
+    publish_broken: Callable[[int, str], str],
+    node: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call that waited for the start would hold one of two network threads, and with it half of all connections."""
+    monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
+    archive = publish_broken(2, "recommend.py")
+    server.register(1, publish(1))
+    with ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client()) for _ in range(8)]
+        for client in clients:
+            client.get(f"http://127.0.0.1:{node.ports.inference}/ping")
+        other = stack.enter_context(opened(node))
+        registering = stack.enter_context(ThreadPoolExecutor(1)).submit(other.register, 2, archive)
+        until_loading(node, 2)
+        assert [client.post(node.predictions, json=TOP, timeout=60).status_code for client in clients] == [200] * 8
+        assert not registering.done(), "the answers waited for it"
+        registering.result(60)
 
 
 def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from cron.child_environment import GATEWAY, MODEL, RANKS, RAY, SYSTEM, WORKER, only
+from cron.trainer_process import TrainerProcess
 from cron.wiring import PROJECT_ROOT
 from deploy.confined import confined
+from trainer.config import TrainConfig
 
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/home/shop", "LC_TIME": "C", "CUDA_VISIBLE_DEVICES": "1"}
 SECRETS = {
@@ -57,6 +60,19 @@ def test_a_command_that_is_not_there_is_one_sentence() -> None:
 def test_the_lists_name_no_secret_by_a_beginning() -> None:
     assert not [name for name in SECRETS if only({name: "k"}, SYSTEM, MODEL, RANKS, RAY)]
     assert set(SYSTEM) < set(GATEWAY) < set(WORKER)
+
+
+def test_a_launched_trainer_sees_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner stands for the trainer: it leaves a candidate that lists what it saw."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    seen = "json.dump({'seen': list(os.environ)}, open(out / 'report.json', 'w'))"
+    script = f"import json, os, sys, pathlib; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); out.mkdir(); {seen}"
+    launcher = TrainerProcess((sys.executable, "-c", script), text_cache=tmp_path / "texts")
+    made = launcher.train(tmp_path / "snapshot", TrainConfig(), tmp_path / "run" / "out", limit_s=60)
+    seen_names = set(json.loads((made / "report.json").read_text())["seen"])
+    assert not SECRETS.keys() & seen_names
+    assert {"PATH", "OMP_NUM_THREADS", "PYTHONFAULTHANDLER"} <= seen_names
 
 
 _PRINT = [sys.executable, "-c", "import json, os; print(json.dumps(list(os.environ)))"]
