@@ -75,6 +75,7 @@ def offline_verdict(report: Report, settings: GateSettings, against: Against, *,
         else:
             reasons += _tolerance(panel, older, settings, against, report.rating_scale)
         reasons += _older(older, settings, against, report.rating_scale)
+        reasons += _newest_alone(reasons)
         reasons += [*_coverage(panel, settings, against), *_beside_biases(panel)] if panel is not None and is_scored else []
     return Verdict(reasons=tuple(reasons), figures=figures)
 
@@ -161,6 +162,18 @@ def _older(older: Evaluation | None, settings: GateSettings, against: Against, s
         _ndcg_reason("ndcg_older", called, interval, -settings.older_tolerance),
         *_rmse_reason("rmse_older", older, settings, against, scale),
     ]
+
+
+def _newest_alone(reasons: Sequence[Reason]) -> list[Reason]:
+    """Say of a sure gain on the newest events that the older ones do not show it; that decides nothing."""
+    newest, older = (next((one for one in reasons if one.name == name), None) for name in ("ndcg_live", "ndcg_older"))
+    if newest is None or older is None or newest.low is None or older.low is None or newest.low <= 0 or older.low > 0:
+        return []
+    text = (
+        f"the gain of {signed(newest.figure or 0.0)} is on the newest events alone, the older ones say {signed(older.figure or 0.0)}: "
+        "the data changed, which need not make the model better"
+    )
+    return [Reason(name="newest_alone", ok=True, text=text, figure=newest.figure, limit=older.figure)]
 
 
 def _ndcg_reason(name: str, called: str, interval: Interval, limit: float) -> Reason:

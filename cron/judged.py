@@ -64,8 +64,12 @@ def newest_judged(events: Timeline, positive_N: Mask, pool_N: Mask, need: Need) 
 
 
 def older_judged(events: Timeline, positive_N: Mask, pool_N: Mask, need: Need) -> Mask:
-    """Mark twice the needed events of the pool, spread evenly over the journal: no burst of events can make up most of them."""
-    rows = _within_limits(events, positive_N, _newest_first(events, positive_N, pool_N), need)
+    """Mark twice the needed events of the pool, spread evenly over the journal: no burst of events can make up most of them.
+
+    What stays within a user's or an item's limit is drawn at random too, so that a user's newest do not push out the others.
+    """
+    rows = _newest_first(events, positive_N, pool_N)
+    rows = _within_limits(events, positive_N, np.random.default_rng(0).permutation(rows), need)
     rows = rows[np.argsort(events.seq_N[rows])]
     wanted = 2 * need.min_events
     spread = rows[np.linspace(0, len(rows) - 1, wanted).round().astype(np.int64)] if len(rows) > wanted else rows

@@ -174,6 +174,16 @@ def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
     assert offline_verdict(flooded, replace(SETTINGS, older_tolerance=0.04), AGAINST).accepted
 
 
+def test_a_gain_on_the_newest_events_alone_does_not_read_as_one() -> None:
+    """Floods that spoil nothing for the others are accepted, and the verdict says what the gain is."""
+    verdict = offline_verdict(with_older(candidate(0.084)), SETTINGS, AGAINST)
+    assert verdict.accepted
+    (reason,) = [one for one in verdict.reasons if one.name == "newest_alone"]
+    assert reason.text.startswith("the gain of +.084 is on the newest events alone, the older ones say 0: the data changed")
+    shared = offline_verdict(with_older(candidate(0.084), 0.05), SETTINGS, AGAINST)
+    assert "newest_alone" not in {one.name for one in shared.reasons}
+
+
 def test_ratings_that_got_worse_on_older_events_are_refused() -> None:
     assert refusals(offline_verdict(with_older(candidate(0.08), 0.0, 0.3), SETTINGS, AGAINST)) == ["rmse_older"]
 

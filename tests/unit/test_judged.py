@@ -154,6 +154,14 @@ def test_older_events_are_spread_over_the_journal() -> None:
     assert (older_N & (lives.seq_N > 10_000)).sum() == pytest.approx(2000 / 3, abs=10)
 
 
+def test_a_known_users_burst_does_not_push_their_older_events_out() -> None:
+    """Fifty panel users with a hundred honest events each send forty more: those stay a minority of what is judged."""
+    burst = [Act(user=f"u{user}", at=20_000 + step * 50 + user, item=f"x{step}") for step in range(40) for user in range(50)]
+    lives = lives_of([*fifty_users(100), *burst])
+    older_N = older_judged(lives, positives(lives), everyone(lives), NEED)
+    assert (older_N & (lives.seq_N > 5_000)).sum() / older_N.sum() == pytest.approx(40 / 140, abs=0.05)
+
+
 def share_of(lives: Timeline, gate: GateSettings) -> float:
     return smallest_enough_share(lives, positives(lives), lambda user_id: int(user_id[1:]) / 1000, gate)
 
