@@ -56,6 +56,7 @@ def full_parts(*, beauty: bool) -> tuple[Part, ...]:
         Part(bench="freshness"),
         Part(bench="serving"),
         Part(bench="registering"),
+        Part(bench="crowd"),
         Part(bench="backends"),
         Part(bench="ingest"),
         Part(bench="quality", words=("--sets", "ml-100k", "--seeds", "0,1,2")),

@@ -27,6 +27,7 @@ from gateway.inference import Inference
 from gateway.intake import Intake
 from gateway.line import Line
 from gateway.live_release import LiveRelease
+from gateway.readiness import Readiness
 from gateway.recommendations import Recommendations
 from gateway.record_ids import RecordIds
 from gateway.request_body import Bodies
@@ -62,6 +63,7 @@ class Doors:
     figures: Figures
     overviews: Overviews
     forget: Callable[[str], Forgotten]
+    readiness: Readiness
     bodies: Bodies
     answer_line: Line
     record_line: Line
@@ -88,6 +90,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             figures=Figures(LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))),
             overviews=overviews,
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
+            readiness=Readiness(inference),
             bodies=Bodies(max_bytes=MAX_BODIES_BYTES),
             # whoever waited half of the model's time for their turn still has an answer within the usual patience
             answer_line=Line(at_once=ANSWERS_AT_ONCE, max_wait_s=settings.gateway.inference_timeout_s / 2),

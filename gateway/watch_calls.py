@@ -52,7 +52,7 @@ async def alive() -> Response:
 @router.get("/readyz")
 async def ready(doors: UseDoors) -> Response:
     """Say whether a live model answers: 200 with its version, or 503 with the reason."""
-    answer = await doors.inference.predict({"user_seq": [], "k": 1})
+    answer = await doors.readiness.ask()
     if answer.status != 200 or not isinstance(answer.body, dict):
         raise NoAnswer(f"the live model answered {answer.status} to a plain question")
     return json_response({"status": "ready", "model_version": answer.body.get("model_version")})

@@ -1,0 +1,199 @@
+"""Many connections at once: what the gateway answers, how soon, and how that compares with an earlier commit's gateway.
+
+    python -m bench.crowd [--before COMMIT] [--connections 200] [--seconds 10]
+
+Both gateways run in turn on the same machine, before a stand-in for TorchServe, so that their ratio means something on a busy one too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import httpx
+
+from bench.model_stand_in import serve_model
+from bench.rows import Measure, is_quick, save
+from cron.wiring import PROJECT_ROOT
+
+COMMAND = "python -m bench.crowd"
+BEFORE = "7289c88"  # whose gateway asked the model through httpx, and began every call at once
+NUM_USERS, NUM_EVENTS = 500, 100
+ROUNDS, QUICK_ROUNDS = 3, 1
+START_LIMIT_S = 60.0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What all connections saw in one round: latencies of the model's answers, and how many others there were."""
+
+    latencies_s: list[float] = field(default_factory=list)
+    num_fallbacks: int = 0
+    num_refused: int = 0
+    num_failed: int = 0
+
+    @property
+    def num(self) -> int:
+        """All that were answered or not."""
+        return len(self.latencies_s) + self.num_fallbacks + self.num_refused + self.num_failed
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and write `bench/results/crowd.json`."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Recommendations of the gateway with many connections at once.")
+    parser.add_argument("--before", default=BEFORE, help=f"the commit to compare with; default {BEFORE}")
+    parser.add_argument("--connections", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round")
+    asked = parser.parse_args(words)
+    seen: dict[str, list[Seen]] = {"before": [], "now": []}
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder, _code_of(asked.before, Path(folder)) as old_code:
+        for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
+            for name, code in (("before", old_code), ("now", PROJECT_ROOT)):
+                with _gateway(code, Path(folder) / f"{name}-{round_}") as port:
+                    seen[name].append(asyncio.run(_crowd(port, asked.connections, asked.seconds)))
+    measures = _measures(seen, asked.connections, asked.seconds, asked.before)
+    save("crowd", "stand-in for the model", measures, command=COMMAND)
+
+
+@contextmanager
+def _code_of(commit: str, folder: Path) -> Iterator[Path]:
+    """Check a commit out beside this one."""
+    code = folder / "code"
+    subprocess.run(["git", "worktree", "add", "--detach", str(code), commit], cwd=PROJECT_ROOT, check=True, capture_output=True)
+    try:
+        yield code
+    finally:
+        subprocess.run(["git", "worktree", "remove", "--force", str(code)], cwd=PROJECT_ROOT, check=True)
+
+
+@contextmanager
+def _gateway(code: Path, folder: Path) -> Iterator[int]:
+    """Run a gateway of some code, with histories of its own, before a stand-in for the model."""
+    folder.mkdir()
+    port, model_port = _free_port(), _free_port()
+    model = multiprocessing.get_context("spawn").Process(target=serve_model, args=(model_port,))
+    model.start()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway"],
+        cwd=code,
+        env={**os.environ, **_places(folder, port, model_port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _fill(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        model.terminate()
+        model.join()
+
+
+def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:
+    stores = {f"FRESHET__STORE__{name.upper()}": f"sqlite:///{folder}/{name}.db" for name in ("events", "histories", "ledger")}
+    return {
+        **stores,
+        "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
+        "FRESHET__STORE__VAR": str(folder / "var"),
+        "FRESHET__STORE__SERVER": f"torchserve://127.0.0.1:{_free_port()}/rec?inference={model_port}",
+        "FRESHET__GATEWAY__PORT": str(port),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _fill(port: int) -> None:
+    """Wait for the gateway, and give every user a history."""
+    draw = random.Random(0)
+    until = time.monotonic() + START_LIMIT_S
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False) as client:
+        while True:
+            with suppress(httpx.TransportError):
+                client.get("/healthz")
+                break
+            if time.monotonic() > until:
+                raise TimeoutError(f"no gateway answers on port {port}")
+            time.sleep(0.1)
+        for first in range(0, NUM_USERS, 50):
+            users = range(first, first + 50)
+            events = [_event(user, draw) for user in users for _ in range(NUM_EVENTS)]
+            client.post("/v1/events", json=events).raise_for_status()
+
+
+def _event(user: int, draw: random.Random) -> dict[str, object]:
+    at = 1_700_000_000 + draw.randrange(10_000_000)
+    return {"user_id": f"u{user}", "item_id": str(draw.randrange(1_500)), "type": "rating", "rating": 4, "at": at}
+
+
+async def _crowd(port: int, connections: int, seconds: float) -> Seen:
+    """Keep so many connections busy, each with its next call when the last was answered."""
+    seen = Seen()
+    until = time.monotonic() + seconds
+    await asyncio.gather(*(_connection(port, seat, until, seen) for seat in range(connections)))
+    return seen
+
+
+async def _connection(port: int, seat: int, until: float, seen: Seen) -> None:
+    draw = random.Random(seat)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while time.monotonic() < until:
+        began = time.monotonic()
+        writer.write(b"GET /v1/recommendations/u%d?k=10 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % draw.randrange(NUM_USERS))
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            body = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            seen.num_failed += 1
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            continue
+        if head[9:12] == b"503":
+            seen.num_refused += 1
+            await asyncio.sleep(1.0)  # as Retry-After says
+        elif b'"fallback":true' in body:
+            seen.num_fallbacks += 1
+        else:
+            seen.latencies_s.append(time.monotonic() - began)
+    writer.close()
+
+
+def _measures(seen: Mapping[str, Sequence[Seen]], connections: int, seconds: float, before: str) -> list[Measure]:
+    """Return the medians over the rounds, before and now, and the ratios."""
+    measures: list[Measure] = []
+    rates, medians_s = {}, {}
+    for name, rounds in seen.items():
+        title = f"{connections} connections, {name if name == 'now' else f'at {before}'}"
+        rates[name] = median(len(one.latencies_s) / seconds for one in rounds)
+        medians_s[name] = median(median(one.latencies_s) for one in rounds)
+        measures += [
+            Measure(metric=f"{title}: answers of the model", value=rates[name], unit="1/s", note=f"median of {len(rounds)} rounds"),
+            Measure(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
+            Measure(metric=f"{title}: fallbacks", value=median(one.num_fallbacks / one.num for one in rounds), unit="1"),
+            Measure(metric=f"{title}: refused with 503", value=median(one.num_refused / one.num for one in rounds), unit="1"),
+            Measure(metric=f"{title}: failed", value=sum(one.num_failed for one in rounds), unit="1"),
+        ]
+    ratio = f"{connections} connections, now over {before}"
+    measures.append(Measure(metric=f"{ratio}: answers of the model", value=rates["now"] / rates["before"], unit="1"))
+    measures.append(Measure(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1"))
+    return measures
+
+
+if __name__ == "__main__":
+    main()
