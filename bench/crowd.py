@@ -58,14 +58,20 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round")
     asked = parser.parse_args(words)
-    seen: dict[str, list[Seen]] = {"before": [], "now": []}
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder, _code_of(asked.before, Path(folder)) as old_code:
-        for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
-            for name, code in (("before", old_code), ("now", PROJECT_ROOT)):
-                with _gateway(code, Path(folder) / f"{name}-{round_}") as port:
-                    seen[name].append(asyncio.run(_crowd(port, asked.connections, asked.seconds)))
+        seen = _rounds({"before": old_code, "now": PROJECT_ROOT}, Path(folder), asked.connections, asked.seconds)
     measures = _measures(seen, asked.connections, asked.seconds, asked.before)
     save("crowd", "stand-in for the model", measures, command=COMMAND)
+
+
+def _rounds(codes: Mapping[str, Path], folder: Path, connections: int, seconds: float) -> dict[str, list[Seen]]:
+    """Run the gateways in turn, several times."""
+    seen: dict[str, list[Seen]] = {name: [] for name in codes}
+    for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
+        for name, code in codes.items():
+            with _gateway(code, folder / f"{name}-{round_}") as port:
+                seen[name].append(asyncio.run(_crowd(port, connections, seconds)))
+    return seen
 
 
 @contextmanager
