@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,6 +98,25 @@ def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_
         assert shop.live_version() == 2
         assert [one.version for one in server.versions() if one.ready] == [1, 2]
         close_workshop(shop.parts)
+
+
+def test_a_worker_killed_amid_its_probe_costs_a_second_try_and_no_verdict(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        send(shop.parts, [*item_records(), *event_records(1, 600)])
+        server = shop.parts.server
+        predict, asked = server.predict, list[int]()
+
+        def kill_at_the_third(version: int | None, body: object, *, timeout_s: float) -> object:
+            asked.append(1)
+            if len(asked) == 3:
+                os.kill(shop.server.worker_pids()[-1], signal.SIGKILL)
+            return predict(version, body, timeout_s=timeout_s)
+
+        server.predict = kill_at_the_third  # type: ignore[method-assign]
+        run = run_cycle(shop.parts, lease_of(shop.parts.ledger))
+        assert (run.mode, run.outcome) == ("baseline", "published"), run.reasons
+        assert len(asked) > 3
+        assert shop.live_version() == 0
 
 
 def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) -> None:
