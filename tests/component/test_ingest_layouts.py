@@ -257,11 +257,10 @@ LAYOUTS = {
         users=1,
     ),
     "RecBole's milliseconds": Layout(
-        files={"x.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{AT}000\n1\t2\t2020-09-13 12:26:40\n"},
+        files={"x.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{AT}000\n1\t3\t2020-09-13 12:26:40\n"},
         words="",
-        types={"view": 1},
+        types={"view": 2},
         users=1,
-        rejected=1,
     ),
     "Kaggle's MovieLens 20M": Layout(
         files={

@@ -227,6 +227,12 @@ def test_a_quoted_title_keeps_its_commas_and_quotes(tmp_path: Path) -> None:
     assert raw["title"] == 'Net, "The" (1995)'
 
 
+def test_a_title_may_hold_the_separator_of_the_file(tmp_path: Path) -> None:
+    files = {"movies.dat": b"1::Lies :: Truth (1995)::Drama|War\n", "tags.dat": b"7::1::a::b::9\n9::1::a::b::9\n"}
+    (raw,) = read(write(tmp_path, FORMS["ml-10m"] | files)).items
+    assert (raw["title"], raw["text"]) == ("Lies :: Truth (1995)", "Lies :: Truth (1995). Drama, War. a::b")
+
+
 @pytest.mark.parametrize("name", ["ratings.csv", "movies.csv"])
 def test_a_file_beside_its_gzip_is_read_when_they_are_equal(name: str, tmp_path: Path) -> None:
     form = FORMS["ml-latest"]
