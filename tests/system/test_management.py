@@ -21,6 +21,7 @@ import pytest
 from cron.management_socket import MAX_PATH_BYTES
 from deploy.management_door import Door
 from tests.planted import planted_bundle
+from tests.system.machine import until
 from tests.system.torchserve import Running, emptied, running_torchserve
 from trainer.archive import pack
 
@@ -73,7 +74,8 @@ def test_the_socket_is_its_owner_s_alone_however_deep_it_lies(node: Running) -> 
 
 
 def test_only_inference_and_metrics_listen(node: Running) -> None:
-    """TorchServe itself also listens for gRPC, by which it can be managed."""
+    """TorchServe itself also listens for gRPC, by which it can be managed; it says that it has started after that."""
+    until(lambda: "Model server started." in (node.var.parent / "torchserve.out").read_text(), "the end of the start", limit_s=60)
     assert _ports(node) == {node.ports.inference, node.ports.metrics}
 
 
