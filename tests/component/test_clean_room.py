@@ -116,8 +116,9 @@ def test_one_that_breaks_us_is_a_500_and_its_neighbours_live(model_dir: Path, tm
     broken = tmp_path / "broken"
     subprocess.run(["cp", "-r", str(model_dir), str(broken)], check=True)
     answer = broken / "recommender" / "answer.py"
-    code = answer.read_text().replace("    texts = Texts()\n", "    texts = Texts()\n    assert 'break me' not in repr(bodies)\n", 1)
-    answer.write_text(code)
+    line = "    texts = texts_of_batch(ranker)\n"
+    assert line in answer.read_text()
+    answer.write_text(answer.read_text().replace(line, f"{line}    assert 'break me' not in repr(bodies)\n", 1))
     fine: dict[str, object] = {"user_seq": [], "k": 1}
     statuses = [status for status, _ in drive(broken, [fine, {"user_seq": ["break me"], "k": 1}, fine, {"k": 0}])]
     assert statuses == [200, 500, 200, 400]
