@@ -31,6 +31,7 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_SECRET_OPTIONS = ("sslpassword", "oauth_client_secret")  # libpq's, beside `password`, which is the URL's own
 _REMEDY = "check the user, its password (PGPASSWORD or ~/.pgpass, never the settings file), and that it may make tables there"
 _REFUSALS = ("authentication failed", "no password supplied", "no pg_hba.conf entry", "permission denied", "is not permitted to log in")
 
@@ -64,7 +65,8 @@ def writer(engine: sa.Engine) -> sa.Engine:
 
 def shown(engine: sa.Engine) -> str:
     """Return the database's URL as messages show it: as the settings have it, without the password."""
-    return engine.url.set(drivername=engine.url.get_backend_name()).render_as_string(hide_password=True)
+    url = engine.url.set(drivername=engine.url.get_backend_name()).difference_update_query(_SECRET_OPTIONS)
+    return url.render_as_string(hide_password=True)
 
 
 @contextmanager

@@ -29,8 +29,13 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load nothing
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 Opened = TypeVar("Opened")
-# after the user's name, up to the last @: a password may hold any sign; or as the option that libpq knows, or that S3 does not
-_PASSWORD = re.compile(r"(?P<user>://[^:/?#@,]*:)[^?#]*(?P<at>@)|(?P<option>[?&](?:password|\w*secret\w*)=)[^&#]*")
+# After the user's name, up to the last @: a password may hold any sign, and `#` and `?` end the host for a parser. What looks like a
+# port is none of it. Or as an option of a client: libpq's `password` and `sslpassword`, keys and tokens of S3. A path holds neither.
+_PASSWORD = re.compile(
+    r"(?P<user>(?:^(?!sqlite:|file:)\w+:/{0,2}|(?<!sqlite)(?<!file)://)[^:?#]*:)(?:[^?#]*|(?!\d{1,5}[/,]).*)(?P<at>@)"
+    r"|(?P<option>[?&;#][\w.%-]*(?:pass(?!file)|pwd|secret|session_?token|access_?key|credential)[\w.%-]*=)[^&#]*",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 def local_path(url: str) -> Path:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from cron.config import Settings
+from cron.database import open_engine
+from cron.database import shown as shown_database
 from cron.errors import SettingsError
 from cron.server_url import parse_nodes
 from cron.settings_file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
-from cron.wiring import PROJECT_ROOT, local_path
+from cron.wiring import PROJECT_ROOT, hide_password, local_path
 from trainer.config import TrainConfig
 
 
@@ -182,6 +184,47 @@ def test_a_password_in_the_file_is_refused_and_one_in_the_environment_never_show
     message = refusal(None, {"FRESHET__STORE__LEDGER": url.replace("postgresql", "mysql")})
     assert "***" in message
     assert "pa/ss" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:pa#ss@host/db",
+        "postgresql://me:pa?ss@host/db",
+        "postgresql://me@corp:pa#ss@host/db",
+        "postgresql://me,you:pa#ss@host/db",
+        "postgresql:me:pa#ss@host/db",
+        "postgresql://host/db?sslkey=/k&sslpassword=pa/ss",
+        "postgresql://host/db?PASSWORD=pa/ss",
+        "s3://bucket/p?access_key=pa/ss",
+    ],
+)
+def test_a_password_of_any_signs_is_shown_nowhere(tmp_path: Path, url: str) -> None:
+    """A `#` or `?` in it ends the host for a parser, so the sentence about the port had the whole URL in it."""
+    shown = hide_password(url)
+    assert "***" in shown
+    assert "ss@" not in shown
+    assert "pa/ss" not in shown
+    assert "store.ledger holds a password" in refusal(write(tmp_path, f'[store]\nledger = "{url}"\n'))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "kafka://me@h1:9092,h2:9092/events?items=items&ca=/home/me@work/ca",
+        "file:////srv/a:b@c",
+        "sqlite:////srv/a:b@c/ledger.db",
+        "torchserve://a:1,b:2/rec?inference=8080,8081&keys=/srv/me@work",
+        "postgresql://me@host:5432/db?passfile=/srv/pass",
+    ],
+)
+def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
+    assert hide_password(url) == url
+
+
+def test_a_ledger_names_its_database_without_passwords() -> None:
+    engine = open_engine("postgresql://me:pa-ss@host/db?sslmode=require&sslpassword=pa-ss")
+    assert shown_database(engine) == "postgresql://me:***@host/db?sslmode=require"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
