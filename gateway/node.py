@@ -113,7 +113,7 @@ class Node:
         if status == 413:
             raise TooLarge(len(content))
         if status == 429:
-            raise Overloaded("the model has as many free texts to read as it can at a time")
+            raise Overloaded("the model has as much to read as it can at a time")
         if status not in (200, 400):
             raise NoAnswer(f"the model server answered {status}", status=status)
         try:

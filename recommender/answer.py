@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from recommender.batch_work import Work
 from recommender.catalogue import Catalogue
 from recommender.ranker import Ranker
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
-from recommender.wire import MAX_BODIES, BadRequest, Busy, JsonObject, ScoreRequest, SimilarRequest, TopRequest, decode, error_body, parse
+from recommender.wire import MAX_BODIES, BadRequest, Busy, JsonObject, ScoreRequest, SimilarRequest, TopRequest, error_body, parse
 
 Answer = JsonObject | list[JsonObject] | BadRequest | Busy
 
@@ -30,7 +31,8 @@ def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
     read together. Scores are the same, up to float32 rounding, however bodies are batched.
     """
     texts = texts_of_batch(ranker)
-    planned = [_plan_body(ranker, body, texts) for body in bodies]
+    work = Work()
+    planned = [_plan_body(ranker, body, work, texts) for body in bodies]
     plans = [one for group in planned for one in (group if isinstance(group, list) else [group]) if isinstance(one, Plan)]
     texts_MT = ranker.text_vectors(list(texts.rows)) if texts.rows else None
     answers = iter(_answer_plans(ranker, plans, texts_MT))
@@ -41,17 +43,16 @@ _One = Plan | BadRequest
 _Planned = _One | Busy | list[_One]
 
 
-def _plan_body(ranker: Ranker, body: object, texts: Texts) -> _Planned:
+def _plan_body(ranker: Ranker, body: object, work: Work, texts: Texts) -> _Planned:
     texts.next_request()
     try:
-        return _plan_values(ranker, body, texts)
+        return _plan_values(ranker, work.read(body), texts)
     except (BadRequest, Busy) as error:
         texts.drop_request()
         return error
 
 
-def _plan_values(ranker: Ranker, body: object, texts: Texts) -> _One | list[_One]:
-    value = decode(body)
+def _plan_values(ranker: Ranker, value: object, texts: Texts) -> _One | list[_One]:
     if not isinstance(value, list):
         return plan(ranker, parse(value), texts)
     if not 1 <= len(value) <= MAX_BODIES:

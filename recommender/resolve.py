@@ -70,7 +70,7 @@ class Texts:
                 found = f"more than {MAX_FREE_CHARS:,} characters of texts that are not in the catalogue (each counts {CHARS_A_TEXT} more)"
                 raise BadRequest(field, found=found, expected="fewer of them in a request")
             if chars > MAX_FREE_CHARS:
-                raise Busy()
+                raise Busy("free texts")
             self._chars = chars
             self.rows[text] = len(self.rows)
         return self.rows[text]

@@ -50,8 +50,8 @@ class BadRequest(ValueError):
 class Busy(Exception):
     """A request that could be answered, but not together with those it came with: it may be sent again."""
 
-    def __init__(self) -> None:
-        self.reason = "the requests beside this one bring as many free texts as can be read at a time; send it again in a second"
+    def __init__(self, what: str) -> None:
+        self.reason = f"the requests beside this one bring as many {what} as can be read at a time; send it again in a second"
         super().__init__(self.reason)
 
 
@@ -116,7 +116,7 @@ def decode(body: object) -> object:
         text = body if isinstance(body, str) else bytes(body).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadRequest("body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8") from error
-    if sum(map(text.count, _BEFORE_VALUES)) > MAX_VALUES:
+    if num_values(text) > MAX_VALUES:
         raise BadRequest("body", found=f"JSON of more than {MAX_VALUES:,} values", expected="less in one request")
     try:
         return json.loads(text)
@@ -124,6 +124,15 @@ def decode(body: object) -> object:
         raise BadRequest("body", found="JSON nested too deeply", expected="a JSON object or a list of them") from error
     except ValueError as error:
         raise BadRequest("body", found=f"malformed JSON ({error})", expected="a JSON object or a list of them") from error
+
+
+def num_values(body: object) -> int:
+    """Return about how many values of JSON a body holds, before it is read; 0 for what was read already."""
+    if isinstance(body, str):
+        return sum(map(body.count, _BEFORE_VALUES))
+    if isinstance(body, bytes | bytearray):
+        return sum(map(body.count, _BEFORE_VALUES.encode()))
+    return 0
 
 
 def parse(body: object) -> Request:

@@ -10,11 +10,12 @@ import torch
 
 import recommender.answer as answering
 from recommender.answer import Answer, answer_batch
+from recommender.batch_work import MAX_ELEMENTS, SMALL
 from recommender.catalogue import CatalogueItem
 from recommender.encoder import CHARACTERS_A_TOKEN
 from recommender.ranker import HistoryElement, Ranker
 from recommender.resolve import CHARS_A_TEXT, MAX_FREE_CHARS, Texts
-from recommender.wire import BadRequest, Busy
+from recommender.wire import MAX_BODIES, MAX_HISTORY, MAX_K, MAX_VALUES, BadRequest, Busy
 from tests.planted import planted_bundle, planted_items
 
 TOLERANCE = 1e-4  # float32 sums in another order, and the encoder pads by batch
@@ -229,6 +230,37 @@ def test_the_texts_of_a_refused_request_cost_the_others_nothing() -> None:
     texts.drop_request()
     assert list(texts.rows) == ["kept"]
     assert texts.row("y" * (MAX_FREE_CHARS // 2), field="x") == 1
+
+
+def test_bodies_of_one_request_may_not_be_large_together(ranker: Ranker) -> None:
+    """Nineteen histories of 100,000 elements fit into 8 MB and kept the only worker busy for 8 s, or 24 s beside a training."""
+    long = {"user_seq": ["i3"] * MAX_HISTORY, "k": 1}
+    error = refused(ranker, [long] * 3)
+    assert error.reason.startswith("body: found 300,003 elements of user_seq, items and exclude and items asked for")
+    assert f"at most {MAX_ELEMENTS:,} in one request" in error.reason
+    wrong = {"user_seq": [*["i3"] * (MAX_HISTORY - 1), None], "k": 1}  # as long to read until the mistake
+    assert "elements" in refused(ranker, [wrong] * 3).reason
+    assert isinstance(answer_batch(ranker, [[long, long]])[0], list)
+
+
+def test_large_requests_of_a_batch_are_answered_one_after_another(ranker: Ranker) -> None:
+    """Thirty-two of them together took longer than TorchServe waits for a worker, and 6 GB."""
+    long = json.dumps({"user_seq": ["i3"] * MAX_HISTORY, "k": 1}).encode()
+    much = json.dumps([{"user_seq": [], "k": MAX_K}] * MAX_BODIES).encode()
+    small = json.dumps({"user_seq": ["i3"] * (SMALL - 10), "k": 1}).encode()
+    first, second, third, fourth, small_one = answer_batch(ranker, [long, long, long, much, small])
+    assert isinstance(first, dict)
+    assert first == second
+    assert isinstance(third, Busy)
+    assert isinstance(fourth, Busy)
+    assert isinstance(small_one, dict)
+    assert isinstance(answer_batch(ranker, [much])[0], list)
+
+
+def test_json_of_a_batch_is_read_up_to_a_limit(ranker: Ranker) -> None:
+    junk = b"[" + b"[]," * (MAX_VALUES * 2 // 5) + b"[]]"  # four fifths of the values of a body
+    answers = answer_batch(ranker, [junk, junk, {"user_seq": [], "k": 1}])
+    assert [type(answer) for answer in answers] == [BadRequest, Busy, dict]
 
 
 def test_a_list_of_bodies_is_answered_by_a_list(ranker: Ranker) -> None:

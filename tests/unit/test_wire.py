@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender import wire
+from recommender.batch_work import MAX_ELEMENTS
 from recommender.ids import MAX_ID_CHARS
 from recommender.resolve import CHARS_A_TEXT, MAX_FREE_CHARS
 from recommender.wire import BadRequest, Element, FilterValue, Name, ScoreRequest, SimilarRequest, TopRequest, decode, parse
@@ -185,6 +186,7 @@ def test_the_documented_limits_are_the_ones_in_force() -> None:
         "`filter`": f"{wire.MAX_FILTERS} attributes",
         free_texts: f"{MAX_FREE_CHARS:,} characters, and {CHARS_A_TEXT} more for each text",
         "values of JSON": f"{wire.MAX_VALUES:,}",
+        next(row for row in table if row.startswith("elements of")): f"{MAX_ELEMENTS:,}",
         "an id": f"{MAX_ID_CHARS} characters",
         "bodies in a list": str(wire.MAX_BODIES),
     }
