@@ -22,11 +22,13 @@ _NO_TORCHRUN = "#!/bin/sh\necho 'archive refused: it asks for torchrun, and arch
 
 
 def guarded(java: Sequence[str], env: Mapping[str, str], *, home: Path, trusted_keys: Path) -> tuple[list[str], dict[str, str]]:
-    """Return TorchServe's command and environment with the guard in place of Python; two programs are written under `home`."""
+    """Return TorchServe's command and environment with the guard in place of Python; its programs are written under `home`."""
     folder = (home / "guarded").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-I", str(_GUARD.resolve()), str(trusted_keys.resolve()), sys.executable]
-    python = _program(folder / "python", f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    guard = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
+    python = _program(folder / "python", guard)
+    _program(folder / "python3", guard)  # an archive's manifest may ask for this runtime, which TorchServe looks for on the PATH
     _program(folder / "torchrun", _NO_TORCHRUN)
     command = list(java)
     command[command.index("--python") + 1] = str(python)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.planted import planted_bundle
 from tests.system.torchserve import Running, emptied, running_torchserve
 from trainer.archive import pack
 
+MANIFEST = "MAR-INF/MANIFEST.json"
 TOP = {"user_seq": ["i3"], "k": 3}
 # Code of the archive that runs, in whatever place, leaves this file.
 MARK = "import pathlib; pathlib.Path({mark!r}).touch()\n"
@@ -57,6 +59,12 @@ def changed(mar: Path, store: Path, files: dict[str, str]) -> str:
     return f"changed-{mar.name}"
 
 
+def with_runtime(mar: Path, runtime: str) -> str:
+    """Return the archive's manifest with another runtime, by whose name TorchServe starts the worker."""
+    with zipfile.ZipFile(mar) as archive:
+        return json.dumps({**json.loads(archive.read(MANIFEST)), "runtime": runtime})
+
+
 def test_a_signed_archive_answers_and_its_worker_may_start_again(server: TorchServe, node: Running, bundle: Path, key: str) -> None:
     mar = pack(bundle=bundle, version=1, out=node.store, signing_key=key)
     server.register(1, mar.name)
@@ -69,7 +77,7 @@ def test_a_signed_archive_answers_and_its_worker_may_start_again(server: TorchSe
     server.register(2, pack(bundle=bundle, version=2, out=node.store, signing_key=key).name)
 
 
-@pytest.mark.parametrize("how", ["unsigned", "changed", "torchrun", "environment of its own"])
+@pytest.mark.parametrize("how", ["unsigned", "changed", "torchrun", "environment of its own", "another python"])
 def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key: str, tmp_path: Path, how: str) -> None:
     mark = tmp_path / "ran"
     evil = MARK.format(mark=str(mark))
@@ -81,6 +89,7 @@ def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key:
             "changed": {"recommend.py": evil, "json.py": evil, "sitecustomize.py": evil},
             "torchrun": {"recommend.py": evil, "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n"},
             "environment of its own": {"recommend.py": evil, "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n"},
+            "another python": {"recommend.py": evil, MANIFEST: with_runtime(signed, "python3")},
         }[how]
         url = changed(signed, node.store, files)
     with pytest.raises(ServerRefused):

@@ -143,6 +143,14 @@ class TestGuard:
         assert done.returncode != 0
         assert "archive refused" in done.stderr
 
+    def test_an_archive_cannot_choose_an_unguarded_python(self, trusted: Path, unpacked: Path) -> None:
+        """The runtime in an archive's manifest, `python3`, is looked for on the PATH."""
+        (unpacked / "json.py").write_text("print('mine')")
+        _, env = self.python(trusted)
+        done = subprocess.run(["python3", "-c", "print('ran')"], cwd=unpacked, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0, done.stdout) == (False, "")
+        assert "archive refused" in done.stderr
+
 
 class TestKey:
     """The worker's key file."""
