@@ -88,6 +88,8 @@ def adopt(ledger: Ledger, files: SegmentFiles, cursor: Cursor, lease: Lease) -> 
         connection.execute(table.delete().where(table.c.name.in_([name for name in committed if name not in kept])))
         for segment in adopted:
             connection.execute(table.insert().values(segment_row(segment)))
+        if adopted:  # who was forgotten since the ledger was put back may have events in these segments
+            connection.execute(schema.forgotten.update().values(erased_at=None))
         connection.execute(schema.desk.update().values(last_seq=end, log_cursor=cursor))
     return Adopted(segments=adopted, last_seq=end)
 

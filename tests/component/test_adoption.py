@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from cron import forgotten
 from cron.__main__ import main
 from cron.compaction import NUM_MERGED, sweep
 from cron.cycle import run_cycle
+from cron.dead_letters import DeadLetters
 from cron.errors import ArtifactCorrupt, ArtifactMissing, FreshetError, JournalAhead, LeaseLost
+from cron.forgetting import forget
 from cron.ledger import open_ledger
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Cursor
 from cron.segment_files import SegmentFiles
 from cron.segments import table_of, write
+from recommender.events import Event
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event
 from tests.workshop import close_workshop, event_records, lease_of, open_workshop, send
@@ -139,6 +143,25 @@ def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
         again.journal.refuse_newer()
     assert adopt(again) == 3
     assert again.ledger.segments() == segments
+    closed(again)
+
+
+def test_adopted_segments_hold_nothing_of_who_was_forgotten_before(tmp_path: Path) -> None:
+    house = open_house(tmp_path)
+    collected(house, 0, 10)
+    copy = kept_copy(tmp_path)
+    collected(house, 10, 30)
+    user_id = event(12).user_id
+    closed(house)
+    put_back(tmp_path, copy)
+
+    again = open_house(tmp_path)
+    forget(again.ledger, again.histories, DeadLetters(tmp_path / "dead-letters.jsonl"), user_id, asked_by="a test")
+    marks = forgotten.pending(again.ledger)
+    forgotten.note_erased(again.ledger, marks, again.journal.erase(marks, again.lease), done=True, lease=again.lease)
+    assert adopt(again) == 1
+    assert user_id not in {record.user_id for record in again.records() if isinstance(record, Event)}
+    assert again.journal.erase(forgotten.pending(again.ledger), again.lease).total() > 0
     closed(again)
 
 
