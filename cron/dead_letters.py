@@ -16,6 +16,8 @@ from datetime import datetime
 from io import FileIO
 from pathlib import Path
 
+from cron.disk_errors import translate_os_errors
+
 MAX_FILE_BYTES = 16 << 20  # with one older file of this size: 32 MiB on disk at most, some 50,000 records
 MAX_RAW_CHARS = 8192  # enough to see what was sent; a bad megabyte need not be kept whole
 
@@ -73,7 +75,17 @@ class DeadLetters:
             self._write(unwritten)
 
     def drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
-        """Delete letters; return how many. Lines cut off by a crash go with them."""
+        """Delete letters; return how many. Lines cut off by a crash go with them. Raise Unavailable when the files can't be written."""
+        with translate_os_errors("the dead letters", self._path):
+            return self._drop(is_unwanted)
+
+    def newest(self, n: int) -> tuple[DeadLetter, ...]:
+        """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""
+        lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
+        letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
+        return tuple(letter for letter in letters if letter is not None)
+
+    def _drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
         num_dropped = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_name(self._path.name + ".lock").open("a") as lock:
@@ -87,12 +99,6 @@ class DeadLetters:
                     unfinished.replace(file)
                     num_dropped += len(lines) - len(kept)
         return num_dropped
-
-    def newest(self, n: int) -> tuple[DeadLetter, ...]:
-        """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""
-        lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
-        letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
-        return tuple(letter for letter in letters if letter is not None)
 
     def _write(self, lines: Sequence[bytes]) -> None:
         """Append whole lines or nothing: a write that is cut short by a full disk is taken back."""

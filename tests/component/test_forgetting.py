@@ -16,7 +16,7 @@ import pytest
 from cron import forgotten
 from cron.cycle import run_cycle
 from cron.dead_letters import DeadLetters
-from cron.errors import WrongUserId
+from cron.errors import Unavailable, WrongUserId
 from cron.follow import follow_once, rebuild
 from cron.forgetting import forget
 from cron.judged import Need
@@ -293,6 +293,12 @@ def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(house:
         letters.add(source="ingest", reason="bad", raw=raw, at=START_AT)
     forget_in(house, tmp_path)
     assert [letter.raw for letter in letters.newest(9)] == ["joanna,50,five", "annabel", json.dumps(one_raw("anna"))]
+
+
+def test_dead_letters_that_cannot_be_deleted_have_to_be_asked_for_again(house: House, tmp_path: Path) -> None:
+    (tmp_path / "dead-letters.jsonl.lock").mkdir()
+    with pytest.raises(Unavailable, match="the dead letters at "):
+        forget_in(house, tmp_path)
 
 
 def test_no_byte_is_left_in_the_files_of_histories_and_log(house: House, tmp_path: Path) -> None:
