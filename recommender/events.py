@@ -25,6 +25,7 @@ from recommender.ids import MAX_ID_CHARS, wrong_id
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_TYPE_CHARS = 64
+MAX_TITLE_CHARS = 2_000  # every answer and the list of popular items hold titles: 1,000 of these are still an answer of 16 MB
 MAX_RATING = 1e6  # no scale reaches as far, and sums of such ratings are still numbers
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -105,7 +106,7 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     item = Item(
         event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
         item_id=_id(fields, "item_id"),
-        title=_text(fields, "title", limit=MAX_RECORD_BYTES),
+        title=_text(fields, "title", limit=MAX_TITLE_CHARS),
         text=_encodable("text", text) if text is not None else None,
         attributes=_attributes(fields.get("attributes")),
         hidden=hidden,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from recommender.events import (
     EARLIEST,
     MAX_RECORD_BYTES,
+    MAX_TITLE_CHARS,
     Event,
     InvalidRecord,
     Item,
@@ -206,6 +207,7 @@ def test_an_item_keeps_what_a_shop_knows() -> None:
     [
         ({"title": None}, "title"),
         ({"title": " "}, "title"),
+        ({"title": "T" + " " * MAX_TITLE_CHARS}, "title"),
         ({"text": 3}, "text"),
         ({"text": "a\0"}, "text"),
         ({"hidden": 1}, "hidden"),

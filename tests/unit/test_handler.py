@@ -10,7 +10,9 @@ import pytest
 from cron.wiring import PROJECT_ROOT
 from handler.recommend import MAX_ANSWER_BYTES, render
 from recommender.answer import Answer
-from recommender.wire import JsonObject
+from recommender.events import MAX_TITLE_CHARS
+from recommender.ids import MAX_ID_CHARS
+from recommender.wire import MAX_K, JsonObject
 
 
 def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limit() -> None:
@@ -32,3 +34,10 @@ def test_a_number_that_is_none_fails_its_own_request_alone(answer: Answer) -> No
     status, content = render(answer, 3)
     assert status == 500
     assert json.loads(content)["error"]["field"] is None
+
+
+def test_a_list_of_the_longest_titles_and_ids_is_an_answer() -> None:
+    """Longer titles, which anybody may send of popular items, would make every long list a 400."""
+    longest = {"id": "🎬" * MAX_ID_CHARS, "title": "\x01" * MAX_TITLE_CHARS, "score": -1234.567891, "rating": 4.123456}
+    status, _ = render({"items": [longest] * MAX_K, "resolved": []}, 1)
+    assert status == 200
