@@ -20,7 +20,7 @@ from tests.planted import planted_bundle
 from tests.releases import manifest
 from tests.system.torchserve import Running, opened, running_torchserve
 from tests.workshop import close_workshop, lease_of, open_workshop
-from trainer.archive import pack
+from trainer.archive import pack, sha256_of
 
 PATIENCE_S = 3  # of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
 
@@ -63,7 +63,8 @@ def _publish(parts: Parts, folder: Path, version: int) -> None:
             impatient.writestr(name, packed.read(name) + also)
     parts.artifacts.put(mar.name, folder / mar.name)
     lease = lease_of(parts.ledger)
-    parts.ledger.add_release(manifest(version, archive=mar.name), lease=lease)
+    entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
+    parts.ledger.add_release(entry, lease=lease)
     parts.server.register(version, parts.artifacts.url(mar.name))
     release.switch(parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease)
 
