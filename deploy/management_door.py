@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 
 from cron.management_socket import is_loopback, usable_path
 
-LIMIT_S = 10.0  # to read a request, and for TorchServe's answer
+LIMIT_S = 10.0  # to read a whole request, and for TorchServe's answer
 MAX_CALLS = 16  # at once; others wait for a free one
 MAX_LINE_BYTES = 65_536
 _NAME = r"[A-Za-z0-9._~%-]+"
@@ -100,8 +101,10 @@ class Door(ThreadingHTTPServer):
     """One port in front of one socket."""
 
     daemon_threads = True
+    request_queue_size = 128  # the base class's 5 make a client that comes with others wait a second for its first packet
 
-    def __init__(self, address: tuple[str, int], managed: Path) -> None:
+    def __init__(self, address: tuple[str, int], managed: Path, *, limit_s: float = LIMIT_S) -> None:
+        self.limit_s = limit_s
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.managed = managed
         self.path = usable_path(managed)
@@ -126,20 +129,40 @@ class Request(BaseHTTPRequestHandler):
 
     server: Door
     server_version, sys_version = "freshet", ""
-    timeout = LIMIT_S
+
+    def setup(self) -> None:
+        """Limit each wait for the client, and by an alarm all of them together: a byte now and then would keep a thread for days."""
+        super().setup()
+        self.connection.settimeout(self.server.limit_s)
+        self._is_late = False
+        self._alarm = threading.Timer(self.server.limit_s, self._stop_reading)
+        self._alarm.daemon = True
+        self._alarm.start()
 
     def handle_one_request(self) -> None:
         """Take one request, whatever its method: the base class answers 501, without a reason, to one that it has no method for."""
         self.raw_requestline = self.rfile.readline(MAX_LINE_BYTES)
         if self.raw_requestline and self.parse_request():
             self._read_body()
-            self._answer()
+            self._alarm.cancel()
+            if not self._is_late:
+                self._answer()
         self.close_connection = True
+
+    def finish(self) -> None:
+        """Close."""
+        self._alarm.cancel()
+        super().finish()
+
+    def _stop_reading(self) -> None:
+        self._is_late = True
+        with suppress(OSError):  # it is closed already
+            self.connection.shutdown(socket.SHUT_RD)
 
     def _read_body(self) -> None:
         """Read a small body and forget it: a connection that ends with unread bytes may lose its answer."""
         length = self.headers.get("Content-Length", "0")
-        if length.isdecimal() and int(length) <= MAX_LINE_BYTES:
+        if length.isdecimal() and len(length) <= len(str(MAX_LINE_BYTES)) and int(length) <= MAX_LINE_BYTES:
             self.rfile.read(int(length))
 
     def _answer(self) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
-from deploy.management_door import Call, why_not
+from deploy.management_door import MAX_CALLS, Call, Door, why_not
 
 HERE = {"Host": "127.0.0.1:8081"}
 
@@ -102,3 +107,40 @@ def test_an_address_that_a_person_typed_into_a_browser_passes() -> None:
     assert why_not(call("GET", "/models/rec", HERE | {"Sec-Fetch-Site": "none"})) is None
     own_page = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8081"}
     assert why_not(call("GET", "/models/rec", HERE | own_page)) is None
+
+
+def test_clients_that_send_a_byte_now_and_then_shut_nobody_out(tmp_path: Path) -> None:
+    """Sixteen such connections held all threads, each byte bought ten seconds more, and nobody else was answered."""
+    door = Door(("127.0.0.1", 0), tmp_path / "nobody.sock", limit_s=0.5)
+    thread = threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    address = ("127.0.0.1", door.server_port)
+    head = b"GET /models HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    try:
+        slow = [socket.create_connection(address) for _ in range(MAX_CALLS)]
+        for one in slow:
+            one.sendall(head)
+        with socket.create_connection(address) as other:
+            other.settimeout(0.1)
+            other.sendall(head + b"\r\n")
+            assert b"502" in _answer_while(lambda: _drip(slow), other)
+        for one in slow:
+            one.close()
+    finally:
+        door.shutdown()
+        door.server_close()
+        thread.join()
+
+
+def _drip(slow: Sequence[socket.socket]) -> None:
+    for one in slow:
+        with suppress(OSError):
+            one.sendall(b"X-More: 1\r\n")
+
+
+def _answer_while(drip: Callable[[], None], other: socket.socket) -> bytes:
+    for _ in range(100):
+        drip()
+        with suppress(TimeoutError):
+            return other.recv(100)
+    return b"none within 10 s"
