@@ -89,7 +89,7 @@ def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key:
             "changed": {"recommend.py": evil, "json.py": evil, "sitecustomize.py": evil},
             "torchrun": {"recommend.py": evil, "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n"},
             "environment of its own": {"recommend.py": evil, "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n"},
-            "another python": {"recommend.py": evil, MANIFEST: with_runtime(signed, "python3")},
+            "another python": {"recommend.py": evil, "sitecustomize.py": evil, MANIFEST: with_runtime(signed, "python3")},
         }[how]
         url = changed(signed, node.store, files)
     with pytest.raises(ServerRefused):
