@@ -16,6 +16,7 @@ from gateway.line import Overloaded
 
 _PIECE_BYTES = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
+_MOST_UNPACKED = 1032  # bytes out of one packed byte: deflate's limit
 
 
 class BadBody(ValueError):
@@ -49,7 +50,7 @@ class Bodies:
                 _check_size(len(body), limit)
                 held_bytes = self._hold(held_bytes, len(body))
             if is_gzip:
-                held_bytes = self._hold(held_bytes, limit)  # what it may unpack to
+                held_bytes = self._hold(held_bytes, min(limit, _MOST_UNPACKED * len(body)))
                 body = await run_in_threadpool(_unpacked, body, limit)
                 held_bytes = self._hold(held_bytes, len(body))
             yield body
