@@ -16,9 +16,10 @@ is 16 digits of microseconds, which sort as text until the year 2286; fields are
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import cast
 
+from cron.epoch import micros, moment
 from cron.ports import START, Cursor
 from cron.redis_server import RedisServer
 from cron.redis_url import RedisUrl
@@ -31,7 +32,6 @@ SLACK_EVENTS = 100  # so many more before the oldest go: pruning reads the whole
 CHUNK_EVENTS = 5_000  # of one script call, several of which make a transaction
 PRUNE_USERS = 50  # read at a time, some megabytes
 SCAN_KEYS = 1_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # KEYS: marks, then one a user. ARGV: the length that calls for pruning, then for each user: key, number of events, pairs of event id and
 # value. Returns the numbers of the users to prune.
@@ -240,11 +240,11 @@ def _chunks(users: dict[str, list[str]]) -> Iterator[list[str]]:
 
 
 def _micros(at: datetime) -> str:
-    return f"{(at - _EPOCH) // timedelta(microseconds=1):016}"
+    return f"{micros(at):016}"
 
 
 def _moment(at: object) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(cast("bytes", at)))
+    return moment(int(cast("bytes", at)))
 
 
 def _value(event: Event) -> str:
@@ -258,6 +258,6 @@ def _event(user_id: str, event_id: str, at: str, item_id: str, type_: str, ratin
         user_id=user_id,
         item_id=item_id,
         type=type_,
-        at=_EPOCH + timedelta(microseconds=int(at)),
+        at=moment(int(at)),
         rating=float(rating) if rating else None,
     )

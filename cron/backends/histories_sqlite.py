@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from cron.epoch import micros, moment
 from cron.ports import START, Cursor
 from cron.sqlite_file import SqliteFile
 from cron.user_keys import unkeyed
@@ -17,7 +18,6 @@ from recommender.events import Event, Item, Record
 
 KEPT_EVENTS = 1000  # a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
 WRITE_WAIT_S = 2.0  # a gateway goes on without it: the follower brings what could not be written
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # The unique event id makes a repeat harmless even when a sender's retry bears another time.
 _SCHEMA = """
@@ -53,7 +53,6 @@ class SqliteHistories:
 
     def __init__(self, path: Path, user_key: Callable[[str], str] = unkeyed) -> None:
         self._user_key = user_key
-        self._has_old_marks = True
         # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the log gives them again.
         self._file = SqliteFile(path, what="the history store", synchronous="NORMAL", schema=_SCHEMA, write_wait_s=WRITE_WAIT_S)
 
@@ -62,10 +61,10 @@ class SqliteHistories:
         lasting = [record for record in records if isinstance(record, Event) and record.type != "impression"]
         keys = {user_id: self._user_key(user_id) for user_id in {record.user_id for record in lasting}}
         events = [
-            (record.user_id, _micros(record.at), record.event_id, record.item_id, record.type, record.rating, keys[record.user_id])
+            (record.user_id, micros(record.at), record.event_id, record.item_id, record.type, record.rating, keys[record.user_id])
             for record in lasting
         ]
-        items = [(record.item_id, _micros(record.at), record.event_id, record.hidden) for record in records if isinstance(record, Item)]
+        items = [(record.item_id, micros(record.at), record.event_id, record.hidden) for record in records if isinstance(record, Item)]
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             db.executemany(_ADD_EVENT, events)
@@ -80,7 +79,7 @@ class SqliteHistories:
         with self._file.transaction(write=False) as db:
             rows = db.execute(query, (user_id, max(n, 0))).fetchall()
         return tuple(
-            Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, at=_EPOCH + timedelta(microseconds=at_us), rating=rating)
+            Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, at=moment(at_us), rating=rating)
             for at_us, event_id, item_id, type_, rating in reversed(rows)
         )
 
@@ -90,23 +89,23 @@ class SqliteHistories:
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             latest = db.execute("SELECT max(at_us) FROM events WHERE user_id = ?", (user_id,)).fetchone()[0]
-            db.execute(_MARK, (user_key, max(_micros(at), latest or 0)))  # what was stamped ahead of our clock too
+            db.execute(_MARK, (user_key, max(micros(at), latest or 0)))  # what was stamped ahead of our clock too
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
             at_us = db.execute("SELECT at_us FROM marks WHERE user_key = ?", (user_key,)).fetchone()[0]
         self._file.scrub()
-        return _EPOCH + timedelta(microseconds=at_us)
+        return moment(at_us)
 
     def forgotten(self) -> dict[str, datetime]:
         """Return up to when each forgotten user's events stay out, by user key."""
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             rows = db.execute("SELECT user_key, at_us FROM marks").fetchall()
-        return {user_key: _EPOCH + timedelta(microseconds=at_us) for user_key, at_us in rows}
+        return {user_key: moment(at_us) for user_key, at_us in rows}
 
     def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
         """Note up to when events of forgotten users stay out."""
         with self._file.transaction() as db:
-            db.executemany(_MARK, [(user_key, _micros(at)) for user_key, at in forgotten.items()])
+            db.executemany(_MARK, [(user_key, micros(at)) for user_key, at in forgotten.items()])
 
     def hidden(self) -> frozenset[str]:
         """Return the ids of the items that must not be recommended now."""
@@ -137,17 +136,12 @@ class SqliteHistories:
 
     def _hash_old_marks(self, db: sqlite3.Connection) -> None:
         """Hash the marks of an earlier Freshet, which kept the ids themselves."""
-        if self._has_old_marks:
-            old = db.execute("SELECT user_id, at_us FROM forgotten").fetchall()
+        old = db.execute("SELECT user_id, at_us FROM forgotten").fetchall()
+        if old:
             db.executemany(_MARK, [(self._user_key(user_id), at_us) for user_id, at_us in old])
             db.execute("DELETE FROM forgotten")
-            self._has_old_marks = False
 
 
 def open_histories(path: Path, user_key: Callable[[str], str] = unkeyed) -> SqliteHistories:
     """Open the histories at this path, making them when there are none; raise Unavailable."""
     return SqliteHistories(path, user_key)
-
-
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(microseconds=1)
