@@ -60,6 +60,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ("cron.backends",),
         (
             "cron.ports",
+            "cron.epoch",
             "cron.errors",
             "recommender.events",
             "trainer.config",
