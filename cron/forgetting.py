@@ -20,6 +20,8 @@ from cron.ledger import Ledger
 from cron.ports import Histories
 from recommender.ids import MAX_ID_CHARS, is_id_text
 
+_ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9A-Fa-f]{4})|(?P<sign>[\"\\/]))")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
@@ -60,11 +62,20 @@ def user_of(letter: DeadLetter) -> str | None:
 
 
 def _names(user_id: str) -> Callable[[DeadLetter], bool]:
-    """Return what tells letters about a user: by the record, or by the id as a whole word where there is no record."""
+    """Return what tells letters about a user: by the record, or by the id as a whole word where there is no record.
+
+    Many senders write `ü` as `\\u00fc`, and of a record that is cut or is no JSON the letter has it as it came.
+    """
     word = re.compile(rf"(?<!\w){re.escape(user_id)}(?!\w)")
 
     def is_about(letter: DeadLetter) -> bool:
         named = user_of(letter)
-        return named == user_id if named is not None else bool(word.search(letter.raw))
+        return named == user_id if named is not None else bool(word.search(letter.raw) or word.search(_unescaped(letter.raw)))
 
     return is_about
+
+
+def _unescaped(text: str) -> str:
+    """Return a text with JSON's escapes read; what is no escape stays."""
+    read = _ESCAPE.sub(lambda found: chr(int(found["code"], 16)) if found["code"] else found["sign"], text)
+    return read.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # an emoji is two escapes

@@ -15,7 +15,7 @@ import pytest
 
 from cron import forgotten
 from cron.cycle import run_cycle
-from cron.dead_letters import DeadLetters
+from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.errors import Unavailable, WrongUserId
 from cron.follow import follow_once, rebuild
 from cron.forgetting import forget
@@ -293,6 +293,17 @@ def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(house:
         letters.add(source="ingest", reason="bad", raw=raw, at=START_AT)
     forget_in(house, tmp_path)
     assert [letter.raw for letter in letters.newest(9)] == ["joanna,50,five", "annabel", json.dumps(one_raw("anna"))]
+
+
+@pytest.mark.parametrize("user_id", ["müller", "🎬", 'the "one"', "a/b", r"c\d"])
+def test_cut_dead_letters_go_when_they_hold_the_id_escaped(house: House, tmp_path: Path, user_id: str) -> None:
+    """Python's `json.dumps` writes `ü` as an escape, and what is cut is no JSON any more, so the letter stayed."""
+    letters = DeadLetters(tmp_path / "dead-letters.jsonl")
+    raw = json.dumps({"user_id": user_id, "x": "y" * MAX_RAW_CHARS}).replace("/", r"\/")
+    letters.add(source="gateway", reason="x: …", raw=raw, at=START_AT)
+    assert len(letters.newest(9)) == 1
+    forget_in(house, tmp_path, user_id)
+    assert letters.newest(9) == ()
 
 
 def test_dead_letters_that_cannot_be_deleted_have_to_be_asked_for_again(house: House, tmp_path: Path) -> None:
