@@ -257,13 +257,14 @@ class Worker:
             self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.lease_time())
             if self._lease is None:
                 log.info("waiting for the lease", extra={"holder": ledger.lease_holder()})
+                self._parts.journal.delete_stale_copies()  # the holder sweeps its own disk only
             elif self._scheduler.running:
                 log.info("lease taken", extra={"token": self._lease.token})
                 self._wake(0.0)
         except LeaseLost as error:
             assert lease is not None
             self._lose(lease, error)
-        except Unavailable as error:
+        except (Unavailable, StoreError) as error:
             log.warning("lease not renewed", extra={"why": str(error)})
 
     def _lose(self, lease: Lease, error: LeaseLost) -> None:

@@ -86,20 +86,26 @@ class Node:
                 answer = await self._ask(content, version, connect_s)
         except TimeoutError as error:
             raise NoAnswer(TOO_LATE) from error
-        except (NoAnswer, Overloaded, TooLarge):
+        except NoAnswer:
+            raise
+        except (Overloaded, TooLarge):  # an answer, which only this request can't use
+            self._answered()
             raise
         except Exception as error:  # around one request: whatever a node's answer does to us is that node's failure
             log.exception("answer of the model server not readable", extra={"node": self.place.address})
             raise NoAnswer(f"the model server's answer can't be read ({type(error).__name__})") from error
         finally:
             self.pending -= 1
-        self._break_s, self.out_until = 0.0, 0.0
+        self._answered()
         return answer
 
     def failed(self) -> None:
         """Note the failure, and leave the node out for a while, longer each time, where there is another."""
         self._break_s = min(max(2 * self._break_s, _FIRST_BREAK_S), _LONGEST_BREAK_S)
         self._leave_out()
+
+    def _answered(self) -> None:
+        self._break_s, self.out_until = 0.0, 0.0
 
     def _leave_out(self) -> None:
         self.out_until = time.monotonic() + self._break_s

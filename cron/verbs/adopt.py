@@ -19,10 +19,13 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     del arguments
     from cron.lease import held_lease, holder_of, only_one
     from cron.wiring import open_parts
+    from cron.worker import renewing
 
     parts = open_parts(loaded.settings)
     lease_s = loaded.settings.worker.lease_s
-    with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
+    holder = holder_of(parts.paths.var)
+    # Every segment is fetched and verified, which takes longer than a lease lasts where there are many.
+    with only_one(parts.paths.lock), held_lease(parts.ledger, holder, lease_s) as lease, renewing(parts, lease):
         # The log has nothing of what the newer ledger had collected; what is left may come again, and counts once.
         cursor = parts.log.give_up(parts.ledger.log_cursor())
         adopted = parts.journal.adopt(cursor, lease)

@@ -176,7 +176,12 @@ def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_a
     impatient = replace(fresh, settings=replace(fresh.settings, worker=replace(fresh.settings.worker, lease_s=1.0, after_events=10_000)))
     assert fresh.ledger.acquire_lease("elsewhere", 2.0, fresh.ledger.now()) is not None
     send(fresh, [*item_records(), *event_records(1, 200)])
+    stale = fresh.paths.journal / "segments" / "1-9-0123456789ab.parquet"  # a copy of what the other host has merged or erased
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.touch()
+    os.utime(stale, (1, 1))
     with working(impatient) as worker:
+        until(lambda: not stale.exists())
         until(lambda: fresh.histories.recent("user1", 5))
         assert worker._lease is None
         assert fresh.ledger.last_seq() == 0

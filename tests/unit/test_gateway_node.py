@@ -142,6 +142,10 @@ def test_of_a_node_that_hangs_few_calls_wait(model: StandIn) -> None:
 
 def test_a_model_that_is_busy_with_texts_has_not_failed(model: StandIn) -> None:
     async def work(node: Node) -> None:
+        model.status = 503
+        with pytest.raises(NoAnswer):
+            await ask(node)
+        node.failed()
         model.status = 429
         with pytest.raises(Overloaded, match="much to read"):
             await ask(node)
