@@ -205,7 +205,7 @@ LAYOUTS = {
     "Taobao's types": Layout(
         files={"UserBehavior.csv": f"1,2268318,2520377,pv,{AT}\n1,2333346,2520771,buy,{AT}\n1,2576651,149192,fav,{AT}\n"},
         words=f"{SHOP} --type what --header user,item,category,what,ts",
-        types={"view": 1, "purchase": 1, "fav": 1},
+        types={"view": 1, "purchase": 1, "save": 1},
         users=1,
     ),
     "numbers of types": Layout(
