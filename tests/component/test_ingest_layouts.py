@@ -224,6 +224,23 @@ LAYOUTS = {
         users=2,
         warns="category_tree.csv lacks a column that is named",
     ),
+    "JSON lines beside a text": Layout(
+        files={"README.txt": "What these files are.\n", "events.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n'},
+        types={"view": 1},
+        users=1,
+        warns="README.txt lacks a column that is named",
+    ),
+    "paths in JSON lines beside a table": Layout(
+        files={"events.json": MONGO, "shops.csv": "shop,city\n1,Ulm\n"},
+        words="--user user.id --item item --at at",
+        types={"view": 2},
+        users=2,
+        warns="shops.csv lacks a column that is named",
+    ),
+    "a table and JSON lines that both hold the columns": Layout(
+        files={"a.csv": f"user,item,ts\nu1,i1,{AT}\n", "b.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n'},
+        refusal="a.csv, b.jsonl",
+    ),
     "H&M": Layout(
         files={"transactions_train.csv": HM, "articles.csv": HM_ITEMS},
         words="--user customer_id --item article_id --at t_dat --items {}/articles.csv --title prod_name --attributes colour_group_name",

@@ -35,7 +35,9 @@ class Table:
 
 def sets_in(folder: DataFolder, columns: Columns) -> list[str]:
     """Name the tables of a folder that hold the named columns, or all when none does; parts of one by the first."""
-    found = [name for name in _candidates(folder, columns) if _holds(folder, name, columns)] or _candidates(folder, columns)
+    candidates = _candidates(folder, columns)
+    # When none holds them, the refusal is about the tables: JSON beside one is mostly its description.
+    found = [name for name in candidates if _holds(folder, name, columns)] or _without_json(candidates)
     return found[:1] if _are_parts(folder, found, columns) else found
 
 
@@ -81,13 +83,18 @@ def _is_parquet(file: str) -> bool:
 
 
 def _candidates(folder: DataFolder, columns: Columns) -> list[str]:
-    """Name the files that may be the table: the chosen one, or those with a table's ending, or else those of JSON."""
+    """Name the files that may be the table: the chosen one, or those with the ending of a table or of JSON lines."""
     if folder.chosen is not None:
         return [folder.chosen]
     others = (name for name in folder.names if not name.startswith("_") and not _is_items_file(folder, name, columns))
     names = sorted(name for name in others if folder.packed_bytes(name))
-    tables = [name for name in names if name.lower().endswith(_TABLES) or _BARE.fullmatch(name)]
-    return tables or [name for name in names if name.lower().endswith(json_lines.ENDINGS)]
+    found = [name for name in names if name.lower().endswith((*_TABLES, *json_lines.ENDINGS)) or _BARE.fullmatch(name)]
+    return found if columns.header is None else _without_json(found)
+
+
+def _without_json(names: list[str]) -> list[str]:
+    """Return the names without JSON's endings, or all when there is no other."""
+    return [name for name in names if not name.lower().endswith(json_lines.ENDINGS)] or names
 
 
 def _is_items_file(folder: DataFolder, name: str, columns: Columns) -> bool:
@@ -111,9 +118,10 @@ def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
         return True
     try:
         names, _ = _names_and_sample(folder, file, columns)
+        has_paths = not _is_parquet(file) and json_lines.is_json(folder, file)
     except SourceError:
         return False
-    return {*columns.by_role().values()} <= {*names} or any("." in name for name in columns.by_role().values())
+    return all(name in names or (has_paths and "." in name and name.partition(".")[0] in names) for name in columns.by_role().values())
 
 
 def _names_and_sample(folder: DataFolder, file: str, columns: Columns) -> tuple[Sequence[str], Sequence[Mapping[str, str]]]:
