@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 _REFUSED = 3  # exit status; TorchServe's log has the sentence
+# TorchServe starts a worker that ended again and again for five minutes. Whoever waits for the
+# version sees that its processes die, and gives up at the second, when each has been there for a while.
+_SEEN_S = 2.0
 
 
 def main(argv: list[str]) -> None:
@@ -26,6 +30,9 @@ def main(argv: list[str]) -> None:
         verify_folder(Path.cwd(), _trusted(Path(trusted_file)))
     except NotTrusted as error:
         sys.stderr.write(f"archive refused: {error}\n")
+        sys.stdout.write(f"[PID]{os.getpid()}\n")  # as TorchServe's worker reports its process
+        sys.stdout.flush()
+        time.sleep(_SEEN_S)
         sys.exit(_REFUSED)
     # A .pyc that Python left beside its source would be a file that nobody signed, at the next start of this worker.
     os.execve(python, [python, *arguments], {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})

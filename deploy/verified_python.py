@@ -18,7 +18,12 @@ from cron.wiring import var_folder
 
 _GUARD = Path(__file__).with_name("guard.py")
 # An archive's own configuration may ask for torchrun, which would start workers past the guard.
-_NO_TORCHRUN = "#!/bin/sh\necho 'archive refused: it asks for torchrun, and archives of Freshet do not' >&2\nexit 3\n"
+_NO_TORCHRUN = """#!/bin/sh
+echo 'archive refused: it asks for torchrun, and archives of Freshet do not' >&2
+echo "[PID]$$"  # as deploy/guard.py does, and why
+sleep 2
+exit 3
+"""
 
 
 def guarded(java: Sequence[str], env: Mapping[str, str], *, home: Path, trusted_keys: Path) -> tuple[list[str], dict[str, str]]:
