@@ -64,7 +64,7 @@ class House:
     def num_answered(self, number: int) -> int:
         """Return how many predictions a node has been asked for since its start."""
         page = httpx.get(f"http://127.0.0.1:{self.nodes[number].ports.metrics}/metrics", timeout=10, trust_env=False).text
-        return round(sum(map(float, re.findall(r"^ts_inference_requests_total\{.*\} (\S+)$", page, re.MULTILINE))))
+        return round(sum(map(float, re.findall(r"^freshet_answers\{.*\} (\S+)$", page, re.MULTILINE))))
 
 
 @pytest.fixture
