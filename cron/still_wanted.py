@@ -6,11 +6,11 @@ Knows the ledger's rules for publishing through `cron.switches`; does not know t
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cron import run_plan, switches
+from cron.beside import repeated
 from cron.errors import Held, LeaseLost, Superseded, Unavailable
 from cron.lineage import Lease, Run
 from cron.parts import Parts
@@ -31,26 +31,20 @@ def check_wanted(parts: Parts, run: Run, lease: Lease) -> None:
 @contextmanager
 def cancelled_when_unwanted(parts: Parts, run: Run, lease: Lease) -> Iterator[None]:
     """Cancel the training in this block as soon as the run is not wanted any more."""
-    done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(parts.settings.worker.poll_s):
-            try:
-                check_wanted(parts, run, lease)
-            except (Held, Superseded, LeaseLost) as error:
-                log.info("training cancelled", extra={"run_id": run.run_id, "why": str(error)})
-                parts.launcher.cancel()
-                return
-            except Unavailable:  # the ledger; looked at again
-                pass
+    def look() -> bool:
+        try:
+            check_wanted(parts, run, lease)
+        except (Held, Superseded, LeaseLost) as error:
+            log.info("training cancelled", extra={"run_id": run.run_id, "why": str(error)})
+            parts.launcher.cancel()
+            return False
+        except Unavailable:  # the ledger; looked at again
+            pass
+        return True
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with repeated(look, every_s=parts.settings.worker.poll_s):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _check(parts: Parts, run: Run) -> None:

@@ -23,6 +23,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from cron.beside import repeated
 from cron.cycle import NOT_COLLECTED, run_cycle
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
 from cron.follow import follow_once, must_rebuild, rebuild
@@ -312,27 +313,22 @@ def _is_free(lock: threading.Lock, ends_at: float) -> bool:
 @contextmanager
 def renewing(parts: Parts, lease: Lease) -> Iterator[None]:
     """Renew a lease beside a long piece of work; when it is lost, end a training under way and raise LeaseLost."""
-    done = threading.Event()
+    ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
     lost: list[LeaseLost] = []
 
-    def renew() -> None:
-        ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
+    def renew() -> bool:
         try:
-            while not done.wait(ttl_s / 3):
-                with suppress(Unavailable):
-                    ledger.renew_lease(lease, ttl_s, ledger.lease_time())
+            with suppress(Unavailable):
+                ledger.renew_lease(lease, ttl_s, ledger.lease_time())
         except LeaseLost as error:  # anything else than a training is told at its next write
             lost.append(error)
             parts.launcher.cancel()
+        return not lost
 
-    thread = threading.Thread(target=renew, daemon=True)
-    thread.start()
-    try:
-        yield
-    except Stopped:
-        if lost:
-            raise lost[0] from None
-        raise
-    finally:
-        done.set()
-        thread.join()
+    with repeated(renew, every_s=ttl_s / 3):
+        try:
+            yield
+        except Stopped:
+            if lost:
+                raise lost[0] from None
+            raise

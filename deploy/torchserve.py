@@ -32,6 +32,7 @@ from cron.private_files import keep_private
 from deploy.java_properties import escaped
 from deploy.verified_python import guarded
 from deploy.without_grpc import OtherTorchServe, write_class
+from trainer import durable_files
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
@@ -239,7 +240,7 @@ def _write_config(home: Path, values: Mapping[str, object], *, tokens: bool, arc
     for name, value in {**values, **without_tokens, **allowed}.items():
         template = template.replace(f"{{{name}}}", escaped(value))
     config = home / "config.properties"
-    _write(config, template)
+    durable_files.replace_bytes(config, template.encode())
     return config
 
 
@@ -259,17 +260,8 @@ def _write_metrics(home: Path, package: Path) -> Path:
     for kind, name, unit, labels in HANDLER_METRICS:
         metrics["model_metrics"].setdefault(kind, []).append({"name": name, "unit": unit, "dimensions": list(labels)})
     path = home / "metrics.yaml"
-    _write(path, yaml.safe_dump(metrics))
+    durable_files.replace_bytes(path, yaml.safe_dump(metrics).encode())
     return path
-
-
-def _write(path: Path, content: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 def _temporary_folder(home: Path) -> Path:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from trainer import durable_files
+
 SERVER_CLASS = "org/pytorch/serve/ModelServer.class"
 # ModelServer.startGRPCServers(): two calls of startGRPCServer, each kept in a field, and a return
 _STARTS_THEM = bytes.fromhex("2a2ab2024eb7027db502812a2ab20258b7027db50285b1")
@@ -28,8 +30,4 @@ def write_class(jar: Path, into: Path) -> None:
     if original.count(_STARTS_THEM) != 1:
         raise OtherTorchServe(f"{jar} is not of TorchServe 0.12.0, so its gRPC servers can't be left out")
     changed = original.replace(_STARTS_THEM, _NOP * (len(_STARTS_THEM) - 1) + _RETURN)
-    target = into / SERVER_CLASS
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_bytes(changed)
-    partial.replace(target)
+    durable_files.replace_bytes(into / SERVER_CLASS, changed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cron.beside import repeated
 from cron.ledger import Ledger
 from cron.overview import read_progress
 from cron.settings_file import Loaded
@@ -39,24 +39,17 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
     """Show on a terminal how far the run and its training are."""
     from tqdm import tqdm
 
-    done = threading.Event()
-
-    def look() -> None:
-        while not done.wait(LOOK_S):
-            run = ledger.open_run()
-            progress = read_progress(runs_folder, run.run_id) if run else None
-            bar.set_description(progress.phase if progress else f"run {run.run_id}" if run else "collecting", refresh=False)
-            bar.total, bar.n = (max(progress.total, 1), progress.done) if progress else (1, 0)
-            bar.refresh()
+    def look() -> bool:
+        run = ledger.open_run()
+        progress = read_progress(runs_folder, run.run_id) if run else None
+        bar.set_description(progress.phase if progress else f"run {run.run_id}" if run else "collecting", refresh=False)
+        bar.total, bar.n = (max(progress.total, 1), progress.done) if progress else (1, 0)
+        bar.refresh()
+        return True
 
     with tqdm(desc="collecting", total=1, leave=False, disable=None, bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}") as bar:
         if bar.disable:
             yield
             return
-        thread = threading.Thread(target=look, daemon=True)
-        thread.start()
-        try:
+        with repeated(look, every_s=LOOK_S):
             yield
-        finally:
-            done.set()
-            thread.join()

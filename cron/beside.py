@@ -1,0 +1,28 @@
+"""Repeat a small piece of work beside a long one, in a thread that ends with it.
+
+Knows time; does not know what the work is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def repeated(work: Callable[[], bool], *, every_s: float) -> Iterator[None]:
+    """Call `work` every so many seconds while the block runs, until it returns False."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(every_s) and work():
+            pass
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
