@@ -28,7 +28,7 @@ installed:
 	@! grep -qs '"incomplete": true' .venv/.requirements.json || $(RUN) -c 'import alembic, httpx, psutil, tqdm' 2>/dev/null || { echo "The installation is not complete; wait for it, or run: make install" >&2; exit 1; }
 
 serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own MovieLens folder or zip
-	@exec $(RUN) -m deploy.serve $(if $(DATA),--data "$$DATA")
+	@exec $(RUN) -m deploy.machine.serve $(if $(DATA),--data "$$DATA")
 
 status: installed ## what is live, how fresh, how good
 	@$(RUN) -m cron status
@@ -72,4 +72,4 @@ bench-full: install-services ## measure everything, for hours, and go on where i
 	$(RUN) -m bench --full
 
 reset: installed ## forget everything: events, releases, archives; asks first, or CONFIRM=yes
-	@$(RUN) -m deploy.reset $(if $(CONFIRM),--confirm "$$CONFIRM")
+	@$(RUN) -m deploy.machine.reset $(if $(CONFIRM),--confirm "$$CONFIRM")

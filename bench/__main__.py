@@ -2,9 +2,10 @@
 
     .venv/bin/python -m bench [--full] [--only quality,cold] [--again]
 
-Each is a command of its own, printed before it runs. A full one that was finished with the same code is not run again, and the long ones
-keep their finished parts by themselves, so that a run that was cut off goes on. A bench that fails doesn't keep the others from running. At
-the end the tables and the README's section are rendered.
+Each is a command of its own, printed before it runs. A full one that was finished with the same
+code is not run again, and the long ones keep their finished parts by themselves, so that a run that
+was cut off goes on. A bench that fails doesn't keep the others from running. At the end the tables
+and the README's section are rendered.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from bench.kept import WORK, files_digest
 from cron.wiring import PROJECT_ROOT
 
 BEAUTY = "amazon-2014-beauty"
-CODE = tuple(f"{folder}/**/*.py" for folder in ("recommender", "trainer", "handler", "cron", "gateway", "deploy", "bench"))
+CODE = tuple(
+    f"{folder}/**/*.py"
+    for folder in ("recommender", "trainer", "handler", "cron", "gateway", "deploy", "bench")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +48,14 @@ QUICK = (
     Part(bench="serving"),
     Part(bench="registering"),
     Part(bench="ingest"),
-    Part(bench="quality", words=("--sets", "ml-100k", "--threads", "2", "--without-peers", "--without-ratings")),
-    Part(bench="prequential", words=("--sets", "ml-100k", "--seeds", "0", "--windows", "3", "--fulls", "2")),
+    Part(
+        bench="quality",
+        words=("--sets", "ml-100k", "--threads", "2", "--without-peers", "--without-ratings"),
+    ),
+    Part(
+        bench="prequential",
+        words=("--sets", "ml-100k", "--seeds", "0", "--windows", "3", "--fulls", "2"),
+    ),
     Part(bench="cold", words=("--sets", "ml-100k", "--folds", "1")),
 )
 
@@ -64,7 +74,10 @@ def full_parts(*, beauty: bool) -> tuple[Part, ...]:
         Part(bench="prequential", words=("--sets", "ml-100k", "--seeds", "0,1,2")),
         Part(bench="training", words=("--sets", "ml-100k")),
         *(
-            (Part(bench="quality", words=("--sets", "beauty")), Part(bench="cold", words=("--sets", "beauty", "--folds", "1")))
+            (
+                Part(bench="quality", words=("--sets", "beauty")),
+                Part(bench="cold", words=("--sets", "beauty", "--folds", "1")),
+            )
             if beauty
             else ()
         ),
@@ -85,8 +98,13 @@ def run(part: Part, *, full: bool, again: bool) -> bool:
     print(f"+ {shown}", flush=True)
     began = time.monotonic()
     environment = {**os.environ, "FRESHET_BENCH": "full" if full else "quick"}
-    status = subprocess.run([sys.executable, *part.command], cwd=PROJECT_ROOT, env=environment, check=False).returncode
-    print(f"+ {shown}: {'done' if status == 0 else f'failed with status {status}'} after {time.monotonic() - began:.0f} s", flush=True)
+    status = subprocess.run(
+        [sys.executable, *part.command], cwd=PROJECT_ROOT, env=environment, check=False
+    ).returncode
+    print(
+        f"+ {shown}: {'done' if status == 0 else f'failed with status {status}'} after {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
     if status == 0 and full:
         done.parent.mkdir(parents=True, exist_ok=True)
         done.touch()
@@ -95,22 +113,37 @@ def run(part: Part, *, full: bool, again: bool) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them and render; return 1 when one failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Run the benches one after the other.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Run the benches one after the other."
+    )
     parser.add_argument(
-        "--full", action="store_true", help="everything, for hours, into bench/results; without it small versions, into bench/results/quick"
+        "--full",
+        action="store_true",
+        help="everything, for hours, into bench/results; without it small versions, into bench/results/quick",
     )
     parser.add_argument("--only", help="only these benches, by their names")
-    parser.add_argument("--again", action="store_true", help="also what was finished with this code")
+    parser.add_argument(
+        "--again", action="store_true", help="also what was finished with this code"
+    )
     given = parser.parse_args(arguments)
     beauty = "FRESHET_DATA" in os.environ and (Path(os.environ["FRESHET_DATA"]) / BEAUTY).is_dir()
     if given.full and not beauty:
-        print(f"Amazon Beauty is left out: FRESHET_DATA names no folder with {BEAUTY}/ (bench/README.md says in which form)", flush=True)
+        print(
+            f"Amazon Beauty is left out: FRESHET_DATA names no folder with {BEAUTY}/ (bench/README.md says in which form)",
+            flush=True,
+        )
     parts = full_parts(beauty=beauty) if given.full else QUICK
     known = list(dict.fromkeys(part.bench for part in parts))
     wanted = given.only.split(",") if given.only else known
     if unknown := [name for name in wanted if name not in known]:
-        parser.error(f"--only {unknown[0]}: no such bench{'' if given.full else ' among the small ones'}; there are {', '.join(known)}")
-    failed = [" ".join(part.command) for part in parts if part.bench in wanted and not run(part, full=given.full, again=given.again)]
+        parser.error(
+            f"--only {unknown[0]}: no such bench{'' if given.full else ' among the small ones'}; there are {', '.join(known)}"
+        )
+    failed = [
+        " ".join(part.command)
+        for part in parts
+        if part.bench in wanted and not run(part, full=given.full, again=given.again)
+    ]
     subprocess.run([sys.executable, "-m", "bench.tables"], cwd=PROJECT_ROOT, check=True)
     for shown in failed:
         print(f"failed: {shown}", file=sys.stderr)

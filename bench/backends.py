@@ -2,9 +2,10 @@
 
     .venv/bin/python -m bench.backends        (needs Redis and Kafka's jars; see `make stack`)
 
-Both sides do the same work on the same server in the same run, taking turns: records to JSON and back, validated where others may write
-too, the same batches, durability as configured, duplicates where the back end tells them. The bare side is what one would write by hand
-with the client library.
+Both sides do the same work on the same server in the same run, taking turns: records to JSON and
+back, validated where others may write too, the same batches, durability as configured, duplicates
+where the back end tells them. The bare side is what one would write by hand with the client
+library.
 """
 
 from __future__ import annotations
@@ -100,9 +101,13 @@ def read_histories(histories: Histories) -> int:
     return NUM_HISTORIES
 
 
-def _event(user_id: str, at_us: int, event_id: str, item_id: str, type_: str, rating: float | None) -> Event:
+def _event(
+    user_id: str, at_us: int, event_id: str, item_id: str, type_: str, rating: float | None
+) -> Event:
     at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=at_us)
-    return Event(event_id=event_id, user_id=user_id, item_id=item_id, type=type_, rating=rating, at=at)
+    return Event(
+        event_id=event_id, user_id=user_id, item_id=item_id, type=type_, rating=rating, at=at
+    )
 
 
 def sqlite_pairs(folder: Path) -> list[Pair]:
@@ -117,9 +122,14 @@ def sqlite_pairs(folder: Path) -> list[Pair]:
         db = sqlite3.connect(folder / f"{unique()}.db", isolation_level=None)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        db.execute("CREATE TABLE records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)")
+        db.execute(
+            "CREATE TABLE records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)"
+        )
         for start in range(0, NUM_EVENTS, APPEND_EVENTS):
-            rows = [(record.event_id, to_json(record)) for record in records[start : start + APPEND_EVENTS]]
+            rows = [
+                (record.event_id, to_json(record))
+                for record in records[start : start + APPEND_EVENTS]
+            ]
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT OR IGNORE INTO records (event_id, body) VALUES (?, ?)", rows)
             db.execute("COMMIT")
@@ -152,7 +162,12 @@ def sqlite_pairs(folder: Path) -> list[Pair]:
             bare=bare_append,
         ),
         Pair(name="sqlite: read", unit="events/s", ours=lambda: read_all(filled), bare=bare_read),
-        Pair(name="sqlite: history", unit="reads/s", ours=lambda: read_histories(histories), bare=bare_histories),
+        Pair(
+            name="sqlite: history",
+            unit="reads/s",
+            ours=lambda: read_histories(histories),
+            bare=bare_histories,
+        ),
     ]
 
 
@@ -164,7 +179,10 @@ def redis_pairs(port: int) -> list[Pair]:
     records = events(NUM_EVENTS)
     url = f"redis://127.0.0.1:{port}/0"
     stream, name = unique("bare"), unique("histories")
-    filled, histories = open_log(f"{url}?stream={unique('log')}"), open_histories(f"{url}?prefix={name}")
+    filled, histories = (
+        open_log(f"{url}?stream={unique('log')}"),
+        open_histories(f"{url}?prefix={name}"),
+    )
     append_all(filled, records)
     histories.append(records)
 
@@ -202,7 +220,12 @@ def redis_pairs(port: int) -> list[Pair]:
             bare=lambda: bare_append(unique("bare")),
         ),
         Pair(name="redis: read", unit="events/s", ours=lambda: read_all(filled), bare=bare_read),
-        Pair(name="redis: history", unit="reads/s", ours=lambda: read_histories(histories), bare=bare_histories),
+        Pair(
+            name="redis: history",
+            unit="reads/s",
+            ours=lambda: read_histories(histories),
+            bare=bare_histories,
+        ),
     ]
 
 
@@ -216,7 +239,7 @@ def kafka_pairs(address: str) -> list[Pair]:
     """Kafka beside confluent-kafka: an idempotent producer flushed once a batch, a consumer assigned to the topic's one partition."""
     from confluent_kafka import Consumer, Producer, TopicPartition
 
-    from deploy.stack.kafka import create_topics
+    from deploy.servers.kafka import create_topics
 
     records = events(NUM_EVENTS)
     url = f"kafka://{address}"
@@ -234,7 +257,14 @@ def kafka_pairs(address: str) -> list[Pair]:
     empty = [new_topic() for _ in range(2 * ROUNDS)]
 
     def bare_append(topic: str) -> int:
-        producer = Producer({"bootstrap.servers": address, "enable.idempotence": True, "compression.type": "lz4", "linger.ms": 5})
+        producer = Producer(
+            {
+                "bootstrap.servers": address,
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 5,
+            }
+        )
         failed: list[object] = []
         for start in range(0, NUM_EVENTS, APPEND_EVENTS):
             for record in records[start : start + APPEND_EVENTS]:
@@ -250,12 +280,19 @@ def kafka_pairs(address: str) -> list[Pair]:
 
     def bare_read() -> int:
         consumer = Consumer(
-            {"bootstrap.servers": address, "group.id": "bench", "enable.auto.commit": False, "isolation.level": "read_committed"}
+            {
+                "bootstrap.servers": address,
+                "group.id": "bench",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+            }
         )
         consumer.assign([TopicPartition(bare, 0, 0)])
         num, now = 0, datetime.now(UTC)
         while num < NUM_EVENTS:
-            found = consumer.consume(READ_EVENTS, timeout=0.5)  # anybody may have written there, so both sides validate
+            found = consumer.consume(
+                READ_EVENTS, timeout=0.5
+            )  # anybody may have written there, so both sides validate
             num += len([_checked(message.value() or b"", now) for message in found])
         consumer.close()
         return num
@@ -274,7 +311,9 @@ def kafka_pairs(address: str) -> list[Pair]:
 
 def main() -> None:
     """Measure all and write the results."""
-    argparse.ArgumentParser(prog=COMMAND, description="Back ends beside their bare clients.").parse_args()
+    argparse.ArgumentParser(
+        prog=COMMAND, description="Back ends beside their bare clients."
+    ).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         servers = Servers(Path(folder) / "servers")
         try:

@@ -2,7 +2,8 @@
 
     python -m bench.crowd [--before COMMIT] [--connections 200] [--seconds 10]
 
-Both gateways run in turn on the same machine, before a stand-in for TorchServe, so that their ratio means something on a busy one too.
+Both gateways run in turn on the same machine, before a stand-in for TorchServe, so that their ratio
+means something on a busy one too.
 """
 
 from __future__ import annotations
@@ -53,18 +54,34 @@ class Seen:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/crowd.json`."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Recommendations of the gateway with many connections at once.")
-    parser.add_argument("--before", default=BEFORE, help=f"the commit to compare with; default {BEFORE}")
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Recommendations of the gateway with many connections at once."
+    )
+    parser.add_argument(
+        "--before", default=BEFORE, help=f"the commit to compare with; default {BEFORE}"
+    )
     parser.add_argument("--connections", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round"
+    )
     asked = parser.parse_args(words)
-    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder, _code_of(asked.before, Path(folder)) as old_code:
-        seen = _rounds({"before": old_code, "now": PROJECT_ROOT}, Path(folder), asked.connections, asked.seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
+        _code_of(asked.before, Path(folder)) as old_code,
+    ):
+        seen = _rounds(
+            {"before": old_code, "now": PROJECT_ROOT},
+            Path(folder),
+            asked.connections,
+            asked.seconds,
+        )
     measures = _measures(seen, asked.connections, asked.seconds, asked.before)
     save("crowd", "stand-in for the model", measures, command=COMMAND)
 
 
-def _rounds(codes: Mapping[str, Path], folder: Path, connections: int, seconds: float) -> dict[str, list[Seen]]:
+def _rounds(
+    codes: Mapping[str, Path], folder: Path, connections: int, seconds: float
+) -> dict[str, list[Seen]]:
     """Run the gateways in turn, several times."""
     seen: dict[str, list[Seen]] = {name: [] for name in codes}
     for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
@@ -78,11 +95,18 @@ def _rounds(codes: Mapping[str, Path], folder: Path, connections: int, seconds: 
 def _code_of(commit: str, folder: Path) -> Iterator[Path]:
     """Check a commit out beside this one."""
     code = folder / "code"
-    subprocess.run(["git", "worktree", "add", "--detach", str(code), commit], cwd=PROJECT_ROOT, check=True, capture_output=True)
+    subprocess.run(
+        ["git", "worktree", "add", "--detach", str(code), commit],
+        cwd=PROJECT_ROOT,
+        check=True,
+        capture_output=True,
+    )
     try:
         yield code
     finally:
-        subprocess.run(["git", "worktree", "remove", "--force", str(code)], cwd=PROJECT_ROOT, check=True)
+        subprocess.run(
+            ["git", "worktree", "remove", "--force", str(code)], cwd=PROJECT_ROOT, check=True
+        )
 
 
 @contextmanager
@@ -110,7 +134,10 @@ def _gateway(code: Path, folder: Path) -> Iterator[int]:
 
 
 def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:
-    stores = {f"FRESHET__STORE__{name.upper()}": f"sqlite:///{folder}/{name}.db" for name in ("events", "histories", "ledger")}
+    stores = {
+        f"FRESHET__STORE__{name.upper()}": f"sqlite:///{folder}/{name}.db"
+        for name in ("events", "histories", "ledger")
+    }
     return {
         **stores,
         "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
@@ -130,7 +157,9 @@ def _fill(port: int) -> None:
     """Wait for the gateway, and give every user a history."""
     draw = random.Random(0)
     until = time.monotonic() + START_LIMIT_S
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}", timeout=START_LIMIT_S, trust_env=False
+    ) as client:
         while True:
             with suppress(httpx.TransportError):
                 client.get("/healthz")
@@ -146,7 +175,13 @@ def _fill(port: int) -> None:
 
 def _event(user: int, draw: random.Random) -> dict[str, object]:
     at = 1_700_000_000 + draw.randrange(10_000_000)
-    return {"user_id": f"u{user}", "item_id": str(draw.randrange(1_500)), "type": "rating", "rating": 4, "at": at}
+    return {
+        "user_id": f"u{user}",
+        "item_id": str(draw.randrange(1_500)),
+        "type": "rating",
+        "rating": 4,
+        "at": at,
+    }
 
 
 async def _crowd(port: int, connections: int, seconds: float) -> Seen:
@@ -162,10 +197,15 @@ async def _connection(port: int, seat: int, until: float, seen: Seen) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.monotonic() < until:
         began = time.monotonic()
-        writer.write(b"GET /v1/recommendations/u%d?k=10 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % draw.randrange(NUM_USERS))
+        writer.write(
+            b"GET /v1/recommendations/u%d?k=10 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            % draw.randrange(NUM_USERS)
+        )
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            body = await reader.readexactly(
+                int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+            )
         except (asyncio.IncompleteReadError, ConnectionError):
             seen.num_failed += 1
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -180,7 +220,9 @@ async def _connection(port: int, seat: int, until: float, seen: Seen) -> None:
     writer.close()
 
 
-def _measures(seen: Mapping[str, Sequence[Seen]], connections: int, seconds: float, before: str) -> list[Measure]:
+def _measures(
+    seen: Mapping[str, Sequence[Seen]], connections: int, seconds: float, before: str
+) -> list[Measure]:
     """Return the medians over the rounds, before and now, and the ratios."""
     measures: list[Measure] = []
     rates, medians_s = {}, {}
@@ -189,15 +231,36 @@ def _measures(seen: Mapping[str, Sequence[Seen]], connections: int, seconds: flo
         rates[name] = median(len(one.latencies_s) / seconds for one in rounds)
         medians_s[name] = median(median(one.latencies_s) for one in rounds)
         measures += [
-            Measure(metric=f"{title}: answers of the model", value=rates[name], unit="1/s", note=f"median of {len(rounds)} rounds"),
+            Measure(
+                metric=f"{title}: answers of the model",
+                value=rates[name],
+                unit="1/s",
+                note=f"median of {len(rounds)} rounds",
+            ),
             Measure(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
-            Measure(metric=f"{title}: fallbacks", value=median(one.num_fallbacks / one.num for one in rounds), unit="1"),
-            Measure(metric=f"{title}: refused with 503", value=median(one.num_refused / one.num for one in rounds), unit="1"),
-            Measure(metric=f"{title}: failed", value=sum(one.num_failed for one in rounds), unit="1"),
+            Measure(
+                metric=f"{title}: fallbacks",
+                value=median(one.num_fallbacks / one.num for one in rounds),
+                unit="1",
+            ),
+            Measure(
+                metric=f"{title}: refused with 503",
+                value=median(one.num_refused / one.num for one in rounds),
+                unit="1",
+            ),
+            Measure(
+                metric=f"{title}: failed", value=sum(one.num_failed for one in rounds), unit="1"
+            ),
         ]
     ratio = f"{connections} connections, now over {before}"
-    measures.append(Measure(metric=f"{ratio}: answers of the model", value=rates["now"] / rates["before"], unit="1"))
-    measures.append(Measure(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1"))
+    measures.append(
+        Measure(
+            metric=f"{ratio}: answers of the model", value=rates["now"] / rates["before"], unit="1"
+        )
+    )
+    measures.append(
+        Measure(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
+    )
     return measures
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def draw(columns: Mapping[str, NDArray[np.float64]], fulls: Sequence[int], *, title: str, path: Path) -> None:
+def draw(
+    columns: Mapping[str, NDArray[np.float64]], fulls: Sequence[int], *, title: str, path: Path
+) -> None:
     """Draw all lines over all windows; full retrains that were made in some windows only are points, and their mean is not given."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -22,9 +24,19 @@ def draw(columns: Mapping[str, NDArray[np.float64]], fulls: Sequence[int], *, ti
             axes.plot([window + 1 for window in fulls], values_W, "o", label=name)
         else:
             windows = range(1, num_windows + 1)
-            axes.plot(windows, values_W, label=f"{name}, mean {values_W.mean():.4f}", linewidth=2.5 if name == "update" else 1.3)
+            axes.plot(
+                windows,
+                values_W,
+                label=f"{name}, mean {values_W.mean():.4f}",
+                linewidth=2.5 if name == "update" else 1.3,
+            )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(title=title, xlabel="window of the stream", ylabel="NDCG@10 of its events, before they are learned", ylim=(0, None))
+    axes.set(
+        title=title,
+        xlabel="window of the stream",
+        ylabel="NDCG@10 of its events, before they are learned",
+        ylim=(0, None),
+    )
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120, metadata={"Software": None})

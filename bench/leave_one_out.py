@@ -1,8 +1,9 @@
 """Leave-one-out with full ranking, as the papers do it: what is trained on, what is asked, and what a list of ten is worth.
 
-It leaks the future, since a user's last event may lie before another's first; it is here to stand beside papers. Two stages, the same for
-every contestant: `tuning` trains on all but each user's last two events and asks for the last but one, and there everything is chosen; the
-test trains on all but the last event, the tuning event with it, as a product would, and asks for the last.
+It leaks the future, since a user's last event may lie before another's first; it is here to stand
+beside papers. Two stages, the same for every contestant: `tuning` trains on all but each user's
+last two events and asks for the last but one, and there everything is chosen; the test trains on
+all but the last event, the tuning event with it, as a product would, and asks for the last.
 """
 
 from __future__ import annotations
@@ -61,11 +62,19 @@ def split_of(data: RatingsSet, *, tuning: bool = False) -> Split:
 
 def list_gains(tops: Sequence[Sequence[int]], targets_U: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return 1 / log2(place + 1) for each asked user's list (best first), 0 for an item that is not in it: NDCG@10 with one target."""
-    pairs = [(list(top[:TOP]), int(target)) for top, target in zip(tops, targets_U, strict=True) if target != MISS]
-    return np.array([1.0 / np.log2(top.index(target) + 2.0) if target in top else 0.0 for top, target in pairs])
+    pairs = [
+        (list(top[:TOP]), int(target))
+        for top, target in zip(tops, targets_U, strict=True)
+        if target != MISS
+    ]
+    return np.array(
+        [1.0 / np.log2(top.index(target) + 2.0) if target in top else 0.0 for top, target in pairs]
+    )
 
 
-def score_gains(scores_UN: NDArray[np.floating], seen_UN: NDArray[np.bool_], targets_U: NDArray[np.int64]) -> NDArray[np.float64]:
+def score_gains(
+    scores_UN: NDArray[np.floating], seen_UN: NDArray[np.bool_], targets_U: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Return the same from scores of all items: seen ones are filtered, a tie counts against us, an item seen before is a miss."""
     asked_U = targets_U != MISS
     open_UN = np.where(seen_UN, -np.inf, scores_UN)[asked_U]

@@ -1,7 +1,7 @@
 """Closed-loop HTTP load: N connections, each sends its next request when the last was answered.
 
-Knows keep-alive connections and a clock; does not know what is served. The client shares the machine's cores with the
-server, so its figures are a floor of what the server does.
+Knows keep-alive connections and a clock; does not know what is served. The client shares the
+machine's cores with the server, so its figures are a floor of what the server does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Tally:
 
 
 @contextmanager
-def load(port: int, path: str, body: Callable[[int], object], *, connections: int, pause_s: float = 0.0) -> Iterator[Tally]:
+def load(
+    port: int, path: str, body: Callable[[int], object], *, connections: int, pause_s: float = 0.0
+) -> Iterator[Tally]:
     """Keep the load up while the block runs; the tally is complete when it ends.
 
     With a pause each connection is kept and rests before its next request.
@@ -43,7 +45,10 @@ def load(port: int, path: str, body: Callable[[int], object], *, connections: in
     stop = threading.Event()
     tallies = [Tally() for _ in range(connections)]
     threads = [
-        threading.Thread(target=_connection, args=(port, path, body, tally, _Seat(stop, seat * 1_000_003, pause_s)))
+        threading.Thread(
+            target=_connection,
+            args=(port, path, body, tally, _Seat(stop, seat * 1_000_003, pause_s)),
+        )
         for seat, tally in enumerate(tallies)
     ]
     total = Tally()
@@ -71,7 +76,9 @@ class _Seat:
     pause_s: float
 
 
-def _connection(port: int, path: str, body: Callable[[int], object], tally: Tally, seat: _Seat) -> None:
+def _connection(
+    port: int, path: str, body: Callable[[int], object], tally: Tally, seat: _Seat
+) -> None:
     stop, number = seat.stop, seat.number
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not stop.is_set():

@@ -1,6 +1,7 @@
 """A stand-in for TorchServe that costs little: batches of at most 32, one after the other, each with a fixed time.
 
-Speaks only what the gateway needs of that protocol. Knows no model, so a bench on it measures the gateway alone.
+Speaks only what the gateway needs of that protocol. Knows no model, so a bench on it measures the
+gateway alone.
 """
 
 from __future__ import annotations
@@ -10,10 +11,18 @@ import json
 from contextlib import suppress
 
 BATCH = 32
-BATCH_S, CALL_S = 0.005, 0.001  # of a batch, and of each call in it: the default model on a quiet core
-_ITEMS = [{"id": str(n), "title": f"Film {n} (1995)", "score": 5 - n / 10, "rating": 4.2} for n in range(10)]
+BATCH_S, CALL_S = (
+    0.005,
+    0.001,
+)  # of a batch, and of each call in it: the default model on a quiet core
+_ITEMS = [
+    {"id": str(n), "title": f"Film {n} (1995)", "score": 5 - n / 10, "rating": 4.2}
+    for n in range(10)
+]
 _CONTENT = json.dumps({"items": _ITEMS, "resolved": [], "model_version": 1}).encode()
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_CONTENT)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+    _CONTENT
+)
 
 Call = asyncio.Future[None]
 
@@ -30,7 +39,9 @@ async def _serve(port: int) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+                await reader.readexactly(
+                    int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+                )
                 call: Call = asyncio.get_running_loop().create_future()
                 waiting.put_nowait(call)
                 await call

@@ -1,6 +1,7 @@
 """Train with the product's trainer, score with the product's ranker: one function each, for the benches that need no server.
 
-Scoring is full ranking with seen items filtered, every event from the history before it; never sampled.
+Scoring is full ranking with seen items filtered, every event from the history before it; never
+sampled.
 """
 
 from __future__ import annotations
@@ -40,37 +41,75 @@ class Figure:
     high: float
 
 
-def train_bundle(snapshot: Path, config: TrainConfig, out: Path, *, text_cache: Path) -> tuple[Bundle, float]:
+def train_bundle(
+    snapshot: Path, config: TrainConfig, out: Path, *, text_cache: Path
+) -> tuple[Bundle, float]:
     """Train on the configuration's device and return the bundle and the processor's seconds; a candidate that is there costs nothing."""
     keep_freed_memory()
     torch.set_num_threads(config.num_threads)
     began = time.process_time()
     device = claim_device(config.device)
-    make_candidate(Job(snapshot=snapshot, config=config, out=out, text_cache=text_cache, check=lambda: None, device=device))
+    make_candidate(
+        Job(
+            snapshot=snapshot,
+            config=config,
+            out=out,
+            text_cache=text_cache,
+            check=lambda: None,
+            device=device,
+        )
+    )
     return load_bundle(out / "bundle"), time.process_time() - began
 
 
 def user_scores(
-    data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
+    data: RatingsSet,
+    scored_E: Flags,
+    history_E: Flags,
+    bundle: Bundle,
+    config: TrainConfig,
+    *,
+    folder: Path,
 ) -> dict[str, NDArray[np.float64]]:
     """Return NDCG@10 by user of `candidate` and `popularity`, each scored event from the user's `history_E` before it."""
     evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
-    return {name: np.array(scores.ndcg) for name, scores in evaluation.models.items() if name != "biases"}
+    return {
+        name: np.array(scores.ndcg)
+        for name, scores in evaluation.models.items()
+        if name != "biases"
+    }
 
 
 def event_ndcg(
-    data: RatingsSet, scored_E: Flags, history_E: Flags, bundles: Mapping[str, Bundle], config: TrainConfig, *, folder: Path
+    data: RatingsSet,
+    scored_E: Flags,
+    history_E: Flags,
+    bundles: Mapping[str, Bundle],
+    config: TrainConfig,
+    *,
+    folder: Path,
 ) -> dict[str, float]:
     """Return by bundle NDCG@10 as the mean over events, each scored from everything that its user did before it."""
     read_E = history_E & np.isin(data.users_E, data.users_E[scored_E])
     scored = _scored(data, scored_E, read_E, config, folder)
-    evaluation = evaluate(scored, {name: Ranker(bundle) for name, bundle in bundles.items()}, baselines_of=None)
+    evaluation = evaluate(
+        scored, {name: Ranker(bundle) for name, bundle in bundles.items()}, baselines_of=None
+    )
     num_events_U = np.array(evaluation.num_events)
-    return {name: float(np.average(scores.ndcg, weights=num_events_U)) for name, scores in evaluation.models.items()}
+    return {
+        name: float(np.average(scores.ndcg, weights=num_events_U))
+        for name, scores in evaluation.models.items()
+    }
 
 
 def rating_errors(
-    data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, *, folder: Path
+    data: RatingsSet,
+    scored_E: Flags,
+    history_E: Flags,
+    bundle: Bundle,
+    config: TrainConfig,
+    *,
+    folder: Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return each user's sum of squared rating errors and how many ratings it is of, each predicted from the history before it."""
     evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
@@ -87,17 +126,32 @@ def training_seconds(candidate: Path) -> float:
     return sum(spent for phase, spent in seconds.items() if phase != "evaluate")
 
 
-def _evaluated(data: RatingsSet, scored_E: Flags, history_E: Flags, bundle: Bundle, config: TrainConfig, folder: Path) -> Evaluation:
+def _evaluated(
+    data: RatingsSet,
+    scored_E: Flags,
+    history_E: Flags,
+    bundle: Bundle,
+    config: TrainConfig,
+    folder: Path,
+) -> Evaluation:
     ranker = Ranker(bundle)
-    return evaluate(_scored(data, scored_E, history_E, config, folder), {"candidate": ranker}, baselines_of=ranker)
+    return evaluate(
+        _scored(data, scored_E, history_E, config, folder),
+        {"candidate": ranker},
+        baselines_of=ranker,
+    )
 
 
-def _scored(data: RatingsSet, scored_E: Flags, history_E: Flags, config: TrainConfig, folder: Path) -> Scored:
+def _scored(
+    data: RatingsSet, scored_E: Flags, history_E: Flags, config: TrainConfig, folder: Path
+) -> Scored:
     roles = np.full(len(data.users_E), "", dtype=object)
     roles[history_E] = "context"
     roles[scored_E] = "score"
     pq.write_table(event_rows(data, roles != "", roles), folder / "scored.parquet")
-    scored = scored_events(read_events(folder / "scored.parquet"), config, newest=int(scored_E.sum()))
+    scored = scored_events(
+        read_events(folder / "scored.parquet"), config, newest=int(scored_E.sum())
+    )
     assert scored is not None
     return scored
 
@@ -106,6 +160,9 @@ def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) ->
     """Return the mean over users and its interval."""
     values_U = np.asarray(values_U)
     generator = np.random.default_rng(seed)
-    means = [values_U[generator.integers(len(values_U), size=len(values_U))].mean() for _ in range(BOOTSTRAP_DRAWS)]
+    means = [
+        values_U[generator.integers(len(values_U), size=len(values_U))].mean()
+        for _ in range(BOOTSTRAP_DRAWS)
+    ]
     low, high = np.quantile(means, (0.025, 0.975))
     return Figure(value=float(values_U.mean()), low=float(low), high=float(high))

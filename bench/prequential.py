@@ -2,14 +2,17 @@
 
     .venv/bin/python -m bench.prequential [--sets ml-100k] [--seeds 0,1,2] [--windows 20] [--fulls 19]
 
-The first half of the history makes the base; then windows, in each of which every model ranks all items for every event (seen ones
-filtered, histories always fresh). Beside each other: `static`, the base as it is; `control`, as many update steps but on old data only;
-`update`, the product's update on the new window with replay; `accepted`, the same under the product's gate, whose panel of users nobody
-trains on; `full`, a retrain from scratch on everything so far; `rolling`, the product's updates with two of these full retrains between
-them, after about a third and two thirds of the stream; `sketch`, the project's first idea, updated in the same way. A catalogue
-holds what had an event by then. Finished seeds are kept in var/bench, and one that was cut off goes on from its last window. Figures are
-means over windows of the mean over events, and ratios of such means, with intervals by bootstrap over windows (in which the lines stay
-side by side) and the least and the greatest of the seeds; seconds are the processor's.
+The first half of the history makes the base; then windows, in each of which every model ranks all
+items for every event (seen ones filtered, histories always fresh). Beside each other: `static`, the
+base as it is; `control`, as many update steps but on old data only; `update`, the product's update
+on the new window with replay; `accepted`, the same under the product's gate, whose panel of users
+nobody trains on; `full`, a retrain from scratch on everything so far; `rolling`, the product's
+updates with two of these full retrains between them, after about a third and two thirds of the
+stream; `sketch`, the project's first idea, updated in the same way. A catalogue holds what had an
+event by then. Finished seeds are kept in var/bench, and one that was cut off goes on from its last
+window. Figures are means over windows of the mean over events, and ratios of such means, with
+intervals by bootstrap over windows (in which the lines stay side by side) and the least and the
+greatest of the seeds; seconds are the processor's.
 """
 
 from __future__ import annotations
@@ -33,12 +36,12 @@ from bench.offline import BOOTSTRAP_DRAWS, event_ndcg, train_bundle
 from bench.rows import Measure, results_folder, save
 from bench.sets import RatingsSet, load_set
 from bench.snapshots import Flags, Roles, event_rows, write_snapshot
-from cron.config import GateSettings
-from cron.gate import Against, offline_verdict
-from cron.judged import need_of, newest_judged, older_judged, positive_of
-from cron.limits import Limits, within_limits
-from cron.panel import Panel
-from cron.timeline import Mask, Timeline, context_of, replay_sample, timeline
+from cron.gate.verdicts import Against, offline_verdict
+from cron.settings.tree import GateSettings
+from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_of
+from cron.snapshot.limits import Limits, within_limits
+from cron.snapshot.panel import Panel
+from cron.snapshot.timeline import Mask, Timeline, context_of, replay_sample, timeline
 from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 from trainer.report import read_report
@@ -49,15 +52,21 @@ PROGRESS = "progress.json"
 PARTS = ("folder", "anchor")
 BASE_SHARE = 0.5  # of the stream, what the base is trained on
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
-CODE = ("bench/prequential.py", "cron/gate.py", "cron/judged.py", "cron/limits.py", "cron/timeline.py")
+CODE = (
+    "bench/prequential.py",
+    "cron/gate/verdicts.py",
+    "cron/snapshot/judged.py",
+    "cron/snapshot/limits.py",
+    "cron/snapshot/timeline.py",
+)
 
 
 @dataclass(slots=True, kw_only=True)
 class Line:
     """One way to keep a model: the folder that its candidate was trained in, what each window scored, and what training cost so far.
 
-    `anchor` is the folder of its last full training, `waiting` the first event that it has not learned from, `num_accepted` how many of
-    its candidates the gate let through.
+    `anchor` is the folder of its last full training, `waiting` the first event that it has not
+    learned from, `num_accepted` how many of its candidates the gate let through.
     """
 
     config: TrainConfig
@@ -93,7 +102,9 @@ def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = BASE_SH
     bounds = tuple(int(bound) for bound in np.linspace(base, num, num_windows + 1).round())
     gate = GateSettings()
     for percent in range(round(100 * gate.min_panel_share), round(100 * gate.max_panel_share) + 1):
-        of_panel = np.array([Panel(share=percent / 100).holds(f"u{user}") for user in range(data.num_users)])
+        of_panel = np.array(
+            [Panel(share=percent / 100).holds(f"u{user}") for user in range(data.num_users)]
+        )
         panel_E: Flags = of_panel[data.users_E]
         if len(np.unique(data.users_E[:base][panel_E[:base]])) >= gate.min_users:
             break
@@ -102,7 +113,9 @@ def stream_of(data: RatingsSet, num_windows: int, *, base_share: float = BASE_SH
 
 def full_windows(num_windows: int, num_fulls: int) -> frozenset[int]:
     """Return before which windows there is a full retrain: evenly, and never before the first, where the base knows all there is."""
-    return frozenset(int(window) for window in np.linspace(0, num_windows - 1, num_fulls + 1).round()[1:])
+    return frozenset(
+        int(window) for window in np.linspace(0, num_windows - 1, num_fulls + 1).round()[1:]
+    )
 
 
 def takeovers(num_windows: int, fulls: frozenset[int]) -> frozenset[int]:
@@ -111,37 +124,71 @@ def takeovers(num_windows: int, fulls: frozenset[int]) -> frozenset[int]:
     return frozenset(min(sorted(fulls), key=lambda window: abs(window - third)) for third in thirds)
 
 
-def run_seed(stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path) -> dict[str, dict[str, object]]:
+def run_seed(
+    stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path
+) -> dict[str, dict[str, object]]:
     """Follow the stream once, from where it was cut off in this folder.
 
-    Return by line the figures of each window (of `full` only where it was retrained), the seconds, and the share of updates accepted.
+    Return by line the figures of each window (of `full` only where it was retrained), the seconds,
+    and the share of updates accepted.
     """
     over = takeovers(len(stream.bounds) - 1, fulls)
     lines = _resumed(folder, config) or _begun(stream, config, folder)
     num_done = len(lines["static"].ndcg)
-    for window, (first, last) in list(enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True)))[num_done:]:
+    for window, (first, last) in list(
+        enumerate(zip(stream.bounds[:-1], stream.bounds[1:], strict=True))
+    )[num_done:]:
         if window in fulls:
             made = trained(stream, config, folder / f"full-{window}", stream.between(0, first))
             for name in ("full", *(["rolling"] if window in over else [])):
                 spent = lines[name].seconds + made.seconds
-                lines[name] = replace(lines[name], folder=made.folder, anchor=made.anchor, waiting=made.waiting, seconds=spent)
+                lines[name] = replace(
+                    lines[name],
+                    folder=made.folder,
+                    anchor=made.anchor,
+                    waiting=made.waiting,
+                    seconds=spent,
+                )
         asked = {
-            name: load_bundle(line.folder / "candidate" / "bundle") for name, line in lines.items() if name != "full" or window in fulls
+            name: load_bundle(line.folder / "candidate" / "bundle")
+            for name, line in lines.items()
+            if name != "full" or window in fulls
         }
         for name, value in event_ndcg(
-            stream.data, stream.between(first, last), stream.between(0, first), asked, config, folder=folder
+            stream.data,
+            stream.between(first, last),
+            stream.between(0, first),
+            asked,
+            config,
+            folder=folder,
         ).items():
             lines[name].ndcg.append(value)
-        print(f"  window {window + 1:2}: " + ", ".join(f"{name} {lines[name].ndcg[-1]:.4f}" for name in asked), flush=True)
+        print(
+            f"  window {window + 1:2}: "
+            + ", ".join(f"{name} {lines[name].ndcg[-1]:.4f}" for name in asked),
+            flush=True,
+        )
         if last < stream.bounds[-1]:
             parted = bool(over) and window >= min(over)  # until then `rolling` is `update`
-            for name in ("sketch", "update", "accepted", "control", *(["rolling"] if parted else [])):
-                lines[name] = updated(stream, lines[name], folder / f"{name}-{window}", first, last, how=name)
+            for name in (
+                "sketch",
+                "update",
+                "accepted",
+                "control",
+                *(["rolling"] if parted else []),
+            ):
+                lines[name] = updated(
+                    stream, lines[name], folder / f"{name}-{window}", first, last, how=name
+                )
             if not parted:
                 lines["rolling"] = replace(lines["update"], ndcg=lines["rolling"].ndcg)
         _keep(lines, folder)
     return {
-        name: {"ndcg": line.ndcg, "seconds": line.seconds, "accepted": line.num_accepted / max(1, line.num_updates)}
+        name: {
+            "ndcg": line.ndcg,
+            "seconds": line.seconds,
+            "accepted": line.num_accepted / max(1, line.num_updates),
+        }
         for name, line in lines.items()
     }
 
@@ -163,15 +210,28 @@ def _resumed(folder: Path, config: TrainConfig) -> dict[str, Line] | None:
         return None
     kept = json.loads((folder / PROGRESS).read_text())
     configs = {"sketch": sketch_config(config)}
-    placed = {name: {**line, **{part: folder / line[part] for part in PARTS}} for name, line in kept.items()}
+    placed = {
+        name: {**line, **{part: folder / line[part] for part in PARTS}}
+        for name, line in kept.items()
+    }
     return {name: Line(config=configs.get(name, config), **line) for name, line in placed.items()}
 
 
 def _keep(lines: Mapping[str, Line], folder: Path) -> None:
     """Write where the lines stand, then delete what none of them needs any longer."""
-    kept = {name: {**asdict(line), **{part: getattr(line, part).name for part in PARTS}} for name, line in lines.items()}
+    kept = {
+        name: {**asdict(line), **{part: getattr(line, part).name for part in PARTS}}
+        for name, line in lines.items()
+    }
     partial = folder / f"{PROGRESS}.tmp"
-    partial.write_text(json.dumps({name: {key: line[key] for key in line if key != "config"} for name, line in kept.items()}))
+    partial.write_text(
+        json.dumps(
+            {
+                name: {key: line[key] for key in line if key != "config"}
+                for name, line in kept.items()
+            }
+        )
+    )
     partial.replace(folder / PROGRESS)
     needed = {part for line in lines.values() for part in (line.folder, line.anchor)}
     for part in folder.iterdir():
@@ -195,10 +255,14 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
     new_N = _limited(lives, new_E[lives.seq_N - 1])
     read_N = context_of(lives, new_N, max_history=limit)
     allowed_N = _limited(lives, (lives.seq_N <= before) & lives.lasting_N & ~lives.panel_N)
-    replay_N = replay_sample(lives, allowed_N, first_N=read_N, size=old_size, run=limit, seed=line.config.seed + first)
+    replay_N = replay_sample(
+        lives, allowed_N, first_N=read_N, size=old_size, run=limit, seed=line.config.seed + first
+    )
     context_N = context_of(lives, new_N | replay_N, max_history=limit)
     roles = Roles(
-        target_E=_places(stream, lives, new_N), replay_E=_places(stream, lives, replay_N), context_E=_places(stream, lives, context_N)
+        target_E=_places(stream, lives, new_N),
+        replay_E=_places(stream, lives, replay_N),
+        context_E=_places(stream, lives, context_N),
     )
     if gated:
         roles = _with_panel(stream, lives, roles, line)
@@ -210,7 +274,11 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
         if gated:
             shutil.copytree(line.anchor / "candidate" / "bundle", snapshot / "anchor")
 
-    spent = replace(line, seconds=line.seconds + _train(folder, line.config, write), num_updates=line.num_updates + 1)
+    spent = replace(
+        line,
+        seconds=line.seconds + _train(folder, line.config, write),
+        num_updates=line.num_updates + 1,
+    )
     report = read_report(folder / "candidate" / "report.json")
     if gated and not offline_verdict(report, GateSettings(), Against(live=2, anchor=1)).accepted:
         return spent
@@ -219,7 +287,9 @@ def updated(stream: Stream, line: Line, folder: Path, first: int, last: int, *, 
 
 def _limited(lives: Timeline, chosen_N: Mask) -> Mask:
     gate = GateSettings()
-    return within_limits(lives, chosen_N, Limits(user_share=gate.max_user_share, item_share=gate.max_item_share)).mask_N
+    return within_limits(
+        lives, chosen_N, Limits(user_share=gate.max_user_share, item_share=gate.max_item_share)
+    ).mask_N
 
 
 def _with_panel(stream: Stream, lives: Timeline, roles: Roles, line: Line) -> Roles:
@@ -239,8 +309,12 @@ def _with_panel(stream: Stream, lives: Timeline, roles: Roles, line: Line) -> Ro
 
 def _lives(stream: Stream, last: int, *, panel: bool) -> Timeline:
     """Return the events before a place in the order of their users' lives, by the product's own code."""
-    events = event_rows(stream.data, stream.between(0, last), np.full(len(stream.data.users_E), "", dtype=object))
-    names = {f"u{user}" for user in np.unique(stream.data.users_E[stream.panel_E])} if panel else set()
+    events = event_rows(
+        stream.data, stream.between(0, last), np.full(len(stream.data.users_E), "", dtype=object)
+    )
+    names = (
+        {f"u{user}" for user in np.unique(stream.data.users_E[stream.panel_E])} if panel else set()
+    )
     return timeline(events, is_panel=names.__contains__)
 
 
@@ -254,10 +328,18 @@ def trained(stream: Stream, config: TrainConfig, folder: Path, known_E: Flags) -
     """Return a line that begins with a model trained from scratch, in this folder, on the marked events."""
 
     def write(snapshot: Path) -> None:
-        write_snapshot(snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed)
+        write_snapshot(
+            snapshot, stream.data, Roles(target_E=known_E), mode="full", seed=config.seed
+        )
 
     seconds = _train(folder, config, write)
-    return Line(config=config, folder=folder, anchor=folder, waiting=int(np.flatnonzero(known_E)[-1]) + 1, seconds=seconds)
+    return Line(
+        config=config,
+        folder=folder,
+        anchor=folder,
+        waiting=int(np.flatnonzero(known_E)[-1]) + 1,
+        seconds=seconds,
+    )
 
 
 def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> float:
@@ -288,30 +370,50 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
             print(f"{name}, seed {config.seed}: {time.monotonic() - began:.0f} s", flush=True)
             return found
 
-        decided_by = (code_digest(*CODE), data_digest(stream.data), config, GateSettings(), num_windows, sorted(fulls))
-        runs.append(json.loads(json.dumps(kept_part(f"prequential/{name}-{seed}", decided_by, follow))))
+        decided_by = (
+            code_digest(*CODE),
+            data_digest(stream.data),
+            config,
+            GateSettings(),
+            num_windows,
+            sorted(fulls),
+        )
+        runs.append(
+            json.loads(json.dumps(kept_part(f"prequential/{name}-{seed}", decided_by, follow)))
+        )
     _write_curve(name, runs, sorted(fulls))
     return measures_of(name, runs, sorted(fulls))
 
 
-def measures_of(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> list[Measure]:
+def measures_of(
+    name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]
+) -> list[Measure]:
     """Return each line's mean over windows and seeds, its gain over `static`, and what share of the full retrains' it reaches.
 
     The gain of `full`, and shares of it, are of the windows in which there was a full retrain.
     """
     curves = _curves(runs, fulls)
-    beside = {line: curve_SW if line == "full" else curve_SW[:, list(fulls)] for line, curve_SW in curves.items()}
+    beside = {
+        line: curve_SW if line == "full" else curve_SW[:, list(fulls)]
+        for line, curve_SW in curves.items()
+    }
     measures = []
     for line, curve_SW in curves.items():
         figures = {
             "NDCG@10": _mean(curve_SW.mean(1)),
-            "gain over static": _ratio(curve_SW, (beside if line == "full" else curves)["static"], less=1.0),
+            "gain over static": _ratio(
+                curve_SW, (beside if line == "full" else curves)["static"], less=1.0
+            ),
             "share of full": _ratio(beside[line], curves["full"]),
         }
         if line == "rolling" and len(fulls) < curves["static"].shape[1] - 1:
-            del figures["share of full"]  # where the only full retrains are those that it took over, it is them
+            del figures[
+                "share of full"
+            ]  # where the only full retrains are those that it took over, it is them
         if line == "accepted":
-            figures["accepted updates"] = _mean(np.array([one[line]["accepted"] for one in runs], float))
+            figures["accepted updates"] = _mean(
+                np.array([one[line]["accepted"] for one in runs], float)
+            )
         measures += [
             Measure(
                 metric=metric,
@@ -334,17 +436,26 @@ def _mean(value_S: NDArray[np.float64]) -> dict[str, float | str]:
     return {"value": float(value_S.mean()), "note": spread}
 
 
-def _ratio(one_SW: NDArray[np.float64], other_SW: NDArray[np.float64], *, less: float = 0.0) -> dict[str, float | str]:
+def _ratio(
+    one_SW: NDArray[np.float64], other_SW: NDArray[np.float64], *, less: float = 0.0
+) -> dict[str, float | str]:
     """Return the ratio of two lines' means, less a number, with its interval by bootstrap over windows."""
     num_windows = one_SW.shape[1]
     drawn_DW = np.random.default_rng(0).integers(num_windows, size=(BOOTSTRAP_DRAWS, num_windows))
     ratio_D = one_SW.mean(0)[drawn_DW].mean(1) / other_SW.mean(0)[drawn_DW].mean(1) - less
     low, high = np.quantile(ratio_D, (0.025, 0.975))
     by_seed = _mean(one_SW.mean(1) / other_SW.mean(1) - less)
-    return {**by_seed, "value": float(one_SW.mean() / other_SW.mean() - less), "low": float(low), "high": float(high)}
+    return {
+        **by_seed,
+        "value": float(one_SW.mean() / other_SW.mean() - less),
+        "low": float(low),
+        "high": float(high),
+    }
 
 
-def _curves(runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+def _curves(
+    runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
     """Return each line's NDCG@10 by seed and window; `rolling`, which is `update` where nothing takes over, only where something does."""
     curves = {line: np.array([one[line]["ndcg"] for one in runs], float) for line in LINES}
     if not takeovers(curves["static"].shape[1], frozenset(fulls)):
@@ -352,7 +463,9 @@ def _curves(runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) 
     return curves
 
 
-def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]) -> None:
+def _write_curve(
+    name: str, runs: Sequence[dict[str, dict[str, object]]], fulls: Sequence[int]
+) -> None:
     """Write each window's mean over seeds as CSV; `full` is empty where there was none."""
     columns = {line: curve_SW.mean(0) for line, curve_SW in _curves(runs, fulls).items()}
     results_folder().mkdir(parents=True, exist_ok=True)
@@ -363,21 +476,40 @@ def _write_curve(name: str, runs: Sequence[dict[str, dict[str, object]]], fulls:
             full = columns["full"][fulls.index(window)] if window in fulls else None
             others = [f"{column[window]:.5f}" for line, column in columns.items() if line != "full"]
             rows.writerow([window + 1, *others, "" if full is None else f"{full:.5f}"])
-    draw(columns, fulls, title=f"{name}, {len(runs)} seeds", path=results_folder() / f"prequential-{name}.png")
+    draw(
+        columns,
+        fulls,
+        title=f"{name}, {len(runs)} seeds",
+        path=results_folder() / f"prequential-{name}.png",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the results."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Quality over time, of models that are kept up to date in different ways.")
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description="Quality over time, of models that are kept up to date in different ways.",
+    )
     parser.add_argument("--sets", default="ml-100k", help="which sets; ml-100k, ml-1m")
     parser.add_argument("--seeds", default="0,1,2", help="which seeds")
     parser.add_argument("--windows", type=int, default=20, help="how many windows")
-    parser.add_argument("--fulls", type=int, default=19, help="in how many of them a full retrain is made; never in the first")
+    parser.add_argument(
+        "--fulls",
+        type=int,
+        default=19,
+        help="in how many of them a full retrain is made; never in the first",
+    )
     given = parser.parse_args(arguments)
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    measures = [one for name in given.sets.split(",") for one in run(name, seeds, given.windows, given.fulls)]
+    measures = [
+        one
+        for name in given.sets.split(",")
+        for one in run(name, seeds, given.windows, given.fulls)
+    ]
     for one in measures:
-        print(f"{one.set:8} {one.model:8} {one.metric:18} {one.value:.4f}  {one.seconds:.0f} s of training")
+        print(
+            f"{one.set:8} {one.model:8} {one.metric:18} {one.value:.4f}  {one.seconds:.0f} s of training"
+        )
     save("prequential", given.sets.replace(",", ", "), measures, command=COMMAND)
 
 

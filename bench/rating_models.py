@@ -1,7 +1,8 @@
 """Rating predictors to stand beside: item mean, biases, and an SVD, static and progressive.
 
-Static: what is known at the cut and nothing later. Progressive: each rating is predicted from all that its user gave before it, then
-learned (items stay as of the cut). Letters: E events, U users, I items, F factors and the bias beside them.
+Static: what is known at the cut and nothing later. Progressive: each rating is predicted from all
+that its user gave before it, then learned (items stay as of the cut). Letters: E events, U users, I
+items, F factors and the bias beside them.
 """
 
 from __future__ import annotations
@@ -67,37 +68,51 @@ def _biases(task: Task) -> dict[str, Predicted]:
     """Item and user biases, damped means one after the other (Koren 2010, section 2.1)."""
     choosing, found = task.split_again(), {}
     for kind, progressive in (("static", False), ("progressive", True)):
-        damping = _best(BIAS_DAMPINGS, partial(_by_biases, choosing, progressive=progressive), choosing)
-        found[f"biases ({kind})"] = Predicted(ratings_E=_by_biases(task, damping, progressive=progressive), note=f"damping {damping:.0f}")
+        damping = _best(
+            BIAS_DAMPINGS, partial(_by_biases, choosing, progressive=progressive), choosing
+        )
+        found[f"biases ({kind})"] = Predicted(
+            ratings_E=_by_biases(task, damping, progressive=progressive),
+            note=f"damping {damping:.0f}",
+        )
     return found
 
 
 def _by_biases(task: Task, damping: float, *, progressive: bool) -> Floats:
     data, train_E = task.data, task.train_E
     mean = data.ratings_E[train_E].mean()
-    item_bias_I = _damped(data.items_E[train_E], data.ratings_E[train_E] - mean, len(data.item_ids), damping)
+    item_bias_I = _damped(
+        data.items_E[train_E], data.ratings_E[train_E] - mean, len(data.item_ids), damping
+    )
     residual_E = data.ratings_E - mean - item_bias_I[data.items_E]
     sum_U = np.bincount(data.users_E[train_E], residual_E[train_E], data.num_users)
     count_U = np.bincount(data.users_E[train_E], minlength=data.num_users).astype(float)
     predicted = []
     for event in np.flatnonzero(task.asked_E):
         user = data.users_E[event]
-        predicted.append(mean + item_bias_I[data.items_E[event]] + sum_U[user] / (damping + count_U[user]))
+        predicted.append(
+            mean + item_bias_I[data.items_E[event]] + sum_U[user] / (damping + count_U[user])
+        )
         if progressive:
             sum_U[user] += residual_E[event]
             count_U[user] += 1
     return _within(task, np.array(predicted))
 
 
-def _damped(groups_E: NDArray[np.int64], values_E: Floats, num_groups: int, damping: float) -> Floats:
-    means: Floats = np.bincount(groups_E, values_E, num_groups) / (damping + np.bincount(groups_E, minlength=num_groups))
+def _damped(
+    groups_E: NDArray[np.int64], values_E: Floats, num_groups: int, damping: float
+) -> Floats:
+    means: Floats = np.bincount(groups_E, values_E, num_groups) / (
+        damping + np.bincount(groups_E, minlength=num_groups)
+    )
     return means
 
 
 def _svd(task: Task) -> dict[str, Predicted]:
     """Biased matrix factorisation (Koren, Bell & Volinsky 2009) by alternating ridge regressions, the bias one more factor.
 
-    Progressive: the factors of a user are solved anew from all ratings before the one that is asked for.
+    Progressive: the factors of a user are solved anew from all ratings before the one that is asked
+    for.
     """
     choosing = task.split_again()
     found = {}
@@ -107,7 +122,9 @@ def _svd(task: Task) -> dict[str, Predicted]:
         factors = Factors.learn(task, ridge)
         seconds = time.monotonic() - began
         predicted = factors.predict(task, progressive=progressive)
-        found[f"SVD ({kind})"] = Predicted(ratings_E=predicted, seconds=seconds, note=f"{SVD_FACTORS} factors, ridge {ridge:.0f}")
+        found[f"SVD ({kind})"] = Predicted(
+            ratings_E=predicted, seconds=seconds, note=f"{SVD_FACTORS} factors, ridge {ridge:.0f}"
+        )
     return found
 
 
@@ -135,8 +152,18 @@ class Factors:
         items_IF = np.random.default_rng(0).normal(0.0, 0.1, (len(data.item_ids), SVD_FACTORS + 1))
         items_IF[:, -1] = _damped(items_E, above_E, len(data.item_ids), BIAS_DAMPINGS[1])
         for _ in range(SVD_SWEEPS):
-            users_UF = _regressed(users_E, _with_one(items_IF)[items_E], above_E - items_IF[items_E, -1], (data.num_users, ridge))
-            items_IF = _regressed(items_E, _with_one(users_UF)[users_E], above_E - users_UF[users_E, -1], (len(data.item_ids), ridge))
+            users_UF = _regressed(
+                users_E,
+                _with_one(items_IF)[items_E],
+                above_E - items_IF[items_E, -1],
+                (data.num_users, ridge),
+            )
+            items_IF = _regressed(
+                items_E,
+                _with_one(users_UF)[users_E],
+                above_E - users_UF[users_E, -1],
+                (len(data.item_ids), ridge),
+            )
         return cls(mean=mean, ridge=ridge, users_UF=users_UF, items_IF=items_IF)
 
     def predict(self, task: Task, *, progressive: bool) -> Floats:
@@ -157,7 +184,9 @@ class Factors:
                 own_F = np.linalg.solve(gram_UFF[user], answer_UF[user])
                 predicted.append(self.mean + self.items_IF[item, -1] + own_F @ design_IF[item])
             gram_UFF[user] += np.outer(design_IF[item], design_IF[item])
-            answer_UF[user] += design_IF[item] * (data.ratings_E[event] - self.mean - self.items_IF[item, -1])
+            answer_UF[user] += design_IF[item] * (
+                data.ratings_E[event] - self.mean - self.items_IF[item, -1]
+            )
         return _within(task, np.array(predicted))
 
 
@@ -166,7 +195,9 @@ def _with_one(side_XF: Floats) -> Floats:
     return np.concatenate([side_XF[:, :-1], np.ones((len(side_XF), 1))], axis=1)
 
 
-def _regressed(groups_E: NDArray[np.int64], design_EF: Floats, target_E: Floats, shape: tuple[int, float]) -> Floats:
+def _regressed(
+    groups_E: NDArray[np.int64], design_EF: Floats, target_E: Floats, shape: tuple[int, float]
+) -> Floats:
     """Return one ridge regression a group; a group without events has zeros. `shape`: how many groups, and the ridge."""
     num_groups, ridge = shape
     order = np.argsort(groups_E, kind="stable")
@@ -184,7 +215,9 @@ def _within(task: Task, ratings_E: Floats) -> Floats:
     return ratings_E.clip(known_E.min(), known_E.max())
 
 
-def _best(strengths: tuple[float, ...], predict: Callable[[float], Floats], choosing: Task) -> float:
+def _best(
+    strengths: tuple[float, ...], predict: Callable[[float], Floats], choosing: Task
+) -> float:
     """Return the strength with the least squared error."""
     actual_E = choosing.data.ratings_E[choosing.asked_E]
     return min(strengths, key=lambda one: float(((predict(one) - actual_E) ** 2).mean()))

@@ -1,13 +1,15 @@
 """Predicted ratings on the global time split: the first 80 % of the timeline are trained on, the rest is predicted.
 
-Static figures know nothing later than the cut; progressive ones predict each rating from all that its user did before it, which is what
-ours does in production, since the history carries the ratings. Compare like with like. While tuning the same is done inside the first 80 %.
+Static figures know nothing later than the cut; progressive ones predict each rating from all that
+its user did before it, which is what ours does in production, since the history carries the
+ratings. Compare like with like. While tuning the same is done inside the first 80 %.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +49,34 @@ def task_of(data: RatingsSet, *, tuning: bool) -> Task:
 
 
 def rating_measures(
-    data: RatingsSet, config: TrainConfig, *, seeds: Sequence[int], tuning: bool, alone_as: str | None = None
+    data: RatingsSet,
+    config: TrainConfig,
+    *,
+    seeds: Sequence[int],
+    tuning: bool,
+    alone_as: str | None = None,
 ) -> list[Measure]:
     """Return RMSE of every model, or of ours `alone_as`, with an interval by bootstrap over users."""
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
-    decided_by = (files_digest("bench/ratings.py", "bench/rating_models.py"), data_digest(data), stage)
-    contestants = {OURS: config, SKETCH: sketch_config(config)} if alone_as is None else {alone_as: config}
-    runs = [_learned(task, {name: replace(its, seed=seed) for name, its in contestants.items()}, stage) for seed in seeds]
+    decided_by = (
+        files_digest("bench/ratings.py", "bench/rating_models.py"),
+        data_digest(data),
+        stage,
+    )
+    contestants = (
+        {OURS: config, SKETCH: sketch_config(config)} if alone_as is None else {alone_as: config}
+    )
+    runs = [
+        _learned(task, {name: replace(its, seed=seed) for name, its in contestants.items()}, stage)
+        for seed in seeds
+    ]
     ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]
     if alone_as is not None:
         return ours
-    others = _loaded(kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task)))
+    others = _loaded(
+        kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task))
+    )
     return ours + [_measure(task, name, [errors], stage) for name, errors in others.items()]
 
 
@@ -71,18 +89,24 @@ def _others(task: Task) -> object:
     asked_E = task.asked_E
     actual_E, users_E = task.data.ratings_E[asked_E], task.data.users_E[asked_E]
     return {
-        name: _kept_form(np.bincount(users_E, (one.ratings_E - actual_E) ** 2, task.data.num_users), one.seconds, one.note)
+        name: _kept_form(
+            np.bincount(users_E, (one.ratings_E - actual_E) ** 2, task.data.num_users),
+            one.seconds,
+            one.note,
+        )
         for name, one in predictions(task).items()
     }
 
 
-def _learned(task: Task, contestants: Mapping[str, TrainConfig], stage: str) -> dict[str, UserErrors]:
+def _learned(
+    task: Task, contestants: Mapping[str, TrainConfig], stage: str
+) -> dict[str, UserErrors]:
     """Return what the trainer makes of each configuration."""
     found: dict[str, UserErrors] = {}
     for model, its in contestants.items():
         decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), its, stage)
         name = f"ratings/{task.data.name}-{its.model.tower}-{stage}-{its.seed}"
-        kept = _loaded(kept_part(name, decided_by, lambda folder, its=its: _trained(task, its, folder)))  # type: ignore[misc]
+        kept = _loaded(kept_part(name, decided_by, partial(_trained, task, its)))
         found |= {f"{model} ({kind})": errors for kind, errors in kept.items()}
     return found
 
@@ -90,12 +114,24 @@ def _learned(task: Task, contestants: Mapping[str, TrainConfig], stage: str) -> 
 def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
     torch.set_num_threads(config.num_threads)
     if not (folder / "snapshot").exists():
-        write_snapshot(folder / "snapshot", task.data, Roles(target_E=task.train_E), mode="full", seed=config.seed)
-    bundle, _ = train_bundle(folder / "snapshot", config, folder / "candidate", text_cache=folder / "texts")
+        write_snapshot(
+            folder / "snapshot",
+            task.data,
+            Roles(target_E=task.train_E),
+            mode="full",
+            seed=config.seed,
+        )
+    bundle, _ = train_bundle(
+        folder / "snapshot", config, folder / "candidate", text_cache=folder / "texts"
+    )
     seconds = training_seconds(folder / "candidate")
-    sum_U, count_U = rating_errors(task.data, task.asked_E, task.train_E, bundle, config, folder=folder)
+    sum_U, count_U = rating_errors(
+        task.data, task.asked_E, task.train_E, bundle, config, folder=folder
+    )
     if count_U.sum() != task.asked_E.sum():
-        raise RuntimeError(f"{task.data.name}: {count_U.sum()} ratings were scored, {task.asked_E.sum()} were asked for")
+        raise RuntimeError(
+            f"{task.data.name}: {count_U.sum()} ratings were scored, {task.asked_E.sum()} were asked for"
+        )
     return {
         "progressive": _kept_form(sum_U, seconds),
         "static": _kept_form(_static_errors(task, bundle), seconds),
@@ -112,7 +148,12 @@ def _static_errors(task: Task, bundle: Bundle) -> NDArray[np.float64]:
     for user in np.unique(data.users_E[task.asked_E]):
         own_E = data.users_E == user
         history = [
-            HistoryElement(row=int(row_E[event]), type="rating", rating=float(data.ratings_E[event]), at_s=float(data.at_s_E[event]))
+            HistoryElement(
+                row=int(row_E[event]),
+                type="rating",
+                rating=float(data.ratings_E[event]),
+                at_s=float(data.at_s_E[event]),
+            )
             for event in np.flatnonzero(own_E & task.train_E)
         ]
         state = ranker.user_states([history])
@@ -136,7 +177,9 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
     sum_U, count_U = sum_U[count_U > 0], count_U[count_U > 0]
     generator = np.random.default_rng(0)
     drawn_BU = generator.integers(len(sum_U), size=(BOOTSTRAP_DRAWS, len(sum_U)))
-    low, high = np.quantile(np.sqrt(sum_U[drawn_BU].sum(1) / count_U[drawn_BU].sum(1)), (0.025, 0.975))
+    low, high = np.quantile(
+        np.sqrt(sum_U[drawn_BU].sum(1) / count_U[drawn_BU].sum(1)), (0.025, 0.975)
+    )
     seconds = float(np.mean([run.seconds for run in runs]))
     rmse_S = np.sqrt([np.sum(run.sum_U) / count_U.sum() for run in runs])
     spread = f"seeds {rmse_S.min():.4f} to {rmse_S.max():.4f}" if len(runs) > 1 else ""
@@ -151,7 +194,14 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
         set=task.data.name,
         seeds=len(runs),
         seconds=seconds,
-        note=", ".join(part for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread) if part),
+        note=", ".join(
+            part
+            for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread)
+            if part
+        ),
     )
-    print(f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]  {seconds:.0f} s", flush=True)
+    print(
+        f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]  {seconds:.0f} s",
+        flush=True,
+    )
     return shown

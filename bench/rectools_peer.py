@@ -2,10 +2,11 @@
 
     PYTHON rectools_peer.py TASK.json INTERACTIONS.csv ASKED.csv OUT.jsonl
 
-TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed, threads. INTERACTIONS has user, item, at
-(epoch seconds): what is trained on, and the history at the question. ASKED has user and at, whom to recommend to and when. A line of OUT
-is one ranking: epoch, seconds and cpu_s (of training alone; processor time is that of all threads), tops (each user's ten items, seen
-ones filtered).
+TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed,
+threads. INTERACTIONS has user, item, at (epoch seconds): what is trained on, and the history at the
+question. ASKED has user and at, whom to recommend to and when. A line of OUT is one ranking: epoch,
+seconds and cpu_s (of training alone; processor time is that of all threads), tops (each user's ten
+items, seen ones filtered).
 """
 
 from __future__ import annotations
@@ -58,20 +59,35 @@ def main(task_file: str, interactions: str, asked: str, out: str) -> None:
     seed_everything(task["seed"])
     rows = _read(interactions)
     rows[Columns.Weight] = 1.0
-    dataset = Dataset.construct(rows[[Columns.User, Columns.Item, Columns.Weight, Columns.Datetime]])
+    dataset = Dataset.construct(
+        rows[[Columns.User, Columns.Item, Columns.Weight, Columns.Datetime]]
+    )
     asked_rows = _read(asked)
     clock = Clock()
-    options = {"devices": 1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    options = {
+        "devices": 1,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+    }
     model = MODELS[task["model"]](
         **task["parameters"],
-        get_trainer_func=lambda: Trainer(callbacks=[clock], enable_model_summary=False, max_epochs=task["epochs"], **options),
+        get_trainer_func=lambda: Trainer(
+            callbacks=[clock], enable_model_summary=False, max_epochs=task["epochs"], **options
+        ),
         recommend_torch_device="cpu",
     )
     with Path(out).open("w") as file:
         for epoch in range(task["every"], task["epochs"] + 1, task["every"]):
             model.fit_partial(dataset, min_epochs=task["every"], max_epochs=task["every"])
             tops = _tops(model, dataset, asked_rows)
-            file.write(json.dumps({"epoch": epoch, "seconds": clock.seconds, "cpu_s": clock.cpu_s, "tops": tops}) + "\n")
+            file.write(
+                json.dumps(
+                    {"epoch": epoch, "seconds": clock.seconds, "cpu_s": clock.cpu_s, "tops": tops}
+                )
+                + "\n"
+            )
             file.flush()
 
 
@@ -81,10 +97,22 @@ def _read(path: str) -> pd.DataFrame:
     return rows
 
 
-def _tops(model: SASRecModel | HSTUModel, dataset: Dataset, asked: pd.DataFrame) -> dict[str, list[int]]:
+def _tops(
+    model: SASRecModel | HSTUModel, dataset: Dataset, asked: pd.DataFrame
+) -> dict[str, list[int]]:
     context = asked.assign(**{Columns.Weight: 1.0}) if model.require_recommend_context else None
-    found = model.recommend(users=asked[Columns.User].to_numpy(), dataset=dataset, k=10, filter_viewed=True, context=context)
-    tops = found.sort_values([Columns.User, Columns.Rank]).groupby(Columns.User)[Columns.Item].agg(list)
+    found = model.recommend(
+        users=asked[Columns.User].to_numpy(),
+        dataset=dataset,
+        k=10,
+        filter_viewed=True,
+        context=context,
+    )
+    tops = (
+        found.sort_values([Columns.User, Columns.Rank])
+        .groupby(Columns.User)[Columns.Item]
+        .agg(list)
+    )
     return {str(user): [int(item) for item in top] for user, top in tops.items()}
 
 

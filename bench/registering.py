@@ -2,8 +2,9 @@
 
     python -m bench.registering
 
-Measured twice on one TorchServe: as the product registers (it asks until the version is READY), and with the call that waits for the
-start (`synchronous=true`), as it did before. The client shares the machine's cores with what it measures.
+Measured twice on one TorchServe: as the product registers (it asks until the version is READY), and
+with the call that waits for the start (`synchronous=true`), as it did before. The client shares the
+machine's cores with what it measures.
 """
 
 from __future__ import annotations
@@ -29,11 +30,20 @@ LIVE, OTHER = 1, 2
 
 def main() -> None:
     """Measure and write `bench/results/registering.json`."""
-    argparse.ArgumentParser(prog=COMMAND, description="The slowest answer on kept connections during a registration.").parse_args()
-    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder, running_torchserve(Path(folder)) as node, opened(node) as server:
+    argparse.ArgumentParser(
+        prog=COMMAND, description="The slowest answer on kept connections during a registration."
+    ).parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
+        running_torchserve(Path(folder)) as node,
+        opened(node) as server,
+    ):
         bundle = Path(folder) / "bundle"
         planted_bundle(bundle, tower="transformer", encoder="minilm")
-        archives = {version: pack(bundle=bundle, version=version, out=node.store).name for version in (LIVE, OTHER)}
+        archives = {
+            version: pack(bundle=bundle, version=version, out=node.store).name
+            for version in (LIVE, OTHER)
+        }
         server.register(LIVE, archives[LIVE])
 
         def ask_until_ready() -> None:
@@ -43,19 +53,35 @@ def main() -> None:
             query = f"url={archives[OTHER]}&model_name=rec&initial_workers=1&synchronous=true"
             assert node.manage("POST", f"/models?{query}").status_code == 200
 
-        before, before_s = _measured(node, "synchronous=true", wait_for_the_start, lambda: server.unregister(OTHER))
-        after, after_s = _measured(node, "asked until READY", ask_until_ready, lambda: server.unregister(OTHER))
-    ratio = Measure(metric="slowest answer, asked until READY beside synchronous=true", value=after_s / before_s, unit="1")
+        before, before_s = _measured(
+            node, "synchronous=true", wait_for_the_start, lambda: server.unregister(OTHER)
+        )
+        after, after_s = _measured(
+            node, "asked until READY", ask_until_ready, lambda: server.unregister(OTHER)
+        )
+    ratio = Measure(
+        metric="slowest answer, asked until READY beside synchronous=true",
+        value=after_s / before_s,
+        unit="1",
+    )
     save("registering", "planted", [*before, *after, ratio], command=COMMAND)
 
 
-def _measured(node: Running, name: str, register: Callable[[], None], unregister: Callable[[], None]) -> tuple[list[Measure], float]:
+def _measured(
+    node: Running, name: str, register: Callable[[], None], unregister: Callable[[], None]
+) -> tuple[list[Measure], float]:
     """Register several times under load; return the rows, and the median of each registration's slowest answer."""
     slowest_s: list[float] = []
     long_ones: list[int] = []
     failures: list[str] = []
     for _ in range(QUICK_NUM_TIMES if is_quick() else NUM_TIMES):
-        with load(node.ports.inference, "/predictions/rec", _body, connections=CONNECTIONS, pause_s=PAUSE_S) as tally:
+        with load(
+            node.ports.inference,
+            "/predictions/rec",
+            _body,
+            connections=CONNECTIONS,
+            pause_s=PAUSE_S,
+        ) as tally:
             register()
         slowest_s.append(max(tally.latencies_s))
         long_ones.append(sum(latency > LONG_S for latency in tally.latencies_s))
@@ -64,10 +90,26 @@ def _measured(node: Running, name: str, register: Callable[[], None], unregister
     median_s = statistics.median(slowest_s)
     each = f"{len(slowest_s)} registrations, {CONNECTIONS} kept connections"
     return [
-        Measure(metric=f"{name}: slowest answer, median of registrations", value=1000 * median_s, unit="ms", note=each),
-        Measure(metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"),
-        Measure(metric=f"{name}: answers over {LONG_S:.0f} s a registration", value=statistics.mean(long_ones), unit="1"),
-        Measure(metric=f"{name}: failed", value=len(failures), unit="1", note="; ".join(sorted(set(failures)))[:200]),
+        Measure(
+            metric=f"{name}: slowest answer, median of registrations",
+            value=1000 * median_s,
+            unit="ms",
+            note=each,
+        ),
+        Measure(
+            metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"
+        ),
+        Measure(
+            metric=f"{name}: answers over {LONG_S:.0f} s a registration",
+            value=statistics.mean(long_ones),
+            unit="1",
+        ),
+        Measure(
+            metric=f"{name}: failed",
+            value=len(failures),
+            unit="1",
+            note="; ".join(sorted(set(failures)))[:200],
+        ),
     ], median_s
 
 

@@ -1,7 +1,8 @@
 """Rows of results: one JSON file a bench, and the Markdown table rendered from it.
 
-Knows how to describe the machine and the versions; does not know what is measured. With FRESHET_BENCH=quick the files lie in
-`results/quick`, their rows say so, and the benches that take long measure less.
+Knows how to describe the machine and the versions; does not know what is measured. With
+FRESHET_BENCH=quick the files lie in `results/quick`, their rows say so, and the benches that take
+long measure less.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from pathlib import Path
 import torch
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "transformers", "torchserve", "apscheduler", "fastapi", "pyarrow", "sqlalchemy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "torchserve",
+    "apscheduler",
+    "fastapi",
+    "pyarrow",
+    "sqlalchemy",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +41,8 @@ class Measure:
     value: float
     unit: str
     note: str = ""
-    # of quality benches: which model on which set by which protocol, a 95 % interval, how many seeds, seconds of training
+    # of quality benches: which model on which set by which protocol, a 95 % interval, how many
+    # seeds, seconds of training
     set: str | None = None
     protocol: str | None = None
     model: str | None = None
@@ -53,7 +63,14 @@ def results_folder() -> Path:
     return RESULTS / "quick" if is_quick() else RESULTS
 
 
-def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str, results: Path | None = None) -> None:
+def save(
+    bench: str,
+    data_set: str,
+    measures: Sequence[Measure],
+    *,
+    command: str,
+    results: Path | None = None,
+) -> None:
     """Write `BENCH.json` (a list of rows) and `BENCH.md`.
 
     Of a quality bench the rows stay whose model was not measured now, on that set by that protocol.
@@ -69,7 +86,10 @@ def save(bench: str, data_set: str, measures: Sequence[Measure], *, command: str
     }
     if is_quick():
         shared["extent"] = "quick"
-    rows = [{**shared, **{name: value for name, value in asdict(measure).items() if value is not None}} for measure in measures]
+    rows = [
+        {**shared, **{name: value for name, value in asdict(measure).items() if value is not None}}
+        for measure in measures
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{bench}.json"
     if path.exists() and any(measure.set is not None for measure in measures):
@@ -101,9 +121,15 @@ def _as_called(command: str) -> str:
 
 def render(rows: Sequence[dict[str, object]]) -> str:
     """Render the rows of one bench as a Markdown page."""
-    lines = [f"# {rows[0]['bench']} on {', '.join(dict.fromkeys(str(row['set']) for row in rows))}", ""]
+    lines = [
+        f"# {rows[0]['bench']} on {', '.join(dict.fromkeys(str(row['set']) for row in rows))}",
+        "",
+    ]
     if any("extent" in row for row in rows):
-        lines += ["Small versions, by `make bench`: to see that everything works, not to be quoted.", ""]
+        lines += [
+            "Small versions, by `make bench`: to see that everything works, not to be quoted.",
+            "",
+        ]
     for origin in dict.fromkeys(_origin(row) for row in rows):
         lines += [origin, ""]
     lines += _quality_table(rows) if "model" in rows[0] else _table(rows)
@@ -119,7 +145,9 @@ def _origin(row: dict[str, object]) -> str:
 
 def _table(rows: Sequence[dict[str, object]]) -> list[str]:
     head = ["| metric | value | unit | note |", "|---|---:|---|---|"]
-    return head + [f"| {row['metric']} | {row['value']:.4g} | {row['unit']} | {row['note']} |" for row in rows]
+    return head + [
+        f"| {row['metric']} | {row['value']:.4g} | {row['unit']} | {row['note']} |" for row in rows
+    ]
 
 
 def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
@@ -134,7 +162,14 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
         named = (row["set"], row["protocol"], row["model"], row["metric"])
         value = float(str(row["value"]))
         lines.append(
-            _line(*named, f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}", interval, row.get("seeds", 1), seconds, row["note"])
+            _line(
+                *named,
+                f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}",
+                interval,
+                row.get("seeds", 1),
+                seconds,
+                row["note"],
+            )
         )
     return head + lines
 
@@ -148,7 +183,11 @@ def hardware() -> str:
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
@@ -159,9 +198,24 @@ def hardware() -> str:
 def commit() -> str:
     """Return the short commit, with a plus sign when the tree differs from it in anything but what benches write."""
     root = Path(__file__).parents[1]
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
     dirty = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results", ":!README.md"],
+        [
+            "git",
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!bench/results",
+            ":!README.md",
+        ],
         cwd=root,
         capture_output=True,
         text=True,

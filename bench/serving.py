@@ -14,19 +14,29 @@ from collections.abc import Callable
 from bench.freshness import running_machine
 from bench.load import Tally, load
 from bench.rows import Measure, is_quick, save
-from cron.ledger import open_ledger
+from cron.ledger.ledger import open_ledger
 from tests.system.machine import Machine
 
 COMMAND = "python -m bench.serving"
 STEADY_S, QUICK_STEADY_S = 15.0, 4.0
 NUM_SWAPS = 6
-TITLES = ("Toy Story (1995)", "Star Wars (1977)", "Fargo (1996)", "Scream (1996)", "Contact (1997)", "Titanic (1997)")
+TITLES = (
+    "Toy Story (1995)",
+    "Star Wars (1977)",
+    "Fargo (1996)",
+    "Scream (1996)",
+    "Contact (1997)",
+    "Titanic (1997)",
+)
 Body = Callable[[int], object]
 
 
 def score(number: int) -> object:
     """Return a history of three titles and an item of the catalogue."""
-    return {"user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)], "item_desc": TITLES[number % len(TITLES)]}
+    return {
+        "user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)],
+        "item_desc": TITLES[number % len(TITLES)],
+    }
 
 
 def top_k(number: int) -> object:
@@ -36,20 +46,31 @@ def top_k(number: int) -> object:
 
 def free_text(number: int) -> object:
     """Return an item that the catalogue lacks: its text goes through the encoder."""
-    return {"user_seq": [TITLES[number % len(TITLES)]], "item_desc": f"a film about the year {number} and a detective"}
+    return {
+        "user_seq": [TITLES[number % len(TITLES)]],
+        "item_desc": f"a film about the year {number} and a detective",
+    }
 
 
 def main() -> None:
     """Measure and write `bench/results/serving.json`."""
-    argparse.ArgumentParser(prog=COMMAND, description="Requests a second and latency, steady and while releases change.").parse_args()
+    argparse.ArgumentParser(
+        prog=COMMAND, description="Requests a second and latency, steady and while releases change."
+    ).parse_args()
     measures: list[Measure] = []
     with running_machine() as (machine, _):
-        assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0  # so that there is a second release
+        assert (
+            machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
+        )  # so that there is a second release
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         while ledger.open_run() is not None or len(ledger.releases()) < 3:
             time.sleep(1)
         machine.cron("pause")
-        for name, body in (("score", score), ("top-10", top_k), ("score of a free text", free_text)):
+        for name, body in (
+            ("score", score),
+            ("top-10", top_k),
+            ("score of a free text", free_text),
+        ):
             for connections in (1, 8):
                 measures += _steady(machine, name, body, connections)
         measures += _swapping(machine)
@@ -66,22 +87,40 @@ def _swapping(machine: Machine) -> list[Measure]:
     """Roll back and promote under load."""
     with load(machine.ports.inference, "/predictions/rec", top_k, connections=8) as tally:
         for number in range(NUM_SWAPS):
-            newest = machine.cron("rollback" if number % 2 == 0 else "promote", *(() if number % 2 == 0 else (_newest(machine),)))
+            newest = machine.cron(
+                "rollback" if number % 2 == 0 else "promote",
+                *(() if number % 2 == 0 else (_newest(machine),)),
+            )
             assert newest.returncode == 0, newest.stderr
             time.sleep(2)
     return _measures(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
 
 
 def _newest(machine: Machine) -> str:
-    return str(max(one.version for one in open_ledger(machine.environment["FRESHET__STORE__LEDGER"]).releases()))
+    return str(
+        max(
+            one.version
+            for one in open_ledger(machine.environment["FRESHET__STORE__LEDGER"]).releases()
+        )
+    )
 
 
 def _measures(name: str, tally: Tally) -> list[Measure]:
     return [
-        Measure(metric=f"{name}: requests", value=tally.rate, unit="1/s", note=f"{len(tally.latencies_s):,} answered"),
+        Measure(
+            metric=f"{name}: requests",
+            value=tally.rate,
+            unit="1/s",
+            note=f"{len(tally.latencies_s):,} answered",
+        ),
         Measure(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
         Measure(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
-        Measure(metric=f"{name}: failed", value=len(tally.failures), unit="1", note="; ".join(sorted(set(tally.failures)))[:200]),
+        Measure(
+            metric=f"{name}: failed",
+            value=len(tally.failures),
+            unit="1",
+            note="; ".join(sorted(set(tally.failures)))[:200],
+        ),
     ]
 
 

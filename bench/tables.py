@@ -2,7 +2,8 @@
 
     .venv/bin/python -m bench.tables
 
-The section stands between two marks in the README; a test holds it to the rows. Small versions never get there.
+The section stands between two marks in the README; a test holds it to the rows. Small versions
+never get there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ Rows = Sequence[Mapping[str, object]]
 
 def quality_section(results: Path = RESULTS) -> str:
     """Return the section: a table a question, and nothing for a question that has no rows yet."""
-    quality, stream, cold, training = (_rows(results, bench) for bench in ("quality", "prequential", "cold", "training"))
+    quality, stream, cold, training = (
+        _rows(results, bench) for bench in ("quality", "prequential", "cold", "training")
+    )
     parts = [
         _table(
             "**The next thing a user does**, among all items, seen ones filtered (leave-one-out, as in the papers): NDCG@10 / HR@10",
@@ -55,8 +58,16 @@ def quality_section(results: Path = RESULTS) -> str:
             ("",),
         ),
         _curves(stream),
-        _table("**Items that nobody has met**, from their text alone: NDCG@10 / HR@10", _cold(cold), ("NDCG@10", "HR@10")),
-        _table("**Training**, a thread each: how many times faster than RecTools' SASRec", _ratios(training), ("times",)),
+        _table(
+            "**Items that nobody has met**, from their text alone: NDCG@10 / HR@10",
+            _cold(cold),
+            ("NDCG@10", "HR@10"),
+        ),
+        _table(
+            "**Training**, a thread each: how many times faster than RecTools' SASRec",
+            _ratios(training),
+            ("times",),
+        ),
     ]
     written = "\n\n".join(part for part in parts if part)
     return f"{BEGIN}\n{written}\n\n{_origin([*quality, *stream, *cold, *training])}\n{END}"
@@ -66,19 +77,28 @@ def _rows(results: Path, bench: str) -> Rows:
     path = results / f"{bench}.json"
     rows: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
     order = list(NAMES)
-    return sorted(rows, key=lambda row: order.index(str(row["set"])) if row["set"] in NAMES else len(order))
+    return sorted(
+        rows, key=lambda row: order.index(str(row["set"])) if row["set"] in NAMES else len(order)
+    )
 
 
 def _ratings(rows: Rows) -> Rows:
     """Return a row for static models and one for progressive ones: they are not to be compared with each other."""
     kept = [row for row in rows if str(row["protocol"]).startswith(RATINGS)]
-    return [{**row, "set": f"{NAMES[str(row['set'])]}, {str(row['protocol']).removeprefix(f'{RATINGS}, ')}"} for row in kept]
+    return [
+        {
+            **row,
+            "set": f"{NAMES[str(row['set'])]}, {str(row['protocol']).removeprefix(f'{RATINGS}, ')}",
+        }
+        for row in kept
+    ]
 
 
 def _stream(rows: Rows) -> Rows:
     """Return each line's mean and gain over all windows, its gain and share where full retrains were made, and what a retraining costs.
 
-    Full retrains were not made in all windows, so their mean is of other windows and is left to the full table.
+    Full retrains were not made in all windows, so their mean is of other windows and is left to the
+    full table.
     """
     kept = [row for row in rows if row["protocol"] == STREAM and row["model"] in STREAM_LINES]
     num_windows = {row["set"]: _windows(row) for row in kept if row["model"] == "static"}
@@ -86,20 +106,34 @@ def _stream(rows: Rows) -> Rows:
     for name in dict.fromkeys(str(row["set"]) for row in kept):
         of_set = [row for row in kept if row["set"] == name]
         means = [row for row in of_set if row["metric"] == "NDCG@10"]
-        costs = [{**row, "value": float(str(row["seconds"])) / max(1, _retrainings(row))} for row in means]
+        costs = [
+            {**row, "value": float(str(row["seconds"])) / max(1, _retrainings(row))}
+            for row in means
+        ]
         shares = [row for row in of_set if row["metric"] == "share of full"]
         never = next((float(str(row["value"])) for row in shares if row["model"] == "static"), 1.0)
         figures: dict[str, Rows] = {
             "NDCG@10": [row for row in means if _windows(row) == num_windows[name]],
-            "gain over never": [row for row in of_set if row["metric"] == "gain over static" and row["model"] not in ("static", "full")],
+            "gain over never": [
+                row
+                for row in of_set
+                if row["metric"] == "gain over static" and row["model"] not in ("static", "full")
+            ],
             "gain in the windows after a full retrain": [
-                {**row, "value": float(str(row["value"])) / never - 1} for row in shares if row["model"] != "static"
+                {**row, "value": float(str(row["value"])) / never - 1}
+                for row in shares
+                if row["model"] != "static"
             ],
             "NDCG@10 there, as a share of the full retrains'": shares,
             "processor seconds each time": [row for row in costs if row["value"]],
         }
         shown += [
-            {**row, "set": f"{NAMES[name]}, {figure}", "model": STREAM_LINES[str(row["model"])], "metric": ""}
+            {
+                **row,
+                "set": f"{NAMES[name]}, {figure}",
+                "model": STREAM_LINES[str(row["model"])],
+                "metric": "",
+            }
             for figure, found in figures.items()
             for row in found
         ]
@@ -107,7 +141,10 @@ def _stream(rows: Rows) -> Rows:
 
 
 def _curves(rows: Rows) -> str:
-    links = [f"[{NAMES[name]}](bench/results/prequential-{name}.png)" for name in dict.fromkeys(str(row["set"]) for row in rows)]
+    links = [
+        f"[{NAMES[name]}](bench/results/prequential-{name}.png)"
+        for name in dict.fromkeys(str(row["set"]) for row in rows)
+    ]
     return f"Window by window: {', '.join(links)}." if links else ""
 
 
@@ -122,14 +159,30 @@ def _retrainings(row: Mapping[str, object]) -> int:
 
 def _cold(rows: Rows) -> Rows:
     """Return the rankings as rows of the table; the differences stay in the full one."""
-    kept = [row for row in rows if row["model"] in (OURS, *OTHERS) and row["protocol"] in (NEW, ALL, ANY)]
-    return [{**row, "set": f"{NAMES.get(str(row['set']), row['set'])}, {row['protocol']}"} for row in kept]
+    kept = [
+        row
+        for row in rows
+        if row["model"] in (OURS, *OTHERS) and row["protocol"] in (NEW, ALL, ANY)
+    ]
+    return [
+        {**row, "set": f"{NAMES.get(str(row['set']), row['set'])}, {row['protocol']}"}
+        for row in kept
+    ]
 
 
 def _ratios(rows: Rows) -> Rows:
     """Return the ratios of processor time, which what else runs on a machine disturbs least; a metric is a column."""
-    kept = [row for row in rows if row["protocol"] == TRAINING and row["model"] == "ratio" and "processor" in str(row["metric"])]
-    return [{**row, "model": re.sub(r"NDCG@10 [\d.]+, ", "", str(row["metric"])), "metric": "times"} for row in kept]
+    kept = [
+        row
+        for row in rows
+        if row["protocol"] == TRAINING
+        and row["model"] == "ratio"
+        and "processor" in str(row["metric"])
+    ]
+    return [
+        {**row, "model": re.sub(r"NDCG@10 [\d.]+, ", "", str(row["metric"])), "metric": "times"}
+        for row in kept
+    ]
 
 
 def _table(title: str, rows: Rows, metrics: Sequence[str]) -> str:
@@ -141,13 +194,23 @@ def _table(title: str, rows: Rows, metrics: Sequence[str]) -> str:
     sets, models = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ("set", "model"))
     if not rows:
         return ""
-    found = {(str(row["set"]), str(row["model"]), str(row["metric"])): float(str(row["value"])) for row in rows}
+    found = {
+        (str(row["set"]), str(row["model"]), str(row["metric"])): float(str(row["value"]))
+        for row in rows
+    }
     if len(found) < len(rows):
-        raise ValueError(f"{title}: {len(rows)} figures for {len(found)} places; what tells them apart?")
+        raise ValueError(
+            f"{title}: {len(rows)} figures for {len(found)} places; what tells them apart?"
+        )
     lines = [f"{title}.", "", f"| | {' | '.join(models)} |", "|---" * (1 + len(models)) + "|"]
     for name in sets:
         cells = [
-            " / ".join(_digits(found[name, model, metric]) for metric in metrics if (name, model, metric) in found) for model in models
+            " / ".join(
+                _digits(found[name, model, metric])
+                for metric in metrics
+                if (name, model, metric) in found
+            )
+            for model in models
         ]
         lines.append(f"| {NAMES.get(name, name)} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -162,9 +225,7 @@ def _origin(rows: Rows) -> str:
     benches = dict.fromkeys(str(row["bench"]) for row in rows)
     links = ", ".join(f"[{bench}](bench/results/{bench}.md)" for bench in benches)
     machines = "; ".join(dict.fromkeys(str(row["hardware"]) for row in rows))
-    return (
-        f"With intervals, seeds, versions, commits and commands: {links}; measured on {machines}. How: [bench/README.md](bench/README.md)."
-    )
+    return f"With intervals, seeds, versions, commits and commands: {links}; measured on {machines}. How: [bench/README.md](bench/README.md)."
 
 
 def with_section(readme: str, section: str) -> str:
@@ -178,7 +239,9 @@ def with_section(readme: str, section: str) -> str:
 
 def main() -> None:
     """Write all tables and the README's section."""
-    argparse.ArgumentParser(prog="python -m bench.tables", description="Render all tables and the README's section.").parse_args()
+    argparse.ArgumentParser(
+        prog="python -m bench.tables", description="Render all tables and the README's section."
+    ).parse_args()
     for file in sorted(RESULTS.rglob("*.json")):
         file.with_suffix(".md").write_text(render(json.loads(file.read_text())))
     README.write_text(with_section(README.read_text(), quality_section()))

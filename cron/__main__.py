@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from cron.errors import FreshetError, MissingClient, SettingsError
-from cron.private_files import close_to_others, keep_private
-from cron.settings_file import Loaded, load_settings
+from cron.settings.file import Loaded, load_settings
+from cron.settings.private_files import close_to_others, keep_private
 
 VERBS = (
     "worker",
@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_private()
     parsed = build_parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text of any encoding
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a file's name may be no text of any encoding
     try:
         loaded = load_settings(parsed.config, os.environ)
         close_to_others(loaded.settings.store)
@@ -80,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if _output_works():
             raise
         _discard_output()
-        sys.stderr.write(f"the output could not be written ({error.strerror}); send it elsewhere, or make room there\n")
+        sys.stderr.write(
+            f"the output could not be written ({error.strerror}); send it elsewhere, or make room there\n"
+        )
         return 1
 
 
@@ -100,13 +104,24 @@ def _discard_output() -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all verbs."""
-    parser = argparse.ArgumentParser(prog="python -m cron", description="Freshet: decide which recommender is live.")
+    parser = argparse.ArgumentParser(
+        prog="python -m cron", description="Freshet: decide which recommender is live."
+    )
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: FRESHET_CONFIG, or deploy/local.toml)")
+    shared.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings file (default: FRESHET_CONFIG, or deploy/local.toml)",
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name in VERBS:
         module = verb(name)
-        module.add_arguments(verbs.add_parser(name, help=module.SUMMARY, description=module.SUMMARY, parents=[shared]))
+        module.add_arguments(
+            verbs.add_parser(
+                name, help=module.SUMMARY, description=module.SUMMARY, parents=[shared]
+            )
+        )
     return parser
 
 

@@ -1,37 +1,29 @@
 """The error tree. Each class builds its message from typed arguments: what happened, to what, and what to do.
 
-FreshetError
-├── SettingsError            the settings file or a URL is wrong                       exit 2
-├── MissingClient            a back end's client library is not installed              exit 2
-├── Unavailable              another machine does not answer; retryable
-│   ├── AccessRefused        it answers, and refuses our password or key
-│   ├── TopicMissing         Kafka answers, and has no such topic
-│   ├── CannotKeep           it answers, and is full, or would forget what it took
-│   └── SwitchPending        a person's decision is noted, and the server could not be told yet
-├── LedgerTooNew             the ledger was brought up to date by a newer Freshet
-├── StoreError
-│   ├── ArtifactConflict     other bytes lie under that name
-│   ├── ArtifactMissing      nothing lies under that name
-│   └── ArtifactCorrupt      the bytes are not the ones that were put
-├── LogGap                   the log was trimmed past our cursor, or recreated
-├── JournalAhead             the store has newer segments than the ledger knows
-├── ServerRefused            TorchServe would not take a release
-├── NoRoom                   TorchServe's machine has no memory for one more version
-├── Unanswered               a registered version gave something that is not an answer
-├── TrainingFailed           the trainer ended without a candidate, and says what is wrong with its input
-│   └── TrainerDied          it crashed, ran out of time or memory, or was killed
-├── LeaseLost                another worker holds the lease now
-├── Superseded               the live version changed while a run was under way
-│   └── TrainedOnExcluded    events were excluded that the run had taken already
-├── Overtaken                a later decision than this rollback or promotion was carried out
-├── RolledBackMeanwhile      somebody else rolled back after this rollback was asked for
-├── Held                     publishing is paused until a person resumes it
-├── Stopped                  this worker was told to end; the run is continued at the next start
-├── UnknownPanelKey          a release's panel is keyed with a secret that the ledger does not hold
-├── AlreadyRunning           another process does the worker's job here
-├── UnknownVersion           no release has that version
-├── WrongUserId              no user can have that id
-└── NothingToRollBackTo      there is no previous good release
+FreshetError ├── SettingsError            the settings file or a URL is wrong
+exit 2 ├── MissingClient            a back end's client library is not installed              exit 2
+├── Unavailable              another machine does not answer; retryable │   ├── AccessRefused
+it answers, and refuses our password or key │   ├── TopicMissing         Kafka answers, and has no
+such topic │   ├── CannotKeep           it answers, and is full, or would forget what it took │
+└── SwitchPending        a person's decision is noted, and the server could not be told yet ├──
+LedgerTooNew             the ledger was brought up to date by a newer Freshet ├── StoreError │   ├──
+ArtifactConflict     other bytes lie under that name │   ├── ArtifactMissing      nothing lies under
+that name │   └── ArtifactCorrupt      the bytes are not the ones that were put ├── LogGap
+the log was trimmed past our cursor, or recreated ├── JournalAhead             the store has newer
+segments than the ledger knows ├── ServerRefused            TorchServe would not take a release ├──
+NoRoom                   TorchServe's machine has no memory for one more version ├── Unanswered
+a registered version gave something that is not an answer ├── TrainingFailed           the trainer
+ended without a candidate, and says what is wrong with its input │   └── TrainerDied          it
+crashed, ran out of time or memory, or was killed ├── LeaseLost                another worker holds
+the lease now ├── Superseded               the live version changed while a run was under way │
+└── TrainedOnExcluded    events were excluded that the run had taken already ├── Overtaken
+a later decision than this rollback or promotion was carried out ├── RolledBackMeanwhile
+somebody else rolled back after this rollback was asked for ├── Held                     publishing
+is paused until a person resumes it ├── Stopped                  this worker was told to end; the
+run is continued at the next start ├── UnknownPanelKey          a release's panel is keyed with a
+secret that the ledger does not hold ├── AlreadyRunning           another process does the worker's
+job here ├── UnknownVersion           no release has that version ├── WrongUserId              no
+user can have that id └── NothingToRollBackTo      there is no previous good release
 """
 
 from __future__ import annotations
@@ -49,8 +41,12 @@ class SettingsError(FreshetError):
 
 class MissingClient(FreshetError):
     def __init__(self, *, scheme: str, package: str, extra: str | None = None) -> None:
-        wanted = f"'freshet[{extra}]'" if extra else package  # in a checkout: the pin in pyproject.toml
-        super().__init__(f"{scheme}:// needs the package {package}, which is not installed; run: pip install {wanted}")
+        wanted = (
+            f"'freshet[{extra}]'" if extra else package
+        )  # in a checkout: the pin in pyproject.toml
+        super().__init__(
+            f"{scheme}:// needs the package {package}, which is not installed; run: pip install {wanted}"
+        )
 
 
 class Unavailable(FreshetError):
@@ -78,7 +74,9 @@ class TopicMissing(Unavailable):
     """Kafka answers, and has no such topic. Unavailable, since a person may make it at any time."""
 
     def __init__(self, topic: str, *, where: str) -> None:
-        make = "make it with the partitions and the retention that you want, as docs/backends.md shows"
+        make = (
+            "make it with the partitions and the retention that you want, as docs/backends.md shows"
+        )
         FreshetError.__init__(self, f"Kafka at {where} has no topic {topic}; {make}")
 
 
@@ -88,7 +86,9 @@ class SwitchPending(Unavailable):
     def __init__(self, version: int, *, why: str, is_paused: bool) -> None:
         paused = " and publishing is paused" if is_paused else ""
         decided = f"the change to version {version} is decided and noted{paused}, but {why}"
-        FreshetError.__init__(self, f"{decided} The worker carries it out as soon as the server answers.")
+        FreshetError.__init__(
+            self, f"{decided} The worker carries it out as soon as the server answers."
+        )
 
 
 class LedgerTooNew(FreshetError):
@@ -123,9 +123,7 @@ class ArtifactCorrupt(StoreError):
 
 class LogGap(FreshetError):
     def __init__(self, *, log: str, cursor: str, earliest: str) -> None:
-        self.gone = (
-            f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}), and none is skipped in silence"
-        )
+        self.gone = f"event log {log}: records after cursor {cursor} are gone (the earliest left is {earliest}), and none is skipped in silence"
         super().__init__(
             f"{self.gone}; if it was made anew or the loss is accepted, stop the worker and run: python -m cron follow --new-log --once"
         )
@@ -150,7 +148,9 @@ class NoRoom(FreshetError):
     def __init__(self, *, taken_bytes: int, left_bytes: int) -> None:
         sizes = f"the live version's worker holds {taken_bytes / 2**20:.0f} MiB, and {left_bytes / 2**20:.0f} MiB are left"
         remedy = "give it more memory, or lower release.keep_registered"
-        super().__init__(f"TorchServe's machine has no memory for one more version ({sizes}); what is live stays: {remedy}")
+        super().__init__(
+            f"TorchServe's machine has no memory for one more version ({sizes}); what is live stays: {remedy}"
+        )
 
 
 class Unanswered(FreshetError):
@@ -158,12 +158,18 @@ class Unanswered(FreshetError):
 
     def __init__(self, version: int, *, why: str) -> None:
         self.version = version
-        super().__init__(f"version {version} is registered and gave no answer to a probe ({why}); look into torchserve.log and model.log")
+        super().__init__(
+            f"version {version} is registered and gave no answer to a probe ({why}); look into torchserve.log and model.log"
+        )
 
 
 class TrainingFailed(FreshetError):
     def __init__(self, *, exit_status: int | None, limit_s: float, log: Path, tail: str) -> None:
-        how = f"did not end within {limit_s:.0f} s" if exit_status is None else f"ended with status {exit_status}"
+        how = (
+            f"did not end within {limit_s:.0f} s"
+            if exit_status is None
+            else f"ended with status {exit_status}"
+        )
         super().__init__(f"the trainer {how}; its log is {log}; last lines:\n{tail}")
 
 
@@ -178,7 +184,9 @@ class LeaseLost(FreshetError):
 
 class Superseded(FreshetError):
     def __init__(self, *, expected: int | None, found: int | None) -> None:
-        super().__init__(f"version {expected} was live when this run began, now it is {found}; the run is dropped")
+        super().__init__(
+            f"version {expected} was live when this run began, now it is {found}; the run is dropped"
+        )
 
 
 class TrainedOnExcluded(Superseded):
@@ -189,7 +197,9 @@ class TrainedOnExcluded(Superseded):
 
 class Overtaken(FreshetError):
     def __init__(self, version: int, *, live: int | None) -> None:
-        super().__init__(f"the change to version {version} was overtaken by a later decision: version {live} is live now")
+        super().__init__(
+            f"the change to version {version} was overtaken by a later decision: version {live} is live now"
+        )
 
 
 class RolledBackMeanwhile(FreshetError):
@@ -210,7 +220,9 @@ class Stopped(FreshetError):
 
 class AlreadyRunning(FreshetError):
     def __init__(self, *, holder: str, where: str) -> None:
-        super().__init__(f"{holder} already works in {where}; end it first, or use another store.var")
+        super().__init__(
+            f"{holder} already works in {where}; end it first, or use another store.var"
+        )
 
 
 class WrongUserId(FreshetError):
@@ -228,10 +240,16 @@ class UnknownPanelKey(FreshetError):
 
 class UnknownVersion(FreshetError):
     def __init__(self, version: int, *, known: list[int]) -> None:
-        super().__init__(f"no release has version {version}; there are {', '.join(map(str, known)) or 'none'}")
+        super().__init__(
+            f"no release has version {version}; there are {', '.join(map(str, known)) or 'none'}"
+        )
 
 
 class NothingToRollBackTo(FreshetError):
     def __init__(self, *, live: int | None) -> None:
-        than = "nothing is live yet" if live is None else f"there is no earlier good release than version {live}"
+        than = (
+            "nothing is live yet"
+            if live is None
+            else f"there is no earlier good release than version {live}"
+        )
         super().__init__(f"{than}; `python -m cron releases` lists them")

@@ -1,6 +1,7 @@
 """The values that say where a release comes from: segments, manifests, releases, runs, holds, leases.
 
-Plain values and their JSON; knows nothing of how the ledger keeps them, and loads neither torch nor numpy.
+Plain values and their JSON; knows nothing of how the ledger keeps them, and loads neither torch nor
+numpy.
 """
 
 from __future__ import annotations
@@ -91,9 +92,10 @@ class Reason:
 class Manifest:
     """The lineage of one archive, stored beside it and in the ledger.
 
-    `target_range` is what this release itself trained on, without `excluded`; None for `items` and `baseline`.
-    `parent` is the release whose weights it started from; `supersedes` the one that was live when its run began.
-    `anchor` is the last full retrain up the lineage: a full retrain names itself, a baseline has none.
+    `target_range` is what this release itself trained on, without `excluded`; None for `items` and
+    `baseline`. `parent` is the release whose weights it started from; `supersedes` the one that was
+    live when its run began. `anchor` is the last full retrain up the lineage: a full retrain names
+    itself, a baseline has none.
     """
 
     version: int
@@ -120,7 +122,8 @@ class Manifest:
     num_items: int
     rating_scale: tuple[float, float] | None = None
     popular: tuple[PopularItem, ...] = ()
-    panel_key: str = ""  # id of the secret that keys the panel's hash; empty: a plain hash, from before there was one
+    # id of the secret that keys the panel's hash; empty: a plain hash, from before there was one
+    panel_key: str = ""
     bundle_format: int = 0  # of the bundle in the archive; 0: made before this was written down
     state_sha256: str | None = None  # None: no state, or made before this was written down
 
@@ -160,7 +163,8 @@ Kind = Literal["fresh", "panel", "older"]
 class Quality:
     """Figures of one model on one set of events: `fresh` is scored before training on them, `panel` and `older` are what the gate judged.
 
-    `version` is the version that was live for `fresh`, and the candidate's (None before it has one) for `panel`.
+    `version` is the version that was live for `fresh`, and the candidate's (None before it has one)
+    for `panel`.
     """
 
     run_id: int

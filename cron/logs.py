@@ -7,8 +7,15 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}  # the last is uvicorn's
-_CHATTY = {  # a line a request; a line a tick, and one for each tick of a job that takes longer: what of that matters the worker tells
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}  # the last is uvicorn's
+# a line a request; a line a tick, and one for each tick of a job that takes longer: what of that
+# matters the worker tells
+_CHATTY = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "apscheduler": logging.ERROR,
@@ -21,7 +28,11 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Render one record."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields = "".join(f" {name}={json.dumps(value, default=str)}" for name, value in record.__dict__.items() if name not in _OWN)
+        fields = "".join(
+            f" {name}={json.dumps(value, default=str)}"
+            for name, value in record.__dict__.items()
+            if name not in _OWN
+        )
         line = f"{at} {record.levelname} {record.name}: {record.getMessage()}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cron.config import Settings
-from cron.ledger import Ledger
+from cron.ledger.ledger import Ledger
 from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+from cron.settings.tree import Settings
 
 if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
-    from cron.journal import Journal
-    from cron.meters import Meters
+    from cron.journal.journal import Journal
+    from cron.metrics.meters import Meters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,9 @@ class Paths:
 
 
 def _meters() -> Meters:
-    from cron.meters import Meters  # a tenth of a second to load, for which `status` need not wait
+    from cron.metrics.meters import (
+        Meters,  # a tenth of a second to load, for which `status` need not wait
+    )
 
     return Meters()
 
@@ -58,7 +60,8 @@ def _meters() -> Meters:
 class Parts:
     """The settings and the opened ports; `meters` is what this process measures of its own work.
 
-    `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes what the server has loaded or serves.
+    `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes
+    what the server has loaded or serves.
     """
 
     settings: Settings

@@ -16,7 +16,9 @@ from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
 START = Cursor("")  # before the first record
-BATCH_BYTES = 8 << 20  # of one batch; a batch of ordinary records has a quarter of it, and as objects it takes ten times as much
+BATCH_BYTES = (
+    8 << 20
+)  # of one batch; a batch of ordinary records has a quarter of it, and as objects it takes ten times as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +53,27 @@ class EventLog(Protocol):
     def append(self, records: Sequence[Record]) -> Appended:
         """Store records durably, all or none where the log can; one that can't may keep some of a call that raised Unavailable.
 
-        A record whose event id is still in the log (or earlier in the call) is a duplicate and not stored again, where the log can tell.
-        Records of one user keep their order.
+        A record whose event id is still in the log (or earlier in the call) is a duplicate and not
+        stored again, where the log can tell. Records of one user keep their order.
         """
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, rejected ones counted; nothing left gives an empty batch with the same cursor.
 
-        A batch ends early, after one record at least, when its records come to BATCH_BYTES: what a reader holds does not depend on what
-        others sent. An entry that is not a valid record is rejected, at each reading with the same source.
-        A batch without records may still have a new cursor, to be kept like any. Raise LogGap when some after the cursor were trimmed away.
-        A log that others trim may begin at START with the earliest that it has.
+        A batch ends early, after one record at least, when its records come to BATCH_BYTES: what a
+        reader holds does not depend on what others sent. An entry that is not a valid record is
+        rejected, at each reading with the same source. A batch without records may still have a new
+        cursor, to be kept like any. Raise LogGap when some after the cursor were trimmed away. A
+        log that others trim may begin at START with the earliest that it has.
         """
         ...
 
     def give_up(self, after: Cursor) -> Cursor:
         """Accept that what a reader at this cursor is told of as a LogGap is gone, and return where it goes on; raise no LogGap.
 
-        No record that is left after the cursor is passed by; some before it may come again, or be forgotten. Nothing gone: the same cursor.
+        No record that is left after the cursor is passed by; some before it may come again, or be
+        forgotten. Nothing gone: the same cursor.
         """
         ...
 
@@ -85,8 +89,9 @@ class EventLog(Protocol):
 class Histories(Protocol):
     """Who did what lately, seconds old: a projection of the log that can be rebuilt from the journal.
 
-    Keeps at least the newest 1,000 events a user, ordered by (at, event_id); impressions are not history and are dropped.
-    Also keeps which items are hidden (the Item record with the greatest (at, event_id) decides).
+    Keeps at least the newest 1,000 events a user, ordered by (at, event_id); impressions are not
+    history and are dropped. Also keeps which items are hidden (the Item record with the greatest
+    (at, event_id) decides).
     """
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
@@ -100,8 +105,9 @@ class Histories(Protocol):
     def forget(self, user_id: str, *, at: datetime) -> datetime:
         """Delete everything known about a user; return up to when their events stay out.
 
-        That is `at`, or the newest event that was deleted, which a fast clock may have put after it, or where an
-        earlier call put it, whichever is latest. Follower and rebuild may bring what lies before: it stays out.
+        That is `at`, or the newest event that was deleted, which a fast clock may have put after
+        it, or where an earlier call put it, whichever is latest. Follower and rebuild may bring
+        what lies before: it stays out.
         """
         ...
 
@@ -140,15 +146,17 @@ class ArtifactStore(Protocol):
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically; raise ArtifactMissing or ArtifactCorrupt.
 
-        The bytes are verified against the sha256 that was recorded at `put`, and that against `sha256`: the store's own record
-        lies beside the bytes, so whoever can change one can change both.
+        The bytes are verified against the sha256 that was recorded at `put`, and that against
+        `sha256`: the store's own record lies beside the bytes, so whoever can change one can change
+        both.
         """
         ...
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or a URL.
 
-        The stored bytes are verified first, as by `fetch`. A URL holds for minutes. Raise ArtifactMissing or ArtifactCorrupt.
+        The stored bytes are verified first, as by `fetch`. A URL holds for minutes. Raise
+        ArtifactMissing or ArtifactCorrupt.
         """
         ...
 
@@ -167,8 +175,8 @@ class TrainLauncher(Protocol):
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
         """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete.
 
-        Raise TrainingFailed, or its TrainerDied when nothing is known against the input. The child is
-        ended, as a group, at the wall limit and when this process dies.
+        Raise TrainingFailed, or its TrainerDied when nothing is known against the input. The child
+        is ended, as a group, at the wall limit and when this process dies.
         """
         ...
 
@@ -219,8 +227,9 @@ class ServerMemory:
 class ModelServer(Protocol):
     """TorchServe, or something that serves like it: one node, or several that hold the same.
 
-    With several, a call is made on each node that answers; those that are away are left out, and Unavailable means all of them. A node
-    that lacks a version is not in service for it; who calls for predictions asks by version and takes another node.
+    With several, a call is made on each node that answers; those that are away are left out, and
+    Unavailable means all of them. A node that lacks a version is not in service for it; who calls
+    for predictions asks by version and takes another node.
     """
 
     def nodes(self) -> Mapping[str, ModelServer]:
@@ -230,9 +239,9 @@ class ModelServer(Protocol):
     def register(self, version: int, url: str) -> None:
         """Register a version and wait until its workers are READY; raise ServerRefused.
 
-        Already registered and ready is fine, and so is one that another process is loading: its start is waited for. A zombie is deleted
-        and tried again. When one of several nodes refuses, those that took the
-        version in this call let go of it.
+        Already registered and ready is fine, and so is one that another process is loading: its
+        start is waited for. A zombie is deleted and tried again. When one of several nodes refuses,
+        those that took the version in this call let go of it.
         """
         ...
 
@@ -243,7 +252,8 @@ class ModelServer(Protocol):
     def set_live(self, version: int) -> None:
         """Make a registered version the default; raise ServerRefused when it has no READY worker (every default call would be 503).
 
-        Of several nodes those that have it READY are told, and one of them is enough: the others are not in service for it.
+        Of several nodes those that have it READY are told, and one of them is enough: the others
+        are not in service for it.
         """
         ...
 

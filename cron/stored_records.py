@@ -1,6 +1,7 @@
 """Stored records: what an event log of ours holds, read back as records and rejected entries.
 
-Knows that an entry may be no record: a newer release wrote it, or somebody else did. Does not know where a log keeps its entries.
+Knows that an entry may be no record: a newer release wrote it, or somebody else did. Does not know
+where a log keeps its entries.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keyed hashes: how a forgotten user, and the ids of their events, are still recognised.
 
-The key is the installation's own and is kept in the ledger, so that a list of forgotten users says nothing to
-somebody who has that list and guesses ids, but not the ledger.
+The key is the installation's own and is kept in the ledger, so that a list of forgotten users says
+nothing to somebody who has that list and guesses ids, but not the ledger.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import uvicorn
 
 from cron.errors import FreshetError
 from cron.logs import set_up_logs
-from cron.private_files import close_to_others, keep_private
-from cron.settings_file import load_settings
+from cron.settings.file import load_settings
+from cron.settings.private_files import close_to_others, keep_private
 from gateway.app import create_app
 from gateway.connections import limits_here, raise_file_limit
 from gateway.server import server_config
@@ -27,8 +27,14 @@ NOT_STARTED = 3  # as uvicorn itself says it; its log has the reason
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be, 3 when the server did not start."""
     keep_private()
-    parser = argparse.ArgumentParser(prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out.")
-    parser.add_argument("--config", type=Path, help="the settings file; default FRESHET_CONFIG, or deploy/local.toml")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out."
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="the settings file; default FRESHET_CONFIG, or deploy/local.toml",
+    )
     try:
         settings = load_settings(parser.parse_args(arguments).config, os.environ).settings
     except FreshetError as error:
@@ -38,7 +44,11 @@ def main(arguments: list[str]) -> int:
     set_up_logs()
     raise_file_limit()
     app = create_app(settings)
-    server = uvicorn.Server(server_config(app, host=settings.gateway.host, port=settings.gateway.port, limits=limits_here()))
+    server = uvicorn.Server(
+        server_config(
+            app, host=settings.gateway.host, port=settings.gateway.port, limits=limits_here()
+        )
+    )
     with suppress(KeyboardInterrupt):
         server.run()
     return 0 if server.started else NOT_STARTED

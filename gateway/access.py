@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
-from cron.config import GatewaySettings
-from cron.own_gateway import gateway_url, key_bytes
-from cron.settings_file import variable
+from cron.settings.file import variable
+from cron.settings.own_gateway import gateway_url, key_bytes
+from cron.settings.tree import GatewaySettings
 from gateway.doors import Doors
 
 
@@ -28,10 +28,10 @@ class OtherSite(Exception):
 
     def __init__(self, header: str, *, found: str, means: str, gateway: GatewaySettings) -> None:
         self.field = header.lower()
-        way_out = (
-            f"call {gateway_url(gateway)}, or set gateway.api_key ({variable('gateway.api_key')}) and send it as Authorization: Bearer KEY"
+        way_out = f"call {gateway_url(gateway)}, or set gateway.api_key ({variable('gateway.api_key')}) and send it as Authorization: Bearer KEY"
+        super().__init__(
+            f"{header} is {ascii(found)[:80]}, {means}, and without a key this gateway answers this machine alone; {way_out}"
         )
-        super().__init__(f"{header} is {ascii(found)[:80]}, {means}, and without a key this gateway answers this machine alone; {way_out}")
 
 
 UseDoors = Annotated[Doors, Depends(doors_of)]
@@ -44,10 +44,14 @@ def require_key(request: Request, doors: UseDoors) -> None:
         _refuse_other_sites(request, doors.settings.gateway)
         return
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _is_key(shown.strip(" \t").encode("latin-1"), key):  # which is how the header was decoded
+    if scheme.lower() == "bearer" and _is_key(
+        shown.strip(" \t").encode("latin-1"), key
+    ):  # which is how the header was decoded
         return
     raise HTTPException(
-        401, "this gateway asks for a key, its setting gateway.api_key: send Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
+        401,
+        "this gateway asks for a key, its setting gateway.api_key: send Authorization: Bearer KEY",
+        {"WWW-Authenticate": "Bearer"},
     )
 
 
@@ -65,15 +69,25 @@ def _is_key(shown: bytes, key: str) -> bool:
 def _refuse_other_sites(request: Request, gateway: GatewaySettings) -> None:
     """Refuse what a web page of somebody else does in a browser on this machine: post events, or read what is answered.
 
-    Browsers say where a call comes from. A page whose own name was pointed at 127.0.0.1 (DNS rebinding) is of the same site for them,
-    but the name that they called still stands in Host.
+    Browsers say where a call comes from. A page whose own name was pointed at 127.0.0.1 (DNS
+    rebinding) is of the same site for them, but the name that they called still stands in Host.
     """
     if request.headers.get("sec-fetch-site") == "cross-site":
-        raise OtherSite("Sec-Fetch-Site", found="cross-site", means="a web page of another site called", gateway=gateway)
+        raise OtherSite(
+            "Sec-Fetch-Site",
+            found="cross-site",
+            means="a web page of another site called",
+            gateway=gateway,
+        )
     for header in ("host", "origin"):
         found = request.headers.get(header)
         if found is not None and not _is_here(found, gateway.host):
-            raise OtherSite(header.title(), found=found, means="no loopback name (127.0.0.1, localhost, [::1])", gateway=gateway)
+            raise OtherSite(
+                header.title(),
+                found=found,
+                means="no loopback name (127.0.0.1, localhost, [::1])",
+                gateway=gateway,
+            )
 
 
 def _is_here(address: str, own_host: str) -> bool:

@@ -20,7 +20,9 @@ from gateway.recommendations import MAX_K, Wish, parse_filter
 from gateway.request_body import BadBody
 from gateway.user_paths import check_length
 
-MAX_PREDICT_BYTES = 1024 * 1024  # 10,000 elements of history, of which the model reads 100; more holds up the event loop
+MAX_PREDICT_BYTES = (
+    1024 * 1024
+)  # 10,000 elements of history, of which the model reads 100; more holds up the event loop
 
 router = APIRouter(dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 
@@ -33,7 +35,10 @@ async def recommend(
     doors: UseDoors,
     k: Annotated[int, Query(ge=1, le=MAX_K)] = 10,
     exclude_seen: bool = True,
-    wanted: Annotated[list[str] | None, Query(alias="filter", description='NAME:VALUE, or a JSON object: {"genre": "Comedy"}')] = None,
+    wanted: Annotated[
+        list[str] | None,
+        Query(alias="filter", description='NAME:VALUE, or a JSON object: {"genre": "Comedy"}'),
+    ] = None,
 ) -> Response:
     """Recommend k items to a user, seen and hidden ones left out. With the model server away: the popular items, `"fallback": true`."""
     check_length(user_id)
@@ -50,7 +55,12 @@ async def recommend(
     return json_response(answer.body, status=answer.status)
 
 
-@router.post("/predict", openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": _PREDICT}}}})
+@router.post(
+    "/predict",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"example": _PREDICT}}}
+    },
+)
 async def predict(request: Request, doors: UseDoors) -> Response:
     """Predict a rating: `{"user_seq": [...], "item_desc": "..."}` gives `{"score": 3.91}`."""
     async with doors.bodies.read(request, limit=MAX_PREDICT_BYTES) as content:

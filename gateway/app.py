@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from cron.config import Settings
+from cron.settings.tree import Settings
 from gateway import answer_calls, record_calls, watch_calls
 from gateway.doors import open_doors
 from gateway.figures import Metered
@@ -37,7 +37,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(Metered)
-    app.add_middleware(HeadAsGet)  # around Metered, which looks for the route in the scope that it passed on
+    app.add_middleware(
+        HeadAsGet
+    )  # around Metered, which looks for the route in the scope that it passed on
     handle_problems(app)
     for calls in (record_calls, answer_calls, watch_calls):
         app.include_router(calls.router)

@@ -1,7 +1,8 @@
 """Request bodies that hold records: one object, a list, or NDJSON. Bytes become JSON values or a reason why not.
 
-One record is parsed at a time: a whole body as JSON values takes thirty times its bytes, and the parser lets no other thread work
-meanwhile. Knows JSON and sizes; does not know what a record is, nor what a call does with it.
+One record is parsed at a time: a whole body as JSON values takes thirty times its bytes, and the
+parser lets no other thread work meanwhile. Knows JSON and sizes; does not know what a record is,
+nor what a call does with it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from gateway.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
 
 MAX_CALL_BYTES = 32 * 1024 * 1024
-MAX_CALL_RECORDS = 100_000  # of events of usual length some 15 MB; 32 MiB could hold 16 million worthless ones
+MAX_CALL_RECORDS = (
+    100_000  # of events of usual length some 15 MB; 32 MiB could hold 16 million worthless ones
+)
 WINDOW_CHARS = 4 * MAX_RECORD_BYTES  # looked at together: a longer record is refused with its call
 NDJSON = "application/x-ndjson"
 _SHOWN_CHARS = 200  # of a record in a message
@@ -52,7 +55,10 @@ def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
     for record in _lines(body) if is_lines else _values(_Window(body)):
         num_records += 1
         if num_records > MAX_CALL_RECORDS:
-            raise BadBody(f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call", status=413)
+            raise BadBody(
+                f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call",
+                status=413,
+            )
         yield record
     if num_records == 0:
         raise BadBody("the body is empty; expected a JSON object, a list of them, or NDJSON")
@@ -88,7 +94,9 @@ class _Window:
             try:
                 text = self._decoder.decode(piece, final=self.is_whole)
             except UnicodeDecodeError as error:
-                raise BadBody(f"the body is not JSON in UTF-8 ({error.reason}); {_EXPECTED}") from error
+                raise BadBody(
+                    f"the body is not JSON in UTF-8 ({error.reason}); {_EXPECTED}"
+                ) from error
             self.text, self.at = self.text[self.at :] + text, 0
 
     def next_character(self) -> str:
@@ -119,7 +127,11 @@ class _Window:
             raise _too_large()
         raw = self.text[start : self.at]
         size_bytes = len(raw) if raw.isascii() else len(raw.encode(errors="surrogatepass"))
-        return Readable(value=value, raw=raw) if size_bytes <= MAX_RECORD_BYTES else _oversized(raw[:_SHOWN_CHARS], size_bytes)
+        return (
+            Readable(value=value, raw=raw)
+            if size_bytes <= MAX_RECORD_BYTES
+            else _oversized(raw[:_SHOWN_CHARS], size_bytes)
+        )
 
 
 def _values(window: _Window) -> Iterator[Raw]:
@@ -137,7 +149,9 @@ def _values(window: _Window) -> Iterator[Raw]:
             window.at += 1
             yield window.take_value()
         if window.next_character() != "]":
-            raise BadBody(f"the body is not JSON (found {window.next_character()!a} between two elements of the list); {_EXPECTED}")
+            raise BadBody(
+                f"the body is not JSON (found {window.next_character()!a} between two elements of the list); {_EXPECTED}"
+            )
         window.at += 1
     if rest := window.next_character():
         raise BadBody(f"the body is not JSON (found {rest!a} after its end); {_EXPECTED}")
@@ -158,22 +172,35 @@ def _lines(body: bytes | bytearray) -> Iterator[Raw]:
     for found in _LINE.finditer(body):
         start, end = found.span()
         if end - start > MAX_RECORD_BYTES:
-            yield _oversized(bytes(body[start : start + _SHOWN_CHARS]).decode(errors="replace"), end - start)
+            yield _oversized(
+                bytes(body[start : start + _SHOWN_CHARS]).decode(errors="replace"), end - start
+            )
             continue
         line = found[0].rstrip()
         value = _parsed(line)
-        yield value if isinstance(value, Unreadable) else Readable(value=value, raw=line.decode("utf-8", "replace"))
+        yield (
+            value
+            if isinstance(value, Unreadable)
+            else Readable(value=value, raw=line.decode("utf-8", "replace"))
+        )
 
 
 def _oversized(shown: str, size_bytes: int) -> Unreadable:
-    return Unreadable(raw=shown, reason=f"found {size_bytes:,} bytes, expected at most {MAX_RECORD_BYTES // 1024} KiB a record")
+    return Unreadable(
+        raw=shown,
+        reason=f"found {size_bytes:,} bytes, expected at most {MAX_RECORD_BYTES // 1024} KiB a record",
+    )
 
 
 def _parsed(text: bytes | bytearray) -> object | Unreadable:
     try:
         value: object = json.loads(text)
     except RecursionError:
-        return Unreadable(raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason="nested too deeply")
+        return Unreadable(
+            raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason="nested too deeply"
+        )
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
-        return Unreadable(raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason=f"not JSON ({error})")
+        return Unreadable(
+            raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason=f"not JSON ({error})"
+        )
     return value

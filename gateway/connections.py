@@ -1,7 +1,7 @@
 """HTTP connections with an end: time limits for headers, bodies and readers, and room for a newcomer when all are taken.
 
-uvicorn's protocol on h11, which limits the size of headers and the time between two requests, and no other time. Knows sockets and
-the state of a request; does not know the application.
+uvicorn's protocol on h11, which limits the size of headers and the time between two requests, and
+no other time. Knows sockets and the state of a request; does not know the application.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Phase = Literal["headers", "body", "answering", "rest of body", "closing"]
 class Limits:
     """What a connection may take, in seconds, and how many there may be.
 
-    A slow phone sends its headers within a second. A body has `body_s`, and a second more for every `body_bytes_s` that came.
+    A slow phone sends its headers within a second. A body has `body_s`, and a second more for every
+    `body_bytes_s` that came.
     """
 
     headers_s: float = 10.0  # from the connection, or from the last answer, to a whole head
@@ -78,7 +79,12 @@ class BoundedConnection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP in the form of every other refusal."""
-        self._refuse(400, "Bad Request", field="request", reason=f"{msg.rstrip('.')}: expected HTTP/1.1 with at most 16 KiB of headers")
+        self._refuse(
+            400,
+            "Bad Request",
+            field="request",
+            reason=f"{msg.rstrip('.')}: expected HTTP/1.1 with at most 16 KiB of headers",
+        )
 
     @property
     def waits(self) -> bool:
@@ -118,9 +124,18 @@ class BoundedConnection(H11Protocol):
 
     def _end(self) -> None:
         """Close; say why where a request was begun and nothing of an answer was sent."""
-        has_begun = self._received_bytes > 0 if self._phase == "headers" else self._phase == "body" and not self.cycle.response_started
+        has_begun = (
+            self._received_bytes > 0
+            if self._phase == "headers"
+            else self._phase == "body" and not self.cycle.response_started
+        )
         if has_begun:
-            self._refuse(408, "Request Timeout", field=self._phase, reason=f"the {self._phase} of the request took too long to arrive")
+            self._refuse(
+                408,
+                "Request Timeout",
+                field=self._phase,
+                reason=f"the {self._phase} of the request took too long to arrive",
+            )
         elif self._phase in ("closing", "answering"):
             self.transport.abort()  # what is unsent would keep it open
         else:
@@ -128,15 +143,25 @@ class BoundedConnection(H11Protocol):
         self._look()
 
     def _make_room(self) -> None:
-        others = [one for one in self.connections if isinstance(one, BoundedConnection) and one is not self and one.waits]
+        others = [
+            one
+            for one in self.connections
+            if isinstance(one, BoundedConnection) and one is not self and one.waits
+        ]
         if others:
             min(others, key=lambda one: one._since).transport.abort()
         else:
             self._refuse(
-                503, "Service Unavailable", field="server", reason="too many connections; try again in 1 s", more=("Retry-After: 1",)
+                503,
+                "Service Unavailable",
+                field="server",
+                reason="too many connections; try again in 1 s",
+                more=("Retry-After: 1",),
             )
 
-    def _refuse(self, status: int, phrase: str, *, field: str, reason: str, more: tuple[str, ...] = ()) -> None:
+    def _refuse(
+        self, status: int, phrase: str, *, field: str, reason: str, more: tuple[str, ...] = ()
+    ) -> None:
         body = json.dumps({"error": {"field": field, "reason": reason}}) + "\n"
         lines = (
             f"HTTP/1.1 {status} {phrase}",

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from cron import wiring
-from cron.config import Settings
-from cron.dead_letters import DeadLetters
-from cron.forgetting import Forgotten, forget
-from cron.forgotten import keys_of
-from cron.ledger import Ledger
-from cron.ledger_figures import LedgerFigures
-from cron.overview import Overview, look
+from cron.forgetting.request import Forgotten, forget
+from cron.journal.dead_letters import DeadLetters
+from cron.ledger.forgotten import keys_of
+from cron.ledger.ledger import Ledger
+from cron.metrics.ledger_metrics import LedgerFigures
+from cron.metrics.overview import Overview, look
 from cron.parts import Paths
 from cron.ports import EventLog, Histories
+from cron.settings.tree import Settings
 from gateway.figures import Figures
 from gateway.inference import Inference
 from gateway.intake import Intake
@@ -35,7 +35,9 @@ from gateway.request_body import Bodies
 ANSWERS_AT_ONCE = 64  # two of the model's batches: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
-MAX_BODIES_BYTES = 64 * 1024 * 1024  # of all calls together; as records a body takes several times its bytes
+MAX_BODIES_BYTES = (
+    64 * 1024 * 1024
+)  # of all calls together; as records a body takes several times its bytes
 
 
 class Overviews:
@@ -78,7 +80,11 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     paths = Paths(var=wiring.var_folder(settings))
     letters = DeadLetters(paths.var / "dead-letters.jsonl")
     live = LiveRelease(ledger)
-    inference = Inference(wiring.server_nodes(settings.store.server), live, timeout_s=settings.gateway.inference_timeout_s)
+    inference = Inference(
+        wiring.server_nodes(settings.store.server),
+        live,
+        timeout_s=settings.gateway.inference_timeout_s,
+    )
     overviews = Overviews(ledger, event_log, paths.runs)
     try:
         yield Doors(
@@ -86,14 +92,21 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             histories=histories,
             inference=inference,
             intake=Intake(event_log, histories, letters, new_id=RecordIds()),
-            recommendations=Recommendations(histories, inference, live, max_history=settings.train.model.max_history),
-            figures=Figures(LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))),
+            recommendations=Recommendations(
+                histories, inference, live, max_history=settings.train.model.max_history
+            ),
+            figures=Figures(
+                LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))
+            ),
             overviews=overviews,
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
             bodies=Bodies(max_bytes=MAX_BODIES_BYTES),
-            # whoever waited half of the model's time for their turn still has an answer within the usual patience
-            answer_line=Line(at_once=ANSWERS_AT_ONCE, max_wait_s=settings.gateway.inference_timeout_s / 2),
+            # whoever waited half of the model's time for their turn still has an answer within the
+            # usual patience
+            answer_line=Line(
+                at_once=ANSWERS_AT_ONCE, max_wait_s=settings.gateway.inference_timeout_s / 2
+            ),
             record_line=Line(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
         )
     finally:

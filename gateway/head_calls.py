@@ -16,4 +16,6 @@ class HeadAsGet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; the server keeps its own scope, by which it leaves the body out."""
-        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+        await self._app(
+            {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send
+        )

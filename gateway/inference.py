@@ -1,7 +1,8 @@
 """The way to the model: one TorchServe, asked for its default version, or several, asked for the version that the ledger names.
 
-Several nodes may differ in their defaults for a moment, so none is asked for its default. A node that fails is left out for a while, and
-the request goes to another: asking has no effects. One that lacks the live version, fresh from a restart, say, fails in this sense.
+Several nodes may differ in their defaults for a moment, so none is asked for its default. A node
+that fails is left out for a while, and the request goes to another: asking has no effects. One that
+lacks the live version, fresh from a restart, say, fails in this sense.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from cron.server_url import Node as Place
+from cron.urls.torchserve import Node as Place
 from gateway.live_release import LiveRelease
 from gateway.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
 
@@ -26,10 +27,13 @@ class Inference:
     """Asks the model. Made inside the event loop that uses it."""
 
     def __init__(self, places: Sequence[Place], live: LiveRelease, *, timeout_s: float) -> None:
-        # No limit of its own: the gateway's line bounds the calls. Not httpx, whose pool looks at every connection for each call: 5 ms
-        # of processor time a call at 32 connections where this client takes .2. What is idle for 5 s TorchServe may have closed.
+        # No limit of its own: the gateway's line bounds the calls. Not httpx, whose pool looks at
+        # every connection for each call: 5 ms of processor time a call at 32 connections where this
+        # client takes .2. What is idle for 5 s TorchServe may have closed.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
-        self._client = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        self._client = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+        )
         self._nodes = [Node(place, self._client) for place in places]
         self._live = live
         self._timeout_s = timeout_s
@@ -53,10 +57,17 @@ class Inference:
 
         A caller that asks several times for one call of its own names one deadline for all of them.
         """
-        # NaN stays, and a lone surrogate is the escape that it came as: the endpoint answers those with a reason, httpx would raise
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        # NaN stays, and a lone surrogate is the escape that it came as: the endpoint answers those
+        # with a reason, httpx would raise
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
         until = self.deadline() if deadline is None else deadline
-        return await (self._from_the_only(content, until) if len(self._nodes) == 1 else self._from_any(content, until))
+        return await (
+            self._from_the_only(content, until)
+            if len(self._nodes) == 1
+            else self._from_any(content, until)
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -80,15 +91,20 @@ class Inference:
             raise NoAnswer("no release is live yet")
         failed: list[Node] = []
         why = NoAnswer(TOO_LATE)
-        while (left_s := deadline - time.monotonic()) > 0 and (node := self._next(failed)) is not None:
+        while (left_s := deadline - time.monotonic()) > 0 and (
+            node := self._next(failed)
+        ) is not None:
             share = _FIRST_SHARE if len(failed) + 1 < len(self._nodes) else 1.0
             try:
-                return await node.predict(content, version, timeout_s=left_s * share, connect_s=left_s * _CONNECT_SHARE)
+                return await node.predict(
+                    content, version, timeout_s=left_s * share, connect_s=left_s * _CONNECT_SHARE
+                )
             except NoAnswer as error:
                 why = error
                 newest = await self._live.version(anew=True) if error.status == 404 else version
                 if newest is not None and newest != version:
-                    version = newest  # it was unloaded after a switch that we had not seen: the node is not to blame
+                    # it was unloaded after a switch that we had not seen: the node is not to blame
+                    version = newest
                     continue
                 node.failed()
                 failed.append(node)

@@ -1,7 +1,7 @@
 """Intake: raw records become durable records in the event log, and at once part of the histories.
 
-One bad record is answered by index, field and reason and kept in the dead-letter file; the good ones of the same call are stored.
-Does not know HTTP.
+One bad record is answered by index, field and reason and kept in the dead-letter file; the good
+ones of the same call are stored. Does not know HTTP.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.errors import FreshetError
+from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories
 from gateway.bodies import Raw, Unreadable
 from recommender.events import InvalidRecord, Record, parse_event, parse_item
@@ -52,7 +52,14 @@ class Taken:
 class Intake:
     """Accepts calls from many threads at once."""
 
-    def __init__(self, event_log: EventLog, histories: Histories, dead_letters: DeadLetters, *, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        event_log: EventLog,
+        histories: Histories,
+        dead_letters: DeadLetters,
+        *,
+        new_id: Callable[[], str],
+    ) -> None:
         self._log = event_log
         self._histories = histories
         self._dead_letters = dead_letters
@@ -70,13 +77,20 @@ class Intake:
                 record = self._parse(kind, one, now)
             except InvalidRecord as error:
                 rejected.append(Rejected(index=index, field=error.field, reason=error.reason))
-                refused.append((error.reason, one.raw[: MAX_RAW_CHARS + 1]))  # one more, so that the letter shows that it was cut
+                refused.append(
+                    (error.reason, one.raw[: MAX_RAW_CHARS + 1])
+                )  # one more, so that the letter shows that it was cut
                 continue
-            if not isinstance(one, Unreadable) and isinstance(one.value, dict) and one.value.get("event_id") is None:
+            if (
+                not isinstance(one, Unreadable)
+                and isinstance(one.value, dict)
+                and one.value.get("event_id") is None
+            ):
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
         num_duplicates = self._store(records) if records else 0
-        if refused:  # after the good ones: of a call that is answered 503 and comes again, nothing is kept twice
+        # after the good ones: of a call that is answered 503 and comes again, nothing is kept twice
+        if refused:
             self._dead_letters.add_all(refused, source=f"gateway {kind}", at=now)
         return Taken(
             accepted=len(records) - num_duplicates,
@@ -92,7 +106,9 @@ class Intake:
         try:
             return parse(raw.value, now=now, new_id=self._new_id)
         except RecursionError as error:
-            raise InvalidRecord("record", found="deep nesting", expected="a flat JSON object") from error
+            raise InvalidRecord(
+                "record", found="deep nesting", expected="a flat JSON object"
+            ) from error
 
     def _store(self, records: Sequence[Record]) -> int:
         """Append to the log, then write through; return the number of duplicates."""
@@ -102,6 +118,10 @@ class Intake:
         try:
             self._histories.append(fresh)
         except FreshetError as error:
-            # the records are safe in the log, and the follower brings them into the histories within a second
-            log.warning("histories not written through", extra={"num_records": len(fresh), "why": str(error)})
+            # the records are safe in the log, and the follower brings them into the histories
+            # within a second
+            log.warning(
+                "histories not written through",
+                extra={"num_records": len(fresh), "why": str(error)},
+            )
         return len(duplicates)

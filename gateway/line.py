@@ -1,7 +1,7 @@
 """The line before a part of the gateway: so many calls work at once, others wait, and who would wait too long is refused.
 
-Knows how long calls take; does not know what they do. Without it every call is begun, all of them get slower together, and in the end
-each one takes longer than its caller waits.
+Knows how long calls take; does not know what they do. Without it every call is begun, all of them
+get slower together, and in the end each one takes longer than its caller waits.
 """
 
 from __future__ import annotations
@@ -57,4 +57,6 @@ class Line:
             self._num_waiting -= 1
 
     def _overloaded(self) -> Overloaded:
-        return Overloaded(f"the gateway is overloaded: this call would have waited longer than {self._max_wait_s:g} s for its turn")
+        return Overloaded(
+            f"the gateway is overloaded: this call would have waited longer than {self._max_wait_s:g} s for its turn"
+        )

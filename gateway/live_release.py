@@ -1,7 +1,7 @@
 """The live release as the ledger names it, read at most twice a second: the version to ask for, the fallback list, the figures.
 
-Keeps serving the last one that it saw while the ledger does not answer, and never goes back to an earlier decision than it has seen: what
-a late answer or a replica that lags behind says is dropped.
+Keeps serving the last one that it saw while the ledger does not answer, and never goes back to an
+earlier decision than it has seen: what a late answer or a replica that lags behind says is dropped.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from cron.errors import FreshetError
-from cron.ledger import Ledger
+from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 
-MAX_AGE_S = 0.5  # less than a version stays loaded after it was superseded: its requests are waited for, and then one second more
+# less than a version stays loaded after it was superseded: its requests are waited for, and then
+# one second more
+MAX_AGE_S = 0.5
 _PATIENCE_S = 0.25  # with a ledger that hangs, before the last known release is taken
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,10 @@ class LiveRelease:
         """Return the live version, at most MAX_AGE_S old, or read just now; None before the first."""
         if anew or self._is_old():
             if self._reading is None or self._reading.done():
-                self._reading, self._hangs = asyncio.create_task(run_in_threadpool(self._read, self._read_at)), False
+                self._reading, self._hangs = (
+                    asyncio.create_task(run_in_threadpool(self._read, self._read_at)),
+                    False,
+                )
             if not self._hangs:
                 await asyncio.wait({self._reading}, timeout=_PATIENCE_S)
                 self._hangs = not self._reading.done()
@@ -63,7 +68,9 @@ class LiveRelease:
                 self._look()
                 self._read_at = time.monotonic()
         except (FreshetError, SQLAlchemyError) as error:
-            log.warning("ledger not readable, the last known release stands", extra={"why": str(error)})
+            log.warning(
+                "ledger not readable, the last known release stands", extra={"why": str(error)}
+            )
             self._read_at = time.monotonic()
         finally:
             self._lock.release()
@@ -72,7 +79,10 @@ class LiveRelease:
         serving = self._ledger.serving()
         found = (serving.epoch, serving.switch is None)
         if found < self._seen:
-            log.warning("the ledger went back, the last known release stands", extra={"found": serving.epoch, "seen": self._seen[0]})
+            log.warning(
+                "the ledger went back, the last known release stands",
+                extra={"found": serving.epoch, "seen": self._seen[0]},
+            )
             return
         if self._release is None or self._release.version != serving.live:
             self._release = self._ledger.release(serving.live) if serving.live is not None else None

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from cron.server_url import Node as Place
+from cron.urls.torchserve import Node as Place
 from gateway.line import Overloaded
 
 _JSON = {"Content-Type": "application/json"}
 TOO_LATE = "the model server did not answer in time"
 MAX_REQUEST_BYTES = 8_388_608  # in deploy/torchserve.properties
-TRIES_AT_ONCE = 4  # of a node that fails; a node that hangs would hold every call for the whole time-out
+TRIES_AT_ONCE = (
+    4  # of a node that fails; a node that hangs would hold every call for the whole time-out
+)
 _FIRST_BREAK_S, _LONGEST_BREAK_S = 0.5, 5.0  # of a node that failed, doubled each time
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,9 @@ class TooLarge(Exception):
 
     def __init__(self, size_bytes: int) -> None:
         limit = f"its max_request_size; Freshet starts it with {MAX_REQUEST_BYTES:,}"
-        super().__init__(f"the question holds {size_bytes:,} bytes, more than the model server takes ({limit}); send less in one call")
+        super().__init__(
+            f"the question holds {size_bytes:,} bytes, more than the model server takes ({limit}); send less in one call"
+        )
 
 
 class Node:
@@ -70,15 +74,20 @@ class Node:
         """Tell whether the node's newest answer was a failure, on a break or not."""
         return self._break_s > 0
 
-    async def predict(self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float) -> Answer:
+    async def predict(
+        self, content: bytes, version: int | None, *, timeout_s: float, connect_s: float
+    ) -> Answer:
         """Ask a version, or the default; raise NoAnswer for anything but a 200, or a 400 of the model's own; TooLarge; Overloaded.
 
-        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now and then gets no more. While the
-        node fails, a few calls at a time try whether it is back, and the others are refused at once.
+        `timeout_s` is for the whole call, whatever it is spent on: a server that sends a byte now
+        and then gets no more. While the node fails, a few calls at a time try whether it is back,
+        and the others are refused at once.
         """
         if self.failed_last:
             if self.pending >= TRIES_AT_ONCE:
-                raise NoAnswer("the model server does not answer, and other calls are trying it already")
+                raise NoAnswer(
+                    "the model server does not answer, and other calls are trying it already"
+                )
             self._leave_out()  # this call tries the node; the others go elsewhere meanwhile
         self.pending += 1
         try:
@@ -92,8 +101,12 @@ class Node:
             self._answered()
             raise
         except Exception as error:  # around one request: whatever a node's answer does to us is that node's failure
-            log.exception("answer of the model server not readable", extra={"node": self.place.address})
-            raise NoAnswer(f"the model server's answer can't be read ({type(error).__name__})") from error
+            log.exception(
+                "answer of the model server not readable", extra={"node": self.place.address}
+            )
+            raise NoAnswer(
+                f"the model server's answer can't be read ({type(error).__name__})"
+            ) from error
         finally:
             self.pending -= 1
         self._answered()
@@ -127,7 +140,9 @@ class Node:
         except ValueError as error:
             raise NoAnswer("the model server answered no JSON") from error
         if status == 400 and not (isinstance(found, dict) and "error" in found):
-            raise NoAnswer(f"the model server refused the call ({_message(found)})", status=400)  # TorchServe's own: a wrong key, for one
+            raise NoAnswer(
+                f"the model server refused the call ({_message(found)})", status=400
+            )  # TorchServe's own: a wrong key, for one
         return Answer(status=status, body=found)
 
     async def _post(self, url: str, content: bytes, connect_s: float) -> tuple[int, bytes]:
@@ -135,12 +150,17 @@ class Node:
         try:
             return await self._post_once(url, content, headers, connect_s)
         except aiohttp.ServerDisconnectedError:
-            # a kept connection that the server closed meanwhile; asking is free of effects, so once more on a new one
+            # a kept connection that the server closed meanwhile; asking is free of effects, so once
+            # more on a new one
             return await self._post_once(url, content, headers, connect_s)
 
-    async def _post_once(self, url: str, content: bytes, headers: dict[str, str], connect_s: float) -> tuple[int, bytes]:
+    async def _post_once(
+        self, url: str, content: bytes, headers: dict[str, str], connect_s: float
+    ) -> tuple[int, bytes]:
         limit = aiohttp.ClientTimeout(total=None, connect=connect_s)
-        async with self._client.post(url, data=content, headers=headers, timeout=limit, allow_redirects=False) as response:
+        async with self._client.post(
+            url, data=content, headers=headers, timeout=limit, allow_redirects=False
+        ) as response:
             return response.status, await response.read()
 
     def _authorization(self) -> dict[str, str]:
@@ -148,9 +168,13 @@ class Node:
         if self.place.keys is None:
             return {}
         try:
-            return {"Authorization": f"Bearer {json.loads(self.place.keys.read_text())['inference']['key']}"}
+            return {
+                "Authorization": f"Bearer {json.loads(self.place.keys.read_text())['inference']['key']}"
+            }
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise NoAnswer(f"the model server's key file can't be read ({type(error).__name__})") from error
+            raise NoAnswer(
+                f"the model server's key file can't be read ({type(error).__name__})"
+            ) from error
 
 
 def _message(found: object) -> str:

@@ -27,15 +27,21 @@ CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it fo
 log = logging.getLogger(__name__)
 
 
-def json_response(content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    content: object, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """Render JSON as UTF-8; a lone surrogate, which UTF-8 can't hold, stays the escape that it came as."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
     return Response(text.encode("utf-8", "backslashreplace"), status, headers, "application/json")
 
 
-def problem(status: int, *, field: str, reason: str, headers: dict[str, str] | None = None) -> Response:
+def problem(
+    status: int, *, field: str, reason: str, headers: dict[str, str] | None = None
+) -> Response:
     """Render one problem."""
-    return json_response({"error": {"field": field, "reason": reason}}, status=status, headers=headers)
+    return json_response(
+        {"error": {"field": field, "reason": reason}}, status=status, headers=headers
+    )
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -88,7 +94,11 @@ def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = str(first["loc"][-1])
-    return problem(400, field=field, reason=f"{field}: found {ascii(first.get('input'))[:80]}, expected: {first['msg']}")
+    return problem(
+        400,
+        field=field,
+        reason=f"{field}: found {ascii(first.get('input'))[:80]}, expected: {first['msg']}",
+    )
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -98,7 +108,9 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         reason = f"there is nothing at {path}; /docs lists the calls"
     elif error.status_code == 405:
-        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get("allow", "other methods")
+        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get(
+            "allow", "other methods"
+        )
         field, reason = "method", f"{path} does not take {request.method}, only {allowed}"
     elif error.status_code == 401:
         field = "authorization"
@@ -107,17 +119,27 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _overloaded(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)
-    return problem(503, field="server", reason=str(error), headers={"Retry-After": str(error.retry_after_s)})
+    return problem(
+        503, field="server", reason=str(error), headers={"Retry-After": str(error.retry_after_s)}
+    )
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
     ours = isinstance(error, FreshetError | NoAnswer)
     if not ours:  # what another machine does is in the figures; a failing disk is nowhere else
         log.warning("call not answered", extra={"path": request.url.path}, exc_info=error)
-    reason = str(error) if ours else f"the gateway's storage does not answer ({type(error).__name__})"
-    again = {"Retry-After": "1"} if isinstance(error, Unavailable | NoAnswer | OSError | SQLAlchemyError) else None
+    reason = (
+        str(error) if ours else f"the gateway's storage does not answer ({type(error).__name__})"
+    )
+    again = (
+        {"Retry-After": "1"}
+        if isinstance(error, Unavailable | NoAnswer | OSError | SQLAlchemyError)
+        else None
+    )
     return problem(503, field="server", reason=reason, headers=again)
 
 
 def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem(500, field="server", reason="the gateway met an error of its own; its log has the details")
+    return problem(
+        500, field="server", reason="the gateway met an error of its own; its log has the details"
+    )

@@ -18,7 +18,11 @@ def refuse_unknown_parameters(request: Request) -> None:
     if not request.query_params:
         return
     route = request.scope.get("route")
-    known = {one.alias: one.field_info.annotation for one in route.dependant.query_params} if isinstance(route, APIRoute) else {}
+    known = (
+        {one.alias: one.field_info.annotation for one in route.dependant.query_params}
+        if isinstance(route, APIRoute)
+        else {}
+    )
     for name in request.query_params:
         shown = ascii(name)[1:-1][:80]
         if name not in known:

@@ -19,17 +19,38 @@ from gateway.problems import json_response
 from gateway.query import refuse_unknown_parameters
 from gateway.user_paths import USER_ID
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
+router = APIRouter(
+    prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
+)
 
 MAX_LISTED = 1_000  # rejections told one by one; their number is told always
 
-_EVENT = {"user_id": "ann", "item_id": "50", "type": "rating", "rating": 5, "at": "2026-01-31T12:00:00Z"}
-_ITEM = {"item_id": "new-1", "title": "The River (2026)", "text": "A river floods a valley.", "attributes": {"genre": ["Drama"]}}
+_EVENT = {
+    "user_id": "ann",
+    "item_id": "50",
+    "type": "rating",
+    "rating": 5,
+    "at": "2026-01-31T12:00:00Z",
+}
+_ITEM = {
+    "item_id": "new-1",
+    "title": "The River (2026)",
+    "text": "A river floods a valley.",
+    "attributes": {"genre": ["Drama"]},
+}
 
 
 def _body_of(example: dict[str, object]) -> dict[str, object]:
-    one = {"schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": one, NDJSON: {"schema": {"type": "string"}}}}}
+    one = {
+        "schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
+        "example": example,
+    }
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": one, NDJSON: {"schema": {"type": "string"}}},
+        }
+    }
 
 
 @router.post("/events", status_code=202, openapi_extra=_body_of(dict(_EVENT)))
@@ -57,8 +78,14 @@ def forget_user(user_id: str, doors: UseDoors) -> Response:
 async def _take(kind: Kind, request: Request, doors: Doors) -> Response:
     content_type = request.headers.get("content-type", "")
     async with doors.bodies.read(request, limit=MAX_CALL_BYTES) as body, doors.record_line.turn():
-        taken = await run_in_threadpool(lambda: doors.intake.take(kind, raw_records(body, content_type)))
-    for outcome, number in (("accepted", taken.accepted), ("duplicate", taken.duplicates), ("rejected", len(taken.rejected))):
+        taken = await run_in_threadpool(
+            lambda: doors.intake.take(kind, raw_records(body, content_type))
+        )
+    for outcome, number in (
+        ("accepted", taken.accepted),
+        ("duplicate", taken.duplicates),
+        ("rejected", len(taken.rejected)),
+    ):
         doors.figures.records.labels(kind=kind, outcome=outcome).inc(number)
     return json_response(_answer(taken), status=202 if taken.accepted or taken.duplicates else 400)
 
@@ -71,4 +98,6 @@ def _answer(taken: Taken) -> dict[str, object]:
     }
     if len(taken.rejected) > MAX_LISTED:
         answer["more_rejected"] = len(taken.rejected) - MAX_LISTED
-    return answer | ({"event_ids": [asdict(assigned) for assigned in taken.event_ids]} if taken.event_ids else {})
+    return answer | (
+        {"event_ids": [asdict(assigned) for assigned in taken.event_ids]} if taken.event_ids else {}
+    )

@@ -1,6 +1,7 @@
 """Ids for records that come without one: UUIDv7 (RFC 9562), so that ids sort as they were given.
 
-Python 3.11 has no `uuid.uuid7`. Knows the clock and the last id of this process; does not know other processes.
+Python 3.11 has no `uuid.uuid7`. Knows the clock and the last id of this process; does not know
+other processes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ class RecordIds:
         """Return the next id."""
         fresh = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            # the random step keeps neighbours unguessable; an overflow of the random part moves on to the next millisecond
+            # the random step keeps neighbours unguessable; an overflow of the random part moves on
+            # to the next millisecond
             self._last = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)
             number = self._last
-        milliseconds, high, low = number >> _RANDOM_BITS, (number >> 62) & 0xFFF, number & (1 << 62) - 1
+        milliseconds, high, low = (
+            number >> _RANDOM_BITS,
+            (number >> 62) & 0xFFF,
+            number & (1 << 62) - 1,
+        )
         return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))

@@ -38,7 +38,8 @@ class Bodies:
     async def read(self, request: Request, *, limit: int) -> AsyncIterator[bytes | bytearray]:
         """Give a body of at most `limit` bytes, unpacked; its room is kept until the block ends.
 
-        Reading stops at the limit, so neither a false length nor a missing one can fill the memory. Raise BadBody and Overloaded.
+        Reading stops at the limit, so neither a false length nor a missing one can fill the memory.
+        Raise BadBody and Overloaded.
         """
         is_gzip = _is_gzip(request)
         body = bytearray()
@@ -60,7 +61,9 @@ class Bodies:
     def _hold(self, held_bytes: int, wanted_bytes: int) -> int:
         """Change how much one body holds; return what it holds now."""
         if self._held_bytes - held_bytes + wanted_bytes > self._max_bytes:
-            raise Overloaded("the gateway is overloaded: it holds as many bodies of other calls as its memory allows")
+            raise Overloaded(
+                "the gateway is overloaded: it holds as many bodies of other calls as its memory allows"
+            )
         self._held_bytes += wanted_bytes - held_bytes
         return wanted_bytes
 
@@ -72,13 +75,18 @@ def _announced(request: Request) -> int:
 
 def _check_size(size_bytes: int, limit: int) -> None:
     if size_bytes > limit:
-        raise BadBody(f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call", status=413)
+        raise BadBody(
+            f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call",
+            status=413,
+        )
 
 
 def _is_gzip(request: Request) -> bool:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "x-gzip", "identity", ""):
-        raise BadBody(f"Content-Encoding is {ascii(encoding)[:80]}, expected gzip or none", status=415)
+        raise BadBody(
+            f"Content-Encoding is {ascii(encoding)[:80]}, expected gzip or none", status=415
+        )
     return encoding in ("gzip", "x-gzip")
 
 

@@ -1,6 +1,6 @@
 """The calls for people and their monitors: status page and its JSON, liveness, readiness, metrics.
 
-Knows HTTP; what the figures mean is in `cron.overview` and `gateway.figures`.
+Knows HTTP; what the figures mean is in `cron.metrics.overview` and `gateway.figures`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from cron.overview import to_json
+from cron.metrics.overview import to_json
 from gateway.access import UseDoors, require_key
 from gateway.inference import NoAnswer
 from gateway.problems import json_response
@@ -27,14 +27,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 @router.get("/", include_in_schema=False)
 def status_page() -> Response:
     """Show the status page; it asks `/v1/status` for what it shows."""
-    return Response(_PAGE.read_bytes(), media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+    return Response(
+        _PAGE.read_bytes(), media_type="text/html", headers={"Content-Security-Policy": _POLICY}
+    )
 
 
 @router.get("/v1/status", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
 def status(doors: UseDoors) -> Response:
     """Say what is live, how fresh, how good, what waits and what runs."""
     inference = doors.inference
-    return json_response(to_json(doors.overviews.look()) | {"endpoint": inference.url, "in_service": inference.in_service()})
+    return json_response(
+        to_json(doors.overviews.look())
+        | {"endpoint": inference.url, "in_service": inference.in_service()}
+    )
 
 
 @router.get("/metrics", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])

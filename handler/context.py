@@ -17,7 +17,9 @@ class Metric(Protocol):
 class Metrics(Protocol):
     """The worker's metrics."""
 
-    def add_metric_to_cache(self, metric_name: str, unit: str, dimension_names: list[str], metric_type: object = ...) -> Metric:
+    def add_metric_to_cache(
+        self, metric_name: str, unit: str, dimension_names: list[str], metric_type: object = ...
+    ) -> Metric:
         """Make a metric, a counter by default; the server shows it when its metrics configuration declares the same."""
         ...
 

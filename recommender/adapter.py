@@ -1,7 +1,8 @@
 """A low-rank adapter of an encoder (LoRA, Hu et al. 2021) in plain torch: a layer's weight W becomes W + (alpha / rank) · B · A.
 
-It is added to weights in float32, and computed beside those in half precision, whose steps would swallow most of what was learned.
-Knows named matrices; does not know how they were learned. The file has the names of peft's own adapters.
+It is added to weights in float32, and computed beside those in half precision, whose steps would
+swallow most of what was learned. Knows named matrices; does not know how they were learned. The
+file has the names of peft's own adapters.
 
     O  outputs of a layer      I  its inputs      R  rank
 """
@@ -48,15 +49,21 @@ class Adapter:
             try:
                 layer = network.get_submodule(name)
             except AttributeError as error:
-                raise EncoderError(f"encoder adapter: it has a layer {name}, which this encoder lacks") from error
+                raise EncoderError(
+                    f"encoder adapter: it has a layer {name}, which this encoder lacks"
+                ) from error
             weight_OI = layer.weight
             shape = (len(up_OR), down_RI.shape[1])
             if not isinstance(weight_OI, Tensor) or tuple(weight_OI.shape) != shape:
-                raise EncoderError(f"encoder adapter: layer {name} was learned for a weight of shape {shape}, this encoder's differs")
+                raise EncoderError(
+                    f"encoder adapter: layer {name} was learned for a weight of shape {shape}, this encoder's differs"
+                )
             if weight_OI.dtype == torch.float32:
                 weight_OI.add_(self.scale * (up_OR @ down_RI).to(weight_OI.device))
             else:
-                layer.register_forward_hook(_beside(down_RI.to(weight_OI.device), self.scale * up_OR.to(weight_OI.device)))
+                layer.register_forward_hook(
+                    _beside(down_RI.to(weight_OI.device), self.scale * up_OR.to(weight_OI.device))
+                )
 
     def save(self, path: Path) -> None:
         """Write the matrices, named as peft names them."""
@@ -73,12 +80,23 @@ def load_adapter(path: Path, *, scale: float) -> Adapter:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise EncoderError(f"{path}: the encoder's adapter can't be read ({error})") from error
-    names = [key.removeprefix(_PREFIX).removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)]
-    layers = {name: (tensors.pop(f"{_PREFIX}{name}{_DOWN}"), tensors.pop(f"{_PREFIX}{name}{_UP}", None)) for name in names}
-    whole = {name: (down_RI.float(), up_OR.float()) for name, (down_RI, up_OR) in layers.items() if up_OR is not None}
+    names = [
+        key.removeprefix(_PREFIX).removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)
+    ]
+    layers = {
+        name: (tensors.pop(f"{_PREFIX}{name}{_DOWN}"), tensors.pop(f"{_PREFIX}{name}{_UP}", None))
+        for name in names
+    }
+    whole = {
+        name: (down_RI.float(), up_OR.float())
+        for name, (down_RI, up_OR) in layers.items()
+        if up_OR is not None
+    }
     if tensors or len(whole) < len(layers):
         odd = next(iter([*tensors, *(name for name in names if name not in whole)]))
-        raise EncoderError(f"{path}: expected pairs of {_DOWN[1:]} and {_UP[1:]}, found {odd} alone")
+        raise EncoderError(
+            f"{path}: expected pairs of {_DOWN[1:]} and {_UP[1:]}, found {odd} alone"
+        )
     return Adapter(layers=whole, scale=scale)
 
 

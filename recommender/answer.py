@@ -16,7 +16,17 @@ from recommender.batch_work import Work
 from recommender.catalogue import Catalogue
 from recommender.ranker import Ranker
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
-from recommender.wire import MAX_BODIES, BadRequest, Busy, JsonObject, ScoreRequest, SimilarRequest, TopRequest, error_body, parse
+from recommender.wire import (
+    MAX_BODIES,
+    BadRequest,
+    Busy,
+    JsonObject,
+    ScoreRequest,
+    SimilarRequest,
+    TopRequest,
+    error_body,
+    parse,
+)
 
 Answer = JsonObject | list[JsonObject] | BadRequest | Busy
 
@@ -27,13 +37,19 @@ DECIMALS = 6  # of float32 no more is true
 def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
     """Answer every body in its place; a bad one is a BadRequest there, one that is too much beside the others is Busy.
 
-    A list of bodies gives a list of answers, in which a bad one is `{"error": …}`. All free texts are encoded together and all users
-    read together. Scores are the same, up to float32 rounding, however bodies are batched.
+    A list of bodies gives a list of answers, in which a bad one is `{"error": …}`. All free texts
+    are encoded together and all users read together. Scores are the same, up to float32 rounding,
+    however bodies are batched.
     """
     texts = texts_of_batch(ranker)
     work = Work()
     planned = [_plan_body(ranker, body, work, texts) for body in bodies]
-    plans = [one for group in planned for one in (group if isinstance(group, list) else [group]) if isinstance(one, Plan)]
+    plans = [
+        one
+        for group in planned
+        for one in (group if isinstance(group, list) else [group])
+        if isinstance(one, Plan)
+    ]
     texts_MT = ranker.text_vectors(list(texts.rows)) if texts.rows else None
     answers = iter(_answer_plans(ranker, plans, texts_MT))
     return [_assemble(group, answers) for group in planned]
@@ -56,7 +72,9 @@ def _plan_values(ranker: Ranker, value: object, texts: Texts) -> _One | list[_On
     if not isinstance(value, list):
         return plan(ranker, parse(value), texts)
     if not 1 <= len(value) <= MAX_BODIES:
-        raise BadRequest("body", found=f"a list of {len(value)} bodies", expected=f"1 to {MAX_BODIES}")
+        raise BadRequest(
+            "body", found=f"a list of {len(value)} bodies", expected=f"1 to {MAX_BODIES}"
+        )
     group: list[_One] = []
     for one in value:
         try:
@@ -66,14 +84,18 @@ def _plan_values(ranker: Ranker, value: object, texts: Texts) -> _One | list[_On
     return group
 
 
-def _answer_plans(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> list[JsonObject]:
+def _answer_plans(
+    ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None
+) -> list[JsonObject]:
     """Answer plans in their order, though kind by kind."""
     answers: dict[int, JsonObject] = {}
     for kind, answer in ((ScoreRequest, _scores), (TopRequest, _top)):
         chosen = [index for index, one in enumerate(plans) if isinstance(one.request, kind)]
         for start in range(0, len(chosen), PLANS_AT_ONCE):
             part = chosen[start : start + PLANS_AT_ONCE]
-            answers |= zip(part, answer(ranker, [plans[index] for index in part], texts_MT), strict=True)
+            answers |= zip(
+                part, answer(ranker, [plans[index] for index in part], texts_MT), strict=True
+            )
     for index, one in enumerate(plans):
         if isinstance(one.request, SimilarRequest):
             answers[index] = _similar(ranker, one, one.request.k, texts_MT)
@@ -83,14 +105,19 @@ def _answer_plans(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None
 def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
     state_BD = ranker.user_states([one.history for one in plans], texts_MT)
     rows = [[place.row for place in one.items if place.row is not None] for one in plans]
-    text_rows = [[place.text_row for place in one.items if place.text_row is not None] for one in plans]
+    text_rows = [
+        [place.text_row for place in one.items if place.text_row is not None] for one in plans
+    ]
     by_row = _row_ratings(ranker, state_BD, rows)
     by_text = [[0.0]] * len(plans)
     if texts_MT is not None and any(text_rows):
         by_text = ranker.text_ratings(state_BD, texts_MT[_padded(text_rows)]).tolist()
     for one, of_rows, of_texts in zip(plans, by_row, by_text, strict=True):
         next_row, next_text = iter(of_rows), iter(of_texts)
-        scores = [round(next(next_row) if place.row is not None else next(next_text), DECIMALS) for place in one.items]
+        scores = [
+            round(next(next_row) if place.row is not None else next(next_text), DECIMALS)
+            for place in one.items
+        ]
         single = isinstance(one.request, ScoreRequest) and one.request.single
         answer: JsonObject = {"score": scores[0]} if single else {"scores": scores}
         yield answer | {"resolved": list(one.resolved), "resolved_items": list(one.resolved_items)}
@@ -105,24 +132,36 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
     ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
     for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):
         items = _items(ranker.catalogue, of_rows, scores.tolist())
-        for item, rating in zip(items, of_ratings or (), strict=False):  # ratings are padded to the longest list of the batch
+        for item, rating in zip(
+            items, of_ratings or (), strict=False
+        ):  # ratings are padded to the longest list of the batch
             item["rating"] = round(rating, DECIMALS)
         yield {"items": items, "resolved": list(one.resolved)}
 
 
 def _similar(ranker: Ranker, one: Plan, k: int, texts_MT: Tensor | None) -> JsonObject:
     place = one.items[0]
-    text_T = texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
+    text_T = (
+        texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
+    )
     rows, scores = ranker.similar(row=place.row, text_T=text_T, k=k)
-    return {"items": _items(ranker.catalogue, rows.tolist(), scores.tolist()), "resolved_items": list(one.resolved_items)}
+    return {
+        "items": _items(ranker.catalogue, rows.tolist(), scores.tolist()),
+        "resolved_items": list(one.resolved_items),
+    }
 
 
 def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -> list[JsonObject]:
     named = [(catalogue.items[row], score) for row, score in zip(rows, scores, strict=True)]
-    return [{"id": item.item_id, "title": item.title, "score": round(score, DECIMALS)} for item, score in named]
+    return [
+        {"id": item.item_id, "title": item.title, "score": round(score, DECIMALS)}
+        for item, score in named
+    ]
 
 
-def _row_ratings(ranker: Ranker, state_BD: Tensor, rows: Sequence[Sequence[int]]) -> list[list[float]]:
+def _row_ratings(
+    ranker: Ranker, state_BD: Tensor, rows: Sequence[Sequence[int]]
+) -> list[list[float]]:
     """Predict the ratings of each user's rows; every list is padded to the longest."""
     if not any(rows):
         return [[] for _ in rows]

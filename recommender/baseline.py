@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.biases import USER_SHRINKAGE, item_rating_biases, log_popularity, ratings_above_items, tastes
+from recommender.biases import (
+    USER_SHRINKAGE,
+    item_rating_biases,
+    log_popularity,
+    ratings_above_items,
+    tastes,
+)
 from recommender.config import ModelConfig
 from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
 
@@ -31,7 +37,11 @@ class Baseline(nn.Module):
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return text vectors, popularity, and the items' rating biases."""
-        return ItemSide(vectors_ND=facts.texts_NT, bias_N=log_popularity(facts), rating_bias_N=item_rating_biases(facts))
+        return ItemSide(
+            vectors_ND=facts.texts_NT,
+            bias_N=log_popularity(facts),
+            rating_bias_N=item_rating_biases(facts),
+        )
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
         """Return free texts as items of average popularity and rating."""
@@ -42,7 +52,9 @@ class Baseline(nn.Module):
         """Return the states: the unit mean of the texts so far (zero before the first), and the user's bias."""
         sums_BSD = F.pad(side.vectors_ND[batch.rows_BL].cumsum(1), (0, 0, 1, 0))
         off_BL = ratings_above_items(side, batch, self.rating_mean)
-        bias_BS1 = tastes(torch.ones_like(off_BL).unsqueeze(2), off_BL, batch, off_BL.new_tensor([USER_SHRINKAGE]))
+        bias_BS1 = tastes(
+            torch.ones_like(off_BL).unsqueeze(2), off_BL, batch, off_BL.new_tensor([USER_SHRINKAGE])
+        )
         return torch.cat([F.normalize(sums_BSD, dim=2), bias_BS1], dim=2)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What items and users explain without a network: popularity, shrunk biases of items' ratings, and each user's taste.
 
-Learns nothing: what it is given by a network, keys and ridges, it is differentiable in. Letters as in `recommender.model`; F factors.
+Learns nothing: what it is given by a network, keys and ridges, it is differentiable in. Letters as
+in `recommender.model`; F factors.
 """
 
 from __future__ import annotations
@@ -31,15 +32,28 @@ def ratings_above_items(side: ItemSide, batch: HistoryBatch, rating_mean: Tensor
     return torch.where(~batch.ratings_BL.isnan(), above_BL - side.rating_bias_N[batch.rows_BL], 0.0)
 
 
-def tastes(key_BLF: Tensor, off_BL: Tensor, batch: HistoryBatch, ridge_F: Tensor, prior_BSF: Tensor | float = 0.0) -> Tensor:
+def tastes(
+    key_BLF: Tensor,
+    off_BL: Tensor,
+    batch: HistoryBatch,
+    ridge_F: Tensor,
+    prior_BSF: Tensor | float = 0.0,
+) -> Tensor:
     """Return taste_BSF, in units of the ratings: the ridge regression of `off_BL` on the keys of the items rated so far.
 
-    It is the user's step of alternating least squares (Koren, Bell & Volinsky 2009), solved exactly after each event and shrunk to the
-    prior instead of to nothing: without a rating the taste is the prior. A key that is always 1 makes its factor the user's bias, the
-    mean of `off`, shrunk. Keys, ridges and prior may learn through it (Bertinetto et al. 2019).
+    It is the user's step of alternating least squares (Koren, Bell & Volinsky 2009), solved exactly
+    after each event and shrunk to the prior instead of to nothing: without a rating the taste is
+    the prior. A key that is always 1 makes its factor the user's bias, the mean of `off`, shrunk.
+    Keys, ridges and prior may learn through it (Bertinetto et al. 2019).
     """
     key_BLF = torch.where(batch.ratings_BL.isnan().unsqueeze(2), 0.0, key_BLF)
-    gram_BSFF = F.pad((key_BLF.unsqueeze(3) * key_BLF.unsqueeze(2)).cumsum(1), (0, 0, 0, 0, 1, 0)) + torch.diag(ridge_F)
-    answer_BSF = F.pad((key_BLF * off_BL.unsqueeze(2)).cumsum(1), (0, 0, 1, 0)) + ridge_F * prior_BSF
-    taste_BSF: Tensor = torch.linalg.solve_ex(gram_BSFF, answer_BSF).result  # broken weights give no taste, and no crash
+    gram_BSFF = F.pad(
+        (key_BLF.unsqueeze(3) * key_BLF.unsqueeze(2)).cumsum(1), (0, 0, 0, 0, 1, 0)
+    ) + torch.diag(ridge_F)
+    answer_BSF = (
+        F.pad((key_BLF * off_BL.unsqueeze(2)).cumsum(1), (0, 0, 1, 0)) + ridge_F * prior_BSF
+    )
+    taste_BSF: Tensor = torch.linalg.solve_ex(
+        gram_BSFF, answer_BSF
+    ).result  # broken weights give no taste, and no crash
     return taste_BSF

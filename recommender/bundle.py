@@ -40,7 +40,9 @@ class BundleManifest:
     model: ModelConfig
     encoder: EncoderConfig
     encoder_digest: str | None  # None when no item has a text
-    rating_scale: tuple[float, float] | None  # smallest and greatest rating seen; None without ratings
+    rating_scale: (
+        tuple[float, float] | None
+    )  # smallest and greatest rating seen; None without ratings
     num_items: int
     files: Mapping[str, str]
     signals: Signals = field(default_factory=Signals)  # bundles from before it take the default
@@ -107,7 +109,9 @@ class Bundle:
 def save_bundle(bundle: Bundle, folder: Path) -> str:
     """Write the bundle into a new folder and return its digest. A packed encoder comes from memory or from the bundle's old folder."""
     folder.mkdir(parents=True)
-    weights = {name: tensor.detach().contiguous() for name, tensor in bundle.model.state_dict().items()}
+    weights = {
+        name: tensor.detach().contiguous() for name, tensor in bundle.model.state_dict().items()
+    }
     save_file(weights, folder / "model.safetensors")
     save_file(_fact_tensors(bundle), folder / "texts.safetensors")
     bundle.catalogue.save(folder / "catalogue.jsonl")
@@ -115,7 +119,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
-    (folder / "manifest.json").write_text(json.dumps({"format": BUNDLE_FORMAT, **asdict(manifest)}, indent=1))
+    (folder / "manifest.json").write_text(
+        json.dumps({"format": BUNDLE_FORMAT, **asdict(manifest)}, indent=1)
+    )
     return bundle_digest(folder)
 
 
@@ -141,7 +147,14 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
         raise BundleError(
             f"{folder}: {len(catalogue)} items in the catalogue, {len(items.texts_NT)} text vectors, {manifest.num_items} in the manifest"
         )
-    return Bundle(manifest=manifest, catalogue=catalogue, model=model.eval(), facts=items, whitening=whitening, folder=folder)
+    return Bundle(
+        manifest=manifest,
+        catalogue=catalogue,
+        model=model.eval(),
+        facts=items,
+        whitening=whitening,
+        folder=folder,
+    )
 
 
 def read_manifest(folder: Path) -> BundleManifest:
@@ -158,8 +171,12 @@ def read_manifest(folder: Path) -> BundleManifest:
         raw["model"] = ModelConfig(**raw["model"])
         raw["encoder"] = EncoderConfig(**raw["encoder"])
         if "signals" in raw:
-            raw["signals"] = Signals(**{name: tuple(types) for name, types in raw["signals"].items()})
-        raw["rating_scale"] = tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
+            raw["signals"] = Signals(
+                **{name: tuple(types) for name, types in raw["signals"].items()}
+            )
+        raw["rating_scale"] = (
+            tuple(raw["rating_scale"]) if raw["rating_scale"] is not None else None
+        )
         return BundleManifest(**raw)
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path}: not a bundle's manifest ({error!r})") from error
@@ -168,7 +185,9 @@ def read_manifest(folder: Path) -> BundleManifest:
 def bundle_digest(folder: Path) -> str:
     """Return the sha256 over the sorted (name, sha256) of the bundle's files, its manifest among them."""
     files = {**read_manifest(folder).files, "manifest.json": _sha256(folder / "manifest.json")}
-    return hashlib.sha256("".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()
+    ).hexdigest()
 
 
 def _save_encoder(bundle: Bundle, folder: Path) -> None:
@@ -184,17 +203,25 @@ def _save_encoder(bundle: Bundle, folder: Path) -> None:
     elif bundle.encoder_folder is not None:
         shutil.copytree(bundle.encoder_folder, folder / ENCODER)
     else:
-        raise BundleError(f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it")
+        raise BundleError(
+            f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it"
+        )
 
 
 def _verify(folder: Path, manifest: BundleManifest) -> None:
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {
+        "manifest.json"
+    }
     for name in sorted(found ^ set(manifest.files)):
-        raise BundleError(f"{folder / name}: {'not in the manifest' if name in found else 'missing'}")
+        raise BundleError(
+            f"{folder / name}: {'not in the manifest' if name in found else 'missing'}"
+        )
     for name, expected in manifest.files.items():
         actual = _sha256(folder / name)
         if actual != expected:
-            raise BundleError(f"{folder / name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
+            raise BundleError(
+                f"{folder / name}: expected sha256 {expected[:12]}…, found {actual[:12]}…"
+            )
 
 
 def _fact_tensors(bundle: Bundle) -> dict[str, Tensor]:

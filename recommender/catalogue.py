@@ -1,6 +1,7 @@
 """The catalogue: which item is in which row, and what is known about it by name. Rows are only ever appended.
 
-An id is the client's string, a row is our integer; this file is where one becomes the other. It knows no vectors and no torch.
+An id is the client's string, a row is our integer; this file is where one becomes the other. It
+knows no vectors and no torch.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class UnknownAttribute(KeyError):
     def __init__(self, name: str, *, known: tuple[str, ...]) -> None:
         self.name = name
         self.known = known
-        super().__init__(f"no item has the attribute {name!r}; there are {', '.join(known) or 'none'}")
+        super().__init__(
+            f"no item has the attribute {name!r}; there are {', '.join(known) or 'none'}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,9 @@ class Catalogue:
         self.items = tuple(items)
         self._rows = {item.item_id: row for row, item in enumerate(self.items)}
         if len(self._rows) != len(self.items):
-            raise ValueError(f"a catalogue of {len(self.items)} items holds {len(self.items) - len(self._rows)} ids twice")
+            raise ValueError(
+                f"a catalogue of {len(self.items)} items holds {len(self.items) - len(self._rows)} ids twice"
+            )
         self._title_rows: dict[str, int] = {}
         for row, item in enumerate(self.items):
             if item.title is not None:
@@ -79,7 +84,9 @@ class Catalogue:
     @cached_property
     def hidden_N(self) -> Mask:
         """Rows that are never recommended."""
-        return np.fromiter((item.hidden for item in self.items), dtype=np.bool_, count=len(self.items))
+        return np.fromiter(
+            (item.hidden for item in self.items), dtype=np.bool_, count=len(self.items)
+        )
 
     def extended(self, items: Iterable[CatalogueItem]) -> tuple[Catalogue, tuple[int, ...]]:
         """Append unknown items in the order given and replace known ones; return the rows that are new or differ, ascending.
@@ -110,8 +117,9 @@ class Catalogue:
     def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
         """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.
 
-        An attribute matches when it equals the wanted value or, being a list, contains it; of a list of wanted values one suffices.
-        A number is also matched by its decimal string, since a query string knows no numbers.
+        An attribute matches when it equals the wanted value or, being a list, contains it; of a
+        list of wanted values one suffices. A number is also matched by its decimal string, since a
+        query string knows no numbers.
         """
         allowed_N = np.ones(len(self.items), dtype=np.bool_)
         for name, value in wanted.items():
@@ -133,7 +141,10 @@ class Catalogue:
                 rows_of_value = index.setdefault(name, {})
                 for key in _keys(value):
                     rows_of_value.setdefault(key, []).append(row)
-        return {name: {key: np.array(rows) for key, rows in rows_of_value.items()} for name, rows_of_value in index.items()}
+        return {
+            name: {key: np.array(rows) for key, rows in rows_of_value.items()}
+            for name, rows_of_value in index.items()
+        }
 
     def save(self, path: Path) -> None:
         """Write one item a line, in row order."""
@@ -149,7 +160,9 @@ class Catalogue:
                 try:
                     items.append(_from_json(line))
                 except (ValueError, TypeError, AttributeError, KeyError) as error:
-                    raise ValueError(f"{path}, line {number}: not a catalogue item ({error})") from error
+                    raise ValueError(
+                        f"{path}, line {number}: not a catalogue item ({error})"
+                    ) from error
         return Catalogue(items)
 
 

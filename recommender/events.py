@@ -1,15 +1,20 @@
 """Event and Item, together Record: parse, validate, serialise. The only input format.
 
-Knows the shape of one record; does not know where records come from, which were seen before, or what a model makes of them.
+Knows the shape of one record; does not know where records come from, which were seen before, or
+what a model makes of them.
 
 What is decided here, once:
-* `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or a string of digits.
-  Earlier than 1990 is refused (an unset clock), later than five minutes from now too (milliseconds taken for seconds, or a wrong clock).
-* ids are strings, taken as they are; a whole number is taken as its decimal string, so 17 and "17" are the same id.
-  `recommender.ids` says which strings are none: too long ones, ones with control characters, "null" and its like.
-* ratings and numeric attributes are numbers; "4" is refused, since a sender of strings may send "4,5" next.
+* `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or
+  a string of digits. Earlier than 1990 is refused (an unset clock), later than five minutes from
+  now too (milliseconds taken for seconds, or a wrong clock).
+* ids are strings, taken as they are; a whole number is taken as its decimal string, so 17 and "17"
+  are the same id. `recommender.ids` says which strings are none: too long ones, ones with control
+  characters, "null" and its like.
+* ratings and numeric attributes are numbers; "4" is refused, since a sender of strings may send
+  "4,5" next.
 * unknown fields are refused, so that a misspelt `ratng` is noticed.
-* what can't be stored everywhere is refused: NUL characters, lone surrogates, an item larger than 256 KiB.
+* what can't be stored everywhere is refused: NUL characters, lone surrogates, an item larger than
+  256 KiB.
 """
 
 from __future__ import annotations
@@ -25,7 +30,9 @@ from recommender.ids import MAX_ID_CHARS, wrong_id
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_TYPE_CHARS = 64
-MAX_TITLE_CHARS = 2_000  # every answer and the list of popular items hold titles: 1,000 of these are still an answer of 16 MB
+# every answer and the list of popular items hold titles: 1,000 of these are still an answer of 16
+# MB
+MAX_TITLE_CHARS = 2_000
 MAX_RATING = 1e6  # no scale reaches as far, and sums of such ratings are still numbers
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -37,7 +44,8 @@ class InvalidRecord(ValueError):
     """A record that can't be taken: which field, what was found, what was expected."""
 
     def __init__(self, field: str, *, found: object, expected: str) -> None:
-        # A field's name may be the sender's: it goes into logs and answers, so it is kept short and plain.
+        # A field's name may be the sender's: it goes into logs and answers, so it is kept short and
+        # plain.
         self.field = field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else _show(field)
         self.reason = f"{self.field}: found {_show(found)}, expected {expected}"
         super().__init__(self.reason)
@@ -81,7 +89,11 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
     type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
     rating = fields.get("rating")
     if rating is not None and not (_is_finite(rating) and abs(rating) <= MAX_RATING):
-        raise InvalidRecord("rating", found=rating, expected=f"a number from -{MAX_RATING:,.0f} to {MAX_RATING:,.0f}, or null")
+        raise InvalidRecord(
+            "rating",
+            found=rating,
+            expected=f"a number from -{MAX_RATING:,.0f} to {MAX_RATING:,.0f}, or null",
+        )
     if type_ == "rating" and rating is None:
         raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
     return Event(
@@ -114,7 +126,9 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     )
     size_bytes = len(to_json(item).encode())
     if size_bytes > MAX_RECORD_BYTES:
-        raise InvalidRecord("record", found=f"{size_bytes} bytes", expected=f"at most {MAX_RECORD_BYTES} bytes")
+        raise InvalidRecord(
+            "record", found=f"{size_bytes} bytes", expected=f"at most {MAX_RECORD_BYTES} bytes"
+        )
     return item
 
 
@@ -136,16 +150,22 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
         hint = " (milliseconds? divide by 1000)" if seconds is not None and seconds > 1e11 else ""
         raise InvalidRecord("at", found=raw, expected=expected + hint) from error
     if at < EARLIEST:
-        raise InvalidRecord("at", found=raw, expected="a time after 1990-01-01 (is the sender's clock set?)")
+        raise InvalidRecord(
+            "at", found=raw, expected="a time after 1990-01-01 (is the sender's clock set?)"
+        )
     if at > now + MAX_CLOCK_SKEW:
-        raise InvalidRecord("at", found=raw, expected=f"a time not after now, {now.isoformat(timespec='seconds')}")
+        raise InvalidRecord(
+            "at", found=raw, expected=f"a time not after now, {now.isoformat(timespec='seconds')}"
+        )
     return at
 
 
 def to_json(record: Record) -> str:
     """Serialise one record to one line of JSON; `from_json` reads it back equal."""
     kind = "event" if isinstance(record, Event) else "item"
-    values: dict[str, object] = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    values: dict[str, object] = {
+        name: getattr(record, name) for name in record.__dataclass_fields__
+    }
     values["at"] = record.at.isoformat()
     if isinstance(record, Item):
         values["attributes"] = dict(record.attributes)
@@ -155,21 +175,29 @@ def to_json(record: Record) -> str:
 def from_json(line: str) -> Record:
     """Read back what `to_json` wrote; raise InvalidRecord for anything else.
 
-    Checks what every record holds (fields, types, ids, text that can be stored, size), not the rules about
-    time: they were applied when the record was accepted.
+    Checks what every record holds (fields, types, ids, text that can be stored, size), not the
+    rules about time: they were applied when the record was accepted.
     """
     if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
-        raise InvalidRecord("record", found="a larger one", expected=f"at most {MAX_RECORD_BYTES} bytes")
+        raise InvalidRecord(
+            "record", found="a larger one", expected=f"at most {MAX_RECORD_BYTES} bytes"
+        )
     try:
         values = json.loads(line)
     except RecursionError as error:
-        raise InvalidRecord("record", found="deep nesting", expected="a flat JSON object") from error
+        raise InvalidRecord(
+            "record", found="deep nesting", expected="a flat JSON object"
+        ) from error
     except ValueError as error:
-        raise InvalidRecord("record", found=line[:MAX_TYPE_CHARS], expected=f"JSON ({error})") from error
+        raise InvalidRecord(
+            "record", found=line[:MAX_TYPE_CHARS], expected=f"JSON ({error})"
+        ) from error
     kind = values.pop("kind", None) if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in _STORED:
         expected = 'a JSON object whose kind is "event" or "item"'
-        raise InvalidRecord("kind", found=kind if isinstance(values, dict) else values, expected=expected)
+        raise InvalidRecord(
+            "kind", found=kind if isinstance(values, dict) else values, expected=expected
+        )
     record, texts = _STORED[kind]
     _check_stored(values, record, texts)
     if "\\u" in line:  # nothing else can spell a NUL or a lone surrogate
@@ -197,11 +225,17 @@ def _stored_item(values: dict[str, object]) -> Item:
     return Item(**values)  # type: ignore[arg-type]  # checked above
 
 
-def _check_stored(values: dict[str, object], record: type[Event | Item], texts: tuple[str, ...]) -> None:
+def _check_stored(
+    values: dict[str, object], record: type[Event | Item], texts: tuple[str, ...]
+) -> None:
     """Check the fields and the texts that are required, and read `at`."""
     known = record.__dataclass_fields__.keys()
     if not values.keys() <= known:
-        raise InvalidRecord(min(values.keys() - known), found="an unknown field", expected=f"one of {', '.join(sorted(known))}")
+        raise InvalidRecord(
+            min(values.keys() - known),
+            found="an unknown field",
+            expected=f"one of {', '.join(sorted(known))}",
+        )
     for name in texts:
         value = values.get(name)
         if not isinstance(value, str) or not value:
@@ -227,7 +261,9 @@ def _object(raw: object, known: set[str]) -> dict[str, object]:
         raise InvalidRecord("record", found=raw, expected="a JSON object")
     unknown = sorted(str(key) for key in raw if key not in known)
     if unknown:
-        raise InvalidRecord(unknown[0], found="an unknown field", expected=f"one of {', '.join(sorted(known))}")
+        raise InvalidRecord(
+            unknown[0], found="an unknown field", expected=f"one of {', '.join(sorted(known))}"
+        )
     return raw
 
 
@@ -244,7 +280,9 @@ def _id(fields: Mapping[str, object], name: str) -> str:
 def _text(fields: Mapping[str, object], name: str, *, limit: int) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > limit:
-        raise InvalidRecord(name, found=value, expected=f"a non-empty string of at most {limit} characters")
+        raise InvalidRecord(
+            name, found=value, expected=f"a non-empty string of at most {limit} characters"
+        )
     return _encodable(name, value)
 
 
@@ -253,7 +291,9 @@ def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidRecord(name, found=value, expected="valid Unicode (no lone surrogates)") from error
+        raise InvalidRecord(
+            name, found=value, expected="valid Unicode (no lone surrogates)"
+        ) from error
     if "\0" in value:
         raise InvalidRecord(name, found=value, expected="text without NUL characters")
     return value
@@ -282,17 +322,30 @@ def _attributes(raw: object) -> dict[str, AttributeValue]:
 
 def _is_finite(value: object) -> TypeGuard[int | float]:
     """Tell whether a JSON value is a number that a float can hold; JSON knows whole numbers of any length."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
 
 
 def _is_epoch_text(value: object) -> TypeGuard[str]:
     """Tell whether a text is epoch seconds; eight digits are a date, 20240131."""
-    return isinstance(value, str) and value.isascii() and value.strip().replace(".", "", 1).isdigit() and len(value.strip()) != 8
+    return (
+        isinstance(value, str)
+        and value.isascii()
+        and value.strip().replace(".", "", 1).isdigit()
+        and len(value.strip()) != 8
+    )
 
 
 def _show(value: object) -> str:
     try:
-        shown = ascii(value) if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
+        shown = (
+            ascii(value)
+            if isinstance(value, str)
+            else json.dumps(value, default=str, skipkeys=True)
+        )
     except (ValueError, RecursionError):  # a number of thousands of digits, an endless nest
         shown = f"a {type(value).__name__} too large to show"
     return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -1,8 +1,9 @@
 """Which texts are ids of users, items and events: one rule for everything that takes records.
 
-An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It holds no control
-characters and no line breaks, and it is no word for nobody: a sender that leaves `undefined` in a field would make one
-user of everybody who is not logged in, or one event of all events.
+An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It holds no
+control characters and no line breaks, and it is no word for nobody: a sender that leaves
+`undefined` in a field would make one user of everybody who is not logged in, or one event of all
+events.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from recommender.nobody import is_nobody
 
 MAX_ID_CHARS = 512
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # C0, DEL, C1, and Unicode's own line breaks
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+)  # C0, DEL, C1, and Unicode's own line breaks
 
 
 def holds_control(text: str) -> bool:
@@ -34,5 +37,7 @@ def wrong_id(value: object) -> str | None:
     if holds_control(value):
         return "an id without control characters or line breaks"
     if is_nobody(value):
-        return "the id of somebody or something; this word is what programs write where there is none"
+        return (
+            "the id of somebody or something; this word is what programs write where there is none"
+        )
     return None

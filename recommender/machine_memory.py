@@ -19,7 +19,9 @@ def own_bytes(proc: Path = PROC) -> int | None:
 
 def available_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
     """Return the bytes that a new process may take without swapping: of the machine, or of our container where that has less."""
-    limits = [one for one in (_left_on_machine(proc), _left_in_container(cgroup)) if one is not None]
+    limits = [
+        one for one in (_left_on_machine(proc), _left_in_container(cgroup)) if one is not None
+    ]
     return min(limits, default=None)
 
 
@@ -41,4 +43,8 @@ def _left_in_container(cgroup: Path) -> int | None:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines() if line.strip()}
+    return {
+        line.split()[0]: int(line.split()[1])
+        for line in path.read_text().splitlines()
+        if line.strip()
+    }

@@ -1,8 +1,10 @@
 """The networks that a bundle can hold, behind one set of calls: the two towers, the baseline without training, the sketch.
 
-Know tensors only: no ids, files, texts or requests. `recommender.ranker` uses them to serve, `trainer.loop` to train. Each has
-`item_side(facts)`, `text_side(texts_MT)`, `states(side, histories)`, `logits(side, state_XD)`, `ratings(side, state_XD, rows_XK)`,
-a `config`, the width `state_dim` of its states, and the ratings' mean and spread; the trained ones have a `table` of item rows.
+Know tensors only: no ids, files, texts or requests. `recommender.ranker` uses them to serve,
+`trainer.loop` to train. Each has `item_side(facts)`, `text_side(texts_MT)`, `states(side,
+histories)`, `logits(side, state_XD)`, `ratings(side, state_XD, rows_XK)`, a `config`, the width
+`state_dim` of its states, and the ratings' mean and spread; the trained ones have a `table` of item
+rows.
 
     B  users            L  events of a history    S  states, L + 1: before the first event, after each
     N  items            M  free texts             T  text vector

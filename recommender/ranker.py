@@ -1,6 +1,7 @@
 """The one ranker: histories in, scores, ratings and top-k out. The trainer's evaluation and the endpoint both use it.
 
-Knows a bundle; knows no request, no user id, no file but the bundle's encoder. Letters as in `recommender.model`; K answers a user.
+Knows a bundle; knows no request, no user id, no file but the bundle's encoder. Letters as in
+`recommender.model`; K answers a user.
 """
 
 from __future__ import annotations
@@ -44,8 +45,11 @@ class Ranker:
         self._model = bundle.model.eval()
         with torch.inference_mode():
             self._side = self._model.item_side(bundle.facts)
-            # A cosine of NaN would rank nothing; broken weights are the gate's business, not a reason to crash.
-            self._unit_ND = torch.nn.functional.normalize(self._side.vectors_ND.nan_to_num(0.0), dim=1)
+            # A cosine of NaN would rank nothing; broken weights are the gate's business, not a
+            # reason to crash.
+            self._unit_ND = torch.nn.functional.normalize(
+                self._side.vectors_ND.nan_to_num(0.0), dim=1
+            )
         self._encoder: TextEncoder | None = bundle.encoder
         counts_N = bundle.counts_N.numpy()
         self._popular = np.argsort(-counts_N, kind="stable")
@@ -58,13 +62,17 @@ class Ranker:
     @torch.inference_mode()
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return whitened vectors_MT of free texts."""
-        if not texts or not self.bundle.whitening.components_RT.any():  # no item's text taught us anything to tell texts apart
+        if (
+            not texts or not self.bundle.whitening.components_RT.any()
+        ):  # no item's text taught us anything to tell texts apart
             return torch.zeros(len(texts), self.bundle.manifest.model.text_dim)
         if self._encoder is None:
             self._encoder = self.bundle.load_encoder()
         return self.bundle.whitening.apply(self._encoder.encode(texts))
 
-    def user_states(self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None) -> Tensor:
+    def user_states(
+        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
+    ) -> Tensor:
         """Read histories, oldest element first, into state_BD; only the newest `max_history` count. An empty one is a cold user."""
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
@@ -72,19 +80,35 @@ class Ranker:
 
     @torch.inference_mode()
     def states_along(
-        self, histories: Sequence[Sequence[HistoryElement]], lengths: Sequence[Sequence[int]], texts_MT: Tensor | None = None
+        self,
+        histories: Sequence[Sequence[HistoryElement]],
+        lengths: Sequence[Sequence[int]],
+        texts_MT: Tensor | None = None,
     ) -> Tensor:
         """Return state_BD after the first so many elements of each history, one behind the other: no state sees what comes after it."""
-        side = self._side if texts_MT is None else self._side.followed_by(self._model.text_side(texts_MT))
+        side = (
+            self._side
+            if texts_MT is None
+            else self._side.followed_by(self._model.text_side(texts_MT))
+        )
         order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
         states = [torch.zeros(0, self._model.state_dim)]
         for start in range(0, len(order), USERS_AT_ONCE):
             picked = order[start : start + USERS_AT_ONCE]
-            state_BSD = self._model.states(side, _batch([histories[index] for index in picked], len(self.catalogue)))
-            user_B = torch.tensor([user for user, index in enumerate(picked) for _ in lengths[index]], dtype=torch.long)
-            length_B = torch.tensor([length for index in picked for length in lengths[index]], dtype=torch.long)
+            state_BSD = self._model.states(
+                side, _batch([histories[index] for index in picked], len(self.catalogue))
+            )
+            user_B = torch.tensor(
+                [user for user, index in enumerate(picked) for _ in lengths[index]],
+                dtype=torch.long,
+            )
+            length_B = torch.tensor(
+                [length for index in picked for length in lengths[index]], dtype=torch.long
+            )
             states.append(state_BSD[user_B, length_B])
-        place_B = torch.tensor([index for index in order for _ in lengths[index]], dtype=torch.long).argsort(stable=True)
+        place_B = torch.tensor(
+            [index for index in order for _ in lengths[index]], dtype=torch.long
+        ).argsort(stable=True)
         return torch.cat(states)[place_B]
 
     @torch.inference_mode()
@@ -124,7 +148,9 @@ class Ranker:
         return answers
 
     @torch.inference_mode()
-    def similar(self, *, row: int | None = None, text_T: Tensor | None = None, k: int) -> tuple[Rows, Scores]:
+    def similar(
+        self, *, row: int | None = None, text_T: Tensor | None = None, k: int
+    ) -> tuple[Rows, Scores]:
         """Return the items nearest to a row (never itself) or to a free text, with cosines of item vectors."""
         if (row is None) == (text_T is None):
             raise ValueError("similar: give either a row or a text vector")
@@ -160,8 +186,12 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
         filled = slice(0, len(history))
         rows[user, filled] = [_place(element, num_items) for element in history]
         types[user, filled] = [event_type_code(element.type) for element in history]
-        ratings[user, filled] = [math.nan if element.rating is None else element.rating for element in history]
-        at_s[user, filled] = [math.nan if element.at_s is None else element.at_s for element in history]
+        ratings[user, filled] = [
+            math.nan if element.rating is None else element.rating for element in history
+        ]
+        at_s[user, filled] = [
+            math.nan if element.at_s is None else element.at_s for element in history
+        ]
     return HistoryBatch(
         rows_BL=torch.from_numpy(rows),
         types_BL=torch.from_numpy(types),
@@ -183,7 +213,9 @@ def _best(score_N: Scores, rows: Rows, k: int) -> tuple[Rows, Scores]:
     values = score_N[rows]
     if 0 < k < len(rows):
         limit = np.partition(values, len(values) - k)[len(values) - k]
-        rows = rows[values >= limit]  # all that tie for the last place, so that the lower row wins it
+        rows = rows[
+            values >= limit
+        ]  # all that tie for the last place, so that the lower row wins it
         values = score_N[rows]
     order = np.argsort(-values, kind="stable")[:k]
     return rows[order], values[order]

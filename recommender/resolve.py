@@ -12,10 +12,21 @@ from recommender.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
 from recommender.encoder import CHARACTERS_A_TOKEN
 from recommender.ranker import HistoryElement, Ranker
-from recommender.wire import BadRequest, Busy, Element, Name, Request, Resolved, ScoreRequest, SimilarRequest, TopRequest
+from recommender.wire import (
+    BadRequest,
+    Busy,
+    Element,
+    Name,
+    Request,
+    Resolved,
+    ScoreRequest,
+    SimilarRequest,
+    TopRequest,
+)
 
-# Characters of free texts that a request, and the batch that it is in, may bring to the encoder. A slow core reads 20,000 a second, and all
-# requests of a batch wait for them: the gateway's patience is 2 s.
+# Characters of free texts that a request, and the batch that it is in, may bring to the encoder. A
+# slow core reads 20,000 a second, and all requests of a batch wait for them: the gateway's patience
+# is 2 s.
 MAX_FREE_CHARS = 24_000
 CHARS_A_TEXT = 32  # counted for each text beside its own: a short one takes its time too
 
@@ -95,14 +106,27 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
             field = "item_desc" if request.single else "items"
             expected = "a request for k items: the data has no ratings, so there is none to predict"
             raise BadRequest(field, found="a request for a predicted rating", expected=expected)
-        fields = ["item_desc"] if request.single else [f"items[{i}]" for i in range(len(request.items))]
-        items = [_item(catalogue, item, texts, field=field) for item, field in zip(request.items, fields, strict=True)]
+        fields = (
+            ["item_desc"] if request.single else [f"items[{i}]" for i in range(len(request.items))]
+        )
+        items = [
+            _item(catalogue, item, texts, field=field)
+            for item, field in zip(request.items, fields, strict=True)
+        ]
         places, hows = tuple(place for place, _ in items), tuple(how for _, how in items)
-        return Plan(request=request, history=history, resolved=resolved, items=places, resolved_items=hows)
+        return Plan(
+            request=request, history=history, resolved=resolved, items=places, resolved_items=hows
+        )
     excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
     if request.exclude_seen:
         excluded += _seen(found, request.history)
-    return Plan(request=request, history=history, resolved=resolved, excluded_rows=tuple(excluded), allowed_N=_allowed(catalogue, request))
+    return Plan(
+        request=request,
+        history=history,
+        resolved=resolved,
+        excluded_rows=tuple(excluded),
+        allowed_N=_allowed(catalogue, request),
+    )
 
 
 def _look_up(catalogue: Catalogue, name: Name) -> tuple[Resolved, int | None]:
@@ -120,14 +144,21 @@ def _look_up(catalogue: Catalogue, name: Name) -> tuple[Resolved, int | None]:
 def _item(catalogue: Catalogue, name: Name, texts: Texts, *, field: str) -> tuple[Place, Resolved]:
     how, row = _look_up(catalogue, name)
     if how == "unknown":
-        raise BadRequest(field, found=f"the unknown id {name.value[:80]!a}", expected="the id of a known item, or a text")
+        raise BadRequest(
+            field,
+            found=f"the unknown id {name.value[:80]!a}",
+            expected="the id of a known item, or a text",
+        )
     if row is not None:
         return Place(row=row), how
     return Place(text_row=texts.row(name.value, field=field)), how
 
 
 def _history(
-    ranker: Ranker, elements: Sequence[Element], found: Sequence[tuple[Resolved, int | None]], texts: Texts
+    ranker: Ranker,
+    elements: Sequence[Element],
+    found: Sequence[tuple[Resolved, int | None]],
+    texts: Texts,
 ) -> tuple[HistoryElement, ...]:
     """Return the newest `max_history` elements that mean something to the model, oldest first."""
     newest: list[HistoryElement] = []
@@ -136,18 +167,30 @@ def _history(
         if len(newest) == ranker.bundle.manifest.model.max_history:
             break
         element, (how, row) = elements[index], found[index]
-        if how == "unknown" or not signals.attracts(element.type, is_rated=element.rating is not None):
+        if how == "unknown" or not signals.attracts(
+            element.type, is_rated=element.rating is not None
+        ):
             continue
-        text_row = texts.row(element.name.value, field=f"user_seq[{index}]") if row is None else None
+        text_row = (
+            texts.row(element.name.value, field=f"user_seq[{index}]") if row is None else None
+        )
         rating = _rating(ranker, element.rating)
-        newest.append(HistoryElement(row=row, text_row=text_row, type=element.type, rating=rating, at_s=element.at_s))
+        newest.append(
+            HistoryElement(
+                row=row, text_row=text_row, type=element.type, rating=rating, at_s=element.at_s
+            )
+        )
     return tuple(reversed(newest))
 
 
 def _seen(found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]) -> list[int]:
     """Return the rows of what the user has met; what was merely shown may be shown again."""
     rows = [row for _, row in found]
-    return [row for row, element in zip(rows, elements, strict=True) if row is not None and element.type != IMPRESSION]
+    return [
+        row
+        for row, element in zip(rows, elements, strict=True)
+        if row is not None and element.type != IMPRESSION
+    ]
 
 
 def _rating(ranker: Ranker, rating: float | None) -> float | None:
@@ -164,5 +207,11 @@ def _allowed(catalogue: Catalogue, request: TopRequest) -> Mask | None:
     try:
         return catalogue.filter_rows(request.filter)
     except UnknownAttribute as error:
-        known = f"one of {', '.join(error.known[:20])}" if error.known else "no filter, since no item has attributes"
-        raise BadRequest(f"filter.{ascii(error.name[:80])[1:-1]}", found="an unknown attribute", expected=known) from error
+        known = (
+            f"one of {', '.join(error.known[:20])}"
+            if error.known
+            else "no filter, since no item has attributes"
+        )
+        raise BadRequest(
+            f"filter.{ascii(error.name[:80])[1:-1]}", found="an unknown attribute", expected=known
+        ) from error

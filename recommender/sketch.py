@@ -1,9 +1,10 @@
 """The sketch from which the project began, kept as a baseline: what an LSTM, a text vector and one linear layer reach.
 
-Item embeddings of the history → LSTM → mean over its outputs, concatenated with the mean-pooled text vector of the item asked about →
-one linear layer → rating. The layer adds up a number of the user and a number of the item, so every user gets the same order of items
-(but for the seen ones, which are left out). The history's texts, ratings, types and times are not read.
-Letters as in `recommender.model`; V = D + T, an item's vector: its embedding, then its text.
+Item embeddings of the history → LSTM → mean over its outputs, concatenated with the mean-pooled
+text vector of the item asked about → one linear layer → rating. The layer adds up a number of the
+user and a number of the item, so every user gets the same order of items (but for the seen ones,
+which are left out). The history's texts, ratings, types and times are not read. Letters as in
+`recommender.model`; V = D + T, an item's vector: its embedding, then its text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two user towers that learn: a causal pre-norm transformer with relative time and place biases, and an LSTM.
 
-Both map input_BSD and the times at_s_BS (NaN: unknown) to state_BSD, each state seeing nothing after itself. They know no items.
-Letters as in `recommender.model`; P = S × S pairs.
+Both map input_BSD and the times at_s_BS (NaN: unknown) to state_BSD, each state seeing nothing
+after itself. They know no items. Letters as in `recommender.model`; P = S × S pairs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class TransformerTower(nn.Module):
 
     def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
         gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
-        place_HSS = _columns(self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device))
+        place_HSS = _columns(
+            self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
+        )
         bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
         later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
         bias_BHSS = bias_BHSS.masked_fill(later_SS, float("-inf"))
@@ -72,9 +74,14 @@ class _Layer(nn.Module):
     def forward(self, state_BSD: Tensor, bias_BHSS: Tensor) -> Tensor:
         num_users, num_states, width = state_BSD.shape
         heads = (num_users, num_states, self.num_heads, width // self.num_heads)
-        query, key, value = (part.view(heads).transpose(1, 2) for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2))
+        query, key, value = (
+            part.view(heads).transpose(1, 2)
+            for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2)
+        )
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
-        state_BSD = state_BSD + self.dropout(self.merge(seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width)))
+        state_BSD = state_BSD + self.dropout(
+            self.merge(seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width))
+        )
         hidden_BSD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_BSD))))
         out_BSD: Tensor = state_BSD + self.dropout(hidden_BSD)
         return out_BSD
@@ -100,11 +107,15 @@ class LstmTower(nn.Module):
 def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
     """Look rows up as H × the rows' shape: a selection's gradient takes a fortieth of the time of an embedding's with so few rows.
 
-    Elsewhere all threads would add it to the same few numbers, one after the other; so they take turns among copies of the table.
+    Elsewhere all threads would add it to the same few numbers, one after the other; so they take
+    turns among copies of the table.
     """
     weight_HR, picked_X = table.weight.T, rows_X.flatten()
     if rows_X.device.type != "cpu":
-        picked_X = picked_X + torch.arange(len(picked_X), device=rows_X.device) % TABLE_COPIES * weight_HR.shape[1]
+        picked_X = (
+            picked_X
+            + torch.arange(len(picked_X), device=rows_X.device) % TABLE_COPIES * weight_HR.shape[1]
+        )
         weight_HR = weight_HR.repeat(1, TABLE_COPIES)
     return weight_HR.index_select(1, picked_X).view(-1, *rows_X.shape)
 

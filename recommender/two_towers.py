@@ -29,13 +29,17 @@ class TwoTowers(nn.Module):
         super().__init__()
         self.config = config
         width = config.dim
-        self.state_dim = width + config.rating_factors + 1  # what the tower read; the user's taste, its last factor the bias
+        self.state_dim = (
+            width + config.rating_factors + 1
+        )  # what the tower read; the user's taste, its last factor the bias
         self.register_buffer("rating_mean", torch.zeros(()))
         self.register_buffer("rating_std", torch.ones(()))
         self.table = nn.Parameter(torch.zeros(num_items, width + 2))
         self.adapter = nn.Linear(config.text_dim, width)
         self.popularity_weight = nn.Parameter(torch.ones(()))
-        self.expected_log_count = nn.Linear(config.text_dim, 1)  # of an item by its text: what a new one is taken to deserve
+        self.expected_log_count = nn.Linear(
+            config.text_dim, 1
+        )  # of an item by its text: what a new one is taken to deserve
         self.type_embedding = nn.Embedding(len(EVENT_TYPES), width)
         self.rating_input = nn.Linear(3, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
@@ -44,7 +48,9 @@ class TwoTowers(nn.Module):
         self.tower = LstmTower(config) if config.tower == "lstm" else TransformerTower(config)
         self.rating_key = nn.Linear(width, config.rating_factors)
         self.taste_prior = nn.Linear(width, config.rating_factors + 1)
-        self.log_ridge_F = nn.Parameter(torch.tensor([*[FACTOR_RIDGE] * config.rating_factors, USER_SHRINKAGE]).log())
+        self.log_ridge_F = nn.Parameter(
+            torch.tensor([*[FACTOR_RIDGE] * config.rating_factors, USER_SHRINKAGE]).log()
+        )
         nn.init.zeros_(self.taste_prior.weight)
         nn.init.zeros_(self.taste_prior.bias)
         nn.init.zeros_(self.expected_log_count.weight)
@@ -54,15 +60,23 @@ class TwoTowers(nn.Module):
     def item_side(self, facts: ItemFacts, known_N: Tensor | None = None) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone.
 
-        With `known_N`, 1 or 0, those that are 0 stand there as if they had just arrived: without residual, ranking bias and count.
+        With `known_N`, 1 or 0, those that are 0 stand there as if they had just arrived: without
+        residual, ranking bias and count.
         """
         residual_ND, bias_N, learned_N = self.table[:, :-2], self.table[:, -2], self.table[:, -1]
         counts_N = facts.counts_N
         if known_N is not None:
-            residual_ND, bias_N, counts_N = residual_ND * known_N.unsqueeze(1), bias_N * known_N, counts_N * known_N
+            residual_ND, bias_N, counts_N = (
+                residual_ND * known_N.unsqueeze(1),
+                bias_N * known_N,
+                counts_N * known_N,
+            )
         text_NT = facts.texts_NT * math.sqrt(self.config.text_dim)
         text_ND = self.adapter(text_NT) * facts.has_text_N.unsqueeze(1)
-        popularity_N = torch.logaddexp(counts_N.log(), self.expected_log_count(text_NT).squeeze(1)) - (facts.counts_N.mean() + 1.0).log()
+        popularity_N = (
+            torch.logaddexp(counts_N.log(), self.expected_log_count(text_NT).squeeze(1))
+            - (facts.counts_N.mean() + 1.0).log()
+        )
         return ItemSide(
             vectors_ND=text_ND + residual_ND,
             bias_N=bias_N + self.popularity_weight * popularity_N,
@@ -78,20 +92,34 @@ class TwoTowers(nn.Module):
     def text_side(self, texts_MT: Tensor) -> ItemSide:
         """Return free texts as items: an adapted vector, average biases."""
         zeros_M = texts_MT.new_zeros(len(texts_MT))
-        return ItemSide(vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)), bias_N=zeros_M, rating_bias_N=zeros_M)
+        return ItemSide(
+            vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)),
+            bias_N=zeros_M,
+            rating_bias_N=zeros_M,
+        )
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
         """Return the states: what the tower read (D), and the user's taste (F): what was read suggests it, ratings correct it."""
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
-        rating_BL3 = torch.stack([off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2)
+        rating_BL3 = torch.stack(
+            [off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2
+        )
         vectors_BLD = side.vectors_ND[batch.rows_BL]
-        input_BLD = vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
+        input_BLD = (
+            vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
+        )
         start_B1D = self.start.expand(len(input_BLD), 1, -1)
         input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
         read_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
-        taste_BSF = tastes(self._rating_keys(vectors_BLD), off_BL, batch, self.log_ridge_F.exp(), self.taste_prior(read_BSD))
+        taste_BSF = tastes(
+            self._rating_keys(vectors_BLD),
+            off_BL,
+            batch,
+            self.log_ridge_F.exp(),
+            self.taste_prior(read_BSD),
+        )
         return torch.cat([read_BSD, taste_BSF], dim=2)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ Knows JSON shapes and limits; does not know the catalogue, the model or HTTP.
 
 What is decided here, once:
 * unknown fields are refused, and so is a body that asks for two things at once;
-* a whole number where an id may stand is the id of that decimal string, as in events: 17 and "17" are the same;
+* a whole number where an id may stand is the id of that decimal string, as in events: 17 and "17"
+  are the same;
 * an empty history is a cold user; an empty `items` is a mistake;
-* limits are errors, never clamps: whoever asks for a million items learns the limit instead of getting a thousand.
+* limits are errors, never clamps: whoever asks for a million items learns the limit instead of
+  getting a thousand.
 """
 
 from __future__ import annotations
@@ -23,15 +25,21 @@ from recommender.ids import MAX_ID_CHARS
 
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10
-MAX_HISTORY = 100_000  # elements; the model reads its newest `max_history`, all of them count as seen
+MAX_HISTORY = (
+    100_000  # elements; the model reads its newest `max_history`, all of them count as seen
+)
 MAX_CANDIDATES = 1_000
 MAX_EXCLUDED = 100_000
 MAX_BODIES = 100
-MAX_TEXT_CHARS = 20_000  # the encoder reads a few hundred tokens; a megabyte of text is a client's mistake
+MAX_TEXT_CHARS = (
+    20_000  # the encoder reads a few hundred tokens; a megabyte of text is a client's mistake
+)
 MAX_FILTERS = 20
 MAX_VALUES = 2_000_000  # of one body: 100,000 elements with four fields each need 1,200,000
 _BEFORE_VALUES = ",:[{"  # each value and each name of JSON follows one of these
-_NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)  # an answer depends on its request alone, so `at` is not compared with now
+_NO_CLOCK = datetime(
+    9000, 1, 1, tzinfo=UTC
+)  # an answer depends on its request alone, so `at` is not compared with now
 
 Resolved = Literal["id", "title", "text", "unknown"]
 FilterValue = str | float | tuple[str, ...]
@@ -111,19 +119,29 @@ def decode(body: object) -> object:
     if not isinstance(body, bytes | bytearray | str):
         return body
     if not body:
-        raise BadRequest("body", found="nothing", expected='JSON, sent with "Content-Type: application/json"')
+        raise BadRequest(
+            "body", found="nothing", expected='JSON, sent with "Content-Type: application/json"'
+        )
     try:
         text = body if isinstance(body, str) else bytes(body).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadRequest("body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8") from error
+        raise BadRequest(
+            "body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8"
+        ) from error
     if num_values(text) > MAX_VALUES:
-        raise BadRequest("body", found=f"JSON of more than {MAX_VALUES:,} values", expected="less in one request")
+        raise BadRequest(
+            "body", found=f"JSON of more than {MAX_VALUES:,} values", expected="less in one request"
+        )
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise BadRequest("body", found="JSON nested too deeply", expected="a JSON object or a list of them") from error
+        raise BadRequest(
+            "body", found="JSON nested too deeply", expected="a JSON object or a list of them"
+        ) from error
     except ValueError as error:
-        raise BadRequest("body", found=f"malformed JSON ({error})", expected="a JSON object or a list of them") from error
+        raise BadRequest(
+            "body", found=f"malformed JSON ({error})", expected="a JSON object or a list of them"
+        ) from error
 
 
 def num_values(body: object) -> int:
@@ -145,7 +163,11 @@ def parse(body: object) -> Request:
         return _similar(body)
     if len(asked) != 1:
         found = " and ".join(asked) if asked else "none of them"
-        raise BadRequest("body", found=found, expected="user_seq with exactly one of item_desc, items, k; or similar_to")
+        raise BadRequest(
+            "body",
+            found=found,
+            expected="user_seq with exactly one of item_desc, items, k; or similar_to",
+        )
     if asked[0] == "k":
         return _top(body)
     return _score(body, single=asked[0] == "item_desc")
@@ -153,7 +175,12 @@ def parse(body: object) -> Request:
 
 def error_body(error: BadRequest | Busy) -> JsonObject:
     """Render what the client gets for a bad body, or for one that came at a bad time."""
-    return {"error": {"field": error.field if isinstance(error, BadRequest) else None, "reason": error.reason}}
+    return {
+        "error": {
+            "field": error.field if isinstance(error, BadRequest) else None,
+            "reason": error.reason,
+        }
+    }
 
 
 def _similar(body: Mapping[str, object]) -> SimilarRequest:
@@ -166,11 +193,17 @@ def _score(body: Mapping[str, object], *, single: bool) -> ScoreRequest:
     _known(body, {"user_seq", "item_desc" if single else "items"})
     history = _history(body)
     if single:
-        return ScoreRequest(history=history, items=(_name(body["item_desc"], "item_desc"),), single=True)
+        return ScoreRequest(
+            history=history, items=(_name(body["item_desc"], "item_desc"),), single=True
+        )
     items = _list(body["items"], "items", limit=MAX_CANDIDATES)
     if not items:
         raise BadRequest("items", found=_show(items), expected="at least one item")
-    return ScoreRequest(history=history, items=tuple(_name(item, f"items[{i}]") for i, item in enumerate(items)), single=False)
+    return ScoreRequest(
+        history=history,
+        items=tuple(_name(item, f"items[{i}]") for i, item in enumerate(items)),
+        single=False,
+    )
 
 
 def _top(body: Mapping[str, object]) -> TopRequest:
@@ -190,7 +223,9 @@ def _top(body: Mapping[str, object]) -> TopRequest:
 
 def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
     if "user_seq" not in body:
-        raise BadRequest("user_seq", found="nothing", expected="a list; an empty one is a user without a history")
+        raise BadRequest(
+            "user_seq", found="nothing", expected="a list; an empty one is a user without a history"
+        )
     elements = _list(body["user_seq"], "user_seq", limit=MAX_HISTORY)
     return tuple(_element(element, f"user_seq[{i}]") for i, element in enumerate(elements))
 
@@ -206,16 +241,30 @@ def _element(raw: object, where: str) -> Element:
     if type_ is None:
         type_ = "view" if rating is None else "rating"
     elif not isinstance(type_, str) or not type_.strip() or len(type_) > MAX_TYPE_CHARS:
-        raise BadRequest(f"{where}.type", found=_show(type_), expected=f"a non-empty string of at most {MAX_TYPE_CHARS} characters")
+        raise BadRequest(
+            f"{where}.type",
+            found=_show(type_),
+            expected=f"a non-empty string of at most {MAX_TYPE_CHARS} characters",
+        )
     name = _name({key: raw[key] for key in ("id", "text") if key in raw}, where)
-    return Element(name=name, type=type_, rating=rating, at_s=None if at is None else _seconds(at, f"{where}.at"))
+    return Element(
+        name=name,
+        type=type_,
+        rating=rating,
+        at_s=None if at is None else _seconds(at, f"{where}.at"),
+    )
 
 
 def _seconds(raw: object, where: str) -> float:
     try:
         return parse_time(raw, now=_NO_CLOCK).timestamp()
-    except (InvalidRecord, OverflowError) as error:  # the latter from a whole number of hundreds of digits
-        raise BadRequest(where, found=_show(raw), expected="ISO 8601 or epoch seconds, from 1990 on") from error
+    except (
+        InvalidRecord,
+        OverflowError,
+    ) as error:  # the latter from a whole number of hundreds of digits
+        raise BadRequest(
+            where, found=_show(raw), expected="ISO 8601 or epoch seconds, from 1990 on"
+        ) from error
 
 
 def _name(raw: object, where: str) -> Name:
@@ -228,18 +277,26 @@ def _name(raw: object, where: str) -> Name:
         raise BadRequest(where, found=_show(raw), expected='a string, {"id": …} or {"text": …}')
     _known(raw, {"id", "text"}, where=where)
     if len(raw) != 1:
-        raise BadRequest(where, found=" and ".join(sorted(raw)) or "neither", expected='exactly one of "id" and "text"')
+        raise BadRequest(
+            where,
+            found=" and ".join(sorted(raw)) or "neither",
+            expected='exactly one of "id" and "text"',
+        )
     if "id" in raw:
         return Name(kind="id", value=_id(raw["id"], f"{where}.id"))
     return Name(kind="text", value=_text(raw["text"], f"{where}.text"))
 
 
 def _id(raw: object, where: str) -> str:
-    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS:  # str() of thousands of digits is an error
+    if (
+        isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS
+    ):  # str() of thousands of digits is an error
         return str(raw)
     if not isinstance(raw, str) or not raw.strip() or len(raw) > MAX_ID_CHARS:
         raise BadRequest(
-            where, found=_show(raw), expected=f"an id: a non-empty string of at most {MAX_ID_CHARS} characters, or a whole number"
+            where,
+            found=_show(raw),
+            expected=f"an id: a non-empty string of at most {MAX_ID_CHARS} characters, or a whole number",
         )
     return _encodable(raw, where)
 
@@ -248,7 +305,9 @@ def _text(raw: object, where: str) -> str:
     if not isinstance(raw, str) or not raw.strip():
         raise BadRequest(where, found=_show(raw), expected="a non-empty string")
     if len(raw) > MAX_TEXT_CHARS:
-        raise BadRequest(where, found=f"{len(raw)} characters", expected=f"at most {MAX_TEXT_CHARS} characters")
+        raise BadRequest(
+            where, found=f"{len(raw)} characters", expected=f"at most {MAX_TEXT_CHARS} characters"
+        )
     return _encodable(raw, where)
 
 
@@ -258,7 +317,9 @@ def _encodable(value: str, where: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise BadRequest(where, found=_show(value), expected="valid Unicode (no lone surrogates)") from error
+            raise BadRequest(
+                where, found=_show(value), expected="valid Unicode (no lone surrogates)"
+            ) from error
     return value
 
 
@@ -270,14 +331,24 @@ def _k(raw: object) -> int:
 
 def _filter(raw: object) -> dict[str, FilterValue]:
     if not isinstance(raw, dict) or len(raw) > MAX_FILTERS:
-        raise BadRequest("filter", found=_show(raw), expected=f"an object of at most {MAX_FILTERS} attributes")
-    return {_text(name, "filter"): _filter_value(value, f"filter.{_show_name(name)}") for name, value in raw.items()}
+        raise BadRequest(
+            "filter", found=_show(raw), expected=f"an object of at most {MAX_FILTERS} attributes"
+        )
+    return {
+        _text(name, "filter"): _filter_value(value, f"filter.{_show_name(name)}")
+        for name, value in raw.items()
+    }
 
 
 def _filter_value(raw: object, where: str) -> FilterValue:
     if isinstance(raw, str):
         return _encodable(raw, where)
-    if isinstance(raw, list) and raw and len(raw) <= MAX_CANDIDATES and all(isinstance(part, str) for part in raw):
+    if (
+        isinstance(raw, list)
+        and raw
+        and len(raw) <= MAX_CANDIDATES
+        and all(isinstance(part, str) for part in raw)
+    ):
         return tuple(_encodable(part, where) for part in raw)
     return _number(raw, where, expected="a string, a finite number or a non-empty list of strings")
 
@@ -309,7 +380,11 @@ def _known(body: Mapping[str, object], known: set[str], *, where: str | None = N
         if name not in known:
             shown = _show_name(name)
             expected = f"only {', '.join(sorted(known))}"
-            raise BadRequest(shown if where is None else f"{where}.{shown}", found="an unknown field", expected=expected)
+            raise BadRequest(
+                shown if where is None else f"{where}.{shown}",
+                found="an unknown field",
+                expected=expected,
+            )
 
 
 def _show_name(name: object) -> str:

@@ -1,8 +1,9 @@
 """A pretended accelerator: tensors that say they lie on another device, compute on the CPU, and refuse to meet a tensor that lies there.
 
-It calls itself `meta`, the one device for which autograd needs no driver, and holds real numbers: code that a GPU would refuse for a tensor
-made in the wrong place is refused here, and other code gives the CPU's numbers. Stricter than a GPU in one thing: an index must lie on
-the card too. Knows nothing of a GPU's kernels, speed or memory.
+It calls itself `meta`, the one device for which autograd needs no driver, and holds real numbers:
+code that a GPU would refuse for a tensor made in the wrong place is refused here, and other code
+gives the CPU's numbers. Stricter than a GPU in one thing: an index must lie on the card too. Knows
+nothing of a GPU's kernels, speed or memory.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ class OnCard(Tensor):
     @staticmethod
     def __new__(cls, inside: Tensor) -> OnCard:
         made: OnCard = Tensor._make_wrapper_subclass(
-            cls, inside.size(), strides=inside.stride(), storage_offset=inside.storage_offset(), dtype=inside.dtype, device=CARD
+            cls,
+            inside.size(),
+            strides=inside.stride(),
+            storage_offset=inside.storage_offset(),
+            dtype=inside.dtype,
+            device=CARD,
         )
         made.inside = inside
         return made
@@ -43,7 +49,11 @@ class OnCard(Tensor):
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
-        cls, func: Operation, types: Sequence[type], args: Sequence[object] = (), kwargs: Mapping[str, object] | None = None
+        cls,
+        func: Operation,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
     ) -> object:
         return _run(func, args, kwargs or {})
 
@@ -52,7 +62,11 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Catches what is made from nothing, too."""
 
     def __torch_dispatch__(
-        self, func: Operation, types: Sequence[type], args: Sequence[object] = (), kwargs: Mapping[str, object] | None = None
+        self,
+        func: Operation,
+        types: Sequence[type],
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
     ) -> object:
         return _run(func, args, kwargs or {})
 
@@ -61,7 +75,9 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def card() -> Iterator[torch.device]:
     """Put a card into this machine for the time of the block, and yield its device."""
     with _Mode(), warnings.catch_warnings():  # type: ignore[no-untyped-call]
-        warnings.filterwarnings("ignore", "for .*: copying from a non-meta parameter", UserWarning)  # no no-op here: there are numbers
+        warnings.filterwarnings(
+            "ignore", "for .*: copying from a non-meta parameter", UserWarning
+        )  # no no-op here: there are numbers
         yield CARD
 
 
@@ -77,16 +93,26 @@ def put_on_card(model: nn.Module) -> None:
 def _run(func: Operation, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
     tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
     on_card = [one for one in tensors if isinstance(one, OnCard)]
-    strangers = [tuple(one.shape) for one in tensors if not isinstance(one, OnCard) and one.dim() > 0]
+    strangers = [
+        tuple(one.shape) for one in tensors if not isinstance(one, OnCard) and one.dim() > 0
+    ]
     if on_card and strangers and func.overloadpacket.__name__ not in MOVES:
-        raise WrongDevice(f"{func}: {[tuple(one.shape) for one in on_card]} on the card, {strangers} on the CPU")
+        raise WrongDevice(
+            f"{func}: {[tuple(one.shape) for one in on_card]} on the card, {strangers} on the CPU"
+        )
     asked = kwargs.get("device")
     to_card = bool(on_card) if asked is None else asked == CARD
     changed = kwargs if asked is None else {**kwargs, "device": torch.device("cpu")}
-    inner_args, inner_kwargs = tree_map(lambda one: one.inside if isinstance(one, OnCard) else one, (args, changed))
+    inner_args, inner_kwargs = tree_map(
+        lambda one: one.inside if isinstance(one, OnCard) else one, (args, changed)
+    )
     out = func(*inner_args, **inner_kwargs)
     if not func._schema.returns:
         return None
     if func._schema.is_mutable:
         return kwargs.get("out", args[0])
-    return tree_map(lambda one: OnCard(one) if isinstance(one, Tensor) else one, out) if to_card else out
+    return (
+        tree_map(lambda one: OnCard(one) if isinstance(one, Tensor) else one, out)
+        if to_card
+        else out
+    )

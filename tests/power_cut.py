@@ -1,7 +1,8 @@
 """What a power cut would leave: which files and names were synced, recorded beside the real `os.fsync`.
 
-A file survives when its present content was synced and when each folder above it was synced while it held the name. `at_each_sync`
-is called before every sync: whatever is on disk at that moment is what a cut could leave.
+A file survives when its present content was synced and when each folder above it was synced while
+it held the name. `at_each_sync` is called before every sync: whatever is on disk at that moment is
+what a cut could leave.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ class Disk:
     """The syncs so far."""
 
     def __init__(self) -> None:
-        self._contents: dict[int, tuple[int, int]] = {}  # by inode: size and time of the last change, when it was synced
-        self._names: dict[int, dict[str, int]] = {}  # by a folder's inode: names and inodes in it, when it was synced
+        self._contents: dict[
+            int, tuple[int, int]
+        ] = {}  # by inode: size and time of the last change, when it was synced
+        self._names: dict[
+            int, dict[str, int]
+        ] = {}  # by a folder's inode: names and inodes in it, when it was synced
         self.at_each_sync: Callable[[], None] = lambda: None
 
     def note(self, descriptor: int) -> None:
@@ -35,16 +40,25 @@ class Disk:
     def survives(self, path: Path, *, below: Path) -> bool:
         """Tell whether a file or folder would be there after a cut, whole; `below` was there before."""
         found = path.stat()
-        is_kept = path.is_dir() or self._contents.get(found.st_ino) == (found.st_size, found.st_mtime_ns)
+        is_kept = path.is_dir() or self._contents.get(found.st_ino) == (
+            found.st_size,
+            found.st_mtime_ns,
+        )
         while is_kept and path != below:
-            is_kept = self._names.get(path.parent.stat().st_ino, {}).get(path.name) == path.stat().st_ino
+            is_kept = (
+                self._names.get(path.parent.stat().st_ino, {}).get(path.name) == path.stat().st_ino
+            )
             path = path.parent
         return is_kept
 
     def lost(self, below: Path) -> list[str]:
         """Return the visible files and folders under a folder that a cut would take or spoil."""
         visible = [path for path in sorted(below.rglob("*")) if not _is_hidden(path, below)]
-        return [path.relative_to(below).as_posix() for path in visible if not self.survives(path, below=below)]
+        return [
+            path.relative_to(below).as_posix()
+            for path in visible
+            if not self.survives(path, below=below)
+        ]
 
 
 @contextmanager
@@ -63,4 +77,6 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 
 
 def _is_hidden(path: Path, below: Path) -> bool:
-    return any(part.startswith(".") and part != ".store" for part in path.relative_to(below).parts) or path.name in ("unfinished", "lock")
+    return any(
+        part.startswith(".") and part != ".store" for part in path.relative_to(below).parts
+    ) or path.name in ("unfinished", "lock")

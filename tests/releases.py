@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cron import switches
-from cron.ledger import Ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Reason
 from recommender.config import BUNDLE_FORMAT
 
@@ -39,12 +39,15 @@ _PLAIN = Manifest(
 
 def manifest(version: int, **changes: object) -> Manifest:
     """Return a manifest of that version."""
-    return replace(_PLAIN, **{"version": version, "archive": f"rec-{version}-0123456789ab.mar", **changes})  # type: ignore[arg-type]
+    named = {"version": version, "archive": f"rec-{version}-0123456789ab.mar"}
+    return replace(_PLAIN, **{**named, **changes})  # type: ignore[arg-type]
 
 
 def reason(name: str, *, ok: bool) -> Reason:
     """Return a reason with every figure set."""
-    return Reason(name=name, ok=ok, text=f"{name}: −.011", figure=-0.011, low=-0.014, high=0.001, limit=-0.01)
+    return Reason(
+        name=name, ok=ok, text=f"{name}: −.011", figure=-0.011, low=-0.014, high=0.001, limit=-0.01
+    )
 
 
 def published(ledger: Ledger, lease: Lease, *versions: int) -> None:

@@ -1,7 +1,7 @@
 """Real servers for the service suites: each is started at its first use, serves the whole session, and is gone afterwards.
 
-`make test-services` runs the contract suites of every port on them, and what lies in tests/services. A server that is not installed is a
-failure there, never a skip.
+`make test-services` runs the contract suites of every port on them, and what lies in
+tests/services. A server that is not installed is a failure there, never a skip.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
-from deploy.stack.kafka import Sasl, create_topics, kafka_program
-from deploy.stack.postgres import postgres_program
-from deploy.stack.program import Program
-from deploy.stack.prometheus import prometheus_program
-from deploy.stack.redis import redis_program
-from deploy.stack.s3 import INNER_PORTS, s3_credentials, s3_program
+from deploy.servers.flink import Cluster, jobmanager_program, taskmanager_program
+from deploy.servers.kafka import Sasl, create_topics, kafka_program
+from deploy.servers.postgres import postgres_program
+from deploy.servers.program import Program
+from deploy.servers.prometheus import prometheus_program
+from deploy.servers.redis import redis_program
+from deploy.servers.s3 import INNER_PORTS, s3_credentials, s3_program
 
 STOP_LIMIT_S = 20.0
 POSTGRES_PASSWORD = "only-for-tests"  # of the user freshet
@@ -51,7 +51,11 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.program.command,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", **self.program.environment},
+                env={
+                    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                    "LC_ALL": "C.UTF-8",
+                    **self.program.environment,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -59,8 +63,12 @@ class Server:
             )
         deadline = time.monotonic() + self.program.starts_within_s
         while not self.program.is_ready():
-            assert self.process.poll() is None, f"{self.program.name} ended at start:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"{self.program.name} was not ready in {self.program.starts_within_s} s:\n{self.tail()}"
+            assert self.process.poll() is None, (
+                f"{self.program.name} ended at start:\n{self.tail()}"
+            )
+            assert time.monotonic() < deadline, (
+                f"{self.program.name} was not ready in {self.program.starts_within_s} s:\n{self.tail()}"
+            )
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -96,13 +104,19 @@ class Servers:
     @property
     def redis(self) -> Server:
         """Redis with its append-only file written at each command, so that a kill loses nothing that was answered."""
-        return self._server("redis", lambda folder, port: redis_program(folder, port=port, fsync="always"))
+        return self._server(
+            "redis", lambda folder, port: redis_program(folder, port=port, fsync="always")
+        )
 
     @property
     def kafka(self) -> Server:
-        """Kafka, one node; topics are made by the tests, with `deploy.stack.kafka.create_topics`."""
-        make = lambda folder, port: kafka_program(folder, port=port, controller_port=free_port(), sasl=self.kafka_sasl)  # noqa: E731
-        return self._server("kafka", make)
+        """Kafka, one node; topics are made by the tests, with `deploy.servers.kafka.create_topics`."""
+        return self._server(
+            "kafka",
+            lambda folder, port: kafka_program(
+                folder, port=port, controller_port=free_port(), sasl=self.kafka_sasl
+            ),
+        )
 
     @cached_property
     def kafka_sasl(self) -> Sasl:
@@ -112,28 +126,44 @@ class Servers:
     def kafka_log(self, partitions: int = 3) -> str:
         """Return the URL of a log in two new topics that nobody else reads."""
         name = unique()
-        create_topics(f"127.0.0.1:{self.kafka.port}", {f"{name}.events": partitions, f"{name}.items": 1})
+        create_topics(
+            f"127.0.0.1:{self.kafka.port}", {f"{name}.events": partitions, f"{name}.items": 1}
+        )
         return f"kafka://127.0.0.1:{self.kafka.port}/{name}.events?items={name}.items&trim=yes"
 
     @property
     def postgres(self) -> Server:
         """PostgreSQL that checks passwords; nothing that it answered is lost in a kill, but a power cut would ruin it."""
-        make = lambda folder, port: postgres_program(folder, port=port, password=POSTGRES_PASSWORD, fsync=False)  # noqa: E731
-        return self._server("postgres", make)
+        return self._server(
+            "postgres",
+            lambda folder, port: postgres_program(
+                folder, port=port, password=POSTGRES_PASSWORD, fsync=False
+            ),
+        )
 
     def postgres_database(self, *, like: str = "template1") -> str:
         """Return the URL, password included, of a new database: an empty one, or a copy of one that nobody uses now."""
         import psycopg
 
-        name, server = unique(), f"postgresql://freshet:{POSTGRES_PASSWORD}@127.0.0.1:{self.postgres.port}"
+        name, server = (
+            unique(),
+            f"postgresql://freshet:{POSTGRES_PASSWORD}@127.0.0.1:{self.postgres.port}",
+        )
         with psycopg.connect(f"{server}/freshet", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like.rpartition('/')[2]}".encode())
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE {like.rpartition('/')[2]}".encode()
+            )
         return f"{server}/{name}"
 
     @property
     def s3(self) -> Server:
         """An S3 server that knows the key pairs in `s3_keys`."""
-        return self._server("s3", lambda folder, port: s3_program(folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS]))
+        return self._server(
+            "s3",
+            lambda folder, port: s3_program(
+                folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS]
+            ),
+        )
 
     def s3_keys(self, user: str = "freshet") -> Mapping[str, str]:
         """Return the environment that makes a client that user: `freshet` may do all, `reader` only read."""
@@ -146,7 +176,9 @@ class Servers:
     @cached_property
     def flink(self) -> Cluster:
         """Flink's session cluster; of its two servers the tests ask one by one. Four jobs have room."""
-        return Cluster(folder=self._folder / "flink", rest_port=free_port(), rpc_port=free_port(), slots=4)
+        return Cluster(
+            folder=self._folder / "flink", rest_port=free_port(), rpc_port=free_port(), slots=4
+        )
 
     @property
     def flink_jobmanager(self) -> Server:
@@ -161,13 +193,18 @@ class Servers:
 
     def prometheus(self, targets: Mapping[str, Sequence[str]]) -> Server:
         """Return a new Prometheus that scrapes these targets, by the jobs of deploy/prometheus.yml, each second."""
-        return self._server(unique("prometheus-"), lambda folder, port: prometheus_program(folder, port=port, targets=targets, scrape_s=1))
+        return self._server(
+            unique("prometheus-"),
+            lambda folder, port: prometheus_program(folder, port=port, targets=targets, scrape_s=1),
+        )
 
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
         """Return the running server of a name, started when it is not there or was left stopped by a test."""
         if name not in self._running:
             port = free_port()
-            self._running[name] = Server(program(self._folder / name, port), port=port, folder=self._folder / name)
+            self._running[name] = Server(
+                program(self._folder / name, port), port=port, folder=self._folder / name
+            )
         self._running[name].start()
         return self._running[name]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cron import release
 from cron.parts import Parts
+from cron.serving import release
 from tests.planted import planted_bundle
 from tests.releases import manifest
 from tests.workshop import lease_of, open_workshop
@@ -20,7 +20,11 @@ def open_shelf(folder: Path, *versions: int) -> Parts:
     for version in versions:
         mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
         parts.artifacts.put(mar.name, mar)
-        parts.ledger.add_release(manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)), lease=lease)
+        parts.ledger.add_release(
+            manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)), lease=lease
+        )
         parts.server.register(version, mar.name)
-        release.switch(parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease)
+        release.switch(
+            parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease
+        )
     return parts

@@ -1,7 +1,7 @@
 """Two workers on two hosts, as far as one machine can be two: a working folder each; ledger, log, histories, store and server shared.
 
-The ledger is a real database server. A worker may be told a place at which it pauses itself with SIGSTOP, once, as a frozen machine would
-right before one call of the product's code.
+The ledger is a real database server. A worker may be told a place at which it pauses itself with
+SIGSTOP, once, as a frozen machine would right before one call of the product's code.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
-from cron import switches
-from cron.backends.artifacts_folder import FolderArtifacts
-from cron.journal import Journal
-from cron.ledger import Ledger, open_ledger
+from cron.backends.artifacts.folder import FolderArtifacts
+from cron.journal.journal import Journal
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger, open_ledger
+from cron.local.sqlite_file import SqliteFile
 from cron.parts import Parts, Paths
-from cron.sqlite_file import SqliteFile
-from cron.worker import run_worker
+from cron.worker.worker import run_worker
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher, open_workshop
 
 Result = TypeVar("Result")
-# The fake's state is a locked file, and so are log and histories. No thread of a paused process may keep such a lock: a real server waits
-# for nobody's wake-up.
+# The fake's state is a locked file, and so are log and histories. No thread of a paused process may
+# keep such a lock: a real server waits for nobody's wake-up.
 _AT_A_FILE = threading.RLock()
 LEASE_S = 3.0
 # the call, and what its first argument after `self` must begin with
@@ -81,14 +81,18 @@ def _pausing(call: Callable[..., Result], begin: str) -> Callable[..., Result]:
         nonlocal is_over
         if not is_over and str(arguments[1]).startswith(begin):
             is_over = True
-            with _AT_A_FILE:  # to this very thread: one that is sent to the process stops it an instant later, inside the call
+            # to this very thread: one that is sent to the process stops it an instant later, inside
+            # the call
+            with _AT_A_FILE:
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return call(*arguments, **named)
 
     return wrapped
 
 
-def _one_at_a_time(locked: Callable[..., AbstractContextManager[Result]]) -> Callable[..., AbstractContextManager[Result]]:
+def _one_at_a_time(
+    locked: Callable[..., AbstractContextManager[Result]],
+) -> Callable[..., AbstractContextManager[Result]]:
     @contextmanager
     def wrapped(*arguments: object, **named: object) -> Iterator[Result]:
         with _AT_A_FILE, locked(*arguments, **named) as inside:

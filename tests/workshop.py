@@ -12,18 +12,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cron import schema
-from cron.backends.artifacts_folder import open_artifacts
-from cron.backends.events_sqlite import SqliteEventLog, open_log
-from cron.backends.histories_sqlite import SqliteHistories, open_histories
-from cron.config import GateSettings, ReleaseSettings, Settings, WorkerSettings
+from cron.backends.artifacts.folder import open_artifacts
+from cron.backends.sqlite.events import SqliteEventLog, open_log
+from cron.backends.sqlite.histories import SqliteHistories, open_histories
 from cron.errors import Stopped, TrainingFailed
-from cron.forgotten import keys_of
-from cron.journal import Journal
-from cron.ledger import Ledger, open_ledger
+from cron.journal.journal import Journal
+from cron.ledger import schema
+from cron.ledger.forgotten import keys_of
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.parts import Parts, Paths
 from cron.ports import TrainLauncher
+from cron.settings.tree import GateSettings, ReleaseSettings, Settings, WorkerSettings
 from recommender.config import EncoderConfig, ModelConfig
 from recommender.events import Event, Item, Record
 from tests.fakes import FakeServer
@@ -33,7 +33,8 @@ from trainer.config import TrainConfig, dump_config
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOLDER = "test"
-PANEL_SECRET = "of the workshop 14"  # always the same panel: of sixty users thirteen, about as many even as odd
+# always the same panel: of sixty users thirteen, about as many even as odd
+PANEL_SECRET = "of the workshop 14"
 
 
 class HereLauncher:
@@ -51,11 +52,23 @@ class HereLauncher:
         if not (out / "report.json").is_file():
             config_file = out.parent / "config.json"
             dump_config(config, config_file)
-            paths = {"--snapshot": snapshot, "--config": config_file, "--out": out, "--text-cache": self._texts}
-            status = trainer_main([text for name, path in paths.items() for text in (name, str(path))])
+            paths = {
+                "--snapshot": snapshot,
+                "--config": config_file,
+                "--out": out,
+                "--text-cache": self._texts,
+            }
+            status = trainer_main(
+                [text for name, path in paths.items() for text in (name, str(path))]
+            )
             self.num_trainings += 1
             if status != 0:
-                raise TrainingFailed(exit_status=status, limit_s=limit_s, log=out.parent / "trainer.log", tail="see above")
+                raise TrainingFailed(
+                    exit_status=status,
+                    limit_s=limit_s,
+                    log=out.parent / "trainer.log",
+                    tail="see above",
+                )
         return out
 
     def stop(self) -> None:
@@ -66,7 +79,8 @@ class HereLauncher:
         """Do nothing: a training here is over before anyone could."""
 
 
-# A panel of 13 users says nothing about a loss of .01: where the gate is not what is tested, it lets everything finite pass.
+# A panel of 13 users says nothing about a loss of .01: where the gate is not what is tested, it
+# lets everything finite pass.
 EASY = GateSettings(
     min_users=5,
     min_events=20,
@@ -86,13 +100,27 @@ def small_settings(encoder: Path) -> Settings:
     """Return settings with which a planted run takes about a second."""
     return Settings(
         worker=WorkerSettings(
-            min_events=40, after_events=80, interval_s=3600, poll_s=0.05, lease_s=5, refusal_backoff_s=0.0, full_share=0.0
+            min_events=40,
+            after_events=80,
+            interval_s=3600,
+            poll_s=0.05,
+            lease_s=5,
+            refusal_backoff_s=0.0,
+            full_share=0.0,
         ),
         gate=EASY,
         release=ReleaseSettings(keep_registered=2, keep_releases=4),
         train=TrainConfig(
             encoder=EncoderConfig(model=str(encoder), max_tokens=32),
-            model=ModelConfig(tower="lstm", text_dim=8, dim=16, num_layers=1, num_heads=1, max_history=20, dropout=0.0),
+            model=ModelConfig(
+                tower="lstm",
+                text_dim=8,
+                dim=16,
+                num_layers=1,
+                num_heads=1,
+                max_history=20,
+                dropout=0.0,
+            ),
             full_epochs=6,
             full_lr=1e-2,
             update_epochs=1,
@@ -100,16 +128,25 @@ def small_settings(encoder: Path) -> Settings:
     )
 
 
-def open_workshop(folder: Path, *, settings: Settings | None = None, launcher: TrainLauncher | None = None) -> Parts:
+def open_workshop(
+    folder: Path, *, settings: Settings | None = None, launcher: TrainLauncher | None = None
+) -> Parts:
     """Open, or make, a workshop in a folder. A copy of the folder goes on with the encoder of the first one."""
     noted = folder / "encoder.txt"
     if not noted.is_file():
         noted.write_text(str(write_tiny_encoder(folder / "encoder")))
     encoder = Path(noted.read_text())
     paths = Paths(var=folder / "var")
-    ledger, artifacts = open_ledger(f"sqlite:///{folder}/ledger.db"), open_artifacts(folder / "archives")
+    ledger, artifacts = (
+        open_ledger(f"sqlite:///{folder}/ledger.db"),
+        open_artifacts(folder / "archives"),
+    )
     with ledger.write() as connection:
-        connection.execute(sa.update(schema.secrets).where(schema.secrets.c.name == "panel").values(value=PANEL_SECRET))
+        connection.execute(
+            sa.update(schema.secrets)
+            .where(schema.secrets.c.name == "panel")
+            .values(value=PANEL_SECRET)
+        )
     return Parts(
         settings=settings or small_settings(encoder),
         paths=paths,
@@ -154,7 +191,13 @@ def lease_of(ledger: Ledger) -> Lease:
 def item_records(first: int = 0, last: int = NUM_ITEMS) -> list[Record]:
     """Return the planted items as records."""
     return [
-        Item(event_id=f"item:{item.item_id}", item_id=item.item_id, title=item.title or item.item_id, text=item.text, at=START)
+        Item(
+            event_id=f"item:{item.item_id}",
+            item_id=item.item_id,
+            title=item.title or item.item_id,
+            text=item.text,
+            at=START,
+        )
         for item in planted_items()[first:last]
     ]
 
@@ -165,7 +208,9 @@ def event_records(first: int, last: int, *, num_users: int = 60) -> list[Record]
     for number in range(first, last + 1):
         user = number % num_users
         strays = (number * 7919) % 10 == 0
-        item = 2 * ((number * 7 + number // num_users) % (NUM_ITEMS // 2)) + (user % 2 if not strays else 1 - user % 2)
+        item = 2 * ((number * 7 + number // num_users) % (NUM_ITEMS // 2)) + (
+            user % 2 if not strays else 1 - user % 2
+        )
         records.append(
             Event(
                 event_id=f"event:{number:06d}",

@@ -3,8 +3,9 @@
     python -m trainer --snapshot var/runs/7/snapshot --config var/runs/7/config.json --out var/runs/7/candidate
     torchrun --nproc-per-node 2 -m trainer …
 
-Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made: `trainer: …`,
-or `trainer: machine: …` when nothing is wrong with the snapshot. Killed, it resumes when called again.
+Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made: `trainer:
+…`, or `trainer: machine: …` when nothing is wrong with the snapshot. Killed, it resumes when called
+again.
 """
 
 from __future__ import annotations
@@ -51,19 +52,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(arguments: Sequence[str] | None = None) -> None:
     """Run the command, as one rank of several where the environment says so; raise what is in CANNOT or MACHINE."""
-    parser = argparse.ArgumentParser(prog="python -m trainer", description="Train a candidate from a snapshot.")
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer", description="Train a candidate from a snapshot."
+    )
     parser.add_argument("--snapshot", type=Path, required=True, help="the snapshot directory")
-    parser.add_argument("--config", type=Path, required=True, help="the training configuration, JSON")
-    parser.add_argument("--out", type=Path, required=True, help="the candidate folder to make; OUT.partial and OUT.lock lie beside it")
-    parser.add_argument("--text-cache", type=Path, help="a folder that keeps text vectors between runs")
+    parser.add_argument(
+        "--config", type=Path, required=True, help="the training configuration, JSON"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="the candidate folder to make; OUT.partial and OUT.lock lie beside it",
+    )
+    parser.add_argument(
+        "--text-cache", type=Path, help="a folder that keeps text vectors between runs"
+    )
     given = parser.parse_args(arguments)
     parent = Parent()
     keep_freed_memory()
     config = load_config(given.config)
     torch.set_num_threads(config.num_threads)
     device = claim_device(config.device)
-    job = Job(snapshot=given.snapshot, config=config, out=given.out, text_cache=given.text_cache, check=parent.check, device=device)
-    with distributed.process_group(device), locked(given.out) if distributed.rank() == 0 else nullcontext():
+    job = Job(
+        snapshot=given.snapshot,
+        config=config,
+        out=given.out,
+        text_cache=given.text_cache,
+        check=parent.check,
+        device=device,
+    )
+    with (
+        distributed.process_group(device),
+        locked(given.out) if distributed.rank() == 0 else nullcontext(),
+    ):
         make_candidate(job)
 
 

@@ -1,10 +1,11 @@
 """Pack a bundle into one self-contained .mar and take it out again; digests of files and of our code. Torch-free.
 
-Knows what lies inside an archive. Does not know what a bundle's weights mean, which version is next, or where archives are kept.
+Knows what lies inside an archive. Does not know what a bundle's weights mean, which version is
+next, or where archives are kept.
 
-A .mar holds the handler, the `recommender` package, the bundle and the worker settings, stored without compression (deflating
-half-precision weights costs seconds and gains nothing). It is not byte-reproducible (zip time stamps), so the digest of the finished
-file goes into its name.
+A .mar holds the handler, the `recommender` package, the bundle and the worker settings, stored
+without compression (deflating half-precision weights costs seconds and gains nothing). It is not
+byte-reproducible (zip time stamps), so the digest of the finished file goes into its name.
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 _HANDLER = _ROOT / "handler" / "recommend.py"
 _WORKER_SETTINGS = _ROOT / "handler" / "model-config.yaml"
 _PACKAGE = _ROOT / "recommender"
-_FOR_ARCHIVER = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # no PYTHONPATH, and no password of ours
+_FOR_ARCHIVER = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "LD_LIBRARY_PATH",
+)  # no PYTHONPATH, and no password of ours
 _PACK_LIMIT_S = 600  # zip-store of 48 MB takes 0.2 s; 14 GB at disk speed a few minutes
 
 
@@ -51,7 +59,8 @@ def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = Non
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
     verify_bundle(bundle)
     durable_files.make_folder(out)
-    # The archiver wipes and fills TMPDIR/rec: without a folder of its own each, 8 of 12 concurrent packs were broken.
+    # The archiver wipes and fills TMPDIR/rec: without a folder of its own each, 8 of 12 concurrent
+    # packs were broken.
     with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
         work = Path(private)
         _stage(bundle, work / "staging")
@@ -74,7 +83,10 @@ def unpack_bundle(mar: Path, into: Path) -> Path:
         verify_bundle(taken)
         if into.is_dir() and any(into.iterdir()):
             if not _same_bundle(taken, into):
-                raise ArchiveError(into, f"holds something else than the bundle of {mar.name}; unpack into an empty folder")
+                raise ArchiveError(
+                    into,
+                    f"holds something else than the bundle of {mar.name}; unpack into an empty folder",
+                )
             return into
         durable_files.sync_tree(taken)
         durable_files.move(taken, into)
@@ -87,20 +99,30 @@ def verify_bundle(bundle: Path) -> None:
         listed = json.loads((bundle / MANIFEST).read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveError(bundle, f"no readable {MANIFEST}, so this is no bundle") from error
-    found = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()} - {MANIFEST}
+    found = {
+        path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()
+    } - {MANIFEST}
     for name in sorted(found ^ set(listed)):
         problem = "is not listed in its manifest" if name in found else "is missing"
         raise ArchiveError(bundle / name, f"{problem}; make the bundle again")
     for name, expected in sorted(listed.items()):
         actual = sha256_of(bundle / name)
         if actual != expected:
-            raise ArchiveError(bundle / name, f"expected sha256 {expected[:12]}…, found {actual[:12]}…; make or fetch the bundle again")
+            raise ArchiveError(
+                bundle / name,
+                f"expected sha256 {expected[:12]}…, found {actual[:12]}…; make or fetch the bundle again",
+            )
 
 
 def bundle_digest(bundle: Path) -> str:
     """Return the digest of a verified bundle, as `recommender.bundle.bundle_digest` and a release's manifest have it."""
-    files = {**json.loads((bundle / MANIFEST).read_text())["files"], MANIFEST: sha256_of(bundle / MANIFEST)}
-    return hashlib.sha256("".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+    files = {
+        **json.loads((bundle / MANIFEST).read_text())["files"],
+        MANIFEST: sha256_of(bundle / MANIFEST),
+    }
+    return hashlib.sha256(
+        "".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()
+    ).hexdigest()
 
 
 def sha256_of(file: Path) -> str:
@@ -136,14 +158,43 @@ def _stage(bundle: Path, staging: Path) -> None:
 def _run_archiver(work: Path, version: int) -> None:
     temporary = work / "tmp"
     temporary.mkdir()
-    command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", MODEL_NAME, "--version", str(version)]
-    command += ["--handler", str(_HANDLER), "--extra-files", str(work / "staging"), "--config-file", str(_WORKER_SETTINGS)]
+    command = [
+        sys.executable,
+        "-m",
+        "model_archiver.model_packaging",
+        "--model-name",
+        MODEL_NAME,
+        "--version",
+        str(version),
+    ]
+    command += [
+        "--handler",
+        str(_HANDLER),
+        "--extra-files",
+        str(work / "staging"),
+        "--config-file",
+        str(_WORKER_SETTINGS),
+    ]
     command += ["--archive-format", "zip-store", "--export-path", str(work)]
-    env = {name: os.environ[name] for name in _FOR_ARCHIVER if name in os.environ} | {"TMPDIR": str(temporary)}
-    # Its own working directory too: `-m` puts that on the module path, where a checkout's folders could shadow the archiver.
-    done = subprocess.run(command, env=env, cwd=work, capture_output=True, text=True, timeout=_PACK_LIMIT_S, check=False)
+    env = {name: os.environ[name] for name in _FOR_ARCHIVER if name in os.environ} | {
+        "TMPDIR": str(temporary)
+    }
+    # Its own working directory too: `-m` puts that on the module path, where a checkout's folders
+    # could shadow the archiver.
+    done = subprocess.run(
+        command,
+        env=env,
+        cwd=work,
+        capture_output=True,
+        text=True,
+        timeout=_PACK_LIMIT_S,
+        check=False,
+    )
     if done.returncode != 0:
-        raise ArchiveError(work, f"torch-model-archiver ended with status {done.returncode}: {done.stderr.strip()[-2000:]}")
+        raise ArchiveError(
+            work,
+            f"torch-model-archiver ended with status {done.returncode}: {done.stderr.strip()[-2000:]}",
+        )
 
 
 def _sign(mar: Path, signing_key: str) -> None:
@@ -151,7 +202,11 @@ def _sign(mar: Path, signing_key: str) -> None:
     from trainer.signature import SIGNATURE, sign
 
     with zipfile.ZipFile(mar, "a", zipfile.ZIP_STORED) as archive:
-        digests = {info.filename: _member_sha256(archive, info) for info in archive.infolist() if not info.is_dir()}
+        digests = {
+            info.filename: _member_sha256(archive, info)
+            for info in archive.infolist()
+            if not info.is_dir()
+        }
         archive.writestr(SIGNATURE, sign(digests, signing_key))
 
 
@@ -167,7 +222,11 @@ def _extract(mar: Path, into: Path) -> None:
     """Write the archive's `bundle/` members; names that would leave the folder, and links, are refused before anything is written."""
     try:
         with zipfile.ZipFile(mar) as archive:
-            members = [info for info in archive.infolist() if info.filename.startswith(f"{BUNDLE}/") and not info.is_dir()]
+            members = [
+                info
+                for info in archive.infolist()
+                if info.filename.startswith(f"{BUNDLE}/") and not info.is_dir()
+            ]
             if not members:
                 raise ArchiveError(mar, f"holds no {BUNDLE}/; this is not one of our archives")
             targets = [_safe_target(mar, info, into) for info in members]
@@ -186,7 +245,9 @@ def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path)
 def _safe_target(mar: Path, info: zipfile.ZipInfo, into: Path) -> Path:
     name = PurePosixPath(info.filename)
     if name.is_absolute() or ".." in name.parts or "\\" in info.filename:
-        raise ArchiveError(mar, f"member {info.filename!r} points outside its folder; do not use this archive")
+        raise ArchiveError(
+            mar, f"member {info.filename!r} points outside its folder; do not use this archive"
+        )
     if stat.S_ISLNK(info.external_attr >> 16):
         raise ArchiveError(mar, f"member {info.filename!r} is a link; do not use this archive")
     return into.joinpath(*name.parts[1:])

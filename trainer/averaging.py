@@ -1,7 +1,8 @@
 """Served weights as a running average of trained ones, so that an update may learn at a rate that would be too rough to serve.
 
-At each update: served ← decay · served + (1 − decay) · trained, an exponential moving average (why averaged iterates do better than the
-last: Polyak & Juditsky 1992). The trained weights go on from update to update in a candidate's state, beside the optimiser's.
+At each update: served ← decay · served + (1 − decay) · trained, an exponential moving average (why
+averaged iterates do better than the last: Polyak & Juditsky 1992). The trained weights go on from
+update to update in a candidate's state, beside the optimiser's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ Weights = dict[str, Tensor]
 
 def weights_of(model: Trained) -> Weights:
     """Return a copy of all weights that are learned, on the CPU. The ratings' mean and spread are counted: an average of them is wrong."""
-    return {name: weight.detach().cpu().clone().contiguous() for name, weight in model.named_parameters()}
+    return {
+        name: weight.detach().cpu().clone().contiguous()
+        for name, weight in model.named_parameters()
+    }
 
 
 def put(weights: Mapping[str, Tensor], model: Trained) -> None:
@@ -42,7 +46,9 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
         kept = state.get(PREFIX + name)
         if kept is None:
             continue
-        wanted = (min(len(kept), len(weight)), *weight.shape[1:]) if name == "table" else weight.shape
+        wanted = (
+            (min(len(kept), len(weight)), *weight.shape[1:]) if name == "table" else weight.shape
+        )
         if kept.shape != wanted:
             raise ValueError(
                 f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, this model's has {tuple(weight.shape)}; train with mode full"
@@ -51,6 +57,8 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
     return trained
 
 
-def averaged(served: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, decay: float) -> Weights:
+def averaged(
+    served: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, decay: float
+) -> Weights:
     """Return the weights to serve next."""
     return {name: trained[name].lerp(tensor, decay) for name, tensor in served.items()}

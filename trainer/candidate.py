@@ -1,6 +1,7 @@
 """One candidate from one snapshot: read, start, train, write, evaluate, report. The main path of the trainer, top to bottom.
 
-Knows directories of files; no network, no wall clock in results. `trainer.__main__` is the command around it.
+Knows directories of files; no network, no wall clock in results. `trainer.__main__` is the command
+around it.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def make_candidate(job: Job) -> None:
     live = _beside(job.snapshot / "live", manifest)
     progress.phase("encode")
     made = _start(job, manifest, events, live) if first else None
-    shared = distributed.from_first(lambda: replace(made, encoder=None) if made is not None else None)
+    shared = distributed.from_first(
+        lambda: replace(made, encoder=None) if made is not None else None
+    )
     assert shared is not None
     start = shared if made is None else replace(shared, encoder=made.encoder)
     trained = _trained(job, manifest, events, start, progress)
@@ -81,7 +84,9 @@ def make_candidate(job: Job) -> None:
         progress.phase("evaluate", 2)
         report = _report(job, manifest, live, progress)
         progress.end()
-        complete = replace(report, losses=trained.losses, bundle_digest=digest, seconds=progress.seconds)
+        complete = replace(
+            report, losses=trained.losses, bundle_digest=digest, seconds=progress.seconds
+        )
         write_report(complete, job.partial / "report.json")
         _publish(job)
 
@@ -89,7 +94,8 @@ def make_candidate(job: Job) -> None:
 def _beside(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
     """Return the bundle to go on from or to be compared with, if any.
 
-    One that another version of this program made is passed over where training starts anew: that is the way past it.
+    One that another version of this program made is passed over where training starts anew: that is
+    the way past it.
     """
     try:
         return load_bundle(folder) if folder.is_dir() else None
@@ -103,11 +109,19 @@ def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundl
     added = Added(items=read_items(job.snapshot / "items.parquet"), events=events)
     cache = job.text_cache if job.text_cache is not None else job.partial / "texts"
     if manifest.mode in ("full", "baseline"):
-        return new_bundle(added, job.config, TextVectors(job.config.encoder, cache=cache), mode=manifest.mode)
+        return new_bundle(
+            added, job.config, TextVectors(job.config.encoder, cache=cache), mode=manifest.mode
+        )
     if live is None:
-        raise CannotStart(f"{job.snapshot}: mode {manifest.mode} starts from a live bundle, and there is none")
+        raise CannotStart(
+            f"{job.snapshot}: mode {manifest.mode} starts from a live bundle, and there is none"
+        )
     texts = TextVectors(
-        live.manifest.encoder, cache=cache, digest=live.manifest.encoder_digest, folder=live.encoder_folder, adapter=live.adapter_file
+        live.manifest.encoder,
+        cache=cache,
+        digest=live.manifest.encoder_digest,
+        folder=live.encoder_folder,
+        adapter=live.adapter_file,
     )
     return grown_bundle(live, added, job.config, texts, mode=manifest.mode)
 
@@ -121,7 +135,9 @@ class _Trained:
     losses: tuple[float, ...] = ()
 
 
-def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress) -> _Trained:
+def _trained(
+    job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
+) -> _Trained:
     """Train the bundle's model in place, when there is something to train."""
     model = bundle.model
     if isinstance(model, Baseline):
@@ -145,18 +161,35 @@ def _trained(job: Job, manifest: SnapshotManifest, events: EventTable, bundle: B
         lr=job.config.lr(update=update),
         warm=update,
     )
-    checkpoint = Checkpoint(path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest))
+    checkpoint = Checkpoint(
+        path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest)
+    )
     watch = Watch(progress=progress, check=job.check)
     facts = moved(bundle.facts, job.device)
-    learner = text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
+    learner = (
+        text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
+    )
     with fast_products(job.device):
-        losses = train(model, optimizer, learner or facts, sequences, config=job.config, run=(schedule, checkpoint, watch))
+        losses = train(
+            model,
+            optimizer,
+            learner or facts,
+            sequences,
+            config=job.config,
+            run=(schedule, checkpoint, watch),
+        )
     model.to(CPU)
     if not update:
-        return _Trained(bundle=bundle if learner is None else learner.learned(bundle), state=optimizer.state(), losses=losses)
+        return _Trained(
+            bundle=bundle if learner is None else learner.learned(bundle),
+            state=optimizer.state(),
+            losses=losses,
+        )
     trained = averaging.weights_of(model)
     averaging.put(averaging.averaged(served, trained, decay=job.config.average_decay), model)
-    return _Trained(bundle=bundle, state=optimizer.state() | averaging.to_state(trained), losses=losses)
+    return _Trained(
+        bundle=bundle, state=optimizer.state() | averaging.to_state(trained), losses=losses
+    )
 
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
@@ -174,13 +207,17 @@ def _write(job: Job, trained: _Trained) -> str:
         save_file(trained.state, job.partial / "state" / STATE)
     packed = bundle.manifest.encoder.packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
-        encoder = TextVectors(bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest).encoder()
+        encoder = TextVectors(
+            bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest
+        ).encoder()
         bundle = replace(bundle, encoder=encoder)
     save_bundle(bundle, job.partial / "bundle")
     return bundle_digest(job.partial / "bundle")
 
 
-def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress) -> Report:
+def _report(
+    job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress
+) -> Report:
     """Score the bundle as it lies on disk, beside the live one and the anchor."""
     bundle = load_bundle(job.partial / "bundle", verify=False)
     ranker = Ranker(bundle)
@@ -192,14 +229,19 @@ def _report(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress:
     panel_events = read_events(job.snapshot / "panel.parquet").within(bundle.manifest.rating_scale)
     older_events = read_events(job.snapshot / "older.parquet").within(bundle.manifest.rating_scale)
     # the snapshot says how many are judged: a limit here would be a second rule
-    panel, older = (scored_events(events, job.config, newest=None) for events in (panel_events, older_events))
+    panel, older = (
+        scored_events(events, job.config, newest=None) for events in (panel_events, older_events)
+    )
     progress.step(1, 2)
     fresh = _fresh(job, rankers.get("live"))
     write_golden(ranker, panel_events, job.partial / "golden.json")
     popular = [bundle.catalogue.items[row] for row in ranker.popular_rows(NUM_POPULAR)]
     return Report(
         mode=manifest.mode,
-        finite_weights=all(bool(tensor.isfinite().all()) for tensor in (*bundle.model.state_dict().values(), bundle.texts_NT)),
+        finite_weights=all(
+            bool(tensor.isfinite().all())
+            for tensor in (*bundle.model.state_dict().values(), bundle.texts_NT)
+        ),
         num_targets=manifest.num_targets,
         num_replay=manifest.num_replay,
         num_items=len(bundle.catalogue),

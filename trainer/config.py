@@ -19,21 +19,44 @@ class TrainConfig:
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    positive_types: tuple[str, ...] = POSITIVE_TYPES  # what people choose predicts what they choose next
-    negative_types: tuple[str, ...] = NEGATIVE_TYPES  # learned as negatives, as what was shown and not chosen is
-    positive_rating: float | None = None  # set it to make only ratings at or over it ranking positives
+    positive_types: tuple[str, ...] = (
+        POSITIVE_TYPES  # what people choose predicts what they choose next
+    )
+    negative_types: tuple[str, ...] = (
+        NEGATIVE_TYPES  # learned as negatives, as what was shown and not chosen is
+    )
+    positive_rating: float | None = (
+        None  # set it to make only ratings at or over it ranking positives
+    )
     rating_weight: float = 1.0  # .2 gave the same ranking and a slightly worse RMSE; docs/log.md
-    full_epochs: int = 12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
-    full_lr: float = 6e-3  # 8e-3 is as good; 2e-3 loses a tenth of NDCG@10, 12e-3 begins to lose; wider models want less; docs/log.md
-    update_epochs: int = 2  # one loses .003 NDCG@10, three gain nothing that can be told; docs/log.md
-    update_lr: float | None = None  # constant; none: as full_lr, for a third learns too slowly and twice is refused at times; docs/log.md
-    replay_ratio: float = 20.0  # older events replayed for each new one, as runs of a user's; 40 takes half as long again; docs/log.md
-    average_decay: float = 0.8  # of the served weights in the average with the newly trained; .5 wants a third of the rate; docs/log.md
-    batch_size: int = 16  # sequences, over all ranks; as many epochs of 32 are too few steps; docs/log.md
+    full_epochs: int = (
+        12  # of 16 sequences a step; two more are not told apart and cost a sixth more; docs/log.md
+    )
+    # 8e-3 is as good; 2e-3 loses a tenth of NDCG@10, 12e-3 begins to lose; wider models want less;
+    # docs/log.md
+    full_lr: float = 6e-3
+    update_epochs: int = (
+        2  # one loses .003 NDCG@10, three gain nothing that can be told; docs/log.md
+    )
+    update_lr: float | None = (
+        # constant; none: as full_lr, for a third learns too slowly and twice is refused at times;
+        # docs/log.md
+        None
+    )
+    # older events replayed for each new one, as runs of a user's; 40 takes half as long again;
+    # docs/log.md
+    replay_ratio: float = 20.0
+    # of the served weights in the average with the newly trained; .5 wants a third of the rate;
+    # docs/log.md
+    average_decay: float = 0.8
+    batch_size: int = (
+        16  # sequences, over all ranks; as many epochs of 32 are too few steps; docs/log.md
+    )
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU when there is one for each rank
-    num_threads: int = 1  # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
+    # beside a serving process, OpenMP barriers on a shared core stall training 10 to 20 times
+    num_threads: int = 1
 
     @property
     def signals(self) -> Signals:

@@ -71,19 +71,25 @@ class EventTable:
 
     def type_is(self, names: tuple[str, ...]) -> Flags:
         """Mark the events of these types."""
-        return np.isin(self.type_E, [number for number, name in enumerate(self.types) if name in names])
+        return np.isin(
+            self.type_E, [number for number, name in enumerate(self.types) if name in names]
+        )
 
     def attracts(self, signals: Signals) -> Flags:
         """Mark the events that the model reads as history."""
         rated_E = ~np.isnan(self.rating_E)
         always = [signals.attracts(name, is_rated=False) for name in self.types] or [False]
         with_rating = [signals.attracts(name, is_rated=True) for name in self.types] or [False]
-        read_E: Flags = np.where(rated_E, np.array(with_rating)[self.type_E], np.array(always)[self.type_E])
+        read_E: Flags = np.where(
+            rated_E, np.array(with_rating)[self.type_E], np.array(always)[self.type_E]
+        )
         return read_E
 
     def role_is(self, *names: str) -> Flags:
         """Mark the events in these roles."""
-        return np.isin(self.role_E, [number for number, name in enumerate(self.roles) if name in names])
+        return np.isin(
+            self.role_E, [number for number, name in enumerate(self.roles) if name in names]
+        )
 
     def rows(self, row_of_id: Mapping[str, int]) -> Ints:
         """Return each event's row in a catalogue, −1 where it lacks the item."""
@@ -99,12 +105,18 @@ class EventTable:
         """Return for each event the number of its user's first one."""
         first = np.ones(len(self), dtype=np.bool_)
         first[1:] = self.user_E[1:] != self.user_E[:-1]
-        return np.maximum.accumulate(np.where(first, np.arange(len(self)), 0)) if len(self) else np.zeros(0, dtype=np.int64)
+        return (
+            np.maximum.accumulate(np.where(first, np.arange(len(self)), 0))
+            if len(self)
+            else np.zeros(0, dtype=np.int64)
+        )
 
 
 def positive_events(events: EventTable, *, types: tuple[str, ...], rating: float | None) -> Flags:
     """Mark what a user chose: an event of a positive type, and, with a threshold, not rated below it."""
-    return mark_positive(events.types, events.type_E, events.rating_E, positive_types=types, positive_rating=rating)
+    return mark_positive(
+        events.types, events.type_E, events.rating_E, positive_types=types, positive_rating=rating
+    )
 
 
 def read_manifest(snapshot: Path) -> SnapshotManifest:
@@ -114,7 +126,9 @@ def read_manifest(snapshot: Path) -> SnapshotManifest:
         raw = json.loads(path.read_text())
         if raw["format"] != FORMAT:
             raise SnapshotError(f"{path}: expected format {FORMAT}, found {raw['format']}")
-        return SnapshotManifest(**{name: raw[name] for name in SnapshotManifest.__dataclass_fields__})
+        return SnapshotManifest(
+            **{name: raw[name] for name in SnapshotManifest.__dataclass_fields__}
+        )
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise SnapshotError(f"{path}: not a snapshot's manifest ({error!r})") from error
 
@@ -122,14 +136,18 @@ def read_manifest(snapshot: Path) -> SnapshotManifest:
 def read_events(path: Path) -> EventTable:
     """Read one of the event files; raise SnapshotError. The order is established here again, since everything rests on it."""
     try:
-        table = pq.read_table(path).sort_by([("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")])
+        table = pq.read_table(path).sort_by(
+            [("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
+        )
         users, user_E = _coded(table, "user_id")
         items, item_E = _coded(table, "item_id")
         types, type_E = _coded(table, "type")
         roles, role_E = _coded(table, "role")
         rating_E = table["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
         seq_E, at_us_E = (table[name].to_numpy() for name in ("seq", "at_us"))
-        first_E, first_rating_E = (table[name].to_numpy() for name in ("is_first", "is_first_rating"))
+        first_E, first_rating_E = (
+            table[name].to_numpy() for name in ("is_first", "is_first_rating")
+        )
     except (OSError, pa.ArrowException, KeyError) as error:
         raise SnapshotError(f"{path}: not a snapshot's event file ({error})") from error
     return EventTable(
@@ -152,8 +170,17 @@ def read_events(path: Path) -> EventTable:
 def read_items(path: Path) -> list[CatalogueItem]:
     """Read the items file, in file order; raise SnapshotError."""
     try:
-        lines = pq.read_table(path).select(["item_id", "title", "text", "attributes", "hidden"]).to_pylist()
-        return [CatalogueItem(**{**line, "attributes": read_attributes(json.loads(line["attributes"] or "{}"))}) for line in lines]
+        lines = (
+            pq.read_table(path)
+            .select(["item_id", "title", "text", "attributes", "hidden"])
+            .to_pylist()
+        )
+        return [
+            CatalogueItem(
+                **{**line, "attributes": read_attributes(json.loads(line["attributes"] or "{}"))}
+            )
+            for line in lines
+        ]
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a snapshot's items file ({error})") from error
 
@@ -162,11 +189,16 @@ def event_items(events: EventTable) -> list[CatalogueItem]:
     """Return the items that events name, by first appearance in the journal: all that is known about those without record."""
     first_seq = np.full(len(events.items), np.iinfo(np.int64).max)
     np.minimum.at(first_seq, events.item_E, events.seq_E)
-    return [CatalogueItem(item_id=events.items[number]) for number in np.argsort(first_seq, kind="stable")]
+    return [
+        CatalogueItem(item_id=events.items[number])
+        for number in np.argsort(first_seq, kind="stable")
+    ]
 
 
 def _coded(table: pa.Table, name: str) -> tuple[tuple[str, ...], Ints]:
     column = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    return tuple(column.dictionary.to_pylist()), column.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return tuple(column.dictionary.to_pylist()), column.indices.to_numpy(
+        zero_copy_only=False
+    ).astype(np.int64)

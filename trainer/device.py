@@ -1,6 +1,7 @@
 """Where a rank computes: the CPU, or a GPU when there is one. The only place that asks which devices there are.
 
-A training lies on its device from the start bundle to the last epoch; files, evaluation and serving are the CPU's.
+A training lies on its device from the start bundle to the last epoch; files, evaluation and serving
+are the CPU's.
 """
 
 from __future__ import annotations
@@ -27,13 +28,18 @@ CPU = torch.device("cpu")
 def claim_device(wanted: Device) -> torch.device:
     """Return this rank's device and make it the one that libraries take by themselves, the text encoder's too.
 
-    `auto` is the GPU of the rank's number where this machine has one for each of its ranks, else the CPU; `cuda` raises ValueError
-    where that is not so. Where it is the CPU, the GPUs are hidden from this process and its children.
+    `auto` is the GPU of the rank's number where this machine has one for each of its ranks, else
+    the CPU; `cuda` raises ValueError where that is not so. Where it is the CPU, the GPUs are hidden
+    from this process and its children.
     """
     num_ranks = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
-    num_gpus = torch.cuda.device_count() if wanted != "cpu" else 0  # asks the driver without starting it, so that hiding still works
+    num_gpus = (
+        torch.cuda.device_count() if wanted != "cpu" else 0
+    )  # asks the driver without starting it, so that hiding still works
     if num_gpus >= num_ranks:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0"))))
+        device = torch.device(
+            "cuda", int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
+        )
         torch.cuda.set_device(device)
         return device
     if wanted == "cuda":

@@ -1,7 +1,7 @@
 """One rank or several: the only place that knows of `torch.distributed`.
 
-With WORLD_SIZE unset or 1 everything here is the identity. Ranks split each global batch; gradients and counts are added up, so that
-the result does not depend on their number.
+With WORLD_SIZE unset or 1 everything here is the identity. Ranks split each global batch; gradients
+and counts are added up, so that the result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -18,25 +18,35 @@ from torch import Tensor
 
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-PATIENCE = timedelta(days=7)  # the others wait while the first encodes texts and evaluates; whoever starts us sets the limit
+PATIENCE = timedelta(
+    days=7
+)  # the others wait while the first encodes texts and evaluates; whoever starts us sets the limit
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`).
 
-    What lies on GPUs goes over NCCL, everything else over gloo. The ranks leave together: a rank that is gone, whatever it died of,
-    makes torchrun end the one that still writes.
+    What lies on GPUs goes over NCCL, everything else over gloo. The ranks leave together: a rank
+    that is gone, whatever it died of, makes torchrun end the one that still writes.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
         yield
         return
     backend, where = BACKENDS[device.type], os.environ.get("FRESHET_RENDEZVOUS")
-    dist.init_process_group(backend, init_method=where, world_size=world_size, rank=int(os.environ["RANK"]), timeout=PATIENCE)
+    dist.init_process_group(
+        backend,
+        init_method=where,
+        world_size=world_size,
+        rank=int(os.environ["RANK"]),
+        timeout=PATIENCE,
+    )
     try:
         yield
-        dist.all_reduce(torch.zeros(1))  # a barrier on the CPU: NCCL's would keep GPUs busy while it waits
+        dist.all_reduce(
+            torch.zeros(1)
+        )  # a barrier on the CPU: NCCL's would keep GPUs busy while it waits
     finally:
         dist.destroy_process_group()
 
@@ -57,7 +67,9 @@ def add_up(tensors: Sequence[Tensor]) -> None:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     dist.all_reduce(flat)
-    for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+    for tensor, part in zip(
+        tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
+    ):
         tensor.copy_(part.view_as(tensor))
 
 

@@ -47,7 +47,9 @@ def baseline_of(bundle: Bundle) -> Bundle:
     return replace(bundle, model=model, manifest=replace(bundle.manifest, model=config))
 
 
-def scored_events(events: EventTable, config: TrainConfig, *, newest: int | None = MAX_EVENTS) -> Scored | None:
+def scored_events(
+    events: EventTable, config: TrainConfig, *, newest: int | None = MAX_EVENTS
+) -> Scored | None:
     """Pick what is scored: positive events for ranking, and ratings, of users with at least one positive event. None when there is none.
 
     `newest`: so many at most, None for all.
@@ -55,7 +57,9 @@ def scored_events(events: EventTable, config: TrainConfig, *, newest: int | None
     wanted_E = events.role_is("score") & ~events.impression_E
     if newest is not None and wanted_E.sum() > newest:
         wanted_E &= events.seq_E >= np.partition(events.seq_E[wanted_E], -newest)[-newest]
-    ranked_E = wanted_E & positive_events(events, types=config.positive_types, rating=config.positive_rating)
+    ranked_E = wanted_E & positive_events(
+        events, types=config.positive_types, rating=config.positive_rating
+    )
     wanted_E &= np.isin(events.user_E, events.user_E[ranked_E])
     place_X = np.flatnonzero(wanted_E)
     if not len(place_X):
@@ -71,7 +75,9 @@ def scored_events(events: EventTable, config: TrainConfig, *, newest: int | None
     )
 
 
-def evaluate(scored: Scored, rankers: Mapping[str, Ranker], *, baselines_of: Ranker | None) -> Evaluation:
+def evaluate(
+    scored: Scored, rankers: Mapping[str, Ranker], *, baselines_of: Ranker | None
+) -> Evaluation:
     """Score the rankers by name; with `baselines_of` also `popularity` and `biases` as of that ranker's counts."""
     models = {name: _scores(scored, ranker, popularity=False) for name, ranker in rankers.items()}
     if baselines_of is not None:
@@ -80,11 +86,17 @@ def evaluate(scored: Scored, rankers: Mapping[str, Ranker], *, baselines_of: Ran
         users = len(scored.user_ids)
         models["popularity"] = replace(figures, squared_error=(None,) * users)
         if scored.rated_X.any() and baseline.has_ratings:
-            models["biases"] = Scores(ndcg=(0.0,) * users, squared_error=figures.squared_error, coverage=0.0)
+            models["biases"] = Scores(
+                ndcg=(0.0,) * users, squared_error=figures.squared_error, coverage=0.0
+            )
     return Evaluation(
         user_ids=scored.user_ids,
-        num_events=tuple(np.bincount(scored.user_X[scored.ranked_X], minlength=len(scored.user_ids)).tolist()),
-        num_ratings=tuple(np.bincount(scored.user_X[scored.rated_X], minlength=len(scored.user_ids)).tolist()),
+        num_events=tuple(
+            np.bincount(scored.user_X[scored.ranked_X], minlength=len(scored.user_ids)).tolist()
+        ),
+        num_ratings=tuple(
+            np.bincount(scored.user_X[scored.rated_X], minlength=len(scored.user_ids)).tolist()
+        ),
         models=models,
     )
 
@@ -96,11 +108,16 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
     for part in _parts(scored, ranker):
         state_BD = ranker.states_along(part.histories, part.lengths)
         num_users = len(part.chosen_B)
-        scores_BN = ranker.scores(state_BD) if not popularity else ranker.bundle.counts_N.expand(num_users, -1)
+        scores_BN = (
+            ranker.scores(state_BD)
+            if not popularity
+            else ranker.bundle.counts_N.expand(num_users, -1)
+        )
         tops = ranker.top_k(scores_BN, [TOP] * num_users, [None] * num_users, part.seen)
         ranked_B = scored.ranked_X[part.chosen_B]
         gain_X[part.chosen_B] = [
-            ndcg(rows, target) if ranked else np.nan for (rows, _), target, ranked in zip(tops, part.targets, ranked_B, strict=True)
+            ndcg(rows, target) if ranked else np.nan
+            for (rows, _), target, ranked in zip(tops, part.targets, ranked_B, strict=True)
         ]
         top_lists.extend(rows for (rows, _), ranked in zip(tops, ranked_B, strict=True) if ranked)
         if ranker.has_ratings:
@@ -137,7 +154,9 @@ class _Span:
 def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     events = scored.events
     rows_E = events.rows({item.item_id: row for row, item in enumerate(ranker.catalogue.items)})
-    known, begin_X, end_X = _before(scored, events.attracts(ranker.bundle.manifest.signals) & (rows_E >= 0))
+    known, begin_X, end_X = _before(
+        scored, events.attracts(ranker.bundle.manifest.signals) & (rows_E >= 0)
+    )
     met, first_met_X, last_met_X = _before(scored, ~events.impression_E & (rows_E >= 0))
     spans = _spans(begin_X, end_X, limit=ranker.bundle.manifest.model.max_history)
     for group in _groups(spans):
@@ -145,11 +164,19 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
         targets = rows_E[scored.place_X[chosen_B]].tolist()
         yield _Part(
             chosen_B=chosen_B,
-            histories=[[_element(events, place, int(rows_E[place])) for place in known[span.low : span.high]] for span in group],
+            histories=[
+                [
+                    _element(events, place, int(rows_E[place]))
+                    for place in known[span.low : span.high]
+                ]
+                for span in group
+            ],
             lengths=[(end_X[span.first : span.stop] - span.low).tolist() for span in group],
             seen=[
                 [row for row in rows_E[met[begin:end]].tolist() if row != target]
-                for begin, end, target in zip(first_met_X[chosen_B], last_met_X[chosen_B], targets, strict=True)
+                for begin, end, target in zip(
+                    first_met_X[chosen_B], last_met_X[chosen_B], targets, strict=True
+                )
             ],
             targets=targets,
         )
@@ -165,8 +192,8 @@ def _before(scored: Scored, marked_E: Flags) -> tuple[Ints, Ints, Ints]:
 def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
     """Cut the scored events, which are sorted by user, into runs that one reading of a history serves.
 
-    A user's known events are [begin, end) at each of them. A state reads all of those, or at least two thirds of `limit`; a run of one
-    reads `limit`.
+    A user's known events are [begin, end) at each of them. A state reads all of those, or at least
+    two thirds of `limit`; a run of one reads `limit`.
     """
     spans: list[_Span] = []
     first = 0
@@ -176,7 +203,9 @@ def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
             if fits or end_X[place] - end_X[first] <= limit // 3:
                 continue
         high = int(end_X[place - 1])
-        spans.append(_Span(first=first, stop=place, low=max(int(begin_X[first]), high - limit), high=high))
+        spans.append(
+            _Span(first=first, stop=place, low=max(int(begin_X[first]), high - limit), high=high)
+        )
         first = place
     return spans
 
@@ -195,17 +224,26 @@ def _groups(spans: list[_Span]) -> Iterator[list[_Span]]:
 def _element(events: EventTable, place: int, row: int) -> HistoryElement:
     rating = float(events.rating_E[place])
     return HistoryElement(
-        row=row, type=events.types[events.type_E[place]], rating=None if math.isnan(rating) else rating, at_s=float(events.at_s_E[place])
+        row=row,
+        type=events.types[events.type_E[place]],
+        rating=None if math.isnan(rating) else rating,
+        at_s=float(events.at_s_E[place]),
     )
 
 
-def _squared_errors(ranker: Ranker, state_BD: Tensor, scored: Scored, part: _Part) -> npt.NDArray[np.float64]:
+def _squared_errors(
+    ranker: Ranker, state_BD: Tensor, scored: Scored, part: _Part
+) -> npt.NDArray[np.float64]:
     """Compare with the ratings given; NaN where there was none. An item that the catalogue lacks is predicted like one without text."""
     actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]]
     rows_B = torch.tensor(part.targets)
     nameless_B1T = torch.zeros(len(rows_B), 1, ranker.bundle.manifest.model.text_dim)
     predicted_B = ranker.text_ratings(state_BD, nameless_B1T).squeeze(1)
     if len(ranker.catalogue):
-        predicted_B = torch.where(rows_B < 0, predicted_B, ranker.ratings(state_BD, rows_B.clamp(min=0).unsqueeze(1)).squeeze(1))
+        predicted_B = torch.where(
+            rows_B < 0,
+            predicted_B,
+            ranker.ratings(state_BD, rows_B.clamp(min=0).unsqueeze(1)).squeeze(1),
+        )
     errors_B: npt.NDArray[np.float64] = (predicted_B.double().numpy() - actual_B) ** 2
     return errors_B

@@ -21,7 +21,11 @@ def write_golden(ranker: Ranker, events: EventTable, path: Path) -> None:
     """Write up to 20 requests with their answers; the last one holds a free text, so that the encoder is loaded before the switch."""
     requests = _requests(ranker, events)
     answers = answer_batch(ranker, requests)
-    pairs = [{"request": request, "answer": answer} for request, answer in zip(requests, answers, strict=True) if isinstance(answer, dict)]
+    pairs = [
+        {"request": request, "answer": answer}
+        for request, answer in zip(requests, answers, strict=True)
+        if isinstance(answer, dict)
+    ]
     path.write_text(json.dumps(pairs, indent=1, ensure_ascii=False))
 
 

@@ -21,7 +21,9 @@ class Locked(RuntimeError):
     """Another trainer works on the same candidate."""
 
     def __init__(self, out: Path) -> None:
-        super().__init__(f"{out}: another trainer is at work on it (it holds {lock_file(out)}); wait for it or end it")
+        super().__init__(
+            f"{out}: another trainer is at work on it (it holds {lock_file(out)}); wait for it or end it"
+        )
 
 
 class Orphaned(RuntimeError):

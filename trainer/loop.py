@@ -1,7 +1,7 @@
 """The training loop: epochs over a snapshot's sequences, a checkpoint after each, the same result on one or several ranks.
 
-Knows a model, its facts and sequences; no ids, no report. The seed of an epoch is made of the run's seed and its number, so that a
-run that was killed goes on as if it had not been.
+Knows a model, its facts and sequences; no ids, no report. The seed of an epoch is made of the run's
+seed and its number, so that a run that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ from trainer.device import moved
 from trainer.losses import LossSums, batch_losses, counts, learned_rows, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
-from trainer.sampling import Sequences, TrainBatch, Window, Withheld, assemble, batches, cut_windows, draw_withheld
+from trainer.sampling import (
+    Sequences,
+    TrainBatch,
+    Window,
+    Withheld,
+    assemble,
+    batches,
+    cut_windows,
+    draw_withheld,
+)
 from trainer.sketch_losses import sketch_losses
 from trainer.text_learner import TextLearner
 
@@ -33,7 +42,8 @@ WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
 LAST_LR_SHARE = 0.05  # not searched, as the others here but the last
 SHOWN_WEIGHT = 0.1  # an impression says less than a choice
 MAX_GRADIENT_NORM = 5.0
-FORGOTTEN_SHARE = 0.05  # of the items stand in a step as if they were new; none is a sixth worse for new ones; docs/log.md
+# of the items stand in a step as if they were new; none is a sixth worse for new ones; docs/log.md
+FORGOTTEN_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +61,9 @@ class Schedule:
         if done < WARM_UP_SHARE:
             return self.lr * max(done / WARM_UP_SHARE, 0.01)
         cooling = (done - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
-        return self.lr * (LAST_LR_SHARE + (1 - LAST_LR_SHARE) * 0.5 * (1 + math.cos(math.pi * cooling)))
+        return self.lr * (
+            LAST_LR_SHARE + (1 - LAST_LR_SHARE) * 0.5 * (1 + math.cos(math.pi * cooling))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +73,29 @@ class Checkpoint:
     path: Path
     key: str
 
-    def save(self, model: Trained, optimizer: Optimizer, learner: TextLearner | None, losses: list[float]) -> None:
+    def save(
+        self, model: Trained, optimizer: Optimizer, learner: TextLearner | None, losses: list[float]
+    ) -> None:
         """Write atomically, from the first rank."""
         if distributed.rank() != 0:
             return
-        tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+        tensors = {
+            f"model.{name}": tensor.detach().cpu() for name, tensor in model.state_dict().items()
+        }
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer.state().items()}
-        tensors |= {f"encoder.{name}": tensor for name, tensor in learner.state().items()} if learner is not None else {}
+        tensors |= (
+            {f"encoder.{name}": tensor for name, tensor in learner.state().items()}
+            if learner is not None
+            else {}
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".tmp")
         save_file(tensors, partial, metadata={"key": self.key, "losses": json.dumps(losses)})
         partial.replace(self.path)
 
-    def load(self, model: Trained, optimizer: Optimizer, learner: TextLearner | None) -> list[float]:
+    def load(
+        self, model: Trained, optimizer: Optimizer, learner: TextLearner | None
+    ) -> list[float]:
         """Restore what was saved and return the losses of the finished epochs; none when there is nothing of ours."""
         try:
             with safe_open(self.path, framework="pt") as file:
@@ -92,7 +114,11 @@ class Checkpoint:
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +140,8 @@ def train(
 ) -> tuple[float, ...]:
     """Train the model in place, on the device where it and the facts lie, and return the mean loss of each epoch.
 
-    Nothing to learn from gives none. Where the text encoder is trained too, its learner gives the facts.
+    Nothing to learn from gives none. Where the text encoder is trained too, its learner gives the
+    facts.
     """
     schedule, checkpoint, watch = run
     learner = facts if isinstance(facts, TextLearner) else None
@@ -133,7 +160,13 @@ def train(
         for number, group in enumerate(groups):
             done = epoch + number / len(groups)
             withheld = draw_withheld(len(group), generator)
-            step = _Step(model=model, optimizer=optimizer, facts=facts, learned_X=learned_X, rating_weight=config.rating_weight)
+            step = _Step(
+                model=model,
+                optimizer=optimizer,
+                facts=facts,
+                learned_X=learned_X,
+                rating_weight=config.rating_weight,
+            )
             loss = step.run(sequences, group, withheld, lr=schedule.lr_at(done / schedule.epochs))
             total += loss
             watch.check()
@@ -155,24 +188,42 @@ class _Step:
     learned_X: Tensor
     rating_weight: float
 
-    def run(self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
+    def run(
+        self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float
+    ) -> float:
         """Take one step on a global batch, of which this rank reads its share; return the batch's loss."""
         mine = distributed.share(list(zip(group, withheld, strict=True)))
         device = self.model.table.device
         totals_3 = torch.zeros(3, device=device)
-        batch = moved(assemble(sequences, [window for window, _ in mine], [one for _, one in mine]), device) if mine else None
+        batch = (
+            moved(
+                assemble(sequences, [window for window, _ in mine], [one for _, one in mine]),
+                device,
+            )
+            if mine
+            else None
+        )
         if batch is not None:
             totals_3 = counts(batch)
         distributed.add_up([totals_3])
-        seed = group[0].first * 1_000_003 + group[-1].stop  # the same on all ranks, whatever else has drawn random numbers
+        seed = (
+            group[0].first * 1_000_003 + group[-1].stop
+        )  # the same on all ranks, whatever else has drawn random numbers
         learner = self.facts if isinstance(self.facts, TextLearner) else None
-        facts = self.facts if isinstance(self.facts, ItemFacts) else self.facts.facts(self._touched(batch), seed=seed)
+        facts = (
+            self.facts
+            if isinstance(self.facts, ItemFacts)
+            else self.facts.facts(self._touched(batch), seed=seed)
+        )
         loss = torch.zeros((), device=device)
         if batch is not None:
             negatives = torch.Generator().manual_seed(seed)
             loss = self._loss(self._sums(facts, batch, negatives), totals_3.clamp(min=1.0))
             loss.backward()  # type: ignore[no-untyped-call]
-        gradients = [*self.optimizer.gradients(), *(learner.gradients() if learner is not None else ())]
+        gradients = [
+            *self.optimizer.gradients(),
+            *(learner.gradients() if learner is not None else ()),
+        ]
         total = loss.detach().clone()
         distributed.add_up([*gradients, total])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
@@ -196,4 +247,8 @@ class _Step:
         return batch_losses(self.model, facts, batch, negatives, known_N=known_N.to(facts.counts_N))
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
-        return sums.ranking / totals_3[0] + SHOWN_WEIGHT * sums.shown / totals_3[1] + self.rating_weight * sums.rating / totals_3[2]
+        return (
+            sums.ranking / totals_3[0]
+            + SHOWN_WEIGHT * sums.shown / totals_3[1]
+            + self.rating_weight * sums.rating / totals_3[2]
+        )

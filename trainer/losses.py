@@ -1,9 +1,10 @@
 """The losses of one batch, as sums with the counts to divide by, so that N ranks can add theirs up.
 
-Ranking: softmax over the catalogue, or over shared sampled negatives with the logQ correction (Bengio & Senécal 2008) when it is
-large. Shown but not chosen: log(1 + p N), which pushes an item down to the average one and hardly further; −log(1 − p) was tried and
-did nothing, since p is small. Rating: squared error in units of the ratings' spread.
-Letters as in `recommender.model`; Q ranking targets, R rated targets, X impressions, C candidates of the softmax.
+Ranking: softmax over the catalogue, or over shared sampled negatives with the logQ correction
+(Bengio & Senécal 2008) when it is large. Shown but not chosen: log(1 + p N), which pushes an item
+down to the average one and hardly further; −log(1 − p) was tried and did nothing, since p is small.
+Rating: squared error in units of the ratings' spread. Letters as in `recommender.model`; Q ranking
+targets, R rated targets, X impressions, C candidates of the softmax.
 """
 
 from __future__ import annotations
@@ -33,14 +34,21 @@ class LossSums:
 
 def counts(batch: TrainBatch) -> Tensor:
     """Return how many ranking targets, impressions and ratings a batch holds."""
-    numbers = [(batch.target_rows_BS >= 0).sum(), torch.ones_like(batch.shown_row_X).sum(), (~batch.target_ratings_BS.isnan()).sum()]
+    numbers = [
+        (batch.target_rows_BS >= 0).sum(),
+        torch.ones_like(batch.shown_row_X).sum(),
+        (~batch.target_ratings_BS.isnan()).sum(),
+    ]
     return torch.stack([number.float() for number in numbers])
 
 
 def touched_rows(batch: TrainBatch) -> Tensor:
     """Return the rows that the batch is about."""
     lengths_B1 = batch.histories.length_B.unsqueeze(1)
-    read_BL = torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0) < lengths_B1
+    read_BL = (
+        torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0)
+        < lengths_B1
+    )
     return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
 
 
@@ -52,7 +60,12 @@ def learned_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
 
 
 def batch_losses(
-    model: TwoTowers, facts: ItemFacts, batch: TrainBatch, generator: torch.Generator, *, known_N: Tensor | None = None
+    model: TwoTowers,
+    facts: ItemFacts,
+    batch: TrainBatch,
+    generator: torch.Generator,
+    *,
+    known_N: Tensor | None = None,
 ) -> LossSums:
     """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue; `known_N` as in `item_side`."""
     side = model.item_side(facts, known_N)
@@ -72,30 +85,50 @@ def batch_losses(
 
 
 def _log_probabilities(
-    model: TwoTowers, side: ItemSide, state_PD: Tensor, picked_P: Tensor, facts: ItemFacts, generator: torch.Generator
+    model: TwoTowers,
+    side: ItemSide,
+    state_PD: Tensor,
+    picked_P: Tensor,
+    facts: ItemFacts,
+    generator: torch.Generator,
 ) -> Tensor:
     num_items = len(side.bias_N)
     if num_items <= FULL_SOFTMAX_ITEMS:
         return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
     share_N = (facts.counts_N + 1.0).pow(0.75)  # as word2vec draws them (Mikolov et al. 2013)
     share_N /= share_N.sum()
-    drawn_C = torch.multinomial(share_N.cpu(), NUM_NEGATIVES, replacement=True, generator=generator).to(share_N.device)
-    drawn = ItemSide(vectors_ND=side.vectors_ND[drawn_C], bias_N=side.bias_N[drawn_C], rating_bias_N=side.rating_bias_N[drawn_C])
+    drawn_C = torch.multinomial(
+        share_N.cpu(), NUM_NEGATIVES, replacement=True, generator=generator
+    ).to(share_N.device)
+    drawn = ItemSide(
+        vectors_ND=side.vectors_ND[drawn_C],
+        bias_N=side.bias_N[drawn_C],
+        rating_bias_N=side.rating_bias_N[drawn_C],
+    )
     negative_PC = model.logits(drawn, state_PD) - torch.log(NUM_NEGATIVES * share_N[drawn_C])
     negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))
     picked_PD = side.vectors_ND[picked_P] / model.config.dim**0.5
     positive_P = (state_PD[:, : model.config.dim] * picked_PD).sum(1) + side.bias_N[picked_P]
-    log_p_P: Tensor = positive_P - torch.logsumexp(torch.cat([positive_P.unsqueeze(1), negative_PC], dim=1), dim=1)
+    log_p_P: Tensor = positive_P - torch.logsumexp(
+        torch.cat([positive_P.unsqueeze(1), negative_PC], dim=1), dim=1
+    )
     return log_p_P
 
 
-def _rating_loss(model: TwoTowers, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor) -> Tensor:
+def _rating_loss(
+    model: TwoTowers, side: ItemSide, facts: ItemFacts, batch: TrainBatch, state_BSD: Tensor
+) -> Tensor:
     rated_BS = ~batch.target_ratings_BS.isnan()
     rows_R = batch.rated_rows_BS[rated_BS]
     rating_R = batch.target_ratings_BS[rated_BS]
     predicted_R = model.ratings(side, state_BSD[rated_BS], rows_R.unsqueeze(1)).squeeze(1)
-    # The item's mean already holds the rating to be predicted; served ones don't, so it is taken out.
-    above_R, sum_R, count_R = rating_R - model.rating_mean, facts.rating_sum_N[rows_R], facts.rating_count_N[rows_R]
+    # The item's mean already holds the rating to be predicted; served ones don't, so it is taken
+    # out.
+    above_R, sum_R, count_R = (
+        rating_R - model.rating_mean,
+        facts.rating_sum_N[rows_R],
+        facts.rating_count_N[rows_R],
+    )
     without_R = (sum_R - above_R) / ((count_R - 1.0).clamp(min=0.0) + ITEM_SHRINKAGE)
     leak_R = sum_R / (count_R + ITEM_SHRINKAGE) - without_R
     return ((predicted_R - leak_R - rating_R) / model.rating_std).square().sum()

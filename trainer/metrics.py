@@ -22,12 +22,17 @@ def ndcg(top_rows: Sequence[int] | npt.NDArray[np.int64], target_row: int) -> fl
     return 0.0
 
 
-def user_means(values_E: npt.NDArray[np.float64], user_E: npt.NDArray[np.int64], num_users: int) -> list[float | None]:
+def user_means(
+    values_E: npt.NDArray[np.float64], user_E: npt.NDArray[np.int64], num_users: int
+) -> list[float | None]:
     """Return each user's mean over events, skipping NaN; None for a user without any."""
     counted_E = ~np.isnan(values_E)
     sums = np.bincount(user_E[counted_E], weights=values_E[counted_E], minlength=num_users)
     numbers = np.bincount(user_E[counted_E], minlength=num_users)
-    return [float(total / number) if number else None for total, number in zip(sums, numbers, strict=True)]
+    return [
+        float(total / number) if number else None
+        for total, number in zip(sums, numbers, strict=True)
+    ]
 
 
 def coverage(top_lists: Sequence[npt.NDArray[np.int64]], num_items: int) -> float:

@@ -25,6 +25,8 @@ def mark_positive(
 
     `type_E` holds numbers into `types`; a NaN in `rating_E` is an event without a rating.
     """
-    chosen = [number for number, name in enumerate(types) if name in positive_types and name != IMPRESSION]
+    chosen = [
+        number for number, name in enumerate(types) if name in positive_types and name != IMPRESSION
+    ]
     chosen_E: npt.NDArray[np.bool_] = np.isin(type_E, chosen)
     return chosen_E if positive_rating is None else chosen_E & ~(rating_E < positive_rating)

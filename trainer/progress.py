@@ -33,7 +33,9 @@ class Progress:
         """Begin a phase of `total` steps; ends the one before."""
         now_s = time.monotonic()
         if self._phase:
-            self.seconds[self._phase] = round(self.seconds.get(self._phase, 0.0) + now_s - self._started_s, 3)
+            self.seconds[self._phase] = round(
+                self.seconds.get(self._phase, 0.0) + now_s - self._started_s, 3
+            )
         self._phase, self._started_s = name, now_s
         if self._bar is not None:
             self._bar.close()
@@ -61,5 +63,7 @@ class Progress:
         finite = loss if loss is not None and math.isfinite(loss) else None
         partial = self._folder / "progress.json.tmp"
         with suppress(OSError):  # a full disk: nobody sees how far it is, and the training goes on
-            partial.write_text(json.dumps({"phase": self._phase, "done": done, "total": total, "loss": finite}))
+            partial.write_text(
+                json.dumps({"phase": self._phase, "done": done, "total": total, "loss": finite})
+            )
             partial.replace(self._folder / "progress.json")

@@ -1,6 +1,7 @@
 """What a candidate says about itself: the figures that the gate judges. Torch-free, JSON on disk as `report.json`.
 
-Scores are kept per panel user, so that the gate can resample users; nothing here decides whether they are good enough.
+Scores are kept per panel user, so that the gate can resample users; nothing here decides whether
+they are good enough.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ FORMAT = 1
 class Scores:
     """One model's figures on one set of scored events; every tuple has one entry a user, in the order of `Evaluation.user_ids`.
 
-    `ndcg[u]` is the mean NDCG@10 over that user's scored events (full ranking, seen items filtered, an item that the
-    catalogue lacks is a miss). `squared_error[u]` is the mean over that user's ratings, None where the user has none.
-    `coverage` is the share of the catalogue that appears in at least one of the top-10 lists.
+    `ndcg[u]` is the mean NDCG@10 over that user's scored events (full ranking, seen items filtered,
+    an item that the catalogue lacks is a miss). `squared_error[u]` is the mean over that user's
+    ratings, None where the user has none. `coverage` is the share of the catalogue that appears in
+    at least one of the top-10 lists.
     """
 
     ndcg: tuple[float, ...]
@@ -56,7 +58,9 @@ class Report:
     num_targets: int
     num_replay: int
     num_items: int
-    rating_scale: tuple[float, float] | None  # smallest and greatest rating seen; None without ratings
+    rating_scale: (
+        tuple[float, float] | None
+    )  # smallest and greatest rating seen; None without ratings
     panel: Evaluation | None  # the newest panel events; None where there is none to score
     fresh: Evaluation | None  # the live model on the new events, before training on them
     losses: tuple[float, ...]  # mean training loss of each epoch
@@ -65,7 +69,9 @@ class Report:
     bundle_digest: str
     versions: Mapping[str, str]
     seconds: Mapping[str, float]  # per phase: read, encode, train, evaluate
-    older: Evaluation | None = None  # panel events that were there before the live model's training ended
+    older: Evaluation | None = (
+        None  # panel events that were there before the live model's training ended
+    )
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -87,7 +93,9 @@ def read_report(path: Path) -> Report:
     return Report(**raw)
 
 
-def _evaluation(raw: Mapping[str, Mapping[str, dict[str, float]] | list[str] | list[int]]) -> Evaluation:
+def _evaluation(
+    raw: Mapping[str, Mapping[str, dict[str, float]] | list[str] | list[int]],
+) -> Evaluation:
     models = raw["models"]
     assert isinstance(models, dict)
     return Evaluation(
@@ -95,7 +103,9 @@ def _evaluation(raw: Mapping[str, Mapping[str, dict[str, float]] | list[str] | l
         num_events=tuple(int(number) for number in raw["num_events"]),
         num_ratings=tuple(int(number) for number in raw["num_ratings"]),
         models={
-            name: Scores(**{**one, "ndcg": tuple(one["ndcg"]), "squared_error": tuple(one["squared_error"])})
+            name: Scores(
+                **{**one, "ndcg": tuple(one["ndcg"]), "squared_error": tuple(one["squared_error"])}
+            )
             for name, one in models.items()
         },
     )

@@ -1,7 +1,8 @@
 """Cut histories into windows and windows into batches: what the loop sees in each step.
 
-Every learnable event is predicted once an epoch, from the state before it. Long users are cut where the epoch's seed says, and a
-cut-off window brings context along. Knows rows, no ids; no weights. Letters as in `recommender.model`.
+Every learnable event is predicted once an epoch, from the state before it. Long users are cut where
+the epoch's seed says, and a cut-off window brings context along. Knows rows, no ids; no weights.
+Letters as in `recommender.model`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from recommender.model import HistoryBatch, event_type_code
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, Flags, Floats, Ints, positive_events
 
-CONTEXT_SHARE = 0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
+CONTEXT_SHARE = (
+    0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
+)
 TIMELESS_SHARE = 0.2  # of the windows are read without times, since requests may come without them
 UNTYPED = "view"  # what the endpoint takes an element for that has neither type nor rating
 BARE_SHARE = 0.1  # are read without types and ratings: a request may be a list of titles
@@ -85,7 +88,9 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
     unwanted_E = events.type_is((IMPRESSION, *signals.negative))
     codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int64)
     place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
-    bounds = np.append(np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum())
+    bounds = np.append(
+        np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum()
+    )
     last_choice: dict[tuple[int, int], int] = {}
     for event in np.flatnonzero(kept_E & positive_E) if unwanted_E.any() else ():
         last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
@@ -108,33 +113,56 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
     )
 
 
-def cut_windows(sequences: Sequences, *, max_history: int, generator: np.random.Generator) -> list[Window]:
+def cut_windows(
+    sequences: Sequences, *, max_history: int, generator: np.random.Generator
+) -> list[Window]:
     """Cover every learnable place once. A window is filled with context up to `max_history` events; where a long user is cut is random."""
     context = int(max_history * CONTEXT_SHARE)
     wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
     windows = []
-    for user, (low, high) in enumerate(zip(sequences.user_bounds[:-1], sequences.user_bounds[1:], strict=True)):
-        places = np.union1d(low + np.flatnonzero(wanted[low:high]), sequences.shown_places[_shown_to(sequences, user)])
-        length = int(generator.integers(context + 1, max_history + 1))  # of the first window; the others are as long as can be
+    for user, (low, high) in enumerate(
+        zip(sequences.user_bounds[:-1], sequences.user_bounds[1:], strict=True)
+    ):
+        places = np.union1d(
+            low + np.flatnonzero(wanted[low:high]),
+            sequences.shown_places[_shown_to(sequences, user)],
+        )
+        length = int(
+            generator.integers(context + 1, max_history + 1)
+        )  # of the first window; the others are as long as can be
         done = 0
         while done < len(places):
             first = int(places[done])
-            reach = max(low, first - context) + (length if done == 0 and high - low > max_history else max_history)
+            reach = max(low, first - context) + (
+                length if done == 0 and high - low > max_history else max_history
+            )
             done = int(np.searchsorted(places, reach)) if reach < high else len(places)
             stop = min(int(places[done - 1]) + 1, int(high))
-            windows.append(Window(user=user, start=max(int(low), min(first, stop - max_history)), first=first, stop=stop))
+            windows.append(
+                Window(
+                    user=user,
+                    start=max(int(low), min(first, stop - max_history)),
+                    first=first,
+                    stop=stop,
+                )
+            )
     return windows
 
 
-def batches(windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator) -> list[list[Window]]:
+def batches(
+    windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator
+) -> list[list[Window]]:
     """Return batches in random order, each of windows of like length."""
     order = generator.permutation(len(windows))
     groups: list[list[Window]] = []
     for start in range(0, len(order), batch_size * WINDOWS_A_SORT):
         chosen = sorted(
-            (windows[index] for index in order[start : start + batch_size * WINDOWS_A_SORT]), key=lambda one: one.stop - one.start
+            (windows[index] for index in order[start : start + batch_size * WINDOWS_A_SORT]),
+            key=lambda one: one.stop - one.start,
         )
-        groups.extend(chosen[begin : begin + batch_size] for begin in range(0, len(chosen), batch_size))
+        groups.extend(
+            chosen[begin : begin + batch_size] for begin in range(0, len(chosen), batch_size)
+        )
     return [groups[index] for index in generator.permutation(len(groups))]
 
 
@@ -144,11 +172,16 @@ def draw_withheld(num_windows: int, generator: np.random.Generator) -> list[With
     return [Withheld(times=bool(times), signals=bool(signals)) for times, signals in draws]
 
 
-def assemble(sequences: Sequences, windows: Sequence[Window], withheld: Sequence[Withheld]) -> TrainBatch:
+def assemble(
+    sequences: Sequences, windows: Sequence[Window], withheld: Sequence[Withheld]
+) -> TrainBatch:
     """Turn windows into tensors."""
     length = max(window.stop - window.start for window in windows)
     shape = (len(windows), length)
-    rows, types = np.zeros(shape, dtype=np.int64), np.full(shape, event_type_code(UNTYPED), dtype=np.int64)
+    rows, types = (
+        np.zeros(shape, dtype=np.int64),
+        np.full(shape, event_type_code(UNTYPED), dtype=np.int64),
+    )
     ratings, at_s = np.full(shape, math.nan, dtype=np.float32), np.full(shape, math.nan)
     target_rows = np.full((len(windows), length + 1), -1, dtype=np.int64)
     target_ratings = np.full((len(windows), length + 1), math.nan, dtype=np.float32)
@@ -158,11 +191,18 @@ def assemble(sequences: Sequences, windows: Sequence[Window], withheld: Sequence
         filled = slice(0, window.stop - window.start)
         rows[user, filled] = sequences.rows[events]
         if not withheld[user].signals:
-            types[user, filled], ratings[user, filled] = sequences.types[events], sequences.ratings[events]
+            types[user, filled], ratings[user, filled] = (
+                sequences.types[events],
+                sequences.ratings[events],
+            )
         if not withheld[user].times:
             at_s[user, filled] = sequences.at_s[events]
-        learned = sequences.learnable[events] & (np.arange(window.start, window.stop) >= window.first)
-        target_rows[user, filled] = np.where(learned & sequences.positive[events], sequences.rows[events], -1)
+        learned = sequences.learnable[events] & (
+            np.arange(window.start, window.stop) >= window.first
+        )
+        target_rows[user, filled] = np.where(
+            learned & sequences.positive[events], sequences.rows[events], -1
+        )
         target_ratings[user, filled] = np.where(learned, sequences.ratings[events], math.nan)
         rated_rows[user, filled] = sequences.rows[events]
     shown = list(_shown(sequences, windows))
@@ -188,7 +228,9 @@ def _shown(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[in
     for user, window in enumerate(windows if len(sequences.shown_rows) else ()):
         ends = window.stop == sequences.user_bounds[window.user + 1]
         shown = _shown_to(sequences, window.user)
-        for place, row in zip(sequences.shown_places[shown], sequences.shown_rows[shown], strict=True):
+        for place, row in zip(
+            sequences.shown_places[shown], sequences.shown_rows[shown], strict=True
+        ):
             if window.first <= place < window.stop + int(ends):
                 yield user, int(place) - window.start, int(row)
 

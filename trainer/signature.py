@@ -1,7 +1,8 @@
 """Ed25519 signatures of archives: one over the names and sha256 of all files in it, kept beside them in `signature.json`.
 
-Knows files, digests and keys in PEM. Does not know who signs, nor which keys are trusted where. Signed is what lies in the archive once it
-is unpacked, so that a surplus file is as wrong as a changed one: Python would load it.
+Knows files, digests and keys in PEM. Does not know who signs, nor which keys are trusted where.
+Signed is what lies in the archive once it is unpacked, so that a surplus file is as wrong as a
+changed one: Python would load it.
 """
 
 from __future__ import annotations
@@ -51,14 +52,20 @@ def verify_folder(folder: Path, trusted: str) -> None:
     """Raise NotTrusted unless one of the trusted public keys signed exactly the files in this folder."""
     keys = {_name_of(key): key for key in map(_imported, public_keys(trusted))}
     if not keys:
-        raise NotTrusted("no public key is trusted; the worker writes its own beside its signing key: copy that file here")
+        raise NotTrusted(
+            "no public key is trusted; the worker writes its own beside its signing key: copy that file here"
+        )
     name, signature = _signature_in(folder)
     if name not in keys:
-        raise NotTrusted(f"{folder} is signed with key {name}, and trusted are {', '.join(keys)}; add its public key, if it is yours")
+        raise NotTrusted(
+            f"{folder} is signed with key {name}, and trusted are {', '.join(keys)}; add its public key, if it is yours"
+        )
     try:
         eddsa.new(keys[name], "rfc8032").verify(_signed_text(_digests_of(folder)), signature)
     except ValueError as error:
-        raise NotTrusted(f"{folder} does not hold what key {name} signed: a file was changed, added or removed") from error
+        raise NotTrusted(
+            f"{folder} does not hold what key {name} signed: a file was changed, added or removed"
+        ) from error
 
 
 def _signature_in(folder: Path) -> tuple[str, bytes]:
@@ -97,7 +104,9 @@ def _imported(pem: str) -> ECC.EccKey:
     except (ValueError, IndexError, TypeError) as error:
         raise NotTrusted(f"not an Ed25519 key in PEM ({error})") from error
     if key.curve != "Ed25519":
-        raise NotTrusted(f"a key on {key.curve}; expected Ed25519, as `openssl genpkey -algorithm ed25519` makes it")
+        raise NotTrusted(
+            f"a key on {key.curve}; expected Ed25519, as `openssl genpkey -algorithm ed25519` makes it"
+        )
     return key
 
 

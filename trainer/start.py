@@ -1,6 +1,7 @@
 """The bundle that training starts from: a new one, or the live one grown by what the snapshot adds.
 
-Knows catalogue, texts and counts; takes no gradient. What is counted here is counted once along a lineage: target events only.
+Knows catalogue, texts and counts; takes no gradient. What is counted here is counted once along a
+lineage: target events only.
 """
 
 from __future__ import annotations
@@ -53,24 +54,36 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         catalogue=Catalogue(),
         model=_fresh_model(model_config, 0, config.seed),
         facts=_no_facts(0, model_config.text_dim),
-        whitening=Whitening(mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)),
+        whitening=Whitening(
+            mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
+        ),
     )
     catalogue = _catalogue(empty.catalogue, added)[0]
-    written = sorted({text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None})
+    written = sorted(
+        {text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None}
+    )
     if written:
         raw_MR = texts.encode(written)
         manifest = replace(empty.manifest, encoder_digest=texts.digest)
-        empty = replace(empty, manifest=manifest, whitening=fit_whitening(raw_MR, model_config.text_dim), encoder=texts.loaded)
+        empty = replace(
+            empty,
+            manifest=manifest,
+            whitening=fit_whitening(raw_MR, model_config.text_dim),
+            encoder=texts.loaded,
+        )
     made = _counted(_grown(empty, added, texts, seed=config.seed), added.events)
     if isinstance(made.model, TwoTowers):
         made.model.expect(made.facts)
     return made
 
 
-def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
+def grown_bundle(
+    live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode
+) -> Bundle:
     """Return the live bundle with new and changed items; for an update also with the target events counted. Raise CannotStart.
 
-    Where the live bundle was made without any text there is no whitening to use: texts wait for the next full retrain.
+    Where the live bundle was made without any text there is no whitening to use: texts wait for the
+    next full retrain.
     """
     _check_parent(live, config, mode)
     grown = _grown(live, added, texts, seed=config.seed)
@@ -81,9 +94,13 @@ def grown_bundle(live: Bundle, added: Added, config: TrainConfig, texts: TextVec
 def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
     manifest = live.manifest
     if mode == "update" and manifest.model != config.model:
-        raise CannotStart(f"the configuration asks for {config.model}, the live bundle has {manifest.model}; train with mode full")
+        raise CannotStart(
+            f"the configuration asks for {config.model}, the live bundle has {manifest.model}; train with mode full"
+        )
     if manifest.encoder != config.encoder:
-        raise CannotStart(f"the configuration asks for {config.encoder}, the live bundle has {manifest.encoder}; train with mode full")
+        raise CannotStart(
+            f"the configuration asks for {config.encoder}, the live bundle has {manifest.encoder}; train with mode full"
+        )
 
 
 def _grown(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
@@ -97,7 +114,9 @@ def _grown(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bu
     if told and bundle.manifest.encoder_digest is not None:
         rows = [row for row, _ in told]
         # Rounded as they will be stored, so that training, evaluation and serving see the same.
-        vectors_NT[rows] = bundle.whitening.apply(texts.encode([text for _, text in told])).half().float()
+        vectors_NT[rows] = (
+            bundle.whitening.apply(texts.encode([text for _, text in told])).half().float()
+        )
         has_text_N[rows] = True
     return replace(
         bundle,
@@ -122,7 +141,11 @@ def _counted(bundle: Bundle, events: EventTable) -> Bundle:
     target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
     rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
-    met, rated, ratings = rows_E[target_E & events.first_E], rows_E[rated_E], events.rating_E[rated_E]
+    met, rated, ratings = (
+        rows_E[target_E & events.first_E],
+        rows_E[rated_E],
+        events.rating_E[rated_E],
+    )
     model, known = bundle.model, bundle.manifest.rating_scale
     scale = _scale(ratings, known, float(bundle.facts.rating_count_N.sum()))
     if scale is not None:
@@ -142,7 +165,9 @@ def _counted(bundle: Bundle, events: EventTable) -> Bundle:
 
 
 def _scale(
-    ratings_R: np.ndarray[tuple[int], np.dtype[np.float64]], known: tuple[float, float] | None, num_known: float
+    ratings_R: np.ndarray[tuple[int], np.dtype[np.float64]],
+    known: tuple[float, float] | None,
+    num_known: float,
 ) -> tuple[float, float] | None:
     """Return the range of the ratings and of what was known, without a few at either end: one mistake must not stretch it for everybody."""
     num = num_known + len(ratings_R)
@@ -154,7 +179,11 @@ def _scale(
     return (low, high) if known is None else (min(known[0], low), max(known[1], high))
 
 
-def _sums(rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: np.ndarray[tuple[int], np.dtype[np.float64]], num_items: int) -> Tensor:
+def _sums(
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    values: np.ndarray[tuple[int], np.dtype[np.float64]],
+    num_items: int,
+) -> Tensor:
     return torch.from_numpy(np.bincount(rows, weights=values, minlength=num_items)).float()
 
 
@@ -169,7 +198,12 @@ def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
 
 
 def _appended(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
-    return ItemFacts(**{name: torch.cat([getattr(facts, name), getattr(more, name)]) for name in ItemFacts.__dataclass_fields__})
+    return ItemFacts(
+        **{
+            name: torch.cat([getattr(facts, name), getattr(more, name)])
+            for name in ItemFacts.__dataclass_fields__
+        }
+    )
 
 
 def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
@@ -182,6 +216,8 @@ def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
     grown = _fresh_model(model.config, num_items, seed)
     weights = dict(model.state_dict())
     if not isinstance(grown, Baseline):
-        weights["table"] = torch.cat([weights["table"], grown.table.detach()[len(weights["table"]) :]])
+        weights["table"] = torch.cat(
+            [weights["table"], grown.table.detach()[len(weights["table"]) :]]
+        )
     grown.load_state_dict(weights)
     return grown

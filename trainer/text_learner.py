@@ -1,10 +1,12 @@
 """Training of the text encoder together with the ranking loss: a low-rank adapter (peft), or all of its weights.
 
-In each step a few of the texts that the batch is about are read with gradients and stand in for those items' text vectors; all others
-stay as they were last read. The whitening's directions are those fitted on the untrained encoder; its mean follows the texts. Texts are
-so alike to a language model that a step moves all of them the same way, and the whitening, which scales up how they differ, scales that
-up too: without the following mean all vectors were one after a few epochs (docs/log.md). The encoder runs as it serves, without dropout,
-so that several ranks see the same. Knows nothing of batches, nor of the optimiser of the rest.
+In each step a few of the texts that the batch is about are read with gradients and stand in for
+those items' text vectors; all others stay as they were last read. The whitening's directions are
+those fitted on the untrained encoder; its mean follows the texts. Texts are so alike to a language
+model that a step moves all of them the same way, and the whitening, which scales up how they
+differ, scales that up too: without the following mean all vectors were one after a few epochs
+(docs/log.md). The encoder runs as it serves, without dropout, so that several ranks see the same.
+Knows nothing of batches, nor of the optimiser of the rest.
 
     N  items      P  texts read with gradients      R  raw vector      T  whitened vector
 """
@@ -35,18 +37,28 @@ _TEXTS = "texts_NT"
 class TextLearner:
     """Trains the encoder of a new bundle. `full_lr` is the rate whose course the encoder's own rate follows."""
 
-    def __init__(self, bundle: Bundle, encoder: TextEncoder, *, full_lr: float, seed: int = 0) -> None:
+    def __init__(
+        self, bundle: Bundle, encoder: TextEncoder, *, full_lr: float, seed: int = 0
+    ) -> None:
         self._encoder = encoder
         self._facts = replace(bundle.facts, texts_NT=bundle.texts_NT.clone())
         self._whitening = bundle.whitening
         self._full_lr = full_lr
-        self._rows = [row for row in range(len(bundle.catalogue)) if bool(bundle.facts.has_text_N[row])]
+        self._rows = [
+            row for row in range(len(bundle.catalogue)) if bool(bundle.facts.has_text_N[row])
+        ]
         self._texts = {row: bundle.catalogue.text(row) or "" for row in self._rows}
         self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
         self._untrained_NR[self._rows] = distributed.from_first(self._read)
         _prepare(encoder, seed)
-        self._weights = {name: weight for name, weight in encoder.network.named_parameters() if weight.requires_grad}
-        self._adam = torch.optim.AdamW(self._weights.values(), lr=0.0, betas=BETAS, weight_decay=0.0)
+        self._weights = {
+            name: weight
+            for name, weight in encoder.network.named_parameters()
+            if weight.requires_grad
+        }
+        self._adam = torch.optim.AdamW(
+            self._weights.values(), lr=0.0, betas=BETAS, weight_decay=0.0
+        )
 
     @property
     def last_facts(self) -> ItemFacts:
@@ -88,8 +100,12 @@ class TextLearner:
         """Return weights, optimiser state and text vectors as named tensors, for a checkpoint."""
         tensors = {_TEXTS: self._facts.texts_NT, **self._weights}
         for name, weight in self._weights.items():
-            tensors |= {f"{name}/{key}": value for key, value in self._adam.state.get(weight, {}).items()}
-        return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+            tensors |= {
+                f"{name}/{key}": value for key, value in self._adam.state.get(weight, {}).items()
+            }
+        return {
+            name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()
+        }
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -98,7 +114,10 @@ class TextLearner:
         for name, weight in self._weights.items():
             weight.copy_(tensors[name])
             if f"{name}/step" in tensors:
-                moments = {key: tensors[f"{name}/{key}"].to(weight.device, copy=True) for key in ("exp_avg", "exp_avg_sq")}
+                moments = {
+                    key: tensors[f"{name}/{key}"].to(weight.device, copy=True)
+                    for key in ("exp_avg", "exp_avg_sq")
+                }
                 self._adam.state[weight] = {"step": tensors[f"{name}/step"].clone(), **moments}
 
     def learned(self, bundle: Bundle) -> Bundle:
@@ -137,12 +156,17 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
-        raise EncoderError("train.encoder.train = 'lora' needs peft; run: pip install peft (pyproject.toml has the version)") from error
+        raise EncoderError(
+            "train.encoder.train = 'lora' needs peft; run: pip install peft (pyproject.toml has the version)"
+        ) from error
     config = encoder.config
-    # Wrapped, so that peft does not see a transformers model: with some mixtures of experts it would exchange the layers asked for.
+    # Wrapped, so that peft does not see a transformers model: with some mixtures of experts it
+    # would exchange the layers asked for.
     wrapped = nn.ModuleDict({"network": encoder.network})
     layers = [f"network.{name}" for name in lora_layers(encoder.network, config)]
-    settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=layers, lora_dropout=0.0)
+    settings = LoraConfig(
+        r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=layers, lora_dropout=0.0
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         encoder.network.requires_grad_(requires_grad=False)
@@ -155,7 +179,9 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
 def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:
     """Return the full names of the linear layers that get an adapter; raise EncoderError when there is none or the settings name none."""
     linear = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
-    linear = [name for name in linear if "pooler" not in name]  # it stands behind the hidden states that we pool
+    linear = [
+        name for name in linear if "pooler" not in name
+    ]  # it stands behind the hidden states that we pool
     if not linear:
         raise EncoderError(
             f"encoder {config.model}: an adapter needs linear layers, and it has none; set train.encoder.train to frozen or full"
@@ -166,15 +192,28 @@ def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:
     found = [name for name in linear if name.rsplit(".", 1)[-1] in wanted]
     if not found:
         known = sorted({name.rsplit(".", 1)[-1] for name in linear})
-        raise EncoderError(f"encoder {config.model}: lora_targets = {config.lora_targets!r} names no layer; it has {', '.join(known)}")
+        raise EncoderError(
+            f"encoder {config.model}: lora_targets = {config.lora_targets!r} names no layer; it has {', '.join(known)}"
+        )
     return found
 
 
 def _taken_out(encoder: TextEncoder) -> Adapter:
     """Take peft's layers out of the network, which is then as it was, and return what they learned."""
-    learned = {name: weight.detach().float().cpu().clone() for name, weight in encoder.network.named_parameters() if weight.requires_grad}
+    learned = {
+        name: weight.detach().float().cpu().clone()
+        for name, weight in encoder.network.named_parameters()
+        if weight.requires_grad
+    }
     names = [name.removesuffix(_DOWN) for name in learned if name.endswith(_DOWN)]
     for name in names:
         parent, _, child = name.rpartition(".")
-        setattr(encoder.network.get_submodule(parent), child, encoder.network.get_submodule(name).base_layer)
-    return Adapter(layers={name: (learned[name + _DOWN], learned[name + _UP]) for name in names}, scale=encoder.config.lora_scale)
+        setattr(
+            encoder.network.get_submodule(parent),
+            child,
+            encoder.network.get_submodule(name).base_layer,
+        )
+    return Adapter(
+        layers={name: (learned[name + _DOWN], learned[name + _UP]) for name in names},
+        scale=encoder.config.lora_scale,
+    )

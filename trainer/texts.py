@@ -26,14 +26,22 @@ from recommender.encoder import TextEncoder, load_encoder
 
 log = logging.getLogger(__name__)
 
-MIN_VARIANCE = 1e-4  # of the greatest component's: less is rounding noise, and whitening would blow it up
+MIN_VARIANCE = (
+    1e-4  # of the greatest component's: less is rounding noise, and whitening would blow it up
+)
 
 
 class TextVectors:
     """Encodes through the cache. `folder` and `adapter` are the parent bundle's packed encoder and what was learned on it, if any."""
 
     def __init__(
-        self, config: EncoderConfig, *, cache: Path, digest: str | None = None, folder: Path | None = None, adapter: Path | None = None
+        self,
+        config: EncoderConfig,
+        *,
+        cache: Path,
+        digest: str | None = None,
+        folder: Path | None = None,
+        adapter: Path | None = None,
     ) -> None:
         self._config = config
         self._cache = cache
@@ -59,7 +67,9 @@ class TextVectors:
         if self._encoder is None:
             self._encoder = load_encoder(self._config, self._folder, adapter=self._adapter)
             if self._digest not in (None, self._encoder.digest):
-                raise ValueError(f"encoder {self._config.model}: not the one that the live bundle was made with; train with mode full")
+                raise ValueError(
+                    f"encoder {self._config.model}: not the one that the live bundle was made with; train with mode full"
+                )
         return self._encoder
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -73,8 +83,13 @@ class TextVectors:
             vectors |= dict(zip(missing, fresh, strict=True))
             try:
                 _write_cache(path, vectors)
-            except (OSError, SafetensorError) as error:  # a full disk: the next training encodes them again
-                log.warning("text cache not written", extra={"path": str(path), "error": str(error)})
+            except (
+                OSError,
+                SafetensorError,
+            ) as error:  # a full disk: the next training encodes them again
+                log.warning(
+                    "text cache not written", extra={"path": str(path), "error": str(error)}
+                )
         return torch.stack([vectors[key] for key in keys])
 
 
@@ -86,7 +101,9 @@ def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
     variance_R, axes_RR = torch.linalg.eigh(centred_MR.T @ centred_MR / max(1, len(raw_MR)))
     order_R = variance_R.argsort(descending=True)[:text_dim]
     kept = variance_R[order_R]
-    scale = torch.where(kept > MIN_VARIANCE * kept[0].clamp(min=1e-12), kept.clamp(min=1e-12).rsqrt(), 0.0)
+    scale = torch.where(
+        kept > MIN_VARIANCE * kept[0].clamp(min=1e-12), kept.clamp(min=1e-12).rsqrt(), 0.0
+    )
     components_RT = torch.zeros(width, text_dim)
     components_RT[:, : len(order_R)] = (axes_RR[:, order_R] * scale).float()
     return Whitening(mean_R=mean_R, components_RT=components_RT)
@@ -102,7 +119,10 @@ def _read_cache(path: Path) -> dict[str, Tensor]:
         keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
         return dict(zip(keys, tensors["vectors"], strict=True))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        log.warning("text cache is damaged and will be computed again", extra={"path": str(path), "error": str(error)})
+        log.warning(
+            "text cache is damaged and will be computed again",
+            extra={"path": str(path), "error": str(error)},
+        )
         return {}
 
 

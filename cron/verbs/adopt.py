@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 
 SUMMARY = "take over newer segments of the journal after an older ledger was put back"
 
@@ -17,20 +17,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Adopt; print which numbers were taken over."""
     del arguments
-    from cron.lease import held_lease, holder_of, only_one
     from cron.wiring import open_parts
-    from cron.worker import renewing
+    from cron.worker.lease import held_lease, holder_of, only_one
+    from cron.worker.worker import renewing
 
     parts = open_parts(loaded.settings)
     lease_s = loaded.settings.worker.lease_s
     holder = holder_of(parts.paths.var)
-    # Every segment is fetched and verified, which takes longer than a lease lasts where there are many.
-    with only_one(parts.paths.lock), held_lease(parts.ledger, holder, lease_s) as lease, renewing(parts, lease):
-        # The log has nothing of what the newer ledger had collected; what is left may come again, and counts once.
+    # Every segment is fetched and verified, which takes longer than a lease lasts where there are
+    # many.
+    with (
+        only_one(parts.paths.lock),
+        held_lease(parts.ledger, holder, lease_s) as lease,
+        renewing(parts, lease),
+    ):
+        # The log has nothing of what the newer ledger had collected; what is left may come again,
+        # and counts once.
         cursor = parts.log.give_up(parts.ledger.log_cursor())
         adopted = parts.journal.adopt(cursor, lease)
     if not adopted.segments:
-        print(f"nothing to adopt: the ledger knows the journal up to its last number, {adopted.last_seq:,}")
+        print(
+            f"nothing to adopt: the ledger knows the journal up to its last number, {adopted.last_seq:,}"
+        )
         return 0
     first = min(one.first_seq for one in adopted.segments)
     num_events = sum(one.num_events for one in adopted.segments)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from cron.connections import look_at_all
-from cron.settings_file import Loaded, settings_leaves, value_of
+from cron.settings.file import Loaded, settings_leaves, value_of
+from cron.verbs.connections import look_at_all
 from cron.verbs.table import show_json, table
 from cron.wiring import hide_password
 
@@ -15,7 +15,11 @@ SUMMARY = "the settings in force and where each came from; secrets are hidden"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--check", action="store_true", help="connect to everything that the settings name, and say how each answers")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="connect to everything that the settings name, and say how each answers",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -23,11 +27,19 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the settings; wrong ones never come this far."""
     if arguments.check:
         return _check(loaded, as_json=arguments.json)
-    rows = [(key, _shown(loaded, key, secret=leaf.secret), loaded.origins[key]) for key, leaf in settings_leaves().items()]
+    rows = [
+        (key, _shown(loaded, key, secret=leaf.secret), loaded.origins[key])
+        for key, leaf in settings_leaves().items()
+    ]
     if arguments.json:
         show_json({key: {"value": value, "origin": origin} for key, value, origin in rows})
     else:
-        print(table(["setting", "value", "from"], [[key, in_toml(value), origin] for key, value, origin in rows]))
+        print(
+            table(
+                ["setting", "value", "from"],
+                [[key, in_toml(value), origin] for key, value, origin in rows],
+            )
+        )
     return 0
 
 
@@ -36,7 +48,9 @@ def _check(loaded: Loaded, *, as_json: bool) -> int:
     if as_json:
         show_json([asdict(one) for one in looks])
     else:
-        print(f"settings   {loaded.file or 'the embedded defaults'}: fine, {len(settings_leaves())} keys")
+        print(
+            f"settings   {loaded.file or 'the embedded defaults'}: fine, {len(settings_leaves())} keys"
+        )
         print(*(f"{one.part:<9}  {one.url}  {one.said}" for one in looks), sep="\n")
     return 0 if all(one.ok for one in looks) else 1
 

@@ -6,7 +6,7 @@ import argparse
 from contextlib import suppress
 
 from cron.errors import LogGap
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 
 SUMMARY = "bring new events into the histories until SIGTERM; the worker does so by itself"
 
@@ -14,28 +14,43 @@ SUMMARY = "bring new events into the histories until SIGTERM; the worker does so
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
-    parser.add_argument("--new-log", action="store_true", help="the log was made anew, or its loss is accepted: go on with what is left")
-    parser.add_argument("--rebuild", action="store_true", help="first make the histories anew, from the journal and the log")
+    parser.add_argument(
+        "--new-log",
+        action="store_true",
+        help="the log was made anew, or its loss is accepted: go on with what is left",
+    )
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="first make the histories anew, from the journal and the log",
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow."""
-    from cron.follow import follow_once, must_rebuild, rebuild
-    from cron.lease import held_lease, holder_of, only_one
+    from cron.journal.follow import follow_once, must_rebuild, rebuild
     from cron.verbs.repeat import repeat
     from cron.wiring import open_parts
+    from cron.worker.lease import held_lease, holder_of, only_one
 
     parts = open_parts(loaded.settings)
     if arguments.new_log:
         lease_s = loaded.settings.worker.lease_s
-        with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease:
-            parts.journal.refuse_newer(is_log_trimmed=True)  # what the log has lost may lie in the store
+        with (
+            only_one(parts.paths.lock),
+            held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease,
+        ):
+            parts.journal.refuse_newer(
+                is_log_trimmed=True
+            )  # what the log has lost may lie in the store
             parts.ledger.commit_segment(None, parts.log.give_up(parts.ledger.log_cursor()), lease)
     if arguments.rebuild or arguments.new_log:
         rebuild(parts.journal, parts.log, parts.histories)
 
     def turn() -> int:
-        with suppress(LogGap):  # the log was trimmed past our place, and the journal has what is gone
+        with suppress(
+            LogGap
+        ):  # the log was trimmed past our place, and the journal has what is gone
             if not must_rebuild(parts.journal, parts.histories):
                 return follow_once(parts.log, parts.histories)
         rebuild(parts.journal, parts.log, parts.histories)

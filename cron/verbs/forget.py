@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cron.errors import AlreadyRunning, LeaseLost
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.verbs.table import clock, show_json
 
 if TYPE_CHECKING:  # pyarrow, which the other verbs do without
+    from cron.forgetting.what_is_held import Held
     from cron.parts import Parts
-    from cron.what_is_held import Held
 
 SUMMARY = "forget users: what they did is erased, and the next full retrain is without it"
 
@@ -37,16 +37,22 @@ class Report:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("users", nargs="+", metavar="USER", help="an id, exactly as events have it")
-    parser.add_argument("--by", metavar="TEXT", help="who asked for it, kept in the ledger (default: your account's name)")
-    parser.add_argument("--dry-run", action="store_true", help="say what there is, and delete nothing")
+    parser.add_argument(
+        "--by",
+        metavar="TEXT",
+        help="who asked for it, kept in the ledger (default: your account's name)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what there is, and delete nothing"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Forget, erase where that can be done now, and report."""
-    from cron.dead_letters import DeadLetters
-    from cron.forgetting import check_user_id, forget
-    from cron.what_is_held import full_retrain_due, held
+    from cron.forgetting.request import check_user_id, forget
+    from cron.forgetting.what_is_held import full_retrain_due, held
+    from cron.journal.dead_letters import DeadLetters
     from cron.wiring import open_parts
 
     users = list(dict.fromkeys(arguments.users))
@@ -58,7 +64,10 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if not arguments.dry_run:
         letters = DeadLetters(parts.paths.var / "dead-letters.jsonl")
         asked_by = arguments.by or f"{getpass.getuser()} on the command line"
-        done = {user_id: forget(parts.ledger, parts.histories, letters, user_id, asked_by=asked_by) for user_id in users}
+        done = {
+            user_id: forget(parts.ledger, parts.histories, letters, user_id, asked_by=asked_by)
+            for user_id in users
+        }
     is_erased = bool(done) and _erase_now(parts)
     due = full_retrain_due(parts.ledger, loaded.settings.worker.full_every_s)
     reports = [
@@ -81,14 +90,18 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 def _erase_now(parts: Parts) -> bool:
     """Erase as the worker would, unless one runs; tell whether nothing is left to erase."""
-    from cron import forgotten
-    from cron.erase_users import erase_forgotten
-    from cron.lease import held_lease, holder_of, only_one
-    from cron.worker import renewing
+    from cron.forgetting.erase_users import erase_forgotten
+    from cron.ledger import forgotten
+    from cron.worker.lease import held_lease, holder_of, only_one
+    from cron.worker.worker import renewing
 
     ttl_s = parts.settings.worker.lease_s
     try:
-        with only_one(parts.paths.lock), held_lease(parts.ledger, holder_of(parts.paths.var), ttl_s) as lease, renewing(parts, lease):
+        with (
+            only_one(parts.paths.lock),
+            held_lease(parts.ledger, holder_of(parts.paths.var), ttl_s) as lease,
+            renewing(parts, lease),
+        ):
             erase_forgotten(parts, lease)
     except (AlreadyRunning, LeaseLost):
         return False
@@ -102,11 +115,20 @@ def _lines(report: Report) -> list[str]:
     if not done:
         journal, head = events, f"{report.user_id}: nothing was deleted (a dry run)"
     else:
-        journal = f"{events} erased" if report.is_erased else f"{events}, erased by the worker in its next turn"
-        head = f"{report.user_id}: forgotten, with all that happened until {clock(report.up_to)} UTC"
+        journal = (
+            f"{events} erased"
+            if report.is_erased
+            else f"{events}, erased by the worker in its next turn"
+        )
+        head = (
+            f"{report.user_id}: forgotten, with all that happened until {clock(report.up_to)} UTC"
+        )
     lines = [head, f"  journal       {journal}"]
     if done:
-        lines += ["  histories     deleted", f"  dead letters  {report.num_letters:,} deleted on this machine"]
+        lines += [
+            "  histories     deleted",
+            f"  dead letters  {report.num_letters:,} deleted on this machine",
+        ]
     return [*lines, f"  weights       {_weights(report)}", *_archives(report)]
 
 
@@ -114,7 +136,11 @@ def _weights(report: Report) -> str:
     held = report.held
     if held.live is None:
         return "nothing is live"
-    due = f"by {clock(report.full_retrain_due)} UTC" if report.full_retrain_due is not None else "the next run"
+    due = (
+        f"by {clock(report.full_retrain_due)} UTC"
+        if report.full_retrain_due is not None
+        else "the next run"
+    )
     until = f"until the next full retrain ({due}; now: python -m cron run-once --full)"
     if held.num_trained:
         return f"release {held.live}, which is live, was trained on {held.num_trained:,} of them at most, {until}"
@@ -127,7 +153,9 @@ def _archives(report: Report) -> list[str]:
     if not report.held.releases:
         return []
     versions = ", ".join(map(str, report.held.releases))
-    return [f"  archives      such weights are kept in releases {versions}, until release.keep_releases lets them go"]
+    return [
+        f"  archives      such weights are kept in releases {versions}, until release.keep_releases lets them go"
+    ]
 
 
 def _as_json(report: Report) -> dict[str, object]:
@@ -141,6 +169,8 @@ def _as_json(report: Report) -> dict[str, object]:
         "live_version": held.live,
         "events_trained_on": held.num_trained,
         "may_hold_erased": held.may_hold_erased,
-        "full_retrain_due": report.full_retrain_due.isoformat() if report.full_retrain_due is not None else None,
+        "full_retrain_due": report.full_retrain_due.isoformat()
+        if report.full_retrain_due is not None
+        else None,
         "releases": list(held.releases),
     }

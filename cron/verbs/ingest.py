@@ -1,7 +1,7 @@
 """`ingest`: public files become items and events in the log.
 
-An event's id comes from what it says, so ingesting twice counts once, and so does a row that a longer file holds again. All items are
-ingested, whatever the part of the events.
+An event's id comes from what it says, so ingesting twice counts once, and so does a row that a
+longer file holds again. All items are ingested, whatever the part of the events.
 """
 
 from __future__ import annotations
@@ -18,24 +18,34 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from cron.dead_letters import DeadLetters
 from cron.errors import FreshetError, SettingsError
-from cron.settings_file import Loaded
-from cron.verbs.part import Part, add_column_arguments, add_item_arguments, columns_of, parse_part, read_source
+from cron.journal.dead_letters import DeadLetters
+from cron.settings.file import Loaded
+from cron.verbs.part import (
+    Part,
+    add_column_arguments,
+    add_item_arguments,
+    columns_of,
+    parse_part,
+    read_source,
+)
 from cron.verbs.source_warnings import warnings_of
 from cron.wiring import open_log, var_folder
 from recommender.events import MAX_CLOCK_SKEW, Event, InvalidRecord, Record, parse_event, parse_item
 from trainer import durable_files
 
 if TYPE_CHECKING:
-    from trainer.sources.source import Source
+    from sources.source import Source
 
-SUMMARY = "bring a data set into the log: MovieLens, Amazon Reviews, RecBole, any table; twice is once"
+SUMMARY = (
+    "bring a data set into the log: MovieLens, Amazon Reviews, RecBole, any table; twice is once"
+)
 BATCH_RECORDS = 5_000  # one transaction and one fsync
 _NUM_REASONS = 10
 _NUM_TYPES = 10
 _LONGEST_SHIFT_S = 1e10  # over three centuries
-SHIFTS = "shifts.json"  # in var: by how many seconds each part was moved, so that a repeat moves it equally
+# in var: by how many seconds each part was moved, so that a repeat moves it equally
+SHIFTS = "shifts.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,11 +63,27 @@ class Counts:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="a folder, a file or the publisher's zip")
-    parser.add_argument("--part", type=parse_part, default=Part(), metavar="FROM:TO", help="shares of the events by time (default 0:1)")
-    parser.add_argument("--shift-to-now", action="store_true", help="move all times equally, so that the part's last event is now")
-    parser.add_argument("--dry-run", action="store_true", help="read and check everything, store nothing")
-    parser.add_argument("--json", action="store_true", help="say what became of the records as JSON")
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="a folder, a file or the publisher's zip"
+    )
+    parser.add_argument(
+        "--part",
+        type=parse_part,
+        default=Part(),
+        metavar="FROM:TO",
+        help="shares of the events by time (default 0:1)",
+    )
+    parser.add_argument(
+        "--shift-to-now",
+        action="store_true",
+        help="move all times equally, so that the part's last event is now",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="read and check everything, store nothing"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="say what became of the records as JSON"
+    )
     add_column_arguments(parser)
     add_item_arguments(parser)
 
@@ -71,13 +97,23 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     part: Part = arguments.part
     first, last = part.bounds(len(source.events))
     if first == last:
-        raise FreshetError(f"part {part} of {len(source.events)} events is empty; nothing to ingest")
+        raise FreshetError(
+            f"part {part} of {len(source.events)} events is empty; nothing to ingest"
+        )
     _expect_a_good_event(source, first, last)
-    shift = _shift(var, source, part, store=not arguments.dry_run) if arguments.shift_to_now else timedelta(0)
-    intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=arguments.dry_run)
+    shift = (
+        _shift(var, source, part, store=not arguments.dry_run)
+        if arguments.shift_to_now
+        else timedelta(0)
+    )
+    intake = Intake(
+        loaded.settings.store.events, var, shift, source.called, dry_run=arguments.dry_run
+    )
     intake.take_rejects(source)
     items = (((source.items_file, _line_of(item)), item) for item in source.items)
-    events = ((source.events.place_of(line), event) for line, event in source.events.numbered(first, last))
+    events = (
+        (source.events.place_of(line), event) for line, event in source.events.numbered(first, last)
+    )
     intake.take(items, total=source.num_items, what="items")
     intake.take(events, total=last - first, what="events")
     warnings = _warnings(source, intake)
@@ -89,7 +125,12 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         for reason, number in intake.rejected.most_common(_NUM_REASONS):
             print(f"  {number:,} rejected: {reason}")
         if len(intake.types) > 1:
-            print("  types: " + ", ".join(f"{number:,} {name}" for name, number in intake.types.most_common(_NUM_TYPES)))
+            print(
+                "  types: "
+                + ", ".join(
+                    f"{number:,} {name}" for name, number in intake.types.most_common(_NUM_TYPES)
+                )
+            )
         for warning in warnings:
             print(f"  warning: {warning}")
     return 0
@@ -98,13 +139,17 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 def _warnings(source: Source, intake: Intake) -> list[str]:
     warnings = warnings_of(source)
     if intake.letters_lost:
-        warnings.append(f"{intake.letters_lost:,} rejected rows could not be kept as dead letters in store.var; is its disk full?")
+        warnings.append(
+            f"{intake.letters_lost:,} rejected rows could not be kept as dead letters in store.var; is its disk full?"
+        )
     return warnings
 
 
 def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, object]:
     counts = intake.counts
-    first_at, last_at = (None if at is None else at.isoformat() for at in (intake.first_at, intake.last_at))
+    first_at, last_at = (
+        None if at is None else at.isoformat() for at in (intake.first_at, intake.last_at)
+    )
     return {
         "format": source.name,
         "events": counts.events,
@@ -122,11 +167,13 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
 class Intake:
     """Checks raw records and appends them to the log in batches, counting; a dry run only checks.
 
-    `first_at` and `last_at` are the times of its good events, shifted, None before there is one; `users` and `types` are theirs.
-    `called` is what the file calls the fields of its records.
+    `first_at` and `last_at` are the times of its good events, shifted, None before there is one;
+    `users` and `types` are theirs. `called` is what the file calls the fields of its records.
     """
 
-    def __init__(self, log_url: str, var: Path, shift: timedelta, called: Mapping[str, str], *, dry_run: bool) -> None:
+    def __init__(
+        self, log_url: str, var: Path, shift: timedelta, called: Mapping[str, str], *, dry_run: bool
+    ) -> None:
         self.counts = Counts()
         self.rejected: Counter[str] = Counter()
         self.letters_lost = 0  # rejected rows that the disk did not take
@@ -142,18 +189,28 @@ class Intake:
 
     def take_rejects(self, source: Source) -> None:
         """Bury the rows that the source itself could not read."""
-        rejected = source.read_rejects(source.rejects) if self._dead_letters else ((reject, "") for reject in source.rejects)
+        rejected = (
+            source.read_rejects(source.rejects)
+            if self._dead_letters
+            else ((reject, "") for reject in source.rejects)
+        )
         for reject, raw in rejected:
             self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
 
-    def take(self, raw: Iterable[tuple[tuple[str, int], Mapping[str, object]]], *, total: int, what: str) -> None:
+    def take(
+        self, raw: Iterable[tuple[tuple[str, int], Mapping[str, object]]], *, total: int, what: str
+    ) -> None:
         """Check and store records, each with its file and line, with a progress bar on a terminal."""
         from tqdm import tqdm
 
         with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
             stream = iter(raw)
             while batch := list(islice(stream, BATCH_RECORDS)):
-                records = [record for record in (self._parse(one, place) for place, one in batch) if record is not None]
+                records = [
+                    record
+                    for record in (self._parse(one, place) for place, one in batch)
+                    if record is not None
+                ]
                 self._store(records)
                 bar.update(len(batch))
 
@@ -162,8 +219,14 @@ class Intake:
         try:
             record = parse(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
-            expected = error.reason.rpartition(", expected ")[2]  # what was found differs from row to row, and lies in the letter
-            self._reject(f"{place[0]}, line {place[1]}", f"{self._called.get(error.field, error.field)}: expected {expected}", raw)
+            expected = error.reason.rpartition(", expected ")[
+                2
+            ]  # what was found differs from row to row, and lies in the letter
+            self._reject(
+                f"{place[0]}, line {place[1]}",
+                f"{self._called.get(error.field, error.field)}: expected {expected}",
+                raw,
+            )
             return None
         if not isinstance(record, Event):
             return record
@@ -175,8 +238,16 @@ class Intake:
         return event
 
     def _store(self, records: list[Record]) -> None:
-        duplicates = frozenset(self._log.append(records).duplicates) if self._log and records else frozenset()
-        num_events = sum(isinstance(record, Event) for index, record in enumerate(records) if index not in duplicates)
+        duplicates = (
+            frozenset(self._log.append(records).duplicates)
+            if self._log and records
+            else frozenset()
+        )
+        num_events = sum(
+            isinstance(record, Event)
+            for index, record in enumerate(records)
+            if index not in duplicates
+        )
         self.counts.events += num_events
         self.counts.items += len(records) - len(duplicates) - num_events
         self.counts.duplicates += len(duplicates)
@@ -185,7 +256,9 @@ class Intake:
         self.counts.rejected += 1
         self.rejected[reason] += 1
         if self._dead_letters:
-            is_kept = self._dead_letters.add(source=f"ingest {where}", reason=reason, raw=raw, at=self._now)
+            is_kept = self._dead_letters.add(
+                source=f"ingest {where}", reason=reason, raw=raw, at=self._now
+            )
             self.letters_lost += not is_kept
 
 
@@ -200,7 +273,10 @@ def _expect_a_good_event(source: Source, first: int, last: int) -> None:
             column = source.called.get(error.field, error.field)
             said = error.reason.removeprefix(error.field)
             file, number = source.events.place_of(line)
-            fault = fault or f"{Path(source.events_path).with_name(file)}, line {number}, column {column}{said}"
+            fault = (
+                fault
+                or f"{Path(source.events_path).with_name(file)}, line {number}, column {column}{said}"
+            )
         else:
             return
     raise FreshetError(f"{fault}; of {last - first:,} events none can be taken")
@@ -217,7 +293,8 @@ def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
     past_N = past_N[past_N <= (now + MAX_CLOCK_SKEW).timestamp()]
     file = var / SHIFTS
     known = _shifts(file)
-    name = f"{source.events.file_sha256[:12]} {part}"  # the file's digest, so a moved folder is the same data
+    # the file's digest, so a moved folder is the same data
+    name = f"{source.events.file_sha256[:12]} {part}"
     if name not in known:
         known[name] = now.timestamp() - float(past_N[-1])
         if store:
@@ -236,10 +313,14 @@ def _shifts(file: Path) -> dict[str, float]:
         raise FreshetError(f"{file} can't be read: {error}") from error
     except (ValueError, RecursionError):
         known = None
-    if isinstance(known, dict) and all(isinstance(one, float | int) and abs(one) < _LONGEST_SHIFT_S for one in known.values()):
+    if isinstance(known, dict) and all(
+        isinstance(one, float | int) and abs(one) < _LONGEST_SHIFT_S for one in known.values()
+    ):
         return known
     remedy = "put it back from a backup, or delete it: then what is ingested next is moved anew"
-    raise FreshetError(f"{file}: expected a JSON object of seconds by part, found something else; {remedy}")
+    raise FreshetError(
+        f"{file}: expected a JSON object of seconds by part, found something else; {remedy}"
+    )
 
 
 def _expect_writable(var: Path) -> None:
@@ -256,7 +337,9 @@ def _writing(var: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SettingsError(f"store.var: can't write into {var} ({error}); name a folder of yours, and repeat the command") from error
+        raise SettingsError(
+            f"store.var: can't write into {var} ({error}); name a folder of yours, and repeat the command"
+        ) from error
 
 
 def _line_of(item: Mapping[str, object]) -> int:

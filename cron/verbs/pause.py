@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.wiring import open_ledger
 
 SUMMARY = "publish nothing until `resume`; events are still taken and collected"

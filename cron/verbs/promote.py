@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
 
 SUMMARY = "make a release live again, forward or back; a pause stays"
@@ -12,12 +12,14 @@ SUMMARY = "make a release live again, forward or back; a pause stays"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("version", type=int, metavar="VERSION", help="a release, as `releases` lists them")
+    parser.add_argument(
+        "version", type=int, metavar="VERSION", help="a release, as `releases` lists them"
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Promote."""
-    from cron.release import promote
+    from cron.serving.release import promote
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)

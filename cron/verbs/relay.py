@@ -8,25 +8,37 @@ from datetime import UTC, datetime
 
 from cron.errors import FreshetError, LogGap, SettingsError
 from cron.ports import Rejected
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 
 SUMMARY = "bring another event log into a Redis one until SIGTERM; nothing is lost, and nothing comes twice"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--from", dest="source", required=True, metavar="URL", help="the other event log, as in kafka://HOST:9092/events")
-    parser.add_argument("--to", dest="target", metavar="URL", help="a Redis event log (default: store.events)")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="URL",
+        help="the other event log, as in kafka://HOST:9092/events",
+    )
+    parser.add_argument(
+        "--to", dest="target", metavar="URL", help="a Redis event log (default: store.events)"
+    )
     parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
-    parser.add_argument("--from-start", action="store_true", help="begin with the other log's earliest record, wherever it was left off")
+    parser.add_argument(
+        "--from-start",
+        action="store_true",
+        help="begin with the other log's earliest record, wherever it was left off",
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Relay; print how much was brought."""
     from tqdm import tqdm
 
-    from cron.dead_letters import DeadLetters
-    from cron.relay import begin_again, relay_once
+    from cron.journal.dead_letters import DeadLetters
+    from cron.journal.relay import begin_again, relay_once
     from cron.verbs.repeat import repeat
     from cron.wiring import check_url, hide_password, open_log, open_relay_target, var_folder
 
@@ -39,7 +51,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     def bury(rejected: Sequence[Rejected]) -> None:
         for one in rejected:
-            letters.add(source=f"relay {one.source}", reason=one.reason, raw=one.raw, at=datetime.now(UTC))
+            letters.add(
+                source=f"relay {one.source}", reason=one.reason, raw=one.raw, at=datetime.now(UTC)
+            )
 
     if arguments.from_start:
         begin_again(source, target)
@@ -58,6 +72,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         try:
             total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
         except LogGap as error:
-            raise FreshetError(f"{error.gone}; to go on with the earliest that is left, add --from-start") from error
+            raise FreshetError(
+                f"{error.gone}; to go on with the earliest that is left, add --from-start"
+            ) from error
     print(f"{total:,} records read, {num_duplicates:,} of them in the log already")
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from cron.overview import Overview, look_at_ledger, panel_ndcg, release_json
-from cron.settings_file import Loaded
+from cron.metrics.overview import Overview, look_at_ledger, panel_ndcg, release_json
+from cron.settings.file import Loaded
 from cron.verbs.table import clock, number, show_json, table
 from cron.wiring import open_ledger
 
@@ -20,13 +20,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the releases."""
-    overview = look_at_ledger(open_ledger(loaded.settings.store.ledger), now=datetime.now(UTC), num_releases=None)
+    overview = look_at_ledger(
+        open_ledger(loaded.settings.store.ledger), now=datetime.now(UTC), num_releases=None
+    )
     if arguments.json:
         show_json([release_json(release, overview) for release in overview.releases])
     elif not overview.releases:
         print("no release yet; the worker publishes a baseline first")
     else:
-        print(table(["release", "mode", "parent", "trained on", "published (UTC)", "NDCG@10", "archive", ""], _rows(overview)))
+        print(
+            table(
+                [
+                    "release",
+                    "mode",
+                    "parent",
+                    "trained on",
+                    "published (UTC)",
+                    "NDCG@10",
+                    "archive",
+                    "",
+                ],
+                _rows(overview),
+            )
+        )
     return 0
 
 
@@ -41,5 +57,16 @@ def _rows(overview: Overview) -> list[list[str]]:
         if overview.live is not None and overview.live.version == release.version:
             state = "live"
         ndcg = number(panel_ndcg(overview, release))
-        rows.append([str(release.version), manifest.mode, parent, trained, clock(release.published_at), ndcg, archive, state])
+        rows.append(
+            [
+                str(release.version),
+                manifest.mode,
+                parent,
+                trained,
+                clock(release.published_at),
+                ndcg,
+                archive,
+                state,
+            ]
+        )
     return rows

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 def repeat(turn: Callable[[], int], *, once: bool, poll_s: float) -> int:
     """Call `turn` until SIGTERM, or with `once` until it moved nothing; return how many records it moved in all.
 
-    A turn is never cut short. Without `once` a machine that is away is waited for; with it Unavailable is raised.
+    A turn is never cut short. Without `once` a machine that is away is waited for; with it
+    Unavailable is raised.
     """
     set_up_logs()
     stop = threading.Event()

@@ -15,9 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, Unavailable
-from cron.own_gateway import authorization, gateway_url
-from cron.settings_file import Loaded
-from cron.verbs.part import Part, add_column_arguments, columns_of, parse_part, read_note, read_source
+from cron.settings.file import Loaded
+from cron.settings.own_gateway import authorization, gateway_url
+from cron.verbs.part import (
+    Part,
+    add_column_arguments,
+    columns_of,
+    parse_part,
+    read_note,
+    read_source,
+)
 from cron.wiring import var_folder
 
 if TYPE_CHECKING:
@@ -30,7 +37,9 @@ BATCHES_PER_S = 20  # a batch of all events of 50 ms: smooth at any speed, and f
 MAX_BATCH = 5_000  # under 1 MiB of JSON
 TRY_AGAIN_S = 1.0
 MAX_LAG_S = 1.0  # so much is caught up with after a slow answer
-GIVE_UP_S = 300.0  # a restart or a laptop's nap passes; a gateway that was never started should be told
+GIVE_UP_S = (
+    300.0  # a restart or a laptop's nap passes; a gateway that was never started should be told
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,10 +54,25 @@ class Sent:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("path", type=Path, nargs="?", metavar="PATH", help="default: the data that the first `make serve` ingested")
-    parser.add_argument("--speed", type=_speed, default=100.0, metavar="N", help="events a second (default 100)")
-    parser.add_argument("--part", type=parse_part, metavar="FROM:TO", help="default: what was not ingested, or all of another PATH")
-    parser.add_argument("--keep-time", action="store_true", help="send the file's own times instead of now")
+    parser.add_argument(
+        "path",
+        type=Path,
+        nargs="?",
+        metavar="PATH",
+        help="default: the data that the first `make serve` ingested",
+    )
+    parser.add_argument(
+        "--speed", type=_speed, default=100.0, metavar="N", help="events a second (default 100)"
+    )
+    parser.add_argument(
+        "--part",
+        type=parse_part,
+        metavar="FROM:TO",
+        help="default: what was not ingested, or all of another PATH",
+    )
+    parser.add_argument(
+        "--keep-time", action="store_true", help="send the file's own times instead of now"
+    )
     parser.add_argument("--url", metavar="URL", help="the gateway (default: as configured)")
     add_column_arguments(parser)
 
@@ -60,13 +84,29 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
     source = read_source(path, columns_of(arguments))
     first, last = part.bounds(len(source.events))
-    sender = Sender(arguments.url or gateway_url(loaded.settings.gateway), loaded.settings.gateway.api_key)
-    with sender, tqdm(total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None) as bar:
-        for batch in paced(source.events.between(first, last), arguments.speed, clock=time.monotonic, sleep=time.sleep):
-            sender.send(batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write)
+    sender = Sender(
+        arguments.url or gateway_url(loaded.settings.gateway), loaded.settings.gateway.api_key
+    )
+    with (
+        sender,
+        tqdm(
+            total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None
+        ) as bar,
+    ):
+        for batch in paced(
+            source.events.between(first, last),
+            arguments.speed,
+            clock=time.monotonic,
+            sleep=time.sleep,
+        ):
+            sender.send(
+                batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write
+            )
             bar.update(len(batch))
     sent = sender.sent
-    print(f"replayed {source.name}, part {part}: {sent.accepted:,} accepted, {sent.duplicates:,} duplicates, {sent.rejected:,} rejected")
+    print(
+        f"replayed {source.name}, part {part}: {sent.accepted:,} accepted, {sent.duplicates:,} duplicates, {sent.rejected:,} rejected"
+    )
     if sent.rejected:
         print(f"the first reason: {sent.first_reason}")
     return 1 if sent.rejected else 0
@@ -117,7 +157,9 @@ class Sender:
             now = time.monotonic()
             if away_since is None:
                 away_since = now
-                say(f"the gateway at {self._url} does not answer ({why}); waiting for it, the same events are sent again")
+                say(
+                    f"the gateway at {self._url} does not answer ({why}); waiting for it, the same events are sent again"
+                )
             if now - away_since > GIVE_UP_S:
                 raise Unavailable("the gateway", where=self._url, why=why)
             time.sleep(TRY_AGAIN_S)
@@ -127,7 +169,9 @@ def _data(path: Path | None, part: Part | None, var: Path) -> tuple[Path, Part]:
     """Choose data and part: by default what the first `make serve` did not ingest."""
     note = read_note(var)
     if path is None and note is None:
-        raise FreshetError("nothing was ingested by make serve yet, so name the data: python -m cron replay PATH")
+        raise FreshetError(
+            "nothing was ingested by make serve yet, so name the data: python -m cron replay PATH"
+        )
     if note is not None and (path is None or path.resolve() == note.path.resolve()):
         rest = Part(first=note.part.last, last=1.0) if note.part.last < 1 else Part()
         return note.path, part or rest
@@ -136,7 +180,11 @@ def _data(path: Path | None, part: Part | None, var: Path) -> tuple[Path, Part]:
 
 
 def paced(
-    events: Iterable[RawEvent], speed: float, *, clock: Callable[[], float], sleep: Callable[[float], None]
+    events: Iterable[RawEvent],
+    speed: float,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
 ) -> Iterator[list[RawEvent]]:
     """Yield batches at so many events a second; time lost while waiting for the gateway is not made up by a burst."""
     size = min(MAX_BATCH, max(1, round(speed / BATCHES_PER_S)))
@@ -150,7 +198,10 @@ def paced(
 
 def _stamped(batch: Sequence[RawEvent], now: datetime) -> list[RawEvent]:
     """Give each event the time of sending, a microsecond apart, because their order would else be that of their ids."""
-    return [{**event, "at": (now + timedelta(microseconds=place)).isoformat()} for place, event in enumerate(batch)]
+    return [
+        {**event, "at": (now + timedelta(microseconds=place)).isoformat()}
+        for place, event in enumerate(batch)
+    ]
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.wiring import open_ledger
 
 SUMMARY = "publish again after a rollback or a pause"
@@ -37,5 +37,7 @@ def journal_range(text: str) -> tuple[int, int]:
     """Parse FROM-TO; argparse turns the error into a usage message."""
     first, dash, last = text.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no range; expected FROM-TO, such as 81234-82233")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no range; expected FROM-TO, such as 81234-82233"
+        )
     return int(first), int(last)

@@ -9,28 +9,37 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
 
-SUMMARY = "put the previous good release back at once, or VERSION; publishing is paused until `resume`"
+SUMMARY = (
+    "put the previous good release back at once, or VERSION; publishing is paused until `resume`"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("version", type=int, nargs="?", metavar="VERSION", help="default: the previous good release")
+    parser.add_argument(
+        "version", type=int, nargs="?", metavar="VERSION", help="default: the previous good release"
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Roll back; needs the ledger and the model server only, unless the version is not loaded any more."""
-    from cron.release import rollback
+    from cron.serving.release import rollback
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)
     limit_s = settings.release.drain_timeout_s
     server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
-    by, asked_at = f"{getpass.getuser()} on the command line", ledger.now() - timedelta(seconds=_age_s())
-    done = rollback(ledger, server, arguments.version, by=by, artifacts=artifacts, asked_at=asked_at)
+    by, asked_at = (
+        f"{getpass.getuser()} on the command line",
+        ledger.now() - timedelta(seconds=_age_s()),
+    )
+    done = rollback(
+        ledger, server, arguments.version, by=by, artifacts=artifacts, asked_at=asked_at
+    )
     was = f", version {done.was} was" if done.was != done.version else ""
     print(f"version {done.version} is live{was}; publishing is paused until: python -m cron resume")
     return 0
@@ -38,5 +47,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 def _age_s() -> float:
     """Return how long this process has run: whoever started it had not seen what happened since."""
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])  # the time of its start, since boot
+    ticks = int(
+        Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    )  # the time of its start, since boot
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cron.beside import repeated
-from cron.ledger import Ledger
-from cron.overview import read_progress
-from cron.settings_file import Loaded
+from cron.ledger.ledger import Ledger
+from cron.local.beside import repeated
+from cron.metrics.overview import read_progress
+from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
 
 LOOK_S = 0.5
@@ -19,13 +19,15 @@ SUMMARY = "do one turn of the cycle now; print the verdict and its reasons"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--full", action="store_true", help="retrain from scratch, however little is new")
+    parser.add_argument(
+        "--full", action="store_true", help="retrain from scratch, however little is new"
+    )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Take the lease, turn once, print; 1 when the run was refused or failed."""
     from cron.wiring import open_parts
-    from cron.worker import run_once
+    from cron.worker.worker import run_once
 
     parts = open_parts(loaded.settings)
     with _progress(parts.ledger, parts.paths.runs):
@@ -42,12 +44,21 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
     def look() -> bool:
         run = ledger.open_run()
         progress = read_progress(runs_folder, run.run_id) if run else None
-        bar.set_description(progress.phase if progress else f"run {run.run_id}" if run else "collecting", refresh=False)
+        bar.set_description(
+            progress.phase if progress else f"run {run.run_id}" if run else "collecting",
+            refresh=False,
+        )
         bar.total, bar.n = (max(progress.total, 1), progress.done) if progress else (1, 0)
         bar.refresh()
         return True
 
-    with tqdm(desc="collecting", total=1, leave=False, disable=None, bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}") as bar:
+    with tqdm(
+        desc="collecting",
+        total=1,
+        leave=False,
+        disable=None,
+        bar_format="{desc:<20} {percentage:3.0f}% |{bar}| {elapsed}",
+    ) as bar:
         if bar.disable:
             yield
             return

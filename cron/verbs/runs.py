@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from cron.lineage import Run
-from cron.overview import run_json
-from cron.settings_file import Loaded
+from cron.metrics.overview import run_json
+from cron.settings.file import Loaded
 from cron.verbs.table import age, clock, show_json
 from cron.wiring import open_ledger
 
@@ -15,7 +15,9 @@ SUMMARY = "why each run did or didn't publish, newest first"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="so many runs (default 20)")
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="so many runs (default 20)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -34,7 +36,17 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 def lines_of(run: Run) -> list[str]:
     """Say how a run ended and why, a line a reason."""
     times = f", {run.count} times" if run.count > 1 else ""
-    took = "" if run.ended_at is None or run.mode is None else f", took {age(run.ended_at - run.started_at)}"
-    version = "" if run.version is None else f" release {run.version}" if run.outcome == "published" else f" version {run.version}"
+    took = (
+        ""
+        if run.ended_at is None or run.mode is None
+        else f", took {age(run.ended_at - run.started_at)}"
+    )
+    version = (
+        ""
+        if run.version is None
+        else f" release {run.version}"
+        if run.outcome == "published"
+        else f" version {run.version}"
+    )
     head = f"run {run.run_id}  {clock(run.started_at)}  {run.mode or '–'}  {run.outcome or 'under way'}{version}{times}{took}"
     return [head, *(f"    {'✓' if reason.ok else '✗'} {reason.text}" for reason in run.reasons)]

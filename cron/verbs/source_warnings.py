@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from recommender.nobody import PERHAPS_NOBODY
 
 if TYPE_CHECKING:  # pandas, which only reading needs
-    from trainer.sources.source import Source
+    from sources.source import Source
 
 _FREQUENT = 0.01  # of all rows; a few odd rows are no warning
 
@@ -23,7 +23,7 @@ def warnings_of(source: Source) -> list[str]:
 
 def _rejected_words(source: Source) -> list[str]:
     """Warn about words for nobody that many rows have in place of an id."""
-    from trainer.sources.cells import FOR_NOBODY
+    from sources.tables.cells import FOR_NOBODY
 
     num_rows = len(source.events) + len(source.rejects)
     remedy = "if these rows have visitors without an account, name a column that tells them apart, such as a session's id"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from cron.overview import Overview, look, panel_ndcg, to_json
+from cron.metrics.overview import Overview, look, panel_ndcg, to_json
 from cron.parts import Paths
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 from cron.verbs.table import age, clock, number, show_json, sparkline, table
 from cron.wiring import open_ledger, open_log, server_nodes, var_folder
 
@@ -24,7 +24,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the overview."""
     store = loaded.settings.store
     paths = Paths(var=var_folder(loaded.settings))
-    overview = look(open_ledger(store.ledger), open_log(store.events), paths.runs, now=datetime.now(UTC))
+    overview = look(
+        open_ledger(store.ledger), open_log(store.events), paths.runs, now=datetime.now(UTC)
+    )
     if arguments.json:
         show_json(to_json(overview))
     else:
@@ -35,8 +37,17 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 def _lines(overview: Overview, nodes: list[str]) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
-        lines.append(f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume")
-    lines += [*_nodes(overview, nodes), _waiting(overview), _current(overview), *_updates(overview), *_quality(overview), ""]
+        lines.append(
+            f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume"
+        )
+    lines += [
+        *_nodes(overview, nodes),
+        _waiting(overview),
+        _current(overview),
+        *_updates(overview),
+        *_quality(overview),
+        "",
+    ]
     return [*lines, _releases(overview)] if overview.releases else lines[:-1]
 
 
@@ -44,21 +55,43 @@ def _live(overview: Overview) -> str:
     live = overview.live
     if live is None:
         return "live     nothing yet; the worker publishes a baseline first (python -m cron run-once does it now)"
-    origin = f"{live.manifest.mode} of {live.manifest.parent}" if live.manifest.parent is not None else live.manifest.mode
+    origin = (
+        f"{live.manifest.mode} of {live.manifest.parent}"
+        if live.manifest.parent is not None
+        else live.manifest.mode
+    )
     published = age(overview.at - live.published_at)
     return f"live     release {live.version} ({origin}), published {published} ago, {live.manifest.num_items:,} items"
 
 
 def _nodes(overview: Overview, nodes: list[str]) -> list[str]:
     """Name the nodes of the model server that the worker could not ask at its last look."""
-    away = [name for number, name in enumerate(nodes, start=1) if overview.figures.get(f"node_{number}_away")]
-    return [f"away     {', '.join(away)} of {len(nodes)} TorchServe nodes; brought up to date when it returns"] if away else []
+    away = [
+        name
+        for number, name in enumerate(nodes, start=1)
+        if overview.figures.get(f"node_{number}_away")
+    ]
+    return (
+        [
+            f"away     {', '.join(away)} of {len(nodes)} TorchServe nodes; brought up to date when it returns"
+        ]
+        if away
+        else []
+    )
 
 
 def _waiting(overview: Overview) -> str:
     waiting = overview.waiting
-    in_log = "the log does not answer" if waiting.in_log is None else f"{waiting.in_log:,} records in the log"
-    newest = f"; newest collected event {age(overview.at - waiting.newest_event_at)} old" if waiting.newest_event_at else ""
+    in_log = (
+        "the log does not answer"
+        if waiting.in_log is None
+        else f"{waiting.in_log:,} records in the log"
+    )
+    newest = (
+        f"; newest collected event {age(overview.at - waiting.newest_event_at)} old"
+        if waiting.newest_event_at
+        else ""
+    )
     return f"waiting  {in_log}, {waiting.in_journal:,} in the journal that the live weights have not seen{newest}"
 
 
@@ -76,7 +109,11 @@ def _current(overview: Overview) -> str:
 
 def _updates(overview: Overview) -> list[str]:
     judged = len(overview.judged_updates)
-    return [f"gate     {overview.num_accepted_updates} of the latest {judged} updates accepted"] if judged else []
+    return (
+        [f"gate     {overview.num_accepted_updates} of the latest {judged} updates accepted"]
+        if judged
+        else []
+    )
 
 
 def _quality(overview: Overview) -> list[str]:
@@ -86,9 +123,15 @@ def _quality(overview: Overview) -> list[str]:
         ("live", "quality  NDCG@10 of the live model on new events, before training on them"),
         ("popularity", "         popularity"),
     ):
-        values = [quality.ndcg for quality in overview.quality if quality.kind == "fresh" and quality.model == model]
+        values = [
+            quality.ndcg
+            for quality in overview.quality
+            if quality.kind == "fresh" and quality.model == model
+        ]
         if values:
-            lines.append(f"{label}  {sparkline(values)}  {number(values[0])} → {number(values[-1])}")
+            lines.append(
+                f"{label}  {sparkline(values)}  {number(values[0])} → {number(values[-1])}"
+            )
     return lines
 
 
@@ -99,5 +142,14 @@ def _releases(overview: Overview) -> str:
         is_live = overview.live is not None and overview.live.version == release.version
         state = "live" if is_live else "rolled back" if release.rolled_back_at else ""
         ndcg = number(panel_ndcg(overview, release))
-        rows.append([str(release.version), manifest.mode, clock(release.published_at), ndcg, f"{manifest.num_items:,}", state])
+        rows.append(
+            [
+                str(release.version),
+                manifest.mode,
+                clock(release.published_at),
+                ndcg,
+                f"{manifest.num_items:,}",
+                state,
+            ]
+        )
     return table(["release", "mode", "published (UTC)", "NDCG@10", "items", ""], rows)

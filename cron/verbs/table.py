@@ -12,7 +12,10 @@ _BARS = "▁▂▃▄▅▆▇█"
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out rows in columns under a header; the last column is not padded."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (header, *rows))
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (header, *rows)
+    )
     return "\n".join(lines)
 
 
@@ -24,7 +27,9 @@ def sparkline(values: Sequence[float], *, width: int = 40) -> str:
     low, high = min(values), max(values)
     if high == low:
         return _BARS[3] * len(values)
-    return "".join(_BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in values)
+    return "".join(
+        _BARS[round((value - low) / (high - low) * (len(_BARS) - 1))] for value in values
+    )
 
 
 def age(span: timedelta) -> str:

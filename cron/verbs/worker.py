@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cron.settings_file import Loaded
+from cron.settings.file import Loaded
 
 SUMMARY = "keep the model fresh: collect, train, judge, publish, reconcile, follow; until SIGTERM"
 
@@ -18,6 +18,6 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Run until told to stop."""
     del arguments
     from cron.wiring import open_parts
-    from cron.worker import run_worker
+    from cron.worker.worker import run_worker
 
     return run_worker(open_parts(loaded.settings))

@@ -4,7 +4,8 @@
     python -m deploy.stack status
     python -m deploy.stack down
 
-`up` returns when a release is live, and leaves everything running; again, it says where things are. Knows the order of things.
+`up` returns when a release is live, and leaves everything running; again, it says where things are.
+Knows the order of things.
 """
 
 from __future__ import annotations
@@ -19,27 +20,34 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cron.config import Settings
 from cron.errors import FreshetError
-from cron.private_files import close_to_others, keep_private
-from cron.settings_file import FILE_VARIABLE, Loaded, load_settings, variable
+from cron.settings.file import FILE_VARIABLE, Loaded, load_settings, variable
+from cron.settings.private_files import close_to_others, keep_private
+from cron.settings.tree import Settings
 from cron.wiring import PROJECT_ROOT, open_ledger
-from deploy.first_data import ingest_once, was_ingested
-from deploy.preflight import NotReady, check_disk, check_ports
-from deploy.processes import STOP_S, Place, ProgramFailed
-from deploy.ready import wait_for_release
-from deploy.stack.kafka import create_topics
+from deploy.machine.first_data import ingest_once, was_ingested
+from deploy.machine.preflight import NotReady, check_disk, check_ports
+from deploy.machine.processes import STOP_S, Place, ProgramFailed
+from deploy.machine.ready import wait_for_release
+from deploy.servers.kafka import create_topics
+from deploy.servers.program import Program, new_folder
+from deploy.servers.topics import topics
 from deploy.stack.layout import Layout, choose_inner, layout
-from deploy.stack.program import Program, new_folder
 from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised, write_secrets
 from deploy.stack.ready import ready_block
 from deploy.stack.supervisor import Detached
-from deploy.stack.topics import topics
 
 CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
 POLL_S = 0.2
 GATEWAY_LIMIT_S = 60.0
-UPPER = ("worker", "gateway", "flink-join", "management", "torchserve-a", "torchserve-b")  # what uses the servers ends before them
+UPPER = (
+    "worker",
+    "gateway",
+    "flink-join",
+    "management",
+    "torchserve-a",
+    "torchserve-b",
+)  # what uses the servers ends before them
 
 
 def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> None:
@@ -66,10 +74,21 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
         create_topics(place.bootstrap, topics(settings.store.events))
         note = ingest_once(place.home, data, inherited)
         _start(detached, {**stack.flink, **stack.freshet})
-        live, why_baseline = wait_for_release(open_ledger(settings.store.ledger), place.home, detached.check)
+        live, why_baseline = wait_for_release(
+            open_ledger(settings.store.ledger), place.home, detached.check
+        )
         _wait(detached, {**stack.flink, **stack.freshet})
         _wait_for_answer(detached, place)
-    say(ready_block(live, why_baseline, place, note=note, secrets=secrets, asks_for_key=settings.gateway.api_key is not None))
+    say(
+        ready_block(
+            live,
+            why_baseline,
+            place,
+            note=note,
+            secrets=secrets,
+            asks_for_key=settings.gateway.api_key is not None,
+        )
+    )
 
 
 def status(loaded: Loaded) -> int:
@@ -117,7 +136,11 @@ def _wait(detached: Detached, programs: Mapping[str, Program]) -> None:
         detached.check()
         for name in [name for name, program in waiting.items() if program.is_ready()]:
             del waiting[name]
-        late = [name for name, program in waiting.items() if time.monotonic() - began > program.starts_within_s]
+        late = [
+            name
+            for name, program in waiting.items()
+            if time.monotonic() - began > program.starts_within_s
+        ]
         if late:
             raise ProgramFailed(late[0], log=detached.place.log_of(late[0]))
         if waiting:
@@ -134,10 +157,17 @@ def _wait_for_answer(detached: Detached, place: Layout) -> None:
         time.sleep(POLL_S)
 
 
-def _environment(environment: Mapping[str, str], secrets: Mapping[str, str], config: Path, settings: Settings) -> dict[str, str]:
+def _environment(
+    environment: Mapping[str, str], secrets: Mapping[str, str], config: Path, settings: Settings
+) -> dict[str, str]:
     """Return what everything of the stack inherits; the worker ends by itself before it would be killed."""
     grace_s = min(settings.worker.grace_s, STOP_S - 1)
-    return {**environment, **secrets, FILE_VARIABLE: str(config), variable("worker.grace_s"): str(grace_s)}
+    return {
+        **environment,
+        **secrets,
+        FILE_VARIABLE: str(config),
+        variable("worker.grace_s"): str(grace_s),
+    }
 
 
 @contextmanager
@@ -147,7 +177,9 @@ def _alone(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotReady(f"another make stack or stack-down is at work in {home}; wait for it") from None
+            raise NotReady(
+                f"another make stack or stack-down is at work in {home}; wait for it"
+            ) from None
         yield
 
 
@@ -160,9 +192,16 @@ def _loaded() -> Loaded:
 def main(arguments: list[str]) -> int:
     """Do it; 0 done, 1 with a sentence when it can't be."""
     keep_private()
-    parser = argparse.ArgumentParser(prog="python -m deploy.stack", description="Run Freshet on real servers, all on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.stack",
+        description="Run Freshet on real servers, all on this machine.",
+    )
     parser.add_argument("what", choices=("up", "status", "down"))
-    parser.add_argument("--data", type=Path, help="what to begin with, as for make serve; without it MovieLens 100K is fetched")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="what to begin with, as for make serve; without it MovieLens 100K is fetched",
+    )
     given = parser.parse_args(arguments)
     try:
         if given.data is not None and not given.data.exists():
@@ -179,7 +218,10 @@ def main(arguments: list[str]) -> int:
         print(why, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; what was started goes on. make stack continues, make stack-down stops it.", file=sys.stderr)
+        print(
+            "\nInterrupted; what was started goes on. make stack continues, make stack-down stops it.",
+            file=sys.stderr,
+        )
         return 130
     return 0
 

@@ -2,8 +2,9 @@
 
     python -m deploy.stack.join --folder var/stack/flink --bootstrap 127.0.0.1:9092
 
-runs for ever beside the cluster. A session cluster without ZooKeeper or Kubernetes forgets its jobs when the job manager ends; the job's
-checkpoints stay on disk, so the next submission goes on from the newest. Knows nothing of what the SQL says: deploy/flink/join.sql.
+runs for ever beside the cluster. A session cluster without ZooKeeper or Kubernetes forgets its jobs
+when the job manager ends; the job's checkpoints stay on disk, so the next submission goes on from
+the newest. Knows nothing of what the SQL says: deploy/flink/join.sql.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ import httpx
 
 from cron.errors import FreshetError, Unavailable
 from cron.logs import set_up_logs
-from cron.private_files import keep_private
+from cron.settings.private_files import keep_private
 from cron.wiring import PROJECT_ROOT
-from deploy.stack.flink import REST_PORT, Cluster, run_sql
-from deploy.stack.maven import PARTS
-from deploy.stack.program import Program, new_folder
+from deploy.servers.flink import REST_PORT, Cluster, run_sql
+from deploy.servers.maven import PARTS
+from deploy.servers.program import Program, new_folder
 
 log = logging.getLogger(__name__)
 
 SQL = PROJECT_ROOT / "deploy" / "flink" / "join.sql"
-TRANSACTION_LIMIT_S = 600.0  # as in the SQL: the broker undoes a transaction that nobody has committed for so long
+TRANSACTION_LIMIT_S = (
+    600.0  # as in the SQL: the broker undoes a transaction that nobody has committed for so long
+)
 SUBMIT_LIMIT_S = 120.0  # 10 s on an idle machine
 LOOK_EVERY_S = 2.0
 ASK_LIMIT_S = 5.0
@@ -57,10 +60,30 @@ class Join:
 
 def join_program(cluster: Cluster, join: Join) -> Program:
     """Return the program that keeps the job running; it is ready when all of the job's tasks run."""
-    command = [sys.executable, "-m", "deploy.stack.join", "--folder", str(cluster.folder.resolve()), "--rest-port", str(cluster.rest_port)]
-    command += ["--parts", str(cluster.parts.resolve()), "--bootstrap", join.bootstrap, "--checkpoints", str(join.checkpoints.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "deploy.stack.join",
+        "--folder",
+        str(cluster.folder.resolve()),
+        "--rest-port",
+        str(cluster.rest_port),
+    ]
+    command += [
+        "--parts",
+        str(cluster.parts.resolve()),
+        "--bootstrap",
+        join.bootstrap,
+        "--checkpoints",
+        str(join.checkpoints.resolve()),
+    ]
     command += [word for topic in TOPICS for word in (f"--{topic}", str(getattr(join, topic)))]
-    return Program(name="flink-join", command=tuple(command), is_ready=lambda: is_running(cluster, join), starts_within_s=SUBMIT_LIMIT_S)
+    return Program(
+        name="flink-join",
+        command=tuple(command),
+        is_ready=lambda: is_running(cluster, join),
+        starts_within_s=SUBMIT_LIMIT_S,
+    )
 
 
 def submit(cluster: Cluster, join: Join) -> str:
@@ -68,23 +91,36 @@ def submit(cluster: Cluster, join: Join) -> str:
 
     Raise Unavailable when the cluster does not answer, FlinkFailed when it refuses the job.
     """
-    with (new_folder(join.checkpoints) / "lock").open("w") as lock:  # two jobs of one name would fence each other off
+    with (new_folder(join.checkpoints) / "lock").open(
+        "w"
+    ) as lock:  # two jobs of one name would fence each other off
         fcntl.flock(lock, fcntl.LOCK_EX)
         if found := _job(cluster, join):
             return found
         restore = checkpoint_to_restore(join.checkpoints, now=time.time())
         script = cluster.folder / f"{join.name}.sql"
         script.write_text(render(join, restore))
-        log.info("submitting the join", extra={"job": join.name, "checkpoint": str(restore) if restore else None})
+        log.info(
+            "submitting the join",
+            extra={"job": join.name, "checkpoint": str(restore) if restore else None},
+        )
         run_sql(cluster, script, limit_s=SUBMIT_LIMIT_S)
         if found := _job(cluster, join):
             return found
-        raise Unavailable("the join just submitted", where=cluster.rest, why="it ended at once; its web page says why")
+        raise Unavailable(
+            "the join just submitted",
+            where=cluster.rest,
+            why="it ended at once; its web page says why",
+        )
 
 
 def render(join: Join, restore: Path | None) -> str:
     """Fill in the SQL; with a checkpoint to go on from, which then belongs to the new job."""
-    values = {"bootstrap": join.bootstrap, "name": join.name, "checkpoints": f"file://{join.checkpoints.resolve()}"}
+    values = {
+        "bootstrap": join.bootstrap,
+        "name": join.name,
+        "checkpoints": f"file://{join.checkpoints.resolve()}",
+    }
     values |= {topic: str(getattr(join, topic)) for topic in TOPICS}
     sql = re.sub(r"\$\{(\w+)\}", lambda found: _quoted(values[found[1]]), SQL.read_text())
     if restore is None:
@@ -98,10 +134,13 @@ def render(join: Join, restore: Path | None) -> str:
 def checkpoint_to_restore(checkpoints: Path, *, now: float) -> Path | None:
     """Return the newest complete checkpoint; None when there is none, so that the job reads its topics from the start.
 
-    A checkpoint may be complete and its transaction not yet committed when Flink died. After TRANSACTION_LIMIT_S the broker has undone it:
-    then the checkpoint before it is taken. Some rows are written twice, under the same event ids; none is lost.
+    A checkpoint may be complete and its transaction not yet committed when Flink died. After
+    TRANSACTION_LIMIT_S the broker has undone it: then the checkpoint before it is taken. Some rows
+    are written twice, under the same event ids; none is lost.
     """
-    complete = sorted((file.stat().st_mtime, file.parent) for file in checkpoints.glob("*/chk-*/_metadata"))
+    complete = sorted(
+        (file.stat().st_mtime, file.parent) for file in checkpoints.glob("*/chk-*/_metadata")
+    )
     if not complete:
         return None
     newest_at, newest = complete[-1]
@@ -138,12 +177,21 @@ def keep(cluster: Cluster, join: Join) -> None:
 def main() -> None:
     """Read the command line and keep the job running."""
     keep_private()
-    parser = argparse.ArgumentParser(prog="python -m deploy.stack.join", description="Keep the Flink join running.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.stack.join", description="Keep the Flink join running."
+    )
     parser.add_argument("--folder", type=Path, required=True, help="the Flink cluster's folder")
-    parser.add_argument("--rest-port", type=int, default=REST_PORT, help="where the cluster's REST interface listens on 127.0.0.1")
+    parser.add_argument(
+        "--rest-port",
+        type=int,
+        default=REST_PORT,
+        help="where the cluster's REST interface listens on 127.0.0.1",
+    )
     parser.add_argument("--parts", type=Path, default=PARTS, help="where Flink's own files lie")
     parser.add_argument("--bootstrap", required=True, help="Kafka's address")
-    parser.add_argument("--checkpoints", type=Path, required=True, help="the folder of the job's checkpoints")
+    parser.add_argument(
+        "--checkpoints", type=Path, required=True, help="the folder of the job's checkpoints"
+    )
     for topic in TOPICS:
         parser.add_argument(f"--{topic}", default=topic, help="a topic's name")
     given = parser.parse_args()
@@ -156,7 +204,10 @@ def main() -> None:
 def _job(cluster: Cluster, join: Join) -> str | None:
     """Return the id of the job of that name that has not ended."""
     jobs = _ask(cluster, "/jobs/overview")["jobs"]
-    return next((str(job["jid"]) for job in jobs if job["name"] == join.name and job["state"] not in ENDED), None)
+    return next(
+        (str(job["jid"]) for job in jobs if job["name"] == join.name and job["state"] not in ENDED),
+        None,
+    )
 
 
 def _ask(cluster: Cluster, path: str) -> dict[str, list[dict[str, object]]]:
@@ -166,7 +217,9 @@ def _ask(cluster: Cluster, path: str) -> dict[str, list[dict[str, object]]]:
         answer.raise_for_status()
         found: dict[str, list[dict[str, object]]] = answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise Unavailable("Flink", where=cluster.rest, why=str(error) or type(error).__name__) from error
+        raise Unavailable(
+            "Flink", where=cluster.rest, why=str(error) or type(error).__name__
+        ) from error
     return found
 
 

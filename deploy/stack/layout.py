@@ -1,7 +1,8 @@
 """Where everything of the stack listens on this machine: what the settings name, and the ports that only the stack's parts know of.
 
-One truth: a server's port is the one in the settings' URL, so moving it is changing the URL. Ports that no setting names are chosen once,
-the usual one or a free one, and kept in `ports.json`, because data on disk remembers some of them.
+One truth: a server's port is the one in the settings' URL, so moving it is changing the URL. Ports
+that no setting names are chosen once, the usual one or a free one, and kept in `ports.json`,
+because data on disk remembers some of them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from cron.config import Settings
-from cron.server_url import Node, parse_nodes
-from cron.settings_file import variable
+from cron.settings.file import variable
+from cron.settings.tree import Settings
+from cron.urls.torchserve import Node, parse_nodes
 from cron.wiring import var_folder
-from deploy.preflight import NotReady, free_port
-from deploy.stack.s3 import INNER_PORTS
+from deploy.machine.preflight import NotReady, free_port
+from deploy.servers.s3 import INNER_PORTS
 
 LOOPBACK = ("127.0.0.1", "localhost")
 NODES = "ab"  # torchserve-a, torchserve-b
@@ -32,7 +33,13 @@ INNER: Mapping[str, int] = {
     "kafka-controller": 9093,
     **dict(zip(S3_INNER, INNER_PORTS, strict=True)),
 }
-SCHEMES = {"events": "kafka", "histories": "redis", "artifacts": "s3", "ledger": "postgresql", "server": "torchserve"}
+SCHEMES = {
+    "events": "kafka",
+    "histories": "redis",
+    "artifacts": "s3",
+    "ledger": "postgresql",
+    "server": "torchserve",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +71,17 @@ class Layout:
             f"endpoint= in {store['artifacts']}": self.s3,
             f"the port in {store['ledger']}": self.postgres,
             variable("gateway.port"): self.gateway,
-            **({variable("worker.metrics_port"): self.worker_metrics} if self.worker_metrics else {}),
+            **(
+                {variable("worker.metrics_port"): self.worker_metrics}
+                if self.worker_metrics
+                else {}
+            ),
         }
         for node in self.nodes:
             named[f"the port of {node.address} in {store['server']}"] = node.management_port
-            named[f"the port of {node.address} in {store['server']}, which this is one above of"] = metrics_port(node)
+            named[
+                f"the port of {node.address} in {store['server']}, which this is one above of"
+            ] = metrics_port(node)
             named[f"inference= for {node.address} in {store['server']}"] = node.inference_port
         return {setting: ("127.0.0.1", port) for setting, port in named.items()}
 
@@ -79,23 +92,34 @@ def layout(settings: Settings) -> Layout:
     for name, scheme in SCHEMES.items():
         url = getattr(store, name)
         if urlsplit(url).scheme != scheme:
-            raise NotReady(f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to deploy/cluster.toml or a copy of it")
+            raise NotReady(
+                f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to deploy/cluster.toml or a copy of it"
+            )
     if "," in urlsplit(store.events).netloc:
-        raise NotReady(f"store.events = {store.events!r}: make stack starts one Kafka; expected kafka://127.0.0.1:PORT/EVENTS")
+        raise NotReady(
+            f"store.events = {store.events!r}: make stack starts one Kafka; expected kafka://127.0.0.1:PORT/EVENTS"
+        )
     artifacts = urlsplit(parse_qs(urlsplit(store.artifacts).query).get("endpoint", [""])[0])
     home = var_folder(settings)
     nodes = parse_nodes(store.server, var=home)
     if len(nodes) > len(NODES) or any(node.keys is not None for node in nodes):
-        raise NotReady(f"store.server = {store.server!r}: make stack starts {len(NODES)} nodes at most, without tokens (keys=)")
+        raise NotReady(
+            f"store.server = {store.server!r}: make stack starts {len(NODES)} nodes at most, without tokens (keys=)"
+        )
     hosts = {
-        **{f"store.{name}": urlsplit(getattr(store, name)).hostname for name in ("events", "histories", "ledger")},
+        **{
+            f"store.{name}": urlsplit(getattr(store, name)).hostname
+            for name in ("events", "histories", "ledger")
+        },
         "store.artifacts, endpoint=": artifacts.hostname,
         **{f"store.server, node {node.address}": node.host for node in nodes},
         "gateway.host": settings.gateway.host,
     }
     for setting, host in hosts.items():
         if host not in LOOPBACK:
-            raise NotReady(f"{setting} names {host}, and make stack starts everything on 127.0.0.1; your own servers need no make stack")
+            raise NotReady(
+                f"{setting} names {host}, and make stack starts everything on 127.0.0.1; your own servers need no make stack"
+            )
     return Layout(
         home=home,
         kafka=urlsplit(store.events).port or 9092,

@@ -1,6 +1,7 @@
 """Every program of the stack, in the order of their start, as supervisord and the waiting need them.
 
-Knows which server is started with which of the others' ports and passwords; does not know how any of them works.
+Knows which server is started with which of the others' ports and passwords; does not know how any
+of them works.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from pathlib import Path
 
 import httpx
 
-from cron.backends.artifacts_s3.client import archives_url
-from cron.config import Settings
+from cron.backends.artifacts.s3.client import archives_url
 from cron.errors import FreshetError
-from cron.server_url import Node
-from deploy.confined import confined
-from deploy.passwords import make_passwords, read_passwords, write_passwords
-from deploy.processes import STOP_S, Supervised
-from deploy.stack.flink import Cluster, jobmanager_program, taskmanager_program
+from cron.settings.tree import Settings
+from cron.urls.torchserve import Node
+from deploy.machine.passwords import make_passwords, read_passwords, write_passwords
+from deploy.machine.processes import STOP_S, Supervised
+from deploy.servers.confined import confined
+from deploy.servers.flink import Cluster, jobmanager_program, taskmanager_program
+from deploy.servers.kafka import kafka_program
+from deploy.servers.postgres import postgres_program
+from deploy.servers.program import LOOK_S, MissingPart, Program
+from deploy.servers.prometheus import prometheus_program
+from deploy.servers.redis import redis_program
+from deploy.servers.s3 import s3_credentials, s3_program
+from deploy.servers.verified_python import signature_options
 from deploy.stack.join import Join, join_program
-from deploy.stack.kafka import kafka_program
 from deploy.stack.layout import FLINK, NODES, PROMETHEUS, S3_INNER, Layout, metrics_port
-from deploy.stack.postgres import postgres_program
-from deploy.stack.program import LOOK_S, MissingPart, Program
-from deploy.stack.prometheus import prometheus_program
-from deploy.stack.redis import redis_program
-from deploy.stack.s3 import s3_credentials, s3_program
-from deploy.verified_python import signature_options
 
 SECRETS = "secrets.env"
 OURS = ("PGPASSWORD", "REDIS_PASSWORD")  # the S3 server makes its own
@@ -43,7 +44,9 @@ class MissingParts(FreshetError):
     def __init__(self, parts: list[MissingPart]) -> None:
         each = "\n".join(f"  {part.part:<30} {part.remedy}" for part in parts)
         together = f"On Debian and Ubuntu: apt-get update && apt-get install -y {PACKAGES}"
-        super().__init__(f"make stack needs what is not installed here:\n{each}\n{together}\nWhere there is Docker: deploy/compose.yaml")
+        super().__init__(
+            f"make stack needs what is not installed here:\n{each}\n{together}\nWhere there is Docker: deploy/compose.yaml"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +67,30 @@ class Stack:
 def build(settings: Settings, place: Layout, say: Callable[[str], None]) -> Stack:
     """Write every server's configuration and fetch what it lacks; raise MissingParts, which names all that is not installed."""
     secrets = make_passwords(place.home / SECRETS, OURS)
-    cluster = Cluster(folder=place.home / "flink", rest_port=place.inner[FLINK], rpc_port=place.inner["flink-rpc"])
-    join = Join(bootstrap=place.bootstrap, checkpoints=place.home / "checkpoints", events=place.events)
+    cluster = Cluster(
+        folder=place.home / "flink", rest_port=place.inner[FLINK], rpc_port=place.inner["flink-rpc"]
+    )
+    join = Join(
+        bootstrap=place.bootstrap, checkpoints=place.home / "checkpoints", events=place.events
+    )
     builders: dict[str, Callable[[], Program]] = {
-        "kafka": lambda: kafka_program(place.home / "kafka", port=place.kafka, controller_port=place.inner["kafka-controller"]),
-        "redis": lambda: redis_program(place.home / "redis", port=place.redis, password=secrets["REDIS_PASSWORD"]),
-        "postgres": lambda: postgres_program(place.home / "postgres", port=place.postgres, password=secrets["PGPASSWORD"]),
-        "s3": lambda: s3_program(place.home / "s3", port=place.s3, inner_ports=[place.inner[name] for name in S3_INNER]),
+        "kafka": lambda: kafka_program(
+            place.home / "kafka", port=place.kafka, controller_port=place.inner["kafka-controller"]
+        ),
+        "redis": lambda: redis_program(
+            place.home / "redis", port=place.redis, password=secrets["REDIS_PASSWORD"]
+        ),
+        "postgres": lambda: postgres_program(
+            place.home / "postgres", port=place.postgres, password=secrets["PGPASSWORD"]
+        ),
+        "s3": lambda: s3_program(
+            place.home / "s3", port=place.s3, inner_ports=[place.inner[name] for name in S3_INNER]
+        ),
         "prometheus": lambda: prometheus_program(
-            place.home / "prometheus", port=place.inner[PROMETHEUS], targets=_targets(place), gateway_key=settings.gateway.api_key
+            place.home / "prometheus",
+            port=place.inner[PROMETHEUS],
+            targets=_targets(place),
+            gateway_key=settings.gateway.api_key,
         ),
         "flink-jobmanager": lambda: jobmanager_program(cluster),
         "flink-taskmanager": lambda: taskmanager_program(cluster),
@@ -107,7 +125,9 @@ def supervised(stack: Stack) -> dict[str, Supervised]:
     """Return the programs as supervisord runs them; each starts when it is told to."""
     return {
         name: Supervised(
-            command=program.command if name in stack.freshet else confined("server", program.command, also=tuple(program.environment)),
+            command=program.command
+            if name in stack.freshet
+            else confined("server", program.command, also=tuple(program.environment)),
             environment=program.environment,
             starts_by_itself=False,
             stop_signal=program.stop_signal.name.removeprefix("SIG"),
@@ -118,7 +138,10 @@ def supervised(stack: Stack) -> dict[str, Supervised]:
 
 
 def _freshet(settings: Settings, place: Layout) -> dict[str, Program]:
-    nodes = {f"torchserve-{letter}": _node(settings, place, letter, node) for letter, node in zip(NODES, place.nodes, strict=False)}
+    nodes = {
+        f"torchserve-{letter}": _node(settings, place, letter, node)
+        for letter, node in zip(NODES, place.nodes, strict=False)
+    }
     gateway = f"http://127.0.0.1:{place.gateway}/healthz"
     figures = f"http://127.0.0.1:{place.worker_metrics}/metrics"
     doors = [f"{node.management_port}={node.socket}" for node in place.nodes]
@@ -127,11 +150,15 @@ def _freshet(settings: Settings, place: Layout) -> dict[str, Program]:
         **nodes,
         "management": Program(
             name="management",
-            command=tuple(confined("server", [sys.executable, "-m", "deploy.management_door", *doors])),
+            command=tuple(
+                confined("server", [sys.executable, "-m", "deploy.servers.management_door", *doors])
+            ),
             is_ready=lambda: all(is_up(models) for models in listed),
         ),
         "gateway": Program(
-            name="gateway", command=tuple(confined("gateway", [sys.executable, "-m", "gateway"])), is_ready=lambda: is_up(gateway)
+            name="gateway",
+            command=tuple(confined("gateway", [sys.executable, "-m", "gateway"])),
+            is_ready=lambda: is_up(gateway),
         ),
         "worker": Program(
             name="worker",
@@ -144,7 +171,11 @@ def _freshet(settings: Settings, place: Layout) -> dict[str, Program]:
 def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program:
     name = f"torchserve-{letter}"
     folder = place.home / name
-    ports = {"inference": node.inference_port, "management": node.management_port, "metrics": metrics_port(node)}
+    ports = {
+        "inference": node.inference_port,
+        "management": node.management_port,
+        "metrics": metrics_port(node),
+    }
     options = [word for option, port in ports.items() for word in (f"--{option}", str(port))]
     folders = (
         "--var",
@@ -157,8 +188,20 @@ def _node(settings: Settings, place: Layout, letter: str, node: Node) -> Program
         str(node.socket),
         *signature_options(settings),
     )
-    command = (sys.executable, "-m", "deploy.torchserve", *folders, "--host", "127.0.0.1", *options)
-    return Program(name=name, command=command, is_ready=lambda: is_up(f"http://127.0.0.1:{node.inference_port}/ping"))
+    command = (
+        sys.executable,
+        "-m",
+        "deploy.servers.torchserve",
+        *folders,
+        "--host",
+        "127.0.0.1",
+        *options,
+    )
+    return Program(
+        name=name,
+        command=command,
+        is_ready=lambda: is_up(f"http://127.0.0.1:{node.inference_port}/ping"),
+    )
 
 
 def _targets(place: Layout) -> Mapping[str, list[str]]:

@@ -10,18 +10,33 @@ from urllib.parse import quote
 
 from cron.lineage import Release
 from cron.wiring import PROJECT_ROOT
-from deploy.first_data import Note
-from deploy.ready import key_option
+from deploy.machine.first_data import Note
+from deploy.machine.ready import key_option
 from deploy.stack.layout import FLINK, PROMETHEUS, Layout
 
 
-def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note: Note, secrets: Path, asks_for_key: bool) -> str:
+def ready_block(
+    live: Release,
+    why_baseline: str | None,
+    place: Layout,
+    *,
+    note: Note,
+    secrets: Path,
+    asks_for_key: bool,
+) -> str:
     """Return the block: addresses, then the story to follow line by line."""
-    what = f"release {live.version} is live, trained on {note.path}" if live.version else f"the baseline is live, over {note.path}"
+    what = (
+        f"release {live.version} is live, trained on {note.path}"
+        if live.version
+        else f"the baseline is live, over {note.path}"
+    )
     gateway = f"http://127.0.0.1:{place.gateway}"
     rows = [
         (f"{gateway}/", f"status page; the API is at {gateway}/docs"),
-        *((node.predictions, f"TorchServe node, managed at {node.management}/models/{node.model}") for node in place.nodes),
+        *(
+            (node.predictions, f"TorchServe node, managed at {node.management}/models/{node.model}")
+            for node in place.nodes
+        ),
         (f"http://127.0.0.1:{place.inner[FLINK]}/", "Flink: the join of impressions and clicks"),
         (f"http://127.0.0.1:{place.inner[PROMETHEUS]}/", "Prometheus: figures and alarms"),
         (f"127.0.0.1:{place.kafka}", f"Kafka: topics impressions, clicks -> {place.events}; items"),
@@ -34,7 +49,14 @@ def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note:
         [
             "",
             f"ready: {what}",
-            *([f"  There is no trained release yet: {why_baseline}", "  The worker tries again by itself."] if why_baseline else []),
+            *(
+                [
+                    f"  There is no trained release yet: {why_baseline}",
+                    "  The worker tries again by itself.",
+                ]
+                if why_baseline
+                else []
+            ),
             "",
             *(f"  {address.ljust(width)}  {what_it_is}" for address, what_it_is in rows),
             "",
@@ -47,7 +69,8 @@ def ready_block(live: Release, why_baseline: str | None, place: Layout, *, note:
             "  make status                                      watch the next release arrive",
             "  make rollback                                    the previous release, at once; needs neither Kafka, Redis nor S3",
             "  .venv/bin/python -m cron config --check          does everything answer?",
-            "  make stack-status                                what runs; logs are in " + _shown(place.home / "log"),
+            "  make stack-status                                what runs; logs are in "
+            + _shown(place.home / "log"),
             "  make stack-down                                  stop all of it; the data stays",
         ]
     )

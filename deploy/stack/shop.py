@@ -2,8 +2,9 @@
 
     .venv/bin/python -m deploy.stack.shop --genre Horror [--visitors 200] [--speed 20]
 
-Each visitor looks at what the gateway recommends and at the shelf of the genre, and clicks what is on the shelf. The messages go into the
-topics `impressions` and `clicks`; everything after that is Flink's and Freshet's. Knows the gateway's recommendations and the two messages.
+Each visitor looks at what the gateway recommends and at the shelf of the genre, and clicks what is
+on the shelf. The messages go into the topics `impressions` and `clicks`; everything after that is
+Flink's and Freshet's. Knows the gateway's recommendations and the two messages.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from urllib.parse import urlsplit
 import httpx
 from tqdm import tqdm
 
-from cron.config import Settings
 from cron.errors import FreshetError, MissingClient, SettingsError, Unavailable
-from cron.own_gateway import authorization, gateway_url
-from cron.private_files import keep_private
-from cron.settings_file import load_settings
-from deploy.stack.topics import CLICKS, IMPRESSIONS
+from cron.settings.file import load_settings
+from cron.settings.own_gateway import authorization, gateway_url
+from cron.settings.private_files import keep_private
+from cron.settings.tree import Settings
+from deploy.servers.topics import CLICKS, IMPRESSIONS
 
 SHOWN = 10  # on the front page, and as many on the shelf
 CLICKED = 0.8  # of what a visitor sees of the genre
@@ -43,7 +44,9 @@ class Visit:
     of_genre: frozenset[str]
 
 
-def messages(visit: Visit, now: float, generator: random.Random) -> Iterator[tuple[str, dict[str, object]]]:
+def messages(
+    visit: Visit, now: float, generator: random.Random
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield a visit's messages with their topics: an impression for each place, a click on some of those of the genre."""
     for position, item_id in enumerate(visit.item_ids):
         impression_id = f"{visit.user_id}:{uuid.uuid4().hex[:12]}"
@@ -56,11 +59,16 @@ def messages(visit: Visit, now: float, generator: random.Random) -> Iterator[tup
 def visit(gateway: httpx.Client, user_id: str, genre: str) -> Visit:
     """Ask what a visitor sees; raise FreshetError when the gateway does not say."""
     front, shelf = (
-        _items(gateway, f"/v1/recommendations/{user_id}", {"k": str(SHOWN), **more}) for more in ({}, {"filter": f"genre:{genre}"})
+        _items(gateway, f"/v1/recommendations/{user_id}", {"k": str(SHOWN), **more})
+        for more in ({}, {"filter": f"genre:{genre}"})
     )
     if not shelf:
-        raise FreshetError(f"the catalogue has nothing of genre {genre!r}; --genre names another one, such as Comedy")
-    return Visit(user_id=user_id, item_ids=tuple(dict.fromkeys([*front, *shelf])), of_genre=frozenset(shelf))
+        raise FreshetError(
+            f"the catalogue has nothing of genre {genre!r}; --genre names another one, such as Comedy"
+        )
+    return Visit(
+        user_id=user_id, item_ids=tuple(dict.fromkeys([*front, *shelf])), of_genre=frozenset(shelf)
+    )
 
 
 def _items(gateway: httpx.Client, path: str, query: dict[str, str]) -> list[str]:
@@ -79,45 +87,75 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
         raise MissingClient(scheme="kafka", package="confluent-kafka", extra="kafka") from error
     log = urlsplit(settings.store.events)
     if log.scheme != "kafka":
-        raise SettingsError(f"store.events = {settings.store.events!r}: the shop sends to Kafka; set FRESHET_CONFIG to deploy/cluster.toml")
+        raise SettingsError(
+            f"store.events = {settings.store.events!r}: the shop sends to Kafka; set FRESHET_CONFIG to deploy/cluster.toml"
+        )
     generator = random.Random(seed)
     refused: list[str] = []
-    producer = Producer({"bootstrap.servers": log.netloc, "enable.idempotence": True, "log_level": 0})
+    producer = Producer(
+        {"bootstrap.servers": log.netloc, "enable.idempotence": True, "log_level": 0}
+    )
     headers = authorization(settings.gateway.api_key)
-    gateway = httpx.Client(base_url=gateway_url(settings.gateway), headers=headers, timeout=10, trust_env=False)
+    gateway = httpx.Client(
+        base_url=gateway_url(settings.gateway), headers=headers, timeout=10, trust_env=False
+    )
     num_sent = 0
     with gateway, tqdm(total=num_visitors, unit=" visitors", disable=None) as bar:
         for number in range(num_visitors):
             seen = visit(gateway, f"visitor-{seed}-{number}", genre)
             for topic, message in messages(seen, time.time(), generator):
                 told = lambda error, _: refused.append(str(error)) if error else None  # noqa: E731
-                producer.produce(topic, json.dumps(message).encode(), str(message["user_id"]).encode(), on_delivery=told)
+                producer.produce(
+                    topic,
+                    json.dumps(message).encode(),
+                    str(message["user_id"]).encode(),
+                    on_delivery=told,
+                )
                 num_sent += 1
             producer.poll(0)
             bar.update()
             time.sleep(len(seen.item_ids) / speed)
     left = producer.flush(SEND_LIMIT_S)
     if left or refused:
-        raise Unavailable("Kafka", where=log.netloc, why=refused[0] if refused else f"{left} messages were not acknowledged")
+        raise Unavailable(
+            "Kafka",
+            where=log.netloc,
+            why=refused[0] if refused else f"{left} messages were not acknowledged",
+        )
     return num_sent
 
 
 def main(arguments: list[str]) -> int:
     """Open the shop; 0 when Kafka has everything."""
     keep_private()
-    parser = argparse.ArgumentParser(prog="python -m deploy.stack.shop", description="A shop's impressions and clicks, as Kafka messages.")
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.stack.shop",
+        description="A shop's impressions and clicks, as Kafka messages.",
+    )
     parser.add_argument("--genre", default="Horror", help="what the visitors like (default Horror)")
     parser.add_argument("--visitors", type=int, default=200, help="how many come (default 200)")
-    parser.add_argument("--speed", type=float, default=200.0, help="impressions a second (default 200)")
-    parser.add_argument("--seed", type=int, default=1, help="another number is other visitors (default 1)")
+    parser.add_argument(
+        "--speed", type=float, default=200.0, help="impressions a second (default 200)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="another number is other visitors (default 1)"
+    )
     given = parser.parse_args(arguments)
     try:
         settings = load_settings(None, os.environ).settings
-        sent = open_shop(settings, genre=given.genre, num_visitors=given.visitors, speed=given.speed, seed=given.seed)
+        sent = open_shop(
+            settings,
+            genre=given.genre,
+            num_visitors=given.visitors,
+            speed=given.speed,
+            seed=given.seed,
+        )
     except FreshetError as why:
         print(why, file=sys.stderr)
         return 1
-    print(f"{given.visitors} visitors who like {given.genre}: {sent:,} messages sent; their clicks are events within some seconds")
+    print(
+        f"{given.visitors} visitors who like {given.genre}: {sent:,} messages sent; their clicks are events within some seconds"
+    )
     return 0
 
 

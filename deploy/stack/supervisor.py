@@ -18,10 +18,23 @@ from xmlrpc.client import Error as RpcError
 
 import psutil
 
-from deploy.processes import GROUP, SUPERVISORD, Place, ProgramFailed, Restarts, Supervised, looks, program_states, render, rpc, socket_path
-from deploy.stack.program import new_folder
+from deploy.machine.processes import (
+    GROUP,
+    SUPERVISORD,
+    Place,
+    ProgramFailed,
+    Restarts,
+    Supervised,
+    looks,
+    program_states,
+    render,
+    rpc,
+    socket_path,
+)
+from deploy.servers.program import new_folder
 
-MARK = "FRESHET_STACK_HOME"  # in the environment of everything below supervisord, so that what lost its parent is found too
+# in the environment of everything below supervisord, so that what lost its parent is found too
+MARK = "FRESHET_STACK_HOME"
 UP = ("STARTING", "RUNNING")
 START_LIMIT_S = 20.0
 POLL_S = 0.1
@@ -47,11 +60,23 @@ class Detached:
         self._config.unlink(missing_ok=True)
         self._config.touch(mode=0o600)
         self._config.write_text(render(self.place, socket, programs, detached=True))
-        inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}  # see deploy.processes
+        inherited = {
+            key: value for key, value in environment.items() if key != "PYTHONPATH"
+        }  # see deploy.machine.processes
         errors = self.place.log / "supervisord.err"
-        with errors.open("wb") as said:  # it makes itself a daemon when its configuration is fine, and the command returns
+        with (
+            errors.open("wb") as said
+        ):  # it makes itself a daemon when its configuration is fine, and the command returns
             done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "deploy.supervisord", "-c", str(self._config)],
+                [
+                    sys.executable,
+                    "-W",
+                    "ignore",
+                    "-m",
+                    "deploy.machine.supervisord",
+                    "-c",
+                    str(self._config),
+                ],
                 cwd=self.place.root,
                 env={**inherited, MARK: str(self.place.var)},
                 stdin=subprocess.DEVNULL,
@@ -75,7 +100,10 @@ class Detached:
         socket = self._socket()
         if socket is None or self.states().get(name) in UP:
             return
-        with suppress(RpcError), rpc(socket) as proxy:  # it may have started by itself just now; `check` tells what fails
+        with (
+            suppress(RpcError),
+            rpc(socket) as proxy,
+        ):  # it may have started by itself just now; `check` tells what fails
             proxy.supervisor.startProcess(f"{GROUP}:{name}", False)
 
     def stop_programs(self, names: Sequence[str], *, limit_s: float) -> None:
@@ -84,10 +112,15 @@ class Detached:
         if socket is None:
             return
         for name in names:
-            with suppress(OSError, HTTPException, RpcError), rpc(socket) as proxy:  # one that is not up
+            with (
+                suppress(OSError, HTTPException, RpcError),
+                rpc(socket) as proxy,
+            ):  # one that is not up
                 proxy.supervisor.stopProcess(f"{GROUP}:{name}", False)
         deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline and any(self.states().get(name) in (*UP, "STOPPING") for name in names):
+        while time.monotonic() < deadline and any(
+            self.states().get(name) in (*UP, "STOPPING") for name in names
+        ):
             time.sleep(POLL_S)
 
     def check(self) -> None:
@@ -109,7 +142,10 @@ class Detached:
             supervisord.terminate()
             with suppress(psutil.TimeoutExpired):
                 supervisord.wait(limit_s)
-        found = {one.pid: one for one in [*([supervisord] if supervisord else []), *below, *self._marked()]}
+        found = {
+            one.pid: one
+            for one in [*([supervisord] if supervisord else []), *below, *self._marked()]
+        }
         for process in found.values():
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # psutil knows one whose pid went to another process meanwhile
@@ -125,7 +161,9 @@ class Detached:
             lines = self._config.read_text().splitlines()
         except OSError:
             return None
-        found = next((line.removeprefix("file=") for line in lines if line.startswith("file=")), None)
+        found = next(
+            (line.removeprefix("file=") for line in lines if line.startswith("file=")), None
+        )
         return Path(found.replace("%%", "%")) if found else None
 
     def _process(self) -> psutil.Process | None:
@@ -141,6 +179,8 @@ class Detached:
         marked = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(MARK) == str(self.place.var):
+                if process.pid != os.getpid() and process.environ().get(MARK) == str(
+                    self.place.var
+                ):
                     marked.append(process)
         return marked

@@ -14,7 +14,12 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\((?P<target>[^)\s]+)\)")
 def documents() -> list[Path]:
     """Return every Markdown file of ours, sorted."""
     folders = ("docs", "bench", "archives")
-    return sorted([*PROJECT_ROOT.glob("*.md"), *(file for folder in folders for file in (PROJECT_ROOT / folder).rglob("*.md"))])
+    return sorted(
+        [
+            *PROJECT_ROOT.glob("*.md"),
+            *(file for folder in folders for file in (PROJECT_ROOT / folder).rglob("*.md")),
+        ]
+    )
 
 
 def blocks(file: Path, kind: str) -> list[str]:
@@ -25,7 +30,11 @@ def blocks(file: Path, kind: str) -> list[str]:
 def commands(file: Path) -> list[str]:
     """Return what follows `$ ` in the `console` blocks; a line that ends in a backslash goes on in the next."""
     joined = "\n".join(blocks(file, "console")).replace("\\\n", " ")
-    return [re.sub(r"\s+", " ", line[2:]).strip() for line in joined.splitlines() if line.startswith("$ ")]
+    return [
+        re.sub(r"\s+", " ", line[2:]).strip()
+        for line in joined.splitlines()
+        if line.startswith("$ ")
+    ]
 
 
 def links(file: Path) -> list[str]:

@@ -9,14 +9,29 @@ from pathlib import Path
 
 from cron.wiring import PROJECT_ROOT
 
-PACKAGES = ("recommender", "handler", "trainer", "cron", "gateway", "deploy", "bench", "tests")
+PACKAGES = (
+    "recommender",
+    "handler",
+    "sources",
+    "trainer",
+    "cron",
+    "gateway",
+    "deploy",
+    "bench",
+    "tests",
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def python_files() -> list[Path]:
     """Return every Python file of ours, sorted."""
-    return sorted(file for package in PACKAGES for file in (PROJECT_ROOT / package).rglob("*.py") if "__pycache__" not in file.parts)
+    return sorted(
+        file
+        for package in PACKAGES
+        for file in (PROJECT_ROOT / package).rglob("*.py")
+        if "__pycache__" not in file.parts
+    )
 
 
 @cache

@@ -26,14 +26,18 @@ def test_there_are_results() -> None:
     assert {file.stem for file in FILES} >= {"freshness", "serving"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(RESULTS).with_suffix("")))
+@pytest.mark.parametrize(
+    "file", FILES, ids=lambda file: str(file.relative_to(RESULTS).with_suffix(""))
+)
 def test_every_table_is_rendered_from_its_rows(file: Path) -> None:
     assert file.with_suffix(".md").read_text() == render(json.loads(file.read_text()))
 
 
 def test_small_versions_lie_apart() -> None:
     for file in FILES:
-        assert {row.get("extent") for row in json.loads(file.read_text())} == ({"quick"} if file.parent.name == "quick" else {None})
+        assert {row.get("extent") for row in json.loads(file.read_text())} == (
+            {"quick"} if file.parent.name == "quick" else {None}
+        )
 
 
 def test_the_readmes_section_on_quality_is_rendered_from_the_rows() -> None:
@@ -43,7 +47,11 @@ def test_the_readmes_section_on_quality_is_rendered_from_the_rows() -> None:
 
 def test_another_figure_would_be_another_section(tmp_path: Path) -> None:
     rows = json.loads((RESULTS / "quality.json").read_text())
-    (ours,) = [row for row in rows if (row["set"], row["model"], row["metric"]) == ("ml-100k", "Freshet", "NDCG@10")]
+    (ours,) = [
+        row
+        for row in rows
+        if (row["set"], row["model"], row["metric"]) == ("ml-100k", "Freshet", "NDCG@10")
+    ]
     ours["value"] += 0.002
     (tmp_path / "quality.json").write_text(json.dumps(rows))
     row = next(line for line in quality_section().splitlines() if line.startswith("| ML-100K"))
@@ -58,29 +66,61 @@ def test_two_figures_never_share_a_place(tmp_path: Path) -> None:
 
 
 def test_a_stream_of_one_window_has_a_quality_and_no_cost(tmp_path: Path) -> None:
-    line = {"bench": "prequential", "set": "ml-100k", "protocol": "prequential", "model": "static", "metric": "NDCG@10", "value": 0.0931}
-    (tmp_path / "prequential.json").write_text(json.dumps([{**line, "seconds": 0.0, "note": "1 windows", "hardware": "a machine"}]))
+    line = {
+        "bench": "prequential",
+        "set": "ml-100k",
+        "protocol": "prequential",
+        "model": "static",
+        "metric": "NDCG@10",
+        "value": 0.0931,
+    }
+    (tmp_path / "prequential.json").write_text(
+        json.dumps([{**line, "seconds": 0.0, "note": "1 windows", "hardware": "a machine"}])
+    )
     assert "| ML-100K, NDCG@10 | .093 |" in quality_section(tmp_path)
 
 
 def test_a_mean_over_other_windows_does_not_stand_beside_the_others(tmp_path: Path) -> None:
-    rows = [row for row in json.loads((RESULTS / "prequential.json").read_text()) if row["set"] == "ml-100k"]
+    rows = [
+        row
+        for row in json.loads((RESULTS / "prequential.json").read_text())
+        if row["set"] == "ml-100k"
+    ]
     for count, cell in ((20, ".113"), (4, "")):
         for row in rows:
             if row["model"] == "full":
-                row |= {"note": f"{count} windows", **({"value": 0.113} if row["metric"] == "NDCG@10" else {})}
+                row |= {
+                    "note": f"{count} windows",
+                    **({"value": 0.113} if row["metric"] == "NDCG@10" else {}),
+                }
         (tmp_path / "prequential.json").write_text(json.dumps(rows))
-        line = next(line for line in quality_section(tmp_path).splitlines() if line.startswith("| ML-100K, NDCG@10"))
+        line = next(
+            line
+            for line in quality_section(tmp_path).splitlines()
+            if line.startswith("| ML-100K, NDCG@10")
+        )
         assert line.split(" | ")[-1] == f"{cell} |"
 
 
 def test_gains_beside_full_retrains_are_of_their_windows(tmp_path: Path) -> None:
-    line = {"bench": "prequential", "set": "ml-100k", "protocol": "prequential", "seconds": 0.0, "hardware": "a machine"}
+    line = {
+        "bench": "prequential",
+        "set": "ml-100k",
+        "protocol": "prequential",
+        "seconds": 0.0,
+        "hardware": "a machine",
+    }
     shares = {"static": 0.8, "update": 0.9, "full": 1.0}
-    rows = [{**line, "model": model, "metric": "share of full", "value": share, "note": "20 windows"} for model, share in shares.items()]
+    rows = [
+        {**line, "model": model, "metric": "share of full", "value": share, "note": "20 windows"}
+        for model, share in shares.items()
+    ]
     means = [{**row, "metric": "NDCG@10"} for row in rows]
     (tmp_path / "prequential.json").write_text(json.dumps([*rows, *means]))
-    assert "| ML-100K, gain in the windows after a full retrain |  | .125 | .250 |" in quality_section(tmp_path)
+    assert (
+        "| ML-100K, gain in the windows after a full retrain |  | .125 | .250 |"
+        in quality_section(tmp_path)
+    )
 
 
 def test_a_readme_without_its_place_is_said() -> None:
@@ -90,9 +130,15 @@ def test_a_readme_without_its_place_is_said() -> None:
 
 def test_the_readme_quotes_the_results() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
-    fresh = {name: value("freshness", f"event to {name}") for name in ("next answer, p50", "next answer, p99", "live weights, p50")}
+    fresh = {
+        name: value("freshness", f"event to {name}")
+        for name in ("next answer, p50", "next answer, p99", "live weights, p50")
+    }
     slow = value("freshness", "event to live weights, p95")
-    cycles, accepted = value("freshness", "update cycles"), value("freshness", "accepted share of the update cycles")
+    cycles, accepted = (
+        value("freshness", "update cycles"),
+        value("freshness", "accepted share of the update cycles"),
+    )
     claims = [
         f"{1000 * fresh['next answer, p50']:.0f} ms (p50), {1000 * fresh['next answer, p99']:.0f} ms (p99)",
         f"{fresh['live weights, p50']:.0f} s (p50), {slow:.0f} s (p95)",
@@ -102,6 +148,8 @@ def test_the_readme_quotes_the_results() -> None:
         f"{value('freshness', 'second start to ready'):.0f} s",
     ]
     for load in ("score, 8 connections", "top-10, 8 connections", "top-10, 8 connections, 6 swaps"):
-        claims.append(f"{value('serving', f'{load}: requests'):,.0f} requests/s, p99 {value('serving', f'{load}: p99'):.0f} ms")
+        claims.append(
+            f"{value('serving', f'{load}: requests'):,.0f} requests/s, p99 {value('serving', f'{load}: p99'):.0f} ms"
+        )
     assert [claim for claim in claims if claim not in readme] == []
     assert value("serving", "top-10, 8 connections, 6 swaps: failed") == 0

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from cron.__main__ import VERBS, build_parser
-from cron.config import Settings
-from cron.settings_file import settings_leaves, value_of
+from cron.settings.file import settings_leaves, value_of
+from cron.settings.tree import Settings
 from cron.verbs.config import in_toml
 from cron.wiring import PROJECT_ROOT
 from gateway.app import create_app
@@ -26,9 +26,18 @@ def sections() -> dict[str, str]:
 
 def arguments_of(verb: str) -> list[str]:
     """Return the options and the names of the positional arguments of a verb."""
-    verbs = next(action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
-    actions = [action for action in verbs.choices[verb]._actions if action.dest not in ("help", "config")]
-    return [action.option_strings[-1] if action.option_strings else str(action.metavar) for action in actions]
+    verbs = next(
+        action
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    actions = [
+        action for action in verbs.choices[verb]._actions if action.dest not in ("help", "config")
+    ]
+    return [
+        action.option_strings[-1] if action.option_strings else str(action.metavar)
+        for action in actions
+    ]
 
 
 def test_every_verb_is_documented_and_no_other() -> None:
@@ -43,12 +52,22 @@ def test_every_argument_is_documented_and_no_other(verb: str) -> None:
 
 
 def test_every_default_is_the_documented_one() -> None:
-    rows = dict(re.findall(r"^\| `([a-z_.0-9]+)` \| (?:`(.*?)`|–) \|", CONFIGURATION.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    assert rows == {key: in_toml(value_of(Settings(), key)).replace("–", "") for key in settings_leaves()}
+    rows = dict(
+        re.findall(
+            r"^\| `([a-z_.0-9]+)` \| (?:`(.*?)`|–) \|",
+            CONFIGURATION.read_text(encoding="utf-8"),
+            flags=re.MULTILINE,
+        )
+    )
+    assert rows == {
+        key: in_toml(value_of(Settings(), key)).replace("–", "") for key in settings_leaves()
+    }
 
 
 def test_every_call_of_the_gateway_is_documented_and_no_other() -> None:
     paths = create_app(Settings()).openapi()["paths"]
-    calls = {(method.upper(), path) for path, methods in paths.items() for method in methods} | {("GET", "/")}
+    calls = {(method.upper(), path) for path, methods in paths.items() for method in methods} | {
+        ("GET", "/")
+    }
     text = (PROJECT_ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text, flags=re.MULTILINE)) == calls

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from cron.backends.artifacts_s3.client import archives_url
-from cron.management_socket import management_socket
-from cron.server_url import parse_nodes
-from cron.settings_file import load_settings, variable
+from cron.backends.artifacts.s3.client import archives_url
+from cron.settings.file import load_settings, variable
+from cron.urls.management_socket import management_socket
+from cron.urls.torchserve import parse_nodes
 from cron.wiring import PROJECT_ROOT
-from deploy.passwords import NAMES
-from deploy.stack import flink, kafka, layout, postgres, redis
+from deploy.machine.passwords import NAMES
+from deploy.servers import flink, kafka, postgres, redis
+from deploy.stack import layout
 from deploy.stack.join import SQL, Join
 
 DEPLOY = PROJECT_ROOT / "deploy"
@@ -31,7 +32,14 @@ SECRET = re.compile(r"PASSWORD|SECRET|API_KEY|ACCESS_KEY|MINIO_ROOT")
 
 def test_it_is_valid_by_the_compose_specification() -> None:
     checked = subprocess.run(
-        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.compose-spec",
+            str(COMPOSE),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -50,20 +58,29 @@ def test_a_store_is_the_one_of_the_cluster_file_under_the_services_name(key: str
     inside[kafka_inside] = inside_out
     outside = re.sub(r"[a-z][a-z-]+:\d+", lambda found: f"127.0.0.1:{inside[found[0]]}", url)
     if key == "server":  # the inference ports are options of their own
-        published = [next(outer for outer, inner in _ports(name) if inner == 8080) for name in ("torchserve-a", "torchserve-b")]
+        published = [
+            next(outer for outer, inner in _ports(name) if inner == 8080)
+            for name in ("torchserve-a", "torchserve-b")
+        ]
         outside = re.sub(r"inference=[\d,]+", "inference=" + ",".join(map(str, published)), outside)
     assert outside == getattr(CLUSTER.store, key)
 
 
 def test_worker_and_gateway_have_the_same_settings_and_those_are_settings() -> None:
     assert _environment("worker") == _environment("gateway") == _environment("topics")
-    found = {name: value for name, value in _environment("worker").items() if name.startswith("FRESHET_")}
-    loaded = load_settings(PROJECT_ROOT / found["FRESHET_CONFIG"], {**found, "FRESHET__GATEWAY__API_KEY": "k"})
+    found = {
+        name: value for name, value in _environment("worker").items() if name.startswith("FRESHET_")
+    }
+    loaded = load_settings(
+        PROJECT_ROOT / found["FRESHET_CONFIG"], {**found, "FRESHET__GATEWAY__API_KEY": "k"}
+    )
     assert loaded.settings.gateway.api_key == "k"
 
 
 def test_the_published_ports_are_those_of_the_native_stack(tmp_path: Path) -> None:
-    native = layout.layout(load_settings(DEPLOY / "cluster.toml", {variable("store.var"): str(tmp_path)}).settings)
+    native = layout.layout(
+        load_settings(DEPLOY / "cluster.toml", {variable("store.var"): str(tmp_path)}).settings
+    )
     a, b = native.nodes
     expected = {
         "kafka": {native.kafka},
@@ -79,8 +96,12 @@ def test_the_published_ports_are_those_of_the_native_stack(tmp_path: Path) -> No
         "prometheus": {native.inner[layout.PROMETHEUS]},
         "grafana": {3000},  # which has no package for the native stack
     }
-    assert {name: {published for published, _ in _ports(name)} for name in SERVICES if _ports(name)} == expected
-    ports = [port for several in expected.values() for port in several] + [native.inner["kafka-controller"]]
+    assert {
+        name: {published for published, _ in _ports(name)} for name in SERVICES if _ports(name)
+    } == expected
+    ports = [port for several in expected.values() for port in several] + [
+        native.inner["kafka-controller"]
+    ]
     assert len(ports) == len(set(ports)), "two servers share a port"
 
 
@@ -94,7 +115,9 @@ def test_no_secret_is_in_the_file() -> None:
     used: set[str] = set()
     for name in SERVICES:
         for key, value in _environment(name).items():
-            found = re.fullmatch(r"\$\{(\w+):\?run python3 deploy/passwords.py deploy/.env\}", value)
+            found = re.fullmatch(
+                r"\$\{(\w+):\?run python3 deploy/machine/passwords.py deploy/.env\}", value
+            )
             assert bool(found) == bool(SECRET.search(key)), f"{name}: {key}"
             used |= {found[1]} if found else set()
     assert used == set(NAMES)
@@ -104,7 +127,9 @@ def test_no_secret_is_in_the_file() -> None:
 
 def test_every_image_is_pinned_every_server_restarts_and_says_whether_it_is_well() -> None:
     for name, service in SERVICES.items():
-        assert re.search(r":[^:/]*\d+\.?\d+", str(service["image"])), f"{name}: {service['image']} has no version"
+        assert re.search(r":[^:/]*\d+\.?\d+", str(service["image"])), (
+            f"{name}: {service['image']} has no version"
+        )
         if name in ONE_SHOT:
             assert service["restart"] == "no"
         else:
@@ -113,14 +138,28 @@ def test_every_image_is_pinned_every_server_restarts_and_says_whether_it_is_well
         waits = service.get("depends_on", {})
         assert isinstance(waits, dict)
         for other, how in waits.items():
-            assert how == {"condition": "service_completed_successfully" if other in ONE_SHOT else "service_healthy"}, f"{name}: {other}"
+            assert how == {
+                "condition": "service_completed_successfully"
+                if other in ONE_SHOT
+                else "service_healthy"
+            }, f"{name}: {other}"
 
 
 def test_what_must_last_lies_in_volumes() -> None:
     volumes = yaml.safe_load(COMPOSE.read_text())["volumes"]
-    mounted = {one.split(":")[0] for service in SERVICES.values() for one in _list(service.get("volumes")) if not one.startswith(".")}
+    mounted = {
+        one.split(":")[0]
+        for service in SERVICES.values()
+        for one in _list(service.get("volumes"))
+        if not one.startswith(".")
+    }
     assert mounted == set(volumes)
-    files = [one.split(":")[0] for service in SERVICES.values() for one in _list(service.get("volumes")) if one.startswith(".")]
+    files = [
+        one.split(":")[0]
+        for service in SERVICES.values()
+        for one in _list(service.get("volumes"))
+        if one.startswith(".")
+    ]
     assert [one for one in files if not (DEPLOY / one).exists()] == []
 
 
@@ -142,18 +181,27 @@ def test_servers_are_set_up_like_the_native_ones() -> None:
         assert setting in redis.CONFIG
     ledger = urlsplit(CLUSTER.store.ledger)
     assert (ledger.username, ledger.path) == (postgres.USER, f"/{postgres.DATABASE}")
-    assert (_environment("postgres")["POSTGRES_USER"], _environment("postgres")["POSTGRES_DB"]) == (postgres.USER, postgres.DATABASE)
+    assert (_environment("postgres")["POSTGRES_USER"], _environment("postgres")["POSTGRES_DB"]) == (
+        postgres.USER,
+        postgres.DATABASE,
+    )
 
 
 def test_a_node_may_fetch_from_the_bucket_and_from_nowhere_else() -> None:
     for name in ("torchserve-a", "torchserve-b"):
-        assert f"--archives={archives_url(_environment('worker')[variable('store.artifacts')])}" in _list(SERVICES[name]["command"])
+        assert (
+            f"--archives={archives_url(_environment('worker')[variable('store.artifacts')])}"
+            in _list(SERVICES[name]["command"])
+        )
         assert not _environment(name), "a node needs no password"
 
 
 def test_worker_and_door_share_the_sockets_of_the_nodes_and_nobody_else_does() -> None:
     nodes = parse_nodes(_environment("worker")[variable("store.server")])
-    mounts = {name: dict(mount.split(":")[:2] for mount in _list(service.get("volumes"))) for name, service in SERVICES.items()}
+    mounts = {
+        name: dict(mount.split(":")[:2] for mount in _list(service.get("volumes")))
+        for name, service in SERVICES.items()
+    }
     for name, node in zip(("torchserve-a", "torchserve-b"), nodes, strict=True):
         assert mounts[name][name] == "/srv/freshet/var"
         assert node.socket == Path(f"/run/{name}/{management_socket(Path(), 8081).name}")
@@ -163,11 +211,20 @@ def test_worker_and_door_share_the_sockets_of_the_nodes_and_nobody_else_does() -
 
 
 def test_prometheus_reads_the_same_jobs_under_the_services_names() -> None:
-    native, inside = (yaml.safe_load((DEPLOY / name).read_text()) for name in ("prometheus.yml", "prometheus.compose.yml"))
-    targets = [target for job in inside["scrape_configs"] for target in job.pop("static_configs")[0]["targets"]]
+    native, inside = (
+        yaml.safe_load((DEPLOY / name).read_text())
+        for name in ("prometheus.yml", "prometheus.compose.yml")
+    )
+    targets = [
+        target
+        for job in inside["scrape_configs"]
+        for target in job.pop("static_configs")[0]["targets"]
+    ]
     reached = {f"{name}:{inner}" for name in SERVICES for _, inner in _ports(name)}
     assert set(targets) <= reached
-    assert [inside["scrape_configs"][0].pop("authorization")] == [{"credentials_file": "/run/secrets/gateway-key"}]
+    assert [inside["scrape_configs"][0].pop("authorization")] == [
+        {"credentials_file": "/run/secrets/gateway-key"}
+    ]
     for job in native["scrape_configs"]:
         del job["static_configs"]
     assert inside == native
@@ -178,25 +235,53 @@ def test_the_join_is_the_same() -> None:
     assert f"name={Join(bootstrap='', checkpoints=Path()).name}\n" in script
     for placeholder in set(re.findall(r"\$\{(\w+)\}", SQL.read_text())):
         assert f"s|\\${{{placeholder}}}|" in script, f"submit.sh does not fill in {placeholder}"
-    assert subprocess.run(["bash", "-n", str(DEPLOY / "flink" / "submit.sh")], check=False).returncode == 0
+    assert (
+        subprocess.run(["bash", "-n", str(DEPLOY / "flink" / "submit.sh")], check=False).returncode
+        == 0
+    )
 
 
 def test_what_the_containers_run_is_there() -> None:
     commands = [_list(service.get("command")) for service in SERVICES.values()]
-    checks = [_list(service["healthcheck"]["test"]) for service in SERVICES.values() if isinstance(service.get("healthcheck"), dict)]  # type: ignore[index]
+    checks = [
+        _list(service["healthcheck"]["test"])  # type: ignore[index]
+        for service in SERVICES.values()
+        if isinstance(service.get("healthcheck"), dict)
+    ]
     modules = {words[words.index("-m") + 1] for words in [*commands, *checks] if "-m" in words}
-    assert {"cron", "gateway", "deploy.torchserve", "deploy.management_door", "deploy.healthy", "deploy.stack.topics"} == modules
+    assert {
+        "cron",
+        "gateway",
+        "deploy.servers.torchserve",
+        "deploy.servers.management_door",
+        "deploy.machine.healthy",
+        "deploy.servers.topics",
+    } == modules
     assert all(find_spec(module) for module in modules)
 
 
 def test_the_image_has_what_runs_and_nobody_in_it_is_root() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = {
-        word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1] if not word.startswith("--") and word != "/venv"
+        word
+        for line in lines
+        if line.startswith("COPY ")
+        for word in line.split()[1:-1]
+        if not word.startswith("--") and word != "/venv"
     }
-    assert {"recommender", "handler", "trainer", "cron", "gateway", "deploy", "requirements.txt"} <= copied
+    assert {
+        "recommender",
+        "handler",
+        "trainer",
+        "cron",
+        "gateway",
+        "deploy",
+        "requirements.txt",
+    } <= copied
     let_in = {
-        line.removeprefix("!").rstrip("/") for line in (PROJECT_ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+        line.removeprefix("!").rstrip("/")
+        for line in (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
     }
     for path in copied:
         assert (PROJECT_ROOT / path).exists()
@@ -204,7 +289,9 @@ def test_the_image_has_what_runs_and_nobody_in_it_is_root() -> None:
     users = [line for line in lines if line.startswith("USER ")]
     assert users
     assert users[-1] != "USER root"
-    assert lines.index(users[-1]) > max(number for number, line in enumerate(lines) if line.startswith(("RUN", "COPY")))
+    assert lines.index(users[-1]) > max(
+        number for number, line in enumerate(lines) if line.startswith(("RUN", "COPY"))
+    )
 
 
 def _environment(name: str) -> dict[str, str]:
@@ -221,7 +308,9 @@ def _ports(name: str) -> list[tuple[int, int]]:
 
 def _kafka_ports() -> tuple[str, int]:
     """Return what the containers call Kafka, and the port under which this machine reaches the same broker."""
-    advertised = dict(one.split("://") for one in _environment("kafka")["KAFKA_ADVERTISED_LISTENERS"].split(","))
+    advertised = dict(
+        one.split("://") for one in _environment("kafka")["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    )
     return advertised["INSIDE"], int(advertised["OUTSIDE"].rpartition(":")[2])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.settings_file import settings_leaves
+from cron.settings.file import settings_leaves
 from cron.wiring import PROJECT_ROOT
 from tests.architecture.documents import anchors, documents, links
 from tests.architecture.sources import shown
@@ -28,39 +28,63 @@ def test_every_setting_is_documented_and_no_other() -> None:
     text = CONFIGURATION.read_text()
     missing = sorted(key for key in keys if f"`{key}`" not in text)
     assert not missing, f"docs/configuration.md says nothing about {', '.join(missing)}"
-    named = {name for name in re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)+)`", text) if name.rsplit(".", 1)[0] in branches}
-    assert not named - keys, f"docs/configuration.md names settings that do not exist: {', '.join(sorted(named - keys))}"
+    named = {
+        name
+        for name in re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)+)`", text)
+        if name.rsplit(".", 1)[0] in branches
+    }
+    assert not named - keys, (
+        f"docs/configuration.md names settings that do not exist: {', '.join(sorted(named - keys))}"
+    )
 
 
 def test_every_make_target_is_one_line_and_known_to_help() -> None:
-    rules = re.findall(r"^([a-z-]+):(.*)\n((?:\t.*\n)*)", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert {"serve", "test", "check", "rollback", "status", "replay", "bench"} <= {name for name, _, _ in rules}
+    rules = re.findall(
+        r"^([a-z-]+):(.*)\n((?:\t.*\n)*)", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert {"serve", "test", "check", "rollback", "status", "replay", "bench"} <= {
+        name for name, _, _ in rules
+    }
     for name, rest, recipe in rules:
         hidden = name in ("install-tests", "install-stack", "install-services", "installed")
         assert hidden or "##" in rest, f"make {name} is missing from the list of targets"
         if name != "check":  # several checks, one a line
-            assert recipe.count("\n") <= 2, f"make {name}: a target is one line that a reader could type"
+            assert recipe.count("\n") <= 2, (
+                f"make {name}: a target is one line that a reader could type"
+            )
 
 
 def test_every_requirement_is_pinned_and_earns_its_place() -> None:
     why = (PROJECT_ROOT / "docs" / "decisions" / "dependencies.md").read_text()
     for name in ("requirements.txt", "tests/requirements.txt"):
-        lines = [line for line in (PROJECT_ROOT / name).read_text().splitlines() if line and not line.startswith("#")]
+        lines = [
+            line
+            for line in (PROJECT_ROOT / name).read_text().splitlines()
+            if line and not line.startswith("#")
+        ]
         for line in lines:
             match = REQUIREMENT.match(line)
             assert match, f"{name}: {line} is not pinned by a plain version"
-            assert f"`{match[1]}`" in why, f"docs/decisions/dependencies.md does not say why {match[1]} is needed"
+            assert f"`{match[1]}`" in why, (
+                f"docs/decisions/dependencies.md does not say why {match[1]} is needed"
+            )
 
 
 def test_decisions_are_listed() -> None:
     folder = PROJECT_ROOT / "docs" / "decisions"
     listed = (folder / "README.md").read_text()
-    missing = [file.name for file in folder.glob("*.md") if file.name != "README.md" and f"({file.name})" not in listed]
+    missing = [
+        file.name
+        for file in folder.glob("*.md")
+        if file.name != "README.md" and f"({file.name})" not in listed
+    ]
     assert not missing, f"docs/decisions/README.md does not list {', '.join(missing)}"
 
 
 def test_the_changelog_has_this_version_or_unreleased_changes() -> None:
-    headings = re.findall(r"^## \[(.+?)\]", (PROJECT_ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    headings = re.findall(
+        r"^## \[(.+?)\]", (PROJECT_ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert headings
     assert headings[0] == "Unreleased"
 

@@ -1,7 +1,7 @@
 """What the README tells a reader to type does what it says.
 
-Quick commands run here and must print what the README shows; the long story is run by `tests/system/test_serve.py`, which names what
-it covers. A command in neither list fails.
+Quick commands run here and must print what the README shows; the long story is run by
+`tests/system/test_serve.py`, which names what it covers. A command in neither list fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ README = PROJECT_ROOT / "README.md"
 
 RUN_HERE = ("make",)
 
-# By tests/system/test_serve.py, with the ports of a test in place of the README's; curl commands are all run there.
+# By tests/system/test_serve.py, with the ports of a test in place of the README's; curl commands
+# are all run there.
 COVERED_BY_SYSTEM_TEST = (
     "make serve",
     "make replay",
@@ -42,7 +43,11 @@ COVERED_BY_CI = ("make check", "make test")
 
 def test_every_command_is_run_somewhere() -> None:
     known = {*RUN_HERE, *COVERED_BY_SYSTEM_TEST, *COVERED_BY_STACK_TEST, *COVERED_BY_CI}
-    unknown = [command for command in commands(README) if command not in known and not _is_checked_curl(command)]
+    unknown = [
+        command
+        for command in commands(README)
+        if command not in known and not _is_checked_curl(command)
+    ]
     assert not unknown, f"no test runs these commands of the README: {unknown}"
 
 
@@ -52,7 +57,14 @@ def test_the_readme_shows_the_two_commands() -> None:
 
 def test_make_lists_what_the_readme_lists() -> None:
     (shown,) = [block for block in blocks(README, "console") if block.startswith("$ make\n")]
-    printed = subprocess.run(["make"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, env=_plain_environment()).stdout
+    printed = subprocess.run(
+        ["make"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=_plain_environment(),
+    ).stdout
     assert shown.removeprefix("$ make\n").rstrip() == printed.rstrip()
 
 

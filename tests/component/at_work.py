@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cron.parts import Parts
-from cron.worker import Worker
+from cron.worker.worker import Worker
 
 LIMIT_S = 60.0
 

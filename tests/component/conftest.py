@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
 from cron.lineage import Lease
 from cron.parts import Parts
 from tests.component.house import House, open_house
-from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+)
 
 
 @pytest.fixture(scope="session")

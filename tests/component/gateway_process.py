@@ -1,6 +1,7 @@
 """A real gateway on a free port, over real SQLite back ends, beside a stand-in for TorchServe's inference endpoint.
 
-The stand-in speaks only what the gateway needs of that protocol: it answers what a test tells it to and remembers what it was asked.
+The stand-in speaks only what the gateway needs of that protocol: it answers what a test tells it to
+and remembers what it was asked.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import httpx
 import uvicorn
 
 from cron import wiring
-from cron.config import GatewaySettings, Settings, StoreSettings
 from cron.ports import START
+from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from gateway.app import create_app
 from gateway.connections import Limits
 from gateway.server import server_config
@@ -36,8 +37,8 @@ HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
 class StandIn:
     """TorchServe's `/predictions/rec`, as a test wants it to answer.
 
-    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody. `delay_s` lies before an answer,
-    `pause_s` between its bytes.
+    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody.
+    `delay_s` lies before an answer, `pause_s` between its bytes.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -48,14 +49,19 @@ class StandIn:
         self.free.set()
         self.delay_s = self.pause_s = 0.0
         self.stopped = threading.Event()
-        self.body: object = {"items": [{"id": "7", "title": "Film 7", "score": 1.5}], "model_version": 3}
+        self.body: object = {
+            "items": [{"id": "7", "title": "Film 7", "score": 1.5}],
+            "model_version": 3,
+        }
         self.content: bytes | None = None  # in place of `body`, as it is
         self.asked: list[dict[str, object]] = []
         self.received = b""  # the newest call's body
         self.authorization: str | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -70,11 +76,17 @@ class StandIn:
         """Return status and body for a path; a version of its own stands at its end. Of the items come as many as were asked for."""
         version = path.removeprefix("/predictions/rec").removeprefix("/")
         if version and self.versions is not None and int(version) not in self.versions:
-            return 404, {"code": 404, "type": "ModelVersionNotFoundException", "message": f"Model version: {version} does not exist"}
+            return 404, {
+                "code": 404,
+                "type": "ModelVersionNotFoundException",
+                "message": f"Model version: {version} does not exist",
+            }
         body = self.body
         if isinstance(body, dict) and isinstance(k := asked.get("k"), int) and "items" in body:
             body = {**body, "items": body["items"][:k]}
-        return self.status, {**body, "model_version": int(version)} if version and isinstance(body, dict) else body
+        return self.status, {**body, "model_version": int(version)} if version and isinstance(
+            body, dict
+        ) else body
 
     def write(self, to: BufferedIOBase, content: bytes) -> None:
         """Write an answer's body, as slowly as the test wants; a gateway that has hung up is no matter."""
@@ -98,7 +110,9 @@ class StandIn:
                 stand_in.free.wait(HANG_LIMIT_S)
                 stand_in.stopped.wait(stand_in.delay_s)
                 status, body = stand_in.answer(self.path, asked)
-                content = json.dumps(body).encode() if stand_in.content is None else stand_in.content
+                content = (
+                    json.dumps(body).encode() if stand_in.content is None else stand_in.content
+                )
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
@@ -132,7 +146,9 @@ def gateway(settings: Settings, *, port: int = 0, limits: Limits = PLAIN) -> Ite
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
-    server = uvicorn.Server(server_config(create_app(settings), host="127.0.0.1", port=port, limits=limits))
+    server = uvicorn.Server(
+        server_config(create_app(settings), host="127.0.0.1", port=port, limits=limits)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_LIMIT_S
@@ -141,7 +157,9 @@ def gateway(settings: Settings, *, port: int = 0, limits: Limits = PLAIN) -> Ite
         assert time.monotonic() < deadline, "the gateway did not start in time"
         time.sleep(0.01)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20.0, trust_env=False) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20.0, trust_env=False
+        ) as client:
             yield client
     finally:
         server.should_exit = True

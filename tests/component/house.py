@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cron.collect import collect
-from cron.forgotten import keys_of
-from cron.journal import Journal
-from cron.ledger import Ledger
+from cron.journal.collect import collect
+from cron.journal.journal import Journal
+from cron.journal.segments import records_of
+from cron.ledger.forgotten import keys_of
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.ports import START, ArtifactStore, Batch, Cursor, EventLog, Histories
-from cron.segments import records_of
 from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
 from recommender.events import Record
 
@@ -64,7 +64,12 @@ class OthersLog:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self.append, self.give_up, self.backlog, self.trim = log.append, log.give_up, log.backlog, log.trim
+        self.append, self.give_up, self.backlog, self.trim = (
+            log.append,
+            log.give_up,
+            log.backlog,
+            log.trim,
+        )
 
     def read(self, after: Cursor, limit: int) -> Batch:
         return self._log.read(self._log.give_up(after) if after == START else after, limit)

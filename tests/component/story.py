@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cron import switches
-from cron.ledger import Ledger, open_ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Manifest, Quality, Reason
 from recommender.config import BUNDLE_FORMAT
 from trainer.config import Mode
@@ -46,42 +46,80 @@ def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
     publish(ledger, lease, "update", clock, ndcg=0.086)
     refuse(ledger, lease, clock)
     publish(ledger, lease, "update", clock, ndcg=0.093)
-    ledger.record_skip(Reason(name="few_events", ok=False, text="not enough new events: 40 of 500"), lease=lease)
+    ledger.record_skip(
+        Reason(name="few_events", ok=False, text="not enough new events: 40 of 500"), lease=lease
+    )
     ledger.release_lease(lease)
     return ledger
 
 
-def publish(ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: float | None = None) -> None:
+def publish(
+    ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: float | None = None
+) -> None:
     """Add a run that published."""
     live = ledger.live()
     supersedes = live.version if live else None
     run = ledger.start_run(
-        mode, reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"), supersedes=supersedes, lease=lease
+        mode,
+        reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"),
+        supersedes=supersedes,
+        lease=lease,
     )
     version = ledger.allot_version(run.run_id, lease=lease)
-    ledger.add_release(manifest(version, run.run_id, mode, parent=supersedes if mode == "update" else None, at=clock()), lease=lease)
+    ledger.add_release(
+        manifest(
+            version, run.run_id, mode, parent=supersedes if mode == "update" else None, at=clock()
+        ),
+        lease=lease,
+    )
     ledger.record_step(run.run_id, "train", {}, seconds=12.5, lease=lease)
     if ndcg is not None:
         ledger.add_quality(quality(run.run_id, supersedes, ndcg, clock()), lease=lease)
     switch = switches.begin_publish(ledger, version, expected=supersedes, lease=lease)
     assert switches.end(ledger, switch)
     clock.move(5)
-    reasons = [Reason(name="ndcg_live", ok=True, text="NDCG@10 +.004 over live, interval −.002 to +.010: accepted", figure=0.004)]
-    ledger.finish_run(run.run_id, "published", reasons=reasons, figures={"ndcg": ndcg or 0.0}, lease=lease)
+    reasons = [
+        Reason(
+            name="ndcg_live",
+            ok=True,
+            text="NDCG@10 +.004 over live, interval −.002 to +.010: accepted",
+            figure=0.004,
+        )
+    ]
+    ledger.finish_run(
+        run.run_id, "published", reasons=reasons, figures={"ndcg": ndcg or 0.0}, lease=lease
+    )
 
 
 def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
     """Add a run that the gate refused."""
     live = ledger.live()
     supersedes = live.version if live else None
-    run = ledger.start_run("update", reason=Reason(name="due", ok=True, text="1,000 new events"), supersedes=supersedes, lease=lease)
+    run = ledger.start_run(
+        "update",
+        reason=Reason(name="due", ok=True, text="1,000 new events"),
+        supersedes=supersedes,
+        lease=lease,
+    )
     ledger.add_quality(quality(run.run_id, supersedes, 0.051, clock()), lease=lease)
     clock.move(5)
-    reasons = [Reason(name="ndcg_live", ok=False, text=NOT_ACCEPTED, figure=-0.031, low=-0.052, high=-0.011, limit=-0.01)]
+    reasons = [
+        Reason(
+            name="ndcg_live",
+            ok=False,
+            text=NOT_ACCEPTED,
+            figure=-0.031,
+            low=-0.052,
+            high=-0.011,
+            limit=-0.01,
+        )
+    ]
     ledger.finish_run(run.run_id, "refused", reasons=reasons, figures={}, lease=lease)
 
 
-def manifest(version: int, run_id: int, mode: Mode, *, parent: int | None, at: datetime) -> Manifest:
+def manifest(
+    version: int, run_id: int, mode: Mode, *, parent: int | None, at: datetime
+) -> Manifest:
     """Return the manifest of an archive that does not exist."""
     return Manifest(
         version=version,

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from cron import forgotten
 from cron.__main__ import main
-from cron.compaction import NUM_MERGED, sweep
-from cron.cycle import run_cycle
-from cron.dead_letters import DeadLetters
+from cron.cycle.cycle import run_cycle
 from cron.errors import ArtifactCorrupt, ArtifactMissing, FreshetError, JournalAhead, LeaseLost
-from cron.forgetting import forget
-from cron.ledger import open_ledger
+from cron.forgetting.request import forget
+from cron.journal.compaction import NUM_MERGED, sweep
+from cron.journal.dead_letters import DeadLetters
+from cron.journal.segment_files import SegmentFiles
+from cron.journal.segments import table_of, write
+from cron.ledger import forgotten
+from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Cursor
-from cron.segment_files import SegmentFiles
-from cron.segments import table_of, write
 from recommender.events import Event
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event
@@ -77,7 +77,9 @@ def test_newer_segments_stop_the_worker_survive_the_sweep_and_are_adopted(tmp_pa
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
-    with pytest.raises(JournalAhead, match=r"does not know; its own last number is 10: .*python -m cron adopt"):
+    with pytest.raises(
+        JournalAhead, match=r"does not know; its own last number is 10: .*python -m cron adopt"
+    ):
         again.journal.refuse_newer()
     sweep(again.ledger, SegmentFiles(again.artifacts, tmp_path / "other"), lease=again.lease)
     assert len(again.artifacts.names()) == 4
@@ -109,7 +111,9 @@ def test_one_newer_segment_is_told_from_a_crash_by_the_log(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("num_after", [0, 1], ids=["in its place", "and beyond"])
-def test_a_merged_segment_stands_for_files_that_the_ledger_names(tmp_path: Path, num_after: int) -> None:
+def test_a_merged_segment_stands_for_files_that_the_ledger_names(
+    tmp_path: Path, num_after: int
+) -> None:
     house = open_house(tmp_path)
     for number in range(NUM_MERGED - num_after):
         accept(house, [event(number)])
@@ -156,11 +160,21 @@ def test_adopted_segments_hold_nothing_of_who_was_forgotten_before(tmp_path: Pat
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
-    forget(again.ledger, again.histories, DeadLetters(tmp_path / "dead-letters.jsonl"), user_id, asked_by="a test")
+    forget(
+        again.ledger,
+        again.histories,
+        DeadLetters(tmp_path / "dead-letters.jsonl"),
+        user_id,
+        asked_by="a test",
+    )
     marks = forgotten.pending(again.ledger)
-    forgotten.note_erased(again.ledger, marks, again.journal.erase(marks, again.lease), done=True, lease=again.lease)
+    forgotten.note_erased(
+        again.ledger, marks, again.journal.erase(marks, again.lease), done=True, lease=again.lease
+    )
     assert adopt(again) == 1
-    assert user_id not in {record.user_id for record in again.records() if isinstance(record, Event)}
+    assert user_id not in {
+        record.user_id for record in again.records() if isinstance(record, Event)
+    }
     assert again.journal.erase(forgotten.pending(again.ledger), again.lease).total() > 0
     closed(again)
 
@@ -208,7 +222,9 @@ def test_what_a_crash_left_is_not_preferred_to_what_was_committed_later(tmp_path
     closed(again)
 
 
-def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     folder = tmp_path / "workshop"
     copy = kept_copy(folder)
     for first in (401, 411):
@@ -228,7 +244,9 @@ def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(parts: Parts, lea
     close_workshop(again)
 
 
-def test_a_turn_whose_log_lost_what_one_segment_holds_says_to_adopt_it(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_a_turn_whose_log_lost_what_one_segment_holds_says_to_adopt_it(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     """The log's own remedy would number new records over it."""
     folder = tmp_path / "workshop"
     copy = kept_copy(folder)
@@ -266,7 +284,9 @@ def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
         with pytest.raises(LeaseLost, match="another host"):
             call()
     ledger.release_lease(frozen)
-    assert ledger.acquire_lease("one host", 60, NOW + timedelta(seconds=1)) is None, "the other's lease was let go"
+    assert ledger.acquire_lease("one host", 60, NOW + timedelta(seconds=1)) is None, (
+        "the other's lease was let go"
+    )
     ledger.close()
 
 
@@ -291,6 +311,9 @@ def test_the_verb_adopts_and_no_log_is_given_up_before(
     assert main(["follow", "--new-log", "--once"]) == 1
     assert "python -m cron adopt" in capsys.readouterr().err
     assert main(["adopt"]) == 0
-    assert "adopted 1 segments from number 11, 20 events; the journal's last is 30" in capsys.readouterr().out
+    assert (
+        "adopted 1 segments from number 11, 20 events; the journal's last is 30"
+        in capsys.readouterr().out
+    )
     assert main(["adopt"]) == 0
     assert "nothing to adopt" in capsys.readouterr().out

@@ -16,10 +16,12 @@ from bench.leave_one_out import split_of
 from bench.quality import Options, freshet, ranking_measures
 from bench.ratings import rating_measures
 from recommender.config import ModelConfig
-from tests.unit.test_bench_contestants import NUM_USERS, tastes
+from tests.unit.bench.test_bench_contestants import NUM_USERS, tastes
 from trainer.config import TrainConfig
 
-CONFIG = TrainConfig(model=ModelConfig(dim=16, max_history=20, dropout=0.0), full_epochs=12, full_lr=1e-2)
+CONFIG = TrainConfig(
+    model=ModelConfig(dim=16, max_history=20, dropout=0.0), full_epochs=12, full_lr=1e-2
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,9 @@ def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("snapshot"))
 
 
-def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     split = split_of(tastes())
 
     def cut_off(*_: object, **__: object) -> None:
@@ -50,7 +54,9 @@ def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(tmp_pat
             freshet(split, CONFIG)
     (left,) = tmp_path.rglob("candidate")
     trained = (left / "report.json").stat().st_mtime_ns
-    assert freshet(split, CONFIG).cpu_s > 0.1, "a training that was there already would cost nothing"
+    assert freshet(split, CONFIG).cpu_s > 0.1, (
+        "a training that was there already would cost nothing"
+    )
     assert (left / "report.json").stat().st_mtime_ns > trained
 
 
@@ -59,7 +65,10 @@ def test_a_settings_file_for_a_gpu_trains_on_one_or_not_at_all() -> None:
     if torch.cuda.is_available():
         assert freshet(split, replace(CONFIG, device="cuda", full_epochs=1)).ndcg_U
     else:
-        with pytest.raises(ValueError, match=r"train\.device is cuda.*; start fewer, repair the driver, or set train\.device"):
+        with pytest.raises(
+            ValueError,
+            match=r"train\.device is cuda.*; start fewer, repair the driver, or set train\.device",
+        ):
             freshet(split, replace(CONFIG, device="cuda"))
 
 
@@ -67,7 +76,9 @@ def test_the_benchs_own_trainings_are_the_cpus_as_the_peers_are() -> None:
     assert {config.device for config in [*CONFIGS.values(), *STREAM_CONFIGS.values()]} == {"cpu"}
 
 
-def test_a_snapshot_that_was_cut_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_was_cut_off_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, folder = tastes(), tmp_path / "snapshot"
 
     def full_disk(*_: object) -> None:
@@ -96,15 +107,24 @@ def test_a_settings_file_is_measured_alone_and_its_rows_bear_its_name(tmp_path: 
     assert options.ours_alone == "Freshet, mine.toml"
     data = tastes(noise=0.2)
     ranked = ranking_measures(split_of(data), options)
-    rated = rating_measures(data, options.config("ml-100k"), seeds=[0], tuning=False, alone_as=options.ours_alone)
+    rated = rating_measures(
+        data, options.config("ml-100k"), seeds=[0], tuning=False, alone_as=options.ours_alone
+    )
     assert {row.model for row in [*ranked, *rated]} == {"Freshet, mine.toml"}
 
 
 def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:
     data = tastes(noise=0.2)
-    found = {(row.model, row.protocol): row for row in rating_measures(data, CONFIG, seeds=[0], tuning=False)}
+    found = {
+        (row.model, row.protocol): row
+        for row in rating_measures(data, CONFIG, seeds=[0], tuning=False)
+    }
     kinds = ("static", "progressive")
-    both = {(name, f"global time 80/20, {kind}") for name in ("Freshet", SKETCH, "biases", "SVD") for kind in kinds}
+    both = {
+        (name, f"global time 80/20, {kind}")
+        for name in ("Freshet", SKETCH, "biases", "SVD")
+        for kind in kinds
+    }
     assert set(found) == {("item mean", "global time 80/20, static"), *both}
     spread = float(np.std(data.ratings_E))
     for kind in kinds:

@@ -13,14 +13,14 @@ import pytest
 
 from cron import wiring
 from cron.__main__ import main
-from cron.config import Settings
-from cron.dead_letters import DeadLetters
+from cron.journal.dead_letters import DeadLetters
 from cron.ports import START
+from cron.settings.tree import Settings
 from cron.verbs import replay
 from recommender.events import Event, Item
+from sources.formats import open_source
 from tests.component import story
 from tests.component.gateway_process import gateway, settings_in
-from trainer.sources.formats import open_source
 
 NUM_RATINGS = 10
 
@@ -39,9 +39,17 @@ def data(tmp_path: Path) -> Path:
     """Return a small data set: ratings an hour apart, newest line first, one of them broken, two films."""
     folder = tmp_path / "ml"
     folder.mkdir()
-    rows = [f"{1 + number % 2},{1 + number % 2},4.0,{1_000_000_000 + 3600 * number}" for number in range(NUM_RATINGS)]
-    (folder / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *reversed(rows), "1,1,good,1000000000"]) + "\n")
-    (folder / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Action|Crime\n")
+    rows = [
+        f"{1 + number % 2},{1 + number % 2},4.0,{1_000_000_000 + 3600 * number}"
+        for number in range(NUM_RATINGS)
+    ]
+    (folder / "ratings.csv").write_text(
+        "\n".join(["userId,movieId,rating,timestamp", *reversed(rows), "1,1,good,1000000000"])
+        + "\n"
+    )
+    (folder / "movies.csv").write_text(
+        "movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Action|Crime\n"
+    )
     return folder
 
 
@@ -54,21 +62,36 @@ def logged(settings: Settings) -> list[Event]:
     return [record for record in records if isinstance(record, Event)]
 
 
-def test_ingesting_twice_counts_once(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ingesting_twice_counts_once(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ingest", str(data)]) == 0
-    assert f"{NUM_RATINGS} events and 2 items new to the log, 0 duplicates, 1 rejected" in capsys.readouterr().out
+    assert (
+        f"{NUM_RATINGS} events and 2 items new to the log, 0 duplicates, 1 rejected"
+        in capsys.readouterr().out
+    )
     assert main(["ingest", str(data)]) == 0
-    assert f"0 events and 0 items new to the log, {NUM_RATINGS + 2} duplicates, 1 rejected" in capsys.readouterr().out
+    assert (
+        f"0 events and 0 items new to the log, {NUM_RATINGS + 2} duplicates, 1 rejected"
+        in capsys.readouterr().out
+    )
     records = wiring.open_log(settings.store.events).read(START, 1000).records
     assert len(records) == NUM_RATINGS + 2
-    assert [record.title for record in records if isinstance(record, Item)] == ["Toy Story (1995)", "Heat (1995)"]
-    assert [event.at for event in logged(settings)] == [datetime.fromtimestamp(1_000_000_000 + 3600 * n, UTC) for n in range(NUM_RATINGS)]
+    assert [record.title for record in records if isinstance(record, Item)] == [
+        "Toy Story (1995)",
+        "Heat (1995)",
+    ]
+    assert [event.at for event in logged(settings)] == [
+        datetime.fromtimestamp(1_000_000_000 + 3600 * n, UTC) for n in range(NUM_RATINGS)
+    ]
     letters = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(10)
     assert "good" in letters[0].raw
     assert "ratings.csv, line 12" in letters[0].source
 
 
-def test_parts_meet_without_gap_or_overlap_and_bring_all_items(settings: Settings, data: Path) -> None:
+def test_parts_meet_without_gap_or_overlap_and_bring_all_items(
+    settings: Settings, data: Path
+) -> None:
     assert main(["ingest", str(data), "--part", "0:0.55"]) == 0
     first = len(logged(settings))
     assert main(["ingest", str(data), "--part", "0.55:1"]) == 0
@@ -76,64 +99,106 @@ def test_parts_meet_without_gap_or_overlap_and_bring_all_items(settings: Setting
     assert len(logged(settings)) == NUM_RATINGS
 
 
-def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(settings: Settings, data: Path) -> None:
+def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(
+    settings: Settings, data: Path
+) -> None:
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0
     before = logged(settings)
     assert datetime.now(UTC) - before[-1].at < timedelta(minutes=5)
     assert {later.at - sooner.at for sooner, later in pairwise(before)} == {timedelta(hours=1)}
-    wiring.local_path(settings.store.events).rename(Path(settings.store.var) / "gone.db")  # as if it had died before storing
+    wiring.local_path(settings.store.events).rename(
+        Path(settings.store.var) / "gone.db"
+    )  # as if it had died before storing
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0
     assert logged(settings) == before
 
 
-def test_of_a_longer_export_only_what_is_new_counts(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_a_longer_export_only_what_is_new_counts(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ingest", str(data)]) == 0
     before = logged(settings)
     file = data / "ratings.csv"
     file.write_bytes(
-        file.read_bytes().replace(b"\n", b"\r\n") + f"2,2,3,{1_000_000_000 + 3600 * NUM_RATINGS}\r\n2,1,5,1000000000\r\n".encode()
+        file.read_bytes().replace(b"\n", b"\r\n")
+        + f"2,2,3,{1_000_000_000 + 3600 * NUM_RATINGS}\r\n2,1,5,1000000000\r\n".encode()
     )
     capsys.readouterr()
     assert main(["ingest", str(data), "--shift-to-now", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["events"], said["duplicates"]) == (2, NUM_RATINGS + 2), "a shift is no part of an id, and the films are the same file"
+    assert (said["events"], said["duplicates"]) == (2, NUM_RATINGS + 2), (
+        "a shift is no part of an id, and the films are the same file"
+    )
     assert logged(settings)[:NUM_RATINGS] == before
 
 
-def test_a_dry_run_says_as_json_what_it_would_do(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_as_json_what_it_would_do(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with (data / "ratings.csv").open("a") as file:
         file.write("1,1,many,1000000000\n1,1,more,1000000000\n")
     assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said.keys() == {"format", "events", "items", "users", "types", "duplicates", "rejected", "first_at", "last_at", "warnings"}
+    assert said.keys() == {
+        "format",
+        "events",
+        "items",
+        "users",
+        "types",
+        "duplicates",
+        "rejected",
+        "first_at",
+        "last_at",
+        "warnings",
+    }
     assert (said["rejected"], said["warnings"]) == ({"rating: expected a number": 3}, [])
     assert said["events"] == len(open_source(data).events)
 
 
-def test_a_time_in_milliseconds_is_refused_and_moves_nothing(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_time_in_milliseconds_is_refused_and_moves_nothing(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with (data / "ratings.csv").open("a") as file:
         file.write("9,1,3,1000000000000\n9,1,3,1000000001000\n1,1,3,-5\n")
     assert main(["ingest", str(data), "--dry-run", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert list(said["rejected"].values()) == [2, 1, 1], "equal faults are one, whatever was found"
     assert said["users"] == 2, "nobody without a good event"
-    assert (said["first_at"], said["last_at"]) == ("2001-09-09T01:46:40+00:00", "2001-09-09T10:46:40+00:00")
+    assert (said["first_at"], said["last_at"]) == (
+        "2001-09-09T01:46:40+00:00",
+        "2001-09-09T10:46:40+00:00",
+    )
     assert main(["ingest", str(data), "--shift-to-now"]) == 0
     assert datetime.now(UTC) - logged(settings)[-1].at < timedelta(minutes=5)
     letters = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(3)
-    assert sorted(letter.source[-2:] for letter in letters) == ["13", "14", "15"], "the lines of the file"
+    assert sorted(letter.source[-2:] for letter in letters) == ["13", "14", "15"], (
+        "the lines of the file"
+    )
 
 
 @pytest.mark.parametrize("more", [[], ["--dry-run", "--json"], ["--shift-to-now"]])
-def test_a_file_without_a_good_time_is_refused(more: list[str], settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (data / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,3,1000000000000\n1,1,3,1000000001000\n")
+def test_a_file_without_a_good_time_is_refused(
+    more: list[str], settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n1,1,3,1000000000000\n1,1,3,1000000001000\n"
+    )
     assert main(["ingest", str(data), *more]) == 1
     said = capsys.readouterr()
-    assert "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?" in said.err
-    assert ("of 2 events none can be taken" in said.err, said.out, logged(settings)) == (True, "", [])
+    assert (
+        "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?"
+        in said.err
+    )
+    assert ("of 2 events none can be taken" in said.err, said.out, logged(settings)) == (
+        True,
+        "",
+        [],
+    )
 
 
-def test_a_table_needs_its_columns_named(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_needs_its_columns_named(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "clicks.tsv"
     table.write_text("who\twhat\twhen\nann\tshoe\t2026-01-01T10:00:00Z\nbob\that\t2026-01-02\n")
     assert main(["ingest", str(table), "--user", "who", "--item", "what"]) == 1
@@ -142,7 +207,9 @@ def test_a_table_needs_its_columns_named(settings: Settings, tmp_path: Path, cap
     assert "2 events and 0 items new to the log" in capsys.readouterr().out
 
 
-def test_a_dry_run_stores_nothing(settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_stores_nothing(
+    settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ingest", str(data), "--dry-run", "--shift-to-now"]) == 0
     assert "would ingest MovieLens" in capsys.readouterr().out
     assert logged(settings) == []
@@ -153,7 +220,9 @@ def test_replay_sends_the_rest_in_time_order_as_if_it_happened_now(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ingest", str(data), "--part", "0:0.5"]) == 0
-    (Path(settings.store.var) / "demo.json").write_text(json.dumps({"path": str(data), "part": "0:0.5"}))
+    (Path(settings.store.var) / "demo.json").write_text(
+        json.dumps({"path": str(data), "part": "0:0.5"})
+    )
     known = {event.event_id for event in logged(settings)}
     with gateway(settings) as client:
         assert main(["replay", "--speed", "1e6", "--url", str(client.base_url)]) == 0
@@ -161,14 +230,20 @@ def test_replay_sends_the_rest_in_time_order_as_if_it_happened_now(
         assert main(["replay", "--speed", "1e6", "--url", str(client.base_url)]) == 0
         assert "0 accepted, 5 duplicates, 0 rejected" in capsys.readouterr().out
     sent = [event for event in logged(settings) if event.event_id not in known]
-    assert [event.event_id for event in sent] == [raw["event_id"] for raw in open_source(data).events.between(5, 10)]
-    assert sent == sorted(sent, key=lambda event: event.event_id), "so that those of one call keep their order in time"
+    assert [event.event_id for event in sent] == [
+        raw["event_id"] for raw in open_source(data).events.between(5, 10)
+    ]
+    assert sent == sorted(sent, key=lambda event: event.event_id), (
+        "so that those of one call keep their order in time"
+    )
     assert [event.at for event in sent] == sorted(event.at for event in sent)
     assert datetime.now(UTC) - sent[0].at < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("note", ["{", "[]", '{"path": "d"}', '{"path": "d", "part": "all"}'])
-def test_a_damaged_note_of_the_first_data_is_named(settings: Settings, note: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_note_of_the_first_data_is_named(
+    settings: Settings, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = Path(settings.store.var) / "demo.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(note)
@@ -178,11 +253,26 @@ def test_a_damaged_note_of_the_first_data_is_named(settings: Settings, note: str
 
 def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -> None:
     with gateway(settings) as client:
-        assert main(["replay", str(data), "--keep-time", "--speed", "1e6", "--url", str(client.base_url)]) == 0
+        assert (
+            main(
+                [
+                    "replay",
+                    str(data),
+                    "--keep-time",
+                    "--speed",
+                    "1e6",
+                    "--url",
+                    str(client.base_url),
+                ]
+            )
+            == 0
+        )
     assert logged(settings)[0].at == datetime.fromtimestamp(1_000_000_000, UTC)
 
 
-def test_replay_waits_for_the_gateway_and_sends_the_same_events_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_waits_for_the_gateway_and_sends_the_same_events_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(replay, "TRY_AGAIN_S", 0.01)
     batch = [{"event_id": "e1", "user_id": "ann", "item_id": "1", "type": "view"}]
     with gateway(settings) as client:
@@ -206,7 +296,10 @@ def test_replay_waits_for_the_gateway_and_sends_the_same_events_again(settings: 
 
 
 def test_replay_gives_up_on_a_gateway_that_stays_away(
-    settings: Settings, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(replay, "TRY_AGAIN_S", 0.01)
     monkeypatch.setattr(replay, "GIVE_UP_S", 0.05)
@@ -214,7 +307,9 @@ def test_replay_gives_up_on_a_gateway_that_stays_away(
     assert "is it running?" in capsys.readouterr().err
 
 
-def test_replay_without_data_says_what_to_name(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_without_data_says_what_to_name(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["replay"]) == 1
     assert "python -m cron replay PATH" in capsys.readouterr().err
 
@@ -240,7 +335,9 @@ def test_the_pace_is_kept_and_lost_time_is_not_made_up() -> None:
     assert slept == [0.0, 0.05, 0.0, 0.0]
 
 
-def test_reading_verbs_tell_the_story(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reading_verbs_tell_the_story(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     story.tell(ledger_file(settings)).close()
     assert main(["status"]) == 0
     status = capsys.readouterr().out
@@ -264,7 +361,9 @@ def test_reading_verbs_tell_the_story(settings: Settings, capsys: pytest.Capture
     assert (shown["live"]["version"], shown["updates"]) == (3, {"judged": 3, "accepted": 2})
 
 
-def test_a_pause_is_shown_and_resume_ends_it(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pause_is_shown_and_resume_ends_it(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["pause", "--reason", "a holiday"]) == 0
     assert main(["status"]) == 0
     assert "held     a holiday" in capsys.readouterr().out
@@ -275,7 +374,9 @@ def test_a_pause_is_shown_and_resume_ends_it(settings: Settings, capsys: pytest.
     assert ledger.excluded_ranges() == ((5, 12),)
 
 
-def test_a_rollback_that_cannot_be_is_one_sentence(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rollback_that_cannot_be_is_one_sentence(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     story.tell(ledger_file(settings)).close()
     assert main(["rollback", "17"]) == 1
     assert capsys.readouterr().err == "no release has version 17; there are 0, 1, 2, 3\n"
@@ -306,18 +407,24 @@ def test_wrong_use_is_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage:" in capsys.readouterr().err
 
 
-def test_wrong_settings_are_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_settings_are_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FRESHET__GATEWAY__PORT", "70000")
     assert main(["config", "--check"]) == 2
     assert "gateway.port = 70000" in capsys.readouterr().err
 
 
-def test_data_that_is_not_there_is_1(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_is_not_there_is_1(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ingest", "/nowhere"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_config_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_hides_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FRESHET__GATEWAY__API_KEY", "secret-key")
     assert main(["config"]) == 0
     assert main(["config", "--json"]) == 0
@@ -327,11 +434,26 @@ def test_config_hides_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "environment FRESHET__GATEWAY__API_KEY" in shown
 
 
-@pytest.mark.parametrize("url", ["postgresql://freshet:s3cr3t@127.0.0.1:9/x", "postgresql://freshet@127.0.0.1:9/x?password=s3cr3t"])
-def test_config_hides_a_password_wherever_it_stands(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://freshet:s3cr3t@127.0.0.1:9/x",
+        "postgresql://freshet@127.0.0.1:9/x?password=s3cr3t",
+    ],
+)
+def test_config_hides_a_password_wherever_it_stands(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("FRESHET__STORE__LEDGER", url)
-    monkeypatch.setenv("FRESHET__STORE__SERVER", "torchserve://127.0.0.1:9/rec")  # not what this machine may be serving
-    for words in (["config"], ["config", "--json"], ["config", "--check"], ["config", "--check", "--json"]):
+    monkeypatch.setenv(
+        "FRESHET__STORE__SERVER", "torchserve://127.0.0.1:9/rec"
+    )  # not what this machine may be serving
+    for words in (
+        ["config"],
+        ["config", "--json"],
+        ["config", "--check"],
+        ["config", "--check", "--json"],
+    ):
         main(words)
     said = capsys.readouterr()
     assert "s3cr3t" not in said.out + said.err
@@ -345,7 +467,15 @@ def test_config_check_tries_every_part_and_says_what_each_answers(
     capsys.readouterr()
     assert main(["config", "--check"]) == 1, "nobody listens on the server's port"
     said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert list(said) == ["settings", "events", "histories", "artifacts", "ledger", "launcher", "server"]
+    assert list(said) == [
+        "settings",
+        "events",
+        "histories",
+        "artifacts",
+        "ledger",
+        "launcher",
+        "server",
+    ]
     assert said["events"] == f"{settings.store.events}  ok, {NUM_RATINGS + 2} waiting"
     assert said["histories"].endswith("ok, nothing followed yet, 0 hidden items")
     assert said["ledger"].endswith("ok, nothing live yet")
@@ -353,7 +483,10 @@ def test_config_check_tries_every_part_and_says_what_each_answers(
 
 
 def test_config_check_goes_on_after_a_part_that_fails(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "a-file").write_text("")
     monkeypatch.setenv("FRESHET__STORE__LEDGER", f"sqlite:///{tmp_path}/a-file/ledger.db")
@@ -380,7 +513,9 @@ for verb in {verbs!r}:
     main([verb])
 print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stderr.splitlines()[-1] == "[]"
 
 

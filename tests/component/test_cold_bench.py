@@ -43,7 +43,10 @@ def planted_set() -> RatingsSet:
         ratings_E=np.array([row.rating or math.nan for row in rows]),
         at_s_E=np.array([row.at_us / 1e6 for row in rows]),
         item_ids=[f"i{number}" for number in range(NUM_ITEMS)],
-        items=[{"title": item.title, "text": item.text, "attributes": {}} for item in planted_items(NUM_ITEMS)],
+        items=[
+            {"title": item.title, "text": item.text, "attributes": {}}
+            for item in planted_items(NUM_ITEMS)
+        ],
     )
 
 
@@ -70,15 +73,24 @@ def test_an_item_without_text_is_not_held_out() -> None:
     assert not fold_of(nameless, 0).cold_N.any()
 
 
-def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_items_are_found_by_their_text(
+    tmp_path: Path, fold: Fold, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cold, "WORK", tmp_path)
     (tmp_path / "fold").mkdir()
     found = run_fold(fold, small_config(tmp_path), tmp_path / "fold")
     bundle = load_bundle(tmp_path / "fold" / "release" / "bundle")
     held_out = {f"i{number}" for number in np.flatnonzero(fold.cold_N)}
-    assert {item.item_id for item, count in zip(bundle.catalogue.items, bundle.counts_N, strict=True) if count == 0} == held_out
+    assert {
+        item.item_id
+        for item, count in zip(bundle.catalogue.items, bundle.counts_N, strict=True)
+        if count == 0
+    } == held_out
     assert bundle.counts_N.sum() == fold.train_E.sum()
-    figures = {(one.protocol, one.metric, one.model): one for one in measures_of("planted", [found], note="")}
+    figures = {
+        (one.protocol, one.metric, one.model): one
+        for one in measures_of("planted", [found], note="")
+    }
     ours, drawn = figures[NEW, "NDCG@10", OURS], figures[NEW, "NDCG@10", RANDOM]
     assert ours.value > 1.2 * drawn.value
     difference = figures[NEW, "NDCG@10", f"{OURS} − {RANDOM}"]
@@ -87,7 +99,9 @@ def test_new_items_are_found_by_their_text(tmp_path: Path, fold: Fold, monkeypat
     assert difference.low <= difference.value
     assert figures[NEW, "NDCG@10", SKETCH].value < ours.value
     assert {one.protocol for one in figures.values()} == set(RANKINGS)
-    assert {(one.seeds, one.note.split(", ")[1]) for one in figures.values()} == {(1, "1 fold")}, "a fold is no seed"
+    assert {(one.seeds, one.note.split(", ")[1]) for one in figures.values()} == {(1, "1 fold")}, (
+        "a fold is no seed"
+    )
 
 
 def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:
@@ -99,7 +113,9 @@ def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:
     twin = replace(bundle, facts=replace(bundle.facts, texts_NT=texts_NT))
     popularity_N = neighbour_popularity(twin, new_N, 1)
     assert popularity_N[0] == popularity_N[7] == torch.log1p(bundle.counts_N[7])
-    assert neighbour_popularity(twin, new_N, 1_000)[0] == pytest.approx(float(torch.log1p(bundle.counts_N[1:]).mean()))
+    assert neighbour_popularity(twin, new_N, 1_000)[0] == pytest.approx(
+        float(torch.log1p(bundle.counts_N[1:]).mean())
+    )
 
 
 def test_random_is_the_expectation_over_orders() -> None:
@@ -108,9 +124,13 @@ def test_random_is_the_expectation_over_orders() -> None:
     part = Part(histories=[[]], seen=[[0, 1, 24]], targets=[5])
     gains = random_gains([part], allowed_N)
     generator = np.random.default_rng(0)
-    places = np.array([int(np.flatnonzero(generator.permutation(18) == 0)[0]) + 1 for _ in range(20_000)])
+    places = np.array(
+        [int(np.flatnonzero(generator.permutation(18) == 0)[0]) + 1 for _ in range(20_000)]
+    )
     assert gains.hit_X == [pytest.approx(float((places <= 10).mean()), abs=0.02)]
-    assert gains.ndcg_X == [pytest.approx(float(np.where(places <= 10, 1 / np.log2(places + 1), 0).mean()), abs=0.01)]
+    assert gains.ndcg_X == [
+        pytest.approx(float(np.where(places <= 10, 1 / np.log2(places + 1), 0).mean()), abs=0.01)
+    ]
     few_N = np.zeros(25, np.bool_)
     few_N[:4] = True
     (ndcg,) = random_gains([part], few_N).ndcg_X  # two are open: the item is first or second

@@ -12,14 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cron.compaction import NUM_MERGED, SMALL_RECORDS, drop_old, sweep
 from cron.errors import LeaseLost
-from cron.journal import Journal
-from cron.ledger import Ledger
+from cron.journal.compaction import NUM_MERGED, SMALL_RECORDS, drop_old, sweep
+from cron.journal.journal import Journal
+from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.journal.segments import records_of, table_of
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
-from cron.segment_files import SegmentFiles, is_compacted
-from cron.segments import records_of, table_of
 from recommender.events import Item
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
@@ -39,19 +39,28 @@ def test_dropped_segments_leave_their_items_and_ids(house: House) -> None:
     assert left[-1] == event(5)
     counts = house.journal.count(1, 6)
     assert (counts.events, counts.items) == (1, 2)
-    accepted = house.journal.accept([event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease)
+    accepted = house.journal.accept(
+        [event(3), event(4), item(1, "a"), event(6)], Cursor("9"), house.lease
+    )
     assert (accepted.num_events, accepted.num_items, accepted.num_duplicates) == (1, 0, 3)
 
 
 def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> None:
     for number in range(1, 5):
         accept(house, [event(number), item(number, "a")])
-        house.journal.compact_and_drop(older_than=FAR, needed_from=2 * number - 1, lease=house.lease)
+        house.journal.compact_and_drop(
+            older_than=FAR, needed_from=2 * number - 1, lease=house.lease
+        )
     kept = house.ledger.segments()
     assert [is_compacted(segment) for segment in kept] == [True, False]
     assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
     again = open_house(tmp_path)
-    assert again.journal.accept([event(number) for number in range(1, 6)], Cursor("9"), again.lease).num_events == 1
+    assert (
+        again.journal.accept(
+            [event(number) for number in range(1, 6)], Cursor("9"), again.lease
+        ).num_events
+        == 1
+    )
 
 
 def test_dropping_one_by_one_writes_each_id_a_few_times(house: House, tmp_path: Path) -> None:
@@ -61,7 +70,16 @@ def test_dropping_one_by_one_writes_each_id_a_few_times(house: House, tmp_path: 
         accept(house, [event(num_events * number + one) for one in range(num_events)])
     files = CountingFiles(house.artifacts, tmp_path / "copies")
     for number in range(1, num_segments):
-        assert drop_old(house.ledger, files, older_than=FAR, needed_from=num_events * number + 1, lease=house.lease) == 1
+        assert (
+            drop_old(
+                house.ledger,
+                files,
+                older_than=FAR,
+                needed_from=num_events * number + 1,
+                lease=house.lease,
+            )
+            == 1
+        )
     num_ids = num_events * (num_segments - 1)
     assert files.num_rows <= num_ids * (1 + math.log2(num_segments))
     assert len(house.ledger.segments()) <= math.log2(num_segments) + 1
@@ -74,41 +92,64 @@ class CountingFiles(SegmentFiles):
 
     num_rows = 0
 
-    def put(self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False) -> Segment:
+    def put(
+        self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False
+    ) -> Segment:
         """Count, and write."""
         self.num_rows += table.num_rows
         return super().put(table, covers=covers, lease=lease, compacted=compacted)
 
 
 def test_replaced_item_records_do_not_pile_up_in_segments_that_are_left_alone(house: House) -> None:
-    accept(house, [*(event(number) for number in range(1_000)), *(item(number, f"item {number % 10}") for number in range(2_000, 2_020))])
-    renamed = [replace(item(3_000 + number, f"item {number}"), title="New name") for number in range(10)]
+    accept(
+        house,
+        [
+            *(event(number) for number in range(1_000)),
+            *(item(number, f"item {number % 10}") for number in range(2_000, 2_020)),
+        ],
+    )
+    renamed = [
+        replace(item(3_000 + number, f"item {number}"), title="New name") for number in range(10)
+    ]
     accept(house, renamed)
     accept(house, [event(1_001)])
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_021, lease=house.lease) == 1
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_031, lease=house.lease) == 1
     assert [segment.num_items for segment in house.ledger.segments()] == [0, 10, 0]
     assert house.records() == [*renamed, event(1_001)]
-    assert house.journal.accept([item(2_015, "item 5")], Cursor("9"), house.lease).num_duplicates == 1
+    assert (
+        house.journal.accept([item(2_015, "item 5")], Cursor("9"), house.lease).num_duplicates == 1
+    )
 
 
-def test_copies_of_segments_that_another_host_merged_are_deleted(house: House, tmp_path: Path) -> None:
+def test_copies_of_segments_that_another_host_merged_are_deleted(
+    house: House, tmp_path: Path
+) -> None:
     for number in range(NUM_MERGED):
         accept(house, [event(number)])
-    second, copies = Journal(house.ledger, house.artifacts, tmp_path / "second"), tmp_path / "second" / "segments"
+    second, copies = (
+        Journal(house.ledger, house.artifacts, tmp_path / "second"),
+        tmp_path / "second" / "segments",
+    )
     second.read(1, NUM_MERGED)
     (copies / ".unfinished-17").touch()
     house.journal.merge_small(house.lease)
     second.read(1, NUM_MERGED)
     second.delete_stale_copies()
-    assert len(list(copies.iterdir())) == NUM_MERGED + 2, "another thread may be reading what is new"
+    assert len(list(copies.iterdir())) == NUM_MERGED + 2, (
+        "another thread may be reading what is new"
+    )
     for path in copies.iterdir():
         os.utime(path, (0, 0))
     second.delete_stale_copies()
-    assert [path.name for path in copies.iterdir()] == [house.ledger.segments()[0].name.removeprefix("journal/")]
+    assert [path.name for path in copies.iterdir()] == [
+        house.ledger.segments()[0].name.removeprefix("journal/")
+    ]
 
 
-def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, tmp_path: Path) -> None:
+def test_many_small_segments_become_one_even_under_a_readers_eyes(
+    house: House, tmp_path: Path
+) -> None:
     large = [event(number) for number in range(SMALL_RECORDS + 1)]
     small = [event(100_000 + number) for number in range(NUM_MERGED)]
     accept(house, large)
@@ -116,11 +157,18 @@ def test_many_small_segments_become_one_even_under_a_readers_eyes(house: House, 
         accept(house, [one])
     reader = Journal(MergingLedger(house), house.artifacts, tmp_path / "reader")
     assert records_of(reader.read(1, house.journal.last_seq)) == [*large, *small]
-    assert [segment.last_seq for segment in house.ledger.segments()] == [len(large), len(large) + len(small)]
+    assert [segment.last_seq for segment in house.ledger.segments()] == [
+        len(large),
+        len(large) + len(small),
+    ]
     assert house.journal.count(len(large), len(large) + 9).events == 10
-    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+    assert sorted(house.artifacts.names()) == sorted(
+        segment.name for segment in house.ledger.segments()
+    )
     again = open_house(tmp_path)
-    assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(large) + len(small)
+    assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(
+        large
+    ) + len(small)
 
 
 def test_small_segments_between_large_ones_become_one_each(house: House, tmp_path: Path) -> None:
@@ -133,29 +181,39 @@ def test_small_segments_between_large_ones_become_one_each(house: House, tmp_pat
         accept(house, [event(100_000 * day + 50_000 + number) for number in range(large)])
         house.journal.merge_small(house.lease)
     sizes = [one.last_seq - one.first_seq + 1 for one in house.ledger.segments()]
-    assert sizes == [num_small, large, num_small, large, *[1] * num_small, large], "the third day's are too few yet"
+    assert sizes == [num_small, large, num_small, large, *[1] * num_small, large], (
+        "the third day's are too few yet"
+    )
     assert house.journal.merge_small(house.lease) == 0
     numbers = house.journal.read(1, house.journal.last_seq, columns=["seq"])["seq"].to_pylist()
     assert numbers == list(range(1, num_days * (num_small + large) + 1))
-    assert sorted(house.artifacts.names()) == sorted(segment.name for segment in house.ledger.segments())
+    assert sorted(house.artifacts.names()) == sorted(
+        segment.name for segment in house.ledger.segments()
+    )
 
 
 def test_compacted_and_lone_small_segments_are_left_alone(house: House) -> None:
     for number in range(NUM_MERGED):
         accept(house, [event(number)])
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 1
-    assert house.journal.merge_small(house.lease) == 0, "one fewer are left beside the compacted one"
+    assert house.journal.merge_small(house.lease) == 0, (
+        "one fewer are left beside the compacted one"
+    )
     accept(house, [event(1_000)])
     assert house.journal.merge_small(house.lease) == NUM_MERGED
     assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
 
 
-def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(house: House, tmp_path: Path) -> None:
+def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(
+    house: House, tmp_path: Path
+) -> None:
     accept(house, [event(1)])
     files = SegmentFiles(house.artifacts, tmp_path / "other worker")
     later = replace(house.lease, token=house.lease.token + 1)
     table = table_of([event(2)], first_seq=2)
-    stray, upcoming = (files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later))
+    stray, upcoming = (
+        files.put(table, covers=(2, 2), lease=lease) for lease in (house.lease, later)
+    )
     sweep(house.ledger, files, lease=house.lease)
     assert stray.name in house.artifacts.names(), "its record is in no other segment yet"
     accept(house, [event(3)])
@@ -175,7 +233,9 @@ def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Pat
     assert len(house.artifacts.names()) == 2
 
 
-def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(house: House, tmp_path: Path) -> None:
+def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(
+    house: House, tmp_path: Path
+) -> None:
     """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
     small = [event(number) for number in range(NUM_MERGED)]
     for one in small:
@@ -186,12 +246,18 @@ def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(house: H
 
     def successor_merges() -> None:
         lease = take_over(house)
-        assert Journal(house.ledger, house.artifacts, tmp_path / "successor").merge_small(lease) == NUM_MERGED
+        assert (
+            Journal(house.ledger, house.artifacts, tmp_path / "successor").merge_small(lease)
+            == NUM_MERGED
+        )
 
     files.meanwhile = successor_merges
     sweep(house.ledger, files, lease=house.lease)
     assert [segment.sha256 for segment in house.ledger.segments()] == [stray.sha256]
-    assert records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED)) == small
+    assert (
+        records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED))
+        == small
+    )
 
 
 class PausedFiles(SegmentFiles):

@@ -10,15 +10,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron import release
-from cron.collect import collect
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
+from cron.cycle.retention import tidy
+from cron.cycle.run_plan import settle
+from cron.cycle.stages import folder_of
 from cron.errors import LeaseLost, Stopped, Unavailable
+from cron.journal.collect import collect
 from cron.lineage import Lease, manifest_from_json, trained_ranges
 from cron.parts import Parts
-from cron.retention import tidy
-from cron.run_plan import settle
-from cron.stages import folder_of
+from cron.serving import release
 from recommender.events import Item
 from tests.releases import reason
 from tests.workshop import (
@@ -32,19 +32,49 @@ from tests.workshop import (
     server_of,
 )
 
-NEW_ITEM = Item(event_id="item:new", item_id="new", title="A new thing", text="even calm blue", at=datetime(2026, 2, 1, tzinfo=UTC))
+NEW_ITEM = Item(
+    event_id="item:new",
+    item_id="new",
+    title="A new thing",
+    text="even calm blue",
+    at=datetime(2026, 2, 1, tzinfo=UTC),
+)
 
 
 def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
     first, second = parts.ledger.releases()
-    assert (first.version, first.manifest.mode, first.manifest.target_range, first.manifest.anchor) == (0, "baseline", None, None)
-    assert (second.version, second.manifest.mode, second.manifest.parent, second.manifest.anchor) == (1, "full", None, 1)
+    assert (
+        first.version,
+        first.manifest.mode,
+        first.manifest.target_range,
+        first.manifest.anchor,
+    ) == (0, "baseline", None, None)
+    assert (
+        second.version,
+        second.manifest.mode,
+        second.manifest.parent,
+        second.manifest.anchor,
+    ) == (1, "full", None, 1)
     assert second.manifest.target_range == (1, 440)
     assert live_version(parts) == 1
-    assert first.manifest.rating_scale == (2.0, 5.0), "a baseline counts what people did, though it trains on nothing"
+    assert first.manifest.rating_scale == (2.0, 5.0), (
+        "a baseline counts what people did, though it trains on nothing"
+    )
     run = parts.ledger.runs()[0]
-    assert set(run.seconds) == {"plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live"}
-    assert "golden answers equal the offline ones" in " ".join(reason.text for reason in run.reasons)
+    assert set(run.seconds) == {
+        "plan",
+        "snapshot",
+        "train",
+        "judge",
+        "archive",
+        "put",
+        "register",
+        "probe",
+        "set_live",
+    }
+    assert "golden answers equal the offline ones" in " ".join(
+        reason.text for reason in run.reasons
+    )
 
 
 def test_nothing_to_collect_is_a_skipped_turn(tmp_path: Path) -> None:
@@ -68,11 +98,15 @@ def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, leas
     assert live_version(parts) == 2
 
 
-def test_the_store_holds_archive_state_and_manifest(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_the_store_holds_archive_state_and_manifest(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     manifest = parts.ledger.release(1).manifest
     stem = manifest.archive.removesuffix(".mar")
     assert manifest.archive_sha256.startswith(stem.removeprefix("rec-1-"))
-    assert {f"{stem}.mar", f"states/{stem}.safetensors", f"manifests/{stem}.json"} <= set(parts.artifacts.names())
+    assert {f"{stem}.mar", f"states/{stem}.safetensors", f"manifests/{stem}.json"} <= set(
+        parts.artifacts.names()
+    )
     parts.artifacts.fetch(f"manifests/{stem}.json", tmp_path / "manifest.json")
     assert manifest_from_json((tmp_path / "manifest.json").read_text()) == manifest
 
@@ -86,12 +120,19 @@ def test_too_few_events_wait_and_are_not_lost(parts: Parts, lease: Lease) -> Non
     assert parts.ledger.release(2).manifest.target_range == (441, 480)
 
 
-def test_a_new_item_is_published_without_training_and_can_be_recommended(parts: Parts, lease: Lease) -> None:
+def test_a_new_item_is_published_without_training_and_can_be_recommended(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, [NEW_ITEM])
     run = run_cycle(parts, lease)
     assert (run.mode, run.outcome) == ("items", "published")
     manifest = parts.ledger.release(2).manifest
-    assert (manifest.parent, manifest.target_range, manifest.trained_through, manifest.items_through) == (1, None, 440, 441)
+    assert (
+        manifest.parent,
+        manifest.target_range,
+        manifest.trained_through,
+        manifest.items_through,
+    ) == (1, None, 440, 441)
     answer = parts.server.predict(None, {"similar_to": "new", "k": 3}, timeout_s=9)
     assert isinstance(answer, dict)
     assert len(answer["items"]) == 3
@@ -100,12 +141,21 @@ def test_a_new_item_is_published_without_training_and_can_be_recommended(parts: 
     assert parts.ledger.release(3).manifest.target_range == (441, 491)
 
 
-def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(parts: Parts, lease: Lease) -> None:
+def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(
+    parts: Parts, lease: Lease
+) -> None:
     worker = replace(parts.settings.worker, max_events_per_run=50)
     capped = replace(parts, settings=replace(parts.settings, worker=worker))
     send(capped, event_records(401, 500))
-    assert [run_cycle(capped, lease).outcome for _ in range(3)] == ["published", "published", "skipped"]
-    assert [capped.ledger.release(version).manifest.target_range for version in (2, 3)] == [(441, 490), (491, 540)]
+    assert [run_cycle(capped, lease).outcome for _ in range(3)] == [
+        "published",
+        "published",
+        "skipped",
+    ]
+    assert [capped.ledger.release(version).manifest.target_range for version in (2, 3)] == [
+        (441, 490),
+        (491, 540),
+    ]
 
 
 def test_a_full_retrain_on_demand_is_its_own_anchor(parts: Parts, lease: Lease) -> None:
@@ -129,13 +179,20 @@ def test_an_excluded_range_is_never_trained_on(parts: Parts, lease: Lease) -> No
     assert seqs & set(range(471, 541))
 
 
-def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain(parts: Parts, lease: Lease) -> None:
-    strict = replace(parts, settings=replace(parts.settings, gate=replace(parts.settings.gate, popularity_margin=2.0)))
+def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain(
+    parts: Parts, lease: Lease
+) -> None:
+    strict = replace(
+        parts,
+        settings=replace(parts.settings, gate=replace(parts.settings.gate, popularity_margin=2.0)),
+    )
     for number in range(3):
         send(strict, event_records(401 + 40 * number, 440 + 40 * number))
         run = run_cycle(strict, lease)
         assert (run.mode, run.outcome, run.version) == ("update", "refused", None)
-        assert any("popularity" in reason.text and "not accepted" in reason.text for reason in run.reasons)
+        assert any(
+            "popularity" in reason.text and "not accepted" in reason.text for reason in run.reasons
+        )
         trained = pq.read_table(folder_of(parts, run) / "snapshot" / "events.parquet")
         assert max(trained["seq"].to_pylist()) <= 480 + 40 * number
     assert live_version(parts) == 1
@@ -148,12 +205,22 @@ def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain
     assert parts.ledger.release(2).manifest.target_range == (1, 560)
 
 
-def test_figures_of_the_new_events_are_taken_before_training_on_them(parts: Parts, lease: Lease) -> None:
+def test_figures_of_the_new_events_are_taken_before_training_on_them(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     run = run_cycle(parts, lease)
-    fresh = [row for row in parts.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"]
-    assert [(row.model, row.version, row.num_events) for row in fresh if row.model == "live"] == [("live", 1, 80)]
-    assert {row.model for row in parts.ledger.quality() if row.kind == "panel"} >= {"candidate", "live", "popularity"}
+    fresh = [
+        row for row in parts.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"
+    ]
+    assert [(row.model, row.version, row.num_events) for row in fresh if row.model == "live"] == [
+        ("live", 1, 80)
+    ]
+    assert {row.model for row in parts.ledger.quality() if row.kind == "panel"} >= {
+        "candidate",
+        "live",
+        "popularity",
+    }
 
 
 def test_a_rollback_in_mid_cycle_ends_the_run_and_stands(parts: Parts, lease: Lease) -> None:
@@ -168,7 +235,9 @@ def test_a_rollback_in_mid_cycle_ends_the_run_and_stands(parts: Parts, lease: Le
     assert run.outcome == "held"
     assert "rolled back from version 1 to 0 by somebody" in run.reasons[-1].text
     assert live_version(parts) == 0
-    assert [found.version for found in parts.server.versions()] == [0]  # 1 is no rollback candidate any more
+    assert [found.version for found in parts.server.versions()] == [
+        0
+    ]  # 1 is no rollback candidate any more
     assert run_cycle(parts, lease).reasons[0].name == "held"
 
 
@@ -186,7 +255,9 @@ def test_a_promotion_in_mid_cycle_supersedes_the_run(parts: Parts, lease: Lease)
     assert [one.version for one in parts.ledger.releases()] == [0, 1]
 
 
-def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(parts: Parts, lease: Lease) -> None:
+def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     server_of(parts).is_down = True
     with pytest.raises(Unavailable):
@@ -194,16 +265,22 @@ def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(parts: Part
     send(parts, event_records(481, 500))
     with pytest.raises(Unavailable):
         run_cycle(parts, lease)
-    assert parts.log.backlog(parts.ledger.log_cursor()) == 0, "what comes while the server is away is collected"
+    assert parts.log.backlog(parts.ledger.log_cursor()) == 0, (
+        "what comes while the server is away is collected"
+    )
     server_of(parts).is_down = False
     run = run_cycle(parts, lease)
     assert (run.outcome, run.version) == ("published", 2)
-    assert parts.ledger.release(2).manifest.target_range == (441, 520), "the run is about what there was when it began"
+    assert parts.ledger.release(2).manifest.target_range == (441, 520), (
+        "the run is about what there was when it began"
+    )
     assert isinstance(parts.launcher, HereLauncher)
     assert parts.launcher.num_trainings == 1
 
 
-def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts: Parts, lease: Lease) -> None:
+def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(
+    parts: Parts, lease: Lease
+) -> None:
     """The archive is spoilt in the model store between put and register, so the server won't start it."""
     send(parts, event_records(401, 480))
 
@@ -222,7 +299,9 @@ def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(parts
 def test_a_promotion_before_the_plan_does_not_mix_two_lineages(parts: Parts, lease: Lease) -> None:
     """The run's weights come from the version that was live at its start; so must its range."""
     send(parts, event_records(401, 480))
-    started = parts.ledger.start_run("update", reason=reason("new_events", ok=True), supersedes=1, lease=lease)
+    started = parts.ledger.start_run(
+        "update", reason=reason("new_events", ok=True), supersedes=1, lease=lease
+    )
     release.promote(parts.ledger, parts.server, 0)
     collect(parts.log, parts.journal, parts.ledger, lease)
     plan = settle(parts, started)
@@ -238,7 +317,9 @@ def test_a_stopped_worker_leaves_the_run_open(parts: Parts, lease: Lease) -> Non
     assert run_cycle(parts, lease).outcome == "published"
 
 
-def test_a_full_retrain_that_is_asked_for_is_done_after_the_open_run(parts: Parts, lease: Lease) -> None:
+def test_a_full_retrain_that_is_asked_for_is_done_after_the_open_run(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     parts.stop.set()
     with pytest.raises(Stopped):
@@ -259,7 +340,9 @@ def test_a_worker_that_lost_its_lease_changes_nothing(parts: Parts, lease: Lease
 
 
 @pytest.mark.parametrize("is_another", [False, True], ids=["gone", "another host's were recorded"])
-def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(parts: Parts, lease: Lease, is_another: bool) -> None:
+def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
+    parts: Parts, lease: Lease, is_another: bool
+) -> None:
     send(parts, event_records(401, 480))
     server_of(parts).is_down = True
     with pytest.raises(Unavailable):
@@ -278,7 +361,13 @@ def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(parts: Parts, le
 
 
 def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lease) -> None:
-    few = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_registered=2, keep_releases=2)))
+    few = replace(
+        parts,
+        settings=replace(
+            parts.settings,
+            release=replace(parts.settings.release, keep_registered=2, keep_releases=2),
+        ),
+    )
     for number in range(3):
         send(few, event_records(401 + 40 * number, 440 + 40 * number))
         assert run_cycle(few, lease).outcome == "published"
@@ -286,13 +375,19 @@ def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lea
     kept = [name for name in few.artifacts.names() if name.endswith(".mar")]
     assert [name.split("-")[1] for name in kept] == ["1", "3", "4"]  # 1 is the anchor
     assert [one.version for one in few.ledger.releases() if one.archive_gone] == [0, 2]
-    left = {name.split("-")[1] for name in few.artifacts.names() if name.startswith(("manifests/", "states/"))}
+    left = {
+        name.split("-")[1]
+        for name in few.artifacts.names()
+        if name.startswith(("manifests/", "states/"))
+    }
     assert left == {"1", "3", "4"}
     assert len(list(few.paths.runs.iterdir())) == 3
     assert {path.name.split("-")[1] for path in few.paths.bundles.iterdir()} <= {"1", "3", "4"}
 
 
-def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(parts: Parts, lease: Lease) -> None:
+def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(
+    parts: Parts, lease: Lease
+) -> None:
     """Marked, then killed before the files were deleted."""
     manifest = parts.ledger.release(0).manifest
     assert parts.ledger.mark_archive_gone(0, lease=lease)
@@ -302,9 +397,16 @@ def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(parts: Par
     assert parts.ledger.release(1).manifest.archive in parts.artifacts.names()
 
 
-def test_old_segments_stay_while_a_kept_release_would_train_on_them_after_a_rollback(parts: Parts, lease: Lease) -> None:
+def test_old_segments_stay_while_a_kept_release_would_train_on_them_after_a_rollback(
+    parts: Parts, lease: Lease
+) -> None:
     """Two stay loaded, four are kept, and a person may go back to any of those."""
-    short = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_journal_days=1.0)))
+    short = replace(
+        parts,
+        settings=replace(
+            parts.settings, release=replace(parts.settings.release, keep_journal_days=1.0)
+        ),
+    )
     for number in range(3):
         send(short, event_records(401 + 40 * number, 440 + 40 * number))
         assert run_cycle(short, lease).outcome == "published"

@@ -11,14 +11,16 @@ from dataclasses import replace
 
 import pytest
 
-from cron import outlook, release, stages, switches
-from cron.cycle import run_cycle
+from cron.cycle import outlook, stages
+from cron.cycle.cycle import run_cycle
+from cron.cycle.retention import tidy
 from cron.errors import Unavailable
-from cron.follow import follow_once
+from cron.journal.follow import follow_once
+from cron.ledger import switches
 from cron.lineage import Lease, Run, Switch, SwitchKind
 from cron.parts import Parts
 from cron.ports import START, Cursor
-from cron.retention import tidy
+from cron.serving import release
 from recommender import bundle
 from recommender.config import BUNDLE_FORMAT
 from tests.workshop import event_records, live_version, send, server_of
@@ -56,7 +58,9 @@ def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
 
 
 @pytest.mark.parametrize("why", ["paused", "too few events", "TorchServe is away"])
-def test_the_log_is_trimmed_when_nothing_is_published_too(parts: Parts, lease: Lease, why: str) -> None:
+def test_the_log_is_trimmed_when_nothing_is_published_too(
+    parts: Parts, lease: Lease, why: str
+) -> None:
     send(parts, event_records(401, 480 if why == "paused" else 420))
     while follow_once(parts.log, parts.histories):
         pass
@@ -93,12 +97,19 @@ def test_of_the_caches_of_texts_those_used_last_stay(parts: Parts, lease: Lease)
         os.utime(other, (number, number))
     (parts.paths.texts / "tmpabc.tmp").write_bytes(b"half")
     tidy(parts, lease)
-    assert {path.name for path in parts.paths.texts.iterdir()} == {ours.name, "3.safetensors", "4.safetensors", "5.safetensors"}
+    assert {path.name for path in parts.paths.texts.iterdir()} == {
+        ours.name,
+        "3.safetensors",
+        "4.safetensors",
+        "5.safetensors",
+    }
     shutil.rmtree(parts.paths.texts)
     tidy(parts, lease)
 
 
-def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(parts: Parts, lease: Lease, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(
+    parts: Parts, lease: Lease, caplog: pytest.LogCaptureFixture
+) -> None:
     """As Kafka does whose user may not delete."""
     send(parts, event_records(401, 480))
 
@@ -131,7 +142,9 @@ class Person(threading.Event):
 
 
 @pytest.mark.parametrize("kind", ["rollback", "promote"])
-def test_a_person_who_is_loading_his_version_is_let_finish(parts: Parts, lease: Lease, kind: SwitchKind) -> None:
+def test_a_person_who_is_loading_his_version_is_let_finish(
+    parts: Parts, lease: Lease, kind: SwitchKind
+) -> None:
     parts.server.unregister(0)
     begun = begin(parts, kind)
     archive = parts.ledger.release(0).manifest.archive
@@ -144,7 +157,9 @@ def test_a_person_who_is_loading_his_version_is_let_finish(parts: Parts, lease: 
 
 
 @pytest.mark.parametrize("kind", ["rollback", "promote"])
-def test_what_a_person_left_begun_is_carried_out_after_a_while(parts: Parts, lease: Lease, kind: SwitchKind) -> None:
+def test_what_a_person_left_begun_is_carried_out_after_a_while(
+    parts: Parts, lease: Lease, kind: SwitchKind
+) -> None:
     """A single turn (`run-once`) has no other process to do it."""
     parts.server.unregister(0)
     begin(parts, kind)

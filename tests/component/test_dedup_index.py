@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-from cron import dedup_index
-from cron.dedup_index import DedupIndex, IndexDamaged
 from cron.errors import Unavailable
+from cron.journal import dedup_index
+from cron.journal.dedup_index import DedupIndex, IndexDamaged
 from cron.ports import Cursor
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event
@@ -38,7 +38,9 @@ def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, ha
 
 
 @pytest.mark.parametrize("page", [2, 3, 5, 20], ids=lambda page: f"from page {page} on")
-def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(house: House, tmp_path: Path, page: int) -> None:
+def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(
+    house: House, tmp_path: Path, page: int
+) -> None:
     """Opening it sees nothing of that."""
     records = [event(number) for number in range(20_000)]
     accept(house, records[:10_000])
@@ -54,7 +56,9 @@ def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(house: House, 
     assert again.journal.accept(records, Cursor("9"), again.lease).num_events == 0
 
 
-def test_damage_that_is_found_after_a_batch_was_committed_costs_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_that_is_found_after_a_batch_was_committed_costs_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     accept(house, [event(1)])
     add = DedupIndex.add
 
@@ -64,14 +68,24 @@ def test_damage_that_is_found_after_a_batch_was_committed_costs_nothing(house: H
 
     monkeypatch.setattr(DedupIndex, "add", damaged)
     assert house.journal.accept([event(2)], Cursor("1"), house.lease).num_events == 1
-    assert house.journal.accept([event(1), event(2), event(3)], Cursor("2"), house.lease).num_duplicates == 2
+    assert (
+        house.journal.accept(
+            [event(1), event(2), event(3)], Cursor("2"), house.lease
+        ).num_duplicates
+        == 2
+    )
 
 
-def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index = DedupIndex(tmp_path / "seen.db")
     index.add(["one"], through=1)
     index._db.execute("PRAGMA max_page_count=1")
-    with pytest.raises(Unavailable, match=r"the index of event ids at .*seen\.db does not answer \(database or disk is full\)"):
+    with pytest.raises(
+        Unavailable,
+        match=r"the index of event ids at .*seen\.db does not answer \(database or disk is full\)",
+    ):
         index.add([f"e{number:06}" for number in range(10_000)], through=10_001)
     assert (index.through(), index.known(["one", "e000001"])) == (1, {"one"})
     index._db.execute("PRAGMA journal_mode=DELETE")  # in which a reader is locked out

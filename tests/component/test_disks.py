@@ -13,7 +13,7 @@ import pytest
 
 from cron import wiring
 from cron.__main__ import main
-from cron.config import Settings
+from cron.settings.tree import Settings
 from tests.component.gateway_process import settings_in
 
 
@@ -29,16 +29,28 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.mark.parametrize("words", [["runs"], ["status", "--json"], ["config"]], ids=" ".join)
 def test_a_full_standard_output_is_one_sentence(settings: Settings, words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-m", "cron", *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "cron", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 1
-    assert done.stderr == "the output could not be written (No space left on device); send it elsewhere, or make room there\n"
+    assert (
+        done.stderr
+        == "the output could not be written (No space left on device); send it elsewhere, or make room there\n"
+    )
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["quiet", "open elsewhere"])
 def test_what_is_kept_can_be_read_where_nothing_can_be_written(
     settings: Settings, tmp_path: Path, is_open: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (["ingest", str(_ratings(tmp_path))], ["status"]):  # each in a process of its own, which closes the files
+    for words in (
+        ["ingest", str(_ratings(tmp_path))],
+        ["status"],
+    ):  # each in a process of its own, which closes the files
         subprocess.run([sys.executable, "-m", "cron", *words], check=True)
     opened = wiring.open_log(settings.store.events) if is_open else None
     with _read_only(wiring.local_path(settings.store.ledger).parent):
@@ -47,7 +59,10 @@ def test_what_is_kept_can_be_read_where_nothing_can_be_written(
         shown = capsys.readouterr()
         assert "3 records in the log" in shown.out
         assert main(["pause"]) == 1
-        assert "this account must be allowed to write the file and its folder" in capsys.readouterr().err
+        assert (
+            "this account must be allowed to write the file and its folder"
+            in capsys.readouterr().err
+        )
     del opened
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.events_sqlite import open_log
-from cron.cycle import run_cycle
-from cron.ledger import open_ledger
+from cron.backends.sqlite.events import open_log
+from cron.cycle.cycle import run_cycle
+from cron.cycle.stages import folder_of
+from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
 from cron.parts import Parts
-from cron.stages import folder_of
 from cron.wiring import open_artifacts
 from tests.planted import planted_bundle
 from tests.power_cut import Disk, recorded
@@ -52,7 +52,9 @@ def test_the_record_would_notice_what_is_missing(disk: Disk, tmp_path: Path) -> 
     assert disk.lost(tmp_path) == ["folder/file"]
 
 
-def test_an_artifact_its_digest_and_their_new_folders_survive(disk: Disk, file: Path, tmp_path: Path) -> None:
+def test_an_artifact_its_digest_and_their_new_folders_survive(
+    disk: Disk, file: Path, tmp_path: Path
+) -> None:
     store = open_artifacts(f"file:///{tmp_path}/a/b/archives")
     store.put("journal/deep/one.parquet", file)
     assert disk.lost(tmp_path / "a") == []
@@ -64,7 +66,9 @@ def test_an_artifact_its_digest_and_their_new_folders_survive(disk: Disk, file: 
     assert disk.survives(tmp_path / "fetched", below=tmp_path)
 
 
-def test_a_cut_at_any_moment_of_a_put_leaves_no_half_artifact(disk: Disk, file: Path, tmp_path: Path) -> None:
+def test_a_cut_at_any_moment_of_a_put_leaves_no_half_artifact(
+    disk: Disk, file: Path, tmp_path: Path
+) -> None:
     """An archive that is seen in the model store is whole on the disk, and its digest is there before it."""
     folder = tmp_path / "archives"
     store = open_artifacts(f"file:///{folder}")
@@ -74,7 +78,9 @@ def test_a_cut_at_any_moment_of_a_put_leaves_no_half_artifact(disk: Disk, file: 
         is_seen = (folder / "rec-1.mar").is_file()
         if is_seen:
             assert (folder / "rec-1.mar").read_bytes() == file.read_bytes()
-            assert disk.survives(folder / ".store" / "sha256" / "rec-1.mar", below=folder), "bytes came before their digest"
+            assert disk.survives(folder / ".store" / "sha256" / "rec-1.mar", below=folder), (
+                "bytes came before their digest"
+            )
         moments.append(is_seen)
 
     disk.at_each_sync = look
@@ -83,13 +89,17 @@ def test_a_cut_at_any_moment_of_a_put_leaves_no_half_artifact(disk: Disk, file: 
     assert moments == sorted(moments)
 
 
-def test_bytes_are_never_written_under_their_final_name(disk: Disk, file: Path, tmp_path: Path) -> None:
+def test_bytes_are_never_written_under_their_final_name(
+    disk: Disk, file: Path, tmp_path: Path
+) -> None:
     store = open_artifacts(f"file:///{tmp_path}/archives")
     target, into = tmp_path / "archives" / "rec-1.mar", tmp_path / "into"
 
     def look() -> None:
         for path in (target, into):
-            assert not path.exists() or disk.survives(path, below=path), f"{path.name} was written in place"
+            assert not path.exists() or disk.survives(path, below=path), (
+                f"{path.name} was written in place"
+            )
 
     disk.at_each_sync = look
     store.put("rec-1.mar", file)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
+from cron.cycle.outlook import observe
 from cron.errors import ServerRefused, Stopped, TrainerDied, TrainingFailed, Unavailable
 from cron.lineage import Lease, Outcome, Run
-from cron.outlook import observe
 from cron.parts import Parts
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
@@ -38,7 +38,11 @@ FAULTS: dict[str, Callable[[], object]] = {
     "500": refused(500),
     "400 of a token": refused(400),
     "time-out or reset": timed_out,
-    "error body of TorchServe": lambda: {"code": 503, "type": "InternalServerException", "message": "Worker died."},
+    "error body of TorchServe": lambda: {
+        "code": 503,
+        "type": "InternalServerException",
+        "message": "Worker died.",
+    },
     "error body of the handler": lambda: {"error": {"field": "k", "reason": "expected a number"}},
     "no object": lambda: ["items"],
 }
@@ -67,7 +71,9 @@ def test_what_is_no_answer_is_asked_again(parts: Parts, lease: Lease, fault: str
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_a_version_that_never_answers_fails_and_is_not_refused(parts: Parts, lease: Lease, fault: str) -> None:
+def test_a_version_that_never_answers_fails_and_is_not_refused(
+    parts: Parts, lease: Lease, fault: str
+) -> None:
     send(parts, event_records(401, 480))
     asked = disturb(server_of(parts), FAULTS[fault], times=10_000)
     run = run_cycle(parts, lease)
@@ -80,7 +86,9 @@ def test_a_version_that_never_answers_fails_and_is_not_refused(parts: Parts, lea
     assert (state.num_refusals, state.num_unpublished) == (0, 1)
 
 
-def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(parts: Parts, lease: Lease) -> None:
+def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     server = server_of(parts)
 
@@ -98,14 +106,20 @@ def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(parts: Parts
     assert parts.launcher.num_trainings == 1
 
 
-def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(parts: Parts, lease: Lease) -> None:
+def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     server, left = server_of(parts), [500, 200]
     register = server.register
 
     def fail_first(version: int, url: str) -> None:
         if version == 2 and left:
-            raise ServerRefused(version, status=left.pop(), message="Failed to start workers for model rec version: 2")
+            raise ServerRefused(
+                version,
+                status=left.pop(),
+                message="Failed to start workers for model rec version: 2",
+            )
         register(version, url)
 
     server.register = fail_first  # type: ignore[method-assign]
@@ -113,7 +127,9 @@ def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(part
     assert (left, live_version(parts)) == ([], 2)
 
 
-def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(parts: Parts, lease: Lease) -> None:
+def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     server, deaths = server_of(parts), [1]
     set_live = server.set_live
@@ -128,7 +144,9 @@ def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(parts: Part
     assert (run.outcome, live_version(parts)) == ("published", 2), run.reasons[-1].text
 
 
-def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(parts: Parts, lease: Lease) -> None:
+def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(
+    parts: Parts, lease: Lease
+) -> None:
     """The worker ends between the two; the server is restarted before its next life goes on."""
     send(parts, event_records(401, 480))
     server = server_of(parts)
@@ -197,16 +215,23 @@ def test_three_runs_on_a_full_disk_call_for_no_full_retrain(parts: Parts, lease:
 
 
 def test_a_server_that_is_only_slow_calls_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
-    hurried = replace(parts, settings=replace(parts.settings, gate=replace(parts.settings.gate, probe_p99_ms=1e-6)))
+    hurried = replace(
+        parts,
+        settings=replace(parts.settings, gate=replace(parts.settings.gate, probe_p99_ms=1e-6)),
+    )
     run = after_three(parts, hurried, lease, "refused")
     assert (run.mode, run.outcome) == ("update", "published")
 
 
 @pytest.mark.parametrize(
-    ("error", "mode"), [(TrainerDied, "update"), (TrainingFailed, "full")], ids=["it died", "it says what is wrong with its input"]
+    ("error", "mode"),
+    [(TrainerDied, "update"), (TrainingFailed, "full")],
+    ids=["it died", "it says what is wrong with its input"],
 )
 def test_a_full_retrain_is_called_for_by_what_a_trainer_says_alone(
     parts: Parts, lease: Lease, error: type[TrainingFailed], mode: str
 ) -> None:
-    run = after_three(parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease, "failed")
+    run = after_three(
+        parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease, "failed"
+    )
     assert (run.mode, run.outcome) == (mode, "published")

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from cron import segments, wiring
+from cron import wiring
 from cron.__main__ import main
-from cron.collect import collect
-from cron.config import Settings
 from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
-from cron.follow import follow_once, must_rebuild, rebuild
-from cron.lease import held_lease
+from cron.journal import segments
+from cron.journal.collect import collect
+from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.parts import Parts
 from cron.ports import START
-from cron.worker import Worker
+from cron.settings.tree import Settings
+from cron.worker.lease import held_lease
+from cron.worker.worker import Worker
 from recommender.events import Record
 from tests.component.gateway_process import settings_in
 from tests.component.house import House, OthersLog, open_house
@@ -58,7 +59,9 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     assert follow_once(house.log, house.histories) == 0
 
 
-def test_a_recreated_log_is_told_and_leaves_the_histories_alone(house: House, tmp_path: Path) -> None:
+def test_a_recreated_log_is_told_and_leaves_the_histories_alone(
+    house: House, tmp_path: Path
+) -> None:
     house.log.append([event(1), event(2)])
     house.collect()
     while follow_once(house.log, house.histories):
@@ -100,7 +103,9 @@ def test_lost_histories_are_told_also_by_a_log_that_begins_with_what_is_left(hou
     assert not must_rebuild(house.journal, house.histories)
 
 
-def test_a_rebuild_that_was_cut_off_is_asked_for_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_that_was_cut_off_is_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = trimmed_by_others(house)
     rebuild(house.journal, house.log, house.histories)
 
@@ -113,16 +118,24 @@ def test_a_rebuild_that_was_cut_off_is_asked_for_again(house: House, monkeypatch
     assert must_rebuild(house.journal, house.histories)
 
 
-def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(house: House) -> None:
+def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(
+    house: House,
+) -> None:
     assert not must_rebuild(house.journal, house.histories)
     house.ledger.commit_segment(None, house.log.read(START, 10).cursor, house.lease)
     house.log.append([event(1)])
-    house.ledger.commit_segment(None, house.log.read(START, 10).cursor, house.lease)  # as when it was no record
+    house.ledger.commit_segment(
+        None, house.log.read(START, 10).cursor, house.lease
+    )  # as when it was no record
     rebuild(house.journal, house.log, house.histories)
-    assert not must_rebuild(house.journal, house.histories), "else it would be rebuilt at every look"
+    assert not must_rebuild(house.journal, house.histories), (
+        "else it would be rebuilt at every look"
+    )
 
 
-def test_follow_makes_lost_histories_anew(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_follow_makes_lost_histories_anew(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     parts = wiring.open_parts(settings)
     parts.log.append([event(number) for number in range(10)])
     assert collected(parts) == 10
@@ -132,7 +145,9 @@ def test_follow_makes_lost_histories_anew(settings: Settings, capsys: pytest.Cap
     assert "records followed" in capsys.readouterr().out
 
 
-def test_a_segment_that_is_damaged_or_missing_costs_no_history(house: House, tmp_path: Path) -> None:
+def test_a_segment_that_is_damaged_or_missing_costs_no_history(
+    house: House, tmp_path: Path
+) -> None:
     for number in range(3):
         house.log.append([event(number)])
         house.collect()
@@ -166,7 +181,9 @@ def test_the_worker_makes_lost_histories_anew(workshop: Parts) -> None:
     assert len(workshop.histories.recent("u", 100)) == 10
 
 
-def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(workshop: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(
+    workshop: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     (segment,) = workshop.ledger.segments()
     workshop.histories.append((), cursor=START)  # as if the log had been trimmed past their place
     shutil.move(workshop.paths.journal / "segments", workshop.paths.var / "away")
@@ -175,7 +192,9 @@ def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(worksho
     for _ in range(3):
         worker._follow()
         assert len(workshop.histories.recent("u", 100)) == 10
-    shutil.copytree(workshop.paths.var / "away", workshop.paths.journal / "segments", dirs_exist_ok=True)
+    shutil.copytree(
+        workshop.paths.var / "away", workshop.paths.journal / "segments", dirs_exist_ok=True
+    )
     worker._follow()
     assert workshop.histories.cursor() == START, "it is looked at again in a minute"
     worker._rebuild_at = 0.0
@@ -184,7 +203,9 @@ def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(worksho
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
 
 
-def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     records: Sequence[Record] = [event(number) for number in range(10)]
     parts = wiring.open_parts(settings)
     parts.log.append(records)

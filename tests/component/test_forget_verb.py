@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cron import forgotten, wiring
+from cron import wiring
 from cron.__main__ import main
-from cron.config import Settings
-from cron.lease import held_lease, only_one
+from cron.ledger import forgotten
 from cron.parts import Parts
 from cron.ports import Cursor
+from cron.settings.tree import Settings
+from cron.worker.lease import held_lease, only_one
 from tests.component.gateway_process import settings_in
 from tests.contracts.records import event
 from tests.releases import published
@@ -29,25 +30,38 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     parts = wiring.open_parts(settings)
     with held_lease(parts.ledger, "test", 60) as lease:
         users = ["ann" if number % 3 == 0 else "bob" for number in range(150)]
-        parts.journal.accept([event(number, user_id=user_id) for number, user_id in enumerate(users)], Cursor("0"), lease)
+        parts.journal.accept(
+            [event(number, user_id=user_id) for number, user_id in enumerate(users)],
+            Cursor("0"),
+            lease,
+        )
         published(parts.ledger, lease, 1)
     yield parts
     parts.journal.close()
     parts.ledger.close()
 
 
-def test_it_erases_and_says_what_the_weights_hold(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_erases_and_says_what_the_weights_hold(
+    parts: Parts, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["forget", "ann"]) == 0
     said = capsys.readouterr().out
     assert "ann: forgotten, with all that happened until" in said
     assert "journal       50 events erased" in said
-    assert "release 1, which is live, was trained on 34 of them at most, until the next full retrain" in said
+    assert (
+        "release 1, which is live, was trained on 34 of them at most, until the next full retrain"
+        in said
+    )
     assert "such weights are kept in releases 1," in said
     assert set(parts.journal.read(1, 150)["user_id"].to_pylist()) == {"bob"}
     assert forgotten.pending(parts.ledger) == []
     assert main(["forget", "ann", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)
-    assert (report["journal_events"], report["events_trained_on"], report["may_hold_erased"]) == (0, 0, True)
+    assert (report["journal_events"], report["events_trained_on"], report["may_hold_erased"]) == (
+        0,
+        0,
+        True,
+    )
 
 
 def test_a_dry_run_deletes_nothing(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +83,9 @@ def test_where_a_worker_runs_it_erases(parts: Parts, capsys: pytest.CaptureFixtu
     assert mark.up_to > parts.ledger.now() - timedelta(minutes=1)
 
 
-def test_what_no_user_can_be_called_is_refused(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_no_user_can_be_called_is_refused(
+    parts: Parts, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["forget", "x" * 600]) == 1
     assert "user_id: found" in capsys.readouterr().err
     assert forgotten.every(parts.ledger) == []

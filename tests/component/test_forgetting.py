@@ -13,19 +13,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron import forgotten
-from cron.cycle import run_cycle
-from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.cycle.cycle import run_cycle
 from cron.errors import Unavailable, WrongUserId
-from cron.follow import follow_once, rebuild
-from cron.forgetting import forget
-from cron.judged import Need
-from cron.ledger import open_ledger
-from cron.limits import Limits
-from cron.panel import Panel
+from cron.forgetting.request import forget
+from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.journal.follow import follow_once, rebuild
+from cron.journal.segment_files import is_compacted
+from cron.ledger import forgotten
+from cron.ledger.ledger import open_ledger
 from cron.parts import Parts
-from cron.segment_files import is_compacted
-from cron.snapshot import SnapshotRequest, build_snapshot
+from cron.snapshot.judged import Need
+from cron.snapshot.limits import Limits
+from cron.snapshot.panel import Panel
+from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.events import Event
 from recommender.ids import MAX_ID_CHARS
 from tests.component.house import House, accept, open_house
@@ -35,13 +35,23 @@ from tests.workshop import close_workshop, lease_of, open_workshop
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def one(number: int, user_id: str = "ann", *, item_id: str = "i", at: datetime | None = None) -> Event:
+def one(
+    number: int, user_id: str = "ann", *, item_id: str = "i", at: datetime | None = None
+) -> Event:
     """Return an event whose id gives its user away."""
-    return replace(event(number, user_id=user_id, item_id=item_id, at=at), event_id=f"{user_id}-{number:04}")
+    return replace(
+        event(number, user_id=user_id, item_id=item_id, at=at), event_id=f"{user_id}-{number:04}"
+    )
 
 
 def forget_in(house: House, folder: Path, user_id: str = "ann") -> None:
-    forget(house.ledger, house.histories, DeadLetters(folder / "dead-letters.jsonl"), user_id, asked_by="a test")
+    forget(
+        house.ledger,
+        house.histories,
+        DeadLetters(folder / "dead-letters.jsonl"),
+        user_id,
+        asked_by="a test",
+    )
 
 
 def erase(house: House) -> int:
@@ -57,7 +67,11 @@ def bytes_under(folder: Path) -> bytes:
     found = b""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        found += json.dumps(pq.read_table(path).to_pylist(), default=str).encode() if content.startswith(b"PAR1") else content
+        found += (
+            json.dumps(pq.read_table(path).to_pylist(), default=str).encode()
+            if content.startswith(b"PAR1")
+            else content
+        )
     return found
 
 
@@ -68,7 +82,9 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     close_workshop(parts)
 
 
-def test_the_journal_is_without_the_user_at_once_and_then_for_good(house: House, tmp_path: Path) -> None:
+def test_the_journal_is_without_the_user_at_once_and_then_for_good(
+    house: House, tmp_path: Path
+) -> None:
     accept(house, [one(1), one(2, "bob"), item(3, "i")])
     accept(house, [one(4, "bob")])
     accept(house, [one(5), one(6)])
@@ -78,13 +94,21 @@ def test_the_journal_is_without_the_user_at_once_and_then_for_good(house: House,
     assert b"ann" in bytes_under(tmp_path / "archives")
     assert erase(house) == 3
     assert users_in(house) == {"bob"}
-    assert b"ann" not in bytes_under(tmp_path)  # whatever their event ids say: in archives, copies, index and ledger
+    assert b"ann" not in bytes_under(
+        tmp_path
+    )  # whatever their event ids say: in archives, copies, index and ledger
     after = house.ledger.segments()
-    assert [(segment.first_seq, segment.last_seq) for segment in after] == [(segment.first_seq, segment.last_seq) for segment in before]
+    assert [(segment.first_seq, segment.last_seq) for segment in after] == [
+        (segment.first_seq, segment.last_seq) for segment in before
+    ]
     assert after[1] == before[1]  # nothing of theirs was in there
     assert {after[0].name, after[2].name}.isdisjoint({before[0].name, before[2].name})
     assert sorted(house.artifacts.names()) == sorted(segment.name for segment in after)
-    assert (house.journal.last_seq, house.journal.count(1, 6).events, house.journal.count(1, 6).items) == (6, 2, 1)
+    assert (
+        house.journal.last_seq,
+        house.journal.count(1, 6).events,
+        house.journal.count(1, 6).items,
+    ) == (6, 2, 1)
     assert erase(house) == 0  # safe to repeat
 
 
@@ -92,15 +116,24 @@ def test_what_was_erased_is_a_duplicate_for_ever(house: House, tmp_path: Path) -
     accept(house, [one(1), one(2)])
     forget_in(house, tmp_path)
     erase(house)
-    assert house.journal.accept([one(1), one(2)], house.ledger.log_cursor(), house.lease).num_duplicates == 2
+    assert (
+        house.journal.accept(
+            [one(1), one(2)], house.ledger.log_cursor(), house.lease
+        ).num_duplicates
+        == 2
+    )
     for file in (tmp_path / "journal").glob("seen.db*"):  # the index is made anew from the segments
         file.unlink()
     again = open_house(tmp_path)
-    again_taken = again.journal.accept([one(1), one(2), one(3, at=FAR)], again.ledger.log_cursor(), again.lease)
+    again_taken = again.journal.accept(
+        [one(1), one(2), one(3, at=FAR)], again.ledger.log_cursor(), again.lease
+    )
     assert (again_taken.num_duplicates, again_taken.num_events) == (2, 1)
 
 
-def test_retention_and_merges_keep_what_was_erased_a_duplicate(house: House, tmp_path: Path) -> None:
+def test_retention_and_merges_keep_what_was_erased_a_duplicate(
+    house: House, tmp_path: Path
+) -> None:
     accept(house, [one(1), one(2, "bob")])
     accept(house, [one(3, "bob")])
     forget_in(house, tmp_path)
@@ -108,7 +141,12 @@ def test_retention_and_merges_keep_what_was_erased_a_duplicate(house: House, tmp
     house.journal.compact_and_drop(older_than=FAR, needed_from=3, lease=house.lease)
     assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
     again = open_house(tmp_path)
-    assert again.journal.accept([one(1), one(2, "bob")], again.ledger.log_cursor(), again.lease).num_duplicates == 2
+    assert (
+        again.journal.accept(
+            [one(1), one(2, "bob")], again.ledger.log_cursor(), again.lease
+        ).num_duplicates
+        == 2
+    )
 
 
 def test_events_that_wait_in_the_log_are_not_collected(house: House, tmp_path: Path) -> None:
@@ -151,7 +189,9 @@ def test_events_ahead_of_the_clock_are_forgotten_too(house: House, tmp_path: Pat
     assert house.records() == []
 
 
-def test_a_rebuild_after_the_histories_were_deleted_brings_nothing_back(house: House, tmp_path: Path) -> None:
+def test_a_rebuild_after_the_histories_were_deleted_brings_nothing_back(
+    house: House, tmp_path: Path
+) -> None:
     house.log.append([one(1), one(2, "bob")])
     house.collect()
     forget_in(house, tmp_path)
@@ -167,7 +207,9 @@ def test_a_rebuild_after_the_histories_were_deleted_brings_nothing_back(house: H
 
 def test_a_snapshot_has_nothing_of_the_user_in_any_part(house: House, tmp_path: Path) -> None:
     users = ["ann", *(f"u{number}" for number in range(20))]
-    accept(house, [one(number, users[number % 21], item_id=f"i{number % 5}") for number in range(210)])
+    accept(
+        house, [one(number, users[number % 21], item_id=f"i{number % 5}") for number in range(210)]
+    )
     forget_in(house, tmp_path)
     request = SnapshotRequest(
         mode="full",
@@ -210,11 +252,18 @@ def test_a_run_that_is_open_keeps_its_files_and_the_mark(parts: Parts) -> None:
     lease = lease_of(parts.ledger)
     parts.log.append([one(1)])
     run_cycle(parts, lease)
-    forgotten.record(parts.ledger, forgotten.keys_of(parts.ledger).of_user("ann"), up_to=parts.ledger.now(), asked_by="a test")
-    from cron.erase_users import erase_forgotten
+    forgotten.record(
+        parts.ledger,
+        forgotten.keys_of(parts.ledger).of_user("ann"),
+        up_to=parts.ledger.now(),
+        asked_by="a test",
+    )
+    from cron.forgetting.erase_users import erase_forgotten
     from tests.releases import reason
 
-    run = parts.ledger.start_run("full", reason=reason("because", ok=True), supersedes=None, lease=lease)
+    run = parts.ledger.start_run(
+        "full", reason=reason("because", ok=True), supersedes=None, lease=lease
+    )
     folder = parts.paths.runs / str(run.run_id)
     folder.mkdir(parents=True)
     erase_forgotten(parts, lease)
@@ -232,7 +281,9 @@ def test_who_asks_again_is_erased_again(house: House, tmp_path: Path) -> None:
     marks = forgotten.pending(house.ledger)
     later = one(2, at=house.ledger.now() + timedelta(seconds=1))
     accept(house, [later])
-    forgotten.record(house.ledger, marks[0].user_key, up_to=later.at, asked_by="the user, meanwhile")
+    forgotten.record(
+        house.ledger, marks[0].user_key, up_to=later.at, asked_by="the user, meanwhile"
+    )
     num_erased = house.journal.erase(marks, house.lease)
     forgotten.note_erased(house.ledger, marks, num_erased, done=True, lease=house.lease)
     assert [mark.num_erased for mark in forgotten.pending(house.ledger)] == [1]
@@ -240,19 +291,27 @@ def test_who_asks_again_is_erased_again(house: House, tmp_path: Path) -> None:
     assert house.records() == []
 
 
-def test_an_older_ledger_learns_of_the_forgotten_from_the_histories(parts: Parts, tmp_path: Path) -> None:
+def test_an_older_ledger_learns_of_the_forgotten_from_the_histories(
+    parts: Parts, tmp_path: Path
+) -> None:
     lease = lease_of(parts.ledger)
     parts.log.append([one(1), one(2, "bob")])
     run_cycle(parts, lease)
     key = forgotten.keys_of(parts.ledger).of_user("ann")
-    parts.histories.keep_out({key: parts.ledger.now()})  # noted after the backup of the ledger that was put back
+    parts.histories.keep_out(
+        {key: parts.ledger.now()}
+    )  # noted after the backup of the ledger that was put back
     run_cycle(parts, lease)
-    assert [(mark.user_key, mark.num_erased) for mark in forgotten.every(parts.ledger)] == [(key, 1)]
+    assert [(mark.user_key, mark.num_erased) for mark in forgotten.every(parts.ledger)] == [
+        (key, 1)
+    ]
 
 
 def test_marks_of_an_earlier_freshet_are_hashed_and_obeyed(tmp_path: Path) -> None:
     open_house(tmp_path)
-    at_us = (START_AT + timedelta(days=1) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    at_us = (START_AT + timedelta(days=1) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        microseconds=1
+    )
     with closing(sqlite3.connect(tmp_path / "histories.db")) as db, db:
         db.execute("INSERT INTO forgotten VALUES ('ann', ?)", (at_us,))
     again = open_house(tmp_path)
@@ -264,20 +323,27 @@ def test_marks_of_an_earlier_freshet_are_hashed_and_obeyed(tmp_path: Path) -> No
 
 
 def test_the_table_says_nothing_to_who_guesses_ids(tmp_path: Path) -> None:
-    keys = [forgotten.keys_of(open_ledger(f"sqlite:///{tmp_path}/{name}.db")).of_user("ann") for name in ("one", "two")]
+    keys = [
+        forgotten.keys_of(open_ledger(f"sqlite:///{tmp_path}/{name}.db")).of_user("ann")
+        for name in ("one", "two")
+    ]
     assert keys[0] != keys[1]
     assert "ann" not in "".join(keys)
 
 
 @pytest.mark.parametrize("user_id", ["a\nb", "a/b", "\x1b", "x" * MAX_ID_CHARS, "null"])
-def test_ids_that_are_not_taken_any_more_can_be_forgotten(house: House, tmp_path: Path, user_id: str) -> None:
+def test_ids_that_are_not_taken_any_more_can_be_forgotten(
+    house: House, tmp_path: Path, user_id: str
+) -> None:
     accept(house, [event(1, user_id=user_id)])
     forget_in(house, tmp_path, user_id)
     assert erase(house) == 1
 
 
 @pytest.mark.parametrize("user_id", ["", "  ", "x" * (MAX_ID_CHARS + 1)])
-def test_what_no_user_can_be_called_makes_no_row(house: House, tmp_path: Path, user_id: str) -> None:
+def test_what_no_user_can_be_called_makes_no_row(
+    house: House, tmp_path: Path, user_id: str
+) -> None:
     with pytest.raises(WrongUserId, match=f"at most {MAX_ID_CHARS} characters"):
         forget_in(house, tmp_path, user_id)
     assert forgotten.every(house.ledger) == []
@@ -287,16 +353,30 @@ def one_raw(user_id: str) -> dict[str, object]:
     return {"user_id": user_id, "item_id": "i", "type": "view", "at": "yesterday"}
 
 
-def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(house: House, tmp_path: Path) -> None:
+def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(
+    house: House, tmp_path: Path
+) -> None:
     letters = DeadLetters(tmp_path / "dead-letters.jsonl")
-    for raw in ("ann,50,five", "joanna,50,five", "annabel", json.dumps(one_raw("ann")), json.dumps(one_raw("anna"))):
+    for raw in (
+        "ann,50,five",
+        "joanna,50,five",
+        "annabel",
+        json.dumps(one_raw("ann")),
+        json.dumps(one_raw("anna")),
+    ):
         letters.add(source="ingest", reason="bad", raw=raw, at=START_AT)
     forget_in(house, tmp_path)
-    assert [letter.raw for letter in letters.newest(9)] == ["joanna,50,five", "annabel", json.dumps(one_raw("anna"))]
+    assert [letter.raw for letter in letters.newest(9)] == [
+        "joanna,50,five",
+        "annabel",
+        json.dumps(one_raw("anna")),
+    ]
 
 
 @pytest.mark.parametrize("user_id", ["müller", "🎬", 'the "one"', "a/b", r"c\d"])
-def test_cut_dead_letters_go_when_they_hold_the_id_escaped(house: House, tmp_path: Path, user_id: str) -> None:
+def test_cut_dead_letters_go_when_they_hold_the_id_escaped(
+    house: House, tmp_path: Path, user_id: str
+) -> None:
     """Python's `json.dumps` writes `ü` as an escape, and what is cut is no JSON any more, so the letter stayed."""
     letters = DeadLetters(tmp_path / "dead-letters.jsonl")
     raw = json.dumps({"user_id": user_id, "x": "y" * MAX_RAW_CHARS}).replace("/", r"\/")
@@ -306,7 +386,9 @@ def test_cut_dead_letters_go_when_they_hold_the_id_escaped(house: House, tmp_pat
     assert letters.newest(9) == ()
 
 
-def test_dead_letters_that_cannot_be_deleted_have_to_be_asked_for_again(house: House, tmp_path: Path) -> None:
+def test_dead_letters_that_cannot_be_deleted_have_to_be_asked_for_again(
+    house: House, tmp_path: Path
+) -> None:
     (tmp_path / "dead-letters.jsonl.lock").mkdir()
     with pytest.raises(Unavailable, match="the dead letters at "):
         forget_in(house, tmp_path)

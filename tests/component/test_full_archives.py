@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
 from cron.errors import CannotKeep, Unavailable
 from cron.lineage import Lease
 from cron.parts import Parts
@@ -34,7 +34,10 @@ def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(CannotKeep, match=rf"the artifact store at {tmp_path}/archives.* can't keep .*; make room there"):
+        with pytest.raises(
+            CannotKeep,
+            match=rf"the artifact store at {tmp_path}/archives.* can't keep .*; make room there",
+        ):
             store.put("rec-1.mar", tmp_path / "large")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -43,7 +46,9 @@ def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
     assert store.names() == ("rec-1.mar",)
 
 
-def test_events_wait_while_the_journal_cannot_be_written(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_events_wait_while_the_journal_cannot_be_written(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     folder = tmp_path / "workshop" / "archives"
     send(parts, event_records(401, 480))
     with blocked(folder):
@@ -53,7 +58,9 @@ def test_events_wait_while_the_journal_cannot_be_written(parts: Parts, lease: Le
     assert run_cycle(parts, lease).outcome == "published"
 
 
-def test_a_run_waits_while_its_archive_cannot_be_put(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_a_run_waits_while_its_archive_cannot_be_put(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     """It would count as one of the failures after which a full retrain is tried."""
     folder = tmp_path / "workshop" / "archives"
     send(parts, event_records(401, 480))

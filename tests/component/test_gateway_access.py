@@ -19,26 +19,43 @@ def bearer(key: bytes) -> dict[bytes, bytes]:
 @pytest.mark.parametrize(
     ("key", "right", "wrong"),
     [
-        ("schlüssel", ["schlüssel".encode(), "schlüssel".encode("latin-1")], [b"schl?ssel", b"schlssel"]),
+        (
+            "schlüssel",
+            ["schlüssel".encode(), "schlüssel".encode("latin-1")],
+            [b"schl?ssel", b"schlssel"],
+        ),
         ("voilà", ["voilà".encode()], [b"voil\xc3"]),  # its last byte is a space in Latin-1
         ("ключ", ["ключ".encode()], [b"????", "ключ".encode("cp1251")]),
         ("\udcff\udcfe", [b"\xff\xfe"], [b"??"]),  # what was no UTF-8 in the environment
         ("line\n", [b"line"], [b"lin"]),
     ],
 )
-def test_a_key_of_any_letters_opens_and_nothing_like_it(tmp_path: Path, key: str, right: list[bytes], wrong: list[bytes]) -> None:
+def test_a_key_of_any_letters_opens_and_nothing_like_it(
+    tmp_path: Path, key: str, right: list[bytes], wrong: list[bytes]
+) -> None:
     with gateway(settings_in(tmp_path, inference_port=9, api_key=key)) as client:
-        assert [client.get("/v1/status", headers=bearer(one)).status_code for one in right] == [200] * len(right)
-        assert [client.get("/v1/status", headers=bearer(one)).status_code for one in wrong] == [401] * len(wrong)
+        assert [client.get("/v1/status", headers=bearer(one)).status_code for one in right] == [
+            200
+        ] * len(right)
+        assert [client.get("/v1/status", headers=bearer(one)).status_code for one in wrong] == [
+            401
+        ] * len(wrong)
         with replay.Sender(str(client.base_url), key) as sender:
             sender.send([VIEW], say=print)
         assert sender.sent.accepted == 1
 
 
 @pytest.mark.parametrize(
-    ("header", "found"), [("Host", "shop.example"), ("Origin", "https://shop.example"), ("Sec-Fetch-Site", "cross-site")]
+    ("header", "found"),
+    [
+        ("Host", "shop.example"),
+        ("Origin", "https://shop.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ],
 )
-def test_a_refusal_of_another_site_names_the_header_the_setting_and_what_to_do(tmp_path: Path, header: str, found: str) -> None:
+def test_a_refusal_of_another_site_names_the_header_the_setting_and_what_to_do(
+    tmp_path: Path, header: str, found: str
+) -> None:
     with gateway(settings_in(tmp_path, inference_port=9)) as client:
         answer = client.get("/v1/status", headers={header: found})
     assert answer.status_code == 403

@@ -17,7 +17,11 @@ from tests.component.gateway_process import House, furnished
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 JSON, TEXT, FORM = "application/json", "text/plain", "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"
-PART = b'--x\r\nContent-Disposition: form-data; name="body"\r\n\r\n' + json.dumps(VIEW).encode() + b"\r\n--x--\r\n"
+PART = (
+    b'--x\r\nContent-Disposition: form-data; name="body"\r\n\r\n'
+    + json.dumps(VIEW).encode()
+    + b"\r\n--x--\r\n"
+)
 DEEP = b"[" * 50_000 + b"]" * 50_000
 CALLS = ["/v1/events", "/v1/items", "/predict"]
 
@@ -72,7 +76,10 @@ def test_a_body_that_holds_nothing_of_use_is_a_400_with_a_sentence(
     assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8", TEXT, "", "application/octet-stream", "not/a;;type"])
+@pytest.mark.parametrize(
+    "content_type",
+    [JSON, f"{JSON}; charset=utf-8", TEXT, "", "application/octet-stream", "not/a;;type"],
+)
 @pytest.mark.parametrize(
     "body",
     [
@@ -84,7 +91,9 @@ def test_a_body_that_holds_nothing_of_use_is_a_400_with_a_sentence(
     ],
     ids=["object", "list", "byte order mark", "indented", "a name twice"],
 )
-def test_an_event_is_taken_whatever_its_content_type_says(house: House, content_type: str, body: bytes) -> None:
+def test_an_event_is_taken_whatever_its_content_type_says(
+    house: House, content_type: str, body: bytes
+) -> None:
     """Of a name that stands twice in an object the last value counts, as in most readers of JSON."""
     answer = house.client.post("/v1/events", content=body, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
@@ -122,7 +131,9 @@ def test_an_event_is_taken_whatever_its_content_type_says(house: House, content_
     ],
 )
 def test_a_wrong_value_is_told_by_its_field(house: House, field: str, value: bytes) -> None:
-    body = encoded({"user_id": "ann", "item_id": "5", "type": "view", "rating": 3} | {field: "HERE"}).replace(b'"HERE"', value)
+    body = encoded(
+        {"user_id": "ann", "item_id": "5", "type": "view", "rating": 3} | {field: "HERE"}
+    ).replace(b'"HERE"', value)
     answer = house.client.post("/v1/events", content=body)
     assert answer.status_code == 400
     assert [one["field"] for one in answer.json()["rejected"]] == [field]
@@ -149,18 +160,26 @@ def test_what_only_the_model_can_tell_reaches_it_as_it_came(house: House, body: 
 
 @pytest.mark.parametrize(
     "packed",
-    [gzip.compress(encoded(VIEW)), gzip.compress(b"[" + encoded(VIEW)) + gzip.compress(b"]"), gzip.compress(encoded([VIEW] * 2_000))],
+    [
+        gzip.compress(encoded(VIEW)),
+        gzip.compress(b"[" + encoded(VIEW)) + gzip.compress(b"]"),
+        gzip.compress(encoded([VIEW] * 2_000)),
+    ],
     ids=["one member", "two members", "a large body"],
 )
 def test_a_gzip_body_is_unpacked(house: House, packed: bytes) -> None:
     for encoding in ("gzip", "GZIP", "x-gzip"):
-        answer = house.client.post("/v1/events", content=packed, headers={"Content-Encoding": encoding})
+        answer = house.client.post(
+            "/v1/events", content=packed, headers={"Content-Encoding": encoding}
+        )
         assert answer.status_code == 202
         assert answer.json()["accepted"] >= 1
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_a_small_gzip_body_that_unpacks_to_very_much_is_refused_by_its_unpacked_size(house: House, path: str) -> None:
+def test_a_small_gzip_body_that_unpacks_to_very_much_is_refused_by_its_unpacked_size(
+    house: House, path: str
+) -> None:
     packed = gzip.compress(b" " * (MAX_CALL_BYTES + 1))
     assert len(packed) < 100_000
     answer = house.client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
@@ -181,7 +200,9 @@ def test_a_small_gzip_body_that_unpacks_to_very_much_is_refused_by_its_unpacked_
         ("gzip, gzip", gzip.compress(gzip.compress(encoded(VIEW))), 415, "expected gzip or none"),
     ],
 )
-def test_what_is_not_gzip_or_another_encoding_is_refused(house: House, encoding: str, body: bytes, status: int, says: str) -> None:
+def test_what_is_not_gzip_or_another_encoding_is_refused(
+    house: House, encoding: str, body: bytes, status: int, says: str
+) -> None:
     answer = house.client.post("/v1/events", content=body, headers={"Content-Encoding": encoding})
     assert (answer.status_code, says in answer.text) == (status, True)
     assert answer.headers.get("accept-encoding") == ("gzip" if status == 415 else None)
@@ -189,7 +210,9 @@ def test_what_is_not_gzip_or_another_encoding_is_refused(house: House, encoding:
 
 def test_lines_may_be_gzip_too(house: House) -> None:
     body = gzip.compress(encoded(VIEW) + b"\nnot json\n" + encoded(VIEW))
-    answer = house.client.post("/v1/events", content=body, headers={"Content-Encoding": "gzip", "Content-Type": NDJSON}).json()
+    answer = house.client.post(
+        "/v1/events", content=body, headers={"Content-Encoding": "gzip", "Content-Type": NDJSON}
+    ).json()
     assert (answer["accepted"], len(answer["rejected"])) == (2, 1)
 
 
@@ -214,7 +237,9 @@ def test_a_plain_question_over_its_limit_is_a_413(house: House) -> None:
         ("DELETE", "/v1/users/ann?really=no", "really", "expected none"),
     ],
 )
-def test_an_unknown_query_parameter_is_refused_like_an_unknown_field(house: House, method: str, call: str, field: str, says: str) -> None:
+def test_an_unknown_query_parameter_is_refused_like_an_unknown_field(
+    house: House, method: str, call: str, field: str, says: str
+) -> None:
     answer = house.client.request(method, call, content=encoded(VIEW) if method == "POST" else None)
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == field
@@ -222,7 +247,12 @@ def test_an_unknown_query_parameter_is_refused_like_an_unknown_field(house: Hous
 
 
 def test_a_filter_may_stand_several_times_and_probes_may_add_what_they_like(house: House) -> None:
-    assert house.client.get("/v1/recommendations/ann?filter=a:1&filter=a:2&k=3&exclude_seen=false").status_code == 200
+    assert (
+        house.client.get(
+            "/v1/recommendations/ann?filter=a:1&filter=a:2&k=3&exclude_seen=false"
+        ).status_code
+        == 200
+    )
     assert house.client.get("/healthz?now=1").status_code == 200
     assert house.client.get("/readyz?now=1").status_code == 200
 
@@ -238,5 +268,9 @@ def test_nothing_of_all_this_was_an_error_of_ours(house: House) -> None:
 
 def test_an_answer_without_a_list_of_items_is_no_answer(house: House) -> None:
     for items in (None, "7", [7], [{"title": "no id"}], [{"id": 7}]):
-        house.model.body = {"items": items, "model_version": 3} if isinstance(items, list) else {"items": {}, "model_version": 3}
+        house.model.body = (
+            {"items": items, "model_version": 3}
+            if isinstance(items, list)
+            else {"items": {}, "model_version": 3}
+        )
         assert house.client.get("/v1/recommendations/ann").json()["fallback"] is True

@@ -36,7 +36,9 @@ def house_with(tmp_path: Path, told: Path, limits: Limits) -> Iterator[House]:
 
 @contextmanager
 def connected(client: httpx.Client) -> Iterator[socket.socket]:
-    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=WAIT_S) as connection:
+    with socket.create_connection(
+        (client.base_url.host, client.base_url.port or 80), timeout=WAIT_S
+    ) as connection:
         yield connection
 
 
@@ -66,13 +68,26 @@ def answer_from(connection: socket.socket) -> bytes:
         (b"GET /healthz HT", b"the headers of the request took too long"),
         (HEAD, b"the headers of the request took too long"),
         (HEAD + b"Content-Length: 100\r\n\r\n[", b"the body of the request took too long"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n", b"the body of the request took too long"),
+        (
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n",
+            b"the body of the request took too long",
+        ),
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b'{"status":"alive"}'),
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal", b'{"status":"alive"}'),
     ],
-    ids=["nothing", "half a line", "no end of headers", "half a body", "an endless body", "idle after an answer", "half a second request"],
+    ids=[
+        "nothing",
+        "half a line",
+        "no end of headers",
+        "half a body",
+        "an endless body",
+        "idle after an answer",
+        "half a second request",
+    ],
 )
-def test_a_connection_that_sends_no_more_is_closed(tmp_path: Path, told: Path, sent: bytes, says: bytes) -> None:
+def test_a_connection_that_sends_no_more_is_closed(
+    tmp_path: Path, told: Path, sent: bytes, says: bytes
+) -> None:
     with house_with(tmp_path, told, HASTY) as house, connected(house.client) as connection:
         connection.sendall(sent)
         answer = rest_of(connection)
@@ -92,14 +107,21 @@ def test_a_body_that_comes_slowly_but_steadily_is_taken(tmp_path: Path, told: Pa
         assert b" 202 " in answer_from(connection)
 
 
-def test_an_answer_that_nobody_reads_does_not_keep_its_connection(tmp_path: Path, told: Path) -> None:
+def test_an_answer_that_nobody_reads_does_not_keep_its_connection(
+    tmp_path: Path, told: Path
+) -> None:
     with house_with(tmp_path, told, HASTY) as house:
-        house.model.body = {"items": [{"id": str(number), "title": "x" * 5_000} for number in range(1_000)], "model_version": 3}
+        house.model.body = {
+            "items": [{"id": str(number), "title": "x" * 5_000} for number in range(1_000)],
+            "model_version": 3,
+        }
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(WAIT_S)
             connection.connect((house.client.base_url.host, house.client.base_url.port or 80))
-            connection.sendall(b"GET /v1/recommendations/ann?k=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.sendall(
+                b"GET /v1/recommendations/ann?k=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
             open_until_reset(connection)
 
 
@@ -115,9 +137,15 @@ def test_half_open_connections_shut_nobody_out(tmp_path: Path, told: Path) -> No
     with house_with(tmp_path, told, FEW) as house:
         idle = []
         for number in range(3 * FEW.connections):
-            idle.append(socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80), timeout=WAIT_S))
+            idle.append(
+                socket.create_connection(
+                    (house.client.base_url.host, house.client.base_url.port or 80), timeout=WAIT_S
+                )
+            )
             idle[-1].sendall(b"GET /hea" if number % 2 else HEAD + b"Content-Length: 9\r\n\r\n")
-        with httpx.Client(base_url=house.client.base_url, timeout=WAIT_S, trust_env=False) as newcomer:
+        with httpx.Client(
+            base_url=house.client.base_url, timeout=WAIT_S, trust_env=False
+        ) as newcomer:
             assert newcomer.get("/healthz").status_code == 200
         assert rest_of(idle[0]) == b""  # the oldest one made room
         for connection in idle:
@@ -131,7 +159,8 @@ def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, told: Pat
         while not house.model.asked:
             assert house.client.get("/healthz").status_code == 200
         many = [
-            socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80)) for _ in range(2 * FEW.connections)
+            socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80))
+            for _ in range(2 * FEW.connections)
         ]
         house.model.free.set()
         assert b'"id":"7"' in answer_from(at_work)
@@ -141,7 +170,9 @@ def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, told: Pat
 
 
 @pytest.mark.parametrize("num_bytes", [1, 65_536])
-def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes(tmp_path: Path, told: Path, num_bytes: int) -> None:
+def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes(
+    tmp_path: Path, told: Path, num_bytes: int
+) -> None:
     """Its length is announced nowhere. The sender never ends it, so whoever waits for its end waits forever."""
     piece = b" " * 65_536
     chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
@@ -190,7 +221,10 @@ def test_a_model_that_hangs_costs_the_popular_items_no_time(tmp_path: Path, told
         model.status = 503
         assert client.get("/v1/recommendations/ann").json()["fallback"] is True
         model.free.clear()
-        waiting = [socket.create_connection((client.base_url.host, client.base_url.port or 80)) for _ in range(4)]
+        waiting = [
+            socket.create_connection((client.base_url.host, client.base_url.port or 80))
+            for _ in range(4)
+        ]
         asked = len(model.asked)
         for connection in waiting:
             connection.sendall(b"GET /v1/recommendations/ann HTTP/1.1\r\nHost: localhost\r\n\r\n")

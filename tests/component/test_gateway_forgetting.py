@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from cron import database, forgotten, schema, wiring
-from cron.dead_letters import DeadLetters
+from cron import wiring
+from cron.journal.dead_letters import DeadLetters
+from cron.ledger import database, forgotten, schema
 from recommender.ids import MAX_ID_CHARS
 from tests.component import story
 from tests.component.gateway_process import House, furnished
@@ -37,15 +38,26 @@ def test_a_page_tells_how_long_somebody_waits_to_be_erased(house: House) -> None
     assert "freshet_erasure_waiting_seconds 0.0" in house.client.get("/metrics").text
     ledger = wiring.open_ledger(house.settings.store.ledger)
     with database.writer(ledger.engine).begin() as connection:
-        values = {"user_key": "k", "up_to_us": 0, "through_seq": 0, "asked_at": "2026-01-01T00:00:00+00:00", "asked_by": "a test"}
+        values = {
+            "user_key": "k",
+            "up_to_us": 0,
+            "through_seq": 0,
+            "asked_at": "2026-01-01T00:00:00+00:00",
+            "asked_by": "a test",
+        }
         connection.execute(schema.forgotten.insert().values(values))
-    found = re.search(r"^freshet_erasure_waiting_seconds (.*)$", house.client.get("/metrics").text, re.MULTILINE)
+    found = re.search(
+        r"^freshet_erasure_waiting_seconds (.*)$", house.client.get("/metrics").text, re.MULTILINE
+    )
     assert found is not None
     assert float(found[1]) > 86_400
 
 
 def test_forgetting_takes_the_dead_letters_too(house: House) -> None:
-    house.client.post("/v1/events", json=[{**VIEW, "at": "yesterday"}, {**VIEW, "user_id": "bob", "at": "yesterday"}])
+    house.client.post(
+        "/v1/events",
+        json=[{**VIEW, "at": "yesterday"}, {**VIEW, "user_id": "bob", "at": "yesterday"}],
+    )
     house.client.delete("/v1/users/ann")
     letters = DeadLetters(Path(house.settings.store.var) / "dead-letters.jsonl").newest(10)
     assert [json.loads(letter.raw)["user_id"] for letter in letters] == ["bob"]
@@ -65,14 +77,20 @@ def test_recommendations_for_an_id_that_is_too_long_are_refused(house: House) ->
 
 
 @pytest.mark.parametrize("user_id", ["x" * (MAX_ID_CHARS + 1), "  ", ""])
-def test_what_no_user_can_be_called_is_refused_and_leaves_no_row(house: House, user_id: str) -> None:
+def test_what_no_user_can_be_called_is_refused_and_leaves_no_row(
+    house: House, user_id: str
+) -> None:
     answer = house.client.delete("/v1/users/" + quote(user_id, safe=""))
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == "user_id"
     assert forgotten.every(wiring.open_ledger(house.settings.store.ledger)) == []
 
 
-@pytest.mark.parametrize("user_id", ["a\nb", "undefined", "NULL", "x" * (MAX_ID_CHARS + 1)], ids=["line feed", "undefined", "NULL", "long"])
+@pytest.mark.parametrize(
+    "user_id",
+    ["a\nb", "undefined", "NULL", "x" * (MAX_ID_CHARS + 1)],
+    ids=["line feed", "undefined", "NULL", "long"],
+)
 def test_an_id_that_is_none_is_refused_by_field_and_reason(house: House, user_id: str) -> None:
     answer = house.client.post("/v1/events", json=[{**VIEW, "user_id": user_id}, VIEW])
     assert answer.status_code == 202

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.dead_letters import DeadLetters
+from cron.journal.dead_letters import DeadLetters
 from cron.verbs import replay
 from cron.wiring import open_histories
 from gateway.bodies import MAX_CALL_RECORDS
@@ -37,22 +37,31 @@ def house(tmp_path: Path) -> Iterator[House]:
         ("application/x-ndjson", b"\n" * 1_000_000 + b"0\r\n" * (MAX_CALL_RECORDS + 1)),
     ],
 )
-def test_a_call_of_too_many_records_is_refused_before_any_is_looked_at(house: House, content_type: str, body: bytes) -> None:
+def test_a_call_of_too_many_records_is_refused_before_any_is_looked_at(
+    house: House, content_type: str, body: bytes
+) -> None:
     answer = house.client.post("/v1/events", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 413
     assert "100,000 records" in answer.json()["error"]["reason"]
     assert DeadLetters(Path(house.settings.store.var) / "dead-letters.jsonl").newest(1) == ()
 
 
-def test_of_very_many_bad_records_the_first_are_told_and_the_rest_counted_and_all_are_kept(house: House) -> None:
-    answer = house.client.post("/v1/events", json=[VIEW, *[{**VIEW, "rating": str(number)} for number in range(2_500)]]).json()
+def test_of_very_many_bad_records_the_first_are_told_and_the_rest_counted_and_all_are_kept(
+    house: House,
+) -> None:
+    answer = house.client.post(
+        "/v1/events", json=[VIEW, *[{**VIEW, "rating": str(number)} for number in range(2_500)]]
+    ).json()
     assert answer["accepted"] == 1
     assert [one["index"] for one in answer["rejected"]] == list(range(1, MAX_LISTED + 1))
     assert answer["more_rejected"] == 2_500 - MAX_LISTED
     letters = DeadLetters(Path(house.settings.store.var) / "dead-letters.jsonl").newest(9_999)
     assert len(letters) == 2_500
     assert "'2499'" in letters[-1].reason
-    assert 'freshet_records_total{kind="event",outcome="rejected"} 2500.0' in house.client.get("/metrics").text
+    assert (
+        'freshet_records_total{kind="event",outcome="rejected"} 2500.0'
+        in house.client.get("/metrics").text
+    )
 
 
 def test_replay_counts_the_rejections_that_are_not_told_too(house: House) -> None:
@@ -62,26 +71,48 @@ def test_replay_counts_the_rejections_that_are_not_told_too(house: House) -> Non
 
 
 def test_any_number_of_items_may_be_hidden_and_a_call_stays_small(house: House) -> None:
-    open_histories(house.settings.store.histories).append([item(1, f"h{number}", hidden=True) for number in range(100_001)])
+    open_histories(house.settings.store.histories).append(
+        [item(1, f"h{number}", hidden=True) for number in range(100_001)]
+    )
     answer = house.client.get("/v1/recommendations/ann?k=1").json()
     assert [one["id"] for one in answer["items"]] == ["7"]
     assert len(json.dumps(house.model.asked[-1])) < 1_000
     house.model.stop()
-    assert house.client.get("/v1/recommendations/ann?k=1").json()["items"] == [{"id": "1", "title": "Film 1"}]
+    assert house.client.get("/v1/recommendations/ann?k=1").json()["items"] == [
+        {"id": "1", "title": "Film 1"}
+    ]
 
 
-@pytest.mark.parametrize(("num_hidden", "asked"), [(0, [3]), (20, [3, 30]), (500, [3, 30, 300, 1000]), (999, [3, 30, 300, 1000])])
-def test_items_hidden_since_the_release_leave_no_gap(house: House, num_hidden: int, asked: list[int]) -> None:
-    house.client.post("/v1/items", json=[{"item_id": str(number), "title": "Film", "hidden": True} for number in range(num_hidden)])
-    house.model.body = {"items": [{"id": str(number), "title": "Film"} for number in range(2_000)], "model_version": 3}
+@pytest.mark.parametrize(
+    ("num_hidden", "asked"),
+    [(0, [3]), (20, [3, 30]), (500, [3, 30, 300, 1000]), (999, [3, 30, 300, 1000])],
+)
+def test_items_hidden_since_the_release_leave_no_gap(
+    house: House, num_hidden: int, asked: list[int]
+) -> None:
+    house.client.post(
+        "/v1/items",
+        json=[
+            {"item_id": str(number), "title": "Film", "hidden": True}
+            for number in range(num_hidden)
+        ],
+    )
+    house.model.body = {
+        "items": [{"id": str(number), "title": "Film"} for number in range(2_000)],
+        "model_version": 3,
+    }
     answer = house.client.get("/v1/recommendations/ann?k=3").json()
-    assert [one["id"] for one in answer["items"]] == [str(num_hidden + place) for place in range(min(3, 1_000 - num_hidden))]
+    assert [one["id"] for one in answer["items"]] == [
+        str(num_hidden + place) for place in range(min(3, 1_000 - num_hidden))
+    ]
     assert [one["k"] for one in house.model.asked] == asked
 
 
 def test_a_client_that_leaves_while_it_sends_is_no_fault_of_ours(house: House) -> None:
     head = "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
-    with socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80)) as connection:
+    with socket.create_connection(
+        (house.client.base_url.host, house.client.base_url.port or 80)
+    ) as connection:
         connection.sendall(head.encode() + b"[")
     until = time.monotonic() + 10.0
     counted = 'freshet_requests_total{call="/v1/events",status="499"} 1.0'

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cron import switches
 from cron.errors import Unavailable
-from cron.ledger import Ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Serving
 from gateway.live_release import MAX_AGE_S, LiveRelease
 from tests.component import story
@@ -51,7 +51,11 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     plain = settings_in(tmp_path, inference_port=1)
     server = f"torchserve://127.0.0.1:1,127.0.0.1:2/rec?inference={nodes[0].port},{nodes[1].port}"
     timeout_s = getattr(request, "param", PATIENT_S)
-    settings = replace(plain, store=replace(plain.store, server=server), gateway=replace(plain.gateway, inference_timeout_s=timeout_s))
+    settings = replace(
+        plain,
+        store=replace(plain.store, server=server),
+        gateway=replace(plain.gateway, inference_timeout_s=timeout_s),
+    )
     with gateway(settings) as client:
         yield House(client=client, ledger=ledger, nodes=nodes)
     for node in nodes:
@@ -78,14 +82,19 @@ def test_after_a_switch_nobody_asks_for_the_old_version_for_long(house: House) -
     assert all(house.ask()["model_version"] == 2 for _ in range(10))
 
 
-def test_a_version_that_was_unloaded_before_the_gateway_saw_the_switch_fails_no_request(house: House) -> None:
+def test_a_version_that_was_unloaded_before_the_gateway_saw_the_switch_fails_no_request(
+    house: House,
+) -> None:
     house.ask()
     assert switches.end(house.ledger, switches.begin_rollback(house.ledger, 2, reason="x"))
     for node in house.nodes:
         node.versions = {2}
     answer = house.ask()
     assert (answer["model_version"], "fallback" in answer) == (2, False)
-    assert house.client.get("/v1/status").json()["in_service"] == {"127.0.0.1:1": True, "127.0.0.1:2": True}
+    assert house.client.get("/v1/status").json()["in_service"] == {
+        "127.0.0.1:1": True,
+        "127.0.0.1:2": True,
+    }
 
 
 def gone(node: StandIn) -> None:
@@ -105,15 +114,22 @@ def locked(node: StandIn) -> None:
 
 
 @pytest.mark.parametrize("fail", [gone, broken, emptied, locked])
-def test_a_node_that_fails_costs_no_answer_and_is_passed_over(house: House, fail: Callable[[StandIn], None]) -> None:
+def test_a_node_that_fails_costs_no_answer_and_is_passed_over(
+    house: House, fail: Callable[[StandIn], None]
+) -> None:
     house.ask()
     fail(house.nodes[0])
     before = house.asked()[0]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: house.ask(), range(200)))
     assert all(answer["model_version"] == LIVE and "fallback" not in answer for answer in answers)
-    assert house.asked()[0] - before < 30  # 8 at once at the first failure, one for each break afterwards
-    assert house.client.get("/v1/status").json()["in_service"] == {"127.0.0.1:1": False, "127.0.0.1:2": True}
+    assert (
+        house.asked()[0] - before < 30
+    )  # 8 at once at the first failure, one for each break afterwards
+    assert house.client.get("/v1/status").json()["in_service"] == {
+        "127.0.0.1:1": False,
+        "127.0.0.1:2": True,
+    }
 
 
 @pytest.mark.parametrize("house", [HASTY_S], indirect=True)
@@ -130,14 +146,20 @@ def test_a_node_that_drips_leaves_time_for_another(house: House) -> None:
     house.nodes[0].pause_s = 0.3
     answers = [house.ask() for _ in range(4)]
     assert all(answer["model_version"] == LIVE and "fallback" not in answer for answer in answers)
-    assert house.client.get("/v1/status").json()["in_service"] == {"127.0.0.1:1": False, "127.0.0.1:2": True}
+    assert house.client.get("/v1/status").json()["in_service"] == {
+        "127.0.0.1:1": False,
+        "127.0.0.1:2": True,
+    }
 
 
 def test_a_question_that_is_too_large_takes_no_node_out_of_service(house: House) -> None:
     for node in house.nodes:
         node.status = 413
     for _ in range(3):
-        assert house.client.post("/predict", json={"user_seq": ["a"], "item_desc": "b"}).status_code == 413
+        assert (
+            house.client.post("/predict", json={"user_seq": ["a"], "item_desc": "b"}).status_code
+            == 413
+        )
     assert set(house.client.get("/v1/status").json()["in_service"].values()) == {True}
 
 

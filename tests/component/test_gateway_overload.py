@@ -21,7 +21,9 @@ from tests.component.gateway_process import House, StandIn, gateway, settings_in
 
 WAIT_S = 20.0
 MODEL_S = 1.0  # the model's time, of which a call waits half for its turn
-PLAIN_CALL = b"GET /v1/recommendations/ann?k=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+PLAIN_CALL = (
+    b"GET /v1/recommendations/ann?k=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -61,23 +63,34 @@ def test_who_would_wait_too_long_is_refused_and_the_others_are_answered(house: H
     for head, body in refused:
         assert b"\r\nretry-after: 1\r\n" in head.lower() + b"\r\n"
         assert "the gateway is overloaded" in str(body["error"])
-    assert all(body.get("fallback") is True for head, body in answers if head.startswith(b"HTTP/1.1 200"))
+    assert all(
+        body.get("fallback") is True for head, body in answers if head.startswith(b"HTTP/1.1 200")
+    )
     house.model.free.set()
     assert "fallback" not in house.client.get("/v1/recommendations/ann?k=1").json()
 
 
 def test_bodies_take_no_more_memory_than_agreed(house: House) -> None:
     """Calls that stop just before their end hold what they sent; of one too many one is refused."""
-    head = b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % MAX_CALL_BYTES
+    head = (
+        b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+        % MAX_CALL_BYTES
+    )
     with ExitStack() as stack:
-        holders = [connect(house.client, stack) for _ in range(MAX_BODIES_BYTES // MAX_CALL_BYTES + 1)]
+        holders = [
+            connect(house.client, stack) for _ in range(MAX_BODIES_BYTES // MAX_CALL_BYTES + 1)
+        ]
         for holder in holders:
-            threading.Thread(target=send_quietly, args=(holder, head + b" " * (MAX_CALL_BYTES - 1)), daemon=True).start()
+            threading.Thread(
+                target=send_quietly, args=(holder, head + b" " * (MAX_CALL_BYTES - 1)), daemon=True
+            ).start()
         answered_ones, _, _ = select.select(holders, [], [], WAIT_S)
         answer = answered_ones[0].recv(65536)
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 1" in answer.lower()
-    answer_later = house.client.post("/v1/events", json={"user_id": "ann", "item_id": "5", "type": "view"})
+    answer_later = house.client.post(
+        "/v1/events", json={"user_id": "ann", "item_id": "5", "type": "view"}
+    )
     assert answer_later.status_code == 202
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from cron import wiring
 from cron.__main__ import main
-from cron.config import Settings
-from cron.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.settings.tree import Settings
 from tests.component.gateway_process import settings_in
 
 SECONDS = 1472688000
@@ -38,7 +38,9 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
     file = tmp_path / os.fsdecode(b"caf\xe9.csv")
     file.write_text(f"u,i,t\n1,2,{SECONDS}\n")
     printed = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict", write_through=True))
+    monkeypatch.setattr(
+        sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict", write_through=True)
+    )
     assert main(["ingest", str(file), *TABLE, "--dry-run", *more]) == 0
     said = printed.getvalue().decode()
     assert "caf\\udce9.csv" in said
@@ -65,7 +67,9 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
             },
         ),
         (
-            {"t.csv": f'u;i;t;x\n1;2;{SECONDS};a\n1;2;{SECONDS};b\n"1";2;never;"two\nlines"\n1;2;"Öpen\n3;4;{"x" * 9000}\n'},
+            {
+                "t.csv": f'u;i;t;x\n1;2;{SECONDS};a\n1;2;{SECONDS};b\n"1";2;never;"two\nlines"\n1;2;"Öpen\n3;4;{"x" * 9000}\n'
+            },
             {
                 "t.csv, line 3": f"1;2;{SECONDS};b",
                 "t.csv, line 4": '"1";2;never;"two\nlines"',
@@ -87,11 +91,19 @@ def test_a_dead_letter_holds_its_row_as_it_lies_in_the_file(
 
 
 def test_a_dead_letter_of_parquet_is_the_whole_row(settings: Settings, tmp_path: Path) -> None:
-    rows = {"u": ["a", None, "c"], "i": ["x", "y", "z"], "t": [SECONDS] * 3, "more": [[1], [2, 3], []]}
+    rows = {
+        "u": ["a", None, "c"],
+        "i": ["x", "y", "z"],
+        "t": [SECONDS] * 3,
+        "more": [[1], [2, 3], []],
+    }
     pq.write_table(pa.table(rows), tmp_path / "t.pq")
     assert main(["ingest", str(tmp_path / "t.pq"), *TABLE]) == 0
     (letter,) = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(99)
-    assert (letter.source, json.loads(letter.raw)) == ("ingest t.pq, line 2", {"u": None, "i": "y", "t": SECONDS, "more": [2, 3]})
+    assert (letter.source, json.loads(letter.raw)) == (
+        "ingest t.pq, line 2",
+        {"u": None, "i": "y", "t": SECONDS, "more": [2, 3]},
+    )
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -101,7 +113,10 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_working_folder_that_cannot_be_is_told_before_anything_is_taken(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n1,2,never\n")
     monkeypatch.setenv("FRESHET__STORE__VAR", "/proc/nope")
@@ -112,16 +127,22 @@ def test_a_working_folder_that_cannot_be_is_told_before_anything_is_taken(
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": "y"}', '{"x": 1e400}', "\0"])
-def test_a_damaged_note_of_shifts_is_named(content: str, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_note_of_shifts_is_named(
+    content: str, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n")
     note = Path(settings.store.var) / "shifts.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(content)
-    assert f"{note}: expected a JSON object" in refusal([str(tmp_path / "t.csv"), *TABLE, "--shift-to-now"], capsys)
+    assert f"{note}: expected a JSON object" in refusal(
+        [str(tmp_path / "t.csv"), *TABLE, "--shift-to-now"], capsys
+    )
     assert note.read_text() == content
 
 
-def test_items_of_which_no_event_speaks_are_told(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_items_of_which_no_event_speaks_are_told(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,m296,5,{SECONDS}\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n296,Heat,Crime\n297,Cold,Crime\n")
     warning = "no event is about any of the 2 items of movies.csv; are their ids written alike?"
@@ -131,11 +152,31 @@ def test_items_of_which_no_event_speaks_are_told(settings: Settings, tmp_path: P
     assert json.loads(capsys.readouterr().out)["warnings"] == [warning]
 
 
-def test_a_fault_names_the_files_own_path_and_column(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_names_the_files_own_path_and_column(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     early, late = tmp_path / "shop.inter", tmp_path / "t.csv"
     early.write_text("user_id:token\titem_id:token\ttimestamp:float\nu\ti\t7\n")
-    assert f"{early}, line 2, column timestamp: found 7.0, expected" in refusal([str(early), "--dry-run"], capsys)
+    assert f"{early}, line 2, column timestamp: found 7.0, expected" in refusal(
+        [str(early), "--dry-run"], capsys
+    )
     late.write_text(f"u,i,order_date\n1,2,{SECONDS}\n1,2,7\n1,2,never\n")
-    assert main(["ingest", str(late), "--user", "u", "--item", "i", "--at", "order_date", "--dry-run", "--json"]) == 0
+    assert (
+        main(
+            [
+                "ingest",
+                str(late),
+                "--user",
+                "u",
+                "--item",
+                "i",
+                "--at",
+                "order_date",
+                "--dry-run",
+                "--json",
+            ]
+        )
+        == 0
+    )
     reasons = json.loads(capsys.readouterr().out)["rejected"]
     assert [reason.partition(":")[0] for reason in reasons] == ["order_date", "order_date"]

@@ -1,6 +1,7 @@
 """Files in the layouts that people bring, through the command: right, or refused in one sentence that says what to do.
 
-The layouts come from public reports about other recommenders and readers of files; all rows are invented.
+The layouts come from public reports about other recommenders and readers of files; all rows are
+invented.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from cron.__main__ import main
 from cron.ports import START
 from cron.wiring import open_log
 from recommender.events import Event
-from trainer.sources.columns import Columns
-from trainer.sources.formats import open_source
+from sources.formats import open_source
+from sources.tables.columns import Columns
 
 AT = 1600000000
 SHOP = "--user user --item item --at ts"
@@ -53,9 +54,7 @@ DIGINETICA = """sessionId;userId;itemId;timeframe;eventdate
 2;17;9654;75848;2016-05-10
 """
 YOOCHOOSE = "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,0\n2,2014-04-07T13:56:37.614Z,214662742,S\n"
-RETAILROCKET = (
-    "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n1433224214164,992329,transaction,248676,4000\n"
-)
+RETAILROCKET = "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n1433224214164,992329,transaction,248676,4000\n"
 YELP = """{"review_id":"r1","user_id":"uA","business_id":"bA","stars":3.0,"date":"2018-07-07 22:09:11"}
 {"review_id":"r2","user_id":"uB","business_id":"bA","stars":"5.0","date":"2012-01-03 15:28:18"}
 """
@@ -76,7 +75,13 @@ HM_ITEMS = "article_id,product_code,prod_name,colour_group_name\n0663713001,0663
 
 def parquet(number: int) -> bytes:
     """Return a table in Parquet whose users went through `astype(str)`, so that a missing one is the text `nan`."""
-    frame = pd.DataFrame({"user": ["a", "b", "nan"], "item": [1, 2, 3], "ts": pd.to_datetime([AT + number] * 3, unit="s")})
+    frame = pd.DataFrame(
+        {
+            "user": ["a", "b", "nan"],
+            "item": [1, 2, 3],
+            "ts": pd.to_datetime([AT + number] * 3, unit="s"),
+        }
+    )
     content = frame.to_parquet()
     assert content is not None
     return content
@@ -84,7 +89,11 @@ def parquet(number: int) -> bytes:
 
 LAYOUTS = {
     "times as BigQuery writes them": Layout(
-        files={"2019-Oct.csv": REES46}, words=REES46_WORDS, types={"view": 3}, users=2, warns="event_type looks like the type of each event"
+        files={"2019-Oct.csv": REES46},
+        words=REES46_WORDS,
+        types={"view": 3},
+        users=2,
+        warns="event_type looks like the type of each event",
     ),
     "types of REES46": Layout(
         files={"2019-Oct.csv": REES46},
@@ -99,18 +108,26 @@ LAYOUTS = {
         users=2,
     ),
     "types that like and reject": Layout(
-        files={"f.csv": f"user,item,ts,event\nu1,i1,{AT},liked\nu1,i2,{AT},thumbs_down\nu2,i1,{AT},Favorite\n"},
+        files={
+            "f.csv": f"user,item,ts,event\nu1,i1,{AT},liked\nu1,i2,{AT},thumbs_down\nu2,i1,{AT},Favorite\n"
+        },
         words=f"{SHOP} --type event",
         types={"like": 1, "dislike": 1, "save": 1},
         users=2,
     ),
     "times as Go prints them": Layout(
-        files={"f.csv": "user,item,ts\na,r1,2021-12-01 06:29:15 +0000 UTC\nb,r2,2021-12-01 07:29:15.5 +0300 MSK m=+0.1\n"},
+        files={
+            "f.csv": "user,item,ts\na,r1,2021-12-01 06:29:15 +0000 UTC\nb,r2,2021-12-01 07:29:15.5 +0300 MSK m=+0.1\n"
+        },
         types={"view": 2},
         users=2,
     ),
-    "times with the day first": Layout(files={"f.csv": "user,item,ts\na,r1,29-01-2021 07:01\n"}, refusal="ISO 8601"),
-    "times with a zone's name": Layout(files={"f.csv": "user,item,ts\na,r1,2021-01-29 07:01:00 MSK\n"}, refusal="ISO 8601"),
+    "times with the day first": Layout(
+        files={"f.csv": "user,item,ts\na,r1,29-01-2021 07:01\n"}, refusal="ISO 8601"
+    ),
+    "times with a zone's name": Layout(
+        files={"f.csv": "user,item,ts\na,r1,2021-01-29 07:01:00 MSK\n"}, refusal="ISO 8601"
+    ),
     "NA for nobody": Layout(
         files={"train-item-views.csv": DIGINETICA},
         words="--user userId --item itemId --at eventdate",
@@ -120,32 +137,59 @@ LAYOUTS = {
         warns="2 of 4 rows were left out: userId: NA is a word for nobody",
     ),
     "words for nobody": Layout(
-        files={"f.csv": "user,item,ts\n" + "".join(f"{word},i,{AT}\n" for word in ("null", "undefined", "N/A", "<NA>", "none", "u"))},
+        files={
+            "f.csv": "user,item,ts\n"
+            + "".join(
+                f"{word},i,{AT}\n" for word in ("null", "undefined", "N/A", "<NA>", "none", "u")
+            )
+        },
         types={"view": 1},
         users=1,
         rejected=5,
         warns="undefined is a word for nobody",
     ),
     "0 for nobody": Layout(
-        files={"f.csv": f"user,item,ts\n0,a,{AT}\n0,b,{AT}\nu,a,{AT}\n"}, types={"view": 3}, users=2, warns="are of user '0'"
+        files={"f.csv": f"user,item,ts\n0,a,{AT}\n0,b,{AT}\nu,a,{AT}\n"},
+        types={"view": 3},
+        users=2,
+        warns="are of user '0'",
     ),
-    "no header and no names": Layout(files={"yoochoose-clicks.dat": YOOCHOOSE}, words="", refusal="--header"),
+    "no header and no names": Layout(
+        files={"yoochoose-clicks.dat": YOOCHOOSE}, words="", refusal="--header"
+    ),
     "no header, the first row taken for one": Layout(
-        files={"f.csv": YOOCHOOSE}, words="--user 1 --item 214536502 --at 2014-04-07T10:51:09.277Z", refusal="--header"
+        files={"f.csv": YOOCHOOSE},
+        words="--user 1 --item 214536502 --at 2014-04-07T10:51:09.277Z",
+        refusal="--header",
     ),
-    "no header, columns by number": Layout(files={"f.csv": YOOCHOOSE}, words="--user 1 --item 3 --at 2", refusal="--header none"),
+    "no header, columns by number": Layout(
+        files={"f.csv": YOOCHOOSE}, words="--user 1 --item 3 --at 2", refusal="--header none"
+    ),
     "no header, columns named": Layout(
-        files={"yoochoose-clicks.dat": YOOCHOOSE}, words=f"{SHOP} --header user,ts,item,category", types={"view": 3}, users=2
+        files={"yoochoose-clicks.dat": YOOCHOOSE},
+        words=f"{SHOP} --header user,ts,item,category",
+        types={"view": 3},
+        users=2,
     ),
     "no header, columns numbered": Layout(
-        files={"yoochoose-clicks.dat": YOOCHOOSE}, words="--user 1 --item 3 --at 2 --header none", types={"view": 3}, users=2
+        files={"yoochoose-clicks.dat": YOOCHOOSE},
+        words="--user 1 --item 3 --at 2 --header none",
+        types={"view": 3},
+        users=2,
     ),
-    "another number of names": Layout(files={"f.csv": YOOCHOOSE}, words=f"{SHOP} --header user,ts,item", refusal="found 4 columns"),
+    "another number of names": Layout(
+        files={"f.csv": YOOCHOOSE}, words=f"{SHOP} --header user,ts,item", refusal="found 4 columns"
+    ),
     "names for a file with a header": Layout(
-        files={"f.csv": f"user,item,ts\nu,i,{AT}\n"}, words=f"{SHOP} --header user,item,ts", refusal="leave --header out"
+        files={"f.csv": f"user,item,ts\nu,i,{AT}\n"},
+        words=f"{SHOP} --header user,item,ts",
+        refusal="leave --header out",
     ),
     "columns that pandas numbered": Layout(
-        files={"f.csv": f"0,1,2\nu,i,{AT}\n"}, words="--user 0 --item 1 --at 2", types={"view": 1}, users=1
+        files={"f.csv": f"0,1,2\nu,i,{AT}\n"},
+        words="--user 0 --item 1 --at 2",
+        types={"view": 1},
+        users=1,
     ),
     "JSON lines": Layout(
         files={"reviews.json": YELP},
@@ -173,11 +217,20 @@ LAYOUTS = {
         users=1,
     ),
     "MongoDB's wrapped values": Layout(
-        files={"events.json": MONGO}, words="--user user.id --item item --at at", types={"view": 2}, users=2
+        files={"events.json": MONGO},
+        words="--user user.id --item item --at at",
+        types={"view": 2},
+        users=2,
     ),
-    "a list in JSON": Layout(files={"f.json": json.dumps([{"user": 1}, {"user": 2}], indent=1)}, refusal="jq -c"),
-    "a name that no object has": Layout(files={"reviews.json": YELP}, words=SHOP, refusal="column item"),
-    "Excel's line": Layout(files={"f.csv": f"sep=;\r\nuser;item;ts\r\nu1;i1;{AT}\r\n"}, types={"view": 1}, users=1),
+    "a list in JSON": Layout(
+        files={"f.json": json.dumps([{"user": 1}, {"user": 2}], indent=1)}, refusal="jq -c"
+    ),
+    "a name that no object has": Layout(
+        files={"reviews.json": YELP}, words=SHOP, refusal="column item"
+    ),
+    "Excel's line": Layout(
+        files={"f.csv": f"sep=;\r\nuser;item;ts\r\nu1;i1;{AT}\r\n"}, types={"view": 1}, users=1
+    ),
     "blanks behind commas": Layout(
         files={"f.csv": f'user, "item", ts, name\nu1, "i, 1", {AT}, "a, b"\n'},
         words=f"{SHOP} --title name",
@@ -185,10 +238,18 @@ LAYOUTS = {
         users=1,
         items=1,
     ),
-    "blank lines first": Layout(files={"f.csv": f"\n,,\nuser,item,ts\nu1,i1,{AT}\n"}, types={"view": 1}, users=1),
-    "blanks for delimiters": Layout(files={"f.txt": f"user item ts\nu1  i1 {AT}\n"}, types={"view": 1}, users=1),
+    "blank lines first": Layout(
+        files={"f.csv": f"\n,,\nuser,item,ts\nu1,i1,{AT}\n"}, types={"view": 1}, users=1
+    ),
+    "blanks for delimiters": Layout(
+        files={"f.txt": f"user item ts\nu1  i1 {AT}\n"}, types={"view": 1}, users=1
+    ),
     "quotes between tabs": Layout(
-        files={"plays.tsv": "user\tts\titem\tname\n" + LASTFM}, words=f"{SHOP} --title name", types={"view": 3}, users=3, items=3
+        files={"plays.tsv": "user\tts\titem\tname\n" + LASTFM},
+        words=f"{SHOP} --title name",
+        types={"view": 3},
+        users=3,
+        items=3,
     ),
     "flags of clicks": Layout(
         files={"f.csv": f"user,item,ts,is_click\nu,i,{AT},1\nu,j,{AT},0\nu,k,{AT},False\n"},
@@ -197,19 +258,30 @@ LAYOUTS = {
         users=1,
     ),
     "flags that are not used": Layout(
-        files={"f.csv": f"user,item,ts,is_click\nu,i,{AT},1\n"}, types={"view": 1}, users=1, warns="--type is_click"
+        files={"f.csv": f"user,item,ts,is_click\nu,i,{AT},1\n"},
+        types={"view": 1},
+        users=1,
+        warns="--type is_click",
     ),
     "words of types under another name": Layout(
-        files={"f.csv": f"user,item,ts,what\nu,i,{AT},pv\nu,i,{AT},buy\n"}, types={"view": 1}, users=1, rejected=1, warns="--type what"
+        files={"f.csv": f"user,item,ts,what\nu,i,{AT},pv\nu,i,{AT},buy\n"},
+        types={"view": 1},
+        users=1,
+        rejected=1,
+        warns="--type what",
     ),
     "Taobao's types": Layout(
-        files={"UserBehavior.csv": f"1,2268318,2520377,pv,{AT}\n1,2333346,2520771,buy,{AT}\n1,2576651,149192,fav,{AT}\n"},
+        files={
+            "UserBehavior.csv": f"1,2268318,2520377,pv,{AT}\n1,2333346,2520771,buy,{AT}\n1,2576651,149192,fav,{AT}\n"
+        },
         words=f"{SHOP} --type what --header user,item,category,what,ts",
         types={"view": 1, "purchase": 1, "save": 1},
         users=1,
     ),
     "numbers of types": Layout(
-        files={"f.csv": f"user,item,ts,action\nu,i,{AT},3\n"}, words=f"{SHOP} --type action", refusal="--types 3=view"
+        files={"f.csv": f"user,item,ts,action\nu,i,{AT},3\n"},
+        words=f"{SHOP} --type action",
+        refusal="--types 3=view",
     ),
     "numbers of types that are said": Layout(
         files={"f.csv": f"user,item,ts,action\nu,i,{AT},3\nu,i,{AT},1.0\n"},
@@ -225,7 +297,10 @@ LAYOUTS = {
         warns="category_tree.csv lacks a column that is named",
     ),
     "JSON lines beside a text": Layout(
-        files={"README.txt": "What these files are.\n", "events.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n'},
+        files={
+            "README.txt": "What these files are.\n",
+            "events.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n',
+        },
         types={"view": 1},
         users=1,
         warns="README.txt lacks a column that is named",
@@ -238,7 +313,10 @@ LAYOUTS = {
         warns="shops.csv lacks a column that is named",
     ),
     "a table and JSON lines that both hold the columns": Layout(
-        files={"a.csv": f"user,item,ts\nu1,i1,{AT}\n", "b.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n'},
+        files={
+            "a.csv": f"user,item,ts\nu1,i1,{AT}\n",
+            "b.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n',
+        },
         refusal="a.csv, b.jsonl",
     ),
     "H&M": Layout(
@@ -249,17 +327,31 @@ LAYOUTS = {
         items=2,
     ),
     "MIND's own file": Layout(
-        files={"behaviors.tsv": "1\tU1\t11/15/2019 8:55:22 AM\tN1 N2\tN3-1 N4-0\n"}, words="", refusal="MIND in RecBole's form"
+        files={"behaviors.tsv": "1\tU1\t11/15/2019 8:55:22 AM\tN1 N2\tN3-1 N4-0\n"},
+        words="",
+        refusal="MIND in RecBole's form",
     ),
-    "RecBole's labels": Layout(files={"mind.inter": MIND}, words="", types={"click": 1, "impression": 2}, users=2, warns="label is read"),
-    "RecBole without tabs": Layout(files={"s.inter": MIND.replace("\t", " ")}, words="", refusal="tab"),
+    "RecBole's labels": Layout(
+        files={"mind.inter": MIND},
+        words="",
+        types={"click": 1, "impression": 2},
+        users=2,
+        warns="label is read",
+    ),
+    "RecBole without tabs": Layout(
+        files={"s.inter": MIND.replace("\t", " ")}, words="", refusal="tab"
+    ),
     "RecBole without tabs, named": Layout(
         files={"s.inter": MIND.replace("\t", " ")},
         words="--user user_id --item item_id --at timestamp --type label",
         types={"click": 1, "impression": 2},
         users=2,
     ),
-    "RecBole's sessions": Layout(files={"d.inter": MIND.replace("user_id", "session_id")}, words="", refusal="--user session_id"),
+    "RecBole's sessions": Layout(
+        files={"d.inter": MIND.replace("user_id", "session_id")},
+        words="",
+        refusal="--user session_id",
+    ),
     "RecBole's sessions, named": Layout(
         files={"d.inter": MIND.replace("user_id", "session_id")},
         words="--user session_id --item item_id --at timestamp",
@@ -268,13 +360,17 @@ LAYOUTS = {
         warns="--type label",
     ),
     "RecBole's empty ratings": Layout(
-        files={"ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n1\t3\t\t881250950\n"},
+        files={
+            "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n1\t3\t\t881250950\n"
+        },
         words="",
         types={"rating": 1, "view": 1},
         users=1,
     ),
     "RecBole's milliseconds": Layout(
-        files={"x.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{AT}000\n1\t3\t2020-09-13 12:26:40\n"},
+        files={
+            "x.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{AT}000\n1\t3\t2020-09-13 12:26:40\n"
+        },
         words="",
         types={"view": 2},
         users=1,
@@ -290,19 +386,26 @@ LAYOUTS = {
         items=1,
     ),
     "Amazon's ratings with a header": Layout(
-        files={"ratings_Beauty.csv": "UserId,ProductId,Rating,Timestamp\nA39,0205616461,5.0,1369699200\n"},
+        files={
+            "ratings_Beauty.csv": "UserId,ProductId,Rating,Timestamp\nA39,0205616461,5.0,1369699200\n"
+        },
         words="",
         types={"rating": 1},
         users=1,
     ),
     "Amazon's ratings as text": Layout(
-        files={"Beauty.json": '{"reviewerID":"A1","asin":"B000000001","overall":"4.0","unixReviewTime":1369699200}\n'},
+        files={
+            "Beauty.json": '{"reviewerID":"A1","asin":"B000000001","overall":"4.0","unixReviewTime":1369699200}\n'
+        },
         words="",
         types={"rating": 1},
         users=1,
     ),
     "a title with the separator": Layout(
-        files={"ratings.dat": f"1::2::4::{AT}\n", "movies.dat": "2::Lies :: Truth (1995)::Drama|War\n"},
+        files={
+            "ratings.dat": f"1::2::4::{AT}\n",
+            "movies.dat": "2::Lies :: Truth (1995)::Drama|War\n",
+        },
         words="",
         types={"rating": 1},
         users=1,
@@ -328,24 +431,40 @@ LAYOUTS = {
         warns="--type event_type",
     ),
     "files by the month, without a word": Layout(
-        files={"2019-Oct.csv": REES46, "2019-Nov.csv": REES46}, words=REES46_WORDS, refusal="--parts"
+        files={"2019-Oct.csv": REES46, "2019-Nov.csv": REES46},
+        words=REES46_WORDS,
+        refusal="--parts",
     ),
     "Spark's parts of Parquet": Layout(
-        files={"_SUCCESS": "", "_committed_1": "x", **{f"part-{number:05}-a.c000.snappy.parquet": parquet(number) for number in (0, 1)}},
+        files={
+            "_SUCCESS": "",
+            "_committed_1": "x",
+            **{f"part-{number:05}-a.c000.snappy.parquet": parquet(number) for number in (0, 1)},
+        },
         types={"view": 4},
         users=2,
         rejected=2,
         warns="user: nan is a word for nobody",
     ),
     "parts with other columns": Layout(
-        files={"part-0.csv": f"user,item,ts\nu1,i1,{AT}\n", "part-1.csv": f"user,item,ts,more\nu1,i1,{AT},x\n"}, refusal="other columns"
+        files={
+            "part-0.csv": f"user,item,ts\nu1,i1,{AT}\n",
+            "part-1.csv": f"user,item,ts,more\nu1,i1,{AT},x\n",
+        },
+        refusal="other columns",
     ),
-    "columns of no file": Layout(files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --attributes colour", refusal="--items"),
-    "a meaning of no column": Layout(files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --types 1=click", refusal="--type"),
+    "columns of no file": Layout(
+        files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --attributes colour", refusal="--items"
+    ),
+    "a meaning of no column": Layout(
+        files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --types 1=click", refusal="--type"
+    ),
 }
 
 
-def test_a_row_of_a_part_is_named_by_its_own_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_of_a_part_is_named_by_its_own_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "part-0.csv").write_text(f"user,item,ts\nu1,i1,{AT}\nu2,i2,{AT}\n")
     (tmp_path / "part-1.csv").write_text("user,item,ts\nu1,i1,7\n")
     source = open_source(tmp_path, Columns(user="user", item="item", at="ts"))
@@ -356,28 +475,40 @@ def test_a_row_of_a_part_is_named_by_its_own_file_and_line(tmp_path: Path, capsy
     ]
 
 
-def test_types_are_stored_with_their_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_types_are_stored_with_their_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FRESHET__STORE__EVENTS", f"sqlite:///{tmp_path}/events.db")
     monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path / "var"))
     (tmp_path / "mind.inter").write_text(MIND)
     assert main(["ingest", str(tmp_path / "mind.inter")]) == 0
     records = open_log(f"sqlite:///{tmp_path}/events.db").read(START, 10).records
-    assert sorted(record.type for record in records if isinstance(record, Event)) == ["click", "impression", "impression"]
+    assert sorted(record.type for record in records if isinstance(record, Event)) == [
+        "click",
+        "impression",
+        "impression",
+    ]
 
 
-def ingested(layout: Layout, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+def ingested(
+    layout: Layout, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
     """Write the files, ingest them without storing; return status, output and errors."""
     folder.mkdir()
     for name, content in layout.files.items():
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     (path,) = folder.iterdir() if len(layout.files) == 1 else (folder,)
-    status = main(["ingest", str(path), *layout.words.format(folder).split(), "--dry-run", "--json"])
+    status = main(
+        ["ingest", str(path), *layout.words.format(folder).split(), "--dry-run", "--json"]
+    )
     printed = capsys.readouterr()
     return status, printed.out, printed.err.replace(str(folder), "")
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_is_read_right_or_refused_in_words(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layout_is_read_right_or_refused_in_words(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     layout = LAYOUTS[name]
     status, out, err = ingested(layout, tmp_path / "data", capsys)
     if layout.refusal:

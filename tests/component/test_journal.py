@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cron.collect import bury, collect
-from cron.compaction import NUM_MERGED
-from cron.dead_letters import DeadLetters
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
-from cron.follow import follow_once
+from cron.journal.collect import bury, collect
+from cron.journal.compaction import NUM_MERGED
+from cron.journal.dead_letters import DeadLetters
+from cron.journal.follow import follow_once
+from cron.journal.segment_files import SegmentFiles
+from cron.journal.segments import records_of, table_of, write
 from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
-from cron.segment_files import SegmentFiles
-from cron.segments import records_of, table_of, write
 from recommender.events import Record
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
@@ -43,7 +43,10 @@ def test_accepted_records_are_numbered_in_their_order(house: House) -> None:
 
 def test_a_range_is_read_and_counted_across_segments(house: House) -> None:
     for begin in range(0, 30, 10):
-        accept(house, [item(begin, f"i{begin}"), *(event(number) for number in range(begin + 1, begin + 10))])
+        accept(
+            house,
+            [item(begin, f"i{begin}"), *(event(number) for number in range(begin + 1, begin + 10))],
+        )
     assert house.journal.read(9, 22)["seq"].to_pylist() == list(range(9, 23))
     assert house.journal.read(9, 22, columns=["event_id"]).column_names == ["event_id"]
     assert house.journal.read(31, 40).num_rows == 0
@@ -56,14 +59,21 @@ def test_a_range_is_read_and_counted_across_segments(house: House) -> None:
 def test_a_segment_says_what_it_holds(house: House) -> None:
     accept(house, [event(5), event(9), item(7, "i")])
     (segment,) = house.ledger.segments()
-    assert (segment.first_seq, segment.last_seq, segment.num_events, segment.num_items) == (1, 3, 2, 1)
+    assert (segment.first_seq, segment.last_seq, segment.num_events, segment.num_items) == (
+        1,
+        3,
+        2,
+        1,
+    )
     assert segment.last_at == START_AT + timedelta(seconds=9)
     assert segment.name in house.artifacts.names()
 
 
 def test_the_same_event_id_counts_once(house: House) -> None:
     accept(house, [event(1), event(2), event(1)])
-    accepted = house.journal.accept([event(2), event(3), replace(event(1), user_id="other")], Cursor("9"), house.lease)
+    accepted = house.journal.accept(
+        [event(2), event(3), replace(event(1), user_id="other")], Cursor("9"), house.lease
+    )
     assert (accepted.num_events, accepted.num_duplicates) == (1, 2)
     accepted = house.journal.accept([event(2)], Cursor("10"), house.lease)
     assert accepted.segment is None
@@ -71,7 +81,9 @@ def test_the_same_event_id_counts_once(house: House) -> None:
     assert house.records() == [event(1), event(2), event(3)]
 
 
-def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(house: House, tmp_path: Path) -> None:
+def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
+    house: House, tmp_path: Path
+) -> None:
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
     (local,) = (tmp_path / "journal" / "segments").iterdir()
@@ -83,7 +95,9 @@ def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
         house.records()
 
 
-def test_a_segment_exchanged_together_with_its_digest_is_not_read(house: House, tmp_path: Path) -> None:
+def test_a_segment_exchanged_together_with_its_digest_is_not_read(
+    house: House, tmp_path: Path
+) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
@@ -121,7 +135,12 @@ def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_p
     for name in house.artifacts.names():
         house.artifacts.delete(name)
     shutil.rmtree(tmp_path / "journal" / "segments")
-    assert house.journal.accept([event(0), event(2), event(9)], Cursor("9"), house.lease).num_duplicates == 2
+    assert (
+        house.journal.accept(
+            [event(0), event(2), event(9)], Cursor("9"), house.lease
+        ).num_duplicates
+        == 2
+    )
 
 
 def test_a_worker_that_lost_its_lease_adds_nothing(house: House, tmp_path: Path) -> None:
@@ -146,7 +165,9 @@ def test_collect_stops_at_its_limit(house: House) -> None:
     house.log.append([event(number) for number in range(50)])
     assert collect(house.log, house.journal, house.ledger, house.lease, limit=20).num_events == 20
     assert house.collect() == (30, 0, 0)
-    assert [record.event_id for record in house.records()] == [event(number).event_id for number in range(50)]
+    assert [record.event_id for record in house.records()] == [
+        event(number).event_id for number in range(50)
+    ]
 
 
 def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> None:
@@ -182,7 +203,9 @@ class ForeignLog:
         return Batch(
             records=tuple(event(place) for place in places if place not in bad),
             cursor=Cursor(str(places.stop)) if places else after,
-            rejected=tuple(Rejected(source=f"topic@{place}", reason="no JSON", raw="{") for place in bad),
+            rejected=tuple(
+                Rejected(source=f"topic@{place}", reason="no JSON", raw="{") for place in bad
+            ),
         )
 
     def give_up(self, after: Cursor) -> Cursor:
@@ -208,11 +231,18 @@ def test_what_is_no_record_is_buried_once_and_stops_nobody(house: House, tmp_pat
     assert len(letters.newest(100)) == 4
     for limit in (10, 15, None):  # what is left for the third holds no record at all
         collected = collect(
-            log, house.journal, house.ledger, house.lease, limit=limit, show=lambda batch: bury(letters, batch.rejected, at=FAR)
+            log,
+            house.journal,
+            house.ledger,
+            house.lease,
+            limit=limit,
+            show=lambda batch: bury(letters, batch.rejected, at=FAR),
         )
     assert (collected.num_events, collected.num_rejected) == (0, 5)
     assert house.records() == [event(place) for place in range(25) if place % 3]
-    assert [letter.source for letter in letters.newest(100)] == [f"topic@{place}" for place in range(30) if place % 3 == 0 or place >= 25]
+    assert [letter.source for letter in letters.newest(100)] == [
+        f"topic@{place}" for place in range(30) if place % 3 == 0 or place >= 25
+    ]
     while follow_once(log, house.histories, limit=7):
         pass
     assert len(house.histories.recent("u", 100)) == 16
@@ -222,7 +252,13 @@ def test_what_is_no_record_is_buried_once_and_stops_nobody(house: House, tmp_pat
 def test_a_letter_that_cannot_be_kept_stops_no_collection(house: House, tmp_path: Path) -> None:
     (tmp_path / "dead.jsonl").mkdir()
     letters = DeadLetters(tmp_path / "dead.jsonl")
-    collected = collect(ForeignLog(), house.journal, house.ledger, house.lease, show=lambda batch: bury(letters, batch.rejected, at=FAR))
+    collected = collect(
+        ForeignLog(),
+        house.journal,
+        house.ledger,
+        house.lease,
+        show=lambda batch: bury(letters, batch.rejected, at=FAR),
+    )
     assert collected.num_rejected == 14
     assert house.records() == [event(place) for place in range(25) if place % 3]
 

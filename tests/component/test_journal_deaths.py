@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cron.collect import collect
-from cron.journal import Journal
-from cron.ledger import Ledger
+from cron.journal.collect import collect
+from cron.journal.journal import Journal
+from cron.journal.segments import records_of
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Segment
 from cron.ports import ArtifactStore, Cursor
-from cron.segments import records_of
 from tests.component.house import open_house
 from tests.contracts.records import START_AT, event, item, start_process
 
@@ -28,7 +28,12 @@ class DyingStore:
     def __init__(self, store: ArtifactStore, place: str) -> None:
         self._store = store
         self._place = place
-        self.fetch, self.url, self.names, self.delete = store.fetch, store.url, store.names, store.delete
+        self.fetch, self.url, self.names, self.delete = (
+            store.fetch,
+            store.url,
+            store.names,
+            store.delete,
+        )
 
     def put(self, name: str, file: Path) -> str:
         """Die before or after."""
@@ -49,7 +54,9 @@ class DyingLedger(Ledger):
         super().commit_segment(segment, cursor, lease)
         die_at("after commit", self.place)
 
-    def drop_segments(self, names: Sequence[str], *, kept: Segment | None = None, lease: Lease | None = None) -> None:
+    def drop_segments(
+        self, names: Sequence[str], *, kept: Segment | None = None, lease: Lease | None = None
+    ) -> None:
         """Die before or after."""
         die_at("before drop", self.place)
         super().drop_segments(names, kept=kept, lease=lease)
@@ -85,8 +92,13 @@ def killed(folder: Path, place: str) -> None:
     assert process.returncode == -signal.SIGKILL, errors
 
 
-@pytest.mark.parametrize(("place", "times"), [("before put", 1), ("after put", 1), ("before commit", 1), ("after commit", 2)])
-def test_a_death_in_mid_collection_loses_and_doubles_nothing(tmp_path: Path, place: str, times: int) -> None:
+@pytest.mark.parametrize(
+    ("place", "times"),
+    [("before put", 1), ("after put", 1), ("before commit", 1), ("after commit", 2)],
+)
+def test_a_death_in_mid_collection_loses_and_doubles_nothing(
+    tmp_path: Path, place: str, times: int
+) -> None:
     house = open_house(tmp_path)
     sent = [event(number) for number in range(30)]
     house.log.append(sent)
@@ -109,7 +121,12 @@ def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -
     again.journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=again.lease)
     assert again.records() == [item(0, "a")]
     assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
-    assert again.journal.accept([event(number) for number in range(9)], Cursor("9"), again.lease).num_duplicates == 9
+    assert (
+        again.journal.accept(
+            [event(number) for number in range(9)], Cursor("9"), again.lease
+        ).num_duplicates
+        == 9
+    )
 
 
 def test_a_segment_that_was_put_and_never_committed_is_swept(tmp_path: Path) -> None:

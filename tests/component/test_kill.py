@@ -11,19 +11,32 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from cron.ledger.panel_key import panel_of
 from cron.lineage import trained_ranges
-from cron.panel_key import panel_of
 from cron.parts import Parts
 from tests.kill_points import EARLY, PRELOADED, turn
-from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    open_workshop,
+    send,
+    server_of,
+)
 
 LIMIT_S = 120
 EACH = 40  # events before each run: as many as an update needs
 
-# The points at which each run of the story is killed, one after another, before it may end. Once the switch was begun, a run skips
-# the steps before it, so that the late points need runs of their own.
+# The points at which each run of the story is killed, one after another, before it may end. Once
+# the switch was begun, a run skips the steps before it, so that the late points need runs of their
+# own.
 RUNS = (
-    (*(f"{name}:before" for name in EARLY), "begin_publish:before", "begin_publish:after", "finish_run:before"),
+    (
+        *(f"{name}:before" for name in EARLY),
+        "begin_publish:before",
+        "begin_publish:after",
+        "finish_run:before",
+    ),
     (*(f"{name}:after" for name in EARLY), "tell_server:before", "finish_run:after"),
     ("tell_server:after", "unregister:before"),
     ("end_switch:before",),
@@ -56,7 +69,9 @@ def died_at(processes: ForkServerContext, folder: Path, point: str | None) -> bo
     return process.exitcode != 0
 
 
-def test_killed_at_every_point_the_next_start_goes_on(processes: ForkServerContext, parts: Parts, tmp_path: Path) -> None:
+def test_killed_at_every_point_the_next_start_goes_on(
+    processes: ForkServerContext, parts: Parts, tmp_path: Path
+) -> None:
     send(parts, [*item_records(), *event_records(1, 200)])
     assert not any(died_at(processes, tmp_path, None) for _ in range(2))
     assert [one.version for one in parts.ledger.releases()] == [0, 1]
@@ -78,16 +93,26 @@ def test_killed_at_every_point_the_next_start_goes_on(processes: ForkServerConte
     live = max(manifests)
     assert parts.server.live() == live
     ranges = trained_ranges(manifests, live)
-    assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(range(1, parts.ledger.last_seq() + 1))
+    assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(
+        range(1, parts.ledger.last_seq() + 1)
+    )
 
     records = parts.journal.read(1, parts.ledger.last_seq())
     ids = records["event_id"].to_pylist()
     assert len(ids) == len(set(ids)) == num_events + len(item_records())
-    events = [row for row in records.select(["seq", "kind", "user_id"]).to_pylist() if row["kind"] == "event"]
-    trained_on = [seq for version in _lineage(parts, live) for seq in sorted(targets.get(version, set()))]
+    events = [
+        row
+        for row in records.select(["seq", "kind", "user_id"]).to_pylist()
+        if row["kind"] == "event"
+    ]
+    trained_on = [
+        seq for version in _lineage(parts, live) for seq in sorted(targets.get(version, set()))
+    ]
     first_kept = min(trained_on)
     panel = panel_of(parts.ledger, manifests[live])
-    assert trained_on == [row["seq"] for row in events if row["seq"] >= first_kept and not panel.holds(row["user_id"])]
+    assert trained_on == [
+        row["seq"] for row in events if row["seq"] >= first_kept and not panel.holds(row["user_id"])
+    ]
     assert {found.version for found in server_of(parts).versions()} == set(sorted(manifests)[-2:])
 
 

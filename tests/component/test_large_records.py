@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cron.compaction import MERGED_BYTES, NUM_MERGED, SMALL_BYTES
-from cron.follow import follow_once, rebuild
+from cron.journal.compaction import MERGED_BYTES, NUM_MERGED, SMALL_BYTES
+from cron.journal.follow import follow_once, rebuild
 from cron.lineage import Segment
 from cron.ports import BATCH_BYTES, START, Cursor
 from recommender.events import MAX_RECORD_BYTES, Item
@@ -59,7 +59,9 @@ def test_memory_does_not_grow_with_the_backlog(house: House) -> None:
 
 
 def test_a_rebuild_holds_a_part_of_a_segment(house: House) -> None:
-    house.journal.accept(large_items(0, 4 * NUM_IN_A_BATCH), START, house.lease)  # as one that was merged
+    house.journal.accept(
+        large_items(0, 4 * NUM_IN_A_BATCH), START, house.lease
+    )  # as one that was merged
     peak = peak_bytes(lambda: rebuild(house.journal, house.log, house.histories))
     assert peak < 4 * BATCH_BYTES
 

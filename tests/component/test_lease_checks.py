@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
+from cron.cycle.retention import tidy
 from cron.errors import LeaseLost
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import ServerMemory, ServerVersion
-from cron.retention import tidy
 from tests.workshop import event_records, lease_of, send, server_of
 
 
@@ -48,7 +48,12 @@ def test_without_the_lease_no_version_is_registered(parts: Parts, lease: Lease) 
 
 
 def test_without_the_lease_no_version_is_unloaded(parts: Parts, lease: Lease) -> None:
-    frugal = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_registered=1)))
+    frugal = replace(
+        parts,
+        settings=replace(
+            parts.settings, release=replace(parts.settings.release, keep_registered=1)
+        ),
+    )
     log = lost_at(parts, lambda: True)
     with pytest.raises(LeaseLost):
         tidy(frugal, lease)

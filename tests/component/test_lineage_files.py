@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
+from cron.cycle.release_files import bundle_of, state_of
 from cron.errors import ArtifactCorrupt
 from cron.lineage import Lease
-from cron.lineage_files import bundle_of, state_of
 from cron.parts import Parts
 from tests.workshop import event_records, send
 from trainer.archive import verify_bundle
@@ -38,7 +38,9 @@ def add_a_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut_short, lose_a_file, leave_the_manifest_alone, add_a_file])
-def test_a_damaged_copy_of_a_bundle_is_fetched_again(parts: Parts, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_copy_of_a_bundle_is_fetched_again(
+    parts: Parts, damage: Callable[[Path], None]
+) -> None:
     manifest = parts.ledger.release(1).manifest
     damage(bundle_of(parts, manifest))
     verify_bundle(bundle_of(parts, manifest))
@@ -49,7 +51,9 @@ def test_a_whole_bundle_of_another_release_is_replaced(parts: Parts) -> None:
     folder = bundle_of(parts, second)
     shutil.rmtree(folder)
     shutil.copytree(bundle_of(parts, first), folder)
-    assert (bundle_of(parts, second) / "manifest.json").read_bytes() != (bundle_of(parts, first) / "manifest.json").read_bytes()
+    assert (bundle_of(parts, second) / "manifest.json").read_bytes() != (
+        bundle_of(parts, first) / "manifest.json"
+    ).read_bytes()
 
 
 def test_a_damaged_copy_of_a_state_is_fetched_again(parts: Parts) -> None:
@@ -57,7 +61,10 @@ def test_a_damaged_copy_of_a_state_is_fetched_again(parts: Parts) -> None:
     file = state_of(parts, manifest)
     assert file is not None
     whole = file.read_bytes()
-    for known in (manifest, replace(manifest, state_sha256=None)):  # None: a release from before the digest was recorded
+    for known in (
+        manifest,
+        replace(manifest, state_sha256=None),
+    ):  # None: a release from before the digest was recorded
         file.write_bytes(whole[:-1])
         state_of(parts, known)
         assert file.read_bytes() == whole
@@ -71,10 +78,14 @@ def test_publishing_goes_on_over_damaged_copies(parts: Parts, lease: Lease) -> N
     state.write_bytes(b"cut")
     send(parts, event_records(401, 480))
     run = run_cycle(parts, lease)
-    assert (run.mode, run.outcome) == ("update", "published"), [reason.text for reason in run.reasons]
+    assert (run.mode, run.outcome) == ("update", "published"), [
+        reason.text for reason in run.reasons
+    ]
 
 
-def test_a_bundle_or_state_that_the_ledger_does_not_know_is_refused(parts: Parts, tmp_path: Path) -> None:
+def test_a_bundle_or_state_that_the_ledger_does_not_know_is_refused(
+    parts: Parts, tmp_path: Path
+) -> None:
     """Bytes and digest in the store agree, and are not those of the release."""
     manifest = parts.ledger.release(1).manifest
     assert manifest.state is not None

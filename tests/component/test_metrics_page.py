@@ -10,14 +10,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cron.config import GateSettings
-from cron.cycle import run_cycle
-from cron.meters import Meters
-from cron.metrics_page import served
+from cron.cycle.cycle import run_cycle
+from cron.metrics.meters import Meters
 from cron.parts import Parts
-from cron.worker import Worker
+from cron.settings.tree import GateSettings
+from cron.worker.metrics_page import served
+from cron.worker.worker import Worker
 from tests.servers import free_port
-from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send, with_gate
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+    with_gate,
+)
 
 
 @pytest.fixture
@@ -29,12 +37,17 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
 
 
 def on_port(parts: Parts, port: int) -> Parts:
-    return replace(parts, settings=replace(parts.settings, worker=replace(parts.settings.worker, metrics_port=port)))
+    return replace(
+        parts,
+        settings=replace(parts.settings, worker=replace(parts.settings.worker, metrics_port=port)),
+    )
 
 
 def figures(parts: Parts) -> dict[str, float]:
     """Return every sample on the page."""
-    page = httpx.get(f"http://127.0.0.1:{parts.settings.worker.metrics_port}/metrics", trust_env=False).text
+    page = httpx.get(
+        f"http://127.0.0.1:{parts.settings.worker.metrics_port}/metrics", trust_env=False
+    ).text
     samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
 
@@ -84,7 +97,9 @@ def test_the_lease_is_told(parts: Parts) -> None:
         assert worker.end(60.0)
 
 
-def test_a_taken_port_costs_the_figures_and_not_the_work(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_taken_port_costs_the_figures_and_not_the_work(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

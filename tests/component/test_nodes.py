@@ -9,18 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from cron import release
-from cron.backends.server_nodes import ServerNodes
-from cron.cycle import run_cycle
+from cron.backends.torchserve.nodes import ServerNodes
+from cron.cycle.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
 from cron.lineage import Run
 from cron.parts import Parts
 from cron.ports import ServerVersion
-from cron.reconcile import Reconciler
-from cron.restore import kept_loaded
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
+from cron.serving.restore import kept_loaded
 from tests.fakes import FakeServer
 from tests.shelf import open_shelf
-from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+)
 
 
 class WrongAnswers(FakeServer):
@@ -45,13 +52,17 @@ class Hangs(FakeServer):
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> tuple[FakeServer, FakeServer]:
-    return FakeServer(tmp_path / "archives", tmp_path / "a"), FakeServer(tmp_path / "archives", tmp_path / "b")
+    return FakeServer(tmp_path / "archives", tmp_path / "a"), FakeServer(
+        tmp_path / "archives", tmp_path / "b"
+    )
 
 
 @pytest.fixture
 def parts(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Parts]:
     """Versions 1, 2, 3 were published; 3 is live and 2 the candidate on both nodes."""
-    parts = replace(open_shelf(tmp_path, 1, 2, 3), server=ServerNodes({"a": nodes[0], "b": nodes[1]}))
+    parts = replace(
+        open_shelf(tmp_path, 1, 2, 3), server=ServerNodes({"a": nodes[0], "b": nodes[1]})
+    )
     ticks(parts)
     for node in nodes:
         assert (sorted(one.version for one in node.versions()), node.live()) == ([2, 3], 3)
@@ -86,10 +97,16 @@ def test_a_release_is_live_on_every_node(shop: Parts, nodes: tuple[FakeServer, F
     run = turn(shop)
     assert run.outcome == "published"
     assert [node.live() for node in nodes] == [2, 2] == [shop.ledger.serving().live] * 2
-    assert any("node" in reason.text and "of 2" in reason.text for reason in run.reasons if reason.name == "golden_answers")
+    assert any(
+        "node" in reason.text and "of 2" in reason.text
+        for reason in run.reasons
+        if reason.name == "golden_answers"
+    )
 
 
-def test_a_node_that_refuses_stops_the_promotion_everywhere(shop: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_node_that_refuses_stops_the_promotion_everywhere(
+    shop: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     nodes[1].refuses = True
     run = turn(shop)
     assert run.outcome == "failed"
@@ -98,10 +115,15 @@ def test_a_node_that_refuses_stops_the_promotion_everywhere(shop: Parts, nodes: 
     assert all(one.version != run.version for node in nodes for one in node.versions())
 
 
-def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(shop: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(
+    shop: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+) -> None:
     wrong = WrongAnswers(tmp_path / "archives", tmp_path / "b")
     run = turn(replace(shop, server=ServerNodes({"a": nodes[0], "b": wrong})))
-    assert (run.outcome, [reason.name for reason in run.reasons if not reason.ok]) == ("refused", ["golden_answers"])
+    assert (run.outcome, [reason.name for reason in run.reasons if not reason.ok]) == (
+        "refused",
+        ["golden_answers"],
+    )
     assert "node b, the worst of 2" in run.reasons[-1].text + run.reasons[-2].text
     assert [node.live() for node in nodes] == [1, 1]
     assert all(one.version != run.version for node in nodes for one in node.versions())
@@ -131,18 +153,25 @@ def test_a_node_that_comes_back_empty_gets_the_live_version_first_and_the_other_
 ) -> None:
     nodes[1].restart_empty()
     ticks(parts)
-    assert nodes[1].log == ["register 3", "register 2"]  # the first one is the default of an empty server
+    assert nodes[1].log == [
+        "register 3",
+        "register 2",
+    ]  # the first one is the default of an empty server
     assert nodes[0].log == []
 
 
-def test_a_default_that_differs_on_a_node_follows_the_ledger(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_default_that_differs_on_a_node_follows_the_ledger(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     nodes[0].set_live(2)
     ticks(parts)
     assert [node.live() for node in nodes] == [3, 3]
     assert (parts.ledger.hold(), parts.ledger.serving().live) == (None, 3)
 
 
-def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     nodes[1].restart_empty()
     nodes[1].refuses = True
     ticks(parts)
@@ -150,7 +179,9 @@ def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(parts: Parts, 
     assert (nodes[0].log, parts.ledger.serving().live) == ([], 3)
 
 
-def test_when_every_node_is_empty_each_gets_the_live_version(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_when_every_node_is_empty_each_gets_the_live_version(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     for node in nodes:
         node.restart_empty()
     nodes[0].refuses = True  # its disk is full, say
@@ -162,7 +193,9 @@ def test_when_every_node_is_empty_each_gets_the_live_version(parts: Parts, nodes
     assert [node.live() for node in nodes] == [3, 3]
 
 
-def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     now = [0.0]
     reconciler = Reconciler(parts, monotonic=lambda: now[0])
     nodes[0].lost = {3}
@@ -186,7 +219,9 @@ def test_a_live_version_that_lost_its_workers_everywhere_is_replaced_until_it_is
     assert (parts.ledger.serving().live, parts.ledger.serving().epoch) == (3, epoch + 2)
 
 
-def test_a_rollback_needs_one_node_and_no_store(parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+def test_a_rollback_needs_one_node_and_no_store(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+) -> None:
     nodes[0].restart_empty()  # it answers, and has nothing yet
     for archive in (tmp_path / "archives").glob("*.mar"):
         archive.unlink()
@@ -194,7 +229,9 @@ def test_a_rollback_needs_one_node_and_no_store(parts: Parts, nodes: tuple[FakeS
     assert (nodes[1].live(), parts.ledger.serving().live) == (2, 2)
 
 
-def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     nodes[1].is_down = True
     release.rollback(parts.ledger, parts.server, None, by="x")
     nodes[1].is_down = False
@@ -202,7 +239,9 @@ def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(parts: Parts, no
     assert [node.live() for node in nodes] == [2, 2]
 
 
-def test_a_rollback_does_not_wait_for_a_node_that_hangs(parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path) -> None:
+def test_a_rollback_does_not_wait_for_a_node_that_hangs(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+) -> None:
     hung = Hangs(tmp_path / "archives", tmp_path / "b")
     server = ServerNodes({"a": nodes[0], "b": hung})
     assert release.rollback(parts.ledger, server, None, by="x").version == 2
@@ -213,7 +252,9 @@ def test_a_rollback_does_not_wait_for_a_node_that_hangs(parts: Parts, nodes: tup
     assert [node.live() for node in nodes] == [2, 2]
 
 
-def test_with_all_nodes_down_every_call_is_unavailable(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_with_all_nodes_down_every_call_is_unavailable(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     reconciler = ticks(parts, 1)
     for node in nodes:
         node.is_down = True
@@ -231,7 +272,9 @@ def test_the_version_before_stays_loaded_whatever_the_settings_say(parts: Parts)
     assert [one.version for one in kept_loaded(replace(parts, settings=frugal))] == [3, 2]
 
 
-def test_what_one_node_refuses_is_not_there_afterwards_unless_it_was_before(parts: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_what_one_node_refuses_is_not_there_afterwards_unless_it_was_before(
+    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     archive = parts.ledger.release(1).manifest.archive
     nodes[0].register(1, archive)
     nodes[1].refuses = True

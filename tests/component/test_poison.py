@@ -11,17 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
-from cron import schema, stages
-from cron.config import GateSettings
-from cron.cycle import run_cycle
+from cron.cycle import stages
+from cron.cycle.cycle import run_cycle
 from cron.errors import UnknownPanelKey
-from cron.gate import FEW_EVENTS
-from cron.ledger import open_ledger
-from cron.ledger_figures import SANITY_ONLY
+from cron.gate.verdicts import FEW_EVENTS
+from cron.ledger import schema
+from cron.ledger.ledger import open_ledger
+from cron.ledger.panel_key import own_panel, panel_by, panel_of
 from cron.lineage import Lease, Run
-from cron.panel import PLAIN, Panel
-from cron.panel_key import own_panel, panel_by, panel_of
+from cron.metrics.ledger_metrics import SANITY_ONLY
 from cron.parts import Parts
+from cron.settings.tree import GateSettings
+from cron.snapshot.panel import PLAIN, Panel
 from recommender.events import Event, Item
 from tests.workshop import (
     EASY,
@@ -45,10 +46,14 @@ def live_panel(parts: Parts) -> Panel:
 
 def panel_user(parts: Parts, name: str) -> str:
     panel = live_panel(parts)
-    return next(user for user in (f"{name}-{number}" for number in range(1000)) if panel.holds(user))
+    return next(
+        user for user in (f"{name}-{number}" for number in range(1000)) if panel.holds(user)
+    )
 
 
-def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(parts: Parts, lease: Lease) -> None:
+def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(
+    parts: Parts, lease: Lease
+) -> None:
     """One `dislike` of a panel user who never chose anything, and one new item: the gate judges as before."""
     gate = replace(EASY, min_users=13, min_events=60)
     parts = with_gate(parts, gate)
@@ -63,7 +68,9 @@ def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(parts: P
     assert run.figures["panel_users"] >= gate.min_users
 
 
-def test_a_panel_that_is_too_small_for_the_tolerance_tests_is_a_figure(parts: Parts, lease: Lease) -> None:
+def test_a_panel_that_is_too_small_for_the_tolerance_tests_is_a_figure(
+    parts: Parts, lease: Lease
+) -> None:
     assert parts.ledger.figures()[SANITY_ONLY] == 0
     send(parts, event_records(401, 500))
     assert run_cycle(with_gate(parts, replace(EASY, min_users=1000)), lease).mode == "update"
@@ -87,30 +94,46 @@ class Teller(HereLauncher):
             user_ids=users,
             num_events=(10,) * len(users),
             num_ratings=(0,) * len(users),
-            models={name: Scores(ndcg=ndcg, squared_error=none, coverage=0.5) for name, ndcg in models.items()},
+            models={
+                name: Scores(ndcg=ndcg, squared_error=none, coverage=0.5)
+                for name, ndcg in models.items()
+            },
         )
         file = out / "report.json"
         write_report(replace(read_report(file), panel=told, older=told), file)
         return out
 
 
-def test_only_users_whom_no_compared_model_was_trained_on_are_judged(parts: Parts, lease: Lease) -> None:
+def test_only_users_whom_no_compared_model_was_trained_on_are_judged(
+    parts: Parts, lease: Lease
+) -> None:
     """The live model knows the others by heart; what the candidate does for them does not count."""
     panel = live_panel(parts)
     parts = with_gate(parts, replace(EASY, live_tolerance=0.01, older_tolerance=0.01))
     send(parts, event_records(401, 500))
     run = run_cycle(replace(parts, launcher=Teller(parts.paths.texts, panel)), lease)
-    assert (run.mode, run.outcome) == ("update", "published"), [reason.text for reason in run.reasons]
+    assert (run.mode, run.outcome) == ("update", "published"), [
+        reason.text for reason in run.reasons
+    ]
     assert run.figures["panel_users"] == sum(panel.holds(f"user{number}") for number in range(60))
 
 
-def test_the_panel_is_keyed_with_a_secret_that_stays_in_the_ledger(parts: Parts, lease: Lease, tmp_path: Path) -> None:
+def test_the_panel_is_keyed_with_a_secret_that_stays_in_the_ledger(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
     send(parts, event_records(401, 500))
     assert run_cycle(parts, lease).outcome == "published"
     panel = live_panel(parts)
     assert panel.key == own_panel(parts.ledger, share=1.0).key != PLAIN
-    files = [file for name in ("var", "archives") for file in (tmp_path / "workshop" / name).rglob("*") if file.is_file()]
-    assert not any(panel.secret.encode() in file.read_bytes() for file in files), "it is in the ledger alone"
+    files = [
+        file
+        for name in ("var", "archives")
+        for file in (tmp_path / "workshop" / name).rglob("*")
+        if file.is_file()
+    ]
+    assert not any(panel.secret.encode() in file.read_bytes() for file in files), (
+        "it is in the ledger alone"
+    )
     with parts.ledger.read() as connection:
         texts = [row.output for row in connection.execute(sa.select(schema.steps.c.output))]
         texts += [row.manifest for row in connection.execute(sa.select(schema.releases.c.manifest))]
@@ -130,16 +153,28 @@ def test_every_installation_has_a_secret_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_panel_whose_key_is_not_ours_is_named(parts: Parts) -> None:
-    with pytest.raises(UnknownPanelKey, match="the panel key 0123456789ab, and this ledger holds the key"):
+    with pytest.raises(
+        UnknownPanelKey, match="the panel key 0123456789ab, and this ledger holds the key"
+    ):
         panel_by(parts.ledger, share=0.1, key="0123456789ab")
 
 
-def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(parts: Parts, lease: Lease) -> None:
+def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(
+    parts: Parts, lease: Lease
+) -> None:
     """As after an upgrade: updates go on with the plain hash; the full retrain is judged by its users, and trained on none of them."""
     with parts.ledger.write() as connection:  # what a ledger from before the secret says
-        row = connection.execute(sa.select(schema.releases.c.manifest).where(schema.releases.c.version == 1)).one()
-        manifest = {name: value for name, value in json.loads(row.manifest).items() if name != "panel_key"}
-        connection.execute(schema.releases.update().where(schema.releases.c.version == 1).values(manifest=json.dumps(manifest)))
+        row = connection.execute(
+            sa.select(schema.releases.c.manifest).where(schema.releases.c.version == 1)
+        ).one()
+        manifest = {
+            name: value for name, value in json.loads(row.manifest).items() if name != "panel_key"
+        }
+        connection.execute(
+            schema.releases.update()
+            .where(schema.releases.c.version == 1)
+            .values(manifest=json.dumps(manifest))
+        )
     send(parts, event_records(401, 500))
     update = run_cycle(parts, lease)
     assert update.outcome == "published"
@@ -151,7 +186,9 @@ def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(parts
     keyed = live_panel(parts)
     assert keyed.key == own_panel(parts.ledger, share=1.0).key
     users = [f"user{number}" for number in range(60)]
-    assert not _users(parts, full, "events.parquet") & {user for user in users if plain.holds(user) or keyed.holds(user)}
+    assert not _users(parts, full, "events.parquet") & {
+        user for user in users if plain.holds(user) or keyed.holds(user)
+    }
     assert _users(parts, full, "panel.parquet") <= {user for user in users if plain.holds(user)}
 
     send(parts, event_records(501, 600))
@@ -161,15 +198,33 @@ def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(parts
 
 
 def _users(parts: Parts, run: Run, file: str) -> set[str]:
-    return set(pq.read_table(stages.folder_of(parts, run) / "snapshot" / file)["user_id"].to_pylist())
+    return set(
+        pq.read_table(stages.folder_of(parts, run) / "snapshot" / file)["user_id"].to_pylist()
+    )
 
 
 def test_many_events_of_one_user_do_not_make_an_item_popular(parts: Parts, lease: Lease) -> None:
     live = parts.ledger.live()
     assert live is not None
     rare = live.manifest.popular[-1].item_id
-    bot = next(user for user in (f"bot-{number}" for number in range(1000)) if not live_panel(parts).holds(user))
-    send(parts, [Event(event_id=f"bot{n}", user_id=bot, item_id=rare, type="view", at=LATER + timedelta(seconds=n)) for n in range(800)])
+    bot = next(
+        user
+        for user in (f"bot-{number}" for number in range(1000))
+        if not live_panel(parts).holds(user)
+    )
+    send(
+        parts,
+        [
+            Event(
+                event_id=f"bot{n}",
+                user_id=bot,
+                item_id=rare,
+                type="view",
+                at=LATER + timedelta(seconds=n),
+            )
+            for n in range(800)
+        ],
+    )
     run = run_cycle(parts, lease)
     assert (run.mode, run.outcome) == ("update", "published")
     after = parts.ledger.live()
@@ -180,11 +235,15 @@ def test_many_events_of_one_user_do_not_make_an_item_popular(parts: Parts, lease
 def shifted(first: int, last: int) -> list[Event]:
     """Return events whose ratings are turned upside down."""
     return [
-        replace(one, rating=7.0 - one.rating) for one in event_records(first, last) if isinstance(one, Event) and one.rating is not None
+        replace(one, rating=7.0 - one.rating)
+        for one in event_records(first, last)
+        if isinstance(one, Event) and one.rating is not None
     ]
 
 
-def test_a_shift_of_the_mix_holds_publishing_until_a_person_has_looked(parts: Parts, lease: Lease) -> None:
+def test_a_shift_of_the_mix_holds_publishing_until_a_person_has_looked(
+    parts: Parts, lease: Lease
+) -> None:
     parts = with_gate(parts, replace(EASY, max_shift=0.5))
     send(parts, event_records(401, 520))
     assert run_cycle(parts, lease).outcome == "published", "more of the same is let through"

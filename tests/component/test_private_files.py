@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cron.config import StoreSettings
-from cron.private_files import close_to_others
+from cron.settings.private_files import close_to_others
+from cron.settings.tree import StoreSettings
 from cron.wiring import PROJECT_ROOT
 
 
@@ -23,7 +23,14 @@ def open_to_others(folder: Path) -> list[str]:
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """Return an installation as an earlier version left it, and a stranger's file to which it has a link."""
-    for name in ("var/journal/seen.db", "var/dead-letters.jsonl", "archives/journal/1.parquet", "ledger.db", "ledger.db-wal", "beside"):
+    for name in (
+        "var/journal/seen.db",
+        "var/dead-letters.jsonl",
+        "archives/journal/1.parquet",
+        "ledger.db",
+        "ledger.db-wal",
+        "beside",
+    ):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -35,13 +42,20 @@ def old(tmp_path: Path) -> Path:
 
 
 def store_in(folder: Path) -> StoreSettings:
-    return StoreSettings(artifacts=f"file:///{folder}/archives", ledger=f"sqlite:///{folder}/ledger.db", var=str(folder / "var"))
+    return StoreSettings(
+        artifacts=f"file:///{folder}/archives",
+        ledger=f"sqlite:///{folder}/ledger.db",
+        var=str(folder / "var"),
+    )
 
 
 def test_what_was_open_is_closed_at_the_start(old: Path) -> None:
     close_to_others(store_in(old))
     assert open_to_others(old / "var") == open_to_others(old / "archives") == []
-    assert [oct((old / name).stat().st_mode & 0o777) for name in ("ledger.db", "ledger.db-wal", "var", "beside")] == [
+    assert [
+        oct((old / name).stat().st_mode & 0o777)
+        for name in ("ledger.db", "ledger.db-wal", "var", "beside")
+    ] == [
         "0o600",
         "0o600",
         "0o700",
@@ -52,11 +66,25 @@ def test_what_was_open_is_closed_at_the_start(old: Path) -> None:
 
 
 def test_a_command_closes_what_is_there_and_writes_for_its_owner_alone(old: Path) -> None:
-    names = {"EVENTS": "sqlite:///{}/events.db", "HISTORIES": "sqlite:///{}/var/histories.db", "ARTIFACTS": "file:///{}/archives"}
+    names = {
+        "EVENTS": "sqlite:///{}/events.db",
+        "HISTORIES": "sqlite:///{}/var/histories.db",
+        "ARTIFACTS": "file:///{}/archives",
+    }
     names |= {"LEDGER": "sqlite:///{}/var/ledger.db", "VAR": "{}/var"}
-    env = {**os.environ, **{f"FRESHET__STORE__{name}": url.format(old) for name, url in names.items()}}
+    env = {
+        **os.environ,
+        **{f"FRESHET__STORE__{name}": url.format(old) for name, url in names.items()},
+    }
     for command in (["pause"], ["forget", "ann"]):
-        subprocess.run([sys.executable, "-m", "cron", *command], cwd=PROJECT_ROOT, env=env, check=True, umask=0o022, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "cron", *command],
+            cwd=PROJECT_ROOT,
+            env=env,
+            check=True,
+            umask=0o022,
+            capture_output=True,
+        )
     written = {path.name for path in (old / "var").iterdir()}
     assert {"ledger.db", "histories.db", "worker.id", "worker.lock"} <= written
     assert open_to_others(old / "var") == open_to_others(old / "archives") == []

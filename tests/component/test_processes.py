@@ -17,9 +17,9 @@ import pytest
 from supervisor.loggers import LogRecord
 
 from cron.wiring import PROJECT_ROOT
-from deploy import serve
-from deploy.processes import Look, Place, Processes, ProgramFailed, looks
-from deploy.supervisord import PatientLog
+from deploy.machine import serve
+from deploy.machine.processes import Look, Place, Processes, ProgramFailed, looks
+from deploy.machine.supervisord import PatientLog
 
 MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
 # ignores SIGTERM, and so does its child in a process group of its own, as a trainer has
@@ -75,7 +75,10 @@ def test_a_program_that_lives_a_little_and_ends_each_time_is_named_too(tmp_path:
         return False
 
     slow = {"slow": f"import time\ntime.sleep(2.3)\n{BROKEN}"}
-    with _started(tmp_path, slow) as processes, pytest.raises(ProgramFailed, match="bad news") as failure:
+    with (
+        _started(tmp_path, slow) as processes,
+        pytest.raises(ProgramFailed, match="bad news") as failure,
+    ):
         _until(lambda: check(processes), "slow to be named")
     assert failure.value.name == "slow"
 
@@ -108,7 +111,7 @@ def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:
     (tmp_path / "meek.py").write_text(MEEK)
     starter = f"""import os, sys, time
 from pathlib import Path
-from deploy.processes import Place, Processes
+from deploy.machine.processes import Place, Processes
 place = Place(root=Path({str(PROJECT_ROOT)!r}), var=Path({str(var)!r}))
 processes = Processes(place, {{"meek": [sys.executable, {str(tmp_path / "meek.py")!r}]}})
 processes.start(os.environ)
@@ -190,7 +193,10 @@ def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
 def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Processes, list[int]]]:
     """Start scripts, wait until each has printed, and give all pids below us."""
     with _started(folder, scripts) as processes:
-        _until(lambda: all("up" in _printed(folder / "var", name) for name in scripts), "all programs to start")
+        _until(
+            lambda: all("up" in _printed(folder / "var", name) for name in scripts),
+            "all programs to start",
+        )
         yield processes, [child.pid for child in psutil.Process().children(recursive=True)]
 
 
@@ -216,7 +222,11 @@ def _printed(var: Path, name: str) -> str:
 
 def _alive(pids: list[int]) -> list[int]:
     """Return those that still run; one that ended and waits to be reaped does not."""
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    return [
+        pid
+        for pid in pids
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def _until(true: Callable[[], bool], what: str, *, limit_s: float = 30.0) -> None:

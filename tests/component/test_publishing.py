@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from cron import stages
-from cron.cycle import run_cycle
+from cron.cycle import stages
+from cron.cycle.cycle import run_cycle
+from cron.cycle.signing_key import trusted_keys
 from cron.errors import SettingsError, Stopped, Unavailable
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import ArtifactStore
-from cron.settings_file import load_settings
-from cron.signing_key import trusted_keys
+from cron.settings.file import load_settings
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
 from trainer.signature import verify_folder
 
@@ -29,7 +29,13 @@ def _pass(name: str) -> None:
 class Watched:
     """An artifact store that calls a test before each put of a release's files, and after it."""
 
-    def __init__(self, store: ArtifactStore, *, before: Callable[[str], None] = _pass, after: Callable[[str], None] = _pass) -> None:
+    def __init__(
+        self,
+        store: ArtifactStore,
+        *,
+        before: Callable[[str], None] = _pass,
+        after: Callable[[str], None] = _pass,
+    ) -> None:
         self._store, self._before, self._after = store, before, after
 
     def __getattr__(self, name: str) -> object:
@@ -52,7 +58,9 @@ def kinds(names: list[str]) -> list[str]:
     return ["archive" if name.endswith(".mar") else name.partition("/")[0] for name in names]
 
 
-def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(parts: Parts, lease: Lease) -> None:
+def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
     put: list[str] = []
 
@@ -66,7 +74,9 @@ def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(parts: Par
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda found: found[:-1], lambda found: found + b" ", lambda found: b""], ids=["cut", "longer", "empty"]
+    "damage",
+    [lambda found: found[:-1], lambda found: found + b" ", lambda found: b""],
+    ids=["cut", "longer", "empty"],
 )
 def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
     parts: Parts, lease: Lease, tmp_path: Path, damage: Callable[[bytes], bytes]
@@ -86,7 +96,9 @@ def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
 
 
 @pytest.mark.parametrize("missing", ["archive", "states", "manifests"])
-def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(parts: Parts, lease: Lease, missing: str) -> None:
+def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(
+    parts: Parts, lease: Lease, missing: str
+) -> None:
     send(parts, event_records(401, 480))
     tried: list[str] = []
 
@@ -103,15 +115,27 @@ def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(parts: Part
     assert (left_open.version, live_version(parts), parts.ledger.archived(2)) == (2, 1, None)
     assert parts.server.predict(None, {"user_seq": [], "k": 3}, timeout_s=9)
     run = run_cycle(parts, lease)
-    assert (run.run_id, run.outcome, run.version, live_version(parts)) == (left_open.run_id, "published", 2, 2)
+    assert (run.run_id, run.outcome, run.version, live_version(parts)) == (
+        left_open.run_id,
+        "published",
+        2,
+        2,
+    )
     assert isinstance(parts.launcher, HereLauncher)
     assert parts.launcher.num_trainings == 1
     assert tried[0] == tried[1]
     assert tried[0] in parts.artifacts.names(), "the bytes of the first try"
 
 
-def test_an_archive_is_signed_and_a_damaged_one_is_not_put(parts: Parts, lease: Lease, tmp_path: Path) -> None:
-    signing = replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, sign_archives=True)))
+def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
+    parts: Parts, lease: Lease, tmp_path: Path
+) -> None:
+    signing = replace(
+        parts,
+        settings=replace(
+            parts.settings, release=replace(parts.settings.release, sign_archives=True)
+        ),
+    )
     send(signing, event_records(401, 480))
     run = run_cycle(signing, lease)
     manifest = parts.ledger.release(2).manifest
@@ -150,7 +174,10 @@ def test_a_manifest_names_the_settings_that_trained_whatever_they_are_since(
     changed = replace(parts, settings=replace(parts.settings, train=wider))
     assert run_cycle(changed, lease).outcome == "published"
     config = parts.ledger.release(2).manifest.config
-    assert (config["model"], config["update_epochs"]) == (parts.ledger.release(1).manifest.config["model"], train.update_epochs)
+    assert (config["model"], config["update_epochs"]) == (
+        parts.ledger.release(1).manifest.config["model"],
+        train.update_epochs,
+    )
     run = run_cycle(changed, lease)
     assert (run.reasons[0].name, run.outcome) == ("settings_changed", "published")
 
@@ -158,6 +185,9 @@ def test_a_manifest_names_the_settings_that_trained_whatever_they_are_since(
 def test_as_many_probes_can_be_asked_for_as_a_candidate_brings(parts: Parts) -> None:
     (golden, *_) = sorted(parts.paths.runs.glob("*/candidate/golden.json"), reverse=True)
     num_golden = len(json.loads(golden.read_text()))
-    assert load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden)}).settings.gate.num_probes == num_golden
+    assert (
+        load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden)}).settings.gate.num_probes
+        == num_golden
+    )
     with pytest.raises(SettingsError, match="as many as a candidate brings"):
         load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden + 1)})

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cron import release, switches
 from cron.errors import ServerRefused, Unavailable
-from cron.ledger import Ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Switch
 from cron.parts import Parts
-from cron.reconcile import Reconciler
-from cron.restore import restore_live
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
+from cron.serving.restore import restore_live
 from tests.releases import manifest
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
@@ -86,7 +87,9 @@ def test_a_server_that_is_down_is_an_error_of_the_tick_alone(parts: Parts) -> No
     assert parts.server.live() == 3
 
 
-def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(parts: Parts) -> None:
+def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
+    parts: Parts,
+) -> None:
     parts.server.set_live(2)
     ticks(parts)
     live, hold = parts.ledger.live(), parts.ledger.hold()
@@ -108,7 +111,9 @@ def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(pa
 
 
 @pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
-def test_a_default_that_was_never_released_pauses_publishing_and_stays(parts: Parts, tmp_path: Path, is_archived: bool) -> None:
+def test_a_default_that_was_never_released_pauses_publishing_and_stays(
+    parts: Parts, tmp_path: Path, is_archived: bool
+) -> None:
     if is_archived:
         parts.ledger.add_release(manifest(77), lease=lease_of(parts.ledger))
     state = tmp_path / "server" / "state.json"
@@ -122,7 +127,9 @@ def test_a_default_that_was_never_released_pauses_publishing_and_stays(parts: Pa
 
 def test_nothing_is_taken_for_a_persons_hand_while_a_switch_is_under_way(parts: Parts) -> None:
     lease = lease_of(parts.ledger)
-    parts.ledger.add_release(manifest(4, archive=parts.ledger.release(3).manifest.archive), lease=lease)
+    parts.ledger.add_release(
+        manifest(4, archive=parts.ledger.release(3).manifest.archive), lease=lease
+    )
     reconciler = ticks(parts, 1)
     switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
     parts.server.set_live(2)  # the server is told something else before the ledger is
@@ -151,8 +158,12 @@ def test_a_switch_whose_process_died_is_completed_after_a_while(parts: Parts) ->
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
 
 
-@pytest.mark.parametrize("begin", [begin_rollback, switches.begin_promote], ids=["rollback", "promote"])
-def test_a_person_who_may_be_loading_the_version_is_given_a_minute(parts: Parts, begin: Callable[[Ledger, int], Switch]) -> None:
+@pytest.mark.parametrize(
+    "begin", [begin_rollback, switches.begin_promote], ids=["rollback", "promote"]
+)
+def test_a_person_who_may_be_loading_the_version_is_given_a_minute(
+    parts: Parts, begin: Callable[[Ledger, int], Switch]
+) -> None:
     parts.server.unregister(1)
     clock = Clock()
     reconciler = Reconciler(parts, monotonic=clock)
@@ -176,7 +187,9 @@ def test_where_nothing_answers_nobody_is_waited_for(parts: Parts) -> None:
     assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
 
 
-def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_is_not_loaded(parts: Parts) -> None:
+def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_is_not_loaded(
+    parts: Parts,
+) -> None:
     parts.server.unregister(1)
     switches.begin_restore(parts.ledger, 1, expected=3)
     ticks(parts, 1)
@@ -193,7 +206,9 @@ def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(parts: Pa
 
 
 @pytest.mark.parametrize("damage", [b"not what was put", b""], ids=["other bytes", "empty"])
-def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_in(parts: Parts, tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_in(
+    parts: Parts, tmp_path: Path, damage: bytes
+) -> None:
     server_of(parts).restart_empty()
     (tmp_path / "archives" / parts.ledger.release(3).manifest.archive).write_bytes(damage)
     asked = record_asked(parts)
@@ -203,7 +218,9 @@ def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_
     assert parts.ledger.figures()["missing_archives"] >= 1
 
 
-def test_an_archive_exchanged_together_with_its_digest_is_never_registered(parts: Parts, tmp_path: Path) -> None:
+def test_an_archive_exchanged_together_with_its_digest_is_never_registered(
+    parts: Parts, tmp_path: Path
+) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     server_of(parts).restart_empty()
     name, other = (parts.ledger.release(version).manifest.archive for version in (3, 1))
@@ -225,7 +242,9 @@ def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
     assert parts.ledger.serving().live == 3
 
 
-def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(parts: Parts) -> None:
+def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(
+    parts: Parts,
+) -> None:
     server_of(parts).restart_empty()
     server_of(parts).broken.add(3)
     reconciler = Reconciler(parts, monotonic=Clock())
@@ -271,7 +290,9 @@ def test_a_live_version_that_recovers_in_time_is_left_alone(parts: Parts) -> Non
     assert server_of(parts).log == []
 
 
-def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_in(parts: Parts) -> None:
+def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_in(
+    parts: Parts,
+) -> None:
     server_of(parts).lost = {3}
     lost_for(parts, 30.0)
     assert server_of(parts).log == ["set_live 2", "register 3", "set_live 3"]
@@ -287,11 +308,23 @@ def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(parts: P
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
     assert parts.ledger.release(3).rolled_back_at is None
     server_of(parts).refuses = False
-    ticks(replace(parts, settings=replace(parts.settings, release=replace(parts.settings.release, keep_registered=3))))
-    assert (parts.ledger.serving().live, parts.server.versions()[-1].ready) == (2, True)  # loaded, to be promoted by a person
+    ticks(
+        replace(
+            parts,
+            settings=replace(
+                parts.settings, release=replace(parts.settings.release, keep_registered=3)
+            ),
+        )
+    )
+    assert (parts.ledger.serving().live, parts.server.versions()[-1].ready) == (
+        2,
+        True,
+    )  # loaded, to be promoted by a person
 
 
-def test_without_a_ready_candidate_the_live_version_is_loaded_anew_all_the_same(parts: Parts) -> None:
+def test_without_a_ready_candidate_the_live_version_is_loaded_anew_all_the_same(
+    parts: Parts,
+) -> None:
     server_of(parts).lost = {1, 2, 3}
     lost_for(parts, 30.0)
     assert "register 3" in server_of(parts).log
@@ -305,7 +338,9 @@ def test_a_candidate_that_lost_its_workers_is_loaded_anew(parts: Parts) -> None:
     assert server_of(parts).log == ["register 2"]
 
 
-def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     server, clock = server_of(parts), Clock()
     server.unregister(2)
     server.left_bytes = 999
@@ -313,7 +348,11 @@ def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(parts: 
     for _ in range(3):
         reconciler.tick()
     assert "register 2" not in server.log
-    (told,) = [record for record in caplog.records if record.message == "a rollback candidate could not be loaded"]
+    (told,) = [
+        record
+        for record in caplog.records
+        if record.message == "a rollback candidate could not be loaded"
+    ]
     assert "no memory for one more version" in told.why  # type: ignore[attr-defined]
     server.left_bytes = 1_000
     clock.now += 30.0
@@ -321,7 +360,9 @@ def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(parts: 
     assert server.log[-1] == "register 2"
 
 
-def test_a_default_that_the_server_refuses_is_no_restored_version(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_default_that_the_server_refuses_is_no_restored_version(
+    parts: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     """The version is there after its loading and loses its worker before it is made the default."""
     caplog.set_level("INFO")
     server = server_of(parts)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from cron import release, switches
 from cron.errors import (
     ArtifactMissing,
     NothingToRollBackTo,
@@ -23,12 +22,14 @@ from cron.errors import (
     SwitchPending,
     UnknownVersion,
 )
-from cron.ledger import Ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 from cron.parts import Parts
 from cron.ports import ModelServer
-from cron.reconcile import Reconciler
-from cron.restore import kept_loaded, restore_live
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
+from cron.serving.restore import kept_loaded, restore_live
 from tests.releases import manifest, published
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
@@ -43,7 +44,9 @@ def parts(tmp_path: Path) -> Iterator[Parts]:
     close_workshop(parts)
 
 
-def test_the_previous_good_release_is_back_at_once_and_publishing_is_held(parts: Parts, tmp_path: Path) -> None:
+def test_the_previous_good_release_is_back_at_once_and_publishing_is_held(
+    parts: Parts, tmp_path: Path
+) -> None:
     shutil.rmtree(tmp_path / "archives")
     (tmp_path / "events.db").unlink()
     back = release.rollback(parts.ledger, parts.server, None, by="an operator")
@@ -58,7 +61,12 @@ def test_a_version_that_is_not_loaded_is_loaded_from_the_store(parts: Parts) -> 
     with pytest.raises(ServerRefused):
         release.rollback(parts.ledger, parts.server, 1, by="x")
     assert parts.server.live() == 3
-    assert release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts).version == 1
+    assert (
+        release.rollback(
+            parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts
+        ).version
+        == 1
+    )
     assert parts.server.live() == 1
 
 
@@ -67,13 +75,24 @@ def test_an_archive_that_is_gone_is_named_and_live_stays(parts: Parts) -> None:
     parts.artifacts.delete(archive)
     with pytest.raises(ArtifactMissing, match=archive):
         release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
-    assert (parts.server.live(), parts.ledger.serving().live, parts.ledger.switching()) == (3, 3, None)
-    assert parts.ledger.hold() is not None  # the person wanted the model gone: nothing new is published over it
+    assert (parts.server.live(), parts.ledger.serving().live, parts.ledger.switching()) == (
+        3,
+        3,
+        None,
+    )
+    assert (
+        parts.ledger.hold() is not None
+    )  # the person wanted the model gone: nothing new is published over it
 
 
 def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(parts: Parts) -> None:
     for expected in (2, 1):
-        assert release.rollback(parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts).version == expected
+        assert (
+            release.rollback(
+                parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts
+            ).version
+            == expected
+        )
     with pytest.raises(NothingToRollBackTo, match="version 1"):
         release.rollback(parts.ledger, parts.server, None, by="x")
 
@@ -97,11 +116,18 @@ def jumped(tmp_path: Path) -> Iterator[Parts]:
 def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Parts) -> None:
     assert [one.version for one in jumped.ledger.rollback_candidates()] == [2, 1, 5, 4]
     assert [one.version for one in kept_loaded(jumped)] == [3, 2]
-    assert release.rollback(jumped.ledger, jumped.server, None, by="x", artifacts=lambda: jumped.artifacts).version == 2
+    assert (
+        release.rollback(
+            jumped.ledger, jumped.server, None, by="x", artifacts=lambda: jumped.artifacts
+        ).version
+        == 2
+    )
 
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["reloads", "archive gone"])
-def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(jumped: Parts, is_gone: bool) -> None:
+def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(
+    jumped: Parts, is_gone: bool
+) -> None:
     server, now = server_of(jumped), [0.0]
     server.lost, server.log[:] = {3}, []
     if is_gone:
@@ -113,8 +139,12 @@ def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(jumped
     assert jumped.ledger.serving().live == (2 if is_gone else 3)
 
 
-@pytest.mark.parametrize("num_left", [2, 1, 0], ids=["the latest before it", "an earlier one", "none is left"])
-def test_on_an_emptied_server_only_an_earlier_release_stands_in(jumped: Parts, num_left: int) -> None:
+@pytest.mark.parametrize(
+    "num_left", [2, 1, 0], ids=["the latest before it", "an earlier one", "none is left"]
+)
+def test_on_an_emptied_server_only_an_earlier_release_stands_in(
+    jumped: Parts, num_left: int
+) -> None:
     server_of(jumped).restart_empty()
     for version in (3, 2, 1)[: 3 - num_left]:
         jumped.artifacts.delete(jumped.ledger.release(version).manifest.archive)
@@ -134,7 +164,9 @@ def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Parts) ->
     assert (jumped.ledger.serving().live, jumped.server.live()) == (5, 5)
 
 
-def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(parts: Parts) -> None:
+def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(
+    parts: Parts,
+) -> None:
     release.rollback(parts.ledger, parts.server, 2, by="x")
     release.promote(parts.ledger, parts.server, 3)
     release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
@@ -162,7 +194,10 @@ def test_unknown_versions_are_named_with_those_that_exist(parts: Parts) -> None:
 
 def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(parts: Parts) -> None:
     server_of(parts).is_down = True
-    with pytest.raises(SwitchPending, match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers"):
+    with pytest.raises(
+        SwitchPending,
+        match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
+    ):
         release.rollback(parts.ledger, parts.server, 2, by="x")
     server_of(parts).is_down = False
     release.finish_switch(parts.ledger, parts.server)
@@ -175,7 +210,10 @@ def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(parts: 
     switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
     server_of(parts).is_down = True
     for _ in range(2):  # an impatient person asks twice, and gets the same
-        with pytest.raises(SwitchPending, match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers"):
+        with pytest.raises(
+            SwitchPending,
+            match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
+        ):
             release.rollback(parts.ledger, parts.server, None, by="x")
     assert parts.ledger.hold() is not None
     server_of(parts).is_down = False
@@ -210,8 +248,18 @@ def test_many_people_at_once_end_in_one_state(parts: Parts) -> None:
 def test_a_bare_rollback_asked_for_before_anothers_ended_goes_no_further_back(parts: Parts) -> None:
     asked_at = parts.ledger.now()
     release.rollback(parts.ledger, parts.server, None, by="the faster one")
-    with pytest.raises(RolledBackMeanwhile, match=r"version 3 was rolled back by somebody else.*version 2 is live.*rollback VERSION"):
-        release.rollback(parts.ledger, parts.server, None, by="the slower one", artifacts=lambda: parts.artifacts, asked_at=asked_at)
+    with pytest.raises(
+        RolledBackMeanwhile,
+        match=r"version 3 was rolled back by somebody else.*version 2 is live.*rollback VERSION",
+    ):
+        release.rollback(
+            parts.ledger,
+            parts.server,
+            None,
+            by="the slower one",
+            artifacts=lambda: parts.artifacts,
+            asked_at=asked_at,
+        )
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
 
 
@@ -221,21 +269,29 @@ def test_many_bare_rollbacks_at_once_go_one_step_back(parts: Parts) -> None:
     def roll_back(name: int) -> int | None:
         together.wait(30)
         try:
-            return release.rollback(parts.ledger, parts.server, None, by=str(name), artifacts=lambda: parts.artifacts).version
+            return release.rollback(
+                parts.ledger, parts.server, None, by=str(name), artifacts=lambda: parts.artifacts
+            ).version
         except RolledBackMeanwhile:
             return None
 
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(roll_back, range(6)))
     assert told in ({2}, {2, None})
-    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.switching()) == (2, 2, None)
+    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.switching()) == (
+        2,
+        2,
+        None,
+    )
 
 
 def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(parts: Parts) -> None:
     """The other one's process hangs at the server, and this one carries its switch out first."""
     switches.begin_rollback(parts.ledger, 2, reason="the other one")
     with pytest.raises(RolledBackMeanwhile):
-        release.rollback(parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts)
+        release.rollback(
+            parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts
+        )
     assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
 
 
@@ -254,8 +310,14 @@ def test_a_rollback_chooses_again_when_a_release_is_published_in_between(parts: 
     assert (done.version, done.was, parts.server.live()) == (3, 4, 3)
 
 
-@pytest.mark.parametrize("change", [release.promote, lambda *parts: release.rollback(*parts, by="x")], ids=["promote", "rollback"])
-def test_a_change_that_was_overtaken_says_what_is_live(parts: Parts, change: Callable[[Ledger, ModelServer, int], object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [release.promote, lambda *parts: release.rollback(*parts, by="x")],
+    ids=["promote", "rollback"],
+)
+def test_a_change_that_was_overtaken_says_what_is_live(
+    parts: Parts, change: Callable[[Ledger, ModelServer, int], object]
+) -> None:
     server = server_of(parts)
     set_live, overtaken = server.set_live, [False]
 
@@ -266,12 +328,20 @@ def test_a_change_that_was_overtaken_says_what_is_live(parts: Parts, change: Cal
         set_live(version)
 
     server.set_live = overtake  # type: ignore[method-assign]
-    with pytest.raises(Overtaken, match="change to version 2 was overtaken by a later decision: version 3 is live now"):
+    with pytest.raises(
+        Overtaken,
+        match="change to version 2 was overtaken by a later decision: version 3 is live now",
+    ):
         change(parts.ledger, parts.server, 2)
     assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
 
 
 def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:
     heavy = "{'torch', 'transformers', 'numpy', 'pandas', 'pyarrow', 'apscheduler'}"
-    program = f"import sys, cron.release, cron.ledger, cron.switches; print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    program = f"import sys, cron.serving.release, cron.ledger.ledger, cron.ledger.switches; print(sorted({heavy} & set(sys.modules)))"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )

@@ -13,13 +13,22 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from cron.config import GateSettings
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
 from cron.parts import Parts
+from cron.settings.tree import GateSettings
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
 from recommender.ranker import Ranker
 from tests.planted import towers_of
-from tests.workshop import HereLauncher, close_workshop, event_records, item_records, lease_of, open_workshop, send, with_gate
+from tests.workshop import (
+    HereLauncher,
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+    with_gate,
+)
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.evaluate import evaluate, scored_events
@@ -47,7 +56,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lease = lease_of(parts.ledger)
     send(parts, [*item_records(), *event_records(1, 900)])
     runs = [run_cycle(parts, lease) for _ in range(2)]
-    assert [(run.mode, run.outcome) for run in runs] == [("baseline", "published"), ("full", "published")], runs[-1].reasons
+    assert [(run.mode, run.outcome) for run in runs] == [
+        ("baseline", "published"),
+        ("full", "published"),
+    ], runs[-1].reasons
     send(parts, event_records(901, 1020))
     close_workshop(parts)
     return folder
@@ -75,11 +87,20 @@ class Ruiner(HereLauncher):
         panel, older = (read_events(snapshot / name) for name in ("panel.parquet", "older.parquet"))
         rankers = {"candidate": ranker, "live": Ranker(load_bundle(snapshot / "live"))}
         scored = [scored_events(events, config, newest=None) for events in (panel, older)]
-        found = [evaluate(one, rankers, baselines_of=ranker) if one is not None else None for one in scored]
+        found = [
+            evaluate(one, rankers, baselines_of=ranker) if one is not None else None
+            for one in scored
+        ]
         report = read_report(out / "report.json")
         finite = all(bool(tensor.isfinite().all()) for tensor in spoilt.model.state_dict().values())
         write_report(
-            replace(report, panel=found[0], older=found[1], finite_weights=finite, bundle_digest=bundle_digest(out / "bundle")),
+            replace(
+                report,
+                panel=found[0],
+                older=found[1],
+                finite_weights=finite,
+                bundle_digest=bundle_digest(out / "bundle"),
+            ),
             out / "report.json",
         )
         write_golden(ranker, panel, out / "golden.json")
@@ -116,7 +137,11 @@ def not_a_number(bundle: Bundle) -> Bundle:
 @torch.no_grad()
 def popular_only(bundle: Bundle) -> Bundle:
     """Take away everything but popularity."""
-    for weights in (towers_of(bundle).table, towers_of(bundle).adapter.weight, towers_of(bundle).adapter.bias):
+    for weights in (
+        towers_of(bundle).table,
+        towers_of(bundle).adapter.weight,
+        towers_of(bundle).adapter.bias,
+    ):
         weights.zero_()
     towers_of(bundle).popularity_weight.fill_(1.0)
     return bundle
@@ -136,7 +161,9 @@ def refusals(parts: Parts, launcher: HereLauncher, *, full: bool = False) -> lis
 
 def test_an_honest_update_is_accepted(parts: Parts) -> None:
     run = run_cycle(parts, lease_of(parts.ledger))
-    assert (run.mode, run.outcome) == ("update", "published"), [reason.text for reason in run.reasons]
+    assert (run.mode, run.outcome) == ("update", "published"), [
+        reason.text for reason in run.reasons
+    ]
 
 
 def test_shuffled_embeddings_are_refused(parts: Parts) -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron.config import GateSettings
-from cron.judged import Need
-from cron.limits import Limits
-from cron.panel import Panel, key_id
-from cron.panel_choice import choose_panel_share
 from cron.ports import Cursor
-from cron.snapshot import SnapshotRequest, build_snapshot
+from cron.settings.tree import GateSettings
+from cron.snapshot.judged import Need
+from cron.snapshot.limits import Limits
+from cron.snapshot.panel import Panel, key_id
+from cron.snapshot.panel_choice import choose_panel_share
+from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.events import Event
 from tests.component.house import House, open_house
 from tests.contracts.records import START_AT, event, item
@@ -29,7 +29,8 @@ USERS = [f"user {number}" for number in range(30)]
 PANEL = {user for user in USERS if WHOLE.holds(user)}
 NUM_EVENTS = 600
 EVENTS = [
-    event(number, user_id=USERS[number % 30], item_id=f"i{number % 7}") for number in range(1, NUM_EVENTS + 1)
+    event(number, user_id=USERS[number % 30], item_id=f"i{number % 7}")
+    for number in range(1, NUM_EVENTS + 1)
 ]  # journal number = event number
 REQUEST = SnapshotRequest(
     mode="update",
@@ -80,11 +81,18 @@ def test_an_update_trains_its_range_without_the_panel(house: House, tmp_path: Pa
 
 def test_every_context_is_there(house: House, tmp_path: Path) -> None:
     build_snapshot(house.journal, REQUEST, tmp_path / "out")
-    for file, role in (("events.parquet", "target"), ("events.parquet", "replay"), ("panel.parquet", "score"), ("fresh.parquet", "score")):
+    for file, role in (
+        ("events.parquet", "target"),
+        ("events.parquet", "replay"),
+        ("panel.parquet", "score"),
+        ("fresh.parquet", "score"),
+    ):
         there = numbers(tmp_path / "out", file)
         for row in rows(tmp_path / "out", file, role):
             before = [
-                number for number, one in enumerate(EVENTS, start=1) if one.user_id == row["user_id"] and number < int(str(row["seq"]))
+                number
+                for number, one in enumerate(EVENTS, start=1)
+                if one.user_id == row["user_id"] and number < int(str(row["seq"]))
             ]
             assert set(before[-5:]) <= there
 
@@ -105,12 +113,16 @@ def test_rows_are_sorted_and_typed_as_agreed(house: House, tmp_path: Path) -> No
             "is_first_rating bool",
             "role string",
         ]
-        keys = [(str(row["user_id"]), int(str(row["at_us"])), str(row["event_id"])) for row in rows(tmp_path / "out", file)]
+        keys = [
+            (str(row["user_id"]), int(str(row["at_us"])), str(row["event_id"]))
+            for row in rows(tmp_path / "out", file)
+        ]
         assert keys == sorted(keys)
     row = rows(tmp_path / "out", "events.parquet")[0]
     assert (
         row["at_us"]
-        == (EVENTS[int(str(row["seq"])) - 1].at - START_AT) // timedelta(microseconds=1) + int(START_AT.timestamp()) * 1_000_000
+        == (EVENTS[int(str(row["seq"])) - 1].at - START_AT) // timedelta(microseconds=1)
+        + int(START_AT.timestamp()) * 1_000_000
     )
 
 
@@ -138,7 +150,9 @@ def test_a_full_retrain_takes_everything_and_replays_nothing(house: House, tmp_p
 
 
 def test_a_release_for_items_has_a_panel_and_no_targets(house: House, tmp_path: Path) -> None:
-    info = build_snapshot(house.journal, replace(REQUEST, mode="items", target_range=None), tmp_path / "out")
+    info = build_snapshot(
+        house.journal, replace(REQUEST, mode="items", target_range=None), tmp_path / "out"
+    )
     assert rows(tmp_path / "out", "events.parquet") == []
     assert (info.num_targets, info.num_replay, info.num_panel_events) == (0, 0, 20)
 
@@ -149,14 +163,18 @@ def test_what_is_excluded_shows_nowhere(house: House, tmp_path: Path) -> None:
     poison = {*range(300, 401), *range(510, 551)}
     for file in ("events.parquet", "panel.parquet", "older.parquet", "fresh.parquet"):
         assert not numbers(tmp_path / "out", file) & poison
-    expected = {number for number in range(501, 601) if EVENTS[number - 1].user_id not in PANEL} - poison
+    expected = {
+        number for number in range(501, 601) if EVENTS[number - 1].user_id not in PANEL
+    } - poison
     assert numbers(tmp_path / "out", "events.parquet", "target") == expected
 
 
 def test_nothing_after_the_range_is_seen(house: House, tmp_path: Path) -> None:
     capped = replace(REQUEST, target_range=(401, 500), items_through=500)
     before = build_snapshot(house.journal, capped, tmp_path / "before")
-    future: list[Event] = [event(number, user_id=USERS[number % 30], item_id="future") for number in range(601, 700)]
+    future: list[Event] = [
+        event(number, user_id=USERS[number % 30], item_id="future") for number in range(601, 700)
+    ]
     house.journal.accept([*future, item(700, "future")], Cursor("0"), house.lease)
     after = build_snapshot(house.journal, capped, tmp_path / "after")
     assert after == before
@@ -171,7 +189,9 @@ def test_an_impression_is_a_target_and_never_history(house: House, tmp_path: Pat
     info = build_snapshot(house.journal, request, tmp_path / "out")
     assert numbers(tmp_path / "out", "events.parquet", "target") == {603, 604}
     history = {number for number, one in enumerate(EVENTS, start=1) if one.user_id == user}
-    assert info.num_replay == min(REQUEST.max_history, len(history)), "what is looked back on is replayed"
+    assert info.num_replay == min(REQUEST.max_history, len(history)), (
+        "what is looked back on is replayed"
+    )
     assert numbers(tmp_path / "out", "events.parquet", "replay") <= history
     assert not numbers(tmp_path / "out", "events.parquet") & {601, 602}
     assert numbers(tmp_path / "out", "fresh.parquet", "score") == {604}
@@ -183,14 +203,22 @@ def test_a_late_event_is_history_of_what_happened_after_it(house: House, tmp_pat
     house.journal.accept([late], Cursor("0"), house.lease)
     request = replace(REQUEST, target_range=(601, 601), items_through=601, replay_ratio=0.0)
     build_snapshot(house.journal, request, tmp_path / "out")
-    assert numbers(tmp_path / "out", "events.parquet") == {601}, "an event has no context from its own future"
+    assert numbers(tmp_path / "out", "events.parquet") == {601}, (
+        "an event has no context from its own future"
+    )
 
 
 def test_the_newest_word_on_an_item_stands(house: House, tmp_path: Path) -> None:
     known = replace(item(5, "b"), text="text", attributes={"genre": ("x", "y"), "year": 1995.0})
-    house.journal.accept([item(2, "a", hidden=True), item(1, "a"), item(9, "c"), known], Cursor("0"), house.lease)
+    house.journal.accept(
+        [item(2, "a", hidden=True), item(1, "a"), item(9, "c"), known], Cursor("0"), house.lease
+    )
     house.journal.accept([replace(item(10, "c"), title="Renamed")], Cursor("0"), house.lease)
-    build_snapshot(house.journal, replace(REQUEST, target_range=(501, 605), items_through=604), tmp_path / "out")
+    build_snapshot(
+        house.journal,
+        replace(REQUEST, target_range=(501, 605), items_through=604),
+        tmp_path / "out",
+    )
     found = {row["item_id"]: row for row in rows(tmp_path / "out", "items.parquet")}
     assert list(found) == ["a", "b", "c"]
     assert [found[name]["hidden"] for name in "abc"] == [True, False, False]
@@ -214,7 +242,10 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
     build_snapshot(house.journal, with_bundles, out)
-    assert [(out / name / "encoder" / "weights").read_text() for name in ("live", "anchor")] == ["live", "anchor"]
+    assert [(out / name / "encoder" / "weights").read_text() for name in ("live", "anchor")] == [
+        "live",
+        "anchor",
+    ]
     assert (out / "state" / "optimizer.safetensors").read_text() == "state"
     build_snapshot(house.journal, REQUEST, tmp_path / "bare")
     assert sorted(path.name for path in (tmp_path / "bare").iterdir()) == [
@@ -228,21 +259,40 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path) -> None:
 
 
 def test_the_manifest_says_what_was_asked_and_found(house: House, tmp_path: Path) -> None:
-    info = build_snapshot(house.journal, replace(REQUEST, excluded=((3, 4),), live_version=2), tmp_path / "out")
+    info = build_snapshot(
+        house.journal, replace(REQUEST, excluded=((3, 4),), live_version=2), tmp_path / "out"
+    )
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    agreed = {"format": 2, "mode": "update", "target_range": [501, 600], "items_through": 600, "panel_share": SHARE, "excluded": [[3, 4]]}
-    agreed |= {"live_version": 2, "anchor_version": None, "seed": 0, "data_digest": info.data_digest}
+    agreed = {
+        "format": 2,
+        "mode": "update",
+        "target_range": [501, 600],
+        "items_through": 600,
+        "panel_share": SHARE,
+        "excluded": [[3, 4]],
+    }
+    agreed |= {
+        "live_version": 2,
+        "anchor_version": None,
+        "seed": 0,
+        "data_digest": info.data_digest,
+    }
     agreed |= {"num_targets": info.num_targets, "num_replay": info.num_replay}
     assert {name: manifest[name] for name in agreed} == agreed
 
 
-def test_the_same_request_gives_the_same_digest_and_keeps_what_is_there(house: House, tmp_path: Path) -> None:
+def test_the_same_request_gives_the_same_digest_and_keeps_what_is_there(
+    house: House, tmp_path: Path
+) -> None:
     first = build_snapshot(house.journal, REQUEST, tmp_path / "out")
     made_at = (tmp_path / "out" / "events.parquet").stat().st_mtime_ns
     assert build_snapshot(house.journal, REQUEST, tmp_path / "out") == first
     assert (tmp_path / "out" / "events.parquet").stat().st_mtime_ns == made_at
     assert build_snapshot(house.journal, REQUEST, tmp_path / "other") == first
-    assert build_snapshot(house.journal, replace(REQUEST, seed=1), tmp_path / "out").data_digest != first.data_digest
+    assert (
+        build_snapshot(house.journal, replace(REQUEST, seed=1), tmp_path / "out").data_digest
+        != first.data_digest
+    )
 
 
 def test_a_half_made_snapshot_is_made_again(house: House, tmp_path: Path) -> None:
@@ -253,29 +303,48 @@ def test_a_half_made_snapshot_is_made_again(house: House, tmp_path: Path) -> Non
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_dropped_segments_leave_a_snapshot_without_their_events(house: House, tmp_path: Path) -> None:
-    house.journal.compact_and_drop(older_than=START_AT + timedelta(days=1), needed_from=401, lease=house.lease)
+def test_dropped_segments_leave_a_snapshot_without_their_events(
+    house: House, tmp_path: Path
+) -> None:
+    house.journal.compact_and_drop(
+        older_than=START_AT + timedelta(days=1), needed_from=401, lease=house.lease
+    )
     build_snapshot(house.journal, REQUEST, tmp_path / "out")
     assert min(int(str(number)) for number in numbers(tmp_path / "out", "events.parquet")) == 401
 
 
-def test_older_panel_events_are_judged_as_if_nothing_had_come_since(house: House, tmp_path: Path) -> None:
+def test_older_panel_events_are_judged_as_if_nothing_had_come_since(
+    house: House, tmp_path: Path
+) -> None:
     """An event that came late, with an old time, is neither among them nor in the histories from which they are judged."""
     user = next(iter(PANEL))
     late = replace(event(601, user_id=user), at=START_AT)
     house.journal.accept([late], Cursor("0"), house.lease)
-    info = build_snapshot(house.journal, replace(REQUEST, target_range=(501, 601), items_through=601, older_before=501), tmp_path / "out")
+    info = build_snapshot(
+        house.journal,
+        replace(REQUEST, target_range=(501, 601), items_through=601, older_before=501),
+        tmp_path / "out",
+    )
     older = numbers(tmp_path / "out", "older.parquet")
     assert older <= set(range(1, 501))
-    assert numbers(tmp_path / "out", "older.parquet", "score") <= {n for n in range(1, 501) if EVENTS[n - 1].user_id in PANEL}
+    assert numbers(tmp_path / "out", "older.parquet", "score") <= {
+        n for n in range(1, 501) if EVENTS[n - 1].user_id in PANEL
+    }
     assert info.num_older_events == 40, "twice as many as are needed"
-    assert 601 in numbers(tmp_path / "out", "panel.parquet") | numbers(tmp_path / "out", "fresh.parquet")
+    assert 601 in numbers(tmp_path / "out", "panel.parquet") | numbers(
+        tmp_path / "out", "fresh.parquet"
+    )
 
 
 def test_what_is_over_a_limit_is_neither_learned_nor_replayed(house: House, tmp_path: Path) -> None:
     tight = Limits(user_share=0.0, item_share=1.0, floor=2)
-    info = build_snapshot(house.journal, replace(REQUEST, limits=tight, replay_ratio=50.0), tmp_path / "out")
-    by_role = [[row["user_id"] for row in rows(tmp_path / "out", "events.parquet", role)] for role in ("target", "replay")]
+    info = build_snapshot(
+        house.journal, replace(REQUEST, limits=tight, replay_ratio=50.0), tmp_path / "out"
+    )
+    by_role = [
+        [row["user_id"] for row in rows(tmp_path / "out", "events.parquet", role)]
+        for role in ("target", "replay")
+    ]
     assert all(users.count(user) <= 2 for users in by_role for user in users)
     outside = sum(EVENTS[number - 1].user_id not in PANEL for number in range(501, 601))
     assert info.over_user_limit == outside - info.num_targets > 0
@@ -284,12 +353,16 @@ def test_what_is_over_a_limit_is_neither_learned_nor_replayed(house: House, tmp_
 
 
 def test_a_users_first_event_with_an_item_is_marked(house: House, tmp_path: Path) -> None:
-    build_snapshot(house.journal, replace(REQUEST, mode="full", target_range=(1, 600)), tmp_path / "out")
+    build_snapshot(
+        house.journal, replace(REQUEST, mode="full", target_range=(1, 600)), tmp_path / "out"
+    )
     first: dict[tuple[str, str], int] = {}
     for number, one in enumerate(EVENTS, start=1):
         first.setdefault((one.user_id, one.item_id), number)
     trained = rows(tmp_path / "out", "events.parquet")
-    assert {row["seq"] for row in trained if row["is_first"]} == {row["seq"] for row in trained} & set(first.values())
+    assert {row["seq"] for row in trained if row["is_first"]} == {
+        row["seq"] for row in trained
+    } & set(first.values())
 
 
 def test_the_judged_of_another_key_are_not_trained_on_either(house: House, tmp_path: Path) -> None:
@@ -300,14 +373,22 @@ def test_the_judged_of_another_key_are_not_trained_on_either(house: House, tmp_p
     full = replace(REQUEST, mode="full", target_range=(1, 600), panel=keyed, judged=WHOLE)
     build_snapshot(house.journal, full, tmp_path / "out")
     assert {row["user_id"] for row in rows(tmp_path / "out", "panel.parquet", "score")} <= PANEL
-    assert not {row["user_id"] for row in rows(tmp_path / "out", "events.parquet")} & (PANEL | coming)
+    assert not {row["user_id"] for row in rows(tmp_path / "out", "events.parquet")} & (
+        PANEL | coming
+    )
 
 
 def test_the_panels_secret_is_written_nowhere(house: House, tmp_path: Path) -> None:
     secret = "5ecret" * 9
-    build_snapshot(house.journal, replace(REQUEST, panel=Panel(share=SHARE, key=key_id(secret), secret=secret)), tmp_path / "out")
+    build_snapshot(
+        house.journal,
+        replace(REQUEST, panel=Panel(share=SHARE, key=key_id(secret), secret=secret)),
+        tmp_path / "out",
+    )
     assert not any(secret.encode() in file.read_bytes() for file in (tmp_path / "out").iterdir())
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["panel_key"] == key_id(secret)
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["panel_key"] == key_id(
+        secret
+    )
 
 
 def test_the_panel_share_counts_what_is_not_excluded(house: House) -> None:
@@ -316,5 +397,9 @@ def test_the_panel_share_counts_what_is_not_excluded(house: House) -> None:
     whole = choose_panel_share(house.journal, WHOLE, gate, train, last_seq=600)
     users = sorted((WHOLE.fraction(user), user) for user in USERS)
     assert whole == pytest.approx(users[2][0], abs=1e-4), "two users and a fifth more, so three"
-    gone = tuple((number, number) for number, one in enumerate(EVENTS, start=1) if one.user_id == users[0][1])
-    assert choose_panel_share(house.journal, WHOLE, gate, train, last_seq=600, excluded=gone) == pytest.approx(users[3][0], abs=1e-4)
+    gone = tuple(
+        (number, number) for number, one in enumerate(EVENTS, start=1) if one.user_id == users[0][1]
+    )
+    assert choose_panel_share(
+        house.journal, WHOLE, gate, train, last_seq=600, excluded=gone
+    ) == pytest.approx(users[3][0], abs=1e-4)

@@ -13,10 +13,12 @@ import psutil
 import pytest
 
 from cron.wiring import PROJECT_ROOT
-from deploy.processes import Place, ProgramFailed, Supervised
+from deploy.machine.processes import Place, ProgramFailed, Supervised
 from deploy.stack.supervisor import Detached
 
-SHOW = "import os, time\nprint('up', os.environ.get('SAID'), flush=True)\nwhile True: time.sleep(1)\n"
+SHOW = (
+    "import os, time\nprint('up', os.environ.get('SAID'), flush=True)\nwhile True: time.sleep(1)\n"
+)
 STUBBORN = f"""import signal, subprocess, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 subprocess.Popen([sys.executable, "-c", {SHOW!r}], start_new_session=True)
@@ -38,7 +40,10 @@ def programs(folder: Path, **scripts: str) -> dict[str, Supervised]:
         (folder / f"{name}.py").write_text(text)
     return {
         name: Supervised(
-            command=[sys.executable, str(folder / f"{name}.py")], starts_by_itself=False, environment={"SAID": f"{name} 100%"}, stop_s=1
+            command=[sys.executable, str(folder / f"{name}.py")],
+            starts_by_itself=False,
+            environment={"SAID": f"{name} 100%"},
+            stop_s=1,
         )
         for name in scripts
     }
@@ -59,7 +64,7 @@ def test_a_program_starts_when_it_is_told_with_its_own_environment(place: Place)
 def test_it_outlives_its_starter_and_is_ended_by_another_process(place: Place) -> None:
     starter = f"""import os, sys
 from pathlib import Path
-from deploy.processes import Place
+from deploy.machine.processes import Place
 from deploy.stack.supervisor import Detached
 from tests.component.test_stack_supervisor import STUBBORN, programs
 place = Place(root=Path({str(PROJECT_ROOT)!r}), var=Path({str(place.var)!r}))
@@ -93,7 +98,9 @@ def test_what_a_killed_supervisord_orphans_is_ended_too(place: Place) -> None:
 
 def test_a_program_that_is_given_up_is_named_with_its_last_words(place: Place) -> None:
     stack = Detached(place)
-    stack.start(programs(place.var, broken="import sys\nsys.exit('no such model store')\n"), os.environ)
+    stack.start(
+        programs(place.var, broken="import sys\nsys.exit('no such model store')\n"), os.environ
+    )
     stack.start_program("broken")
     until(lambda: stack.states()["broken"] == "FATAL", "broken to be given up")
     with pytest.raises(ProgramFailed, match="no such model store"):
@@ -116,7 +123,11 @@ def printed(place: Place, name: str) -> str:
 
 def alive(pids: list[int]) -> list[int]:
     """Return those that still run; one that ended and waits to be reaped does not."""
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    return [
+        pid
+        for pid in pids
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]
 
 
 def until(true: Callable[[], bool], what: str, *, limit_s: float = 30.0) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from cron import release, switches
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Superseded
+from cron.ledger import switches
 from cron.lineage import Lease
 from cron.parts import Parts
+from cron.serving import release
 from tests.workshop import HereLauncher, event_records, lease_of, live_version, send
 from trainer.config import TrainConfig
 
@@ -46,7 +47,11 @@ class Endless(HereLauncher):
         (lambda parts: parts.ledger.pause("poison is coming in"), "held", "poison is coming in"),
         (lambda parts: release.promote(parts.ledger, parts.server, 0), "superseded", "now it is 0"),
         (lambda parts: switches.begin_promote(parts.ledger, 0), "superseded", "now it is 0"),
-        (lambda parts: parts.ledger.resume([(441, 450)]), "superseded", "events 441–450 were excluded"),
+        (
+            lambda parts: parts.ledger.resume([(441, 450)]),
+            "superseded",
+            "events 441–450 were excluded",
+        ),
     ],
     ids=["a hold", "a promotion", "a promotion that the server has not heard of", "an exclusion"],
 )
@@ -70,7 +75,9 @@ def test_a_training_ends_with_the_lease(parts: Parts, lease: Lease) -> None:
     assert launcher.was_ended
 
 
-def test_a_version_that_stands_in_for_a_moment_dooms_no_training(parts: Parts, lease: Lease) -> None:
+def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
+    parts: Parts, lease: Lease
+) -> None:
     """The worker reloads a live version that lost its workers; another one answers meanwhile."""
     send(parts, event_records(401, 480))
     ledger, looked, cancelled = parts.ledger, threading.Semaphore(0), list[bool]()
@@ -105,7 +112,9 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(parts: Parts, l
     assert (run.outcome, live_version(parts), cancelled) == ("published", 2, [])
 
 
-def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(parts: Parts, lease: Lease) -> None:
+def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(
+    parts: Parts, lease: Lease
+) -> None:
     send(parts, event_records(401, 480))
 
     class CancelledBefore(HereLauncher):

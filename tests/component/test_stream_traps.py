@@ -1,7 +1,7 @@
 """The stream's promise, planted: every event is scored before anything has learned from it.
 
-In each window everybody takes a hit that did not exist before. Who is asked first and learns afterwards can't know it, whatever is kept up
-to date; who learns first finds it at once.
+In each window everybody takes a hit that did not exist before. Who is asked first and learns
+afterwards can't know it, whatever is kept up to date; who learns first finds it at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from bench.offline import event_ndcg, train_bundle
 from bench.prequential import LINES, full_windows, measures_of, run_seed, stream_of, takeovers
 from bench.sets import RatingsSet
 from bench.snapshots import Roles, write_snapshot
-from cron.gate import Verdict, offline_verdict
+from cron.gate.verdicts import Verdict, offline_verdict
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
 from trainer.report import Report
 
 NUM_USERS, NUM_WINDOWS, NUM_OLD = 30, 4, 40
-CONFIG = TrainConfig(model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0), full_epochs=8, full_lr=1e-2)
+CONFIG = TrainConfig(
+    model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0),
+    full_epochs=8,
+    full_lr=1e-2,
+)
 
 
 def hits_set() -> RatingsSet:
@@ -60,7 +64,10 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_windows_cover_the_second_half_once() -> None:
     stream = stream_of(hits_set(), NUM_WINDOWS)
-    windows = [stream.between(first, last) for first, last in zip(stream.bounds[:-1], stream.bounds[1:], strict=True)]
+    windows = [
+        stream.between(first, last)
+        for first, last in zip(stream.bounds[:-1], stream.bounds[1:], strict=True)
+    ]
     times_scored_E = np.sum([*windows, stream.between(0, stream.base)], axis=0)
     assert (times_scored_E == 1).all()
 
@@ -72,7 +79,9 @@ def test_nothing_knows_a_hit_before_it_was_asked(tmp_path: Path) -> None:
         assert line["ndcg"] == [0.0] * NUM_WINDOWS, name
 
 
-def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     whole = run_seed(stream, CONFIG, fulls, tmp_path / "whole")
     trainings = 0
@@ -93,14 +102,18 @@ def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(tmp_path: Path,
         except KeyboardInterrupt:
             cut_off += 1
     assert cut_off > 2
-    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1  # bases, updates, the full retrain, the update that goes on from it
+    assert (
+        trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1
+    )  # bases, updates, the full retrain, the update that goes on from it
     assert {name: (line["ndcg"], line["accepted"]) for name, line in resumed.items()} == {
         name: (line["ndcg"], line["accepted"]) for name, line in whole.items()
     }
     assert whole["update"]["ndcg"] != whole["static"]["ndcg"]
 
 
-def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     learning = run_seed(stream, CONFIG, fulls, tmp_path / "learning")["rolling"]["ndcg"]
     assert isinstance(learning, list)
@@ -114,13 +127,24 @@ def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(tmp_p
 def test_learning_first_would_find_it(tmp_path: Path) -> None:
     stream = stream_of(hits_set(), NUM_WINDOWS)
     first, last = stream.bounds[-2:]
-    snapshot = write_snapshot(tmp_path / "snapshot", stream.data, Roles(target_E=stream.between(0, last)), mode="full")
-    bundle, _ = train_bundle(snapshot, CONFIG, tmp_path / "candidate", text_cache=tmp_path / "texts")
+    snapshot = write_snapshot(
+        tmp_path / "snapshot", stream.data, Roles(target_E=stream.between(0, last)), mode="full"
+    )
+    bundle, _ = train_bundle(
+        snapshot, CONFIG, tmp_path / "candidate", text_cache=tmp_path / "texts"
+    )
     asked, known = stream.between(first, last), stream.between(0, first)
-    assert event_ndcg(stream.data, asked, known, {"peeking": bundle}, CONFIG, folder=tmp_path)["peeking"] > 0.3
+    assert (
+        event_ndcg(stream.data, asked, known, {"peeking": bundle}, CONFIG, folder=tmp_path)[
+            "peeking"
+        ]
+        > 0.3
+    )
 
 
-def test_the_gate_compares_with_the_live_bundle_and_the_last_full_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gate_compares_with_the_live_bundle_and_the_last_full_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compared = []
 
     def told(report: Report, *given: Any) -> Verdict:
@@ -144,8 +168,18 @@ def test_a_full_retrain_never_stands_before_the_first_window() -> None:
 
 def test_gains_and_shares_are_of_the_windows_in_which_both_stand() -> None:
     curve = {"static": [1.0, 1.0, 2.0, 1.0], "update": [1.0, 1.2, 2.2, 1.0], "full": [1.5, 2.5]}
-    runs = [{line: {"ndcg": curve.get(line, curve["static"]), "seconds": 10.0, "accepted": 0.5} for line in LINES}]
-    runs.append({line: {**runs[0][line], "ndcg": (2 * np.array(runs[0][line]["ndcg"])).tolist()} for line in LINES})
+    runs = [
+        {
+            line: {"ndcg": curve.get(line, curve["static"]), "seconds": 10.0, "accepted": 0.5}
+            for line in LINES
+        }
+    ]
+    runs.append(
+        {
+            line: {**runs[0][line], "ndcg": (2 * np.array(runs[0][line]["ndcg"])).tolist()}
+            for line in LINES
+        }
+    )
     found = {(row.model, row.metric): row for row in measures_of("hits", runs, [1, 2])}
     assert found["update", "NDCG@10"].value == pytest.approx(1.5 * 5.4 / 4)
     assert found["update", "NDCG@10"].note == "4 windows, seeds 1.3500 to 2.7000"

@@ -40,11 +40,16 @@ def letters(num_texts: int, seed: int) -> list[str]:
 
 
 def lettered_items() -> list[CatalogueItem]:
-    return [CatalogueItem(item_id=f"i{number}", title=text) for number, text in enumerate(letters(NUM_ITEMS, seed=0))]
+    return [
+        CatalogueItem(item_id=f"i{number}", title=text)
+        for number, text in enumerate(letters(NUM_ITEMS, seed=0))
+    ]
 
 
 def learning(config: TrainConfig, how: Literal["lora", "full"]) -> TrainConfig:
-    return replace(config, encoder=replace(config.encoder, train=how, lr=1e-3 if how == "lora" else 3e-4))
+    return replace(
+        config, encoder=replace(config.encoder, train=how, lr=1e-3 if how == "lora" else 3e-4)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("learning")
-    return write_planted_snapshot(folder / "snapshot", rows=planted_rows(160, NUM_ITEMS), items=lettered_items())
+    return write_planted_snapshot(
+        folder / "snapshot", rows=planted_rows(160, NUM_ITEMS), items=lettered_items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +79,20 @@ def adapted(snapshot: Path, config: TrainConfig) -> Path:
 def share_right(candidate: Path) -> float:
     """Return how often a never-seen even text scores over an odd one for a user of even items, more than for one of odd items."""
     ranker = Ranker(load_bundle(candidate / "bundle"))
-    rows = [[ranker.catalogue.row(f"i{number}") for number in range(parity, 24, 2)] for parity in (0, 1)]
-    state_BD = ranker.user_states([[HistoryElement(row=row, type="rating", rating=4.0) for row in history] for history in rows])
+    rows = [
+        [ranker.catalogue.row(f"i{number}") for number in range(parity, 24, 2)] for parity in (0, 1)
+    ]
+    state_BD = ranker.user_states(
+        [
+            [HistoryElement(row=row, type="rating", rating=4.0) for row in history]
+            for history in rows
+        ]
+    )
     model = ranker.bundle.model
     with torch.inference_mode():
-        scores_BM = model.logits(model.text_side(ranker.text_vectors(letters(100, seed=1))), state_BD)
+        scores_BM = model.logits(
+            model.text_side(ranker.text_vectors(letters(100, seed=1))), state_BD
+        )
     even_M = torch.arange(100) % 2 == 0
     above_M = scores_BM[0] - scores_BM[1]
     return float((above_M[even_M].unsqueeze(1) > above_M[~even_M]).float().mean())
@@ -92,14 +108,21 @@ def test_an_adapter_learns_what_a_frozen_encoder_can_not_tell(frozen: Path, adap
 
 def test_all_weights_learn_it_too_and_travel_whole(snapshot: Path, config: TrainConfig) -> None:
     config = learning(config, "full")
-    candidate = train(snapshot.parent, snapshot, replace(config, encoder=replace(config.encoder, pack=False)), name="full")
+    candidate = train(
+        snapshot.parent,
+        snapshot,
+        replace(config, encoder=replace(config.encoder, pack=False)),
+        name="full",
+    )
     assert share_right(candidate) > 0.95
     bundle = load_bundle(candidate / "bundle")
     assert bundle.adapter_file is None
     assert bundle.load_encoder().digest == bundle.manifest.encoder_digest
 
 
-def test_the_bundle_stores_the_adapter_beside_the_untouched_encoder(adapted: Path, frozen: Path) -> None:
+def test_the_bundle_stores_the_adapter_beside_the_untouched_encoder(
+    adapted: Path, frozen: Path
+) -> None:
     name = Path(ENCODER) / "model.safetensors"
     assert (adapted / "bundle" / name).read_bytes() == (frozen / "bundle" / name).read_bytes()
     with safe_open(adapted / "bundle" / ADAPTER, framework="pt") as file:
@@ -107,10 +130,15 @@ def test_the_bundle_stores_the_adapter_beside_the_untouched_encoder(adapted: Pat
     assert not (frozen / "bundle" / ADAPTER).exists()
 
 
-def test_an_adapter_alone_is_stored_where_the_encoder_is_not_packed(snapshot: Path, config: TrainConfig) -> None:
+def test_an_adapter_alone_is_stored_where_the_encoder_is_not_packed(
+    snapshot: Path, config: TrainConfig
+) -> None:
     config = learning(config, "lora")
     candidate = train(
-        snapshot.parent, snapshot, replace(config, full_epochs=1, encoder=replace(config.encoder, pack=False)), name="unpacked"
+        snapshot.parent,
+        snapshot,
+        replace(config, full_epochs=1, encoder=replace(config.encoder, pack=False)),
+        name="unpacked",
     )
     assert {path.name for path in (candidate / "bundle").iterdir()} == {
         *("manifest.json", "catalogue.jsonl", "model.safetensors", "texts.safetensors", ADAPTER)
@@ -124,18 +152,35 @@ def test_the_served_vectors_are_those_that_the_trainer_wrote(adapted: Path, froz
     rows = list(range(NUM_ITEMS))
     texts = [bundle.catalogue.text(row) or "" for row in rows]
     encoder = bundle.load_encoder()
-    assert encoder.digest == bundle.manifest.encoder_digest != load_bundle(frozen / "bundle").manifest.encoder_digest
-    assert torch.equal(bundle.whitening.apply(encoder.encode(texts)).half().float(), bundle.texts_NT)
+    assert (
+        encoder.digest
+        == bundle.manifest.encoder_digest
+        != load_bundle(frozen / "bundle").manifest.encoder_digest
+    )
+    assert torch.equal(
+        bundle.whitening.apply(encoder.encode(texts)).half().float(), bundle.texts_NT
+    )
 
 
-def test_an_update_keeps_what_the_encoder_learned(tmp_path: Path, adapted: Path, config: TrainConfig) -> None:
+def test_an_update_keeps_what_the_encoder_learned(
+    tmp_path: Path, adapted: Path, config: TrainConfig
+) -> None:
     live = load_bundle(adapted / "bundle")
     items = [*lettered_items(), CatalogueItem(item_id="new", title=letters(1, seed=2)[0])]
     snapshot = write_planted_snapshot(
-        tmp_path / "snapshot", mode="update", rows=new_rows(100), items=items, live=adapted / "bundle", state=adapted / "state"
+        tmp_path / "snapshot",
+        mode="update",
+        rows=new_rows(100),
+        items=items,
+        live=adapted / "bundle",
+        state=adapted / "state",
     )
-    bundle = load_bundle(train(tmp_path, snapshot, learning(config, "lora"), name="candidate") / "bundle")
-    assert (tmp_path / "candidate" / "bundle" / ADAPTER).read_bytes() == (adapted / "bundle" / ADAPTER).read_bytes()
+    bundle = load_bundle(
+        train(tmp_path, snapshot, learning(config, "lora"), name="candidate") / "bundle"
+    )
+    assert (tmp_path / "candidate" / "bundle" / ADAPTER).read_bytes() == (
+        adapted / "bundle" / ADAPTER
+    ).read_bytes()
     assert bundle.manifest.encoder_digest == live.manifest.encoder_digest
     assert torch.equal(bundle.texts_NT[:NUM_ITEMS], live.texts_NT)
     expected_1T = live.whitening.apply(live.load_encoder().encode(letters(1, seed=2)))
@@ -148,9 +193,19 @@ class Killed(Exception):
     """What a test stops a training with."""
 
 
-def test_a_training_that_was_killed_goes_on_with_the_encoder_it_had(snapshot: Path, config: TrainConfig) -> None:
-    config = replace(learning(config, "lora"), device="cpu", full_epochs=2)  # a GPU's sums differ in rounding
-    job = Job(snapshot=snapshot, config=config, out=snapshot.parent / "killed", text_cache=None, check=lambda: None)
+def test_a_training_that_was_killed_goes_on_with_the_encoder_it_had(
+    snapshot: Path, config: TrainConfig
+) -> None:
+    config = replace(
+        learning(config, "lora"), device="cpu", full_epochs=2
+    )  # a GPU's sums differ in rounding
+    job = Job(
+        snapshot=snapshot,
+        config=config,
+        out=snapshot.parent / "killed",
+        text_cache=None,
+        check=lambda: None,
+    )
     whole = train(snapshot.parent, snapshot, config, name="whole")
 
     def stop() -> None:
@@ -161,17 +216,28 @@ def test_a_training_that_was_killed_goes_on_with_the_encoder_it_had(snapshot: Pa
         make_candidate(replace(job, check=stop))
     make_candidate(job)
     for name in (ADAPTER, "model.safetensors", "texts.safetensors"):
-        assert (job.out / "bundle" / name).read_bytes() == (whole / "bundle" / name).read_bytes(), name
+        assert (job.out / "bundle" / name).read_bytes() == (whole / "bundle" / name).read_bytes(), (
+            name
+        )
 
 
-def test_one_rank_and_two_learn_the_same(snapshot: Path, config: TrainConfig, tmp_path: Path) -> None:
+def test_one_rank_and_two_learn_the_same(
+    snapshot: Path, config: TrainConfig, tmp_path: Path
+) -> None:
     config = replace(learning(config, "lora"), full_epochs=1)
     one = train(tmp_path, snapshot, config, name="one")
     arguments = command(tmp_path, snapshot, config, name="two")
-    environment = {**os.environ, "WORLD_SIZE": "2", "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous"}
+    environment = {
+        **os.environ,
+        "WORLD_SIZE": "2",
+        "FRESHET_RENDEZVOUS": f"file://{tmp_path}/rendezvous",
+    }
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-m", "trainer", *arguments], cwd=ROOT, env={**environment, "RANK": str(rank)}, stderr=subprocess.PIPE
+            [sys.executable, "-m", "trainer", *arguments],
+            cwd=ROOT,
+            env={**environment, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
         )
         for rank in range(2)
     ]
@@ -182,10 +248,14 @@ def test_one_rank_and_two_learn_the_same(snapshot: Path, config: TrainConfig, tm
     assert torch.allclose(bundles[0].texts_NT, bundles[1].texts_NT, atol=1e-2)
 
 
-def test_a_step_reads_at_most_so_many_texts_and_gradients_reach_the_adapter(frozen: Path, config: TrainConfig) -> None:
+def test_a_step_reads_at_most_so_many_texts_and_gradients_reach_the_adapter(
+    frozen: Path, config: TrainConfig
+) -> None:
     bundle = load_bundle(frozen / "bundle")
     encoder = replace(learning(config, "lora").encoder, texts_per_step=5)
-    learner = text_learner(replace(bundle, encoder=load_encoder(encoder)), replace(config, encoder=encoder))
+    learner = text_learner(
+        replace(bundle, encoder=load_encoder(encoder)), replace(config, encoder=encoder)
+    )
     assert isinstance(learner, TextLearner)
     facts = learner.facts(torch.arange(20), seed=3)
     again = learner.facts(torch.arange(20), seed=3)
@@ -218,14 +288,22 @@ def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -
 
 
 @pytest.mark.parametrize("train_mode", ["lora", "full"])
-def test_without_texts_there_is_nothing_to_train(tmp_path: Path, config: TrainConfig, train_mode: Literal["lora", "full"]) -> None:
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", items=[CatalogueItem(item_id="i0", title=" ")])
+def test_without_texts_there_is_nothing_to_train(
+    tmp_path: Path, config: TrainConfig, train_mode: Literal["lora", "full"]
+) -> None:
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot", items=[CatalogueItem(item_id="i0", title=" ")]
+    )
     candidate = train(tmp_path, snapshot, replace(learning(config, train_mode), full_epochs=1))
     assert load_bundle(candidate / "bundle").manifest.encoder_digest is None
 
 
 def test_a_baseline_leaves_the_encoder_as_it_is(tmp_path: Path, config: TrainConfig) -> None:
-    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", mode="baseline"), learning(config, "lora"))
+    candidate = train(
+        tmp_path,
+        write_planted_snapshot(tmp_path / "snapshot", mode="baseline"),
+        learning(config, "lora"),
+    )
     bundle = load_bundle(candidate / "bundle")
     assert bundle.adapter_file is None
     assert bundle.manifest.encoder_digest == load_encoder(config.encoder).digest

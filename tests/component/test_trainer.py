@@ -63,17 +63,27 @@ def test_what_was_planted_is_found(full: Path) -> None:
     assert panel_mean(full, "candidate") > 1.4 * panel_mean(full, "popularity")
     assert rmse(full, "candidate") < 0.8 * rmse(full, "biases")
     ranker = Ranker(load_bundle(full / "bundle"))
-    history = [HistoryElement(row=ranker.catalogue.row(f"i{number}"), type="rating", rating=4.0) for number in (0, 2, 4, 6)]
+    history = [
+        HistoryElement(row=ranker.catalogue.row(f"i{number}"), type="rating", rating=4.0)
+        for number in (0, 2, 4, 6)
+    ]
     users = ranker.user_states([history])
     rows = ranker.top_k(ranker.scores(users), [8], [None], [()])[0][0]
     assert sum(int(ranker.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
 
 
-def test_a_history_without_ratings_says_how_a_text_that_nobody_has_seen_will_be_rated(full: Path) -> None:
+def test_a_history_without_ratings_says_how_a_text_that_nobody_has_seen_will_be_rated(
+    full: Path,
+) -> None:
     ranker = Ranker(load_bundle(full / "bundle"))
-    histories = [[HistoryElement(row=ranker.catalogue.row(f"i{number}")) for number in range(parity, 16, 2)] for parity in (0, 1)]
+    histories = [
+        [HistoryElement(row=ranker.catalogue.row(f"i{number}")) for number in range(parity, 16, 2)]
+        for parity in (0, 1)
+    ]
     texts_KT = ranker.text_vectors(["Something new. even calm blue", "Something new. odd loud red"])
-    (even_by_even, odd_by_even), (even_by_odd, odd_by_odd) = ranker.text_ratings(ranker.user_states(histories), texts_KT.expand(2, -1, -1))
+    (even_by_even, odd_by_even), (even_by_odd, odd_by_odd) = ranker.text_ratings(
+        ranker.user_states(histories), texts_KT.expand(2, -1, -1)
+    )
     assert even_by_even > odd_by_even + 0.2
     assert odd_by_odd > even_by_odd + 0.2
 
@@ -85,7 +95,12 @@ def test_the_lstm_finds_it_too(tmp_path: Path, config: TrainConfig) -> None:
 
 
 def test_a_candidate_holds_what_the_contract_says(full: Path) -> None:
-    assert {path.name for path in full.iterdir()} == {"bundle", "state", "report.json", "golden.json"}
+    assert {path.name for path in full.iterdir()} == {
+        "bundle",
+        "state",
+        "report.json",
+        "golden.json",
+    }
     assert (full / "bundle" / "encoder" / "model.safetensors").exists()
     made = report(full)
     assert made.bundle_digest == bundle_digest(full / "bundle")
@@ -104,57 +119,100 @@ def test_golden_answers_are_those_of_the_saved_bundle(full: Path) -> None:
     pairs = json.loads((full / "golden.json").read_text())
     assert 10 <= len(pairs) <= 20
     assert pairs[-1]["request"]["user_seq"] == ["a text that is no title here"]
-    answers = answer_batch(Ranker(load_bundle(full / "bundle")), [pair["request"] for pair in pairs])
+    answers = answer_batch(
+        Ranker(load_bundle(full / "bundle")), [pair["request"] for pair in pairs]
+    )
     assert [pair["answer"] for pair in pairs] == json.loads(json.dumps(answers))
 
 
 def test_panel_users_and_their_items_leave_no_trace(tmp_path: Path, config: TrainConfig) -> None:
     panel_user = next(f"u{number}" for number in range(60) if in_panel(f"u{number}", PANEL_SHARE))
-    late = Row(seq=10_000, user_id=panel_user, item_id="from the future", at_us=2_000_000_000_000_000, rating=5.0)
-    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", rows=[*planted_rows(), late]), replace(config, full_epochs=1))
+    late = Row(
+        seq=10_000,
+        user_id=panel_user,
+        item_id="from the future",
+        at_us=2_000_000_000_000_000,
+        rating=5.0,
+    )
+    candidate = train(
+        tmp_path,
+        write_planted_snapshot(tmp_path / "snapshot", rows=[*planted_rows(), late]),
+        replace(config, full_epochs=1),
+    )
     bundle = load_bundle(candidate / "bundle")
     assert bundle.catalogue.row("from the future") is None
     assert bundle.counts_N.sum() == sum(not in_panel(row.user_id) for row in planted_rows())
     assert bundle.manifest.rating_scale == (2.0, 4.5)
 
 
-def test_a_rating_off_the_scale_stretches_it_for_nobody(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+def test_a_rating_off_the_scale_stretches_it_for_nobody(
+    tmp_path: Path, full: Path, config: TrainConfig
+) -> None:
     user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
     mistakes = [
-        Row(seq=10_000 + at, user_id=user, item_id="i1", at_us=2 * 10**15 + at, rating=rating) for at, rating in enumerate((1e6, -5.0))
+        Row(seq=10_000 + at, user_id=user, item_id="i1", at_us=2 * 10**15 + at, rating=rating)
+        for at, rating in enumerate((1e6, -5.0))
     ]
     rows = [*planted_rows(), *mistakes]
     quick = replace(config, full_epochs=1)
-    anew = load_bundle(train(tmp_path, write_planted_snapshot(tmp_path / "anew", rows=rows), quick, name="full") / "bundle")
-    update = write_planted_snapshot(tmp_path / "more", mode="update", rows=mistakes, live=full / "bundle", state=full / "state")
+    anew = load_bundle(
+        train(tmp_path, write_planted_snapshot(tmp_path / "anew", rows=rows), quick, name="full")
+        / "bundle"
+    )
+    update = write_planted_snapshot(
+        tmp_path / "more", mode="update", rows=mistakes, live=full / "bundle", state=full / "state"
+    )
     updated = train(tmp_path, update, config, name="update")
     for bundle in (anew, load_bundle(updated / "bundle")):
         assert bundle.manifest.rating_scale == (2.0, 4.5)
         assert bundle.facts.rating_sum_N.abs().max() < 100.0
     before = load_bundle(full / "bundle").facts
     assert report(updated).finite_weights
-    assert load_bundle(updated / "bundle").facts.rating_count_N.sum() == before.rating_count_N.sum() + 2
+    assert (
+        load_bundle(updated / "bundle").facts.rating_count_N.sum()
+        == before.rating_count_N.sum() + 2
+    )
 
 
-def test_a_scale_grows_by_what_more_than_a_thousandth_gave(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+def test_a_scale_grows_by_what_more_than_a_thousandth_gave(
+    tmp_path: Path, full: Path, config: TrainConfig
+) -> None:
     user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
-    lower = [Row(seq=10_000 + at, user_id=user, item_id=f"i{at}", at_us=2 * 10**15 + at, rating=1.0) for at in range(5)]
-    update = write_planted_snapshot(tmp_path / "more", mode="update", rows=lower, live=full / "bundle", state=full / "state")
+    lower = [
+        Row(seq=10_000 + at, user_id=user, item_id=f"i{at}", at_us=2 * 10**15 + at, rating=1.0)
+        for at in range(5)
+    ]
+    update = write_planted_snapshot(
+        tmp_path / "more", mode="update", rows=lower, live=full / "bundle", state=full / "state"
+    )
     assert report(train(tmp_path, update, config)).rating_scale == (1.0, 4.5)
 
 
 def test_evaluation_and_serving_rank_alike(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     ranker = Ranker(load_bundle(full / "bundle"))
     events = [
-        Row(seq=seq, user_id="p", item_id=f"i{item}", at_us=10**15 + seq * 10**6, rating=4.0, role="context")
+        Row(
+            seq=seq,
+            user_id="p",
+            item_id=f"i{item}",
+            at_us=10**15 + seq * 10**6,
+            rating=4.0,
+            role="context",
+        )
         for seq, item in enumerate((0, 2, 4, 5), start=1)
     ]
-    history = [{"id": row.item_id, "type": "rating", "rating": 4.0, "at": row.at_us / 1e6} for row in events]
+    history = [
+        {"id": row.item_id, "type": "rating", "rating": 4.0, "at": row.at_us / 1e6}
+        for row in events
+    ]
     (answer,) = answer_batch(ranker, [{"user_seq": history, "k": 10, "exclude_seen": True}])
     assert isinstance(answer, dict)
     served = [item["id"] for item in json.loads(json.dumps(answer))["items"]]
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="items", live=full / "bundle")
-    write_rows(snapshot / "panel.parquet", [*events, Row(seq=9, user_id="p", item_id=str(served[2]), at_us=2 * 10**15, role="score")])
+    write_rows(
+        snapshot / "panel.parquet",
+        [*events, Row(seq=9, user_id="p", item_id=str(served[2]), at_us=2 * 10**15, role="score")],
+    )
     assert panel_mean(train(tmp_path, snapshot, config), "live") == pytest.approx(0.5)
 
 
@@ -162,21 +220,39 @@ def new_rows(count: int) -> list[Row]:
     """Newer events of the same users, with an item that is in no earlier one."""
     known = planted_rows(seed=1)[:count]
     rows = [replace(row, seq=1000 + row.seq, at_us=row.at_us + 10**13) for row in known]
-    return [replace(rows[0], seq=1, item_id="i0", role="context"), *rows, replace(rows[-1], seq=2000, item_id="new", at_us=10**16)]
+    return [
+        replace(rows[0], seq=1, item_id="i0", role="context"),
+        *rows,
+        replace(rows[-1], seq=2000, item_id="new", at_us=10**16),
+    ]
 
 
-def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+def test_an_update_goes_on_from_the_live_bundle(
+    tmp_path: Path, full: Path, config: TrainConfig
+) -> None:
     live = load_bundle(full / "bundle")
-    items = [*planted_items(), CatalogueItem(item_id="new", title="Newest thing", text="even calm blue")]
-    rejected = Row(seq=3000, user_id=new_rows(1)[1].user_id, item_id="i39", at_us=2 * 10**16, type="dislike")
+    items = [
+        *planted_items(),
+        CatalogueItem(item_id="new", title="Newest thing", text="even calm blue"),
+    ]
+    rejected = Row(
+        seq=3000, user_id=new_rows(1)[1].user_id, item_id="i39", at_us=2 * 10**16, type="dislike"
+    )
     snapshot = write_planted_snapshot(
-        tmp_path / "snapshot", mode="update", rows=[*new_rows(200), rejected], items=items, live=full / "bundle", state=full / "state"
+        tmp_path / "snapshot",
+        mode="update",
+        rows=[*new_rows(200), rejected],
+        items=items,
+        live=full / "bundle",
+        state=full / "state",
     )
     candidate = train(tmp_path, snapshot, config)
     bundle = load_bundle(candidate / "bundle")
     counted = [row for row in new_rows(200) if not in_panel(row.user_id) and row.role == "target"]
     assert bundle.counts_N.sum() - live.counts_N.sum() == len(counted)
-    assert [item.item_id for item in bundle.catalogue.items[:40]] == [item.item_id for item in live.catalogue.items]
+    assert [item.item_id for item in bundle.catalogue.items[:40]] == [
+        item.item_id for item in live.catalogue.items
+    ]
     assert bundle.catalogue.items[40].item_id == "new"
     assert bundle.facts.has_text_N[40]
     assert torch.equal(bundle.whitening.components_RT, live.whitening.components_RT)
@@ -193,31 +269,47 @@ def test_an_update_goes_on_from_the_live_bundle(tmp_path: Path, full: Path, conf
     assert {"candidate", "live"} <= set(made.panel.models)
 
 
-def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained(
+    tmp_path: Path, full: Path, config: TrainConfig
+) -> None:
     live = load_bundle(full / "bundle")
     rows = [replace(row, role="target") for row in new_rows(50)]
-    snapshot = write_planted_snapshot(tmp_path / "1" / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state")
+    snapshot = write_planted_snapshot(
+        tmp_path / "1" / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state"
+    )
     first = train(tmp_path / "1", snapshot, config)
     trained = load_file(first / "state" / "optimizer.safetensors")["trained.table"]
     served = towers_of(load_bundle(first / "bundle")).table
     assert not torch.equal(trained[:40], served[:40])
-    assert torch.allclose(served[:40], towers_of(live).table.lerp(trained[:40], 1 - config.average_decay), atol=1e-6)
-
-    still = replace(config, update_lr=1e-12)
-    again = write_planted_snapshot(tmp_path / "2" / "s", mode="update", rows=rows, live=first / "bundle", state=first / "state")
-    second = train(tmp_path / "2", again, still)
-    assert torch.allclose(load_file(second / "state" / "optimizer.safetensors")["trained.table"], trained, atol=1e-6)
-    assert torch.allclose(towers_of(load_bundle(second / "bundle")).table, served.lerp(trained, 1 - config.average_decay), atol=1e-6), (
-        "the served weights come nearer, though nothing new was learned"
+    assert torch.allclose(
+        served[:40], towers_of(live).table.lerp(trained[:40], 1 - config.average_decay), atol=1e-6
     )
 
+    still = replace(config, update_lr=1e-12)
+    again = write_planted_snapshot(
+        tmp_path / "2" / "s", mode="update", rows=rows, live=first / "bundle", state=first / "state"
+    )
+    second = train(tmp_path / "2", again, still)
+    assert torch.allclose(
+        load_file(second / "state" / "optimizer.safetensors")["trained.table"], trained, atol=1e-6
+    )
+    assert torch.allclose(
+        towers_of(load_bundle(second / "bundle")).table,
+        served.lerp(trained, 1 - config.average_decay),
+        atol=1e-6,
+    ), "the served weights come nearer, though nothing new was learned"
 
-def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(tmp_path: Path, full: Path, config: TrainConfig) -> None:
+
+def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(
+    tmp_path: Path, full: Path, config: TrainConfig
+) -> None:
     rows = [replace(row, role="target") for row in new_rows(50)]
     tables = []
     for number, rate in enumerate((None, config.full_lr, config.full_lr / 10)):
         folder = tmp_path / str(number)
-        snapshot = write_planted_snapshot(folder / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state")
+        snapshot = write_planted_snapshot(
+            folder / "s", mode="update", rows=rows, live=full / "bundle", state=full / "state"
+        )
         candidate = train(folder, snapshot, replace(config, update_lr=rate))
         tables.append(towers_of(load_bundle(candidate / "bundle")).table)
     unset, same, own = tables
@@ -225,22 +317,43 @@ def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(tm
     assert not torch.equal(unset, own)
 
 
-def test_the_first_ratings_of_a_shop_set_the_mean_whatever_was_trained_before(tmp_path: Path, config: TrainConfig) -> None:
+def test_the_first_ratings_of_a_shop_set_the_mean_whatever_was_trained_before(
+    tmp_path: Path, config: TrainConfig
+) -> None:
     config = replace(config, full_epochs=1, update_epochs=1)
     clicks = [replace(row, rating=None, type="click") for row in planted_rows()]
-    candidate = train(tmp_path / "1", write_planted_snapshot(tmp_path / "1" / "s", rows=clicks, items=NAMELESS), config)
+    candidate = train(
+        tmp_path / "1",
+        write_planted_snapshot(tmp_path / "1" / "s", rows=clicks, items=NAMELESS),
+        config,
+    )
     for number, rows in ((2, clicks[:50]), (3, planted_rows()[:50])):
         folders = {"live": candidate / "bundle", "state": candidate / "state"}
         folder = tmp_path / str(number)
-        candidate = train(folder, write_planted_snapshot(folder / "s", mode="update", rows=rows, items=[], **folders), config)
-    given = [row.rating for row in planted_rows()[:50] if not in_panel(row.user_id) and row.rating is not None]
-    assert load_bundle(candidate / "bundle").model.rating_mean.item() == pytest.approx(sum(given) / len(given))
+        candidate = train(
+            folder,
+            write_planted_snapshot(folder / "s", mode="update", rows=rows, items=[], **folders),
+            config,
+        )
+    given = [
+        row.rating
+        for row in planted_rows()[:50]
+        if not in_panel(row.user_id) and row.rating is not None
+    ]
+    assert load_bundle(candidate / "bundle").model.rating_mean.item() == pytest.approx(
+        sum(given) / len(given)
+    )
 
 
 def test_context_alone_teaches_nothing(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     rows = [replace(row, role="context") for row in new_rows(50)]
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle")
-    bundle, live = load_bundle(train(tmp_path, snapshot, config) / "bundle"), load_bundle(full / "bundle")
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot", mode="update", rows=rows, live=full / "bundle"
+    )
+    bundle, live = (
+        load_bundle(train(tmp_path, snapshot, config) / "bundle"),
+        load_bundle(full / "bundle"),
+    )
     assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)
 
@@ -251,52 +364,93 @@ def test_new_items_come_without_gradients(tmp_path: Path, full: Path, config: Tr
         replace(planted_items()[0], hidden=True),
         CatalogueItem(item_id="new", title="Thing 0 (1990)", text="Thing 0 (1990). even calm blue"),
     ]
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="items", rows=[], items=items, live=full / "bundle", state=full / "state")
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot",
+        mode="items",
+        rows=[],
+        items=items,
+        live=full / "bundle",
+        state=full / "state",
+    )
     candidate = train(tmp_path, snapshot, config)
     bundle = load_bundle(candidate / "bundle")
     assert bundle.catalogue.items[0].hidden
     assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.allclose(bundle.texts_NT[40], live.texts_NT[0], atol=1e-3)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)
-    carried, before = (load_file(folder / "state" / "optimizer.safetensors") for folder in (candidate, full))
-    assert all(torch.equal(carried[name], before[name]) for name in before), "the next update goes on where the last one ended"
+    carried, before = (
+        load_file(folder / "state" / "optimizer.safetensors") for folder in (candidate, full)
+    )
+    assert all(torch.equal(carried[name], before[name]) for name in before), (
+        "the next update goes on where the last one ended"
+    )
     assert report(candidate).losses == ()
 
 
 def test_a_baseline_needs_no_training(tmp_path: Path, config: TrainConfig) -> None:
-    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", mode="baseline"), config)
+    candidate = train(
+        tmp_path, write_planted_snapshot(tmp_path / "snapshot", mode="baseline"), config
+    )
     assert load_bundle(candidate / "bundle").manifest.model.tower == "baseline"
     assert list((candidate / "state").iterdir()) == []
     assert report(candidate).finite_weights
     assert rmse(candidate, "candidate") == pytest.approx(rmse(candidate, "biases"))
 
 
-SINGLE = [Row(seq=number, user_id=f"u{number}", item_id=f"i{number % 3}", at_us=number * 10**6, rating=3.0) for number in range(1, 30)]
+SINGLE = [
+    Row(
+        seq=number, user_id=f"u{number}", item_id=f"i{number % 3}", at_us=number * 10**6, rating=3.0
+    )
+    for number in range(1, 30)
+]
 ODDITIES: dict[str, tuple[list[Row], list[CatalogueItem]]] = {
     "no events": ([], planted_items()),
     "nothing at all": ([], []),
     "no items": (planted_rows(), []),
     "no texts": (planted_rows(), NAMELESS),
-    "no ratings": ([replace(row, rating=None, type="click") for row in planted_rows()], planted_items()),
+    "no ratings": (
+        [replace(row, rating=None, type="click") for row in planted_rows()],
+        planted_items(),
+    ),
     "equal ratings": ([replace(row, rating=3.0) for row in planted_rows()], planted_items()),
     "one item": ([replace(row, item_id="i0") for row in planted_rows()], planted_items(1)),
     "users of one event": (SINGLE, planted_items()),
-    "equal texts": (planted_rows(), [replace(item, title="Same", text="Same") for item in planted_items()]),
-    "impressions alone": ([replace(row, type="impression", rating=None) for row in planted_rows()], planted_items()),
-    "unchosen types": ([replace(row, type="skipped", rating=None) for row in planted_rows()], planted_items()),
+    "equal texts": (
+        planted_rows(),
+        [replace(item, title="Same", text="Same") for item in planted_items()],
+    ),
+    "impressions alone": (
+        [replace(row, type="impression", rating=None) for row in planted_rows()],
+        planted_items(),
+    ),
+    "unchosen types": (
+        [replace(row, type="skipped", rating=None) for row in planted_rows()],
+        planted_items(),
+    ),
     "equal times": ([replace(row, at_us=10**15) for row in planted_rows()], planted_items()),
-    "huge ratings": ([replace(row, rating=1e30 * (row.seq % 3)) for row in planted_rows()], planted_items()),
+    "huge ratings": (
+        [replace(row, rating=1e30 * (row.seq % 3)) for row in planted_rows()],
+        planted_items(),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", ODDITIES)
-def test_odd_data_gives_a_candidate_that_serves(tmp_path: Path, config: TrainConfig, name: str) -> None:
+def test_odd_data_gives_a_candidate_that_serves(
+    tmp_path: Path, config: TrainConfig, name: str
+) -> None:
     rows, items = ODDITIES[name]
-    candidate = train(tmp_path, write_planted_snapshot(tmp_path / "snapshot", rows=rows, items=items), replace(config, full_epochs=2))
+    candidate = train(
+        tmp_path,
+        write_planted_snapshot(tmp_path / "snapshot", rows=rows, items=items),
+        replace(config, full_epochs=2),
+    )
     made = report(candidate)
     assert made.finite_weights or name == "huge ratings"
     ranker = Ranker(load_bundle(candidate / "bundle"))
-    assert ranker.has_ratings == any(row.rating is not None for row in rows if not in_panel(row.user_id))
+    assert ranker.has_ratings == any(
+        row.rating is not None for row in rows if not in_panel(row.user_id)
+    )
     top, _ = ranker.top_k(ranker.scores(ranker.user_states([[]])), [10], [None], [()])[0]
     assert len(top) == min(10, len(ranker.catalogue)) or name == "huge ratings"
 
@@ -304,17 +458,27 @@ def test_odd_data_gives_a_candidate_that_serves(tmp_path: Path, config: TrainCon
 def test_impressions_push_down_what_was_shown_in_vain(tmp_path: Path, config: TrainConfig) -> None:
     rows = planted_rows()
     shown = [
-        Row(seq=5000 + number, user_id=row.user_id, item_id="i7", at_us=row.at_us - 1, type="impression")
+        Row(
+            seq=5000 + number,
+            user_id=row.user_id,
+            item_id="i7",
+            at_us=row.at_us - 1,
+            type="impression",
+        )
         for number, row in enumerate(rows)
         if number % 2
     ]
     without = train(tmp_path, write_planted_snapshot(tmp_path / "one", rows=rows), config, name="a")
-    shown_in_vain = train(tmp_path, write_planted_snapshot(tmp_path / "two", rows=[*rows, *shown]), config, name="b")
+    shown_in_vain = train(
+        tmp_path, write_planted_snapshot(tmp_path / "two", rows=[*rows, *shown]), config, name="b"
+    )
     scores = []
     for candidate in (without, shown_in_vain):
         ranker = Ranker(load_bundle(candidate / "bundle"))
         row = ranker.catalogue.row("i7")
-        users = ranker.user_states([[HistoryElement(row=number, type="rating", rating=4.0)] for number in range(1, 40, 2)])
+        users = ranker.user_states(
+            [[HistoryElement(row=number, type="rating", rating=4.0)] for number in range(1, 40, 2)]
+        )
         scores.append(float(ranker.scores(users).log_softmax(1)[:, row].mean()))
     assert scores[1] < scores[0] - 0.2
 
@@ -324,7 +488,9 @@ def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainCo
     with torch.no_grad():
         towers_of(live).table[3] = float("nan")
     save_bundle(live, tmp_path / "live")
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(50), live=tmp_path / "live")
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot", mode="update", rows=new_rows(50), live=tmp_path / "live"
+    )
     candidate = train(tmp_path, snapshot, config)
     assert not report(candidate).finite_weights
 
@@ -334,8 +500,12 @@ def test_a_release_of_another_version_of_the_program_is_replaced_by_a_full_train
 ) -> None:
     shutil.copytree(full / "bundle", tmp_path / "old")
     manifest = tmp_path / "old" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": BUNDLE_FORMAT - 1}))
-    update = write_planted_snapshot(tmp_path / "update", mode="update", rows=new_rows(50), live=tmp_path / "old")
+    manifest.write_text(
+        json.dumps(json.loads(manifest.read_text()) | {"format": BUNDLE_FORMAT - 1})
+    )
+    update = write_planted_snapshot(
+        tmp_path / "update", mode="update", rows=new_rows(50), live=tmp_path / "old"
+    )
     assert main(command(tmp_path, update, config)) == 1
     assert "another version of this program; train with mode full" in capsys.readouterr().err
     anew = write_planted_snapshot(tmp_path / "anew", mode="full", live=tmp_path / "old")
@@ -354,15 +524,21 @@ def test_scored_events_are_only_those_asked_for(full: Path) -> None:
 
 def test_a_finished_candidate_is_left_alone(full: Path, config: TrainConfig) -> None:
     before = (full / "report.json").stat().st_mtime_ns
-    make_candidate(Job(snapshot=Path("nowhere"), config=config, out=full, text_cache=None, check=lambda: None))
+    make_candidate(
+        Job(snapshot=Path("nowhere"), config=config, out=full, text_cache=None, check=lambda: None)
+    )
     assert (full / "report.json").stat().st_mtime_ns == before
 
 
 def test_a_parent_that_does_not_fit_is_one_sentence(
     tmp_path: Path, full: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="update", rows=new_rows(10), live=full / "bundle")
-    assert main(command(tmp_path, snapshot, replace(config, model=replace(config.model, dim=32)))) == 1
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot", mode="update", rows=new_rows(10), live=full / "bundle"
+    )
+    assert (
+        main(command(tmp_path, snapshot, replace(config, model=replace(config.model, dim=32)))) == 1
+    )
     assert "train with mode full" in capsys.readouterr().err
     assert main(command(tmp_path, tmp_path / "missing", config)) == 1
     assert "manifest.json: not a snapshot's manifest" in capsys.readouterr().err

@@ -33,8 +33,12 @@ class Killed(Exception):
     pass
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config: TrainConfig) -> None:
-    config = replace(config, device="cpu", full_epochs=4, model=replace(config.model, dropout=0.2))  # a GPU's sums differ in rounding
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    config = replace(
+        config, device="cpu", full_epochs=4, model=replace(config.model, dropout=0.2)
+    )  # a GPU's sums differ in rounding
     snapshot = write_planted_snapshot(tmp_path / "snapshot")
     whole = train(tmp_path, snapshot, config, name="whole")
     calls: list[int] = []
@@ -44,7 +48,13 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config
         if len(calls) == 16:
             raise Killed
 
-    job = Job(snapshot=snapshot, config=config, out=tmp_path / "killed", text_cache=tmp_path / "texts", check=die)
+    job = Job(
+        snapshot=snapshot,
+        config=config,
+        out=tmp_path / "killed",
+        text_cache=tmp_path / "texts",
+        check=die,
+    )
     with pytest.raises(Killed):
         make_candidate(job)
     assert json.loads((job.partial / "progress.json").read_text())["phase"] == "train"
@@ -55,7 +65,9 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(tmp_path: Path, config
     assert report(job.out).bundle_digest == report(whole).bundle_digest
 
 
-def test_two_trainers_never_work_on_one_candidate(tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_trainers_never_work_on_one_candidate(
+    tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
     with locked(tmp_path / "out"):
         assert main(command(tmp_path, tmp_path, config)) == 1
         assert "another trainer is at work" in capsys.readouterr().err
@@ -69,7 +81,13 @@ def test_the_trainer_ends_with_its_parent(tmp_path: Path, config: TrainConfig) -
     arguments = command(tmp_path, snapshot, replace(config, full_epochs=100_000))
     start = f"subprocess.Popen([sys.executable, '-m', 'trainer', *{arguments!r}])"
     starter = f"import subprocess, sys; print({start}.pid, flush=True); sys.stdin.read()"
-    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starter],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert parent.stdout is not None
     assert parent.stdin is not None
     child = int(parent.stdout.readline())
@@ -103,7 +121,10 @@ def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConf
     snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
     one = train(tmp_path, snapshot, config, name="one")
     arguments = command(tmp_path, snapshot, config, name="two")
-    ranks = [start_rank(rank, "-m", "trainer", *arguments, rendezvous=tmp_path / "rendezvous") for rank in range(2)]
+    ranks = [
+        start_rank(rank, "-m", "trainer", *arguments, rendezvous=tmp_path / "rendezvous")
+        for rank in range(2)
+    ]
     errors = [rank.communicate(timeout=120)[1].decode() for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], errors
     assert report(tmp_path / "two").losses == pytest.approx(report(one).losses, abs=1e-5)
@@ -128,19 +149,33 @@ with distributed.process_group(torch.device("cpu")):
 
 
 def test_ranks_leave_together(tmp_path: Path) -> None:
-    first, second = (start_rank(rank, "-c", STAY, str(tmp_path / "done"), rendezvous=tmp_path / "rendezvous") for rank in range(2))
+    first, second = (
+        start_rank(rank, "-c", STAY, str(tmp_path / "done"), rendezvous=tmp_path / "rendezvous")
+        for rank in range(2)
+    )
     while not (tmp_path / "done").exists():
         select_nothing(0.05)
         assert second.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(timeout=1)
-    errors = [rank.communicate(timeout=120)[1].decode() for rank in (first, second)]  # ends the first one's input
+    errors = [
+        rank.communicate(timeout=120)[1].decode() for rank in (first, second)
+    ]  # ends the first one's input
     assert [first.returncode, second.returncode] == [0, 0], errors
 
 
 def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen[bytes]:
     """Start one of two ranks; they meet at a file, since a port that is free now need not be free in a moment."""
-    where = {"WORLD_SIZE": "2", "RANK": str(rank), "FRESHET_RENDEZVOUS": f"file://{rendezvous}", "PYTHONFAULTHANDLER": "1"}
+    where = {
+        "WORLD_SIZE": "2",
+        "RANK": str(rank),
+        "FRESHET_RENDEZVOUS": f"file://{rendezvous}",
+        "PYTHONFAULTHANDLER": "1",
+    }
     return subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **where}, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **where},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )

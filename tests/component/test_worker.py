@@ -17,18 +17,25 @@ from typing import NoReturn
 import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from cron import switches
 from cron.errors import AlreadyRunning, LeaseLost, LogGap, Unavailable
-from cron.lease import held_lease, only_one
+from cron.ledger import switches
 from cron.lineage import Lease
 from cron.parts import Parts
 from cron.ports import Appended, Batch, Cursor, EventLog
 from cron.wiring import open_launcher
-from cron.worker import run_once
+from cron.worker.lease import held_lease, only_one
+from cron.worker.worker import run_once
 from recommender.events import Record
 from tests.component.at_work import LIMIT_S, free, until, working
 from tests.shelf import open_shelf
-from tests.workshop import close_workshop, event_records, item_records, open_workshop, send, server_of
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    open_workshop,
+    send,
+    server_of,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +91,9 @@ def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Parts) -> N
 
 
 @pytest.mark.parametrize("surprise", [RuntimeError, SystemExit])
-def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: Parts, surprise: type[BaseException]) -> None:
+def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(
+    shelf: Parts, surprise: type[BaseException]
+) -> None:
     class Surprising:
         def __getattr__(self, name: str) -> object:
             return getattr(shelf.log, name)
@@ -93,7 +102,9 @@ def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(shelf: P
             raise surprise("a surprise")
 
     with working(replace(shelf, log=Surprising())):  # type: ignore[arg-type]
-        until(lambda: shelf.ledger.figures().get("job_errors", 0) >= 2)  # the turn's and the follower's
+        until(
+            lambda: shelf.ledger.figures().get("job_errors", 0) >= 2
+        )  # the turn's and the follower's
         shelf.server.set_live(1)
         until(lambda: shelf.ledger.hold() is not None)
 
@@ -114,7 +125,9 @@ def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf:
 
 def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) -> None:
     with working(shelf) as worker:
-        taken = shelf.ledger.acquire_lease("elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1))
+        taken = shelf.ledger.acquire_lease(
+            "elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1)
+        )
         assert taken is not None
         until(lambda: worker._lease is None)
         shelf.server.set_live(1)
@@ -143,7 +156,10 @@ def trained_by(parts: Parts) -> bool:
 
 
 def take_the_lease(parts: Parts) -> None:
-    assert parts.ledger.acquire_lease("elsewhere", 3600, parts.ledger.now() + timedelta(hours=1)) is not None
+    assert (
+        parts.ledger.acquire_lease("elsewhere", 3600, parts.ledger.now() + timedelta(hours=1))
+        is not None
+    )
 
 
 def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(endless: Parts) -> None:
@@ -171,12 +187,21 @@ def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Parts) -
     thread.join()
 
 
-def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(fresh: Parts) -> None:
+def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(
+    fresh: Parts,
+) -> None:
     """The interval is an hour: what happens, happens because the lease came."""
-    impatient = replace(fresh, settings=replace(fresh.settings, worker=replace(fresh.settings.worker, lease_s=1.0, after_events=10_000)))
+    impatient = replace(
+        fresh,
+        settings=replace(
+            fresh.settings, worker=replace(fresh.settings.worker, lease_s=1.0, after_events=10_000)
+        ),
+    )
     assert fresh.ledger.acquire_lease("elsewhere", 2.0, fresh.ledger.now()) is not None
     send(fresh, [*item_records(), *event_records(1, 200)])
-    stale = fresh.paths.journal / "segments" / "1-9-0123456789ab.parquet"  # a copy of what the other host has merged or erased
+    stale = (
+        fresh.paths.journal / "segments" / "1-9-0123456789ab.parquet"
+    )  # a copy of what the other host has merged or erased
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.touch()
     os.utime(stale, (1, 1))
@@ -188,8 +213,12 @@ def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_a
         until(lambda: versions(fresh) == [0, 1])
 
 
-def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(shelf: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    impatient = replace(shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, lease_s=0.3)))
+def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(
+    shelf: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = replace(
+        shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, lease_s=0.3))
+    )
     with working(impatient) as worker:
         until(lambda: worker._lease is not None)
         answers = shelf.ledger.write
@@ -213,30 +242,40 @@ def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Part
     with working(shelf) as worker:
         jobs = worker._scheduler.get_jobs()
         assert {job.id for job in jobs} == {"cycle", "watch", "follow", "lease"}
-        assert {(job.misfire_grace_time, job.coalesce, job.max_instances) for job in jobs} == {(None, True, 1)}
+        assert {(job.misfire_grace_time, job.coalesce, job.max_instances) for job in jobs} == {
+            (None, True, 1)
+        }
         assert {str(job.trigger.timezone) for job in jobs} == {"UTC"}
 
 
 def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Parts) -> None:
     with only_one(fresh.paths.lock), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
         run_once(fresh)
-    with held_lease(fresh.ledger, "another machine", 60), pytest.raises(LeaseLost, match="another machine"):
+    with (
+        held_lease(fresh.ledger, "another machine", 60),
+        pytest.raises(LeaseLost, match="another machine"),
+    ):
         run_once(fresh)
     assert run_once(fresh).outcome == "skipped"
     assert fresh.ledger.lease_holder() is None
 
 
-def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes_on(fresh: Parts, tmp_path: Path) -> None:
+def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes_on(
+    fresh: Parts, tmp_path: Path
+) -> None:
     send(fresh, [*item_records(), *event_records(1, 200)])
     program = (
-        "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch_process import open_launcher; "
-        "from cron.worker import run_worker; from tests.workshop import open_workshop; "
+        "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch.process import open_launcher; "
+        "from cron.worker.worker import run_worker; from tests.workshop import open_workshop; "
         f"parts = open_workshop(Path({str(tmp_path)!r})); "
         "slow = replace(parts.settings, train=replace(parts.settings.train, full_epochs=1_000_000)); "
         "sys.exit(run_worker(replace(parts, settings=slow, launcher=open_launcher('process:', text_cache=parts.paths.texts))))"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
     ) as process:
         until(lambda: any(fresh.paths.runs.glob("*/candidate.partial/checkpoint/*.safetensors")))
         started = time.monotonic()
@@ -251,7 +290,9 @@ def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes
     assert (run.mode, run.outcome, versions(fresh)) == ("full", "published", [0, 1])
 
 
-def test_a_log_that_is_not_the_journals_is_told_once(fresh: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_that_is_not_the_journals_is_told_once(
+    fresh: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     log = StrangeLog()
     with working(replace(fresh, log=log)):
         until(lambda: log.num_reads > 20)
@@ -268,7 +309,9 @@ def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Parts) -> No
         until(lambda: log.num_reads > 20)
         assert worker._retry_at == first
         assert log.num_looks == looks
-    assert [(run.reasons[0].name, run.count) for run in shelf.ledger.runs(1)] == [("not_collected", 1)]
+    assert [(run.reasons[0].name, run.count) for run in shelf.ledger.runs(1)] == [
+        ("not_collected", 1)
+    ]
 
 
 def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Parts) -> None:
@@ -286,16 +329,27 @@ def test_a_turn_that_came_too_late_is_counted(shelf: Parts) -> None:
         missed = JobExecutionEvent(EVENT_JOB_MISSED, "cycle", "default", shelf.ledger.now())
         worker._scheduler._dispatch_event(missed)
         assert shelf.ledger.figures()["missed_turns"] == 1
-        worker._scheduler._dispatch_event(JobExecutionEvent(EVENT_JOB_MISSED, "follow", "default", shelf.ledger.now()))
+        worker._scheduler._dispatch_event(
+            JobExecutionEvent(EVENT_JOB_MISSED, "follow", "default", shelf.ledger.now())
+        )
         assert shelf.ledger.figures()["missed_turns"] == 1
 
 
-def test_with_a_crontab_the_first_turn_comes_at_once_and_the_next_by_the_clock(shelf: Parts) -> None:
-    by_the_clock = replace(shelf.settings, worker=replace(shelf.settings.worker, cron="0 3 * * sun"))
+def test_with_a_crontab_the_first_turn_comes_at_once_and_the_next_by_the_clock(
+    shelf: Parts,
+) -> None:
+    by_the_clock = replace(
+        shelf.settings, worker=replace(shelf.settings.worker, cron="0 3 * * sun")
+    )
     with working(replace(shelf, settings=by_the_clock)) as worker:
         until(lambda: shelf.ledger.runs(1))
         following = worker._scheduler.get_job("cycle").next_run_time
-        assert (following.weekday(), following.hour, following.minute, following.utcoffset()) == (6, 3, 0, timedelta(0))
+        assert (following.weekday(), following.hour, following.minute, following.utcoffset()) == (
+            6,
+            3,
+            0,
+            timedelta(0),
+        )
 
 
 class SlowLog:
@@ -304,7 +358,12 @@ class SlowLog:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.goes_on = threading.Event()
-        self.append, self.give_up, self.backlog, self.trim = log.append, log.give_up, log.backlog, log.trim
+        self.append, self.give_up, self.backlog, self.trim = (
+            log.append,
+            log.give_up,
+            log.backlog,
+            log.trim,
+        )
 
     def read(self, after: Cursor, limit: int) -> Batch:
         assert self.goes_on.wait(LIMIT_S)

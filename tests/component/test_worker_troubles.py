@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from apscheduler.schedulers import base
 
-from cron import wall_clock, worker
 from cron.errors import ServerRefused
 from cron.parts import Parts
 from cron.wiring import PROJECT_ROOT
-from cron.worker import Worker
+from cron.worker import wall_clock, worker
+from cron.worker.worker import Worker
 from tests.component.at_work import LIMIT_S, free, until, working
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, event_records, send, server_of
@@ -49,11 +49,18 @@ class Clock(datetime):
 
 @pytest.mark.parametrize("cron", [None, "0 3 * * sun"], ids=["interval", "crontab"])
 @pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=400)], ids=str)
-def test_a_clock_that_is_set_back_stops_no_job(shelf: Parts, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None) -> None:
+def test_a_clock_that_is_set_back_stops_no_job(
+    shelf: Parts, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None
+) -> None:
     for module in (base, worker, wall_clock):
         monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(Clock, "back", timedelta(0))
-    parts = replace(shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)))
+    parts = replace(
+        shelf,
+        settings=replace(
+            shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)
+        ),
+    )
     shelf.ledger.pause("turns are counted here, and make nothing")
     with working(parts) as begun:
         until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
@@ -63,7 +70,10 @@ def test_a_clock_that_is_set_back_stops_no_job(shelf: Parts, monkeypatch: pytest
         until(lambda: shelf.histories.recent("user1", 5))
         shelf.server.set_live(1)
         until(lambda: shelf.ledger.serving().live == 1)
-        assert shelf.ledger.acquire_lease("elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5)) is None
+        assert (
+            shelf.ledger.acquire_lease("elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5))
+            is None
+        )
     assert "job_errors" not in shelf.ledger.figures()
 
 
@@ -92,7 +102,9 @@ def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_
     assert "job_errors" not in shelf.ledger.figures()
 
 
-def test_a_server_that_refuses_for_another_reason_is_told_of_again(shelf: Parts, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_server_that_refuses_for_another_reason_is_told_of_again(
+    shelf: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
     left = [401, 401, 503, 503, 401]
     shelf.ledger.pause("nothing is published here")
 
@@ -103,7 +115,18 @@ def test_a_server_that_refuses_for_another_reason_is_told_of_again(shelf: Parts,
         until(lambda: shelf.ledger.runs(1))
         server_of(shelf).live = refuse  # type: ignore[method-assign]
         until(lambda: len(left) == 1)
-        until(lambda: len([record for record in caplog.records if record.message == "the server refuses the worker"]) == 3)
+        until(
+            lambda: (
+                len(
+                    [
+                        record
+                        for record in caplog.records
+                        if record.message == "the server refuses the worker"
+                    ]
+                )
+                == 3
+            )
+        )
         delattr(server_of(shelf), "live")
 
 
@@ -124,9 +147,13 @@ class Slow:
 
 
 @pytest.mark.parametrize(
-    ("port", "call"), [("server", "versions"), ("histories", "append"), ("log", "backlog")], ids=["watch", "follow", "waiting events"]
+    ("port", "call"),
+    [("server", "versions"), ("histories", "append"), ("log", "backlog")],
+    ids=["watch", "follow", "waiting events"],
 )
-def test_the_lease_is_kept_while_any_job_is_at_something(shelf: Parts, port: str, call: str) -> None:
+def test_the_lease_is_kept_while_any_job_is_at_something(
+    shelf: Parts, port: str, call: str
+) -> None:
     """Whoever got it then would meet the calls of a worker that has said it is gone."""
     slow = Slow(getattr(shelf, port), call)
     parts = replace(shelf, **{port: slow})  # type: ignore[arg-type]
@@ -145,10 +172,12 @@ def test_the_lease_is_kept_while_any_job_is_at_something(shelf: Parts, port: str
     until(lambda: not any(lock.locked() for lock in begun._under_way.values()))
 
 
-def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_period(shelf: Parts, tmp_path: Path) -> None:
+def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_period(
+    shelf: Parts, tmp_path: Path
+) -> None:
     shelf.ledger.pause("no turn does anything here")
     program = (
-        "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker import run_worker; "
+        "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker.worker import run_worker; "
         "from tests.workshop import open_workshop, server_of; "
         f"parts = open_workshop(Path({str(tmp_path)!r})); "
         "server_of(parts).versions = lambda: (print('asked', flush=True), time.sleep(60)); "
@@ -156,7 +185,10 @@ def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_pe
         "sys.exit(run_worker(replace(parts, settings=settings)))"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=PROJECT_ROOT, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}, stdout=subprocess.PIPE
+        [sys.executable, "-c", program],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"asked\n"

@@ -13,7 +13,9 @@ from trainer.device import claim_device
 from trainer.report import Report, read_report
 
 ROOT = Path(__file__).parents[2]
-NAMELESS = [CatalogueItem(item_id="i0", title=" ")]  # no texts: child processes start without the encoder
+NAMELESS = [
+    CatalogueItem(item_id="i0", title=" ")
+]  # no texts: child processes start without the encoder
 
 
 def small_config(folder: Path) -> TrainConfig:
@@ -30,7 +32,16 @@ def small_config(folder: Path) -> TrainConfig:
 def train(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "candidate") -> Path:
     """Train as the command does: on a GPU where there is one."""
     device = claim_device(config.device)
-    make_candidate(Job(snapshot=snapshot, config=config, out=folder / name, text_cache=folder / "texts", check=lambda: None, device=device))
+    make_candidate(
+        Job(
+            snapshot=snapshot,
+            config=config,
+            out=folder / name,
+            text_cache=folder / "texts",
+            check=lambda: None,
+            device=device,
+        )
+    )
     return folder / name
 
 
@@ -42,4 +53,13 @@ def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "o
     """Return the arguments of `python -m trainer`."""
     file = folder / "config.json"
     dump_config(config, file)
-    return ["--snapshot", str(snapshot), "--config", str(file), "--out", str(folder / name), "--text-cache", str(folder / "texts")]
+    return [
+        "--snapshot",
+        str(snapshot),
+        "--config",
+        str(file),
+        "--out",
+        str(folder / name),
+        "--text-cache",
+        str(folder / "texts"),
+    ]

@@ -12,21 +12,49 @@ from recommender.events import AttributeValue, Event, Item
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def event(number: int, *, user_id: str = "u", item_id: str = "i", type_: str = "view", at: datetime | None = None) -> Event:
+def event(
+    number: int,
+    *,
+    user_id: str = "u",
+    item_id: str = "i",
+    type_: str = "view",
+    at: datetime | None = None,
+) -> Event:
     """Return the event of a number: its id and, unless given, its time follow from it."""
-    return Event(event_id=f"e{number:06}", user_id=user_id, item_id=item_id, type=type_, at=at or START_AT + timedelta(seconds=number))
+    return Event(
+        event_id=f"e{number:06}",
+        user_id=user_id,
+        item_id=item_id,
+        type=type_,
+        at=at or START_AT + timedelta(seconds=number),
+    )
 
 
-def item(number: int, item_id: str, *, hidden: bool = False, attributes: dict[str, AttributeValue] | None = None) -> Item:
+def item(
+    number: int,
+    item_id: str,
+    *,
+    hidden: bool = False,
+    attributes: dict[str, AttributeValue] | None = None,
+) -> Item:
     """Return the item record of a number."""
     at = START_AT + timedelta(seconds=number)
-    return Item(event_id=f"i{number:06}", item_id=item_id, title=f"Item {item_id}", at=at, hidden=hidden, attributes=attributes or {})
+    return Item(
+        event_id=f"i{number:06}",
+        item_id=item_id,
+        title=f"Item {item_id}",
+        at=at,
+        hidden=hidden,
+        attributes=attributes or {},
+    )
 
 
 def start_process(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a Python process that runs `code` with our packages; the arguments are its sys.argv[1:]."""
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, cwd=PROJECT_ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> str:

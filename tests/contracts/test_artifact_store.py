@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.artifacts_s3.upload import PART_BYTES
+from cron.backends.artifacts.s3.upload import PART_BYTES
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
@@ -54,7 +54,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 @pytest.fixture
-def url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(
+    back_end: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> str:
     """Where a new, empty store is."""
     if back_end in EMBEDDED:
         return EMBEDDED[back_end](tmp_path)
@@ -88,8 +90,12 @@ def fetched(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("content", [b"", b"x", os.urandom(3_000_000)], ids=["empty", "one byte", "3 MB"])
-def test_what_was_put_is_fetched(store: ArtifactStore, make: Make, tmp_path: Path, name: str, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"x", os.urandom(3_000_000)], ids=["empty", "one byte", "3 MB"]
+)
+def test_what_was_put_is_fetched(
+    store: ArtifactStore, make: Make, tmp_path: Path, name: str, content: bytes
+) -> None:
     assert store.put(name, make(content)) == hashlib.sha256(content).hexdigest()
     assert fetched(store, name, tmp_path) == content
     assert store.names() == (name,)
@@ -122,7 +128,9 @@ def test_what_is_not_there_has_no_url(store: ArtifactStore, make: Make) -> None:
         store.url("rec-1.mar")
 
 
-def test_the_same_bytes_again_are_fine_and_others_are_not(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+def test_the_same_bytes_again_are_fine_and_others_are_not(
+    store: ArtifactStore, make: Make, tmp_path: Path
+) -> None:
     first = store.put("a.mar", make(b"one"))
     assert store.put("a.mar", make(b"one")) == first
     with pytest.raises(ArtifactConflict, match=r"artifact a\.mar"):
@@ -130,19 +138,27 @@ def test_the_same_bytes_again_are_fine_and_others_are_not(store: ArtifactStore, 
     assert fetched(store, "a.mar", tmp_path) == b"one"
 
 
-def test_the_bytes_are_those_that_the_caller_expects(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+def test_the_bytes_are_those_that_the_caller_expects(
+    store: ArtifactStore, make: Make, tmp_path: Path
+) -> None:
     """What the store recorded lies beside the bytes, so the ledger's sha256 has the last word."""
     sha256, other = store.put("rec-1.mar", make(b"one")), hashlib.sha256(b"two").hexdigest()
     store.fetch("rec-1.mar", tmp_path / "here", sha256=sha256)
     assert "rec-1.mar" in store.url("rec-1.mar", sha256=sha256)
-    with pytest.raises(ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"):
+    with pytest.raises(
+        ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"
+    ):
         store.fetch("rec-1.mar", tmp_path / "there", sha256=other)
     assert not (tmp_path / "there").exists()
-    with pytest.raises(ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"):
+    with pytest.raises(
+        ArtifactCorrupt, match=rf"artifact rec-1\.mar: expected sha256 {other[:12]}"
+    ):
         store.url("rec-1.mar", sha256=other)
 
 
-def test_a_deleted_artifact_is_gone_and_its_name_free(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+def test_a_deleted_artifact_is_gone_and_its_name_free(
+    store: ArtifactStore, make: Make, tmp_path: Path
+) -> None:
     store.delete("deep/in/a.mar")  # not there: fine
     store.put("deep/in/a.mar", make(b"one"))
     store.put("deep/b.mar", make(b"two"))
@@ -170,9 +186,28 @@ def test_a_fetch_replaces_what_was_there(store: ArtifactStore, make: Make, tmp_p
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/", "/a", "../a", "a/../b", "a/..", ".", "./a", "a//b", "a/", ".store/sha256/a", "a/.b", "..", "a\\b", "a\0b"]
+    "name",
+    [
+        "",
+        "/",
+        "/a",
+        "../a",
+        "a/../b",
+        "a/..",
+        ".",
+        "./a",
+        "a//b",
+        "a/",
+        ".store/sha256/a",
+        "a/.b",
+        "..",
+        "a\\b",
+        "a\0b",
+    ],
 )
-def test_a_name_that_leads_elsewhere_is_refused(store: ArtifactStore, make: Make, tmp_path: Path, name: str) -> None:
+def test_a_name_that_leads_elsewhere_is_refused(
+    store: ArtifactStore, make: Make, tmp_path: Path, name: str
+) -> None:
     for call in (
         lambda: store.put(name, make(b"x")),
         lambda: store.fetch(name, tmp_path / "x"),
@@ -193,7 +228,9 @@ def test_processes_put_one_name_and_one_wins(
     putters = [start_process(PUT, url, "rec-1.mar", str(file)) for file in files]
     first = [number for number, putter in enumerate(putters) if ended(putter) != "conflict"]
     is_by_parts = back_end == "s3" and size_bytes > PART_BYTES
-    assert len(first) == 1 or (is_by_parts and first)  # SeaweedFS may let two by who complete at one moment, see docs/backends.md
+    assert len(first) == 1 or (
+        is_by_parts and first
+    )  # SeaweedFS may let two by who complete at one moment, see docs/backends.md
     winner = contents.index(fetched(store, "rec-1.mar", tmp_path))
     assert winner in first
     for number, file in enumerate(files):
@@ -203,7 +240,9 @@ def test_processes_put_one_name_and_one_wins(
     assert fetched(store, "rec-1.mar", tmp_path) == contents[winner]
 
 
-def test_processes_put_the_same_bytes_and_all_are_right(store: ArtifactStore, url: str, make: Make, tmp_path: Path) -> None:
+def test_processes_put_the_same_bytes_and_all_are_right(
+    store: ArtifactStore, url: str, make: Make, tmp_path: Path
+) -> None:
     content = os.urandom(20_000_000)
     file = str(make(content))
     putters = [start_process(PUT, url, "rec-1.mar", file) for _ in range(3)]
@@ -253,13 +292,19 @@ class TestFolder:
     def store(self, folder: Path) -> ArtifactStore:
         return open_artifacts(f"file:///{folder}")
 
-    def test_an_archive_lies_under_its_bare_name(self, store: ArtifactStore, folder: Path, make: Make) -> None:
+    def test_an_archive_lies_under_its_bare_name(
+        self, store: ArtifactStore, folder: Path, make: Make
+    ) -> None:
         store.put("rec-1.mar", make(b"one"))
         assert store.url("rec-1.mar") == "rec-1.mar"
         assert (folder / "rec-1.mar").read_bytes() == b"one"
-        assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == ["rec-1.mar"]
+        assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == [
+            "rec-1.mar"
+        ]
 
-    def test_a_stranger_in_the_folder_is_no_artifact(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+    def test_a_stranger_in_the_folder_is_no_artifact(
+        self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
+    ) -> None:
         (folder / "README.md").write_text("what this folder is")
         assert store.names() == ()
         with pytest.raises(ArtifactMissing):
@@ -268,7 +313,9 @@ class TestFolder:
             store.put("README.md", make(b"other"))
         assert (folder / "README.md").read_text() == "what this folder is"
 
-    def test_damage_is_found_by_fetch_and_mended_by_put(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+    def test_damage_is_found_by_fetch_and_mended_by_put(
+        self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
+    ) -> None:
         store.put("a.mar", make(b"good"))
         (folder / "a.mar").write_bytes(b"evil")
         with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
@@ -282,7 +329,9 @@ class TestFolder:
         assert store.url("a.mar") == "a.mar"
         assert fetched(store, "a.mar", tmp_path) == b"good"
 
-    def test_an_archive_that_was_removed_by_hand_is_missing(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+    def test_an_archive_that_was_removed_by_hand_is_missing(
+        self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
+    ) -> None:
         store.put("a.mar", make(b"good"))
         (folder / "a.mar").unlink()
         assert store.names() == ()
@@ -291,7 +340,9 @@ class TestFolder:
         store.put("a.mar", make(b"good"))
         assert store.names() == ("a.mar",)
 
-    def test_a_put_that_is_killed_leaves_nothing_to_see(self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path) -> None:
+    def test_a_put_that_is_killed_leaves_nothing_to_see(
+        self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
+    ) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         putter = start_process(PUT, f"file:///{folder}", "rec-1.mar", str(pipe))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.events_sqlite import TRIM_BATCH
+from cron.backends.sqlite.events import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
@@ -17,7 +17,9 @@ from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
 from tests.contracts.records import START_AT, ended, event, item, start_process
 from tests.servers import Servers, unique
 
-EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/events.db"}
+EMBEDDED: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/events.db"
+}
 ON_SERVERS: dict[str, Callable[[Servers], str]] = {
     "redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?stream={unique()}",
     "kafka": lambda servers: servers.kafka_log(),
@@ -29,12 +31,24 @@ class Traits:
     """What the port leaves open: with the defaults a log can do all of it."""
 
     tells_duplicates: bool = True  # otherwise only the journal does
-    keeps_one_line: bool = True  # otherwise records of one user, or of one item, keep their order, and others may pass them
-    keeps_calls_whole: bool = True  # a writer that is killed in mid-call leaves all of the call's records, or none
-    starts_at_the_earliest: bool = False  # after a trim START is the earliest record that is left; otherwise it is a gap
+    # otherwise records of one user, or of one item, keep their order, and others may pass them
+    keeps_one_line: bool = True
+    keeps_calls_whole: bool = (
+        True  # a writer that is killed in mid-call leaves all of the call's records, or none
+    )
+    starts_at_the_earliest: bool = (
+        False  # after a trim START is the earliest record that is left; otherwise it is a gap
+    )
 
 
-TRAITS = {"kafka": Traits(tells_duplicates=False, keeps_one_line=False, keeps_calls_whole=False, starts_at_the_earliest=True)}
+TRAITS = {
+    "kafka": Traits(
+        tells_duplicates=False,
+        keeps_one_line=False,
+        keeps_calls_whole=False,
+        starts_at_the_earliest=True,
+    )
+}
 APPEND_MANY = """
 import sys
 from cron.wiring import open_log
@@ -65,7 +79,11 @@ def another_url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -
 
 def arranged(records: Iterable[Record], traits: Traits) -> list[Record]:
     """Return records such that two lists are equal when the log kept what order it promises."""
-    return list(records) if traits.keeps_one_line else sorted(records, key=lambda one: one.user_id if isinstance(one, Event) else "")
+    return (
+        list(records)
+        if traits.keeps_one_line
+        else sorted(records, key=lambda one: one.user_id if isinstance(one, Event) else "")
+    )
 
 
 def everything(log: EventLog, *, after: Cursor = START, limit: int = 1000) -> list[Record]:
@@ -89,7 +107,12 @@ def cursor_at_end(log: EventLog) -> Cursor:
 
 def test_records_come_back_equal_and_in_order(log: EventLog, traits: Traits) -> None:
     odd = event(3, user_id="ü🎬 '\"\\", item_id="日本")
-    records: list[Record] = [event(2), item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}), odd, replace(event(4), rating=3.5)]
+    records: list[Record] = [
+        event(2),
+        item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}),
+        odd,
+        replace(event(4), rating=3.5),
+    ]
     appended = log.append(records)
     assert appended.accepted == 4
     assert appended.duplicates == ()
@@ -129,7 +152,9 @@ def test_a_repeat_is_a_duplicate_and_not_stored_again(log: EventLog, traits: Tra
 
 def test_an_item_and_an_event_share_the_ids(log: EventLog, traits: Traits) -> None:
     log.append([event(1)])
-    assert log.append([replace(item(1, "i"), event_id="e000001")]).duplicates == ((0,) if traits.tells_duplicates else ())
+    assert log.append([replace(item(1, "i"), event_id="e000001")]).duplicates == (
+        (0,) if traits.tells_duplicates else ()
+    )
 
 
 def test_the_backlog_counts_what_is_after_a_cursor(log: EventLog) -> None:
@@ -223,7 +248,9 @@ def test_after_a_gap_a_reader_goes_on_where_the_log_says(log: EventLog) -> None:
     log.trim(ahead)
     assert log.give_up(ahead) == ahead, "nothing after it is gone"
     for lost in (behind, START):
-        assert everything(log, after=log.give_up(lost)) == [event(number) for number in range(6, 10)]
+        assert everything(log, after=log.give_up(lost)) == [
+            event(number) for number in range(6, 10)
+        ]
     log.trim(log.read(ahead, 10).cursor)
     goes_on = log.give_up(behind)
     assert log.read(goes_on, 10).records == ()
@@ -277,7 +304,9 @@ def test_threads_append_while_one_reads(log: EventLog) -> None:
         for number in range(first, first + num_each, 10):
             log.append([event(one) for one in range(number, number + 10)])
 
-    threads = [threading.Thread(target=append, args=(index * num_each,)) for index in range(num_threads)]
+    threads = [
+        threading.Thread(target=append, args=(index * num_each,)) for index in range(num_threads)
+    ]
     for thread in threads:
         thread.start()
     seen: list[Record] = []
@@ -288,11 +317,17 @@ def test_threads_append_while_one_reads(log: EventLog) -> None:
         cursor = batch.cursor
     for thread in threads:
         thread.join(60)
-    assert sorted(record.event_id for record in seen) == [event(number).event_id for number in range(num_threads * num_each)]
+    assert sorted(record.event_id for record in seen) == [
+        event(number).event_id for number in range(num_threads * num_each)
+    ]
 
 
-def test_processes_append_the_same_records_while_we_read(log: EventLog, url: str, traits: Traits) -> None:
-    writers = [start_process(APPEND_MANY, url, first) for first in ("0", "500")]  # half of each is the other's too
+def test_processes_append_the_same_records_while_we_read(
+    log: EventLog, url: str, traits: Traits
+) -> None:
+    writers = [
+        start_process(APPEND_MANY, url, first) for first in ("0", "500")
+    ]  # half of each is the other's too
     seen: list[Record] = []
     cursor = START
     while len(seen) < (1500 if traits.tells_duplicates else 2000):
@@ -303,10 +338,14 @@ def test_processes_append_the_same_records_while_we_read(log: EventLog, url: str
     for writer in writers:
         ended(writer)
     assert log.read(cursor, 10).records == ()
-    assert sorted({record.event_id for record in seen}) == [event(number).event_id for number in range(1500)]
+    assert sorted({record.event_id for record in seen}) == [
+        event(number).event_id for number in range(1500)
+    ]
 
 
-def test_a_writer_that_is_killed_leaves_whole_batches(log: EventLog, url: str, traits: Traits) -> None:
+def test_a_writer_that_is_killed_leaves_whole_batches(
+    log: EventLog, url: str, traits: Traits
+) -> None:
     writer = start_process(APPEND_MANY, url, "0")
     while log.backlog(START) < 100:
         assert writer.poll() is None

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cron.collect import bury, collect
-from cron.dead_letters import DeadLetters
-from cron.follow import follow_once
+from cron.journal.collect import bury, collect
+from cron.journal.dead_letters import DeadLetters
+from cron.journal.follow import follow_once
+from cron.journal.relay import relay_once
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor, EventLog, Rejected
-from cron.relay import relay_once
 from cron.stored_records import MAX_RAW_BYTES
 from cron.wiring import open_log
 from recommender.events import MAX_RECORD_BYTES, Item, Record, to_json
@@ -36,7 +36,9 @@ def test_a_batch_ends_where_its_bytes_do(log: EventLog) -> None:
     sizes = [sum(len(to_json(one)) for one in batch) for batch in batches(log, limit=10_000)]
     assert max(sizes) <= BATCH_BYTES + MAX_RECORD_BYTES
     assert len(sizes) > 1
-    assert [one.event_id for one in everything(log, limit=10_000)] == [one.event_id for one in records]
+    assert [one.event_id for one in everything(log, limit=10_000)] == [
+        one.event_id for one in records
+    ]
 
 
 def large_items(number: int) -> list[Item]:
@@ -51,27 +53,56 @@ def newer(record: Record) -> bytes:
 
 
 NOT_RECORDS = (
-    *(b"", b"\xff\xfe", b"{", b"[1]", b'"text"', b"null", b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}", b'{"kind":["event"]}'),
+    *(
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[1]",
+        b'"text"',
+        b"null",
+        b"[" * 100_000,
+        b'{"a":' + b"9" * 5000 + b"}",
+        b'{"kind":["event"]}',
+    ),
     *(b'{"kind":"user"}', b'{"kind":"event"}', newer(event(7)), newer(item(8, "i"))),
-    *(to_json(event(9)).replace('"u"', found).encode() for found in ("17.5", "null", '"\\ud800"', '"\\u0000"', '""')),
-    *(to_json(event(9)).replace("2026-01-01T", found).encode() for found in ("T", "2026-13-01T", "12026-01-01T")),
+    *(
+        to_json(event(9)).replace('"u"', found).encode()
+        for found in ("17.5", "null", '"\\ud800"', '"\\u0000"', '""')
+    ),
+    *(
+        to_json(event(9)).replace("2026-01-01T", found).encode()
+        for found in ("T", "2026-13-01T", "12026-01-01T")
+    ),
     to_json(replace(event(9), rating=4.5)).replace("4.5", "NaN").encode(),
     to_json(item(9, "i")).replace("{}", '{"a":{}}').encode(),
     to_json(replace(item(9, "i"), text="x" * MAX_RECORD_BYTES)).encode(),
 )
 
 
-def test_what_is_not_a_record_is_rejected_with_its_place(log: EventLog, back_end: str, url: str) -> None:
+def test_what_is_not_a_record_is_rejected_with_its_place(
+    log: EventLog, back_end: str, url: str
+) -> None:
     log.append([event(1)])
     foreign_entries.put(back_end, url, NOT_RECORDS)
     log.append([event(2)])
     found = list(all_batches(log))
-    assert sorted(one.event_id for batch in found for one in batch.records) == [event(1).event_id, event(2).event_id]
+    assert sorted(one.event_id for batch in found for one in batch.records) == [
+        event(1).event_id,
+        event(2).event_id,
+    ]
     rejected = [one for batch in found for one in batch.rejected]
     assert len({one.source for one in rejected}) == len(rejected) == len(NOT_RECORDS)
-    assert sum("mood" in one.reason and "unknown field" in one.reason and '"good"' in one.raw for one in rejected) == 2
+    assert (
+        sum(
+            "mood" in one.reason and "unknown field" in one.reason and '"good"' in one.raw
+            for one in rejected
+        )
+        == 2
+    )
     assert all(one.reason and len(one.raw) <= MAX_RAW_BYTES for one in rejected)
-    assert [one for batch in all_batches(log) for one in batch.rejected] == rejected, "the same at every reading"
+    assert [one for batch in all_batches(log) for one in batch.rejected] == rejected, (
+        "the same at every reading"
+    )
 
 
 def all_batches(log: EventLog) -> Iterator[Batch]:
@@ -81,13 +112,18 @@ def all_batches(log: EventLog) -> Iterator[Batch]:
         cursor = batch.cursor
 
 
-def test_every_reader_passes_what_is_not_a_record(log: EventLog, back_end: str, url: str, tmp_path: Path) -> None:
+def test_every_reader_passes_what_is_not_a_record(
+    log: EventLog, back_end: str, url: str, tmp_path: Path
+) -> None:
     """One entry would otherwise stop collecting, recommendations that follow, and the relay, for good."""
     good = [event(1), event(2)]
     log.append(good[:1])
     foreign_entries.put(back_end, url, NOT_RECORDS)
     log.append(good[1:])
-    house, letters = open_house(tmp_path / "house", log=log), DeadLetters(tmp_path / "letters.jsonl")
+    house, letters = (
+        open_house(tmp_path / "house", log=log),
+        DeadLetters(tmp_path / "letters.jsonl"),
+    )
 
     def look(batch: Batch) -> None:
         bury(letters, batch.rejected, at=START_AT)

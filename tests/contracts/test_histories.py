@@ -19,8 +19,12 @@ from recommender.ids import MAX_ID_CHARS
 from tests.contracts.records import START_AT, ended, event, item, start_process
 from tests.servers import Servers, unique
 
-EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/histories.db"}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {"redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"}
+EMBEDDED: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/histories.db"
+}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {
+    "redis": lambda servers: f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"
+}
 APPEND_MANY = """
 import sys
 from cron.user_keys import unkeyed
@@ -66,7 +70,9 @@ def test_order_is_by_time_then_id_whatever_the_order_of_arrival(histories: Histo
 def test_ids_times_and_ratings_of_any_kind_come_back_equal(histories: Histories) -> None:
     longest = "ü🎬" * (MAX_ID_CHARS // 2)
     odd = [
-        replace(event(1, user_id=longest, item_id=longest, type_="t" * MAX_TYPE_CHARS), event_id=longest),
+        replace(
+            event(1, user_id=longest, item_id=longest, type_="t" * MAX_TYPE_CHARS), event_id=longest
+        ),
         replace(event(2, user_id=longest, item_id=" \n\t\x01'\"\\*[{"), rating=-0.1),
         replace(event(3, user_id=longest, at=EARLIEST), rating=1e300),
         replace(event(4, user_id=longest, at=EARLIEST + timedelta(microseconds=1)), rating=0.0),
@@ -77,7 +83,9 @@ def test_ids_times_and_ratings_of_any_kind_come_back_equal(histories: Histories)
     assert histories.recent(longest, 10) == ()
 
 
-def test_ties_are_ordered_by_id_as_text_also_where_the_oldest_are_dropped(histories: Histories) -> None:
+def test_ties_are_ordered_by_id_as_text_also_where_the_oldest_are_dropped(
+    histories: Histories,
+) -> None:
     ids = [*"aAbBäÄ_-", "a ", "aa", "日", "🎬"]
     tied = [replace(event(0), event_id=f"{one}{number:04}") for one in ids for number in range(120)]
     random.Random(1).shuffle(tied)
@@ -87,7 +95,9 @@ def test_ties_are_ordered_by_id_as_text_also_where_the_oldest_are_dropped(histor
 
 def test_a_repeat_changes_nothing_even_with_another_time(histories: Histories) -> None:
     histories.append([event(1), event(1), event(2)])
-    histories.append([event(1), replace(event(1), at=START_AT + timedelta(days=1), item_id="another")])
+    histories.append(
+        [event(1), replace(event(1), at=START_AT + timedelta(days=1), item_id="another")]
+    )
     assert histories.recent("u", 10) == (event(1), event(2))
 
 
@@ -103,7 +113,9 @@ def test_users_are_kept_apart(histories: Histories) -> None:
 def test_what_a_forgotten_user_did_before_stays_out_whoever_brings_it(histories: Histories) -> None:
     histories.append([event(1), event(2)])
     histories.forget("u", at=event(2).at)
-    histories.append([event(1), event(2), event(3)], cursor=Cursor("9"))  # the follower, a moment later
+    histories.append(
+        [event(1), event(2), event(3)], cursor=Cursor("9")
+    )  # the follower, a moment later
     assert histories.recent("u", 10) == (event(3),)
     histories.clear()  # a rebuild
     histories.append([event(1), event(2), event(3)])
@@ -168,7 +180,11 @@ def test_at_least_the_newest_thousand_stay(histories: Histories) -> None:
 def test_a_late_event_lands_in_its_place(histories: Histories) -> None:
     histories.append([event(number) for number in range(0, 2400, 2)])
     histories.append([event(2301)])
-    assert [one.event_id for one in histories.recent("u", 51)][:3] == ["e002300", "e002301", "e002302"]
+    assert [one.event_id for one in histories.recent("u", 51)][:3] == [
+        "e002300",
+        "e002301",
+        "e002302",
+    ]
 
 
 def test_the_newest_word_on_an_item_decides_whether_it_is_hidden(histories: Histories) -> None:
@@ -188,7 +204,9 @@ def test_of_some_items_the_hidden_ones_are_told(histories: Histories) -> None:
 
 
 def test_of_two_words_at_one_time_the_greater_id_decides(histories: Histories) -> None:
-    histories.append([replace(item(2, "a", hidden=True), at=START_AT), replace(item(1, "a"), at=START_AT)])
+    histories.append(
+        [replace(item(2, "a", hidden=True), at=START_AT), replace(item(1, "a"), at=START_AT)]
+    )
     assert histories.hidden() == {"a"}
 
 
@@ -225,7 +243,9 @@ def test_fifty_thousand_records_in_one_append(histories: Histories) -> None:
 
 
 def test_the_gateway_and_the_follower_write_at_once(histories: Histories, url: str) -> None:
-    writers = [start_process(APPEND_MANY, url, first) for first in ("0", "150")]  # half of each is the other's too
+    writers = [
+        start_process(APPEND_MANY, url, first) for first in ("0", "150")
+    ]  # half of each is the other's too
     for number in range(450, 500):
         histories.append([event(number)])
         assert histories.recent("u", 1) != ()
@@ -240,7 +260,9 @@ def test_a_user_is_forgotten_for_good_while_others_write(histories: Histories, u
         assert writer.poll() is None
     histories.forget("u", at=event(150).at)
     ended(writer)
-    assert histories.recent("u", 1000) == tuple(event(number) for number in range(_first_left(histories), 300))
+    assert histories.recent("u", 1000) == tuple(
+        event(number) for number in range(_first_left(histories), 300)
+    )
     assert _first_left(histories) > 150
 
 

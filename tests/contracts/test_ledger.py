@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from cron import schema, switches
 from cron.errors import Held, LeaseLost, Superseded, UnknownVersion
-from cron.ledger import Ledger, open_ledger
+from cron.ledger import schema, switches
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Quality, Segment, manifest_to_json
 from cron.ports import Cursor
 from tests.contracts.records import ended, start_process
@@ -23,8 +23,12 @@ from trainer.config import Mode
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {"postgresql": lambda servers: servers.postgres_database()}
+EMBEDDED: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"
+}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {
+    "postgresql": lambda servers: servers.postgres_database()
+}
 
 
 @pytest.fixture
@@ -62,7 +66,9 @@ def test_segment_and_cursor_are_committed_together(ledger: Ledger, lease: Lease)
     assert (ledger.log_cursor(), ledger.last_seq()) == ("b", 10)
 
 
-def test_numbers_are_not_given_again_after_segments_were_dropped(ledger: Ledger, lease: Lease) -> None:
+def test_numbers_are_not_given_again_after_segments_were_dropped(
+    ledger: Ledger, lease: Lease
+) -> None:
     ledger.commit_segment(segment(1, 10), Cursor("a"), lease)
     ledger.commit_segment(segment(11, 20), Cursor("b"), lease)
     ledger.drop_segments(["journal/1-10", "journal/11-20"], kept=segment(1, 20), lease=lease)
@@ -84,7 +90,9 @@ def test_a_holders_next_life_takes_its_lease_at_once(ledger: Ledger, lease: Leas
     assert again.token == lease.token + 1
 
 
-def test_a_renewed_lease_lasts_longer_and_a_released_one_is_free(ledger: Ledger, lease: Lease) -> None:
+def test_a_renewed_lease_lasts_longer_and_a_released_one_is_free(
+    ledger: Ledger, lease: Lease
+) -> None:
     ledger.renew_lease(lease, 30, NOW + timedelta(seconds=20))
     assert ledger.acquire_lease("two", 30, NOW + timedelta(seconds=40)) is None
     ledger.release_lease(lease)
@@ -96,7 +104,17 @@ def test_every_write_of_a_run_is_fenced(ledger: Ledger, lease: Lease) -> None:
     run = ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
     ledger.add_release(manifest(1), lease=lease)
     assert ledger.acquire_lease("two", 30, NOW + timedelta(hours=1)) is not None
-    quality = Quality(run_id=1, kind="panel", model="live", version=1, ndcg=0.1, rmse=None, num_users=1, num_events=1, at=NOW)
+    quality = Quality(
+        run_id=1,
+        kind="panel",
+        model="live",
+        version=1,
+        ndcg=0.1,
+        rmse=None,
+        num_users=1,
+        num_events=1,
+        at=NOW,
+    )
     for write in (
         lambda: ledger.commit_segment(segment(1, 2), Cursor("x"), lease),
         lambda: ledger.record_step(run.run_id, "train", {}, seconds=1, lease=lease),
@@ -130,7 +148,13 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
     run = ledger.start_run("full", reason=reason("why", ok=True), supersedes=3, lease=lease)
     with pytest.raises(ValueError, match="open already"):
         ledger.start_run("full", reason=reason("x", ok=True), supersedes=None, lease=lease)
-    ended = ledger.finish_run(run.run_id, "refused", reasons=[reason("gate", ok=False)], figures={"ndcg": 0.1}, lease=lease)
+    ended = ledger.finish_run(
+        run.run_id,
+        "refused",
+        reasons=[reason("gate", ok=False)],
+        figures={"ndcg": 0.1},
+        lease=lease,
+    )
     assert [one.name for one in ended.reasons] == ["why", "gate"]
     assert (ended.outcome, ended.supersedes, ended.figures) == ("refused", 3, {"ndcg": 0.1})
     assert ledger.open_run() is None
@@ -150,10 +174,16 @@ def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_end
 def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, lease: Lease) -> None:
     for name in ("few", "few", "held", "few"):
         ledger.record_skip(reason(name, ok=False), lease=lease)
-    assert [(run.reasons[0].name, run.count) for run in reversed(ledger.runs())] == [("few", 2), ("held", 1), ("few", 1)]
+    assert [(run.reasons[0].name, run.count) for run in reversed(ledger.runs())] == [
+        ("few", 2),
+        ("held", 1),
+        ("few", 1),
+    ]
 
 
-def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run(ledger: Ledger, lease: Lease) -> None:
+def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run(
+    ledger: Ledger, lease: Lease
+) -> None:
     versions = []
     modes: tuple[Mode, ...] = ("baseline", "full", "update", "baseline")
     for mode in modes:
@@ -194,7 +224,9 @@ def test_publishing_stops_at_a_hold(ledger: Ledger, lease: Lease) -> None:
     switches.begin_publish(ledger, 2, expected=1, lease=lease)
 
 
-def test_a_rollback_holds_marks_and_picks_the_previous_good_one(ledger: Ledger, lease: Lease) -> None:
+def test_a_rollback_holds_marks_and_picks_the_previous_good_one(
+    ledger: Ledger, lease: Lease
+) -> None:
     published(ledger, lease, 1, 2, 3)
     good = ledger.previous_good()
     assert good is not None
@@ -239,10 +271,14 @@ def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -
     assert ledger.release(2).rolled_back_at is None
 
 
-def test_a_persons_change_is_recorded_only_while_nothing_else_changed(ledger: Ledger, lease: Lease) -> None:
+def test_a_persons_change_is_recorded_only_while_nothing_else_changed(
+    ledger: Ledger, lease: Lease
+) -> None:
     published(ledger, lease, 1, 2)
     epoch = ledger.serving().epoch
-    assert not switches.record_by_hand(ledger, 1, "rollback", expected=2, epoch=epoch - 1, reason="x")
+    assert not switches.record_by_hand(
+        ledger, 1, "rollback", expected=2, epoch=epoch - 1, reason="x"
+    )
     assert switches.record_by_hand(ledger, 1, "rollback", expected=2, epoch=epoch, reason="x")
     assert ledger.serving().live == 1
     assert ledger.release(2).rolled_back_at is not None
@@ -259,10 +295,16 @@ def test_a_persons_change_is_recorded_only_while_nothing_else_changed(ledger: Le
     ],
 )
 def test_what_is_excluded_while_a_run_learns_it_is_not_published(
-    ledger: Ledger, lease: Lease, known: tuple[tuple[int, int], ...], excluded: tuple[int, int], is_dropped: bool
+    ledger: Ledger,
+    lease: Lease,
+    known: tuple[tuple[int, int], ...],
+    excluded: tuple[int, int],
+    is_dropped: bool,
 ) -> None:
     published(ledger, lease, 1)
-    ledger.add_release(manifest(2, mode="update", target_range=(101, 300), excluded=known), lease=lease)
+    ledger.add_release(
+        manifest(2, mode="update", target_range=(101, 300), excluded=known), lease=lease
+    )
     ledger.pause("poison is coming in")
     ledger.resume([excluded])
     if is_dropped:
@@ -275,7 +317,11 @@ def test_what_is_excluded_while_a_run_learns_it_is_not_published(
 def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, lease: Lease) -> None:
     published(ledger, lease, 1, 2, 3)
     switches.begin_rollback(ledger, 1, reason="x")
-    assert [ledger.mark_archive_gone(version, lease=lease) for version in (1, 2, 3)] == [False, True, False]
+    assert [ledger.mark_archive_gone(version, lease=lease) for version in (1, 2, 3)] == [
+        False,
+        True,
+        False,
+    ]
     assert [one.version for one in ledger.kept_releases()] == [1, 3]
 
 
@@ -284,7 +330,10 @@ def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease
     published(ledger, lease, *range(1, 6))
     gone = {"published_at": NOW.isoformat(), "archive_gone": True}
     rows = [{"version": 10 + one, "manifest": "read by nobody", **gone} for one in range(2990)]
-    rows += [{"version": 3000 + one, "manifest": manifest_to_json(manifest(3000 + one)), **gone} for one in range(10)]
+    rows += [
+        {"version": 3000 + one, "manifest": manifest_to_json(manifest(3000 + one)), **gone}
+        for one in range(10)
+    ]
     with ledger.write() as connection:
         connection.execute(schema.releases.insert(), rows)
     previous = ledger.previous_good()
@@ -329,7 +378,9 @@ def test_texts_of_any_kind_come_back(ledger: Ledger, lease: Lease) -> None:
 
 def test_of_many_who_ask_at_once_one_gets_the_lease(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
-        leases = list(pool.map(lambda number: ledger.acquire_lease(f"worker {number}", 30, NOW), range(16)))
+        leases = list(
+            pool.map(lambda number: ledger.acquire_lease(f"worker {number}", 30, NOW), range(16))
+        )
     assert len([one for one in leases if one is not None]) == 1
 
 
@@ -339,7 +390,9 @@ def test_racing_writers_decide_one_after_another(ledger: Ledger, lease: Lease) -
 
     def race(_number: int) -> tuple[bool, bool, int]:
         try:
-            run = ledger.start_run("full", reason=reason("race", ok=True), supersedes=None, lease=lease)
+            run = ledger.start_run(
+                "full", reason=reason("race", ok=True), supersedes=None, lease=lease
+            )
             started = True
         except ValueError:
             started = False
@@ -365,7 +418,7 @@ def test_racing_writers_decide_one_after_another(ledger: Ledger, lease: Lease) -
 
 RAISE_COUNTER = """
 import sys
-from cron.ledger import open_ledger
+from cron.ledger.ledger import open_ledger
 ledger = open_ledger(sys.argv[1])
 for _ in range(50):
     ledger.count("ticks")

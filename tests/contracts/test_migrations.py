@@ -15,20 +15,24 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from cron import database, schema
 from cron.errors import LedgerTooNew, Unavailable
-from cron.ledger import open_ledger
-from cron.migrations import HEAD, bring_up_to_date
-from cron.migrations.versions import r0001_tables
+from cron.ledger import database, schema
+from cron.ledger.ledger import open_ledger
+from cron.ledger.migrations import HEAD, bring_up_to_date
+from cron.ledger.migrations.versions import r0001_tables
 from cron.wiring import PROJECT_ROOT
 from tests.contracts.records import ended, start_process
 from tests.servers import Servers
 
-EMBEDDED: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {"postgresql": lambda servers: servers.postgres_database()}
+EMBEDDED: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"
+}
+ON_SERVERS: dict[str, Callable[[Servers], str]] = {
+    "postgresql": lambda servers: servers.postgres_database()
+}
 OPEN = """
 import sys
-from cron.ledger import open_ledger
+from cron.ledger.ledger import open_ledger
 print(open_ledger(sys.argv[1]).last_seq())
 """
 
@@ -41,13 +45,25 @@ def engine(url: str) -> Iterator[sa.Engine]:
 
 
 def differences(engine: sa.Engine) -> list[object]:
-    """Compare a database with `cron.schema`."""
-    options = {"compare_type": True, "compare_server_default": _other_default if engine.dialect.name == "sqlite" else True}
+    """Compare a database with `cron.ledger.schema`."""
+    options = {
+        "compare_type": True,
+        "compare_server_default": _other_default if engine.dialect.name == "sqlite" else True,
+    }
     with engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata))
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata)
+        )
 
 
-def _other_default(_context: object, _found_in: object, _column: object, found: str | None, _default: object, wanted: str | None) -> bool:
+def _other_default(
+    _context: object,
+    _found_in: object,
+    _column: object,
+    found: str | None,
+    _default: object,
+    wanted: str | None,
+) -> bool:
     """Compare texts: SQLAlchemy finds an empty default of SQLite in brackets, which Alembic takes for another one."""
     return (found or "").strip("(')") != (wanted or "").strip("(')")
 
@@ -86,7 +102,9 @@ def test_the_last_step_is_the_one_that_opening_looks_for() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(engine: sa.Engine, url: str) -> None:
+def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(
+    engine: sa.Engine, url: str
+) -> None:
     without_numbers(engine)
     ledger = open_ledger(url)
     assert ledger.last_seq() == 17
@@ -96,7 +114,9 @@ def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(en
 
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["new", "old"])
-def test_of_processes_that_open_at_once_one_takes_the_steps(engine: sa.Engine, url: str, is_old: bool) -> None:
+def test_of_processes_that_open_at_once_one_takes_the_steps(
+    engine: sa.Engine, url: str, is_old: bool
+) -> None:
     if is_old:
         without_numbers(engine)
     processes = [start_process(OPEN, url) for _ in range(3)]
@@ -106,7 +126,9 @@ def test_of_processes_that_open_at_once_one_takes_the_steps(engine: sa.Engine, u
 
 def test_a_step_that_fails_leaves_nothing_behind(engine: sa.Engine) -> None:
     with database.writer(engine).begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE quality (run_id INTEGER)")  # in the way of the first step, as its last table
+        connection.exec_driver_sql(
+            "CREATE TABLE quality (run_id INTEGER)"
+        )  # in the way of the first step, as its last table
     with pytest.raises((sa.exc.DBAPIError, Unavailable), match="already exists"):
         bring_up_to_date(engine)
     assert sa.inspect(engine).get_table_names() == ["quality"]
@@ -122,8 +144,12 @@ def test_a_ledger_of_a_newer_freshet_is_refused_and_left_alone(engine: sa.Engine
     assert revisions(engine) == ["9999"]
 
 
-def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(engine: sa.Engine, url: str) -> None:
+def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(
+    engine: sa.Engine, url: str
+) -> None:
     bring_up_to_date(engine)
-    code = f"import sys\nfrom cron.ledger import open_ledger\nopen_ledger({url!r}).live()\nprint('alembic' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    code = f"import sys\nfrom cron.ledger.ledger import open_ledger\nopen_ledger({url!r}).live()\nprint('alembic' in sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
     assert said.stdout.strip() == "False"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.server_nodes import ServerNodes
+from cron.backends.torchserve.nodes import ServerNodes
 from cron.errors import ServerRefused
 from cron.ports import ModelServer
 from tests.fakes import FakeServer
@@ -32,14 +32,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Iterator[Callable[[int], list[Running]]]:
+def start(
+    tmp_path_factory: pytest.TempPathFactory, store: Path
+) -> Iterator[Callable[[int], list[Running]]]:
     """Return so many nodes, started when they are first asked for."""
     with ExitStack() as stack:
         running: list[Running] = []
 
         def nodes(number: int) -> list[Running]:
             while len(running) < number:
-                running.append(stack.enter_context(running_torchserve(tmp_path_factory.mktemp("node"), store=store)))
+                running.append(
+                    stack.enter_context(
+                        running_torchserve(tmp_path_factory.mktemp("node"), store=store)
+                    )
+                )
             return running[:number]
 
         yield nodes
@@ -53,7 +59,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(back_end: str, store: Path, start: Callable[[int], list[Running]], tmp_path: Path) -> Iterator[ModelServer]:
+def server(
+    back_end: str, store: Path, start: Callable[[int], list[Running]], tmp_path: Path
+) -> Iterator[ModelServer]:
     """An empty server."""
     with ExitStack() as stack:
         number = 2 if back_end.startswith("two") else 1
@@ -62,7 +70,11 @@ def server(back_end: str, store: Path, start: Callable[[int], list[Running]], tm
             nodes += [FakeServer(store, tmp_path / f"fake{one}") for one in range(number)]
         else:
             nodes += [stack.enter_context(emptied(running)) for running in start(number)]
-        yield ServerNodes({f"node{one}": node for one, node in enumerate(nodes)}) if number > 1 else nodes[0]
+        yield (
+            ServerNodes({f"node{one}": node for one, node in enumerate(nodes)})
+            if number > 1
+            else nodes[0]
+        )
 
 
 @pytest.fixture
@@ -78,7 +90,9 @@ def test_an_empty_server_has_no_version_and_no_live_one(server: ModelServer) -> 
         server.predict(None, TOP, timeout_s=60)
 
 
-def test_the_first_registered_version_is_live_and_later_ones_wait(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_the_first_registered_version_is_live_and_later_ones_wait(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     for version in (0, 2, 10):
         server.register(version, publish(version))
     assert server.live() == 0
@@ -86,7 +100,9 @@ def test_the_first_registered_version_is_live_and_later_ones_wait(server: ModelS
     assert all(found.ready and found.ready_workers == 1 for found in server.versions())
 
 
-def test_predict_answers_by_version_and_by_default(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_predict_answers_by_version_and_by_default(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     server.set_live(2)
@@ -94,7 +110,9 @@ def test_predict_answers_by_version_and_by_default(server: ModelServer, publish:
     assert [answer["model_version"] for answer in found if isinstance(answer, dict)] == [2, 1, 2]
 
 
-def test_a_refused_body_carries_its_status(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_a_refused_body_carries_its_status(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     server.register(1, publish(1))
     with pytest.raises(ServerRefused) as caught:
         server.predict(1, {"user_seq": [], "k": 0}, timeout_s=60)
@@ -102,14 +120,25 @@ def test_a_refused_body_carries_its_status(server: ModelServer, publish: Callabl
     assert "from 1 to 1000" in str(caught.value)
 
 
-def test_an_unknown_version_never_becomes_live(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_an_unknown_version_never_becomes_live(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     server.register(1, publish(1))
     with pytest.raises(ServerRefused, match="not registered"):
         server.set_live(7)
     assert server.live() == 1
 
 
-@pytest.mark.parametrize("url", ["nothing.mar", "a/token?b&c=d.mar", "../outside.mar", "http://127.0.0.1:9/rec.mar", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nothing.mar",
+        "a/token?b&c=d.mar",
+        "../outside.mar",
+        "http://127.0.0.1:9/rec.mar",
+        "file:///etc/passwd",
+    ],
+)
 def test_what_is_not_in_our_store_is_refused(server: ModelServer, url: str) -> None:
     with pytest.raises(ServerRefused) as caught:
         server.register(3, url)
@@ -117,13 +146,17 @@ def test_what_is_not_in_our_store_is_refused(server: ModelServer, url: str) -> N
     assert server.versions() == ()
 
 
-def test_a_file_that_holds_another_version_is_refused(server: ModelServer, publish: Callable[[int], str], store: Path) -> None:
+def test_a_file_that_holds_another_version_is_refused(
+    server: ModelServer, publish: Callable[[int], str], store: Path
+) -> None:
     shutil.copyfile(store / publish(4), store / "misnamed.mar")
     with pytest.raises(ServerRefused, match="does the file hold another version"):
         server.register(5, "misnamed.mar")
 
 
-def test_a_server_tells_what_a_version_takes_and_what_is_left(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_a_server_tells_what_a_version_takes_and_what_is_left(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     assert server.memory() is None
     server.register(1, publish(1))
     memory = server.memory()
@@ -132,7 +165,9 @@ def test_a_server_tells_what_a_version_takes_and_what_is_left(server: ModelServe
     assert memory.has_room
 
 
-def test_unregister_forgets_a_version_and_knows_no_other(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_unregister_forgets_a_version_and_knows_no_other(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     server.unregister(2)
@@ -141,14 +176,18 @@ def test_unregister_forgets_a_version_and_knows_no_other(server: ModelServer, pu
     assert [found.version for found in server.versions()] == [1]
 
 
-def test_the_live_version_is_never_unregistered(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_the_live_version_is_never_unregistered(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     server.register(1, publish(1))
     with pytest.raises(ServerRefused, match="default"):
         server.unregister(1)
     assert server.live() == 1
 
 
-def test_nodes_are_named_and_each_serves_alone(server: ModelServer, publish: Callable[[int], str]) -> None:
+def test_nodes_are_named_and_each_serves_alone(
+    server: ModelServer, publish: Callable[[int], str]
+) -> None:
     server.register(1, publish(1))
     assert len(server.nodes()) >= 1
     for node in server.nodes().values():

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from cron import pruning, schema
-from cron.ledger import Ledger, open_ledger
-from cron.ledger_figures import LedgerFigures
+from cron.ledger import pruning, schema
+from cron.ledger.ledger import Ledger, open_ledger
+from cron.ledger.migrations.versions import r0004_ended_runs
 from cron.lineage import Lease, Outcome, Quality, Run
-from cron.migrations.versions import r0004_ended_runs
-from cron.overview import look_at_ledger
+from cron.metrics.ledger_metrics import LedgerFigures
+from cron.metrics.overview import look_at_ledger
 from tests.contracts import test_ledger
 from tests.contracts.test_ledger import NOW
 from tests.releases import manifest, published, reason
@@ -40,14 +40,24 @@ def lease(ledger: Ledger) -> Lease:
     return lease
 
 
-def ended_run(ledger: Ledger, lease: Lease, *, mode: Mode = "update", outcome: Outcome = "refused") -> Run:
+def ended_run(
+    ledger: Ledger, lease: Lease, *, mode: Mode = "update", outcome: Outcome = "refused"
+) -> Run:
     """Make a run with a step and a quality figure."""
     run = ledger.start_run(mode, reason=reason("why", ok=True), supersedes=None, lease=lease)
     ledger.record_step(run.run_id, "archive", {"manifest": "x" * 1000}, seconds=2.5, lease=lease)
     if outcome == "published":
         ledger.allot_version(run.run_id, lease=lease)
-    figures = {"version": None, "ndcg": 0.1, "rmse": None, "num_users": 1, "num_events": 1, "at": NOW}
-    ledger.add_quality([Quality(run_id=run.run_id, kind="panel", model="live", **figures)], lease=lease)  # type: ignore[arg-type]
+    figures = {
+        "version": None,
+        "ndcg": 0.1,
+        "rmse": None,
+        "num_users": 1,
+        "num_events": 1,
+        "at": NOW,
+    }
+    quality = Quality(run_id=run.run_id, kind="panel", model="live", **figures)  # type: ignore[arg-type]
+    ledger.add_quality([quality], lease=lease)
     return ledger.finish_run(run.run_id, outcome, reasons=[], figures={}, lease=lease)
 
 
@@ -81,7 +91,9 @@ def test_only_the_newest_runs_stay_and_counters_never_fall(ledger: Ledger, lease
     assert before == {"published": 1, "refused": 6, "skipped": 6}
     assert pruning.prune(ledger, lease=lease, keep=10) == 0
     assert pruning.prune(ledger, lease=lease, keep=2) == 6
-    assert ledger.runs() == (*runs[:2], runs[2], runs[-1]), "beside the newest the last full retrain, and the last with a version"
+    assert ledger.runs() == (*runs[:2], runs[2], runs[-1]), (
+        "beside the newest the last full retrain, and the last with a version"
+    )
     assert (counted(ledger), ledger.last_full()) == (before, last_full)
     assert (rows(ledger, schema.steps), rows(ledger, schema.quality)) == (3, 3)
     for _ in range(3):
@@ -103,7 +115,9 @@ def test_an_open_run_stays_however_old(ledger: Ledger, lease: Lease) -> None:
     assert found.run_id == run.run_id
 
 
-def test_a_release_without_its_archive_keeps_its_lineage_alone(ledger: Ledger, lease: Lease) -> None:
+def test_a_release_without_its_archive_keeps_its_lineage_alone(
+    ledger: Ledger, lease: Lease
+) -> None:
     gone, live = manifest(1, popular=POPULAR), manifest(2, popular=POPULAR)
     for one in (gone, live):
         ledger.add_release(one, lease=lease)
@@ -115,7 +129,9 @@ def test_a_release_without_its_archive_keeps_its_lineage_alone(ledger: Ledger, l
     assert ledger.release(2).manifest == live
 
 
-def test_the_step_to_this_shape_prunes_what_older_releases_kept(ledger: Ledger, lease: Lease) -> None:
+def test_the_step_to_this_shape_prunes_what_older_releases_kept(
+    ledger: Ledger, lease: Lease
+) -> None:
     run = ended_run(ledger, lease)
     for one in (1, 2):
         ledger.add_release(manifest(one, popular=POPULAR), lease=lease)
@@ -138,7 +154,9 @@ def test_a_file_that_is_mostly_free_gives_its_disk_back(tmp_path: Path, megabyte
     assert lease is not None
     run = ledger.start_run("update", reason=reason("why", ok=True), supersedes=None, lease=lease)
     for number in range(megabytes):
-        ledger.record_step(run.run_id, f"step {number}", {"text": "x" * 2**20}, seconds=1, lease=lease)
+        ledger.record_step(
+            run.run_id, f"step {number}", {"text": "x" * 2**20}, seconds=1, lease=lease
+        )
     assert not pruning.give_back_disk(ledger), "nothing is free"
     ledger.finish_run(run.run_id, "refused", reasons=[], figures={}, lease=lease)
     assert pruning.give_back_disk(ledger) == (megabytes == 40)

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from cron import switches
 from cron.errors import RolledBackMeanwhile, Superseded
-from cron.ledger import Ledger
+from cron.ledger import switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.wiring import open_ledger
 from tests.contracts.test_ledger import EMBEDDED, ON_SERVERS
@@ -56,7 +56,9 @@ def test_a_second_bare_rollback_is_told_of_the_first(ledger: Ledger) -> None:
     before = ledger.now()
     first = switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=before))
     assert switches.end(ledger, first)
-    with pytest.raises(RolledBackMeanwhile, match=r"version 3 was rolled back .* version 2 is live"):
+    with pytest.raises(
+        RolledBackMeanwhile, match=r"version 3 was rolled back .* version 2 is live"
+    ):
         switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=before))
     later = ledger.now() + timedelta(seconds=1)
     switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=later))
@@ -65,5 +67,7 @@ def test_a_second_bare_rollback_is_told_of_the_first(ledger: Ledger) -> None:
 def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> None:
     assert switches.end(ledger, switches.begin_promote(ledger, 1))
     with pytest.raises(Superseded):
-        switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=ledger.now()))
+        switches.begin_rollback(
+            ledger, 2, reason="x", asked=switches.Asked(live=3, at=ledger.now())
+        )
     assert ledger.hold() is None

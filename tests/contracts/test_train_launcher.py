@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cron.backends.launch.trainer_process import TrainerProcess
 from cron.errors import SettingsError, Stopped, TrainerDied, TrainingFailed
 from cron.ports import TrainLauncher
-from cron.trainer_process import TrainerProcess
 from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
@@ -28,7 +28,9 @@ from trainer.report import read_report
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 300.0
 QUICK = TrainConfig(
-    encoder=EncoderConfig(pack=False), model=ModelConfig(text_dim=8, dim=8, num_layers=1, num_heads=1, max_history=10), full_epochs=2
+    encoder=EncoderConfig(pack=False),
+    model=ModelConfig(text_dim=8, dim=8, num_layers=1, num_heads=1, max_history=10),
+    full_epochs=2,
 )
 ENDLESS = replace(QUICK, full_epochs=1_000_000)
 
@@ -49,7 +51,16 @@ def launcher(url: str, tmp_path: Path) -> TrainLauncher:
 
 def small_snapshot(folder: Path) -> Path:
     """Write one item without a text, so that no encoder is loaded, and some users and events."""
-    rows = [Row(seq=seq, user_id=f"u{seq % 7}", item_id="i0", at_us=1_700_000_000_000_000 + seq, rating=4.0) for seq in range(1, 40)]
+    rows = [
+        Row(
+            seq=seq,
+            user_id=f"u{seq % 7}",
+            item_id="i0",
+            at_us=1_700_000_000_000_000 + seq,
+            rating=4.0,
+        )
+        for seq in range(1, 40)
+    ]
     return write_planted_snapshot(folder, rows=rows, items=NAMELESS)
 
 
@@ -60,7 +71,11 @@ def snapshot(tmp_path: Path) -> Path:
 
 def trainers(out: Path) -> list[psutil.Process]:
     """Return the processes that make this candidate."""
-    return [one for one in psutil.process_iter(["cmdline"]) if str(out) in (one.info["cmdline"] or []) and one.status() != "zombie"]
+    return [
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if str(out) in (one.info["cmdline"] or []) and one.status() != "zombie"
+    ]
 
 
 def until(condition: Callable[[], object], *, limit_s: float = 60.0) -> None:
@@ -75,7 +90,9 @@ def training(out: Path) -> bool:
     return any((out.parent / f"{out.name}.partial" / "checkpoint").glob("*.safetensors"))
 
 
-def test_training_gives_a_candidate_and_a_second_call_the_same(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+def test_training_gives_a_candidate_and_a_second_call_the_same(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
     written = (out / "report.json").stat().st_mtime_ns
@@ -84,14 +101,20 @@ def test_training_gives_a_candidate_and_a_second_call_the_same(launcher: TrainLa
     assert (out / "report.json").stat().st_mtime_ns == written
 
 
-def test_a_trainer_that_fails_is_told_with_its_last_words(launcher: TrainLauncher, tmp_path: Path) -> None:
+def test_a_trainer_that_fails_is_told_with_its_last_words(
+    launcher: TrainLauncher, tmp_path: Path
+) -> None:
     with pytest.raises(TrainingFailed, match="ended with status 1") as caught:
-        launcher.train(tmp_path / "no-snapshot", QUICK, tmp_path / "runs" / "candidate", limit_s=LIMIT_S)
+        launcher.train(
+            tmp_path / "no-snapshot", QUICK, tmp_path / "runs" / "candidate", limit_s=LIMIT_S
+        )
     assert "no-snapshot" in str(caught.value)
     assert str(tmp_path / "runs" / "trainer.log") in str(caught.value)
 
 
-def test_the_wall_limit_ends_the_whole_group(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+def test_the_wall_limit_ends_the_whole_group(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     failed: list[TrainingFailed] = []
 
@@ -113,7 +136,9 @@ def test_the_wall_limit_ends_the_whole_group(launcher: TrainLauncher, snapshot: 
     assert trainers(out) == []
 
 
-def end_an_endless_training(launcher: TrainLauncher, snapshot: Path, out: Path, how: Callable[[], None]) -> None:
+def end_an_endless_training(
+    launcher: TrainLauncher, snapshot: Path, out: Path, how: Callable[[], None]
+) -> None:
     """Start one that never ends by itself, and once it has a checkpoint end it, from another thread, as the callers do."""
     ended: list[BaseException] = []
 
@@ -132,7 +157,9 @@ def end_an_endless_training(launcher: TrainLauncher, snapshot: Path, out: Path, 
     assert trainers(out) == []
 
 
-def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     end_an_endless_training(launcher, snapshot, out, launcher.stop)
     with pytest.raises(Stopped):
@@ -140,13 +167,17 @@ def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(launcher: Tra
     assert training(out)
 
 
-def test_after_cancel_the_next_training_starts(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+def test_after_cancel_the_next_training_starts(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
     end_an_endless_training(launcher, snapshot, tmp_path / "lost" / "candidate", launcher.cancel)
     out = tmp_path / "next" / "candidate"
     assert launcher.train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
 
 
-def test_a_cancel_right_before_a_training_ends_that_one(launcher: TrainLauncher, snapshot: Path, tmp_path: Path) -> None:
+def test_a_cancel_right_before_a_training_ends_that_one(
+    launcher: TrainLauncher, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     launcher.cancel()
     with pytest.raises(Stopped):
@@ -154,14 +185,18 @@ def test_a_cancel_right_before_a_training_ends_that_one(launcher: TrainLauncher,
     assert trainers(out) == []
 
 
-def test_the_training_dies_with_the_process_that_asked_for_it(url: str, snapshot: Path, tmp_path: Path) -> None:
+def test_the_training_dies_with_the_process_that_asked_for_it(
+    url: str, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     program = (
         "from pathlib import Path; from tests.contracts.test_train_launcher import ENDLESS, open_launcher; "
         f"launcher = open_launcher({url!r}, text_cache=Path({str(tmp_path)!r})); "
         f"launcher.train(Path({str(snapshot)!r}), ENDLESS, Path({str(out)!r}), limit_s=99)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as parent:
         until(lambda: training(out))
         assert trainers(out)
         parent.send_signal(signal.SIGKILL)
@@ -172,7 +207,12 @@ def test_both_launchers_make_the_same_candidate(snapshot: Path, tmp_path: Path) 
     losses = []
     for name, url in EMBEDDED.items():
         launcher = open_launcher(url, text_cache=tmp_path / "texts")
-        losses.append(read_report(launcher.train(snapshot, QUICK, tmp_path / name / "candidate", limit_s=LIMIT_S) / "report.json").losses)
+        losses.append(
+            read_report(
+                launcher.train(snapshot, QUICK, tmp_path / name / "candidate", limit_s=LIMIT_S)
+                / "report.json"
+            ).losses
+        )
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
@@ -202,39 +242,63 @@ MAKE = "import os, pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--o
 def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path: Path) -> None:
     program = MAKE + "out.mkdir(); (out / 'report.json').touch(); os.abort()"
     out = tmp_path / "runs" / "candidate"
-    assert TrainerProcess((sys.executable, "-c", program), text_cache=tmp_path).train(snapshot, QUICK, out, limit_s=LIMIT_S) == out
+    assert (
+        TrainerProcess((sys.executable, "-c", program), text_cache=tmp_path).train(
+            snapshot, QUICK, out, limit_s=LIMIT_S
+        )
+        == out
+    )
 
 
-def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(snapshot: Path, tmp_path: Path) -> None:
+def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(
+    snapshot: Path, tmp_path: Path
+) -> None:
     count = MAKE + "print('begun', file=(out.parent / 'begun').open('a')); "
     ends: list[tuple[str, int, type[TrainingFailed]]] = [
         ("os.abort()", 2, TrainerDied),
         ("raise OSError(28, 'No space left on device')", 2, TrainerDied),
     ]
-    ends += [("sys.exit('trainer: machine: out of memory')", 1, TrainerDied), ("sys.exit('trainer: no')", 1, TrainingFailed)]
+    ends += [
+        ("sys.exit('trainer: machine: out of memory')", 1, TrainerDied),
+        ("sys.exit('trainer: no')", 1, TrainingFailed),
+    ]
     for number, (end, times, kind) in enumerate(ends):
         out = tmp_path / str(number) / "candidate"
         with pytest.raises(TrainingFailed) as caught:
-            TrainerProcess((sys.executable, "-c", count + end), text_cache=tmp_path).train(snapshot, QUICK, out, limit_s=LIMIT_S)
+            TrainerProcess((sys.executable, "-c", count + end), text_cache=tmp_path).train(
+                snapshot, QUICK, out, limit_s=LIMIT_S
+            )
         assert caught.type is kind
         assert (out.parent / "begun").read_text().count("begun") == times
 
 
-def test_a_crash_is_told_by_what_crashed_and_not_by_the_page_after_it(snapshot: Path, tmp_path: Path) -> None:
+def test_a_crash_is_told_by_what_crashed_and_not_by_the_page_after_it(
+    snapshot: Path, tmp_path: Path
+) -> None:
     program = "import os, sys; print('  what(): Connection closed', file=sys.stderr); os.abort()"
-    launcher = TrainerProcess(("bash", "-c", f'{sys.executable} -c "{program}"; seq 10000'), text_cache=tmp_path)
+    launcher = TrainerProcess(
+        ("bash", "-c", f'{sys.executable} -c "{program}"; seq 10000'), text_cache=tmp_path
+    )
     with pytest.raises(TrainingFailed) as caught:
         launcher.train(snapshot, QUICK, tmp_path / "runs" / "candidate", limit_s=LIMIT_S)
-    assert str(caught.value).endswith("last lines:\n  what(): Connection closed\nFatal Python error: Aborted")
+    assert str(caught.value).endswith(
+        "last lines:\n  what(): Connection closed\nFatal Python error: Aborted"
+    )
 
 
-@pytest.mark.parametrize("url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"])
+@pytest.mark.parametrize(
+    "url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"]
+)
 def test_a_launcher_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"store\.launcher = .*expected torchrun:\?nproc=N"):
         open_launcher(url, text_cache=tmp_path)
 
 
-@pytest.mark.parametrize("url", ["ray:?workers=0", "ray://head?workers=2", "ray://head:none", "ray:?nproc=2"])
+@pytest.mark.parametrize(
+    "url", ["ray:?workers=0", "ray://head?workers=2", "ray://head:none", "ray:?nproc=2"]
+)
 def test_a_ray_url_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"store\.launcher = .*expected ray://HOST:PORT\?workers=N"):
+    with pytest.raises(
+        SettingsError, match=r"store\.launcher = .*expected ray://HOST:PORT\?workers=N"
+    ):
         open_launcher(url, text_cache=tmp_path)

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from deploy.servers.kafka import create_topics
 from deploy.stack.join import TOPICS, Join
-from deploy.stack.kafka import create_topics
 from tests.servers import Servers, unique
 
 NUM_PARTITIONS = 2
@@ -22,15 +22,35 @@ Click = dict[str, object]
 Message = Mapping[str, object] | bytes | None
 
 
-def impression(impression_id: str, at: object, *, user_id: str = "u1", item_id: str = "i1") -> dict[str, object]:
+def impression(
+    impression_id: str, at: object, *, user_id: str = "u1", item_id: str = "i1"
+) -> dict[str, object]:
     """Make a message of `impressions`; a position, as shops send it, is left to them."""
-    return {"impression_id": impression_id, "user_id": user_id, "item_id": item_id, "at": at, "position": 3}
+    return {
+        "impression_id": impression_id,
+        "user_id": user_id,
+        "item_id": item_id,
+        "at": at,
+        "position": 3,
+    }
 
 
-def click(impression_id: str | None, at: object, *, user_id: str = "u1", item_id: str = "i1", click_id: str | None = None) -> Click:
+def click(
+    impression_id: str | None,
+    at: object,
+    *,
+    user_id: str = "u1",
+    item_id: str = "i1",
+    click_id: str | None = None,
+) -> Click:
     """Make a message of `clicks`."""
     ids = {"impression_id": impression_id, "click_id": click_id}
-    return {**{name: value for name, value in ids.items() if value is not None}, "user_id": user_id, "item_id": item_id, "at": at}
+    return {
+        **{name: value for name, value in ids.items() if value is not None},
+        "user_id": user_id,
+        "item_id": item_id,
+        "at": at,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +68,29 @@ class Clickstream:
         self._servers = servers
         address = f"127.0.0.1:{servers.kafka.port}"
         prefix = unique()
-        self.join = Join(bootstrap=address, checkpoints=folder, **{topic: f"{prefix}-{topic}" for topic in TOPICS})
+        self.join = Join(
+            bootstrap=address,
+            checkpoints=folder,
+            **{topic: f"{prefix}-{topic}" for topic in TOPICS},
+        )
         create_topics(address, {str(getattr(self.join, topic)): NUM_PARTITIONS for topic in TOPICS})
         self._producer = Producer({"bootstrap.servers": address, "linger.ms": 5})
         self._consumer = Consumer(
-            {"bootstrap.servers": address, "group.id": prefix, "isolation.level": "read_committed", "enable.auto.commit": False}
+            {
+                "bootstrap.servers": address,
+                "group.id": prefix,
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+            }
         )
         read = (self.join.events, self.join.rejected)
-        self._consumer.assign([TopicPartition(topic, one, OFFSET_BEGINNING) for topic in read for one in range(NUM_PARTITIONS)])
+        self._consumer.assign(
+            [
+                TopicPartition(topic, one, OFFSET_BEGINNING)
+                for topic in read
+                for one in range(NUM_PARTITIONS)
+            ]
+        )
         self.events: list[Row] = []
         self.rejected: list[Row] = []
 
@@ -68,11 +103,21 @@ class Clickstream:
             self._producer.poll(0)
         self._producer.flush()
 
-    def push_time(self, at: float, *, topics: tuple[str, ...] | None = None, partitions: Iterable[int] = range(NUM_PARTITIONS)) -> None:
+    def push_time(
+        self,
+        at: float,
+        *,
+        topics: tuple[str, ...] | None = None,
+        partitions: Iterable[int] = range(NUM_PARTITIONS),
+    ) -> None:
         """Send a last message into each partition, so that the watermark passes what was sent before."""
         for topic in topics or (self.join.impressions, self.join.clicks):
             for partition in partitions:
-                message = impression(unique("push"), at) if topic == self.join.impressions else click(None, at, click_id=unique("push"))
+                message = (
+                    impression(unique("push"), at)
+                    if topic == self.join.impressions
+                    else click(None, at, click_id=unique("push"))
+                )
                 self._producer.produce(topic, json.dumps(message).encode(), partition=partition)
         self._producer.flush()
 
@@ -81,7 +126,9 @@ class Clickstream:
         missing = set(event_ids) - self.ids()
         deadline = time.monotonic() + LIMIT_S
         while missing:
-            assert time.monotonic() < deadline, f"{len(missing)} events did not come, {sorted(missing)[:5]} among them; {self._why()}"
+            assert time.monotonic() < deadline, (
+                f"{len(missing)} events did not come, {sorted(missing)[:5]} among them; {self._why()}"
+            )
             self._read()
             missing -= self.ids()
 
@@ -99,15 +146,27 @@ class Clickstream:
         """Return one event without its id; None when there is none. More than one is an error."""
         found = [row.value for row in self.events if row.value["event_id"] == event_id]
         assert len(found) <= 1, found
-        return {name: value for name, value in found[0].items() if name != "event_id"} if found else None
+        return (
+            {name: value for name, value in found[0].items() if name != "event_id"}
+            if found
+            else None
+        )
 
     def doubles(self) -> list[str]:
         """Return the event ids that were read more than once."""
-        return [event_id for event_id, count in Counter(str(row.value["event_id"]) for row in self.events).items() if count > 1]
+        return [
+            event_id
+            for event_id, count in Counter(
+                str(row.value["event_id"]) for row in self.events
+            ).items()
+            if count > 1
+        ]
 
     def cancel(self, job_id: str) -> None:
         """End the job, as an operator does on Flink's page."""
-        httpx.patch(f"{self._servers.flink.rest}/jobs/{job_id}?mode=cancel", trust_env=False).raise_for_status()
+        httpx.patch(
+            f"{self._servers.flink.rest}/jobs/{job_id}?mode=cancel", trust_env=False
+        ).raise_for_status()
         self._consumer.close()
 
     def _read(self) -> None:

@@ -33,8 +33,12 @@ class Cutter:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._server_port))
-                threading.Thread(target=self._pass, args=(client, server), kwargs={"answers": False}, daemon=True).start()
-                threading.Thread(target=self._pass, args=(server, client), kwargs={"answers": True}, daemon=True).start()
+                threading.Thread(
+                    target=self._pass, args=(client, server), kwargs={"answers": False}, daemon=True
+                ).start()
+                threading.Thread(
+                    target=self._pass, args=(server, client), kwargs={"answers": True}, daemon=True
+                ).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, *, answers: bool) -> None:
         with suppress(OSError), source, sink:

@@ -78,7 +78,13 @@ def _pass_on(handler: BaseHTTPRequestHandler, state: Proxy) -> None:
         connection.close()
 
 
-def _answer_or_break(handler: BaseHTTPRequestHandler, state: Proxy, status: int, headers: dict[str, str], content: bytes) -> None:
+def _answer_or_break(
+    handler: BaseHTTPRequestHandler,
+    state: Proxy,
+    status: int,
+    headers: dict[str, str],
+    content: bytes,
+) -> None:
     if handler.command == "GET" and state.cuts and len(content) > 1:
         state.cuts -= 1
         _answer(handler, status, headers, content, sent=len(content) // 2)
@@ -90,7 +96,14 @@ def _answer_or_break(handler: BaseHTTPRequestHandler, state: Proxy, status: int,
         _answer(handler, status, headers, content)
 
 
-def _answer(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: bytes, *, sent: int | None = None) -> None:
+def _answer(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    headers: dict[str, str],
+    content: bytes,
+    *,
+    sent: int | None = None,
+) -> None:
     handler.send_response_only(status)
     for name, value in headers.items():
         if name.lower() != "content-length" or handler.command == "HEAD":

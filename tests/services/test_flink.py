@@ -15,8 +15,8 @@ import pytest
 
 from cron.ports import START
 from cron.wiring import open_log
+from deploy.servers.kafka import create_topics
 from deploy.stack.join import join_program, submit
-from deploy.stack.kafka import create_topics
 from tests.servers import Server, Servers, unique
 from tests.services.clickstream import Clickstream, click, impression
 
@@ -50,15 +50,24 @@ BROKEN: tuple[tuple[Mapping[str, object] | bytes | None, str], ...] = (
     (b"[" * 50_000, NO_OBJECT),
     (b'"' * 700_000, NO_OBJECT),  # escaped, it is too large for Kafka
     (b"[]", NO_OBJECT),
-    (impression("no user", FIRST_DAY, user_id=" "), "user_id: expected a text of 1 to 512 characters"),
-    ({**impression("no item", FIRST_DAY), "item_id": ["i1"]}, "item_id: expected a text of 1 to 512 characters"),
+    (
+        impression("no user", FIRST_DAY, user_id=" "),
+        "user_id: expected a text of 1 to 512 characters",
+    ),
+    (
+        {**impression("no item", FIRST_DAY), "item_id": ["i1"]},
+        "item_id: expected a text of 1 to 512 characters",
+    ),
     (impression("x" * 481, FIRST_DAY), "impression_id: expected a text of 1 to 480 characters"),
     (impression("milliseconds", FIRST_DAY * 1000), WRONG_TIME),
     (impression("no day", "2024-13-01"), WRONG_TIME),
     (impression("no time", None), WRONG_TIME),
     (impression("huge", 10**30), WRONG_TIME),
     (impression("long ago", "1970-01-01T00:00:10Z"), WRONG_TIME),
-    (impression("tomorrow", time.time() + DAY_S), "at: after Kafka got the message; is the sender's clock right?"),
+    (
+        impression("tomorrow", time.time() + DAY_S),
+        "at: after Kafka got the message; is the sender's clock right?",
+    ),
 )
 
 
@@ -68,7 +77,9 @@ def stream(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     stream = Clickstream(servers, tmp_path_factory.mktemp("join") / "it's the checkpoints")
     _ = servers.flink_taskmanager
     job = submit(servers.flink, stream.join)
-    assert submit(servers.flink, stream.join) == job, "a second submission must find the first one's job"
+    assert submit(servers.flink, stream.join) == job, (
+        "a second submission must find the first one's job"
+    )
     yield stream
     stream.cancel(submit(servers.flink, stream.join))
 
@@ -113,11 +124,18 @@ def told(stream: Clickstream) -> Clickstream:
     return stream
 
 
-def test_a_clicked_impression_is_one_click_event_and_an_unclicked_one_an_impression_event(told: Clickstream) -> None:
+def test_a_clicked_impression_is_one_click_event_and_an_unclicked_one_an_impression_event(
+    told: Clickstream,
+) -> None:
     clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": _iso(FIRST_DAY + 20)}
     assert told.event("click:clicked") == clicked
     assert told.event("impression:clicked") is None
-    assert told.event("impression:unclicked") == {"user_id": "u2", "item_id": "i1", "type": "impression", "at": _iso(FIRST_DAY + 1)}
+    assert told.event("impression:unclicked") == {
+        "user_id": "u2",
+        "item_id": "i1",
+        "type": "impression",
+        "at": _iso(FIRST_DAY + 1),
+    }
     assert told.event("click:unclicked") is None
     assert {row.key == row.value["user_id"] for row in told.events} == {True}, (
         "the key is the user, so that a user's events share a partition"
@@ -138,17 +156,28 @@ def test_a_click_a_little_before_its_impression_is_its_click(told: Clickstream) 
     assert told.event("impression:skewed") is None
 
 
-@pytest.mark.parametrize("case", ["clicked long before", "clicked long after", "clicked by another", "clicked elsewhere"])
-def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(told: Clickstream, case: str) -> None:
+@pytest.mark.parametrize(
+    "case", ["clicked long before", "clicked long after", "clicked by another", "clicked elsewhere"]
+)
+def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(
+    told: Clickstream, case: str
+) -> None:
     assert told.event(f"impression:{case}") is not None
     kept = told.event(f"click:{case}")
     assert kept is not None
-    who = {"clicked by another": ("u2", "i1"), "clicked elsewhere": ("u1", "i2")}.get(case, ("u1", "i1"))
+    who = {"clicked by another": ("u2", "i1"), "clicked elsewhere": ("u1", "i2")}.get(
+        case, ("u1", "i1")
+    )
     assert (kept["user_id"], kept["item_id"]) == who
 
 
 def test_a_click_without_an_impression_is_kept(told: Clickstream) -> None:
-    assert told.event("click:never shown") == {"user_id": "u9", "item_id": "i9", "type": "click", "at": _iso(FIRST_DAY + 7)}
+    assert told.event("click:never shown") == {
+        "user_id": "u9",
+        "item_id": "i9",
+        "type": "click",
+        "at": _iso(FIRST_DAY + 7),
+    }
 
 
 def test_ids_pass_unchanged(told: Clickstream) -> None:
@@ -160,8 +189,12 @@ def test_ids_pass_unchanged(told: Clickstream) -> None:
     assert (numbers["user_id"], numbers["item_id"]) == ("17", "42")
 
 
-@pytest.mark.parametrize(("number", "expected"), list(enumerate(TIMES.values())), ids=[str(form) for form in TIMES])
-def test_times_are_read_as_the_gateway_reads_them(told: Clickstream, number: int, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "expected"), list(enumerate(TIMES.values())), ids=[str(form) for form in TIMES]
+)
+def test_times_are_read_as_the_gateway_reads_them(
+    told: Clickstream, number: int, expected: str
+) -> None:
     kept = told.event(f"impression:time {number}")
     assert kept is not None
     assert kept["at"] == expected
@@ -177,7 +210,10 @@ def test_what_is_no_impression_is_kept_with_its_place_and_the_reason(told: Click
 
 def test_a_click_that_names_nothing_is_kept_as_rejected(told: Clickstream) -> None:
     (found,) = [row.value for row in told.rejected if row.value["topic"] == told.join.clicks]
-    assert found["reason"] == "impression_id: expected a text of 1 to 480 characters, or instead of it a click_id"
+    assert (
+        found["reason"]
+        == "impression_id: expected a text of 1 to 480 characters, or instead of it a click_id"
+    )
 
 
 def test_freshets_event_log_reads_the_rows_as_events(told: Clickstream) -> None:
@@ -229,13 +265,17 @@ def test_a_clock_that_is_ahead_ends_nobodys_window(stream: Clickstream) -> None:
     assert stream.event("impression:in time") is None
 
 
-def test_a_killed_task_manager_loses_and_doubles_nothing(servers: Servers, stream: Clickstream) -> None:
+def test_a_killed_task_manager_loses_and_doubles_nothing(
+    servers: Servers, stream: Clickstream
+) -> None:
     day = FIRST_DAY + 4 * DAY_S
     before, during, after = (_traffic(day + part * 1000, seed=part) for part in range(3))
     expected = {**_joined(*before), **_joined(*during), **_joined(*after)}
     assert {event["type"] for event in expected.values()} == {"click", "impression"}
     _send(stream, before)
-    stream.wait_for(_clicked(before))  # so a checkpoint holds impressions that still wait for their click
+    stream.wait_for(
+        _clicked(before)
+    )  # so a checkpoint holds impressions that still wait for their click
     _send(stream, during)
     servers.flink_taskmanager.kill()
     _send(stream, after)
@@ -248,7 +288,9 @@ def test_a_killed_task_manager_loses_and_doubles_nothing(servers: Servers, strea
     assert stream.doubles() == []
 
 
-def test_a_killed_job_manager_loses_and_doubles_nothing(servers: Servers, stream: Clickstream, tmp_path: Path) -> None:
+def test_a_killed_job_manager_loses_and_doubles_nothing(
+    servers: Servers, stream: Clickstream, tmp_path: Path
+) -> None:
     """It has forgotten the job, which the keeper then submits from its newest checkpoint."""
     day = FIRST_DAY + 5 * DAY_S
     before, after = (_traffic(day + part * 1000, seed=10 + part) for part in range(2))
@@ -260,7 +302,11 @@ def test_a_killed_job_manager_loses_and_doubles_nothing(servers: Servers, stream
     jobmanager.kill()
     _send(stream, after)
     jobmanager.start()
-    keeper = Server(join_program(servers.flink, stream.join), port=servers.flink.rest_port, folder=tmp_path / "keeper")
+    keeper = Server(
+        join_program(servers.flink, stream.join),
+        port=servers.flink.rest_port,
+        folder=tmp_path / "keeper",
+    )
     try:
         keeper.start()
         assert submit(servers.flink, stream.join) != old
@@ -280,22 +326,36 @@ def _traffic(at: float, *, seed: int, num_impressions: int = 500) -> Traffic:
     """Make impressions over ten minutes, and clicks of a third of them: some twice, some too late, some of what was never shown."""
     rng = random.Random(seed)
     shown = [
-        impression(f"traffic {seed}.{one}", at + rng.randrange(600), user_id=f"u{one % 50}", item_id=f"i{rng.randrange(90)}")
+        impression(
+            f"traffic {seed}.{one}",
+            at + rng.randrange(600),
+            user_id=f"u{one % 50}",
+            item_id=f"i{rng.randrange(90)}",
+        )
         for one in range(num_impressions)
     ]
     clicks = []
     for seen in rng.sample(shown, num_impressions // 3):
         who = {"user_id": str(seen["user_id"]), "item_id": str(seen["item_id"])}
-        clicked_at = float(str(seen["at"])) + rng.choice([-SKEW_S - 1, -SKEW_S, 0, 1, 30, WINDOW_S, WINDOW_S + 1])
-        clicks += [click(str(seen["impression_id"]), clicked_at, **who) for _ in range(rng.choice([1, 1, 2]))]
+        clicked_at = float(str(seen["at"])) + rng.choice(
+            [-SKEW_S - 1, -SKEW_S, 0, 1, 30, WINDOW_S, WINDOW_S + 1]
+        )
+        clicks += [
+            click(str(seen["impression_id"]), clicked_at, **who)
+            for _ in range(rng.choice([1, 1, 2]))
+        ]
     clicks += [click(f"traffic {seed}.never {one}", at + one) for one in range(20)]
     return sorted(shown + rng.sample(shown, 20), key=_at), sorted(clicks, key=_at)
 
 
-def _joined(shown: list[dict[str, object]], clicks: list[dict[str, object]]) -> dict[str, dict[str, object]]:
+def _joined(
+    shown: list[dict[str, object]], clicks: list[dict[str, object]]
+) -> dict[str, dict[str, object]]:
     """Join as the SQL should: the events by their ids."""
     clicked = {str(one["impression_id"]): one for one in reversed(clicks)}
-    events = {f"click:{impression_id}": _event("click", one) for impression_id, one in clicked.items()}
+    events = {
+        f"click:{impression_id}": _event("click", one) for impression_id, one in clicked.items()
+    }
     for seen in shown:
         found = clicked.get(str(seen["impression_id"]))
         if found is None or not -SKEW_S <= _at(found) - _at(seen) <= WINDOW_S:
@@ -307,11 +367,20 @@ def _clicked(traffic: Traffic) -> list[str]:
     """Return the event ids of the clicks that meet their impressions; those come out at the next checkpoint, the others later."""
     joined = _joined(*traffic)
     ids = [str(seen["impression_id"]) for seen in traffic[0]]
-    return [f"click:{one}" for one in ids if f"click:{one}" in joined and f"impression:{one}" not in joined]
+    return [
+        f"click:{one}"
+        for one in ids
+        if f"click:{one}" in joined and f"impression:{one}" not in joined
+    ]
 
 
 def _event(type_: str, message: dict[str, object]) -> dict[str, object]:
-    return {"user_id": message["user_id"], "item_id": message["item_id"], "type": type_, "at": _iso(_at(message))}
+    return {
+        "user_id": message["user_id"],
+        "item_id": message["item_id"],
+        "type": type_,
+        "at": _iso(_at(message)),
+    }
 
 
 def _send(stream: Clickstream, traffic: Traffic) -> None:

@@ -15,13 +15,13 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from cron.backends.events_kafka.log import KafkaEventLog
-from cron.backends.events_kafka.url import parse_url
+from cron.backends.kafka.log import KafkaEventLog
 from cron.errors import AccessRefused, LogGap, TopicMissing, Unavailable
-from cron.follow import follow_once, rebuild
+from cron.journal.follow import follow_once, rebuild
 from cron.ports import START, Cursor, EventLog, Rejected
+from cron.urls.kafka import parse_url
 from cron.wiring import open_log
-from deploy.stack.kafka import create_topics
+from deploy.servers.kafka import create_topics
 from recommender.events import Event, Item, Record, to_json
 from tests.component.house import House, open_house
 from tests.contracts.records import event, item
@@ -54,10 +54,20 @@ class Shop:
 
     def producer(self, **settings: object) -> Producer:
         return Producer(
-            {"bootstrap.servers": self.address, "log_level": 0, **{name.replace("_", "."): value for name, value in settings.items()}}
+            {
+                "bootstrap.servers": self.address,
+                "log_level": 0,
+                **{name.replace("_", "."): value for name, value in settings.items()},
+            }
         )
 
-    def send(self, *values: bytes | None, topic: str | None = None, partition: int = 0, **settings: object) -> None:
+    def send(
+        self,
+        *values: bytes | None,
+        topic: str | None = None,
+        partition: int = 0,
+        **settings: object,
+    ) -> None:
         """Send values into one partition."""
         producer = self.producer(**settings)
         for value in values:
@@ -115,7 +125,9 @@ def lines(*numbers: int) -> list[bytes]:
     return [to_json(event(number)).encode() for number in numbers]
 
 
-def test_aborted_transactions_are_never_seen_and_open_ones_not_yet(shop: Shop, log: KafkaEventLog) -> None:
+def test_aborted_transactions_are_never_seen_and_open_ones_not_yet(
+    shop: Shop, log: KafkaEventLog
+) -> None:
     shop.send(*lines(1, 2))
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
@@ -134,7 +146,9 @@ def test_aborted_transactions_are_never_seen_and_open_ones_not_yet(shop: Shop, l
     until(lambda: everything(log, cursor) == [event(5), event(6)])
 
 
-def test_a_transactions_mark_at_the_end_is_no_record_that_waits(shop: Shop, log: KafkaEventLog) -> None:
+def test_a_transactions_mark_at_the_end_is_no_record_that_waits(
+    shop: Shop, log: KafkaEventLog
+) -> None:
     """A topic whose retention outlives its last record is no gap: the mark that goes with it was passed."""
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
@@ -188,22 +202,31 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
     assert house.records() == [event(1), event(2), event(3), event(6)]
 
 
-def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(shop: Shop, house: House) -> None:
+def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(
+    shop: Shop, house: House
+) -> None:
     shop.send(*lines(1, 2, 3))
     house.collect()
     shop.delete(shop.events)
     with pytest.raises(TopicMissing, match=f"has no topic {shop.events}; make it"):
         house.collect()
     shop.make()
-    shop.send(*lines(3, 4, 5, 6, 7))  # more than the cursor's offsets, so that nothing else would give it away
-    with pytest.raises(LogGap, match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id"):
+    shop.send(
+        *lines(3, 4, 5, 6, 7)
+    )  # more than the cursor's offsets, so that nothing else would give it away
+    with pytest.raises(
+        LogGap,
+        match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id",
+    ):
         patiently(house.collect)
     house.log.trim(house.ledger.log_cursor())  # of another topic: nothing
     house.ledger.commit_segment(None, house.log.give_up(house.ledger.log_cursor()), house.lease)
     assert house.collect() == (4, 0, 1)  # what stood in both counts once
 
 
-def test_a_topic_made_anew_under_a_readers_eyes_is_no_continuation(shop: Shop, log: KafkaEventLog) -> None:
+def test_a_topic_made_anew_under_a_readers_eyes_is_no_continuation(
+    shop: Shop, log: KafkaEventLog
+) -> None:
     shop.send(*lines(*range(50)))
     cursor = log.read(START, 10).cursor  # the reader has fetched the rest ahead
     shop.delete(shop.events)
@@ -234,30 +257,66 @@ def test_a_compacted_topic_of_items_may_have_holes(servers: Servers) -> None:
     assert len(everything(log)) == 10
 
 
-def test_foreign_messages_are_records_or_rejected_by_place_and_reason(shop: Shop, log: KafkaEventLog) -> None:
+def test_foreign_messages_are_records_or_rejected_by_place_and_reason(
+    shop: Shop, log: KafkaEventLog
+) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     good = b'{"user_id": 17, "item_id": "\\u65e5\\u672c", "type": "click"}'
-    bad = (b"", b"\xff\xfe", b"{", b"[1]", b'{"user_id": "u"}', b'{"kind": "user"}', b"[" * 100_000, b'{"a":' + b"9" * 5000 + b"}", None)
+    bad = (
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[1]",
+        b'{"user_id": "u"}',
+        b'{"kind": "user"}',
+        b"[" * 100_000,
+        b'{"a":' + b"9" * 5000 + b"}",
+        None,
+    )
     shop.send(good, *bad, good, compression_type="zstd")
-    shop.send(b'{"item_id": "i", "title": "T"}', b'{"user_id": "u"}', None, topic=shop.items, compression_type="gzip")
+    shop.send(
+        b'{"item_id": "i", "title": "T"}',
+        b'{"user_id": "u"}',
+        None,
+        topic=shop.items,
+        compression_type="gzip",
+    )
     batch = log.read(START, 100)
     found = [one for one in batch.records if isinstance(one, Event)]
-    assert [(one.user_id, one.item_id, one.type, one.rating) for one in found] == [("17", "日本", "click", None)] * 2
+    assert [(one.user_id, one.item_id, one.type, one.rating) for one in found] == [
+        ("17", "日本", "click", None)
+    ] * 2
     assert [one.item_id for one in batch.records if isinstance(one, Item)] == ["i"]
     assert all(before < one.at < datetime.now(UTC) + timedelta(seconds=1) for one in batch.records)
     assert found[0].event_id.startswith(f"{shop.events}.")
     assert found[0].event_id.endswith(":0000:000000000000")
     again = log.read(START, 100)  # ids and times are the same at every reading
-    assert (set(map(repr, again.records)), set(again.rejected)) == (set(map(repr, batch.records)), set(batch.rejected))
+    assert (set(map(repr, again.records)), set(again.rejected)) == (
+        set(map(repr, batch.records)),
+        set(batch.rejected),
+    )
     assert len({one.source for one in batch.rejected}) == len(bad) + 2
-    reasons = {one.source.rsplit(":", 1)[1]: one.reason for one in batch.rejected if f"{shop.events}." in one.source}
-    assert [reasons[f"{place:012}"].partition(":")[0] for place in range(1, 10)] == [*["record"] * 4, "type", "kind", *["record"] * 3]
+    reasons = {
+        one.source.rsplit(":", 1)[1]: one.reason
+        for one in batch.rejected
+        if f"{shop.events}." in one.source
+    }
+    assert [reasons[f"{place:012}"].partition(":")[0] for place in range(1, 10)] == [
+        *["record"] * 4,
+        "type",
+        "kind",
+        *["record"] * 3,
+    ]
     assert "hidden" in reasons["000000000009"]
 
 
 def test_largest_foreign_messages_and_every_compression(shop: Shop, log: KafkaEventLog) -> None:
-    large = json.dumps({"event_id": "large", "item_id": "i", "title": "T", "text": "x" * 262_000}).encode()
-    too_large = json.dumps({"event_id": "larger", "item_id": "i", "title": "T", "text": "x" * 900_000}).encode()
+    large = json.dumps(
+        {"event_id": "large", "item_id": "i", "title": "T", "text": "x" * 262_000}
+    ).encode()
+    too_large = json.dumps(
+        {"event_id": "larger", "item_id": "i", "title": "T", "text": "x" * 900_000}
+    ).encode()
     for compression in ("none", "gzip", "snappy", "lz4", "zstd"):
         shop.send(large, too_large, topic=shop.items, compression_type=compression)
     records: list[Record] = []
@@ -293,14 +352,18 @@ def test_a_users_order_is_kept_between_writers(shop: Shop, log: KafkaEventLog) -
     assert sorted(found, key=lambda one: one.user_id) == sorted(sent, key=lambda one: one.user_id)
 
 
-def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_and_again(servers: Servers, shop: Shop, house: House) -> None:
+def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_and_again(
+    servers: Servers, shop: Shop, house: House
+) -> None:
     server = servers.kafka
     sent: list[Record] = []
 
     def write() -> None:
         writer = open_log(shop.url)
         for first in range(0, 3000, 10):
-            records = [event(number, user_id=f"u{number % 5}") for number in range(first, first + 10)]
+            records = [
+                event(number, user_id=f"u{number % 5}") for number in range(first, first + 10)
+            ]
             patiently(lambda records=records: writer.append(records))  # type: ignore[misc]
             sent.extend(records)
 
@@ -320,7 +383,9 @@ def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_an
     assert len(sent) == 3000
 
 
-def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(servers: Servers, shop: Shop, log: KafkaEventLog) -> None:
+def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(
+    servers: Servers, shop: Shop, log: KafkaEventLog
+) -> None:
     server = servers.kafka
     log.append([event(1)])
     cursor = log.read(START, 10).cursor
@@ -333,7 +398,9 @@ def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(servers: Se
     never_knew_it = open_log(shop.url)
     for opened, call in [*((log, call) for call in calls), (never_knew_it, calls[1])]:
         began = time.monotonic()
-        with pytest.raises(Unavailable, match=rf"Kafka at {shop.address} does not answer \(.+\); is it running\?"):
+        with pytest.raises(
+            Unavailable, match=rf"Kafka at {shop.address} does not answer \(.+\); is it running\?"
+        ):
             call(opened)
         assert time.monotonic() - began < PATIENCE_S
     server.start()
@@ -341,7 +408,9 @@ def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(servers: Se
     assert everything(log, cursor)[-1] == event(3)
 
 
-def test_a_wrong_password_is_told_and_never_shown(servers: Servers, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_told_and_never_shown(
+    servers: Servers, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sasl = servers.kafka_sasl
     options = f"items={shop.items}&security=sasl_plaintext&mechanism=PLAIN"
     url = f"kafka://{sasl.user}@127.0.0.1:{sasl.port}/{shop.events}?{options}"
@@ -351,8 +420,14 @@ def test_a_wrong_password_is_told_and_never_shown(servers: Servers, shop: Shop, 
     assert right.read(START, 10).records == (event(1),)
     monkeypatch.setenv("FRESHET_KAFKA_SASL_PASSWORD", "hunter2")
     wrong = open_log(url)
-    for call in (lambda: wrong.append([event(2)]), lambda: wrong.read(START, 10), lambda: wrong.backlog(START)):
-        with pytest.raises(AccessRefused, match="FRESHET_KAFKA_SASL_PASSWORD in the environment") as told:
+    for call in (
+        lambda: wrong.append([event(2)]),
+        lambda: wrong.read(START, 10),
+        lambda: wrong.backlog(START),
+    ):
+        with pytest.raises(
+            AccessRefused, match="FRESHET_KAFKA_SASL_PASSWORD in the environment"
+        ) as told:
             call()
         assert "hunter2" not in str(told.value)
     assert right.backlog(START) == 1
@@ -361,7 +436,11 @@ def test_a_wrong_password_is_told_and_never_shown(servers: Servers, shop: Shop, 
 def test_a_topic_is_never_made_by_mistake(servers: Servers) -> None:
     address, name = f"127.0.0.1:{servers.kafka.port}", unique()
     log = open_log(f"kafka://{address}/{name}")
-    for call in (lambda: log.append([event(1)]), lambda: log.read(START, 1), lambda: log.backlog(START)):
+    for call in (
+        lambda: log.append([event(1)]),
+        lambda: log.read(START, 1),
+        lambda: log.backlog(START),
+    ):
         with pytest.raises(TopicMissing, match=f"has no topic ({name}|items);"):
             call()
     assert name not in AdminClient({"bootstrap.servers": address}).list_topics(timeout=10).topics

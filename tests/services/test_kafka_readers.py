@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from cron.backends.events_kafka.connection import Connection
-from cron.backends.events_kafka.log import KafkaEventLog
-from cron.backends.events_kafka.messages import MAX_LEAD, from_message
-from cron.backends.events_kafka.reader import Reader, TrimmedMeanwhile
-from cron.backends.events_kafka.url import parse_url
+from cron.backends.kafka.connection import Connection
+from cron.backends.kafka.log import KafkaEventLog
+from cron.backends.kafka.messages import MAX_LEAD, from_message
+from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
 from cron.ports import Rejected
+from cron.urls.kafka import parse_url
 from recommender.events import MAX_CLOCK_SKEW, Event, to_json
 from tests.contracts.records import event
 from tests.servers import Servers, unique
@@ -73,7 +73,9 @@ def test_readers_at_different_times_come_to_the_same_verdict(shop: Shop, reader:
     producer = shop.producer()
     for number, lead in enumerate(leads):
         value = to_json(event(number, at=sent_at + lead))
-        producer.produce(shop.events, value, partition=0, timestamp=round(sent_at.timestamp() * 1000))
+        producer.produce(
+            shop.events, value, partition=0, timestamp=round(sent_at.timestamp() * 1000)
+        )
     assert producer.flush(30) == 0
     messages, _ = reader.read({(shop.events, 0): 0}, {(shop.events, 0): len(leads)}, 10)
     for later in (-MAX_LEAD, timedelta(0), timedelta(minutes=2), timedelta(days=2)):

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from cron import database, schema
 from cron.errors import AccessRefused, Unavailable
-from cron.ledger import Ledger, open_ledger
+from cron.ledger import database, schema
+from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
 from cron.wiring import PROJECT_ROOT
@@ -45,7 +45,9 @@ def lease(ledger: Ledger) -> Lease:
     return lease
 
 
-def test_after_a_restart_of_the_server_the_next_call_works(ledger: Ledger, lease: Lease, servers: Servers) -> None:
+def test_after_a_restart_of_the_server_the_next_call_works(
+    ledger: Ledger, lease: Lease, servers: Servers
+) -> None:
     ledger.commit_segment(None, Cursor("a"), lease)
     for end in (servers.postgres.stop, servers.postgres.kill):
         end()
@@ -54,11 +56,18 @@ def test_after_a_restart_of_the_server_the_next_call_works(ledger: Ledger, lease
         ledger.commit_segment(None, Cursor("a"), lease)
 
 
-def test_while_the_server_is_away_every_call_is_unavailable_and_says_where(ledger: Ledger, servers: Servers, url: str) -> None:
+def test_while_the_server_is_away_every_call_is_unavailable_and_says_where(
+    ledger: Ledger, servers: Servers, url: str
+) -> None:
     servers.postgres.stop()
     said = r"the ledger at postgresql://freshet:\*\*\*@127\.0\.0\.1:\d+/\w+ does not answer"
     try:
-        for call in (ledger.last_seq, lambda: ledger.pause("x"), ledger.lease_time, lambda: open_ledger(url)):
+        for call in (
+            ledger.last_seq,
+            lambda: ledger.pause("x"),
+            ledger.lease_time,
+            lambda: open_ledger(url),
+        ):
             with pytest.raises(Unavailable, match=said) as told:
                 call()
             assert POSTGRES_PASSWORD not in str(told.value)
@@ -68,7 +77,12 @@ def test_while_the_server_is_away_every_call_is_unavailable_and_says_where(ledge
     assert ledger.hold() is None
 
 
-def write_two(ledger: Ledger, lease: Lease | None, between: Callable[[], object], after: Callable[[], object] = lambda: None) -> None:
+def write_two(
+    ledger: Ledger,
+    lease: Lease | None,
+    between: Callable[[], object],
+    after: Callable[[], object] = lambda: None,
+) -> None:
     """Write twice in one transaction, with something happening in between, or right before the commit."""
     with ledger.write(lease) as connection:
         connection.execute(schema.desk.update().values(log_cursor="half"))
@@ -77,7 +91,9 @@ def write_two(ledger: Ledger, lease: Lease | None, between: Callable[[], object]
         after()
 
 
-def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(ledger: Ledger, lease: Lease, servers: Servers) -> None:
+def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(
+    ledger: Ledger, lease: Lease, servers: Servers
+) -> None:
     for moments in ((servers.postgres.kill, lambda: None), (lambda: None, servers.postgres.kill)):
         with pytest.raises(Unavailable):
             write_two(ledger, lease, *moments)
@@ -85,10 +101,14 @@ def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(ledger: Led
         assert (ledger.log_cursor(), ledger.last_seq()) == ("", 0)
 
 
-def test_a_writer_that_is_frozen_in_mid_transaction_stops_the_others_only_for_a_while(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_is_frozen_in_mid_transaction_stops_the_others_only_for_a_while(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "_IDLE_LIMIT_S", 1)
     frozen, other = open_ledger(url), open_ledger(url)
-    with pytest.raises(Unavailable):  # the other waits for the lock, which the server takes from the frozen one
+    with pytest.raises(
+        Unavailable
+    ):  # the other waits for the lock, which the server takes from the frozen one
         write_two(frozen, None, lambda: other.pause("the other goes on"))
     assert (frozen.log_cursor(), frozen.last_seq()) == ("", 0)
     assert other.hold() is not None
@@ -107,7 +127,9 @@ def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url
     """Under its default each transaction would see the ledger as it was before it waited for the lock."""
     with psycopg.connect(url, autocommit=True) as connection:
         name = sa.make_url(url).database
-        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'".encode())
+        connection.execute(
+            f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'".encode()
+        )
     strict = open_ledger(url)
     ready = threading.Barrier(4)
 
@@ -126,7 +148,9 @@ def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url
 
 
 @pytest.mark.parametrize("password", ["wrong", None])
-def test_a_wrong_password_is_told_with_the_remedy_and_not_shown(url: str, password: str | None) -> None:
+def test_a_wrong_password_is_told_with_the_remedy_and_not_shown(
+    url: str, password: str | None
+) -> None:
     parsed = sa.make_url(url)._replace(password=password)
     with pytest.raises(AccessRefused, match=r"refuses us .*PGPASSWORD") as told:
         open_ledger(parsed.render_as_string(hide_password=False))
@@ -149,7 +173,9 @@ def test_leases_run_by_the_servers_clock(ledger: Ledger, monkeypatch: pytest.Mon
     assert abs(ledger.lease_time() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_the_command_line_finds_the_password_in_the_environment(ledger: Ledger, lease: Lease, url: str, tmp_path: Path) -> None:
+def test_the_command_line_finds_the_password_in_the_environment(
+    ledger: Ledger, lease: Lease, url: str, tmp_path: Path
+) -> None:
     published(ledger, lease, 1, 2)
     settings = tmp_path / "freshet.toml"
     bare = sa.make_url(url)._replace(password=None).render_as_string()
@@ -158,7 +184,14 @@ def test_the_command_line_finds_the_password_in_the_environment(ledger: Ledger, 
 
     def releases(**more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "cron", "releases", "--config", str(settings)]
-        return subprocess.run(command, cwd=PROJECT_ROOT, env={**quiet, **more}, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command,
+            cwd=PROJECT_ROOT,
+            env={**quiet, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     assert "refuses us" in releases().stderr
     for given in ({"PGPASSWORD": POSTGRES_PASSWORD}, {"FRESHET__STORE__LEDGER": url}):

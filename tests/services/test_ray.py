@@ -35,15 +35,31 @@ class Head:
 
 
 @pytest.fixture
-def head(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
+def head(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Head]:
     """Start a head on this machine with a client port."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     folder = tmp_path_factory.mktemp("r")
     port, client_port = free_port(), free_port()
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"]
-    command += [f"--port={port}", f"--ray-client-server-port={client_port}", "--disable-usage-stats", f"--temp-dir={folder}"]
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        "--include-dashboard=false",
+    ]
+    command += [
+        f"--port={port}",
+        f"--ray-client-server-port={client_port}",
+        "--disable-usage-stats",
+        f"--temp-dir={folder}",
+    ]
     with (folder / "head.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}, stdout=log, stderr=log
+        )
     yield Head(process=process, url=f"ray://127.0.0.1:{client_port}?workers=2")
     process.terminate()
     process.wait(60)
@@ -54,7 +70,9 @@ def snapshot(tmp_path: Path) -> Path:
     return small_snapshot(tmp_path / "snapshot")
 
 
-def test_a_cluster_makes_the_candidate_that_one_process_makes(head: Head, snapshot: Path, tmp_path: Path) -> None:
+def test_a_cluster_makes_the_candidate_that_one_process_makes(
+    head: Head, snapshot: Path, tmp_path: Path
+) -> None:
     losses = []
     for name, url in (("process", EMBEDDED["process"]), ("ray", head.url)):
         launcher = open_launcher(url, text_cache=tmp_path / "texts")
@@ -63,7 +81,9 @@ def test_a_cluster_makes_the_candidate_that_one_process_makes(head: Head, snapsh
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
-def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_workers_has_died(head: Head, snapshot: Path, tmp_path: Path) -> None:
+def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_workers_has_died(
+    head: Head, snapshot: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "runs" / "candidate"
     killed: list[int] = []
 
@@ -75,7 +95,9 @@ def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_workers_has_died
 
     thread = threading.Thread(target=kill)
     thread.start()
-    open_launcher(head.url, text_cache=tmp_path / "texts").train(snapshot, replace(QUICK, full_epochs=100), out, limit_s=LIMIT_S)
+    open_launcher(head.url, text_cache=tmp_path / "texts").train(
+        snapshot, replace(QUICK, full_epochs=100), out, limit_s=LIMIT_S
+    )
     thread.join()
     assert len(killed) == 1
     assert len(read_report(out / "report.json").losses) == 100

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from cron.backends.events_redis import CHUNK_BYTES
+from cron.backends.redis.events import CHUNK_BYTES
+from cron.backends.redis.server import POOL_SIZE
 from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog, Histories
-from cron.redis_server import POOL_SIZE
 from cron.wiring import PROJECT_ROOT, open_histories, open_log
-from deploy.stack.redis import redis_program
+from deploy.servers.redis import redis_program
 from recommender.events import Record
 from tests.contracts.records import event, item
 from tests.servers import Server, free_port
@@ -33,7 +33,11 @@ PATIENCE_S = 8.0  # a call to a server that is away is told well within it
 def server(tmp_path: Path) -> Iterator[Server]:
     """A Redis of the test's own, which loses nothing that it answered."""
     port = free_port()
-    own = Server(redis_program(tmp_path / "redis", port=port, fsync="always"), port=port, folder=tmp_path / "redis")
+    own = Server(
+        redis_program(tmp_path / "redis", port=port, fsync="always"),
+        port=port,
+        folder=tmp_path / "redis",
+    )
     own.start()
     yield own
     own.stop()
@@ -85,8 +89,12 @@ def until_done(call: Callable[[], object]) -> None:
             return
 
 
-def test_a_server_killed_in_the_middle_of_appends_loses_nothing_and_doubles_nothing(server: Server, log: EventLog) -> None:
-    batches = [[event(number) for number in range(first, first + 10)] for first in range(0, 2000, 10)]
+def test_a_server_killed_in_the_middle_of_appends_loses_nothing_and_doubles_nothing(
+    server: Server, log: EventLog
+) -> None:
+    batches = [
+        [event(number) for number in range(first, first + 10)] for first in range(0, 2000, 10)
+    ]
 
     def send() -> None:
         for batch in batches:
@@ -130,7 +138,10 @@ def test_a_server_that_is_away_is_told_soon_and_the_same_handles_work_when_it_is
     ]
     for call in calls:
         started = time.monotonic()
-        with pytest.raises(Unavailable, match=rf"at redis://127\.0\.0\.1:{server.port}/0 does not answer .*is it running\?"):
+        with pytest.raises(
+            Unavailable,
+            match=rf"at redis://127\.0\.0\.1:{server.port}/0 does not answer .*is it running\?",
+        ):
             call()
         assert time.monotonic() - started < PATIENCE_S
     server.start()
@@ -157,22 +168,34 @@ def test_an_append_whose_answer_was_lost_is_repeated_and_counts_once(server: Ser
         cutter.cut_next_answer()
         appended = log.append([event(1), event(0), event(2), event(1)])
         assert cutter.num_cut == 1
-    assert (appended.accepted, appended.duplicates) == (2, (1, 3)), "the records are new to the sender, whatever the first try did"
+    assert (appended.accepted, appended.duplicates) == (2, (1, 3)), (
+        "the records are new to the sender, whatever the first try did"
+    )
     assert everything(open_log(log_url(server))) == [event(0), event(1), event(2)]
 
 
-def test_a_wrong_password_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_password_is_told_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
-    server = Server(redis_program(tmp_path / "redis", port=port, password="right-one"), port=port, folder=tmp_path / "redis")
+    server = Server(
+        redis_program(tmp_path / "redis", port=port, password="right-one"),
+        port=port,
+        folder=tmp_path / "redis",
+    )
     server.start()
     try:
         for password in (None, "wrong-one"):
             if password:
                 monkeypatch.setenv("REDIS_PASSWORD", password)
-            with pytest.raises(AccessRefused, match=r"the event log at .* refuses us .*REDIS_PASSWORD") as told:
+            with pytest.raises(
+                AccessRefused, match=r"the event log at .* refuses us .*REDIS_PASSWORD"
+            ) as told:
                 open_log(log_url(server)).append([event(1)])
             assert "wrong-one" not in str(told.value)
-            with pytest.raises(AccessRefused, match=r"the history store at .* refuses us .*REDIS_PASSWORD"):
+            with pytest.raises(
+                AccessRefused, match=r"the history store at .* refuses us .*REDIS_PASSWORD"
+            ):
                 open_histories(histories_url(server)).recent("u", 1)
         monkeypatch.setenv("REDIS_PASSWORD", "right-one")
         assert open_log(log_url(server)).append([event(1)]).accepted == 1
@@ -180,11 +203,18 @@ def test_a_wrong_password_is_told_and_never_shown(tmp_path: Path, monkeypatch: p
         server.stop()
 
 
-@pytest.mark.parametrize("room_mib", [1, 16, 64], ids=["no room to send it", "no room to store it", "room"])
-def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(log: EventLog, raw: redis.Redis, room_mib: int) -> None:
+@pytest.mark.parametrize(
+    "room_mib", [1, 16, 64], ids=["no room to send it", "no room to store it", "room"]
+)
+def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(
+    log: EventLog, raw: redis.Redis, room_mib: int
+) -> None:
     log.append([event(0)])
     raw.config_set("maxmemory", int(raw.info("memory")["used_memory"]) + (room_mib << 20))
-    large = [item(number, f"i{number}", attributes={"text": "x" * 10_000}) for number in range(3 * CHUNK_BYTES // 10_000)]
+    large = [
+        item(number, f"i{number}", attributes={"text": "x" * 10_000})
+        for number in range(3 * CHUNK_BYTES // 10_000)
+    ]
     stored = 0
     with suppress(CannotKeep):
         stored = log.append(large).accepted
@@ -192,19 +222,34 @@ def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(log: EventLog
     assert everything(log) == [event(0), *large[:stored]]
 
 
-def test_a_user_with_the_documented_rights_can_do_all(server: Server, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_with_the_documented_rights_can_do_all(
+    server: Server, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (PROJECT_ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
     rights = re.search(r"An ACL user needs\s+`(.+?)` on `(.+?)` and `(.+?)`", text)
     assert rights is not None
-    keys = [pattern.replace("events", "shop").replace("histories", "who") for pattern in rights.groups()[1:]]
-    raw.execute_command("ACL", "SETUSER", "freshet", "on", ">right-one", *(f"~{one}" for one in keys), *rights[1].split())  # type: ignore[no-untyped-call]
+    keys = [
+        pattern.replace("events", "shop").replace("histories", "who")
+        for pattern in rights.groups()[1:]
+    ]
+    raw.execute_command(
+        "ACL",
+        "SETUSER",
+        "freshet",
+        "on",
+        ">right-one",
+        *(f"~{one}" for one in keys),
+        *rights[1].split(),
+    )  # type: ignore[no-untyped-call]
     monkeypatch.setenv("REDIS_USERNAME", "freshet")
     monkeypatch.setenv("REDIS_PASSWORD", "right-one")
     log, histories = open_log(log_url(server)), open_histories(histories_url(server))
     log.append([event(number) for number in range(30_000)])
     log.trim(log.read(START, 10).cursor)
     assert log.backlog(START) == 29_990
-    histories.append([event(1), event(2, user_id="v"), item(3, "i", hidden=True)], cursor=Cursor("7"))
+    histories.append(
+        [event(1), event(2, user_id="v"), item(3, "i", hidden=True)], cursor=Cursor("7")
+    )
     histories.append([event(number) for number in range(3000)])
     histories.forget("v", at=event(2).at)
     assert len(histories.recent("u", 2000)) == 1000
@@ -215,11 +260,15 @@ def test_a_user_with_the_documented_rights_can_do_all(server: Server, raw: redis
         open_log(log_url(server).replace("shop", "another")).append([event(1)])
 
 
-def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(log: EventLog, raw: redis.Redis) -> None:
+def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(
+    log: EventLog, raw: redis.Redis
+) -> None:
     log.append([event(number) for number in range(5000)])
     cursor = log.read(START, 4000).cursor
     raw.config_set("maxmemory", 1)
-    with pytest.raises(CannotKeep, match=r"the event log at redis://.* can't keep what we store .*maxmemory"):
+    with pytest.raises(
+        CannotKeep, match=r"the event log at redis://.* can't keep what we store .*maxmemory"
+    ):
         log.append([event(9999)])
     log.trim(cursor)
     assert everything(log, after=cursor) == [event(number) for number in range(4000, 5000)]
@@ -238,9 +287,13 @@ def test_a_user_is_forgotten_on_a_full_server_too(histories: Histories, raw: red
     assert histories.recent("u", 10) == ()
 
 
-def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(server: Server, log: EventLog, raw: redis.Redis) -> None:
+def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(
+    server: Server, log: EventLog, raw: redis.Redis
+) -> None:
     raw.config_set("maxmemory-policy", "allkeys-lru")
-    with pytest.raises(CannotKeep, match=r"maxmemory-policy is allkeys-lru.*set maxmemory-policy noeviction"):
+    with pytest.raises(
+        CannotKeep, match=r"maxmemory-policy is allkeys-lru.*set maxmemory-policy noeviction"
+    ):
         log.append([event(1)])
     with pytest.raises(CannotKeep):
         open_histories(histories_url(server)).append([event(1)])
@@ -248,7 +301,9 @@ def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(server: Serv
     assert log.append([event(1)]).accepted == 1
 
 
-def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(server: Server, log: EventLog, tmp_path: Path) -> None:
+def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(
+    server: Server, log: EventLog, tmp_path: Path
+) -> None:
     log.append([event(1), event(2), event(3)])
     server.stop()
     shutil.copytree(tmp_path / "redis", tmp_path / "before")
@@ -258,7 +313,9 @@ def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(se
     behind = log.read(START, 2).cursor
     server.kill()
     shutil.rmtree(tmp_path / "redis")
-    (tmp_path / "before").rename(tmp_path / "redis")  # what a server that writes once a second may come back with
+    (tmp_path / "before").rename(
+        tmp_path / "redis"
+    )  # what a server that writes once a second may come back with
     server.start()
     log.append([event(6), event(7), event(8)])  # at the places that 4 and 5 had
     assert log.backlog(ahead) == 6
@@ -282,7 +339,9 @@ def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(se
     ],
     ids=["trimmed", "deleted", "a hole", "no end", "flushed", "no state"],
 )
-def test_what_somebody_else_removed_is_a_gap(log: EventLog, raw: redis.Redis, spoil: Callable[[redis.Redis], object]) -> None:
+def test_what_somebody_else_removed_is_a_gap(
+    log: EventLog, raw: redis.Redis, spoil: Callable[[redis.Redis], object]
+) -> None:
     log.append([event(number) for number in range(10)])
     cursor = log.read(START, 3).cursor
     spoil(raw)
@@ -290,7 +349,9 @@ def test_what_somebody_else_removed_is_a_gap(log: EventLog, raw: redis.Redis, sp
         everything(log, after=cursor)
 
 
-def test_a_flushed_log_begins_anew_and_the_old_place_stays_a_gap(log: EventLog, raw: redis.Redis) -> None:
+def test_a_flushed_log_begins_anew_and_the_old_place_stays_a_gap(
+    log: EventLog, raw: redis.Redis
+) -> None:
     log.append([event(1), event(2)])
     old = log.read(START, 1).cursor
     raw.flushall()
@@ -325,11 +386,15 @@ def test_a_history_never_grows_far_over_its_bound(histories: Histories, raw: red
     assert histories.recent("u", 1000) == tuple(event(number) for number in range(2000, 3000))
 
 
-def test_clearing_leaves_other_keys_alone(histories: Histories, server: Server, log: EventLog, raw: redis.Redis) -> None:
+def test_clearing_leaves_other_keys_alone(
+    histories: Histories, server: Server, log: EventLog, raw: redis.Redis
+) -> None:
     other = open_histories(f"redis://127.0.0.1:{server.port}/0?prefix=who2")
     other.append([event(1)])
     log.append([event(1)])
-    histories.append([event(number, user_id=f"u{number}") for number in range(3000)], cursor=Cursor("7"))
+    histories.append(
+        [event(number, user_id=f"u{number}") for number in range(3000)], cursor=Cursor("7")
+    )
     histories.forget("u1", at=event(0).at)
     histories.clear()
     assert raw.keys("{who}:*") == [b"{who}:marks"]
@@ -340,7 +405,10 @@ def test_clearing_leaves_other_keys_alone(histories: Histories, server: Server, 
 def test_more_threads_than_connections_wait_for_their_turn(histories: Histories) -> None:
     histories.append([event(number) for number in range(1000)])
     lengths: list[int] = []
-    threads = [threading.Thread(target=lambda: lengths.append(len(histories.recent("u", 1000)))) for _ in range(3 * POOL_SIZE)]
+    threads = [
+        threading.Thread(target=lambda: lengths.append(len(histories.recent("u", 1000))))
+        for _ in range(3 * POOL_SIZE)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -348,7 +416,9 @@ def test_more_threads_than_connections_wait_for_their_turn(histories: Histories)
     assert lengths == [1000] * len(threads)
 
 
-def test_connections_speak_the_pinned_protocol_and_are_few(log: EventLog, histories: Histories, raw: redis.Redis) -> None:
+def test_connections_speak_the_pinned_protocol_and_are_few(
+    log: EventLog, histories: Histories, raw: redis.Redis
+) -> None:
     for number in range(50):
         log.append([event(number)])
         histories.append([event(number)])
@@ -369,11 +439,17 @@ def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
         log, histories = open_log(log_url(server)), open_histories(histories_url(server))
         until_done(lambda: log.append([event(1), event(2)]))  # the cluster needs a moment to be one
-        histories.append([event(1, user_id="a"), event(2, user_id="b"), item(3, "i", hidden=True)], cursor=Cursor("7"))
+        histories.append(
+            [event(1, user_id="a"), event(2, user_id="b"), item(3, "i", hidden=True)],
+            cursor=Cursor("7"),
+        )
         histories.forget("a", at=event(1).at)
         log.trim(log.read(START, 1).cursor)
         assert log.backlog(START) == 1
-        assert (histories.recent("a", 9), histories.recent("b", 9)) == ((), (event(2, user_id="b"),))
+        assert (histories.recent("a", 9), histories.recent("b", 9)) == (
+            (),
+            (event(2, user_id="b"),),
+        )
         histories.clear()
     finally:
         client.close()
@@ -381,13 +457,26 @@ def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
 
 
 def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
-    certificate = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "ca.pem"), "-subj", "/CN=localhost"]
+    certificate = [
+        "-keyout",
+        str(tmp_path / "key.pem"),
+        "-out",
+        str(tmp_path / "ca.pem"),
+        "-subj",
+        "/CN=localhost",
+    ]
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate, *names], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *certificate, *names],
+        check=True,
+        capture_output=True,
+    )
     port, plain = free_port(), free_port()
     program = redis_program(tmp_path / "redis", port=plain)
     with Path(program.command[-1]).open("a") as config:
-        config.write(f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\ntls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n")
+        config.write(
+            f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\ntls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n"
+        )
         config.write(f"tls-ca-cert-file {tmp_path}/ca.pem\n")
     server = Server(program, port=plain, folder=tmp_path / "redis")
     server.start()

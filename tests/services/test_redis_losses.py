@@ -59,5 +59,7 @@ def test_a_loss_that_is_given_up_costs_nothing_that_is_left(
     assert log.backlog(cursor) == 0
     raw.config_set("maxmemory", 0)
     again = [number for number in places if number > 2]
-    assert log.append([event(number) for number in again]).accepted == len(again), "what was lost may be sent again"
+    assert log.append([event(number) for number in again]).accepted == len(again), (
+        "what was lost may be sent again"
+    )
     assert list(log.read(cursor, 100).records) == [event(number) for number in again]

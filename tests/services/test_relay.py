@@ -38,7 +38,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a verb with settings of its own folder; whatever still runs afterwards is killed."""
     running: list[subprocess.Popen[str]] = []
 
-    def start_verb(*arguments: str, events: str = "", histories: str = "", home: Path = tmp_path) -> subprocess.Popen[str]:
+    def start_verb(
+        *arguments: str, events: str = "", histories: str = "", home: Path = tmp_path
+    ) -> subprocess.Popen[str]:
         stores = {
             "EVENTS": events or f"sqlite:///{home}/events.db",
             "HISTORIES": histories or f"sqlite:///{home}/histories.db",
@@ -46,10 +48,21 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             "LEDGER": f"sqlite:///{home}/ledger.db",
             "VAR": str(home / "var"),
         }
-        settings = {f"FRESHET__STORE__{name}": value for name, value in stores.items()} | {"FRESHET__WORKER__POLL_S": "0.05"}
+        settings = {f"FRESHET__STORE__{name}": value for name, value in stores.items()} | {
+            "FRESHET__WORKER__POLL_S": "0.05"
+        }
         command = [sys.executable, "-m", "cron", *arguments]
         pipe = subprocess.PIPE
-        running.append(subprocess.Popen(command, cwd=PROJECT_ROOT, env={**os.environ, **settings}, text=True, stdout=pipe, stderr=pipe))
+        running.append(
+            subprocess.Popen(
+                command,
+                cwd=PROJECT_ROOT,
+                env={**os.environ, **settings},
+                text=True,
+                stdout=pipe,
+                stderr=pipe,
+            )
+        )
         return running[-1]
 
     yield start_verb
@@ -86,7 +99,9 @@ def finished(process: subprocess.Popen[str]) -> str:
 def records_of(users: int = 50) -> list[Record]:
     """Return many events and an item here and there, each user's in order."""
     return [
-        item(number, f"i{number % 1000}", hidden=number % 300 == 0) if number % 100 == 0 else event(number, user_id=f"u{number % users}")
+        item(number, f"i{number % 1000}", hidden=number % 300 == 0)
+        if number % 100 == 0
+        else event(number, user_id=f"u{number % users}")
         for number in range(NUM_RECORDS)
     ]
 
@@ -106,7 +121,9 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_brings_nothing
     source, target = open_log(source_url), open_relay_target(target_url)
     chance = random.Random(7)
     for first in range(0, NUM_RECORDS, NUM_RECORDS // 3):
-        source.append(records[first : first + NUM_RECORDS // 3])  # two batches and what the last relay had no time for
+        source.append(
+            records[first : first + NUM_RECORDS // 3]
+        )  # two batches and what the last relay had no time for
         process = start("relay", "--from", source_url, "--to", target_url)
         before = target.backlog(START)
         until(lambda before=before: target.backlog(START) > before, process)  # type: ignore[misc]
@@ -118,13 +135,19 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_brings_nothing
     relayed = everything(target)
     assert len(relayed) == NUM_RECORDS
     assert by_user(relayed) == by_user(records)
-    assert finished(start("relay", "--from", source_url, "--to", target_url, "--once")).startswith("0 records read")
+    assert finished(start("relay", "--from", source_url, "--to", target_url, "--once")).startswith(
+        "0 records read"
+    )
 
 
-def test_two_relays_at_once_bring_each_record_once(source_url: str, target_url: str, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_two_relays_at_once_bring_each_record_once(
+    source_url: str, target_url: str, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     records = records_of()
     open_log(source_url).append(records)
-    for process in [start("relay", "--from", source_url, "--to", target_url, "--once") for _ in range(2)]:
+    for process in [
+        start("relay", "--from", source_url, "--to", target_url, "--once") for _ in range(2)
+    ]:
         finished(process)
     assert by_user(everything(open_log(target_url))) == by_user(records)
 
@@ -148,9 +171,16 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
     assert everything(open_log(target_url)) == [event(1), event(2)]
 
 
-@pytest.mark.parametrize(("lost", "num_known", "brought"), [("made anew", 1, (3,)), ("trimmed", 0, (4, 5))])
+@pytest.mark.parametrize(
+    ("lost", "num_known", "brought"), [("made anew", 1, (3,)), ("trimmed", 0, (4, 5))]
+)
 def test_a_source_that_lost_what_comes_next_is_told_and_given_up_only_when_asked(
-    target_url: str, tmp_path: Path, start: Callable[..., subprocess.Popen[str]], lost: str, num_known: int, brought: tuple[int, ...]
+    target_url: str,
+    tmp_path: Path,
+    start: Callable[..., subprocess.Popen[str]],
+    lost: str,
+    num_known: int,
+    brought: tuple[int, ...],
 ) -> None:
     source_url = f"sqlite:///{tmp_path}/source.db"
     open_log(source_url).append([event(1), event(2)])
@@ -168,9 +198,15 @@ def test_a_source_that_lost_what_comes_next_is_told_and_given_up_only_when_asked
     assert process.returncode == 1
     assert "records after cursor" in errors
     assert "--from-start" in errors
-    printed = finished(start("relay", "--from", source_url, "--to", target_url, "--once", "--from-start"))
+    printed = finished(
+        start("relay", "--from", source_url, "--to", target_url, "--once", "--from-start")
+    )
     assert printed == f"2 records read, {num_known} of them in the log already\n"
-    assert everything(open_log(target_url)) == [event(1), event(2), *(event(number) for number in brought)]
+    assert everything(open_log(target_url)) == [
+        event(1),
+        event(2),
+        *(event(number) for number in brought),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,11 +216,19 @@ def test_a_source_that_lost_what_comes_next_is_told_and_given_up_only_when_asked
             ("--from", "sqlite:///var/a.db", "--to", "sqlite:///var/b.db"),
             "can't be a relay's target: expected a URL",
         ),
-        (("--from", "redis://localhost/x"), "--from = 'redis://localhost/x': expected redis://HOST:PORT/DATABASE?stream=NAME"),
-        (("--from", "sqlite:///var/a.db", "--to", "redis://u:geheim@localhost/0"), "--to = 'redis://u:***@localhost/0': expected"),
+        (
+            ("--from", "redis://localhost/x"),
+            "--from = 'redis://localhost/x': expected redis://HOST:PORT/DATABASE?stream=NAME",
+        ),
+        (
+            ("--from", "sqlite:///var/a.db", "--to", "redis://u:geheim@localhost/0"),
+            "--to = 'redis://u:***@localhost/0': expected",
+        ),
     ],
 )
-def test_a_wrong_url_is_told(arguments: tuple[str, ...], said: str, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_wrong_url_is_told(
+    arguments: tuple[str, ...], said: str, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     process = start("relay", *arguments)
     _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 2
@@ -196,10 +240,16 @@ def test_a_follower_is_killed_moved_and_rebuilt(
     source_url: str, servers: Servers, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     records = records_of()
-    log, histories_url = open_log(source_url), f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}"
+    log, histories_url = (
+        open_log(source_url),
+        f"redis://127.0.0.1:{servers.redis.port}/0?prefix={unique()}",
+    )
     histories = open_histories(histories_url)
     log.append(records[: NUM_RECORDS // 2])
-    for name in ("one", "two"):  # two machines, and nothing passes between them but what lies in Redis
+    for name in (
+        "one",
+        "two",
+    ):  # two machines, and nothing passes between them but what lies in Redis
         (tmp_path / name).mkdir()
         before = histories.cursor()
         process = start("follow", events=source_url, histories=histories_url, home=tmp_path / name)
@@ -207,9 +257,13 @@ def test_a_follower_is_killed_moved_and_rebuilt(
         process.kill()
         process.wait()
         log.append(records[NUM_RECORDS // 2 :] if name == "one" else [])
-    finished(start("follow", "--once", events=source_url, histories=histories_url, home=tmp_path / "two"))
+    finished(
+        start("follow", "--once", events=source_url, histories=histories_url, home=tmp_path / "two")
+    )
     expected = by_user(records)
-    hidden = {name for name, words in expected.items() if isinstance(words[-1], Item) and words[-1].hidden}
+    hidden = {
+        name for name, words in expected.items() if isinstance(words[-1], Item) and words[-1].hidden
+    }
     assert 0 < len(hidden) < 10
 
     def assert_complete() -> None:
@@ -220,7 +274,16 @@ def test_a_follower_is_killed_moved_and_rebuilt(
     assert_complete()
     place: Cursor = histories.cursor()
     histories.clear()
-    finished(start("follow", "--once", "--rebuild", events=source_url, histories=histories_url, home=tmp_path / "two"))
+    finished(
+        start(
+            "follow",
+            "--once",
+            "--rebuild",
+            events=source_url,
+            histories=histories_url,
+            home=tmp_path / "two",
+        )
+    )
     assert_complete()
     assert histories.cursor() == place
 
@@ -229,7 +292,10 @@ def test_a_follower_waits_for_redis_and_ends_cleanly_when_told(
     servers: Servers, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     port = servers.redis.port
-    log_url, histories_url = f"redis://127.0.0.1:{port}/0?stream={unique()}", f"redis://127.0.0.1:{port}/0?prefix={unique()}"
+    log_url, histories_url = (
+        f"redis://127.0.0.1:{port}/0?stream={unique()}",
+        f"redis://127.0.0.1:{port}/0?prefix={unique()}",
+    )
     log, histories = open_log(log_url), open_histories(histories_url)
     log.append([event(1)])
     process = start("follow", events=log_url, histories=histories_url)

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from cron.wiring import PROJECT_ROOT
-from deploy.processes import Place
-from deploy.stack.program import listens
+from deploy.machine.processes import Place
+from deploy.servers.program import listens
 from deploy.stack.supervisor import Detached
 from tests.servers import free_port
 from tests.system.machine import QUICK, until, write_slice
@@ -35,9 +35,15 @@ class Stack:
         self.home = home
         self.gateway_port = free_port()
         self.nodes = [(_pair(), free_port()) for _ in range(2)]
-        managements, inferences = (",".join(map(str, column)) for column in zip(*self.nodes, strict=True))
+        managements, inferences = (
+            ",".join(map(str, column)) for column in zip(*self.nodes, strict=True)
+        )
         addresses = ",".join(f"127.0.0.1:{port}" for port in managements.split(","))
-        plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")
+        }
         self.environment = {
             **plain,
             **QUICK,
@@ -58,7 +64,13 @@ class Stack:
     def run(self, *words: str, limit_s: float = 240.0) -> str:
         """Run a command; return what it printed, and fail unless it ended well."""
         done = subprocess.run(
-            words, cwd=PROJECT_ROOT, env=self.environment | self._secrets(), capture_output=True, text=True, timeout=limit_s, check=False
+            words,
+            cwd=PROJECT_ROOT,
+            env=self.environment | self._secrets(),
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
         )
         assert done.returncode == 0, f"{' '.join(words)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -72,13 +84,18 @@ class Stack:
     def recommended(self, user_id: str) -> Mapping[str, object]:
         """Return the gateway's answer."""
         url = f"http://127.0.0.1:{self.gateway_port}/v1/recommendations/{user_id}?k=10"
-        answer: dict[str, object] = httpx.get(url, timeout=20, trust_env=False).raise_for_status().json()
+        answer: dict[str, object] = (
+            httpx.get(url, timeout=20, trust_env=False).raise_for_status().json()
+        )
         return answer
 
     def defaults(self) -> list[int]:
         """Return each node's default version."""
         described = [
-            httpx.get(f"http://127.0.0.1:{management}/models/rec", timeout=20, trust_env=False).json() for management, _ in self.nodes
+            httpx.get(
+                f"http://127.0.0.1:{management}/models/rec", timeout=20, trust_env=False
+            ).json()
+            for management, _ in self.nodes
         ]
         return [int(one[0]["modelVersion"]) for one in described]
 
@@ -112,7 +129,13 @@ def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def test_everything_answers(stack: Stack) -> None:
     said = stack.cron("config", "--check")
-    assert {line.split()[0] for line in said.splitlines() if " ok" in line} >= {"events", "histories", "artifacts", "ledger", "server"}
+    assert {line.split()[0] for line in said.splitlines() if " ok" in line} >= {
+        "events",
+        "histories",
+        "artifacts",
+        "ledger",
+        "server",
+    }
     assert stack.defaults() == [stack.live()] * 2
 
 
@@ -125,7 +148,9 @@ def test_a_second_make_stack_is_quick_and_changes_nothing(stack: Stack) -> None:
 
 def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
     before, live = stack.recommended(VISITOR), stack.live()
-    assert "messages sent" in stack.run(sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60")
+    assert "messages sent" in stack.run(
+        sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60"
+    )
     until(lambda: stack.live() > live, "a release that learned from the clicks", limit_s=180)
     new = stack.live()
     until(lambda: stack.defaults() == [new] * 2, "both nodes' defaults", limit_s=30)
@@ -144,7 +169,12 @@ def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: Stack) -> None:
     assert back < live
     until(lambda: stack.defaults() == [back] * 2, "both nodes' defaults", limit_s=30)
     for _, inference in stack.nodes:
-        answer = httpx.post(f"http://127.0.0.1:{inference}/predictions/rec", json={"user_seq": [], "k": 1}, timeout=20, trust_env=False)
+        answer = httpx.post(
+            f"http://127.0.0.1:{inference}/predictions/rec",
+            json={"user_seq": [], "k": 1},
+            timeout=20,
+            trust_env=False,
+        )
         assert answer.json()["model_version"] == back
 
 
@@ -158,6 +188,8 @@ def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: Stack) -> None
 def test_stack_down_leaves_no_process(stack: Stack) -> None:
     stack.run("make", "stack-down")
     left = [
-        one.info for one in psutil.process_iter(["pid", "cmdline"]) if any(str(stack.home) in word for word in one.info["cmdline"] or ())
+        one.info
+        for one in psutil.process_iter(["pid", "cmdline"])
+        if any(str(stack.home) in word for word in one.info["cmdline"] or ())
     ]
     assert left == []

@@ -17,16 +17,23 @@ import httpx
 import psutil
 import pytest
 
-from cron import release
-from cron.backends.server_nodes import ServerNodes
-from cron.backends.server_torchserve import TorchServe
-from cron.cycle import run_cycle
+from cron.backends.torchserve.nodes import ServerNodes
+from cron.backends.torchserve.server import TorchServe
+from cron.cycle.cycle import run_cycle
 from cron.parts import Parts
-from cron.reconcile import Reconciler
-from cron.server_url import parse_nodes
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
+from cron.urls.torchserve import parse_nodes
 from tests.component.gateway_process import gateway, settings_in
 from tests.system.torchserve import Running, free_ports, running_torchserve
-from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+)
 
 EVENTS_A_RUN = 120
 NUM_CALLERS = 4
@@ -63,8 +70,14 @@ class House:
 
     def num_answered(self, number: int) -> int:
         """Return how many predictions a node has been asked for since its start."""
-        page = httpx.get(f"http://127.0.0.1:{self.nodes[number].ports.metrics}/metrics", timeout=10, trust_env=False).text
-        return round(sum(map(float, re.findall(r"^freshet_answers\{.*\} (\S+)$", page, re.MULTILINE))))
+        page = httpx.get(
+            f"http://127.0.0.1:{self.nodes[number].ports.metrics}/metrics",
+            timeout=10,
+            trust_env=False,
+        ).text
+        return round(
+            sum(map(float, re.findall(r"^freshet_answers\{.*\} (\S+)$", page, re.MULTILINE)))
+        )
 
 
 @pytest.fixture
@@ -74,20 +87,27 @@ def house(tmp_path: Path) -> Iterator[House]:
 
         def start(number: int) -> Running:
             folder = tmp_path / f"node{number}"
-            return stack.enter_context(running_torchserve(folder, store=tmp_path / "archives", ports=ports[number]))
+            return stack.enter_context(
+                running_torchserve(folder, store=tmp_path / "archives", ports=ports[number])
+            )
 
         nodes = [start(0), start(1)]
         hosts = ",".join(f"127.0.0.1:{one.management}" for one in ports)
         sockets = ",".join(str(node.socket) for node in nodes)
         url = f"torchserve://{hosts}/rec?inference={ports[0].inference},{ports[1].inference}&socket={sockets}"
-        servers = {node.address: stack.enter_context(closing(TorchServe(node))) for node in parse_nodes(url)}
+        servers = {
+            node.address: stack.enter_context(closing(TorchServe(node)))
+            for node in parse_nodes(url)
+        }
         parts = replace(open_workshop(tmp_path), server=ServerNodes(servers))
         stack.callback(close_workshop, parts)
         plain = settings_in(tmp_path, inference_port=1)
         settings = replace(
             plain,
             store=replace(plain.store, server=url),
-            gateway=replace(plain.gateway, inference_timeout_s=10.0),  # every core here has its own load
+            gateway=replace(
+                plain.gateway, inference_timeout_s=10.0
+            ),  # every core here has its own load
         )
         client = stack.enter_context(gateway(settings))
 
@@ -115,7 +135,9 @@ def load(client: httpx.Client) -> Iterator[Answers]:
 
     def ask() -> None:
         while not stop.is_set():
-            answer = client.post("/predict", json={"user_seq": ["i0", "i2"], "item_desc": "odd words"})
+            answer = client.post(
+                "/predict", json={"user_seq": ["i0", "i2"], "item_desc": "odd words"}
+            )
             if answer.status_code == 200:
                 answers.versions.append(int(answer.headers["X-Model-Version"]))
             else:
@@ -135,19 +157,30 @@ def load(client: httpx.Client) -> Iterator[Answers]:
 def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> None:
     reconciler = Reconciler(house.parts)
     with load(house.client) as answers:
-        until(lambda: min(house.num_answered(0), house.num_answered(1)) > 20, "both nodes to be asked")
+        until(
+            lambda: min(house.num_answered(0), house.num_answered(1)) > 20, "both nodes to be asked"
+        )
         assert [house.publish() for _ in range(2)] == [2, 3]  # version 1 is unloaded under load
         house.kill(0)
         killed_at = len(answers.versions)
         assert house.publish() == 4  # the node that is away is left out
         reconciler.tick()
         assert house.parts.ledger.figures()["nodes_away"] == 1
-        assert release.rollback(house.parts.ledger, house.parts.server, None, by="test").version == 3
+        assert (
+            release.rollback(house.parts.ledger, house.parts.server, None, by="test").version == 3
+        )
         house.parts.ledger.resume()
-        until(lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen")
+        until(
+            lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen"
+        )
         house.restart(0)
-        assert house.parts.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions() == ()
-        until(lambda: mended(reconciler) and house.num_answered(0) > 20, "the node to be asked again")
+        assert (
+            house.parts.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions()
+            == ()
+        )
+        until(
+            lambda: mended(reconciler) and house.num_answered(0) > 20, "the node to be asked again"
+        )
         back_at = len(answers.versions)
         until(lambda: len(answers.versions) > back_at + 50, "more answers")
     assert answers.failures == []

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
+from cron.journal.segments import records_of
 from cron.lineage import trained_ranges
 from cron.parts import Parts
-from cron.segments import records_of
 from tests.kill_points import PRELOADED
 from tests.servers import Servers
 from tests.two_hosts import LEASE_S, open_host, work
@@ -42,7 +42,9 @@ class Hosts:
 
     def start(self, host: str, pause_at: str | None = None) -> ForkServerProcess:
         """Start a worker, and return when it has said so."""
-        process = self.processes.Process(target=work, args=(self.folder, host, self.ledger_url, pause_at))
+        process = self.processes.Process(
+            target=work, args=(self.folder, host, self.ledger_url, pause_at)
+        )
         process.start()
         self.workers[host] = process
         return process
@@ -97,7 +99,9 @@ def trained(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 @pytest.fixture
-def hosts(trained: tuple[Path, str], servers: Servers, tmp_path: Path, processes: ForkServerContext) -> Iterator[Hosts]:
+def hosts(
+    trained: tuple[Path, str], servers: Servers, tmp_path: Path, processes: ForkServerContext
+) -> Iterator[Hosts]:
     folder = tmp_path / "shared"
     shutil.copytree(trained[0], folder)
     url = servers.postgres_database(like=trained[1])
@@ -121,14 +125,18 @@ def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
     manifests = {one.version: one.manifest for one in ledger.releases()}
     live = ledger.serving().live
     assert live is not None
-    numbers = [seq for first, last in trained_ranges(manifests, live) for seq in range(first, last + 1)]
+    numbers = [
+        seq for first, last in trained_ranges(manifests, live) for seq in range(first, last + 1)
+    ]
     assert numbers == list(range(1, manifests[live].trained_through + 1))
     assert parts.server.live() == live
     assert ledger.hold() is None
     assert ledger.figures().get("job_errors", 0) == 0
 
 
-def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_runs_out(hosts: Hosts) -> None:
+def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_runs_out(
+    hosts: Hosts,
+) -> None:
     hosts.start("a")
     hosts.until(lambda: hosts.holds("a"), "a has the lease")
     hosts.start("b")
@@ -145,10 +153,15 @@ def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_run
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
 
-def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(hosts: Hosts) -> None:
+def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(
+    hosts: Hosts,
+) -> None:
     """The interval is an hour, and fewer events wait than call for a turn: the turn comes because the lease did."""
     hosts.start("a")
-    hosts.until(lambda: hosts.holds("a") and hosts.parts.ledger.runs(1)[0].outcome == "skipped", "a had its first turn")
+    hosts.until(
+        lambda: hosts.holds("a") and hosts.parts.ledger.runs(1)[0].outcome == "skipped",
+        "a had its first turn",
+    )
     hosts.start("b")
     hosts.until(lambda: "waiting for the lease" in hosts.said("b"), "b stands by")
     send(hosts.parts, event_records(FIRST + 1, FIRST + EACH - 10))
@@ -159,39 +172,69 @@ def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(
 
 
 @pytest.mark.parametrize(
-    "place", ["commit_segment", "put", "add_release", "register", "begin_publish", "set_live", "end_switch", "finish_run"]
+    "place",
+    [
+        "commit_segment",
+        "put",
+        "add_release",
+        "register",
+        "begin_publish",
+        "set_live",
+        "end_switch",
+        "finish_run",
+    ],
 )
-def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(hosts: Hosts, place: str) -> None:
+def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
+    hosts: Hosts, place: str
+) -> None:
     """The other has published what both wanted to, and more, by then."""
     send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), f"a pauses before {place}")
     hosts.start("b")
     hosts.until(lambda: hosts.holds("b"), "b takes over")
-    hosts.until(lambda: hosts.parts.ledger.last_seq() == len(item_records()) + FIRST + EACH, "b collects")
-    hosts.until(lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 2, "b publishes")
+    hosts.until(
+        lambda: hosts.parts.ledger.last_seq() == len(item_records()) + FIRST + EACH, "b collects"
+    )
+    hosts.until(
+        lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 2, "b publishes"
+    )
     send(hosts.parts, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))
-    hosts.until(lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 3, "b publishes again")
+    hosts.until(
+        lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 3,
+        "b publishes again",
+    )
     before = hosts.parts.ledger.serving(), hosts.parts.ledger.segments(), hosts.parts.ledger.runs()
 
     hosts.signal("a", signal.SIGCONT)
     hosts.until(lambda: "lease lost" in hosts.said("a"), "a sees that it lost the lease")
     hosts.until(lambda: "waiting for the lease" in hosts.said("a"), "a stands by")
     looks = time.monotonic() + 1.0  # b looks at the server's default five times a second
-    hosts.until(lambda: time.monotonic() > looks, "b would see a default that is not the live version")
-    assert (hosts.parts.ledger.serving(), hosts.parts.ledger.segments(), hosts.parts.ledger.runs()) == before
+    hosts.until(
+        lambda: time.monotonic() > looks, "b would see a default that is not the live version"
+    )
+    assert (
+        hosts.parts.ledger.serving(),
+        hosts.parts.ledger.segments(),
+        hosts.parts.ledger.runs(),
+    ) == before
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
     hosts.signal("b", signal.SIGKILL)
     send(hosts.parts, event_records(FIRST + 2 * EACH + 1, FIRST + 3 * EACH))
     hosts.until(lambda: hosts.holds("a"), "a takes over again")
     live = before[0].live
-    hosts.until(lambda: hosts.parts.ledger.serving().live != live and hosts.parts.ledger.open_run() is None, "a publishes")
+    hosts.until(
+        lambda: hosts.parts.ledger.serving().live != live and hosts.parts.ledger.open_run() is None,
+        "a publishes",
+    )
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 3 * EACH)
 
 
 @pytest.mark.parametrize("place", ["add_release", "register"])
-def test_a_run_whose_files_lie_on_the_other_host_is_abandoned_and_its_version_not_used_again(hosts: Hosts, place: str) -> None:
+def test_a_run_whose_files_lie_on_the_other_host_is_abandoned_and_its_version_not_used_again(
+    hosts: Hosts, place: str
+) -> None:
     send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), "a has put version 2 and pauses")
@@ -202,7 +245,10 @@ def test_a_run_whose_files_lie_on_the_other_host_is_abandoned_and_its_version_no
     assert runs[2].outcome == "abandoned"
     assert runs[2].reasons[-1].name == "files_gone"
     hosts.until(lambda: hosts.parts.ledger.open_run() is None, "b's run ends")
-    hosts.until(lambda: not [name for name in hosts.parts.artifacts.names("") if "rec-2-" in name], "what was put for nothing is deleted")
+    hosts.until(
+        lambda: not [name for name in hosts.parts.artifacts.names("") if "rec-2-" in name],
+        "what was put for nothing is deleted",
+    )
     assert 2 not in {found.version for found in server_of(hosts.parts).versions()}
     check_nothing_lost_and_nothing_twice(hosts, FIRST + EACH)
 

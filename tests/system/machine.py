@@ -20,7 +20,7 @@ import httpx
 import psutil
 
 from cron.wiring import PROJECT_ROOT
-from trainer.sources.formats import open_source
+from sources.formats import open_source
 
 READY_LIMIT_S = 240.0
 # a run in seconds, and a gate that a slice of data passes
@@ -67,9 +67,18 @@ class Machine:
         command = ["make", "serve", *([f"DATA={data}"] if data else [])]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=PROJECT_ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=PROJECT_ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-        until(lambda: "Ctrl-C stops everything." in self.printed() or self._ended(), "the ready block", limit_s=READY_LIMIT_S)
+        until(
+            lambda: "Ctrl-C stops everything." in self.printed() or self._ended(),
+            "the ready block",
+            limit_s=READY_LIMIT_S,
+        )
         assert not self._ended(), self.printed()
         return self.printed()
 
@@ -91,13 +100,25 @@ class Machine:
         self._process.wait(30)
         took = time.monotonic() - began
         self._process = None
-        left = [process for process in below if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        left = [
+            process
+            for process in below
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        ]
         assert not left, f"still running: {left}"
         return took
 
     def command(self, *words: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run a command of this machine in the checkout, with its settings; return what it printed and its exit status."""
-        return subprocess.run(words, cwd=PROJECT_ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+        return subprocess.run(
+            words,
+            cwd=PROJECT_ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     def cron(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m cron`."""
@@ -113,7 +134,9 @@ class Machine:
         yield
         for process in below:
             with suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                process.rlimit(
+                    psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                )
 
     def live(self) -> int | None:
         """Return the live version as the gateway tells it."""
@@ -122,8 +145,14 @@ class Machine:
 
     def here(self, text: str) -> str:
         """Return a documented command with this machine's ports for the default ones."""
-        for default, own in ((8000, self.ports.gateway), (8080, self.ports.inference), (8081, self.ports.management)):
-            text = text.replace(f"127.0.0.1:{default}", f"127.0.0.1:{own}").replace(f"localhost:{default}", f"127.0.0.1:{own}")
+        for default, own in (
+            (8000, self.ports.gateway),
+            (8080, self.ports.inference),
+            (8081, self.ports.management),
+        ):
+            text = text.replace(f"127.0.0.1:{default}", f"127.0.0.1:{own}").replace(
+                f"localhost:{default}", f"127.0.0.1:{own}"
+            )
         return text
 
     def _ended(self) -> bool:
@@ -145,11 +174,17 @@ def write_slice(source: Path, into: Path, *, num_events: int) -> Path:
     with (into / "movies.csv").open("w", newline="") as file:
         films = csv.writer(file)
         films.writerow(["movieId", "title", "genres"])
-        films.writerows([item["item_id"], item["title"], "|".join(_genres(item)) or "(no genres listed)"] for item in data.items)
+        films.writerows(
+            [item["item_id"], item["title"], "|".join(_genres(item)) or "(no genres listed)"]
+            for item in data.items
+        )
     with (into / "ratings.csv").open("w", newline="") as file:
         ratings = csv.writer(file)
         ratings.writerow(["userId", "movieId", "rating", "timestamp"])
-        ratings.writerows([one["user_id"], one["item_id"], one["rating"], one["at"]] for one in islice(data.events, num_events))
+        ratings.writerows(
+            [one["user_id"], one["item_id"], one["rating"], one["at"]]
+            for one in islice(data.events, num_events)
+        )
     return into
 
 
@@ -161,7 +196,9 @@ def _genres(item: Mapping[str, object]) -> list[str]:
 
 def _places(folder: Path, ports: Ports) -> dict[str, str]:
     store = {"EVENTS": "events", "HISTORIES": "histories", "LEDGER": "ledger"}
-    places = {f"FRESHET__STORE__{key}": f"sqlite:///{folder}/var/{name}.db" for key, name in store.items()}
+    places = {
+        f"FRESHET__STORE__{key}": f"sqlite:///{folder}/var/{name}.db" for key, name in store.items()
+    }
     return {
         **places,
         "FRESHET__STORE__VAR": str(folder / "var"),
@@ -173,7 +210,11 @@ def _places(folder: Path, ports: Ports) -> dict[str, str]:
 
 
 def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")
+    }
 
 
 def _free_ports() -> Ports:

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cron.backends import server_torchserve
-from cron.backends.server_torchserve import TorchServe
-from cron.server_url import parse_nodes
+from cron.backends.torchserve import server as server_torchserve
+from cron.backends.torchserve.server import TorchServe
+from cron.urls.torchserve import parse_nodes
 from tests.system.torchserve import Running, emptied, running_torchserve, write_archive
 
 SLOW_S = 3.0  # longer than the settling second and the looks around it
@@ -58,7 +58,9 @@ def ask(node: Running, tmp_path: Path) -> Iterator[Callable[[str], Future[httpx.
         def slow(path: str) -> Future[httpx.Response]:
             begun = tmp_path / "begun"
             body = {"begun": str(begun), "wait_s": SLOW_S}
-            asked = pool.submit(httpx.post, f"{node.predictions}{path}", json=body, timeout=4 * SLOW_S)
+            asked = pool.submit(
+                httpx.post, f"{node.predictions}{path}", json=body, timeout=4 * SLOW_S
+            )
             ends_at = time.monotonic() + 4 * SLOW_S
             while not begun.exists():
                 assert time.monotonic() < ends_at, "the request never reached the worker"

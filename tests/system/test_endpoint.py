@@ -22,7 +22,7 @@ from recommender.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, opened, running_torchserve, stop
-from tests.unit.test_answer import same
+from tests.unit.recommender.test_answer import same
 from trainer.archive import pack
 
 JSON = {"Content-Type": "application/json"}
@@ -51,7 +51,9 @@ def post(node: Running, content: bytes, headers: dict[str, str] = JSON) -> httpx
 
 
 def test_http_answers_as_the_in_process_ranker(node: Running, bundle: Path) -> None:
-    for request, expected in zip(REQUESTS, answer_batch(Ranker(load_bundle(bundle)), REQUESTS), strict=True):
+    for request, expected in zip(
+        REQUESTS, answer_batch(Ranker(load_bundle(bundle)), REQUESTS), strict=True
+    ):
         answer = httpx.post(f"{node.predictions}/1", json=request, timeout=60)
         assert answer.headers["content-type"] == "application/json"
         if isinstance(expected, BadRequest):
@@ -59,7 +61,11 @@ def test_http_answers_as_the_in_process_ranker(node: Running, bundle: Path) -> N
             assert answer.json()["error"] == {"field": expected.field, "reason": expected.reason}
         else:
             assert isinstance(expected, dict | list)
-            versioned = [one | {"model_version": 1} for one in expected] if isinstance(expected, list) else expected | {"model_version": 1}
+            versioned = (
+                [one | {"model_version": 1} for one in expected]
+                if isinstance(expected, list)
+                else expected | {"model_version": 1}
+            )
             assert answer.status_code == 200
             assert same(answer.json(), versioned)
 
@@ -70,19 +76,27 @@ RIGHT: list[tuple[str, bytes]] = [
     ("emoji", '{"user_seq": ["\U0001f3ac\U0001f37f", "\u4e2d\u6587"], "k": 1}'.encode()),
     ("escaped emoji", b'{"user_seq": ["\\ud83c\\udfac"], "k": 1}'),
     ("ten thousand elements", json.dumps({"user_seq": ["i1", "a text"] * 5_000, "k": 1}).encode()),
-    ("a text of twenty thousand characters", json.dumps({"user_seq": [], "item_desc": "word " * 4_000}).encode()),
+    (
+        "a text of twenty thousand characters",
+        json.dumps({"user_seq": [], "item_desc": "word " * 4_000}).encode(),
+    ),
     ("white space around", b'\n {"user_seq": [], "k": 1} \n'),
 ]
 
 
-@pytest.mark.parametrize("content", [content for _, content in RIGHT], ids=[name for name, _ in RIGHT])
+@pytest.mark.parametrize(
+    "content", [content for _, content in RIGHT], ids=[name for name, _ in RIGHT]
+)
 def test_unusual_but_right_input_is_answered(node: Running, content: bytes) -> None:
     answer = post(node, content)
     assert answer.status_code == 200, answer.text
     assert answer.json()["model_version"] == 1
 
 
-@pytest.mark.parametrize("headers", [{}, {"Content-Type": "application/json; charset=utf-8"}, {"Content-Type": "text/plain"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Content-Type": "application/json; charset=utf-8"}, {"Content-Type": "text/plain"}],
+)
 def test_json_is_json_whatever_its_content_type(node: Running, headers: dict[str, str]) -> None:
     assert post(node, json.dumps(GOOD).encode(), headers).status_code == 200
 
@@ -106,16 +120,32 @@ WRONG: list[tuple[str, bytes, str]] = [
     ("k of ten thousand digits", b'{"user_seq": [], "k": ' + b"9" * 10_000 + b"}", "body"),
     ("k of true", b'{"user_seq": [], "k": true}', "k"),
     ("a NaN rating", b'{"user_seq": [{"id": "i1", "rating": NaN}], "k": 1}', "user_seq[0].rating"),
-    ("an infinite rating", b'{"user_seq": [{"id": "i1", "rating": 1e999}], "k": 1}', "user_seq[0].rating"),
+    (
+        "an infinite rating",
+        b'{"user_seq": [{"id": "i1", "rating": 1e999}], "k": 1}',
+        "user_seq[0].rating",
+    ),
     ("a lone surrogate", b'{"user_seq": ["\\ud800"], "k": 1}', "user_seq[0]"),
     ("a bool for an id", b'{"user_seq": [true], "k": 1}', "user_seq[0]"),
-    ("an unknown attribute", b'{"user_seq": [], "k": 1, "filter": {"colour": "red"}}', "filter.colour"),
-    ("five megabytes of text", b'{"user_seq": [], "item_desc": "' + b"x" * 5_000_000 + b'"}', "item_desc"),
+    (
+        "an unknown attribute",
+        b'{"user_seq": [], "k": 1, "filter": {"colour": "red"}}',
+        "filter.colour",
+    ),
+    (
+        "five megabytes of text",
+        b'{"user_seq": [], "item_desc": "' + b"x" * 5_000_000 + b'"}',
+        "item_desc",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("content", "field"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_wrong_input_is_a_400_that_names_its_field(node: Running, content: bytes, field: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "field"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG]
+)
+def test_wrong_input_is_a_400_that_names_its_field(
+    node: Running, content: bytes, field: str
+) -> None:
     answer = post(node, content)
     assert answer.status_code == 400
     error = answer.json()["error"]
@@ -130,11 +160,23 @@ PACKED = gzip.compress(TEXT)
 # (what, its headers, the body, the status, whose answer that is)
 KINDS: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("JSON", JSON, TEXT, 200, "ours"),
-    ("JSON with another charset", {"Content-Type": "application/json; charset=latin-1"}, TEXT, 200, "ours"),
+    (
+        "JSON with another charset",
+        {"Content-Type": "application/json; charset=latin-1"},
+        TEXT,
+        200,
+        "ours",
+    ),
     ("JSON without a type", {}, TEXT, 200, "ours"),
     ("JSON as bytes", {"Content-Type": "application/octet-stream"}, TEXT, 200, "ours"),
     ("JSON as a type that is none", {"Content-Type": "no type"}, TEXT, 200, "ours"),
-    ("JSON as parts without a boundary", {"Content-Type": "multipart/form-data"}, TEXT, 200, "ours"),
+    (
+        "JSON as parts without a boundary",
+        {"Content-Type": "multipart/form-data"},
+        TEXT,
+        200,
+        "ours",
+    ),
     (
         "JSON as the part body",
         {"Content-Type": PARTS},
@@ -145,19 +187,38 @@ KINDS: list[tuple[str, dict[str, str], bytes, int, str]] = [
     ("JSON that is called a form", {"Content-Type": FORM}, TEXT, 400, "ours"),
     ("a form", {"Content-Type": FORM}, b"user_seq=a&k=3", 400, "ours"),
     ("an empty form", {"Content-Type": FORM}, b"", 400, "ours"),
-    ("parts", {"Content-Type": PARTS}, b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n3\r\n--b--', 400, "ours"),
+    (
+        "parts",
+        {"Content-Type": PARTS},
+        b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n3\r\n--b--',
+        400,
+        "ours",
+    ),
     ("parts that are none", {"Content-Type": PARTS}, b"x", 400, "ours"),
     ("packed JSON", {**JSON, "Content-Encoding": "gzip"}, PACKED, 400, "ours"),
     ("bytes", {"Content-Type": "image/png"}, bytes(range(256)), 400, "ours"),
-    # a form that is not well formed never reaches our handler: TorchServe says what is wrong with it, with a status of its own
+    # a form that is not well formed never reaches our handler: TorchServe says what is wrong with
+    # it, with a status of its own
     ("a form with a percent sign", {"Content-Type": FORM}, b"a=100%", 500, "TorchServe's"),
-    ("JSON with a percent sign that is called a form", {"Content-Type": FORM}, b'{"user_seq": ["a=100%zz"], "k": 3}', 500, "TorchServe's"),
+    (
+        "JSON with a percent sign that is called a form",
+        {"Content-Type": FORM},
+        b'{"user_seq": ["a=100%zz"], "k": 3}',
+        500,
+        "TorchServe's",
+    ),
     ("a form without a name", {"Content-Type": FORM}, b"=1", 500, "TorchServe's"),
 ]
 
 
-@pytest.mark.parametrize(("headers", "content", "status", "whose"), [row[1:] for row in KINDS], ids=[row[0] for row in KINDS])
-def test_each_kind_of_body_has_its_answer(node: Running, headers: dict[str, str], content: bytes, status: int, whose: str) -> None:
+@pytest.mark.parametrize(
+    ("headers", "content", "status", "whose"),
+    [row[1:] for row in KINDS],
+    ids=[row[0] for row in KINDS],
+)
+def test_each_kind_of_body_has_its_answer(
+    node: Running, headers: dict[str, str], content: bytes, status: int, whose: str
+) -> None:
     answer = post(node, content, headers)
     assert answer.status_code == status, answer.text
     if status == 400:
@@ -167,18 +228,24 @@ def test_each_kind_of_body_has_its_answer(node: Running, headers: dict[str, str]
 
 
 def test_a_body_in_chunks_is_read_whole(node: Running) -> None:
-    answer = httpx.post(node.predictions, content=iter([TEXT[:9], TEXT[9:]]), headers=JSON, timeout=60)
+    answer = httpx.post(
+        node.predictions, content=iter([TEXT[:9], TEXT[9:]]), headers=JSON, timeout=60
+    )
     assert answer.status_code == 200
 
 
 def test_a_form_is_told_to_be_json(node: Running) -> None:
-    answer = post(node, json.dumps(GOOD).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = post(
+        node, json.dumps(GOOD).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    )
     assert answer.status_code == 400
     assert "Content-Type: application/json" in answer.json()["error"]["reason"]
 
 
 def test_a_body_over_the_servers_limit_is_413(node: Running) -> None:
-    assert post(node, b'{"user_seq": [], "item_desc": "' + b"x" * 9_000_000 + b'"}').status_code == 413
+    assert (
+        post(node, b'{"user_seq": [], "item_desc": "' + b"x" * 9_000_000 + b'"}').status_code == 413
+    )
 
 
 def test_a_version_that_is_not_there_is_404(node: Running) -> None:
@@ -188,7 +255,9 @@ def test_a_version_that_is_not_there_is_404(node: Running) -> None:
 def metrics(node: Running) -> dict[str, float]:
     """Return what Prometheus is shown: values by series."""
     page = httpx.get(f"http://127.0.0.1:{node.ports.metrics}/metrics").text
-    pairs = [line.rpartition(" ")[::2] for line in page.splitlines() if line and not line.startswith("#")]
+    pairs = [
+        line.rpartition(" ")[::2] for line in page.splitlines() if line and not line.startswith("#")
+    ]
     return {series: float(value) for series, value in pairs}
 
 
@@ -230,9 +299,20 @@ def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Pat
 
 def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> None:
     alone = httpx.post(node.predictions, json=GOOD).json()
-    contents = [json.dumps(GOOD).encode(), *(content for _, content, _ in WRONG if len(content) < 200_000)] * 4
-    with ThreadPoolExecutor(24) as pool, httpx.Client(limits=httpx.Limits(max_connections=24), timeout=60) as client:
-        answers = list(pool.map(lambda content: client.post(node.predictions, content=content, headers=JSON), contents))
+    contents = [
+        json.dumps(GOOD).encode(),
+        *(content for _, content, _ in WRONG if len(content) < 200_000),
+    ] * 4
+    with (
+        ThreadPoolExecutor(24) as pool,
+        httpx.Client(limits=httpx.Limits(max_connections=24), timeout=60) as client,
+    ):
+        answers = list(
+            pool.map(
+                lambda content: client.post(node.predictions, content=content, headers=JSON),
+                contents,
+            )
+        )
     for content, answer in zip(contents, answers, strict=True):
         if json.dumps(GOOD).encode() == content:
             assert answer.status_code == 200
@@ -241,7 +321,9 @@ def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> 
             assert answer.status_code == 400
 
 
-def test_a_killed_server_takes_its_workers_along_and_starts_again_empty(bundle: Path, tmp_path: Path) -> None:
+def test_a_killed_server_takes_its_workers_along_and_starts_again_empty(
+    bundle: Path, tmp_path: Path
+) -> None:
     with running_torchserve(tmp_path) as first, opened(first) as server:
         name = pack(bundle=bundle, version=1, out=first.store).name
         server.register(1, name)

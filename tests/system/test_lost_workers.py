@@ -12,17 +12,18 @@ import httpx
 import psutil
 import pytest
 
-from cron import release
 from cron.parts import Parts
 from cron.ports import ServerVersion
-from cron.reconcile import Reconciler
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
 from tests.planted import planted_bundle
 from tests.releases import manifest
 from tests.system.torchserve import Running, opened, running_torchserve
 from tests.workshop import close_workshop, lease_of, open_workshop
 from trainer.archive import pack, sha256_of
 
-PATIENCE_S = 3  # of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
+# of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
+PATIENCE_S = 3
 
 
 class Clock:
@@ -34,13 +35,17 @@ class Clock:
         return self.now
 
 
-def test_a_live_version_that_torchserve_gave_up_is_loaded_anew_while_the_one_before_answers(tmp_path: Path) -> None:
+def test_a_live_version_that_torchserve_gave_up_is_loaded_anew_while_the_one_before_answers(
+    tmp_path: Path,
+) -> None:
     planted_bundle(tmp_path / "bundle", tower="lstm", encoder="tiny")
     with running_torchserve(tmp_path, store=tmp_path / "archives") as node, opened(node) as server:
         parts = replace(open_workshop(tmp_path), server=server)
         for version in (1, 2):
             _publish(parts, tmp_path, version)
-        _kill_until_given_up(node, lambda: next(found for found in server.versions() if found.version == 2))
+        _kill_until_given_up(
+            node, lambda: next(found for found in server.versions() if found.version == 2)
+        )
         with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it for ever
             httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=2)
         clock = Clock()
@@ -59,14 +64,20 @@ def _publish(parts: Parts, folder: Path, version: int) -> None:
     mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
     with zipfile.ZipFile(mar) as packed, zipfile.ZipFile(folder / mar.name, "w") as impatient:
         for name in packed.namelist():
-            also = f"\nmaxRetryTimeoutInSec: {PATIENCE_S}\n".encode() if name == "model-config.yaml" else b""
+            also = (
+                f"\nmaxRetryTimeoutInSec: {PATIENCE_S}\n".encode()
+                if name == "model-config.yaml"
+                else b""
+            )
             impatient.writestr(name, packed.read(name) + also)
     parts.artifacts.put(mar.name, folder / mar.name)
     lease = lease_of(parts.ledger)
     entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
     parts.ledger.add_release(entry, lease=lease)
     parts.server.register(version, parts.artifacts.url(mar.name))
-    release.switch(parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease)
+    release.switch(
+        parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease
+    )
 
 
 def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> None:

@@ -18,19 +18,26 @@ import httpx
 import psutil
 import pytest
 
-from cron.management_socket import MAX_PATH_BYTES
-from deploy.management_door import Door
+from cron.urls.management_socket import MAX_PATH_BYTES
+from deploy.servers.management_door import Door
 from tests.planted import planted_bundle
 from tests.system.machine import until
 from tests.system.torchserve import Running, emptied, running_torchserve
 from trainer.archive import pack
 
-PATHS = ("/models", "/models/x", "/v1/models", "/workflows", "/predictions/x", "/invocations", "/x/predict", "/")
+PATHS = (
+    "/models",
+    "/models/x",
+    "/v1/models",
+    "/workflows",
+    "/predictions/x",
+    "/invocations",
+    "/x/predict",
+    "/",
+)
 METHODS = ("POST", "PUT", "GET", "DELETE", "OPTIONS", "PATCH")
 SECRETS = ("FRESHET__GATEWAY__API_KEY", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "REDIS_PASSWORD")
-WRITES_A_FILE = (
-    "open({marker!r}, 'w').close()\nclass H:\n    def initialize(self, c): pass\n    def handle(self, d, c): return [1] * len(d)\n"
-)
+WRITES_A_FILE = "open({marker!r}, 'w').close()\nclass H:\n    def initialize(self, c): pass\n    def handle(self, d, c): return [1] * len(d)\n"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +82,11 @@ def test_the_socket_is_its_owner_s_alone_however_deep_it_lies(node: Running) -> 
 
 def test_only_inference_and_metrics_listen(node: Running) -> None:
     """TorchServe itself also listens for gRPC, by which it can be managed; it says that it has started after that."""
-    until(lambda: "Model server started." in (node.var.parent / "torchserve.out").read_text(), "the end of the start", limit_s=60)
+    until(
+        lambda: "Model server started." in (node.var.parent / "torchserve.out").read_text(),
+        "the end of the start",
+        limit_s=60,
+    )
     assert _ports(node) == {node.ports.inference, node.ports.metrics}
 
 
@@ -84,12 +95,24 @@ def test_no_port_registers_a_folder(node: Running, door: str, tmp_path: Path) ->
     marker, folder = tmp_path / "ran", tmp_path / "Downloads"
     folder.mkdir()
     (folder / "evil.py").write_text(WRITES_A_FILE.format(marker=str(marker)))
-    asked = {"url": str(folder), "handler": "evil.py", "model_name": "x", "initial_workers": "1", "synchronous": "true"}
+    asked = {
+        "url": str(folder),
+        "handler": "evil.py",
+        "model_name": "x",
+        "initial_workers": "1",
+        "synchronous": "true",
+    }
     roots = [door, *(f"http://127.0.0.1:{port}" for port in _ports(node))]
     for root, path, method in product(roots, PATHS, METHODS):
         answer = httpx.request(method, root + path, params=asked, timeout=30)
-        shows = (method, path) == ("OPTIONS", "/") or (method, path, root) == ("GET", "/models", door)
-        assert shows or answer.status_code in (403, 404, 405, 503), f"{method} {root}{path}: {answer.status_code} {answer.text}"
+        shows = (method, path) == ("OPTIONS", "/") or (method, path, root) == (
+            "GET",
+            "/models",
+            door,
+        )
+        assert shows or answer.status_code in (403, 404, 405, 503), (
+            f"{method} {root}{path}: {answer.status_code} {answer.text}"
+        )
     assert not marker.exists()
     assert node.manage("GET", "/models/x").status_code == 404
     # by the socket it is taken, so the calls were right
@@ -99,7 +122,9 @@ def test_no_port_registers_a_folder(node: Running, door: str, tmp_path: Path) ->
     assert node.manage("DELETE", "/models/x").status_code == 200
 
 
-def test_the_door_lets_look_and_choose_the_default(node: Running, door: str, archives: Callable[[int], str]) -> None:
+def test_the_door_lets_look_and_choose_the_default(
+    node: Running, door: str, archives: Callable[[int], str]
+) -> None:
     with emptied(node) as server:
         for version in (1, 2):
             server.register(version, archives(version))
@@ -119,7 +144,9 @@ def test_a_body_is_read_and_forgotten(door: str) -> None:
     assert answer.status_code == 403
     host, port = door.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as raw:
-        raw.sendall(b"GET /models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabcDELETE /models/rec/1 HTTP/1.1\r\n\r\n")
+        raw.sendall(
+            b"GET /models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabcDELETE /models/rec/1 HTTP/1.1\r\n\r\n"
+        )
         answers = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answers.count(b"HTTP/1.") == 1
 
@@ -133,10 +160,15 @@ def test_a_torchserve_that_is_away_is_a_sentence(tmp_path: Path) -> None:
     assert f"TorchServe does not answer at {tmp_path}/nobody.sock" in answer.json()["message"]
 
 
-def test_torchserve_and_its_workers_see_no_secret(node: Running, archives: Callable[[int], str]) -> None:
+def test_torchserve_and_its_workers_see_no_secret(
+    node: Running, archives: Callable[[int], str]
+) -> None:
     with emptied(node) as server:
         server.register(1, archives(1))
-        processes = [psutil.Process(node.process.pid), *(psutil.Process(pid) for pid in node.worker_pids())]
+        processes = [
+            psutil.Process(node.process.pid),
+            *(psutil.Process(pid) for pid in node.worker_pids()),
+        ]
         assert len(processes) == 2
         for process in processes:
             assert not set(SECRETS) & set(process.environ()), process.cmdline()[:3]
@@ -145,4 +177,9 @@ def test_torchserve_and_its_workers_see_no_secret(node: Running, archives: Calla
 def _ports(node: Running) -> set[int]:
     """Return the ports that the server and its workers listen on."""
     own = [node.process.pid, *node.worker_pids()]
-    return {one.laddr.port for pid in own for one in psutil.Process(pid).net_connections("inet") if one.status == psutil.CONN_LISTEN}
+    return {
+        one.laddr.port
+        for pid in own
+        for one in psutil.Process(pid).net_connections("inet")
+        if one.status == psutil.CONN_LISTEN
+    }

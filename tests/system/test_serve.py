@@ -1,7 +1,8 @@
 """The whole story of the README on a real machine: serve, ask, replay, a new release, roll back, go on, stop, start again.
 
-Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate is open but for its sanity tests:
-what it accepts is tested elsewhere, and here every cycle shall publish.
+Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate is
+open but for its sanity tests: what it accepts is tested elsewhere, and here every cycle shall
+publish.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def test_the_ready_block_works_when_pasted(machine: Machine) -> None:
 
 
 def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) -> None:
-    transcripts = [block for block in blocks(PROJECT_ROOT / "README.md", "console") if "$ curl" in block]
+    transcripts = [
+        block for block in blocks(PROJECT_ROOT / "README.md", "console") if "$ curl" in block
+    ]
     assert transcripts
     for block in transcripts:
         for command, shown in re.findall(r"^\$ (curl .+(?:\n  .+)*)\n(\{.*)$", block, re.MULTILINE):
@@ -62,14 +65,23 @@ def test_the_curl_commands_of_the_readme_answer_what_it_shows(machine: Machine) 
 def test_no_request_leaves_a_line_in_torchserves_log(machine: Machine) -> None:
     log = (machine.folder / "var" / "log" / "torchserve.log").read_text()
     assert "ModelServer" in log
-    assert not re.findall(r"Backend response time|Sending response|Looping backend|result=\[METRICS\]", log)
+    assert not re.findall(
+        r"Backend response time|Sending response|Looping backend|result=\[METRICS\]", log
+    )
 
 
 def test_config_check_finds_everything_up(machine: Machine) -> None:
     checked = machine.cron("config", "--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     said = checked.stdout.splitlines()
-    assert [line.split()[0] for line in said[1:]] == ["events", "histories", "artifacts", "ledger", "launcher", "server"]
+    assert [line.split()[0] for line in said[1:]] == [
+        "events",
+        "histories",
+        "artifacts",
+        "ledger",
+        "launcher",
+        "server",
+    ]
     assert all("  ok" in line for line in said[1:]), checked.stdout
     assert "release 1 is live" in checked.stdout
     assert re.search(r"serves .*1", said[-1]), said[-1]
@@ -89,7 +101,9 @@ def test_rollback_holds_until_resume(machine: Machine) -> None:
     assert rolled_back.returncode == 0, rolled_back.stderr
     assert machine.live() == 1
     answer = _shell(
-        machine.here("curl -s http://127.0.0.1:8080/predictions/rec -H 'Content-Type: application/json' -d '{\"user_seq\": [], \"k\": 1}'")
+        machine.here(
+            "curl -s http://127.0.0.1:8080/predictions/rec -H 'Content-Type: application/json' -d '{\"user_seq\": [], \"k\": 1}'"
+        )
     )
     assert json.loads(answer)["model_version"] == 1
     assert "held" in machine.command("make", "status").stdout
@@ -104,7 +118,7 @@ def test_rollback_holds_until_resume(machine: Machine) -> None:
 
 
 def test_a_second_instance_is_refused_with_a_sentence(machine: Machine) -> None:
-    second = machine.command(sys.executable, "-m", "deploy.serve")
+    second = machine.command(sys.executable, "-m", "deploy.machine.serve")
     assert second.returncode == 1
     assert "is being served already, by process" in second.stderr
     assert "Traceback" not in second.stderr
@@ -121,7 +135,9 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
         assert refused.status_code == 503, refused.text
         assert "disk" in refused.text
         for user in ("259", "anna", "nobody"):
-            answer = httpx.get(f"{machine.gateway}/v1/recommendations/{user}?k=3", timeout=30, trust_env=False)
+            answer = httpx.get(
+                f"{machine.gateway}/v1/recommendations/{user}?k=3", timeout=30, trust_env=False
+            )
             assert answer.status_code == 200, answer.text
             assert not answer.json().get("fallback"), answer.text
     until(lambda: post().status_code == 202, "events to be taken again", limit_s=30)
@@ -152,4 +168,6 @@ def test_the_next_start_has_the_same_release_and_ends_within_ten_seconds(machine
 
 
 def _shell(command: str) -> str:
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True
+    ).stdout

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.server_torchserve import TorchServe
+from cron.backends.torchserve.server import TorchServe
+from cron.cycle.signing_key import signing_key, trusted_keys
 from cron.errors import ServerRefused
-from cron.signing_key import signing_key, trusted_keys
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, emptied, running_torchserve
 from trainer.archive import pack
@@ -50,7 +50,10 @@ def key(node: Running) -> str:
 
 def changed(mar: Path, store: Path, files: dict[str, str]) -> str:
     """Put a copy of an archive into the model store in which some files are others, its signature kept."""
-    with zipfile.ZipFile(mar) as source, zipfile.ZipFile(store / f"changed-{mar.name}", "w") as copy:
+    with (
+        zipfile.ZipFile(mar) as source,
+        zipfile.ZipFile(store / f"changed-{mar.name}", "w") as copy,
+    ):
         for name in source.namelist():
             if name not in files:
                 copy.writestr(name, source.read(name))
@@ -65,7 +68,9 @@ def with_runtime(mar: Path, runtime: str) -> str:
         return json.dumps({**json.loads(archive.read(MANIFEST)), "runtime": runtime})
 
 
-def test_a_signed_archive_answers_and_its_worker_may_start_again(server: TorchServe, node: Running, bundle: Path, key: str) -> None:
+def test_a_signed_archive_answers_and_its_worker_may_start_again(
+    server: TorchServe, node: Running, bundle: Path, key: str
+) -> None:
     mar = pack(bundle=bundle, version=1, out=node.store, signing_key=key)
     server.register(1, mar.name)
     answer = server.predict(1, TOP, timeout_s=30)
@@ -77,8 +82,12 @@ def test_a_signed_archive_answers_and_its_worker_may_start_again(server: TorchSe
     server.register(2, pack(bundle=bundle, version=2, out=node.store, signing_key=key).name)
 
 
-@pytest.mark.parametrize("how", ["unsigned", "changed", "torchrun", "environment of its own", "another python"])
-def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key: str, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["unsigned", "changed", "torchrun", "environment of its own", "another python"]
+)
+def test_nothing_else_runs(
+    server: TorchServe, node: Running, bundle: Path, key: str, tmp_path: Path, how: str
+) -> None:
     mark = tmp_path / "ran"
     evil = MARK.format(mark=str(mark))
     signed = pack(bundle=bundle, version=3, out=tmp_path, signing_key=key)
@@ -87,9 +96,19 @@ def test_nothing_else_runs(server: TorchServe, node: Running, bundle: Path, key:
     else:
         files = {
             "changed": {"recommend.py": evil, "json.py": evil, "sitecustomize.py": evil},
-            "torchrun": {"recommend.py": evil, "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n"},
-            "environment of its own": {"recommend.py": evil, "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n"},
-            "another python": {"recommend.py": evil, "sitecustomize.py": evil, MANIFEST: with_runtime(signed, "python3")},
+            "torchrun": {
+                "recommend.py": evil,
+                "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n",
+            },
+            "environment of its own": {
+                "recommend.py": evil,
+                "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n",
+            },
+            "another python": {
+                "recommend.py": evil,
+                "sitecustomize.py": evil,
+                MANIFEST: with_runtime(signed, "python3"),
+            },
         }[how]
         url = changed(signed, node.store, files)
     with pytest.raises(ServerRefused):

@@ -13,13 +13,20 @@ from pathlib import Path
 import httpx
 
 from bench.load import load
-from cron import release
-from cron.cycle import run_cycle
+from cron.cycle.cycle import run_cycle
 from cron.lineage import Run
 from cron.parts import Parts
-from cron.reconcile import Reconciler
+from cron.serving import release
+from cron.serving.reconcile import Reconciler
 from tests.system.torchserve import Running, free_ports, opened, running_torchserve
-from tests.workshop import close_workshop, event_records, item_records, lease_of, open_workshop, send
+from tests.workshop import (
+    close_workshop,
+    event_records,
+    item_records,
+    lease_of,
+    open_workshop,
+    send,
+)
 
 EVENTS_A_RUN = 120
 
@@ -60,7 +67,10 @@ class Shop:
 
 @contextmanager
 def open_shop(folder: Path) -> Iterator[Shop]:
-    with running_torchserve(folder, store=folder / "archives") as running, opened(running) as server:
+    with (
+        running_torchserve(folder, store=folder / "archives") as running,
+        opened(running) as server,
+    ):
         parts = replace(open_workshop(folder), server=server)
         try:
             yield Shop(parts=parts, server=running)
@@ -71,9 +81,19 @@ def open_shop(folder: Path) -> Iterator[Shop]:
 def test_every_request_is_answered_through_three_releases_and_a_rollback(tmp_path: Path) -> None:
     with open_shop(tmp_path) as shop:
         shop.start()
-        bodies = ({"user_seq": ["i0", "i2"], "k": 5}, {"user_seq": ["i1"], "item_desc": "odd words never seen"})
-        with load(shop.server.ports.inference, "/predictions/rec", lambda number: bodies[number % 2], connections=4) as tally:
-            shop.publish(num_releases=3)  # versions 2, 3 and 4; with two kept loaded, older ones are unregistered under load
+        bodies = (
+            {"user_seq": ["i0", "i2"], "k": 5},
+            {"user_seq": ["i1"], "item_desc": "odd words never seen"},
+        )
+        with load(
+            shop.server.ports.inference,
+            "/predictions/rec",
+            lambda number: bodies[number % 2],
+            connections=4,
+        ) as tally:
+            shop.publish(
+                num_releases=3
+            )  # versions 2, 3 and 4; with two kept loaded, older ones are unregistered under load
             release.rollback(shop.parts.ledger, shop.parts.server, None, by="test")
             _until(lambda: shop.live_version() == 3)
         assert tally.failures == []
@@ -83,14 +103,20 @@ def test_every_request_is_answered_through_three_releases_and_a_rollback(tmp_pat
 
 def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_path: Path) -> None:
     ports = free_ports()
-    with running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running, opened(running) as server:
+    with (
+        running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
+        opened(running) as server,
+    ):
         parts = replace(open_workshop(tmp_path), server=server)
         shop = Shop(parts=parts, server=running)
         shop.start()
         shop.publish()
         running.process.kill()
         running.process.wait()
-    with running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running, opened(running) as server:
+    with (
+        running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
+        opened(running) as server,
+    ):
         shop.parts = replace(shop.parts, server=server)
         assert server.versions() == ()
         reconciler = Reconciler(shop.parts)

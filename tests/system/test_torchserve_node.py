@@ -19,10 +19,10 @@ import httpx
 import psutil
 import pytest
 
-from cron.backends import server_torchserve
-from cron.backends.server_torchserve import TorchServe, utc_now
+from cron.backends.torchserve import server as server_torchserve
+from cron.backends.torchserve.server import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
-from cron.server_url import parse_nodes
+from cron.urls.torchserve import parse_nodes
 from cron.wiring import open_server
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, emptied, opened, running_torchserve
@@ -65,7 +65,10 @@ def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int
 
     def put(version: int, member: str) -> str:
         good = pack(bundle=bundle, version=version, out=tmp_path)
-        with zipfile.ZipFile(good) as source, zipfile.ZipFile(node.store / f"broken-{version}.mar", "w") as broken:
+        with (
+            zipfile.ZipFile(good) as source,
+            zipfile.ZipFile(node.store / f"broken-{version}.mar", "w") as broken,
+        ):
             for name in source.namelist():
                 broken.writestr(name, SPOILT[name] if name == member else source.read(name))
         return f"broken-{version}.mar"
@@ -73,7 +76,8 @@ def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int
     return put
 
 
-# The worker process dies of the first and the version goes with it; of the second TorchServe mostly keeps a version without workers.
+# The worker process dies of the first and the version goes with it; of the second TorchServe mostly
+# keeps a version without workers.
 SPOILT = {
     "bundle/manifest.json": b"{}",
     "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
@@ -92,14 +96,18 @@ def zombie(node: Running, version: int) -> None:
     assert node.manage("GET", f"/models/rec/{version}").json()[0]["workers"] == []
 
 
-def test_registering_again_changes_nothing(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_registering_again_changes_nothing(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     server.register(1, publish(1))
     before = node.worker_pids()
     server.register(1, publish(1))
     assert node.worker_pids() == before
 
 
-def test_a_version_without_workers_never_becomes_live(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_a_version_without_workers_never_becomes_live(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     zombie(node, 2)
@@ -110,7 +118,10 @@ def test_a_version_without_workers_never_becomes_live(server: TorchServe, publis
 
 @pytest.mark.parametrize("spoilt", sorted(SPOILT))
 def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
-    spoilt: str, server: TorchServe, publish: Callable[[int], str], publish_broken: Callable[[int, str], str]
+    spoilt: str,
+    server: TorchServe,
+    publish: Callable[[int], str],
+    publish_broken: Callable[[int, str], str],
 ) -> None:
     server.register(1, publish(1))
     with pytest.raises(ServerRefused):
@@ -121,7 +132,10 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
 
 
 def test_a_version_that_another_process_is_loading_is_waited_for_and_not_deleted(
-    server: TorchServe, publish_broken: Callable[[int, str], str], node: Running, monkeypatch: pytest.MonkeyPatch
+    server: TorchServe,
+    publish_broken: Callable[[int, str], str],
+    node: Running,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its host's clock is twenty minutes behind ours."""
     monkeypatch.setattr(server_torchserve, "_RECOVERY_S", 0.1)  # long over while it loads
@@ -155,12 +169,16 @@ def test_kept_connections_are_answered_while_a_version_starts(
         other = stack.enter_context(opened(node))
         registering = stack.enter_context(ThreadPoolExecutor(1)).submit(other.register, 2, archive)
         until_loading(node, 2)
-        assert [client.post(node.predictions, json=TOP, timeout=60).status_code for client in clients] == [200] * 8
+        assert [
+            client.post(node.predictions, json=TOP, timeout=60).status_code for client in clients
+        ] == [200] * 8
         assert not registering.done(), "the answers waited for it"
         registering.result(60)
 
 
-def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_a_zombie_gives_way_to_the_good_archive(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     zombie(node, 2)
@@ -168,7 +186,9 @@ def test_a_zombie_gives_way_to_the_good_archive(server: TorchServe, publish: Cal
     assert [found.version for found in server.versions() if found.ready] == [1, 2]
 
 
-def test_a_killed_worker_comes_back_and_registering_waits_for_it(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_a_killed_worker_comes_back_and_registering_waits_for_it(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     server.register(1, publish(1))
     (killed,) = node.worker_pids()
     os.kill(killed, signal.SIGKILL)
@@ -178,7 +198,9 @@ def test_a_killed_worker_comes_back_and_registering_waits_for_it(server: TorchSe
     assert node.worker_pids() != [killed]
 
 
-def test_requests_in_flight_are_answered_when_their_version_goes(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_requests_in_flight_are_answered_when_their_version_goes(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     begun = threading.Barrier(5)
@@ -197,7 +219,9 @@ def test_requests_in_flight_are_answered_when_their_version_goes(server: TorchSe
     assert [found.version for found in server.versions()] == [2]
 
 
-def test_a_version_that_does_not_drain_stays(server: TorchServe, publish: Callable[[int], str], node: Running) -> None:
+def test_a_version_that_does_not_drain_stays(
+    server: TorchServe, publish: Callable[[int], str], node: Running
+) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
     with ThreadPoolExecutor(4) as pool, opened(node, drain_timeout_s=0.0) as impatient:
@@ -212,7 +236,9 @@ def test_a_version_that_does_not_drain_stays(server: TorchServe, publish: Callab
 
 def test_nobody_there_is_unavailable_after_a_few_tries() -> None:
     waited: list[float] = []
-    nobody = TorchServe(parse_nodes("torchserve://127.0.0.1:9/rec?inference=9")[0], sleep=waited.append)
+    nobody = TorchServe(
+        parse_nodes("torchserve://127.0.0.1:9/rec?inference=9")[0], sleep=waited.append
+    )
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         nobody.live()
     assert len(waited) == 2
@@ -228,7 +254,9 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
         assert server.live() == 1
         assert server.predict(1, TOP, timeout_s=60)
         server.set_live(1)
-        stranger = open_server(guarded.url.partition("&keys=")[0], var=tmp_path, drain_timeout_s=1.0)
+        stranger = open_server(
+            guarded.url.partition("&keys=")[0], var=tmp_path, drain_timeout_s=1.0
+        )
         with pytest.raises(ServerRefused, match="Token"):
             stranger.live()
         with pytest.raises(ServerRefused, match="Token"):
@@ -243,7 +271,9 @@ def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bu
 def until_pending(server: TorchServe, version: int) -> None:
     """Wait until requests queue at a version; the first batch is then under way."""
     for _ in range(1000):
-        if any(found.version == version and found.pending_requests > 0 for found in server.versions()):
+        if any(
+            found.version == version and found.pending_requests > 0 for found in server.versions()
+        ):
             return
     raise AssertionError("no request ever queued")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cron import release
 from cron.parts import Parts
+from cron.serving import release
 from cron.wiring import PROJECT_ROOT
 from tests.releases import manifest
 from tests.system.torchserve import Running, opened, running_torchserve, write_archive
@@ -43,13 +43,21 @@ def parts(tmp_path: Path, node: Running) -> Iterator[Parts]:
             archive = write_archive(tmp_path / "archives", version, handler=HANDLER)
             parts.ledger.add_release(manifest(version, archive=archive), lease=lease)
             server.register(version, archive)
-            release.switch(parts.ledger, server, version, expected=parts.ledger.serving().live, lease=lease)
+            release.switch(
+                parts.ledger, server, version, expected=parts.ledger.serving().live, lease=lease
+            )
         yield parts
         close_workshop(parts)
 
 
-def test_two_bare_rollbacks_at_once_go_one_step_back(parts: Parts, node: Running, tmp_path: Path) -> None:
-    store = {"LEDGER": f"sqlite:///{tmp_path}/ledger.db", "ARTIFACTS": f"file:///{tmp_path}/archives", "SERVER": node.url}
+def test_two_bare_rollbacks_at_once_go_one_step_back(
+    parts: Parts, node: Running, tmp_path: Path
+) -> None:
+    store = {
+        "LEDGER": f"sqlite:///{tmp_path}/ledger.db",
+        "ARTIFACTS": f"file:///{tmp_path}/archives",
+        "SERVER": node.url,
+    }
     environment = {**os.environ, **{f"FRESHET__STORE__{name}": url for name, url in store.items()}}
     for live in (3, 2):
         both = [

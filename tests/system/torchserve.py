@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cron.backends.server_torchserve import TorchServe
-from cron.management_socket import management_socket, usable_path
-from cron.server_url import parse_nodes
+from cron.backends.torchserve.server import TorchServe
+from cron.urls.management_socket import management_socket, usable_path
+from cron.urls.torchserve import parse_nodes
 from cron.wiring import PROJECT_ROOT
-from deploy.torchserve import Ports
+from deploy.servers.torchserve import Ports
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
@@ -53,14 +53,20 @@ class Running:
         """The endpoint of the default version."""
         return f"http://127.0.0.1:{self.ports.inference}/predictions/rec"
 
-    def manage(self, method: str, path: str = "/models/rec", *, timeout_s: float = 60.0) -> httpx.Response:
+    def manage(
+        self, method: str, path: str = "/models/rec", *, timeout_s: float = 60.0
+    ) -> httpx.Response:
         """Call the management API through its socket."""
-        with httpx.Client(transport=httpx.HTTPTransport(uds=usable_path(self.socket)), trust_env=False) as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=usable_path(self.socket)), trust_env=False
+        ) as client:
             return client.request(method, f"http://localhost{path}", timeout=timeout_s)
 
     def worker_pids(self) -> list[int]:
         """Return the Python workers' process ids, ascending."""
-        return sorted(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))
+        return sorted(
+            child.pid for child in psutil.Process(self.process.pid).children(recursive=True)
+        )
 
 
 @contextmanager
@@ -75,11 +81,22 @@ def running_torchserve(
 ) -> Iterator[Running]:
     """Start TorchServe with `folder/archives` (or `store`) and `folder/var`; stop it and its workers at the end.
 
-    It loads archives by the URLs that begin with `archives`, and with `trusted_keys` only those that were signed.
+    It loads archives by the URLs that begin with `archives`, and with `trusted_keys` only those
+    that were signed.
     """
     store = folder / "archives" if store is None else store
     ports = free_ports() if ports is None else ports
-    argv = [sys.executable, "-m", "deploy.torchserve", "--model-store", str(store), "--var", str(folder / "var"), "--heap-mb", "256"]
+    argv = [
+        sys.executable,
+        "-m",
+        "deploy.servers.torchserve",
+        "--model-store",
+        str(store),
+        "--var",
+        str(folder / "var"),
+        "--heap-mb",
+        "256",
+    ]
     argv += ["--tokens"] if tokens else []
     argv += ["--archives", archives] if archives is not None else []
     argv += ["--trusted-keys", str(trusted_keys)] if trusted_keys is not None else []
@@ -87,7 +104,9 @@ def running_torchserve(
         argv += [f"--{name.replace('_', '-')}", str(value)]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "torchserve.out").open("wb") as out:
-        process = subprocess.Popen(argv, cwd=PROJECT_ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            argv, cwd=PROJECT_ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
     running = Running(ports=ports, store=store, var=folder / "var", process=process, tokens=tokens)
     try:
         _wait_healthy(running, folder / "torchserve.out")
@@ -122,7 +141,12 @@ def write_archive(store: Path, version: int, *, handler: bytes) -> str:
     manifest = {
         "createdOn": "01/01/2026 00:00:00",
         "runtime": "python",
-        "model": {"modelName": "rec", "handler": "recommend.py", "modelVersion": str(version), "configFile": "model-config.yaml"},
+        "model": {
+            "modelName": "rec",
+            "handler": "recommend.py",
+            "modelVersion": str(version),
+            "configFile": "model-config.yaml",
+        },
         "archiverVersion": "0.12.0",
     }
     settings = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: 1\nmaxBatchDelay: 1\nresponseTimeout: 60\nstartupTimeout: 60\n"
@@ -165,7 +189,10 @@ def _wait_healthy(running: Running, out: Path) -> None:
     while time.monotonic() < deadline:
         assert running.process.poll() is None, f"TorchServe ended at start:\n{out.read_text()}"
         try:
-            if httpx.get(f"http://127.0.0.1:{running.ports.inference}/ping", timeout=2).status_code < 500:  # with tokens on it is 400
+            if (
+                httpx.get(f"http://127.0.0.1:{running.ports.inference}/ping", timeout=2).status_code
+                < 500
+            ):  # with tokens on it is 400
                 return
         except httpx.HTTPError:
             pass

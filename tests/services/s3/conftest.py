@@ -41,4 +41,10 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
 @pytest.fixture
 def raw(servers: Servers, keys: dict[str, str]) -> Minio:
     """A client that bypasses the port."""
-    return Minio(f"127.0.0.1:{servers.s3.port}", keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], secure=False, region="us-east-1")
+    return Minio(
+        f"127.0.0.1:{servers.s3.port}",
+        keys["AWS_ACCESS_KEY_ID"],
+        keys["AWS_SECRET_ACCESS_KEY"],
+        secure=False,
+        region="us-east-1",
+    )

@@ -55,5 +55,9 @@ def resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make BUCKET.localhost known, as a wildcard record of a real domain would."""
     resolve = socket.getaddrinfo
     monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: resolve("127.0.0.1" if str(host).endswith("localhost") else host, *rest, **more)
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: resolve(
+            "127.0.0.1" if str(host).endswith("localhost") else host, *rest, **more
+        ),
     )

@@ -19,7 +19,9 @@ from tests.services.proxy import Proxy
 from tests.services.s3.files import PARTS, bucket_of, fetched, file_of, resolve_to_loopback, through
 
 
-def test_a_missing_bucket_is_empty_and_is_made_by_the_first_put(store: ArtifactStore, raw: Minio, url: str, tmp_path: Path) -> None:
+def test_a_missing_bucket_is_empty_and_is_made_by_the_first_put(
+    store: ArtifactStore, raw: Minio, url: str, tmp_path: Path
+) -> None:
     assert store.names() == ()
     store.delete("a.mar")
     with pytest.raises(ArtifactMissing):
@@ -31,16 +33,23 @@ def test_a_missing_bucket_is_empty_and_is_made_by_the_first_put(store: ArtifactS
     assert raw.bucket_exists(bucket_of(url))
 
 
-def test_the_prefix_keeps_stores_apart_and_strangers_out(store: ArtifactStore, url: str, raw: Minio, tmp_path: Path) -> None:
+def test_the_prefix_keeps_stores_apart_and_strangers_out(
+    store: ArtifactStore, url: str, raw: Minio, tmp_path: Path
+) -> None:
     others = open_artifacts(url.replace("/archives", "/archives-2/%C3%BC"))
     store.put("a.mar", file_of(tmp_path, b"one"))
     others.put("a.mar", file_of(tmp_path, b"two"))
     assert (store.names(), others.names()) == (("a.mar",), ("a.mar",))
     assert fetched(others, "a.mar", tmp_path) == b"two"
-    assert {found.object_name for found in raw.list_objects(bucket_of(url), recursive=True)} == {"archives/a.mar", "archives-2/ü/a.mar"}
+    assert {found.object_name for found in raw.list_objects(bucket_of(url), recursive=True)} == {
+        "archives/a.mar",
+        "archives-2/ü/a.mar",
+    }
 
 
-def test_what_others_put_is_no_artifact_and_is_never_overwritten(store: ArtifactStore, url: str, raw: Minio, tmp_path: Path) -> None:
+def test_what_others_put_is_no_artifact_and_is_never_overwritten(
+    store: ArtifactStore, url: str, raw: Minio, tmp_path: Path
+) -> None:
     raw.make_bucket(bucket_of(url))
     raw.fput_object(bucket_of(url), "archives/a.mar", str(file_of(tmp_path, b"theirs")))
     with pytest.raises(ArtifactMissing, match="not put by Freshet"):
@@ -53,7 +62,9 @@ def test_what_others_put_is_no_artifact_and_is_never_overwritten(store: Artifact
     assert fetched(store, "a.mar", tmp_path) == b"theirs"
 
 
-def test_thousands_of_names_come_page_by_page(store: ArtifactStore, raw: Minio, url: str, tmp_path: Path, proxy: Proxy) -> None:
+def test_thousands_of_names_come_page_by_page(
+    store: ArtifactStore, raw: Minio, url: str, tmp_path: Path, proxy: Proxy
+) -> None:
     first = file_of(tmp_path, b"x")
     store.put("journal/00000", first)
     for number in range(1, 2_100):
@@ -69,22 +80,31 @@ def test_a_bucket_with_versions(store: ArtifactStore, url: str, raw: Minio, tmp_
     goes_and_comes_back(store, tmp_path)
 
 
-def test_a_bucket_with_object_lock(store: ArtifactStore, url: str, raw: Minio, tmp_path: Path) -> None:
+def test_a_bucket_with_object_lock(
+    store: ArtifactStore, url: str, raw: Minio, tmp_path: Path
+) -> None:
     raw.make_bucket(bucket_of(url), object_lock=True)
     raw.set_object_lock_config(bucket_of(url), ObjectLockConfig(GOVERNANCE, 1, DAYS))
     goes_and_comes_back(store, tmp_path)
 
 
-def test_the_bucket_in_the_host_name(servers: Servers, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bucket_in_the_host_name(
+    servers: Servers, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolve_to_loopback(monkeypatch)
-    by_path, by_host = open_artifacts(url), open_artifacts(url.replace("127.0.0.1", "localhost") + "&style=virtual")
+    by_path, by_host = (
+        open_artifacts(url),
+        open_artifacts(url.replace("127.0.0.1", "localhost") + "&style=virtual"),
+    )
     by_path.put("a.mar", file_of(tmp_path, b"one"))
     large = file_of(tmp_path, os.urandom(PARTS))
     by_host.put("b/ü.mar", large)
     assert fetched(by_host, "a.mar", tmp_path) == b"one"
     assert fetched(by_path, "b/ü.mar", tmp_path) == large.read_bytes()
     assert by_host.names() == ("a.mar", "b/ü.mar")
-    assert by_host.url("a.mar").startswith(f"http://{bucket_of(url)}.localhost:{servers.s3.port}/archives/a.mar?")
+    assert by_host.url("a.mar").startswith(
+        f"http://{bucket_of(url)}.localhost:{servers.s3.port}/archives/a.mar?"
+    )
 
 
 def goes_and_comes_back(store: ArtifactStore, tmp_path: Path) -> None:

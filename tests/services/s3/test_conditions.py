@@ -16,7 +16,9 @@ from tests.services.s3.files import PARTS, bucket_of, fetched, file_of, through
 
 
 @pytest.mark.parametrize("size_bytes", [1000, PARTS])
-def test_names_are_never_reused_there_either(url: str, proxy: Proxy, tmp_path: Path, size_bytes: int) -> None:
+def test_names_are_never_reused_there_either(
+    url: str, proxy: Proxy, tmp_path: Path, size_bytes: int
+) -> None:
     proxy.refuses_conditions = True
     store = open_artifacts(through(proxy, url))
     file = file_of(tmp_path, os.urandom(size_bytes))
@@ -27,7 +29,9 @@ def test_names_are_never_reused_there_either(url: str, proxy: Proxy, tmp_path: P
     assert fetched(store, "a.mar", tmp_path) == file.read_bytes()
 
 
-def test_who_was_overwritten_there_is_told(store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_who_was_overwritten_there_is_told(
+    store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     store.put("first", file_of(tmp_path, b"makes the bucket"))
     proxy.refuses_conditions = True
     looks: list[str] = []
@@ -36,14 +40,21 @@ def test_who_was_overwritten_there_is_told(store: ArtifactStore, raw: Minio, url
         if line.startswith("HEAD"):
             looks.append(line)
             if len(looks) == 3:  # nothing there; conditions not offered; and now after the upload
-                raw.fput_object(bucket_of(url), "archives/a.mar", str(file_of(tmp_path, b"theirs")), metadata={"sha256": "0" * 64})
+                raw.fput_object(
+                    bucket_of(url),
+                    "archives/a.mar",
+                    str(file_of(tmp_path, b"theirs")),
+                    metadata={"sha256": "0" * 64},
+                )
 
     proxy.on_request = overwrite
     with pytest.raises(ArtifactConflict):
         open_artifacts(through(proxy, url)).put("a.mar", file_of(tmp_path, b"ours"))
 
 
-def test_with_conditions_a_later_writer_never_replaces_an_earlier_one(store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_with_conditions_a_later_writer_never_replaces_an_earlier_one(
+    store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     store.put("first", file_of(tmp_path, b"makes the bucket"))
     theirs = file_of(tmp_path, b"theirs")
 

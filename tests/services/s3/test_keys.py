@@ -16,7 +16,12 @@ from tests.services.s3.files import KEY_VARIABLES, fetched, file_of, take_keys
 
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_wrong_keys_are_refused_with_what_to_do_and_without_the_keys(
-    variable: str, store: ArtifactStore, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    variable: str,
+    store: ArtifactStore,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))
     caplog.set_level(logging.DEBUG)
@@ -28,17 +33,23 @@ def test_wrong_keys_are_refused_with_what_to_do_and_without_the_keys(
         wrong.names,
         lambda: wrong.delete("a.mar"),
     ):
-        with pytest.raises(AccessRefused, match=r"refuses us .* set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") as caught:
+        with pytest.raises(
+            AccessRefused, match=r"refuses us .* set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) as caught:
             call()
         assert "not-the-right-one" not in f"{caught.value} {caplog.text}"
     assert store.names() == ("a.mar",)
 
 
-def test_without_keys_the_message_says_where_they_come_from(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_keys_the_message_says_where_they_come_from(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in KEY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/")  # instead of a cloud's own address
+    monkeypatch.setenv(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/"
+    )  # instead of a cloud's own address
     with pytest.raises(AccessRefused, match="there are no credentials"):
         open_artifacts(url).names()
 
@@ -59,7 +70,11 @@ def test_keys_come_from_a_profile_in_the_usual_file(
 
 
 def test_who_may_only_read_reads_and_is_told_when_writing(
-    servers: Servers, store: ArtifactStore, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    servers: Servers,
+    store: ArtifactStore,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))
     take_keys(monkeypatch, dict(servers.s3_keys("reader")))

@@ -22,7 +22,9 @@ from tests.services.s3.files import PARTS, fetched, file_of, through
 OUTAGE_LIMIT_S = 20.0
 
 
-def test_every_call_is_unavailable_within_seconds_and_works_after_a_restart(servers: Servers, store: ArtifactStore, tmp_path: Path) -> None:
+def test_every_call_is_unavailable_within_seconds_and_works_after_a_restart(
+    servers: Servers, store: ArtifactStore, tmp_path: Path
+) -> None:
     one, two = file_of(tmp_path, b"one"), file_of(tmp_path, b"two")
     store.put("a.mar", one)
     servers.s3.kill()
@@ -35,7 +37,10 @@ def test_every_call_is_unavailable_within_seconds_and_works_after_a_restart(serv
             lambda: store.delete("a.mar"),
         ):
             started = time.monotonic()
-            with pytest.raises(Unavailable, match=r"the artifact store at s3://\w+/archives on http://127[\d.:]+ does not answer"):
+            with pytest.raises(
+                Unavailable,
+                match=r"the artifact store at s3://\w+/archives on http://127[\d.:]+ does not answer",
+            ):
                 call()
             assert time.monotonic() - started < OUTAGE_LIMIT_S
     finally:
@@ -62,7 +67,9 @@ def test_a_server_killed_during_an_upload_leaves_nothing_to_see(
     assert fetched(store, "rec-1.mar", tmp_path) == large.read_bytes()
 
 
-def test_an_uploader_that_is_killed_leaves_nothing_to_see(store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_an_uploader_that_is_killed_leaves_nothing_to_see(
+    store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     large = file_of(tmp_path, os.urandom(PARTS))
     sent = threading.Event()
     proxy.on_request = lambda line: sent.set() if "partNumber=2" in line else None
@@ -75,7 +82,9 @@ def test_an_uploader_that_is_killed_leaves_nothing_to_see(store: ArtifactStore, 
     assert fetched(store, "rec-1.mar", tmp_path) == large.read_bytes()
 
 
-def test_parts_of_an_upload_that_failed_are_given_back(store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_parts_of_an_upload_that_failed_are_given_back(
+    store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     large = file_of(tmp_path, os.urandom(PARTS))
 
     def change_file(line: str) -> None:
@@ -91,7 +100,9 @@ def test_parts_of_an_upload_that_failed_are_given_back(store: ArtifactStore, raw
     assert [line for line in proxy.requests if line.startswith("DELETE") and "uploadId" in line]
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     content = os.urandom(5_000_000)
     store.put("a.mar", file_of(tmp_path, content))
     proxy.cuts = 2
@@ -104,7 +115,9 @@ def test_an_answer_that_breaks_off_is_asked_for_again(store: ArtifactStore, url:
 
 
 @pytest.mark.parametrize("size_bytes", [1000, PARTS])
-def test_a_put_whose_answer_is_lost_is_done_once(store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path, size_bytes: int) -> None:
+def test_a_put_whose_answer_is_lost_is_done_once(
+    store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path, size_bytes: int
+) -> None:
     file = file_of(tmp_path, os.urandom(size_bytes))
     store.names()
     proxy.lost = 1
@@ -113,6 +126,12 @@ def test_a_put_whose_answer_is_lost_is_done_once(store: ArtifactStore, url: str,
 
 
 def test_what_is_no_s3_server_is_unavailable(servers: Servers, tmp_path: Path) -> None:
-    (master,) = [option.partition("=")[2] for option in servers.s3.program.command if option.startswith("-master.port=")]
+    (master,) = [
+        option.partition("=")[2]
+        for option in servers.s3.program.command
+        if option.startswith("-master.port=")
+    ]
     with pytest.raises(Unavailable, match="does not speak S3"):
-        open_artifacts(f"s3://bucket?endpoint=http://127.0.0.1:{master}").put("a", file_of(tmp_path, b"x"))
+        open_artifacts(f"s3://bucket?endpoint=http://127.0.0.1:{master}").put(
+            "a", file_of(tmp_path, b"x")
+        )

@@ -11,7 +11,7 @@ import trustme
 
 from cron.errors import Unavailable
 from cron.wiring import open_artifacts
-from deploy.stack.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
+from deploy.servers.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
 from tests.contracts.records import ended, start_process
 from tests.contracts.test_artifact_store import PUT
 from tests.servers import Server, free_port, unique
@@ -31,8 +31,15 @@ def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) 
     certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
     authority.cert_pem.write_to_path(folder / "ca.pem")
-    port, tls = free_port(), Tls(port=free_port(), certificate=folder / "cert.pem", key=folder / "key.pem")
-    server = Server(s3_program(folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS], tls=tls), port=tls.port, folder=folder)
+    port, tls = (
+        free_port(),
+        Tls(port=free_port(), certificate=folder / "cert.pem", key=folder / "key.pem"),
+    )
+    server = Server(
+        s3_program(folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS], tls=tls),
+        port=tls.port,
+        folder=folder,
+    )
     server.start()
     yield server
     server.kill()
@@ -44,7 +51,9 @@ def tls_url(tls_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{unique()}/archives?endpoint=https://127.0.0.1:{tls_server.port}"
 
 
-def test_an_authority_of_ones_own(tls_server: Server, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_of_ones_own(
+    tls_server: Server, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = file_of(tmp_path, os.urandom(PARTS))
     store = open_artifacts(f"{tls_url}&ca={tls_server.folder}/ca.pem")
     store.put("a.mar", file)
@@ -55,5 +64,7 @@ def test_an_authority_of_ones_own(tls_server: Server, tls_url: str, tmp_path: Pa
 
 
 def test_an_unknown_authority_is_not_trusted(tls_url: str, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"certificate.*name your own authority with ca=/PATH or SSL_CERT_FILE"):
+    with pytest.raises(
+        Unavailable, match=r"certificate.*name your own authority with ca=/PATH or SSL_CERT_FILE"
+    ):
         open_artifacts(tls_url).put("a.mar", file_of(tmp_path, b"x"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.artifacts_s3.client import archives_url
+from cron.backends.artifacts.s3.client import archives_url
 from cron.errors import ServerRefused
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
@@ -22,7 +22,8 @@ from tests.system.torchserve import Running, opened, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
-# The worker process dies of the first and the version goes with it; of the second TorchServe keeps a version without workers.
+# The worker process dies of the first and the version goes with it; of the second TorchServe keeps
+# a version without workers.
 SPOILT = {
     "bundle/manifest.json": b"{}",
     "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
@@ -66,7 +67,9 @@ def spoil(mar: Path, out: Path, spoilt: str) -> Path:
     return out
 
 
-def test_a_version_comes_by_url_goes_and_comes_again(store: ArtifactStore, archives: dict[int, str], node: Running) -> None:
+def test_a_version_comes_by_url_goes_and_comes_again(
+    store: ArtifactStore, archives: dict[int, str], node: Running
+) -> None:
     with opened(node) as server:
         for version in (1, 2):
             server.register(version, store.url(archives[version]))
@@ -85,8 +88,13 @@ def test_a_killed_server_loads_again_what_it_had_fetched(
         server.register(1, store.url(archives[1]))
     kill(node)
     whole = (node.store / archives[1]).read_bytes()
-    (node.store / archives[2]).write_bytes(whole[: len(whole) // 2])  # a download that the kill cut off
-    with running_torchserve(tmp_path / "node", archives=archives_url(url)) as again, opened(again) as server:
+    (node.store / archives[2]).write_bytes(
+        whole[: len(whole) // 2]
+    )  # a download that the kill cut off
+    with (
+        running_torchserve(tmp_path / "node", archives=archives_url(url)) as again,
+        opened(again) as server,
+    ):
         for version in (1, 2):
             server.register(version, store.url(archives[version]))
             assert server.predict(version, TOP, timeout_s=30)
@@ -106,8 +114,12 @@ def test_a_file_that_bars_its_url_is_registered_by_name(
         assert [one.version for one in server.versions()] == [1]
 
 
-def test_two_nodes_with_one_model_store(store: ArtifactStore, archives: dict[int, str], node: Running, url: str, tmp_path: Path) -> None:
-    with running_torchserve(tmp_path / "other", store=node.store, archives=archives_url(url)) as other:
+def test_two_nodes_with_one_model_store(
+    store: ArtifactStore, archives: dict[int, str], node: Running, url: str, tmp_path: Path
+) -> None:
+    with running_torchserve(
+        tmp_path / "other", store=node.store, archives=archives_url(url)
+    ) as other:
         for one in (node, other):
             with opened(one) as server:
                 server.register(1, store.url(archives[1]))
@@ -123,7 +135,10 @@ def test_two_nodes_with_one_model_store(store: ArtifactStore, archives: dict[int
 def test_a_failed_registration_leaves_nothing_and_the_next_one_works(
     member: str, store: ArtifactStore, archives: dict[int, str], node: Running, tmp_path: Path
 ) -> None:
-    store.put("rec-2-broken.mar", spoil(tmp_path / "packed" / archives[2], tmp_path / "broken.mar", member))
+    store.put(
+        "rec-2-broken.mar",
+        spoil(tmp_path / "packed" / archives[2], tmp_path / "broken.mar", member),
+    )
     with opened(node) as server:
         server.register(1, store.url(archives[1]))
         with pytest.raises(ServerRefused):
@@ -147,13 +162,17 @@ def test_only_this_bucket_and_prefix_are_loaded_from(
     assert list(node.store.iterdir()) == []
 
 
-def test_what_the_bucket_refuses_is_told_without_the_signature(store: ArtifactStore, archives: dict[int, str], node: Running) -> None:
+def test_what_the_bucket_refuses_is_told_without_the_signature(
+    store: ArtifactStore, archives: dict[int, str], node: Running
+) -> None:
     with opened(node) as server, pytest.raises(ServerRefused, match=r"rec-9-abc\.mar") as caught:
         server.register(1, store.url(archives[1]).replace(archives[1], "rec-9-abc.mar"))
     assert "X-Amz-Signature" not in str(caught.value)
 
 
-def test_from_a_shared_folder_it_loads_by_name(servers: Servers, archives: dict[int, str], url: str, tmp_path: Path) -> None:
+def test_from_a_shared_folder_it_loads_by_name(
+    servers: Servers, archives: dict[int, str], url: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "shared"
     shared = open_artifacts(f"{url}&shared={folder}")
     with running_torchserve(tmp_path / "node", store=folder) as node:
@@ -163,7 +182,9 @@ def test_from_a_shared_folder_it_loads_by_name(servers: Servers, archives: dict[
     servers.s3.kill()
     try:
         with running_torchserve(tmp_path / "node", store=folder) as node, opened(node) as server:
-            server.register(1, shared.url(archives[1]))  # the bucket is away, the file was verified when it came
+            server.register(
+                1, shared.url(archives[1])
+            )  # the bucket is away, the file was verified when it came
             assert server.predict(1, TOP, timeout_s=30)
     finally:
         servers.s3.start()

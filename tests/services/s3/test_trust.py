@@ -10,19 +10,29 @@ import psutil
 import pytest
 from minio import Minio
 
-from cron.backends.artifacts_s3.upload import SHA256_HEADER
+from cron.backends.artifacts.s3.upload import SHA256_HEADER
 from cron.errors import ArtifactCorrupt, ArtifactMissing, StoreError
 from cron.ports import ArtifactStore
 from tests.servers import Servers
 from tests.services.s3.files import file_of
 
-LARGE_BYTES = 8_000_000  # more than the sockets' buffers: an answer that nobody read keeps its connection
+LARGE_BYTES = (
+    8_000_000  # more than the sockets' buffers: an answer that nobody read keeps its connection
+)
 
 
-def test_bytes_exchanged_under_the_old_digest_get_no_url(store: ArtifactStore, raw: Minio, url: str, tmp_path: Path) -> None:
+def test_bytes_exchanged_under_the_old_digest_get_no_url(
+    store: ArtifactStore, raw: Minio, url: str, tmp_path: Path
+) -> None:
     """Whoever may write into the bucket writes what TorchServe would run, and keeps the metadata."""
     sha256 = store.put("rec-1.mar", file_of(tmp_path, b"ours"))
-    raw.put_object(urlsplit(url).netloc, "archives/rec-1.mar", io.BytesIO(b"evil"), 4, metadata={SHA256_HEADER: sha256})
+    raw.put_object(
+        urlsplit(url).netloc,
+        "archives/rec-1.mar",
+        io.BytesIO(b"evil"),
+        4,
+        metadata={SHA256_HEADER: sha256},
+    )
     for expected in (sha256, None):
         with pytest.raises(ArtifactCorrupt):
             store.url("rec-1.mar", sha256=expected)
@@ -30,7 +40,9 @@ def test_bytes_exchanged_under_the_old_digest_get_no_url(store: ArtifactStore, r
             store.fetch("rec-1.mar", tmp_path / "here", sha256=expected)
 
 
-def test_bytes_exchanged_together_with_their_digest_get_no_url(store: ArtifactStore, tmp_path: Path) -> None:
+def test_bytes_exchanged_together_with_their_digest_get_no_url(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
     sha256 = store.put("rec-1.mar", file_of(tmp_path, b"ours"))
     store.delete("rec-1.mar")
     store.put("rec-1.mar", file_of(tmp_path, b"evil"))
@@ -38,11 +50,19 @@ def test_bytes_exchanged_together_with_their_digest_get_no_url(store: ArtifactSt
         store.url("rec-1.mar", sha256=sha256)
 
 
-def test_no_answer_is_left_open(store: ArtifactStore, raw: Minio, servers: Servers, url: str, tmp_path: Path) -> None:
+def test_no_answer_is_left_open(
+    store: ArtifactStore, raw: Minio, servers: Servers, url: str, tmp_path: Path
+) -> None:
     """Each error holds the frames in which the answer was; an answer that was not closed would hold its connection."""
     bucket = urlsplit(url).netloc
     sha256 = store.put("damaged.mar", file_of(tmp_path, b"x" * LARGE_BYTES))
-    raw.put_object(bucket, "archives/damaged.mar", io.BytesIO(b"y" * LARGE_BYTES), LARGE_BYTES, metadata={SHA256_HEADER: sha256})
+    raw.put_object(
+        bucket,
+        "archives/damaged.mar",
+        io.BytesIO(b"y" * LARGE_BYTES),
+        LARGE_BYTES,
+        metadata={SHA256_HEADER: sha256},
+    )
     raw.put_object(bucket, "archives/foreign.mar", io.BytesIO(b"y" * LARGE_BYTES), LARGE_BYTES)
     raw._http.clear()
     kept: list[StoreError] = []
@@ -57,4 +77,7 @@ def test_no_answer_is_left_open(store: ArtifactStore, raw: Minio, servers: Serve
 
 def num_connections(port: int) -> int:
     found = psutil.Process().net_connections(kind="tcp")
-    return sum(bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in found)
+    return sum(
+        bool(one.raddr) and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+        for one in found
+    )

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from cron.backends.artifacts_s3.client import archives_url
+from cron.backends.artifacts.s3.client import archives_url
 from cron.errors import ArtifactMissing, Unavailable
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
@@ -23,7 +23,9 @@ def test_the_signed_url_comes_after_a_look_at_the_bytes_and_gives_them_for_minut
     store.put("rec-1-abc.mar", file_of(tmp_path, b"one"))
     behind = open_artifacts(through(proxy, url))
     signed = behind.url("rec-1-abc.mar")
-    assert proxy.requests == [f"{method} /{bucket_of(url)}/archives/rec-1-abc.mar" for method in ("HEAD", "GET")]
+    assert proxy.requests == [
+        f"{method} /{bucket_of(url)}/archives/rec-1-abc.mar" for method in ("HEAD", "GET")
+    ]
     assert httpx.get(signed).content == b"one"
     assert urlsplit(signed).path.endswith("/rec-1-abc.mar")
     assert int(parse_qs(urlsplit(signed).query)["X-Amz-Expires"][0]) <= 3600
@@ -32,7 +34,9 @@ def test_the_signed_url_comes_after_a_look_at_the_bytes_and_gives_them_for_minut
     assert signed.startswith(archives_url(through(proxy, url)))
 
 
-def test_it_is_signed_for_the_host_name_that_torchserve_uses(store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path) -> None:
+def test_it_is_signed_for_the_host_name_that_torchserve_uses(
+    store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
+) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))
     public = f"{url}&public=http://127.0.0.1:{proxy.port}"
     signed = open_artifacts(public).url("a.mar")
@@ -42,7 +46,9 @@ def test_it_is_signed_for_the_host_name_that_torchserve_uses(store: ArtifactStor
     assert signed.startswith(archives_url(public))
 
 
-def test_a_shared_folder_gets_whole_and_right_files_only(servers: Servers, store: ArtifactStore, url: str, tmp_path: Path) -> None:
+def test_a_shared_folder_gets_whole_and_right_files_only(
+    servers: Servers, store: ArtifactStore, url: str, tmp_path: Path
+) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))
     store.put("b.mar", file_of(tmp_path, b"two"))
     folder = tmp_path / "model store"
@@ -56,7 +62,9 @@ def test_a_shared_folder_gets_whole_and_right_files_only(servers: Servers, store
         shared.url("c.mar")
     servers.s3.kill()
     try:
-        assert open_artifacts(f"{url}&shared={folder}").url("a.mar") == "a.mar"  # what was verified before
+        assert (
+            open_artifacts(f"{url}&shared={folder}").url("a.mar") == "a.mar"
+        )  # what was verified before
         with pytest.raises(Unavailable):
             shared.url("b.mar")
     finally:

@@ -1,0 +1,1 @@
+"""Artifact stores: a folder, and buckets that speak the S3 API."""

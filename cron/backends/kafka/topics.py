@@ -1,0 +1,132 @@
+"""What the brokers say of our topics: which they are, how far they reach. And forgetting what lies before an offset."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from cron.backends.kafka.connection import LIMIT_S, Connection
+from cron.backends.kafka.positions import Line
+
+Key = TypeVar("Key")
+_LOOK_S, _PAUSE_S = 0.1, 0.2
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+)
+_EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """Our topics as they are now: their ids by name, and all their partitions."""
+
+    ids: Mapping[str, str]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """The offsets of one partition: of the earliest record that is left, and of the next one that transactions let a reader see."""
+
+    first: int
+    end: int
+
+
+class Topics:
+    """Questions about one log's topics; raise Unavailable, AccessRefused or TopicMissing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client: AdminClient | None = None
+
+    def described(self) -> Described:
+        """Ask which topics there are."""
+        names = self._connection.url.topics
+        found = self._answers(
+            lambda admin: admin.describe_topics(
+                TopicCollection(list(names)), request_timeout=LIMIT_S
+            )
+        )
+        lines = tuple(
+            (name, part.id)
+            for name in names
+            for part in sorted(found[name].partitions, key=lambda one: int(one.id))
+        )
+        return Described(ids={name: str(found[name].topic_id) for name in names}, lines=lines)
+
+    def extents(self, lines: Iterable[Line]) -> dict[Line, Extent]:
+        """Ask how far partitions reach."""
+        partitions = [TopicPartition(*line) for line in lines]
+        firsts, ends = (
+            self._answers(partial(_offsets, partitions, spec)) for spec in (_EARLIEST, _LATEST)
+        )
+        return {
+            (one.topic, one.partition): Extent(first=firsts[one].offset, end=ends[one].offset)
+            for one in partitions
+        }
+
+    def forget(self, before: Mapping[Line, int]) -> None:
+        """Delete the records before these offsets; a compacted topic keeps its own."""
+        partitions = [TopicPartition(*line, offset) for line, offset in before.items()]
+        for deleted in self._admin().delete_records(partitions, request_timeout=LIMIT_S).values():
+            try:
+                deleted.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.POLICY_VIOLATION:
+                    raise self._connection.failure(error.args[0]) from error
+
+    def _admin(self) -> AdminClient:
+        if self._client is None:
+            self._client = self._connection.admin()
+        return self._client
+
+    def _answers(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
+        """Ask, and again while leaders change: after a restart, or just after a topic was made."""
+        deadline = time.monotonic() + LIMIT_S
+        self._connection.begins()
+        while True:
+            asked = ask(self._admin())
+            while not all(one.done() for one in asked.values()) and not self._connection.is_refused:
+                wait(asked.values(), _LOOK_S)
+                self._admin().poll(0)  # what it hears meanwhile
+            if self._connection.is_refused:
+                raise self._connection.failure(None)
+            failed = {
+                key: error
+                for key, one in asked.items()
+                if isinstance(error := one.exception(), KafkaException)
+            }
+            if not failed:
+                self._connection.works()
+                return {key: one.result() for key, one in asked.items()}
+            key, error = next(iter(failed.items()))
+            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+                raise self._connection.failure(error.args[0], topic=str(key)) from error
+            time.sleep(random.uniform(0.5, 1.0) * _PAUSE_S)
+
+
+def _offsets(
+    partitions: list[TopicPartition], spec: OffsetSpec, admin: AdminClient
+) -> dict[TopicPartition, Future[Any]]:
+    committed = IsolationLevel.READ_COMMITTED
+    return admin.list_offsets(
+        dict.fromkeys(partitions, spec), isolation_level=committed, request_timeout=LIMIT_S
+    )

@@ -1,0 +1,1 @@
+"""Ways to start a training: a child process, torchrun, or a Ray cluster."""

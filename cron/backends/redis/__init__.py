@@ -1,0 +1,1 @@
+"""Redis: the event log in a stream, and the histories."""

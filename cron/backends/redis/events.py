@@ -1,0 +1,344 @@
+"""The event log in one Redis stream: several machines, and as durable as that server's append-only file.
+
+Knows positions and event ids; what a record means is none of its business. Three keys with one hash
+tag, so in one slot of a cluster:
+
+    {NAME}       the stream; an entry's id is `position-nonce`, its one field `record` is the JSON
+    {NAME}:ids   sorted set, event id → position, of the entries in the stream: tells duplicates, trimmed with it
+    {NAME}:log   hash: identity (drawn when the log is made), last (position), trimmed (id of the last trimmed entry), relayed
+
+Positions go 1, 2, 3, … without holes, also over a trim, so a backlog is a difference and a missing
+entry is seen. The nonce is drawn for each append: it makes a repeated append harmless, and tells a
+record from another one at its position, which there may be after a crash of a server that did not
+write to disk at once. A cursor is `position-nonce@identity`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from cron.backends.redis.server import RedisServer
+from cron.errors import LogGap
+from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
+from cron.stored_records import batch_of, read_stored
+from cron.urls.redis import RedisUrl
+from recommender.events import Record, to_json
+
+REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
+CHUNK_BYTES = (
+    4 << 20
+)  # of one script call; an append of more is several in one MULTI, so it is still all or none
+TRIM_BATCH = 10_000  # a hundredth of a second, in which the server answers nobody else
+_NOTHING = "0-0"
+
+log = logging.getLogger(__name__)
+
+# ARGV: identity for a new log, nonce, '' or what a relay wants with its cursor ('check', 'move'),
+# that cursor before and after, then pairs of event id and JSON. Returns the places of the
+# duplicates, or -1 when another relay was quicker. An id that is there already with our nonce is
+# from an earlier try of this same call. The stream is looked at first: nothing is undone when a
+# command fails half-way.
+_APPEND = """
+local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
+local identity, nonce, relay, before, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local state = redis.call('HMGET', log, 'identity', 'last', 'relayed')
+if relay ~= '' and (state[3] or '') ~= before then return -1 end
+local last = tonumber(state[2] or 0)
+local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+if newest and tonumber(newest[1]:match('^%d+')) > last then
+  return redis.error_reply('ERR ' .. stream .. ' holds entries that are not of this log; use another name')
+end
+if not state[1] then redis.call('HSET', log, 'identity', identity, 'trimmed', '0-0') end
+local duplicates = {}
+for i = 6, #ARGV, 2 do
+  if redis.call('ZADD', ids, 'NX', last + 1, ARGV[i]) == 1 then
+    last = last + 1
+    redis.call('XADD', stream, string.format('%.0f-%s', last, nonce), 'record', ARGV[i + 1])
+  else
+    local ours = string.format('%.0f-%s', redis.call('ZSCORE', ids, ARGV[i]), nonce)
+    if #redis.call('XRANGE', stream, ours, ours) == 0 then duplicates[#duplicates + 1] = (i - 6) / 2 end
+  end
+end
+redis.call('HSET', log, 'last', string.format('%.0f', last))
+if relay == 'move' then redis.call('HSET', log, 'relayed', after) end
+return duplicates
+"""
+
+# ARGV: first and last entry id, limit, bytes. The state and the entries of one moment, flat: the
+# client parses that in half the time. Ends before the third entry or a later one that would exceed
+# the bytes (the first may be the reader's own place), and looks at CHUNK entries at a time, which
+# bounds what the script holds. No MULTI, which a full server refuses even for reading, and then
+# nothing could be collected to make room.
+_LOOK = """
+local state = redis.call('HMGET', KEYS[1], 'identity', 'last', 'trimmed')
+local flat = {state[1] or '', state[2] or '0', state[3] or '0-0'}
+local first, limit, left = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4])
+while limit > 0 do
+  local chunk = redis.call('XRANGE', KEYS[2], first, ARGV[2], 'COUNT', math.min(limit, CHUNK))
+  for _, entry in ipairs(chunk) do
+    left = left - #entry[2][2]
+    if left < 0 and #flat > 5 then return flat end
+    flat[#flat + 1] = entry[1]
+    flat[#flat + 1] = entry[2][2]
+  end
+  if #chunk < CHUNK then return flat end
+  limit = limit - #chunk
+  first = string.format('%.0f', tonumber(chunk[#chunk][1]:match('^%d+')) + 1)
+end
+return flat
+""".replace("CHUNK", "64")
+
+# ARGV: identity, batch, then the readers' entry ids, the one furthest behind first. Trims up to
+# that one, at most a batch; nothing unless all are in this log: a reader whose record was lost in a
+# crash reads from the start again. Returns 1 when more is left to trim. XTRIM comes first: a full
+# server takes no other command as the first one of a script.
+_TRIM = """
+local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
+if redis.call('HGET', log, 'identity') ~= ARGV[1] then return 0 end
+for i = 3, #ARGV do
+  if #redis.call('XRANGE', stream, ARGV[i], ARGV[i]) == 0 then return 0 end
+end
+local upto = tonumber(ARGV[3]:match('^%d+'))
+local first = tonumber(redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1][1]:match('^%d+'))
+local through = math.min(upto, first + ARGV[2] - 1)
+local place = string.format('%.0f', through)
+local trimmed = redis.call('XRANGE', stream, place, place)[1][1]
+redis.call('XTRIM', stream, 'MINID', string.format('%.0f', through + 1))
+redis.call('ZREMRANGEBYSCORE', ids, '-inf', place)
+redis.call('HSET', log, 'trimmed', trimmed)
+return through < upto and 1 or 0
+"""
+
+# ARGV: identity and entry id of a reader's place. When what follows that place, or the trimmed
+# records where it is not there, is missing, all up to the next entry that is left counts as
+# trimmed, ids included: a sender may send again what was lost. Returns the new place, with the
+# log's identity. XTRIM comes first, as above.
+_GIVE_UP = """
+local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
+local state = redis.call('HMGET', log, 'identity', 'last', 'trimmed')
+if not state[1] then return '' end
+local is_there = ARGV[1] == state[1] and #redis.call('XRANGE', stream, ARGV[2], ARGV[2]) == 1
+local place = is_there and ARGV[2] or state[3]
+local position = tonumber(place:match('^%d+'))
+local left = redis.call('XRANGE', stream, string.format('%.0f', position + 1), '+', 'COUNT', 1)[1]
+local gone = left and tonumber(left[1]:match('^%d+')) - 1 or tonumber(state[2])
+if gone > position then
+  place = string.format('%.0f-0', gone)
+  redis.call('XTRIM', stream, 'MINID', string.format('%.0f', gone + 1))
+  redis.call('ZREMRANGEBYSCORE', ids, '-inf', string.format('%.0f', gone))
+  redis.call('HSET', log, 'trimmed', place)
+end
+return place .. '@' .. state[1]
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    identity: str  # empty: no log there yet
+    last: int
+    trimmed: str
+
+
+class RedisEventLog:
+    """EventLog on a Redis stream; may be shared by threads, processes and machines. Only Freshet writes to it."""
+
+    def __init__(self, url: RedisUrl) -> None:
+        self._server = RedisServer(url, what="the event log", reply_timeout_s=REPLY_TIMEOUT_S)
+        self._where = f"{url.where}?stream={url.name}"
+        stream = f"{{{url.name}}}"
+        self._keys = (f"{stream}:log", stream, f"{stream}:ids")
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        """Store records in one transaction; duplicates are told by their place in the call."""
+        appended = self._append(records, ("", START, START)) if records else None
+        return appended or Appended(accepted=0, duplicates=())
+
+    def relayed(self) -> Cursor:
+        """Return how far a relay has brought another log into this one: that log's cursor."""
+        found = self._server.call("HGET", self._keys[0], "relayed")
+        return START if found is None else Cursor(_text(found))
+
+    def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
+        """Append what another log holds between two of its cursors, and note `after`, in one transaction.
+
+        Do nothing and return None when the noted cursor is not `before`: another relay, or an
+        earlier try, was here.
+        """
+        return self._append(records, ("move", before, after))
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        """Return at most `limit` records after the cursor, in the order in which they were stored."""
+        place = _place(after)
+        state, entries = self._look(
+            place or "-", "+", limit + 1
+        )  # the cursor's own comes with them
+        if after == START and not state.identity and not entries:
+            return Batch(records=(), cursor=after)
+        if not state.identity or (after != START and _identity(after) != state.identity):
+            raise self._gap(after, "none of this log")
+        if place and entries and entries[0][0] == place:
+            del entries[0]
+        elif (place or _NOTHING) != state.trimmed:
+            state, place, entries = self._again(after, state, limit)
+        entries = self._whole(after, _position(place or _NOTHING), state, entries)[:limit]
+        if not entries:
+            return Batch(records=(), cursor=after)
+        found = [
+            read_stored(body, source=f"redis {self._keys[1]} {place}@{state.identity}")
+            for place, body in entries
+        ]
+        return batch_of(found, Cursor(f"{entries[-1][0]}@{state.identity}"))
+
+    def give_up(self, after: Cursor) -> Cursor:
+        """Forget what is missing after the cursor, and all before that, which its reader has; return the place behind it."""
+        place = _place(after) or _NOTHING
+        return Cursor(
+            _text(self._server.call("EVAL", _GIVE_UP, 3, *self._keys, _identity(after), place))
+        )
+
+    def backlog(self, after: Cursor) -> int:
+        """Count the records after the cursor; all that are left when its record is not of this log, or was lost in a crash."""
+        place = _place(after)
+        state, entries = self._look(place, place, 1) if place else self._look("-", "-", 1)
+        is_ours = (
+            place is not None
+            and _identity(after) == state.identity
+            and (bool(entries) or place == state.trimmed)
+        )
+        return state.last - _position(place if is_ours and place else state.trimmed)
+
+    def trim(self, *before: Cursor) -> None:
+        """Delete the records up to and including the furthest behind of the cursors, in batches; nothing unless all are of this log."""
+        places = [place for place in map(_place, before) if place is not None]
+        identities = set(map(_identity, before))
+        if len(places) < len(before) or len(identities) != 1:
+            return
+        places.sort(key=_position)
+        while (
+            self._server.call("EVAL", _TRIM, 3, *self._keys, *identities, TRIM_BATCH, *places) == 1
+        ):
+            pass
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._server.close()
+
+    def _append(
+        self, records: Sequence[Record], relay: tuple[str, Cursor, Cursor]
+    ) -> Appended | None:
+        first_places: dict[str, int] = {}
+        for place, record in enumerate(records):
+            first_places.setdefault(record.event_id, place)
+        places = list(first_places.values())
+        repeated = set(range(len(records))).difference(places)
+        mode, before, after = relay
+        identity, nonce = secrets.token_hex(4), secrets.randbits(48)
+        calls: list[tuple[str | int, ...]] = []
+        starts: list[int] = []
+        for start, pairs, is_last in _chunks([records[place] for place in places]):
+            step = mode if is_last or not mode else "check"
+            calls.append(
+                ("EVAL", _APPEND, 3, *self._keys, identity, nonce, step, before, after, *pairs)
+            )
+            starts.append(start)
+        replies = (
+            self._server.transaction(calls) if len(calls) > 1 else [self._server.call(*calls[0])]
+        )
+        if -1 in replies:
+            return None
+        known = {
+            places[start + number]
+            for start, reply in zip(starts, replies, strict=True)
+            for number in cast("list[int]", reply)
+        }
+        duplicates = tuple(sorted(repeated | known))
+        return Appended(accepted=len(records) - len(duplicates), duplicates=duplicates)
+
+    def _again(
+        self, after: Cursor, state: _State, limit: int
+    ) -> tuple[_State, str, list[tuple[str, bytes]]]:
+        """Return what to read where the cursor's record is not there: all that is left, when the record was lost and not trimmed."""
+        place = _place(after) or _NOTHING
+        if _position(place) <= _position(state.trimmed):
+            raise self._gap(
+                after,
+                f"{_position(state.trimmed) + 1}"
+                if state.last > _position(state.trimmed)
+                else "none",
+            )
+        # It was read, then the server crashed before it was on disk. Reading too much is harmless;
+        # whatever has its position now is not it.
+        log.warning(
+            "the log lost its newest records in a crash; read again from its start",
+            extra={"log": self._where, "cursor": after},
+        )
+        state, entries = self._look("-", "+", limit)
+        return state, state.trimmed, entries
+
+    def _look(self, first: str, last: str, limit: int) -> tuple[_State, list[tuple[str, bytes]]]:
+        """Return the log's state and entries, of one moment."""
+        flat = cast(
+            "list[bytes]",
+            self._server.call("EVAL", _LOOK, 2, *self._keys[:2], first, last, limit, BATCH_BYTES),
+        )
+        state = _State(identity=flat[0].decode(), last=int(flat[1]), trimmed=flat[2].decode())
+        return state, [
+            (place.decode(), body) for place, body in zip(flat[3::2], flat[4::2], strict=True)
+        ]
+
+    def _whole(
+        self, after: Cursor, position: int, state: _State, entries: list[tuple[str, bytes]]
+    ) -> list[tuple[str, bytes]]:
+        """Return the entries that follow the position without a hole; raise LogGap when it comes first: somebody else has deleted."""
+        whole = [
+            entry
+            for expected, entry in enumerate(entries, position + 1)
+            if _position(entry[0]) == expected
+        ]
+        if not whole and position != state.last:
+            raise self._gap(after, str(_position(entries[0][0])) if entries else "none")
+        return whole
+
+    def _gap(self, after: Cursor, earliest: str) -> LogGap:
+        return LogGap(log=self._where, cursor=after or "start", earliest=earliest)
+
+
+def open_log(url: RedisUrl) -> RedisEventLog:
+    """Open the log; nothing is sent until it is used."""
+    return RedisEventLog(url)
+
+
+def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, list[str], bool]]:
+    """Cut records into pieces of CHUNK_BYTES: where each begins, its event ids and JSON in turn, and whether it is the last."""
+    start, size_bytes, pairs = 0, 0, list[str]()
+    for number, record in enumerate(records):
+        body = to_json(record)
+        if pairs and size_bytes + len(body) > CHUNK_BYTES:
+            yield start, pairs, False
+            start, size_bytes, pairs = number, 0, []
+        pairs += (record.event_id, body)
+        size_bytes += len(body)
+    yield start, pairs, True
+
+
+def _place(cursor: Cursor) -> str | None:
+    """Return the id of the cursor's entry; None for the start, and for what is no cursor of a Redis log."""
+    place = cursor.partition("@")[0]
+    position, dash, nonce = place.partition("-")
+    return place if dash and position.isdigit() and nonce.isdigit() else None
+
+
+def _identity(cursor: Cursor) -> str:
+    return cursor.partition("@")[2]
+
+
+def _position(place: str) -> int:
+    return int(place.partition("-")[0])
+
+
+def _text(value: object) -> str:
+    return cast("bytes", value).decode()

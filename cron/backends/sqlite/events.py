@@ -1,0 +1,165 @@
+"""The event log in one SQLite file: the embedded back end, several processes on one machine.
+
+Knows positions and event ids; what a record means is none of its business. A cursor is
+`position@identity`: the identity is drawn when the file is made, so that a cursor of a deleted log
+is never taken for a place in its successor.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cron.errors import LogGap
+from cron.local.sqlite_file import SqliteFile
+from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
+from cron.stored_records import batch_of, read_stored
+from recommender.events import Record, to_json
+
+TRIM_BATCH = 10_000  # a tenth of a second, in which nobody else writes
+# SQLite's own longest pause between two tries for a lock that another holds: then each writer gets
+# in
+_TRIM_PAUSE_S = 0.1
+
+# AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS log (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL,
+    trimmed_through INTEGER NOT NULL);
+INSERT OR IGNORE INTO log VALUES (1, lower(hex(randomblob(4))), 0);
+"""
+
+
+class SqliteEventLog:
+    """EventLog on a SQLite file; may be shared by threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a
+        # power cut. One fsync a batch.
+        self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
+        with self._file.transaction(write=False) as db:
+            self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
+
+    def append(self, records: Sequence[Record]) -> Appended:
+        """Store records in one transaction; duplicates are told by their place in the call."""
+        bodies = [(record.event_id, to_json(record)) for record in records]
+        with self._file.transaction() as db:
+            seen = _known_ids(db, [event_id for event_id, _ in bodies])
+            new: list[tuple[str, str]] = []
+            duplicates: list[int] = []
+            for place, (event_id, body) in enumerate(bodies):
+                if event_id in seen:
+                    duplicates.append(place)
+                else:
+                    seen.add(event_id)
+                    new.append((event_id, body))
+            db.executemany("INSERT INTO records (event_id, body) VALUES (?, ?)", new)
+        return Appended(accepted=len(new), duplicates=tuple(duplicates))
+
+    def read(self, after: Cursor, limit: int) -> Batch:
+        """Return at most `limit` records after the cursor, in the order in which they were stored."""
+        with self._file.transaction(write=False) as db:
+            position = self._position(db, after)
+            rows = _rows(db, position, limit)
+        if not rows:
+            return Batch(records=(), cursor=after)
+        found = [read_stored(body, source=f"sqlite {self._cursor(place)}") for place, body in rows]
+        return batch_of(found, self._cursor(rows[-1][0]))
+
+    def give_up(self, after: Cursor) -> Cursor:
+        """Return the place before the earliest record that is left, unless the cursor can be read from."""
+        with self._file.transaction(write=False) as db:
+            position, trimmed_through = self._parse(after), _trimmed_through(db)
+        return (
+            after
+            if position is not None and position >= trimmed_through
+            else self._cursor(trimmed_through)
+        )
+
+    def backlog(self, after: Cursor) -> int:
+        """Count the records after the cursor; all that are left when the cursor is of another log."""
+        position = self._parse(after) or 0
+        with self._file.transaction(write=False) as db:
+            return int(
+                db.execute(
+                    "SELECT count(*) FROM records WHERE position > ?", (position,)
+                ).fetchone()[0]
+            )
+
+    def trim(self, *before: Cursor) -> None:
+        """Delete the records before all of the cursors, in batches; the file keeps its size and uses the room again."""
+        position = min(
+            (self._parse(cursor) or 0 for cursor in before), default=0
+        )  # 0: the start, or another log's cursor: nothing of ours
+        while position and self._trim_some(position):
+            time.sleep(_TRIM_PAUSE_S)
+        self._file.scrub()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _trim_some(self, position: int) -> bool:
+        """Delete the oldest records up to a position, a batch of them; tell whether more are left."""
+        with self._file.transaction() as db:
+            oldest = "SELECT position FROM records WHERE position <= ? ORDER BY position LIMIT ?"
+            last = db.execute(
+                f"SELECT max(position) FROM ({oldest})", (position, TRIM_BATCH)
+            ).fetchone()[0]
+            if last is not None:
+                db.execute("DELETE FROM records WHERE position <= ?", (last,))
+                db.execute("UPDATE log SET trimmed_through = ?", (last,))
+        return last is not None and last < position
+
+    def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
+        """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
+        position = self._parse(cursor)
+        if position is None or position < _trimmed_through(db):
+            earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
+            shown = "none" if earliest is None else self._cursor(earliest)
+            raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=shown)
+        return position
+
+    def _parse(self, cursor: Cursor) -> int | None:
+        """Return the position in this log; None for a cursor of another one."""
+        if cursor == START:
+            return 0
+        position, _, identity = cursor.partition("@")
+        return int(position) if identity == self._identity and position.isdigit() else None
+
+    def _cursor(self, position: int) -> Cursor:
+        return Cursor(f"{position}@{self._identity}")
+
+
+def open_log(path: Path) -> SqliteEventLog:
+    """Open the log at this path, making it when there is none; raise Unavailable."""
+    return SqliteEventLog(path)
+
+
+def _rows(db: sqlite3.Connection, position: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return the rows after a position that make one batch. As bytes: SQLite keeps text that is not UTF-8 too."""
+    query = "SELECT position, CAST(body AS BLOB) FROM records WHERE position > ? ORDER BY position LIMIT ?"
+    rows: list[tuple[int, bytes]] = []
+    left_bytes = BATCH_BYTES
+    for place, body in db.execute(query, (position, limit)):
+        left_bytes -= len(body)
+        if rows and left_bytes < 0:
+            break
+        rows.append((place, body))
+    return rows
+
+
+def _trimmed_through(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
+
+
+def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:
+    """Return which ids the log holds: one query, whatever their number."""
+    found = db.execute(
+        "SELECT event_id FROM records WHERE event_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(event_ids),),
+    )
+    return {row[0] for row in found}

@@ -1,0 +1,1 @@
+"""TorchServe, one node or several, as the model server."""

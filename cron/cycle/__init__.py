@@ -1,0 +1,1 @@
+"""The cycle: from collected events to a live release, step by step."""

@@ -1,0 +1,112 @@
+"""Ask a registered version the golden requests: first for the answers, then for the time it takes.
+
+What is not an answer says nothing about the model: it raises, and never becomes a verdict.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cron.errors import ServerRefused, Unanswered, Unavailable
+from cron.gate.verdicts import Probe, Verdict, online_verdict
+from cron.ports import ModelServer
+from cron.settings.tree import GateSettings
+
+_FIRST_ANSWER_S = 60.0  # the free text among the golden requests loads the encoder
+_ANSWER_S = 10.0
+_LATENCY_ROUNDS = 3  # the best one counts: a neighbour's burst of work is no fault of the version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """A request of the endpoint and the trainer's own answer to it."""
+
+    request: object
+    answer: object
+
+
+def probe(
+    server: ModelServer, version: int, golden: Sequence[Golden], gate: GateSettings
+) -> Verdict:
+    """Probe a version on every node that has it and is not away; the worst node decides.
+
+    Raise Unanswered when a node gives something that is not an answer, Unavailable when no node has
+    the version any more.
+    """
+    nodes = server.nodes()
+    verdicts: dict[str, Verdict] = {}
+    for name, node in nodes.items():
+        try:
+            if len(nodes) == 1 or any(found.version == version for found in node.versions()):
+                verdicts[name] = _probe_node(node, version, golden, gate)
+        except Unavailable:
+            if len(nodes) == 1:
+                raise
+    if not verdicts:
+        raise Unavailable(
+            "every node with the new version",
+            where=", ".join(nodes),
+            why="all that had it are away",
+        )
+    worst = max(
+        verdicts,
+        key=lambda name: (
+            not verdicts[name].accepted,
+            verdicts[name].figures.get("probe_p99_ms", 0.0),
+        ),
+    )
+    return (
+        verdicts[worst]
+        if len(nodes) == 1
+        else _named(verdicts[worst], f"node {worst}, the worst of {len(verdicts)}")
+    )
+
+
+def _probe_node(
+    server: ModelServer, version: int, golden: Sequence[Golden], gate: GateSettings
+) -> Verdict:
+    found = [_ask(server, version, one.request, timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
+    verdict = Verdict(reasons=(), figures={})
+    for _ in range(_LATENCY_ROUNDS):
+        times = [_ask(server, version, one.request, timeout_s=_ANSWER_S)[1] for one in golden]
+        probes = [
+            Probe(expected=one.answer, found=answer, latency_ms=ms)
+            for one, answer, ms in zip(golden, found, times, strict=True)
+        ]
+        verdict = online_verdict(probes, gate)
+        if verdict.accepted:
+            break
+    return verdict
+
+
+def _ask(
+    server: ModelServer, version: int, request: object, *, timeout_s: float
+) -> tuple[object, float]:
+    """Return an answer and the milliseconds it took; raise Unanswered, or Unavailable when the whole server is away."""
+    started = time.perf_counter()
+    try:
+        answer = server.predict(version, request, timeout_s=timeout_s)
+    except ServerRefused as error:
+        raise Unanswered(version, why=f"{error.status} {error.message}") from error
+    except Unavailable as error:
+        server.versions()
+        raise Unanswered(version, why=str(error)) from error
+    if not _is_answer(answer):
+        raise Unanswered(version, why=f"status 200 with {str(answer)[:200]}")
+    return answer, (time.perf_counter() - started) * 1000
+
+
+def _is_answer(body: object) -> bool:
+    """Tell an answer from an error body: ours has `error`, TorchServe's `code` and `type`."""
+    return isinstance(body, Mapping) and "error" not in body and not {"code", "type"} <= body.keys()
+
+
+def _named(verdict: Verdict, where: str) -> Verdict:
+    return replace(
+        verdict,
+        reasons=tuple(
+            replace(reason, text=f"{reason.text} ({where})") for reason in verdict.reasons
+        ),
+    )

@@ -1,0 +1,211 @@
+"""What is let go: the log after each collection; after a turn old journal segments and rows of the ledger; after a run versions on the
+server, archives, files of ended runs.
+
+What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain
+at the root of its lineage.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from cron.cycle.release_files import manifest_name
+from cron.errors import FreshetError, LeaseLost
+from cron.ledger import schema
+from cron.ledger.pruning import give_back_disk, prune, slim_release
+from cron.lineage import Lease, Manifest, manifest_from_json
+from cron.parts import Parts
+from cron.serving.restore import kept_loaded
+
+log = logging.getLogger(__name__)
+
+_OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
+_FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has more files by far
+# caches by last use: of the live encoder, of the untrained one from which the next learns, and of
+# two to roll back to
+_KEPT_TEXTS = 4
+_KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
+
+
+def tidy(parts: Parts, lease: Lease) -> None:
+    """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
+    _let_go(parts, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
+    tidy_records(parts, lease)
+
+
+def tidy_records(parts: Parts, lease: Lease) -> None:
+    """Let go of old events and of the ledger's old rows: they grow old at turns that are skipped, too."""
+    _let_go(parts, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
+
+
+def _let_go(parts: Parts, lease: Lease, works: Sequence[Callable[[Parts, Lease], None]]) -> None:
+    for work in works:
+        try:
+            work(parts, lease)
+        except LeaseLost:
+            raise
+        except (FreshetError, OSError) as error:
+            log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
+
+
+def trim_log(parts: Parts) -> None:
+    """Let the log go up to where journal and histories have both come; what can't be trimmed now is tried after the next collection."""
+    try:
+        parts.log.trim(parts.ledger.log_cursor(), parts.histories.cursor())
+    except FreshetError as error:
+        log.warning("log not trimmed", extra={"why": str(error)})
+
+
+def drop_version(parts: Parts, version: int) -> None:
+    """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
+    if parts.ledger.is_release(version):
+        return
+    try:
+        parts.server.unregister(version)
+    except FreshetError as error:
+        log.warning("not unregistered", extra={"version": version, "why": str(error)})
+
+
+def needed(parts: Parts) -> dict[int, Manifest]:
+    """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
+    releases = {one.version: one.manifest for one in parts.ledger.kept_releases()}
+    kept = sorted(releases)[-parts.settings.release.keep_releases :]
+    kept += [one.version for one in kept_loaded(parts)]
+    kept += [
+        anchor
+        for version in kept
+        if version in releases and (anchor := releases[version].anchor) is not None
+    ]
+    return {version: releases[version] for version in kept if version in releases}
+
+
+def _unload(parts: Parts, lease: Lease) -> None:
+    serving = parts.ledger.serving()
+    if serving.live is None or serving.switch is not None:
+        return
+    keep = {one.version for one in kept_loaded(parts)} | {parts.server.live()}
+    for found in parts.server.versions():
+        if found.version not in keep:
+            parts.ledger.check_lease(lease)  # a successor may have loaded it for good
+            parts.server.unregister(found.version)
+
+
+def _delete_archives(parts: Parts, lease: Lease) -> None:
+    """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
+    keep, left = needed(parts), _left(parts)
+    open_run = parts.ledger.open_run()
+    for manifest in _archives(parts, set(left.values())):
+        if manifest.version in keep or (
+            open_run is not None and open_run.version == manifest.version
+        ):
+            continue
+        if parts.ledger.mark_archive_gone(manifest.version, lease=lease):
+            slim_release(parts.ledger, manifest, lease=lease)
+            for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
+                parts.artifacts.delete(name)
+    _delete_strays(parts, left, lease)
+
+
+def _left(parts: Parts) -> dict[str, int]:
+    """Return the version of each file in the store that belongs to one, manifests first."""
+    names = [name for begin in _FOLDERS for name in parts.artifacts.names(begin)]
+    return {name: int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
+
+
+def _archives(parts: Parts, left: Collection[int]) -> list[Manifest]:
+    """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
+    with parts.ledger.read() as connection:
+        where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
+        return [
+            manifest_from_json(text)
+            for text in connection.execute(
+                sa.select(schema.releases.c.manifest).where(where)
+            ).scalars()
+        ]
+
+
+def _delete_strays(parts: Parts, left: Mapping[str, int], lease: Lease) -> None:
+    """Delete what was put for a run that ended without entering it in the ledger: its worker died, or lost its lease, on another host."""
+    runs = schema.runs.c
+    ended = runs.version.in_(left.values()) & runs.outcome.is_not(None)
+    with parts.ledger.read() as connection:
+        query = sa.select(runs.version).where(
+            ended, runs.version.not_in(sa.select(schema.releases.c.version))
+        )
+        versions = set(connection.execute(query).scalars())
+    for name in (name for name, version in left.items() if version in versions):
+        parts.ledger.check_lease(lease)
+        parts.artifacts.delete(name)
+
+
+def _delete_old_segments(parts: Parts, lease: Lease) -> None:
+    """Drop journal segments past their days, but nothing that a run after a rollback to any kept release would train on."""
+    days = parts.settings.release.keep_journal_days
+    trained = [
+        manifest.trained_through
+        for manifest in needed(parts).values()
+        if manifest.mode != "baseline"
+    ]
+    if days is not None and trained:
+        older_than = parts.ledger.now() - timedelta(days=days)
+        parts.journal.compact_and_drop(
+            older_than=older_than, needed_from=min(trained) + 1, lease=lease
+        )
+
+
+def _delete_copies(parts: Parts, _lease: Lease) -> None:
+    parts.journal.delete_stale_copies()
+
+
+def _prune_ledger(parts: Parts, lease: Lease) -> None:
+    prune(parts.ledger, lease=lease)
+    give_back_disk(parts.ledger)
+
+
+def _delete_folders(parts: Parts, _lease: Lease) -> None:
+    open_run = parts.ledger.open_run()
+    ended = [
+        folder
+        for folder in _folders(parts.paths.runs)
+        if open_run is None or folder.name != str(open_run.run_id)
+    ]
+    for folder in sorted(ended, key=lambda one: int(one.name) if one.name.isdecimal() else 0)[
+        :-_KEPT_RUNS
+    ]:
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = {
+        manifest.archive.removesuffix(".mar")
+        for version, manifest in needed(parts).items()
+        if version in _compared(parts)
+    }
+    for path in parts.paths.bundles.iterdir() if parts.paths.bundles.is_dir() else ():
+        if path.name.removesuffix(".safetensors") not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _delete_texts(parts: Parts, _lease: Lease) -> None:
+    """Delete caches of encoders that were not used lately, and what a trainer was killed over: no training is under way."""
+    caches = sorted(parts.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in [*caches[:-_KEPT_TEXTS], *parts.paths.texts.glob("*.tmp")]:
+        path.unlink()
+
+
+def _compared(parts: Parts) -> set[int]:
+    """Return the versions whose bundles the next snapshot copies."""
+    live = parts.ledger.live()
+    return (
+        {version for version in (live.version, live.manifest.anchor) if version is not None}
+        if live is not None
+        else set()
+    )
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []

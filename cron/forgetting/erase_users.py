@@ -1,0 +1,78 @@
+"""Erase what forgotten users did: journal, files of ended runs, dead letters. The worker's part, at the start of each turn.
+
+Also brings the marks in ledger and histories together: either may have been made anew or put back
+from a backup.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+from cron.errors import FreshetError, LeaseLost
+from cron.forgetting.request import user_of
+from cron.journal.dead_letters import DeadLetter, DeadLetters
+from cron.ledger import forgotten
+from cron.lineage import Lease
+from cron.parts import Parts
+
+log = logging.getLogger(__name__)
+
+
+def erase_forgotten(parts: Parts, lease: Lease) -> None:
+    """Erase whatever is still there of forgotten users; what can't be reached now is tried in the next turn. Raise LeaseLost.
+
+    A run that a crash left open keeps its files until it ends, and its users stay marked until
+    then.
+    """
+    ledger = parts.ledger
+    try:
+        _bring_together(parts)
+        marks = forgotten.pending(ledger)
+        if not marks:
+            return
+        num_erased = parts.journal.erase(marks, lease)
+        open_run = ledger.open_run()
+        _delete_run_folders(parts, except_for=str(open_run.run_id) if open_run is not None else "")
+        keys, pending = forgotten.keys_of(ledger), {mark.user_key for mark in marks}
+
+        def is_theirs(letter: DeadLetter) -> bool:
+            user_id = user_of(letter)
+            return user_id is not None and keys.of_user(user_id) in pending
+
+        DeadLetters(parts.paths.var / "dead-letters.jsonl").drop(is_theirs)
+        forgotten.note_erased(ledger, marks, num_erased, done=open_run is None, lease=lease)
+        log.info(
+            "forgotten users erased",
+            extra={
+                "num_users": len(marks),
+                "num_events": num_erased.total(),
+                "done": open_run is None,
+            },
+        )
+    except LeaseLost:
+        raise
+    except (FreshetError, OSError) as error:
+        log.warning("forgotten users not erased", extra={"why": str(error)})
+
+
+def _bring_together(parts: Parts) -> None:
+    """Let ledger and histories have the same marks."""
+    theirs, ours = parts.histories.forgotten(), parts.journal.forgotten()
+    if forgotten.adopt(
+        parts.ledger,
+        {key: up_to for key, up_to in theirs.items() if key not in ours or ours[key] < up_to},
+    ):
+        log.warning("users were forgotten in the histories alone; the ledger knows them now")
+    missing = {
+        key: up_to for key, up_to in ours.items() if key not in theirs or theirs[key] < up_to
+    }
+    if missing:
+        parts.histories.keep_out(missing)
+
+
+def _delete_run_folders(parts: Parts, *, except_for: str) -> None:
+    """Delete snapshots and candidates: they hold the events of many users, and are only there to be looked at."""
+    for folder in parts.paths.runs.iterdir() if parts.paths.runs.is_dir() else ():
+        if folder.is_dir() and folder.name != except_for:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The gate: pure functions that decide whether a candidate is good enough to be served."""

@@ -1,0 +1,146 @@
+"""Segments of the journal that the ledger does not know: told apart, and adopted where they hold newer records.
+
+A worker that dies between put and commit leaves one segment right after the ledger's last number,
+whose records are still in the log. An older ledger that was put back leaves more: segments further
+on, or merged ones in place of files that it still names. Those hold the only copy of their records,
+since the log was trimmed. Knows names and the ledger; does not know the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cron.errors import ArtifactMissing, FreshetError, JournalAhead
+from cron.journal.segment_files import SegmentFiles, SegmentName, parsed_name
+from cron.ledger import schema
+from cron.ledger.ledger import Ledger, segment_row
+from cron.lineage import Lease, Range, Segment
+from cron.ports import Cursor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strays:
+    """The stored segments without a ledger entry: those whose records the ledger holds, those it may lack, and its last number.
+
+    `left` are the latter that a crash alone can leave: they begin right after the last number.
+    """
+
+    settled: tuple[SegmentName, ...]
+    left: tuple[SegmentName, ...]
+    newer: tuple[SegmentName, ...]
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """What was brought into the ledger, and its last number since."""
+
+    segments: tuple[Segment, ...]
+    last_seq: int
+
+
+def strays_among(names: Sequence[str], ledger: Ledger) -> Strays:
+    """Sort the stored segments that no ledger entry names; list the names before."""
+    committed, last_seq = ledger.segments(), ledger.last_seq()
+    known, stored = {segment.name for segment in committed}, set(names)
+    gone = [(one.first_seq, one.last_seq) for one in committed if one.name not in stored]
+    settled, left, newer = [], [], []
+    for stray in (
+        parsed for name in names if name not in known and (parsed := parsed_name(name)) is not None
+    ):
+        if stray.covers[0] == last_seq + 1:
+            left.append(stray)
+        elif stray.covers[1] > last_seq or any(_overlap(stray.covers, one) for one in gone):
+            newer.append(stray)
+        else:
+            settled.append(stray)
+    return Strays(settled=tuple(settled), left=tuple(left), newer=tuple(newer), last_seq=last_seq)
+
+
+def refuse_newer(ledger: Ledger, files: SegmentFiles, *, is_log_trimmed: bool = False) -> None:
+    """Raise JournalAhead when the store holds records that the ledger lacks.
+
+    `is_log_trimmed`: the log does not have what comes after the ledger's last number, so that what
+    a crash left is the only copy too.
+    """
+    strays = strays_among(files.names(), ledger)
+    found = (*strays.newer, *(strays.left if is_log_trimmed else ()))
+    if found:
+        newest = max(found, key=lambda one: one.covers[1])
+        raise JournalAhead(name=newest.name, last_seq=strays.last_seq)
+
+
+def adopt(ledger: Ledger, files: SegmentFiles, cursor: Cursor, lease: Lease) -> Adopted:
+    """Bring the stored segments that continue the ledger's into it, all at once, with the place in the log to go on from.
+
+    Raise ArtifactMissing when a number that the ledger gave is in no stored segment, and
+    FreshetError when one between two segments is; nothing is then changed.
+    """
+    committed = {segment.name: segment for segment in ledger.segments()}
+    stored = [parsed for name in files.names() if (parsed := parsed_name(name)) is not None]
+    start = min(
+        (one.first_seq for one in committed.values()),
+        default=min((one.covers[0] for one in stored), default=1),
+    )
+    chain = _longest_chain(stored, start, known=set(committed))
+    last_seq, end = ledger.last_seq(), chain[-1].covers[1] if chain else start - 1
+    if end < last_seq:
+        raise ArtifactMissing(
+            f"with the journal's number {end + 1}",
+            store="any stored segment; restore archives/ from a backup",
+        )
+    _refuse_gap(stored, end)
+    kept = {one.name for one in chain}
+    adopted = tuple(files.describe(one) for one in chain if one.name not in committed)
+    with ledger.write(lease) as connection:
+        table = schema.segments
+        connection.execute(
+            table.delete().where(table.c.name.in_([name for name in committed if name not in kept]))
+        )
+        for segment in adopted:
+            connection.execute(table.insert().values(segment_row(segment)))
+        if (
+            adopted
+        ):  # who was forgotten since the ledger was put back may have events in these segments
+            connection.execute(schema.forgotten.update().values(erased_at=None))
+        connection.execute(schema.desk.update().values(last_seq=end, log_cursor=cursor))
+    return Adopted(segments=adopted, last_seq=end)
+
+
+def _refuse_gap(stored: Sequence[SegmentName], end: int) -> None:
+    beyond = min(
+        (one for one in stored if one.covers[0] > end + 1), key=lambda one: one.covers, default=None
+    )
+    if beyond is not None:
+        gap = f"the journal's numbers {end + 1} to {beyond.covers[0] - 1} are in no stored segment, and {beyond.name} comes after them"
+        raise FreshetError(
+            f"{gap}; restore the missing file from a backup, or move those after it out of the store to do without them"
+        )
+
+
+def _longest_chain(
+    stored: Sequence[SegmentName], start: int, *, known: set[str]
+) -> list[SegmentName]:
+    """Return segments without gap or overlap, from a number on as far as they reach.
+
+    Of two that lead as far, the one that the ledger names, then the one of the later lease.
+    """
+    best: dict[
+        int, tuple[tuple[int, bool, int], SegmentName]
+    ] = {}  # by first number: how good the best chain from there is
+    for one in sorted(stored, key=lambda segment: segment.covers, reverse=True):
+        first, last = one.covers
+        reaches = best[last + 1][0][0] if last + 1 in best else last
+        rank = (reaches, one.name in known, one.token)
+        if first not in best or rank > best[first][0]:
+            best[first] = (rank, one)
+    chain: list[SegmentName] = []
+    while start in best:
+        chain.append(best[start][1])
+        start = chain[-1].covers[1] + 1
+    return chain
+
+
+def _overlap(one: Range, other: Range) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]

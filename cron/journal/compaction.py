@@ -1,0 +1,170 @@
+"""Fewer segments: old ones dropped but for what must stay, small ones merged, stray ones swept.
+
+Numbers never change, so lineages don't notice. Each change is one ledger transaction, after the new
+file was put and before the old ones are deleted; whatever dies in between leaves stray files, for
+the next sweep.
+
+No step holds more than MERGED_BYTES of rows and one segment. The segments that stand for dropped
+ones are merged by size, like the bits of a counter: each id is written again as often as their
+bytes double, not each time something is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron.journal import segments
+from cron.journal.adoption import strays_among
+from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease, Segment
+
+SMALL_RECORDS = 5_000
+SMALL_BYTES = 4 << 20  # of rows; half of a batch, which is what large records are cut into
+MERGED_BYTES = (
+    64 << 20
+)  # of rows in one merged segment: some 700,000 ids, and as much again in memory while it is read
+# small segments beside others; a turn every two minutes makes 720 a day, and each costs
+# milliseconds at every read
+NUM_MERGED = 64
+_ITEM_COLUMNS = ("seq", "kind", "item_id", "at_us", "event_id")
+
+
+def drop_old(
+    ledger: Ledger, files: SegmentFiles, *, older_than: datetime, needed_from: int, lease: Lease
+) -> int:
+    """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
+
+    The latest records of their items and all their event ids move into segments that stay.
+    """
+    old: list[Segment] = []
+    for segment in ledger.segments():
+        if segment.last_at >= older_than or segment.last_seq >= needed_from:
+            break
+        if not is_compacted(segment):
+            old.append(segment)
+    if not old:
+        sweep(ledger, files, lease=lease)  # what a death after an earlier drop left
+        return 0
+    for group, rows in _groups(files, old):
+        _replace(ledger, files, group, segments.compacted(rows), lease=lease)
+    _merge_compacted(ledger, files, lease=lease)
+    if any(segment.num_items for segment in old):
+        _forget_replaced_items(ledger, files, lease=lease)
+    sweep(ledger, files, lease=lease)
+    return len(old)
+
+
+def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
+    """Merge small segments that are neighbours, once there are many of them; return how many were merged."""
+    runs = _small_neighbours(ledger.segments())
+    num_merged = sum(map(len, runs))
+    if num_merged < NUM_MERGED:
+        return 0
+    for run in runs:
+        for group, rows in _groups(files, run):
+            _replace(ledger, files, group, rows, lease=lease, compacted=False)
+    sweep(ledger, files, lease=lease)
+    return num_merged
+
+
+def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
+    """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them.
+
+    Only what the ledger holds already goes: a segment that reaches past its last number, or stands
+    for entries whose files are gone, is left, since an older ledger may have been put back
+    (`cron.journal.adoption`). Raise LeaseLost. A holder that was paused anywhere in here deletes
+    nothing of its successor's when it wakes up: files put under a later lease than ours stay, and
+    those of an earlier one can't be committed any more, whatever the time.
+    """
+    names = files.names()
+    strays = strays_among(names, ledger)
+    ledger.check_lease(lease)
+    files.delete([stray.name for stray in strays.settled if stray.token <= lease.token])
+
+
+def _small_neighbours(ordered: Sequence[Segment]) -> list[list[Segment]]:
+    """Return the small segments by runs of two or more; one alone between large ones would only be merged with a large one."""
+    runs = [list(run) for small, run in groupby(ordered, key=_is_small) if small]
+    return [run for run in runs if len(run) > 1]
+
+
+def _is_small(segment: Segment) -> bool:
+    is_short = (
+        segment.last_seq - segment.first_seq < SMALL_RECORDS and segment.size_bytes < SMALL_BYTES
+    )
+    return is_short and not is_compacted(segment)
+
+
+def _groups(
+    files: SegmentFiles, ordered: Sequence[Segment]
+) -> Iterator[tuple[list[Segment], pa.Table]]:
+    """Cut neighbours into groups of about MERGED_BYTES of rows, and read them."""
+    group: list[Segment] = []
+    tables: list[pa.Table] = []
+    for segment in ordered:
+        rows = files.read(segment)
+        if group and sum(table.nbytes for table in tables) + rows.nbytes > MERGED_BYTES:
+            yield group, pa.concat_tables(tables)
+            group, tables = [], []
+        group.append(segment)
+        tables.append(rows)
+    if group:
+        yield group, pa.concat_tables(tables)
+
+
+def _replace(
+    ledger: Ledger,
+    files: SegmentFiles,
+    group: Sequence[Segment],
+    rows: pa.Table,
+    *,
+    lease: Lease,
+    compacted: bool = True,
+) -> None:
+    """Put one segment in the place of neighbours."""
+    covers = (group[0].first_seq, group[-1].last_seq)
+    kept = files.put(rows, covers=covers, lease=lease, compacted=compacted)
+    ledger.drop_segments([segment.name for segment in group], kept=kept, lease=lease)
+
+
+def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
+    """Merge the newest compacted segments while they are of like size."""
+    while True:
+        pair = [segment for segment in ledger.segments() if is_compacted(segment)][-2:]
+        if len(pair) < 2:
+            return
+        older, newer = pair
+        if (
+            older.size_bytes >= 2 * newer.size_bytes
+            or older.size_bytes + newer.size_bytes > MERGED_BYTES
+        ):
+            return
+        rows = pa.concat_tables([files.read(segment) for segment in pair])
+        _replace(ledger, files, pair, segments.compacted(rows), lease=lease)
+
+
+def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
+    """Leave bare ids of item records that a later one in another compacted segment replaces, where they are most of a segment's."""
+    compacted = [
+        segment for segment in ledger.segments() if is_compacted(segment) and segment.num_items
+    ]
+    keys = [files.read(segment, _ITEM_COLUMNS) for segment in compacted]
+    latest = segments.latest_items(pa.concat_tables(keys))["seq"]
+    for segment in compacted:
+        is_here = pc.and_(
+            pc.greater_equal(latest, segment.first_seq), pc.less_equal(latest, segment.last_seq)
+        )
+        if 2 * (pc.sum(is_here).as_py() or 0) < segment.num_items:
+            _replace(
+                ledger,
+                files,
+                [segment],
+                segments.compacted(files.read(segment), only=latest),
+                lease=lease,
+            )

@@ -1,0 +1,186 @@
+"""Records that could not be taken, kept with their reason: one JSON line each, bounded in size.
+
+Knows nothing of what was wrong; the gateway, `ingest` and `collect` say so. Shared by processes. A
+letter is a side record: when it can't be written, that is logged, and whoever wrote it goes on with
+the good records.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import FileIO
+from pathlib import Path
+
+from cron.local.disk_errors import translate_os_errors
+
+MAX_FILE_BYTES = (
+    16 << 20
+)  # with one older file of this size: 32 MiB on disk at most, some 50,000 records
+MAX_RAW_CHARS = 8192  # enough to see what was sent; a bad megabyte need not be kept whole
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One refused record: where it came from, why it was refused, its JSON (cut at MAX_RAW_CHARS), when."""
+
+    source: str
+    reason: str
+    raw: str
+    at: datetime
+
+
+class DeadLetters:
+    """An append-only file of dead letters; the full file becomes `NAME.1`, replacing the one before."""
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
+        self._path = path
+        self._older = path.with_name(path.name + ".1")
+        self._max_bytes = max_bytes
+
+    def add(self, *, source: str, reason: str, raw: object, at: datetime) -> bool:
+        """Append one letter durably enough to survive our own death, and tell whether it was kept; `raw` is whatever was found."""
+        return self.add_all([(reason, raw)], source=source, at=at)
+
+    def add_all(self, refused: Iterable[tuple[str, object]], *, source: str, at: datetime) -> bool:
+        """Append letters of one source, reason and `raw` of each, with one lock and one write a file; tell whether all were kept."""
+        letters = list(refused)
+        try:
+            self._append([_line(source, reason, raw, at) for reason, raw in letters])
+        except OSError as error:
+            first = letters[0][0] if letters else ""
+            told = {
+                "num_letters": len(letters),
+                "source": source,
+                "first_reason": first,
+                "path": str(self._path),
+                "why": str(error),
+            }
+            log.warning("dead letters not kept", extra=told)
+            return False
+        return True
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name(self._path.name + ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            size_bytes = self._path.stat().st_size if self._path.exists() else 0
+            unwritten: list[bytes] = []
+            for line in lines:
+                if size_bytes and size_bytes + len(line) > self._max_bytes:
+                    self._write(unwritten)
+                    self._path.replace(self._older)
+                    size_bytes, unwritten = 0, []
+                unwritten.append(line)
+                size_bytes += len(line)
+            self._write(unwritten)
+
+    def drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
+        """Delete letters; return how many. Lines cut off by a crash go with them. Raise Unavailable when the files can't be written."""
+        with translate_os_errors("the dead letters", self._path):
+            return self._drop(is_unwanted)
+
+    def newest(self, n: int) -> tuple[DeadLetter, ...]:
+        """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""
+        lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
+        letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
+        return tuple(letter for letter in letters if letter is not None)
+
+    def _drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
+        num_dropped = 0
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_name(self._path.name + ".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for file in (file for file in (self._older, self._path) if file.exists()):
+                lines = _lines_of(file)
+                kept = [
+                    line
+                    for line in lines
+                    if (letter := _letter(line)) is not None and not is_unwanted(letter)
+                ]
+                if len(kept) < len(lines):
+                    unfinished = file.with_name(file.name + ".unfinished")
+                    unfinished.write_text("".join(f"{line}\n" for line in kept))
+                    unfinished.replace(file)
+                    num_dropped += len(lines) - len(kept)
+        return num_dropped
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Append whole lines or nothing: a write that is cut short by a full disk is taken back."""
+        with self._path.open("a+b", buffering=0) as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            content = b"".join(lines)
+            if _ends_torn(file, size_bytes):
+                content = (
+                    b"\n" + content
+                )  # a line that a crash cut off must not swallow the next one
+            try:
+                _write_all(file, content)
+            except OSError:
+                file.truncate(size_bytes)
+                raise
+
+
+def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
+    return (
+        json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _shown(raw)})
+        + "\n"
+    ).encode()
+
+
+def _letter(line: str) -> DeadLetter | None:
+    try:
+        one = json.loads(line)
+        return DeadLetter(
+            source=one["source"],
+            reason=one["reason"],
+            raw=one["raw"],
+            at=datetime.fromisoformat(one["at"]),
+        )
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # the end of a line that was cut off may still be JSON
+        return None
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.warning("dead letters not read", extra={"path": str(file), "why": str(error)})
+        return []
+
+
+def _ends_torn(file: FileIO, size_bytes: int) -> bool:
+    if size_bytes == 0:
+        return False
+    file.seek(size_bytes - 1)
+    return file.read(1) != b"\n"
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all bytes: of a disk that fills up, one call may take only some, and the next one says why."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _shown(raw: object) -> str:
+    """Return JSON where the value has any; text that is no JSON stays as it is."""
+    try:
+        shown = raw if isinstance(raw, str) else json.dumps(raw, default=repr, skipkeys=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits, an endless nest
+        shown = f"a {type(raw).__name__} that JSON can't hold"
+    return shown if len(shown) <= MAX_RAW_CHARS else shown[:MAX_RAW_CHARS] + "…"

@@ -1,0 +1,284 @@
+"""The journal: all accepted records, each once, numbered 1, 2, 3, … It is the truth about data.
+
+Knows segments (Parquet files in the artifact store) and their entries in the ledger; does not know
+the log that records come from nor what is trained on. One writer at a time, the holder of the
+lease; readers as many as like.
+
+A segment is put before it is committed, and the index is told after: whatever dies in between, the
+ledger alone decides what was accepted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron.errors import ArtifactMissing
+from cron.journal import adoption, compaction, segments
+from cron.journal.adoption import Adopted
+from cron.journal.dedup_index import DedupIndex, IndexDamaged, delete_index
+from cron.journal.erasure import COLUMNS, Eraser, erase_segments
+from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.ledger import forgotten
+from cron.ledger.forgotten import Mark
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease, Range, Segment
+from cron.ports import ArtifactStore, Cursor
+from recommender.events import Event, Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What became of one batch; no segment when every record was a duplicate. Events of forgotten users count nowhere."""
+
+    segment: Segment | None
+    num_events: int
+    num_items: int
+    num_duplicates: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Records in a range of journal numbers."""
+
+    events: int
+    items: int
+
+
+class Journal:
+    """The journal of one ledger and artifact store; `folder` holds what can be fetched or rebuilt: copies of segments, the index of ids."""
+
+    def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
+        self._ledger = ledger
+        self._files = SegmentFiles(artifacts, folder / "segments")
+        self._index_path = folder / "seen.db"
+        self._index: DedupIndex | None = None
+        self._keys = forgotten.keys_of(ledger)
+
+    @property
+    def first_seq(self) -> int:
+        """Return the first number whose event is kept; one after the last when there is none."""
+        kept = (
+            segment.first_seq for segment in self._ledger.segments() if not is_compacted(segment)
+        )
+        return next(kept, self.last_seq + 1)
+
+    @property
+    def last_seq(self) -> int:
+        """Return the last number given, 0 before the first."""
+        return self._ledger.last_seq()
+
+    @property
+    def log_cursor(self) -> Cursor:
+        """Return the place in the log up to which the journal holds everything."""
+        return self._ledger.log_cursor()
+
+    def ranges(self) -> tuple[Range, ...]:
+        """Return the numbers of each segment, ascending."""
+        return tuple((segment.first_seq, segment.last_seq) for segment in self._ledger.segments())
+
+    def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
+        """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost.
+
+        Of what forgotten users did up to then nothing but the number is kept.
+        """
+        try:
+            index = self._caught_up_index()
+            new = self._unseen(records, index)
+        except IndexDamaged:
+            index = self._index_made_anew()
+            new = self._unseen(records, index)
+        segment: Segment | None = None
+        if new:
+            first_seq = self.last_seq + 1
+            table = self._eraser_of(new).erased(segments.table_of(new, first_seq=first_seq))
+            segment = self._files.put(
+                table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
+            )
+        self._ledger.commit_segment(segment, cursor, lease)
+        if segment is not None:
+            with suppress(IndexDamaged):  # the next batch finds it behind, and then damaged
+                index.add(table["event_id"].to_pylist(), through=segment.last_seq)
+        num_events = segment.num_events if segment is not None else 0
+        num_items = segment.num_items if segment is not None else 0
+        return Accepted(
+            segment=segment,
+            num_events=num_events,
+            num_items=num_items,
+            num_duplicates=len(records) - len(new),
+        )
+
+    def read(
+        self, first_seq: int, last_seq: int, *, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return the events and items numbered first to last, both included, ascending; columns of `segments.SCHEMA`.
+
+        Of dropped segments the latest items are still there. What forgotten users did is left out
+        at once, before it is erased. Raise ArtifactMissing or ArtifactCorrupt.
+        """
+        # the marks first: once one is gone, the segments that are found next hold nothing of its
+        # user
+        eraser = Eraser(marks=forgotten.pending(self._ledger), keys=self._keys)
+        overlapping = self._overlapping(first_seq, last_seq)
+        needed = segments.SCHEMA.names
+        if columns is not None:
+            needed = sorted({"seq", "kind", *columns, *(COLUMNS if eraser.marks else ())})
+        try:
+            tables = [
+                eraser.without(self._part(segment, first_seq, last_seq, needed))
+                for segment in overlapping
+            ]
+        except ArtifactMissing:
+            if self._overlapping(first_seq, last_seq) == overlapping:
+                raise
+            return self.read(first_seq, last_seq, columns=columns)  # merged under our eyes
+        whole = pa.concat_tables([segments.SCHEMA.empty_table().select(needed), *tables])
+        return whole if columns is None else whole.select(list(columns))
+
+    def count(self, first_seq: int, last_seq: int) -> Counts:
+        """Count what `read` would return; only the segments at the ends of the range are opened."""
+        events = items = 0
+        for segment in self._overlapping(first_seq, last_seq):
+            if first_seq <= segment.first_seq and segment.last_seq <= last_seq:
+                events += segment.num_events
+                items += segment.num_items
+            else:
+                kinds = self.read(
+                    max(first_seq, segment.first_seq),
+                    min(last_seq, segment.last_seq),
+                    columns=["kind"],
+                )["kind"]
+                num_events = pc.sum(pc.equal(kinds, "event")).as_py() or 0
+                events += num_events
+                items += len(kinds) - num_events
+        return Counts(events=events, items=items)
+
+    def compact_and_drop(self, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
+        """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
+
+        Nothing is forgotten that a catalogue needs, and nothing that was dropped is accepted again.
+        """
+        return compaction.drop_old(
+            self._ledger, self._files, older_than=older_than, needed_from=needed_from, lease=lease
+        )
+
+    def merge_small(self, lease: Lease) -> int:
+        """Merge small segments that are neighbours, once there are many; return how many were merged."""
+        return compaction.merge_small(self._ledger, self._files, lease=lease)
+
+    def delete_stale_copies(self) -> None:
+        """Delete our copies of segments that the ledger no longer names."""
+        self._files.delete_copies(but=[segment.name for segment in self._ledger.segments()])
+
+    def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
+        """Erase what forgotten users did; return how many events by user key. Safe to repeat."""
+        with suppress(IndexDamaged):  # the next batch makes it anew, from what is left
+            self._caught_up_index()
+
+        def replace_ids(event_ids: dict[str, str]) -> None:
+            with suppress(IndexDamaged):
+                if self._index is not None:
+                    self._index.replace(event_ids)
+
+        eraser = Eraser(marks=marks, keys=self._keys)
+        return erase_segments(
+            self._ledger, self._files, eraser, replace_ids=replace_ids, lease=lease
+        )
+
+    def forgotten(self) -> dict[str, datetime]:
+        """Return up to when each forgotten user's events stay out, by user key: what the histories have to know."""
+        return {mark.user_key: mark.up_to for mark in forgotten.every(self._ledger)}
+
+    def refuse_newer(self, *, is_log_trimmed: bool = False) -> None:
+        """Raise JournalAhead when the store holds records that the ledger lacks: an older one was put back."""
+        adoption.refuse_newer(self._ledger, self._files, is_log_trimmed=is_log_trimmed)
+
+    def adopt(self, cursor: Cursor, lease: Lease) -> Adopted:
+        """Bring stored segments into the ledger that it does not know, with the place in the log to go on from."""
+        return adoption.adopt(self._ledger, self._files, cursor, lease)
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def _overlapping(self, first_seq: int, last_seq: int) -> list[Segment]:
+        return [
+            one
+            for one in self._ledger.segments()
+            if one.first_seq <= last_seq and one.last_seq >= first_seq
+        ]
+
+    def _part(
+        self, segment: Segment, first_seq: int, last_seq: int, columns: Sequence[str]
+    ) -> pa.Table:
+        table = self._files.read(segment, columns)
+        table = table.filter(pc.not_equal(table["kind"], "id"))
+        if segment.first_seq < first_seq or segment.last_seq > last_seq:
+            table = table.filter(
+                pc.and_(
+                    pc.greater_equal(table["seq"], first_seq), pc.less_equal(table["seq"], last_seq)
+                )
+            )
+        return table
+
+    def _caught_up_index(self) -> DedupIndex:
+        """Return the index with every committed segment in it; one that belongs to another journal is made anew."""
+        index = self._index
+        if index is None:
+            index = self._index = DedupIndex(self._index_path)
+            if not self._is_ours(index):
+                return self._index_made_anew()
+        if index.through() < self.last_seq:
+            for segment in self._overlapping(index.through() + 1, self.last_seq):
+                index.add(
+                    self._files.read(segment, ["event_id"])["event_id"].to_pylist(),
+                    through=segment.last_seq,
+                )
+        return index
+
+    def _index_made_anew(self) -> DedupIndex:
+        self.close()
+        delete_index(self._index_path)
+        return self._caught_up_index()
+
+    def _is_ours(self, index: DedupIndex) -> bool:
+        """Tell whether the last record that is indexed bears its number here: a ledger may have been restored, or begun anew."""
+        through = index.through()
+        for segment in self._overlapping(through, through):
+            rows = self._files.read(segment, ["seq", "event_id"])
+            last = index.last_event_id() or ""
+            found = rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist()
+            return found in ([last], [self._keys.of_event(last)])  # erased on another host
+        return through == 0
+
+    def _eraser_of(self, records: Sequence[Record]) -> Eraser:
+        """Return what erases the records of forgotten users among these."""
+        if not forgotten.any_forgotten(self._ledger):
+            return Eraser(marks=(), keys=self._keys)
+        users = {record.user_id for record in records if isinstance(record, Event)}
+        return Eraser(
+            marks=forgotten.among(self._ledger, {self._keys.of_user(user_id) for user_id in users}),
+            keys=self._keys,
+        )
+
+    def _unseen(self, records: Sequence[Record], index: DedupIndex) -> list[Record]:
+        """Return the records whose ids neither the journal nor an earlier one of them bears, in their order."""
+        seen = index.known([record.event_id for record in records])
+        if forgotten.any_forgotten(self._ledger):
+            hashes = {self._keys.of_event(record.event_id): record.event_id for record in records}
+            seen |= {hashes[one] for one in index.known(list(hashes))}
+        new = []
+        for record in records:
+            if record.event_id not in seen:
+                seen.add(record.event_id)
+                new.append(record)
+        return new

@@ -1,0 +1,172 @@
+"""Segments of the journal: records as rows of a Parquet file, and back.
+
+Knows the columns; does not know which records were accepted, nor where the files lie. A compacted
+segment stands for older ones: it holds their items, the newest of each, and the bare ids of
+everything else, which must never be accepted again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cron.epoch import micros, moment
+from recommender.events import Event, Item, Record
+
+# kind: event, item, or id: of a record that retention dropped, or that was erased with a forgotten
+# user. payload: an item's title, text, attributes and hidden as JSON.
+SCHEMA = pa.schema(
+    [
+        pa.field("seq", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("event_id", pa.string(), nullable=False),
+        pa.field("user_id", pa.string()),
+        pa.field("item_id", pa.string()),
+        pa.field("type", pa.string()),
+        pa.field("rating", pa.float64()),
+        pa.field("at_us", pa.int64(), nullable=False),
+        pa.field("payload", pa.string()),
+    ]
+)
+
+
+def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:
+    """Number the records from `first_seq` on and return them as rows."""
+    rows = [_row(record) for record in records]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(SCHEMA) - 1)
+    numbers = pa.array(range(first_seq, first_seq + len(rows)), pa.int64())
+    arrays = [
+        numbers,
+        *(
+            pa.array(column, field.type)
+            for column, field in zip(columns, list(SCHEMA)[1:], strict=True)
+        ),
+    ]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def records_of(table: pa.Table) -> list[Record]:
+    """Return the records of rows in row order; bare ids are left out."""
+    return [record for row in table.to_pylist() if (record := _record(row)) is not None]
+
+
+def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
+    """Cut rows into tables of about so many bytes: as records they take several times their room."""
+    num_parts = -(-table.nbytes // part_bytes)
+    num_rows = max(1, table.num_rows // max(1, num_parts))
+    for start in range(0, table.num_rows, num_rows):
+        yield table.slice(start, num_rows)
+
+
+def latest_items(table: pa.Table) -> pa.Table:
+    """Return the item rows with the greatest (at, event_id) of each item, by item id."""
+    items = table.filter(pc.equal(table["kind"], "item"))
+    items = items.sort_by(
+        [("item_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
+    )
+    if items.num_rows == 0:
+        return items
+    ids = items["item_id"].combine_chunks()
+    last_of_its_item = pc.not_equal(ids[:-1], ids[1:])
+    return items.filter(pa.concat_arrays([last_of_its_item, pa.array([True])]))
+
+
+def compacted(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Table:
+    """Return what must stay of rows that go: the latest items, of them `only` those with these numbers, and every other event id."""
+    items = latest_items(table)
+    if only is not None:
+        items = items.filter(pc.is_in(items["seq"], value_set=only.combine_chunks()))
+    ids = table.filter(pc.invert(pc.is_in(table["seq"], value_set=items["seq"].combine_chunks())))
+    return pa.concat_tables([items, bare_ids(ids)]).sort_by("seq")
+
+
+def bare_ids(table: pa.Table) -> pa.Table:
+    """Return rows without all that a record said: number, event id and time stay."""
+    kept = {
+        "seq": table["seq"],
+        "event_id": table["event_id"],
+        "at_us": table["at_us"],
+        "kind": pa.repeat("id", table.num_rows),
+    }
+    arrays = [
+        kept[field.name] if field.name in kept else pa.nulls(table.num_rows, field.type)
+        for field in SCHEMA
+    ]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write rows to a Parquet file."""
+    pq.write_table(table, path, compression="zstd")
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read rows, or some columns of them."""
+    names = SCHEMA.names if columns is None else list(columns)
+    return pq.read_table(path, columns=names, use_threads=False).select(names)
+
+
+def _row(record: Record) -> tuple[object, ...]:
+    at_us = micros(record.at)
+    if isinstance(record, Event):
+        return (
+            "event",
+            record.event_id,
+            record.user_id,
+            record.item_id,
+            record.type,
+            record.rating,
+            at_us,
+            None,
+        )
+    values = {
+        "title": record.title,
+        "text": record.text,
+        "attributes": dict(record.attributes),
+        "hidden": record.hidden,
+    }
+    return (
+        "item",
+        record.event_id,
+        None,
+        record.item_id,
+        None,
+        None,
+        at_us,
+        json.dumps(values, ensure_ascii=False),
+    )
+
+
+def _record(row: dict[str, object]) -> Record | None:
+    at_us, event_id, item_id = row["at_us"], row["event_id"], row["item_id"]
+    if row["kind"] == "id":
+        return None
+    assert isinstance(at_us, int)
+    assert isinstance(event_id, str)
+    assert isinstance(item_id, str)
+    if row["kind"] == "event":
+        user_id, type_, rating = row["user_id"], row["type"], row["rating"]
+        assert isinstance(user_id, str)
+        assert isinstance(type_, str)
+        assert rating is None or isinstance(rating, float)
+        return Event(
+            event_id=event_id,
+            user_id=user_id,
+            item_id=item_id,
+            type=type_,
+            rating=rating,
+            at=moment(at_us),
+        )
+    payload = json.loads(str(row["payload"]))
+    attributes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in payload.pop("attributes").items()
+    }
+    return Item(
+        event_id=event_id, item_id=item_id, at=moment(at_us), attributes=attributes, **payload
+    )

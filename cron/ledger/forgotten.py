@@ -1,0 +1,192 @@
+"""The ledger's table of forgotten users: who, by a keyed hash, up to where, when it was asked and when it was done.
+
+The rule: of a forgotten user everything is left out that happened at `up_to` or before, by the
+event's own time, whenever it arrives, and everything that the journal had accepted by then,
+whatever its time. What the same id does later counts as anybody's. Forgetting again moves the mark
+forward, never back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from cron.epoch import micros, moment
+from cron.ledger import schema
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease
+from cron.user_keys import UserKeys
+
+ADOPTED = "the histories"  # who asked, of marks that stood there alone
+_IN_A_QUERY = 5_000  # keys; databases bound the parameters of a statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One forgotten user. `erased_at` is None until the journal holds nothing of theirs; `num_erased` counts its events."""
+
+    user_key: str
+    up_to: datetime
+    through_seq: int
+    asked_at: datetime
+    asked_by: str
+    erased_at: datetime | None
+    num_erased: int
+
+
+def keys_of(ledger: Ledger) -> UserKeys:
+    """Return the hashes of this ledger's installation; nothing is read before one is needed."""
+
+    def load() -> bytes:
+        with ledger.read() as connection:
+            query = sa.select(schema.secrets.c.value).where(schema.secrets.c.name == "user_keys")
+            return bytes.fromhex(connection.execute(query).scalar_one())
+
+    return UserKeys(load)
+
+
+def record(ledger: Ledger, user_key: str, *, up_to: datetime, asked_by: str) -> Mark:
+    """Note that a user is to be forgotten; again moves the mark forward, and calls for another erasure."""
+    with ledger.write() as connection:
+        return _record(connection, user_key, up_to, asked_by, ledger.now())
+
+
+def adopt(ledger: Ledger, marks: Mapping[str, datetime]) -> int:
+    """Note the marks that the ledger lacks or has earlier: it was put back from a backup, say. Return how many."""
+    known = {mark.user_key: mark.up_to for mark in among(ledger, marks)}
+    newer = {key: up_to for key, up_to in marks.items() if key not in known or known[key] < up_to}
+    for user_key, up_to in newer.items():
+        with ledger.write() as connection:
+            _record(connection, user_key, up_to, ADOPTED, ledger.now(), through_seq=0)
+    return len(newer)
+
+
+def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
+    """Return the marks of those users who have one."""
+    if not any_forgotten(ledger):
+        return []
+    with ledger.read() as connection:
+        return [
+            mark
+            for part in _parts(sorted(user_keys))
+            for mark in _marks(connection, schema.forgotten.c.user_key.in_(part))
+        ]
+
+
+def any_forgotten(ledger: Ledger) -> bool:
+    """Tell whether anybody was ever forgotten."""
+    with ledger.read() as connection:
+        return (
+            connection.execute(sa.select(schema.forgotten.c.user_key).limit(1)).first() is not None
+        )
+
+
+def every(ledger: Ledger) -> list[Mark]:
+    """Return all marks."""
+    with ledger.read() as connection:
+        return _marks(connection, sa.true())
+
+
+def pending(ledger: Ledger) -> list[Mark]:
+    """Return the marks whose events may still be in the journal."""
+    with ledger.read() as connection:
+        return _marks(connection, schema.forgotten.c.erased_at.is_(None))
+
+
+def oldest_pending(ledger: Ledger) -> datetime | None:
+    """Return when the user asked who has waited longest to be erased; None when nobody waits."""
+    with ledger.read() as connection:
+        query = sa.select(sa.func.min(schema.forgotten.c.asked_at)).where(
+            schema.forgotten.c.erased_at.is_(None)
+        )
+        asked_at = connection.execute(query).scalar_one()
+    return datetime.fromisoformat(asked_at) if asked_at is not None else None
+
+
+def note_erased(
+    ledger: Ledger,
+    marks: Sequence[Mark],
+    num_erased: Mapping[str, int],
+    *,
+    done: bool,
+    lease: Lease,
+) -> None:
+    """Add what was erased, and note that it is `done`, but for users who asked again meanwhile."""
+    now = ledger.now().isoformat()
+    table = schema.forgotten
+    with ledger.write(lease) as connection:
+        for mark in marks:
+            is_key = table.c.user_key == mark.user_key
+            by = num_erased.get(mark.user_key, 0)
+            connection.execute(
+                table.update().where(is_key).values(num_erased=table.c.num_erased + by)
+            )
+            is_same = (
+                is_key
+                & (table.c.up_to_us == micros(mark.up_to))
+                & (table.c.through_seq == mark.through_seq)
+            )
+            if done:
+                connection.execute(table.update().where(is_same).values(erased_at=now))
+
+
+def _record(
+    connection: sa.Connection,
+    user_key: str,
+    up_to: datetime,
+    asked_by: str,
+    now: datetime,
+    through_seq: int | None = None,
+) -> Mark:
+    table = schema.forgotten
+    before = _marks(connection, table.c.user_key == user_key)
+    if through_seq is None:
+        through_seq = int(connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one())
+    mark = Mark(
+        user_key=user_key,
+        up_to=max([up_to.astimezone(UTC), *(one.up_to for one in before)]),
+        through_seq=max([through_seq, *(one.through_seq for one in before)]),
+        asked_at=now,
+        asked_by=asked_by,
+        erased_at=None,
+        num_erased=sum(one.num_erased for one in before),
+    )
+    values = {
+        "up_to_us": micros(mark.up_to),
+        "through_seq": mark.through_seq,
+        "asked_at": now.isoformat(),
+        "asked_by": asked_by,
+    }
+    if before:
+        connection.execute(
+            table.update().where(table.c.user_key == user_key).values(erased_at=None, **values)
+        )
+    else:
+        connection.execute(table.insert().values(user_key=user_key, **values))
+    return mark
+
+
+def _marks(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Mark]:
+    rows = connection.execute(
+        sa.select(schema.forgotten).where(where).order_by(schema.forgotten.c.user_key)
+    )
+    return [
+        Mark(
+            user_key=row.user_key,
+            up_to=moment(row.up_to_us),
+            through_seq=row.through_seq,
+            asked_at=datetime.fromisoformat(row.asked_at),
+            asked_by=row.asked_by,
+            erased_at=datetime.fromisoformat(row.erased_at) if row.erased_at is not None else None,
+            num_erased=row.num_erased,
+        )
+        for row in rows
+    ]
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), _IN_A_QUERY):
+        yield keys[start : start + _IN_A_QUERY]

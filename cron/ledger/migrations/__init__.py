@@ -1,0 +1,80 @@
+"""The tables of the ledger from their first shape to today's: one numbered step a file in `versions/`.
+
+Opening a ledger takes the steps that it lacks, all in one transaction under the writers' lock, so
+that of two processes one takes them and the other finds them taken. `alembic_version` in the
+database says which step was the last.
+
+A change of `cron.ledger.schema` comes with a new step: copy the newest file, raise its number and
+`HEAD`. The steps never change afterwards; a test compares what they make with `cron.ledger.schema`
+on each database. A step is loaded only when it is taken: `rollback` and `status` compare one row
+with `HEAD`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from cron.errors import LedgerTooNew
+from cron.ledger.database import answering, open_engine, shown, writer
+
+HEAD = "0006"
+_FIRST = "0001"  # what ledgers are that were made before there were numbers
+
+
+def open_up_to_date(url: str) -> sa.Engine:
+    """Open a database and bring it up to date; raise what `open_engine` and `bring_up_to_date` do."""
+    engine = open_engine(url)
+    try:
+        bring_up_to_date(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def bring_up_to_date(engine: sa.Engine) -> None:
+    """Take the steps that a ledger lacks, all of them when it is new; raise LedgerTooNew or Unavailable."""
+    with answering(engine):
+        with engine.connect() as connection:
+            if _revision(connection) == HEAD:
+                return
+        with writer(engine).begin() as connection:
+            found = _revision(connection)
+            if found != HEAD:
+                _take_steps(connection, found)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    """Return the number of the last step that was taken; None when the ledger is new."""
+    inspector = sa.inspect(connection)
+    if inspector.has_table("alembic_version"):
+        return str(
+            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+        )
+    return _FIRST if inspector.has_table("figures") else None
+
+
+def _take_steps(connection: sa.Connection, found: str | None) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    steps = ScriptDirectory.from_config(config)
+    if found is not None and found not in {step.revision for step in steps.walk_revisions()}:
+        raise LedgerTooNew(where=shown(connection.engine), found=found, known=HEAD)
+
+    def missing(taken: object, _context: object) -> object:
+        return steps._upgrade_revs(HEAD, taken or found)  # type: ignore[arg-type]
+
+    with EnvironmentContext(
+        config, steps, fn=missing, as_sql=False, destination_rev=HEAD
+    ) as environment:
+        environment.configure(connection=connection)
+        if found is not None:
+            environment.get_context().stamp(steps, found)
+        environment.run_migrations()

@@ -1,0 +1,38 @@
+"""The secret that keys the panel: one an installation, made when its ledger is, and read by cron alone.
+
+A release records the id of its panel's key. Releases from before there was a secret have none:
+their updates go on with the plain hash, and the next full retrain takes the secret.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from cron.errors import UnknownPanelKey
+from cron.ledger import schema
+from cron.ledger.ledger import Ledger
+from cron.lineage import Manifest
+from cron.snapshot.panel import PLAIN, Panel, key_id
+
+
+def own_panel(ledger: Ledger, *, share: float) -> Panel:
+    """Return the panel of that share under the installation's secret."""
+    with ledger.read() as connection:
+        query = sa.select(schema.secrets.c.value).where(schema.secrets.c.name == "panel")
+        secret = str(connection.execute(query).scalar_one())
+    return Panel(share=share, key=key_id(secret), secret=secret)
+
+
+def panel_by(ledger: Ledger, *, share: float, key: str) -> Panel:
+    """Return the panel of that share under the key of that id; raise UnknownPanelKey."""
+    if key == PLAIN:
+        return Panel(share=share)
+    own = own_panel(ledger, share=share)
+    if own.key != key:
+        raise UnknownPanelKey(key, known=own.key)
+    return own
+
+
+def panel_of(ledger: Ledger, manifest: Manifest) -> Panel:
+    """Return the users whom a release kept out of its training; raise UnknownPanelKey."""
+    return panel_by(ledger, share=manifest.panel_share, key=manifest.panel_key)

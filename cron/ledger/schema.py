@@ -1,0 +1,158 @@
+"""The ledger's tables; says nothing of what the rows mean. `cron.ledger.database` opens them, `cron.ledger.migrations` makes them.
+
+SQLAlchemy Core, so that the same statements run on SQLite (one machine) and PostgreSQL (several).
+Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON text.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+Row = sa.Row[tuple[object, ...]]
+
+segments = sa.Table(
+    "segments",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("first_seq", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("last_seq", sa.BigInteger, nullable=False),
+    sa.Column("num_events", sa.BigInteger, nullable=False),
+    sa.Column("num_items", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
+)
+
+# one row, id 1: what is true now
+desk = sa.Table(
+    "desk",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("log_cursor", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "last_seq", sa.BigInteger, nullable=False, server_default="0"
+    ),  # kept when segments are dropped
+    sa.Column("next_version", sa.Integer, nullable=False, server_default="1"),  # 0 is the baseline
+    sa.Column("live", sa.Integer),
+    sa.Column("switching_to", sa.Integer),
+    sa.Column("switch_kind", sa.Text),
+    sa.Column("epoch", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("hold_reason", sa.Text),
+    sa.Column("hold_since", sa.Text),
+)
+
+# one row, id 1
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False, server_default=""),
+    sa.Column("token", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("expires_at", sa.Text, nullable=False, server_default=""),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("mode", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("reasons", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("figures", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("supersedes", sa.Integer),
+    sa.Column("version", sa.Integer),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("ended_at", sa.Text),
+    sa.Column("count", sa.Integer, nullable=False, server_default="1"),
+)
+_IS_OPEN = runs.c.outcome.is_(None)
+sa.Index("open_runs", runs.c.run_id, sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.run_id"), primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("output", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
+# every archive that was put; a release from published_at on
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("manifest", sa.Text, nullable=False),
+    sa.Column("published_at", sa.Text),
+    sa.Column("rolled_back_at", sa.Text),
+    sa.Column("archive_gone", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+RELEASED = releases.c.published_at.is_not(None)
+_NUM_NAMED = 20  # versions that a message names
+
+excluded = sa.Table(
+    "excluded",
+    metadata,
+    sa.Column("first_seq", sa.BigInteger, primary_key=True),
+    sa.Column("last_seq", sa.BigInteger, primary_key=True),
+)
+
+quality = sa.Table(
+    "quality",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer),
+    sa.Column("ndcg", sa.Float, nullable=False),
+    sa.Column("rmse", sa.Float),
+    sa.Column("num_users", sa.Integer, nullable=False),
+    sa.Column("num_events", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+
+# counters and gauges that outlive a process: missed ticks, failed switches, seconds of the last
+# rollback
+figures = sa.Table(
+    "figures",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+)
+
+# drawn once for an installation; never shown, and needed for as long as the ledger
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# users who asked to be forgotten, by `cron.user_keys`; erased_at: when the journal held nothing of
+# theirs any more
+forgotten = sa.Table(
+    "forgotten",
+    metadata,
+    sa.Column("user_key", sa.Text, primary_key=True),
+    sa.Column("up_to_us", sa.BigInteger, nullable=False),
+    sa.Column("through_seq", sa.BigInteger, nullable=False),
+    sa.Column("asked_at", sa.Text, nullable=False),
+    sa.Column("asked_by", sa.Text, nullable=False),
+    sa.Column("erased_at", sa.Text),
+    sa.Column("num_erased", sa.BigInteger, nullable=False, server_default="0"),
+)
+_NOT_ERASED = forgotten.c.erased_at.is_(None)
+sa.Index("not_erased", forgotten.c.user_key, sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED)
+
+
+def newest_releases(connection: sa.Connection) -> list[int]:
+    """Return the newest versions that are or were live, ascending, as many as a message can name."""
+    newest = (
+        sa.select(releases.c.version)
+        .where(RELEASED)
+        .order_by(releases.c.version.desc())
+        .limit(_NUM_NAMED)
+    )
+    return sorted(connection.execute(newest).scalars())

@@ -1,0 +1,203 @@
+"""Beginning and ending a change of the live version in the ledger: who may, and what it leaves behind.
+
+The server is told by `cron.serving.release`, between the two. Every begin raises the epoch, so that
+of two switches the later one rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from cron.errors import Held, RolledBackMeanwhile, Superseded, TrainedOnExcluded, UnknownVersion
+from cron.ledger import schema
+from cron.ledger.ledger import Ledger, hold_unless_held
+from cron.lineage import Lease, Range, Switch, SwitchKind, manifest_from_json
+
+
+def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: Lease) -> Switch:
+    """Begin to make a new archive live, if `expected` still is and nobody paused; raise Superseded, TrainedOnExcluded or Held.
+
+    A release that was rolled back from never comes back this way, and none learned what a person
+    has excluded since its run began.
+    """
+    with ledger.write(lease) as connection:
+        desk = _desk(connection)
+        if desk.hold_reason is not None:
+            raise Held(reason=desk.hold_reason)
+        if desk.live != expected or desk.switching_to not in (None, version, expected):
+            raise Superseded(
+                expected=expected,
+                found=desk.live if desk.switching_to is None else desk.switching_to,
+            )
+        row = _release(connection, version)
+        if row.rolled_back_at is not None or row.archive_gone:
+            raise Superseded(expected=expected, found=desk.live)
+        manifest = manifest_from_json(row.manifest)
+        _refuse_excluded(connection, manifest.target_range, manifest.excluded)
+        return _begin(connection, version, "publish")
+
+
+def check_wanted(
+    ledger: Ledger, *, expected: int | None, target_range: Range | None, excluded: Sequence[Range]
+) -> None:
+    """Raise Held, Superseded or TrainedOnExcluded when what a run makes could not be published any more.
+
+    A switch of the worker's own that is under way (a restore) says nothing yet.
+    """
+    with ledger.read() as connection:
+        desk = connection.execute(sa.select(schema.desk)).one()
+        if desk.hold_reason is not None:
+            raise Held(reason=desk.hold_reason)
+        by_a_person = desk.switch_kind in ("rollback", "promote")
+        decided = desk.switching_to if by_a_person else desk.live
+        if (by_a_person or desk.switching_to is None) and decided != expected:
+            raise Superseded(expected=expected, found=decided)
+        _refuse_excluded(connection, target_range, excluded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was live when somebody asked for the release before it, and when that was."""
+
+    live: int
+    at: datetime
+
+
+def begin_rollback(
+    ledger: Ledger, version: int, *, reason: str, asked: Asked | None = None
+) -> Switch:
+    """Begin to put a release back, whatever else is under way, and pause publishing at once.
+
+    With `asked` nobody named the version: raise RolledBackMeanwhile when somebody else rolled back
+    since, Superseded when another version became live in another way.
+    """
+    with ledger.write() as connection:
+        if _release(connection, version).published_at is None:
+            raise UnknownVersion(version, known=schema.newest_releases(connection))
+        if asked is not None:
+            _refuse_second_step(connection, asked)
+        connection.execute(hold_unless_held(reason, ledger.now()))
+        return _begin(connection, version, "rollback")
+
+
+def begin_promote(ledger: Ledger, version: int) -> Switch:
+    """Begin to make a release live that was before, whatever else is under way; a hold stays."""
+    with ledger.write() as connection:
+        if _release(connection, version).published_at is None:
+            raise UnknownVersion(version, known=schema.newest_releases(connection))
+        return _begin(connection, version, "promote")
+
+
+def begin_restore(ledger: Ledger, version: int, *, expected: int | None) -> Switch | None:
+    """Begin to bring back the live release, or the one that stands in for it; None when a person or the worker was faster."""
+    with ledger.write() as connection:
+        desk = _desk(connection)
+        if desk.live != expected or desk.switching_to is not None:
+            return None
+        return _begin(connection, version, "restore")
+
+
+def end(ledger: Ledger, switch: Switch) -> bool:
+    """Make the switch's version the live one; False, and no change, when a later switch has begun or this one was ended already."""
+    with ledger.write() as connection:
+        desk = _desk(connection)
+        if desk.epoch != switch.epoch or desk.switching_to is None:
+            return False
+        _settle(connection, switch, ledger.now())
+        return True
+
+
+def cancel(ledger: Ledger, switch: Switch) -> None:
+    """Give up a switch that the server refused; what was live stays so, and a hold stays."""
+    with ledger.write() as connection:
+        where = (schema.desk.c.epoch == switch.epoch) & schema.desk.c.switching_to.is_not(None)
+        connection.execute(
+            schema.desk.update()
+            .where(where)
+            .values(switching_to=None, switch_kind=None, epoch=schema.desk.c.epoch + 1)
+        )
+
+
+def record_by_hand(
+    ledger: Ledger, version: int, kind: SwitchKind, *, expected: int, epoch: int, reason: str
+) -> bool:
+    """Record what a person did on the server itself, and pause publishing; False when the ledger moved on since `epoch`."""
+    with ledger.write() as connection:
+        desk = _desk(connection)
+        if (
+            desk.live != expected
+            or desk.switching_to is not None
+            or desk.epoch != epoch
+            or _release(connection, version).published_at is None
+        ):
+            return False
+        connection.execute(hold_unless_held(reason, ledger.now()))
+        _settle(connection, _begin(connection, version, kind), ledger.now())
+        return True
+
+
+def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:
+    desk, releases = _desk(connection), schema.releases.c
+    left = connection.execute(
+        sa.select(releases.version, releases.rolled_back_at).where(
+            releases.rolled_back_at.is_not(None)
+        )
+    )
+    since = [row for row in left if datetime.fromisoformat(row.rolled_back_at) > asked.at]
+    if since:
+        raise RolledBackMeanwhile(max(row.version for row in since), live=desk.live)
+    if desk.live != asked.live:
+        raise Superseded(expected=asked.live, found=desk.live)
+
+
+def _refuse_excluded(
+    connection: sa.Connection, target_range: Range | None, excluded: Sequence[Range]
+) -> None:
+    """Raise TrainedOnExcluded when events were excluded that the run may have taken, as targets or for replay."""
+    if target_range is None:
+        return
+    for row in connection.execute(sa.select(schema.excluded)):
+        first, last = row.first_seq, min(row.last_seq, target_range[1])
+        if first <= last and not any(start <= first and last <= end for start, end in excluded):
+            raise TrainedOnExcluded(first, last)
+
+
+def _settle(connection: sa.Connection, switch: Switch, now: datetime) -> None:
+    desk = _desk(connection)
+    releases = schema.releases
+    if switch.kind == "rollback" and desk.live not in (None, switch.version):
+        connection.execute(
+            releases.update()
+            .where(releases.c.version == desk.live)
+            .values(rolled_back_at=now.isoformat())
+        )
+    is_first_time = (releases.c.version == switch.version) & releases.c.published_at.is_(None)
+    connection.execute(releases.update().where(is_first_time).values(published_at=now.isoformat()))
+    connection.execute(
+        schema.desk.update().values(live=switch.version, switching_to=None, switch_kind=None)
+    )
+
+
+def _begin(connection: sa.Connection, version: int, kind: SwitchKind) -> Switch:
+    epoch = int(_desk(connection).epoch) + 1
+    connection.execute(
+        schema.desk.update().values(switching_to=version, switch_kind=kind, epoch=epoch)
+    )
+    return Switch(version=version, epoch=epoch, kind=kind)
+
+
+def _desk(connection: sa.Connection) -> schema.Row:
+    return connection.execute(sa.select(schema.desk).with_for_update()).one()
+
+
+def _release(connection: sa.Connection, version: int) -> schema.Row:
+    row = connection.execute(
+        sa.select(schema.releases).where(schema.releases.c.version == version)
+    ).first()
+    if row is None:
+        raise UnknownVersion(version, known=schema.newest_releases(connection))
+    return row

@@ -1,0 +1,1 @@
+"""This machine: its disks, SQLite files, child processes and background threads."""

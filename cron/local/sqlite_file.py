@@ -1,0 +1,137 @@
+"""One SQLite file shared by threads and processes: how the embedded back ends open it and keep their transactions.
+
+Knows SQLite; does not know what the rows are.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from cron.errors import AccessRefused, CannotKeep, Unavailable
+
+BUSY_TIMEOUT_S = 30.0
+READ_WAIT_S = 2.0  # readers wait for nobody in WAL mode, unless a process has the whole file locked
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+
+
+def read_only_uri(path: Path) -> str | None:
+    """Return the URI that opens a file only to read; None where this account may write it.
+
+    A disk that was remounted read-only, or another account's files, still show what is in them.
+    """
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    # Readers share an index beside the file. Without recent writes there is none, and none can be
+    # made here, so nobody is writing: SQLite then reads the file without looking for one.
+    is_quiet = not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_quiet else ''}"
+
+
+def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailable:
+    """Translate a failure of SQLite, or of the file system under it, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; above it are details
+    why = " ".join(str(error).split())
+    if code == sqlite3.SQLITE_FULL:
+        remedy = "make room on that disk, and it goes on by itself"
+        return CannotKeep(what, where=where, why=why, remedy=remedy)
+    if code in _NOT_WRITABLE:
+        remedy = "this account must be allowed to write the file and its folder"
+        return AccessRefused(what, where=where, why=why, remedy=remedy)
+    if code == sqlite3.SQLITE_BUSY:
+        remedy = "another process is writing there; try again, or end that process if it hangs"
+        return Unavailable(what, where=where, why=why, remedy=remedy)
+    return Unavailable(what, where=where, why=why, remedy="check that disk and that file")
+
+
+class _Connection:
+    """One connection, for one thread at a time. Waits at most `wait_s` for its turn, and as long again for other processes."""
+
+    def __init__(self, path: Path, *, wait_s: float) -> None:
+        read_only = read_only_uri(path)
+        self.is_read_only = read_only is not None
+        self.wait_s = wait_s
+        self.lock = threading.Lock()
+        self.db = sqlite3.connect(
+            read_only or path,
+            timeout=wait_s,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=self.is_read_only,
+        )
+
+
+class SqliteFile:
+    """A file in WAL mode. `what` names the thing for people; every failure is Unavailable.
+
+    Reads have a connection of their own, so that none waits for a write that waits for another
+    process. A write waits at most `write_wait_s`. A file that this account may not write is opened
+    to read, and each write fails.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        what: str,
+        synchronous: Literal["FULL", "NORMAL"],
+        schema: str,
+        write_wait_s: float = BUSY_TIMEOUT_S,
+    ) -> None:
+        self.path = path
+        self._what = what
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = _Connection(path, wait_s=write_wait_s)
+            if not self._writer.is_read_only:
+                self._writer.db.execute("PRAGMA journal_mode=WAL")
+                self._writer.db.execute(f"PRAGMA synchronous={synchronous}")
+                # it is somebody's data: no byte of what is deleted stays
+                self._writer.db.execute("PRAGMA secure_delete=ON")
+            self._reader = _Connection(path, wait_s=READ_WAIT_S)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unavailable(error) from error
+        if not self._writer.is_read_only:
+            with self.transaction() as db:
+                for statement in filter(str.strip, schema.split(";")):
+                    db.execute(statement)
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        """Open a transaction, alone among the readers or writers of this process; a writing one alone among all processes."""
+        connection = self._writer if write else self._reader
+        if not connection.lock.acquire(timeout=connection.wait_s):
+            raise Unavailable(
+                self._what,
+                where=str(self.path),
+                why="other calls wait for it already",
+                remedy="try again",
+            )
+        try:
+            connection.db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield connection.db
+            connection.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        finally:
+            if connection.db.in_transaction:
+                connection.db.execute("ROLLBACK")
+            connection.lock.release()
+
+    def scrub(self) -> None:
+        """Take what was deleted out of the write-ahead log too, where no reader stands in the way."""
+        with self._writer.lock, suppress(sqlite3.Error):  # it is overwritten by later writes anyway
+            self._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.db.close()
+        self._writer.db.close()
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        return sqlite_failure(self._what, where=str(self.path), error=error)

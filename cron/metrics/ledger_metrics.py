@@ -1,0 +1,259 @@
+"""What ledger, log and histories say, for Prometheus: freshness, verdicts, quality, what waits. Read when it is scraped.
+
+The gateway and the worker both export these figures, with the same names and values: whichever of
+the two is down, the other still tells how old the live release is. So take their maximum in a
+query, never their sum. Knows no process and no call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+import sqlalchemy as sa
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from cron.errors import FreshetError
+from cron.ledger import schema
+from cron.ledger.forgotten import oldest_pending
+from cron.ledger.ledger import Ledger
+from cron.ledger.pruning import ended_before
+from cron.metrics.overview import Overview
+from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
+
+_NODE = re.compile(
+    r"node_(\d+)_away"
+)  # kept in the ledger by place in store.server, whose hosts the page need not tell
+REFUSED_BY = (
+    "refused_by:"  # + the name of a test: how many candidates it refused, kept in the ledger
+)
+SANITY_ONLY = "gate_sanity_only"
+OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", "abandoned")
+# shown as 0 before they refuse the first time: a counter that begins at 1 has not risen for
+# Prometheus
+TESTS = (
+    *(
+        "finite_weights",
+        "ndcg_live",
+        "ndcg_anchor",
+        "ndcg_popularity",
+        "rmse_live",
+        "coverage",
+        "sanity_ndcg",
+        "sanity_rmse",
+    ),
+    *("ndcg_older", "rmse_older"),
+    *("golden_answers", "latency"),
+)
+_COUNTERS = {
+    "failed_switches": "Switches that the model server refused",
+    "missing_archives": "Times that a release's archive was wanted and not there",
+    "lost_workers": "Times that the live version was loaded anew because TorchServe gave up its workers",
+    "job_errors": "Jobs of the worker that died unexpectedly",
+    "missed_turns": "Turns that came too late to run",
+    "overlapping_turns": "Turns that were due while one was under way",
+}
+_GAUGES = {
+    "nodes_away": "TorchServe nodes that the worker could not ask",
+    "rollback_seconds": "Time that the latest rollback took",
+    SANITY_ONLY: "1 when the newest verdict had too few panel events for the tolerance tests",
+    "refusals_in_a_row": "Runs refused or failed since the last one that published",
+}
+
+
+class LedgerFigures(Collector):
+    """Collects anew at each scrape. When the ledger does not answer, `freshet_ledger_up` is 0 and the rest of the page is there."""
+
+    def __init__(
+        self, ledger: Ledger, look: Callable[[], Overview], history_backlog: Callable[[], int]
+    ) -> None:
+        self._ledger = ledger
+        self._look = look
+        self._history_backlog = history_backlog
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not read the ledger."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read everything once and render it."""
+        try:
+            overview, runs = self._look(), _runs_by_outcome(self._ledger)
+            asked_at = oldest_pending(self._ledger)
+        except (FreshetError, SQLAlchemyError):
+            yield gauge("freshet_ledger_up", "1 when the ledger answers", 0)
+        else:
+            yield gauge("freshet_ledger_up", "1 when the ledger answers", 1)
+            yield from _live(overview)
+            yield from _waiting(overview)
+            yield from _verdicts(overview, runs)
+            yield from _quality(overview)
+            yield from _kept(overview.figures)
+            waited_s = (
+                max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
+            )
+            yield gauge(
+                "freshet_erasure_waiting_seconds",
+                "Longest that a forgotten user has waited to be erased; 0: nobody",
+                waited_s,
+            )
+        try:
+            yield gauge(
+                "freshet_history_backlog",
+                "Records in the log that the histories lack",
+                self._history_backlog(),
+            )
+        except (FreshetError, SQLAlchemyError):
+            # log or histories don't answer, or the log was made anew: no figure, but all the others
+            return
+
+
+def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    """Return a figure without labels."""
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _live(overview: Overview) -> Iterable[Metric]:
+    live, hold = overview.live, overview.hold
+    yield gauge(
+        "freshet_live_version",
+        "Version of the live release; -1 before the first",
+        live.version if live else -1,
+    )
+    if live:
+        age_s = (overview.at - live.published_at).total_seconds()
+        yield gauge(
+            "freshet_release_age_seconds", "Time since the live release was first published", age_s
+        )
+    yield gauge("freshet_publishing_held", "1 while publishing is paused", 1 if hold else 0)
+    held_s = (overview.at - hold.since).total_seconds() if hold else 0.0
+    yield gauge(
+        "freshet_publishing_held_seconds",
+        "Time since publishing was paused; 0 while it is not",
+        held_s,
+    )
+
+
+def _waiting(overview: Overview) -> Iterable[Metric]:
+    if overview.waiting.in_log is not None:
+        yield gauge(
+            "freshet_log_backlog",
+            "Records in the log that were not collected yet",
+            overview.waiting.in_log,
+        )
+    yield gauge(
+        "freshet_untrained_records",
+        "Journal records that the live weights have not seen",
+        overview.waiting.in_journal,
+    )
+
+
+def _verdicts(overview: Overview, runs: Mapping[str, int]) -> Iterable[Metric]:
+    """Say how runs ended, which tests refused candidates, and how long the steps of the newest run took."""
+    ended = CounterMetricFamily(
+        "freshet_runs", "Turns and runs by how they ended", labels=["outcome"]
+    )
+    for outcome in OUTCOMES:
+        ended.add_metric([outcome], runs.get(outcome, 0))
+    yield ended
+    refusals = CounterMetricFamily(
+        "freshet_refusals",
+        "Candidates refused, by each test that they did not pass",
+        labels=["reason"],
+    )
+    counted = {
+        name.removeprefix(REFUSED_BY): value
+        for name, value in overview.figures.items()
+        if name.startswith(REFUSED_BY)
+    }
+    for name, value in sorted((dict.fromkeys(TESTS, 0.0) | counted).items()):
+        refusals.add_metric([name], value)
+    yield refusals
+    steps = GaugeMetricFamily(
+        "freshet_newest_run_step_seconds",
+        "Time that each step of the newest run took",
+        labels=["step"],
+    )
+    newest = next((run for run in overview.runs if run.seconds), None)
+    for step, seconds in newest.seconds.items() if newest else ():
+        steps.add_metric([step], seconds)
+    yield steps
+
+
+def _quality(overview: Overview) -> Iterable[Metric]:
+    newest = {(quality.kind, quality.model): quality for quality in overview.quality}
+    ndcg = GaugeMetricFamily(
+        "freshet_ndcg_at_10",
+        "Newest NDCG@10, by the events scored and the model",
+        labels=["kind", "model"],
+    )
+    rmse = GaugeMetricFamily(
+        "freshet_rmse",
+        "Newest rating error (RMSE), by the events scored and the model",
+        labels=["kind", "model"],
+    )
+    for (kind, model), quality in newest.items():
+        ndcg.add_metric([kind, model], quality.ndcg)
+        if quality.rmse is not None:
+            rmse.add_metric([kind, model], quality.rmse)
+    yield ndcg
+    yield rmse
+
+
+def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
+    """Render the counters and gauges that the ledger keeps; one that this page does not know is told by its name."""
+    for name, text in _COUNTERS.items():
+        yield CounterMetricFamily(f"freshet_{name}", text, value=figures.get(name, 0.0))
+    yield _labelled(
+        "freshet_data_shift",
+        "Distance of the newest run's events from those before them",
+        "mix",
+        SHIFT,
+        MIXES,
+        figures,
+    )
+    yield _labelled(
+        "freshet_left_out_events",
+        "Events over a limit in the newest run, not trained on",
+        "limit",
+        LEFT_OUT,
+        LIMITS,
+        figures,
+    )
+    nodes = GaugeMetricFamily(
+        "freshet_node_away", "1 while the worker can't ask this TorchServe node", labels=["node"]
+    )
+    for name, value in sorted(figures.items()):
+        if place := _NODE.fullmatch(name):
+            nodes.add_metric([place[1]], value)
+        elif name not in _COUNTERS and ":" not in name:
+            yield gauge(f"freshet_{name}", _GAUGES.get(name, "Kept in the ledger"), value)
+    yield nodes
+
+
+def _labelled(
+    name: str,
+    text: str,
+    label: str,
+    prefix: str,
+    values: Iterable[str],
+    figures: Mapping[str, float],
+) -> GaugeMetricFamily:
+    """Return a figure with one label from those that the ledger keeps as `prefix` and the label's value; 0 before the first."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value in values:
+        family.add_metric([value], figures.get(f"{prefix}{value}", 0.0))
+    return family
+
+
+def _runs_by_outcome(ledger: Ledger) -> dict[str, int]:
+    query = sa.select(schema.runs.c.outcome, sa.func.sum(schema.runs.c["count"])).group_by(
+        schema.runs.c.outcome
+    )
+    with ledger.read() as connection:
+        numbers = Counter(ended_before(connection))
+        numbers.update({str(outcome): int(number) for outcome, number in connection.execute(query)})
+        return numbers

@@ -1,0 +1,225 @@
+"""One look at the whole system: what is live, what waits, what runs, how good it is. For `status` and the status page.
+
+Reads the ledger, the log's backlog and the trainer's progress file; changes nothing. Torch-free.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from cron.errors import FreshetError
+from cron.ledger.ledger import Ledger
+from cron.lineage import Hold, Quality, Release, Run
+from cron.ports import EventLog
+
+NUM_RUNS = 30
+NUM_QUALITY = 800  # some ten rows a run
+NUM_RELEASES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the trainer is."""
+
+    phase: str
+    done: int
+    total: int
+    loss: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Records that the live weights have not learned from: in the log, not collected yet, and in the journal.
+
+    `in_log` is None when the log does not answer.
+    """
+
+    in_log: int | None
+    in_journal: int
+    newest_event_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything at one moment. Releases and runs newest first, quality oldest first."""
+
+    at: datetime
+    live: Release | None
+    hold: Hold | None
+    waiting: Waiting
+    current: Run | None
+    progress: Progress | None
+    releases: tuple[Release, ...]
+    runs: tuple[Run, ...]
+    quality: tuple[Quality, ...]
+    figures: Mapping[str, float]  # the ledger's counters and gauges
+
+    @property
+    def judged_updates(self) -> tuple[Run, ...]:
+        """The recent updates on which the gate gave its verdict, newest first."""
+        return tuple(
+            run
+            for run in self.runs
+            if run.mode == "update" and run.outcome in ("published", "refused")
+        )
+
+    @property
+    def num_accepted_updates(self) -> int:
+        """How many of the judged updates were accepted."""
+        return sum(run.outcome == "published" for run in self.judged_updates)
+
+
+def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> Overview:
+    """Read everything."""
+    seen = look_at_ledger(ledger, now=now)
+    try:
+        in_log: int | None = log.backlog(ledger.log_cursor())
+    except FreshetError:
+        in_log = None
+    progress = read_progress(runs_folder, seen.current.run_id) if seen.current else None
+    return replace(seen, waiting=replace(seen.waiting, in_log=in_log), progress=progress)
+
+
+def look_at_ledger(
+    ledger: Ledger, *, now: datetime, num_releases: int | None = NUM_RELEASES
+) -> Overview:
+    """Read what the ledger alone knows: no log, no progress. `num_releases`: so many of the newest, None for all."""
+    live, runs, segments = ledger.live(), ledger.runs(NUM_RUNS), ledger.segments()
+    learned = live.manifest.trained_through if live else 0
+    newest = max((segment.last_at for segment in segments), default=None)
+    return Overview(
+        at=now,
+        live=live,
+        hold=ledger.hold(),
+        waiting=Waiting(
+            in_log=None, in_journal=max(0, ledger.last_seq() - learned), newest_event_at=newest
+        ),
+        current=next((run for run in runs if run.outcome is None), None),
+        progress=None,
+        releases=tuple(reversed(ledger.releases(num_releases))),
+        runs=runs,
+        quality=ledger.quality(NUM_QUALITY),
+        figures=ledger.figures(),
+    )
+
+
+def read_progress(runs_folder: Path, run_id: int) -> Progress | None:
+    """Read the trainer's progress file of a run; None while it does not train."""
+    file = runs_folder / str(run_id) / "candidate.partial" / "progress.json"
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return Progress(
+            phase=str(raw["phase"]),
+            done=int(raw["done"]),
+            total=int(raw["total"]),
+            loss=raw.get("loss"),
+        )
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or renamed away under our hands
+        return None
+
+
+def panel_ndcg(overview: Overview, release: Release) -> float | None:
+    """Return a release's NDCG@10 on the panel, as its own run measured it; None when that is too long ago, or it was not measured."""
+    run_id = release.manifest.run_id
+    return next(
+        (
+            q.ndcg
+            for q in overview.quality
+            if q.kind == "panel" and q.model == "candidate" and q.run_id == run_id
+        ),
+        None,
+    )
+
+
+def to_json(overview: Overview) -> dict[str, object]:
+    """Render the overview as JSON values; times are ISO 8601."""
+    live = overview.live
+    return {
+        "at": overview.at.isoformat(),
+        "live": None
+        if live is None
+        else release_json(live, overview)
+        | {"age_s": (overview.at - live.published_at).total_seconds()},
+        "hold": None
+        if overview.hold is None
+        else {"reason": overview.hold.reason, "since": overview.hold.since.isoformat()},
+        "waiting": {
+            "in_log": overview.waiting.in_log,
+            "in_journal": overview.waiting.in_journal,
+            "newest_event_at": _iso(overview.waiting.newest_event_at),
+        },
+        "current_run": None
+        if overview.current is None
+        else run_json(overview.current) | {"progress": _progress_json(overview.progress)},
+        "releases": [release_json(release, overview) for release in overview.releases],
+        "updates": {
+            "judged": len(overview.judged_updates),
+            "accepted": overview.num_accepted_updates,
+        },
+        "runs": [run_json(run) for run in overview.runs],
+        "quality": [_quality_json(quality) for quality in overview.quality],
+    }
+
+
+def release_json(release: Release, overview: Overview) -> dict[str, object]:
+    """Render a release with its figures and, when its run is among the recent ones, the reasons of its verdict."""
+    manifest = release.manifest
+    run = next((run for run in overview.runs if run.run_id == manifest.run_id), None)
+    return {
+        "version": release.version,
+        "live": overview.live is not None and overview.live.version == release.version,
+        "mode": manifest.mode,
+        "parent": manifest.parent,
+        "published_at": release.published_at.isoformat(),
+        "rolled_back_at": _iso(release.rolled_back_at),
+        "trained_range": manifest.target_range,
+        "num_items": manifest.num_items,
+        "archive": manifest.archive,
+        "archive_gone": release.archive_gone,
+        "ndcg": panel_ndcg(overview, release),
+        "figures": dict(manifest.figures),
+        "reasons": reasons_json(run) if run else [],
+    }
+
+
+def run_json(run: Run) -> dict[str, object]:
+    """Render a run."""
+    return {
+        "run_id": run.run_id,
+        "mode": run.mode,
+        "outcome": run.outcome,
+        "version": run.version,
+        "started_at": run.started_at.isoformat(),
+        "ended_at": _iso(run.ended_at),
+        "count": run.count,
+        "seconds": dict(run.seconds),
+        "figures": dict(run.figures),
+        "reasons": reasons_json(run),
+    }
+
+
+def reasons_json(run: Run) -> list[Mapping[str, object]]:
+    """Render the reasons of a run."""
+    names = ("name", "ok", "text", "figure", "low", "high", "limit")
+    return [{name: getattr(reason, name) for name in names} for reason in run.reasons]
+
+
+def _progress_json(progress: Progress | None) -> dict[str, object] | None:
+    return (
+        None
+        if progress is None
+        else {name: getattr(progress, name) for name in ("phase", "done", "total", "loss")}
+    )
+
+
+def _quality_json(quality: Quality) -> dict[str, object]:
+    names = ("run_id", "kind", "model", "version", "ndcg", "rmse", "num_users", "num_events")
+    return {name: getattr(quality, name) for name in names} | {"at": quality.at.isoformat()}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,58 @@
+"""What a snapshot tells about the data: figures for the page of metrics, and a hold when the mix of events has shifted.
+
+A shift is looked at once: a person who resumes has seen it, and only the events after those are
+compared from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cron.errors import Held
+from cron.ledger.ledger import Ledger
+from cron.lineage import Range
+
+SHIFT = (
+    "data_shift:"  # + which mix: how far the newest run's new events were from those before them
+)
+# + whose limit: events of the newest run's range that were over it and not trained on
+LEFT_OUT = "left_out:"
+MIXES = ("types", "items", "ratings")
+LIMITS = ("user", "item")
+_SEEN = "data_shift_seen:through"
+
+
+def not_looked_at(ledger: Ledger, new: Range | None) -> Range | None:
+    """Return the part of a range whose mix no person was asked about yet; None when there is none."""
+    if new is None:
+        return None
+    first = max(new[0], int(ledger.figures().get(_SEEN, 0)) + 1)
+    return (first, new[1]) if first <= new[1] else None
+
+
+def keep_figures(ledger: Ledger, output: Mapping[str, object]) -> None:
+    """Keep the figures of a snapshot step's output for the page of metrics."""
+    shift = output.get("shift")
+    for mix in MIXES:
+        ledger.set_figure(f"{SHIFT}{mix}", float(shift[mix]) if isinstance(shift, Mapping) else 0.0)
+    for limit in LIMITS:
+        ledger.set_figure(f"{LEFT_OUT}{limit}", float(str(output.get(f"over_{limit}_limit", 0))))
+
+
+def hold_on_shift(
+    ledger: Ledger, output: Mapping[str, object], new: Range | None, *, limit: float | None
+) -> None:
+    """Pause publishing and raise Held when a mix has moved further than the limit; None is no limit."""
+    shift, unseen = output.get("shift"), not_looked_at(ledger, new)
+    if limit is None or unseen is None or not isinstance(shift, Mapping):
+        return
+    mix, distance = max(((name, float(shift[name])) for name in MIXES), key=lambda one: one[1])
+    if distance <= limit:
+        return
+    reason = (
+        f"the mix of {mix} in events {unseen[0]}–{unseen[1]} is {distance:.2f} away from that of the events before them, "
+        f"gate.max_shift is {limit:.2f}; look at them, then resume, or leave them out with --exclude {unseen[0]}-{unseen[1]}"
+    )
+    ledger.pause(reason)
+    ledger.set_figure(_SEEN, float(unseen[1]))
+    raise Held(reason=reason)

@@ -1,0 +1,1 @@
+"""Which release is live, and which versions the model server holds."""

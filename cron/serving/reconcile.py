@@ -1,0 +1,260 @@
+"""Desired state (the ledger) against actual state (the server): brings back what a restart lost, and notices a person's hand.
+
+A restarted or emptied server gets the live version first, so that it is the default at once, then
+the rollback candidates. With one node, a default that differs while the live version is still
+registered was set by a person: it is recorded as a rollback, or a promotion when it is newer, and
+never flipped back. With several the ledger rules: each node that answers is brought to what it
+says. Knows nothing of how releases are made.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
+from cron.ledger import switches
+from cron.lineage import Serving, Switch, SwitchKind
+from cron.parts import Parts
+from cron.ports import ModelServer, ServerVersion
+from cron.serving import release
+from cron.serving.restore import (
+    check_room,
+    kept_loaded,
+    load_anew,
+    register,
+    restore_live,
+    revive_live,
+)
+
+log = logging.getLogger(__name__)
+
+# a switch to a loaded version takes milliseconds; one begun longer ago has lost its process
+_CUT_OFF_S = 10.0
+_RETRY_S = 30.0  # a version that would not load is tried again then
+# tries, one a look, before a live version that the server refuses is given up for the previous good
+# one
+_PATIENCE = 3
+_LOST_S = 30.0  # TorchServe brings a killed worker back within seconds, or not at all
+
+Refusal = Unavailable | ServerRefused
+Found = Mapping[str, tuple[ServerVersion, ...]]  # what each node has that answers
+
+
+class Reconciler:
+    """Compares at each `tick`. `monotonic` is its clock."""
+
+    def __init__(self, parts: Parts, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._parts = parts
+        self._monotonic = monotonic
+        self._started = False
+        self._pending: tuple[int, float] | None = (
+            None  # epoch of a switch, and when it was first seen
+        )
+        self._retry_at: dict[tuple[str, int], float] = {}  # by node and version
+        self._unready_since: dict[
+            str, float
+        ] = {}  # nodes on which the live version has no READY worker
+        self._refusals = 0
+        self._odd: tuple[int, int] | None = (
+            None  # epoch, and a default at the last look that was not the live version
+        )
+        self._away: frozenset[str] | None = None
+
+    def tick(self) -> None:
+        """Compare once and mend at most one thing a node; Unavailable when no node answers.
+
+        The first tick also ends a switch that an earlier process began, unless a person may be
+        loading its version just now.
+        """
+        parts = self._parts
+        if not parts.serving_lock.acquire(blocking=False):
+            return  # the cycle is at the server; what it does will be seen at the next tick
+        try:
+            found = self._look()
+            switch = parts.ledger.switching()
+            if switch is not None and self._is_cut_off(switch, found):
+                release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
+            self._started = True
+            serving = parts.ledger.serving()
+            if serving.switch is None and serving.live is not None:
+                self._compare(serving, serving.live, found)
+        finally:
+            parts.serving_lock.release()
+
+    def _look(self) -> Found:
+        """Ask each node for its versions, and keep the number of those that are away; raise what the last one said when all are."""
+        found: dict[str, tuple[ServerVersion, ...]] = {}
+        away: dict[str, Refusal] = {}
+        for name, node in self._parts.server.nodes().items():
+            try:
+                found[name] = node.versions()
+            except (Unavailable, ServerRefused) as error:  # refused: a wrong key, say
+                away[name] = error
+        if self._away != frozenset(away):
+            self._tell(away)
+            self._away = frozenset(away)
+        if not found:
+            raise next(iter(away.values()))
+        return found
+
+    def _tell(self, away: Mapping[str, Refusal]) -> None:
+        for number, name in enumerate(self._parts.server.nodes(), start=1):
+            self._parts.ledger.set_figure(f"node_{number}_away", float(name in away))
+            if name in away:
+                log.warning("a node is away", extra={"node": name, "why": str(away[name])})
+            elif self._away and name in self._away:
+                log.info("a node is back", extra={"node": name})
+        self._parts.ledger.set_figure("nodes_away", float(len(away)))
+
+    def _compare(self, serving: Serving, live: int, found: Found) -> None:
+        there = {
+            name: one for name, versions in found.items() for one in versions if one.version == live
+        }
+        if not there:
+            self._restore(live)
+            return
+        lost = [name for name, one in there.items() if self._is_lost(name, one)]
+        if len(lost) == len(there):
+            self._revive(live, found)
+        elif len(self._parts.server.nodes()) > 1:
+            for name, versions in found.items():
+                self._mend(name, versions, live, is_lost=name in lost)
+        else:
+            self._watch_default(serving, live, next(iter(found.values())))
+
+    def _is_lost(self, name: str, live: ServerVersion) -> bool:
+        """Tell whether the live version has had no READY worker for so long that none will come."""
+        if live.ready:
+            self._unready_since.pop(name, None)
+            return False
+        return (
+            self._monotonic() - self._unready_since.setdefault(name, self._monotonic()) >= _LOST_S
+        )
+
+    def _watch_default(
+        self, serving: Serving, live: int, versions: tuple[ServerVersion, ...]
+    ) -> None:
+        default = self._parts.server.live()
+        if default is not None and default != live:
+            # Seen twice: a worker that was paused in mid-switch sets a stale default when it wakes
+            # up, and mends it in milliseconds.
+            if self._odd == (serving.epoch, default):
+                self._persons_hand(serving, live, default)
+            self._odd = (serving.epoch, default)
+        else:
+            self._odd = None
+            (name,) = self._parts.server.nodes()
+            self._load_one_candidate(name, versions)
+
+    def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
+        ledger = self._parts.ledger
+        if not ledger.is_release(default):
+            if ledger.serving() == serving:
+                ledger.pause(
+                    f"version {default}, which was never released, was made the default on the server"
+                )
+            return
+        kind: SwitchKind = "promote" if default > live else "rollback"
+        did = "promoted" if kind == "promote" else "rolled back"
+        reason = f"{did} from version {live} to {default} on the server itself"
+        if switches.record_by_hand(
+            ledger, default, kind, expected=live, epoch=serving.epoch, reason=reason
+        ):
+            log.warning(
+                "a person changed the live version on the server",
+                extra={"from_version": live, "to_version": default},
+            )
+
+    def _restore(self, live: int) -> None:
+        if self._refusals >= _PATIENCE and not self._may_try("", live):
+            return
+        try:
+            restore_live(self._parts, gives_up=self._refusals + 1 >= _PATIENCE)
+            self._refusals = 0
+        except ServerRefused as error:
+            self._refusals += 1
+            log.error(
+                "the live version could not be loaded",
+                extra={"refusals": self._refusals, "why": str(error)},
+            )
+
+    def _revive(self, live: int, found: Found) -> None:
+        if not self._may_try("", live):
+            return
+        try:
+            revive_live(self._parts, found)
+            self._unready_since.clear()
+        except (ServerRefused, StoreError):
+            log.exception(
+                "the live version has lost its workers and could not be loaded anew",
+                extra={"version": live},
+            )
+
+    def _mend(
+        self, name: str, versions: tuple[ServerVersion, ...], live: int, *, is_lost: bool
+    ) -> None:
+        """Bring one of several nodes to what the ledger says: the live version, its default, then one rollback candidate."""
+        node = self._parts.server.nodes()[name]
+        try:
+            if is_lost or all(found.version != live for found in versions):
+                self._load_live(name, node, live)
+            elif any(found.version == live and found.ready for found in versions):
+                if node.live() != live:
+                    node.set_live(live)
+                self._load_one_candidate(name, versions)
+        except Unavailable as error:  # seen at the next look, unless it is the artifact store
+            log.warning("a node was not mended", extra={"node": name, "why": str(error)})
+        except ServerRefused as error:
+            log.warning("a node refused its default", extra={"node": name, "why": str(error)})
+
+    def _load_live(self, name: str, node: ModelServer, live: int) -> None:
+        if not self._may_try(name, live):
+            return
+        try:
+            load_anew(self._parts, node, self._parts.ledger.release(live))
+            self._retry_at.pop((name, live), None)
+            log.info("a node has the live version again", extra={"node": name, "version": live})
+        except (ServerRefused, StoreError) as error:
+            log.error(
+                "a node can't load the live version",
+                extra={"node": name, "version": live, "why": str(error)},
+            )
+
+    def _is_cut_off(self, switch: Switch, found: Found) -> bool:
+        """Tell whether a switch has lost the process that began it."""
+        now = self._monotonic()
+        if self._pending is None or self._pending[0] != switch.epoch:
+            self._pending = (switch.epoch, now)
+        ready = {one.version for versions in found.values() for one in versions if one.ready}
+        patience_s = _CUT_OFF_S if self._started else 0.0
+        if release.may_be_loading(switch, ready):
+            patience_s = release.LOADING_S
+        return now - self._pending[1] >= patience_s
+
+    def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
+        """Register on a node the first rollback candidate that is missing there, or has lost its workers, if there is memory for it."""
+        node, there = (
+            self._parts.server.nodes()[name],
+            {found.version for found in versions if found.ready},
+        )
+        for candidate in kept_loaded(self._parts)[1:]:  # not the live one, which has its own rules
+            if candidate.version in there or not self._may_try(name, candidate.version):
+                continue
+            try:
+                check_room(node)
+                register(self._parts, node, candidate)
+            except (NoRoom, ServerRefused, StoreError) as error:
+                log.warning(
+                    "a rollback candidate could not be loaded",
+                    extra={"version": candidate.version, "why": str(error)},
+                )
+            return
+
+    def _may_try(self, name: str, version: int) -> bool:
+        """Tell whether a version may be loaded on a node now; if so, not again for half a minute."""
+        if self._retry_at.get((name, version), 0.0) > self._monotonic():
+            return False
+        self._retry_at[name, version] = self._monotonic() + _RETRY_S
+        return True

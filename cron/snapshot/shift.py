@@ -1,0 +1,81 @@
+"""How far the mix of a run's new events is from that of the events before them: a flood shows here before anything is learned.
+
+Pure array work. Each figure is a total variation distance, 0 for the same mix and 1 for nothing in
+common.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cron.snapshot.timeline import Mask, Numbers, Timeline, in_ranges
+
+MIN_NEW = 100  # fewer events differ from any mix by chance
+HISTORY_RATIO = 10  # events before them for each new one
+MIN_HISTORY = 5_000
+NUM_BINS = 10
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """The distances of three mixes: of event types, of items by how popular they were, and of ratings."""
+
+    types: float
+    items: float
+    ratings: float
+
+
+def shift_of(events: Timeline, new: tuple[int, int]) -> Shift | None:
+    """Compare the events of a range of journal numbers with those before it; None where there are too few of either."""
+    new_N = in_ranges(events.seq_N, [new])
+    before = np.sort(events.seq_N[events.seq_N < new[0]])
+    size = max(MIN_HISTORY, HISTORY_RATIO * int(new_N.sum()))
+    before_N = (events.seq_N < new[0]) & (events.seq_N >= (before[-size:][0] if len(before) else 0))
+    if new_N.sum() < MIN_NEW or before_N.sum() < MIN_NEW:
+        return None
+    lasting_N = events.lasting_N
+    return Shift(
+        types=_distance(events.types()[1], before_N, new_N),
+        items=_distance(
+            _popularity_bins(events, before_N & lasting_N), before_N & lasting_N, new_N & lasting_N
+        ),
+        ratings=_of_ratings(events, before_N, new_N),
+    )
+
+
+def _of_ratings(events: Timeline, before_N: Mask, new_N: Mask) -> float:
+    rated_N = ~np.isnan(events.rating_N)
+    known = events.rating_N[before_N & rated_N]
+    if min(len(known), int((new_N & rated_N).sum())) < MIN_NEW:
+        return 0.0
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, NUM_BINS + 1)))
+    bin_N: Numbers = np.searchsorted(edges, events.rating_N, side="left").astype(np.int64)
+    return _distance(bin_N, before_N & rated_N, new_N & rated_N)
+
+
+def _popularity_bins(events: Timeline, before_N: Mask) -> Numbers:
+    """Return each event's bin: items in the order of their events before, cut into bins of equal mass; the last one is of new items."""
+    count_I: Floats = np.bincount(
+        events.item_N[before_N], minlength=int(events.item_N.max(initial=0)) + 1
+    ).astype(float)
+    order = np.argsort(-count_I, kind="stable")
+    mass = np.cumsum(count_I[order]) - count_I[order]
+    bin_I = np.empty(len(count_I), np.int64)
+    bin_I[order] = np.minimum(NUM_BINS - 1, mass * NUM_BINS // max(1.0, count_I.sum()))
+    bin_I[count_I == 0] = NUM_BINS
+    return bin_I[events.item_N]
+
+
+def _distance(bin_N: Numbers, before_N: Mask, new_N: Mask) -> float:
+    num_bins = int(bin_N.max(initial=0)) + 1
+    before_B, new_B = (
+        np.bincount(bin_N[mask_N], minlength=num_bins).astype(float) for mask_N in (before_N, new_N)
+    )
+    if not before_B.sum() or not new_B.sum():
+        return 0.0
+    return float(np.abs(before_B / before_B.sum() - new_B / new_B.sum()).sum() / 2)

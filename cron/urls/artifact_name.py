@@ -1,0 +1,35 @@
+"""Artifacts' names and digests: what every artifact store does alike, whatever lies behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+
+CHUNK_BYTES = 1 << 20
+
+
+def check_name(name: str) -> tuple[str, ...]:
+    """Return the parts of an artifact's name; raise ValueError for one that could lead out of a folder or hide in it."""
+    parts = tuple(name.split("/"))
+    if PurePosixPath(name).is_absolute() or any(
+        not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts
+    ):
+        raise ValueError(
+            f"artifact name {name!r}: expected relative parts joined by /, none of them empty or starting with a dot"
+        )
+    return parts
+
+
+def is_name(name: str) -> bool:
+    """Tell whether an artifact may have this name."""
+    try:
+        check_name(name)
+    except ValueError:
+        return False
+    return True
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file's bytes, hex."""
+    with file.open("rb") as reader:
+        return hashlib.file_digest(reader, "sha256").hexdigest()

@@ -1,0 +1,97 @@
+"""One look at each thing that the settings name: does it answer, and what does it say? For `config --check`.
+
+Every part is tried, also after another one failed. Reads only; opening an embedded one makes its
+empty file, as every verb does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cron import wiring
+from cron.errors import FreshetError
+from cron.parts import Paths
+from cron.ports import START
+from cron.settings.tree import Settings, StoreSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one part answered; `said` is one sentence, what to do included when it is not `ok`."""
+
+    part: str
+    url: str
+    ok: bool
+    said: str
+
+
+def look_at_all(settings: Settings) -> list[Look]:
+    """Try every part, in the order in which a record passes them."""
+    store = settings.store
+    tries: tuple[tuple[str, str, Callable[[], str]], ...] = (
+        ("events", store.events, lambda: _events(store)),
+        ("histories", store.histories, lambda: _histories(store)),
+        ("artifacts", store.artifacts, lambda: _artifacts(store)),
+        ("ledger", store.ledger, lambda: _ledger(store)),
+        ("launcher", store.launcher, lambda: _launcher(settings)),
+        ("server", store.server, lambda: _server(settings)),
+    )
+    return [_try(part, url, answer) for part, url, answer in tries]
+
+
+def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
+    try:
+        said, ok = answer(), True
+    except FreshetError as error:
+        said, ok = str(error), False
+    return Look(part=part, url=wiring.hide_password(url), ok=ok, said=said)
+
+
+def _events(store: StoreSettings) -> str:
+    log = wiring.open_log(store.events)
+    try:
+        cursor = wiring.open_ledger(store.ledger).log_cursor()
+    except FreshetError:  # the ledger's own line says why
+        return f"ok, {log.backlog(START):,} records; how many of them wait is in the ledger"
+    return f"ok, {log.backlog(cursor):,} waiting"
+
+
+def _histories(store: StoreSettings) -> str:
+    histories = wiring.open_histories(store.histories)
+    started = "nothing followed yet" if histories.cursor() == START else "follows the log"
+    return f"ok, {started}, {len(histories.hidden()):,} hidden items"
+
+
+def _artifacts(store: StoreSettings) -> str:
+    archives = wiring.open_artifacts(store.artifacts).names("rec-")
+    return f"ok, {len(archives):,} archives"
+
+
+def _ledger(store: StoreSettings) -> str:
+    live = wiring.open_ledger(store.ledger).live()
+    return "ok, nothing live yet" if live is None else f"ok, release {live.version} is live"
+
+
+def _launcher(settings: Settings) -> str:
+    wiring.open_launcher(
+        settings.store.launcher, text_cache=Paths(var=wiring.var_folder(settings)).texts
+    )
+    return "ok"
+
+
+def _server(settings: Settings) -> str:
+    var, limit_s = wiring.var_folder(settings), settings.release.drain_timeout_s
+    server = wiring.open_server(settings.store.server, var=var, drain_timeout_s=limit_s)
+    versions = server.versions()
+    ready = ", ".join(str(one.version) for one in versions if one.ready)
+    loading = ", ".join(str(one.version) for one in versions if not one.ready)
+    return "ok, " + (
+        "; ".join(
+            [
+                *([f"serves {ready}"] if ready else []),
+                *([f"not ready: {loading}"] if loading else []),
+            ]
+        )
+        or "empty"
+    )

@@ -1,0 +1,1 @@
+"""The worker process: when turns come, and what runs beside them."""

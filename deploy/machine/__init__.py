@@ -1,0 +1,1 @@
+"""`make serve`: everything on one machine with the embedded back ends."""

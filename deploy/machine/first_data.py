@@ -1,0 +1,86 @@
+"""The data that a machine begins with: ingested once, into whatever log the settings name, and noted.
+
+Knows the command that ingests; does not know who serves it afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cron.verbs.part import NOTE, noted_path, read_source
+from cron.wiring import PROJECT_ROOT
+from deploy.machine.demo import demo_data
+from deploy.machine.preflight import NotReady
+
+FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """`var/demo.json`: which data was ingested, so that it is ingested once and replay finds the rest, and a user to show.
+
+    `path` is relative to the checkout where the data is inside it.
+    """
+
+    path: str
+    part: str
+    user_id: str
+
+
+def was_ingested(var: Path) -> bool:
+    """Tell whether a start before this one has ingested its data."""
+    return (var / NOTE).exists()
+
+
+def ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Note:
+    """Ingest the first part of the data unless `var` holds it already; return the note about it."""
+    file = var / NOTE
+    if was_ingested(var):
+        note = _read_note(file)
+        if data is not None and data.resolve() != noted_path(note.path):
+            raise NotReady(
+                f"{var} holds data from {noted_path(note.path)}; to start over with {data}: make reset first, then the same again"
+            )
+        return note
+    path = data.resolve() if data is not None else demo_data(var, environment)
+    first = next(iter(read_source(path).events), None)
+    if first is None:
+        raise NotReady(f"{path} holds no ratings; there must be some to begin with")
+    print(f"Ingesting the first 80 % of {path}, moved in time so that it ends now", flush=True)
+    command = [
+        sys.executable,
+        "-m",
+        "cron",
+        "ingest",
+        str(path),
+        "--part",
+        FIRST_PART,
+        "--shift-to-now",
+    ]
+    if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
+        raise NotReady(
+            f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended"
+        )
+    note = Note(path=_path_to_note(path), part=FIRST_PART, user_id=str(first["user_id"]))
+    partial = file.with_name(f"{NOTE}.partial")
+    partial.write_text(json.dumps(asdict(note)))
+    partial.replace(file)
+    return note
+
+
+def _path_to_note(path: Path) -> str:
+    return str(path.relative_to(PROJECT_ROOT) if path.is_relative_to(PROJECT_ROOT) else path)
+
+
+def _read_note(file: Path) -> Note:
+    try:
+        return Note(**json.loads(file.read_text()))
+    except (ValueError, TypeError) as why:
+        raise NotReady(
+            f"{file} is damaged; delete it, and the data is ingested again, which counts nothing twice"
+        ) from why

@@ -1,0 +1,28 @@
+"""Whether an HTTP page answers: the health check inside a container, which has no curl.
+
+python -m deploy.machine.healthy http://127.0.0.1:8000/healthz
+"""
+
+from __future__ import annotations
+
+import sys
+from http.client import HTTPException
+from urllib.request import ProxyHandler, build_opener
+
+LIMIT_S = 4.0
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 when the page answers with a 2xx, 1 when not."""
+    try:
+        # not by the proxy that Docker's own settings may put into every container's environment:
+        # the page is on loopback
+        with build_opener(ProxyHandler({})).open(arguments[0], timeout=LIMIT_S):
+            return 0
+    except (OSError, HTTPException) as why:
+        print(f"{arguments[0]}: {why}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""The passwords of the stack: made once, kept in a file that its owner alone may read, passed on by environment.
+
+    python3 deploy/machine/passwords.py deploy/.env     # for deploy/compose.yaml
+
+Runs under the system's Python with the standard library alone, in a syntax that Python 3.6 reads:
+with Docker nothing else is needed.
+"""
+
+import os
+import secrets
+import shlex
+import sys
+from pathlib import Path
+
+# What the clients read by themselves: libpq, redis-py as we open it, every S3 client; and two doors
+# for people.
+NAMES = (
+    "PGPASSWORD",
+    "REDIS_PASSWORD",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "FRESHET__GATEWAY__API_KEY",
+    "GRAFANA_PASSWORD",
+)
+USER = "freshet"
+
+
+def read_passwords(file: Path) -> "dict[str, str]":
+    """Return what the file holds, as NAME=VALUE lines; nothing when it is not there, and no password that is empty."""
+    if not file.exists():
+        return {}
+    lines = [
+        line.partition("=")
+        for line in file.read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    return {name: _unquoted(value) for name, _, value in lines if value}
+
+
+def _unquoted(value: str) -> str:
+    """Undo our own quotes; what a person wrote without them stays as it is."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return value
+    return words[0] if len(words) == 1 and shlex.quote(words[0]) == value else value
+
+
+def make_passwords(file: Path, names: "tuple[str, ...]" = NAMES) -> "dict[str, str]":
+    """Make those that the file lacks, and return all of them; what is there stays, for the servers were set up with it."""
+    known = read_passwords(file)
+    missing = {
+        name: USER if name == "AWS_ACCESS_KEY_ID" else secrets.token_urlsafe(30)
+        for name in names
+        if name not in known
+    }
+    if missing:
+        write_passwords(file, {**known, **missing})
+    return {**known, **missing}
+
+
+def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
+    """Write the file anew, quoted as shells and Docker read it, readable by its owner alone from its first byte on."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    if partial.exists():
+        partial.unlink()
+    descriptor = os.open(str(partial), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in passwords.items()]
+        stream.write("# made by Freshet; never commit it\n" + "".join(lines))
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+
+
+def main(arguments: "list[str]") -> int:
+    """Make the passwords that a file lacks."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python3 deploy/machine/passwords.py FILE", file=sys.stderr)
+        return 2
+    file = Path(arguments[0])
+    try:
+        made = len(NAMES) - len(set(read_passwords(file)) & set(NAMES))
+        make_passwords(file)
+    except OSError as why:
+        print(f"the passwords can't be kept: {why}", file=sys.stderr)
+        return 1
+    print(f"{file}: {len(NAMES)} passwords, {made} of them new")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""What must hold before anything is started: one instance, free ports, some disk. Each failure is one sentence.
+
+Knows the machine; does not know what will run on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from cron.errors import FreshetError
+
+NEEDED_BYTES = 2 * 10**9  # twenty releases of 60 MB with their optimiser states, the journal, logs
+
+
+class NotReady(FreshetError):
+    """Something on this machine is in the way; the sentence says what."""
+
+
+@contextmanager
+def only_instance(var: Path) -> Iterator[None]:
+    """Hold the lock of `var` while the block runs; refuse when another process holds it. The kernel frees it when we die."""
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        opened = (var / "serve.lock").open("a+")
+    except OSError as why:
+        needed = (
+            "it must be a folder that this account may write to; FRESHET__STORE__VAR names another"
+        )
+        raise NotReady(f"{why.filename} can't be used ({why.strerror}): {needed}") from why
+    with opened as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise NotReady(
+                f"{var} is being served already, by process {lock.read().strip() or 'unknown'}; stop that one first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def check_disk(var: Path, *, needed_bytes: int = NEEDED_BYTES, is_first_start: bool) -> str | None:
+    """Return a warning when the disk that holds `var` is nearly full, None otherwise.
+
+    Raise NotReady instead at the first start, which would fill the disk half-way through. Later
+    starts go on: what is live can be served without room, and everything else resumes with it.
+    """
+    free_bytes = shutil.disk_usage(var).free
+    if free_bytes >= needed_bytes:
+        return None
+    found = (
+        f"{var} has {free_bytes / 1e9:.1f} GB free and a few releases need {needed_bytes / 1e9:.0f}"
+    )
+    if is_first_start:
+        raise NotReady(f"{found}; make room and try again")
+    return f"{found}; what is live is served, and nothing new is learned once the disk is full: make room"
+
+
+def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
+    """Raise NotReady for the first (host, port) that can't be listened on, or is another's too; the keys are the settings that choose them.
+
+    An IPv6 host may stand in brackets, as in a URL.
+    """
+    _check_chosen_once(addresses)
+    for setting, (host, port) in addresses.items():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), port))
+            except OSError as why:
+                raise NotReady(_why_not(host, port, setting, why)) from why
+
+
+def _check_chosen_once(addresses: Mapping[str, tuple[str, int]]) -> None:
+    chosen: list[tuple[str, int, str]] = []
+    for setting, (host, port) in addresses.items():
+        for other_host, other_port, other in chosen:
+            if port and port == other_port and _meet(host, other_host):
+                raise NotReady(
+                    f"port {port} is wanted twice: by {other}, and by {setting}; change one of them"
+                )
+        chosen.append((host, port, setting))
+
+
+def free_port(wanted: int, *, taken: Collection[int]) -> int:
+    """Return a port of 127.0.0.1 that is free now, and none of those that will be taken: the wanted one, or any."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+        wanted = 0
+
+
+def _why_not(host: str, port: int, setting: str, why: OSError) -> str:
+    if isinstance(why, socket.gaierror) or why.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine ({why.strerror}), and {setting} goes with it; set a host that is one"
+    return f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}"
+
+
+def _meet(host: str, other: str) -> bool:
+    """Tell whether nobody can listen on the second host's port while somebody listens on the first's."""
+    hosts = {"127.0.0.1" if one == "localhost" else one.strip("[]") for one in (host, other)}
+    of_one_family = len({":" in one for one in hosts}) == 1
+    return len(hosts) == 1 or (of_one_family and not hosts.isdisjoint({"0.0.0.0", "::"}))
+
+
+def _holder(port: int) -> str | None:
+    """Name the process that listens on a port, when we may know it."""
+    try:
+        listeners = [
+            one
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
+        ]
+        process = psutil.Process(next(one.pid for one in listeners if one.pid))
+        return f"{process.name()}, process {process.pid}, listens there"
+    except (psutil.Error, StopIteration):
+        return None

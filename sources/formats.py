@@ -1,0 +1,109 @@
+"""Which publisher's format lies at a path: told by the files, and never chosen between two in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from sources.files import DataFolder, data_folders
+from sources.layouts import amazon, movielens, recbole, table, table_files
+from sources.source import Source, SourceError, excerpt
+from sources.tables.columns import Columns
+from sources.tables.delimited import NAME_THEM, looks_like_a_row
+
+Finder = Callable[[DataFolder], list[str]]
+Reader = Callable[[DataFolder, str], Source]
+_FORMATS: tuple[tuple[Finder, Reader], ...] = (
+    (movielens.sets_in, movielens.read),
+    (recbole.sets_in, recbole.read),
+    (amazon.sets_in, amazon.read),
+)
+_MIND = (
+    "behaviors.tsv",
+    "behaviors.tsv.gz",
+)  # a row there is a whole page, with what was clicked on it
+_NUM_SHOWN = 4
+
+
+def open_source(path: Path, columns: Columns | None = None) -> Source:
+    """Open the data set at a path, recognised by its files, or any table whose columns are named; raise SourceError.
+
+    Of nested folders the outermost that hold one count; more than one data set is refused.
+    """
+    formats = (
+        _FORMATS
+        if columns is None
+        else (
+            (partial(table_files.sets_in, columns=columns), partial(table.read, columns=columns)),
+        )
+    )
+    for _, level in groupby(data_folders(path), DataFolder.depth):
+        asked = [(folder, sets_in(folder), read) for folder in level for sets_in, read in formats]
+        # The first format that knows a file reads it, hence the reversed order.
+        found = {
+            folder.path_of(file): (folder, file, read)
+            for folder, files, read in reversed(asked)
+            for file in files
+        }
+        if len(found) > 1:
+            names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
+            or_parts = "" if columns is None else ", or say --parts if together they are one table"
+            raise SourceError(
+                str(path),
+                found=names,
+                expected=f"one data set; name the file that is meant{or_parts}",
+            )
+        for folder, file, read in found.values():
+            folder.expect_text(file)
+            return read(folder, file)
+    raise _nothing(path, list(data_folders(path)), columns)
+
+
+def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:
+    """Return what to say where no data set was found: half of one, one file that is none, or which files there are."""
+    known = (
+        f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), Amazon Reviews ({amazon.FILES})"
+    )
+    expected = (
+        f"one {table_files.FILES} file"
+        if columns is not None
+        else f"{known}, or any table with --user, --item and --at"
+    )
+    halves = [
+        half
+        for folder in folders
+        for form in (movielens, amazon)
+        if (half := form.half_of(folder)) is not None
+    ]
+    if halves and columns is None:
+        return SourceError(str(path), found=halves[0], expected=expected)
+    files = [
+        (folder, name)
+        for folder in folders
+        for name in sorted(folder.names)
+        if folder.chosen in (None, name)
+    ]
+    if mind := next((name for _, name in files if name.lower() in _MIND), None):
+        return SourceError(
+            str(path),
+            found=f"{mind}, MIND's lists of what was shown",
+            expected="MIND in RecBole's form, a row an event",
+        )
+    if len(files) == 1:
+        folder, name = files[0]
+        folder.expect_text(name)
+        lines = folder.first_lines(name, 1)
+        if lines and looks_like_a_row(lines[0]):
+            expected += f"; if this is a row of a table, {NAME_THEM}"
+        return SourceError(
+            folder.path_of(name),
+            line=1,
+            found=excerpt(lines[0]) if lines else "an empty file",
+            expected=expected,
+        )
+    names = ", ".join(name for _, name in files[:_NUM_SHOWN]) + (
+        f" and {len(files) - _NUM_SHOWN} more" if len(files) > _NUM_SHOWN else ""
+    )
+    return SourceError(str(path), found=names or "no file", expected=expected)

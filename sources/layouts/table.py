@@ -1,0 +1,235 @@
+"""Any table with a row an event, whose columns the user names: CSV, TSV, JSON lines or Parquet, in one file or in parts.
+
+Which files these are, and how each format is read, is known elsewhere; this turns their cells into
+events and items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sources.event_types import NUM_TYPES, TypeNames, fault_of, unused_type_columns, unused_warning
+from sources.files import Blocks, DataFolder
+from sources.interactions import Gathering, Parts, record_id
+from sources.layouts.item_tables import read_items
+from sources.layouts.table_files import Table, chunks_of, table_of
+from sources.source import RawRecord, Reject, Source, SourceError
+from sources.tables.cells import (
+    each_once,
+    expected_id,
+    expected_number,
+    ids_of,
+    number_text,
+    text_of,
+)
+from sources.tables.columns import Chunk, Columns
+from sources.tables.lines import is_hopeless
+from sources.tables.rows import no_good_row, raw_rows
+from sources.times import EXPECTED_TIME, times_of
+
+_FIELDS = {"user": "user_id", "item": "item_id"}  # of a record, where it is not called as the role
+_TITLE_CHARACTERS = 100
+_UNKNOWN = " "  # stands for a type of unknown meaning; no type is blank
+
+
+def read(folder: DataFolder, file: str, columns: Columns) -> Source:
+    """Read a table; raise SourceError when it can't be read."""
+    table = table_of(folder, file, columns)
+    reading, digests, num_before = _Reading(columns), list[str](), [0]
+    for part in table.files:
+        blocks = Blocks(folder, part)
+        for chunk in chunks_of(blocks, folder, part, columns, reading.rejects):
+            reading.take(chunk, part, num_before[-1])
+            if is_hopeless(reading.rejects, reading.gathering):
+                break
+        digests.append(blocks.sha256)
+        num_before.append(reading.last_line)
+    if not len(reading.gathering):
+        named = ", ".join(
+            f"{role} in column {column}" for role, column in columns.by_role().items()
+        )
+        raise no_good_row(folder, file, reading.rejects, f"rows with {named}")
+    is_one = len(table.files) == 1
+    digest = digests[0] if is_one else hashlib.sha256("".join(digests).encode()).hexdigest()
+    parts = Parts() if is_one else Parts(files=table.files, num_lines_before=num_before[:-1])
+    return _source(folder, table, reading, digest, parts)
+
+
+def _source(
+    folder: DataFolder, table: Table, reading: _Reading, digest: str, parts: Parts
+) -> Source:
+    columns, file = reading.columns, table.files[0]
+    interactions, repeated = reading.gathering.interactions(file, digest, once=True, parts=parts)
+    places = [parts.place_of(line, file) for line in repeated]
+    rejects = reading.rejects + [
+        Reject(file=name, line=line, reason="an equal row stands before it")
+        for name, line in places
+    ]
+    listed = read_items(columns.items) if columns.items is not None else None
+    items = _records(reading.items, digest) if listed is None else listed.items
+    rejects = sorted(rejects, key=lambda reject: (reject.file, reject.line))
+    return Source(
+        name=f"table ({table.name}{f', {listed.file}' if listed else ''})",
+        licence="yours to know",
+        items=items,
+        num_items=len(items),
+        items_file=listed.file if listed else file,
+        events_path=folder.path_of(file),
+        called={_FIELDS.get(role, role): column for role, column in columns.by_role().items()},
+        events=interactions,
+        rejects=(*(listed.rejects if listed else ()), *rejects),
+        read_rejects=partial(raw_rows, folder)
+        if listed is None
+        else partial(listed.raw_rows, folder),
+        warnings=(*_unused_types(table, columns), *table.warnings),
+    )
+
+
+def _unused_types(table: Table, columns: Columns) -> Iterator[str]:
+    """Yield a warning where a column looks like types of events and `--type` names none."""
+    if columns.type is None:
+        others = [name for name in table.names if name not in columns.by_role().values()]
+        if found := unused_type_columns(others, table.sample):
+            default = (
+                "every row is a view"
+                if columns.rating is None
+                else "rows are ratings, or views where there is no rating"
+            )
+            yield unused_warning(found, default=default)
+
+
+class _Reading:
+    """Rows on their way to events and items. `last_line` counts the lines of all files up to the last row taken."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.gathering = Gathering()
+        self.items: dict[str, tuple[int, str, str]] = {}
+        self.rejects: list[Reject] = []
+        self.last_line = 0
+        self._types = TypeNames(columns.type, columns.types) if columns.type is not None else None
+
+    def take(self, chunk: Chunk, file: str, num_before: int) -> None:
+        """Gather a chunk's good rows and reject the others; `num_before` counts the lines in the files before this one."""
+        texts = {role: np.asarray(cells, dtype=object) for role, cells in chunk.texts.items()}
+        num_rows = len(chunk.lines_N)
+        at_N = times_of(chunk.texts["at"])
+        has_rating_N, ratings_N = _ratings(texts.get("rating"), num_rows)
+        ids = {role: ids_of(texts[role]) for role in ("user", "item")}
+        types_N = each_once(self._type, texts["type"]) if self._types is not None else None
+        checks = {role: (values != "").astype(np.bool_) for role, values in ids.items()}
+        checks |= {"at": np.isfinite(at_N), "rating": np.isfinite(ratings_N) | ~has_rating_N}
+        if types_N is not None:
+            checks["type"] = ((types_N != _UNKNOWN) & ((types_N != "") | has_rating_N)).astype(
+                np.bool_
+            )
+        good_N = np.ones(num_rows, np.bool_)
+        for role, passed_N in checks.items():
+            for row in np.flatnonzero(good_N & ~passed_N).tolist():
+                reason = f"{self.columns.by_role()[role]}: {_fault(role, str(texts[role][row]))}"
+                self.rejects.append(
+                    Reject(
+                        file=file,
+                        line=int(chunk.lines_N[row]),
+                        reason=reason,
+                        num_lines=chunk.num_lines[row],
+                    )
+                )
+            good_N &= passed_N
+        rows = np.flatnonzero(good_N)
+        lines_N = chunk.lines_N + num_before
+        if num_rows:
+            self.last_line = int(lines_N[-1]) + chunk.num_lines[-1] - 1
+        if not len(rows):
+            return
+        users, items = ids["user"][rows], ids["item"][rows]
+        self.gathering.add(
+            user_ids=users,
+            item_ids=items,
+            ratings=ratings_N[rows],
+            at=at_N[rows],
+            lines=lines_N[rows],
+        )
+        if types_N is not None:
+            self._add_types(types_N[rows], file)
+        if self.columns.title or self.columns.text:
+            self._note_items(chunk, rows, items, lines_N)
+
+    def _type(self, cell: str) -> str:
+        assert self._types is not None
+        name = self._types.name_of(cell)
+        return _UNKNOWN if name is None else name
+
+    def _add_types(self, types: NDArray[np.object_], file: str) -> None:
+        self.gathering.add_types(types)
+        if len(self.gathering.types) > NUM_TYPES:
+            found = f"over {NUM_TYPES:,} different values, such as {self.gathering.types[0]!r}"
+            raise SourceError(
+                file,
+                column=self.columns.type,
+                found=found,
+                expected="types of events, such as view and purchase",
+            )
+
+    def _note_items(
+        self,
+        chunk: Chunk,
+        rows: NDArray[np.intp],
+        item_ids: NDArray[np.object_],
+        lines_N: NDArray[np.int64],
+    ) -> None:
+        """Note title and text of the items that come first here; a row without either names none."""
+        titles, texts = (chunk.texts.get(role) for role in ("title", "text"))
+        for row, item_id in zip(rows.tolist(), item_ids.tolist(), strict=True):
+            if item_id in self.items:
+                continue
+            title, text = (
+                "" if cells is None else text_of(cells[row]).strip() for cells in (titles, texts)
+            )
+            if title or text:
+                self.items[item_id] = (int(lines_N[row]), title, text)
+
+
+def _ratings(
+    cells: NDArray[np.object_] | None, num_rows: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return whether each row says a rating, and the rating; NaN where there is none, or none that is a number."""
+    if cells is None:
+        return np.zeros(num_rows, np.bool_), np.full(num_rows, np.nan)
+    texts = each_once(number_text, cells)
+    ratings_N = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
+    return (texts != "").astype(np.bool_), ratings_N
+
+
+def _fault(role: str, cell: str) -> str:
+    """Return what is wrong with a cell that failed its role's check."""
+    if role in ("user", "item"):
+        return expected_id(cell)
+    if role == "type":
+        return fault_of(cell)
+    return expected_number(cell, EXPECTED_TIME if role == "at" else "a number")
+
+
+def _records(items: Mapping[str, tuple[int, str, str]], file_sha256: str) -> list[RawRecord]:
+    """Return the items; their ids differ from those of the events in the same lines."""
+    digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
+    records: list[RawRecord] = []
+    for item_id, (line, title, text) in items.items():
+        shown = title or " ".join(text.split())[:_TITLE_CHARACTERS]
+        both = ". ".join(part for part in (title, text) if part)
+        records.append(
+            {
+                "event_id": record_id(digest, line),
+                "item_id": item_id,
+                "title": shown,
+                "text": both,
+                "attributes": {},
+            }
+        )
+    return records

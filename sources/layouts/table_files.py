@@ -1,0 +1,187 @@
+"""Which files of a folder are the table whose columns were named, and the rows of each by its format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sources.files import Blocks, DataFolder
+from sources.source import Reject, SourceError
+from sources.tables import delimited, json_lines, parquet
+from sources.tables.columns import Chunk, Columns
+from sources.tables.magic import PARQUET
+
+FILES = ".csv, .tsv, .jsonl or .parquet"
+_TABLES = (
+    *PARQUET,
+    ".csv",
+    ".tsv",
+    ".csv.gz",
+    ".tsv.gz",
+    ".txt",
+    ".txt.gz",
+    ".tab",
+    ".dat",
+    ".inter",
+    ".inter.gz",
+)
+_BARE = re.compile(r"part-(?:[mr]-)?\d{5}|\d{6}_\d+")  # Hadoop's and Hive's, without an ending
+# Spark and Hadoop, Hive, BigQuery, Snowflake, Redshift: files that one query wrote, which belong
+# together.
+_PART = re.compile(r"(^|.*[-_])part[-_]?\d+.*|\d{6}_\d+.*|.*[-_]\d{12}\..*|data_\d+_\d+_\d+\..*")
+_DONE = "_SUCCESS"  # what Spark and Hadoop write when all parts are whole
+_NUM_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The files of a table, all of its columns, and its first rows where the format shows them cheaply."""
+
+    name: str
+    files: Sequence[str]
+    names: Sequence[str]
+    sample: Sequence[Mapping[str, str]]
+    warnings: Sequence[str]
+
+
+def sets_in(folder: DataFolder, columns: Columns) -> list[str]:
+    """Name the tables of a folder that hold the named columns, or all when none does; parts of one by the first."""
+    candidates = _candidates(folder, columns)
+    # When none holds them, the refusal is about the tables: JSON beside one is mostly its
+    # description.
+    found = [name for name in candidates if _holds(folder, name, columns)] or _without_json(
+        candidates
+    )
+    return found[:1] if _are_parts(folder, found, columns) else found
+
+
+def table_of(folder: DataFolder, file: str, columns: Columns) -> Table:
+    """Return the table that a file is, or begins; raise SourceError when it lacks a column, or its parts differ in theirs."""
+    candidates = _candidates(folder, columns)
+    holding = [name for name in candidates if _holds(folder, name, columns)]
+    files = holding if file in holding and _are_parts(folder, holding, columns) else [file]
+    passed_over = [name for name in candidates if name not in files]
+    names, sample = _names_and_sample(folder, file, columns)
+    for other in files[1:]:
+        if len(names) != len(_names_and_sample(folder, other, columns)[0]):
+            raise SourceError(
+                folder.path_of(other),
+                found="other columns",
+                expected=f"those of {file}, as its part",
+            )
+    warnings = []
+    if passed_over:
+        shown = ", ".join(passed_over[:_NUM_SHOWN]) + (
+            " and others" if len(passed_over) > _NUM_SHOWN else ""
+        )
+        warnings.append(f"{shown} lacks a column that is named, or is empty, and was left out")
+    name = file if len(files) == 1 else f"{files[0]} to {files[-1]}, {len(files)} files"
+    return Table(name=name, files=files, names=names, sample=sample, warnings=warnings)
+
+
+def chunks_of(
+    blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]
+) -> Iterator[Chunk]:
+    """Yield the rows of one file by role."""
+    return role_chunks(blocks, folder, file, (columns.by_role(), columns.header), rejects)
+
+
+def role_chunks(
+    blocks: Blocks,
+    folder: DataFolder,
+    file: str,
+    named: tuple[Mapping[str, str], Sequence[str] | None],
+    rejects: list[Reject],
+) -> Iterator[Chunk]:
+    """Yield the rows of one file; `named` is the column of each role, and the names of the columns of a file without a header."""
+    roles, header = named
+    path = folder.path_of(file)
+    if _is_parquet(file) or json_lines.is_json(folder, file):
+        if header is not None:
+            raise SourceError(
+                path, found="a file that names its columns itself", expected="no --header"
+            )
+        return (
+            parquet.chunks(blocks, path, roles)
+            if _is_parquet(file)
+            else json_lines.chunks(blocks, path, roles, rejects)
+        )
+    layout = delimited.layout_of(folder, file, list(roles.values()), header)
+    return delimited.chunks(blocks, path, layout, roles, rejects)
+
+
+def _is_parquet(file: str) -> bool:
+    return file.lower().endswith(PARQUET)
+
+
+def _candidates(folder: DataFolder, columns: Columns) -> list[str]:
+    """Name the files that may be the table: the chosen one, or those with the ending of a table or of JSON lines."""
+    if folder.chosen is not None:
+        return [folder.chosen]
+    others = (
+        name
+        for name in folder.names
+        if not name.startswith("_") and not _is_items_file(folder, name, columns)
+    )
+    names = sorted(name for name in others if folder.packed_bytes(name))
+    found = [
+        name
+        for name in names
+        if name.lower().endswith((*_TABLES, *json_lines.ENDINGS)) or _BARE.fullmatch(name)
+    ]
+    return found if columns.header is None else _without_json(found)
+
+
+def _without_json(names: list[str]) -> list[str]:
+    """Return the names without JSON's endings, or all when there is no other."""
+    return [name for name in names if not name.lower().endswith(json_lines.ENDINGS)] or names
+
+
+def _is_items_file(folder: DataFolder, name: str, columns: Columns) -> bool:
+    return (
+        columns.items is not None
+        and Path(folder.path_of(name)).resolve() == columns.items.path.resolve()
+    )
+
+
+def _are_parts(folder: DataFolder, files: Sequence[str], columns: Columns) -> bool:
+    """Tell whether several files are parts of one table: because the user says so, or a program wrote them as such."""
+    if len(files) < 2 or len({_ending(name) for name in files}) > 1:
+        return False
+    return (
+        columns.is_parts
+        or _DONE in folder.names
+        or all(_PART.fullmatch(name.lower()) for name in files)
+    )
+
+
+def _ending(name: str) -> str:
+    return name.lower().removesuffix(".gz").rpartition(".")[2] if "." in name else ""
+
+
+def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
+    """Tell whether a file has all named columns. Those of a file without a header can't be known, nor those of one that is damaged."""
+    if folder.chosen is not None or columns.header is not None:
+        return True
+    try:
+        names, _ = _names_and_sample(folder, file, columns)
+        has_paths = not _is_parquet(file) and json_lines.is_json(folder, file)
+    except SourceError:
+        return False
+    return all(
+        name in names or (has_paths and "." in name and name.partition(".")[0] in names)
+        for name in columns.by_role().values()
+    )
+
+
+def _names_and_sample(
+    folder: DataFolder, file: str, columns: Columns
+) -> tuple[Sequence[str], Sequence[Mapping[str, str]]]:
+    if _is_parquet(file):
+        return parquet.names_in(folder, file), ()
+    if json_lines.is_json(folder, file):
+        return json_lines.names_in(folder, file), ()
+    layout = delimited.layout_of(folder, file, list(columns.by_role().values()), columns.header)
+    return layout.names, layout.sample

@@ -1,0 +1,1 @@
+"""Rows of files: CSV, JSON lines and Parquet, their cells and their encodings."""

@@ -1,0 +1,71 @@
+"""Which column of a table plays which role, and the rows of a table as texts by role.
+
+Knows no file format: delimited text, JSON lines and Parquet all give the same chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_ROWS = 50_000
+_ROLES = ("user", "item", "at", "rating", "type", "title", "text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemColumns:
+    """A file that lists items, one a row, and what its columns are; `attributes` are taken by their own names."""
+
+    path: Path
+    item: str
+    title: str | None = None
+    text: str | None = None
+    attributes: tuple[str, ...] = ()
+
+    def by_role(self) -> dict[str, str]:
+        """Return the named columns by role, attributes as `attribute NAME`."""
+        named = {"item": self.item, "title": self.title, "text": self.text}
+        roles = {role: column for role, column in named.items() if column is not None}
+        return roles | {f"attribute {name}": name for name in self.attributes}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which column plays which role.
+
+    Without `rating` and `type` the events are views. `title` and `text` make an item of each item's
+    first row. `types` maps cells of the column `type` to event types. `header` names the columns of
+    a file without a header, `()` numbers them from 1, and None means that the file has one.
+    `is_parts`: all tables of a folder are parts of one. `items` is another file, which lists the
+    items.
+    """
+
+    user: str
+    item: str
+    at: str
+    rating: str | None = None
+    type: str | None = None
+    title: str | None = None
+    text: str | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    header: tuple[str, ...] | None = None
+    is_parts: bool = False
+    items: ItemColumns | None = None
+
+    def by_role(self) -> dict[str, str]:
+        """Return the named columns by role."""
+        named = ((role, getattr(self, role)) for role in _ROLES)
+        return {role: column for role, column in named if column is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Rows of the file: their first lines, how many each has, and for each role the column as text, empty where there is nothing."""
+
+    lines_N: NDArray[np.int64]
+    num_lines: Sequence[int]
+    texts: Mapping[str, Sequence[str]]

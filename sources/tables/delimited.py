@@ -1,0 +1,171 @@
+"""Delimited text with named columns: CSV, TSV, and what Excel, psql and people's scripts make of it.
+
+Knows how a header is found, and refuses to guess where there may be none: a first row that is lost
+is not noticed later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from sources.files import Blocks, DataFolder
+from sources.source import Reject, SourceError, excerpt
+from sources.tables.columns import CHUNK_ROWS, Chunk
+from sources.tables.quoted import Delimited, Row, cells_of, csv_rows, expect_header, names_of
+from sources.tables.rows import text_lines
+from sources.times import is_time
+
+_DELIMITERS = "\t,;| "  # of equals the first counts
+_FIRST_LINES = 100
+_EXCEL = re.compile(
+    r'"?sep=(.)"?[,;\t]*', re.IGNORECASE
+)  # which Excel writes and reads, and shows nobody
+_TYPED_NAME = re.compile(r"(.+):(?:token|float|token_seq|float_seq)")  # RecBole's
+NAME_THEM = "name the columns of a file without one with --header NAME,NAME,..., or number them with --header none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where the rows of a file begin, and how they are written; `names` are its columns, wherever they come from."""
+
+    form: Delimited
+    names: Sequence[str]
+    num_skipped: int
+    sample: Sequence[Mapping[str, str]]
+
+
+def layout_of(
+    folder: DataFolder, file: str, wanted: Sequence[str], header: Sequence[str] | None
+) -> Layout:
+    """Find header and delimiter; raise SourceError when a wanted column is missing, or when there may be no header."""
+    path, lines = folder.path_of(file), folder.first_lines(file, _FIRST_LINES)
+    num_skipped, delimiter = 0, None
+    if lines and (excel := _EXCEL.fullmatch(lines[0].strip())) is not None:
+        num_skipped, delimiter = 1, excel[1]
+    while num_skipped < len(lines) and not lines[num_skipped].strip(' \t,;|"'):
+        num_skipped += 1
+    first = lines[num_skipped] if num_skipped < len(lines) else ""
+    delimiter = delimiter or _delimiter(first, wanted, header)
+    cells = cells_of(first, delimiter)
+    line = num_skipped + 1
+    names = (
+        _header_names(path, line, cells, wanted)
+        if header is None
+        else _given_names(path, line, cells, header)
+    )
+    expect_header(path, names, wanted, delimiter, line=line)
+    spaced = delimiter == " " or (delimiter != "\t" and f"{delimiter} " in first)
+    rows = [cells_of(one, delimiter) for one in lines[num_skipped + (header is None) :]]
+    sample = [dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)]
+    form = Delimited(
+        delimiter=delimiter,
+        spaced=spaced,
+        names=names if header is not None or names != names_of(cells) else None,
+    )
+    is_header_kept = form.names is None or header is not None
+    return Layout(
+        form=form,
+        names=names,
+        num_skipped=num_skipped if is_header_kept else num_skipped + 1,
+        sample=sample,
+    )
+
+
+def chunks(
+    blocks: Blocks, path: str, layout: Layout, roles: Mapping[str, str], rejects: list[Reject]
+) -> Iterator[Chunk]:
+    """Yield a file's rows by role; what is not a row goes to `rejects`."""
+    lines = _without(text_lines(blocks), layout.num_skipped)
+    rows = csv_rows(lines, path, expected=list(roles.values()), form=layout.form)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        rejects += [row for row in chunk if isinstance(row, Reject)]
+        good = [row for row in chunk if isinstance(row, Row)]
+        texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
+        lines_N = np.array([row.line for row in good], np.int64)
+        yield Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)
+
+
+def looks_like_a_row(line: str) -> bool:
+    """Tell whether a line holds numbers or times, as a header does not."""
+    cells = names_of(cells_of(line, _delimiter(line, (), None)))
+    return len(cells) > 1 and not _are_counted(cells) and any(map(_is_value, cells))
+
+
+def _delimiter(first: str, wanted: Sequence[str], header: Sequence[str] | None) -> str:
+    """Return the delimiter that gives most of the wanted columns, or the number of columns that is named."""
+
+    def score(one: str) -> tuple[int, int]:
+        names = names_of(cells_of(first, one))
+        num_fitting = (
+            int(len(names) == len(header))
+            if header
+            else len({*wanted} & {*names, *map(_untyped, names)})
+        )
+        return num_fitting, -1 if one == " " else first.count(one)
+
+    return max(_DELIMITERS, key=score)
+
+
+def _header_names(path: str, line: int, cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the names in a header, without RecBole's types unless they are asked for; raise SourceError when it looks like a row."""
+    names = names_of(cells)
+    if not all(name in names for name in wanted):
+        names = [_untyped(name) for name in names]
+    meant = [name for name in names if name in wanted]
+    suspects = meant if len(meant) == len({*wanted}) else names
+    if any(map(_is_value, suspects)) and not _are_counted(names):
+        raise SourceError(
+            path,
+            line=line,
+            found=excerpt(",".join(cells)),
+            expected=f"a header, but this looks like a row; {NAME_THEM}",
+        )
+    return names
+
+
+def _given_names(path: str, line: int, cells: Sequence[str], header: Sequence[str]) -> list[str]:
+    names = list(header) or [str(number) for number in range(1, len(cells) + 1)]
+    if len(names) != len(cells):
+        raise SourceError(
+            path,
+            line=line,
+            found=f"{len(cells)} columns",
+            expected=f"the {len(names)} that --header names",
+        )
+    if names_of(cells) == names:
+        raise SourceError(
+            path,
+            line=line,
+            found="the names that --header gives",
+            expected="a file without a header; leave --header out",
+        )
+    return names
+
+
+def _untyped(name: str) -> str:
+    found = _TYPED_NAME.fullmatch(name)
+    return name if found is None else found[1]
+
+
+def _is_value(cell: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?\d+(\.\d+)?", cell)) or (bool(cell) and is_time(cell))
+
+
+def _are_counted(names: Sequence[str]) -> bool:
+    """Tell whether names count from 0 or 1, as those do that pandas gives to columns without a name."""
+    return any(
+        list(names) == [str(number) for number in range(start, start + len(names))]
+        for start in (0, 1)
+    )
+
+
+def _without(lines: Iterator[str], num_skipped: int) -> Iterator[str]:
+    """Yield lines, the first ones empty, so that the others keep their numbers."""
+    for _ in islice(lines, num_skipped):
+        yield "\n"
+    yield from lines

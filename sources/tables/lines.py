@@ -1,0 +1,294 @@
+"""Delimited text as columns that still know their line: ratings by the million, in pandas, a block of the file at a time.
+
+Knows rows and numbers, no publisher. A row that is not what it should be becomes a Reject; the rest
+of the file lives.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sources.event_types import TypeNames, fault_of
+from sources.files import Blocks, DataFolder
+from sources.interactions import Gathering, Interactions
+from sources.source import Reject
+from sources.tables.cells import (
+    each_once,
+    expected_id,
+    expected_number,
+    expected_width,
+    ids_of,
+    number_text,
+)
+from sources.tables.decoding import as_text
+from sources.tables.quoted import OPEN_QUOTE, expect_header
+from sources.tables.rows import no_good_row
+from sources.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
+
+COLUMNS = ("user_id", "item_id", "rating", "at")
+CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
+HOPELESS = 50_000  # bad rows
+_QUOTED = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')  # a whole cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingsFormat:
+    """How the rows of a file are written; `columns` has the names of COLUMNS, each once, where they stand, and no matter what elsewhere.
+
+    A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`:
+    an equal row again is rejected. `scale`: the least and the greatest rating that the publisher
+    gives. `called`: what the file calls COLUMNS. A column `type` holds types of events.
+    `may_lack_rating`: an empty rating is none. `has_named_times`: times may be texts such as ISO
+    8601; `has_any_unit`: numbers may be milliseconds too.
+    """
+
+    separator: bytes
+    columns: tuple[str, ...]
+    has_header: bool
+    called: Mapping[str, str]
+    ticks_per_s: float = 1.0
+    once: bool = False
+    scale: tuple[float, float] = (-math.inf, math.inf)
+    may_lack_rating: bool = False
+    has_named_times: bool = False
+    has_any_unit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratings:
+    """Good rows in time order, and the others by line. `called`: what the file calls COLUMNS."""
+
+    interactions: Interactions
+    called: Mapping[str, str]
+    rejects: tuple[Reject, ...]
+
+
+def named_columns(
+    path: str, header: Sequence[str], names: Mapping[str, str], delimiter: str = ","
+) -> tuple[str, ...]:
+    """Return a header with the columns named as in COLUMNS and the others nameless; raise SourceError unless each is there once."""
+    expect_header(path, header, list(names), delimiter)
+    return tuple(names.get(name, "") for name in header)
+
+
+def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
+    """Read ratings; raise SourceError when no row is good."""
+    gathering, rejects = Gathering(), list[Reject]()
+    blocks, first_line = Blocks(folder, file), 1
+    for block in blocks:
+        num_lines, wrong = _read_block(block, file, form, first_line, gathering)
+        rejects += wrong
+        first_line += num_lines
+        if is_hopeless(rejects, gathering):
+            break
+    if not len(gathering):
+        raise no_good_row(
+            folder,
+            file,
+            rejects,
+            f"rows of {', '.join(form.called[name] for name in COLUMNS if name in form.columns)}",
+        )
+    interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
+    rejects += [
+        Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated
+    ]
+    return Ratings(
+        interactions=interactions,
+        called=form.called,
+        rejects=tuple(sorted(rejects, key=lambda reject: reject.line)),
+    )
+
+
+def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
+    """Tell whether a file began with so many bad rows and no good one that the rest need be neither read nor kept."""
+    return len(rejects) >= HOPELESS and not len(gathering)
+
+
+def _read_block(
+    block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering
+) -> tuple[int, list[Reject]]:
+    """Gather a block's good rows; return the number of its lines and the rejects."""
+    block = _utf8(block)
+    if form.separator == b"," and b'"' in block:
+        block = _QUOTED.sub(rb"\1", block)
+    if (
+        len(form.separator) > 1
+    ):  # pandas is fast with one character only, and these files hold digits
+        block = block.replace(form.separator, b"\t")
+    separator = form.separator if len(form.separator) == 1 else b"\t"
+    lines = _Lines(block, separator, first_line)
+    fitting = lines.widths == len(form.columns)
+    header = 1 if form.has_header and first_line == 1 else 0
+    odd = [
+        int(index)
+        for index in np.flatnonzero(~fitting[header:]) + header
+        if lines.holds_something(int(index))
+    ]
+    fitting[:header] = False
+    rejects = [lines.reject(file, index, expected_width(len(form.columns))) for index in odd]
+    torn, block = lines.without_carriage_returns()
+    faults = {
+        "a carriage return inside the row": torn,
+        OPEN_QUOTE: lines.with_quotes() if form.separator == b"," else torn[:0],
+    }
+    for reason, indices in faults.items():
+        rejects += [
+            lines.reject(file, index, reason) for index in indices[fitting[indices]].tolist()
+        ]
+        fitting[indices] = False
+    good = np.flatnonzero(fitting)
+    if len(good):
+        frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
+        frame["index"] = good
+        frame, wrong = _checked(frame, form)
+        rejects += [lines.reject(file, index, reason) for index, reason in wrong]
+        gathering.add(
+            user_ids=frame["user_id"].to_numpy(object),
+            item_ids=frame["item_id"].to_numpy(object),
+            ratings=frame["rating"] if "rating" in frame else np.full(len(frame), np.nan),
+            at=frame["at"] / form.ticks_per_s,
+            lines=frame["index"] + first_line,
+        )
+        if "type" in frame:
+            gathering.add_types(frame["type"].to_numpy(object))
+    return len(lines.widths), rejects
+
+
+class _Lines:
+    """Lines by index, cut out when asked for: a list of millions of them would outweigh the block. `widths` counts each one's columns."""
+
+    def __init__(self, data: bytes, separator: bytes, first_line: int) -> None:
+        characters = np.frombuffer(data, np.uint8)
+        ends = np.flatnonzero(characters == ord("\n")).astype(np.int64)
+        if len(characters) and (not len(ends) or ends[-1] != len(characters) - 1):
+            ends = np.append(ends, len(characters))  # the last line has no line break
+        separators = np.flatnonzero(characters == ord(separator))
+        self.widths: NDArray[np.int64] = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+        self._characters = characters
+        self._data = data
+        self._ends = ends
+        self._first_line = first_line
+
+    def without_carriage_returns(self) -> tuple[NDArray[np.int64], bytes]:
+        """Return the indices of lines with a carriage return inside, which pandas takes for a line's end, and the data without those."""
+        returns = np.flatnonzero(self._characters == ord("\r"))
+        inside = returns[~np.isin(returns + 1, self._ends)]
+        if not len(inside):
+            return inside, self._data
+        characters = self._characters.copy()
+        characters[inside] = ord(" ")
+        return np.unique(np.searchsorted(self._ends, inside)), characters.tobytes()
+
+    def with_quotes(self) -> NDArray[np.int64]:
+        """Return the indices of lines that hold a quote."""
+        return np.unique(np.searchsorted(self._ends, np.flatnonzero(self._characters == ord('"'))))
+
+    def holds_something(self, index: int) -> bool:
+        begin = int(self._ends[index - 1]) + 1 if index else 0
+        return bool(self._data[begin : int(self._ends[index])].strip(b" \r"))
+
+    def reject(self, file: str, index: int, reason: str) -> Reject:
+        return Reject(file=file, line=index + self._first_line, reason=reason)
+
+
+def _parse(
+    data: bytes, separator: bytes, columns: Sequence[str], *, skipped: NDArray[np.int64]
+) -> pd.DataFrame:
+    places = [place for place, name in enumerate(columns) if name in (*COLUMNS, "type")]
+    frame = pd.read_csv(
+        io.BytesIO(data),
+        sep=separator.decode(),
+        header=None,
+        names=range(len(columns)),
+        usecols=places,
+        dtype=str,
+        skiprows=skipped.tolist(),
+        skip_blank_lines=False,
+        keep_default_na=False,
+        quoting=3,  # QUOTE_NONE
+        encoding="utf-8",
+        encoding_errors="replace",
+    )
+    return frame.set_axis([columns[place] for place in places], axis=1)
+
+
+def _checked(
+    frame: pd.DataFrame, form: RatingsFormat
+) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
+    good = np.ones(len(frame), np.bool_)
+    wrong: list[tuple[int, str]] = []
+    numbers = {"at": _times(frame["at"], form)} | (
+        {"rating": _numbers(frame["rating"])} if "rating" in frame else {}
+    )
+    words = {
+        name: pd.Series(ids_of(frame[name]), frame.index, object) for name in ("user_id", "item_id")
+    }
+    if "type" in frame:
+        names = TypeNames(form.called["type"], {})
+        words["type"] = pd.Series(
+            each_once(lambda cell: names.name_of(cell) or "", frame["type"]), frame.index, object
+        )
+    checks = {name: (values != "").to_numpy(dtype=np.bool_) for name, values in words.items()}
+    checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
+    if form.may_lack_rating and "rating" in numbers:
+        checks["rating"] |= _are_empty(frame["rating"], ~checks["rating"])
+    if "rating" in numbers and math.isfinite(form.scale[1]):
+        checks["scale"] = numbers["rating"].between(*form.scale).to_numpy(dtype=np.bool_)
+    for name, passed in checks.items():
+        for row in np.flatnonzero(good & ~passed).tolist():
+            wrong.append((int(frame["index"].iloc[row]), _fault(name, frame, row, form)))
+        good &= passed
+    return frame.assign(**numbers, **words)[good], wrong
+
+
+def _fault(check: str, frame: pd.DataFrame, row: int, form: RatingsFormat) -> str:
+    """Return what is wrong with a row that failed a check, by the file's own name of the column."""
+    if check == "scale":
+        return f"{form.called['rating']}: expected {form.scale[0]:g} to {form.scale[1]:g}"
+    cell = str(frame[check].iloc[row])
+    if check == "type":
+        return f"{form.called[check]}: {fault_of(cell)}"
+    what = EXPECTED_TIME if check == "at" and form.has_named_times else "a number"
+    expected = expected_number(cell, what) if check in ("rating", "at") else expected_id(cell)
+    return f"{form.called[check]}: {expected}"
+
+
+def _numbers(cells: pd.Series) -> pd.Series:
+    return pd.to_numeric(cells, errors="coerce").astype(float)
+
+
+def _times(cells: pd.Series, form: RatingsFormat) -> pd.Series:
+    """Return times as numbers in the file's unit; most are numbers, so only the others are looked at."""
+    at = _numbers(cells)
+    odd = np.flatnonzero(
+        (at.isna() & form.has_named_times) | ((at >= MILLISECONDS_FROM) & form.has_any_unit)
+    )
+    if len(odd):
+        at.iloc[odd] = times_of(cells.iloc[odd])
+    return at
+
+
+def _are_empty(cells: pd.Series, asked_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the asked cells say that there is no number."""
+    empty_N = np.zeros(len(cells), np.bool_)
+    for row in np.flatnonzero(asked_N).tolist():
+        empty_N[row] = number_text(str(cells.iloc[row])) == ""
+    return empty_N
+
+
+def _utf8(block: bytes) -> bytes:
+    """Return a block of lines with those that are none in UTF-8."""
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return b"".join(as_text(line).encode() for line in io.BytesIO(block))
+    return block

@@ -1,0 +1,154 @@
+"""Parquet tables: rows by role, as texts. Parquet has types, but ids, times and titles come as texts from every format."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sources.files import Blocks, DataFolder
+from sources.source import SourceError
+from sources.tables.columns import CHUNK_ROWS, Chunk
+from sources.tables.decoding import as_text
+from sources.tables.quoted import expect_header
+
+_IDS = frozenset({"user", "item"})
+_CELLS = _IDS | {"at", "rating", "type"}  # of the other roles, lists are texts
+_SHOWN_DIGITS = 32
+_TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def names_in(folder: DataFolder, file: str) -> list[str]:
+    """Return the names of a file's columns."""
+    try:
+        with folder.open_raw(file) as stream:
+            return [str(name) for name in pq.read_schema(stream).names]
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(folder.path_of(file), error) from error
+
+
+def chunks(blocks: Blocks, path: str, roles: Mapping[str, str]) -> Iterator[Chunk]:
+    """Yield a file's rows by role. Parquet's index lies at its end, so the file is held in memory, packed as it is."""
+    data = blocks.content()
+    first_line = 1
+    try:
+        table = pq.ParquetFile(io.BytesIO(data))
+        expect_header(path, table.schema_arrow.names, list(roles.values()))
+        _expect_types(path, table.schema_arrow, roles)
+        for batch in table.iter_batches(CHUNK_ROWS, columns=sorted(set(roles.values()))):
+            for role in _IDS & roles.keys():
+                _expect_words(path, roles[role], batch.column(roles[role]))
+            texts = {
+                role: _as_texts(batch.column(column), is_number=role in ("at", "rating"))
+                for role, column in roles.items()
+            }
+            lines_N = np.arange(first_line, first_line + batch.num_rows)
+            yield Chunk(lines_N=lines_N, num_lines=[1] * batch.num_rows, texts=texts)
+            first_line += batch.num_rows
+    except (pa.ArrowException, OSError, OverflowError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: str, error: Exception) -> SourceError:
+    return SourceError(
+        path,
+        found=str(error).splitlines()[0],
+        expected="a Parquet file; fetch it again if the download broke off",
+    )
+
+
+def _expect_types(path: str, schema: pa.Schema, roles: Mapping[str, str]) -> None:
+    """Raise SourceError for a column that holds nothing of its role's kind: no id is true or a list, and only words come in lists."""
+    for role, column in roles.items():
+        kind, is_flag = schema.field(column).type, role == "type"
+        expected = {"at": "times", "rating": "numbers"}.get(role, "texts or whole numbers")
+        if role not in _CELLS:
+            kind, is_flag, expected = (
+                _leaf(kind),
+                role not in ("title", "text"),
+                "texts or lists of texts",
+            )
+        if pa.types.is_nested(kind) or (pa.types.is_boolean(kind) and not is_flag):
+            raise SourceError(
+                path, column=column, found=str(schema.field(column).type), expected=expected
+            )
+
+
+def _expect_words(path: str, column: str, ids: pa.Array) -> None:
+    """Raise SourceError for ids in bytes that are no text: UUIDs and digests as such would be noise, one id or another."""
+    kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
+    if not str(kind).endswith(("binary", "binary_view")) and not pa.types.is_fixed_size_binary(
+        kind
+    ):
+        return
+    for value in ids.to_pylist():
+        if value is not None and not _is_text(value):
+            expected = "texts or whole numbers; write UUIDs, digests and the like as text"
+            raise SourceError(
+                path,
+                column=column,
+                found=f"{kind} that is no text, {value.hex()[:_SHOWN_DIGITS]}",
+                expected=expected,
+            )
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        return "\0" not in value.decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    """Return what is in a list, or in lists of lists; any other type is its own leaf."""
+    is_list = (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+    return _leaf(kind.value_type) if is_list else kind
+
+
+def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:
+    """Return values as texts, empty where there is nothing, as which counts a number that is none where no number is wanted."""
+    if pa.types.is_timestamp(column.type):
+        ticks_per_s = _TICKS_OF_UNIT[column.type.unit]
+        return [
+            "" if ticks is None else repr(ticks / ticks_per_s)
+            for ticks in column.cast(pa.int64()).to_pylist()
+        ]
+    if pa.types.is_integer(column.type) or pa.types.is_date(
+        column.type
+    ):  # of which Python's end in the year 9999
+        column = column.cast(pa.string())
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        values = column.cast(pa.large_binary()).to_pylist()
+    return [
+        value if isinstance(value, str) else _as_text(value, is_number=is_number)
+        for value in values
+    ]
+
+
+def _as_text(value: object, *, is_number: bool) -> str:
+    """Return one value as text, true and false in small letters, lists joined, whole numbers without a point.
+
+    A missing number makes pandas store all of its column as floats.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, bytes):
+        return as_text(value)
+    if isinstance(value, list):
+        return ", ".join(filter(None, (_as_text(one, is_number=False) for one in value)))
+    if isinstance(value, float | np.floating | Decimal):
+        if math.isfinite(value):
+            return str(int(value)) if value == int(value) else str(value)
+        return str(value) if is_number and not math.isnan(value) else ""
+    return "" if value is None else str(value)

@@ -1,0 +1,185 @@
+"""What stands beside ours in the quality benches, on planted tastes: even users take even items, odd users odd ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.ease import ease, popularity
+from bench.leave_one_out import Split, list_gains, score_gains, split_of
+from bench.rating_models import Factors, Task, predictions
+from bench.ratings import task_of
+from bench.sets import RatingsSet
+
+NUM_USERS, NUM_ITEMS = 60, 40
+
+
+def tastes(*, rounds: int = 12, noise: float = 0.0) -> RatingsSet:
+    """Return rounds: each user takes an item of their own parity that is new to them; the last four items get 2 stars, all others 4."""
+    generator = np.random.default_rng(0)
+    order_UR = np.stack([generator.permutation(NUM_ITEMS // 2)[:rounds] for _ in range(NUM_USERS)])
+    users_E = np.tile(np.arange(NUM_USERS), rounds)
+    items_E = 2 * order_UR.T.reshape(-1) + users_E % 2
+    ratings_E = np.where(items_E >= NUM_ITEMS - 4, 2.0, 4.0) + noise * generator.normal(
+        size=len(users_E)
+    )
+    return RatingsSet(
+        name="tastes",
+        users_E=users_E,
+        items_E=items_E,
+        ratings_E=ratings_E,
+        at_s_E=np.arange(len(users_E), dtype=float),
+        item_ids=[str(item) for item in range(NUM_ITEMS)],
+        items=[None] * NUM_ITEMS,
+    )
+
+
+@pytest.mark.parametrize("tuning", [True, False])
+def test_nobody_trains_on_what_is_asked_or_on_what_comes_after_it(tuning: bool) -> None:
+    data = tastes()
+    split = split_of(data, tuning=tuning)
+    assert not (split.train_E & split.asked_E).any()
+    for user in range(NUM_USERS):
+        (asked,) = np.flatnonzero(split.asked_E & (data.users_E == user))
+        assert np.flatnonzero(split.train_E & (data.users_E == user)).max() < asked
+
+
+def test_the_final_models_learn_from_the_tuning_event() -> None:
+    data = tastes()
+    tuning, final = split_of(data, tuning=True), split_of(data)
+    assert final.train_E[tuning.asked_E].all()
+    assert not tuning.train_E[final.asked_E].any()
+    assert tuning.protocol != final.protocol
+
+
+def test_a_list_and_its_scores_are_worth_the_same() -> None:
+    generator = np.random.default_rng(1)
+    scores_UN = generator.permuted(np.tile(np.arange(50.0), (20, 1)), axis=1).astype(np.float32)
+    seen_UN = generator.random((20, 50)) < 0.3
+    targets_U = generator.integers(50, size=20)
+    targets_U[3] = -1
+    tops = [
+        [int(item) for item in np.argsort(-np.where(seen_UN[user], -np.inf, scores_UN[user]))[:10]]
+        for user in range(20)
+    ]
+    by_scores = score_gains(scores_UN, seen_UN, targets_U)
+    assert len(by_scores) == 19
+    assert by_scores.any()
+    np.testing.assert_allclose(by_scores, list_gains(tops, targets_U))
+
+
+def test_a_tie_counts_against_us_and_an_item_seen_before_is_a_miss() -> None:
+    same_UN, none_UN = np.ones((1, 30), np.float32), np.zeros((1, 30), np.bool_)
+    assert score_gains(same_UN, none_UN, np.array([0])) == [0.0]
+    best_UN = same_UN.copy()
+    best_UN[0, 7] = 2.0
+    assert score_gains(best_UN, none_UN, np.array([7])) == [1.0]
+    seen_UN = none_UN.copy()
+    seen_UN[0, 7] = True
+    assert score_gains(best_UN, seen_UN, np.array([7])) == [0.0]
+
+
+def test_ease_knows_the_two_tastes_and_popularity_does_not() -> None:
+    split = split_of(tastes())
+    by_taste, by_counts = np.mean(ease(split, 10.0).ndcg_U), np.mean(popularity(split).ndcg_U)
+    assert by_taste > 1.5 * by_counts > 0.0
+    assert len(ease(split, 10.0).ndcg_U) == NUM_USERS
+
+
+def test_ease_is_the_closed_form() -> None:
+    split = split_of(tastes())
+    seen_UN = np.zeros((NUM_USERS, NUM_ITEMS))
+    seen_UN[split.data.users_E[split.train_E], split.data.items_E[split.train_E]] = 1.0
+    precision_NN = np.linalg.inv(seen_UN.T @ seen_UN + 10.0 * np.eye(NUM_ITEMS))
+    weights_NN = -precision_NN / np.diag(precision_NN)
+    np.fill_diagonal(weights_NN, 0.0)
+    expected = score_gains(seen_UN @ weights_NN, seen_UN > 0, split.targets_U)
+    np.testing.assert_allclose(ease(split, 10.0).ndcg_U, expected)
+
+
+def test_a_user_without_enough_events_is_not_asked() -> None:
+    data = tastes()
+    once_E = (data.users_E != 5) | (np.arange(len(data.users_E)) < NUM_USERS)
+    short = replace(
+        data,
+        **{
+            name: getattr(data, name)[once_E]
+            for name in ("users_E", "items_E", "ratings_E", "at_s_E")
+        },
+    )
+    split: Split = split_of(short, tuning=True)
+    assert split.targets_U[5] == -1
+    assert len(popularity(split).ndcg_U) == NUM_USERS - 1
+
+
+def test_every_rating_model_learns_that_the_last_items_are_disliked() -> None:
+    task = task_of(tastes(noise=0.2), tuning=False)
+    spread = float(np.std(task.data.ratings_E[task.asked_E]))
+    for name, found in predictions(task).items():
+        error = float(np.sqrt(np.mean((found.ratings_E - task.data.ratings_E[task.asked_E]) ** 2)))
+        assert error < 0.6 * spread, name
+
+
+def test_progressive_models_learn_a_new_user_as_they_go_and_static_ones_cannot() -> None:
+    """From the cut on every user is harsher by two stars: static figures can't know it, progressive ones soon do."""
+    data = tastes(rounds=18, noise=0.1)
+    task = task_of(data, tuning=False)
+    task = replace(
+        task,
+        data=replace(data, ratings_E=np.where(task.asked_E, data.ratings_E - 2.0, data.ratings_E)),
+    )
+    found = predictions(task)
+    actual_E = task.data.ratings_E[task.asked_E]
+    errors = {name: float(np.mean((one.ratings_E - actual_E) ** 2)) for name, one in found.items()}
+    assert errors["biases (progressive)"] < errors["biases (static)"]
+    assert errors["SVD (progressive)"] < errors["SVD (static)"]
+
+
+def test_no_prediction_knows_a_later_rating() -> None:
+    task = task_of(tastes(noise=0.2), tuning=False)
+    last = int(np.flatnonzero(task.asked_E)[-1])
+    changed = replace(
+        task,
+        data=replace(
+            task.data,
+            ratings_E=np.where(np.arange(len(task.asked_E)) == last, 1.0, task.data.ratings_E),
+        ),
+    )
+    after = predictions(changed)
+    for name, found in predictions(task).items():
+        np.testing.assert_array_equal(found.ratings_E, after[name].ratings_E, err_msg=name)
+
+
+def test_the_factors_find_a_planted_interaction() -> None:
+    """A rating is 4 where the taste of user and item agree and 2 where not: no bias can say that, one factor can."""
+    generator = np.random.default_rng(2)
+    users_E, items_E = (
+        one.reshape(-1)
+        for one in np.meshgrid(np.arange(NUM_USERS), np.arange(NUM_ITEMS), indexing="ij")
+    )
+    order = generator.permutation(len(users_E))
+    users_E, items_E = users_E[order], items_E[order]
+    ratings_E = np.where((users_E + items_E) % 2 == 0, 4.0, 2.0)
+    data = replace(
+        tastes(),
+        users_E=users_E,
+        items_E=items_E,
+        ratings_E=ratings_E,
+        at_s_E=np.arange(len(users_E), dtype=float),
+    )
+    task: Task = task_of(data, tuning=False)
+    actual_E = ratings_E[task.asked_E]
+    for progressive in (False, True):
+        predicted_E = Factors.learn(task, 5.0).predict(task, progressive=progressive)
+        assert np.sqrt(np.mean((predicted_E - actual_E) ** 2)) < 0.3
+    assert np.sqrt(np.mean((predictions(task)["biases (static)"].ratings_E - actual_E) ** 2)) > 0.9
+
+
+def test_choosing_happens_inside_the_training_part() -> None:
+    data = tastes()
+    tuning, final = task_of(data, tuning=True), task_of(data, tuning=False)
+    assert not (tuning.asked_E & final.asked_E).any()
+    assert not (tuning.train_E & final.asked_E).any()
+    assert np.flatnonzero(tuning.train_E).max() < np.flatnonzero(tuning.asked_E).min()

@@ -1,0 +1,42 @@
+"""What the freshness bench says when there is nothing to measure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from bench.freshness import published_of
+from cron.lineage import Outcome, Reason, Run
+
+
+def run(run_id: int, outcome: Outcome, *reasons: Reason) -> Run:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Run(
+        run_id=run_id,
+        mode="update",
+        outcome=outcome,
+        reasons=reasons,
+        figures={},
+        supersedes=1,
+        version=None,
+        started_at=at,
+        ended_at=at,
+    )
+
+
+def test_refused_updates_are_told_with_their_reasons() -> None:
+    slow = Reason(name="latency", ok=False, text="p99 latency 900 ms, limit 250 ms: refused")
+    fine = Reason(name="finite", ok=True, text="all weights are finite")
+    with pytest.raises(
+        SystemExit, match="run 7 refused: p99 latency 900 ms, limit 250 ms: refused"
+    ) as caught:
+        published_of([run(7, "refused", fine, slow)])
+    assert "finite" not in str(caught.value)
+    with pytest.raises(SystemExit, match="no update began"):
+        published_of([])
+
+
+def test_published_ones_are_measured_whatever_became_of_the_others() -> None:
+    good = run(8, "published")
+    assert published_of([run(7, "refused"), good]) == [good]

@@ -1,0 +1,64 @@
+"""The benches of a GPU: what they compute from what was measured, and what they say on a machine without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bench import decoder, devices
+from bench.devices import Spent, measures
+from bench.sets import RatingsSet
+from recommender.config import EncoderConfig
+from trainer.config import TrainConfig
+
+
+def ten_events() -> RatingsSet:
+    ten = np.arange(10)
+    return RatingsSet(
+        name="ten",
+        users_E=ten,
+        items_E=ten,
+        ratings_E=ten.astype(float),
+        at_s_E=ten.astype(float),
+        item_ids=list("abcdefghij"),
+        items=[],
+    )
+
+
+def test_rates_are_of_all_epochs_and_a_ratio_says_how_many_times_as_fast() -> None:
+    config = replace(TrainConfig(), full_epochs=3, num_threads=8)
+    gpu = Spent(seconds={"train": 2.0, "encode": 0.5}, peak_gib=1.5)
+    cpu = Spent(seconds={"train": 10.0, "encode": 4.0}, peak_gib=0.0)
+    found = {(row.model, row.metric): row for row in measures(ten_events(), config, gpu, cpu)}
+    learned, read = "interactions a second", "seconds of reading the texts"
+    assert {model: found[model, learned].value for model, metric in found if metric == learned} == {
+        "GPU": 15.0,
+        "CPU, 8 threads": 3.0,
+        "GPU, times as fast": 5.0,
+    }
+    assert found["GPU, times as fast", read].value == 8.0
+    assert "1.50 GiB" in found["GPU", learned].note
+    assert "GiB" not in found["CPU, 8 threads", learned].note
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="this machine has a GPU")
+def test_without_a_gpu_they_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    for main in (decoder.main, devices.main):
+        with pytest.raises(SystemExit):
+            main([])
+        assert "torch sees no GPU here" in capsys.readouterr().err
+
+
+def test_a_random_model_is_written_and_read_like_one_from_a_hub(tmp_path: Path) -> None:
+    num_weights = decoder.write_model(tmp_path / "model", decoder.TINY)
+    assert num_weights > 20_000_000  # most of them the vocabulary's
+    found = decoder.reading(
+        EncoderConfig(model=str(tmp_path / "model"), pooling="last", max_tokens=32),
+        ["Heat", "Alien (1979)"],
+    )
+    assert [unit for _, unit in found.values()] == ["s", "1/s", "ms"]
+    assert all(value > 0 for value, _ in found.values())

@@ -1,0 +1,127 @@
+"""Finished parts of benches: found again by what decides them, and by nothing else; and what the training bench makes of its curves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import kept
+from bench.kept import data_digest, events_digest, files_digest, kept_part
+from bench.leave_one_out import Scored, split_of
+from bench.peers import PEERS, Ranking, Training, rankings
+from bench.training import Curve, measures
+from tests.unit.bench.test_bench_contestants import tastes
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "WORK", tmp_path)
+
+
+def test_a_finished_part_is_not_made_again() -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> dict[str, float]:
+        made.append(folder)
+        return {"ndcg": 0.1 * len(made)}
+
+    assert kept_part("quality/x", ("code", 1), make) == {"ndcg": 0.1}
+    assert kept_part("quality/x", ("code", 1), make) == {"ndcg": 0.1}
+    assert kept_part("quality/x", ("code", 2), make) == {"ndcg": 0.2}
+    assert len(made) == 2
+
+
+def test_a_part_that_was_cut_off_goes_on_with_what_it_had() -> None:
+    def cut_off(folder: Path) -> object:
+        (folder / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept_part("quality/x", "code", cut_off)
+    assert kept_part("quality/x", "code", lambda folder: (folder / "half").exists()) is True
+
+
+def test_code_is_named_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "PROJECT_ROOT", tmp_path)
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "loop.py").write_text("one")
+    (tmp_path / "peer.py").write_text("two")
+    ours, theirs = files_digest("trainer/**/*.py", "peer.py"), files_digest("peer.py")
+    (tmp_path / "trainer" / "loop.py").write_text("one!")
+    assert files_digest("trainer/**/*.py", "peer.py") != ours
+    assert files_digest("peer.py") == theirs
+    with pytest.raises(AssertionError, match=r"pear\.py names no file"):
+        files_digest("pear.py")
+
+
+def test_data_are_named_by_their_events_in_order_and_by_their_items() -> None:
+    data = tastes()
+    assert data_digest(data) == data_digest(tastes())
+    others = [
+        replace(data, items_E=data.items_E[::-1]),
+        replace(data, items=[{"title": "Heat", "text": "Heat"}, *data.items[1:]]),
+    ]
+    assert len({data_digest(one) for one in (data, *others)}) == 3
+    assert len({events_digest(one) for one in (data, *others)}) == 2
+
+
+def test_a_peer_is_found_again_by_its_own_parameters_data_and_stage() -> None:
+    data = tastes()
+    split, peer = split_of(data), PEERS["ml-100k"][0]
+    training = Training(peer=peer, seed=0, threads=1)
+    found = [{"epoch": 26, "scored": {"ndcg_U": [1.0], "seconds": 2.0, "cpu_s": 1.5}}]
+    kept_part(*training.part(split), lambda _: found)
+    assert rankings(training, split) == [
+        Ranking(epoch=26, scored=Scored(ndcg_U=[1.0], seconds=2.0, cpu_s=1.5))
+    ]
+    others = [
+        replace(training, seed=1),
+        replace(training, run="2"),
+        replace(training, peer=replace(peer, epochs=peer.epochs + 1)),
+    ]
+    splits = [split_of(data, tuning=True), split_of(replace(data, items_E=data.items_E[::-1]))]
+    parts = [
+        training.part(split),
+        *(one.part(split) for one in others),
+        *(training.part(one) for one in splits),
+    ]
+    assert len({str(part) for part in parts}) == len(parts)
+
+
+def scored(ndcg: float, seconds: float) -> Scored:
+    return Scored(ndcg_U=[ndcg], seconds=seconds, cpu_s=seconds / 2)
+
+
+def test_time_to_a_quality_is_that_of_the_first_ranking_which_has_it() -> None:
+    theirs = Curve(
+        model="theirs",
+        interactions=100,
+        epochs=(2, 4, 6),
+        scored=[scored(0.05, 10), scored(0.1, 20), scored(0.09, 30)],
+    )
+    ours = Curve(
+        model="ours", interactions=200, epochs=(1, 3), scored=[scored(0.096, 4), scored(0.2, 12)]
+    )
+    sketch = Curve(model="sketch", interactions=200, epochs=(3,), scored=[scored(0.001, 6)])
+    found = {(row.model, row.metric): row.value for row in measures("tastes", ours, theirs, sketch)}
+    assert found["sketch", "interactions a s"] == pytest.approx(200 * 3 / 6)
+    assert found["sketch", "NDCG@10, epochs: 3"] == pytest.approx(0.001)
+    assert found["ratio", "s to NDCG@10 0.0950, 95 % of theirs's best"] == pytest.approx(20 / 4)
+    assert found["ratio", "processor s to NDCG@10 0.1000, 100 % of theirs's best"] == pytest.approx(
+        20 / 12
+    )
+    assert found["theirs", "interactions a s"] == pytest.approx(100 * 6 / 30)
+    assert found["ratio", "interactions a s"] == pytest.approx((200 * 3 / 12) / (100 * 6 / 30))
+    assert found["ours", "NDCG@10, epochs: 3"] == pytest.approx(0.2)
+
+
+def test_a_quality_never_reached_has_no_time_and_no_ratio() -> None:
+    theirs = Curve(model="theirs", interactions=1, epochs=(1,), scored=[scored(0.5, 1)])
+    ours = Curve(model="ours", interactions=1, epochs=(1,), scored=[scored(0.4, 1)])
+    rows = measures("tastes", ours, theirs, replace(ours, model="sketch"))
+    names = {(row.model, row.metric) for row in rows}
+    assert not any("to NDCG@10" in metric and model in ("ours", "ratio") for model, metric in names)
+    assert np.isfinite([row.value for row in rows]).all()

@@ -1,0 +1,203 @@
+"""Which turn comes next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cron.cycle.plan import PlanState, Skip, Turn, backoff, decide
+from cron.lineage import Hold
+from cron.settings.tree import WorkerSettings
+from tests.releases import manifest
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SETTINGS = WorkerSettings(
+    min_events=500, max_refusals=3, refusal_backoff_s=100, full_every_s=86_400
+)
+QUIET = PlanState(
+    now=NOW,
+    live=manifest(4, mode="update", parent=3),
+    hold=None,
+    num_new_events=0,
+    num_new_items=0,
+    num_refusals=0,
+    num_unpublished=0,
+    last_ended_at=None,
+    last_full_at=NOW - timedelta(hours=1),
+)
+
+
+def chosen(**changes: object) -> str:
+    turn = decide(replace(QUIET, **changes), SETTINGS)  # type: ignore[arg-type]
+    return turn.mode if isinstance(turn, Turn) else f"skip: {turn.reason.name}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "skip: too_few_events"),
+        ({"num_new_events": 499}, "skip: too_few_events"),
+        ({"num_new_events": 500}, "update"),
+        ({"num_new_events": 500, "last_full_s": 360.0}, "full"),
+        ({"num_new_events": 500, "last_full_s": 361.0}, "update"),
+        ({"num_new_events": 499, "last_full_s": 1.0}, "skip: too_few_events"),
+        ({"num_new_events": 500, "last_full_s": 1.0, "last_full_at": NOW}, "update"),
+        ({"num_new_items": 1}, "items"),
+        ({"num_new_items": 1, "num_new_events": 500}, "update"),
+        ({"live": None}, "skip: nothing_collected"),
+        ({"live": None, "num_new_items": 3}, "baseline"),
+        ({"live": None, "num_new_events": 80_000}, "baseline"),
+        ({"live": manifest(0, mode="baseline"), "num_new_events": 500}, "full"),
+        ({"live": manifest(0, mode="baseline"), "num_new_events": 499}, "skip: too_few_events"),
+        ({"live": manifest(0, mode="baseline"), "num_new_items": 3}, "baseline"),
+        ({"last_full_at": NOW - timedelta(days=1), "num_new_events": 1}, "full"),
+        ({"last_full_at": NOW - timedelta(days=1)}, "skip: too_few_events"),
+        ({"last_full_at": None, "num_new_events": 1}, "full"),
+        ({"settings_changed": True}, "full"),
+        ({"format_changed": True}, "full"),
+        (
+            {
+                "settings_changed": True,
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW,
+            },
+            "skip: backoff",
+        ),
+        ({"force_full": True}, "full"),
+        (
+            {"force_full": True, "num_refusals": 2, "num_unpublished": 2, "last_ended_at": NOW},
+            "full",
+        ),
+        (
+            {
+                "num_refusals": 2,
+                "num_unpublished": 2,
+                "last_ended_at": NOW - timedelta(hours=1),
+                "num_new_events": 500,
+            },
+            "update",
+        ),
+        (
+            {
+                "num_refusals": 3,
+                "num_unpublished": 3,
+                "last_ended_at": NOW - timedelta(hours=1),
+                "num_new_events": 500,
+            },
+            "full",
+        ),
+        (
+            {
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW - timedelta(seconds=99),
+                "num_new_events": 500,
+            },
+            "skip: backoff",
+        ),
+        (
+            {
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW - timedelta(seconds=100),
+                "num_new_events": 500,
+            },
+            "update",
+        ),
+        (
+            {
+                "num_refusals": 2,
+                "num_unpublished": 2,
+                "last_ended_at": NOW - timedelta(seconds=199),
+                "num_new_events": 500,
+            },
+            "skip: backoff",
+        ),
+        # a fault of the machinery delays the next run, and calls for no full retrain
+        (
+            {
+                "num_unpublished": 9,
+                "last_ended_at": NOW - timedelta(hours=1),
+                "num_new_events": 500,
+            },
+            "update",
+        ),
+        (
+            {
+                "num_unpublished": 1,
+                "last_ended_at": NOW - timedelta(seconds=99),
+                "num_new_events": 500,
+            },
+            "skip: backoff",
+        ),
+        # the clock was set back since
+        ({"last_full_at": NOW + timedelta(seconds=1), "num_new_events": 1}, "full"),
+        ({"last_full_at": NOW + timedelta(days=400), "num_new_events": 1}, "full"),
+        ({"last_full_at": NOW + timedelta(days=400)}, "skip: too_few_events"),
+        (
+            {
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW + timedelta(seconds=1),
+                "num_new_events": 500,
+            },
+            "update",
+        ),
+        (
+            {
+                "num_refusals": 2,
+                "num_unpublished": 2,
+                "last_ended_at": NOW + timedelta(days=400),
+                "num_new_events": 500,
+            },
+            "update",
+        ),
+        (
+            {
+                "live": None,
+                "num_new_items": 3,
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW + timedelta(days=400),
+            },
+            "baseline",
+        ),
+        (
+            {"hold": Hold(reason="x", since=NOW), "num_new_events": 900, "force_full": True},
+            "skip: held",
+        ),
+        ({"hold": Hold(reason="x", since=NOW), "live": None, "num_new_items": 3}, "skip: held"),
+        (
+            {
+                "live": None,
+                "num_new_items": 3,
+                "num_refusals": 1,
+                "num_unpublished": 1,
+                "last_ended_at": NOW,
+            },
+            "skip: backoff",
+        ),
+    ],
+)
+def test_the_next_turn(changes: dict[str, object], expected: str) -> None:
+    assert chosen(**changes) == expected
+
+
+def test_a_skipped_turn_says_how_many_events_are_missing() -> None:
+    turn = decide(replace(QUIET, num_new_events=40), SETTINGS)
+    assert isinstance(turn, Skip)
+    assert turn.reason.text == "not enough new events: 40 of 500"
+
+
+def test_back_off_doubles_up_to_an_hour() -> None:
+    assert [backoff(number, SETTINGS).total_seconds() for number in (0, 1, 2, 3, 6, 50)] == [
+        0,
+        100,
+        200,
+        400,
+        3200,
+        3600,
+    ]

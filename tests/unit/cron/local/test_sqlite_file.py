@@ -1,0 +1,77 @@
+"""The embedded back ends' file while another process holds it: reads go on, writes give up in time."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cron.backends.sqlite.histories import open_histories
+from cron.errors import Unavailable
+from cron.local.sqlite_file import SqliteFile
+from tests.contracts.records import event
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER)"
+JOIN_LIMIT_S = 30.0
+
+
+@contextmanager
+def held(path: Path) -> Iterator[sqlite3.Connection]:
+    """Hold the file's write lock, as a process that hangs in the middle of a write does."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield other
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+def test_a_history_is_read_while_a_write_of_this_process_waits_for_another(tmp_path: Path) -> None:
+    """A lock held elsewhere blocked every recommendation of a gateway that was taking an event."""
+    path = tmp_path / "histories.db"
+    histories = open_histories(path)
+    histories.append([event(1, user_id="ann")])
+    begun = threading.Event()
+    failed: list[Unavailable] = []
+
+    def write() -> None:
+        begun.set()
+        try:
+            histories.append([event(2, user_id="ann")])
+        except Unavailable as error:
+            failed.append(error)
+
+    with held(path):
+        writer = threading.Thread(target=write)
+        writer.start()
+        begun.wait(JOIN_LIMIT_S)
+        for _ in range(20):
+            assert len(histories.recent("ann", 10)) == 1
+            assert histories.hidden_among(["i"]) == frozenset()
+    writer.join(JOIN_LIMIT_S)
+    assert (
+        failed == []
+    )  # it waited until the reads were done, which were done long before its patience was
+    assert len(histories.recent("ann", 10)) == 2
+
+
+def test_a_thread_waits_for_the_others_no_longer_than_for_another_process(tmp_path: Path) -> None:
+    file = SqliteFile(
+        tmp_path / "x.db",
+        what="the numbers",
+        synchronous="NORMAL",
+        schema=SCHEMA,
+        write_wait_s=0.01,
+    )
+    with file.transaction(), pytest.raises(Unavailable, match="other calls wait for it already"):  # noqa: SIM117
+        with file.transaction():
+            raise AssertionError("two writers at once")
+    with file.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (1)")
+    with file.transaction(write=False) as db:
+        assert db.execute("SELECT number FROM numbers").fetchall() == [(1,)]

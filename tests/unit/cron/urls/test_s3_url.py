@@ -1,0 +1,94 @@
+"""The URL of an artifact store on S3: what it may say, what it may not, and what TorchServe is allowed because of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cron.backends.artifacts.s3.client import archives_url
+from cron.errors import SettingsError
+from cron.urls.s3 import read_url
+from cron.wiring import check_url, open_artifacts
+
+
+def test_a_bucket_on_aws_needs_no_more_than_its_region() -> None:
+    where = read_url("s3://shop-models/freshet?region=eu-central-1")
+    assert (where.bucket, where.prefix, where.region) == ("shop-models", "freshet/", "eu-central-1")
+    assert where.endpoint == where.public == "https://s3.amazonaws.com"
+    assert where.is_virtual is None
+
+
+def test_all_that_a_url_can_say() -> None:
+    where = read_url(
+        "s3://models/a/%C3%BC%20b/?endpoint=https://minio:9000&public=http://10.0.0.7&style=path&shared=/srv/store&ca=/etc/ca.pem"
+    )
+    assert (where.prefix, where.endpoint, where.public) == (
+        "a/ü b/",
+        "https://minio:9000",
+        "http://10.0.0.7",
+    )
+    assert (where.is_virtual, where.shared, where.ca) == (
+        False,
+        Path("/srv/store"),
+        Path("/etc/ca.pem"),
+    )
+    assert where.name == "s3://models/a/ü b on https://minio:9000"
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("s3://user:hush@models/a", "ends up in logs"),
+        ("s3://models/a?endpoint=http://user:hush@h:9000", "endpoint= is http://HOST:PORT"),
+        ("s3:///a", "a bucket has 3 to 63"),
+        ("s3://Models", "a bucket has 3 to 63"),
+        ("s3://models/../other", "a prefix has parts"),
+        ("s3://models/a//b", "a prefix has parts"),
+        ("s3://models/a#b", "a prefix has parts"),
+        ("s3://models?endpoint=minio:9000", "endpoint= is http://HOST:PORT"),
+        ("s3://models?endpoint=http://minio:9000/path", "endpoint= is http://HOST:PORT"),
+        ("s3://models?endpoint=http://minio:99999", "out of range"),
+        ("s3://models?public=ftp://minio", "public= is http://HOST:PORT"),
+        ("s3://models?style=dns", "style= is path or virtual"),
+        ("s3://models?region=EU west", "region= is a name"),
+        ("s3://models?shared=store", "shared= is an absolute path"),
+        ("s3://models?ca=ca.pem", "ca= is an absolute path"),
+        ("s3://models?secret_key=hush", "there is no secret_key="),
+    ],
+)
+def test_a_wrong_url_names_what_was_expected(url: str, what: str) -> None:
+    expected = check_url("artifacts", url)
+    assert expected is not None
+    assert "s3://BUCKET/PREFIX?endpoint=http://HOST:PORT" in expected
+    assert what in expected
+    with pytest.raises(SettingsError, match=r"store\.artifacts") as caught:
+        open_artifacts(url)
+    assert "hush" not in f"{expected} {caught.value}"
+
+
+@pytest.mark.parametrize(
+    ("url", "begins_with"),
+    [
+        ("s3://models/a?endpoint=http://minio:9000", "http://minio:9000/models/a/"),
+        (
+            "s3://models?endpoint=http://minio:9000&public=https://s3.shop.example",
+            "https://s3.shop.example/models/",
+        ),
+        (
+            "s3://models/a%20b?endpoint=http://minio:9000&style=virtual",
+            "http://models.minio:9000/a%20b/",
+        ),
+        ("s3://models/a?region=eu-central-1", "https://models.s3.eu-central-1.amazonaws.com/a/"),
+        (
+            "s3://models/a?region=eu-central-1&style=path",
+            "https://s3.eu-central-1.amazonaws.com/models/a/",
+        ),
+        (
+            "s3://my.models/a?region=eu-central-1",
+            "https://s3.eu-central-1.amazonaws.com/my.models/a/",
+        ),
+    ],
+)
+def test_where_torchserve_fetches_from(url: str, begins_with: str) -> None:
+    assert archives_url(url) == begins_with

@@ -1,0 +1,113 @@
+"""The files that servers read, of a checkout whose path has spaces and letters beyond ASCII; each server's own rules of quoting."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploy.machine.passwords import make_passwords, read_passwords, write_passwords
+from deploy.servers import flink, kafka, redis
+from deploy.servers.java_properties import escaped
+from deploy.servers.torchserve import Ports, command
+
+ODD = "Ünï cödé \U0001f4a7 100%"
+
+
+def read_by_java(line: str) -> str:
+    """Return what `java.util.Properties` makes of a value; its file is Latin-1."""
+    text = line.encode().decode("latin-1")
+    units = re.sub(
+        r"\\u([0-9a-f]{4})|\\(.)",
+        lambda found: chr(int(found[1], 16)) if found[1] else found[2],
+        text,
+    )
+    return units.encode("utf-16", "surrogatepass").decode("utf-16")
+
+
+@pytest.mark.parametrize("value", [ODD, "plain/path", r"C:\new\udder", "http://[::1]:8080"])
+def test_java_reads_a_property_as_it_was_meant(value: str) -> None:
+    assert read_by_java(escaped(value)) == value
+
+
+def test_torchserve_finds_its_files_under_any_path(tmp_path: Path) -> None:
+    argv, env = command(
+        model_store=tmp_path / ODD / "archives", var=tmp_path / ODD / "var", ports=Ports()
+    )
+    lines = dict(
+        line.partition("=")[::2]
+        for line in Path(argv[argv.index("-f") + 1]).read_text().splitlines()
+    )
+    assert Path(read_by_java(lines["metrics_config"])).is_file(), "without it no model is loaded"
+    assert Path(read_by_java(lines["model_store"])).is_dir()
+    assert env["LC_ALL"] == "C.UTF-8", "or Java opens no such file where a script has set LC_ALL=C"
+
+
+def test_kafka_keeps_its_data_in_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "fetch_jars", lambda *_, **__: tmp_path / "jars")
+    monkeypatch.setattr(kafka, "_format", lambda *_: None)
+    kafka.kafka_program(tmp_path / ODD)
+    lines = dict(
+        line.partition("=")[::2]
+        for line in (tmp_path / ODD / "server.properties").read_text().splitlines()
+    )
+    assert read_by_java(lines["log.dirs"]) == str(tmp_path / ODD / "data")
+
+
+def test_redis_reads_the_folder_as_one_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: "/usr/bin/redis-server")
+    redis.redis_program(tmp_path / ODD)
+    assert f'dir "{tmp_path / ODD}"' in (tmp_path / ODD / "redis.conf").read_text().splitlines()
+
+
+def test_flink_s_sql_client_is_given_a_name_that_is_a_uri(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("find_java", "_libraries", "_jars"):
+        monkeypatch.setattr(flink, part, lambda *_: tmp_path / "part")
+    ran: list[tuple[list[str], Path]] = []
+
+    def run(command: list[str], *, cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append((command, cwd))
+        return subprocess.CompletedProcess(command, 0, stdout="", stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    flink.run_sql(flink.Cluster(folder=tmp_path / ODD), tmp_path / ODD / "join.sql", limit_s=1)
+    ((command, cwd),) = ran
+    assert (command[command.index("-f") + 1], cwd) == ("join.sql", tmp_path / ODD), (
+        "in its folder, for a space ends a URI"
+    )
+
+
+def test_a_shell_reads_the_secrets_of_a_checkout_under_any_path(tmp_path: Path) -> None:
+    written = {"FRESHET_CONFIG": f"/home/{ODD}/o'neill/cluster.toml", "PGPASSWORD": "Ab-9_"}
+    write_passwords(tmp_path / "secrets.env", written)
+    assert read_passwords(tmp_path / "secrets.env") == written
+    sourced = subprocess.run(
+        [
+            "sh",
+            "-c",
+            'set -a; . "$0"; set +a; printenv FRESHET_CONFIG PGPASSWORD',
+            str(tmp_path / "secrets.env"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert sourced.stdout.splitlines() == list(written.values())
+    (tmp_path / "empty.env").write_text("PGPASSWORD=\nGRAFANA_PASSWORD=kept\n")
+    made = make_passwords(tmp_path / "empty.env")
+    assert made["PGPASSWORD"], "compose refuses an empty one, and says to make it"
+    assert made["GRAFANA_PASSWORD"] == "kept"
+    (tmp_path / "own.env").write_text("GRAFANA_PASSWORD=it's two words\n")
+    assert read_passwords(tmp_path / "own.env") == {"GRAFANA_PASSWORD": "it's two words"}
+    assert "PGPASSWORD=Ab-9_\n" in (tmp_path / "secrets.env").read_text(), (
+        "nothing is quoted that needs it not"
+    )

@@ -1,0 +1,92 @@
+"""What `make stack` would start, from its settings; nothing is started here."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cron.settings.file import load_settings
+from cron.wiring import PROJECT_ROOT
+from deploy.machine.preflight import NotReady
+from deploy.servers import flink, s3
+from deploy.servers.program import Program
+from deploy.stack import programs
+from deploy.stack.layout import choose_inner, layout
+
+
+def test_prometheus_has_the_gateway_s_key_where_one_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, object] = {}
+
+    def prometheus(_: Path, **options: object) -> Program:
+        given.update(options)
+        return _program()
+
+    for name in ("kafka", "redis", "postgres", "s3", "jobmanager", "taskmanager", "join"):
+        monkeypatch.setattr(programs, f"{name}_program", lambda *_, **__: _program())
+    monkeypatch.setattr(programs, "s3_credentials", lambda _: {})
+    monkeypatch.setattr(programs, "prometheus_program", prometheus)
+    settings = load_settings(
+        PROJECT_ROOT / "deploy" / "cluster.toml",
+        {"FRESHET__STORE__VAR": str(tmp_path), "FRESHET__GATEWAY__API_KEY": "hush"},
+    ).settings
+    programs.build(settings, layout(settings), lambda _: None)
+    assert given["gateway_key"] == "hush", (
+        "without it the gateway's figures are refused and its alarm goes off"
+    )
+
+
+def test_the_s3_server_logs_where_its_supervisor_rotates_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "find_executable", lambda *_, **__: "weed")
+    command = s3.s3_program(tmp_path).command
+    assert "-logtostderr=true" in command[: command.index("server")], (
+        "not into files of 1.8 GB in /tmp"
+    )
+
+
+def test_ports_that_no_setting_names_keep_off_those_that_one_does(tmp_path: Path) -> None:
+    usual = choose_inner(tmp_path, taken=())
+    moved = choose_inner(tmp_path, taken={usual["prometheus"]})
+    assert moved["prometheus"] != usual["prometheus"]
+    assert len(set(moved.values())) == len(moved)
+
+
+def _program() -> Program:
+    return Program(name="x", command=("x",), is_ready=lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "said"),
+    [
+        (
+            "SERVER",
+            "torchserve://127.0.0.1:8081,127.0.0.1:8091,127.0.0.1:8101/rec?inference=8080,8090,8100",
+            "2 nodes at most",
+        ),
+        ("SERVER", "torchserve://127.0.0.1:8081/rec?inference=8080&keys=/k.json", "without tokens"),
+        ("EVENTS", "kafka://127.0.0.1:9092,127.0.0.1:9192/events", "one Kafka"),
+    ],
+)
+def test_what_make_stack_would_not_start_is_told(setting: str, url: str, said: str) -> None:
+    settings = load_settings(
+        PROJECT_ROOT / "deploy" / "cluster.toml", {f"FRESHET__STORE__{setting}": url}
+    ).settings
+    with pytest.raises(NotReady, match=said):
+        layout(settings)
+
+
+def test_a_line_too_slow_for_flink_s_libraries_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[str], **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, 900)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(flink.FlinkFailed, match="did not come within 900 s"):
+        flink._fetch_libraries(tmp_path / "flink")
+    assert not list(tmp_path.iterdir())

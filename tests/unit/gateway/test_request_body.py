@@ -1,0 +1,35 @@
+"""Request bodies within the memory that all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from gateway.request_body import Bodies
+
+LIMIT = 1 << 20
+
+
+def request_with(body: bytes, *headers: tuple[bytes, bytes]) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request(
+        {"type": "http", "method": "POST", "path": "/", "headers": list(headers)}, receive
+    )
+
+
+def test_a_small_gzip_body_takes_no_more_room_than_it_can_unpack_to() -> None:
+    """With the room for a body of the greatest size kept for each, three small ones at once were too many."""
+    bodies = Bodies(max_bytes=LIMIT)
+
+    async def read_both() -> bytes:
+        async with bodies.read(request_with(b"{}"), limit=LIMIT):
+            packed = request_with(gzip.compress(b"[]"), (b"content-encoding", b"gzip"))
+            async with bodies.read(packed, limit=LIMIT) as body:
+                return bytes(body)
+
+    assert asyncio.run(read_both()) == b"[]"

@@ -1,0 +1,50 @@
+"""What the handler writes: always JSON, and never more than TorchServe carries."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from cron.wiring import PROJECT_ROOT
+from handler.recommend import MAX_ANSWER_BYTES, render
+from recommender.answer import Answer
+from recommender.events import MAX_TITLE_CHARS
+from recommender.ids import MAX_ID_CHARS
+from recommender.wire import MAX_K, JsonObject
+
+
+def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limit() -> None:
+    settings = dict(
+        line.split("=", 1)
+        for line in (PROJECT_ROOT / "deploy" / "torchserve.properties").read_text().splitlines()
+        if "=" in line
+    )
+    assert int(settings["max_response_size"]) > MAX_ANSWER_BYTES
+    answer: list[JsonObject] = [{"items": [], "resolved": ["unknown"] * 100_000} for _ in range(17)]
+    status, content = render(answer, 3)
+    assert status == 400
+    assert json.loads(content)["model_version"] == 3
+    assert "17," in json.loads(content)["error"]["reason"]
+    assert "ask for less at once" in json.loads(content)["error"]["reason"]
+    assert render(answer[:8], 3)[0] == 200
+
+
+@pytest.mark.parametrize("answer", [{"score": math.nan}, [{"score": 1.0}, {"score": math.nan}]])
+def test_a_number_that_is_none_fails_its_own_request_alone(answer: Answer) -> None:
+    status, content = render(answer, 3)
+    assert status == 500
+    assert json.loads(content)["error"]["field"] is None
+
+
+def test_a_list_of_the_longest_titles_and_ids_is_an_answer() -> None:
+    """Longer titles, which anybody may send of popular items, would make every long list a 400."""
+    longest = {
+        "id": "🎬" * MAX_ID_CHARS,
+        "title": "\x01" * MAX_TITLE_CHARS,
+        "score": -1234.567891,
+        "rating": 4.123456,
+    }
+    status, _ = render({"items": [longest] * MAX_K, "resolved": []}, 1)
+    assert status == 200

@@ -1,0 +1,55 @@
+"""`filter=NAME:VALUE`, from the query to the items that it finds: text that looks like a number, and numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.recommendations import parse_filter
+from recommender.catalogue import Catalogue, CatalogueItem, Value
+from recommender.wire import TopRequest, parse
+
+VALUES: dict[str, Value] = {
+    "text": "90210",
+    "zeros": "01234",
+    "other": "1234",
+    "list": ("90210", "1.50"),
+    "number": 90210.0,
+    "price": 1.5,
+    "nothing": 0.0,
+    "tiny": 0.00001,
+}
+CATALOGUE = Catalogue(
+    CatalogueItem(item_id=name, attributes={"zip": value}) for name, value in VALUES.items()
+)
+
+
+def found(*filters: str) -> set[str]:
+    """Return the items that a query's filters find, by way of the request to the model."""
+    request = parse({"user_seq": [], "k": 10, "filter": parse_filter(filters)})
+    assert isinstance(request, TopRequest)
+    allowed_N = CATALOGUE.filter_rows(request.filter)
+    return {
+        item.item_id for item, allowed in zip(CATALOGUE.items, allowed_N, strict=True) if allowed
+    }
+
+
+@pytest.mark.parametrize(
+    ("filters", "items"),
+    [
+        (["zip:90210"], {"text", "list", "number"}),
+        (["zip:90210.0"], {"text", "list", "number"}),
+        (["zip:01234"], {"zeros"}),  # a code, and another one than 1234
+        (["zip:1234"], {"other"}),
+        (["zip:1.50"], {"list", "price"}),
+        (["zip:1.5"], {"price"}),
+        (["zip:1.5", "zip:90210.00"], {"text", "list", "number", "price"}),
+        (["zip:-0"], {"nothing"}),
+        (["zip:0.000010"], {"tiny"}),
+        (['{"zip": 90210}'], {"number"}),
+        (['{"zip": "90210"}'], {"text", "list", "number"}),
+    ],
+)
+def test_a_value_that_looks_like_a_number_finds_texts_and_numbers(
+    filters: list[str], items: set[str]
+) -> None:
+    assert found(*filters) == items

@@ -1,0 +1,75 @@
+"""CSV with quotes: a bad one costs the line on which it opens, whatever follows."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from sources.tables import quoted
+from sources.tables.decoding import as_text
+from sources.tables.quoted import Row, csv_rows
+
+HEADER = "u,i,t,ti\n"
+OPEN = (2, "a quote that does not end its column")
+
+
+def read(text: str) -> tuple[list[str], list[tuple[int, str]]]:
+    """Return the users of the rows, and the others as line and reason."""
+    lines = map(as_text, io.BytesIO(text.encode()))
+    rows = list(csv_rows(lines, "shop/x.csv", expected=["u", "ti"]))
+    return [row.cells[0] for row in rows if isinstance(row, Row)], [
+        (row.line, row.reason) for row in rows if not isinstance(row, Row)
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # the quote of 5" would make one cell of three rows
+        '1,2,3,"Open\n2,3,4,a\n3,4,5,5"\n4,5,6,c\n',
+        # the next quote follows on nothing that it could end
+        '1,2,3,"Open\n2,3,4,a\n3,4,5,b\n4,5,6,"q"\n',
+        '1,2,3,"a, b" c\n2,3,4,a\n3,4,5,b\n4,5,6,c',
+        '1,2,3,"Open\n2,3,4,a\n3,4,5,b\n4,5,6,c\n',  # to the end of the file
+    ],
+)
+def test_a_bad_quote_costs_its_line_and_no_other(rows: str) -> None:
+    assert read(HEADER + rows) == (["2", "3", "4"], [OPEN])
+
+
+def test_a_quote_that_opens_in_every_line_costs_every_line() -> None:
+    users, told = read(HEADER + '1,2,3,"x\n' * 1000 + "2,3,4,b\n")
+    assert users == ["2"]
+    assert told == [(line, OPEN[1]) for line in range(2, 1002)]
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (HEADER + '1,2,3,"Big\nTitle"\n2,3,4,b\n', "Big\nTitle"),
+        (HEADER + '1,2,3,"Big, old\n\nTitle, a, b"\n2,3,4,b\n', "Big, old\n\nTitle, a, b"),
+        ('ti,u,i,t\n"Big\nTitle",1,2,3\nb,2,3,4\n', "Big\nTitle"),
+        ('u,ti,i,t\n1,"a\nb,c,d,e\nf",2,3\n2,b,3,4\n', "a\nb,c,d,e\nf"),
+        (HEADER + '1,2,3,"say ""no"""\n2,3,4,b\n', 'say "no"'),
+    ],
+)
+def test_a_text_of_several_lines_is_one_cell(text: str, title: str) -> None:
+    rows = [
+        row
+        for row in csv_rows(io.StringIO(text, newline="\n"), "x.csv", expected=["u", "ti"])
+        if isinstance(row, Row)
+    ]
+    assert [row.cells for row in rows] == [["1", title], ["2", "b"]]
+
+
+def test_what_is_no_quote_is_not_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(HEADER + "1,2,3\r,a\n2,3,4,b\r\n") == (
+        ["2"],
+        [(2, "a carriage return inside the row")],
+    )
+    long = "x" * (quoted._CELL_CHARACTERS + 1)
+    assert read(f'{HEADER}1,2,3,"{long}"\n2,3,4,b\n') == (
+        ["2"],
+        [(2, "a column of over 1,048,576 characters")],
+    )
