@@ -27,8 +27,8 @@ if (
     from cron.backends.redis.events import RedisEventLog
     from cron.journal.relay import RelayTarget
     from cron.ledger.ledger import Ledger
-    from cron.parts import Parts
     from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+    from cron.services import Services
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 Opened = TypeVar("Opened")
@@ -52,15 +52,15 @@ def var_folder(settings: Settings) -> Path:
     return PROJECT_ROOT / settings.store.var
 
 
-def open_parts(settings: Settings) -> Parts:
+def open_services(settings: Settings) -> Services:
     """Open everything that a cycle works with; loads pyarrow, so only for verbs that need it all."""
     from cron.journal.journal import Journal
     from cron.ledger.forgotten import keys_of
-    from cron.parts import Parts, Paths
+    from cron.services import Paths, Services
 
     paths = Paths(var=var_folder(settings))
     ledger, artifacts = open_ledger(settings.store.ledger), open_artifacts(settings.store.artifacts)
-    return Parts(
+    return Services(
         settings=settings,
         paths=paths,
         ledger=ledger,

@@ -19,8 +19,8 @@ from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerFigures
 from cron.metrics.overview import Overview, look
-from cron.parts import Paths
 from cron.ports import EventLog, Histories
+from cron.services import Paths
 from cron.settings.tree import Settings
 from gateway.figures import Figures
 from gateway.inference import Inference

@@ -63,9 +63,9 @@ def turn(folder: Path, point: str | None) -> None:
                 before=side == "before",
             ),
         )
-    parts = open_workshop(folder)
-    run_cycle(parts, lease_of(parts.ledger))
-    close_workshop(parts)
+    services = open_workshop(folder)
+    run_cycle(services, lease_of(services.ledger))
+    close_workshop(services)
 
 
 def _deadly(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from tests.planted import planted_bundle
 from tests.releases import manifest
@@ -12,19 +12,23 @@ from tests.workshop import lease_of, open_workshop
 from trainer.archive import pack, sha256_of
 
 
-def open_shelf(folder: Path, *versions: int) -> Parts:
+def open_shelf(folder: Path, *versions: int) -> Services:
     """Open a workshop in which these versions were published; all are loaded and the last is live."""
-    parts = open_workshop(folder)
+    services = open_workshop(folder)
     planted_bundle(folder / "bundle")
-    lease = lease_of(parts.ledger)
+    lease = lease_of(services.ledger)
     for version in versions:
         mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
-        parts.artifacts.put(mar.name, mar)
-        parts.ledger.add_release(
+        services.artifacts.put(mar.name, mar)
+        services.ledger.add_release(
             manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)), lease=lease
         )
-        parts.server.register(version, mar.name)
+        services.server.register(version, mar.name)
         release.switch(
-            parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease
+            services.ledger,
+            services.server,
+            version,
+            expected=services.ledger.serving().live,
+            lease=lease,
         )
-    return parts
+    return services

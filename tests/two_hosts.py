@@ -22,7 +22,7 @@ from cron.journal.journal import Journal
 from cron.ledger import switches
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.local.sqlite_file import SqliteFile
-from cron.parts import Parts, Paths
+from cron.services import Paths, Services
 from cron.worker.worker import run_worker
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher, open_workshop
@@ -45,7 +45,7 @@ PAUSES: dict[str, tuple[object, str, str]] = {
 }
 
 
-def open_host(folder: Path, host: str, ledger_url: str) -> Parts:
+def open_host(folder: Path, host: str, ledger_url: str) -> Services:
     """Open one host's parts; `folder` holds what is shared."""
     shared = open_workshop(folder)
     shared.ledger.close()

@@ -21,8 +21,8 @@ from cron.ledger import schema
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
-from cron.parts import Parts, Paths
 from cron.ports import TrainLauncher
+from cron.services import Paths, Services
 from cron.settings.tree import GateSettings, ReleaseSettings, Settings, WorkerSettings
 from recommender.config import EncoderConfig, ModelConfig
 from recommender.events import Event, Item, Record
@@ -130,7 +130,7 @@ def small_settings(encoder: Path) -> Settings:
 
 def open_workshop(
     folder: Path, *, settings: Settings | None = None, launcher: TrainLauncher | None = None
-) -> Parts:
+) -> Services:
     """Open, or make, a workshop in a folder. A copy of the folder goes on with the encoder of the first one."""
     noted = folder / "encoder.txt"
     if not noted.is_file():
@@ -147,7 +147,7 @@ def open_workshop(
             .where(schema.secrets.c.name == "panel")
             .values(value=PANEL_SECRET)
         )
-    return Parts(
+    return Services(
         settings=settings or small_settings(encoder),
         paths=paths,
         ledger=ledger,
@@ -160,25 +160,25 @@ def open_workshop(
     )
 
 
-def close_workshop(parts: Parts) -> None:
+def close_workshop(services: Services) -> None:
     """Close everything that holds a file."""
-    assert isinstance(parts.log, SqliteEventLog)
-    assert isinstance(parts.histories, SqliteHistories)
-    parts.log.close()
-    parts.histories.close()
-    parts.journal.close()
-    parts.ledger.close()
+    assert isinstance(services.log, SqliteEventLog)
+    assert isinstance(services.histories, SqliteHistories)
+    services.log.close()
+    services.histories.close()
+    services.journal.close()
+    services.ledger.close()
 
 
-def with_gate(parts: Parts, gate: GateSettings) -> Parts:
+def with_gate(services: Services, gate: GateSettings) -> Services:
     """Return the same parts under another gate."""
-    return replace(parts, settings=replace(parts.settings, gate=gate))
+    return replace(services, settings=replace(services.settings, gate=gate))
 
 
-def server_of(parts: Parts) -> FakeServer:
+def server_of(services: Services) -> FakeServer:
     """Return the fake behind the port."""
-    assert isinstance(parts.server, FakeServer)
-    return parts.server
+    assert isinstance(services.server, FakeServer)
+    return services.server
 
 
 def lease_of(ledger: Ledger) -> Lease:
@@ -224,14 +224,14 @@ def event_records(first: int, last: int, *, num_users: int = 60) -> list[Record]
     return records
 
 
-def send(parts: Parts, records: Sequence[Record]) -> None:
+def send(services: Services, records: Sequence[Record]) -> None:
     """Append records to the event log."""
-    parts.log.append(records)
+    services.log.append(records)
 
 
-def live_version(parts: Parts) -> int:
+def live_version(services: Services) -> int:
     """Return the live version, of which ledger and server agree."""
-    live = parts.ledger.live()
+    live = services.ledger.live()
     assert live is not None
-    assert live.version == parts.server.live()
+    assert live.version == services.server.live()
     return live.version

@@ -38,8 +38,8 @@ from cron.journal.dead_letters import DeadLetters
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.metrics.ledger_metrics import REFUSED_BY, SANITY_ONLY
 from cron.metrics.snapshot_metrics import hold_on_shift, keep_figures
-from cron.parts import Parts
 from cron.ports import Batch
+from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import check_room, restore_live
 
@@ -49,7 +49,7 @@ _SERVER_TRIES = 3  # a worker that was killed is READY again in 2 to 4 s
 NOT_COLLECTED = "not_collected"  # the reason of a turn that could not read the log
 
 
-def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
+def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> Run:
     """Do one turn, or end the one that a crash left open (and then still do the full retrain that `force_full` asks for).
 
     Return the run with its outcome and reasons.
@@ -58,46 +58,46 @@ def run_cycle(parts: Parts, lease: Lease, *, force_full: bool = False) -> Run:
     stays open and the next call continues it. Anything else that goes wrong ends the run as failed,
     and what is live stays so.
     """
-    ledger = parts.ledger
-    parts.meters.turn_began()
-    ahead = _newer_segments(parts)
+    ledger = services.ledger
+    services.metrics.turn_began()
+    ahead = _newer_segments(services)
     if ahead is not None:
         return ledger.record_skip(ahead, lease=lease)
     not_collected = _collect(
-        parts, lease
+        services, lease
     )  # before all that needs the server: while that is away the log must not grow
-    erase_forgotten(parts, lease)
-    with parts.serving_lock:
+    erase_forgotten(services, lease)
+    with services.serving_lock:
         release.finish_switch(
-            ledger, parts.server, artifacts=lambda: parts.artifacts, wait=parts.stop.wait
+            ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait
         )
     run = ledger.open_run()
     if run is not None:
-        run = _carry_out(parts, run, lease)
+        run = _carry_out(services, run, lease)
         if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
             return run
-        not_collected = _collect(parts, lease)  # what came meanwhile
+        not_collected = _collect(services, lease)  # what came meanwhile
     if not_collected is not None:
-        return _skip(parts, not_collected, lease)
-    state = observe(parts, force_full=force_full)
-    turn = decide(state, parts.settings.worker)
+        return _skip(services, not_collected, lease)
+    state = observe(services, force_full=force_full)
+    turn = decide(state, services.settings.worker)
     ledger.set_figure("refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":
         log.error("refused again and again", extra={"num_refusals": state.num_refusals})
     if isinstance(turn, Skip):
-        return _skip(parts, turn.reason, lease)
+        return _skip(services, turn.reason, lease)
     supersedes = state.live.version if state.live is not None else None
     return _carry_out(
-        parts,
+        services,
         ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease),
         lease,
     )
 
 
-def _newer_segments(parts: Parts) -> Reason | None:
+def _newer_segments(services: Services) -> Reason | None:
     """Return why nothing may be collected or trained: the store has records that the ledger, an older one, does not know."""
     try:
-        parts.journal.refuse_newer()
+        services.journal.refuse_newer()
     except JournalAhead as error:
         log.error("the journal is ahead of the ledger", extra={"why": str(error)})
         return Reason(name=NOT_COLLECTED, ok=False, text=str(error))
@@ -106,38 +106,42 @@ def _newer_segments(parts: Parts) -> Reason | None:
     return None
 
 
-def _collect(parts: Parts, lease: Lease) -> Reason | None:
+def _collect(services: Services, lease: Lease) -> Reason | None:
     """Bring the log's records into the journal; return why not, when that could not be. Raise LeaseLost."""
-    ledger, meters = parts.ledger, parts.meters
+    ledger, metrics = services.ledger, services.metrics
     try:
         new = collect(
-            parts.log, parts.journal, ledger, lease, show=lambda batch: _look_at(parts, batch)
+            services.log,
+            services.journal,
+            ledger,
+            lease,
+            show=lambda batch: _look_at(services, batch),
         )
-        meters.log_emptied(new)
-        trim_log(parts)
+        metrics.log_emptied(new)
+        trim_log(services)
     except LeaseLost:
         raise
     except LogGap as error:
-        return Reason(name=NOT_COLLECTED, ok=False, text=_gap_explained(parts, error))
+        return Reason(name=NOT_COLLECTED, ok=False, text=_gap_explained(services, error))
     except FreshetError as error:
         return Reason(name=NOT_COLLECTED, ok=False, text=str(error))
     return None
 
 
-def _gap_explained(parts: Parts, gap: LogGap) -> str:
+def _gap_explained(services: Services, gap: LogGap) -> str:
     """Return what to do about records that the log has lost: what a crash left in the store may be the only copy of them."""
     try:
-        parts.journal.refuse_newer(is_log_trimmed=True)
+        services.journal.refuse_newer(is_log_trimmed=True)
     except FreshetError as error:
         return str(error)
     return str(gap)
 
 
-def _look_at(parts: Parts, batch: Batch) -> None:
+def _look_at(services: Services, batch: Batch) -> None:
     """Note how long the records of a batch waited, and keep what was no record."""
-    now = parts.ledger.now()
-    parts.meters.records_read(batch.records, now)
-    bury(DeadLetters(parts.paths.var / "dead-letters.jsonl"), batch.rejected, at=now)
+    now = services.ledger.now()
+    services.metrics.records_read(batch.records, now)
+    bury(DeadLetters(services.paths.var / "dead-letters.jsonl"), batch.rejected, at=now)
     if batch.rejected:
         log.warning(
             "the log holds what is no record",
@@ -145,14 +149,14 @@ def _look_at(parts: Parts, batch: Batch) -> None:
         )
 
 
-def _skip(parts: Parts, reason: Reason, lease: Lease) -> Run:
-    tidy_records(parts, lease)
-    return parts.ledger.record_skip(reason, lease=lease)
+def _skip(services: Services, reason: Reason, lease: Lease) -> Run:
+    tidy_records(services, lease)
+    return services.ledger.record_skip(reason, lease=lease)
 
 
-def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:
+def _carry_out(services: Services, run: Run, lease: Lease) -> Run:
     """Take a run to its end, whatever that is."""
-    turn = _Turn(parts, run, lease)
+    turn = _Turn(services, run, lease)
     try:
         ended = _publish(turn)
     except (LeaseLost, Stopped, Unavailable):
@@ -172,50 +176,52 @@ def _carry_out(parts: Parts, run: Run, lease: Lease) -> Run:
             Reason(name=type(error).__name__, ok=False, text=str(error) or type(error).__name__),
         )
     if ended.outcome != "published" and ended.version is not None:
-        drop_version(parts, ended.version)
-    tidy(parts, lease)
+        drop_version(services, ended.version)
+    tidy(services, lease)
     return ended
 
 
 def _publish(turn: _Turn) -> Run:
-    parts, run, lease = turn.parts, turn.run, turn.lease
+    services, run, lease = turn.services, turn.run, turn.lease
     plan = run_plan.from_output(
-        turn.step("plan", lambda: run_plan.to_output(run_plan.settle(parts, run)))
+        turn.step("plan", lambda: run_plan.to_output(run_plan.settle(services, run)))
     )
-    snapshot = turn.step("snapshot", lambda: stages.make_snapshot(parts, run, plan))
-    keep_figures(parts.ledger, snapshot)
-    hold_on_shift(parts.ledger, snapshot, plan.fresh_range, limit=parts.settings.gate.max_shift)
+    snapshot = turn.step("snapshot", lambda: stages.make_snapshot(services, run, plan))
+    keep_figures(services.ledger, snapshot)
+    hold_on_shift(
+        services.ledger, snapshot, plan.fresh_range, limit=services.settings.gate.max_shift
+    )
     turn.step("train", lambda: _train(turn))
 
     def judge() -> stages.Output:
-        parts.ledger.add_quality(stages.quality_of(parts, run), lease=lease)
-        return stages.verdict_to_output(stages.judge(parts, run, plan))
+        services.ledger.add_quality(stages.quality_of(services, run), lease=lease)
+        return stages.verdict_to_output(stages.judge(services, run, plan))
 
     offline = stages.verdict_from_output(turn.step("judge", judge))
-    parts.ledger.set_figure(
+    services.ledger.set_figure(
         SANITY_ONLY, float(any(reason.name == FEW_EVENTS for reason in offline.reasons))
     )
     if not offline.accepted:
         return turn.end("refused", *offline.reasons, figures=offline)
 
-    version = parts.ledger.allot_version(run.run_id, lease=lease)
+    version = services.ledger.allot_version(run.run_id, lease=lease)
     pack = turn.step(
         "archive",
-        lambda: stages.archive(parts, run, plan, version=version, figures=offline.figures),
+        lambda: stages.archive(services, run, plan, version=version, figures=offline.figures),
     )
     manifest = stages.manifest_from_output(pack)
 
     def put() -> stages.Output:
-        stages.put(parts, run, manifest)
-        parts.ledger.add_release(manifest, lease=lease)
+        stages.put(services, run, manifest)
+        services.ledger.add_release(manifest, lease=lease)
         return {}
 
     turn.step("put", put)
-    if not _was_live(parts, manifest):
+    if not _was_live(services, manifest):
         online = _go_live(turn, manifest)
         if not online.accepted:
             return turn.end("refused", *offline.reasons, *online.reasons, figures=offline)
-    probed = parts.ledger.step_output(run.run_id, "probe")
+    probed = services.ledger.step_output(run.run_id, "probe")
     reasons = [
         *offline.reasons,
         *(stages.verdict_from_output(probed).reasons if probed is not None else ()),
@@ -227,27 +233,27 @@ def _publish(turn: _Turn) -> Run:
 class _Turn:
     """A run being carried out: its steps, recorded, and its end."""
 
-    parts: Parts
+    services: Services
     run: Run
     lease: Lease
 
     def step(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
         """Return what the step recorded, doing its work only when it did not finish before."""
-        known = self.parts.ledger.step_output(self.run.run_id, name)
+        known = self.services.ledger.step_output(self.run.run_id, name)
         return known if known is not None else self.again(name, work)
 
     def again(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
         """Do a step's work even when it was done before: the server may have been restarted since. The first record stays."""
-        if self.parts.stop.is_set():
+        if self.services.stop.is_set():
             raise Stopped
-        check_wanted(self.parts, self.run, self.lease)
+        check_wanted(self.services, self.run, self.lease)
         started = time.monotonic()
         output = work()
         seconds = time.monotonic() - started
-        self.parts.ledger.record_step(
+        self.services.ledger.record_step(
             self.run.run_id, name, output, seconds=seconds, lease=self.lease
         )
-        self.parts.meters.step_done(name, seconds)
+        self.services.metrics.step_done(name, seconds)
         log.info("step done", extra={"run_id": self.run.run_id, "step": name})
         return output
 
@@ -256,26 +262,26 @@ class _Turn:
         values = dict(figures.figures) if figures is not None else {}
         if outcome == "refused":
             for reason in (reason for reason in reasons if not reason.ok):
-                self.parts.ledger.count(f"{REFUSED_BY}{reason.name}")
-        return self.parts.ledger.finish_run(
+                self.services.ledger.count(f"{REFUSED_BY}{reason.name}")
+        return self.services.ledger.finish_run(
             self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease
         )
 
 
 def _train(turn: _Turn) -> stages.Output:
     """Train, unless the result would find no room; a server that does not answer is asked again when the version is to be loaded."""
-    parts, run, lease = turn.parts, turn.run, turn.lease
+    services, run, lease = turn.services, turn.run, turn.lease
     with suppress(Unavailable):
-        check_room(parts.server)
+        check_room(services.server)
     try:
-        with cancelled_when_unwanted(parts, run, lease):
-            return stages.train(parts, run)
+        with cancelled_when_unwanted(services, run, lease):
+            return stages.train(services, run)
     except Stopped:
-        if parts.stop.is_set():
+        if services.stop.is_set():
             raise
-    check_wanted(parts, run, lease)
-    with cancelled_when_unwanted(parts, run, lease):
-        return stages.train(parts, run)  # the cancellation was meant for an earlier training
+    check_wanted(services, run, lease)
+    with cancelled_when_unwanted(services, run, lease):
+        return stages.train(services, run)  # the cancellation was meant for an earlier training
 
 
 def _go_live(turn: _Turn, manifest: Manifest) -> Verdict:
@@ -284,7 +290,7 @@ def _go_live(turn: _Turn, manifest: Manifest) -> Verdict:
     A worker that died is READY again, or loaded again, when the registration returns. Raise what
     the last try raised: a fault of the machinery is no verdict on the model.
     """
-    stop, pause_s = turn.parts.stop, turn.parts.settings.worker.poll_s
+    stop, pause_s = turn.services.stop, turn.services.settings.worker.poll_s
     for tries_left in reversed(range(_SERVER_TRIES)):
         try:
             return _try_to_go_live(turn, manifest)
@@ -301,18 +307,18 @@ def _go_live(turn: _Turn, manifest: Manifest) -> Verdict:
 
 def _try_to_go_live(turn: _Turn, manifest: Manifest) -> Verdict:
     """Register and probe a version, and switch to it when it is accepted."""
-    parts, run, lease = turn.parts, turn.run, turn.lease
+    services, run, lease = turn.services, turn.run, turn.lease
 
     def probe_it() -> stages.Output:
-        golden = stages.golden(parts, run)
+        golden = stages.golden(services, run)
         return stages.verdict_to_output(
-            probe(parts.server, manifest.version, golden, parts.settings.gate)
+            probe(services.server, manifest.version, golden, services.settings.gate)
         )
 
-    turn.again("register", lambda: _register(parts, manifest, lease))
+    turn.again("register", lambda: _register(services, manifest, lease))
     online = stages.verdict_from_output(turn.again("probe", probe_it))
     if online.accepted:
-        turn.again("set_live", lambda: _set_live(parts, manifest, lease))
+        turn.again("set_live", lambda: _set_live(services, manifest, lease))
     return online
 
 
@@ -324,25 +330,29 @@ def _may_pass(error: ServerRefused | Unanswered) -> bool:
     return isinstance(error, Unanswered) or error.status >= 500 or error.status in (200, 409)
 
 
-def _was_live(parts: Parts, manifest: Manifest) -> bool:
+def _was_live(services: Services, manifest: Manifest) -> bool:
     """Tell whether a crash came after the switch; if a person has rolled back since, that stands."""
-    return parts.ledger.is_release(manifest.version)
+    return services.ledger.is_release(manifest.version)
 
 
-def _register(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
+def _register(services: Services, manifest: Manifest, lease: Lease) -> stages.Output:
     """Register the version, after the live one: the first version of an empty server becomes its default."""
-    with parts.serving_lock:
-        restore_live(parts)
-    if manifest.version not in {found.version for found in parts.server.versions()}:
-        check_room(parts.server)
-    parts.ledger.check_lease(lease)
-    parts.server.register(manifest.version, release.archive_url(parts.artifacts, manifest))
+    with services.serving_lock:
+        restore_live(services)
+    if manifest.version not in {found.version for found in services.server.versions()}:
+        check_room(services.server)
+    services.ledger.check_lease(lease)
+    services.server.register(manifest.version, release.archive_url(services.artifacts, manifest))
     return {}
 
 
-def _set_live(parts: Parts, manifest: Manifest, lease: Lease) -> stages.Output:
-    with parts.serving_lock:
+def _set_live(services: Services, manifest: Manifest, lease: Lease) -> stages.Output:
+    with services.serving_lock:
         release.switch(
-            parts.ledger, parts.server, manifest.version, expected=manifest.supersedes, lease=lease
+            services.ledger,
+            services.server,
+            manifest.version,
+            expected=manifest.supersedes,
+            lease=lease,
         )
     return {}

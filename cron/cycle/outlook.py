@@ -12,7 +12,7 @@ from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
 from cron.ledger.ledger import Ledger
 from cron.lineage import Range, Run
-from cron.parts import Parts
+from cron.services import Services
 from recommender.config import BUNDLE_FORMAT
 
 # refusals in a row are counted over the newest runs; back-off and skipped rows make 200 more than a
@@ -20,9 +20,9 @@ from recommender.config import BUNDLE_FORMAT
 _NUM_RUNS = 200
 
 
-def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
+def observe(services: Services, *, force_full: bool = False) -> PlanState:
     """Gather the state that `decide` needs."""
-    ledger = parts.ledger
+    ledger = services.ledger
     live = ledger.live()
     manifest = live.manifest if live is not None else None
     unpublished = _unpublished(ledger)
@@ -32,15 +32,16 @@ def observe(parts: Parts, *, force_full: bool = False) -> PlanState:
         now=ledger.now(),
         live=manifest,
         hold=ledger.hold(),
-        num_new_events=num_new_events(ledger, parts.journal),
-        num_new_items=parts.journal.count(items_through + 1, ledger.last_seq()).items,
+        num_new_events=num_new_events(ledger, services.journal),
+        num_new_items=services.journal.count(items_through + 1, ledger.last_seq()).items,
         num_refusals=sum(map(_is_verdict, unpublished)),
         num_unpublished=len(unpublished),
         last_ended_at=unpublished[0].ended_at if unpublished else None,
         last_full_at=last_full.ended_at if last_full is not None else None,
         last_full_s=last_full.seconds.get("train") if last_full is not None else None,
         settings_changed=manifest is not None
-        and _shape(manifest.config) != _shape(json.loads(json.dumps(asdict(parts.settings.train)))),
+        and _shape(manifest.config)
+        != _shape(json.loads(json.dumps(asdict(services.settings.train)))),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
     )

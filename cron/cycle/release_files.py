@@ -12,7 +12,7 @@ from pathlib import Path
 from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
-from cron.parts import Parts
+from cron.services import Services
 from trainer import durable_files
 from trainer.archive import ArchiveError, bundle_digest, sha256_of, unpack_bundle, verify_bundle
 
@@ -25,21 +25,21 @@ def manifest_name(manifest: Manifest) -> str:
     return f"manifests/{manifest.archive.removesuffix('.mar')}.json"
 
 
-def bundle_of(parts: Parts, manifest: Manifest) -> Path:
+def bundle_of(services: Services, manifest: Manifest) -> Path:
     """Return a verified local copy of a release's bundle; raise ArtifactMissing or ArtifactCorrupt when the store has none."""
-    folder = parts.paths.bundles / manifest.archive.removesuffix(".mar")
+    folder = services.paths.bundles / manifest.archive.removesuffix(".mar")
     with translate_os_errors(_COPIES, folder):
         if not _is_bundle(folder, manifest):
             shutil.rmtree(folder, ignore_errors=True)
-            _unpack(parts, manifest, folder)
+            _unpack(services, manifest, folder)
     return folder
 
 
-def state_of(parts: Parts, manifest: Manifest) -> Path | None:
+def state_of(services: Services, manifest: Manifest) -> Path | None:
     """Return a verified local copy of a release's optimiser state; None when it has none."""
     if manifest.state is None:
         return None
-    file = parts.paths.bundles / Path(manifest.state).name
+    file = services.paths.bundles / Path(manifest.state).name
     with translate_os_errors(_COPIES, file):
         # A release from before its manifest held this digest is fetched each time: the store knows
         # it.
@@ -48,7 +48,7 @@ def state_of(parts: Parts, manifest: Manifest) -> Path | None:
             or not file.is_file()
             or sha256_of(file) != manifest.state_sha256
         ):
-            parts.artifacts.fetch(manifest.state, file, sha256=manifest.state_sha256)
+            services.artifacts.fetch(manifest.state, file, sha256=manifest.state_sha256)
     return file
 
 
@@ -61,11 +61,11 @@ def _is_bundle(folder: Path, manifest: Manifest) -> bool:
     return bundle_digest(folder) == manifest.bundle_digest
 
 
-def _unpack(parts: Parts, manifest: Manifest, folder: Path) -> None:
+def _unpack(services: Services, manifest: Manifest, folder: Path) -> None:
     mar = folder.with_suffix(".mar")
     durable_files.make_folder(mar.parent)
     try:
-        parts.artifacts.fetch(manifest.archive, mar, sha256=manifest.archive_sha256)
+        services.artifacts.fetch(manifest.archive, mar, sha256=manifest.archive_sha256)
         unpack_bundle(mar, folder)
     finally:
         mar.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from cron.errors import FreshetError, LeaseLost
 from cron.ledger import schema
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest, manifest_from_json
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving.restore import kept_loaded
 
 log = logging.getLogger(__name__)
@@ -34,50 +34,52 @@ _KEPT_TEXTS = 4
 _KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
 
 
-def tidy(parts: Parts, lease: Lease) -> None:
+def tidy(services: Services, lease: Lease) -> None:
     """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    _let_go(parts, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
-    tidy_records(parts, lease)
+    _let_go(services, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
+    tidy_records(services, lease)
 
 
-def tidy_records(parts: Parts, lease: Lease) -> None:
+def tidy_records(services: Services, lease: Lease) -> None:
     """Let go of old events and of the ledger's old rows: they grow old at turns that are skipped, too."""
-    _let_go(parts, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
+    _let_go(services, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
 
 
-def _let_go(parts: Parts, lease: Lease, works: Sequence[Callable[[Parts, Lease], None]]) -> None:
+def _let_go(
+    services: Services, lease: Lease, works: Sequence[Callable[[Services, Lease], None]]
+) -> None:
     for work in works:
         try:
-            work(parts, lease)
+            work(services, lease)
         except LeaseLost:
             raise
         except (FreshetError, OSError) as error:
             log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
 
 
-def trim_log(parts: Parts) -> None:
+def trim_log(services: Services) -> None:
     """Let the log go up to where journal and histories have both come; what can't be trimmed now is tried after the next collection."""
     try:
-        parts.log.trim(parts.ledger.log_cursor(), parts.histories.cursor())
+        services.log.trim(services.ledger.log_cursor(), services.histories.cursor())
     except FreshetError as error:
         log.warning("log not trimmed", extra={"why": str(error)})
 
 
-def drop_version(parts: Parts, version: int) -> None:
+def drop_version(services: Services, version: int) -> None:
     """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
-    if parts.ledger.is_release(version):
+    if services.ledger.is_release(version):
         return
     try:
-        parts.server.unregister(version)
+        services.server.unregister(version)
     except FreshetError as error:
         log.warning("not unregistered", extra={"version": version, "why": str(error)})
 
 
-def needed(parts: Parts) -> dict[int, Manifest]:
+def needed(services: Services) -> dict[int, Manifest]:
     """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
-    releases = {one.version: one.manifest for one in parts.ledger.kept_releases()}
-    kept = sorted(releases)[-parts.settings.release.keep_releases :]
-    kept += [one.version for one in kept_loaded(parts)]
+    releases = {one.version: one.manifest for one in services.ledger.kept_releases()}
+    kept = sorted(releases)[-services.settings.release.keep_releases :]
+    kept += [one.version for one in kept_loaded(services)]
     kept += [
         anchor
         for version in kept
@@ -86,42 +88,42 @@ def needed(parts: Parts) -> dict[int, Manifest]:
     return {version: releases[version] for version in kept if version in releases}
 
 
-def _unload(parts: Parts, lease: Lease) -> None:
-    serving = parts.ledger.serving()
+def _unload(services: Services, lease: Lease) -> None:
+    serving = services.ledger.serving()
     if serving.live is None or serving.switch is not None:
         return
-    keep = {one.version for one in kept_loaded(parts)} | {parts.server.live()}
-    for found in parts.server.versions():
+    keep = {one.version for one in kept_loaded(services)} | {services.server.live()}
+    for found in services.server.versions():
         if found.version not in keep:
-            parts.ledger.check_lease(lease)  # a successor may have loaded it for good
-            parts.server.unregister(found.version)
+            services.ledger.check_lease(lease)  # a successor may have loaded it for good
+            services.server.unregister(found.version)
 
 
-def _delete_archives(parts: Parts, lease: Lease) -> None:
+def _delete_archives(services: Services, lease: Lease) -> None:
     """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
-    keep, left = needed(parts), _left(parts)
-    open_run = parts.ledger.open_run()
-    for manifest in _archives(parts, set(left.values())):
+    keep, left = needed(services), _left(services)
+    open_run = services.ledger.open_run()
+    for manifest in _archives(services, set(left.values())):
         if manifest.version in keep or (
             open_run is not None and open_run.version == manifest.version
         ):
             continue
-        if parts.ledger.mark_archive_gone(manifest.version, lease=lease):
-            slim_release(parts.ledger, manifest, lease=lease)
+        if services.ledger.mark_archive_gone(manifest.version, lease=lease):
+            slim_release(services.ledger, manifest, lease=lease)
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
-                parts.artifacts.delete(name)
-    _delete_strays(parts, left, lease)
+                services.artifacts.delete(name)
+    _delete_strays(services, left, lease)
 
 
-def _left(parts: Parts) -> dict[str, int]:
+def _left(services: Services) -> dict[str, int]:
     """Return the version of each file in the store that belongs to one, manifests first."""
-    names = [name for begin in _FOLDERS for name in parts.artifacts.names(begin)]
+    names = [name for begin in _FOLDERS for name in services.artifacts.names(begin)]
     return {name: int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
 
 
-def _archives(parts: Parts, left: Collection[int]) -> list[Manifest]:
+def _archives(services: Services, left: Collection[int]) -> list[Manifest]:
     """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
-    with parts.ledger.read() as connection:
+    with services.ledger.read() as connection:
         where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
         return [
             manifest_from_json(text)
@@ -131,49 +133,49 @@ def _archives(parts: Parts, left: Collection[int]) -> list[Manifest]:
         ]
 
 
-def _delete_strays(parts: Parts, left: Mapping[str, int], lease: Lease) -> None:
+def _delete_strays(services: Services, left: Mapping[str, int], lease: Lease) -> None:
     """Delete what was put for a run that ended without entering it in the ledger: its worker died, or lost its lease, on another host."""
     runs = schema.runs.c
     ended = runs.version.in_(left.values()) & runs.outcome.is_not(None)
-    with parts.ledger.read() as connection:
+    with services.ledger.read() as connection:
         query = sa.select(runs.version).where(
             ended, runs.version.not_in(sa.select(schema.releases.c.version))
         )
         versions = set(connection.execute(query).scalars())
     for name in (name for name, version in left.items() if version in versions):
-        parts.ledger.check_lease(lease)
-        parts.artifacts.delete(name)
+        services.ledger.check_lease(lease)
+        services.artifacts.delete(name)
 
 
-def _delete_old_segments(parts: Parts, lease: Lease) -> None:
+def _delete_old_segments(services: Services, lease: Lease) -> None:
     """Drop journal segments past their days, but nothing that a run after a rollback to any kept release would train on."""
-    days = parts.settings.release.keep_journal_days
+    days = services.settings.release.keep_journal_days
     trained = [
         manifest.trained_through
-        for manifest in needed(parts).values()
+        for manifest in needed(services).values()
         if manifest.mode != "baseline"
     ]
     if days is not None and trained:
-        older_than = parts.ledger.now() - timedelta(days=days)
-        parts.journal.compact_and_drop(
+        older_than = services.ledger.now() - timedelta(days=days)
+        services.journal.compact_and_drop(
             older_than=older_than, needed_from=min(trained) + 1, lease=lease
         )
 
 
-def _delete_copies(parts: Parts, _lease: Lease) -> None:
-    parts.journal.delete_stale_copies()
+def _delete_copies(services: Services, _lease: Lease) -> None:
+    services.journal.delete_stale_copies()
 
 
-def _prune_ledger(parts: Parts, lease: Lease) -> None:
-    prune(parts.ledger, lease=lease)
-    give_back_disk(parts.ledger)
+def _prune_ledger(services: Services, lease: Lease) -> None:
+    prune(services.ledger, lease=lease)
+    give_back_disk(services.ledger)
 
 
-def _delete_folders(parts: Parts, _lease: Lease) -> None:
-    open_run = parts.ledger.open_run()
+def _delete_folders(services: Services, _lease: Lease) -> None:
+    open_run = services.ledger.open_run()
     ended = [
         folder
-        for folder in _folders(parts.paths.runs)
+        for folder in _folders(services.paths.runs)
         if open_run is None or folder.name != str(open_run.run_id)
     ]
     for folder in sorted(ended, key=lambda one: int(one.name) if one.name.isdecimal() else 0)[
@@ -182,24 +184,26 @@ def _delete_folders(parts: Parts, _lease: Lease) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     kept = {
         manifest.archive.removesuffix(".mar")
-        for version, manifest in needed(parts).items()
-        if version in _compared(parts)
+        for version, manifest in needed(services).items()
+        if version in _compared(services)
     }
-    for path in parts.paths.bundles.iterdir() if parts.paths.bundles.is_dir() else ():
+    for path in services.paths.bundles.iterdir() if services.paths.bundles.is_dir() else ():
         if path.name.removesuffix(".safetensors") not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _delete_texts(parts: Parts, _lease: Lease) -> None:
+def _delete_texts(services: Services, _lease: Lease) -> None:
     """Delete caches of encoders that were not used lately, and what a trainer was killed over: no training is under way."""
-    caches = sorted(parts.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
-    for path in [*caches[:-_KEPT_TEXTS], *parts.paths.texts.glob("*.tmp")]:
+    caches = sorted(
+        services.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime
+    )
+    for path in [*caches[:-_KEPT_TEXTS], *services.paths.texts.glob("*.tmp")]:
         path.unlink()
 
 
-def _compared(parts: Parts) -> set[int]:
+def _compared(services: Services) -> set[int]:
     """Return the versions whose bundles the next snapshot copies."""
-    live = parts.ledger.live()
+    live = services.ledger.live()
     return (
         {version for version in (live.version, live.manifest.anchor) if version is not None}
         if live is not None

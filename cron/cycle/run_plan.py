@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from cron.cycle.outlook import capped
 from cron.ledger.panel_key import own_panel, panel_of
 from cron.lineage import Manifest, Range, Run
-from cron.parts import Parts
+from cron.services import Services
 from cron.snapshot.panel import PLAIN, Panel
 from cron.snapshot.panel_choice import choose_panel_share
 from trainer.config import Mode
@@ -47,16 +47,18 @@ class RunPlan:
         return (1, self.items_through) if self.mode == "baseline" else self.target_range
 
 
-def settle(parts: Parts, run: Run) -> RunPlan:
+def settle(services: Services, run: Run) -> RunPlan:
     """Choose a run's numbers: `items` and `update` go on from the release that was live at its start, the others start anew.
 
     That release and no later one, whatever a person did meanwhile: its weights are what the
     snapshot holds, and what the switch compares.
     """
     assert run.mode is not None, "a run that was started has a mode"
-    journal, last_seq = parts.journal, parts.ledger.last_seq()
-    manifest = parts.ledger.release(run.supersedes).manifest if run.supersedes is not None else None
-    excluded = parts.ledger.excluded_ranges()
+    journal, last_seq = services.journal, services.ledger.last_seq()
+    manifest = (
+        services.ledger.release(run.supersedes).manifest if run.supersedes is not None else None
+    )
+    excluded = services.ledger.excluded_ranges()
     learned = manifest.trained_through if manifest is not None else 0
     unlearned = (max(learned + 1, journal.first_seq), last_seq)
     target: Range | None = None
@@ -64,16 +66,16 @@ def settle(parts: Parts, run: Run) -> RunPlan:
         target = (journal.first_seq, last_seq)
     elif run.mode == "update":
         target = capped(
-            journal, unlearned, excluded, max_events=parts.settings.worker.max_events_per_run
+            journal, unlearned, excluded, max_events=services.settings.worker.max_events_per_run
         )
     parent = manifest if run.mode in ("update", "items") else None
     panel = (
-        panel_of(parts.ledger, parent)
+        panel_of(services.ledger, parent)
         if parent is not None
-        else _new_panel(parts, last_seq, excluded)
+        else _new_panel(services, last_seq, excluded)
     )
     judged = _judged(
-        panel, compared(parts, run.supersedes, manifest.anchor if manifest is not None else None)
+        panel, compared(services, run.supersedes, manifest.anchor if manifest is not None else None)
     )
     return RunPlan(
         mode=run.mode,
@@ -92,20 +94,20 @@ def settle(parts: Parts, run: Run) -> RunPlan:
     )
 
 
-def compared(parts: Parts, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
+def compared(services: Services, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
     """Return the panels of the models that a candidate is compared with; a baseline was trained on nobody."""
     versions = {version for version in (live, anchor) if version is not None}
-    manifests = [parts.ledger.release(version).manifest for version in sorted(versions)]
+    manifests = [services.ledger.release(version).manifest for version in sorted(versions)]
     return tuple(
-        panel_of(parts.ledger, manifest) for manifest in manifests if manifest.mode != "baseline"
+        panel_of(services.ledger, manifest) for manifest in manifests if manifest.mode != "baseline"
     )
 
 
-def _new_panel(parts: Parts, last_seq: int, excluded: tuple[Range, ...]) -> Panel:
-    panel = own_panel(parts.ledger, share=1.0)
-    settings = parts.settings
+def _new_panel(services: Services, last_seq: int, excluded: tuple[Range, ...]) -> Panel:
+    panel = own_panel(services.ledger, share=1.0)
+    settings = services.settings
     share = choose_panel_share(
-        parts.journal, panel, settings.gate, settings.train, last_seq=last_seq, excluded=excluded
+        services.journal, panel, settings.gate, settings.train, last_seq=last_seq, excluded=excluded
     )
     return replace(panel, share=share)
 

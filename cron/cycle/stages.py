@@ -21,7 +21,7 @@ from cron.gate.verdicts import Against, Verdict, offline_verdict
 from cron.ledger.panel_key import panel_by
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
 from cron.metrics.snapshot_metrics import not_looked_at
-from cron.parts import Parts
+from cron.services import Services
 from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
@@ -37,9 +37,9 @@ class FilesGone(Exception):
     """Files that an earlier life of this run left are not there any more; the run can't go on."""
 
 
-def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
+def make_snapshot(services: Services, run: Run, plan: RunPlan) -> Output:
     """Write the snapshot, with copies of the bundles that the candidate is compared with."""
-    ledger, train, gate = parts.ledger, parts.settings.train, parts.settings.gate
+    ledger, train, gate = services.ledger, services.settings.train, services.settings.gate
     live = ledger.release(run.supersedes) if run.supersedes is not None else None
     anchor = (
         ledger.release(plan.anchor)
@@ -54,7 +54,7 @@ def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
         shift_range=not_looked_at(ledger, plan.fresh_range),
         older_before=plan.older_before,
         panel=panel_by(ledger, share=plan.panel_share, key=plan.panel_key),
-        judged=_judged(parts, plan),
+        judged=_judged(services, plan),
         excluded=plan.excluded,
         replay_ratio=train.replay_ratio,
         max_history=train.model.max_history,
@@ -63,59 +63,59 @@ def make_snapshot(parts: Parts, run: Run, plan: RunPlan) -> Output:
         limits=Limits(user_share=gate.max_user_share, item_share=gate.max_item_share),
         positive_types=train.positive_types,
         positive_rating=train.positive_rating,
-        live=lineage_files.bundle_of(parts, live.manifest) if live is not None else None,
-        anchor=lineage_files.bundle_of(parts, anchor.manifest) if anchor is not None else None,
-        state=lineage_files.state_of(parts, live.manifest) if live is not None else None,
+        live=lineage_files.bundle_of(services, live.manifest) if live is not None else None,
+        anchor=lineage_files.bundle_of(services, anchor.manifest) if anchor is not None else None,
+        state=lineage_files.state_of(services, live.manifest) if live is not None else None,
         live_version=live.version if live is not None else None,
         anchor_version=anchor.version if anchor is not None else None,
     )
-    info = build_snapshot(parts.journal, request, folder_of(parts, run) / "snapshot")
+    info = build_snapshot(services.journal, request, folder_of(services, run) / "snapshot")
     return dict(asdict(info))
 
 
-def train(parts: Parts, run: Run) -> Output:
+def train(services: Services, run: Run) -> Output:
     """Have the trainer make the candidate."""
-    folder = folder_of(parts, run)
+    folder = folder_of(services, run)
     if not (folder / "snapshot" / "manifest.json").is_file():
         raise FilesGone(f"the snapshot of run {run.run_id} is gone")
-    candidate = parts.launcher.train(
+    candidate = services.launcher.train(
         folder / "snapshot",
-        parts.settings.train,
+        services.settings.train,
         folder / "candidate",
-        limit_s=parts.settings.worker.train_limit_s,
+        limit_s=services.settings.worker.train_limit_s,
     )
     return {"report_sha256": sha256_of(candidate / "report.json")}
 
 
-def judge(parts: Parts, run: Run, plan: RunPlan) -> Verdict:
+def judge(services: Services, run: Run, plan: RunPlan) -> Verdict:
     """Give the offline verdict, and keep the quality figures for the status page."""
-    report = _report(parts, run)
-    live = parts.ledger.release(run.supersedes) if run.supersedes is not None else None
+    report = _report(services, run)
+    live = services.ledger.release(run.supersedes) if run.supersedes is not None else None
     against = Against(
         live=run.supersedes,
         anchor=plan.anchor,
         live_is_baseline=live is not None and live.manifest.mode == "baseline",
     )
     return offline_verdict(
-        report, parts.settings.gate, against, users=_comparable(parts, run, plan, report)
+        report, services.settings.gate, against, users=_comparable(services, run, plan, report)
     )
 
 
-def quality_of(parts: Parts, run: Run) -> list[Quality]:
+def quality_of(services: Services, run: Run) -> list[Quality]:
     """Return the quality figures in the candidate's report."""
-    return quality_rows(_report(parts, run), run, at=parts.ledger.now())
+    return quality_rows(_report(services, run), run, at=services.ledger.now())
 
 
 def archive(
-    parts: Parts, run: Run, plan: RunPlan, *, version: int, figures: Mapping[str, float]
+    services: Services, run: Run, plan: RunPlan, *, version: int, figures: Mapping[str, float]
 ) -> Output:
     """Pack the bundle as a .mar and write its manifest."""
-    candidate, out = _candidate(parts, run), folder_of(parts, run) / "archive"
+    candidate, out = _candidate(services, run), folder_of(services, run) / "archive"
     state = candidate / lineage_files.STATE
     shutil.rmtree(out, ignore_errors=True)
-    key = signing_key(parts.paths.var) if parts.settings.release.sign_archives else None
+    key = signing_key(services.paths.var) if services.settings.release.sign_archives else None
     mar = pack(bundle=candidate / "bundle", version=version, out=out, signing_key=key)
-    report = _report(parts, run)
+    report = _report(services, run)
     manifest = Manifest(
         version=version,
         mode=report.mode,
@@ -136,9 +136,9 @@ def archive(
         bundle_digest=report.bundle_digest,
         data_digest=report.data_digest,
         code_digest=code_digest(),
-        created_at=parts.ledger.now(),
+        created_at=services.ledger.now(),
         config=json.loads(
-            (folder_of(parts, run) / "config.json").read_text()
+            (folder_of(services, run) / "config.json").read_text()
         ),  # those that trained; the settings may be others by now
         figures=figures,
         libraries=report.versions,
@@ -150,19 +150,19 @@ def archive(
     return {"manifest": manifest_to_json(manifest)}
 
 
-def put(parts: Parts, run: Run, manifest: Manifest) -> None:
+def put(services: Services, run: Run, manifest: Manifest) -> None:
     """Store the .mar, the optimiser state, and last the manifest: a reader never sees a version that is not whole."""
-    folder = folder_of(parts, run)
+    folder = folder_of(services, run)
     mar, state = folder / "archive" / manifest.archive, folder / "candidate" / lineage_files.STATE
     _check_file(mar, manifest.archive_sha256)
     if manifest.state is not None:
         _check_file(state, manifest.state_sha256)
     text = folder / "archive" / "manifest.json"
     text.write_text(manifest_to_json(manifest))
-    parts.artifacts.put(manifest.archive, mar)
+    services.artifacts.put(manifest.archive, mar)
     if manifest.state is not None:
-        parts.artifacts.put(manifest.state, state)
-    parts.artifacts.put(lineage_files.manifest_name(manifest), text)
+        services.artifacts.put(manifest.state, state)
+    services.artifacts.put(lineage_files.manifest_name(manifest), text)
 
 
 def _check_file(file: Path, sha256: str | None) -> None:
@@ -173,16 +173,16 @@ def _check_file(file: Path, sha256: str | None) -> None:
         raise FilesGone(f"{file} was damaged since it was made")
 
 
-def golden(parts: Parts, run: Run) -> list[Golden]:
+def golden(services: Services, run: Run) -> list[Golden]:
     """Return the newest golden requests of the candidate with their answers, as many as the gate asks for."""
-    pairs = json.loads((_candidate(parts, run) / "golden.json").read_text())
-    newest = pairs[-parts.settings.gate.num_probes :]
+    pairs = json.loads((_candidate(services, run) / "golden.json").read_text())
+    newest = pairs[-services.settings.gate.num_probes :]
     return [Golden(request=one["request"], answer=one["answer"]) for one in newest]
 
 
-def folder_of(parts: Parts, run: Run) -> Path:
+def folder_of(services: Services, run: Run) -> Path:
     """Return the folder of a run's files."""
-    return parts.paths.runs / str(run.run_id)
+    return services.paths.runs / str(run.run_id)
 
 
 def verdict_to_output(verdict: Verdict) -> Output:
@@ -206,25 +206,25 @@ def manifest_from_output(output: Mapping[str, object]) -> Manifest:
     return manifest_from_json(str(output["manifest"]))
 
 
-def _comparable(parts: Parts, run: Run, plan: RunPlan, report: Report) -> frozenset[str]:
+def _comparable(services: Services, run: Run, plan: RunPlan, report: Report) -> frozenset[str]:
     """Return the users of the report on whom neither the candidate nor any compared model was trained."""
-    panels = (_judged(parts, plan), *compared(parts, run.supersedes, plan.anchor))
+    panels = (_judged(services, plan), *compared(services, run.supersedes, plan.anchor))
     users = {
         user for part in (report.panel, report.older) if part is not None for user in part.user_ids
     }
     return frozenset(user for user in users if all(panel.holds(user) for panel in panels))
 
 
-def _judged(parts: Parts, plan: RunPlan) -> Panel:
+def _judged(services: Services, plan: RunPlan) -> Panel:
     if plan.judged_share is None:
-        return panel_by(parts.ledger, share=plan.panel_share, key=plan.panel_key)
-    return panel_by(parts.ledger, share=plan.judged_share, key=plan.judged_key)
+        return panel_by(services.ledger, share=plan.panel_share, key=plan.panel_key)
+    return panel_by(services.ledger, share=plan.judged_share, key=plan.judged_key)
 
 
-def _candidate(parts: Parts, run: Run) -> Path:
+def _candidate(services: Services, run: Run) -> Path:
     """Return the candidate that the run's training recorded; when another host trained it, one of ours may be left from before that."""
-    candidate = folder_of(parts, run) / "candidate"
-    report, trained = candidate / "report.json", parts.ledger.step_output(run.run_id, "train")
+    candidate = folder_of(services, run) / "candidate"
+    report, trained = candidate / "report.json", services.ledger.step_output(run.run_id, "train")
     if not report.is_file() or (
         trained is not None and sha256_of(report) != trained["report_sha256"]
     ):
@@ -232,5 +232,5 @@ def _candidate(parts: Parts, run: Run) -> Path:
     return candidate
 
 
-def _report(parts: Parts, run: Run) -> Report:
-    return read_report(_candidate(parts, run) / "report.json")
+def _report(services: Services, run: Run) -> Report:
+    return read_report(_candidate(services, run) / "report.json")

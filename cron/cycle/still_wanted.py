@@ -15,47 +15,47 @@ from cron.errors import Held, LeaseLost, Superseded, Unavailable
 from cron.ledger import switches
 from cron.lineage import Lease, Run
 from cron.local.beside import repeated
-from cron.parts import Parts
+from cron.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def check_wanted(parts: Parts, run: Run, lease: Lease) -> None:
+def check_wanted(services: Services, run: Run, lease: Lease) -> None:
     """Raise Held, Superseded or LeaseLost when the run could not publish any more."""
-    parts.ledger.check_lease(lease)
+    services.ledger.check_lease(lease)
     try:
-        _check(parts, run)
+        _check(services, run)
     except Superseded:
         with (
-            parts.serving_lock
+            services.serving_lock
         ):  # not while the live version is reloaded and another one stands in for it
-            _check(parts, run)
+            _check(services, run)
 
 
 @contextmanager
-def cancelled_when_unwanted(parts: Parts, run: Run, lease: Lease) -> Iterator[None]:
+def cancelled_when_unwanted(services: Services, run: Run, lease: Lease) -> Iterator[None]:
     """Cancel the training in this block as soon as the run is not wanted any more."""
 
     def look() -> bool:
         try:
-            check_wanted(parts, run, lease)
+            check_wanted(services, run, lease)
         except (Held, Superseded, LeaseLost) as error:
             log.info("training cancelled", extra={"run_id": run.run_id, "why": str(error)})
-            parts.launcher.cancel()
+            services.launcher.cancel()
             return False
         except Unavailable:  # the ledger; looked at again
             pass
         return True
 
-    with repeated(look, every_s=parts.settings.worker.poll_s):
+    with repeated(look, every_s=services.settings.worker.poll_s):
         yield
 
 
-def _check(parts: Parts, run: Run) -> None:
-    output = parts.ledger.step_output(run.run_id, "plan")
+def _check(services: Services, run: Run) -> None:
+    output = services.ledger.step_output(run.run_id, "plan")
     plan = run_plan.from_output(output) if output is not None else None
     switches.check_wanted(
-        parts.ledger,
+        services.ledger,
         expected=run.supersedes,
         target_range=plan.target_range if plan is not None else None,
         excluded=plan.excluded if plan is not None else (),

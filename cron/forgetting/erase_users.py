@@ -14,33 +14,35 @@ from cron.forgetting.request import user_of
 from cron.journal.dead_letters import DeadLetter, DeadLetters
 from cron.ledger import forgotten
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 
 log = logging.getLogger(__name__)
 
 
-def erase_forgotten(parts: Parts, lease: Lease) -> None:
+def erase_forgotten(services: Services, lease: Lease) -> None:
     """Erase whatever is still there of forgotten users; what can't be reached now is tried in the next turn. Raise LeaseLost.
 
     A run that a crash left open keeps its files until it ends, and its users stay marked until
     then.
     """
-    ledger = parts.ledger
+    ledger = services.ledger
     try:
-        _bring_together(parts)
+        _bring_together(services)
         marks = forgotten.pending(ledger)
         if not marks:
             return
-        num_erased = parts.journal.erase(marks, lease)
+        num_erased = services.journal.erase(marks, lease)
         open_run = ledger.open_run()
-        _delete_run_folders(parts, except_for=str(open_run.run_id) if open_run is not None else "")
+        _delete_run_folders(
+            services, except_for=str(open_run.run_id) if open_run is not None else ""
+        )
         keys, pending = forgotten.keys_of(ledger), {mark.user_key for mark in marks}
 
         def is_theirs(letter: DeadLetter) -> bool:
             user_id = user_of(letter)
             return user_id is not None and keys.of_user(user_id) in pending
 
-        DeadLetters(parts.paths.var / "dead-letters.jsonl").drop(is_theirs)
+        DeadLetters(services.paths.var / "dead-letters.jsonl").drop(is_theirs)
         forgotten.note_erased(ledger, marks, num_erased, done=open_run is None, lease=lease)
         log.info(
             "forgotten users erased",
@@ -56,11 +58,11 @@ def erase_forgotten(parts: Parts, lease: Lease) -> None:
         log.warning("forgotten users not erased", extra={"why": str(error)})
 
 
-def _bring_together(parts: Parts) -> None:
+def _bring_together(services: Services) -> None:
     """Let ledger and histories have the same marks."""
-    theirs, ours = parts.histories.forgotten(), parts.journal.forgotten()
+    theirs, ours = services.histories.forgotten(), services.journal.forgotten()
     if forgotten.adopt(
-        parts.ledger,
+        services.ledger,
         {key: up_to for key, up_to in theirs.items() if key not in ours or ours[key] < up_to},
     ):
         log.warning("users were forgotten in the histories alone; the ledger knows them now")
@@ -68,11 +70,11 @@ def _bring_together(parts: Parts) -> None:
         key: up_to for key, up_to in ours.items() if key not in theirs or theirs[key] < up_to
     }
     if missing:
-        parts.histories.keep_out(missing)
+        services.histories.keep_out(missing)
 
 
-def _delete_run_folders(parts: Parts, *, except_for: str) -> None:
+def _delete_run_folders(services: Services, *, except_for: str) -> None:
     """Delete snapshots and candidates: they hold the events of many users, and are only there to be looked at."""
-    for folder in parts.paths.runs.iterdir() if parts.paths.runs.is_dir() else ():
+    for folder in services.paths.runs.iterdir() if services.paths.runs.is_dir() else ():
         if folder.is_dir() and folder.name != except_for:
             shutil.rmtree(folder, ignore_errors=True)

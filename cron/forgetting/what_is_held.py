@@ -17,7 +17,7 @@ from cron.ledger import forgotten
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, trained_ranges
-from cron.parts import Parts
+from cron.services import Services
 from cron.snapshot.timeline import Numbers, in_ranges
 
 
@@ -39,17 +39,19 @@ class Held:
     may_hold_erased: bool
 
 
-def held(parts: Parts, user_ids: Sequence[str]) -> dict[str, Held]:
+def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
     """Return what is held of each user; reads the whole journal once."""
-    numbers = _numbers(parts, user_ids)
-    keys = forgotten.keys_of(parts.ledger)
+    numbers = _numbers(services, user_ids)
+    keys = forgotten.keys_of(services.ledger)
     marks = {
         mark.user_key: mark
-        for mark in forgotten.among(parts.ledger, [keys.of_user(user_id) for user_id in user_ids])
+        for mark in forgotten.among(
+            services.ledger, [keys.of_user(user_id) for user_id in user_ids]
+        )
     }
-    releases = {one.version: one.manifest for one in parts.ledger.releases()}
-    kept = [one.version for one in parts.ledger.kept_releases()]
-    live = parts.ledger.serving().live
+    releases = {one.version: one.manifest for one in services.ledger.releases()}
+    kept = [one.version for one in services.ledger.kept_releases()]
+    live = services.ledger.serving().live
     found: dict[str, Held] = {}
     for user_id, seq_N in numbers.items():
         trained = {
@@ -72,8 +74,8 @@ def full_retrain_due(ledger: Ledger, every_s: float) -> datetime | None:
     return last.started_at + timedelta(seconds=every_s) if last is not None else None
 
 
-def _numbers(parts: Parts, user_ids: Collection[str]) -> dict[str, Numbers]:
-    table = parts.journal.read(1, parts.journal.last_seq, columns=["seq", "user_id"])
+def _numbers(services: Services, user_ids: Collection[str]) -> dict[str, Numbers]:
+    table = services.journal.read(1, services.journal.last_seq, columns=["seq", "user_id"])
     found: dict[str, Numbers] = {}
     for user_id in user_ids:
         found[user_id] = table.filter(pc.fill_null(pc.equal(table["user_id"], user_id), False))[

@@ -71,7 +71,7 @@ def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
     with ledger.read() as connection:
         return [
             mark
-            for part in _parts(sorted(user_keys))
+            for part in _services(sorted(user_keys))
             for mark in _marks(connection, schema.forgotten.c.user_key.in_(part))
         ]
 
@@ -187,6 +187,6 @@ def _marks(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Mar
     ]
 
 
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def _services(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), _IN_A_QUERY):
         yield keys[start : start + _IN_A_QUERY]

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
 from cron.ledger import switches
 from cron.lineage import Serving, Switch, SwitchKind
-from cron.parts import Parts
 from cron.ports import ModelServer, ServerVersion
+from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import (
     check_room,
@@ -45,8 +45,10 @@ Found = Mapping[str, tuple[ServerVersion, ...]]  # what each node has that answe
 class Reconciler:
     """Compares at each `tick`. `monotonic` is its clock."""
 
-    def __init__(self, parts: Parts, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._parts = parts
+    def __init__(
+        self, services: Services, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._services = services
         self._monotonic = monotonic
         self._started = False
         self._pending: tuple[int, float] | None = (
@@ -68,26 +70,28 @@ class Reconciler:
         The first tick also ends a switch that an earlier process began, unless a person may be
         loading its version just now.
         """
-        parts = self._parts
-        if not parts.serving_lock.acquire(blocking=False):
+        services = self._services
+        if not services.serving_lock.acquire(blocking=False):
             return  # the cycle is at the server; what it does will be seen at the next tick
         try:
             found = self._look()
-            switch = parts.ledger.switching()
+            switch = services.ledger.switching()
             if switch is not None and self._is_cut_off(switch, found):
-                release.finish_switch(parts.ledger, parts.server, artifacts=lambda: parts.artifacts)
+                release.finish_switch(
+                    services.ledger, services.server, artifacts=lambda: services.artifacts
+                )
             self._started = True
-            serving = parts.ledger.serving()
+            serving = services.ledger.serving()
             if serving.switch is None and serving.live is not None:
                 self._compare(serving, serving.live, found)
         finally:
-            parts.serving_lock.release()
+            services.serving_lock.release()
 
     def _look(self) -> Found:
         """Ask each node for its versions, and keep the number of those that are away; raise what the last one said when all are."""
         found: dict[str, tuple[ServerVersion, ...]] = {}
         away: dict[str, Refusal] = {}
-        for name, node in self._parts.server.nodes().items():
+        for name, node in self._services.server.nodes().items():
             try:
                 found[name] = node.versions()
             except (Unavailable, ServerRefused) as error:  # refused: a wrong key, say
@@ -100,13 +104,13 @@ class Reconciler:
         return found
 
     def _tell(self, away: Mapping[str, Refusal]) -> None:
-        for number, name in enumerate(self._parts.server.nodes(), start=1):
-            self._parts.ledger.set_figure(f"node_{number}_away", float(name in away))
+        for number, name in enumerate(self._services.server.nodes(), start=1):
+            self._services.ledger.set_figure(f"node_{number}_away", float(name in away))
             if name in away:
                 log.warning("a node is away", extra={"node": name, "why": str(away[name])})
             elif self._away and name in self._away:
                 log.info("a node is back", extra={"node": name})
-        self._parts.ledger.set_figure("nodes_away", float(len(away)))
+        self._services.ledger.set_figure("nodes_away", float(len(away)))
 
     def _compare(self, serving: Serving, live: int, found: Found) -> None:
         there = {
@@ -118,7 +122,7 @@ class Reconciler:
         lost = [name for name, one in there.items() if self._is_lost(name, one)]
         if len(lost) == len(there):
             self._revive(live, found)
-        elif len(self._parts.server.nodes()) > 1:
+        elif len(self._services.server.nodes()) > 1:
             for name, versions in found.items():
                 self._mend(name, versions, live, is_lost=name in lost)
         else:
@@ -136,7 +140,7 @@ class Reconciler:
     def _watch_default(
         self, serving: Serving, live: int, versions: tuple[ServerVersion, ...]
     ) -> None:
-        default = self._parts.server.live()
+        default = self._services.server.live()
         if default is not None and default != live:
             # Seen twice: a worker that was paused in mid-switch sets a stale default when it wakes
             # up, and mends it in milliseconds.
@@ -145,11 +149,11 @@ class Reconciler:
             self._odd = (serving.epoch, default)
         else:
             self._odd = None
-            (name,) = self._parts.server.nodes()
+            (name,) = self._services.server.nodes()
             self._load_one_candidate(name, versions)
 
     def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
-        ledger = self._parts.ledger
+        ledger = self._services.ledger
         if not ledger.is_release(default):
             if ledger.serving() == serving:
                 ledger.pause(
@@ -171,7 +175,7 @@ class Reconciler:
         if self._refusals >= _PATIENCE and not self._may_try("", live):
             return
         try:
-            restore_live(self._parts, gives_up=self._refusals + 1 >= _PATIENCE)
+            restore_live(self._services, gives_up=self._refusals + 1 >= _PATIENCE)
             self._refusals = 0
         except ServerRefused as error:
             self._refusals += 1
@@ -184,7 +188,7 @@ class Reconciler:
         if not self._may_try("", live):
             return
         try:
-            revive_live(self._parts, found)
+            revive_live(self._services, found)
             self._unready_since.clear()
         except (ServerRefused, StoreError):
             log.exception(
@@ -196,7 +200,7 @@ class Reconciler:
         self, name: str, versions: tuple[ServerVersion, ...], live: int, *, is_lost: bool
     ) -> None:
         """Bring one of several nodes to what the ledger says: the live version, its default, then one rollback candidate."""
-        node = self._parts.server.nodes()[name]
+        node = self._services.server.nodes()[name]
         try:
             if is_lost or all(found.version != live for found in versions):
                 self._load_live(name, node, live)
@@ -213,7 +217,7 @@ class Reconciler:
         if not self._may_try(name, live):
             return
         try:
-            load_anew(self._parts, node, self._parts.ledger.release(live))
+            load_anew(self._services, node, self._services.ledger.release(live))
             self._retry_at.pop((name, live), None)
             log.info("a node has the live version again", extra={"node": name, "version": live})
         except (ServerRefused, StoreError) as error:
@@ -236,15 +240,17 @@ class Reconciler:
     def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
         """Register on a node the first rollback candidate that is missing there, or has lost its workers, if there is memory for it."""
         node, there = (
-            self._parts.server.nodes()[name],
+            self._services.server.nodes()[name],
             {found.version for found in versions if found.ready},
         )
-        for candidate in kept_loaded(self._parts)[1:]:  # not the live one, which has its own rules
+        for candidate in kept_loaded(self._services)[
+            1:
+        ]:  # not the live one, which has its own rules
             if candidate.version in there or not self._may_try(name, candidate.version):
                 continue
             try:
                 check_room(node)
-                register(self._parts, node, candidate)
+                register(self._services, node, candidate)
             except (NoRoom, ServerRefused, StoreError) as error:
                 log.warning(
                     "a rollback candidate could not be loaded",

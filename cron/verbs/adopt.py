@@ -17,24 +17,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Adopt; print which numbers were taken over."""
     del arguments
-    from cron.wiring import open_parts
+    from cron.wiring import open_services
     from cron.worker.lease import held_lease, holder_of, only_one
     from cron.worker.worker import renewing
 
-    parts = open_parts(loaded.settings)
+    services = open_services(loaded.settings)
     lease_s = loaded.settings.worker.lease_s
-    holder = holder_of(parts.paths.var)
+    holder = holder_of(services.paths.var)
     # Every segment is fetched and verified, which takes longer than a lease lasts where there are
     # many.
     with (
-        only_one(parts.paths.lock),
-        held_lease(parts.ledger, holder, lease_s) as lease,
-        renewing(parts, lease),
+        only_one(services.paths.lock),
+        held_lease(services.ledger, holder, lease_s) as lease,
+        renewing(services, lease),
     ):
         # The log has nothing of what the newer ledger had collected; what is left may come again,
         # and counts once.
-        cursor = parts.log.give_up(parts.ledger.log_cursor())
-        adopted = parts.journal.adopt(cursor, lease)
+        cursor = services.log.give_up(services.ledger.log_cursor())
+        adopted = services.journal.adopt(cursor, lease)
     if not adopted.segments:
         print(
             f"nothing to adopt: the ledger knows the journal up to its last number, {adopted.last_seq:,}"

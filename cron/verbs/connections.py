@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from cron import wiring
 from cron.errors import FreshetError
-from cron.parts import Paths
 from cron.ports import START
+from cron.services import Paths
 from cron.settings.tree import Settings, StoreSettings
 
 

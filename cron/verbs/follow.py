@@ -30,31 +30,33 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow."""
     from cron.journal.follow import follow_once, must_rebuild, rebuild
     from cron.verbs.repeat import repeat
-    from cron.wiring import open_parts
+    from cron.wiring import open_services
     from cron.worker.lease import held_lease, holder_of, only_one
 
-    parts = open_parts(loaded.settings)
+    services = open_services(loaded.settings)
     if arguments.new_log:
         lease_s = loaded.settings.worker.lease_s
         with (
-            only_one(parts.paths.lock),
-            held_lease(parts.ledger, holder_of(parts.paths.var), lease_s) as lease,
+            only_one(services.paths.lock),
+            held_lease(services.ledger, holder_of(services.paths.var), lease_s) as lease,
         ):
-            parts.journal.refuse_newer(
+            services.journal.refuse_newer(
                 is_log_trimmed=True
             )  # what the log has lost may lie in the store
-            parts.ledger.commit_segment(None, parts.log.give_up(parts.ledger.log_cursor()), lease)
+            services.ledger.commit_segment(
+                None, services.log.give_up(services.ledger.log_cursor()), lease
+            )
     if arguments.rebuild or arguments.new_log:
-        rebuild(parts.journal, parts.log, parts.histories)
+        rebuild(services.journal, services.log, services.histories)
 
     def turn() -> int:
         with suppress(
             LogGap
         ):  # the log was trimmed past our place, and the journal has what is gone
-            if not must_rebuild(parts.journal, parts.histories):
-                return follow_once(parts.log, parts.histories)
-        rebuild(parts.journal, parts.log, parts.histories)
-        return follow_once(parts.log, parts.histories)
+            if not must_rebuild(services.journal, services.histories):
+                return follow_once(services.log, services.histories)
+        rebuild(services.journal, services.log, services.histories)
+        return follow_once(services.log, services.histories)
 
     total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
     print(f"{total:,} records followed")

@@ -17,7 +17,7 @@ from cron.verbs.table import clock, show_json
 
 if TYPE_CHECKING:  # pyarrow, which the other verbs do without
     from cron.forgetting.what_is_held import Held
-    from cron.parts import Parts
+    from cron.services import Services
 
 SUMMARY = "forget users: what they did is erased, and the next full retrain is without it"
 
@@ -53,23 +53,25 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.forgetting.request import check_user_id, forget
     from cron.forgetting.what_is_held import full_retrain_due, held
     from cron.journal.dead_letters import DeadLetters
-    from cron.wiring import open_parts
+    from cron.wiring import open_services
 
     users = list(dict.fromkeys(arguments.users))
     for user_id in users:  # before anybody is forgotten
         check_user_id(user_id)
-    parts = open_parts(loaded.settings)
-    found = held(parts, users)
+    services = open_services(loaded.settings)
+    found = held(services, users)
     done = {}
     if not arguments.dry_run:
-        letters = DeadLetters(parts.paths.var / "dead-letters.jsonl")
+        letters = DeadLetters(services.paths.var / "dead-letters.jsonl")
         asked_by = arguments.by or f"{getpass.getuser()} on the command line"
         done = {
-            user_id: forget(parts.ledger, parts.histories, letters, user_id, asked_by=asked_by)
+            user_id: forget(
+                services.ledger, services.histories, letters, user_id, asked_by=asked_by
+            )
             for user_id in users
         }
-    is_erased = bool(done) and _erase_now(parts)
-    due = full_retrain_due(parts.ledger, loaded.settings.worker.full_every_s)
+    is_erased = bool(done) and _erase_now(services)
+    due = full_retrain_due(services.ledger, loaded.settings.worker.full_every_s)
     reports = [
         Report(
             user_id=user_id,
@@ -88,24 +90,24 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 0
 
 
-def _erase_now(parts: Parts) -> bool:
+def _erase_now(services: Services) -> bool:
     """Erase as the worker would, unless one runs; tell whether nothing is left to erase."""
     from cron.forgetting.erase_users import erase_forgotten
     from cron.ledger import forgotten
     from cron.worker.lease import held_lease, holder_of, only_one
     from cron.worker.worker import renewing
 
-    ttl_s = parts.settings.worker.lease_s
+    ttl_s = services.settings.worker.lease_s
     try:
         with (
-            only_one(parts.paths.lock),
-            held_lease(parts.ledger, holder_of(parts.paths.var), ttl_s) as lease,
-            renewing(parts, lease),
+            only_one(services.paths.lock),
+            held_lease(services.ledger, holder_of(services.paths.var), ttl_s) as lease,
+            renewing(services, lease),
         ):
-            erase_forgotten(parts, lease)
+            erase_forgotten(services, lease)
     except (AlreadyRunning, LeaseLost):
         return False
-    return not forgotten.pending(parts.ledger)
+    return not forgotten.pending(services.ledger)
 
 
 def _lines(report: Report) -> list[str]:

@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Take the lease, turn once, print; 1 when the run was refused or failed."""
-    from cron.wiring import open_parts
+    from cron.wiring import open_services
     from cron.worker.worker import run_once
 
-    parts = open_parts(loaded.settings)
-    with _progress(parts.ledger, parts.paths.runs):
-        ended = run_once(parts, force_full=arguments.full)
+    services = open_services(loaded.settings)
+    with _progress(services.ledger, services.paths.runs):
+        ended = run_once(services, force_full=arguments.full)
     print("\n".join(lines_of(ended)))
     return 0 if ended.outcome in ("published", "skipped") else 1
 

@@ -6,7 +6,7 @@ import argparse
 from datetime import UTC, datetime
 
 from cron.metrics.overview import Overview, look, panel_ndcg, to_json
-from cron.parts import Paths
+from cron.services import Paths
 from cron.settings.file import Loaded
 from cron.verbs.table import age, clock, number, show_json, sparkline, table
 from cron.wiring import open_ledger, open_log, server_nodes, var_folder

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Run until told to stop."""
     del arguments
-    from cron.wiring import open_parts
+    from cron.wiring import open_services
     from cron.worker.worker import run_worker
 
-    return run_worker(open_parts(loaded.settings))
+    return run_worker(open_services(loaded.settings))

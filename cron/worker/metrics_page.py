@@ -13,27 +13,27 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cron.errors import FreshetError
 from cron.metrics.ledger_metrics import LedgerFigures, gauge
-from cron.metrics.meters import Meters
 from cron.metrics.overview import look
-from cron.parts import Parts
+from cron.metrics.worker_metrics import WorkerMetrics
+from cron.services import Services
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def served(parts: Parts) -> Iterator[None]:
+def served(services: Services) -> Iterator[None]:
     """Serve the figures while the block runs, on `worker.metrics_port` unless it is 0.
 
     A port that is taken costs the figures, not the freshness: it is logged, and the worker works.
     """
-    settings = parts.settings.worker
+    settings = services.settings.worker
     if not settings.metrics_port:
         yield
         return
-    _register(parts)
+    _register(services)
     try:
         server, thread = start_http_server(
-            settings.metrics_port, settings.metrics_host, parts.meters.registry
+            settings.metrics_port, settings.metrics_host, services.metrics.registry
         )
     except OSError as error:
         where = f"{settings.metrics_host}:{settings.metrics_port}"
@@ -52,8 +52,8 @@ def served(parts: Parts) -> Iterator[None]:
 
 
 class _EventLag(Collector):
-    def __init__(self, meters: Meters, backlog: Callable[[], int]) -> None:
-        self._meters = meters
+    def __init__(self, metrics: WorkerMetrics, backlog: Callable[[], int]) -> None:
+        self._metrics = metrics
         self._backlog = backlog
 
     def describe(self) -> Iterable[Metric]:
@@ -64,17 +64,17 @@ class _EventLag(Collector):
         """Look at the backlog; no figure while ledger or log don't answer."""
         with suppress(FreshetError, SQLAlchemyError):
             text = "How long the oldest record that waits in the log has waited at most"
-            yield gauge("freshet_event_lag_seconds", text, self._meters.lag_s(self._backlog()))
+            yield gauge("freshet_event_lag_seconds", text, self._metrics.lag_s(self._backlog()))
 
 
-def _register(parts: Parts) -> None:
-    ledger, meters = parts.ledger, parts.meters
-    meters.registry.register(_EventLag(meters, lambda: parts.log.backlog(ledger.log_cursor())))
-    meters.registry.register(
+def _register(services: Services) -> None:
+    ledger, metrics = services.ledger, services.metrics
+    metrics.registry.register(_EventLag(metrics, lambda: services.log.backlog(ledger.log_cursor())))
+    metrics.registry.register(
         LedgerFigures(
             ledger,
-            lambda: look(ledger, parts.log, parts.paths.runs, now=ledger.now()),
-            lambda: parts.log.backlog(parts.histories.cursor()),
+            lambda: look(ledger, services.log, services.paths.runs, now=ledger.now()),
+            lambda: services.log.backlog(services.histories.cursor()),
         )
     )
-    ProcessCollector(registry=meters.registry)
+    ProcessCollector(registry=metrics.registry)

@@ -32,7 +32,7 @@ from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.lineage import Lease, Run
 from cron.local.beside import repeated
 from cron.logs import set_up_logs
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.worker.lease import held_lease, holder_of, only_one
 from cron.worker.metrics_page import served
@@ -45,16 +45,16 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 _EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
 
 
-def run_worker(parts: Parts) -> int:
+def run_worker(services: Services) -> int:
     """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
     set_up_logs()
-    if parts.settings.release.sign_archives:
-        signing_key(parts.paths.var)  # made or refused now, not after the first training
-    with only_one(parts.paths.lock), served(parts), _told_to_end() as wait_until_told:
-        worker = Worker(parts)
+    if services.settings.release.sign_archives:
+        signing_key(services.paths.var)  # made or refused now, not after the first training
+    with only_one(services.paths.lock), served(services), _told_to_end() as wait_until_told:
+        worker = Worker(services)
         worker.start()
         wait_until_told()
-        if not worker.end(parts.settings.worker.grace_s - _EXIT_MARGIN_S):
+        if not worker.end(services.settings.worker.grace_s - _EXIT_MARGIN_S):
             # A step that can't be cut short (loading a version, say) is left as a kill would leave
             # it; the next start goes on.
             sys.stderr.flush()
@@ -62,15 +62,15 @@ def run_worker(parts: Parts) -> int:
     return 0
 
 
-def run_once(parts: Parts, *, force_full: bool = False) -> Run:
+def run_once(services: Services, *, force_full: bool = False) -> Run:
     """Do one turn now, alone; raise AlreadyRunning or LeaseLost when a worker is at it."""
-    ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
+    ledger, ttl_s = services.ledger, services.settings.worker.lease_s
     with (
-        only_one(parts.paths.lock),
-        held_lease(ledger, holder_of(parts.paths.var), ttl_s) as lease,
-        renewing(parts, lease),
+        only_one(services.paths.lock),
+        held_lease(ledger, holder_of(services.paths.var), ttl_s) as lease,
+        renewing(services, lease),
     ):
-        return run_cycle(parts, lease, force_full=force_full)
+        return run_cycle(services, lease, force_full=force_full)
 
 
 @contextmanager
@@ -101,12 +101,12 @@ def _told_to_end() -> Iterator[Callable[[], None]]:
 class Worker:
     """The jobs, and what they know of each other."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._holder = holder_of(parts.paths.var)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._holder = holder_of(services.paths.var)
         self._lease: Lease | None = None
-        parts.meters.watch_lease(lambda: self._lease is not None)
-        self._reconciler = Reconciler(parts)
+        services.metrics.watch_lease(lambda: self._lease is not None)
+        self._reconciler = Reconciler(services)
         self._under_way: dict[str, threading.Lock] = {}  # by job; held while it is
         self._left_in_journal = 0  # events that the last published release did not take
         self._retry_s = _FIRST_RETRY_S
@@ -120,7 +120,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the jobs; the first turn comes at once."""
-        settings = self._parts.settings.worker
+        settings = self._services.settings.worker
         self._keep_lease()
         turn = (
             CronTrigger.from_crontab(settings.cron, timezone=UTC)
@@ -138,14 +138,14 @@ class Worker:
         )
         self._scheduler.start()
         threading.Thread(
-            target=watch_clock, args=(self._catch_up, self._parts.stop), daemon=True
+            target=watch_clock, args=(self._catch_up, self._services.stop), daemon=True
         ).start()
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
 
     def end(self, within_s: float) -> bool:
         """Stop the jobs; tell whether those under way ended in time. A training is ended, its checkpoint stays."""
-        self._parts.stop.set()
-        self._parts.launcher.stop()
+        self._services.stop.set()
+        self._services.launcher.stop()
         self._scheduler.shutdown(wait=False)
         ends_at = time.monotonic() + within_s
         ended = all(
@@ -153,7 +153,7 @@ class Worker:
         )  # each of them writes, under lock and lease
         if ended and self._lease is not None:
             with suppress(Unavailable):  # it runs out by itself
-                self._parts.ledger.release_lease(self._lease)
+                self._services.ledger.release_lease(self._lease)
         log.info("worker ended", extra={"jobs_ended": ended})
         return ended
 
@@ -164,7 +164,7 @@ class Worker:
 
         def job() -> None:
             with self._under_way[name]:
-                if not self._parts.stop.is_set():
+                if not self._services.stop.is_set():
                     work()
 
         # misfire_grace_time: the default of 1 s silently drops a turn when the machine was busy or
@@ -191,7 +191,7 @@ class Worker:
         if lease is None:
             return
         try:
-            self._after(run_cycle(self._parts, lease))
+            self._after(run_cycle(self._services, lease))
         except Unavailable as error:
             log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
             self._retry_later()
@@ -218,7 +218,7 @@ class Worker:
             )
         published = run.outcome == "published"
         self._left_in_journal = (
-            num_new_events(self._parts.ledger, self._parts.journal) if published else 0
+            num_new_events(self._services.ledger, self._services.journal) if published else 0
         )
         if published and run.mode == "baseline":
             self._wake(0.0)
@@ -229,7 +229,7 @@ class Worker:
         if lease is None:
             return
         try:
-            self._parts.ledger.check_lease(lease)
+            self._services.ledger.check_lease(lease)
             self._look_at_server()
         except LeaseLost as error:
             self._lose(lease, error)
@@ -242,9 +242,10 @@ class Worker:
             return
         with suppress(Unavailable):
             waiting = (
-                self._parts.log.backlog(self._parts.ledger.log_cursor()) + self._left_in_journal
+                self._services.log.backlog(self._services.ledger.log_cursor())
+                + self._left_in_journal
             )
-            if waiting >= self._parts.settings.worker.after_events:
+            if waiting >= self._services.settings.worker.after_events:
                 self._wake(0.0)
 
     def _look_at_server(self) -> None:
@@ -259,14 +260,14 @@ class Worker:
         self._refusal = refusal
 
     def _follow(self) -> None:
-        parts = self._parts
+        services = self._services
         if time.monotonic() < self._rebuild_at:
             return
         try:
-            is_lost = must_rebuild(parts.journal, parts.histories)
+            is_lost = must_rebuild(services.journal, services.histories)
             try:
-                while not (is_lost or parts.stop.is_set()) and follow_once(
-                    parts.log, parts.histories
+                while not (is_lost or services.stop.is_set()) and follow_once(
+                    services.log, services.histories
                 ):
                     pass
             except (
@@ -280,9 +281,9 @@ class Worker:
 
     def _rebuild(self) -> None:
         """Make the histories anew; when the log is not the journal's, or that is not whole, say so once: a person has to look."""
-        parts = self._parts
+        services = self._services
         try:
-            rebuild(parts.journal, parts.log, parts.histories)
+            rebuild(services.journal, services.log, services.histories)
             self._gap = ""
         except (LogGap, StoreError) as error:
             if self._gap != str(error):
@@ -293,9 +294,13 @@ class Worker:
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to get it; a standby that gets it has its first turn at once."""
-        if self._parts.stop.is_set():
+        if self._services.stop.is_set():
             return
-        ledger, ttl_s, lease = self._parts.ledger, self._parts.settings.worker.lease_s, self._lease
+        ledger, ttl_s, lease = (
+            self._services.ledger,
+            self._services.settings.worker.lease_s,
+            self._lease,
+        )
         try:
             if lease is not None:
                 ledger.renew_lease(lease, ttl_s, ledger.lease_time())
@@ -303,7 +308,7 @@ class Worker:
             self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.lease_time())
             if self._lease is None:
                 log.info("waiting for the lease", extra={"holder": ledger.lease_holder()})
-                self._parts.journal.delete_stale_copies()  # the holder sweeps its own disk only
+                self._services.journal.delete_stale_copies()  # the holder sweeps its own disk only
             elif self._scheduler.running:
                 log.info("lease taken", extra={"token": self._lease.token})
                 self._wake(0.0)
@@ -317,7 +322,7 @@ class Worker:
         """Stand by. A training under that lease ends now, for another worker makes the same; anything else ends at its next write."""
         if self._lease == lease:  # another job may have taken a new one already
             self._lease = None
-            self._parts.launcher.cancel()
+            self._services.launcher.cancel()
             log.warning("lease lost", extra={"why": str(error)})
 
     def _on_trouble(self, event: JobEvent) -> None:
@@ -338,7 +343,7 @@ class Worker:
 
     def _count(self, name: str) -> None:
         with suppress(Unavailable):
-            self._parts.ledger.count(name)
+            self._services.ledger.count(name)
 
     def _retry_later(self) -> None:
         """Try the turn again after a while, twice as long each time."""
@@ -347,7 +352,7 @@ class Worker:
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
 
     def _wake(self, after_s: float) -> None:
-        if not self._parts.stop.is_set():
+        if not self._services.stop.is_set():
             self._scheduler.modify_job(
                 "cycle", next_run_time=datetime.now(UTC) + timedelta(seconds=after_s)
             )
@@ -362,9 +367,9 @@ def _is_free(lock: threading.Lock, ends_at: float) -> bool:
 
 
 @contextmanager
-def renewing(parts: Parts, lease: Lease) -> Iterator[None]:
+def renewing(services: Services, lease: Lease) -> Iterator[None]:
     """Renew a lease beside a long piece of work; when it is lost, end a training under way and raise LeaseLost."""
-    ledger, ttl_s = parts.ledger, parts.settings.worker.lease_s
+    ledger, ttl_s = services.ledger, services.settings.worker.lease_s
     lost: list[LeaseLost] = []
 
     def renew() -> bool:
@@ -373,7 +378,7 @@ def renewing(parts: Parts, lease: Lease) -> Iterator[None]:
                 ledger.renew_lease(lease, ttl_s, ledger.lease_time())
         except LeaseLost as error:  # anything else than a training is told at its next write
             lost.append(error)
-            parts.launcher.cancel()
+            services.launcher.cancel()
         return not lost
 
     with repeated(renew, every_s=ttl_s / 3):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from cron.parts import Parts
+from cron.services import Services
 from cron.worker.worker import Worker
 
 LIMIT_S = 60.0
@@ -21,8 +21,8 @@ def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
 
 
 @contextmanager
-def working(parts: Parts) -> Iterator[Worker]:
-    worker = Worker(parts)
+def working(services: Services) -> Iterator[Worker]:
+    worker = Worker(services)
     worker.start()
     try:
         yield worker
@@ -30,8 +30,8 @@ def working(parts: Parts) -> Iterator[Worker]:
         assert worker.end(LIMIT_S)
 
 
-def free(parts: Parts) -> None:
+def free(services: Services) -> None:
     """Let go of the lease that the test's own set-up took."""
-    lease = parts.ledger.acquire_lease("test", 60, parts.ledger.now())
+    lease = services.ledger.acquire_lease("test", 60, services.ledger.now())
     assert lease is not None
-    parts.ledger.release_lease(lease)
+    services.ledger.release_lease(lease)

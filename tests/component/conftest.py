@@ -10,7 +10,7 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 from tests.component.house import House, open_house
 from tests.workshop import (
     close_workshop,
@@ -26,26 +26,26 @@ from tests.workshop import (
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a baseline and a full release, copied by each test."""
     folder = tmp_path_factory.mktemp("trained")
-    parts = open_workshop(folder)
-    lease = lease_of(parts.ledger)
-    send(parts, [*item_records(), *event_records(1, 400)])
-    assert [run_cycle(parts, lease).mode for _ in range(2)] == ["baseline", "full"]
-    close_workshop(parts)
+    services = open_workshop(folder)
+    lease = lease_of(services.ledger)
+    send(services, [*item_records(), *event_records(1, 400)])
+    assert [run_cycle(services, lease).mode for _ in range(2)] == ["baseline", "full"]
+    close_workshop(services)
     return folder
 
 
 @pytest.fixture
-def parts(trained: Path, tmp_path: Path) -> Iterator[Parts]:
+def services(trained: Path, tmp_path: Path) -> Iterator[Services]:
     folder = tmp_path / "workshop"
     shutil.copytree(trained, folder)
-    parts = open_workshop(folder)
-    yield parts
-    close_workshop(parts)
+    services = open_workshop(folder)
+    yield services
+    close_workshop(services)
 
 
 @pytest.fixture
-def lease(parts: Parts) -> Lease:
-    return lease_of(parts.ledger)
+def lease(services: Services) -> Lease:
+    return lease_of(services.ledger)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from cron.journal.segments import table_of, write
 from cron.ledger import forgotten
 from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
-from cron.parts import Parts
 from cron.ports import Cursor
+from cron.services import Services
 from recommender.events import Event
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event
@@ -223,14 +223,14 @@ def test_what_a_crash_left_is_not_preferred_to_what_was_committed_later(tmp_path
 
 
 def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     folder = tmp_path / "workshop"
     copy = kept_copy(folder)
     for first in (401, 411):
-        send(parts, event_records(first, first + 9))
-        assert run_cycle(parts, lease).outcome == "skipped"
-    close_workshop(parts)
+        send(services, event_records(first, first + 9))
+        assert run_cycle(services, lease).outcome == "skipped"
+    close_workshop(services)
     put_back(folder, copy)
     again = open_workshop(folder)
     send(again, event_records(421, 560))
@@ -245,15 +245,15 @@ def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
 
 
 def test_a_turn_whose_log_lost_what_one_segment_holds_says_to_adopt_it(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     """The log's own remedy would number new records over it."""
     folder = tmp_path / "workshop"
     copy = kept_copy(folder)
-    send(parts, event_records(401, 410))
-    assert run_cycle(parts, lease).outcome == "skipped"
-    parts.log.trim(parts.ledger.log_cursor())
-    close_workshop(parts)
+    send(services, event_records(401, 410))
+    assert run_cycle(services, lease).outcome == "skipped"
+    services.log.trim(services.ledger.log_cursor())
+    close_workshop(services)
     put_back(folder, copy)
     again = open_workshop(folder)
     run = run_cycle(again, lease_of(again.ledger))

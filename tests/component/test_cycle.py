@@ -17,7 +17,7 @@ from cron.cycle.stages import folder_of
 from cron.errors import LeaseLost, Stopped, Unavailable
 from cron.journal.collect import collect
 from cron.lineage import Lease, manifest_from_json, trained_ranges
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from recommender.events import Item
 from tests.releases import reason
@@ -41,8 +41,8 @@ NEW_ITEM = Item(
 )
 
 
-def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
-    first, second = parts.ledger.releases()
+def test_a_baseline_then_a_full_retrain(services: Services) -> None:
+    first, second = services.ledger.releases()
     assert (
         first.version,
         first.manifest.mode,
@@ -56,11 +56,11 @@ def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
         second.manifest.anchor,
     ) == (1, "full", None, 1)
     assert second.manifest.target_range == (1, 440)
-    assert live_version(parts) == 1
+    assert live_version(services) == 1
     assert first.manifest.rating_scale == (2.0, 5.0), (
         "a baseline counts what people did, though it trains on nothing"
     )
-    run = parts.ledger.runs()[0]
+    run = services.ledger.runs()[0]
     assert set(run.seconds) == {
         "plan",
         "snapshot",
@@ -78,74 +78,76 @@ def test_a_baseline_then_a_full_retrain(parts: Parts) -> None:
 
 
 def test_nothing_to_collect_is_a_skipped_turn(tmp_path: Path) -> None:
-    parts = open_workshop(tmp_path)
-    runs = [run_cycle(parts, lease_of(parts.ledger)) for _ in range(2)]
+    services = open_workshop(tmp_path)
+    runs = [run_cycle(services, lease_of(services.ledger)) for _ in range(2)]
     assert [(run.outcome, run.reasons[0].name, run.count) for run in runs] == [
         ("skipped", "nothing_collected", 1),
         ("skipped", "nothing_collected", 2),
     ]
-    close_workshop(parts)
+    close_workshop(services)
 
 
-def test_an_update_trains_on_the_range_after_the_live_release(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    run = run_cycle(parts, lease)
+def test_an_update_trains_on_the_range_after_the_live_release(
+    services: Services, lease: Lease
+) -> None:
+    send(services, event_records(401, 480))
+    run = run_cycle(services, lease)
     assert (run.mode, run.outcome, run.version, run.supersedes) == ("update", "published", 2, 1)
-    manifest = parts.ledger.release(2).manifest
+    manifest = services.ledger.release(2).manifest
     assert (manifest.parent, manifest.anchor, manifest.target_range) == (1, 1, (441, 520))
-    manifests = {one.version: one.manifest for one in parts.ledger.releases()}
+    manifests = {one.version: one.manifest for one in services.ledger.releases()}
     assert trained_ranges(manifests, 2) == ((1, 440), (441, 520))
-    assert live_version(parts) == 2
+    assert live_version(services) == 2
 
 
 def test_the_store_holds_archive_state_and_manifest(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
-    manifest = parts.ledger.release(1).manifest
+    manifest = services.ledger.release(1).manifest
     stem = manifest.archive.removesuffix(".mar")
     assert manifest.archive_sha256.startswith(stem.removeprefix("rec-1-"))
     assert {f"{stem}.mar", f"states/{stem}.safetensors", f"manifests/{stem}.json"} <= set(
-        parts.artifacts.names()
+        services.artifacts.names()
     )
-    parts.artifacts.fetch(f"manifests/{stem}.json", tmp_path / "manifest.json")
+    services.artifacts.fetch(f"manifests/{stem}.json", tmp_path / "manifest.json")
     assert manifest_from_json((tmp_path / "manifest.json").read_text()) == manifest
 
 
-def test_too_few_events_wait_and_are_not_lost(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 420))
-    skipped = run_cycle(parts, lease)
+def test_too_few_events_wait_and_are_not_lost(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 420))
+    skipped = run_cycle(services, lease)
     assert [reason.text for reason in skipped.reasons] == ["not enough new events: 20 of 40"]
-    send(parts, event_records(415, 440))  # six of them again
-    assert run_cycle(parts, lease).outcome == "published"
-    assert parts.ledger.release(2).manifest.target_range == (441, 480)
+    send(services, event_records(415, 440))  # six of them again
+    assert run_cycle(services, lease).outcome == "published"
+    assert services.ledger.release(2).manifest.target_range == (441, 480)
 
 
 def test_a_new_item_is_published_without_training_and_can_be_recommended(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, [NEW_ITEM])
-    run = run_cycle(parts, lease)
+    send(services, [NEW_ITEM])
+    run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
-    manifest = parts.ledger.release(2).manifest
+    manifest = services.ledger.release(2).manifest
     assert (
         manifest.parent,
         manifest.target_range,
         manifest.trained_through,
         manifest.items_through,
     ) == (1, None, 440, 441)
-    answer = parts.server.predict(None, {"similar_to": "new", "k": 3}, timeout_s=9)
+    answer = services.server.predict(None, {"similar_to": "new", "k": 3}, timeout_s=9)
     assert isinstance(answer, dict)
     assert len(answer["items"]) == 3
-    send(parts, event_records(401, 450))
-    assert run_cycle(parts, lease).outcome == "published"  # its optimiser state was kept
-    assert parts.ledger.release(3).manifest.target_range == (441, 491)
+    send(services, event_records(401, 450))
+    assert run_cycle(services, lease).outcome == "published"  # its optimiser state was kept
+    assert services.ledger.release(3).manifest.target_range == (441, 491)
 
 
 def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    worker = replace(parts.settings.worker, max_events_per_run=50)
-    capped = replace(parts, settings=replace(parts.settings, worker=worker))
+    worker = replace(services.settings.worker, max_events_per_run=50)
+    capped = replace(services, settings=replace(services.settings, worker=worker))
     send(capped, event_records(401, 500))
     assert [run_cycle(capped, lease).outcome for _ in range(3)] == [
         "published",
@@ -158,33 +160,35 @@ def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(
     ]
 
 
-def test_a_full_retrain_on_demand_is_its_own_anchor(parts: Parts, lease: Lease) -> None:
-    run = run_cycle(parts, lease, force_full=True)
+def test_a_full_retrain_on_demand_is_its_own_anchor(services: Services, lease: Lease) -> None:
+    run = run_cycle(services, lease, force_full=True)
     assert (run.mode, run.outcome) == ("full", "published")
-    manifest = parts.ledger.release(2).manifest
+    manifest = services.ledger.release(2).manifest
     assert (manifest.parent, manifest.anchor, manifest.target_range) == (None, 2, (1, 440))
 
 
-def test_an_excluded_range_is_never_trained_on(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 500))
-    release.rollback(parts.ledger, parts.server, None, by="a test")
-    release.promote(parts.ledger, parts.server, 1)
-    parts.ledger.resume([(451, 470)])
-    assert run_cycle(parts, lease).outcome == "published"
-    assert parts.ledger.release(2).manifest.excluded == ((451, 470),)
-    run = parts.ledger.runs()[0]
-    events = pq.read_table(folder_of(parts, run) / "snapshot" / "events.parquet")
+def test_an_excluded_range_is_never_trained_on(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 500))
+    release.rollback(services.ledger, services.server, None, by="a test")
+    release.promote(services.ledger, services.server, 1)
+    services.ledger.resume([(451, 470)])
+    assert run_cycle(services, lease).outcome == "published"
+    assert services.ledger.release(2).manifest.excluded == ((451, 470),)
+    run = services.ledger.runs()[0]
+    events = pq.read_table(folder_of(services, run) / "snapshot" / "events.parquet")
     seqs = set(events["seq"].to_pylist())
     assert not seqs & set(range(451, 471))
     assert seqs & set(range(471, 541))
 
 
 def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     strict = replace(
-        parts,
-        settings=replace(parts.settings, gate=replace(parts.settings.gate, popularity_margin=2.0)),
+        services,
+        settings=replace(
+            services.settings, gate=replace(services.settings.gate, popularity_margin=2.0)
+        ),
     )
     for number in range(3):
         send(strict, event_records(401 + 40 * number, 440 + 40 * number))
@@ -193,179 +197,181 @@ def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain
         assert any(
             "popularity" in reason.text and "not accepted" in reason.text for reason in run.reasons
         )
-        trained = pq.read_table(folder_of(parts, run) / "snapshot" / "events.parquet")
+        trained = pq.read_table(folder_of(services, run) / "snapshot" / "events.parquet")
         assert max(trained["seq"].to_pylist()) <= 480 + 40 * number
-    assert live_version(parts) == 1
-    again = run_cycle(parts, lease)
+    assert live_version(services) == 1
+    again = run_cycle(services, lease)
     assert (again.mode, again.outcome) == ("full", "published")
     assert "3 runs were refused" in again.reasons[0].text
-    assert parts.ledger.figures()["refusals_in_a_row"] == 3
-    assert run_cycle(parts, lease).outcome == "skipped"
-    assert parts.ledger.figures()["refusals_in_a_row"] == 0
-    assert parts.ledger.release(2).manifest.target_range == (1, 560)
+    assert services.ledger.figures()["refusals_in_a_row"] == 3
+    assert run_cycle(services, lease).outcome == "skipped"
+    assert services.ledger.figures()["refusals_in_a_row"] == 0
+    assert services.ledger.release(2).manifest.target_range == (1, 560)
 
 
 def test_figures_of_the_new_events_are_taken_before_training_on_them(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    run = run_cycle(parts, lease)
+    send(services, event_records(401, 480))
+    run = run_cycle(services, lease)
     fresh = [
-        row for row in parts.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"
+        row for row in services.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"
     ]
     assert [(row.model, row.version, row.num_events) for row in fresh if row.model == "live"] == [
         ("live", 1, 80)
     ]
-    assert {row.model for row in parts.ledger.quality() if row.kind == "panel"} >= {
+    assert {row.model for row in services.ledger.quality() if row.kind == "panel"} >= {
         "candidate",
         "live",
         "popularity",
     }
 
 
-def test_a_rollback_in_mid_cycle_ends_the_run_and_stands(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
+def test_a_rollback_in_mid_cycle_ends_the_run_and_stands(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
 
     class RollsBack(HereLauncher):
         def train(self, *arguments: object, **named: object) -> Path:
-            release.rollback(parts.ledger, parts.server, 0, by="somebody")
+            release.rollback(services.ledger, services.server, 0, by="somebody")
             return super().train(*arguments, **named)  # type: ignore[arg-type]
 
-    run = run_cycle(replace(parts, launcher=RollsBack(parts.paths.texts)), lease)
+    run = run_cycle(replace(services, launcher=RollsBack(services.paths.texts)), lease)
     assert run.outcome == "held"
     assert "rolled back from version 1 to 0 by somebody" in run.reasons[-1].text
-    assert live_version(parts) == 0
-    assert [found.version for found in parts.server.versions()] == [
+    assert live_version(services) == 0
+    assert [found.version for found in services.server.versions()] == [
         0
     ]  # 1 is no rollback candidate any more
-    assert run_cycle(parts, lease).reasons[0].name == "held"
+    assert run_cycle(services, lease).reasons[0].name == "held"
 
 
-def test_a_promotion_in_mid_cycle_supersedes_the_run(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
+def test_a_promotion_in_mid_cycle_supersedes_the_run(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
 
     class Promotes(HereLauncher):
         def train(self, *arguments: object, **named: object) -> Path:
-            release.promote(parts.ledger, parts.server, 0)
+            release.promote(services.ledger, services.server, 0)
             return super().train(*arguments, **named)  # type: ignore[arg-type]
 
-    run = run_cycle(replace(parts, launcher=Promotes(parts.paths.texts)), lease)
+    run = run_cycle(replace(services, launcher=Promotes(services.paths.texts)), lease)
     assert run.outcome == "superseded"
-    assert live_version(parts) == 0
-    assert [one.version for one in parts.ledger.releases()] == [0, 1]
+    assert live_version(services) == 0
+    assert [one.version for one in services.ledger.releases()] == [0, 1]
 
 
 def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    server_of(parts).is_down = True
+    send(services, event_records(401, 480))
+    server_of(services).is_down = True
     with pytest.raises(Unavailable):
-        run_cycle(parts, lease)
-    send(parts, event_records(481, 500))
+        run_cycle(services, lease)
+    send(services, event_records(481, 500))
     with pytest.raises(Unavailable):
-        run_cycle(parts, lease)
-    assert parts.log.backlog(parts.ledger.log_cursor()) == 0, (
+        run_cycle(services, lease)
+    assert services.log.backlog(services.ledger.log_cursor()) == 0, (
         "what comes while the server is away is collected"
     )
-    server_of(parts).is_down = False
-    run = run_cycle(parts, lease)
+    server_of(services).is_down = False
+    run = run_cycle(services, lease)
     assert (run.outcome, run.version) == ("published", 2)
-    assert parts.ledger.release(2).manifest.target_range == (441, 520), (
+    assert services.ledger.release(2).manifest.target_range == (441, 520), (
         "the run is about what there was when it began"
     )
-    assert isinstance(parts.launcher, HereLauncher)
-    assert parts.launcher.num_trainings == 1
+    assert isinstance(services.launcher, HereLauncher)
+    assert services.launcher.num_trainings == 1
 
 
 def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """The archive is spoilt in the model store between put and register, so the server won't start it."""
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
 
     class Spoils:
         def __getattr__(self, name: str) -> object:
-            return getattr(parts.artifacts, name)
+            return getattr(services.artifacts, name)
 
         def url(self, name: str, *, sha256: str | None = None) -> str:
             return name.replace("rec-2", "rec-9")
 
-    run = run_cycle(replace(parts, artifacts=Spoils()), lease)  # type: ignore[arg-type]
+    run = run_cycle(replace(services, artifacts=Spoils()), lease)  # type: ignore[arg-type]
     assert (run.outcome, run.reasons[-1].name) == ("failed", "ServerRefused")
-    assert live_version(parts) == 1
+    assert live_version(services) == 1
 
 
-def test_a_promotion_before_the_plan_does_not_mix_two_lineages(parts: Parts, lease: Lease) -> None:
+def test_a_promotion_before_the_plan_does_not_mix_two_lineages(
+    services: Services, lease: Lease
+) -> None:
     """The run's weights come from the version that was live at its start; so must its range."""
-    send(parts, event_records(401, 480))
-    started = parts.ledger.start_run(
+    send(services, event_records(401, 480))
+    started = services.ledger.start_run(
         "update", reason=reason("new_events", ok=True), supersedes=1, lease=lease
     )
-    release.promote(parts.ledger, parts.server, 0)
-    collect(parts.log, parts.journal, parts.ledger, lease)
-    plan = settle(parts, started)
+    release.promote(services.ledger, services.server, 0)
+    collect(services.log, services.journal, services.ledger, lease)
+    plan = settle(services, started)
     assert (plan.parent, plan.target_range) == (1, (441, 520))
 
 
-def test_a_stopped_worker_leaves_the_run_open(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    parts.stop.set()
+def test_a_stopped_worker_leaves_the_run_open(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
+    services.stop.set()
     with pytest.raises(Stopped):
-        run_cycle(parts, lease)
-    parts.stop.clear()
-    assert run_cycle(parts, lease).outcome == "published"
+        run_cycle(services, lease)
+    services.stop.clear()
+    assert run_cycle(services, lease).outcome == "published"
 
 
 def test_a_full_retrain_that_is_asked_for_is_done_after_the_open_run(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    parts.stop.set()
+    send(services, event_records(401, 480))
+    services.stop.set()
     with pytest.raises(Stopped):
-        run_cycle(parts, lease)
-    parts.stop.clear()
-    run = run_cycle(parts, lease, force_full=True)
+        run_cycle(services, lease)
+    services.stop.clear()
+    run = run_cycle(services, lease, force_full=True)
     assert (run.mode, run.outcome, run.version) == ("full", "published", 3)
-    assert [one.mode for one in parts.ledger.runs()[:2]] == ["full", "update"]
+    assert [one.mode for one in services.ledger.runs()[:2]] == ["full", "update"]
 
 
-def test_a_worker_that_lost_its_lease_changes_nothing(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    lease_of(parts.ledger)
+def test_a_worker_that_lost_its_lease_changes_nothing(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
+    lease_of(services.ledger)
     with pytest.raises(LeaseLost):
-        run_cycle(parts, lease)
-    assert live_version(parts) == 1
-    assert parts.ledger.last_seq() == 440
+        run_cycle(services, lease)
+    assert live_version(services) == 1
+    assert services.ledger.last_seq() == 440
 
 
 @pytest.mark.parametrize("is_another", [False, True], ids=["gone", "another host's were recorded"])
 def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
-    parts: Parts, lease: Lease, is_another: bool
+    services: Services, lease: Lease, is_another: bool
 ) -> None:
-    send(parts, event_records(401, 480))
-    server_of(parts).is_down = True
+    send(services, event_records(401, 480))
+    server_of(services).is_down = True
     with pytest.raises(Unavailable):
-        run_cycle(parts, lease)
-    server_of(parts).is_down = False
+        run_cycle(services, lease)
+    server_of(services).is_down = False
     if is_another:  # its candidate would be judged, and ours be packed
-        open_run = parts.ledger.open_run()
+        open_run = services.ledger.open_run()
         assert open_run is not None
-        report = folder_of(parts, open_run) / "candidate" / "report.json"
+        report = folder_of(services, open_run) / "candidate" / "report.json"
         report.write_text(report.read_text() + " ")
     else:
-        shutil.rmtree(parts.paths.runs)
-    run = run_cycle(parts, lease)
+        shutil.rmtree(services.paths.runs)
+    run = run_cycle(services, lease)
     assert (run.outcome, run.version) == ("published", 3)  # 2 was given to the abandoned run
-    assert [one.outcome for one in parts.ledger.runs()[:2]] == ["published", "abandoned"]
+    assert [one.outcome for one in services.ledger.runs()[:2]] == ["published", "abandoned"]
 
 
-def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lease) -> None:
+def test_old_releases_are_let_go_but_not_what_is_needed(services: Services, lease: Lease) -> None:
     few = replace(
-        parts,
+        services,
         settings=replace(
-            parts.settings,
-            release=replace(parts.settings.release, keep_registered=2, keep_releases=2),
+            services.settings,
+            release=replace(services.settings.release, keep_registered=2, keep_releases=2),
         ),
     )
     for number in range(3):
@@ -386,25 +392,25 @@ def test_old_releases_are_let_go_but_not_what_is_needed(parts: Parts, lease: Lea
 
 
 def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """Marked, then killed before the files were deleted."""
-    manifest = parts.ledger.release(0).manifest
-    assert parts.ledger.mark_archive_gone(0, lease=lease)
-    assert manifest.archive in parts.artifacts.names()
-    tidy(parts, lease)
-    assert not [name for name in parts.artifacts.names() if "rec-0-" in name]
-    assert parts.ledger.release(1).manifest.archive in parts.artifacts.names()
+    manifest = services.ledger.release(0).manifest
+    assert services.ledger.mark_archive_gone(0, lease=lease)
+    assert manifest.archive in services.artifacts.names()
+    tidy(services, lease)
+    assert not [name for name in services.artifacts.names() if "rec-0-" in name]
+    assert services.ledger.release(1).manifest.archive in services.artifacts.names()
 
 
 def test_old_segments_stay_while_a_kept_release_would_train_on_them_after_a_rollback(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """Two stay loaded, four are kept, and a person may go back to any of those."""
     short = replace(
-        parts,
+        services,
         settings=replace(
-            parts.settings, release=replace(parts.settings.release, keep_journal_days=1.0)
+            services.settings, release=replace(services.settings.release, keep_journal_days=1.0)
         ),
     )
     for number in range(3):

@@ -18,109 +18,109 @@ from cron.errors import Unavailable
 from cron.journal.follow import follow_once
 from cron.ledger import switches
 from cron.lineage import Lease, Run, Switch, SwitchKind
-from cron.parts import Parts
 from cron.ports import START, Cursor
+from cron.services import Services
 from cron.serving import release
 from recommender import bundle
 from recommender.config import BUNDLE_FORMAT
 from tests.workshop import event_records, live_version, send, server_of
 
 
-def test_nothing_is_trained_for_which_there_is_no_memory(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    server = server_of(parts)
+def test_nothing_is_trained_for_which_there_is_no_memory(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
+    server = server_of(services)
     server.left_bytes = 999
-    run = run_cycle(parts, lease)
-    assert (run.outcome, run.version, live_version(parts)) == ("failed", None, 1)
+    run = run_cycle(services, lease)
+    assert (run.outcome, run.version, live_version(services)) == ("failed", None, 1)
     assert set(run.seconds) == {"plan", "snapshot"}
     assert run.reasons[-1].name == "NoRoom"
     assert "lower release.keep_registered" in run.reasons[-1].text
     server.left_bytes = 1_000
-    assert run_cycle(parts, lease).outcome == "published"
-    assert live_version(parts) == 2
+    assert run_cycle(services, lease).outcome == "published"
+    assert live_version(services) == 2
 
 
 def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
-    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
+    services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(parts, event_records(401, 480))
-    server, train = server_of(parts), stages.train
+    send(services, event_records(401, 480))
+    server, train = server_of(services), stages.train
 
-    def train_while_memory_goes(parts: Parts, run: Run) -> stages.Output:
+    def train_while_memory_goes(services: Services, run: Run) -> stages.Output:
         server.left_bytes = 999
-        return train(parts, run)
+        return train(services, run)
 
     monkeypatch.setattr(stages, "train", train_while_memory_goes)
-    run = run_cycle(parts, lease)
-    assert (run.outcome, run.version, live_version(parts)) == ("failed", 2, 1)
+    run = run_cycle(services, lease)
+    assert (run.outcome, run.version, live_version(services)) == ("failed", 2, 1)
     assert run.reasons[-1].name == "NoRoom"
     assert [found.version for found in server.versions()] == [0, 1]
 
 
 @pytest.mark.parametrize("why", ["paused", "too few events", "TorchServe is away"])
 def test_the_log_is_trimmed_when_nothing_is_published_too(
-    parts: Parts, lease: Lease, why: str
+    services: Services, lease: Lease, why: str
 ) -> None:
-    send(parts, event_records(401, 480 if why == "paused" else 420))
-    while follow_once(parts.log, parts.histories):
+    send(services, event_records(401, 480 if why == "paused" else 420))
+    while follow_once(services.log, services.histories):
         pass
     if why == "paused":
-        parts.ledger.pause("a test")
+        services.ledger.pause("a test")
     if why == "TorchServe is away":
-        switches.begin_promote(parts.ledger, 0)  # which the turn would have to carry out
-        server_of(parts).is_down = True
-    assert parts.log.backlog(parts.log.give_up(START)) > 0
-    with pytest.raises(Unavailable) if server_of(parts).is_down else nullcontext():
-        assert run_cycle(parts, lease).outcome == "skipped"
-    assert parts.log.backlog(parts.log.give_up(START)) == 0
+        switches.begin_promote(services.ledger, 0)  # which the turn would have to carry out
+        server_of(services).is_down = True
+    assert services.log.backlog(services.log.give_up(START)) > 0
+    with pytest.raises(Unavailable) if server_of(services).is_down else nullcontext():
+        assert run_cycle(services, lease).outcome == "skipped"
+    assert services.log.backlog(services.log.give_up(START)) == 0
 
 
-def test_old_events_go_at_a_turn_that_is_skipped(parts: Parts, lease: Lease) -> None:
+def test_old_events_go_at_a_turn_that_is_skipped(services: Services, lease: Lease) -> None:
     """A shop that closed has no more runs, and its users' events must go all the same."""
     for number in range(4):
-        send(parts, event_records(401 + 40 * number, 440 + 40 * number))
-        assert run_cycle(parts, lease).outcome == "published"
-    assert parts.journal.first_seq == 1
-    release_settings = replace(parts.settings.release, keep_journal_days=1.0)
-    short = replace(parts, settings=replace(parts.settings, release=release_settings))
+        send(services, event_records(401 + 40 * number, 440 + 40 * number))
+        assert run_cycle(services, lease).outcome == "published"
+    assert services.journal.first_seq == 1
+    release_settings = replace(services.settings.release, keep_journal_days=1.0)
+    short = replace(services, settings=replace(services.settings, release=release_settings))
     assert run_cycle(short, lease).outcome == "skipped"
     kept = [one for one in short.ledger.kept_releases() if one.manifest.mode != "baseline"]
     assert short.journal.first_seq == kept[0].manifest.trained_through + 1
 
 
-def test_of_the_caches_of_texts_those_used_last_stay(parts: Parts, lease: Lease) -> None:
+def test_of_the_caches_of_texts_those_used_last_stay(services: Services, lease: Lease) -> None:
     """An encoder that learns has a new digest after each full retrain; a killed trainer leaves what it had not finished."""
-    (ours,) = parts.paths.texts.iterdir()
+    (ours,) = services.paths.texts.iterdir()
     for number in range(6):
-        other = parts.paths.texts / f"{number}.safetensors"
+        other = services.paths.texts / f"{number}.safetensors"
         other.write_bytes(b"")
         os.utime(other, (number, number))
-    (parts.paths.texts / "tmpabc.tmp").write_bytes(b"half")
-    tidy(parts, lease)
-    assert {path.name for path in parts.paths.texts.iterdir()} == {
+    (services.paths.texts / "tmpabc.tmp").write_bytes(b"half")
+    tidy(services, lease)
+    assert {path.name for path in services.paths.texts.iterdir()} == {
         ours.name,
         "3.safetensors",
         "4.safetensors",
         "5.safetensors",
     }
-    shutil.rmtree(parts.paths.texts)
-    tidy(parts, lease)
+    shutil.rmtree(services.paths.texts)
+    tidy(services, lease)
 
 
 def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(
-    parts: Parts, lease: Lease, caplog: pytest.LogCaptureFixture
+    services: Services, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As Kafka does whose user may not delete."""
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
 
     class Untrimmed:
         def __getattr__(self, name: str) -> object:
-            return getattr(parts.log, name)
+            return getattr(services.log, name)
 
         def trim(self, *before: Cursor) -> None:
             raise Unavailable("the event log", where="here", why="the test refuses")
 
-    assert run_cycle(replace(parts, log=Untrimmed()), lease).outcome == "published"  # type: ignore[arg-type]
+    assert run_cycle(replace(services, log=Untrimmed()), lease).outcome == "published"  # type: ignore[arg-type]
     assert "log not trimmed" in [record.getMessage() for record in caplog.records]
 
 
@@ -143,57 +143,57 @@ class Person(threading.Event):
 
 @pytest.mark.parametrize("kind", ["rollback", "promote"])
 def test_a_person_who_is_loading_his_version_is_let_finish(
-    parts: Parts, lease: Lease, kind: SwitchKind
+    services: Services, lease: Lease, kind: SwitchKind
 ) -> None:
-    parts.server.unregister(0)
-    begun = begin(parts, kind)
-    archive = parts.ledger.release(0).manifest.archive
-    person = Person([lambda: None, lambda: parts.server.register(0, archive)])
-    run_cycle(replace(parts, stop=person), lease)
+    services.server.unregister(0)
+    begun = begin(services, kind)
+    archive = services.ledger.release(0).manifest.archive
+    person = Person([lambda: None, lambda: services.server.register(0, archive)])
+    run_cycle(replace(services, stop=person), lease)
     assert person.is_done
-    assert server_of(parts).log.count("register 0") == 1
-    release.carry_out(parts.ledger, parts.server, begun)  # it goes on, and finds it done
-    assert live_version(parts) == 0
+    assert server_of(services).log.count("register 0") == 1
+    release.carry_out(services.ledger, services.server, begun)  # it goes on, and finds it done
+    assert live_version(services) == 0
 
 
 @pytest.mark.parametrize("kind", ["rollback", "promote"])
 def test_what_a_person_left_begun_is_carried_out_after_a_while(
-    parts: Parts, lease: Lease, kind: SwitchKind
+    services: Services, lease: Lease, kind: SwitchKind
 ) -> None:
     """A single turn (`run-once`) has no other process to do it."""
-    parts.server.unregister(0)
-    begin(parts, kind)
-    run_cycle(replace(parts, stop=Person(())), lease)
-    assert live_version(parts) == 0
+    services.server.unregister(0)
+    begin(services, kind)
+    run_cycle(replace(services, stop=Person(())), lease)
+    assert live_version(services) == 0
 
 
-def test_a_worker_that_is_told_to_end_waits_for_no_person(parts: Parts, lease: Lease) -> None:
-    parts.server.unregister(0)
-    begun = begin(parts, "promote")
-    parts.stop.set()
-    run_cycle(parts, lease)
-    assert parts.ledger.switching() == begun
+def test_a_worker_that_is_told_to_end_waits_for_no_person(services: Services, lease: Lease) -> None:
+    services.server.unregister(0)
+    begun = begin(services, "promote")
+    services.stop.set()
+    run_cycle(services, lease)
+    assert services.ledger.switching() == begun
 
 
-def begin(parts: Parts, kind: SwitchKind) -> Switch:
+def begin(services: Services, kind: SwitchKind) -> Switch:
     """Begin to go back to version 0, as a person's process does before it loads it; nothing is published afterwards."""
-    parts.ledger.pause("x")
+    services.ledger.pause("x")
     if kind == "promote":
-        return switches.begin_promote(parts.ledger, 0)
-    return switches.begin_rollback(parts.ledger, 0, reason="x")
+        return switches.begin_promote(services.ledger, 0)
+    return switches.begin_rollback(services.ledger, 0, reason="x")
 
 
 def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(
-    parts: Parts, lease: Lease, monkeypatch: pytest.MonkeyPatch
+    services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (bundle, outlook, stages):
         monkeypatch.setattr(module, "BUNDLE_FORMAT", BUNDLE_FORMAT + 1)
-    send(parts, event_records(401, 480))
-    full = run_cycle(parts, lease)
-    assert (full.mode, full.outcome, live_version(parts)) == ("full", "published", 2)
+    send(services, event_records(401, 480))
+    full = run_cycle(services, lease)
+    assert (full.mode, full.outcome, live_version(services)) == ("full", "published", 2)
     names = [reason.name for reason in full.reasons]
     assert names[0] == "format_changed"
     assert {"ndcg_live", "ndcg_anchor"}.isdisjoint(names), "there was nothing to compare it with"
-    send(parts, event_records(481, 560))
-    update = run_cycle(parts, lease)
-    assert (update.mode, update.outcome, live_version(parts)) == ("update", "published", 3)
+    send(services, event_records(481, 560))
+    update = run_cycle(services, lease)
+    assert (update.mode, update.outcome, live_version(services)) == ("update", "published", 3)

@@ -14,7 +14,7 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.stages import folder_of
 from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 from cron.wiring import open_artifacts
 from tests.planted import planted_bundle
 from tests.power_cut import Disk, recorded
@@ -115,13 +115,13 @@ def test_a_packed_archive_and_an_unpacked_bundle_survive(disk: Disk, tmp_path: P
     assert disk.survives(tmp_path / "bundles", below=tmp_path)
 
 
-def test_what_a_run_makes_survives(parts: Parts, lease: Lease, disk: Disk) -> None:
-    send(parts, event_records(401, 480))
-    shutil.rmtree(parts.paths.bundles)
-    run = run_cycle(parts, lease)
+def test_what_a_run_makes_survives(services: Services, lease: Lease, disk: Disk) -> None:
+    send(services, event_records(401, 480))
+    shutil.rmtree(services.paths.bundles)
+    run = run_cycle(services, lease)
     assert run.outcome == "published"
-    folder = folder_of(parts, run)
-    made = [folder / "snapshot", folder / "candidate", parts.paths.bundles]
+    folder = folder_of(services, run)
+    made = [folder / "snapshot", folder / "candidate", services.paths.bundles]
     assert [disk.lost(one) for one in made] == [[], [], []]
     assert [one for one in made if not disk.survives(one, below=one.parent)] == []
 

@@ -14,7 +14,7 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.outlook import observe
 from cron.errors import ServerRefused, Stopped, TrainerDied, TrainingFailed, Unavailable
 from cron.lineage import Lease, Outcome, Run
-from cron.parts import Parts
+from cron.services import Services
 from tests.fakes import FakeServer
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
 from trainer.config import TrainConfig
@@ -63,34 +63,38 @@ def disturb(server: FakeServer, fault: Callable[[], object], *, times: int) -> l
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_what_is_no_answer_is_asked_again(parts: Parts, lease: Lease, fault: str) -> None:
-    send(parts, event_records(401, 480))
-    disturb(server_of(parts), FAULTS[fault], times=1)
-    run = run_cycle(parts, lease)
-    assert (run.outcome, live_version(parts)) == ("published", 2), run.reasons[-1].text
+def test_what_is_no_answer_is_asked_again(services: Services, lease: Lease, fault: str) -> None:
+    send(services, event_records(401, 480))
+    disturb(server_of(services), FAULTS[fault], times=1)
+    run = run_cycle(services, lease)
+    assert (run.outcome, live_version(services)) == ("published", 2), run.reasons[-1].text
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_a_version_that_never_answers_fails_and_is_not_refused(
-    parts: Parts, lease: Lease, fault: str
+    services: Services, lease: Lease, fault: str
 ) -> None:
-    send(parts, event_records(401, 480))
-    asked = disturb(server_of(parts), FAULTS[fault], times=10_000)
-    run = run_cycle(parts, lease)
-    assert (run.outcome, run.reasons[-1].name, live_version(parts)) == ("failed", "Unanswered", 1)
+    send(services, event_records(401, 480))
+    asked = disturb(server_of(services), FAULTS[fault], times=10_000)
+    run = run_cycle(services, lease)
+    assert (run.outcome, run.reasons[-1].name, live_version(services)) == (
+        "failed",
+        "Unanswered",
+        1,
+    )
     assert "version 2 is registered and gave no answer to a probe" in run.reasons[-1].text
     assert len(asked) == 4 + 3, "three tries"
-    assert not [name for name in parts.ledger.figures() if name.startswith("refused_by")]
-    assert [found.version for found in parts.server.versions()] == [0, 1]
-    state = observe(parts)
+    assert not [name for name in services.ledger.figures() if name.startswith("refused_by")]
+    assert [found.version for found in services.server.versions()] == [0, 1]
+    state = observe(services)
     assert (state.num_refusals, state.num_unpublished) == (0, 1)
 
 
 def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    server = server_of(parts)
+    send(services, event_records(401, 480))
+    server = server_of(services)
 
     def go_away() -> object:
         server.is_down = True
@@ -98,19 +102,19 @@ def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(
 
     disturb(server, go_away, times=1)
     with pytest.raises(Unavailable):
-        run_cycle(parts, lease)
+        run_cycle(services, lease)
     server.is_down = False
-    run = run_cycle(parts, lease)
-    assert (run.outcome, live_version(parts)) == ("published", 2)
-    assert isinstance(parts.launcher, HereLauncher)
-    assert parts.launcher.num_trainings == 1
+    run = run_cycle(services, lease)
+    assert (run.outcome, live_version(services)) == ("published", 2)
+    assert isinstance(services.launcher, HereLauncher)
+    assert services.launcher.num_trainings == 1
 
 
 def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    server, left = server_of(parts), [500, 200]
+    send(services, event_records(401, 480))
+    server, left = server_of(services), [500, 200]
     register = server.register
 
     def fail_first(version: int, url: str) -> None:
@@ -123,15 +127,15 @@ def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(
         register(version, url)
 
     server.register = fail_first  # type: ignore[method-assign]
-    assert run_cycle(parts, lease).outcome == "published"
-    assert (left, live_version(parts)) == ([], 2)
+    assert run_cycle(services, lease).outcome == "published"
+    assert (left, live_version(services)) == ([], 2)
 
 
 def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
-    server, deaths = server_of(parts), [1]
+    send(services, event_records(401, 480))
+    server, deaths = server_of(services), [1]
     set_live = server.set_live
 
     def die_first(version: int) -> None:
@@ -140,44 +144,44 @@ def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(
         set_live(version)
 
     server.set_live = die_first  # type: ignore[method-assign]
-    run = run_cycle(parts, lease)
-    assert (run.outcome, live_version(parts)) == ("published", 2), run.reasons[-1].text
+    run = run_cycle(services, lease)
+    assert (run.outcome, live_version(services)) == ("published", 2), run.reasons[-1].text
 
 
 def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """The worker ends between the two; the server is restarted before its next life goes on."""
-    send(parts, event_records(401, 480))
-    server = server_of(parts)
+    send(services, event_records(401, 480))
+    server = server_of(services)
     predict, asked = server.predict, list[int | None]()
 
     def asked_and_told_to_end(version: int | None, body: object, *, timeout_s: float) -> object:
         asked.append(version)
         if is_first_life:
-            parts.stop.set()  # seen before the next step
+            services.stop.set()  # seen before the next step
         return predict(version, body, timeout_s=timeout_s)
 
     is_first_life = True
     server.predict = asked_and_told_to_end  # type: ignore[method-assign]
     with pytest.raises(Stopped):
-        run_cycle(parts, lease)
-    open_run = parts.ledger.open_run()
+        run_cycle(services, lease)
+    open_run = services.ledger.open_run()
     assert open_run is not None
     assert {"register", "probe"} <= set(open_run.seconds)
     server.restart_empty()
-    parts.stop.clear()
+    services.stop.clear()
     is_first_life, num_asked = False, len(asked)
-    run = run_cycle(parts, lease)
-    assert (run.run_id, run.outcome, live_version(parts)) == (open_run.run_id, "published", 2)
+    run = run_cycle(services, lease)
+    assert (run.run_id, run.outcome, live_version(services)) == (open_run.run_id, "published", 2)
     assert len(asked) >= 2 * num_asked, "the probe of the version that is loaded now"
 
 
 class FullDisk:
     """An artifact store on a disk without room for another archive."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._store = parts.artifacts
+    def __init__(self, services: Services) -> None:
+        self._store = services.artifacts
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
@@ -199,27 +203,33 @@ class Ends(HereLauncher):
         raise self._error(exit_status=1, limit_s=limit_s, log=out, tail="trainer: why")
 
 
-def after_three(parts: Parts, faulty: Parts, lease: Lease, outcome: Outcome) -> Run:
+def after_three(services: Services, faulty: Services, lease: Lease, outcome: Outcome) -> Run:
     """Do three runs that end like that, and return the next one, without the fault."""
     for number in range(3):
-        send(parts, event_records(401 + 40 * number, 440 + 40 * number))
+        send(services, event_records(401 + 40 * number, 440 + 40 * number))
         run = run_cycle(faulty, lease)
         assert (run.mode, run.outcome) == ("update", outcome)
-    assert parts.ledger.figures().get("refusals_in_a_row", 0) == 2, "as the third run began"
-    return run_cycle(parts, lease)
+    assert services.ledger.figures().get("refusals_in_a_row", 0) == 2, "as the third run began"
+    return run_cycle(services, lease)
 
 
-def test_three_runs_on_a_full_disk_call_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
-    run = after_three(parts, replace(parts, artifacts=FullDisk(parts)), lease, "failed")  # type: ignore[arg-type]
+def test_three_runs_on_a_full_disk_call_for_no_full_retrain(
+    services: Services, lease: Lease
+) -> None:
+    run = after_three(services, replace(services, artifacts=FullDisk(services)), lease, "failed")  # type: ignore[arg-type]
     assert (run.mode, run.outcome) == ("update", "published")
 
 
-def test_a_server_that_is_only_slow_calls_for_no_full_retrain(parts: Parts, lease: Lease) -> None:
+def test_a_server_that_is_only_slow_calls_for_no_full_retrain(
+    services: Services, lease: Lease
+) -> None:
     hurried = replace(
-        parts,
-        settings=replace(parts.settings, gate=replace(parts.settings.gate, probe_p99_ms=1e-6)),
+        services,
+        settings=replace(
+            services.settings, gate=replace(services.settings.gate, probe_p99_ms=1e-6)
+        ),
     )
-    run = after_three(parts, hurried, lease, "refused")
+    run = after_three(services, hurried, lease, "refused")
     assert (run.mode, run.outcome) == ("update", "published")
 
 
@@ -229,9 +239,9 @@ def test_a_server_that_is_only_slow_calls_for_no_full_retrain(parts: Parts, leas
     ids=["it died", "it says what is wrong with its input"],
 )
 def test_a_full_retrain_is_called_for_by_what_a_trainer_says_alone(
-    parts: Parts, lease: Lease, error: type[TrainingFailed], mode: str
+    services: Services, lease: Lease, error: type[TrainingFailed], mode: str
 ) -> None:
     run = after_three(
-        parts, replace(parts, launcher=Ends(parts.paths.texts, error)), lease, "failed"
+        services, replace(services, launcher=Ends(services.paths.texts, error)), lease, "failed"
     )
     assert (run.mode, run.outcome) == (mode, "published")

@@ -15,8 +15,8 @@ from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
 from cron.journal import segments
 from cron.journal.collect import collect
 from cron.journal.follow import follow_once, must_rebuild, rebuild
-from cron.parts import Parts
 from cron.ports import START
+from cron.services import Services
 from cron.settings.tree import Settings
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
@@ -36,10 +36,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def collected(parts: Parts) -> int:
+def collected(services: Services) -> int:
     """Collect all there is; return how many events were new."""
-    with held_lease(parts.ledger, "test", 60) as lease:
-        return collect(parts.log, parts.journal, parts.ledger, lease).num_events
+    with held_lease(services.ledger, "test", 60) as lease:
+        return collect(services.log, services.journal, services.ledger, lease).num_events
 
 
 def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> None:
@@ -136,12 +136,12 @@ def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(
 def test_follow_makes_lost_histories_anew(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = wiring.open_parts(settings)
-    parts.log.append([event(number) for number in range(10)])
-    assert collected(parts) == 10
-    parts.log.trim(parts.ledger.log_cursor())
+    services = wiring.open_services(settings)
+    services.log.append([event(number) for number in range(10)])
+    assert collected(services) == 10
+    services.log.trim(services.ledger.log_cursor())
     assert main(["follow", "--once"]) == 0
-    assert len(parts.histories.recent("u", 100)) == 10
+    assert len(services.histories.recent("u", 100)) == 10
     assert "records followed" in capsys.readouterr().out
 
 
@@ -164,25 +164,25 @@ def test_a_segment_that_is_damaged_or_missing_costs_no_history(
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Parts]:
+def workshop(tmp_path: Path) -> Iterator[Services]:
     """A worker's parts, with ten events collected, followed, and trimmed off a log that says of no gap."""
-    parts = open_workshop(tmp_path)
-    parts.log.append([event(number) for number in range(10)])
-    assert collected(parts) == 10
-    Worker(parts)._follow()
-    parts.log.trim(parts.ledger.log_cursor())
-    yield replace(parts, log=OthersLog(parts.log))
-    close_workshop(parts)
+    services = open_workshop(tmp_path)
+    services.log.append([event(number) for number in range(10)])
+    assert collected(services) == 10
+    Worker(services)._follow()
+    services.log.trim(services.ledger.log_cursor())
+    yield replace(services, log=OthersLog(services.log))
+    close_workshop(services)
 
 
-def test_the_worker_makes_lost_histories_anew(workshop: Parts) -> None:
+def test_the_worker_makes_lost_histories_anew(workshop: Services) -> None:
     workshop.histories.clear()
     Worker(workshop)._follow()
     assert len(workshop.histories.recent("u", 100)) == 10
 
 
 def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(
-    workshop: Parts, caplog: pytest.LogCaptureFixture
+    workshop: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     (segment,) = workshop.ledger.segments()
     workshop.histories.append((), cursor=START)  # as if the log had been trimmed past their place
@@ -207,12 +207,12 @@ def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records: Sequence[Record] = [event(number) for number in range(10)]
-    parts = wiring.open_parts(settings)
-    parts.log.append(records)
-    assert collected(parts) == 10
+    services = wiring.open_services(settings)
+    services.log.append(records)
+    assert collected(services) == 10
     for leftover in wiring.local_path(settings.store.ledger).parent.glob("events.db*"):
         leftover.unlink()
-    again = wiring.open_parts(settings)
+    again = wiring.open_services(settings)
     again.log.append(records)
     with pytest.raises(LogGap, match="follow --new-log"):
         collected(again)
@@ -226,16 +226,16 @@ def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
 def test_a_log_that_was_trimmed_past_a_restored_ledger_is_collected_again_once_a_person_says_so(
     settings: Settings, capsys: pytest.CaptureFixture[str], num_collected: int
 ) -> None:
-    parts = wiring.open_parts(settings)
-    parts.log.append([event(number) for number in range(num_collected)])
-    assert collected(parts) == num_collected
-    parts.log.append([event(number) for number in range(num_collected, 10)])
-    parts.log.trim(parts.log.read(START, 5).cursor)
+    services = wiring.open_services(settings)
+    services.log.append([event(number) for number in range(num_collected)])
+    assert collected(services) == num_collected
+    services.log.append([event(number) for number in range(num_collected, 10)])
+    services.log.trim(services.log.read(START, 5).cursor)
     with pytest.raises(LogGap, match="follow --new-log"):
-        collected(parts)
+        collected(services)
     assert main(["follow", "--new-log", "--once"]) == 0
-    assert collected(parts) == 5
-    assert len(parts.histories.recent("u", 100)) == num_collected + 5
-    parts.log.append([event(10)])
-    assert collected(parts) == 1
+    assert collected(services) == 5
+    assert len(services.histories.recent("u", 100)) == num_collected + 5
+    services.log.append([event(10)])
+    assert collected(services) == 1
     assert "records followed" in capsys.readouterr().out

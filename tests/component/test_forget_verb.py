@@ -12,8 +12,8 @@ import pytest
 from cron import wiring
 from cron.__main__ import main
 from cron.ledger import forgotten
-from cron.parts import Parts
 from cron.ports import Cursor
+from cron.services import Services
 from cron.settings.tree import Settings
 from cron.worker.lease import held_lease, only_one
 from tests.component.gateway_process import settings_in
@@ -22,27 +22,27 @@ from tests.releases import published
 
 
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """Open parts with the settings that the command line has, 150 events of ann and bob in the journal, and release 1, trained on 100."""
     settings: Settings = settings_in(tmp_path, inference_port=9)
     for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
         monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
-    parts = wiring.open_parts(settings)
-    with held_lease(parts.ledger, "test", 60) as lease:
+    services = wiring.open_services(settings)
+    with held_lease(services.ledger, "test", 60) as lease:
         users = ["ann" if number % 3 == 0 else "bob" for number in range(150)]
-        parts.journal.accept(
+        services.journal.accept(
             [event(number, user_id=user_id) for number, user_id in enumerate(users)],
             Cursor("0"),
             lease,
         )
-        published(parts.ledger, lease, 1)
-    yield parts
-    parts.journal.close()
-    parts.ledger.close()
+        published(services.ledger, lease, 1)
+    yield services
+    services.journal.close()
+    services.ledger.close()
 
 
 def test_it_erases_and_says_what_the_weights_hold(
-    parts: Parts, capsys: pytest.CaptureFixture[str]
+    services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["forget", "ann"]) == 0
     said = capsys.readouterr().out
@@ -53,8 +53,8 @@ def test_it_erases_and_says_what_the_weights_hold(
         in said
     )
     assert "such weights are kept in releases 1," in said
-    assert set(parts.journal.read(1, 150)["user_id"].to_pylist()) == {"bob"}
-    assert forgotten.pending(parts.ledger) == []
+    assert set(services.journal.read(1, 150)["user_id"].to_pylist()) == {"bob"}
+    assert forgotten.pending(services.ledger) == []
     assert main(["forget", "ann", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)
     assert (report["journal_events"], report["events_trained_on"], report["may_hold_erased"]) == (
@@ -64,28 +64,30 @@ def test_it_erases_and_says_what_the_weights_hold(
     )
 
 
-def test_a_dry_run_deletes_nothing(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_deletes_nothing(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", "ann", "nobody at all", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "ann: nothing was deleted (a dry run)" in said
     assert "journal       50 events" in said
     assert "nobody at all: nothing" in said
-    assert forgotten.every(parts.ledger) == []
-    assert parts.journal.read(1, 150).num_rows == 150
+    assert forgotten.every(services.ledger) == []
+    assert services.journal.read(1, 150).num_rows == 150
 
 
-def test_where_a_worker_runs_it_erases(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
-    with only_one(parts.paths.lock):
+def test_where_a_worker_runs_it_erases(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_one(services.paths.lock):
         assert main(["forget", "ann", "--by", "support, ticket 7"]) == 0
     assert "50 events, erased by the worker in its next turn" in capsys.readouterr().out
-    (mark,) = forgotten.pending(parts.ledger)
+    (mark,) = forgotten.pending(services.ledger)
     assert mark.asked_by == "support, ticket 7"
-    assert mark.up_to > parts.ledger.now() - timedelta(minutes=1)
+    assert mark.up_to > services.ledger.now() - timedelta(minutes=1)
 
 
 def test_what_no_user_can_be_called_is_refused(
-    parts: Parts, capsys: pytest.CaptureFixture[str]
+    services: Services, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["forget", "x" * 600]) == 1
     assert "user_id: found" in capsys.readouterr().err
-    assert forgotten.every(parts.ledger) == []
+    assert forgotten.every(services.ledger) == []

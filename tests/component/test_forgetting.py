@@ -21,7 +21,7 @@ from cron.journal.follow import follow_once, rebuild
 from cron.journal.segment_files import is_compacted
 from cron.ledger import forgotten
 from cron.ledger.ledger import open_ledger
-from cron.parts import Parts
+from cron.services import Services
 from cron.snapshot.judged import Need
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
@@ -76,10 +76,10 @@ def bytes_under(folder: Path) -> bytes:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    parts = open_workshop(tmp_path)
-    yield parts
-    close_workshop(parts)
+def services(tmp_path: Path) -> Iterator[Services]:
+    services = open_workshop(tmp_path)
+    yield services
+    close_workshop(services)
 
 
 def test_the_journal_is_without_the_user_at_once_and_then_for_good(
@@ -230,49 +230,49 @@ def test_a_snapshot_has_nothing_of_the_user_in_any_part(house: House, tmp_path: 
         assert b"u1" in bytes_under(tmp_path / folder)
 
 
-def test_a_turn_erases_journal_runs_and_dead_letters(parts: Parts) -> None:
-    lease = lease_of(parts.ledger)
-    letters = DeadLetters(parts.paths.var / "dead-letters.jsonl")
+def test_a_turn_erases_journal_runs_and_dead_letters(services: Services) -> None:
+    lease = lease_of(services.ledger)
+    letters = DeadLetters(services.paths.var / "dead-letters.jsonl")
     letters.add(source="gateway", reason="at: …", raw=one_raw("ann"), at=START_AT)
     letters.add(source="gateway", reason="at: …", raw=one_raw("bob"), at=START_AT)
-    parts.log.append([one(1), one(2, "bob")])
-    run_cycle(parts, lease)
-    folder = parts.paths.runs / "1"
+    services.log.append([one(1), one(2, "bob")])
+    run_cycle(services, lease)
+    folder = services.paths.runs / "1"
     assert (folder / "snapshot").is_dir()
-    key = forgotten.keys_of(parts.ledger).of_user("ann")
-    forgotten.record(parts.ledger, key, up_to=parts.ledger.now(), asked_by="another machine")
-    run_cycle(parts, lease)
+    key = forgotten.keys_of(services.ledger).of_user("ann")
+    forgotten.record(services.ledger, key, up_to=services.ledger.now(), asked_by="another machine")
+    run_cycle(services, lease)
     assert [json.loads(letter.raw)["user_id"] for letter in letters.newest(9)] == ["bob"]
     assert not folder.exists()
-    assert {mark.num_erased for mark in forgotten.every(parts.ledger)} == {1}
-    assert forgotten.pending(parts.ledger) == []
+    assert {mark.num_erased for mark in forgotten.every(services.ledger)} == {1}
+    assert forgotten.pending(services.ledger) == []
 
 
-def test_a_run_that_is_open_keeps_its_files_and_the_mark(parts: Parts) -> None:
-    lease = lease_of(parts.ledger)
-    parts.log.append([one(1)])
-    run_cycle(parts, lease)
+def test_a_run_that_is_open_keeps_its_files_and_the_mark(services: Services) -> None:
+    lease = lease_of(services.ledger)
+    services.log.append([one(1)])
+    run_cycle(services, lease)
     forgotten.record(
-        parts.ledger,
-        forgotten.keys_of(parts.ledger).of_user("ann"),
-        up_to=parts.ledger.now(),
+        services.ledger,
+        forgotten.keys_of(services.ledger).of_user("ann"),
+        up_to=services.ledger.now(),
         asked_by="a test",
     )
     from cron.forgetting.erase_users import erase_forgotten
     from tests.releases import reason
 
-    run = parts.ledger.start_run(
+    run = services.ledger.start_run(
         "full", reason=reason("because", ok=True), supersedes=None, lease=lease
     )
-    folder = parts.paths.runs / str(run.run_id)
+    folder = services.paths.runs / str(run.run_id)
     folder.mkdir(parents=True)
-    erase_forgotten(parts, lease)
+    erase_forgotten(services, lease)
     assert folder.is_dir()
-    assert len(forgotten.pending(parts.ledger)) == 1
-    parts.ledger.finish_run(run.run_id, "failed", reasons=(), figures={}, lease=lease)
-    erase_forgotten(parts, lease)
+    assert len(forgotten.pending(services.ledger)) == 1
+    services.ledger.finish_run(run.run_id, "failed", reasons=(), figures={}, lease=lease)
+    erase_forgotten(services, lease)
     assert not folder.is_dir()
-    assert forgotten.pending(parts.ledger) == []
+    assert forgotten.pending(services.ledger) == []
 
 
 def test_who_asks_again_is_erased_again(house: House, tmp_path: Path) -> None:
@@ -292,17 +292,17 @@ def test_who_asks_again_is_erased_again(house: House, tmp_path: Path) -> None:
 
 
 def test_an_older_ledger_learns_of_the_forgotten_from_the_histories(
-    parts: Parts, tmp_path: Path
+    services: Services, tmp_path: Path
 ) -> None:
-    lease = lease_of(parts.ledger)
-    parts.log.append([one(1), one(2, "bob")])
-    run_cycle(parts, lease)
-    key = forgotten.keys_of(parts.ledger).of_user("ann")
-    parts.histories.keep_out(
-        {key: parts.ledger.now()}
+    lease = lease_of(services.ledger)
+    services.log.append([one(1), one(2, "bob")])
+    run_cycle(services, lease)
+    key = forgotten.keys_of(services.ledger).of_user("ann")
+    services.histories.keep_out(
+        {key: services.ledger.now()}
     )  # noted after the backup of the ledger that was put back
-    run_cycle(parts, lease)
-    assert [(mark.user_key, mark.num_erased) for mark in forgotten.every(parts.ledger)] == [
+    run_cycle(services, lease)
+    assert [(mark.user_key, mark.num_erased) for mark in forgotten.every(services.ledger)] == [
         (key, 1)
     ]
 

@@ -12,7 +12,7 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.errors import CannotKeep, Unavailable
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 from cron.wiring import open_artifacts
 from tests.workshop import event_records, live_version, send
 
@@ -47,30 +47,30 @@ def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
 
 
 def test_events_wait_while_the_journal_cannot_be_written(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     folder = tmp_path / "workshop" / "archives"
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
     with blocked(folder):
-        run = run_cycle(parts, lease)
+        run = run_cycle(services, lease)
         assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
         assert f"the artifact store at {folder}" in run.reasons[0].text
-    assert run_cycle(parts, lease).outcome == "published"
+    assert run_cycle(services, lease).outcome == "published"
 
 
 def test_a_run_waits_while_its_archive_cannot_be_put(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     """It would count as one of the failures after which a full retrain is tried."""
     folder = tmp_path / "workshop" / "archives"
-    send(parts, event_records(401, 480))
-    assert run_cycle(parts, lease).outcome == "published"
-    send(parts, event_records(481, 560))
-    batch = parts.log.read(parts.ledger.log_cursor(), 1000)
-    parts.journal.accept(batch.records, batch.cursor, lease)
+    send(services, event_records(401, 480))
+    assert run_cycle(services, lease).outcome == "published"
+    send(services, event_records(481, 560))
+    batch = services.log.read(services.ledger.log_cursor(), 1000)
+    services.journal.accept(batch.records, batch.cursor, lease)
     with blocked(folder), pytest.raises(Unavailable, match=f"the artifact store at {folder}"):
-        run_cycle(parts, lease)
-    left_open = parts.ledger.open_run()
+        run_cycle(services, lease)
+    left_open = services.ledger.open_run()
     assert left_open is not None
-    run = run_cycle(parts, lease)
-    assert (run.run_id, run.outcome, live_version(parts)) == (left_open.run_id, "published", 3)
+    run = run_cycle(services, lease)
+    assert (run.run_id, run.outcome, live_version(services)) == (left_open.run_id, "published", 3)

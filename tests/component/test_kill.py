@@ -13,7 +13,7 @@ import pytest
 
 from cron.ledger.panel_key import panel_of
 from cron.lineage import trained_ranges
-from cron.parts import Parts
+from cron.services import Services
 from tests.kill_points import EARLY, PRELOADED, turn
 from tests.workshop import (
     close_workshop,
@@ -54,10 +54,10 @@ def processes() -> ForkServerContext:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
-    parts = open_workshop(tmp_path)
-    yield parts
-    close_workshop(parts)
+def services(tmp_path: Path) -> Iterator[Services]:
+    services = open_workshop(tmp_path)
+    yield services
+    close_workshop(services)
 
 
 def died_at(processes: ForkServerContext, folder: Path, point: str | None) -> bool:
@@ -70,34 +70,34 @@ def died_at(processes: ForkServerContext, folder: Path, point: str | None) -> bo
 
 
 def test_killed_at_every_point_the_next_start_goes_on(
-    processes: ForkServerContext, parts: Parts, tmp_path: Path
+    processes: ForkServerContext, services: Services, tmp_path: Path
 ) -> None:
-    send(parts, [*item_records(), *event_records(1, 200)])
+    send(services, [*item_records(), *event_records(1, 200)])
     assert not any(died_at(processes, tmp_path, None) for _ in range(2))
-    assert [one.version for one in parts.ledger.releases()] == [0, 1]
+    assert [one.version for one in services.ledger.releases()] == [0, 1]
 
     targets: dict[int, set[int]] = {}
     num_events = 200
     for points in RUNS:
-        send(parts, event_records(num_events - 9, num_events + EACH))  # ten of them again
+        send(services, event_records(num_events - 9, num_events + EACH))  # ten of them again
         num_events += EACH
         for point in points:
             assert died_at(processes, tmp_path, point), f"{point} was never reached"
         assert not died_at(processes, tmp_path, None), points
-        targets |= _targets(parts)
+        targets |= _targets(services)
     assert not died_at(processes, tmp_path, None)
 
-    assert parts.ledger.open_run() is None
-    assert parts.ledger.switching() is None
-    manifests = {one.version: one.manifest for one in parts.ledger.releases()}
+    assert services.ledger.open_run() is None
+    assert services.ledger.switching() is None
+    manifests = {one.version: one.manifest for one in services.ledger.releases()}
     live = max(manifests)
-    assert parts.server.live() == live
+    assert services.server.live() == live
     ranges = trained_ranges(manifests, live)
     assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(
-        range(1, parts.ledger.last_seq() + 1)
+        range(1, services.ledger.last_seq() + 1)
     )
 
-    records = parts.journal.read(1, parts.ledger.last_seq())
+    records = services.journal.read(1, services.ledger.last_seq())
     ids = records["event_id"].to_pylist()
     assert len(ids) == len(set(ids)) == num_events + len(item_records())
     events = [
@@ -106,32 +106,34 @@ def test_killed_at_every_point_the_next_start_goes_on(
         if row["kind"] == "event"
     ]
     trained_on = [
-        seq for version in _lineage(parts, live) for seq in sorted(targets.get(version, set()))
+        seq for version in _lineage(services, live) for seq in sorted(targets.get(version, set()))
     ]
     first_kept = min(trained_on)
-    panel = panel_of(parts.ledger, manifests[live])
+    panel = panel_of(services.ledger, manifests[live])
     assert trained_on == [
         row["seq"] for row in events if row["seq"] >= first_kept and not panel.holds(row["user_id"])
     ]
-    assert {found.version for found in server_of(parts).versions()} == set(sorted(manifests)[-2:])
+    assert {found.version for found in server_of(services).versions()} == set(
+        sorted(manifests)[-2:]
+    )
 
 
-def _targets(parts: Parts) -> dict[int, set[int]]:
+def _targets(services: Services) -> dict[int, set[int]]:
     """Return the journal numbers that the runs whose files are still there trained on, by version."""
     found = {}
-    for run in parts.ledger.runs(3):
-        file = parts.paths.runs / str(run.run_id) / "snapshot" / "events.parquet"
+    for run in services.ledger.runs(3):
+        file = services.paths.runs / str(run.run_id) / "snapshot" / "events.parquet"
         if run.mode == "update" and run.version is not None and file.is_file():
             rows = pq.read_table(file, columns=["seq", "role"]).to_pylist()
             found[run.version] = {row["seq"] for row in rows if row["role"] == "target"}
     return found
 
 
-def _lineage(parts: Parts, version: int) -> list[int]:
+def _lineage(services: Services, version: int) -> list[int]:
     """Return the versions from the full retrain down to this one."""
     lineage: list[int] = []
     at: int | None = version
     while at is not None:
         lineage.append(at)
-        at = parts.ledger.release(at).manifest.parent
+        at = services.ledger.release(at).manifest.parent
     return lineage[::-1]

@@ -11,20 +11,20 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
 from cron.errors import LeaseLost
 from cron.lineage import Lease
-from cron.parts import Parts
 from cron.ports import ServerMemory, ServerVersion
+from cron.services import Services
 from tests.workshop import event_records, lease_of, send, server_of
 
 
-def lost_at(parts: Parts, when: Callable[[], bool]) -> list[str]:
+def lost_at(services: Services, when: Callable[[], bool]) -> list[str]:
     """Let another worker take the lease as soon as the server is asked what it holds and `when`; return the server's log."""
-    server = server_of(parts)
+    server = server_of(services)
     versions, memory, is_lost = server.versions, server.memory, [False]
 
     def lose() -> None:
         if when() and not is_lost[0]:
             is_lost[0] = True
-            lease_of(parts.ledger)
+            lease_of(services.ledger)
             server.log.clear()
 
     def looked() -> tuple[ServerVersion, ...]:
@@ -39,23 +39,23 @@ def lost_at(parts: Parts, when: Callable[[], bool]) -> list[str]:
     return server.log
 
 
-def test_without_the_lease_no_version_is_registered(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    log = lost_at(parts, lambda: parts.ledger.archived(2) is not None)
+def test_without_the_lease_no_version_is_registered(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
+    log = lost_at(services, lambda: services.ledger.archived(2) is not None)
     with pytest.raises(LeaseLost):
-        run_cycle(parts, lease)
+        run_cycle(services, lease)
     assert log == []
 
 
-def test_without_the_lease_no_version_is_unloaded(parts: Parts, lease: Lease) -> None:
+def test_without_the_lease_no_version_is_unloaded(services: Services, lease: Lease) -> None:
     frugal = replace(
-        parts,
+        services,
         settings=replace(
-            parts.settings, release=replace(parts.settings.release, keep_registered=1)
+            services.settings, release=replace(services.settings.release, keep_registered=1)
         ),
     )
-    log = lost_at(parts, lambda: True)
+    log = lost_at(services, lambda: True)
     with pytest.raises(LeaseLost):
         tidy(frugal, lease)
     assert log == []
-    assert [found.version for found in parts.server.versions()] == [0, 1]
+    assert [found.version for found in services.server.versions()] == [0, 1]

@@ -13,7 +13,7 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.release_files import bundle_of, state_of
 from cron.errors import ArtifactCorrupt
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 from tests.workshop import event_records, send
 from trainer.archive import verify_bundle
 
@@ -39,26 +39,26 @@ def add_a_file(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut_short, lose_a_file, leave_the_manifest_alone, add_a_file])
 def test_a_damaged_copy_of_a_bundle_is_fetched_again(
-    parts: Parts, damage: Callable[[Path], None]
+    services: Services, damage: Callable[[Path], None]
 ) -> None:
-    manifest = parts.ledger.release(1).manifest
-    damage(bundle_of(parts, manifest))
-    verify_bundle(bundle_of(parts, manifest))
+    manifest = services.ledger.release(1).manifest
+    damage(bundle_of(services, manifest))
+    verify_bundle(bundle_of(services, manifest))
 
 
-def test_a_whole_bundle_of_another_release_is_replaced(parts: Parts) -> None:
-    first, second = (parts.ledger.release(version).manifest for version in (0, 1))
-    folder = bundle_of(parts, second)
+def test_a_whole_bundle_of_another_release_is_replaced(services: Services) -> None:
+    first, second = (services.ledger.release(version).manifest for version in (0, 1))
+    folder = bundle_of(services, second)
     shutil.rmtree(folder)
-    shutil.copytree(bundle_of(parts, first), folder)
-    assert (bundle_of(parts, second) / "manifest.json").read_bytes() != (
-        bundle_of(parts, first) / "manifest.json"
+    shutil.copytree(bundle_of(services, first), folder)
+    assert (bundle_of(services, second) / "manifest.json").read_bytes() != (
+        bundle_of(services, first) / "manifest.json"
     ).read_bytes()
 
 
-def test_a_damaged_copy_of_a_state_is_fetched_again(parts: Parts) -> None:
-    manifest = parts.ledger.release(1).manifest
-    file = state_of(parts, manifest)
+def test_a_damaged_copy_of_a_state_is_fetched_again(services: Services) -> None:
+    manifest = services.ledger.release(1).manifest
+    file = state_of(services, manifest)
     assert file is not None
     whole = file.read_bytes()
     for known in (
@@ -66,33 +66,33 @@ def test_a_damaged_copy_of_a_state_is_fetched_again(parts: Parts) -> None:
         replace(manifest, state_sha256=None),
     ):  # None: a release from before the digest was recorded
         file.write_bytes(whole[:-1])
-        state_of(parts, known)
+        state_of(services, known)
         assert file.read_bytes() == whole
 
 
-def test_publishing_goes_on_over_damaged_copies(parts: Parts, lease: Lease) -> None:
-    manifest = parts.ledger.release(1).manifest
-    cut_short(bundle_of(parts, manifest))
-    state = state_of(parts, manifest)
+def test_publishing_goes_on_over_damaged_copies(services: Services, lease: Lease) -> None:
+    manifest = services.ledger.release(1).manifest
+    cut_short(bundle_of(services, manifest))
+    state = state_of(services, manifest)
     assert state is not None
     state.write_bytes(b"cut")
-    send(parts, event_records(401, 480))
-    run = run_cycle(parts, lease)
+    send(services, event_records(401, 480))
+    run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("update", "published"), [
         reason.text for reason in run.reasons
     ]
 
 
 def test_a_bundle_or_state_that_the_ledger_does_not_know_is_refused(
-    parts: Parts, tmp_path: Path
+    services: Services, tmp_path: Path
 ) -> None:
     """Bytes and digest in the store agree, and are not those of the release."""
-    manifest = parts.ledger.release(1).manifest
+    manifest = services.ledger.release(1).manifest
     assert manifest.state is not None
     (tmp_path / "other").write_bytes(b"something else")
     for name, fetch in ((manifest.archive, bundle_of), (manifest.state, state_of)):
-        parts.artifacts.delete(name)
-        parts.artifacts.put(name, tmp_path / "other")
-        shutil.rmtree(parts.paths.bundles, ignore_errors=True)
+        services.artifacts.delete(name)
+        services.artifacts.put(name, tmp_path / "other")
+        shutil.rmtree(services.paths.bundles, ignore_errors=True)
         with pytest.raises(ArtifactCorrupt, match=name):
-            fetch(parts, manifest)
+            fetch(services, manifest)

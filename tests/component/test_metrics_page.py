@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from cron.cycle.cycle import run_cycle
-from cron.metrics.meters import Meters
-from cron.parts import Parts
+from cron.metrics.worker_metrics import WorkerMetrics
+from cron.services import Services
 from cron.settings.tree import GateSettings
 from cron.worker.metrics_page import served
 from cron.worker.worker import Worker
@@ -29,40 +29,42 @@ from tests.workshop import (
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
+def services(tmp_path: Path) -> Iterator[Services]:
     """Return a workshop whose figures are served on a free port."""
     opened = open_workshop(tmp_path)
     yield on_port(opened, free_port())
     close_workshop(opened)
 
 
-def on_port(parts: Parts, port: int) -> Parts:
+def on_port(services: Services, port: int) -> Services:
     return replace(
-        parts,
-        settings=replace(parts.settings, worker=replace(parts.settings.worker, metrics_port=port)),
+        services,
+        settings=replace(
+            services.settings, worker=replace(services.settings.worker, metrics_port=port)
+        ),
     )
 
 
-def figures(parts: Parts) -> dict[str, float]:
+def figures(services: Services) -> dict[str, float]:
     """Return every sample on the page."""
     page = httpx.get(
-        f"http://127.0.0.1:{parts.settings.worker.metrics_port}/metrics", trust_env=False
+        f"http://127.0.0.1:{services.settings.worker.metrics_port}/metrics", trust_env=False
     ).text
     samples = (line.rpartition(" ") for line in page.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
 
 
-def test_a_cycle_leaves_its_steps_its_events_and_its_release(parts: Parts) -> None:
-    send(parts, [*item_records(), *event_records(1, 200)])
-    with served(parts):
-        before = figures(parts)
+def test_a_cycle_leaves_its_steps_its_events_and_its_release(services: Services) -> None:
+    send(services, [*item_records(), *event_records(1, 200)])
+    with served(services):
+        before = figures(services)
         assert before["freshet_live_version"] == -1
         assert before["freshet_log_backlog"] > 200
         assert before["freshet_event_lag_seconds"] > 0
         for _ in range(2):  # the baseline, then a first training
-            run_cycle(parts, lease_of(parts.ledger))
-        send(parts, event_records(201, 210))
-        after = figures(parts)
+            run_cycle(services, lease_of(services.ledger))
+        send(services, event_records(201, 210))
+        after = figures(services)
     assert after["freshet_live_version"] == 1
     assert after['freshet_runs_total{outcome="published"}'] == 2
     assert after['freshet_cycle_step_seconds_count{step="train"}'] == 2
@@ -75,54 +77,54 @@ def test_a_cycle_leaves_its_steps_its_events_and_its_release(parts: Parts) -> No
     assert after['freshet_ndcg_at_10{kind="panel",model="candidate"}'] > 0
 
 
-def test_a_refusal_is_counted_by_the_test_that_refused(parts: Parts) -> None:
-    send(parts, [*item_records(), *event_records(1, 200)])
-    run_cycle(parts, lease_of(parts.ledger))
-    strict = with_gate(parts, GateSettings(probe_p99_ms=0.0))
+def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> None:
+    send(services, [*item_records(), *event_records(1, 200)])
+    run_cycle(services, lease_of(services.ledger))
+    strict = with_gate(services, GateSettings(probe_p99_ms=0.0))
     with served(strict):
         assert figures(strict)['freshet_refusals_total{reason="latency"}'] == 0
-        assert run_cycle(strict, lease_of(parts.ledger)).outcome == "refused"
+        assert run_cycle(strict, lease_of(services.ledger)).outcome == "refused"
         after = figures(strict)
     assert after['freshet_refusals_total{reason="latency"}'] == 1
     assert after['freshet_refusals_total{reason="golden_answers"}'] == 0
     assert after['freshet_runs_total{outcome="refused"}'] == 1
 
 
-def test_the_lease_is_told(parts: Parts) -> None:
-    with served(parts):
-        worker = Worker(parts)
-        assert figures(parts)["freshet_lease_held"] == 0
+def test_the_lease_is_told(services: Services) -> None:
+    with served(services):
+        worker = Worker(services)
+        assert figures(services)["freshet_lease_held"] == 0
         worker.start()
-        assert figures(parts)["freshet_lease_held"] == 1
+        assert figures(services)["freshet_lease_held"] == 1
         assert worker.end(60.0)
 
 
 def test_a_taken_port_costs_the_figures_and_not_the_work(
-    parts: Parts, caplog: pytest.LogCaptureFixture
+    services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with served(on_port(parts, other.getsockname()[1])):
+        with served(on_port(services, other.getsockname()[1])):
             assert "worker.metrics_port" in caplog.text
 
 
-def test_the_port_is_free_again_afterwards_and_0_is_off(parts: Parts) -> None:
+def test_the_port_is_free_again_afterwards_and_0_is_off(services: Services) -> None:
     for _ in range(2):
-        again = replace(parts, meters=Meters())
+        again = replace(services, metrics=WorkerMetrics())
         with served(again):
             assert figures(again)["freshet_ledger_up"] == 1
-    with served(on_port(parts, 0)), pytest.raises(httpx.ConnectError):
-        figures(parts)
+    with served(on_port(services, 0)), pytest.raises(httpx.ConnectError):
+        figures(services)
 
 
-def test_the_page_is_there_when_the_ledger_is_not(parts: Parts, tmp_path: Path) -> None:
-    with served(parts):
-        parts.ledger.close()
+def test_the_page_is_there_when_the_ledger_is_not(services: Services, tmp_path: Path) -> None:
+    with served(services):
+        services.ledger.close()
         for name in ("ledger.db-wal", "ledger.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
         (tmp_path / "ledger.db").write_bytes(b"no database any more")
-        found = figures(parts)
+        found = figures(services)
     assert found["freshet_ledger_up"] == 0
     assert found["freshet_history_backlog"] == 0
     assert "freshet_event_lag_seconds" not in found
@@ -130,10 +132,10 @@ def test_the_page_is_there_when_the_ledger_is_not(parts: Parts, tmp_path: Path) 
 
 def test_the_lag_is_an_upper_bound_and_ends_when_the_log_was_seen_empty() -> None:
     now = [100.0]
-    meters = Meters(monotonic=lambda: now[0])
-    assert meters.lag_s(0) == 0
+    metrics = WorkerMetrics(monotonic=lambda: now[0])
+    assert metrics.lag_s(0) == 0
     now[0] = 160.0
-    assert meters.lag_s(5) == 60
-    assert meters.lag_s(0) == 0
+    assert metrics.lag_s(5) == 60
+    assert metrics.lag_s(0) == 0
     now[0] = 170.0
-    assert meters.lag_s(1) == 10
+    assert metrics.lag_s(1) == 10

@@ -13,8 +13,8 @@ from cron.backends.torchserve.nodes import ServerNodes
 from cron.cycle.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
 from cron.lineage import Run
-from cron.parts import Parts
 from cron.ports import ServerVersion
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import kept_loaded
@@ -58,42 +58,44 @@ def nodes(tmp_path: Path) -> tuple[FakeServer, FakeServer]:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Parts]:
+def services(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Services]:
     """Versions 1, 2, 3 were published; 3 is live and 2 the candidate on both nodes."""
-    parts = replace(
+    services = replace(
         open_shelf(tmp_path, 1, 2, 3), server=ServerNodes({"a": nodes[0], "b": nodes[1]})
     )
-    ticks(parts)
+    ticks(services)
     for node in nodes:
         assert (sorted(one.version for one in node.versions()), node.live()) == ([2, 3], 3)
         node.log.clear()
-    yield parts
-    close_workshop(parts)
+    yield services
+    close_workshop(services)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Parts]:
+def shop(tmp_path: Path, nodes: tuple[FakeServer, FakeServer]) -> Iterator[Services]:
     """A worker that has published the baseline and release 1 on both nodes, and has new events."""
-    parts = replace(open_workshop(tmp_path), server=ServerNodes({"a": nodes[0], "b": nodes[1]}))
-    send(parts, [*item_records(), *event_records(1, 400)])
-    assert [turn(parts).outcome for _ in range(2)] == ["published"] * 2
-    send(parts, event_records(401, 520))
-    yield parts
-    close_workshop(parts)
+    services = replace(open_workshop(tmp_path), server=ServerNodes({"a": nodes[0], "b": nodes[1]}))
+    send(services, [*item_records(), *event_records(1, 400)])
+    assert [turn(services).outcome for _ in range(2)] == ["published"] * 2
+    send(services, event_records(401, 520))
+    yield services
+    close_workshop(services)
 
 
-def turn(parts: Parts) -> Run:
-    return run_cycle(parts, lease_of(parts.ledger))
+def turn(services: Services) -> Run:
+    return run_cycle(services, lease_of(services.ledger))
 
 
-def ticks(parts: Parts, number: int = 4) -> Reconciler:
-    reconciler = Reconciler(parts, monotonic=lambda: 0.0)
+def ticks(services: Services, number: int = 4) -> Reconciler:
+    reconciler = Reconciler(services, monotonic=lambda: 0.0)
     for _ in range(number):
         reconciler.tick()
     return reconciler
 
 
-def test_a_release_is_live_on_every_node(shop: Parts, nodes: tuple[FakeServer, FakeServer]) -> None:
+def test_a_release_is_live_on_every_node(
+    shop: Services, nodes: tuple[FakeServer, FakeServer]
+) -> None:
     run = turn(shop)
     assert run.outcome == "published"
     assert [node.live() for node in nodes] == [2, 2] == [shop.ledger.serving().live] * 2
@@ -105,7 +107,7 @@ def test_a_release_is_live_on_every_node(shop: Parts, nodes: tuple[FakeServer, F
 
 
 def test_a_node_that_refuses_stops_the_promotion_everywhere(
-    shop: Parts, nodes: tuple[FakeServer, FakeServer]
+    shop: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].refuses = True
     run = turn(shop)
@@ -116,7 +118,7 @@ def test_a_node_that_refuses_stops_the_promotion_everywhere(
 
 
 def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(
-    shop: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+    shop: Services, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
 ) -> None:
     wrong = WrongAnswers(tmp_path / "archives", tmp_path / "b")
     run = turn(replace(shop, server=ServerNodes({"a": nodes[0], "b": wrong})))
@@ -130,7 +132,7 @@ def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(
 
 
 def test_a_node_that_is_down_is_left_out_told_and_brought_up_to_date_when_it_returns(
-    shop: Parts, nodes: tuple[FakeServer, FakeServer], caplog: pytest.LogCaptureFixture
+    shop: Services, nodes: tuple[FakeServer, FakeServer], caplog: pytest.LogCaptureFixture
 ) -> None:
     nodes[1].is_down = True
     reconciler = ticks(shop, 1)
@@ -149,10 +151,10 @@ def test_a_node_that_is_down_is_left_out_told_and_brought_up_to_date_when_it_ret
 
 
 def test_a_node_that_comes_back_empty_gets_the_live_version_first_and_the_other_serves_on(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].restart_empty()
-    ticks(parts)
+    ticks(services)
     assert nodes[1].log == [
         "register 3",
         "register 2",
@@ -161,124 +163,126 @@ def test_a_node_that_comes_back_empty_gets_the_live_version_first_and_the_other_
 
 
 def test_a_default_that_differs_on_a_node_follows_the_ledger(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[0].set_live(2)
-    ticks(parts)
+    ticks(services)
     assert [node.live() for node in nodes] == [3, 3]
-    assert (parts.ledger.hold(), parts.ledger.serving().live) == (None, 3)
+    assert (services.ledger.hold(), services.ledger.serving().live) == (None, 3)
 
 
 def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].restart_empty()
     nodes[1].refuses = True
-    ticks(parts)
+    ticks(services)
     assert nodes[1].versions() == ()
-    assert (nodes[0].log, parts.ledger.serving().live) == ([], 3)
+    assert (nodes[0].log, services.ledger.serving().live) == ([], 3)
 
 
 def test_when_every_node_is_empty_each_gets_the_live_version(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     for node in nodes:
         node.restart_empty()
     nodes[0].refuses = True  # its disk is full, say
-    ticks(parts)
+    ticks(services)
     assert nodes[0].versions() == ()
-    assert (nodes[1].live(), parts.ledger.serving().live) == (3, 3)
+    assert (nodes[1].live(), services.ledger.serving().live) == (3, 3)
     nodes[0].refuses = False
-    ticks(parts)
+    ticks(services)
     assert [node.live() for node in nodes] == [3, 3]
 
 
 def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     now = [0.0]
-    reconciler = Reconciler(parts, monotonic=lambda: now[0])
+    reconciler = Reconciler(services, monotonic=lambda: now[0])
     nodes[0].lost = {3}
     for now[0] in (0.0, 29.0, 30.0, 31.0):
         reconciler.tick()
     assert nodes[0].log == ["set_live 2", "register 3", "set_live 3"]
-    assert (nodes[1].log, parts.ledger.serving().live) == ([], 3)
+    assert (nodes[1].log, services.ledger.serving().live) == ([], 3)
 
 
 def test_a_live_version_that_lost_its_workers_everywhere_is_replaced_until_it_is_back(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     now = [0.0]
-    reconciler = Reconciler(parts, monotonic=lambda: now[0])
+    reconciler = Reconciler(services, monotonic=lambda: now[0])
     for node in nodes:
         node.lost = {3}
-    epoch = parts.ledger.serving().epoch
+    epoch = services.ledger.serving().epoch
     for now[0] in (0.0, 30.0):
         reconciler.tick()
     assert [node.log for node in nodes] == [["set_live 2", "register 3", "set_live 3"]] * 2
-    assert (parts.ledger.serving().live, parts.ledger.serving().epoch) == (3, epoch + 2)
+    assert (services.ledger.serving().live, services.ledger.serving().epoch) == (3, epoch + 2)
 
 
 def test_a_rollback_needs_one_node_and_no_store(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+    services: Services, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
 ) -> None:
     nodes[0].restart_empty()  # it answers, and has nothing yet
     for archive in (tmp_path / "archives").glob("*.mar"):
         archive.unlink()
-    assert release.rollback(parts.ledger, parts.server, None, by="x").version == 2
-    assert (nodes[1].live(), parts.ledger.serving().live) == (2, 2)
+    assert release.rollback(services.ledger, services.server, None, by="x").version == 2
+    assert (nodes[1].live(), services.ledger.serving().live) == (2, 2)
 
 
 def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].is_down = True
-    release.rollback(parts.ledger, parts.server, None, by="x")
+    release.rollback(services.ledger, services.server, None, by="x")
     nodes[1].is_down = False
-    ticks(parts)
+    ticks(services)
     assert [node.live() for node in nodes] == [2, 2]
 
 
 def test_a_rollback_does_not_wait_for_a_node_that_hangs(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
+    services: Services, nodes: tuple[FakeServer, FakeServer], tmp_path: Path
 ) -> None:
     hung = Hangs(tmp_path / "archives", tmp_path / "b")
     server = ServerNodes({"a": nodes[0], "b": hung})
-    assert release.rollback(parts.ledger, server, None, by="x").version == 2
+    assert release.rollback(services.ledger, server, None, by="x").version == 2
     assert not hung.was_waited_for
     hung.goes_on.set()
     assert [node.live() for node in nodes] == [2, 3]
-    ticks(parts)
+    ticks(services)
     assert [node.live() for node in nodes] == [2, 2]
 
 
 def test_with_all_nodes_down_every_call_is_unavailable(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
-    reconciler = ticks(parts, 1)
+    reconciler = ticks(services, 1)
     for node in nodes:
         node.is_down = True
     with pytest.raises(Unavailable, match="a, b"):
-        parts.server.versions()
+        services.server.versions()
     with pytest.raises(Unavailable, match="a, b"):
-        parts.server.predict(3, {}, timeout_s=1)
+        services.server.predict(3, {}, timeout_s=1)
     with pytest.raises(Unavailable):
         reconciler.tick()
-    assert parts.ledger.figures()["nodes_away"] == 2
+    assert services.ledger.figures()["nodes_away"] == 2
 
 
-def test_the_version_before_stays_loaded_whatever_the_settings_say(parts: Parts) -> None:
-    frugal = replace(parts.settings, release=replace(parts.settings.release, keep_registered=1))
-    assert [one.version for one in kept_loaded(replace(parts, settings=frugal))] == [3, 2]
+def test_the_version_before_stays_loaded_whatever_the_settings_say(services: Services) -> None:
+    frugal = replace(
+        services.settings, release=replace(services.settings.release, keep_registered=1)
+    )
+    assert [one.version for one in kept_loaded(replace(services, settings=frugal))] == [3, 2]
 
 
 def test_what_one_node_refuses_is_not_there_afterwards_unless_it_was_before(
-    parts: Parts, nodes: tuple[FakeServer, FakeServer]
+    services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
-    archive = parts.ledger.release(1).manifest.archive
+    archive = services.ledger.release(1).manifest.archive
     nodes[0].register(1, archive)
     nodes[1].refuses = True
     with pytest.raises(ServerRefused, match=r"node b"):
-        parts.server.register(1, archive)
+        services.server.register(1, archive)
     assert [one.version for one in nodes[0].versions()] == [1, 2, 3]
     assert [one.version for one in nodes[1].versions()] == [2, 3]

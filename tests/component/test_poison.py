@@ -20,7 +20,7 @@ from cron.ledger.ledger import open_ledger
 from cron.ledger.panel_key import own_panel, panel_by, panel_of
 from cron.lineage import Lease, Run
 from cron.metrics.ledger_metrics import SANITY_ONLY
-from cron.parts import Parts
+from cron.services import Services
 from cron.settings.tree import GateSettings
 from cron.snapshot.panel import PLAIN, Panel
 from recommender.events import Event, Item
@@ -38,43 +38,43 @@ from trainer.report import Evaluation, Scores, read_report, write_report
 LATER = START + timedelta(days=30)
 
 
-def live_panel(parts: Parts) -> Panel:
-    live = parts.ledger.live()
+def live_panel(services: Services) -> Panel:
+    live = services.ledger.live()
     assert live is not None
-    return panel_of(parts.ledger, live.manifest)
+    return panel_of(services.ledger, live.manifest)
 
 
-def panel_user(parts: Parts, name: str) -> str:
-    panel = live_panel(parts)
+def panel_user(services: Services, name: str) -> str:
+    panel = live_panel(services)
     return next(
         user for user in (f"{name}-{number}" for number in range(1000)) if panel.holds(user)
     )
 
 
 def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """One `dislike` of a panel user who never chose anything, and one new item: the gate judges as before."""
     gate = replace(EASY, min_users=13, min_events=60)
-    parts = with_gate(parts, gate)
-    send(parts, [
-        Event(event_id="cart", user_id=panel_user(parts, "shopper"), item_id="i5", type="dislike", at=LATER),
+    services = with_gate(services, gate)
+    send(services, [
+        Event(event_id="cart", user_id=panel_user(services, "shopper"), item_id="i5", type="dislike", at=LATER),
         Item(event_id="item", item_id="new", title="New", at=LATER),
     ])  # fmt: skip
-    run = run_cycle(parts, lease)
+    run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
     assert FEW_EVENTS not in {reason.name for reason in run.reasons}
-    assert parts.ledger.figures()[SANITY_ONLY] == 0
+    assert services.ledger.figures()[SANITY_ONLY] == 0
     assert run.figures["panel_users"] >= gate.min_users
 
 
 def test_a_panel_that_is_too_small_for_the_tolerance_tests_is_a_figure(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    assert parts.ledger.figures()[SANITY_ONLY] == 0
-    send(parts, event_records(401, 500))
-    assert run_cycle(with_gate(parts, replace(EASY, min_users=1000)), lease).mode == "update"
-    assert parts.ledger.figures()[SANITY_ONLY] == 1
+    assert services.ledger.figures()[SANITY_ONLY] == 0
+    send(services, event_records(401, 500))
+    assert run_cycle(with_gate(services, replace(EASY, min_users=1000)), lease).mode == "update"
+    assert services.ledger.figures()[SANITY_ONLY] == 1
 
 
 class Teller(HereLauncher):
@@ -105,13 +105,13 @@ class Teller(HereLauncher):
 
 
 def test_only_users_whom_no_compared_model_was_trained_on_are_judged(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """The live model knows the others by heart; what the candidate does for them does not count."""
-    panel = live_panel(parts)
-    parts = with_gate(parts, replace(EASY, live_tolerance=0.01, older_tolerance=0.01))
-    send(parts, event_records(401, 500))
-    run = run_cycle(replace(parts, launcher=Teller(parts.paths.texts, panel)), lease)
+    panel = live_panel(services)
+    services = with_gate(services, replace(EASY, live_tolerance=0.01, older_tolerance=0.01))
+    send(services, event_records(401, 500))
+    run = run_cycle(replace(services, launcher=Teller(services.paths.texts, panel)), lease)
     assert (run.mode, run.outcome) == ("update", "published"), [
         reason.text for reason in run.reasons
     ]
@@ -119,12 +119,12 @@ def test_only_users_whom_no_compared_model_was_trained_on_are_judged(
 
 
 def test_the_panel_is_keyed_with_a_secret_that_stays_in_the_ledger(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
-    send(parts, event_records(401, 500))
-    assert run_cycle(parts, lease).outcome == "published"
-    panel = live_panel(parts)
-    assert panel.key == own_panel(parts.ledger, share=1.0).key != PLAIN
+    send(services, event_records(401, 500))
+    assert run_cycle(services, lease).outcome == "published"
+    panel = live_panel(services)
+    assert panel.key == own_panel(services.ledger, share=1.0).key != PLAIN
     files = [
         file
         for name in ("var", "archives")
@@ -134,7 +134,7 @@ def test_the_panel_is_keyed_with_a_secret_that_stays_in_the_ledger(
     assert not any(panel.secret.encode() in file.read_bytes() for file in files), (
         "it is in the ledger alone"
     )
-    with parts.ledger.read() as connection:
+    with services.ledger.read() as connection:
         texts = [row.output for row in connection.execute(sa.select(schema.steps.c.output))]
         texts += [row.manifest for row in connection.execute(sa.select(schema.releases.c.manifest))]
     assert not any(panel.secret in text for text in texts)
@@ -152,18 +152,18 @@ def test_every_installation_has_a_secret_of_its_own(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_panel_whose_key_is_not_ours_is_named(parts: Parts) -> None:
+def test_a_panel_whose_key_is_not_ours_is_named(services: Services) -> None:
     with pytest.raises(
         UnknownPanelKey, match="the panel key 0123456789ab, and this ledger holds the key"
     ):
-        panel_by(parts.ledger, share=0.1, key="0123456789ab")
+        panel_by(services.ledger, share=0.1, key="0123456789ab")
 
 
 def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """As after an upgrade: updates go on with the plain hash; the full retrain is judged by its users, and trained on none of them."""
-    with parts.ledger.write() as connection:  # what a ledger from before the secret says
+    with services.ledger.write() as connection:  # what a ledger from before the secret says
         row = connection.execute(
             sa.select(schema.releases.c.manifest).where(schema.releases.c.version == 1)
         ).one()
@@ -175,45 +175,47 @@ def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(
             .where(schema.releases.c.version == 1)
             .values(manifest=json.dumps(manifest))
         )
-    send(parts, event_records(401, 500))
-    update = run_cycle(parts, lease)
+    send(services, event_records(401, 500))
+    update = run_cycle(services, lease)
     assert update.outcome == "published"
-    plain = live_panel(parts)
+    plain = live_panel(services)
     assert plain.key == PLAIN
 
-    full = run_cycle(parts, lease, force_full=True)
+    full = run_cycle(services, lease, force_full=True)
     assert (full.mode, full.outcome) == ("full", "published")
-    keyed = live_panel(parts)
-    assert keyed.key == own_panel(parts.ledger, share=1.0).key
+    keyed = live_panel(services)
+    assert keyed.key == own_panel(services.ledger, share=1.0).key
     users = [f"user{number}" for number in range(60)]
-    assert not _users(parts, full, "events.parquet") & {
+    assert not _users(services, full, "events.parquet") & {
         user for user in users if plain.holds(user) or keyed.holds(user)
     }
-    assert _users(parts, full, "panel.parquet") <= {user for user in users if plain.holds(user)}
+    assert _users(services, full, "panel.parquet") <= {user for user in users if plain.holds(user)}
 
-    send(parts, event_records(501, 600))
-    after = run_cycle(parts, lease)
+    send(services, event_records(501, 600))
+    after = run_cycle(services, lease)
     assert (after.mode, after.outcome) == ("update", "published")
-    assert _users(parts, after, "panel.parquet") <= {user for user in users if keyed.holds(user)}
+    assert _users(services, after, "panel.parquet") <= {user for user in users if keyed.holds(user)}
 
 
-def _users(parts: Parts, run: Run, file: str) -> set[str]:
+def _users(services: Services, run: Run, file: str) -> set[str]:
     return set(
-        pq.read_table(stages.folder_of(parts, run) / "snapshot" / file)["user_id"].to_pylist()
+        pq.read_table(stages.folder_of(services, run) / "snapshot" / file)["user_id"].to_pylist()
     )
 
 
-def test_many_events_of_one_user_do_not_make_an_item_popular(parts: Parts, lease: Lease) -> None:
-    live = parts.ledger.live()
+def test_many_events_of_one_user_do_not_make_an_item_popular(
+    services: Services, lease: Lease
+) -> None:
+    live = services.ledger.live()
     assert live is not None
     rare = live.manifest.popular[-1].item_id
     bot = next(
         user
         for user in (f"bot-{number}" for number in range(1000))
-        if not live_panel(parts).holds(user)
+        if not live_panel(services).holds(user)
     )
     send(
-        parts,
+        services,
         [
             Event(
                 event_id=f"bot{n}",
@@ -225,9 +227,9 @@ def test_many_events_of_one_user_do_not_make_an_item_popular(parts: Parts, lease
             for n in range(800)
         ],
     )
-    run = run_cycle(parts, lease)
+    run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("update", "published")
-    after = parts.ledger.live()
+    after = services.ledger.live()
     assert after is not None
     assert [item.item_id for item in after.manifest.popular].index(rare) > 10
 
@@ -242,26 +244,26 @@ def shifted(first: int, last: int) -> list[Event]:
 
 
 def test_a_shift_of_the_mix_holds_publishing_until_a_person_has_looked(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    parts = with_gate(parts, replace(EASY, max_shift=0.5))
-    send(parts, event_records(401, 520))
-    assert run_cycle(parts, lease).outcome == "published", "more of the same is let through"
-    assert parts.ledger.figures()["data_shift:ratings"] < 0.2
-    send(parts, shifted(521, 660))
-    run = run_cycle(parts, lease)
+    services = with_gate(services, replace(EASY, max_shift=0.5))
+    send(services, event_records(401, 520))
+    assert run_cycle(services, lease).outcome == "published", "more of the same is let through"
+    assert services.ledger.figures()["data_shift:ratings"] < 0.2
+    send(services, shifted(521, 660))
+    run = run_cycle(services, lease)
     assert run.outcome == "held"
-    hold = parts.ledger.hold()
+    hold = services.ledger.hold()
     assert hold is not None
     assert "the mix of ratings in events 561–700" in hold.reason
     assert "--exclude 561-700" in hold.reason
-    assert parts.ledger.figures()["data_shift:ratings"] > 0.5
-    parts.ledger.resume()
-    assert run_cycle(parts, lease).outcome == "published", "who resumes has looked at them"
+    assert services.ledger.figures()["data_shift:ratings"] > 0.5
+    services.ledger.resume()
+    assert run_cycle(services, lease).outcome == "published", "who resumes has looked at them"
 
 
-def test_a_shift_is_only_a_figure_by_default(parts: Parts, lease: Lease) -> None:
+def test_a_shift_is_only_a_figure_by_default(services: Services, lease: Lease) -> None:
     assert GateSettings().max_shift is None
-    send(parts, shifted(401, 540))
-    assert run_cycle(parts, lease).outcome == "published"
-    assert parts.ledger.figures()["data_shift:ratings"] > 0.5
+    send(services, shifted(401, 540))
+    assert run_cycle(services, lease).outcome == "published"
+    assert services.ledger.figures()["data_shift:ratings"] > 0.5

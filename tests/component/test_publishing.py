@@ -15,8 +15,8 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.signing_key import trusted_keys
 from cron.errors import SettingsError, Stopped, Unavailable
 from cron.lineage import Lease
-from cron.parts import Parts
 from cron.ports import ArtifactStore
+from cron.services import Services
 from cron.settings.file import load_settings
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
 from trainer.signature import verify_folder
@@ -50,8 +50,8 @@ class Watched:
         return sha256
 
 
-def watched(parts: Parts, **calls: Callable[[str], None]) -> Parts:
-    return replace(parts, artifacts=Watched(parts.artifacts, **calls))  # type: ignore[arg-type]
+def watched(services: Services, **calls: Callable[[str], None]) -> Services:
+    return replace(services, artifacts=Watched(services.artifacts, **calls))  # type: ignore[arg-type]
 
 
 def kinds(names: list[str]) -> list[str]:
@@ -59,17 +59,17 @@ def kinds(names: list[str]) -> list[str]:
 
 
 def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
     put: list[str] = []
 
     def look(name: str) -> None:
         put.append(name)
-        assert parts.ledger.archived(2) is None
-        assert [found.version for found in parts.server.versions()] == [0, 1]
+        assert services.ledger.archived(2) is None
+        assert [found.version for found in services.server.versions()] == [0, 1]
 
-    assert run_cycle(watched(parts, after=look), lease).outcome == "published"
+    assert run_cycle(watched(services, after=look), lease).outcome == "published"
     assert kinds(put) == ["archive", "states", "manifests"]
 
 
@@ -79,27 +79,27 @@ def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(
     ids=["cut", "longer", "empty"],
 )
 def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
-    parts: Parts, lease: Lease, tmp_path: Path, damage: Callable[[bytes], bytes]
+    services: Services, lease: Lease, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
     asked: list[int] = []
-    server_of(parts).register = lambda version, url: asked.append(version)  # type: ignore[method-assign]
+    server_of(services).register = lambda version, url: asked.append(version)  # type: ignore[method-assign]
 
     def spoil(name: str) -> None:
         if name.startswith("manifests/"):
             (mar,) = (tmp_path / "workshop" / "archives").glob("rec-2-*.mar")
             mar.write_bytes(damage(mar.read_bytes()))
 
-    run = run_cycle(watched(parts, after=spoil), lease)
+    run = run_cycle(watched(services, after=spoil), lease)
     assert (run.outcome, run.reasons[-1].name) == ("failed", "ArtifactCorrupt")
-    assert (asked, live_version(parts)) == ([], 1)
+    assert (asked, live_version(services)) == ([], 1)
 
 
 @pytest.mark.parametrize("missing", ["archive", "states", "manifests"])
 def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(
-    parts: Parts, lease: Lease, missing: str
+    services: Services, lease: Lease, missing: str
 ) -> None:
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
     tried: list[str] = []
 
     def refuse(name: str) -> None:
@@ -109,43 +109,43 @@ def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            run_cycle(watched(parts, before=refuse), lease)
-    left_open = parts.ledger.open_run()
+            run_cycle(watched(services, before=refuse), lease)
+    left_open = services.ledger.open_run()
     assert left_open is not None
-    assert (left_open.version, live_version(parts), parts.ledger.archived(2)) == (2, 1, None)
-    assert parts.server.predict(None, {"user_seq": [], "k": 3}, timeout_s=9)
-    run = run_cycle(parts, lease)
-    assert (run.run_id, run.outcome, run.version, live_version(parts)) == (
+    assert (left_open.version, live_version(services), services.ledger.archived(2)) == (2, 1, None)
+    assert services.server.predict(None, {"user_seq": [], "k": 3}, timeout_s=9)
+    run = run_cycle(services, lease)
+    assert (run.run_id, run.outcome, run.version, live_version(services)) == (
         left_open.run_id,
         "published",
         2,
         2,
     )
-    assert isinstance(parts.launcher, HereLauncher)
-    assert parts.launcher.num_trainings == 1
+    assert isinstance(services.launcher, HereLauncher)
+    assert services.launcher.num_trainings == 1
     assert tried[0] == tried[1]
-    assert tried[0] in parts.artifacts.names(), "the bytes of the first try"
+    assert tried[0] in services.artifacts.names(), "the bytes of the first try"
 
 
 def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
-    parts: Parts, lease: Lease, tmp_path: Path
+    services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     signing = replace(
-        parts,
+        services,
         settings=replace(
-            parts.settings, release=replace(parts.settings.release, sign_archives=True)
+            services.settings, release=replace(services.settings.release, sign_archives=True)
         ),
     )
     send(signing, event_records(401, 480))
     run = run_cycle(signing, lease)
-    manifest = parts.ledger.release(2).manifest
-    mar = stages.folder_of(parts, run) / "archive" / manifest.archive
+    manifest = services.ledger.release(2).manifest
+    mar = stages.folder_of(services, run) / "archive" / manifest.archive
     with zipfile.ZipFile(mar) as archive:
         archive.extractall(tmp_path / "model")
-    verify_folder(tmp_path / "model", trusted_keys(parts.paths.var).read_text())
+    verify_folder(tmp_path / "model", trusted_keys(services.paths.var).read_text())
     mar.write_bytes(mar.read_bytes()[:-1])
     with pytest.raises(stages.FilesGone, match="was damaged since it was made"):
-        stages.put(parts, run, manifest)
+        stages.put(services, run, manifest)
 
 
 class StopsAfter(HereLauncher):
@@ -158,32 +158,34 @@ class StopsAfter(HereLauncher):
 
 @pytest.mark.parametrize("is_noted", [False, True], ids=["before it is noted", "after"])
 def test_a_manifest_names_the_settings_that_trained_whatever_they_are_since(
-    parts: Parts, lease: Lease, is_noted: bool, monkeypatch: pytest.MonkeyPatch
+    services: Services, lease: Lease, is_noted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise Stopped
 
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
     with monkeypatch.context() as patched:
         patched.setattr(stages, "judge", stop)
-        stopped = parts if is_noted else replace(parts, launcher=StopsAfter(parts.paths.texts))
+        stopped = (
+            services if is_noted else replace(services, launcher=StopsAfter(services.paths.texts))
+        )
         with pytest.raises(Stopped):
             run_cycle(stopped, lease)
-    train = parts.settings.train
+    train = services.settings.train
     wider = replace(train, update_epochs=7, model=replace(train.model, dim=2 * train.model.dim))
-    changed = replace(parts, settings=replace(parts.settings, train=wider))
+    changed = replace(services, settings=replace(services.settings, train=wider))
     assert run_cycle(changed, lease).outcome == "published"
-    config = parts.ledger.release(2).manifest.config
+    config = services.ledger.release(2).manifest.config
     assert (config["model"], config["update_epochs"]) == (
-        parts.ledger.release(1).manifest.config["model"],
+        services.ledger.release(1).manifest.config["model"],
         train.update_epochs,
     )
     run = run_cycle(changed, lease)
     assert (run.reasons[0].name, run.outcome) == ("settings_changed", "published")
 
 
-def test_as_many_probes_can_be_asked_for_as_a_candidate_brings(parts: Parts) -> None:
-    (golden, *_) = sorted(parts.paths.runs.glob("*/candidate/golden.json"), reverse=True)
+def test_as_many_probes_can_be_asked_for_as_a_candidate_brings(services: Services) -> None:
+    (golden, *_) = sorted(services.paths.runs.glob("*/candidate/golden.json"), reverse=True)
     num_golden = len(json.loads(golden.read_text()))
     assert (
         load_settings(None, {"FRESHET__GATE__NUM_PROBES": str(num_golden)}).settings.gate.num_probes

@@ -12,7 +12,7 @@ from cron.errors import ServerRefused, Unavailable
 from cron.ledger import switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Switch
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import restore_live
@@ -31,320 +31,332 @@ class Clock:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
+def services(tmp_path: Path) -> Iterator[Services]:
     """Versions 1, 2, 3 were published, all are loaded; two stay loaded by the settings."""
-    parts = open_shelf(tmp_path, 1, 2, 3)
-    server_of(parts).log.clear()
-    yield parts
-    close_workshop(parts)
+    services = open_shelf(tmp_path, 1, 2, 3)
+    server_of(services).log.clear()
+    yield services
+    close_workshop(services)
 
 
 def begin_rollback(ledger: Ledger, version: int) -> Switch:
     return switches.begin_rollback(ledger, version, reason="x")
 
 
-def record_asked(parts: Parts) -> list[int]:
+def record_asked(services: Services) -> list[int]:
     """Return the versions that the server is asked to register from now on."""
     asked: list[int] = []
-    register = server_of(parts).register
+    register = server_of(services).register
 
     def recorded(version: int, url: str) -> None:
         asked.append(version)
         register(version, url)
 
-    server_of(parts).register = recorded  # type: ignore[method-assign]
+    server_of(services).register = recorded  # type: ignore[method-assign]
     return asked
 
 
-def ticks(parts: Parts, number: int = 4) -> Reconciler:
-    reconciler = Reconciler(parts, monotonic=Clock())
+def ticks(services: Services, number: int = 4) -> Reconciler:
+    reconciler = Reconciler(services, monotonic=Clock())
     for _ in range(number):
         reconciler.tick()
     return reconciler
 
 
-def test_when_all_is_well_nothing_is_done(parts: Parts) -> None:
-    ticks(parts)
-    assert server_of(parts).log == []
+def test_when_all_is_well_nothing_is_done(services: Services) -> None:
+    ticks(services)
+    assert server_of(services).log == []
 
 
-def test_an_emptied_server_gets_the_live_version_first_then_the_candidates(parts: Parts) -> None:
-    server_of(parts).restart_empty()
-    ticks(parts)
-    assert server_of(parts).log == ["register 3", "set_live 3", "register 2"]
-    assert parts.server.live() == 3
-    assert parts.ledger.hold() is None
+def test_an_emptied_server_gets_the_live_version_first_then_the_candidates(
+    services: Services,
+) -> None:
+    server_of(services).restart_empty()
+    ticks(services)
+    assert server_of(services).log == ["register 3", "set_live 3", "register 2"]
+    assert services.server.live() == 3
+    assert services.ledger.hold() is None
 
 
-def test_a_server_that_is_down_is_an_error_of_the_tick_alone(parts: Parts) -> None:
-    server_of(parts).is_down = True
-    reconciler = Reconciler(parts)
+def test_a_server_that_is_down_is_an_error_of_the_tick_alone(services: Services) -> None:
+    server_of(services).is_down = True
+    reconciler = Reconciler(services)
     with pytest.raises(Unavailable):
         reconciler.tick()
-    server_of(parts).is_down = False
-    server_of(parts).restart_empty()
+    server_of(services).is_down = False
+    server_of(services).restart_empty()
     reconciler.tick()
-    assert parts.server.live() == 3
+    assert services.server.live() == 3
 
 
 def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    parts.server.set_live(2)
-    ticks(parts)
-    live, hold = parts.ledger.live(), parts.ledger.hold()
+    services.server.set_live(2)
+    ticks(services)
+    live, hold = services.ledger.live(), services.ledger.hold()
     assert live is not None
     assert hold is not None
     assert live.version == 2
     assert hold.reason == "rolled back from version 3 to 2 on the server itself"
-    assert parts.ledger.release(3).rolled_back_at is not None
-    assert server_of(parts).log == ["set_live 2"]
+    assert services.ledger.release(3).rolled_back_at is not None
+    assert server_of(services).log == ["set_live 2"]
 
 
-def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(parts: Parts) -> None:
+def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(
+    services: Services,
+) -> None:
     """A worker that was paused in the middle of a switch sets a stale default when it wakes up, and mends it."""
-    reconciler = ticks(parts, 1)
+    reconciler = ticks(services, 1)
     for default in (2, 3, 2, 3):
-        parts.server.set_live(default)
+        services.server.set_live(default)
         reconciler.tick()
-    assert (parts.ledger.hold(), parts.ledger.serving().live) == (None, 3)
+    assert (services.ledger.hold(), services.ledger.serving().live) == (None, 3)
 
 
 @pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
 def test_a_default_that_was_never_released_pauses_publishing_and_stays(
-    parts: Parts, tmp_path: Path, is_archived: bool
+    services: Services, tmp_path: Path, is_archived: bool
 ) -> None:
     if is_archived:
-        parts.ledger.add_release(manifest(77), lease=lease_of(parts.ledger))
+        services.ledger.add_release(manifest(77), lease=lease_of(services.ledger))
     state = tmp_path / "server" / "state.json"
     state.write_text('{"registered": [2, 3, 77], "default": 77}')
-    ticks(parts)
-    hold = parts.ledger.hold()
+    ticks(services)
+    hold = services.ledger.hold()
     assert hold is not None
     assert "version 77" in hold.reason
-    assert parts.server.live() == 77
+    assert services.server.live() == 77
 
 
-def test_nothing_is_taken_for_a_persons_hand_while_a_switch_is_under_way(parts: Parts) -> None:
-    lease = lease_of(parts.ledger)
-    parts.ledger.add_release(
-        manifest(4, archive=parts.ledger.release(3).manifest.archive), lease=lease
+def test_nothing_is_taken_for_a_persons_hand_while_a_switch_is_under_way(
+    services: Services,
+) -> None:
+    lease = lease_of(services.ledger)
+    services.ledger.add_release(
+        manifest(4, archive=services.ledger.release(3).manifest.archive), lease=lease
     )
-    reconciler = ticks(parts, 1)
-    switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
-    parts.server.set_live(2)  # the server is told something else before the ledger is
+    reconciler = ticks(services, 1)
+    switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
+    services.server.set_live(2)  # the server is told something else before the ledger is
     reconciler.tick()
-    assert parts.ledger.hold() is None
+    assert services.ledger.hold() is None
 
 
-def test_a_restart_completes_a_switch_that_was_begun(parts: Parts) -> None:
-    switches.begin_rollback(parts.ledger, 2, reason="x")
-    ticks(parts, 1)
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
-    assert parts.ledger.switching() is None
+def test_a_restart_completes_a_switch_that_was_begun(services: Services) -> None:
+    switches.begin_rollback(services.ledger, 2, reason="x")
+    ticks(services, 1)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert services.ledger.switching() is None
 
 
-def test_a_switch_whose_process_died_is_completed_after_a_while(parts: Parts) -> None:
+def test_a_switch_whose_process_died_is_completed_after_a_while(services: Services) -> None:
     clock = Clock()
-    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
-    switches.begin_rollback(parts.ledger, 2, reason="x")
+    switches.begin_rollback(services.ledger, 2, reason="x")
     for now in (1000.0, 1009.0):
         clock.now = now
         reconciler.tick()
-        assert parts.ledger.switching() is not None
+        assert services.ledger.switching() is not None
     clock.now = 1011.0
     reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
 @pytest.mark.parametrize(
     "begin", [begin_rollback, switches.begin_promote], ids=["rollback", "promote"]
 )
 def test_a_person_who_may_be_loading_the_version_is_given_a_minute(
-    parts: Parts, begin: Callable[[Ledger, int], Switch]
+    services: Services, begin: Callable[[Ledger, int], Switch]
 ) -> None:
-    parts.server.unregister(1)
+    services.server.unregister(1)
     clock = Clock()
-    reconciler = Reconciler(parts, monotonic=clock)
-    begin(parts.ledger, 1)
+    reconciler = Reconciler(services, monotonic=clock)
+    begin(services.ledger, 1)
     for clock.now in (1000.0, 1011.0, 1059.0):  # the first look of a new worker, too
         reconciler.tick()
-    assert "register 1" not in server_of(parts).log
+    assert "register 1" not in server_of(services).log
     clock.now = 1060.0
     reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
 
 
-def test_where_nothing_answers_nobody_is_waited_for(parts: Parts) -> None:
+def test_where_nothing_answers_nobody_is_waited_for(services: Services) -> None:
     clock = Clock()
-    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
-    server_of(parts).restart_empty()
-    begin_rollback(parts.ledger, 1)
+    server_of(services).restart_empty()
+    begin_rollback(services.ledger, 1)
     for clock.now in (1001.0, 1011.0):
         reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
 
 
 def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_is_not_loaded(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    parts.server.unregister(1)
-    switches.begin_restore(parts.ledger, 1, expected=3)
-    ticks(parts, 1)
-    assert (parts.ledger.serving().live, parts.server.live()) == (1, 1)
+    services.server.unregister(1)
+    switches.begin_restore(services.ledger, 1, expected=3)
+    ticks(services, 1)
+    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
 
 
-def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(parts: Parts) -> None:
-    server_of(parts).restart_empty()
-    parts.artifacts.delete(parts.ledger.release(3).manifest.archive)
-    ticks(parts)
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
-    assert parts.ledger.figures()["missing_archives"] >= 1
-    assert parts.ledger.release(3).rolled_back_at is None  # nobody judged it bad
+def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(services: Services) -> None:
+    server_of(services).restart_empty()
+    services.artifacts.delete(services.ledger.release(3).manifest.archive)
+    ticks(services)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert services.ledger.figures()["missing_archives"] >= 1
+    assert services.ledger.release(3).rolled_back_at is None  # nobody judged it bad
 
 
 @pytest.mark.parametrize("damage", [b"not what was put", b""], ids=["other bytes", "empty"])
 def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_in(
-    parts: Parts, tmp_path: Path, damage: bytes
+    services: Services, tmp_path: Path, damage: bytes
 ) -> None:
-    server_of(parts).restart_empty()
-    (tmp_path / "archives" / parts.ledger.release(3).manifest.archive).write_bytes(damage)
-    asked = record_asked(parts)
-    ticks(parts)
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    server_of(services).restart_empty()
+    (tmp_path / "archives" / services.ledger.release(3).manifest.archive).write_bytes(damage)
+    asked = record_asked(services)
+    ticks(services)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
     assert 3 not in asked
-    assert parts.ledger.figures()["missing_archives"] >= 1
+    assert services.ledger.figures()["missing_archives"] >= 1
 
 
 def test_an_archive_exchanged_together_with_its_digest_is_never_registered(
-    parts: Parts, tmp_path: Path
+    services: Services, tmp_path: Path
 ) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
-    server_of(parts).restart_empty()
-    name, other = (parts.ledger.release(version).manifest.archive for version in (3, 1))
-    parts.artifacts.fetch(other, tmp_path / "other")
-    parts.artifacts.delete(name)
-    parts.artifacts.put(name, tmp_path / "other")
-    asked = record_asked(parts)
-    ticks(parts)
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    server_of(services).restart_empty()
+    name, other = (services.ledger.release(version).manifest.archive for version in (3, 1))
+    services.artifacts.fetch(other, tmp_path / "other")
+    services.artifacts.delete(name)
+    services.artifacts.put(name, tmp_path / "other")
+    asked = record_asked(services)
+    ticks(services)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
     assert 3 not in asked
 
 
-def test_when_no_archive_is_left_it_says_so(parts: Parts) -> None:
-    server_of(parts).restart_empty()
-    for one in parts.ledger.releases():
-        parts.artifacts.delete(one.manifest.archive)
+def test_when_no_archive_is_left_it_says_so(services: Services) -> None:
+    server_of(services).restart_empty()
+    for one in services.ledger.releases():
+        services.artifacts.delete(one.manifest.archive)
     with pytest.raises(ServerRefused, match="no archive of a release that may answer is left"):
-        restore_live(parts)
-    assert parts.ledger.serving().live == 3
+        restore_live(services)
+    assert services.ledger.serving().live == 3
 
 
 def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    server_of(parts).restart_empty()
-    server_of(parts).broken.add(3)
-    reconciler = Reconciler(parts, monotonic=Clock())
+    server_of(services).restart_empty()
+    server_of(services).broken.add(3)
+    reconciler = Reconciler(services, monotonic=Clock())
     for _ in range(2):
         reconciler.tick()
-        assert parts.ledger.serving().live == 3
+        assert services.ledger.serving().live == 3
     reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
-def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(parts: Parts) -> None:
-    server_of(parts).restart_empty()
-    parts.artifacts.delete(parts.ledger.release(2).manifest.archive)
-    reconciler = ticks(parts, 5)
-    assert [found.version for found in parts.server.versions()] == [3]
+def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(services: Services) -> None:
+    server_of(services).restart_empty()
+    services.artifacts.delete(services.ledger.release(2).manifest.archive)
+    reconciler = ticks(services, 5)
+    assert [found.version for found in services.server.versions()] == [3]
     assert reconciler is not None
 
 
-def test_a_newer_default_set_by_hand_is_recorded_as_a_promotion_with_a_hold(parts: Parts) -> None:
-    release.rollback(parts.ledger, parts.server, 2, by="x")
-    parts.ledger.resume()
-    parts.server.set_live(3)
-    ticks(parts)
-    live, hold = parts.ledger.live(), parts.ledger.hold()
+def test_a_newer_default_set_by_hand_is_recorded_as_a_promotion_with_a_hold(
+    services: Services,
+) -> None:
+    release.rollback(services.ledger, services.server, 2, by="x")
+    services.ledger.resume()
+    services.server.set_live(3)
+    ticks(services)
+    live, hold = services.ledger.live(), services.ledger.hold()
     assert live is not None
     assert hold is not None
     assert (live.version, hold.reason) == (3, "promoted from version 2 to 3 on the server itself")
-    assert parts.ledger.release(2).rolled_back_at is None  # nobody judged it bad
+    assert services.ledger.release(2).rolled_back_at is None  # nobody judged it bad
 
 
-def lost_for(parts: Parts, seconds: float) -> Reconciler:
+def lost_for(services: Services, seconds: float) -> Reconciler:
     clock = Clock()
-    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
     clock.now += seconds
     reconciler.tick()
     return reconciler
 
 
-def test_a_live_version_that_recovers_in_time_is_left_alone(parts: Parts) -> None:
-    server_of(parts).lost = {3}
-    lost_for(parts, 29.0)
-    assert server_of(parts).log == []
+def test_a_live_version_that_recovers_in_time_is_left_alone(services: Services) -> None:
+    server_of(services).lost = {3}
+    lost_for(services, 29.0)
+    assert server_of(services).log == []
 
 
 def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_in(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    server_of(parts).lost = {3}
-    lost_for(parts, 30.0)
-    assert server_of(parts).log == ["set_live 2", "register 3", "set_live 3"]
-    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.hold()) == (3, 3, None)
-    assert parts.server.versions()[-1].ready
-    assert parts.ledger.figures()["lost_workers"] == 1
+    server_of(services).lost = {3}
+    lost_for(services, 30.0)
+    assert server_of(services).log == ["set_live 2", "register 3", "set_live 3"]
+    assert (services.ledger.serving().live, services.server.live(), services.ledger.hold()) == (
+        3,
+        3,
+        None,
+    )
+    assert services.server.versions()[-1].ready
+    assert services.ledger.figures()["lost_workers"] == 1
 
 
-def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(parts: Parts) -> None:
-    server_of(parts).lost, server_of(parts).refuses = {3}, True
-    reconciler = lost_for(parts, 30.0)
+def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(services: Services) -> None:
+    server_of(services).lost, server_of(services).refuses = {3}, True
+    reconciler = lost_for(services, 30.0)
     reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
-    assert parts.ledger.release(3).rolled_back_at is None
-    server_of(parts).refuses = False
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert services.ledger.release(3).rolled_back_at is None
+    server_of(services).refuses = False
     ticks(
         replace(
-            parts,
+            services,
             settings=replace(
-                parts.settings, release=replace(parts.settings.release, keep_registered=3)
+                services.settings, release=replace(services.settings.release, keep_registered=3)
             ),
         )
     )
-    assert (parts.ledger.serving().live, parts.server.versions()[-1].ready) == (
+    assert (services.ledger.serving().live, services.server.versions()[-1].ready) == (
         2,
         True,
     )  # loaded, to be promoted by a person
 
 
 def test_without_a_ready_candidate_the_live_version_is_loaded_anew_all_the_same(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    server_of(parts).lost = {1, 2, 3}
-    lost_for(parts, 30.0)
-    assert "register 3" in server_of(parts).log
-    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
-    assert parts.server.predict(None, {"user_seq": [], "k": 1}, timeout_s=1)
+    server_of(services).lost = {1, 2, 3}
+    lost_for(services, 30.0)
+    assert "register 3" in server_of(services).log
+    assert (services.ledger.serving().live, services.server.live()) == (3, 3)
+    assert services.server.predict(None, {"user_seq": [], "k": 1}, timeout_s=1)
 
 
-def test_a_candidate_that_lost_its_workers_is_loaded_anew(parts: Parts) -> None:
-    server_of(parts).lost = {2}
-    ticks(parts, 1)
-    assert server_of(parts).log == ["register 2"]
+def test_a_candidate_that_lost_its_workers_is_loaded_anew(services: Services) -> None:
+    server_of(services).lost = {2}
+    ticks(services, 1)
+    assert server_of(services).log == ["register 2"]
 
 
 def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(
-    parts: Parts, caplog: pytest.LogCaptureFixture
+    services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, clock = server_of(parts), Clock()
+    server, clock = server_of(services), Clock()
     server.unregister(2)
     server.left_bytes = 999
-    reconciler = Reconciler(parts, monotonic=clock)
+    reconciler = Reconciler(services, monotonic=clock)
     for _ in range(3):
         reconciler.tick()
     assert "register 2" not in server.log
@@ -361,13 +373,13 @@ def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(
 
 
 def test_a_default_that_the_server_refuses_is_no_restored_version(
-    parts: Parts, caplog: pytest.LogCaptureFixture
+    services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The version is there after its loading and loses its worker before it is made the default."""
     caplog.set_level("INFO")
-    server = server_of(parts)
+    server = server_of(services)
     server.restart_empty()
-    server.register(1, parts.ledger.release(1).manifest.archive)
+    server.register(1, services.ledger.release(1).manifest.archive)
     register = server.register
 
     def register_and_lose(version: int, url: str) -> None:
@@ -376,25 +388,25 @@ def test_a_default_that_the_server_refuses_is_no_restored_version(
 
     server.register = register_and_lose  # type: ignore[method-assign]
     with pytest.raises(ServerRefused, match="without a READY worker"):
-        restore_live(parts)
+        restore_live(services)
     assert "restored the live version" not in [record.message for record in caplog.records]
-    assert (parts.ledger.serving().live, parts.ledger.switching()) == (3, None)
+    assert (services.ledger.serving().live, services.ledger.switching()) == (3, None)
 
 
-def test_a_server_that_takes_nothing_is_asked_again_every_half_minute(parts: Parts) -> None:
-    server, clock = server_of(parts), Clock()
+def test_a_server_that_takes_nothing_is_asked_again_every_half_minute(services: Services) -> None:
+    server, clock = server_of(services), Clock()
     server.restart_empty()
     server.refuses = True
-    asked = record_asked(parts)
-    reconciler = Reconciler(parts, monotonic=clock)
+    asked = record_asked(services)
+    reconciler = Reconciler(services, monotonic=clock)
     for _ in range(20):
         reconciler.tick()
     assert asked == [3, 3, 3, 2, 1, 3, 2, 1]
-    epoch = parts.ledger.serving().epoch
+    epoch = services.ledger.serving().epoch
     clock.now += 29.0
     reconciler.tick()
-    assert (len(asked), parts.ledger.serving().epoch) == (8, epoch)
+    assert (len(asked), services.ledger.serving().epoch) == (8, epoch)
     server.refuses = False
     clock.now += 1.0
     reconciler.tick()
-    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
+    assert (services.ledger.serving().live, services.server.live()) == (3, 3)

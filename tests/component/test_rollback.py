@@ -25,8 +25,8 @@ from cron.errors import (
 from cron.ledger import switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Release
-from cron.parts import Parts
 from cron.ports import ModelServer
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import kept_loaded, restore_live
@@ -36,84 +36,94 @@ from tests.workshop import close_workshop, lease_of, server_of
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Iterator[Parts]:
+def services(tmp_path: Path) -> Iterator[Services]:
     """Versions 1, 2 and 3 were published; 2 and 3 are loaded, 3 is live."""
-    parts = open_shelf(tmp_path, 1, 2, 3)
-    parts.server.unregister(1)
-    yield parts
-    close_workshop(parts)
+    services = open_shelf(tmp_path, 1, 2, 3)
+    services.server.unregister(1)
+    yield services
+    close_workshop(services)
 
 
 def test_the_previous_good_release_is_back_at_once_and_publishing_is_held(
-    parts: Parts, tmp_path: Path
+    services: Services, tmp_path: Path
 ) -> None:
     shutil.rmtree(tmp_path / "archives")
     (tmp_path / "events.db").unlink()
-    back = release.rollback(parts.ledger, parts.server, None, by="an operator")
-    assert (back.version, parts.server.live()) == (2, 2)
-    hold = parts.ledger.hold()
+    back = release.rollback(services.ledger, services.server, None, by="an operator")
+    assert (back.version, services.server.live()) == (2, 2)
+    hold = services.ledger.hold()
     assert hold is not None
     assert hold.reason == "rolled back from version 3 to 2 by an operator"
-    assert parts.ledger.figures()["rollback_seconds"] < 1.0
+    assert services.ledger.figures()["rollback_seconds"] < 1.0
 
 
-def test_a_version_that_is_not_loaded_is_loaded_from_the_store(parts: Parts) -> None:
+def test_a_version_that_is_not_loaded_is_loaded_from_the_store(services: Services) -> None:
     with pytest.raises(ServerRefused):
-        release.rollback(parts.ledger, parts.server, 1, by="x")
-    assert parts.server.live() == 3
+        release.rollback(services.ledger, services.server, 1, by="x")
+    assert services.server.live() == 3
     assert (
         release.rollback(
-            parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts
+            services.ledger, services.server, 1, by="x", artifacts=lambda: services.artifacts
         ).version
         == 1
     )
-    assert parts.server.live() == 1
+    assert services.server.live() == 1
 
 
-def test_an_archive_that_is_gone_is_named_and_live_stays(parts: Parts) -> None:
-    archive = parts.ledger.release(1).manifest.archive
-    parts.artifacts.delete(archive)
+def test_an_archive_that_is_gone_is_named_and_live_stays(services: Services) -> None:
+    archive = services.ledger.release(1).manifest.archive
+    services.artifacts.delete(archive)
     with pytest.raises(ArtifactMissing, match=archive):
-        release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
-    assert (parts.server.live(), parts.ledger.serving().live, parts.ledger.switching()) == (
+        release.rollback(
+            services.ledger, services.server, 1, by="x", artifacts=lambda: services.artifacts
+        )
+    assert (
+        services.server.live(),
+        services.ledger.serving().live,
+        services.ledger.switching(),
+    ) == (
         3,
         3,
         None,
     )
     assert (
-        parts.ledger.hold() is not None
+        services.ledger.hold() is not None
     )  # the person wanted the model gone: nothing new is published over it
 
 
-def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(parts: Parts) -> None:
+def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(services: Services) -> None:
     for expected in (2, 1):
         assert (
             release.rollback(
-                parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts
+                services.ledger, services.server, None, by="x", artifacts=lambda: services.artifacts
             ).version
             == expected
         )
     with pytest.raises(NothingToRollBackTo, match="version 1"):
-        release.rollback(parts.ledger, parts.server, None, by="x")
+        release.rollback(services.ledger, services.server, None, by="x")
 
 
-def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(parts: Parts) -> None:
-    release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
-    assert [one.version for one in parts.ledger.rollback_candidates()] == [2]
+def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(
+    services: Services,
+) -> None:
+    release.rollback(
+        services.ledger, services.server, 1, by="x", artifacts=lambda: services.artifacts
+    )
+    assert [one.version for one in services.ledger.rollback_candidates()] == [2]
 
 
 @pytest.fixture
-def jumped(tmp_path: Path) -> Iterator[Parts]:
+def jumped(tmp_path: Path) -> Iterator[Services]:
     """Of versions 1 to 6 a person went back from 6 to 3; 4 and 5 are loaded still."""
-    parts = open_shelf(tmp_path / "jumped", 1, 2, 3, 4, 5, 6)
-    release.rollback(parts.ledger, parts.server, 3, by="x")
+    services = open_shelf(tmp_path / "jumped", 1, 2, 3, 4, 5, 6)
+    release.rollback(services.ledger, services.server, 3, by="x")
     for version in (1, 2):
-        parts.server.unregister(version)
-    yield parts
-    close_workshop(parts)
+        services.server.unregister(version)
+    yield services
+    close_workshop(services)
 
 
-def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Parts) -> None:
+def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Services) -> None:
     assert [one.version for one in jumped.ledger.rollback_candidates()] == [2, 1, 5, 4]
     assert [one.version for one in kept_loaded(jumped)] == [3, 2]
     assert (
@@ -126,7 +136,7 @@ def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Par
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["reloads", "archive gone"])
 def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(
-    jumped: Parts, is_gone: bool
+    jumped: Services, is_gone: bool
 ) -> None:
     server, now = server_of(jumped), [0.0]
     server.lost, server.log[:] = {3}, []
@@ -143,7 +153,7 @@ def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(
     "num_left", [2, 1, 0], ids=["the latest before it", "an earlier one", "none is left"]
 )
 def test_on_an_emptied_server_only_an_earlier_release_stands_in(
-    jumped: Parts, num_left: int
+    jumped: Services, num_left: int
 ) -> None:
     server_of(jumped).restart_empty()
     for version in (3, 2, 1)[: 3 - num_left]:
@@ -155,7 +165,7 @@ def test_on_an_emptied_server_only_an_earlier_release_stands_in(
     assert jumped.server.live() == (num_left or None)
 
 
-def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Parts) -> None:
+def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Services) -> None:
     jumped.ledger.resume()
     server_of(jumped).restart_empty()
     for version in (1, 2, 3):
@@ -165,112 +175,126 @@ def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Parts) ->
 
 
 def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(
-    parts: Parts,
+    services: Services,
 ) -> None:
-    release.rollback(parts.ledger, parts.server, 2, by="x")
-    release.promote(parts.ledger, parts.server, 3)
-    release.rollback(parts.ledger, parts.server, 1, by="x", artifacts=lambda: parts.artifacts)
+    release.rollback(services.ledger, services.server, 2, by="x")
+    release.promote(services.ledger, services.server, 3)
+    release.rollback(
+        services.ledger, services.server, 1, by="x", artifacts=lambda: services.artifacts
+    )
     with pytest.raises(NothingToRollBackTo, match="no earlier good release than version 1"):
-        release.rollback(parts.ledger, parts.server, None, by="x")
-    assert parts.server.live() == 1
+        release.rollback(services.ledger, services.server, None, by="x")
+    assert services.server.live() == 1
 
 
-def test_promotion_goes_forward_again_and_keeps_the_hold(parts: Parts) -> None:
-    release.rollback(parts.ledger, parts.server, None, by="x")
-    assert release.promote(parts.ledger, parts.server, 3).version == 3
-    assert parts.server.live() == 3
-    assert parts.ledger.hold() is not None
+def test_promotion_goes_forward_again_and_keeps_the_hold(services: Services) -> None:
+    release.rollback(services.ledger, services.server, None, by="x")
+    assert release.promote(services.ledger, services.server, 3).version == 3
+    assert services.server.live() == 3
+    assert services.ledger.hold() is not None
 
 
-def test_unknown_versions_are_named_with_those_that_exist(parts: Parts) -> None:
-    parts.ledger.add_release(manifest(4), lease=lease_of(parts.ledger))  # put, never live
+def test_unknown_versions_are_named_with_those_that_exist(services: Services) -> None:
+    services.ledger.add_release(manifest(4), lease=lease_of(services.ledger))  # put, never live
     for version in (4, 99):
         with pytest.raises(UnknownVersion, match="there are 1, 2, 3"):
-            release.rollback(parts.ledger, parts.server, version, by="x")
+            release.rollback(services.ledger, services.server, version, by="x")
         with pytest.raises(UnknownVersion, match="there are 1, 2, 3"):
-            release.promote(parts.ledger, parts.server, version)
-    assert parts.ledger.hold() is None
+            release.promote(services.ledger, services.server, version)
+    assert services.ledger.hold() is None
 
 
-def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(parts: Parts) -> None:
-    server_of(parts).is_down = True
+def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(
+    services: Services,
+) -> None:
+    server_of(services).is_down = True
     with pytest.raises(
         SwitchPending,
         match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
     ):
-        release.rollback(parts.ledger, parts.server, 2, by="x")
-    server_of(parts).is_down = False
-    release.finish_switch(parts.ledger, parts.server)
-    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+        release.rollback(services.ledger, services.server, 2, by="x")
+    server_of(services).is_down = False
+    release.finish_switch(services.ledger, services.server)
+    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
 
 
-def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(parts: Parts) -> None:
-    lease = lease_of(parts.ledger)
-    parts.ledger.add_release(manifest(4), lease=lease)
-    switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
-    server_of(parts).is_down = True
+def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(
+    services: Services,
+) -> None:
+    lease = lease_of(services.ledger)
+    services.ledger.add_release(manifest(4), lease=lease)
+    switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
+    server_of(services).is_down = True
     for _ in range(2):  # an impatient person asks twice, and gets the same
         with pytest.raises(
             SwitchPending,
             match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
         ):
-            release.rollback(parts.ledger, parts.server, None, by="x")
-    assert parts.ledger.hold() is not None
-    server_of(parts).is_down = False
-    release.finish_switch(parts.ledger, parts.server)
-    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+            release.rollback(services.ledger, services.server, None, by="x")
+    assert services.ledger.hold() is not None
+    server_of(services).is_down = False
+    release.finish_switch(services.ledger, services.server)
+    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
 
 
-def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(parts: Parts) -> None:
+def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(
+    services: Services,
+) -> None:
     """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
-    lease = lease_of(parts.ledger)
-    parts.ledger.add_release(manifest(4), lease=lease)
-    late = switches.begin_publish(parts.ledger, 4, expected=3, lease=lease)
-    assert release.rollback(parts.ledger, parts.server, 2, by="x").version == 2
-    server_of(parts).set_live(3)  # as if the worker's call arrived now
-    assert not release.carry_out(parts.ledger, parts.server, late)
-    assert (parts.server.live(), parts.ledger.serving().live) == (2, 2)
+    lease = lease_of(services.ledger)
+    services.ledger.add_release(manifest(4), lease=lease)
+    late = switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
+    assert release.rollback(services.ledger, services.server, 2, by="x").version == 2
+    server_of(services).set_live(3)  # as if the worker's call arrived now
+    assert not release.carry_out(services.ledger, services.server, late)
+    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
 
 
-def test_many_people_at_once_end_in_one_state(parts: Parts) -> None:
+def test_many_people_at_once_end_in_one_state(services: Services) -> None:
 
     def promote(version: int) -> None:
         with suppress(Overtaken):
-            release.promote(parts.ledger, parts.server, version)
+            release.promote(services.ledger, services.server, version)
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(promote, [2, 3, 2, 3, 2, 3] * 3))
-    serving = parts.ledger.serving()
+    serving = services.ledger.serving()
     assert serving.switch is None
-    assert parts.server.live() == serving.live
+    assert services.server.live() == serving.live
 
 
-def test_a_bare_rollback_asked_for_before_anothers_ended_goes_no_further_back(parts: Parts) -> None:
-    asked_at = parts.ledger.now()
-    release.rollback(parts.ledger, parts.server, None, by="the faster one")
+def test_a_bare_rollback_asked_for_before_anothers_ended_goes_no_further_back(
+    services: Services,
+) -> None:
+    asked_at = services.ledger.now()
+    release.rollback(services.ledger, services.server, None, by="the faster one")
     with pytest.raises(
         RolledBackMeanwhile,
         match=r"version 3 was rolled back by somebody else.*version 2 is live.*rollback VERSION",
     ):
         release.rollback(
-            parts.ledger,
-            parts.server,
+            services.ledger,
+            services.server,
             None,
             by="the slower one",
-            artifacts=lambda: parts.artifacts,
+            artifacts=lambda: services.artifacts,
             asked_at=asked_at,
         )
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
-def test_many_bare_rollbacks_at_once_go_one_step_back(parts: Parts) -> None:
+def test_many_bare_rollbacks_at_once_go_one_step_back(services: Services) -> None:
     together = threading.Barrier(6)
 
     def roll_back(name: int) -> int | None:
         together.wait(30)
         try:
             return release.rollback(
-                parts.ledger, parts.server, None, by=str(name), artifacts=lambda: parts.artifacts
+                services.ledger,
+                services.server,
+                None,
+                by=str(name),
+                artifacts=lambda: services.artifacts,
             ).version
         except RolledBackMeanwhile:
             return None
@@ -278,53 +302,59 @@ def test_many_bare_rollbacks_at_once_go_one_step_back(parts: Parts) -> None:
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(roll_back, range(6)))
     assert told in ({2}, {2, None})
-    assert (parts.ledger.serving().live, parts.server.live(), parts.ledger.switching()) == (
+    assert (
+        services.ledger.serving().live,
+        services.server.live(),
+        services.ledger.switching(),
+    ) == (
         2,
         2,
         None,
     )
 
 
-def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(parts: Parts) -> None:
+def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(services: Services) -> None:
     """The other one's process hangs at the server, and this one carries its switch out first."""
-    switches.begin_rollback(parts.ledger, 2, reason="the other one")
+    switches.begin_rollback(services.ledger, 2, reason="the other one")
     with pytest.raises(RolledBackMeanwhile):
         release.rollback(
-            parts.ledger, parts.server, None, by="x", artifacts=lambda: parts.artifacts
+            services.ledger, services.server, None, by="x", artifacts=lambda: services.artifacts
         )
-    assert (parts.ledger.serving().live, parts.server.live()) == (2, 2)
+    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
-def test_a_rollback_chooses_again_when_a_release_is_published_in_between(parts: Parts) -> None:
-    lease = lease_of(parts.ledger)
-    previous_good = parts.ledger.previous_good
+def test_a_rollback_chooses_again_when_a_release_is_published_in_between(
+    services: Services,
+) -> None:
+    lease = lease_of(services.ledger)
+    previous_good = services.ledger.previous_good
 
     def published_since() -> Release | None:
         found = previous_good()
-        if parts.ledger.serving().live == 3:
-            published(parts.ledger, lease, 4)
+        if services.ledger.serving().live == 3:
+            published(services.ledger, lease, 4)
         return found
 
-    parts.ledger.previous_good = published_since  # type: ignore[method-assign]
-    done = release.rollback(parts.ledger, parts.server, None, by="x")
-    assert (done.version, done.was, parts.server.live()) == (3, 4, 3)
+    services.ledger.previous_good = published_since  # type: ignore[method-assign]
+    done = release.rollback(services.ledger, services.server, None, by="x")
+    assert (done.version, done.was, services.server.live()) == (3, 4, 3)
 
 
 @pytest.mark.parametrize(
     "change",
-    [release.promote, lambda *parts: release.rollback(*parts, by="x")],
+    [release.promote, lambda *services: release.rollback(*services, by="x")],
     ids=["promote", "rollback"],
 )
 def test_a_change_that_was_overtaken_says_what_is_live(
-    parts: Parts, change: Callable[[Ledger, ModelServer, int], object]
+    services: Services, change: Callable[[Ledger, ModelServer, int], object]
 ) -> None:
-    server = server_of(parts)
+    server = server_of(services)
     set_live, overtaken = server.set_live, [False]
 
     def overtake(version: int) -> None:
         if version == 2 and not overtaken[0]:
             overtaken[0] = True
-            release.promote(parts.ledger, parts.server, 3)
+            release.promote(services.ledger, services.server, 3)
         set_live(version)
 
     server.set_live = overtake  # type: ignore[method-assign]
@@ -332,8 +362,8 @@ def test_a_change_that_was_overtaken_says_what_is_live(
         Overtaken,
         match="change to version 2 was overtaken by a later decision: version 3 is live now",
     ):
-        change(parts.ledger, parts.server, 2)
-    assert (parts.ledger.serving().live, parts.server.live()) == (3, 3)
+        change(services.ledger, services.server, 2)
+    assert (services.ledger.serving().live, services.server.live()) == (3, 3)
 
 
 def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from cron.cycle.cycle import run_cycle
-from cron.parts import Parts
+from cron.services import Services
 from cron.settings.tree import GateSettings
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
 from recommender.ranker import Ranker
@@ -52,22 +52,22 @@ GATE = GateSettings(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    parts = with_gate(open_workshop(folder), GATE)
-    lease = lease_of(parts.ledger)
-    send(parts, [*item_records(), *event_records(1, 900)])
-    runs = [run_cycle(parts, lease) for _ in range(2)]
+    services = with_gate(open_workshop(folder), GATE)
+    lease = lease_of(services.ledger)
+    send(services, [*item_records(), *event_records(1, 900)])
+    runs = [run_cycle(services, lease) for _ in range(2)]
     assert [(run.mode, run.outcome) for run in runs] == [
         ("baseline", "published"),
         ("full", "published"),
     ], runs[-1].reasons
-    send(parts, event_records(901, 1020))
-    close_workshop(parts)
+    send(services, event_records(901, 1020))
+    close_workshop(services)
     return folder
 
 
 @pytest.fixture
-def parts(parts: Parts) -> Parts:
-    return with_gate(parts, GATE)
+def services(services: Services) -> Services:
+    return with_gate(services, GATE)
 
 
 class Ruiner(HereLauncher):
@@ -147,36 +147,38 @@ def popular_only(bundle: Bundle) -> Bundle:
     return bundle
 
 
-def refusals(parts: Parts, launcher: HereLauncher, *, full: bool = False) -> list[str]:
+def refusals(services: Services, launcher: HereLauncher, *, full: bool = False) -> list[str]:
     """Do a turn with that launcher; check that nothing changed, and return which tests refused it."""
-    before = (parts.ledger.live(), parts.server.versions(), parts.artifacts.names())
-    run = run_cycle(replace(parts, launcher=launcher), lease_of(parts.ledger), force_full=full)
+    before = (services.ledger.live(), services.server.versions(), services.artifacts.names())
+    run = run_cycle(
+        replace(services, launcher=launcher), lease_of(services.ledger), force_full=full
+    )
     assert run.outcome == "refused", [reason.text for reason in run.reasons]
-    new = [name for name in parts.artifacts.names() if name not in before[2]]
-    assert (parts.ledger.live(), parts.server.versions()) == before[:2]
+    new = [name for name in services.artifacts.names() if name not in before[2]]
+    assert (services.ledger.live(), services.server.versions()) == before[:2]
     assert all(name.startswith("journal/") for name in new)
-    assert parts.server.live() == 1
+    assert services.server.live() == 1
     return [reason.name for reason in run.reasons if not reason.ok]
 
 
-def test_an_honest_update_is_accepted(parts: Parts) -> None:
-    run = run_cycle(parts, lease_of(parts.ledger))
+def test_an_honest_update_is_accepted(services: Services) -> None:
+    run = run_cycle(services, lease_of(services.ledger))
     assert (run.mode, run.outcome) == ("update", "published"), [
         reason.text for reason in run.reasons
     ]
 
 
-def test_shuffled_embeddings_are_refused(parts: Parts) -> None:
-    assert "ndcg_live" in refusals(parts, Ruiner(parts.paths.texts, shuffled))
+def test_shuffled_embeddings_are_refused(services: Services) -> None:
+    assert "ndcg_live" in refusals(services, Ruiner(services.paths.texts, shuffled))
 
 
-def test_a_weight_that_is_not_a_number_is_refused(parts: Parts) -> None:
-    assert "finite_weights" in refusals(parts, Ruiner(parts.paths.texts, not_a_number))
+def test_a_weight_that_is_not_a_number_is_refused(services: Services) -> None:
+    assert "finite_weights" in refusals(services, Ruiner(services.paths.texts, not_a_number))
 
 
-def test_a_popularity_only_ranker_is_refused(parts: Parts) -> None:
-    assert "ndcg_popularity" in refusals(parts, Ruiner(parts.paths.texts, popular_only))
+def test_a_popularity_only_ranker_is_refused(services: Services) -> None:
+    assert "ndcg_popularity" in refusals(services, Ruiner(services.paths.texts, popular_only))
 
 
-def test_flipped_labels_are_refused(parts: Parts) -> None:
-    assert "rmse_live" in refusals(parts, Flipper(parts.paths.texts), full=True)
+def test_flipped_labels_are_refused(services: Services) -> None:
+    assert "rmse_live" in refusals(services, Flipper(services.paths.texts), full=True)

@@ -154,21 +154,21 @@ def test_an_update_goes_on_and_a_new_item_is_ranked_by_its_text(
 
 
 def test_the_worker_publishes_updates_and_serves_it(tmp_path: Path) -> None:
-    parts = open_workshop(tmp_path)
+    services = open_workshop(tmp_path)
     settings = replace(
-        parts.settings,
+        services.settings,
         train=replace(
-            parts.settings.train, model=replace(parts.settings.train.model, tower="sketch")
+            services.settings.train, model=replace(services.settings.train.model, tower="sketch")
         ),
     )
-    parts = replace(parts, settings=settings)
-    lease = lease_of(parts.ledger)
-    send(parts, [*item_records(), *event_records(1, 400)])
-    runs = [run_cycle(parts, lease) for _ in range(2)]
-    send(parts, event_records(401, 480))
-    runs.append(run_cycle(parts, lease))
+    services = replace(services, settings=settings)
+    lease = lease_of(services.ledger)
+    send(services, [*item_records(), *event_records(1, 400)])
+    runs = [run_cycle(services, lease) for _ in range(2)]
+    send(services, event_records(401, 480))
+    runs.append(run_cycle(services, lease))
     send(
-        parts,
+        services,
         [
             Item(
                 event_id="item:new",
@@ -179,18 +179,18 @@ def test_the_worker_publishes_updates_and_serves_it(tmp_path: Path) -> None:
             )
         ],
     )
-    runs.append(run_cycle(parts, lease))
+    runs.append(run_cycle(services, lease))
     assert [(run.mode, run.outcome) for run in runs] == [
         (mode, "published") for mode in ("baseline", "full", "update", "items")
     ]
-    best = server_of(parts).predict(
+    best = server_of(services).predict(
         None, {"user_seq": ["i0"], "k": 3, "exclude_seen": True}, timeout_s=9
     )
-    rated = server_of(parts).predict(
+    rated = server_of(services).predict(
         None, {"user_seq": ["Thing 4 (1990)"], "item_desc": "a text that is new"}, timeout_s=9
     )
     assert isinstance(best, dict)
     assert isinstance(rated, dict)
     assert len(best["items"]) == 3
     assert 2.0 <= rated["score"] <= 5.0
-    close_workshop(parts)
+    close_workshop(services)

@@ -15,7 +15,7 @@ from cron.cycle.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Superseded
 from cron.ledger import switches
 from cron.lineage import Lease
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from tests.workshop import HereLauncher, event_records, lease_of, live_version, send
 from trainer.config import TrainConfig
@@ -26,8 +26,8 @@ LIMIT_S = 20.0
 class Endless(HereLauncher):
     """A training that lasts until it is cancelled; `meanwhile` happens once it is under way."""
 
-    def __init__(self, parts: Parts, meanwhile: Callable[[], object]) -> None:
-        super().__init__(parts.paths.texts)
+    def __init__(self, services: Services, meanwhile: Callable[[], object]) -> None:
+        super().__init__(services.paths.texts)
         self._meanwhile = meanwhile
         self.cancelled = threading.Event()
         self.was_ended = False
@@ -44,11 +44,19 @@ class Endless(HereLauncher):
 @pytest.mark.parametrize(
     ("meanwhile", "outcome", "why"),
     [
-        (lambda parts: parts.ledger.pause("poison is coming in"), "held", "poison is coming in"),
-        (lambda parts: release.promote(parts.ledger, parts.server, 0), "superseded", "now it is 0"),
-        (lambda parts: switches.begin_promote(parts.ledger, 0), "superseded", "now it is 0"),
         (
-            lambda parts: parts.ledger.resume([(441, 450)]),
+            lambda services: services.ledger.pause("poison is coming in"),
+            "held",
+            "poison is coming in",
+        ),
+        (
+            lambda services: release.promote(services.ledger, services.server, 0),
+            "superseded",
+            "now it is 0",
+        ),
+        (lambda services: switches.begin_promote(services.ledger, 0), "superseded", "now it is 0"),
+        (
+            lambda services: services.ledger.resume([(441, 450)]),
             "superseded",
             "events 441–450 were excluded",
         ),
@@ -56,31 +64,35 @@ class Endless(HereLauncher):
     ids=["a hold", "a promotion", "a promotion that the server has not heard of", "an exclusion"],
 )
 def test_a_doomed_training_is_ended_at_once(
-    parts: Parts, lease: Lease, meanwhile: Callable[[Parts], object], outcome: str, why: str
+    services: Services,
+    lease: Lease,
+    meanwhile: Callable[[Services], object],
+    outcome: str,
+    why: str,
 ) -> None:
-    send(parts, event_records(401, 480))
-    launcher = Endless(parts, lambda: meanwhile(parts))
-    run = run_cycle(replace(parts, launcher=launcher), lease)
+    send(services, event_records(401, 480))
+    launcher = Endless(services, lambda: meanwhile(services))
+    run = run_cycle(replace(services, launcher=launcher), lease)
     assert launcher.was_ended
     assert run.outcome == outcome
     assert why in run.reasons[-1].text
     assert "judge" not in run.seconds
 
 
-def test_a_training_ends_with_the_lease(parts: Parts, lease: Lease) -> None:
-    send(parts, event_records(401, 480))
-    launcher = Endless(parts, lambda: lease_of(parts.ledger))
+def test_a_training_ends_with_the_lease(services: Services, lease: Lease) -> None:
+    send(services, event_records(401, 480))
+    launcher = Endless(services, lambda: lease_of(services.ledger))
     with pytest.raises(LeaseLost):
-        run_cycle(replace(parts, launcher=launcher), lease)
+        run_cycle(replace(services, launcher=launcher), lease)
     assert launcher.was_ended
 
 
 def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
     """The worker reloads a live version that lost its workers; another one answers meanwhile."""
-    send(parts, event_records(401, 480))
-    ledger, looked, cancelled = parts.ledger, threading.Semaphore(0), list[bool]()
+    send(services, event_records(401, 480))
+    ledger, looked, cancelled = services.ledger, threading.Semaphore(0), list[bool]()
     read = ledger.read
 
     @contextmanager
@@ -96,7 +108,7 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
 
     class Reloads(HereLauncher):
         def train(self, *arguments: object, **named: object) -> Path:
-            with parts.serving_lock:
+            with services.serving_lock:
                 for version in (0, 1):
                     begun = switches.begin_restore(ledger, version, expected=1 - version)
                     assert begun is not None
@@ -108,14 +120,14 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
         def cancel(self) -> None:
             cancelled.append(True)
 
-    run = run_cycle(replace(parts, launcher=Reloads(parts.paths.texts)), lease)
-    assert (run.outcome, live_version(parts), cancelled) == ("published", 2, [])
+    run = run_cycle(replace(services, launcher=Reloads(services.paths.texts)), lease)
+    assert (run.outcome, live_version(services), cancelled) == ("published", 2, [])
 
 
 def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(
-    parts: Parts, lease: Lease
+    services: Services, lease: Lease
 ) -> None:
-    send(parts, event_records(401, 480))
+    send(services, event_records(401, 480))
 
     class CancelledBefore(HereLauncher):
         starts = 0
@@ -126,5 +138,5 @@ def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(
                 raise Stopped
             return super().train(*arguments, **named)  # type: ignore[arg-type]
 
-    run = run_cycle(replace(parts, launcher=CancelledBefore(parts.paths.texts)), lease)
-    assert (run.outcome, live_version(parts)) == ("published", 2)
+    run = run_cycle(replace(services, launcher=CancelledBefore(services.paths.texts)), lease)
+    assert (run.outcome, live_version(services)) == ("published", 2)

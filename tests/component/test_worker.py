@@ -20,8 +20,8 @@ from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 from cron.errors import AlreadyRunning, LeaseLost, LogGap, Unavailable
 from cron.ledger import switches
 from cron.lineage import Lease
-from cron.parts import Parts
 from cron.ports import Appended, Batch, Cursor, EventLog
+from cron.services import Services
 from cron.wiring import open_launcher
 from cron.worker.lease import held_lease, only_one
 from cron.worker.worker import run_once
@@ -41,26 +41,28 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Parts]:
-    parts = open_workshop(tmp_path)
-    yield parts
-    close_workshop(parts)
+def fresh(tmp_path: Path) -> Iterator[Services]:
+    services = open_workshop(tmp_path)
+    yield services
+    close_workshop(services)
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Parts]:
+def shelf(tmp_path: Path) -> Iterator[Services]:
     """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
-    parts = open_shelf(tmp_path, 1, 2)
-    free(parts)
-    yield parts
-    close_workshop(parts)
+    services = open_shelf(tmp_path, 1, 2)
+    free(services)
+    yield services
+    close_workshop(services)
 
 
-def versions(parts: Parts) -> list[int]:
-    return [one.version for one in parts.ledger.releases()]
+def versions(services: Services) -> list[int]:
+    return [one.version for one in services.ledger.releases()]
 
 
-def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(fresh: Parts) -> None:
+def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(
+    fresh: Services,
+) -> None:
     """The interval is an hour: everything here happens because the worker looks."""
     send(fresh, [*item_records(), *event_records(1, 200)])
     with working(fresh):
@@ -72,7 +74,7 @@ def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(fres
     assert fresh.ledger.figures().get("job_errors", 0) == 0
 
 
-def test_a_persons_hand_on_the_server_is_recorded_within_two_seconds(shelf: Parts) -> None:
+def test_a_persons_hand_on_the_server_is_recorded_within_two_seconds(shelf: Services) -> None:
     with working(shelf):
         until(lambda: shelf.ledger.lease_holder() is not None)
         shelf.server.set_live(1)
@@ -80,7 +82,7 @@ def test_a_persons_hand_on_the_server_is_recorded_within_two_seconds(shelf: Part
     assert (shelf.ledger.serving().live, shelf.server.live()) == (1, 1)
 
 
-def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Parts) -> None:
+def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Services) -> None:
     with working(shelf):
         server_of(shelf).is_down = True
         server_of(shelf).restart_empty()
@@ -92,7 +94,7 @@ def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Parts) -> N
 
 @pytest.mark.parametrize("surprise", [RuntimeError, SystemExit])
 def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(
-    shelf: Parts, surprise: type[BaseException]
+    shelf: Services, surprise: type[BaseException]
 ) -> None:
     class Surprising:
         def __getattr__(self, name: str) -> object:
@@ -109,7 +111,7 @@ def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(
         until(lambda: shelf.ledger.hold() is not None)
 
 
-def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf: Parts) -> None:
+def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf: Services) -> None:
     send(shelf, event_records(1, 200))  # over after_events, which call for a turn at each look
     switches.begin_promote(shelf.ledger, 1)
     server_of(shelf).is_down = True
@@ -123,7 +125,7 @@ def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf:
         server_of(shelf).is_down = False
 
 
-def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) -> None:
+def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Services) -> None:
     with working(shelf) as worker:
         taken = shelf.ledger.acquire_lease(
             "elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1)
@@ -139,7 +141,7 @@ def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Parts) 
 
 
 @pytest.fixture
-def endless(fresh: Parts) -> Parts:
+def endless(fresh: Services) -> Services:
     """A first training that does not end by itself."""
     send(fresh, [*item_records(), *event_records(1, 200)])
     settings = replace(fresh.settings, train=replace(fresh.settings.train, full_epochs=1_000_000))
@@ -150,19 +152,21 @@ def endless(fresh: Parts) -> Parts:
     )
 
 
-def trained_by(parts: Parts) -> bool:
+def trained_by(services: Services) -> bool:
     """Tell whether a training has got as far as its first checkpoint."""
-    return any(parts.paths.var.rglob("checkpoint/*.safetensors"))
+    return any(services.paths.var.rglob("checkpoint/*.safetensors"))
 
 
-def take_the_lease(parts: Parts) -> None:
+def take_the_lease(services: Services) -> None:
     assert (
-        parts.ledger.acquire_lease("elsewhere", 3600, parts.ledger.now() + timedelta(hours=1))
+        services.ledger.acquire_lease("elsewhere", 3600, services.ledger.now() + timedelta(hours=1))
         is not None
     )
 
 
-def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(endless: Parts) -> None:
+def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(
+    endless: Services,
+) -> None:
     with working(endless) as worker:
         until(lambda: trained_by(endless))
         assert worker._under_way["cycle"].locked()
@@ -173,7 +177,7 @@ def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(endles
     assert unfinished.mode == "full"
 
 
-def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Parts) -> None:
+def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Services) -> None:
     assert run_once(endless).mode == "baseline"
 
     def take() -> None:
@@ -188,7 +192,7 @@ def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Parts) -
 
 
 def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(
-    fresh: Parts,
+    fresh: Services,
 ) -> None:
     """The interval is an hour: what happens, happens because the lease came."""
     impatient = replace(
@@ -214,7 +218,7 @@ def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_a
 
 
 def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(
-    shelf: Parts, monkeypatch: pytest.MonkeyPatch
+    shelf: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = replace(
         shelf, settings=replace(shelf.settings, worker=replace(shelf.settings.worker, lease_s=0.3))
@@ -237,7 +241,7 @@ def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(
     assert "job_errors" not in shelf.ledger.figures()
 
 
-def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Parts) -> None:
+def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Services) -> None:
     """APScheduler's defaults drop a turn that is a second late."""
     with working(shelf) as worker:
         jobs = worker._scheduler.get_jobs()
@@ -248,7 +252,7 @@ def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Part
         assert {str(job.trigger.timezone) for job in jobs} == {"UTC"}
 
 
-def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Parts) -> None:
+def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Services) -> None:
     with only_one(fresh.paths.lock), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
         run_once(fresh)
     with (
@@ -261,14 +265,14 @@ def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Parts) -> Non
 
 
 def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes_on(
-    fresh: Parts, tmp_path: Path
+    fresh: Services, tmp_path: Path
 ) -> None:
     send(fresh, [*item_records(), *event_records(1, 200)])
     program = (
         "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch.process import open_launcher; "
         "from cron.worker.worker import run_worker; from tests.workshop import open_workshop; "
-        f"parts = open_workshop(Path({str(tmp_path)!r})); "
-        "slow = replace(parts.settings, train=replace(parts.settings.train, full_epochs=1_000_000)); "
+        f"services = open_workshop(Path({str(tmp_path)!r})); "
+        "slow = replace(services.settings, train=replace(services.settings.train, full_epochs=1_000_000)); "
         "sys.exit(run_worker(replace(parts, settings=slow, launcher=open_launcher('process:', text_cache=parts.paths.texts))))"
     )
     with subprocess.Popen(
@@ -291,7 +295,7 @@ def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes
 
 
 def test_a_log_that_is_not_the_journals_is_told_once(
-    fresh: Parts, caplog: pytest.LogCaptureFixture
+    fresh: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = StrangeLog()
     with working(replace(fresh, log=log)):
@@ -300,7 +304,7 @@ def test_a_log_that_is_not_the_journals_is_told_once(
     assert "job_errors" not in fresh.ledger.figures()
 
 
-def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Parts) -> None:
+def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Services) -> None:
     """Enough events wait in it to call for a turn every twentieth of a second."""
     log = StrangeLog(backlog=1_000_000)
     with working(replace(shelf, log=log)) as worker:
@@ -314,7 +318,7 @@ def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Parts) -> No
     ]
 
 
-def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Parts) -> None:
+def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Services) -> None:
     slow = SlowLog(shelf.log)
     often = replace(shelf.settings, worker=replace(shelf.settings.worker, interval_s=0.05))
     with working(replace(shelf, settings=often, log=slow)):
@@ -323,7 +327,7 @@ def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Parts) -> N
     assert "job_errors" not in shelf.ledger.figures()
 
 
-def test_a_turn_that_came_too_late_is_counted(shelf: Parts) -> None:
+def test_a_turn_that_came_too_late_is_counted(shelf: Services) -> None:
     """Ours are never too late, whatever the machine did; if APScheduler should think otherwise, one sees it."""
     with working(shelf) as worker:
         missed = JobExecutionEvent(EVENT_JOB_MISSED, "cycle", "default", shelf.ledger.now())
@@ -336,7 +340,7 @@ def test_a_turn_that_came_too_late_is_counted(shelf: Parts) -> None:
 
 
 def test_with_a_crontab_the_first_turn_comes_at_once_and_the_next_by_the_clock(
-    shelf: Parts,
+    shelf: Services,
 ) -> None:
     by_the_clock = replace(
         shelf.settings, worker=replace(shelf.settings.worker, cron="0 3 * * sun")

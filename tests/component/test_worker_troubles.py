@@ -17,7 +17,7 @@ import pytest
 from apscheduler.schedulers import base
 
 from cron.errors import ServerRefused
-from cron.parts import Parts
+from cron.services import Services
 from cron.wiring import PROJECT_ROOT
 from cron.worker import wall_clock, worker
 from cron.worker.worker import Worker
@@ -29,12 +29,12 @@ GRACE_S = 3.0
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Parts]:
+def shelf(tmp_path: Path) -> Iterator[Services]:
     """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
-    parts = open_shelf(tmp_path, 1, 2)
-    free(parts)
-    yield parts
-    close_workshop(parts)
+    services = open_shelf(tmp_path, 1, 2)
+    free(services)
+    yield services
+    close_workshop(services)
 
 
 class Clock(datetime):
@@ -50,19 +50,19 @@ class Clock(datetime):
 @pytest.mark.parametrize("cron", [None, "0 3 * * sun"], ids=["interval", "crontab"])
 @pytest.mark.parametrize("back", [timedelta(hours=1), timedelta(days=400)], ids=str)
 def test_a_clock_that_is_set_back_stops_no_job(
-    shelf: Parts, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None
+    shelf: Services, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None
 ) -> None:
     for module in (base, worker, wall_clock):
         monkeypatch.setattr(module, "datetime", Clock)
     monkeypatch.setattr(Clock, "back", timedelta(0))
-    parts = replace(
+    services = replace(
         shelf,
         settings=replace(
             shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)
         ),
     )
     shelf.ledger.pause("turns are counted here, and make nothing")
-    with working(parts) as begun:
+    with working(services) as begun:
         until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
         monkeypatch.setattr(Clock, "back", back)
         until(lambda: shelf.ledger.runs(1)[0].count == 2)  # the next turn would be hours away
@@ -80,7 +80,7 @@ def test_a_clock_that_is_set_back_stops_no_job(
 @pytest.mark.parametrize("call", ["versions", "live"])
 @pytest.mark.parametrize("status", [401, 500, 503])
 def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_call_for_a_turn(
-    shelf: Parts, caplog: pytest.LogCaptureFixture, call: str, status: int
+    shelf: Services, caplog: pytest.LogCaptureFixture, call: str, status: int
 ) -> None:
     looks = threading.Semaphore(0)
 
@@ -103,7 +103,7 @@ def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_
 
 
 def test_a_server_that_refuses_for_another_reason_is_told_of_again(
-    shelf: Parts, caplog: pytest.LogCaptureFixture
+    shelf: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = [401, 401, 503, 503, 401]
     shelf.ledger.pause("nothing is published here")
@@ -152,15 +152,15 @@ class Slow:
     ids=["watch", "follow", "waiting events"],
 )
 def test_the_lease_is_kept_while_any_job_is_at_something(
-    shelf: Parts, port: str, call: str
+    shelf: Services, port: str, call: str
 ) -> None:
     """Whoever got it then would meet the calls of a worker that has said it is gone."""
     slow = Slow(getattr(shelf, port), call)
-    parts = replace(shelf, **{port: slow})  # type: ignore[arg-type]
+    services = replace(shelf, **{port: slow})  # type: ignore[arg-type]
     if port == "server":
         slow.nodes = lambda: {"here": slow}  # type: ignore[attr-defined]
     shelf.ledger.pause("no turn does anything here")
-    begun = Worker(parts)
+    begun = Worker(services)
     begun.start()
     until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
     send(shelf, event_records(1, 5))
@@ -173,16 +173,16 @@ def test_the_lease_is_kept_while_any_job_is_at_something(
 
 
 def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_period(
-    shelf: Parts, tmp_path: Path
+    shelf: Services, tmp_path: Path
 ) -> None:
     shelf.ledger.pause("no turn does anything here")
     program = (
         "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker.worker import run_worker; "
         "from tests.workshop import open_workshop, server_of; "
-        f"parts = open_workshop(Path({str(tmp_path)!r})); "
-        "server_of(parts).versions = lambda: (print('asked', flush=True), time.sleep(60)); "
-        f"settings = replace(parts.settings, worker=replace(parts.settings.worker, grace_s={GRACE_S})); "
-        "sys.exit(run_worker(replace(parts, settings=settings)))"
+        f"services = open_workshop(Path({str(tmp_path)!r})); "
+        "server_of(services).versions = lambda: (print('asked', flush=True), time.sleep(60)); "
+        f"settings = replace(services.settings, worker=replace(services.settings.worker, grace_s={GRACE_S})); "
+        "sys.exit(run_worker(replace(services, settings=settings)))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],

@@ -20,7 +20,7 @@ import pytest
 from cron.backends.torchserve.nodes import ServerNodes
 from cron.backends.torchserve.server import TorchServe
 from cron.cycle.cycle import run_cycle
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.urls.torchserve import parse_nodes
@@ -44,7 +44,7 @@ LIMIT_S = 60.0
 class House:
     """A worker's parts, two nodes that may be restarted on their ports, and a gateway."""
 
-    parts: Parts
+    services: Services
     client: httpx.Client
     nodes: list[Running]
     restart: Callable[[int], None]
@@ -52,9 +52,9 @@ class House:
 
     def publish(self, num_events: int = EVENTS_A_RUN) -> int:
         """Send new events and publish what comes of them; return the version."""
-        send(self.parts, event_records(self.num_sent + 1, self.num_sent + num_events))
+        send(self.services, event_records(self.num_sent + 1, self.num_sent + num_events))
         self.num_sent += num_events
-        run = run_cycle(self.parts, lease_of(self.parts.ledger))
+        run = run_cycle(self.services, lease_of(self.services.ledger))
         assert run.outcome == "published", run.reasons
         assert run.version is not None
         return run.version
@@ -99,8 +99,8 @@ def house(tmp_path: Path) -> Iterator[House]:
             node.address: stack.enter_context(closing(TorchServe(node)))
             for node in parse_nodes(url)
         }
-        parts = replace(open_workshop(tmp_path), server=ServerNodes(servers))
-        stack.callback(close_workshop, parts)
+        services = replace(open_workshop(tmp_path), server=ServerNodes(servers))
+        stack.callback(close_workshop, services)
         plain = settings_in(tmp_path, inference_port=1)
         settings = replace(
             plain,
@@ -114,8 +114,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         def restart(number: int) -> None:
             nodes[number] = start(number)
 
-        house = House(parts=parts, client=client, nodes=nodes, restart=restart)
-        send(parts, item_records())
+        house = House(services=services, client=client, nodes=nodes, restart=restart)
+        send(services, item_records())
         assert (house.publish(600), house.publish(0)) == (0, 1)
         yield house
 
@@ -155,7 +155,7 @@ def load(client: httpx.Client) -> Iterator[Answers]:
 
 
 def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> None:
-    reconciler = Reconciler(house.parts)
+    reconciler = Reconciler(house.services)
     with load(house.client) as answers:
         until(
             lambda: min(house.num_answered(0), house.num_answered(1)) > 20, "both nodes to be asked"
@@ -165,17 +165,18 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
         killed_at = len(answers.versions)
         assert house.publish() == 4  # the node that is away is left out
         reconciler.tick()
-        assert house.parts.ledger.figures()["nodes_away"] == 1
+        assert house.services.ledger.figures()["nodes_away"] == 1
         assert (
-            release.rollback(house.parts.ledger, house.parts.server, None, by="test").version == 3
+            release.rollback(house.services.ledger, house.services.server, None, by="test").version
+            == 3
         )
-        house.parts.ledger.resume()
+        house.services.ledger.resume()
         until(
             lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen"
         )
         house.restart(0)
         assert (
-            house.parts.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions()
+            house.services.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions()
             == ()
         )
         until(
@@ -187,7 +188,7 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
     assert back_at > killed_at + 50  # the other node went on answering
     assert list(dict.fromkeys(answers.versions)) == [1, 2, 3, 4]
     assert set(answers.versions[back_at:]) == {3}
-    assert [node.live() for node in house.parts.server.nodes().values()] == [3, 3]
+    assert [node.live() for node in house.services.server.nodes().values()] == [3, 3]
 
 
 def mended(reconciler: Reconciler) -> bool:

@@ -19,7 +19,7 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.journal.segments import records_of
 from cron.lineage import trained_ranges
-from cron.parts import Parts
+from cron.services import Services
 from tests.kill_points import PRELOADED
 from tests.servers import Servers
 from tests.two_hosts import LEASE_S, open_host, work
@@ -36,7 +36,7 @@ class Hosts:
 
     folder: Path
     ledger_url: str
-    parts: Parts
+    services: Services
     processes: ForkServerContext
     workers: dict[str, ForkServerProcess] = field(default_factory=dict)
 
@@ -64,10 +64,10 @@ class Hosts:
 
     def holds(self, host: str) -> bool:
         """Tell whether a host's worker holds the lease."""
-        return f"/{host}#" in (self.parts.ledger.lease_holder() or "")
+        return f"/{host}#" in (self.services.ledger.lease_holder() or "")
 
     def versions(self) -> list[int]:
-        return [one.version for one in self.parts.ledger.releases()]
+        return [one.version for one in self.services.ledger.releases()]
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         ends_at = time.monotonic() + LIMIT_S
@@ -88,12 +88,12 @@ def processes() -> ForkServerContext:
 def trained(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A baseline and a full release of a third host that is no more: what is shared, and the ledger."""
     folder, url = tmp_path_factory.mktemp("trained"), servers.postgres_database()
-    parts = open_host(folder, "gone", url)
-    lease = lease_of(parts.ledger)
-    send(parts, [*item_records(), *event_records(1, FIRST)])
-    assert [run_cycle(parts, lease).mode for _ in range(2)] == ["baseline", "full"]
-    parts.ledger.release_lease(lease)
-    close_workshop(parts)
+    services = open_host(folder, "gone", url)
+    lease = lease_of(services.ledger)
+    send(services, [*item_records(), *event_records(1, FIRST)])
+    assert [run_cycle(services, lease).mode for _ in range(2)] == ["baseline", "full"]
+    services.ledger.release_lease(lease)
+    close_workshop(services)
     shutil.rmtree(folder / "gone")
     return folder, url
 
@@ -105,20 +105,20 @@ def hosts(
     folder = tmp_path / "shared"
     shutil.copytree(trained[0], folder)
     url = servers.postgres_database(like=trained[1])
-    parts = open_host(folder, "test", url)
-    hosts = Hosts(folder, url, parts, processes)
+    services = open_host(folder, "test", url)
+    hosts = Hosts(folder, url, services, processes)
     yield hosts
     for process in hosts.workers.values():
         process.kill()
         process.join()
-    close_workshop(parts)
+    close_workshop(services)
 
 
 def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
     """Read everything back: numbers without gap, ids once, ranges of the live lineage that cover them, the server as the ledger says."""
-    parts = hosts.parts
-    ledger, last_seq = parts.ledger, parts.ledger.last_seq()
-    rows = parts.journal.read(1, last_seq)
+    services = hosts.services
+    ledger, last_seq = services.ledger, services.ledger.last_seq()
+    rows = services.journal.read(1, last_seq)
     assert rows["seq"].to_pylist() == list(range(1, last_seq + 1))
     ids = [record.event_id for record in records_of(rows)]
     assert len(ids) == len(set(ids)) == len(item_records()) + num_events
@@ -129,7 +129,7 @@ def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
         seq for first, last in trained_ranges(manifests, live) for seq in range(first, last + 1)
     ]
     assert numbers == list(range(1, manifests[live].trained_through + 1))
-    assert parts.server.live() == live
+    assert services.server.live() == live
     assert ledger.hold() is None
     assert ledger.figures().get("job_errors", 0) == 0
 
@@ -141,15 +141,15 @@ def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_run
     hosts.until(lambda: hosts.holds("a"), "a has the lease")
     hosts.start("b")
     hosts.until(lambda: "waiting for the lease" in hosts.said("b"), "b stands by")
-    send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
+    send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "a publishes")
     hosts.signal("a", signal.SIGKILL)
     killed_at = time.monotonic()
-    send(hosts.parts, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))  # ten of them again
+    send(hosts.services, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))  # ten of them again
     hosts.until(lambda: hosts.holds("b"), "b takes over")
     assert LEASE_S / 3 < time.monotonic() - killed_at < LEASE_S + LEASE_S / 3 + BUSY_S
     hosts.until(lambda: hosts.versions() == [0, 1, 2, 3], "b publishes")
-    hosts.until(lambda: hosts.parts.ledger.open_run() is None, "b's run ends")
+    hosts.until(lambda: hosts.services.ledger.open_run() is None, "b's run ends")
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
 
@@ -159,12 +159,12 @@ def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(
     """The interval is an hour, and fewer events wait than call for a turn: the turn comes because the lease did."""
     hosts.start("a")
     hosts.until(
-        lambda: hosts.holds("a") and hosts.parts.ledger.runs(1)[0].outcome == "skipped",
+        lambda: hosts.holds("a") and hosts.services.ledger.runs(1)[0].outcome == "skipped",
         "a had its first turn",
     )
     hosts.start("b")
     hosts.until(lambda: "waiting for the lease" in hosts.said("b"), "b stands by")
-    send(hosts.parts, event_records(FIRST + 1, FIRST + EACH - 10))
+    send(hosts.services, event_records(FIRST + 1, FIRST + EACH - 10))
     hosts.signal("a", signal.SIGTERM)
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "b publishes")
     assert hosts.holds("b")
@@ -188,23 +188,28 @@ def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
     hosts: Hosts, place: str
 ) -> None:
     """The other has published what both wanted to, and more, by then."""
-    send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
+    send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), f"a pauses before {place}")
     hosts.start("b")
     hosts.until(lambda: hosts.holds("b"), "b takes over")
     hosts.until(
-        lambda: hosts.parts.ledger.last_seq() == len(item_records()) + FIRST + EACH, "b collects"
+        lambda: hosts.services.ledger.last_seq() == len(item_records()) + FIRST + EACH, "b collects"
     )
     hosts.until(
-        lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 2, "b publishes"
+        lambda: hosts.services.ledger.open_run() is None and len(hosts.versions()) > 2,
+        "b publishes",
     )
-    send(hosts.parts, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))
+    send(hosts.services, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))
     hosts.until(
-        lambda: hosts.parts.ledger.open_run() is None and len(hosts.versions()) > 3,
+        lambda: hosts.services.ledger.open_run() is None and len(hosts.versions()) > 3,
         "b publishes again",
     )
-    before = hosts.parts.ledger.serving(), hosts.parts.ledger.segments(), hosts.parts.ledger.runs()
+    before = (
+        hosts.services.ledger.serving(),
+        hosts.services.ledger.segments(),
+        hosts.services.ledger.runs(),
+    )
 
     hosts.signal("a", signal.SIGCONT)
     hosts.until(lambda: "lease lost" in hosts.said("a"), "a sees that it lost the lease")
@@ -214,18 +219,21 @@ def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
         lambda: time.monotonic() > looks, "b would see a default that is not the live version"
     )
     assert (
-        hosts.parts.ledger.serving(),
-        hosts.parts.ledger.segments(),
-        hosts.parts.ledger.runs(),
+        hosts.services.ledger.serving(),
+        hosts.services.ledger.segments(),
+        hosts.services.ledger.runs(),
     ) == before
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
     hosts.signal("b", signal.SIGKILL)
-    send(hosts.parts, event_records(FIRST + 2 * EACH + 1, FIRST + 3 * EACH))
+    send(hosts.services, event_records(FIRST + 2 * EACH + 1, FIRST + 3 * EACH))
     hosts.until(lambda: hosts.holds("a"), "a takes over again")
     live = before[0].live
     hosts.until(
-        lambda: hosts.parts.ledger.serving().live != live and hosts.parts.ledger.open_run() is None,
+        lambda: (
+            hosts.services.ledger.serving().live != live
+            and hosts.services.ledger.open_run() is None
+        ),
         "a publishes",
     )
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 3 * EACH)
@@ -235,21 +243,21 @@ def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
 def test_a_run_whose_files_lie_on_the_other_host_is_abandoned_and_its_version_not_used_again(
     hosts: Hosts, place: str
 ) -> None:
-    send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
+    send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), "a has put version 2 and pauses")
     hosts.signal("a", signal.SIGKILL)
     hosts.start("b")
     hosts.until(lambda: hosts.versions() == [0, 1, 3], "b publishes")
-    runs = {run.version: run for run in hosts.parts.ledger.runs() if run.version is not None}
+    runs = {run.version: run for run in hosts.services.ledger.runs() if run.version is not None}
     assert runs[2].outcome == "abandoned"
     assert runs[2].reasons[-1].name == "files_gone"
-    hosts.until(lambda: hosts.parts.ledger.open_run() is None, "b's run ends")
+    hosts.until(lambda: hosts.services.ledger.open_run() is None, "b's run ends")
     hosts.until(
-        lambda: not [name for name in hosts.parts.artifacts.names("") if "rec-2-" in name],
+        lambda: not [name for name in hosts.services.artifacts.names("") if "rec-2-" in name],
         "what was put for nothing is deleted",
     )
-    assert 2 not in {found.version for found in server_of(hosts.parts).versions()}
+    assert 2 not in {found.version for found in server_of(hosts.services).versions()}
     check_nothing_lost_and_nothing_twice(hosts, FIRST + EACH)
 
 
@@ -258,9 +266,9 @@ def test_a_worker_outlives_a_restart_of_the_database(hosts: Hosts, servers: Serv
     hosts.until(lambda: hosts.holds("a"), "a has the lease")
     servers.postgres.kill()
     hosts.until(lambda: "lease not renewed" in hosts.said("a"), "a notices")
-    send(hosts.parts, event_records(FIRST + 1, FIRST + EACH))
+    send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     servers.postgres.start()
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "a publishes")
-    hosts.until(lambda: hosts.parts.ledger.open_run() is None, "a's run ends")
+    hosts.until(lambda: hosts.services.ledger.open_run() is None, "a's run ends")
     assert "Traceback" not in hosts.said("a")
     check_nothing_lost_and_nothing_twice(hosts, FIRST + EACH)

@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from cron.parts import Parts
 from cron.ports import ServerVersion
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from tests.planted import planted_bundle
@@ -40,27 +40,27 @@ def test_a_live_version_that_torchserve_gave_up_is_loaded_anew_while_the_one_bef
 ) -> None:
     planted_bundle(tmp_path / "bundle", tower="lstm", encoder="tiny")
     with running_torchserve(tmp_path, store=tmp_path / "archives") as node, opened(node) as server:
-        parts = replace(open_workshop(tmp_path), server=server)
+        services = replace(open_workshop(tmp_path), server=server)
         for version in (1, 2):
-            _publish(parts, tmp_path, version)
+            _publish(services, tmp_path, version)
         _kill_until_given_up(
             node, lambda: next(found for found in server.versions() if found.version == 2)
         )
         with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it for ever
             httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=2)
         clock = Clock()
-        reconciler = Reconciler(parts, monotonic=clock)
+        reconciler = Reconciler(services, monotonic=clock)
         reconciler.tick()
         clock.now = 31.0
         reconciler.tick()
         answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=30)
         assert (answer.status_code, answer.json()["model_version"]) == (200, 2)
-        assert (parts.ledger.serving().live, parts.ledger.hold()) == (2, None)
-        assert parts.ledger.figures()["lost_workers"] == 1
-        close_workshop(parts)
+        assert (services.ledger.serving().live, services.ledger.hold()) == (2, None)
+        assert services.ledger.figures()["lost_workers"] == 1
+        close_workshop(services)
 
 
-def _publish(parts: Parts, folder: Path, version: int) -> None:
+def _publish(services: Services, folder: Path, version: int) -> None:
     mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
     with zipfile.ZipFile(mar) as packed, zipfile.ZipFile(folder / mar.name, "w") as impatient:
         for name in packed.namelist():
@@ -70,13 +70,17 @@ def _publish(parts: Parts, folder: Path, version: int) -> None:
                 else b""
             )
             impatient.writestr(name, packed.read(name) + also)
-    parts.artifacts.put(mar.name, folder / mar.name)
-    lease = lease_of(parts.ledger)
+    services.artifacts.put(mar.name, folder / mar.name)
+    lease = lease_of(services.ledger)
     entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
-    parts.ledger.add_release(entry, lease=lease)
-    parts.server.register(version, parts.artifacts.url(mar.name))
+    services.ledger.add_release(entry, lease=lease)
+    services.server.register(version, services.artifacts.url(mar.name))
     release.switch(
-        parts.ledger, parts.server, version, expected=parts.ledger.serving().live, lease=lease
+        services.ledger,
+        services.server,
+        version,
+        expected=services.ledger.serving().live,
+        lease=lease,
     )
 
 

@@ -15,7 +15,7 @@ import httpx
 from bench.load import load
 from cron.cycle.cycle import run_cycle
 from cron.lineage import Run
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from tests.system.torchserve import Running, free_ports, opened, running_torchserve
@@ -35,24 +35,24 @@ EVENTS_A_RUN = 120
 class Shop:
     """A workshop whose releases go to a real TorchServe."""
 
-    parts: Parts
+    services: Services
     server: Running
     num_sent: int = 0
 
     def publish(self, num_releases: int = 1) -> None:
         """Send new events and publish what comes of them, so often."""
         for _ in range(num_releases):
-            send(self.parts, event_records(self.num_sent + 1, self.num_sent + EVENTS_A_RUN))
+            send(self.services, event_records(self.num_sent + 1, self.num_sent + EVENTS_A_RUN))
             self.num_sent += EVENTS_A_RUN
             run = self._turn()
             assert run.outcome == "published", run.reasons
 
     def _turn(self) -> Run:
-        return run_cycle(self.parts, lease_of(self.parts.ledger))
+        return run_cycle(self.services, lease_of(self.services.ledger))
 
     def start(self) -> None:
         """Publish the baseline and release 1."""
-        send(self.parts, [*item_records(), *event_records(1, 600)])
+        send(self.services, [*item_records(), *event_records(1, 600)])
         self.num_sent = 600
         for mode in ("baseline", "full"):
             run = self._turn()
@@ -71,11 +71,11 @@ def open_shop(folder: Path) -> Iterator[Shop]:
         running_torchserve(folder, store=folder / "archives") as running,
         opened(running) as server,
     ):
-        parts = replace(open_workshop(folder), server=server)
+        services = replace(open_workshop(folder), server=server)
         try:
-            yield Shop(parts=parts, server=running)
+            yield Shop(services=services, server=running)
         finally:
-            close_workshop(parts)
+            close_workshop(services)
 
 
 def test_every_request_is_answered_through_three_releases_and_a_rollback(tmp_path: Path) -> None:
@@ -94,11 +94,11 @@ def test_every_request_is_answered_through_three_releases_and_a_rollback(tmp_pat
             shop.publish(
                 num_releases=3
             )  # versions 2, 3 and 4; with two kept loaded, older ones are unregistered under load
-            release.rollback(shop.parts.ledger, shop.parts.server, None, by="test")
+            release.rollback(shop.services.ledger, shop.services.server, None, by="test")
             _until(lambda: shop.live_version() == 3)
         assert tally.failures == []
         assert len(tally.latencies_s) > 100
-        assert [one.version for one in shop.parts.server.versions()] == [3, 4]
+        assert [one.version for one in shop.services.server.versions()] == [3, 4]
 
 
 def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
         opened(running) as server,
     ):
-        parts = replace(open_workshop(tmp_path), server=server)
-        shop = Shop(parts=parts, server=running)
+        services = replace(open_workshop(tmp_path), server=server)
+        shop = Shop(services=services, server=running)
         shop.start()
         shop.publish()
         running.process.kill()
@@ -117,19 +117,19 @@ def test_a_server_that_was_killed_and_emptied_serves_the_same_version_again(tmp_
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
         opened(running) as server,
     ):
-        shop.parts = replace(shop.parts, server=server)
+        shop.services = replace(shop.services, server=server)
         assert server.versions() == ()
-        reconciler = Reconciler(shop.parts)
+        reconciler = Reconciler(shop.services)
         _until(lambda: _ticked(reconciler) and len(server.versions()) == 2)
         assert shop.live_version() == 2
         assert [one.version for one in server.versions() if one.ready] == [1, 2]
-        close_workshop(shop.parts)
+        close_workshop(shop.services)
 
 
 def test_a_worker_killed_amid_its_probe_costs_a_second_try_and_no_verdict(tmp_path: Path) -> None:
     with open_shop(tmp_path) as shop:
-        send(shop.parts, [*item_records(), *event_records(1, 600)])
-        server = shop.parts.server
+        send(shop.services, [*item_records(), *event_records(1, 600)])
+        server = shop.services.server
         predict, asked = server.predict, list[int]()
 
         def kill_at_the_third(version: int | None, body: object, *, timeout_s: float) -> object:
@@ -139,7 +139,7 @@ def test_a_worker_killed_amid_its_probe_costs_a_second_try_and_no_verdict(tmp_pa
             return predict(version, body, timeout_s=timeout_s)
 
         server.predict = kill_at_the_third  # type: ignore[method-assign]
-        run = run_cycle(shop.parts, lease_of(shop.parts.ledger))
+        run = run_cycle(shop.services, lease_of(shop.services.ledger))
         assert (run.mode, run.outcome) == ("baseline", "published"), run.reasons
         assert len(asked) > 3
         assert shop.live_version() == 0
@@ -150,17 +150,17 @@ def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) ->
         shop.start()
         shop.publish()
         assert shop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
-        reconciler = Reconciler(shop.parts)
-        _until(lambda: _ticked(reconciler) and shop.parts.ledger.hold() is not None)
-        live = shop.parts.ledger.live()
+        reconciler = Reconciler(shop.services)
+        _until(lambda: _ticked(reconciler) and shop.services.ledger.hold() is not None)
+        live = shop.services.ledger.live()
         assert live is not None
         assert live.version == 1
-        send(shop.parts, event_records(shop.num_sent + 1, shop.num_sent + EVENTS_A_RUN))
-        run = run_cycle(shop.parts, lease_of(shop.parts.ledger))
+        send(shop.services, event_records(shop.num_sent + 1, shop.num_sent + EVENTS_A_RUN))
+        run = run_cycle(shop.services, lease_of(shop.services.ledger))
         assert (run.outcome, run.reasons[0].name) == ("skipped", "held")
         assert shop.live_version() == 1
-        shop.parts.ledger.resume()
-        assert run_cycle(shop.parts, lease_of(shop.parts.ledger)).outcome == "published"
+        shop.services.ledger.resume()
+        assert run_cycle(shop.services, lease_of(shop.services.ledger)).outcome == "published"
         assert shop.live_version() == 3
 
 

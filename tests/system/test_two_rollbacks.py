@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.parts import Parts
+from cron.services import Services
 from cron.serving import release
 from cron.wiring import PROJECT_ROOT
 from tests.releases import manifest
@@ -34,24 +34,28 @@ def node(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, node: Running) -> Iterator[Parts]:
+def services(tmp_path: Path, node: Running) -> Iterator[Services]:
     """Versions 1 to 4 were published, 4 is live."""
     with opened(node) as server:
-        parts = replace(open_workshop(tmp_path), server=server)
-        lease = lease_of(parts.ledger)
+        services = replace(open_workshop(tmp_path), server=server)
+        lease = lease_of(services.ledger)
         for version in range(1, 5):
             archive = write_archive(tmp_path / "archives", version, handler=HANDLER)
-            parts.ledger.add_release(manifest(version, archive=archive), lease=lease)
+            services.ledger.add_release(manifest(version, archive=archive), lease=lease)
             server.register(version, archive)
             release.switch(
-                parts.ledger, server, version, expected=parts.ledger.serving().live, lease=lease
+                services.ledger,
+                server,
+                version,
+                expected=services.ledger.serving().live,
+                lease=lease,
             )
-        yield parts
-        close_workshop(parts)
+        yield services
+        close_workshop(services)
 
 
 def test_two_bare_rollbacks_at_once_go_one_step_back(
-    parts: Parts, node: Running, tmp_path: Path
+    services: Services, node: Running, tmp_path: Path
 ) -> None:
     store = {
         "LEDGER": f"sqlite:///{tmp_path}/ledger.db",
@@ -71,7 +75,7 @@ def test_two_bare_rollbacks_at_once_go_one_step_back(
             for _ in range(2)
         ]
         told = [tuple(stream.decode() for stream in one.communicate(timeout=60)) for one in both]
-        assert (parts.ledger.serving().live, parts.server.live()) == (live, live), told
+        assert (services.ledger.serving().live, services.server.live()) == (live, live), told
         assert sorted(one.returncode for one in both) in ([0, 0], [0, 1]), told
         for out, err in told:
             assert f"version {live} is live" in out + err

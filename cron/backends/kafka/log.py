@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from cron.backends.kafka.connection import Connection
 from cron.backends.kafka.messages import from_message, to_message
-from cron.backends.kafka.positions import Line, Positions, from_cursor, to_cursor
+from cron.backends.kafka.positions import Partition, Positions, from_cursor, to_cursor
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
 from cron.backends.kafka.topics import Described, Extent, Topics
 from cron.backends.kafka.writer import Writer
@@ -87,7 +87,7 @@ class KafkaEventLog:
         described = self._topics.described()
         extents = self._topics.extents(described.lines)
         known = from_cursor(after)
-        ours: Mapping[Line, int] = (
+        ours: Mapping[Partition, int] = (
             known.next if known is not None and known.ids == described.ids else {}
         )
         return sum(
@@ -125,8 +125,8 @@ class KafkaEventLog:
             self._idle.clear()
 
     def _starts(
-        self, after: Cursor, described: Described, extents: Mapping[Line, Extent]
-    ) -> dict[Line, int]:
+        self, after: Cursor, described: Described, extents: Mapping[Partition, Extent]
+    ) -> dict[Partition, int]:
         """Return the offsets to read from; raise LogGap when a record after the cursor is gone or the log is not the cursor's."""
         if after == START:
             return {line: extent.first for line, extent in extents.items()}
@@ -144,7 +144,7 @@ class KafkaEventLog:
                 raise self._gone(line, offset, extents[line])
         return starts
 
-    def _gone(self, line: Line, offset: int, extent: Extent | None) -> LogGap:
+    def _gone(self, line: Partition, offset: int, extent: Extent | None) -> LogGap:
         left = (
             "none: there is no such partition"
             if extent is None
@@ -166,7 +166,7 @@ class KafkaEventLog:
             earliest=f"in {topic} with the id {new.get(topic, 'none')}, another topic",
         )
 
-    def _borrowed(self, starts: Mapping[Line, int]) -> Reader:
+    def _borrowed(self, starts: Mapping[Partition, int]) -> Reader:
         """Return a reader for this thread alone: the one that stands there, or one that stands nowhere."""
         with self._lock:
             chosen = next((one for one in self._idle if one.stands_at(starts)), None)

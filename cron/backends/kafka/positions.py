@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cron.ports import Cursor
 
-Line = tuple[str, int]  # a topic's name and the number of a partition
+Partition = tuple[str, int]  # a topic's name and the number of a partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Positions:
     """Where a reader stands; `ids` by the topic's name."""
 
     ids: Mapping[str, str]
-    next: Mapping[Line, int]
+    next: Mapping[Partition, int]
 
 
 def to_cursor(positions: Positions) -> Cursor:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaError, Message, TopicPartition
 
 from cron.backends.kafka.connection import LIMIT_S, Connection
-from cron.backends.kafka.positions import Line
+from cron.backends.kafka.positions import Partition
 from cron.ports import BATCH_BYTES
 from recommender.events import MAX_RECORD_BYTES
 
@@ -28,9 +28,11 @@ class Reader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._consumer = connection.consumer()
-        self._next: dict[Line, int] = {}  # where it stands, in the partitions that it fetches ahead
+        self._next: dict[
+            Partition, int
+        ] = {}  # where it stands, in the partitions that it fetches ahead
 
-    def stands_at(self, starts: Mapping[Line, int]) -> bool:
+    def stands_at(self, starts: Mapping[Partition, int]) -> bool:
         """Tell whether these are the offsets at which the last read ended."""
         return self.is_ahead and all(
             starts.get(line) == offset for line, offset in self._next.items()
@@ -42,8 +44,8 @@ class Reader:
         return bool(self._next)
 
     def read(
-        self, starts: Mapping[Line, int], ends: Mapping[Line, int], limit: int
-    ) -> tuple[list[Message], dict[Line, int]]:
+        self, starts: Mapping[Partition, int], ends: Mapping[Partition, int], limit: int
+    ) -> tuple[list[Message], dict[Partition, int]]:
         """Return at most `limit` messages, about BATCH_BYTES of them, and the offsets after them.
 
         Raise Unavailable or TrimmedMeanwhile.

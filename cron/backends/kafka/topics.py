@@ -20,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from cron.backends.kafka.connection import LIMIT_S, Connection
-from cron.backends.kafka.positions import Line
+from cron.backends.kafka.positions import Partition
 
 Key = TypeVar("Key")
 _LOOK_S, _PAUSE_S = 0.1, 0.2
@@ -39,7 +39,7 @@ class Described:
     """Our topics as they are now: their ids by name, and all their partitions."""
 
     ids: Mapping[str, str]
-    lines: tuple[Line, ...]
+    lines: tuple[Partition, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Topics:
         )
         return Described(ids={name: str(found[name].topic_id) for name in names}, lines=lines)
 
-    def extents(self, lines: Iterable[Line]) -> dict[Line, Extent]:
+    def extents(self, lines: Iterable[Partition]) -> dict[Partition, Extent]:
         """Ask how far partitions reach."""
         partitions = [TopicPartition(*line) for line in lines]
         firsts, ends = (
@@ -83,7 +83,7 @@ class Topics:
             for one in partitions
         }
 
-    def forget(self, before: Mapping[Line, int]) -> None:
+    def forget(self, before: Mapping[Partition, int]) -> None:
         """Delete the records before these offsets; a compacted topic keeps its own."""
         partitions = [TopicPartition(*line, offset) for line, offset in before.items()]
         for deleted in self._admin().delete_records(partitions, request_timeout=LIMIT_S).values():

@@ -13,7 +13,7 @@ from cron.settings.tree import Settings
 
 if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
     from cron.journal.journal import Journal
-    from cron.metrics.meters import Meters
+    from cron.metrics.worker_metrics import WorkerMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +48,17 @@ class Paths:
         return self.var / "worker.lock"
 
 
-def _meters() -> Meters:
-    from cron.metrics.meters import (
-        Meters,  # a tenth of a second to load, for which `status` need not wait
+def _metrics() -> WorkerMetrics:
+    from cron.metrics.worker_metrics import (
+        WorkerMetrics,  # a tenth of a second to load, for which `status` need not wait
     )
 
-    return Meters()
+    return WorkerMetrics()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The settings and the opened ports; `meters` is what this process measures of its own work.
+class Services:
+    """The settings and the opened ports; `metrics` is what this process measures of its own work.
 
     `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes
     what the server has loaded or serves.
@@ -73,6 +73,6 @@ class Parts:
     launcher: TrainLauncher
     server: ModelServer
     journal: Journal
-    meters: Meters = field(default_factory=_meters)
+    metrics: WorkerMetrics = field(default_factory=_metrics)
     stop: threading.Event = field(default_factory=threading.Event)
     serving_lock: threading.RLock = field(default_factory=threading.RLock)

@@ -26,7 +26,7 @@ _STEP_S = (0.05, 0.2, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 7200.0
 _WAIT_S = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0, 86400.0)
 
 
-class Meters:
+class WorkerMetrics:
     """One registry a worker. Its threads write, Prometheus' thread reads."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
