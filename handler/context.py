@@ -24,7 +24,7 @@ class Metrics(Protocol):
         ...
 
 
-class Context(Protocol):
+class TorchServeContext(Protocol):
     """One worker's view of its model and of the batch in hand."""
 
     manifest: Mapping[str, Mapping[str, object]]

@@ -25,7 +25,7 @@ from recommender.ranker import Ranker
 from recommender.wire import BadRequest, Busy, JsonObject, error_body
 
 if TYPE_CHECKING:
-    from handler.context import Context, Metrics
+    from handler.context import Metrics, TorchServeContext
 
 # past max_response_size in deploy/torchserve.properties TorchServe ends the worker, and all of its
 # batch
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 class Recommend:
     """One loaded release."""
 
-    def initialize(self, context: Context) -> None:
+    def initialize(self, context: TorchServeContext) -> None:
         """Load the bundle beside this file; refuse to start with code that is not the archive's."""
         model_dir = Path(str(context.system_properties["model_dir"])).resolve()
         code = Path(str(recommender.__file__)).resolve()
@@ -56,7 +56,9 @@ class Recommend:
             self._ranker, [{"user_seq": [], "k": 1}]
         )  # the first matrix product allocates; not on a client's time
 
-    def handle(self, data: Sequence[Mapping[str, object]], context: Context) -> list[bytes]:
+    def handle(
+        self, data: Sequence[Mapping[str, object]], context: TorchServeContext
+    ) -> list[bytes]:
         """Answer every request in its place. A wrong one is a 400, one that breaks us a 500; its neighbours notice neither.
 
         TorchServe asks alone, not in a batch, when the management API's `?customized=true` wants

@@ -6,7 +6,6 @@ knows no vectors and no torch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -106,13 +105,6 @@ class Catalogue:
                 merged[row] = item
                 changed.add(row)
         return (Catalogue(merged), tuple(sorted(changed))) if changed else (self, ())
-
-    def fingerprint(self) -> str:
-        """Return a sha256 over all rows; equal catalogues have equal ones."""
-        digest = hashlib.sha256()
-        for item in self.items:
-            digest.update(_to_json(item).encode() + b"\n")
-        return digest.hexdigest()
 
     def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
         """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.

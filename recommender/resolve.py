@@ -32,7 +32,7 @@ CHARS_A_TEXT = 32  # counted for each text beside its own: a short one takes its
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ItemRef:
     """Where an item's vector is: a row of the catalogue, or a row of the batch's free texts."""
 
     row: int | None = None
@@ -46,7 +46,7 @@ class Plan:
     request: Request
     history: tuple[HistoryElement, ...] = ()
     resolved: tuple[Resolved, ...] = ()
-    items: tuple[Place, ...] = ()
+    items: tuple[ItemRef, ...] = ()
     resolved_items: tuple[Resolved, ...] = ()
     excluded_rows: tuple[int, ...] = ()
     allowed_N: Mask | None = None
@@ -141,7 +141,9 @@ def _look_up(catalogue: Catalogue, name: Name) -> tuple[Resolved, int | None]:
     return "text", None
 
 
-def _item(catalogue: Catalogue, name: Name, texts: Texts, *, field: str) -> tuple[Place, Resolved]:
+def _item(
+    catalogue: Catalogue, name: Name, texts: Texts, *, field: str
+) -> tuple[ItemRef, Resolved]:
     how, row = _look_up(catalogue, name)
     if how == "unknown":
         raise BadRequest(
@@ -150,8 +152,8 @@ def _item(catalogue: Catalogue, name: Name, texts: Texts, *, field: str) -> tupl
             expected="the id of a known item, or a text",
         )
     if row is not None:
-        return Place(row=row), how
-    return Place(text_row=texts.row(name.value, field=field)), how
+        return ItemRef(row=row), how
+    return ItemRef(text_row=texts.row(name.value, field=field)), how
 
 
 def _history(

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from sources.files import DataFolder, data_folders
+from sources.files.folders import DataFolder, data_folders
 from sources.layouts import amazon, movielens, recbole, table, table_files
 from sources.source import Source, SourceError, excerpt
 from sources.tables.columns import Columns

@@ -42,7 +42,7 @@ def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class FileParts:
     """The files of a table in several, each with the number of lines in those before it."""
 
     files: Sequence[str] = ()
@@ -78,7 +78,7 @@ class Interactions:
     type_without_rating: str
     types: Sequence[str] = ()
     types_N: NDArray[np.int16] | None = None
-    parts: Parts = Parts()
+    parts: FileParts = FileParts()
 
     def __len__(self) -> int:
         return len(self.at_N)
@@ -135,16 +135,6 @@ class Interactions:
         codes = {code: user for code, user in enumerate(self.user_ids) if user.casefold() in wanted}
         return {user: int(np.count_nonzero(self.users_N == code)) for code, user in codes.items()}
 
-    @property
-    def first_at_s(self) -> float:
-        """Epoch seconds of the first event."""
-        return float(self.at_N[0])
-
-    @property
-    def last_at_s(self) -> float:
-        """Epoch seconds of the last event."""
-        return float(self.at_N[-1])
-
 
 class Gathering:
     """Rows on their way to Interactions; `add` as many chunks as there are, in file order."""
@@ -193,7 +183,7 @@ class Gathering:
         *,
         once: bool = False,
         type_without_rating: str = "view",
-        parts: Parts | None = None,
+        parts: FileParts | None = None,
     ) -> tuple[Interactions, list[int]]:
         """Return the rows in time order, and the lines of those left out because, if `once`, an equal one stands before them."""
         users_N, items_N, ratings_N, at_N, lines_N = (
@@ -235,7 +225,7 @@ class Gathering:
             places_N=places_N,
             type_without_rating=type_without_rating,
             types=self._types.ids,
-            parts=parts or Parts(),
+            parts=parts or FileParts(),
             types_N=None if types_N is None else types_N[order_N],
         )
         return gathered, lines_N[again_N].tolist()

@@ -79,7 +79,6 @@ class Source:
     """
 
     name: str
-    licence: str
     items: Iterable[RawRecord]
     num_items: int
     items_file: str

@@ -23,7 +23,7 @@ def warnings_of(source: Source) -> list[str]:
 
 def _rejected_words(source: Source) -> list[str]:
     """Warn about words for nobody that many rows have in place of an id."""
-    from sources.tables.cells import FOR_NOBODY
+    from sources.cells.values import FOR_NOBODY
 
     num_rows = len(source.events) + len(source.rejects)
     remedy = "if these rows have visitors without an account, name a column that tells them apart, such as a session's id"

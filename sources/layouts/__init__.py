@@ -1,1 +1,6 @@
-"""The files of each publisher, and tables of your own: one module per layout."""
+"""One module per layout of files: public data sets and the user's own tables.
+
+`amazon`, `movielens` and `recbole` read the files of their publishers; `films` makes the items of
+films. `table` reads a table whose columns the user names, `table_files` finds its files, and
+`item_tables` reads a separate file of items.
+"""

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeGuard
 
-from sources.files import Blocks, DataFolder
+from sources.cells.values import expected_id, id_of
+from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
 from sources.interactions import Gathering, record_id
 from sources.source import RawRecord, Reject, Source, SourceError
-from sources.tables.cells import expected_id, id_of
-from sources.tables.decoding import as_text
 from sources.tables.json_lines import literal
-from sources.tables.lines import (
+from sources.tables.quoted import cells_of, names_of
+from sources.tables.ratings import (
     CALLED,
     COLUMNS,
     Ratings,
@@ -34,11 +36,9 @@ from sources.tables.lines import (
     named_columns,
     read_ratings,
 )
-from sources.tables.quoted import cells_of, names_of
 from sources.tables.rows import no_good_row, raw_rows
 
 FILES = "X.json.gz, X.jsonl.gz or X.csv, and meta_X beside it"
-LICENCE = "Amazon Reviews, McAuley Lab, UC San Diego: for research; cite the paper of the release; https://amazon-reviews-2023.github.io/"
 _JSON = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _CSV = (".csv", ".csv.gz")
 _COLUMNS_2023 = {
@@ -118,7 +118,6 @@ def read(folder: DataFolder, file: str) -> Source:
         raise no_good_row(folder, meta, rejects, _EXPECTED_ITEMS)
     return Source(
         name=f"Amazon Reviews ({file}{f', {meta}' if meta else ', no metadata'})",
-        licence=LICENCE,
         items=items,
         num_items=len(items),
         items_file=meta or "",

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sources.files import Blocks, DataFolder, data_folders
+from sources.cells.values import expected_id, id_of, text_of
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder, data_folders
 from sources.interactions import record_id
 from sources.layouts.table_files import role_chunks
 from sources.source import RawRecord, Reject, SourceError, each_once
-from sources.tables.cells import expected_id, id_of, text_of
 from sources.tables.columns import Chunk, ItemColumns
 from sources.tables.rows import no_good_row, raw_rows
 

@@ -10,19 +10,19 @@ them.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from sources.files import Blocks, DataFolder
-from sources.interactions import record_id
-from sources.source import RawRecord, Reject, Source, each_once
-from sources.tables.cells import id_of
-from sources.tables.lines import CALLED, COLUMNS, RatingsFormat, named_columns, read_ratings
-from sources.tables.quoted import Row, cells_of, csv_rows
+from sources.cells.values import id_of
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder
+from sources.layouts.films import Film, film_of, film_record
+from sources.source import Reject, Source, each_once
+from sources.tables.quoted import CsvRow, cells_of, csv_rows
+from sources.tables.ratings import CALLED, COLUMNS, RatingsFormat, named_columns, read_ratings
 from sources.tables.rows import no_good_row, raw_rows, text_lines
 
 _TAGS = {"ratings.dat": "tags.dat", "ratings.csv": "tags.csv", "rating.csv": "tag.csv"}
@@ -35,17 +35,9 @@ _PAIRS = (
 )
 _SCALE = (0.5, 5.0)
 FILES = "u.data and u.item, ratings.dat and movies.dat, ratings.csv and movies.csv, or rating.csv and movie.csv"
-LICENCE = (
-    "MovieLens, GroupLens Research, University of Minnesota: free for research; commercial use and redistribution need their permission; "
-    "https://grouplens.org/datasets/movielens/"
-)
 _NUM_TAGS = 8  # more of them are rare words and people's private lists
 _TAGGERS = 2  # a tag that one person gave says more about that person
-_YEAR = re.compile(
-    r"\((\d{4})(?:[-–]\d{0,4} ?)?\)(?: \(\w+\))?\s*$"
-)  # (1995), (1995) (V), (2009– )
-_NO_GENRES = {"unknown", "(no genres listed)"}
-# The flags of `u.item`, in order. fmt: off
+# The flags of `u.item`, in order.
 _100K_GENRES = (
     "unknown",
     "Action",
@@ -67,17 +59,6 @@ _100K_GENRES = (
     "War",
     "Western",
 )
-# fmt: on
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
-    """A line of a films file, before it is a record."""
-
-    line: int
-    item_id: str
-    title: str
-    genres: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +117,6 @@ def read(folder: DataFolder, file: str) -> Source:
     ratings = read_ratings(folder, layout.ratings, layout.form)
     return Source(
         name=f"MovieLens ({layout.ratings}, {layout.films})",
-        licence=LICENCE,
         items=items,
         num_items=len(items),
         items_file=layout.films,
@@ -146,29 +126,6 @@ def read(folder: DataFolder, file: str) -> Source:
         rejects=(*rejects, *repeated, *ratings.rejects),
         read_rejects=partial(raw_rows, folder),
     )
-
-
-def film_record(film: Film, file_sha256: str, tags: Sequence[str] = ()) -> RawRecord:
-    """Return a film as a raw item."""
-    genres = [genre for genre in film.genres if genre and genre not in _NO_GENRES]
-    year = _YEAR.search(film.title)
-    attributes: dict[str, object] = {}
-    if genres:
-        attributes["genre"] = genres
-    if year is not None:
-        attributes["year"] = int(year[1])
-    return {
-        "event_id": record_id(file_sha256, film.line),
-        "item_id": film.item_id,
-        "title": film.title,
-        "text": ". ".join([film.title, *(", ".join(words) for words in (genres, tags) if words)]),
-        "attributes": attributes,
-    }
-
-
-def with_year(title: str, year: str) -> str:
-    """Put a year that a file keeps apart back behind the title."""
-    return f"{title} ({year})" if year.isdigit() and not _YEAR.search(title) else title
 
 
 def _layout(folder: DataFolder, file: str) -> _Layout:
@@ -281,17 +238,10 @@ def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list
     }, rejects
 
 
-def _tags_dat(lines: Iterable[str], file: str) -> Iterator[Row | Reject]:
+def _tags_dat(lines: Iterable[str], file: str) -> Iterator[CsvRow | Reject]:
     for line, row in enumerate(lines, start=1):
         cells = row.rstrip("\r\n").split("::", 2)
         if len(cells) == 3 and "::" in cells[2]:  # a tag may hold the separator
-            yield Row(line=line, cells=[*cells[:2], *cells[2].rsplit("::", 1)])
+            yield CsvRow(line=line, cells=[*cells[:2], *cells[2].rsplit("::", 1)])
         elif row.strip():
             yield Reject(file=file, line=line, reason="expected user::film::tag::time")
-
-
-def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
-    """Return a film, or the reject when id or title is missing."""
-    if not id_of(item_id) or not title.strip():
-        return Reject(file=file, line=line, reason="expected an id and a title")
-    return Film(line=line, item_id=id_of(item_id), title=title.strip(), genres=genres)

@@ -11,14 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from sources.event_types import unused_type_columns, unused_warning
-from sources.files import Blocks, DataFolder
+from sources.cells.event_types import unused_type_columns, unused_warning
+from sources.cells.values import expected_width, id_of
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder
 from sources.interactions import record_id
-from sources.layouts.movielens import Film, film_of, film_record, with_year
+from sources.layouts.films import Film, film_of, film_record, with_year
 from sources.source import RawRecord, Reject, Source, SourceError, each_once, excerpt
-from sources.tables.cells import expected_width, id_of
-from sources.tables.lines import CALLED, RatingsFormat, named_columns, read_ratings
 from sources.tables.quoted import expect_header
+from sources.tables.ratings import CALLED, RatingsFormat, named_columns, read_ratings
 from sources.tables.rows import no_good_row, raw_rows, text_lines
 
 FILES = "NAME.inter and NAME.item"
@@ -51,7 +52,6 @@ def read(folder: DataFolder, inter: str) -> Source:
     records, rejects = _items(folder, items) if items is not None else ([], [])
     return Source(
         name=f"RecBole ({inter}{f', {items}' if items else ''})",
-        licence="the original publisher's; RecBole only changed the format",
         items=records,
         num_items=len(records),
         items_file=items or "",

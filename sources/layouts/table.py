@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sources.event_types import NUM_TYPES, TypeNames, fault_of, unused_type_columns, unused_warning
-from sources.files import Blocks, DataFolder
-from sources.interactions import Gathering, Parts, record_id
-from sources.layouts.item_tables import read_items
-from sources.layouts.table_files import Table, chunks_of, table_of
-from sources.source import RawRecord, Reject, Source, SourceError
-from sources.tables.cells import (
+from sources.cells.event_types import (
+    NUM_TYPES,
+    TypeNames,
+    fault_of,
+    unused_type_columns,
+    unused_warning,
+)
+from sources.cells.times import EXPECTED_TIME, times_of
+from sources.cells.values import (
     each_once,
     expected_id,
     expected_number,
@@ -28,10 +30,15 @@ from sources.tables.cells import (
     number_text,
     text_of,
 )
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder
+from sources.interactions import FileParts, Gathering, record_id
+from sources.layouts.item_tables import read_items
+from sources.layouts.table_files import Table, chunks_of, table_of
+from sources.source import RawRecord, Reject, Source, SourceError
 from sources.tables.columns import Chunk, Columns
-from sources.tables.lines import is_hopeless
+from sources.tables.ratings import is_hopeless
 from sources.tables.rows import no_good_row, raw_rows
-from sources.times import EXPECTED_TIME, times_of
 
 _FIELDS = {"user": "user_id", "item": "item_id"}  # of a record, where it is not called as the role
 _TITLE_CHARACTERS = 100
@@ -57,12 +64,14 @@ def read(folder: DataFolder, file: str, columns: Columns) -> Source:
         raise no_good_row(folder, file, reading.rejects, f"rows with {named}")
     is_one = len(table.files) == 1
     digest = digests[0] if is_one else hashlib.sha256("".join(digests).encode()).hexdigest()
-    parts = Parts() if is_one else Parts(files=table.files, num_lines_before=num_before[:-1])
+    parts = (
+        FileParts() if is_one else FileParts(files=table.files, num_lines_before=num_before[:-1])
+    )
     return _source(folder, table, reading, digest, parts)
 
 
 def _source(
-    folder: DataFolder, table: Table, reading: _Reading, digest: str, parts: Parts
+    folder: DataFolder, table: Table, reading: _Reading, digest: str, parts: FileParts
 ) -> Source:
     columns, file = reading.columns, table.files[0]
     interactions, repeated = reading.gathering.interactions(file, digest, once=True, parts=parts)
@@ -76,7 +85,6 @@ def _source(
     rejects = sorted(rejects, key=lambda reject: (reject.file, reject.line))
     return Source(
         name=f"table ({table.name}{f', {listed.file}' if listed else ''})",
-        licence="yours to know",
         items=items,
         num_items=len(items),
         items_file=listed.file if listed else file,

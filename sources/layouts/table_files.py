@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sources.files import Blocks, DataFolder
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder
+from sources.files.magic import PARQUET
 from sources.source import Reject, SourceError
 from sources.tables import delimited, json_lines, parquet
 from sources.tables.columns import Chunk, Columns
-from sources.tables.magic import PARQUET
 
 FILES = ".csv, .tsv, .jsonl or .parquet"
 _TABLES = (

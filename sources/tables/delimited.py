@@ -13,12 +13,13 @@ from itertools import islice
 
 import numpy as np
 
-from sources.files import Blocks, DataFolder
+from sources.cells.times import is_time
+from sources.files.blocks import Blocks
+from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError, excerpt
 from sources.tables.columns import CHUNK_ROWS, Chunk
-from sources.tables.quoted import Delimited, Row, cells_of, csv_rows, expect_header, names_of
+from sources.tables.quoted import CsvRow, Delimited, cells_of, csv_rows, expect_header, names_of
 from sources.tables.rows import text_lines
-from sources.times import is_time
 
 _DELIMITERS = "\t,;| "  # of equals the first counts
 _FIRST_LINES = 100
@@ -30,7 +31,7 @@ NAME_THEM = "name the columns of a file without one with --header NAME,NAME,...,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class DelimitedLayout:
     """Where the rows of a file begin, and how they are written; `names` are its columns, wherever they come from."""
 
     form: Delimited
@@ -41,7 +42,7 @@ class Layout:
 
 def layout_of(
     folder: DataFolder, file: str, wanted: Sequence[str], header: Sequence[str] | None
-) -> Layout:
+) -> DelimitedLayout:
     """Find header and delimiter; raise SourceError when a wanted column is missing, or when there may be no header."""
     path, lines = folder.path_of(file), folder.first_lines(file, _FIRST_LINES)
     num_skipped, delimiter = 0, None
@@ -68,7 +69,7 @@ def layout_of(
         names=names if header is not None or names != names_of(cells) else None,
     )
     is_header_kept = form.names is None or header is not None
-    return Layout(
+    return DelimitedLayout(
         form=form,
         names=names,
         num_skipped=num_skipped if is_header_kept else num_skipped + 1,
@@ -77,14 +78,18 @@ def layout_of(
 
 
 def chunks(
-    blocks: Blocks, path: str, layout: Layout, roles: Mapping[str, str], rejects: list[Reject]
+    blocks: Blocks,
+    path: str,
+    layout: DelimitedLayout,
+    roles: Mapping[str, str],
+    rejects: list[Reject],
 ) -> Iterator[Chunk]:
     """Yield a file's rows by role; what is not a row goes to `rejects`."""
     lines = _without(text_lines(blocks), layout.num_skipped)
     rows = csv_rows(lines, path, expected=list(roles.values()), form=layout.form)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         rejects += [row for row in chunk if isinstance(row, Reject)]
-        good = [row for row in chunk if isinstance(row, Row)]
+        good = [row for row in chunk if isinstance(row, CsvRow)]
         texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
         lines_N = np.array([row.line for row in good], np.int64)
         yield Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)

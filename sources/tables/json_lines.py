@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from sources.files import Blocks, DataFolder
+from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError, excerpt
 from sources.tables.columns import CHUNK_ROWS, Chunk
-from sources.tables.decoding import as_text
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 EXPECTED = "a JSON object"

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sources.files import Blocks, DataFolder
+from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
 from sources.source import SourceError
 from sources.tables.columns import CHUNK_ROWS, Chunk
-from sources.tables.decoding import as_text
 from sources.tables.quoted import expect_header
 
 _IDS = frozenset({"user", "item"})

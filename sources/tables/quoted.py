@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from sources.cells.values import expected_width
 from sources.source import Reject, SourceError, excerpt
-from sources.tables.cells import expected_width
 
 OPEN_QUOTE = "a quote that does not end its column"
 _CELL_CHARACTERS = 1 << 20  # so far a quote is looked for that closes; a record holds 256 KiB
@@ -20,7 +20,7 @@ csv.field_size_limit(_CELL_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class CsvRow:
     """A row's cells and its lines: the number of the first, from 1, and how many."""
 
     line: int
@@ -42,13 +42,13 @@ _COMMAS = Delimited()
 
 def csv_rows(
     lines: Iterable[str], path: str, *, expected: Sequence[str], form: Delimited = _COMMAS
-) -> Iterator[Row | Reject]:
+) -> Iterator[CsvRow | Reject]:
     """Yield the expected columns of each row, in that order; raise SourceError for a header that lacks one."""
     rows, file = _parsed(lines, path, form), PurePosixPath(path).name
     names = form.names
     if names is None:
         header = next(
-            (row for row in rows if isinstance(row, Reject) or row.cells), Row(line=1, cells=())
+            (row for row in rows if isinstance(row, Reject) or row.cells), CsvRow(line=1, cells=())
         )
         if isinstance(header, Reject):
             raise SourceError(path, line=header.line, found=header.reason, expected="a header")
@@ -59,7 +59,7 @@ def csv_rows(
         if isinstance(row, Reject):
             yield row
         elif len(row.cells) == len(names):
-            yield Row(
+            yield CsvRow(
                 line=row.line, num_lines=row.num_lines, cells=[row.cells[place] for place in places]
             )
         elif row.cells:
@@ -101,14 +101,14 @@ def cells_of(line: str, delimiter: str = ",") -> list[str]:
         return [line]
 
 
-def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[Row | Reject]:
+def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[CsvRow | Reject]:
     """Yield the header and the rows; a line that begins none is rejected, and the next one is the beginning of another.
 
     Between tabs a quote may be a letter like any other, as `psql` and Hive write it: such a line
     counts as it is.
     """
     file, width, delimiter = PurePosixPath(path).name, len(form.names or ()), form.delimiter
-    source = _Lines(lines)
+    source = _RereadableLines(lines)
     rows = csv.reader(source, delimiter=delimiter, skipinitialspace=form.spaced, strict=True)
     while True:
         source.begin_row()
@@ -121,14 +121,14 @@ def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[Row | 
             fault = _fault(error, source.of_row)
         if fault is None:
             width = width or len(cells)
-            yield Row(line=source.line, num_lines=len(source.of_row), cells=cells)
+            yield CsvRow(line=source.line, num_lines=len(source.of_row), cells=cells)
         else:
             bare = source.of_row[0].rstrip("\r\n").split("\t")
             is_row = (
                 delimiter == "\t" and len(bare) == width and not any("\r" in cell for cell in bare)
             )
             yield (
-                Row(line=source.line, cells=bare)
+                CsvRow(line=source.line, cells=bare)
                 if is_row
                 else Reject(file=file, line=source.line, reason=fault)
             )
@@ -138,7 +138,7 @@ def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[Row | 
             )
 
 
-class _Lines:
+class _RereadableLines:
     """Lines, of which those of the row at hand can be read again from its second on. `line` is the number of its first."""
 
     def __init__(self, lines: Iterable[str]) -> None:

@@ -15,10 +15,11 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sources.files import Blocks, DataFolder
+from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
+from sources.files.magic import PARQUET
 from sources.source import Reject, SourceError, excerpt
-from sources.tables.decoding import as_text
-from sources.tables.magic import PARQUET
 
 _Line = TypeVar("_Line")
 

@@ -27,7 +27,7 @@ SHOP = "--user user --item item --at ts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class DataSetCase:
     """Files, how they are ingested, and what must come out: users and events by type, or the words of a refusal."""
 
     files: Mapping[str, str | bytes]
@@ -88,26 +88,26 @@ def parquet(number: int) -> bytes:
 
 
 LAYOUTS = {
-    "times as BigQuery writes them": Layout(
+    "times as BigQuery writes them": DataSetCase(
         files={"2019-Oct.csv": REES46},
         words=REES46_WORDS,
         types={"view": 3},
         users=2,
         warns="event_type looks like the type of each event",
     ),
-    "types of REES46": Layout(
+    "types of REES46": DataSetCase(
         files={"2019-Oct.csv": REES46},
         words=f"{REES46_WORDS} --type event_type --types cart=add_to_cart",
         types={"view": 1, "add_to_cart": 1, "purchase": 1},
         users=2,
     ),
-    "types of REES46 as they are": Layout(
+    "types of REES46 as they are": DataSetCase(
         files={"2019-Oct.csv": REES46},
         words=f"{REES46_WORDS} --type event_type",
         types={"view": 1, "add_to_cart": 1, "purchase": 1},
         users=2,
     ),
-    "types that like and reject": Layout(
+    "types that like and reject": DataSetCase(
         files={
             "f.csv": f"user,item,ts,event\nu1,i1,{AT},liked\nu1,i2,{AT},thumbs_down\nu2,i1,{AT},Favorite\n"
         },
@@ -115,20 +115,20 @@ LAYOUTS = {
         types={"like": 1, "dislike": 1, "save": 1},
         users=2,
     ),
-    "times as Go prints them": Layout(
+    "times as Go prints them": DataSetCase(
         files={
             "f.csv": "user,item,ts\na,r1,2021-12-01 06:29:15 +0000 UTC\nb,r2,2021-12-01 07:29:15.5 +0300 MSK m=+0.1\n"
         },
         types={"view": 2},
         users=2,
     ),
-    "times with the day first": Layout(
+    "times with the day first": DataSetCase(
         files={"f.csv": "user,item,ts\na,r1,29-01-2021 07:01\n"}, refusal="ISO 8601"
     ),
-    "times with a zone's name": Layout(
+    "times with a zone's name": DataSetCase(
         files={"f.csv": "user,item,ts\na,r1,2021-01-29 07:01:00 MSK\n"}, refusal="ISO 8601"
     ),
-    "NA for nobody": Layout(
+    "NA for nobody": DataSetCase(
         files={"train-item-views.csv": DIGINETICA},
         words="--user userId --item itemId --at eventdate",
         types={"view": 2},
@@ -136,7 +136,7 @@ LAYOUTS = {
         rejected=2,
         warns="2 of 4 rows were left out: userId: NA is a word for nobody",
     ),
-    "words for nobody": Layout(
+    "words for nobody": DataSetCase(
         files={
             "f.csv": "user,item,ts\n"
             + "".join(
@@ -148,129 +148,129 @@ LAYOUTS = {
         rejected=5,
         warns="undefined is a word for nobody",
     ),
-    "0 for nobody": Layout(
+    "0 for nobody": DataSetCase(
         files={"f.csv": f"user,item,ts\n0,a,{AT}\n0,b,{AT}\nu,a,{AT}\n"},
         types={"view": 3},
         users=2,
         warns="are of user '0'",
     ),
-    "no header and no names": Layout(
+    "no header and no names": DataSetCase(
         files={"yoochoose-clicks.dat": YOOCHOOSE}, words="", refusal="--header"
     ),
-    "no header, the first row taken for one": Layout(
+    "no header, the first row taken for one": DataSetCase(
         files={"f.csv": YOOCHOOSE},
         words="--user 1 --item 214536502 --at 2014-04-07T10:51:09.277Z",
         refusal="--header",
     ),
-    "no header, columns by number": Layout(
+    "no header, columns by number": DataSetCase(
         files={"f.csv": YOOCHOOSE}, words="--user 1 --item 3 --at 2", refusal="--header none"
     ),
-    "no header, columns named": Layout(
+    "no header, columns named": DataSetCase(
         files={"yoochoose-clicks.dat": YOOCHOOSE},
         words=f"{SHOP} --header user,ts,item,category",
         types={"view": 3},
         users=2,
     ),
-    "no header, columns numbered": Layout(
+    "no header, columns numbered": DataSetCase(
         files={"yoochoose-clicks.dat": YOOCHOOSE},
         words="--user 1 --item 3 --at 2 --header none",
         types={"view": 3},
         users=2,
     ),
-    "another number of names": Layout(
+    "another number of names": DataSetCase(
         files={"f.csv": YOOCHOOSE}, words=f"{SHOP} --header user,ts,item", refusal="found 4 columns"
     ),
-    "names for a file with a header": Layout(
+    "names for a file with a header": DataSetCase(
         files={"f.csv": f"user,item,ts\nu,i,{AT}\n"},
         words=f"{SHOP} --header user,item,ts",
         refusal="leave --header out",
     ),
-    "columns that pandas numbered": Layout(
+    "columns that pandas numbered": DataSetCase(
         files={"f.csv": f"0,1,2\nu,i,{AT}\n"},
         words="--user 0 --item 1 --at 2",
         types={"view": 1},
         users=1,
     ),
-    "JSON lines": Layout(
+    "JSON lines": DataSetCase(
         files={"reviews.json": YELP},
         words="--user user_id --item business_id --at date --rating stars",
         types={"rating": 2},
         users=2,
     ),
-    "JSON lines with a file of items": Layout(
+    "JSON lines with a file of items": DataSetCase(
         files={"review.json": YELP, "business.json": YELP_ITEMS},
         words="--user user_id --item business_id --at date --items {}/business.json --title name --attributes categories,city",
         types={"view": 2},
         users=2,
         items=2,
     ),
-    "Python's literals": Layout(
+    "Python's literals": DataSetCase(
         files={"steam_reviews.json.gz": gzip.compress(STEAM.encode())},
         words="--user username --item product_id --at date",
         types={"view": 2},
         users=2,
     ),
-    "Goodreads' dates": Layout(
+    "Goodreads' dates": DataSetCase(
         files={"goodreads.json": GOODREADS},
         words="--user user_id --item book_id --at date_added --rating rating",
         types={"rating": 1},
         users=1,
     ),
-    "MongoDB's wrapped values": Layout(
+    "MongoDB's wrapped values": DataSetCase(
         files={"events.json": MONGO},
         words="--user user.id --item item --at at",
         types={"view": 2},
         users=2,
     ),
-    "a list in JSON": Layout(
+    "a list in JSON": DataSetCase(
         files={"f.json": json.dumps([{"user": 1}, {"user": 2}], indent=1)}, refusal="jq -c"
     ),
-    "a name that no object has": Layout(
+    "a name that no object has": DataSetCase(
         files={"reviews.json": YELP}, words=SHOP, refusal="column item"
     ),
-    "Excel's line": Layout(
+    "Excel's line": DataSetCase(
         files={"f.csv": f"sep=;\r\nuser;item;ts\r\nu1;i1;{AT}\r\n"}, types={"view": 1}, users=1
     ),
-    "blanks behind commas": Layout(
+    "blanks behind commas": DataSetCase(
         files={"f.csv": f'user, "item", ts, name\nu1, "i, 1", {AT}, "a, b"\n'},
         words=f"{SHOP} --title name",
         types={"view": 1},
         users=1,
         items=1,
     ),
-    "blank lines first": Layout(
+    "blank lines first": DataSetCase(
         files={"f.csv": f"\n,,\nuser,item,ts\nu1,i1,{AT}\n"}, types={"view": 1}, users=1
     ),
-    "blanks for delimiters": Layout(
+    "blanks for delimiters": DataSetCase(
         files={"f.txt": f"user item ts\nu1  i1 {AT}\n"}, types={"view": 1}, users=1
     ),
-    "quotes between tabs": Layout(
+    "quotes between tabs": DataSetCase(
         files={"plays.tsv": "user\tts\titem\tname\n" + LASTFM},
         words=f"{SHOP} --title name",
         types={"view": 3},
         users=3,
         items=3,
     ),
-    "flags of clicks": Layout(
+    "flags of clicks": DataSetCase(
         files={"f.csv": f"user,item,ts,is_click\nu,i,{AT},1\nu,j,{AT},0\nu,k,{AT},False\n"},
         words=f"{SHOP} --type is_click",
         types={"click": 1, "impression": 2},
         users=1,
     ),
-    "flags that are not used": Layout(
+    "flags that are not used": DataSetCase(
         files={"f.csv": f"user,item,ts,is_click\nu,i,{AT},1\n"},
         types={"view": 1},
         users=1,
         warns="--type is_click",
     ),
-    "words of types under another name": Layout(
+    "words of types under another name": DataSetCase(
         files={"f.csv": f"user,item,ts,what\nu,i,{AT},pv\nu,i,{AT},buy\n"},
         types={"view": 1},
         users=1,
         rejected=1,
         warns="--type what",
     ),
-    "Taobao's types": Layout(
+    "Taobao's types": DataSetCase(
         files={
             "UserBehavior.csv": f"1,2268318,2520377,pv,{AT}\n1,2333346,2520771,buy,{AT}\n1,2576651,149192,fav,{AT}\n"
         },
@@ -278,25 +278,25 @@ LAYOUTS = {
         types={"view": 1, "purchase": 1, "save": 1},
         users=1,
     ),
-    "numbers of types": Layout(
+    "numbers of types": DataSetCase(
         files={"f.csv": f"user,item,ts,action\nu,i,{AT},3\n"},
         words=f"{SHOP} --type action",
         refusal="--types 3=view",
     ),
-    "numbers of types that are said": Layout(
+    "numbers of types that are said": DataSetCase(
         files={"f.csv": f"user,item,ts,action\nu,i,{AT},3\nu,i,{AT},1.0\n"},
         words=f"{SHOP} --type action --types 3=purchase,1=view",
         types={"purchase": 1, "view": 1},
         users=1,
     ),
-    "Retailrocket": Layout(
+    "Retailrocket": DataSetCase(
         files={"events.csv": RETAILROCKET, "category_tree.csv": "categoryid,parentid\n1016,213\n"},
         words="--user visitorid --item itemid --at timestamp --type event",
         types={"view": 1, "purchase": 1},
         users=2,
         warns="category_tree.csv lacks a column that is named",
     ),
-    "JSON lines beside a text": Layout(
+    "JSON lines beside a text": DataSetCase(
         files={
             "README.txt": "What these files are.\n",
             "events.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n',
@@ -305,61 +305,61 @@ LAYOUTS = {
         users=1,
         warns="README.txt lacks a column that is named",
     ),
-    "paths in JSON lines beside a table": Layout(
+    "paths in JSON lines beside a table": DataSetCase(
         files={"events.json": MONGO, "shops.csv": "shop,city\n1,Ulm\n"},
         words="--user user.id --item item --at at",
         types={"view": 2},
         users=2,
         warns="shops.csv lacks a column that is named",
     ),
-    "a table and JSON lines that both hold the columns": Layout(
+    "a table and JSON lines that both hold the columns": DataSetCase(
         files={
             "a.csv": f"user,item,ts\nu1,i1,{AT}\n",
             "b.jsonl": f'{{"user": "u1", "item": "a", "ts": {AT}}}\n',
         },
         refusal="a.csv, b.jsonl",
     ),
-    "H&M": Layout(
+    "H&M": DataSetCase(
         files={"transactions_train.csv": HM, "articles.csv": HM_ITEMS},
         words="--user customer_id --item article_id --at t_dat --items {}/articles.csv --title prod_name --attributes colour_group_name",
         types={"view": 2},
         users=1,
         items=2,
     ),
-    "MIND's own file": Layout(
+    "MIND's own file": DataSetCase(
         files={"behaviors.tsv": "1\tU1\t11/15/2019 8:55:22 AM\tN1 N2\tN3-1 N4-0\n"},
         words="",
         refusal="MIND in RecBole's form",
     ),
-    "RecBole's labels": Layout(
+    "RecBole's labels": DataSetCase(
         files={"mind.inter": MIND},
         words="",
         types={"click": 1, "impression": 2},
         users=2,
         warns="label is read",
     ),
-    "RecBole without tabs": Layout(
+    "RecBole without tabs": DataSetCase(
         files={"s.inter": MIND.replace("\t", " ")}, words="", refusal="tab"
     ),
-    "RecBole without tabs, named": Layout(
+    "RecBole without tabs, named": DataSetCase(
         files={"s.inter": MIND.replace("\t", " ")},
         words="--user user_id --item item_id --at timestamp --type label",
         types={"click": 1, "impression": 2},
         users=2,
     ),
-    "RecBole's sessions": Layout(
+    "RecBole's sessions": DataSetCase(
         files={"d.inter": MIND.replace("user_id", "session_id")},
         words="",
         refusal="--user session_id",
     ),
-    "RecBole's sessions, named": Layout(
+    "RecBole's sessions, named": DataSetCase(
         files={"d.inter": MIND.replace("user_id", "session_id")},
         words="--user session_id --item item_id --at timestamp",
         types={"view": 3},
         users=2,
         warns="--type label",
     ),
-    "RecBole's empty ratings": Layout(
+    "RecBole's empty ratings": DataSetCase(
         files={
             "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t2\t3\t881250949\n1\t3\t\t881250950\n"
         },
@@ -367,7 +367,7 @@ LAYOUTS = {
         types={"rating": 1, "view": 1},
         users=1,
     ),
-    "RecBole's milliseconds": Layout(
+    "RecBole's milliseconds": DataSetCase(
         files={
             "x.inter": f"user_id:token\titem_id:token\ttimestamp:float\n1\t2\t{AT}000\n1\t3\t2020-09-13 12:26:40\n"
         },
@@ -375,7 +375,7 @@ LAYOUTS = {
         types={"view": 2},
         users=1,
     ),
-    "Kaggle's MovieLens 20M": Layout(
+    "Kaggle's MovieLens 20M": DataSetCase(
         files={
             "rating.csv": '"userId","movieId","rating","timestamp"\n1,2,3.5,"2005-04-02 23:53:47"\n',
             "movie.csv": '"movieId","title","genres"\n2,"Jumanji (1995)","Adventure"\n',
@@ -385,7 +385,7 @@ LAYOUTS = {
         users=1,
         items=1,
     ),
-    "Amazon's ratings with a header": Layout(
+    "Amazon's ratings with a header": DataSetCase(
         files={
             "ratings_Beauty.csv": "UserId,ProductId,Rating,Timestamp\nA39,0205616461,5.0,1369699200\n"
         },
@@ -393,7 +393,7 @@ LAYOUTS = {
         types={"rating": 1},
         users=1,
     ),
-    "Amazon's ratings as text": Layout(
+    "Amazon's ratings as text": DataSetCase(
         files={
             "Beauty.json": '{"reviewerID":"A1","asin":"B000000001","overall":"4.0","unixReviewTime":1369699200}\n'
         },
@@ -401,7 +401,7 @@ LAYOUTS = {
         types={"rating": 1},
         users=1,
     ),
-    "a title with the separator": Layout(
+    "a title with the separator": DataSetCase(
         files={
             "ratings.dat": f"1::2::4::{AT}\n",
             "movies.dat": "2::Lies :: Truth (1995)::Drama|War\n",
@@ -411,7 +411,7 @@ LAYOUTS = {
         users=1,
         items=1,
     ),
-    "Spark's parts": Layout(
+    "Spark's parts": DataSetCase(
         files={
             "_SUCCESS": "",
             ".part-00000-a.csv.crc": b"crc\0",
@@ -423,19 +423,19 @@ LAYOUTS = {
         users=2,
         rejected=1,
     ),
-    "files by the month": Layout(
+    "files by the month": DataSetCase(
         files={"2019-Oct.csv": REES46, "2019-Nov.csv": REES46.replace("2019-10", "2019-11")},
         words=f"{REES46_WORDS} --parts",
         types={"view": 6},
         users=2,
         warns="--type event_type",
     ),
-    "files by the month, without a word": Layout(
+    "files by the month, without a word": DataSetCase(
         files={"2019-Oct.csv": REES46, "2019-Nov.csv": REES46},
         words=REES46_WORDS,
         refusal="--parts",
     ),
-    "Spark's parts of Parquet": Layout(
+    "Spark's parts of Parquet": DataSetCase(
         files={
             "_SUCCESS": "",
             "_committed_1": "x",
@@ -446,17 +446,17 @@ LAYOUTS = {
         rejected=2,
         warns="user: nan is a word for nobody",
     ),
-    "parts with other columns": Layout(
+    "parts with other columns": DataSetCase(
         files={
             "part-0.csv": f"user,item,ts\nu1,i1,{AT}\n",
             "part-1.csv": f"user,item,ts,more\nu1,i1,{AT},x\n",
         },
         refusal="other columns",
     ),
-    "columns of no file": Layout(
+    "columns of no file": DataSetCase(
         files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --attributes colour", refusal="--items"
     ),
-    "a meaning of no column": Layout(
+    "a meaning of no column": DataSetCase(
         files={"f.csv": "user,item,ts\n"}, words=f"{SHOP} --types 1=click", refusal="--type"
     ),
 }
@@ -491,7 +491,7 @@ def test_types_are_stored_with_their_events(
 
 
 def ingested(
-    layout: Layout, folder: Path, capsys: pytest.CaptureFixture[str]
+    layout: DataSetCase, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, str, str]:
     """Write the files, ingest them without storing; return status, output and errors."""
     folder.mkdir()

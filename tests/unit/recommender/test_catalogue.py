@@ -122,8 +122,6 @@ def test_a_file_reads_back_equal_whatever_is_in_the_strings(tmp_path: Path) -> N
     catalogue.save(tmp_path / "catalogue.jsonl")
     again = Catalogue.load(tmp_path / "catalogue.jsonl")
     assert again.items == catalogue.items
-    assert again.fingerprint() == catalogue.fingerprint()
-    assert again.fingerprint() != Catalogue(items[:1]).fingerprint()
     assert again.hidden_N.tolist() == [True, False]
 
 

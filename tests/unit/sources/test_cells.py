@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
+from sources.cells.times import EXPECTED_TIME
 from sources.formats import open_source
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns
-from sources.times import EXPECTED_TIME
 
 SECONDS = 1472688000
 COLUMNS = Columns(user="who", item="what", at="when", rating="stars", title="name")

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sources.cells.times import EXPECTED_TIME
 from sources.formats import open_source
 from sources.source import Source, SourceError
-from sources.tables import delimited, lines
+from sources.tables import delimited, ratings
 from sources.tables.columns import Columns
-from sources.times import EXPECTED_TIME
 
 SECONDS = 1472688000
 RATINGS = f"userId,movieId,rating,timestamp\n7,1,4.5,{SECONDS}\n9,2,0.5,{SECONDS + 1}\n"
@@ -484,9 +484,9 @@ def test_tags_of_10m_are_in_the_text(tmp_path: Path) -> None:
 def test_a_file_of_faults_is_given_up_before_they_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "HOPELESS", 10)
+    monkeypatch.setattr(ratings, "HOPELESS", 10)
     monkeypatch.setattr(delimited, "CHUNK_ROWS", 10)
-    monkeypatch.setattr("sources.files._BLOCK_BYTES", 100)
+    monkeypatch.setattr("sources.files.folders._BLOCK_BYTES", 100)
     folder = movielens(
         tmp_path / "ml",
         ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n",

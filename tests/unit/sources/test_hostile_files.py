@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sources import files
-from sources.files import MAX_LINE_BYTES
+from sources.files import folders
+from sources.files.blocks import MAX_LINE_BYTES
 from sources.formats import open_source
 from sources.source import SourceError
 from sources.tables.columns import Columns
@@ -35,7 +35,7 @@ def test_an_endless_line_in_a_small_zip_is_refused_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No more than two blocks are unpacked of it: the file's end, which does not fit its checksum, is never met."""
-    monkeypatch.setattr(files, "_BLOCK_BYTES", MAX_LINE_BYTES // 2)
+    monkeypatch.setattr(folders, "_BLOCK_BYTES", MAX_LINE_BYTES // 2)
     path = zip_of(tmp_path / "bomb.zip", line_bytes=3 * MAX_LINE_BYTES)
     content = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
@@ -53,8 +53,8 @@ def test_an_endless_line_in_a_small_zip_is_refused_early(
 def test_a_file_that_unpacks_to_far_too_much_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_UNPACKED_ANYWAY_BYTES", 1 << 17)
-    monkeypatch.setattr(files, "_BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(folders, "_UNPACKED_ANYWAY_BYTES", 1 << 17)
+    monkeypatch.setattr(folders, "_BLOCK_BYTES", 1 << 16)
     content = HEADER + ROW * 30_000
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress(content))
@@ -69,7 +69,7 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused(
 
 
 def test_a_log_that_packs_well_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_UNPACKED_ANYWAY_BYTES", 1 << 10)
+    monkeypatch.setattr(folders, "_UNPACKED_ANYWAY_BYTES", 1 << 10)
     rows = "".join(
         f"user-{number % 97},item-{number % 31},{1600000000 + number}\n" for number in range(5_000)
     )

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sources.cells.times import EXPECTED_TIME
 from sources.formats import open_source
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns
-from sources.times import EXPECTED_TIME
 
 SECONDS = 1472688000
 NO_TIME = f"t: expected {EXPECTED_TIME}"

@@ -6,9 +6,9 @@ import io
 
 import pytest
 
+from sources.files.decoding import as_text
 from sources.tables import quoted
-from sources.tables.decoding import as_text
-from sources.tables.quoted import Row, csv_rows
+from sources.tables.quoted import CsvRow, csv_rows
 
 HEADER = "u,i,t,ti\n"
 OPEN = (2, "a quote that does not end its column")
@@ -18,8 +18,8 @@ def read(text: str) -> tuple[list[str], list[tuple[int, str]]]:
     """Return the users of the rows, and the others as line and reason."""
     lines = map(as_text, io.BytesIO(text.encode()))
     rows = list(csv_rows(lines, "shop/x.csv", expected=["u", "ti"]))
-    return [row.cells[0] for row in rows if isinstance(row, Row)], [
-        (row.line, row.reason) for row in rows if not isinstance(row, Row)
+    return [row.cells[0] for row in rows if isinstance(row, CsvRow)], [
+        (row.line, row.reason) for row in rows if not isinstance(row, CsvRow)
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_text_of_several_lines_is_one_cell(text: str, title: str) -> None:
     rows = [
         row
         for row in csv_rows(io.StringIO(text, newline="\n"), "x.csv", expected=["u", "ti"])
-        if isinstance(row, Row)
+        if isinstance(row, CsvRow)
     ]
     assert [row.cells for row in rows] == [["1", title], ["2", "b"]]
 

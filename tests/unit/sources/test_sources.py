@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from recommender.events import parse_event, parse_item
-from sources import files
+from sources.cells.times import EXPECTED_TIME
+from sources.files import folders
 from sources.formats import open_source
 from sources.interactions import Gathering
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns
-from sources.times import EXPECTED_TIME
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 SECONDS = 1472688000
@@ -491,7 +491,7 @@ def test_blocks_end_at_lines_and_lines_are_counted_across_them(
         {"u.data": "".join(rows).encode(), "u.item": ("1|A (1995)|||" + "|0" * 19 + "\n").encode()},
     )
     whole = open_source(tmp_path)
-    monkeypatch.setattr(files, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(folders, "_BLOCK_BYTES", 100)
     in_blocks = open_source(tmp_path)
     assert list(in_blocks.events) == list(whole.events)
     assert in_blocks.rejects == whole.rejects

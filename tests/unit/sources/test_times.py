@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sources.times import times_of
+from sources.cells.times import times_of
 
 AT = 1569888000.0  # 2019-10-01 00:00 UTC
 

@@ -16,11 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sources.event_types import TypeNames, fault_of
-from sources.files import Blocks, DataFolder
-from sources.interactions import Gathering, Interactions
-from sources.source import Reject
-from sources.tables.cells import (
+from sources.cells.event_types import TypeNames, fault_of
+from sources.cells.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
+from sources.cells.values import (
     each_once,
     expected_id,
     expected_number,
@@ -28,10 +26,13 @@ from sources.tables.cells import (
     ids_of,
     number_text,
 )
-from sources.tables.decoding import as_text
+from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
+from sources.interactions import Gathering, Interactions
+from sources.source import Reject
 from sources.tables.quoted import OPEN_QUOTE, expect_header
 from sources.tables.rows import no_good_row
-from sources.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
@@ -124,7 +125,7 @@ def _read_block(
     ):  # pandas is fast with one character only, and these files hold digits
         block = block.replace(form.separator, b"\t")
     separator = form.separator if len(form.separator) == 1 else b"\t"
-    lines = _Lines(block, separator, first_line)
+    lines = _BlockLines(block, separator, first_line)
     fitting = lines.widths == len(form.columns)
     header = 1 if form.has_header and first_line == 1 else 0
     odd = [
@@ -162,7 +163,7 @@ def _read_block(
     return len(lines.widths), rejects
 
 
-class _Lines:
+class _BlockLines:
     """Lines by index, cut out when asked for: a list of millions of them would outweigh the block. `widths` counts each one's columns."""
 
     def __init__(self, data: bytes, separator: bytes, first_line: int) -> None:

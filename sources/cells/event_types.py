@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sources.tables.cells import id_of
+from sources.cells.values import id_of
 
 NUM_TYPES = 1_000  # a column with more different values holds something else
 CLICKED = {"1": "click", "0": "impression"}

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tqdm import tqdm
-
+from sources.files.decoding import as_text
+from sources.files.magic import NUM_BYTES, expect_text
 from sources.source import SourceError
-from sources.tables.decoding import as_text
-from sources.tables.magic import NUM_BYTES, expect_text
 
 _DEPTH = 3  # the publishers' zips nest one folder, the wheels two
 _BLOCK_BYTES = 1 << 24
@@ -34,12 +32,10 @@ _BROKEN = (
     OSError,
     RuntimeError,
 )  # the last: a zip with a password
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _OFFICE = "[Content_Types].xml"
-_SHOW_AFTER_S = 1.0
 _FIRST_BYTES = 1 << 20
-MAX_LINE_BYTES = 1 << 24  # a record holds 256 KiB, a review with all its pictures less than one MiB
 # Event logs shrink to a fifth or a thirtieth. A file that unpacks to more than this was made to
 # fill a disk or the memory.
 _UNPACKED_PER_BYTE = 200
@@ -124,7 +120,7 @@ class DataFolder:
                 lines = _start_of(stream, n)
         except _BROKEN as error:
             raise self.damaged(name, error) from error
-        lines[:1] = [line.removeprefix(_BOM) for line in lines[:1]]
+        lines[:1] = [line.removeprefix(BOM) for line in lines[:1]]
         return [as_text(line).rstrip("\r\n") for line in lines]
 
     def expect_text(self, name: str) -> None:
@@ -139,70 +135,6 @@ class DataFolder:
     def damaged(self, name: str, error: Exception) -> SourceError:
         """Return what to raise for a file that can't be read."""
         return _unreadable(self.path_of(name), error, "an undamaged file; fetch it again")
-
-
-class Blocks:
-    """A file's content in blocks of whole lines, without a byte order mark; `sha256` once all was read.
-
-    On a terminal a progress bar shows when it takes long.
-    """
-
-    def __init__(self, folder: DataFolder, name: str) -> None:
-        self._folder = folder
-        self._name = name
-        self._digest = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        """The digest of what was read, unpacked, in hex."""
-        return self._digest.hexdigest()
-
-    def content(self) -> bytes:
-        """Return all of a file that is not made of lines."""
-        blocks = []
-        for block in self._read():
-            self._digest.update(block)
-            blocks.append(block)
-        return b"".join(blocks)
-
-    def __iter__(self) -> Iterator[bytes]:
-        rest, num_lines = b"", 0
-        for number, block in enumerate(self._read()):
-            self._digest.update(block)
-            if number == 0:
-                expect_text(self._folder.path_of(self._name), block)
-            text = block.removeprefix(_BOM) if number == 0 else block
-            end = text.rfind(b"\n") + 1
-            if len(rest) + (text.find(b"\n") if end else len(text)) > MAX_LINE_BYTES:
-                found = f"a line of over {MAX_LINE_BYTES >> 20} MiB"
-                raise SourceError(
-                    self._folder.path_of(self._name),
-                    line=num_lines + 1,
-                    found=found,
-                    expected="a row a line; is it text?",
-                )
-            if end == 0:
-                rest += text
-                continue
-            yield rest + text[:end]
-            num_lines += text.count(b"\n")
-            rest = text[end:]
-        if rest:
-            yield rest
-
-    def _read(self) -> Iterator[bytes]:
-        bar = tqdm(
-            desc=f"reading {self._name}",
-            unit="B",
-            unit_scale=True,
-            disable=None,
-            delay=_SHOW_AFTER_S,
-            leave=False,
-        )
-        with bar:
-            for block in self._folder.raw_blocks(self._name):
-                bar.update(len(block))
-                yield block
 
 
 def data_folders(path: Path) -> Iterator[DataFolder]:

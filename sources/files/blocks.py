@@ -1,0 +1,79 @@
+"""The content of one file, in blocks of whole lines, with a digest and a progress bar."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from sources.files.folders import BOM, DataFolder
+from sources.files.magic import expect_text
+from sources.source import SourceError
+
+_SHOW_AFTER_S = 1.0
+MAX_LINE_BYTES = 1 << 24  # a record holds 256 KiB, a review with all its pictures less than one MiB
+
+
+class Blocks:
+    """A file's content in blocks of whole lines, without a byte order mark; `sha256` once all was read.
+
+    On a terminal a progress bar shows when it takes long.
+    """
+
+    def __init__(self, folder: DataFolder, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was read, unpacked, in hex."""
+        return self._digest.hexdigest()
+
+    def content(self) -> bytes:
+        """Return all of a file that is not made of lines."""
+        blocks = []
+        for block in self._read():
+            self._digest.update(block)
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest, num_lines = b"", 0
+        for number, block in enumerate(self._read()):
+            self._digest.update(block)
+            if number == 0:
+                expect_text(self._folder.path_of(self._name), block)
+            text = block.removeprefix(BOM) if number == 0 else block
+            end = text.rfind(b"\n") + 1
+            if len(rest) + (text.find(b"\n") if end else len(text)) > MAX_LINE_BYTES:
+                found = f"a line of over {MAX_LINE_BYTES >> 20} MiB"
+                raise SourceError(
+                    self._folder.path_of(self._name),
+                    line=num_lines + 1,
+                    found=found,
+                    expected="a row a line; is it text?",
+                )
+            if end == 0:
+                rest += text
+                continue
+            yield rest + text[:end]
+            num_lines += text.count(b"\n")
+            rest = text[end:]
+        if rest:
+            yield rest
+
+    def _read(self) -> Iterator[bytes]:
+        bar = tqdm(
+            desc=f"reading {self._name}",
+            unit="B",
+            unit_scale=True,
+            disable=None,
+            delay=_SHOW_AFTER_S,
+            leave=False,
+        )
+        with bar:
+            for block in self._folder.raw_blocks(self._name):
+                bar.update(len(block))
+                yield block
