@@ -18,8 +18,8 @@ from cron.logs import set_up_logs
 from cron.settings.file import load_settings
 from cron.settings.private_files import close_to_others, keep_private
 from gateway.app import create_app
-from gateway.connections import limits_here, raise_file_limit
-from gateway.server import server_config
+from gateway.http.connections import limits_here, raise_file_limit
+from gateway.http.server import server_config
 
 NOT_STARTED = 3  # as uvicorn itself says it; its log has the reason
 

@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from cron.settings.tree import Settings
-from gateway import answer_calls, record_calls, watch_calls
-from gateway.doors import open_doors
-from gateway.figures import Metered
-from gateway.head_calls import HeadAsGet
-from gateway.problems import handle_problems
+from gateway.calls import answers, records, watch
+from gateway.http.head import HeadAsGet
+from gateway.http.problems import handle_problems
+from gateway.metrics import Metered
+from gateway.services import open_services
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -25,8 +25,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_doors(settings) as doors:
-            app.state.doors = doors
+        async with open_services(settings) as services:
+            app.state.services = services
             yield
 
     app = FastAPI(
@@ -41,6 +41,6 @@ def create_app(settings: Settings) -> FastAPI:
         HeadAsGet
     )  # around Metered, which looks for the route in the scope that it passed on
     handle_problems(app)
-    for calls in (record_calls, answer_calls, watch_calls):
+    for calls in (records, answers, watch):
         app.include_router(calls.router)
     return app

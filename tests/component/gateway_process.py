@@ -25,8 +25,8 @@ from cron import wiring
 from cron.ports import START
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from gateway.app import create_app
-from gateway.connections import Limits
-from gateway.server import server_config
+from gateway.http.connections import Limits
+from gateway.http.server import server_config
 from recommender.events import Record
 
 START_LIMIT_S = 20.0

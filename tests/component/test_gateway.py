@@ -14,8 +14,8 @@ import pytest
 from cron import wiring
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import forgotten
-from gateway.bodies import MAX_CALL_BYTES
-from gateway.figures import NUM_SERIES
+from gateway.http.record_bodies import MAX_CALL_BYTES
+from gateway.metrics import NUM_SERIES
 from recommender.events import MAX_RECORD_BYTES, Event, Item
 from tests.component import story
 from tests.component.gateway_process import House, StandIn, furnished, gateway, settings_in

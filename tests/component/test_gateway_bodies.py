@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.answer_calls import MAX_PREDICT_BYTES
-from gateway.bodies import MAX_CALL_BYTES, NDJSON
+from gateway.calls.answers import MAX_PREDICT_BYTES
+from gateway.http.record_bodies import MAX_CALL_BYTES, NDJSON
 from tests.component import story
 from tests.component.gateway_process import House, furnished
 

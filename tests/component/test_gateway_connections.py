@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.bodies import MAX_CALL_BYTES
-from gateway.connections import Limits
+from gateway.http.connections import Limits
+from gateway.http.record_bodies import MAX_CALL_BYTES
 from tests.component import story
 from tests.component.gateway_process import House, StandIn, furnished, gateway, settings_in
 

@@ -13,8 +13,8 @@ import pytest
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs import replay
 from cron.wiring import open_histories
-from gateway.bodies import MAX_CALL_RECORDS
-from gateway.record_calls import MAX_LISTED
+from gateway.calls.records import MAX_LISTED
+from gateway.http.record_bodies import MAX_CALL_RECORDS
 from tests.component import story
 from tests.component.gateway_process import House, furnished
 from tests.contracts.records import item

@@ -17,7 +17,7 @@ from cron.errors import Unavailable
 from cron.ledger import switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Serving
-from gateway.live_release import MAX_AGE_S, LiveRelease
+from gateway.model.live_release import MAX_AGE_S, LiveRelease
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.bodies import MAX_CALL_BYTES
-from gateway.doors import ANSWERS_AT_ONCE, MAX_BODIES_BYTES
+from gateway.http.record_bodies import MAX_CALL_BYTES
+from gateway.services import ANSWERS_AT_ONCE, MAX_BODIES_BYTES
 from tests.component import story
 from tests.component.gateway_process import House, StandIn, gateway, settings_in
 

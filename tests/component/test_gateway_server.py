@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cron.wiring import PROJECT_ROOT
-from gateway.node import MAX_REQUEST_BYTES
+from gateway.model.node import MAX_REQUEST_BYTES
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in
 

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from gateway.record_ids import RecordIds
+from gateway.intake.record_ids import RecordIds
 
 
 def test_ids_carry_the_time_and_the_version() -> None:

@@ -8,7 +8,7 @@ import gzip
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.request_body import Bodies
+from gateway.http.request_body import Bodies
 
 LIMIT = 1 << 20
 

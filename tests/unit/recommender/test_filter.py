@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.recommendations import parse_filter
+from gateway.model.recommendations import parse_filter
 from recommender.catalogue import Catalogue, CatalogueItem, Value
 from recommender.wire import TopRequest, parse
 

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from cron.urls.torchserve import parse_nodes
-from gateway.line import Overloaded
-from gateway.node import TRIES_AT_ONCE, NoAnswer, Node
+from gateway.model.node import TRIES_AT_ONCE, NoAnswer, Node
+from gateway.waiting_queue import Overloaded
 from tests.component.gateway_process import StandIn
 
 WAIT_S = 10.0

@@ -1,6 +1,6 @@
 """The calls that bring records in: `POST /v1/events`, `POST /v1/items`, and the one that forgets a user.
 
-Knows HTTP; what a record is and where it goes is `gateway.intake`'s.
+Knows HTTP; what a record is and where it goes is `gateway.intake.intake`'s.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from gateway.access import UseDoors, require_key
-from gateway.bodies import MAX_CALL_BYTES, NDJSON, raw_records
-from gateway.doors import Doors
-from gateway.intake import Kind, Taken
-from gateway.problems import json_response
-from gateway.query import refuse_unknown_parameters
-from gateway.user_paths import USER_ID
+from gateway.http.access import UseServices, require_key
+from gateway.http.problems import json_response
+from gateway.http.query import refuse_unknown_parameters
+from gateway.http.record_bodies import MAX_CALL_BYTES, NDJSON, raw_records
+from gateway.http.user_paths import USER_ID
+from gateway.intake.intake import Kind, Taken
+from gateway.services import GatewayServices
 
 router = APIRouter(
     prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
@@ -54,39 +54,42 @@ def _body_of(example: dict[str, object]) -> dict[str, object]:
 
 
 @router.post("/events", status_code=202, openapi_extra=_body_of(dict(_EVENT)))
-async def post_events(request: Request, doors: UseDoors) -> Response:
+async def post_events(request: Request, services: UseServices) -> Response:
     """Take events: one object, a list, or NDJSON. Once this answers they are durable, and part of the users' histories."""
-    return await _take("event", request, doors)
+    return await _take("event", request, services)
 
 
 @router.post("/items", status_code=202, openapi_extra=_body_of(dict(_ITEM)))
-async def post_items(request: Request, doors: UseDoors) -> Response:
+async def post_items(request: Request, services: UseServices) -> Response:
     """Take items: one object, a list, or NDJSON. The last record of an item wins; `hidden` works at once."""
-    return await _take("item", request, doors)
+    return await _take("item", request, services)
 
 
 @router.delete(f"/users/{USER_ID}")
-def forget_user(user_id: str, doors: UseDoors) -> Response:
+def forget_user(user_id: str, services: UseServices) -> Response:
     """Forget a user: the next recommendation is a cold user's, and the worker erases what they did in its next turn.
 
     The next full retrain learns without it. What the same id does later counts again.
     """
-    done = doors.forget(user_id)
+    done = services.forget(user_id)
     return json_response({"user_id": user_id, "forgotten": True, "up_to": done.up_to.isoformat()})
 
 
-async def _take(kind: Kind, request: Request, doors: Doors) -> Response:
+async def _take(kind: Kind, request: Request, services: GatewayServices) -> Response:
     content_type = request.headers.get("content-type", "")
-    async with doors.bodies.read(request, limit=MAX_CALL_BYTES) as body, doors.record_line.turn():
+    async with (
+        services.bodies.read(request, limit=MAX_CALL_BYTES) as body,
+        services.record_queue.turn(),
+    ):
         taken = await run_in_threadpool(
-            lambda: doors.intake.take(kind, raw_records(body, content_type))
+            lambda: services.intake.take(kind, raw_records(body, content_type))
         )
     for outcome, number in (
         ("accepted", taken.accepted),
         ("duplicate", taken.duplicates),
         ("rejected", len(taken.rejected)),
     ):
-        doors.figures.records.labels(kind=kind, outcome=outcome).inc(number)
+        services.metrics.records.labels(kind=kind, outcome=outcome).inc(number)
     return json_response(_answer(taken), status=202 if taken.accepted or taken.duplicates else 400)
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories
-from gateway.bodies import Raw, Unreadable
+from gateway.http.record_bodies import Raw, Unreadable
 from recommender.events import InvalidRecord, Record, parse_event, parse_item
 
 Kind = Literal["event", "item"]

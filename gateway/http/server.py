@@ -8,7 +8,7 @@ from __future__ import annotations
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.connections import Limits, connection_class
+from gateway.http.connections import Limits, connection_class
 
 
 def server_config(app: FastAPI, *, host: str, port: int, limits: Limits) -> uvicorn.Config:

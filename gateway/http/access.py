@@ -15,12 +15,12 @@ from fastapi import Depends, HTTPException, Request
 from cron.settings.file import variable
 from cron.settings.own_gateway import gateway_url, key_bytes
 from cron.settings.tree import GatewaySettings
-from gateway.doors import Doors
+from gateway.services import GatewayServices
 
 
-def doors_of(request: Request) -> Doors:
+def services_of(request: Request) -> GatewayServices:
     """Return what the application opened at its start."""
-    return cast(Doors, request.app.state.doors)
+    return cast(GatewayServices, request.app.state.services)
 
 
 class OtherSite(Exception):
@@ -34,14 +34,14 @@ class OtherSite(Exception):
         )
 
 
-UseDoors = Annotated[Doors, Depends(doors_of)]
+UseServices = Annotated[GatewayServices, Depends(services_of)]
 
 
-def require_key(request: Request, doors: UseDoors) -> None:
+def require_key(request: Request, services: UseServices) -> None:
     """Refuse a call without the key, when one is set; the comparison takes the same time for every wrong key."""
-    key = doors.settings.gateway.api_key
+    key = services.settings.gateway.api_key
     if key is None:
-        _refuse_other_sites(request, doors.settings.gateway)
+        _refuse_other_sites(request, services.settings.gateway)
         return
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and _is_key(

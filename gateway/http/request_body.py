@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from gateway.line import Overloaded
+from gateway.waiting_queue import Overloaded
 
 _PIECE_BYTES = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from cron.urls.torchserve import Node as Place
-from gateway.line import Overloaded
+from gateway.waiting_queue import Overloaded
 
 _JSON = {"Content-Type": "application/json"}
 TOO_LATE = "the model server did not answer in time"

@@ -1,6 +1,6 @@
 """The calls for people and their monitors: status page and its JSON, liveness, readiness, metrics.
 
-Knows HTTP; what the figures mean is in `cron.metrics.overview` and `gateway.figures`.
+Knows HTTP; what the figures mean is in `cron.metrics.overview` and `gateway.metrics`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from cron.metrics.overview import to_json
-from gateway.access import UseDoors, require_key
-from gateway.inference import NoAnswer
-from gateway.problems import json_response
-from gateway.query import refuse_unknown_parameters
+from gateway.http.access import UseServices, require_key
+from gateway.http.problems import json_response
+from gateway.http.query import refuse_unknown_parameters
+from gateway.model.inference import NoAnswer
 
 router = APIRouter()
 
-_PAGE = Path(__file__).with_name("static") / "status.html"
+_PAGE = Path(__file__).parent.with_name("static") / "status.html"
 # the page holds its own script and style, and loads and sends nothing elsewhere
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
@@ -33,19 +33,19 @@ def status_page() -> Response:
 
 
 @router.get("/v1/status", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
-def status(doors: UseDoors) -> Response:
+def status(services: UseServices) -> Response:
     """Say what is live, how fresh, how good, what waits and what runs."""
-    inference = doors.inference
+    inference = services.inference
     return json_response(
-        to_json(doors.overviews.look())
+        to_json(services.overviews.look())
         | {"endpoint": inference.url, "in_service": inference.in_service()}
     )
 
 
 @router.get("/metrics", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
-def metrics(doors: UseDoors) -> Response:
+def metrics(services: UseServices) -> Response:
     """Give all figures in Prometheus' text format."""
-    return Response(doors.figures.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get("/healthz")
@@ -55,9 +55,9 @@ async def alive() -> Response:
 
 
 @router.get("/readyz")
-async def ready(doors: UseDoors) -> Response:
+async def ready(services: UseServices) -> Response:
     """Say whether a live model answers: 200 with its version, or 503 with the reason."""
-    answer = await doors.readiness.ask()
+    answer = await services.readiness.ask()
     if answer.status != 200 or not isinstance(answer.body, dict):
         raise NoAnswer(f"the live model answered {answer.status} to a plain question")
     return json_response({"status": "ready", "model_version": answer.body.get("model_version")})

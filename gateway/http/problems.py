@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cron.errors import FreshetError, Unavailable, WrongUserId
-from gateway.access import OtherSite
-from gateway.inference import NoAnswer, TooLarge
-from gateway.line import Overloaded
-from gateway.recommendations import BadQuery
-from gateway.request_body import BadBody
+from gateway.http.access import OtherSite
+from gateway.http.request_body import BadBody
+from gateway.model.inference import NoAnswer, TooLarge
+from gateway.model.recommendations import BadQuery
+from gateway.waiting_queue import Overloaded
 
 CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
 

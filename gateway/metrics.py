@@ -28,7 +28,7 @@ NUM_SERIES = 16
 FALLBACK = "fallback"  # in the place of a version: the popular items answered
 
 
-class Figures:
+class GatewayMetrics:
     """One registry a gateway, so that two in one process (tests) don't share counts."""
 
     def __init__(self, ledger: Collector) -> None:
@@ -120,6 +120,6 @@ class Metered:
             await self._app(scope, receive, watched)
         finally:
             call = getattr(scope.get("route"), "path", "unknown")
-            figures: Figures = scope["app"].state.doors.figures
-            figures.requests.labels(call=call, status=str(status)).inc()
-            figures.seconds.labels(call=call).observe(time.perf_counter() - began)
+            metrics: GatewayMetrics = scope["app"].state.services.metrics
+            metrics.requests.labels(call=call, status=str(status)).inc()
+            metrics.seconds.labels(call=call).observe(time.perf_counter() - began)

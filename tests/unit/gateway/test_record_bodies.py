@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bodies import (
+from gateway.http.record_bodies import (
     MAX_CALL_BYTES,
     MAX_CALL_RECORDS,
     NDJSON,
@@ -20,7 +20,7 @@ from gateway.bodies import (
     Unreadable,
     raw_records,
 )
-from gateway.request_body import BadBody
+from gateway.http.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
 
 JSON = st.recursive(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from cron.ports import Histories
-from gateway.inference import Answer, Inference, NoAnswer, TooLarge
-from gateway.live_release import LiveRelease
+from gateway.model.inference import Answer, Inference, NoAnswer, TooLarge
+from gateway.model.live_release import LiveRelease
 from recommender.events import Event
 
 MAX_K = 1000  # the endpoint's own limit

@@ -10,7 +10,7 @@ import typing
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from gateway.recommendations import BadQuery
+from gateway.model.recommendations import BadQuery
 
 
 def refuse_unknown_parameters(request: Request) -> None:

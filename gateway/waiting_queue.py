@@ -22,7 +22,7 @@ class Overloaded(Exception):
         super().__init__(f"{reason}; try again in {self.retry_after_s} s")
 
 
-class Line:
+class WaitingQueue:
     """First come, first served. Used in one event loop."""
 
     def __init__(self, *, at_once: int, max_wait_s: float) -> None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.request_body import BadBody
+from gateway.http.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
 
 MAX_CALL_BYTES = 32 * 1024 * 1024

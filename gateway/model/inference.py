@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import aiohttp
 
 from cron.urls.torchserve import Node as Place
-from gateway.live_release import LiveRelease
-from gateway.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
+from gateway.model.live_release import LiveRelease
+from gateway.model.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
 
 __all__ = ["Answer", "Inference", "NoAnswer", "TooLarge"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.inference import Answer, Inference
+from gateway.model.inference import Answer, Inference
 
 _QUESTION = {"user_seq": [], "k": 1}
 

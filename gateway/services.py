@@ -22,15 +22,15 @@ from cron.metrics.overview import Overview, look
 from cron.ports import EventLog, Histories
 from cron.services import Paths
 from cron.settings.tree import Settings
-from gateway.figures import Figures
-from gateway.inference import Inference
-from gateway.intake import Intake
-from gateway.line import Line
-from gateway.live_release import LiveRelease
-from gateway.readiness import Readiness
-from gateway.recommendations import Recommendations
-from gateway.record_ids import RecordIds
-from gateway.request_body import Bodies
+from gateway.http.request_body import Bodies
+from gateway.intake.intake import Intake
+from gateway.intake.record_ids import RecordIds
+from gateway.metrics import GatewayMetrics
+from gateway.model.inference import Inference
+from gateway.model.live_release import LiveRelease
+from gateway.model.readiness import Readiness
+from gateway.model.recommendations import Recommendations
+from gateway.waiting_queue import WaitingQueue
 
 ANSWERS_AT_ONCE = 64  # two of the model's batches: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
@@ -54,7 +54,7 @@ class Overviews:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
+class GatewayServices:
     """What a call may use. All are safe to share by threads."""
 
     settings: Settings
@@ -62,17 +62,17 @@ class Doors:
     inference: Inference
     intake: Intake
     recommendations: Recommendations
-    figures: Figures
+    metrics: GatewayMetrics
     overviews: Overviews
     forget: Callable[[str], Forgotten]
     readiness: Readiness
     bodies: Bodies
-    answer_line: Line
-    record_line: Line
+    answer_queue: WaitingQueue
+    record_queue: WaitingQueue
 
 
 @asynccontextmanager
-async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
+async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     """Open everything by its URL, and close the connections in the end; raise Unavailable."""
     event_log = wiring.open_log(settings.store.events)
     ledger = wiring.open_ledger(settings.store.ledger)
@@ -87,7 +87,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
     )
     overviews = Overviews(ledger, event_log, paths.runs)
     try:
-        yield Doors(
+        yield GatewayServices(
             settings=settings,
             histories=histories,
             inference=inference,
@@ -95,7 +95,7 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             recommendations=Recommendations(
                 histories, inference, live, max_history=settings.train.model.max_history
             ),
-            figures=Figures(
+            metrics=GatewayMetrics(
                 LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))
             ),
             overviews=overviews,
@@ -104,10 +104,10 @@ async def open_doors(settings: Settings) -> AsyncIterator[Doors]:
             bodies=Bodies(max_bytes=MAX_BODIES_BYTES),
             # whoever waited half of the model's time for their turn still has an answer within the
             # usual patience
-            answer_line=Line(
+            answer_queue=WaitingQueue(
                 at_once=ANSWERS_AT_ONCE, max_wait_s=settings.gateway.inference_timeout_s / 2
             ),
-            record_line=Line(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
+            record_queue=WaitingQueue(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
         )
     finally:
         await inference.close()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.line import Line, Overloaded
+from gateway.waiting_queue import Overloaded, WaitingQueue
 
 LONG_S = 60.0
 
@@ -22,7 +22,7 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
 class Calls:
     """Calls that hold their turn until they are let go."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: WaitingQueue) -> None:
         self._line = line
         self.num_at_work = self.most_at_work = 0
         self.go = asyncio.Event()
@@ -43,7 +43,7 @@ async def settle() -> None:
 
 def test_no_more_work_at_once_than_agreed_and_all_have_their_turn() -> None:
     async def work() -> None:
-        calls = Calls(Line(at_once=3, max_wait_s=LONG_S))
+        calls = Calls(WaitingQueue(at_once=3, max_wait_s=LONG_S))
         tasks = [asyncio.create_task(calls.call()) for _ in range(20)]
         await settle()
         assert calls.num_at_work == 3
@@ -56,7 +56,7 @@ def test_no_more_work_at_once_than_agreed_and_all_have_their_turn() -> None:
 
 def test_who_waits_longer_than_allowed_is_refused_and_the_others_go_on() -> None:
     async def work() -> None:
-        calls = Calls(Line(at_once=1, max_wait_s=0.01))
+        calls = Calls(WaitingQueue(at_once=1, max_wait_s=0.01))
         first = asyncio.create_task(calls.call())
         await settle()
         with pytest.raises(Overloaded, match=r"longer than 0\.01 s for its turn; try again in 1 s"):
@@ -72,7 +72,7 @@ def test_who_would_wait_too_long_by_the_pace_so_far_is_refused_at_once() -> None
     """With a patience of a minute: nothing here waits it out."""
 
     async def work() -> None:
-        line = Line(at_once=1, max_wait_s=LONG_S)
+        line = WaitingQueue(at_once=1, max_wait_s=LONG_S)
         line._work_s = LONG_S / 2  # so long did calls take
         calls = Calls(line)
         at_work, waiting = asyncio.create_task(calls.call()), asyncio.create_task(calls.call())
@@ -89,7 +89,7 @@ def test_who_would_wait_too_long_by_the_pace_so_far_is_refused_at_once() -> None
 
 def test_a_call_that_fails_or_is_cancelled_gives_its_turn_back() -> None:
     async def work() -> None:
-        line = Line(at_once=1, max_wait_s=LONG_S)
+        line = WaitingQueue(at_once=1, max_wait_s=LONG_S)
         with pytest.raises(ValueError, match="broken"):
             async with line.turn():
                 raise ValueError("broken")

@@ -1,0 +1,1 @@
+"""The way to the model: TorchServe nodes, the live release, recommendations and their fallback."""
