@@ -1,1 +1,1 @@
-"""Benchmarks, one command each; results in `bench/results`."""
+"""Benchmarks: `python -m bench NAME` runs one; the results are in `bench/results`."""

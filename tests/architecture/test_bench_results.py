@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.rows import RESULTS, render
-from bench.tables import quality_section, with_section
+from bench.report.rows import RESULTS, render
+from bench.report.tables import quality_section, with_section
 from cron.wiring import PROJECT_ROOT
 
 FILES = sorted(RESULTS.rglob("*.json"))
@@ -42,7 +42,7 @@ def test_small_versions_lie_apart() -> None:
 
 def test_the_readmes_section_on_quality_is_rendered_from_the_rows() -> None:
     readme = (PROJECT_ROOT / "README.md").read_text()
-    assert with_section(readme, quality_section()) == readme, "run: python -m bench.tables"
+    assert with_section(readme, quality_section()) == readme, "run: python -m bench tables"
 
 
 def test_another_figure_would_be_another_section(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from bench import kept, quality, snapshots
-from bench.configs import CONFIGS, SKETCH, STREAM_CONFIGS
-from bench.ease import popularity
-from bench.leave_one_out import split_of
-from bench.quality import Options, freshet, ranking_measures
-from bench.ratings import rating_measures
+from bench.contestants.configs import CONFIGS, SKETCH, STREAM_CONFIGS
+from bench.contestants.ease import popularity
+from bench.data import snapshots
+from bench.data.leave_one_out import split_of
+from bench.ranking import quality
+from bench.ranking.quality import Options, freshet, ranking_measures
+from bench.ranking.ratings import rating_measures
+from bench.report import kept
 from recommender.config import ModelConfig
 from tests.unit.bench.test_bench_contestants import NUM_USERS, tastes
 from trainer.config import TrainConfig

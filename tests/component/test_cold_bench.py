@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench import cold
-from bench.cold import (
+from bench.contestants.configs import SKETCH
+from bench.data.sets import RatingsSet
+from bench.ranking import cold
+from bench.ranking.cold import (
     NEW,
     OURS,
     RANDOM,
@@ -24,8 +26,6 @@ from bench.cold import (
     random_gains,
     run_fold,
 )
-from bench.configs import SKETCH
-from bench.sets import RatingsSet
 from recommender.bundle import load_bundle
 from tests.component.training import small_config
 from tests.planted import planted_bundle, planted_items, planted_rows

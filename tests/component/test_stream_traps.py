@@ -13,11 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import prequential
-from bench.offline import event_ndcg, train_bundle
-from bench.prequential import LINES, full_windows, measures_of, run_seed, stream_of, takeovers
-from bench.sets import RatingsSet
-from bench.snapshots import Roles, write_snapshot
+from bench.contestants.offline import event_ndcg, train_bundle
+from bench.data.sets import RatingsSet
+from bench.data.snapshots import Roles, write_snapshot
+from bench.ranking import prequential
+from bench.ranking.prequential import (
+    LINES,
+    full_windows,
+    measures_of,
+    run_seed,
+    stream_of,
+    takeovers,
+)
 from cron.gate.verdicts import Verdict, offline_verdict
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig

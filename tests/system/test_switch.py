@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.load import load
+from bench.speed.load import load
 from cron.cycle.cycle import run_cycle
 from cron.lineage import Run
 from cron.services import Services

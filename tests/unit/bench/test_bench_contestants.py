@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.ease import ease, popularity
-from bench.leave_one_out import Split, list_gains, score_gains, split_of
-from bench.rating_models import Factors, Task, predictions
-from bench.ratings import task_of
-from bench.sets import RatingsSet
+from bench.contestants.ease import ease, popularity
+from bench.contestants.rating_models import Factors, Task, predictions
+from bench.data.leave_one_out import Split, list_gains, score_gains, split_of
+from bench.data.sets import RatingsSet
+from bench.ranking.ratings import task_of
 
 NUM_USERS, NUM_ITEMS = 60, 40
 

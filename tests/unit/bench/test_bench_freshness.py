@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bench.freshness import published_of
+from bench.speed.freshness import published_of
 from cron.lineage import Outcome, Reason, Run
 
 

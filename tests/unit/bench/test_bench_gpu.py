@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import decoder, devices
-from bench.devices import Spent, measures
-from bench.sets import RatingsSet
+from bench.data.sets import RatingsSet
+from bench.speed import decoder, devices
+from bench.speed.devices import Spent, measures
 from recommender.config import EncoderConfig
 from trainer.config import TrainConfig
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import kept
-from bench.kept import data_digest, events_digest, files_digest, kept_part
-from bench.leave_one_out import Scored, split_of
-from bench.peers import PEERS, Ranking, Training, rankings
-from bench.training import Curve, measures
+from bench.contestants.peers import PEERS, Ranking, Training, rankings
+from bench.data.leave_one_out import Scored, split_of
+from bench.report import kept
+from bench.report.kept import data_digest, events_digest, files_digest, kept_part
+from bench.speed.training import Curve, measures
 from tests.unit.bench.test_bench_contestants import tastes
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import rows
-from bench.rows import Measure, results_folder, save
+from bench.report import rows
+from bench.report.rows import Measure, results_folder, save
 
 
 def measure(data: str, model: str, value: float) -> Measure:
@@ -98,17 +98,17 @@ def test_small_versions_lie_apart_and_say_so(
 def test_the_command_is_written_as_it_was_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["/somewhere/bench/cold.py", "--sets", "a,b"])
+    monkeypatch.setattr("sys.argv", ["/somewhere/bench/__main__.py", "cold", "--sets", "a,b"])
     save(
         "cold",
         "a",
         [measure("a", "Freshet", 0.1)],
-        command="python -m bench.cold",
+        command="python -m bench cold",
         results=tmp_path,
     )
     assert (
         json.loads((tmp_path / "cold.json").read_text())[0]["command"]
-        == "python -m bench.cold --sets a,b"
+        == "python -m bench cold --sets a,b"
     )
 
 

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cold import gains_of, parts_of
-from bench.offline import train_bundle, user_scores
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Flags, Roles, event_rows, write_snapshot
+from bench.contestants.offline import train_bundle, user_scores
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Flags, Roles, event_rows, write_snapshot
+from bench.ranking.cold import gains_of, parts_of
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from recommender.ranker import HistoryElement, Ranker

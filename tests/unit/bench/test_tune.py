@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import kept, prequential, tune
-from bench.sets import RatingsSet
-from bench.tune import Outcome, changed, outcome_of, question_of, trials_of, write_table
+from bench.data.sets import RatingsSet
+from bench.ranking import prequential, tune
+from bench.ranking.tune import Outcome, changed, outcome_of, question_of, trials_of, write_table
+from bench.report import kept
 from cron.errors import SettingsError
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig

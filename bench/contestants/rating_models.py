@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.sets import RatingsSet
-from bench.snapshots import Flags
+from bench.data.sets import RatingsSet
+from bench.data.snapshots import Flags
 
 Floats = NDArray[np.float64]
 BIAS_DAMPINGS = (2.0, 5.0, 10.0, 20.0)

@@ -1,9 +1,9 @@
 """The search behind the benches' configurations and the defaults: scored on events that are there for choosing, never on the test.
 
-    .venv/bin/python -m bench.tune ml-100k --try full_lr=3e-3,6e-3 --try model.dropout=0.1,0.2,0.3
-    .venv/bin/python -m bench.tune beauty --random 20
-    .venv/bin/python -m bench.tune ml-100k --on stream --try full_epochs=6,12,24 --seeds 0,1,2
-    .venv/bin/python -m bench.tune ml-100k --on updates --try update_lr=2e-3,4e-3,8e-3 --seeds 0,1
+    .venv/bin/python -m bench tune ml-100k --try full_lr=3e-3,6e-3 --try model.dropout=0.1,0.2,0.3
+    .venv/bin/python -m bench tune beauty --random 20
+    .venv/bin/python -m bench tune ml-100k --on stream --try full_epochs=6,12,24 --seeds 0,1,2
+    .venv/bin/python -m bench tune ml-100k --on updates --try update_lr=2e-3,4e-3,8e-3 --seeds 0,1
 
 Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them;
 a field that isn't named is as in bench.configs. Scored on the `tuning` event (leave-one-out without
@@ -30,20 +30,26 @@ from typing import get_type_hints
 import numpy as np
 import torch
 
-from bench.configs import CONFIGS, STREAM_CONFIGS
-from bench.kept import WORK, code_digest, data_digest, kept_part
-from bench.leave_one_out import split_of
-from bench.offline import event_ndcg, figure, train_bundle, training_seconds, user_scores
-from bench.prequential import BASE_SHARE, stream_of, trained, updated
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Flags, Roles, write_snapshot
+from bench.contestants.configs import CONFIGS, STREAM_CONFIGS
+from bench.contestants.offline import (
+    event_ndcg,
+    figure,
+    train_bundle,
+    training_seconds,
+    user_scores,
+)
+from bench.data.leave_one_out import split_of
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Flags, Roles, write_snapshot
+from bench.ranking.prequential import BASE_SHARE, stream_of, trained, updated
+from bench.report.kept import WORK, code_digest, data_digest, kept_part
 from cron.errors import SettingsError
 from cron.settings.values import Leaf, checked, from_text
 from recommender.bundle import load_bundle
 from recommender.config import EncoderConfig, ModelConfig
 from trainer.config import TrainConfig
 
-COMMAND = "python -m bench.tune"
+COMMAND = "python -m bench tune"
 SPACE: Mapping[str, Sequence[str]] = {
     "full_lr": ("3e-3", "6e-3", "12e-3"),
     "full_epochs": ("6", "12", "24"),
@@ -55,7 +61,7 @@ SPACE: Mapping[str, Sequence[str]] = {
 PARTS = {"model": ModelConfig, "encoder": EncoderConfig}
 LEARNED_SHARE = 0.8  # of the stream's base, what is trained on
 NUM_UPDATE_WINDOWS = 10  # of the last fifth of the base
-CODE = ("bench/leave_one_out.py", "bench/prequential.py", "cron/snapshot/timeline.py")
+CODE = ("bench/data/leave_one_out.py", "bench/ranking/prequential.py", "cron/snapshot/timeline.py")
 COLUMNS = ("on", "changes", "ndcg", "low", "high", "accepted", "seeds", "seconds", "code")
 
 
@@ -307,7 +313,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"best of {len(outcomes)}: {best.changes}  NDCG@10 {best.ndcg:.4f} [{best.low:.4f}, {best.high:.4f}]; all in {table}"
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from bench.sets import RatingsSet
-from bench.snapshots import Flags, event_rows
+from bench.data.sets import RatingsSet
+from bench.data.snapshots import Flags, event_rows
 from recommender.bundle import Bundle, load_bundle
 from recommender.ranker import Ranker
 from trainer.candidate import Job, make_candidate

@@ -1,6 +1,6 @@
 """How much it serves: score and top-k through TorchServe's endpoint and the gateway, steady and while releases change.
 
-    python -m bench.serving
+    python -m bench serving
 
 The client is Python threads on the same cores, so the figures are a floor.
 """
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from bench.freshness import running_machine
-from bench.load import Tally, load
-from bench.rows import Measure, is_quick, save
+from bench.report.rows import Measure, is_quick, save
+from bench.speed.freshness import running_machine
+from bench.speed.load import Tally, load
 from cron.ledger.ledger import open_ledger
 from tests.system.machine import Machine
 
-COMMAND = "python -m bench.serving"
+COMMAND = "python -m bench serving"
 STEADY_S, QUICK_STEADY_S = 15.0, 4.0
 NUM_SWAPS = 6
 TITLES = (
@@ -52,11 +52,11 @@ def free_text(number: int) -> object:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/serving.json`."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Requests a second and latency, steady and while releases change."
-    ).parse_args()
+    ).parse_args(arguments)
     measures: list[Measure] = []
     with running_machine() as (machine, _):
         assert (
@@ -122,7 +122,3 @@ def _measures(name: str, tally: Tally) -> list[Measure]:
             note="; ".join(sorted(set(tally.failures)))[:200],
         ),
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Does retraining pay? Every event is scored before it is trained on, over one global timeline.
 
-    .venv/bin/python -m bench.prequential [--sets ml-100k] [--seeds 0,1,2] [--windows 20] [--fulls 19]
+    .venv/bin/python -m bench prequential [--sets ml-100k] [--seeds 0,1,2] [--windows 20] [--fulls 19]
 
 The first half of the history makes the base; then windows, in each of which every model ranks all
 items for every event (seen ones filtered, histories always fresh). Beside each other: `static`, the
@@ -29,13 +29,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.configs import STREAM_CONFIGS, sketch_config
-from bench.curve import draw
-from bench.kept import WORK, code_digest, data_digest, kept_part
-from bench.offline import BOOTSTRAP_DRAWS, event_ndcg, train_bundle
-from bench.rows import Measure, results_folder, save
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Flags, Roles, event_rows, write_snapshot
+from bench.contestants.configs import STREAM_CONFIGS, sketch_config
+from bench.contestants.offline import BOOTSTRAP_DRAWS, event_ndcg, train_bundle
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Flags, Roles, event_rows, write_snapshot
+from bench.report.curve import draw
+from bench.report.kept import WORK, code_digest, data_digest, kept_part
+from bench.report.rows import Measure, results_folder, save
 from cron.gate.verdicts import Against, offline_verdict
 from cron.settings.tree import GateSettings
 from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_of
@@ -46,14 +46,14 @@ from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 from trainer.report import read_report
 
-COMMAND = "python -m bench.prequential"
+COMMAND = "python -m bench prequential"
 PROTOCOL = "prequential"
 PROGRESS = "progress.json"
 PARTS = ("folder", "anchor")
 BASE_SHARE = 0.5  # of the stream, what the base is trained on
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
 CODE = (
-    "bench/prequential.py",
+    "bench/ranking/prequential.py",
     "cron/gate/verdicts.py",
     "cron/snapshot/judged.py",
     "cron/snapshot/limits.py",
@@ -511,7 +511,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{one.set:8} {one.model:8} {one.metric:18} {one.value:.4f}  {one.seconds:.0f} s of training"
         )
     save("prequential", given.sets.replace(",", ", "), measures, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

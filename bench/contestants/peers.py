@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.kept import WORK, events_digest, files_digest, kept_part
-from bench.leave_one_out import Scored, Split, list_gains
+from bench.data.leave_one_out import Scored, Split, list_gains
+from bench.report.kept import WORK, events_digest, files_digest, kept_part
 
 VERSIONS: Mapping[str, str] = {"rectools": "0.19.0", "torch": "2.15.0"}
 REQUIREMENTS = (f"rectools[torch]=={VERSIONS['rectools']}", f"torch=={VERSIONS['torch']}")
@@ -128,7 +128,7 @@ class Training:
         """Return the name of its result and what decides it: nothing of ours but the peer's script."""
         stage = "-tuning" if split.tuning else ""
         name = f"peers/{split.data.name}-{self.peer.model.lower()}{stage}-{self.seed}"
-        code = (*REQUIREMENTS, files_digest("bench/rectools_peer.py"))
+        code = (*REQUIREMENTS, files_digest("bench/contestants/rectools_peer.py"))
         return name, (
             *code,
             events_digest(split.data),

@@ -1,6 +1,6 @@
 """Ranking and ratings beside other models, on the same split in the same run.
 
-    .venv/bin/python -m bench.quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--settings deploy/gpu.toml] [--tuning]
+    .venv/bin/python -m bench quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--settings deploy/gpu.toml] [--tuning]
 
 Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered,
 beside the project's first sketch, popularity, EASE, RecTools' SASRec and HSTU (bench.peers).
@@ -9,7 +9,7 @@ those of ratings the clock's; ours encode all texts in them. `--tuning` writes n
 without the last two events of each user and asks for the last but one, for choosing configurations,
 regularisation, epochs. `--settings` measures ours alone, by the `[train]` of a settings file,
 environment variables included, on the device that it names, instead of the configuration in
-bench/configs.py, which is the CPU's; its rows bear the file's name. Finished parts are kept in
+bench/contestants/configs.py, which is the CPU's; its rows bear the file's name. Finished parts are kept in
 var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its
 rows in the results.
 """
@@ -25,20 +25,20 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.configs import CONFIGS, SKETCH, sketch_config
-from bench.ease import EASE_REGULARISATION, ease, popularity
-from bench.kept import code_digest, data_digest, files_digest, kept_part
-from bench.leave_one_out import Scored, Split, split_of
-from bench.offline import figure, train_bundle, training_seconds, user_scores
-from bench.peers import PEERS, VERSIONS, Training, rankings
-from bench.ratings import OURS, rating_measures
-from bench.rows import Measure, save
-from bench.sets import load_set
-from bench.snapshots import Roles, write_snapshot
+from bench.contestants.configs import CONFIGS, SKETCH, sketch_config
+from bench.contestants.ease import EASE_REGULARISATION, ease, popularity
+from bench.contestants.offline import figure, train_bundle, training_seconds, user_scores
+from bench.contestants.peers import PEERS, VERSIONS, Training, rankings
+from bench.data.leave_one_out import Scored, Split, split_of
+from bench.data.sets import load_set
+from bench.data.snapshots import Roles, write_snapshot
+from bench.ranking.ratings import OURS, rating_measures
+from bench.report.kept import code_digest, data_digest, files_digest, kept_part
+from bench.report.rows import Measure, save
 from cron.settings.file import load_settings
 from trainer.config import TrainConfig
 
-COMMAND = "python -m bench.quality"
+COMMAND = "python -m bench quality"
 SETS = ("ml-100k", "ml-1m", "beauty")
 REGULARISATIONS = (30.0, 100.0, 300.0, 500.0, 1000.0)
 
@@ -70,7 +70,7 @@ class Options:
 def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
     """Train with the product's trainer, rank with its ranker; another `run` measures anew what is kept of this one."""
     decided_by = (
-        code_digest("bench/leave_one_out.py"),
+        code_digest("bench/data/leave_one_out.py"),
         data_digest(split.data),
         split.protocol,
         config,
@@ -116,7 +116,7 @@ def simple_models(split: Split) -> dict[str, Scored]:
     """Return popularity and EASE; while tuning EASE with each regularisation."""
     strengths = REGULARISATIONS if split.tuning else (EASE_REGULARISATION[split.data.name],)
     code = (
-        files_digest("bench/ease.py", "bench/leave_one_out.py"),
+        files_digest("bench/contestants/ease.py", "bench/data/leave_one_out.py"),
         data_digest(split.data),
         split.protocol,
     )
@@ -202,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--settings",
         type=Path,
-        help="a settings file whose [train] is measured instead of bench/configs.py, ours alone",
+        help="a settings file whose [train] is measured instead of bench/contestants/configs.py, ours alone",
     )
     parser.add_argument(
         "--path",
@@ -249,7 +249,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     if not given.tuning:
         save("quality", given.sets.replace(",", ", "), measures, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

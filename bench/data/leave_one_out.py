@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.sets import RatingsSet
-from bench.snapshots import Flags
+from bench.data.sets import RatingsSet
+from bench.data.snapshots import Flags
 
 TOP = 10
 MISS = -1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leave_one_out import Scored, Split, score_gains
+from bench.data.leave_one_out import Scored, Split, score_gains
 
 Rows = NDArray[np.int64]
 USERS_AT_ONCE = 100  # few enough that most items of a sparse set are in none of their histories

@@ -1,6 +1,6 @@
 """Render what was measured: every `bench/results/*.md` from the JSON beside it, and the README's section on quality.
 
-    .venv/bin/python -m bench.tables
+    .venv/bin/python -m bench tables
 
 The section stands between two marks in the README; a test holds it to the rows. Small versions
 never get there.
@@ -14,15 +14,15 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.cold import ALL, ANY, NEW, OTHERS, OURS
-from bench.prequential import PROTOCOL as STREAM
-from bench.ratings import PROTOCOL as RATINGS
-from bench.rows import RESULTS, render
-from bench.training import PROTOCOL as TRAINING
+from bench.ranking.cold import ALL, ANY, NEW, OTHERS, OURS
+from bench.ranking.prequential import PROTOCOL as STREAM
+from bench.ranking.ratings import PROTOCOL as RATINGS
+from bench.report.rows import RESULTS, render
+from bench.speed.training import PROTOCOL as TRAINING
 from cron.wiring import PROJECT_ROOT
 
 README = PROJECT_ROOT / "README.md"
-BEGIN = "<!-- what follows is rendered from bench/results by: python -m bench.tables -->"
+BEGIN = "<!-- what follows is rendered from bench/results by: python -m bench tables -->"
 END = "<!-- up to here -->"
 NAMES = {"ml-100k": "ML-100K", "ml-1m": "ML-1M", "beauty": "Amazon Beauty"}
 STREAM_LINES = {
@@ -237,15 +237,11 @@ def with_section(readme: str, section: str) -> str:
     return f"{before}{section}{after}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write all tables and the README's section."""
     argparse.ArgumentParser(
-        prog="python -m bench.tables", description="Render all tables and the README's section."
-    ).parse_args()
+        prog="python -m bench tables", description="Render all tables and the README's section."
+    ).parse_args(arguments)
     for file in sorted(RESULTS.rglob("*.json")):
         file.with_suffix(".md").write_text(render(json.loads(file.read_text())))
     README.write_text(with_section(README.read_text(), quality_section()))
-
-
-if __name__ == "__main__":
-    main()

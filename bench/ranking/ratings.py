@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.configs import SKETCH, sketch_config
-from bench.kept import code_digest, data_digest, files_digest, kept_part
-from bench.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
-from bench.rating_models import Task, predictions
-from bench.rows import Measure
-from bench.sets import RatingsSet
-from bench.snapshots import Roles, write_snapshot
+from bench.contestants.configs import SKETCH, sketch_config
+from bench.contestants.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
+from bench.contestants.rating_models import Task, predictions
+from bench.data.sets import RatingsSet
+from bench.data.snapshots import Roles, write_snapshot
+from bench.report.kept import code_digest, data_digest, files_digest, kept_part
+from bench.report.rows import Measure
 from recommender.bundle import Bundle
 from recommender.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
@@ -60,7 +60,7 @@ def rating_measures(
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
     decided_by = (
-        files_digest("bench/ratings.py", "bench/rating_models.py"),
+        files_digest("bench/ranking/ratings.py", "bench/contestants/rating_models.py"),
         data_digest(data),
         stage,
     )
@@ -104,7 +104,7 @@ def _learned(
     """Return what the trainer makes of each configuration."""
     found: dict[str, UserErrors] = {}
     for model, its in contestants.items():
-        decided_by = (code_digest("bench/ratings.py"), data_digest(task.data), its, stage)
+        decided_by = (code_digest("bench/ranking/ratings.py"), data_digest(task.data), its, stage)
         name = f"ratings/{task.data.name}-{its.model.tower}-{stage}-{its.seed}"
         kept = _loaded(kept_part(name, decided_by, partial(_trained, task, its)))
         found |= {f"{model} ({kind})": errors for kind, errors in kept.items()}

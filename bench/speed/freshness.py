@@ -1,6 +1,6 @@
 """How fresh: event to next answer, event to live weights, one cycle, rollback, a second start. On the real thing, demo data.
 
-    python -m bench.freshness
+    python -m bench freshness
 
 Starts `make serve` in a temporary folder, trains release 1, then sends the rest of MovieLens 100K
 as `make replay` does.
@@ -19,12 +19,12 @@ from statistics import median
 
 import httpx
 
-from bench.rows import Measure, is_quick, save
+from bench.report.rows import Measure, is_quick, save
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Run
 from tests.system.machine import Machine, until
 
-COMMAND = "python -m bench.freshness"
+COMMAND = "python -m bench freshness"
 NUM_QUICK_EVENTS = 200
 ANSWER_LIMIT_S = 10.0
 CYCLE_LIMIT_S = 300.0
@@ -44,12 +44,12 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
             machine.stop()
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/freshness.json`."""
     argparse.ArgumentParser(
         prog=COMMAND,
         description="Event to next answer and to live weights, a cycle, rollback, starts.",
-    ).parse_args()
+    ).parse_args(arguments)
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         measures = [
@@ -235,7 +235,3 @@ def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[Me
         )
         for share in (0.5, 0.95, 0.99)
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.sets import RatingsSet
+from bench.data.sets import RatingsSet
 from trainer.config import Mode
 
 Flags = NDArray[np.bool_]

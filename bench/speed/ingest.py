@@ -1,6 +1,6 @@
 """What reading and ingesting a large file takes: peak memory and events a second, of made-up MovieLens ratings.
 
-    python -m bench.ingest
+    python -m bench ingest
 
 Each is a `ratings.csv` in a temporary folder, with `movies.csv` beside it. One process reads it
 (`--dry-run`), another one brings it into an event log of SQLite; each peak is that process's own. A
@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.rows import Measure, is_quick, save
+from bench.report.rows import Measure, is_quick, save
 from cron.wiring import PROJECT_ROOT
 
-COMMAND = "python -m bench.ingest"
+COMMAND = "python -m bench ingest"
 SIZES, QUICK_SIZES = (1_000_000, 10_000_000), (200_000,)
 NUM_USERS, NUM_FILMS = 70_000, 10_000  # as MovieLens 10M
 BEGAN_S, SPAN_S, DAY_S = 1_000_000_000, 400_000_000, 86_400
@@ -111,7 +111,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for one in run(size, whole_days=whole_days)
     ]
     save("ingest", "made-up ratings", measures, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """How long answers wait while a version is registered: many kept connections, the slowest answer of each registration.
 
-    python -m bench.registering
+    python -m bench registering
 
 Measured twice on one TorchServe: as the product registers (it asks until the version is READY), and
 with the call that waits for the start (`synchronous=true`), as it did before. The client shares the
@@ -12,27 +12,27 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.load import load
-from bench.rows import Measure, is_quick, save
+from bench.report.rows import Measure, is_quick, save
+from bench.speed.load import load
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, opened, running_torchserve
 from trainer.archive import pack
 
-COMMAND = "python -m bench.registering"
+COMMAND = "python -m bench registering"
 NUM_TIMES, QUICK_NUM_TIMES = 6, 2
 CONNECTIONS, PAUSE_S = 24, 0.05
 LONG_S = 1.0  # an answer that waited for the start of a worker, about 2 s, rather than for its turn
 LIVE, OTHER = 1, 2
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/registering.json`."""
     argparse.ArgumentParser(
         prog=COMMAND, description="The slowest answer on kept connections during a registration."
-    ).parse_args()
+    ).parse_args(arguments)
     with (
         tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
         running_torchserve(Path(folder)) as node,
@@ -115,7 +115,3 @@ def _measured(
 
 def _body(number: int) -> object:
     return {"user_seq": [f"i{number % 5}"], "k": 5}
-
-
-if __name__ == "__main__":
-    main()

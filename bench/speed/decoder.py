@@ -1,6 +1,6 @@
 """What a language model of DeepSeek LLM 7B's shape costs: the product's trainer with deploy/deepseek-7b.toml, weights drawn at random.
 
-    .venv/bin/python -m bench.decoder [--shape 7b] [--epochs 2]
+    .venv/bin/python -m bench decoder [--shape 7b] [--epochs 2]
 
 DeepSeek's own weights come from a hub; random ones of their shape and precision take the same time
 and memory, and say nothing about quality, so none is measured. Item texts, interactions and
@@ -25,11 +25,11 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 
-from bench.kept import WORK
-from bench.offline import train_bundle
-from bench.rows import Measure, save
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Roles, write_snapshot
+from bench.contestants.offline import train_bundle
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Roles, write_snapshot
+from bench.report.kept import WORK
+from bench.report.rows import Measure, save
 from cron.settings.file import load_settings
 from cron.wiring import PROJECT_ROOT
 from recommender.config import EncoderConfig
@@ -37,7 +37,7 @@ from recommender.encoder import load_encoder
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig
 
-COMMAND = "python -m bench.decoder"
+COMMAND = "python -m bench decoder"
 SETTINGS = PROJECT_ROOT / "deploy" / "deepseek-7b.toml"
 # deepseek-ai/deepseek-llm-7b-base, config.json
 LLM_7B = {
@@ -188,7 +188,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     if given.shape != "tiny":
         save("decoder", "ml-100k", found, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """A training on a GPU beside the same training on the processor of the same machine.
 
-    .venv/bin/python -m bench.devices [--sets ml-100k,ml-1m] [--epochs 2] [--threads 16]
+    .venv/bin/python -m bench devices [--sets ml-100k,ml-1m] [--epochs 2] [--threads 16]
 
 Each training is a process of its own and learns from everything that the set holds. Interactions a
 second are those of the training alone; reading the texts stands apart. The GPU does one epoch more
@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.configs import CONFIGS
-from bench.kept import WORK
-from bench.offline import train_bundle
-from bench.rows import Measure, save
-from bench.sets import RatingsSet, load_set
-from bench.snapshots import Roles, write_snapshot
+from bench.contestants.configs import CONFIGS
+from bench.contestants.offline import train_bundle
+from bench.data.sets import RatingsSet, load_set
+from bench.data.snapshots import Roles, write_snapshot
+from bench.report.kept import WORK
+from bench.report.rows import Measure, save
 from trainer.config import Device, TrainConfig
 
-COMMAND = "python -m bench.devices"
+COMMAND = "python -m bench devices"
 PROTOCOL = "training on a device"
 
 
@@ -138,7 +138,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name, replace(CONFIGS[name], full_epochs=given.epochs, num_threads=given.threads)
         )
     save("devices", given.sets.replace(",", ", "), found, command=COMMAND)
-
-
-if __name__ == "__main__":
-    main()

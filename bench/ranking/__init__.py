@@ -1,0 +1,1 @@
+"""Benches of quality: rankings, ratings, new items, and the value of retraining."""

@@ -1,0 +1,1 @@
+"""Rows of results, the tables rendered from them, and the finished parts that are kept."""

@@ -1,0 +1,1 @@
+"""Benches of rates, latencies and memory."""
