@@ -1,31 +1,35 @@
 # Every target is one line that you could type yourself. `make` alone lists them.
-# Needed: make, and Python 3.11 under the name python3.11 or python3 (or say make PYTHON=/path/to/python3.11 …).
+# Needed: make, and Python 3.11 under the name python3.11 or python3, or in PYTHON=/path/to/python3.11.
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+INSTALL = $(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 on this machine is one; install it, or run make PYTHON=/path/to/python3.11)) -m deploy.install
 RUN := .venv/bin/python
 SPEED ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-tests install-stack install-services installed serve status replay rollback stack stack-status stack-down check format test test-services bench bench-full reset
+.PHONY: help install install-tests install-stack install-services installed lock serve status replay rollback stack stack-status stack-down check format test test-services bench bench-full reset
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-install: ## make .venv and install requirements.txt into it
-	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py
+install: ## create .venv and install requirements.txt into it
+	@$(INSTALL)
 
 install-tests:
-	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --tests
+	@$(INSTALL) --tests
 
 install-stack:
-	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --stack
+	@$(INSTALL) --stack
 
 install-services:
-	@$(or $(PYTHON),$(error Freshet needs Python 3.11, and neither python3.11 nor python3 here is one; install it or say make PYTHON=/path/to/python3.11)) deploy/bootstrap.py --tests --stack
+	@$(INSTALL) --tests --stack
 
 installed:
 	@test -x $(RUN) || { echo "Nothing is installed yet; run: make serve" >&2; exit 1; }
 	@! grep -qs '"incomplete": true' .venv/.requirements.json || $(RUN) -c 'import alembic, httpx, psutil, tqdm' 2>/dev/null || { echo "The installation is not complete; wait for it, or run: make install" >&2; exit 1; }
+
+lock: ## remake the lock files after a change of a requirements file
+	@$(INSTALL) --lock
 
 serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own MovieLens folder or zip
 	@exec $(RUN) -m deploy.machine.serve $(if $(DATA),--data "$$DATA")
@@ -36,13 +40,13 @@ status: installed ## what is live, how fresh, how good
 replay: installed ## send the rest of the data through POST /v1/events as if it happened now; SPEED=100 events a second
 	@exec $(RUN) -m cron replay --speed $(SPEED)
 
-rollback: installed ## put the previous good release back at once; VERSION=2 names one
+rollback: installed ## make the previous good release live at once; VERSION=2 names one
 	@$(RUN) -m cron rollback $(VERSION)
 
-stack: install-stack ## everything on real servers, on this machine: Kafka, Flink, Redis, S3, PostgreSQL, Prometheus, two TorchServe nodes
+stack: install-stack ## run on real servers, on this machine: Kafka, Flink, Redis, S3, PostgreSQL, Prometheus, two TorchServe nodes
 	@$(RUN) -m deploy.stack up $(if $(DATA),--data "$$DATA")
 
-stack-status: installed ## what of the stack runs
+stack-status: installed ## the state of each program of the stack
 	@$(RUN) -m deploy.stack status
 
 stack-down: installed ## stop the stack; its data stays
@@ -55,11 +59,11 @@ check: install-tests ## lint, types, import rules, sizes, docs
 	.venv/bin/lint-imports
 	$(RUN) -m pytest -q tests/architecture
 
-format: install-tests ## let ruff mend and format
+format: install-tests ## fix what ruff can fix, and format
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-test: install-tests ## every test but those of make check
+test: install-tests ## every test except those of make check
 	$(RUN) -m pytest tests/unit tests/contracts tests/component tests/system
 
 test-services: install-services ## the contract suites on the real servers, and what only they can show; a missing server is a failure
@@ -68,8 +72,8 @@ test-services: install-services ## the contract suites on the real servers, and 
 bench: install-tests ## measure on this machine: small versions, a quarter of an hour; writes bench/results/quick
 	$(RUN) -m bench
 
-bench-full: install-services ## measure everything, for hours, and go on where it was cut off; writes bench/results and the README's figures
+bench-full: install-services ## measure everything, for hours; resumes where it stopped; writes bench/results and the README's numbers
 	$(RUN) -m bench --full
 
-reset: installed ## forget everything: events, releases, archives; asks first, or CONFIRM=yes
+reset: installed ## delete everything: events, releases, archives; asks first, or CONFIRM=yes
 	@$(RUN) -m deploy.machine.reset $(if $(CONFIRM),--confirm "$$CONFIRM")

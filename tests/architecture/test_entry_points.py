@@ -9,9 +9,9 @@ import pytest
 from cron.wiring import PROJECT_ROOT
 from tests.architecture.sources import shown
 
-# bootstrap makes the environment, which others may use; passwords makes one file, private by
+# install makes the environment, which others may use; passwords makes one file, private by
 # itself, also with Pythons that can't load the rest; healthy writes nothing
-WITHOUT = {"deploy/bootstrap.py", "deploy/machine/passwords.py", "deploy/machine/healthy.py"}
+WITHOUT = {"deploy/install/__main__.py", "deploy/machine/passwords.py", "deploy/machine/healthy.py"}
 PROGRAMS = [
     file
     for folder in ("cron", "gateway", "deploy", "trainer")
