@@ -7,6 +7,7 @@ import re
 import pytest
 
 from cron.wiring import PROJECT_ROOT
+from deploy.install.packages import UV
 from deploy.install.requirements import LOCK_OF
 
 LOCKS = sorted(set(LOCK_OF.values()))
@@ -50,6 +51,10 @@ def test_a_package_in_two_locks_has_one_version() -> None:
         for package, version in _pins(_lock(name)).items():
             versions.setdefault(package, set()).add(version)
     assert not {package: found for package, found in versions.items() if len(found) > 1}, REMAKE
+
+
+def test_the_image_installs_with_the_same_uv() -> None:
+    assert f" {UV} " in (PROJECT_ROOT / "deploy" / "Dockerfile").read_text()
 
 
 def _files_of(lock: str) -> list[str]:
