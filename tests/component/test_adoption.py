@@ -67,7 +67,7 @@ def adopt(house: House) -> int:
     return len(house.journal.adopt(cursor, house.lease).segments)
 
 
-def test_newer_segments_stop_the_worker_survive_the_sweep_and_are_adopted(tmp_path: Path) -> None:
+def test_unknown_newer_segments_survive_and_are_adopted(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     collected(house, 0, 10)
     copy = kept_copy(tmp_path)
@@ -150,7 +150,7 @@ def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
     closed(again)
 
 
-def test_adopted_segments_hold_nothing_of_who_was_forgotten_before(tmp_path: Path) -> None:
+def test_adopted_segments_exclude_forgotten_users(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     collected(house, 0, 10)
     copy = kept_copy(tmp_path)
@@ -206,7 +206,7 @@ def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) ->
     closed(again)
 
 
-def test_what_a_crash_left_is_not_preferred_to_what_was_committed_later(tmp_path: Path) -> None:
+def test_committed_segments_win_over_crash_leftovers(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     files = SegmentFiles(house.artifacts, tmp_path / "other")
     files.put(table_of([event(7)], first_seq=1), covers=(1, 1), lease=house.lease)
@@ -244,7 +244,7 @@ def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
     close_workshop(again)
 
 
-def test_a_turn_whose_log_lost_what_one_segment_holds_says_to_adopt_it(
+def test_a_log_gap_covered_by_a_segment_asks_for_adopt(
     services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     """The log's own remedy would number new records over it."""

@@ -216,7 +216,7 @@ def test_a_dry_run_stores_nothing(
     assert not Path(settings.store.var).exists()
 
 
-def test_replay_sends_the_rest_in_time_order_as_if_it_happened_now(
+def test_replay_sends_the_rest_in_order_as_of_now(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ingest", str(data), "--part", "0:0.5"]) == 0
@@ -270,7 +270,7 @@ def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -
     assert logged(settings)[0].at == datetime.fromtimestamp(1_000_000_000, UTC)
 
 
-def test_replay_waits_for_the_gateway_and_sends_the_same_events_again(
+def test_replay_waits_for_the_gateway_and_resends(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "TRY_AGAIN_S", 0.01)
@@ -460,7 +460,7 @@ def test_config_hides_a_password_wherever_it_stands(
     assert "postgresql://freshet" in said.out
 
 
-def test_config_check_tries_every_part_and_says_what_each_answers(
+def test_config_check_reports_every_service(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ingest", str(data)]) == 0

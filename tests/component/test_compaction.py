@@ -100,7 +100,7 @@ class CountingFiles(SegmentFiles):
         return super().put(table, covers=covers, lease=lease, compacted=compacted)
 
 
-def test_replaced_item_records_do_not_pile_up_in_segments_that_are_left_alone(house: House) -> None:
+def test_replaced_item_records_do_not_accumulate(house: House) -> None:
     accept(
         house,
         [
@@ -147,9 +147,7 @@ def test_copies_of_segments_that_another_host_merged_are_deleted(
     ]
 
 
-def test_many_small_segments_become_one_even_under_a_readers_eyes(
-    house: House, tmp_path: Path
-) -> None:
+def test_small_segments_merge_while_a_reader_reads(house: House, tmp_path: Path) -> None:
     large = [event(number) for number in range(SMALL_RECORDS + 1)]
     small = [event(100_000 + number) for number in range(NUM_MERGED)]
     accept(house, large)
@@ -204,9 +202,7 @@ def test_compacted_and_lone_small_segments_are_left_alone(house: House) -> None:
     assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
 
 
-def test_a_later_holders_segment_is_not_swept_and_an_earlier_ones_is(
-    house: House, tmp_path: Path
-) -> None:
+def test_only_an_earlier_holders_segment_is_swept(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     files = SegmentFiles(house.artifacts, tmp_path / "other worker")
     later = replace(house.lease, token=house.lease.token + 1)
@@ -233,9 +229,7 @@ def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Pat
     assert len(house.artifacts.names()) == 2
 
 
-def test_a_holder_paused_in_mid_sweep_deletes_nothing_of_its_successors(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_holder_paused_in_a_sweep_deletes_nothing_newer(house: House, tmp_path: Path) -> None:
     """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
     small = [event(number) for number in range(NUM_MERGED)]
     for one in small:

@@ -122,9 +122,7 @@ def test_too_few_events_wait_and_are_not_lost(services: Services, lease: Lease) 
     assert services.ledger.release(2).manifest.target_range == (441, 480)
 
 
-def test_a_new_item_is_published_without_training_and_can_be_recommended(
-    services: Services, lease: Lease
-) -> None:
+def test_a_new_item_is_published_without_training(services: Services, lease: Lease) -> None:
     send(services, [NEW_ITEM])
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
@@ -143,9 +141,7 @@ def test_a_new_item_is_published_without_training_and_can_be_recommended(
     assert services.ledger.release(3).manifest.target_range == (441, 491)
 
 
-def test_a_capped_run_takes_the_oldest_events_and_the_rest_next_time(
-    services: Services, lease: Lease
-) -> None:
+def test_a_capped_run_takes_the_oldest_events_first(services: Services, lease: Lease) -> None:
     worker = replace(services.settings.worker, max_events_per_run=50)
     capped = replace(services, settings=replace(services.settings, worker=worker))
     send(capped, event_records(401, 500))
@@ -181,9 +177,7 @@ def test_an_excluded_range_is_never_trained_on(services: Services, lease: Lease)
     assert seqs & set(range(471, 541))
 
 
-def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain(
-    services: Services, lease: Lease
-) -> None:
+def test_three_refused_runs_lead_to_a_full_retrain(services: Services, lease: Lease) -> None:
     strict = replace(
         services,
         settings=replace(
@@ -209,9 +203,7 @@ def test_refused_runs_leave_live_alone_widen_the_range_and_end_in_a_full_retrain
     assert services.ledger.release(2).manifest.target_range == (1, 560)
 
 
-def test_figures_of_the_new_events_are_taken_before_training_on_them(
-    services: Services, lease: Lease
-) -> None:
+def test_new_events_are_scored_before_training_on_them(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     run = run_cycle(services, lease)
     fresh = [
@@ -259,9 +251,7 @@ def test_a_promotion_in_mid_cycle_supersedes_the_run(services: Services, lease: 
     assert [one.version for one in services.ledger.releases()] == [0, 1]
 
 
-def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(
-    services: Services, lease: Lease
-) -> None:
+def test_a_run_stays_open_while_the_server_is_down(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     server_of(services).is_down = True
     with pytest.raises(Unavailable):
@@ -282,9 +272,7 @@ def test_a_server_that_is_down_leaves_the_run_open_for_the_next_turn(
     assert services.launcher.num_trainings == 1
 
 
-def test_a_candidate_that_cannot_be_loaded_is_refused_and_its_version_gone(
-    services: Services, lease: Lease
-) -> None:
+def test_a_candidate_that_cannot_be_loaded_is_refused(services: Services, lease: Lease) -> None:
     """The archive is spoilt in the model store between put and register, so the server won't start it."""
     send(services, event_records(401, 480))
 
@@ -323,9 +311,7 @@ def test_a_stopped_worker_leaves_the_run_open(services: Services, lease: Lease) 
     assert run_cycle(services, lease).outcome == "published"
 
 
-def test_a_full_retrain_that_is_asked_for_is_done_after_the_open_run(
-    services: Services, lease: Lease
-) -> None:
+def test_a_requested_full_retrain_follows_the_open_run(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     services.stop.set()
     with pytest.raises(Stopped):
@@ -391,9 +377,7 @@ def test_old_releases_are_let_go_but_not_what_is_needed(services: Services, leas
     assert {path.name.split("-")[1] for path in few.paths.bundles.iterdir()} <= {"1", "3", "4"}
 
 
-def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(
-    services: Services, lease: Lease
-) -> None:
+def test_the_next_turn_deletes_what_a_crash_left(services: Services, lease: Lease) -> None:
     """Marked, then killed before the files were deleted."""
     manifest = services.ledger.release(0).manifest
     assert services.ledger.mark_archive_gone(0, lease=lease)
@@ -403,9 +387,7 @@ def test_what_a_crash_kept_from_being_deleted_goes_with_the_next_turn(
     assert services.ledger.release(1).manifest.archive in services.artifacts.names()
 
 
-def test_old_segments_stay_while_a_kept_release_would_train_on_them_after_a_rollback(
-    services: Services, lease: Lease
-) -> None:
+def test_segments_a_kept_release_needs_are_not_dropped(services: Services, lease: Lease) -> None:
     """Two stay loaded, four are kept, and a person may go back to any of those."""
     short = replace(
         services,

@@ -40,7 +40,7 @@ def test_nothing_is_trained_for_which_there_is_no_memory(services: Services, lea
     assert live_version(services) == 2
 
 
-def test_a_version_that_finds_the_memory_taken_since_is_never_registered(
+def test_without_memory_a_version_is_never_registered(
     services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(services, event_records(401, 480))
@@ -107,7 +107,7 @@ def test_of_the_caches_of_texts_those_used_last_stay(services: Services, lease: 
     tidy(services, lease)
 
 
-def test_a_log_that_refuses_to_be_trimmed_is_collected_all_the_same(
+def test_collecting_goes_on_when_trimming_is_refused(
     services: Services, lease: Lease, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As Kafka does whose user may not delete."""
@@ -183,7 +183,7 @@ def begin(services: Services, kind: SwitchKind) -> Switch:
     return switches.begin_rollback(services.ledger, 0, reason="x")
 
 
-def test_after_an_upgrade_that_changed_the_bundles_a_full_retrain_goes_on(
+def test_a_changed_bundle_format_leads_to_a_full_retrain(
     services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (bundle, outlook, stages):

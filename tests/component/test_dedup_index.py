@@ -38,9 +38,7 @@ def test_the_index_is_rebuilt_from_the_segments(house: House, tmp_path: Path, ha
 
 
 @pytest.mark.parametrize("page", [2, 3, 5, 20], ids=lambda page: f"from page {page} on")
-def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(
-    house: House, tmp_path: Path, page: int
-) -> None:
+def test_an_index_damaged_in_the_middle_is_rebuilt(house: House, tmp_path: Path, page: int) -> None:
     """Opening it sees nothing of that."""
     records = [event(number) for number in range(20_000)]
     accept(house, records[:10_000])
@@ -56,7 +54,7 @@ def test_an_index_that_is_damaged_behind_its_beginning_is_rebuilt(
     assert again.journal.accept(records, Cursor("9"), again.lease).num_events == 0
 
 
-def test_damage_that_is_found_after_a_batch_was_committed_costs_nothing(
+def test_damage_found_after_a_commit_loses_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept(house, [event(1)])

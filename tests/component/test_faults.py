@@ -90,7 +90,7 @@ def test_a_version_that_never_answers_fails_and_is_not_refused(
     assert (state.num_refusals, state.num_unpublished) == (0, 1)
 
 
-def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(
+def test_a_server_lost_during_the_probe_keeps_the_run_open(
     services: Services, lease: Lease
 ) -> None:
     send(services, event_records(401, 480))
@@ -110,9 +110,7 @@ def test_a_server_that_goes_away_amid_the_probe_leaves_the_run_open(
     assert services.launcher.num_trainings == 1
 
 
-def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(
-    services: Services, lease: Lease
-) -> None:
+def test_a_worker_killed_during_registration_is_retried(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     server, left = server_of(services), [500, 200]
     register = server.register
@@ -131,9 +129,7 @@ def test_a_worker_killed_while_its_version_is_registered_costs_a_second_try(
     assert (left, live_version(services)) == ([], 2)
 
 
-def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(
-    services: Services, lease: Lease
-) -> None:
+def test_a_worker_lost_before_the_switch_is_loaded_again(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     server, deaths = server_of(services), [1]
     set_live = server.set_live
@@ -148,9 +144,7 @@ def test_a_worker_that_dies_between_probe_and_switch_is_loaded_again(
     assert (run.outcome, live_version(services)) == ("published", 2), run.reasons[-1].text
 
 
-def test_a_server_emptied_after_the_probe_gets_the_version_and_the_probe_again(
-    services: Services, lease: Lease
-) -> None:
+def test_a_server_emptied_after_the_probe_is_probed_again(services: Services, lease: Lease) -> None:
     """The worker ends between the two; the server is restarted before its next life goes on."""
     send(services, event_records(401, 480))
     server = server_of(services)
@@ -238,7 +232,7 @@ def test_a_server_that_is_only_slow_calls_for_no_full_retrain(
     [(TrainerDied, "update"), (TrainingFailed, "full")],
     ids=["it died", "it says what is wrong with its input"],
 )
-def test_a_full_retrain_is_called_for_by_what_a_trainer_says_alone(
+def test_only_a_trainers_message_calls_for_a_full_retrain(
     services: Services, lease: Lease, error: type[TrainingFailed], mode: str
 ) -> None:
     run = after_three(

@@ -95,7 +95,7 @@ def trimmed_by_others(house: House) -> House:
     return replace(house, log=OthersLog(house.log))
 
 
-def test_lost_histories_are_told_also_by_a_log_that_begins_with_what_is_left(house: House) -> None:
+def test_a_shortened_log_reveals_lost_histories(house: House) -> None:
     house = trimmed_by_others(house)
     assert must_rebuild(house.journal, house.histories)
     rebuild(house.journal, house.log, house.histories)
@@ -118,7 +118,7 @@ def test_a_rebuild_that_was_cut_off_is_asked_for_again(
     assert must_rebuild(house.journal, house.histories)
 
 
-def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(
+def test_without_collected_records_nothing_is_rebuilt(
     house: House,
 ) -> None:
     assert not must_rebuild(house.journal, house.histories)
@@ -133,7 +133,7 @@ def test_nothing_is_rebuilt_where_nothing_was_collected_or_no_record_came_of_it(
     )
 
 
-def test_follow_makes_lost_histories_anew(
+def test_follow_rebuilds_lost_histories(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = wiring.open_services(settings)
@@ -181,7 +181,7 @@ def test_the_worker_makes_lost_histories_anew(workshop: Services) -> None:
     assert len(workshop.histories.recent("u", 100)) == 10
 
 
-def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(
+def test_a_damaged_journal_loses_no_history(
     workshop: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     (segment,) = workshop.ledger.segments()
@@ -203,7 +203,7 @@ def test_a_damaged_journal_costs_no_history_and_is_not_read_at_each_look(
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
 
 
-def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
+def test_a_recreated_log_is_read_after_new_log(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records: Sequence[Record] = [event(number) for number in range(10)]
@@ -223,7 +223,7 @@ def test_a_log_made_anew_is_read_from_its_start_once_a_person_says_so(
 
 
 @pytest.mark.parametrize("num_collected", [0, 2])
-def test_a_log_that_was_trimmed_past_a_restored_ledger_is_collected_again_once_a_person_says_so(
+def test_a_trimmed_log_is_collected_after_new_log(
     settings: Settings, capsys: pytest.CaptureFixture[str], num_collected: int
 ) -> None:
     services = wiring.open_services(settings)

@@ -82,9 +82,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def test_the_journal_is_without_the_user_at_once_and_then_for_good(
-    house: House, tmp_path: Path
-) -> None:
+def test_the_journal_excludes_a_forgotten_user_at_once(house: House, tmp_path: Path) -> None:
     accept(house, [one(1), one(2, "bob"), item(3, "i")])
     accept(house, [one(4, "bob")])
     accept(house, [one(5), one(6)])
@@ -189,9 +187,7 @@ def test_events_ahead_of_the_clock_are_forgotten_too(house: House, tmp_path: Pat
     assert house.records() == []
 
 
-def test_a_rebuild_after_the_histories_were_deleted_brings_nothing_back(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_rebuild_restores_no_forgotten_events(house: House, tmp_path: Path) -> None:
     house.log.append([one(1), one(2, "bob")])
     house.collect()
     forget_in(house, tmp_path)
@@ -291,7 +287,7 @@ def test_who_asks_again_is_erased_again(house: House, tmp_path: Path) -> None:
     assert house.records() == []
 
 
-def test_an_older_ledger_learns_of_the_forgotten_from_the_histories(
+def test_histories_tell_an_older_ledger_who_was_forgotten(
     services: Services, tmp_path: Path
 ) -> None:
     lease = lease_of(services.ledger)
@@ -353,9 +349,7 @@ def one_raw(user_id: str) -> dict[str, object]:
     return {"user_id": user_id, "item_id": "i", "type": "view", "at": "yesterday"}
 
 
-def test_dead_letters_without_a_record_go_when_they_hold_the_id_as_a_word(
-    house: House, tmp_path: Path
-) -> None:
+def test_dead_letters_with_the_id_as_a_word_are_deleted(house: House, tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead-letters.jsonl")
     for raw in (
         "ann,50,five",
@@ -386,9 +380,7 @@ def test_cut_dead_letters_go_when_they_hold_the_id_escaped(
     assert letters.newest(9) == ()
 
 
-def test_dead_letters_that_cannot_be_deleted_have_to_be_asked_for_again(
-    house: House, tmp_path: Path
-) -> None:
+def test_dead_letters_not_deleted_are_reported(house: House, tmp_path: Path) -> None:
     (tmp_path / "dead-letters.jsonl.lock").mkdir()
     with pytest.raises(Unavailable, match="the dead letters at "):
         forget_in(house, tmp_path)

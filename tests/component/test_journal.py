@@ -81,9 +81,7 @@ def test_the_same_event_id_counts_once(house: House) -> None:
     assert house.records() == [event(1), event(2), event(3)]
 
 
-def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_damaged_copy_is_fetched_again_from_the_store(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
     (local,) = (tmp_path / "journal" / "segments").iterdir()
@@ -95,9 +93,7 @@ def test_damage_in_our_folder_is_mended_from_the_store_and_in_the_store_is_told(
         house.records()
 
 
-def test_a_segment_exchanged_together_with_its_digest_is_not_read(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_segment_replaced_with_its_digest_is_not_read(house: House, tmp_path: Path) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     accept(house, [event(1)])
     (segment,) = house.ledger.segments()
@@ -109,7 +105,7 @@ def test_a_segment_exchanged_together_with_its_digest_is_not_read(
         house.records()
 
 
-def test_a_copy_that_goes_while_it_is_read_is_fetched_again_when_its_segment_was_merged(
+def test_a_copy_deleted_by_a_merge_is_fetched_again(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cycle's thread merges and sweeps, while the follower's has just looked where the copy lies."""

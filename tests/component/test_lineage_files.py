@@ -83,7 +83,7 @@ def test_publishing_goes_on_over_damaged_copies(services: Services, lease: Lease
     ]
 
 
-def test_a_bundle_or_state_that_the_ledger_does_not_know_is_refused(
+def test_a_bundle_or_state_unknown_to_the_ledger_is_refused(
     services: Services, tmp_path: Path
 ) -> None:
     """Bytes and digest in the store agree, and are not those of the release."""

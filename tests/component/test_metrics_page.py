@@ -130,7 +130,7 @@ def test_the_page_is_there_when_the_ledger_is_not(services: Services, tmp_path: 
     assert "freshet_event_lag_seconds" not in found
 
 
-def test_the_lag_is_an_upper_bound_and_ends_when_the_log_was_seen_empty() -> None:
+def test_the_lag_is_an_upper_bound_since_the_log_was_empty() -> None:
     now = [100.0]
     metrics = WorkerMetrics(monotonic=lambda: now[0])
     assert metrics.lag_s(0) == 0

@@ -131,7 +131,7 @@ def test_wrong_answers_of_one_node_stop_the_promotion_everywhere(
     assert all(one.version != run.version for node in nodes for one in node.versions())
 
 
-def test_a_node_that_is_down_is_left_out_told_and_brought_up_to_date_when_it_returns(
+def test_a_node_that_was_down_is_updated_on_return(
     shop: Services, nodes: tuple[FakeServer, FakeServer], caplog: pytest.LogCaptureFixture
 ) -> None:
     nodes[1].is_down = True
@@ -150,7 +150,7 @@ def test_a_node_that_is_down_is_left_out_told_and_brought_up_to_date_when_it_ret
     assert shop.ledger.hold() is None
 
 
-def test_a_node_that_comes_back_empty_gets_the_live_version_first_and_the_other_serves_on(
+def test_an_empty_node_gets_the_live_version_first(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].restart_empty()
@@ -171,7 +171,7 @@ def test_a_default_that_differs_on_a_node_follows_the_ledger(
     assert (services.ledger.hold(), services.ledger.serving().live) == (None, 3)
 
 
-def test_a_node_that_cannot_load_the_live_version_disturbs_nobody(
+def test_a_node_that_cannot_load_disturbs_no_other(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     nodes[1].restart_empty()
@@ -195,7 +195,7 @@ def test_when_every_node_is_empty_each_gets_the_live_version(
     assert [node.live() for node in nodes] == [3, 3]
 
 
-def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(
+def test_a_node_without_workers_loads_the_version_again(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     now = [0.0]
@@ -207,7 +207,7 @@ def test_a_live_version_that_lost_its_workers_on_one_node_is_loaded_anew_there(
     assert (nodes[1].log, services.ledger.serving().live) == ([], 3)
 
 
-def test_a_live_version_that_lost_its_workers_everywhere_is_replaced_until_it_is_back(
+def test_a_stand_in_serves_when_all_workers_are_lost(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     now = [0.0]
@@ -269,14 +269,14 @@ def test_with_all_nodes_down_every_call_is_unavailable(
     assert services.ledger.figures()["nodes_away"] == 2
 
 
-def test_the_version_before_stays_loaded_whatever_the_settings_say(services: Services) -> None:
+def test_the_previous_version_always_stays_loaded(services: Services) -> None:
     frugal = replace(
         services.settings, release=replace(services.settings.release, keep_registered=1)
     )
     assert [one.version for one in kept_loaded(replace(services, settings=frugal))] == [3, 2]
 
 
-def test_what_one_node_refuses_is_not_there_afterwards_unless_it_was_before(
+def test_a_refused_version_is_removed_from_all_nodes(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
     archive = services.ledger.release(1).manifest.archive

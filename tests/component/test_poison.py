@@ -51,7 +51,7 @@ def panel_user(services: Services, name: str) -> str:
     )
 
 
-def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(
+def test_an_event_without_choice_keeps_the_tolerance_tests(
     services: Services, lease: Lease
 ) -> None:
     """One `dislike` of a panel user who never chose anything, and one new item: the gate judges as before."""
@@ -68,9 +68,7 @@ def test_an_event_that_is_no_choice_leaves_the_tolerance_tests_in_place(
     assert run.figures["panel_users"] >= gate.min_users
 
 
-def test_a_panel_that_is_too_small_for_the_tolerance_tests_is_a_figure(
-    services: Services, lease: Lease
-) -> None:
+def test_a_too_small_panel_is_a_metric(services: Services, lease: Lease) -> None:
     assert services.ledger.figures()[SANITY_ONLY] == 0
     send(services, event_records(401, 500))
     assert run_cycle(with_gate(services, replace(EASY, min_users=1000)), lease).mode == "update"
@@ -104,9 +102,7 @@ class Teller(HereLauncher):
         return out
 
 
-def test_only_users_whom_no_compared_model_was_trained_on_are_judged(
-    services: Services, lease: Lease
-) -> None:
+def test_users_that_any_compared_model_saw_are_not_judged(services: Services, lease: Lease) -> None:
     """The live model knows the others by heart; what the candidate does for them does not count."""
     panel = live_panel(services)
     services = with_gate(services, replace(EASY, live_tolerance=0.01, older_tolerance=0.01))
@@ -118,7 +114,7 @@ def test_only_users_whom_no_compared_model_was_trained_on_are_judged(
     assert run.figures["panel_users"] == sum(panel.holds(f"user{number}") for number in range(60))
 
 
-def test_the_panel_is_keyed_with_a_secret_that_stays_in_the_ledger(
+def test_the_panel_key_stays_in_the_ledger(
     services: Services, lease: Lease, tmp_path: Path
 ) -> None:
     send(services, event_records(401, 500))
@@ -159,9 +155,7 @@ def test_a_panel_whose_key_is_not_ours_is_named(services: Services) -> None:
         panel_by(services.ledger, share=0.1, key="0123456789ab")
 
 
-def test_a_release_with_a_plain_panel_keeps_it_until_the_next_full_retrain(
-    services: Services, lease: Lease
-) -> None:
+def test_a_plain_panel_stays_until_the_next_full_retrain(services: Services, lease: Lease) -> None:
     """As after an upgrade: updates go on with the plain hash; the full retrain is judged by its users, and trained on none of them."""
     with services.ledger.write() as connection:  # what a ledger from before the secret says
         row = connection.execute(
@@ -243,9 +237,7 @@ def shifted(first: int, last: int) -> list[Event]:
     ]
 
 
-def test_a_shift_of_the_mix_holds_publishing_until_a_person_has_looked(
-    services: Services, lease: Lease
-) -> None:
+def test_a_shifted_mix_of_events_pauses_publishing(services: Services, lease: Lease) -> None:
     services = with_gate(services, replace(EASY, max_shift=0.5))
     send(services, event_records(401, 520))
     assert run_cycle(services, lease).outcome == "published", "more of the same is let through"

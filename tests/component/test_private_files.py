@@ -65,7 +65,7 @@ def test_what_was_open_is_closed_at_the_start(old: Path) -> None:
     close_to_others(store_in(old / "nothing"))
 
 
-def test_a_command_closes_what_is_there_and_writes_for_its_owner_alone(old: Path) -> None:
+def test_commands_make_files_private(old: Path) -> None:
     names = {
         "EVENTS": "sqlite:///{}/events.db",
         "HISTORIES": "sqlite:///{}/var/histories.db",

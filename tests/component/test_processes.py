@@ -58,7 +58,7 @@ def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
     assert not _alive(pids)
 
 
-def test_a_program_that_does_not_stay_up_is_named_with_its_last_words(tmp_path: Path) -> None:
+def test_a_program_that_fails_at_start_is_named_with_its_log(tmp_path: Path) -> None:
     with _started(tmp_path, {"meek": MEEK, "broken": BROKEN}) as processes:
         _until(lambda: processes.states().get("broken") == "FATAL", "broken to be given up")
         with pytest.raises(ProgramFailed, match="bad news") as failure:
@@ -67,7 +67,7 @@ def test_a_program_that_does_not_stay_up_is_named_with_its_last_words(tmp_path: 
     assert str(tmp_path / "var" / "log" / "broken.out") in str(failure.value)
 
 
-def test_a_program_that_lives_a_little_and_ends_each_time_is_named_too(tmp_path: Path) -> None:
+def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
     """It has started in supervisord's eyes, and would be started anew for ever."""
 
     def check(processes: Processes) -> bool:

@@ -58,9 +58,7 @@ def kinds(names: list[str]) -> list[str]:
     return ["archive" if name.endswith(".mar") else name.partition("/")[0] for name in names]
 
 
-def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(
-    services: Services, lease: Lease
-) -> None:
+def test_store_readers_only_see_complete_versions(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     put: list[str] = []
 
@@ -78,7 +76,7 @@ def test_a_reader_of_the_store_never_sees_a_version_that_is_not_whole(
     [lambda found: found[:-1], lambda found: found + b" ", lambda found: b""],
     ids=["cut", "longer", "empty"],
 )
-def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
+def test_a_damaged_archive_is_not_registered(
     services: Services, lease: Lease, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     send(services, event_records(401, 480))
@@ -96,7 +94,7 @@ def test_an_archive_that_was_damaged_since_it_was_put_is_never_registered(
 
 
 @pytest.mark.parametrize("missing", ["archive", "states", "manifests"])
-def test_a_store_that_is_away_in_mid_put_costs_time_and_nothing_else(
+def test_a_store_lost_during_a_put_costs_only_time(
     services: Services, lease: Lease, missing: str
 ) -> None:
     send(services, event_records(401, 480))
@@ -157,7 +155,7 @@ class StopsAfter(HereLauncher):
 
 
 @pytest.mark.parametrize("is_noted", [False, True], ids=["before it is noted", "after"])
-def test_a_manifest_names_the_settings_that_trained_whatever_they_are_since(
+def test_a_manifest_names_the_settings_that_trained(
     services: Services, lease: Lease, is_noted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:

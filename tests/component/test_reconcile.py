@@ -68,7 +68,7 @@ def test_when_all_is_well_nothing_is_done(services: Services) -> None:
     assert server_of(services).log == []
 
 
-def test_an_emptied_server_gets_the_live_version_first_then_the_candidates(
+def test_an_emptied_server_gets_the_live_version_first(
     services: Services,
 ) -> None:
     server_of(services).restart_empty()
@@ -89,7 +89,7 @@ def test_a_server_that_is_down_is_an_error_of_the_tick_alone(services: Services)
     assert services.server.live() == 3
 
 
-def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
+def test_a_default_set_by_hand_is_recorded_as_a_rollback(
     services: Services,
 ) -> None:
     services.server.set_live(2)
@@ -103,7 +103,7 @@ def test_a_default_set_by_hand_is_recorded_as_a_rollback_and_never_flipped_back(
     assert server_of(services).log == ["set_live 2"]
 
 
-def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(
+def test_a_default_that_corrects_itself_is_not_recorded(
     services: Services,
 ) -> None:
     """A worker that was paused in the middle of a switch sets a stale default when it wakes up, and mends it."""
@@ -115,7 +115,7 @@ def test_a_default_that_is_right_again_at_the_second_look_was_no_persons_hand(
 
 
 @pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
-def test_a_default_that_was_never_released_pauses_publishing_and_stays(
+def test_an_unreleased_default_pauses_publishing(
     services: Services, tmp_path: Path, is_archived: bool
 ) -> None:
     if is_archived:
@@ -129,7 +129,7 @@ def test_a_default_that_was_never_released_pauses_publishing_and_stays(
     assert services.server.live() == 77
 
 
-def test_nothing_is_taken_for_a_persons_hand_while_a_switch_is_under_way(
+def test_a_running_switch_is_not_taken_for_a_persons(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)
@@ -167,7 +167,7 @@ def test_a_switch_whose_process_died_is_completed_after_a_while(services: Servic
 @pytest.mark.parametrize(
     "begin", [begin_rollback, switches.begin_promote], ids=["rollback", "promote"]
 )
-def test_a_person_who_may_be_loading_the_version_is_given_a_minute(
+def test_a_command_loading_a_version_gets_a_minute(
     services: Services, begin: Callable[[Ledger, int], Switch]
 ) -> None:
     services.server.unregister(1)
@@ -193,7 +193,7 @@ def test_where_nothing_answers_nobody_is_waited_for(services: Services) -> None:
     assert (services.ledger.serving().live, services.server.live()) == (1, 1)
 
 
-def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_is_not_loaded(
+def test_the_workers_own_unfinished_switch_is_finished(
     services: Services,
 ) -> None:
     services.server.unregister(1)
@@ -202,7 +202,7 @@ def test_what_the_worker_itself_left_begun_is_ended_at_the_next_start_though_it_
     assert (services.ledger.serving().live, services.server.live()) == (1, 1)
 
 
-def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(services: Services) -> None:
+def test_without_the_live_archive_the_previous_one_serves(services: Services) -> None:
     server_of(services).restart_empty()
     services.artifacts.delete(services.ledger.release(3).manifest.archive)
     ticks(services)
@@ -212,7 +212,7 @@ def test_when_the_live_archive_is_gone_the_previous_good_one_stands_in(services:
 
 
 @pytest.mark.parametrize("damage", [b"not what was put", b""], ids=["other bytes", "empty"])
-def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_in(
+def test_with_a_damaged_archive_the_previous_one_serves(
     services: Services, tmp_path: Path, damage: bytes
 ) -> None:
     server_of(services).restart_empty()
@@ -224,9 +224,7 @@ def test_a_damaged_archive_is_never_registered_and_the_previous_good_one_stands_
     assert services.ledger.figures()["missing_archives"] >= 1
 
 
-def test_an_archive_exchanged_together_with_its_digest_is_never_registered(
-    services: Services, tmp_path: Path
-) -> None:
+def test_an_archive_replaced_with_its_digest_is_refused(services: Services, tmp_path: Path) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     server_of(services).restart_empty()
     name, other = (services.ledger.release(version).manifest.archive for version in (3, 1))
@@ -248,7 +246,7 @@ def test_when_no_archive_is_left_it_says_so(services: Services) -> None:
     assert services.ledger.serving().live == 3
 
 
-def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_replaced(
+def test_a_failing_live_version_is_tried_three_times(
     services: Services,
 ) -> None:
     server_of(services).restart_empty()
@@ -261,7 +259,7 @@ def test_a_live_version_that_will_not_start_is_tried_three_times_before_it_is_re
     assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
-def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(services: Services) -> None:
+def test_a_failing_candidate_is_left_for_half_a_minute(services: Services) -> None:
     server_of(services).restart_empty()
     services.artifacts.delete(services.ledger.release(2).manifest.archive)
     reconciler = ticks(services, 5)
@@ -269,7 +267,7 @@ def test_a_candidate_that_will_not_load_is_left_for_half_a_minute(services: Serv
     assert reconciler is not None
 
 
-def test_a_newer_default_set_by_hand_is_recorded_as_a_promotion_with_a_hold(
+def test_a_newer_default_set_by_hand_is_a_held_promotion(
     services: Services,
 ) -> None:
     release.rollback(services.ledger, services.server, 2, by="x")
@@ -298,7 +296,7 @@ def test_a_live_version_that_recovers_in_time_is_left_alone(services: Services) 
     assert server_of(services).log == []
 
 
-def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_in(
+def test_a_candidate_serves_while_live_is_loaded_again(
     services: Services,
 ) -> None:
     server_of(services).lost = {3}
@@ -313,7 +311,7 @@ def test_a_live_version_without_workers_is_loaded_anew_while_a_candidate_stands_
     assert services.ledger.figures()["lost_workers"] == 1
 
 
-def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(services: Services) -> None:
+def test_a_live_version_that_cannot_reload_is_replaced(services: Services) -> None:
     server_of(services).lost, server_of(services).refuses = {3}, True
     reconciler = lost_for(services, 30.0)
     reconciler.tick()
@@ -334,7 +332,7 @@ def test_a_live_version_that_cannot_be_loaded_anew_is_replaced_for_good(services
     )  # loaded, to be promoted by a person
 
 
-def test_without_a_ready_candidate_the_live_version_is_loaded_anew_all_the_same(
+def test_live_is_loaded_again_without_a_ready_candidate(
     services: Services,
 ) -> None:
     server_of(services).lost = {1, 2, 3}
@@ -350,7 +348,7 @@ def test_a_candidate_that_lost_its_workers_is_loaded_anew(services: Services) ->
     assert server_of(services).log == ["register 2"]
 
 
-def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(
+def test_a_candidate_waits_until_there_is_memory(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     server, clock = server_of(services), Clock()
@@ -372,7 +370,7 @@ def test_a_candidate_for_which_there_is_no_memory_is_left_until_there_is(
     assert server.log[-1] == "register 2"
 
 
-def test_a_default_that_the_server_refuses_is_no_restored_version(
+def test_a_refused_default_does_not_count_as_restored(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The version is there after its loading and loses its worker before it is made the default."""
@@ -393,7 +391,7 @@ def test_a_default_that_the_server_refuses_is_no_restored_version(
     assert (services.ledger.serving().live, services.ledger.switching()) == (3, None)
 
 
-def test_a_server_that_takes_nothing_is_asked_again_every_half_minute(services: Services) -> None:
+def test_a_refusing_server_is_asked_every_half_minute(services: Services) -> None:
     server, clock = server_of(services), Clock()
     server.restart_empty()
     server.refuses = True

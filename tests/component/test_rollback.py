@@ -44,9 +44,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def test_the_previous_good_release_is_back_at_once_and_publishing_is_held(
-    services: Services, tmp_path: Path
-) -> None:
+def test_a_rollback_is_instant_and_pauses_publishing(services: Services, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "archives")
     (tmp_path / "events.db").unlink()
     back = release.rollback(services.ledger, services.server, None, by="an operator")
@@ -91,7 +89,7 @@ def test_an_archive_that_is_gone_is_named_and_live_stays(services: Services) -> 
     )  # the person wanted the model gone: nothing new is published over it
 
 
-def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(services: Services) -> None:
+def test_rolling_back_twice_goes_further_back(services: Services) -> None:
     for expected in (2, 1):
         assert (
             release.rollback(
@@ -103,7 +101,7 @@ def test_rolling_back_twice_goes_further_back_and_then_there_is_nothing(services
         release.rollback(services.ledger, services.server, None, by="x")
 
 
-def test_after_a_rollback_to_an_old_one_the_good_ones_between_stay_candidates(
+def test_good_releases_between_stay_rollback_candidates(
     services: Services,
 ) -> None:
     release.rollback(
@@ -123,7 +121,7 @@ def jumped(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Services) -> None:
+def test_releases_a_person_skipped_are_not_kept_loaded(jumped: Services) -> None:
     assert [one.version for one in jumped.ledger.rollback_candidates()] == [2, 1, 5, 4]
     assert [one.version for one in kept_loaded(jumped)] == [3, 2]
     assert (
@@ -135,9 +133,7 @@ def test_what_a_person_jumped_over_comes_last_and_is_not_kept_loaded(jumped: Ser
 
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["reloads", "archive gone"])
-def test_what_a_person_jumped_over_never_stands_in_for_the_version_chosen(
-    jumped: Services, is_gone: bool
-) -> None:
+def test_releases_a_person_skipped_never_serve_instead(jumped: Services, is_gone: bool) -> None:
     server, now = server_of(jumped), [0.0]
     server.lost, server.log[:] = {3}, []
     if is_gone:
@@ -174,7 +170,7 @@ def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Services)
     assert (jumped.ledger.serving().live, jumped.server.live()) == (5, 5)
 
 
-def test_a_plain_rollback_after_a_named_one_goes_further_back_and_never_forward(
+def test_a_plain_rollback_never_goes_forward(
     services: Services,
 ) -> None:
     release.rollback(services.ledger, services.server, 2, by="x")
@@ -204,7 +200,7 @@ def test_unknown_versions_are_named_with_those_that_exist(services: Services) ->
     assert services.ledger.hold() is None
 
 
-def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(
+def test_a_rollback_waits_for_a_server_that_is_down(
     services: Services,
 ) -> None:
     server_of(services).is_down = True
@@ -218,7 +214,7 @@ def test_a_rollback_while_the_server_is_down_is_carried_out_when_it_is_back(
     assert (services.server.live(), services.ledger.serving().live) == (2, 2)
 
 
-def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(
+def test_a_rollback_overtakes_an_interrupted_publication(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)
@@ -237,7 +233,7 @@ def test_a_rollback_overtakes_a_publication_that_the_dead_server_cut_off(
     assert (services.server.live(), services.ledger.serving().live) == (2, 2)
 
 
-def test_a_switch_that_was_overtaken_tells_the_server_the_later_decision(
+def test_an_overtaken_switch_sets_the_later_decision(
     services: Services,
 ) -> None:
     """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
@@ -263,7 +259,7 @@ def test_many_people_at_once_end_in_one_state(services: Services) -> None:
     assert services.server.live() == serving.live
 
 
-def test_a_bare_rollback_asked_for_before_anothers_ended_goes_no_further_back(
+def test_two_plain_rollbacks_at_once_are_one_step(
     services: Services,
 ) -> None:
     asked_at = services.ledger.now()
@@ -323,7 +319,7 @@ def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(services: Servi
     assert (services.ledger.serving().live, services.server.live()) == (2, 2)
 
 
-def test_a_rollback_chooses_again_when_a_release_is_published_in_between(
+def test_a_rollback_considers_a_release_published_meanwhile(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)

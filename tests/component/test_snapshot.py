@@ -281,9 +281,7 @@ def test_the_manifest_says_what_was_asked_and_found(house: House, tmp_path: Path
     assert {name: manifest[name] for name in agreed} == agreed
 
 
-def test_the_same_request_gives_the_same_digest_and_keeps_what_is_there(
-    house: House, tmp_path: Path
-) -> None:
+def test_the_same_request_gives_the_same_digest(house: House, tmp_path: Path) -> None:
     first = build_snapshot(house.journal, REQUEST, tmp_path / "out")
     made_at = (tmp_path / "out" / "events.parquet").stat().st_mtime_ns
     assert build_snapshot(house.journal, REQUEST, tmp_path / "out") == first
@@ -313,9 +311,7 @@ def test_dropped_segments_leave_a_snapshot_without_their_events(
     assert min(int(str(number)) for number in numbers(tmp_path / "out", "events.parquet")) == 401
 
 
-def test_older_panel_events_are_judged_as_if_nothing_had_come_since(
-    house: House, tmp_path: Path
-) -> None:
+def test_older_panel_events_see_only_their_own_past(house: House, tmp_path: Path) -> None:
     """An event that came late, with an old time, is neither among them nor in the histories from which they are judged."""
     user = next(iter(PANEL))
     late = replace(event(601, user_id=user), at=START_AT)

@@ -124,9 +124,7 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
     assert (run.outcome, live_version(services), cancelled) == ("published", 2, [])
 
 
-def test_a_cancellation_meant_for_an_earlier_training_costs_one_start(
-    services: Services, lease: Lease
-) -> None:
+def test_a_late_cancellation_costs_one_restart(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
 
     class CancelledBefore(HereLauncher):

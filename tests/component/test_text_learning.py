@@ -120,9 +120,7 @@ def test_all_weights_learn_it_too_and_travel_whole(snapshot: Path, config: Train
     assert bundle.load_encoder().digest == bundle.manifest.encoder_digest
 
 
-def test_the_bundle_stores_the_adapter_beside_the_untouched_encoder(
-    adapted: Path, frozen: Path
-) -> None:
+def test_a_bundle_holds_adapter_and_unchanged_encoder(adapted: Path, frozen: Path) -> None:
     name = Path(ENCODER) / "model.safetensors"
     assert (adapted / "bundle" / name).read_bytes() == (frozen / "bundle" / name).read_bytes()
     with safe_open(adapted / "bundle" / ADAPTER, framework="pt") as file:
@@ -130,9 +128,7 @@ def test_the_bundle_stores_the_adapter_beside_the_untouched_encoder(
     assert not (frozen / "bundle" / ADAPTER).exists()
 
 
-def test_an_adapter_alone_is_stored_where_the_encoder_is_not_packed(
-    snapshot: Path, config: TrainConfig
-) -> None:
+def test_an_unpacked_encoder_leaves_the_adapter_alone(snapshot: Path, config: TrainConfig) -> None:
     config = learning(config, "lora")
     candidate = train(
         snapshot.parent,
@@ -193,9 +189,7 @@ class Killed(Exception):
     """What a test stops a training with."""
 
 
-def test_a_training_that_was_killed_goes_on_with_the_encoder_it_had(
-    snapshot: Path, config: TrainConfig
-) -> None:
+def test_a_killed_training_resumes_with_its_encoder(snapshot: Path, config: TrainConfig) -> None:
     config = replace(
         learning(config, "lora"), device="cpu", full_epochs=2
     )  # a GPU's sums differ in rounding
@@ -248,9 +242,7 @@ def test_one_rank_and_two_learn_the_same(
     assert torch.allclose(bundles[0].texts_NT, bundles[1].texts_NT, atol=1e-2)
 
 
-def test_a_step_reads_at_most_so_many_texts_and_gradients_reach_the_adapter(
-    frozen: Path, config: TrainConfig
-) -> None:
+def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: TrainConfig) -> None:
     bundle = load_bundle(frozen / "bundle")
     encoder = replace(learning(config, "lora").encoder, texts_per_step=5)
     learner = text_learner(

@@ -72,7 +72,7 @@ def test_what_was_planted_is_found(full: Path) -> None:
     assert sum(int(ranker.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
 
 
-def test_a_history_without_ratings_says_how_a_text_that_nobody_has_seen_will_be_rated(
+def test_choices_predict_the_rating_of_an_unseen_text(
     full: Path,
 ) -> None:
     ranker = Ranker(load_bundle(full / "bundle"))
@@ -269,7 +269,7 @@ def test_an_update_goes_on_from_the_live_bundle(
     assert {"candidate", "live"} <= set(made.panel.models)
 
 
-def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained(
+def test_the_average_is_served_and_training_continues(
     tmp_path: Path, full: Path, config: TrainConfig
 ) -> None:
     live = load_bundle(full / "bundle")
@@ -300,7 +300,7 @@ def test_what_is_served_is_an_average_and_training_goes_on_from_what_was_trained
     ), "the served weights come nearer, though nothing new was learned"
 
 
-def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(
+def test_an_update_uses_the_full_rate_by_default(
     tmp_path: Path, full: Path, config: TrainConfig
 ) -> None:
     rows = [replace(row, role="target") for row in new_rows(50)]
@@ -317,9 +317,7 @@ def test_an_update_learns_at_the_rate_of_full_trainings_unless_it_has_its_own(
     assert not torch.equal(unset, own)
 
 
-def test_the_first_ratings_of_a_shop_set_the_mean_whatever_was_trained_before(
-    tmp_path: Path, config: TrainConfig
-) -> None:
+def test_a_shops_first_ratings_set_the_mean(tmp_path: Path, config: TrainConfig) -> None:
     config = replace(config, full_epochs=1, update_epochs=1)
     clicks = [replace(row, rating=None, type="click") for row in planted_rows()]
     candidate = train(
@@ -495,7 +493,7 @@ def test_broken_weights_are_reported(tmp_path: Path, full: Path, config: TrainCo
     assert not report(candidate).finite_weights
 
 
-def test_a_release_of_another_version_of_the_program_is_replaced_by_a_full_training_and_by_nothing_else(
+def test_another_program_version_needs_a_full_training(
     tmp_path: Path, full: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(full / "bundle", tmp_path / "old")

@@ -60,7 +60,7 @@ def versions(services: Services) -> list[int]:
     return [one.version for one in services.ledger.releases()]
 
 
-def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(
+def test_it_publishes_follows_and_reacts_to_events(
     fresh: Services,
 ) -> None:
     """The interval is an hour: everything here happens because the worker looks."""
@@ -74,7 +74,7 @@ def test_it_publishes_at_once_follows_histories_and_reacts_to_enough_events(
     assert fresh.ledger.figures().get("job_errors", 0) == 0
 
 
-def test_a_persons_hand_on_the_server_is_recorded_within_two_seconds(shelf: Services) -> None:
+def test_a_default_set_by_hand_is_noticed_by_polling(shelf: Services) -> None:
     with working(shelf):
         until(lambda: shelf.ledger.lease_holder() is not None)
         shelf.server.set_live(1)
@@ -93,7 +93,7 @@ def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Services) -
 
 
 @pytest.mark.parametrize("surprise", [RuntimeError, SystemExit])
-def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(
+def test_a_failing_turn_is_counted_and_the_worker_lives(
     shelf: Services, surprise: type[BaseException]
 ) -> None:
     class Surprising:
@@ -111,7 +111,7 @@ def test_a_turn_that_dies_of_a_surprise_is_counted_and_the_worker_lives(
         until(lambda: shelf.ledger.hold() is not None)
 
 
-def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf: Services) -> None:
+def test_waiting_events_do_not_shorten_the_backoff(shelf: Services) -> None:
     send(shelf, event_records(1, 200))  # over after_events, which call for a turn at each look
     switches.begin_promote(shelf.ledger, 1)
     server_of(shelf).is_down = True
@@ -125,7 +125,7 @@ def test_waiting_events_do_not_shorten_the_wait_for_a_server_that_is_away(shelf:
         server_of(shelf).is_down = False
 
 
-def test_a_worker_whose_lease_was_taken_waits_and_changes_nothing(shelf: Services) -> None:
+def test_a_worker_without_the_lease_changes_nothing(shelf: Services) -> None:
     with working(shelf) as worker:
         taken = shelf.ledger.acquire_lease(
             "elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1)
@@ -164,7 +164,7 @@ def take_the_lease(services: Services) -> None:
     )
 
 
-def test_a_training_ends_with_the_lease_for_another_worker_makes_the_same(
+def test_losing_the_lease_ends_the_training(
     endless: Services,
 ) -> None:
     with working(endless) as worker:
@@ -191,7 +191,7 @@ def test_a_single_turn_ends_with_the_lease_and_says_who_has_it(endless: Services
     thread.join()
 
 
-def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_at_once(
+def test_a_standby_takes_over_an_expired_lease(
     fresh: Services,
 ) -> None:
     """The interval is an hour: what happens, happens because the lease came."""
@@ -217,7 +217,7 @@ def test_a_standby_takes_over_when_the_lease_runs_out_and_its_first_turn_comes_a
         until(lambda: versions(fresh) == [0, 1])
 
 
-def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(
+def test_a_worker_waits_for_its_ledger_to_answer(
     shelf: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = replace(
@@ -241,7 +241,7 @@ def test_a_worker_whose_ledger_does_not_answer_goes_on_when_it_does(
     assert "job_errors" not in shelf.ledger.figures()
 
 
-def test_a_machine_that_was_asleep_loses_no_turn_and_catches_up_once(shelf: Services) -> None:
+def test_a_machine_that_slept_catches_up_once(shelf: Services) -> None:
     """APScheduler's defaults drop a turn that is a second late."""
     with working(shelf) as worker:
         jobs = worker._scheduler.get_jobs()
@@ -264,9 +264,7 @@ def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Services) -> 
     assert fresh.ledger.lease_holder() is None
 
 
-def test_sigterm_ends_a_training_within_the_grace_period_and_the_next_start_goes_on(
-    fresh: Services, tmp_path: Path
-) -> None:
+def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_path: Path) -> None:
     send(fresh, [*item_records(), *event_records(1, 200)])
     program = (
         "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch.process import open_launcher; "
@@ -339,7 +337,7 @@ def test_a_turn_that_came_too_late_is_counted(shelf: Services) -> None:
         assert shelf.ledger.figures()["missed_turns"] == 1
 
 
-def test_with_a_crontab_the_first_turn_comes_at_once_and_the_next_by_the_clock(
+def test_a_crontab_worker_takes_its_first_turn_at_once(
     shelf: Services,
 ) -> None:
     by_the_clock = replace(

@@ -79,7 +79,7 @@ def test_a_clock_that_is_set_back_stops_no_job(
 
 @pytest.mark.parametrize("call", ["versions", "live"])
 @pytest.mark.parametrize("status", [401, 500, 503])
-def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_call_for_a_turn(
+def test_a_refusing_server_is_logged_once(
     shelf: Services, caplog: pytest.LogCaptureFixture, call: str, status: int
 ) -> None:
     looks = threading.Semaphore(0)
@@ -102,7 +102,7 @@ def test_a_server_that_refuses_to_be_looked_at_is_told_of_once_and_events_still_
     assert "job_errors" not in shelf.ledger.figures()
 
 
-def test_a_server_that_refuses_for_another_reason_is_told_of_again(
+def test_a_server_that_refuses_differently_is_logged_again(
     shelf: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = [401, 401, 503, 503, 401]
@@ -172,9 +172,7 @@ def test_the_lease_is_kept_while_any_job_is_at_something(
     until(lambda: not any(lock.locked() for lock in begun._under_way.values()))
 
 
-def test_sigterm_ends_a_worker_whose_server_keeps_it_waiting_within_the_grace_period(
-    shelf: Services, tmp_path: Path
-) -> None:
+def test_sigterm_ends_a_worker_waiting_for_its_server(shelf: Services, tmp_path: Path) -> None:
     shelf.ledger.pause("no turn does anything here")
     program = (
         "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker.worker import run_worker; "

@@ -124,7 +124,7 @@ def told(stream: Clickstream) -> Clickstream:
     return stream
 
 
-def test_a_clicked_impression_is_one_click_event_and_an_unclicked_one_an_impression_event(
+def test_impressions_become_clicks_or_impressions(
     told: Clickstream,
 ) -> None:
     clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": _iso(FIRST_DAY + 20)}
@@ -200,7 +200,7 @@ def test_times_are_read_as_the_gateway_reads_them(
     assert kept["at"] == expected
 
 
-def test_what_is_no_impression_is_kept_with_its_place_and_the_reason(told: Clickstream) -> None:
+def test_an_invalid_impression_is_kept_with_its_reason(told: Clickstream) -> None:
     found = [row.value for row in told.rejected if row.value["topic"] == told.join.impressions]
     assert sorted(str(row["reason"]) for row in found) == sorted(reason for _, reason in BROKEN)
     assert len({(row["partition"], row["offset"]) for row in found}) == len(BROKEN)

@@ -125,9 +125,7 @@ def lines(*numbers: int) -> list[bytes]:
     return [to_json(event(number)).encode() for number in numbers]
 
 
-def test_aborted_transactions_are_never_seen_and_open_ones_not_yet(
-    shop: Shop, log: KafkaEventLog
-) -> None:
+def test_only_committed_transactions_are_read(shop: Shop, log: KafkaEventLog) -> None:
     shop.send(*lines(1, 2))
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
@@ -202,9 +200,7 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
     assert house.records() == [event(1), event(2), event(3), event(6)]
 
 
-def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(
-    shop: Shop, house: House
-) -> None:
+def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
     shop.send(*lines(1, 2, 3))
     house.collect()
     shop.delete(shop.events)
@@ -224,9 +220,7 @@ def test_a_topic_that_was_made_anew_is_an_alarm_however_much_it_holds(
     assert house.collect() == (4, 0, 1)  # what stood in both counts once
 
 
-def test_a_topic_made_anew_under_a_readers_eyes_is_no_continuation(
-    shop: Shop, log: KafkaEventLog
-) -> None:
+def test_a_topic_recreated_while_reading_is_noticed(shop: Shop, log: KafkaEventLog) -> None:
     shop.send(*lines(*range(50)))
     cursor = log.read(START, 10).cursor  # the reader has fetched the rest ahead
     shop.delete(shop.events)
@@ -257,9 +251,7 @@ def test_a_compacted_topic_of_items_may_have_holes(servers: Servers) -> None:
     assert len(everything(log)) == 10
 
 
-def test_foreign_messages_are_records_or_rejected_by_place_and_reason(
-    shop: Shop, log: KafkaEventLog
-) -> None:
+def test_foreign_messages_are_records_or_rejected(shop: Shop, log: KafkaEventLog) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     good = b'{"user_id": 17, "item_id": "\\u65e5\\u672c", "type": "click"}'
     bad = (
@@ -352,7 +344,7 @@ def test_a_users_order_is_kept_between_writers(shop: Shop, log: KafkaEventLog) -
     assert sorted(found, key=lambda one: one.user_id) == sorted(sent, key=lambda one: one.user_id)
 
 
-def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_and_again(
+def test_broker_kills_neither_lose_nor_repeat_records(
     servers: Servers, shop: Shop, house: House
 ) -> None:
     server = servers.kafka
@@ -383,7 +375,7 @@ def test_nothing_is_lost_and_nothing_doubled_while_the_broker_is_killed_again_an
     assert len(sent) == 3000
 
 
-def test_a_broker_that_is_away_is_told_in_time_and_works_again_after(
+def test_a_broker_outage_is_reported_and_survived(
     servers: Servers, shop: Shop, log: KafkaEventLog
 ) -> None:
     server = servers.kafka

@@ -229,7 +229,7 @@ def test_every_alarm_has_its_row_in_the_runbook() -> None:
     assert "\n## What to watch\n" in OPERATIONS.read_text()
 
 
-def test_prometheus_takes_the_configuration_as_it_is_and_as_the_stack_writes_it(
+def test_prometheus_accepts_both_configurations(
     tmp_path: Path,
 ) -> None:
     _promtool("check", "config", str(CONFIG))

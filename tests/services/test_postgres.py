@@ -56,9 +56,7 @@ def test_after_a_restart_of_the_server_the_next_call_works(
         ledger.commit_segment(None, Cursor("a"), lease)
 
 
-def test_while_the_server_is_away_every_call_is_unavailable_and_says_where(
-    ledger: Ledger, servers: Servers, url: str
-) -> None:
+def test_calls_during_an_outage_name_the_server(ledger: Ledger, servers: Servers, url: str) -> None:
     servers.postgres.stop()
     said = r"the ledger at postgresql://freshet:\*\*\*@127\.0\.0\.1:\d+/\w+ does not answer"
     try:
@@ -91,7 +89,7 @@ def write_two(
         after()
 
 
-def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(
+def test_a_connection_lost_in_a_transaction_writes_nothing(
     ledger: Ledger, lease: Lease, servers: Servers
 ) -> None:
     for moments in ((servers.postgres.kill, lambda: None), (lambda: None, servers.postgres.kill)):
@@ -101,7 +99,7 @@ def test_a_connection_that_is_lost_in_mid_transaction_writes_nothing(
         assert (ledger.log_cursor(), ledger.last_seq()) == ("", 0)
 
 
-def test_a_writer_that_is_frozen_in_mid_transaction_stops_the_others_only_for_a_while(
+def test_a_frozen_writer_blocks_others_only_briefly(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_IDLE_LIMIT_S", 1)

@@ -81,9 +81,7 @@ def test_a_cluster_makes_the_candidate_that_one_process_makes(
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
-def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_workers_has_died(
-    head: Head, snapshot: Path, tmp_path: Path
-) -> None:
+def test_a_training_resumes_after_a_worker_dies(head: Head, snapshot: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "candidate"
     killed: list[int] = []
 

@@ -89,9 +89,7 @@ def until_done(call: Callable[[], object]) -> None:
             return
 
 
-def test_a_server_killed_in_the_middle_of_appends_loses_nothing_and_doubles_nothing(
-    server: Server, log: EventLog
-) -> None:
+def test_a_server_killed_during_appends_loses_nothing(server: Server, log: EventLog) -> None:
     batches = [
         [event(number) for number in range(first, first + 10)] for first in range(0, 2000, 10)
     ]
@@ -118,7 +116,7 @@ def _backlog(log: EventLog) -> int:
     return 0
 
 
-def test_a_server_that_is_away_is_told_soon_and_the_same_handles_work_when_it_is_back(
+def test_a_server_outage_is_reported_and_survived(
     server: Server, log: EventLog, histories: Histories
 ) -> None:
     log.append([event(1)])
@@ -161,7 +159,7 @@ def test_a_server_that_swallows_packets_is_told_too() -> None:
         assert time.monotonic() - started < 25, "a time-out a try, and few tries"
 
 
-def test_an_append_whose_answer_was_lost_is_repeated_and_counts_once(server: Server) -> None:
+def test_an_append_with_a_lost_answer_counts_once(server: Server) -> None:
     with Cutter(server.port) as cutter:
         log = open_log(log_url(server, port=cutter.port))
         log.append([event(0)])
@@ -206,7 +204,7 @@ def test_a_wrong_password_is_told_and_never_shown(
 @pytest.mark.parametrize(
     "room_mib", [1, 16, 64], ids=["no room to send it", "no room to store it", "room"]
 )
-def test_an_append_of_several_chunks_is_stored_whole_or_not_at_all(
+def test_an_append_of_several_chunks_is_atomic(
     log: EventLog, raw: redis.Redis, room_mib: int
 ) -> None:
     log.append([event(0)])
@@ -260,9 +258,7 @@ def test_a_user_with_the_documented_rights_can_do_all(
         open_log(log_url(server).replace("shop", "another")).append([event(1)])
 
 
-def test_a_full_server_is_told_keeps_what_it_has_and_can_be_trimmed(
-    log: EventLog, raw: redis.Redis
-) -> None:
+def test_a_full_server_refuses_appends_and_can_be_trimmed(log: EventLog, raw: redis.Redis) -> None:
     log.append([event(number) for number in range(5000)])
     cursor = log.read(START, 4000).cursor
     raw.config_set("maxmemory", 1)
@@ -287,7 +283,7 @@ def test_a_user_is_forgotten_on_a_full_server_too(histories: Histories, raw: red
     assert histories.recent("u", 10) == ()
 
 
-def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(
+def test_a_server_that_evicts_keys_is_refused(
     server: Server, log: EventLog, raw: redis.Redis
 ) -> None:
     raw.config_set("maxmemory-policy", "allkeys-lru")
@@ -301,7 +297,7 @@ def test_a_server_that_forgets_keys_when_memory_is_short_is_refused(
     assert log.append([event(1)]).accepted == 1
 
 
-def test_a_log_that_lost_its_newest_records_in_a_crash_is_read_without_a_hole(
+def test_a_log_without_its_newest_records_is_no_gap(
     server: Server, log: EventLog, tmp_path: Path
 ) -> None:
     log.append([event(1), event(2), event(3)])

@@ -114,7 +114,7 @@ def by_user(records: list[Record]) -> dict[str, list[Record]]:
     return lines
 
 
-def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_brings_nothing_twice(
+def test_a_killed_relay_neither_loses_nor_repeats_records(
     source_url: str, target_url: str, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     records = records_of()
@@ -174,7 +174,7 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
 @pytest.mark.parametrize(
     ("lost", "num_known", "brought"), [("made anew", 1, (3,)), ("trimmed", 0, (4, 5))]
 )
-def test_a_source_that_lost_what_comes_next_is_told_and_given_up_only_when_asked(
+def test_a_relay_skips_a_gap_only_when_asked(
     target_url: str,
     tmp_path: Path,
     start: Callable[..., subprocess.Popen[str]],

@@ -134,7 +134,7 @@ def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
     assert ledger.figures().get("job_errors", 0) == 0
 
 
-def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_runs_out(
+def test_the_other_worker_takes_over_an_expired_lease(
     hosts: Hosts,
 ) -> None:
     hosts.start("a")
@@ -153,7 +153,7 @@ def test_when_the_holder_is_killed_the_other_takes_over_as_soon_as_the_lease_run
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
 
-def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(
+def test_a_holder_that_ends_in_order_hands_over(
     hosts: Hosts,
 ) -> None:
     """The interval is an hour, and fewer events wait than call for a turn: the turn comes because the lease did."""
@@ -184,9 +184,7 @@ def test_a_holder_that_ends_in_order_hands_over_and_the_next_turn_comes_at_once(
         "finish_run",
     ],
 )
-def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
-    hosts: Hosts, place: str
-) -> None:
+def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) -> None:
     """The other has published what both wanted to, and more, by then."""
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
@@ -240,9 +238,7 @@ def test_a_holder_that_was_paused_changes_nothing_when_it_wakes_up(
 
 
 @pytest.mark.parametrize("place", ["add_release", "register"])
-def test_a_run_whose_files_lie_on_the_other_host_is_abandoned_and_its_version_not_used_again(
-    hosts: Hosts, place: str
-) -> None:
+def test_a_run_with_unreachable_files_is_abandoned(hosts: Hosts, place: str) -> None:
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), "a has put version 2 and pauses")

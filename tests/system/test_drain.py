@@ -70,7 +70,7 @@ def ask(node: Running, tmp_path: Path) -> Iterator[Callable[[str], Future[httpx.
         yield slow
 
 
-def test_a_request_in_the_workers_hands_is_answered_before_its_version_goes(
+def test_running_requests_end_before_unregistering(
     server: TorchServe, ask: Callable[[str], Future[httpx.Response]]
 ) -> None:
     asked = ask("")
@@ -81,7 +81,7 @@ def test_a_request_in_the_workers_hands_is_answered_before_its_version_goes(
     assert [found.version for found in server.versions()] == [2]
 
 
-def test_a_request_that_met_the_old_default_has_a_second_to_reach_its_worker(
+def test_a_routed_request_has_a_second_to_arrive(
     server: TorchServe, node: Running, ask: Callable[[str], Future[httpx.Response]]
 ) -> None:
     late: list[Future[httpx.Response]] = []

@@ -321,9 +321,7 @@ def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> 
             assert answer.status_code == 400
 
 
-def test_a_killed_server_takes_its_workers_along_and_starts_again_empty(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_a_killed_server_ends_its_workers(bundle: Path, tmp_path: Path) -> None:
     with running_torchserve(tmp_path) as first, opened(first) as server:
         name = pack(bundle=bundle, version=1, out=first.store).name
         server.register(1, name)

@@ -35,7 +35,7 @@ class Clock:
         return self.now
 
 
-def test_a_live_version_that_torchserve_gave_up_is_loaded_anew_while_the_one_before_answers(
+def test_an_abandoned_live_version_is_loaded_again(
     tmp_path: Path,
 ) -> None:
     planted_bundle(tmp_path / "bundle", tower="lstm", encoder="tiny")

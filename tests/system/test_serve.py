@@ -159,7 +159,7 @@ def test_other_data_on_the_same_folder_is_refused(machine: Machine, movielens_10
     assert "holds data from" in refused.stderr
 
 
-def test_the_next_start_has_the_same_release_and_ends_within_ten_seconds(machine: Machine) -> None:
+def test_the_next_start_serves_the_same_release(machine: Machine) -> None:
     machine.stop()
     printed = machine.start()
     assert "Ingesting" not in printed

@@ -117,7 +117,7 @@ def test_a_version_without_workers_never_becomes_live(
 
 
 @pytest.mark.parametrize("spoilt", sorted(SPOILT))
-def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
+def test_an_archive_that_cannot_start_leaves_nothing(
     spoilt: str,
     server: TorchServe,
     publish: Callable[[int], str],
@@ -131,7 +131,7 @@ def test_an_archive_that_cannot_start_is_refused_and_leaves_nothing(
     assert server.predict(2, TOP, timeout_s=60)
 
 
-def test_a_version_that_another_process_is_loading_is_waited_for_and_not_deleted(
+def test_a_version_another_process_loads_is_waited_for(
     server: TorchServe,
     publish_broken: Callable[[int, str], str],
     node: Running,

@@ -52,7 +52,7 @@ def test_who_was_overwritten_there_is_told(
         open_artifacts(through(proxy, url)).put("a.mar", file_of(tmp_path, b"ours"))
 
 
-def test_with_conditions_a_later_writer_never_replaces_an_earlier_one(
+def test_conditional_puts_never_replace_an_object(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     store.put("first", file_of(tmp_path, b"makes the bucket"))

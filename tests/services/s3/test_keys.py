@@ -15,7 +15,7 @@ from tests.services.s3.files import KEY_VARIABLES, fetched, file_of, take_keys
 
 
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
-def test_wrong_keys_are_refused_with_what_to_do_and_without_the_keys(
+def test_wrong_keys_are_refused_and_not_shown(
     variable: str,
     store: ArtifactStore,
     url: str,

@@ -132,7 +132,7 @@ def test_two_nodes_with_one_model_store(
 
 
 @pytest.mark.parametrize("member", sorted(SPOILT))
-def test_a_failed_registration_leaves_nothing_and_the_next_one_works(
+def test_a_failed_registration_leaves_nothing(
     member: str, store: ArtifactStore, archives: dict[int, str], node: Running, tmp_path: Path
 ) -> None:
     store.put(

@@ -17,7 +17,7 @@ from tests.services.proxy import Proxy
 from tests.services.s3.files import bucket_of, file_of, through
 
 
-def test_the_signed_url_comes_after_a_look_at_the_bytes_and_gives_them_for_minutes(
+def test_a_signed_url_follows_a_check_of_the_bytes(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     store.put("rec-1-abc.mar", file_of(tmp_path, b"one"))
