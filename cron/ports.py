@@ -1,5 +1,6 @@
-"""The ports: what cron and the gateway ask of other machines. Semantics are here; `tests/contracts` holds every back end to them.
+"""The ports: what cron and the gateway use of other machines.
 
+The semantics are written here, and `tests/contracts` runs one suite per port on every back end.
 Every method may raise `Unavailable`, after bounded retries where the call is idempotent.
 """
 
@@ -16,14 +17,19 @@ from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
 START = Cursor("")  # before the first record
-BATCH_BYTES = (
-    8 << 20
-)  # of one batch; a batch of ordinary records has a quarter of it, and as objects it takes ten times as much
+
+# The size of one batch. A batch of ordinary records has a quarter of it; as Python objects it takes
+# ten times as much.
+BATCH_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """What an append did: how many records are now durable, and the positions of those whose event id the log already held."""
+    """The result of an append.
+
+    `accepted` records are durable now. `duplicates` are the positions, in the call, of records
+    whose event id was already in the log.
+    """
 
     accepted: int
     duplicates: tuple[int, ...]
@@ -31,7 +37,11 @@ class Appended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """What somebody else put into the log and is no record: where it lies there (no two share a `source`), the reason, what it is."""
+    """An entry of the log that is not a valid record.
+
+    `source` is its place in the log and is unique, `reason` says what is wrong with it, and `raw`
+    is the entry itself.
+    """
 
     source: str
     reason: str
@@ -40,7 +50,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records in log order, what is none between them, and the cursor after the last of both."""
+    """Records in log order, the rejected entries between them, and the cursor after both."""
 
     records: tuple[Record, ...]
     cursor: Cursor
@@ -51,51 +61,60 @@ class EventLog(Protocol):
     """Transport of records: at least once, any order. The journal, not the log, is the truth."""
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records durably, all or none where the log can; one that can't may keep some of a call that raised Unavailable.
+        """Store records durably.
 
-        A record whose event id is still in the log (or earlier in the call) is a duplicate and not
-        stored again, where the log can tell. Records of one user keep their order.
+        The call is all or nothing where the log supports it. Other logs may keep some of the
+        records of a call that raised Unavailable. A record whose event id is still in the log, or
+        earlier in the call, is a duplicate and is not stored again, where the log can detect that.
+        Records of one user keep their order.
         """
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` records after the cursor, rejected ones counted; nothing left gives an empty batch with the same cursor.
+        """Return at most `limit` entries after the cursor, rejected ones included.
 
-        A batch ends early, after one record at least, when its records come to BATCH_BYTES: what a
-        reader holds does not depend on what others sent. An entry that is not a valid record is
-        rejected, at each reading with the same source. A batch without records may still have a new
-        cursor, to be kept like any. Raise LogGap when some after the cursor were trimmed away. A
-        log that others trim may begin at START with the earliest that it has.
+        At the end of the log the batch is empty and has the same cursor. A batch ends early, after
+        at least one record, when its records reach BATCH_BYTES, which bounds a reader's memory. An
+        entry that is not a valid record is rejected, at each reading with the same source. A batch
+        without records may still have a new cursor, which is kept like any other. Raise LogGap when
+        entries after the cursor were trimmed. A log that others trim may begin at START with the
+        earliest entry it has.
         """
         ...
 
     def give_up(self, after: Cursor) -> Cursor:
-        """Accept that what a reader at this cursor is told of as a LogGap is gone, and return where it goes on; raise no LogGap.
+        """Acknowledge a LogGap and return the cursor to resume from; never raise LogGap.
 
-        No record that is left after the cursor is passed by; some before it may come again, or be
-        forgotten. Nothing gone: the same cursor.
+        No remaining record after the cursor is skipped. Some records before it may be read again,
+        or be deleted. Without a gap the cursor is returned unchanged.
         """
         ...
 
     def backlog(self, after: Cursor) -> int:
-        """Count the records after the cursor; back ends may approximate above 100,000."""
+        """Count the records after the cursor; above 100,000 the count may be approximate."""
         ...
 
     def trim(self, *before: Cursor) -> None:
-        """Forget the records that lie before every one of these cursors; they are in the journal by now. With START among them: nothing."""
+        """Delete the records before the earliest of these cursors; with START, delete nothing.
+
+        The records are in the journal by then.
+        """
         ...
 
 
 class Histories(Protocol):
-    """Who did what lately, seconds old: a projection of the log that can be rebuilt from the journal.
+    """The recent events of every user, seconds old: a projection of the log.
 
-    Keeps at least the newest 1,000 events a user, ordered by (at, event_id); impressions are not
-    history and are dropped. Also keeps which items are hidden (the Item record with the greatest
-    (at, event_id) decides).
+    It can be rebuilt from the journal. It keeps at least the newest 1,000 events of a user, ordered
+    by (at, event_id); impressions are not history and are dropped. It also keeps which items are
+    hidden (the Item record with the greatest (at, event_id) decides).
     """
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
-        """Add records; one already there changes nothing. A cursor (the follower's) becomes the stored one in the same transaction."""
+        """Add records; a record that is already there changes nothing.
+
+        The follower's cursor, when given, is stored in the same transaction.
+        """
         ...
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
@@ -103,20 +122,26 @@ class Histories(Protocol):
         ...
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
-        """Delete everything known about a user; return up to when their events stay out.
+        """Delete everything about a user, and return the time up to which events stay out.
 
-        That is `at`, or the newest event that was deleted, which a fast clock may have put after
-        it, or where an earlier call put it, whichever is latest. Follower and rebuild may bring
-        what lies before: it stays out.
+        That is the latest of `at`, the newest deleted event (a fast clock may have put it after
+        `at`), and the result of an earlier call. Older events that the follower or a rebuild brings
+        later are not stored.
         """
         ...
 
     def forgotten(self) -> dict[str, datetime]:
-        """Return up to when each forgotten user's events stay out, by user key (`cron.user_keys`); no ids are kept."""
+        """Return, by user key, the time up to which each forgotten user's events stay out.
+
+        User keys are made by `cron.user_keys`; no ids are kept.
+        """
         ...
 
     def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
-        """Keep out what forgotten users did up to then, as `forget` does, and delete nothing; a mark never moves back."""
+        """Keep out the events of forgotten users up to these times, and delete nothing.
+
+        A time never moves back.
+        """
         ...
 
     def hidden(self) -> frozenset[str]:
@@ -124,7 +149,7 @@ class Histories(Protocol):
         ...
 
     def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
-        """Return those of the ids, some thousands at most, that must not be recommended now."""
+        """Return those of the ids, at most some thousands, that must not be recommended now."""
         ...
 
     def cursor(self) -> Cursor:
@@ -132,31 +157,37 @@ class Histories(Protocol):
         ...
 
     def clear(self) -> None:
-        """Delete everything, cursor included, before a rebuild; who was forgotten stays forgotten."""
+        """Delete everything, cursor included, before a rebuild; forgotten users stay forgotten."""
         ...
 
 
 class ArtifactStore(Protocol):
-    """Immutable named files: archives, optimiser states, manifests, journal segments. A name may hold `/` and is never absolute."""
+    """Immutable named files: archives, optimiser states, manifests, journal segments.
+
+    A name may contain `/` and is never absolute.
+    """
 
     def put(self, name: str, file: Path) -> str:
-        """Store a file, verify it, return its sha256 (hex). The same bytes again are fine; other bytes raise ArtifactConflict."""
+        """Store a file, verify it, and return its sha256 (hex).
+
+        Storing the same bytes again is allowed; other bytes raise ArtifactConflict.
+        """
         ...
 
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
-        """Write the artifact to the path `into`, atomically; raise ArtifactMissing or ArtifactCorrupt.
+        """Write the artifact to the path `into`, atomically.
 
-        The bytes are verified against the sha256 that was recorded at `put`, and that against
-        `sha256`: the store's own record lies beside the bytes, so whoever can change one can change
-        both.
+        The bytes are verified against the sha256 recorded at `put`, and that one against `sha256`:
+        the store keeps its record next to the bytes, so anyone who can change one can change both.
+        Raise ArtifactMissing or ArtifactCorrupt.
         """
         ...
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
-        """Return what TorchServe's register call takes for this artifact: a bare file name in its model store, or a URL.
+        """Return the argument of TorchServe's register call for this artifact.
 
-        The stored bytes are verified first, as by `fetch`. A URL holds for minutes. Raise
-        ArtifactMissing or ArtifactCorrupt.
+        It is a bare file name in TorchServe's model store, or a URL that is valid for minutes. The
+        stored bytes are verified first, as by `fetch`. Raise ArtifactMissing or ArtifactCorrupt.
         """
         ...
 
@@ -165,7 +196,7 @@ class ArtifactStore(Protocol):
         ...
 
     def delete(self, name: str) -> None:
-        """Delete an artifact; one that is not there is fine."""
+        """Delete an artifact; a missing one is not an error."""
         ...
 
 
@@ -173,30 +204,35 @@ class TrainLauncher(Protocol):
     """Start the trainer somewhere and wait for its candidate."""
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Train and return the candidate folder `out`; called again after a crash it resumes or returns what is complete.
+        """Train and return the candidate folder `out`.
 
-        Raise TrainingFailed, or its TrainerDied when nothing is known against the input. The child
-        is ended, as a group, at the wall limit and when this process dies.
+        Called again after a crash, it resumes, or returns a candidate that is complete. Raise
+        TrainingFailed, or TrainerDied when nothing suggests a fault of the input. The child's
+        process group is ended at the wall limit and when this process dies.
         """
         ...
 
     def stop(self) -> None:
-        """End the training under way and start none after, from another thread; `train` raises Stopped, and a checkpoint stays."""
+        """End the current training and start no other; called from another thread.
+
+        `train` raises Stopped, and a checkpoint is kept.
+        """
         ...
 
     def cancel(self) -> None:
-        """End the training under way as `stop` does, or the next one at its start when none is.
+        """End the current training as `stop` does, or else the next one at its start.
 
-        Those after it may start.
+        Later trainings may start.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerVersion:
-    """One registered version: workers that are READY, the least number wanted, requests queued or in flight.
+    """One registered version: its READY workers, the configured minimum, and pending requests.
 
-    `is_starting`: none is READY, and one was begun so lately that its first start may be under way.
+    Pending requests are queued or in flight. `is_starting`: no worker is READY, and one was started
+    so recently that it may still be loading.
     """
 
     version: int
@@ -213,7 +249,7 @@ class ServerVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerMemory:
-    """What a worker of the live version occupies on a node, and what is left there."""
+    """The memory that a worker of the live version uses on a node, and the memory left there."""
 
     taken_bytes: int
     left_bytes: int
@@ -225,50 +261,69 @@ class ServerMemory:
 
 
 class ModelServer(Protocol):
-    """TorchServe, or something that serves like it: one node, or several that hold the same.
+    """TorchServe, or a server like it: one node, or several that serve the same versions.
 
-    With several, a call is made on each node that answers; those that are away are left out, and
-    Unavailable means all of them. A node that lacks a version is not in service for it; who calls
-    for predictions asks by version and takes another node.
+    With several nodes, a call is made on each node that answers. Nodes that are away are left out,
+    and Unavailable means that all of them are. A node without a version is not in service for it:
+    callers that want predictions ask by version and use another node.
     """
 
     def nodes(self) -> Mapping[str, ModelServer]:
-        """Return the single nodes by address, those that are away too; a single one returns itself."""
+        """Return the single nodes by address, unreachable ones included.
+
+        A single node returns itself.
+        """
         ...
 
     def register(self, version: int, url: str) -> None:
         """Register a version and wait until its workers are READY; raise ServerRefused.
 
-        Already registered and ready is fine, and so is one that another process is loading: its
-        start is waited for. A zombie is deleted and tried again. When one of several nodes refuses,
-        those that took the version in this call let go of it.
+        A version that is already registered and ready is accepted. When another process is loading
+        it, wait for its start. A version without workers is deleted and registered again. When one
+        of several nodes refuses, the nodes that registered the version in this call unregister it.
         """
         ...
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
-        """Answer one JSON body by a version, or by the default; raise ServerRefused with the status for anything but 200."""
+        """Answer one JSON body by a version, or by the default version.
+
+        Raise ServerRefused with the status for anything but 200.
+        """
         ...
 
     def set_live(self, version: int) -> None:
-        """Make a registered version the default; raise ServerRefused when it has no READY worker (every default call would be 503).
+        """Make a registered version the default.
 
-        Of several nodes those that have it READY are told, and one of them is enough: the others
-        are not in service for it.
+        Raise ServerRefused when it has no READY worker, since every default call would be answered
+        503. Of several nodes, the call is made on those that have it READY, and one is enough: the
+        others are not in service for it.
         """
         ...
 
     def live(self) -> int | None:
-        """Return the default version; None when nothing is registered, or when several nodes disagree."""
+        """Return the default version.
+
+        None when nothing is registered, or when several nodes disagree.
+        """
         ...
 
     def versions(self) -> tuple[ServerVersion, ...]:
-        """Return all registered versions, ascending. Over several nodes: ready workers of the node that has least, requests of all."""
+        """Return all registered versions, ascending.
+
+        With several nodes: the ready workers of the node that has the fewest, the requests of all.
+        """
         ...
 
     def memory(self) -> ServerMemory | None:
-        """Return a node's memory, of several nodes the one's that has least left; None when nothing is live or none can tell."""
+        """Return a node's memory; with several nodes, that of the node with the least left.
+
+        None when nothing is live or no node reports it.
+        """
         ...
 
     def unregister(self, version: int) -> None:
-        """Drain (pending requests 0, then one second), then delete; unknown is fine. Refuses the default."""
+        """Drain (pending requests 0, then one second), then delete the version.
+
+        An unknown version is not an error. Raise ServerRefused for the default version.
+        """
         ...

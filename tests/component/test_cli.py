@@ -379,7 +379,7 @@ def test_a_rollback_that_cannot_be_is_one_sentence(
 ) -> None:
     story.tell(ledger_file(settings)).close()
     assert main(["rollback", "17"]) == 1
-    assert capsys.readouterr().err == "no release has version 17; there are 0, 1, 2, 3\n"
+    assert capsys.readouterr().err == "no release has version 17; existing versions: 0, 1, 2, 3\n"
     assert main(["rollback"]) == 1
     error = capsys.readouterr().err
     assert "does not answer" in error

@@ -82,7 +82,7 @@ def test_a_version_that_never_answers_fails_and_is_not_refused(
         "Unanswered",
         1,
     )
-    assert "version 2 is registered and gave no answer to a probe" in run.reasons[-1].text
+    assert "version 2 is registered and did not answer a probe" in run.reasons[-1].text
     assert len(asked) == 4 + 3, "three tries"
     assert not [name for name in services.ledger.figures() if name.startswith("refused_by")]
     assert [found.version for found in services.server.versions()] == [0, 1]

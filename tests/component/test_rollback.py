@@ -193,9 +193,9 @@ def test_promotion_goes_forward_again_and_keeps_the_hold(services: Services) -> 
 def test_unknown_versions_are_named_with_those_that_exist(services: Services) -> None:
     services.ledger.add_release(manifest(4), lease=lease_of(services.ledger))  # put, never live
     for version in (4, 99):
-        with pytest.raises(UnknownVersion, match="there are 1, 2, 3"):
+        with pytest.raises(UnknownVersion, match="existing versions: 1, 2, 3"):
             release.rollback(services.ledger, services.server, version, by="x")
-        with pytest.raises(UnknownVersion, match="there are 1, 2, 3"):
+        with pytest.raises(UnknownVersion, match="existing versions: 1, 2, 3"):
             release.promote(services.ledger, services.server, version)
     assert services.ledger.hold() is None
 
@@ -206,7 +206,7 @@ def test_a_rollback_waits_for_a_server_that_is_down(
     server_of(services).is_down = True
     with pytest.raises(
         SwitchPending,
-        match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
+        match=r"version 2 is recorded and publishing is paused.*as soon as the server answers",
     ):
         release.rollback(services.ledger, services.server, 2, by="x")
     server_of(services).is_down = False
@@ -224,7 +224,7 @@ def test_a_rollback_overtakes_an_interrupted_publication(
     for _ in range(2):  # an impatient person asks twice, and gets the same
         with pytest.raises(
             SwitchPending,
-            match=r"version 2 is decided and noted and publishing is paused.*as soon as the server answers",
+            match=r"version 2 is recorded and publishing is paused.*as soon as the server answers",
         ):
             release.rollback(services.ledger, services.server, None, by="x")
     assert services.ledger.hold() is not None

@@ -52,9 +52,9 @@ class Endless(HereLauncher):
         (
             lambda services: release.promote(services.ledger, services.server, 0),
             "superseded",
-            "now it is 0",
+            "0 is live now",
         ),
-        (lambda services: switches.begin_promote(services.ledger, 0), "superseded", "now it is 0"),
+        (lambda services: switches.begin_promote(services.ledger, 0), "superseded", "0 is live now"),
         (
             lambda services: services.ledger.resume([(441, 450)]),
             "superseded",

@@ -204,7 +204,7 @@ def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
     shop.send(*lines(1, 2, 3))
     house.collect()
     shop.delete(shop.events)
-    with pytest.raises(TopicMissing, match=f"has no topic {shop.events}; make it"):
+    with pytest.raises(TopicMissing, match=f"has no topic {shop.events}; create it"):
         house.collect()
     shop.make()
     shop.send(

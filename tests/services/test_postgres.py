@@ -1,4 +1,4 @@
-"""The ledger when PostgreSQL is away, restarts, refuses us, or waits for a writer that is frozen; and the command line on it."""
+"""The ledger when PostgreSQL is away, restarts, refuses access, or waits for a writer that is frozen; and the command line on it."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_wrong_password_is_told_with_the_remedy_and_not_shown(
     url: str, password: str | None
 ) -> None:
     parsed = sa.make_url(url)._replace(password=password)
-    with pytest.raises(AccessRefused, match=r"refuses us .*PGPASSWORD") as told:
+    with pytest.raises(AccessRefused, match=r"refuses access .*PGPASSWORD") as told:
         open_ledger(parsed.render_as_string(hide_password=False))
     assert "wrong" not in str(told.value)
 
@@ -191,7 +191,7 @@ def test_the_command_line_finds_the_password_in_the_environment(
             check=False,
         )
 
-    assert "refuses us" in releases().stderr
+    assert "refuses access" in releases().stderr
     for given in ({"PGPASSWORD": POSTGRES_PASSWORD}, {"FRESHET__STORE__LEDGER": url}):
         found = releases(**given)
         assert found.returncode == 0, found.stderr

@@ -187,12 +187,12 @@ def test_a_wrong_password_is_told_and_never_shown(
             if password:
                 monkeypatch.setenv("REDIS_PASSWORD", password)
             with pytest.raises(
-                AccessRefused, match=r"the event log at .* refuses us .*REDIS_PASSWORD"
+                AccessRefused, match=r"the event log at .* refuses access .*REDIS_PASSWORD"
             ) as told:
                 open_log(log_url(server)).append([event(1)])
             assert "wrong-one" not in str(told.value)
             with pytest.raises(
-                AccessRefused, match=r"the history store at .* refuses us .*REDIS_PASSWORD"
+                AccessRefused, match=r"the history store at .* refuses access .*REDIS_PASSWORD"
             ):
                 open_histories(histories_url(server)).recent("u", 1)
         monkeypatch.setenv("REDIS_PASSWORD", "right-one")
@@ -254,7 +254,7 @@ def test_a_user_with_the_documented_rights_can_do_all(
     assert histories.hidden() == histories.hidden_among(["i", "j"]) == {"i"}
     assert histories.cursor() == "7"
     histories.clear()
-    with pytest.raises(AccessRefused, match=r"the event log at .* refuses us .*REDIS_USERNAME"):
+    with pytest.raises(AccessRefused, match=r"the event log at .* refuses access .*REDIS_USERNAME"):
         open_log(log_url(server).replace("shop", "another")).append([event(1)])
 
 
@@ -263,7 +263,7 @@ def test_a_full_server_refuses_appends_and_can_be_trimmed(log: EventLog, raw: re
     cursor = log.read(START, 4000).cursor
     raw.config_set("maxmemory", 1)
     with pytest.raises(
-        CannotKeep, match=r"the event log at redis://.* can't keep what we store .*maxmemory"
+        CannotKeep, match=r"the event log at redis://.* cannot store our data .*maxmemory"
     ):
         log.append([event(9999)])
     log.trim(cursor)
