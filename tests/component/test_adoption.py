@@ -77,9 +77,7 @@ def test_unknown_newer_segments_survive_and_are_adopted(tmp_path: Path) -> None:
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
-    with pytest.raises(
-        JournalAhead, match=r"whose last number is 10: .*python -m cron adopt"
-    ):
+    with pytest.raises(JournalAhead, match=r"whose last number is 10: .*python -m cron adopt"):
         again.journal.refuse_newer()
     sweep(again.ledger, SegmentFiles(again.artifacts, tmp_path / "other"), lease=again.lease)
     assert len(again.artifacts.names()) == 4

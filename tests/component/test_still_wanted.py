@@ -54,7 +54,11 @@ class Endless(HereLauncher):
             "superseded",
             "0 is live now",
         ),
-        (lambda services: switches.begin_promote(services.ledger, 0), "superseded", "0 is live now"),
+        (
+            lambda services: switches.begin_promote(services.ledger, 0),
+            "superseded",
+            "0 is live now",
+        ),
         (
             lambda services: services.ledger.resume([(441, 450)]),
             "superseded",

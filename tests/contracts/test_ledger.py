@@ -199,7 +199,7 @@ def test_an_archive_is_no_release_before_it_was_live(ledger: Ledger, lease: Leas
     ledger.add_release(manifest(2), lease=lease)
     assert [one.version for one in ledger.releases()] == [1]
     assert ledger.archived(2) == manifest(2)
-    with pytest.raises(UnknownVersion, match="there are 1"):
+    with pytest.raises(UnknownVersion, match="existing versions: 1"):
         ledger.release(2)
     with pytest.raises(UnknownVersion):
         switches.begin_rollback(ledger, 2, reason="x")
@@ -340,7 +340,7 @@ def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease
     assert previous is not None
     assert (previous.version, ledger.release(3).version, ledger.is_release(4)) == (4, 3, True)
     assert len(ledger.releases(newest=10)) == 10
-    with pytest.raises(UnknownVersion, match=r"there are 2990, .*, 3009"):
+    with pytest.raises(UnknownVersion, match=r"existing versions: 2990, .*, 3009"):
         ledger.release(9999)
 
 

@@ -138,7 +138,9 @@ def test_a_ledger_of_a_newer_freshet_is_refused_and_left_alone(engine: sa.Engine
     bring_up_to_date(engine)
     with database.writer(engine).begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(LedgerTooNew, match=r"is at migration 9999, made by a newer Freshet") as told:
+    with pytest.raises(
+        LedgerTooNew, match=r"is at migration 9999, made by a newer Freshet"
+    ) as told:
         open_ledger(url)
     assert "only-for-tests" not in str(told.value)
     assert revisions(engine) == ["9999"]

@@ -37,7 +37,9 @@ def taken(ledger: Ledger) -> Lease:
 
 def test_publishing_never_overtakes_a_promotion_that_is_under_way(ledger: Ledger) -> None:
     promoting = switches.begin_promote(ledger, 1)
-    with pytest.raises(Superseded, match="version 3 was live when this run began and 1 is live now"):
+    with pytest.raises(
+        Superseded, match="version 3 was live when this run began and 1 is live now"
+    ):
         switches.begin_publish(ledger, 4, expected=3, lease=taken(ledger))
     assert switches.end(ledger, promoting)
     assert ledger.serving().live == 1

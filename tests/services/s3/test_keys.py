@@ -34,7 +34,8 @@ def test_wrong_keys_are_refused_and_not_shown(
         lambda: wrong.delete("a.mar"),
     ):
         with pytest.raises(
-            AccessRefused, match=r"refuses access .* set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            AccessRefused,
+            match=r"refuses access .* set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ) as caught:
             call()
         assert "not-the-right-one" not in f"{caught.value} {caplog.text}"
