@@ -27,13 +27,13 @@ from trainer.candidate import Job, make_candidate
 from trainer.config import load_config
 from trainer.dataset import SnapshotError
 from trainer.device import claim_device
-from trainer.guard import Locked, Orphaned, Parent, locked
+from trainer.guard import CandidateInUse, Orphaned, Parent, candidate_lock
 from trainer.memory import keep_freed_memory
 from trainer.start import CannotStart
 
 # each says why in a sentence
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
-MACHINE = (Locked, Orphaned, torch.OutOfMemoryError)  # nothing is wrong with the snapshot
+MACHINE = (CandidateInUse, Orphaned, torch.OutOfMemoryError)  # nothing is wrong with the snapshot
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,7 +84,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
     )
     with (
         distributed.process_group(device),
-        locked(given.out) if distributed.rank() == 0 else nullcontext(),
+        candidate_lock(given.out) if distributed.rank() == 0 else nullcontext(),
     ):
         make_candidate(job)
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from trainer import durable_files
+from trainer.durable_files import sha256_of
 
 MODEL_NAME = "rec"
 BUNDLE = "bundle"
@@ -123,12 +124,6 @@ def bundle_digest(bundle: Path) -> str:
     return hashlib.sha256(
         "".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()
     ).hexdigest()
-
-
-def sha256_of(file: Path) -> str:
-    """Return the file's sha256 in hex, reading in blocks."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def code_digest() -> str:

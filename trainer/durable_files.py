@@ -1,6 +1,6 @@
-"""Files and folders that survive a power cut: bytes are synced before a name points to them, and names are synced too.
+"""Write, replace, move and digest files so that a power cut leaves the old content or the new.
 
-Knows paths and bytes; does not know what they mean. Torch-free.
+The bytes are synced before a name points to them, and then the name is synced. Imports no torch.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,9 +25,9 @@ def make_folder(folder: Path) -> None:
 
 
 def write_new(chunks: Iterable[bytes], target: Path) -> str:
-    """Write and sync a file that must not exist yet; return the sha256 of its bytes, hex.
+    """Write and sync a file that must not exist yet; return the sha256 of its bytes in hex.
 
-    The name itself is synced by `move`, which gives the file its final one.
+    The file's name is not synced: `move` does that when it gives the file its final name.
     """
     digest = hashlib.sha256()
     with target.open("xb") as writer:
@@ -39,21 +40,41 @@ def write_new(chunks: Iterable[bytes], target: Path) -> str:
 
 
 def move(source: Path, target: Path) -> None:
-    """Give a synced file or folder its final name, replacing a file that has it; a crash leaves one or the other."""
+    """Rename a synced file or folder, replacing a file of that name in one step."""
     make_folder(target.parent)
     source.replace(target)
     sync(target.parent)
 
 
-def replace_bytes(target: Path, content: bytes) -> None:
-    """Replace a file's content in one step; a crash leaves the old content or the new."""
+@contextmanager
+def replacing(target: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield the path of a new file beside `target`, which replaces it when the block succeeds.
+
+    When the block raises, the new file is deleted and `target` is unchanged. With `durable` False
+    nothing is synced: readers still see whole files only, but a power cut may lose the content.
+    """
     make_folder(target.parent)
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        write_new([content], unfinished)
-        move(unfinished, target)
+        yield unfinished
+        if durable:
+            sync(unfinished)
+            move(unfinished, target)
+        else:
+            unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def replace_bytes(target: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace the content of a file in one step, as `replacing` does."""
+    with replacing(target, durable=durable) as unfinished:
+        unfinished.write_bytes(content)
+
+
+def replace_text(target: Path, text: str, *, durable: bool = True) -> None:
+    """Replace the content of a UTF-8 text file in one step, as `replacing` does."""
+    replace_bytes(target, text.encode(), durable=durable)
 
 
 def sync(path: Path) -> None:
@@ -66,6 +87,12 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Sync a folder, its files and its folders, whose own name is the caller's to sync."""
+    """Sync a folder and everything in it, but not the folder's own name in its parent."""
     for path in [*folder.rglob("*"), folder]:
         sync(path)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file's bytes in hex, reading in blocks."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -22,6 +22,7 @@ from recommender.model import ItemFacts, Sketch, Trained
 from trainer import distributed
 from trainer.config import TrainConfig
 from trainer.device import moved
+from trainer.durable_files import replacing
 from trainer.losses import LossSums, batch_losses, counts, learned_rows, touched_rows
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
@@ -88,10 +89,9 @@ class Checkpoint:
             if learner is not None
             else {}
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".tmp")
-        save_file(tensors, partial, metadata={"key": self.key, "losses": json.dumps(losses)})
-        partial.replace(self.path)
+        metadata = {"key": self.key, "losses": json.dumps(losses)}
+        with replacing(self.path, durable=False) as unfinished:
+            save_file(tensors, unfinished, metadata=metadata)
 
     def load(
         self, model: Trained, optimizer: Optimizer, learner: TextLearner | None

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from trainer.durable_files import replace_text
+
 EVERY_S = 0.5
 
 
@@ -61,9 +63,6 @@ class Progress:
             return
         self._written_s = time.monotonic()
         finite = loss if loss is not None and math.isfinite(loss) else None
-        partial = self._folder / "progress.json.tmp"
-        with suppress(OSError):  # a full disk: nobody sees how far it is, and the training goes on
-            partial.write_text(
-                json.dumps({"phase": self._phase, "done": done, "total": total, "loss": finite})
-            )
-            partial.replace(self._folder / "progress.json")
+        state = {"phase": self._phase, "done": done, "total": total, "loss": finite}
+        with suppress(OSError):  # when the disk is full, the training goes on unwatched
+            replace_text(self._folder / "progress.json", json.dumps(state), durable=False)

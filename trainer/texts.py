@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor
 from recommender.bundle import Whitening
 from recommender.config import EncoderConfig
 from recommender.encoder import TextEncoder, load_encoder
+from trainer.durable_files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -127,15 +126,6 @@ def _read_cache(path: Path) -> dict[str, Tensor]:
 
 
 def _write_cache(path: Path, vectors: dict[str, Tensor]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     keys = torch.tensor([list(bytes.fromhex(key)) for key in vectors], dtype=torch.uint8)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    partial = Path(name)
-    try:
-        save_file({"keys": keys, "vectors": torch.stack(list(vectors.values()))}, partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as unfinished:
+        save_file({"keys": keys, "vectors": torch.stack(list(vectors.values()))}, unfinished)

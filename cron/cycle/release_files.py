@@ -14,7 +14,8 @@ from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.services import Services
 from trainer import durable_files
-from trainer.archive import ArchiveError, bundle_digest, sha256_of, unpack_bundle, verify_bundle
+from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
+from trainer.durable_files import sha256_of
 
 STATE = "state/optimizer.safetensors"  # in a candidate
 _COPIES = "the local copies of releases"

@@ -66,4 +66,4 @@ def _check_private(file: Path) -> None:
 def _publish(public: str, file: Path) -> None:
     text = file.read_text() if file.is_file() else ""
     if public.strip() not in public_keys(text):
-        durable_files.replace_bytes(file, f"{text}{public.strip()}\n".encode())
+        durable_files.replace_text(file, f"{text}{public.strip()}\n")

@@ -27,7 +27,8 @@ from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.config import BUNDLE_FORMAT
-from trainer.archive import code_digest, pack, sha256_of
+from trainer.archive import code_digest, pack
+from trainer.durable_files import sha256_of
 from trainer.report import Report, read_report
 
 Output = dict[str, object]

@@ -7,7 +7,6 @@ the good records.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -18,6 +17,8 @@ from io import FileIO
 from pathlib import Path
 
 from cron.local.disk_errors import translate_os_errors
+from trainer.durable_files import replace_text
+from trainer.file_lock import file_lock
 
 MAX_FILE_BYTES = (
     16 << 20
@@ -44,6 +45,7 @@ class DeadLetters:
     def __init__(self, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         self._path = path
         self._older = path.with_name(path.name + ".1")
+        self._lock = path.with_name(path.name + ".lock")
         self._max_bytes = max_bytes
 
     def add(self, *, source: str, reason: str, raw: object, at: datetime) -> bool:
@@ -69,9 +71,7 @@ class DeadLetters:
         return True
 
     def _append(self, lines: Sequence[bytes]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(self._path.name + ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self._lock):
             size_bytes = self._path.stat().st_size if self._path.exists() else 0
             unwritten: list[bytes] = []
             for line in lines:
@@ -96,9 +96,7 @@ class DeadLetters:
 
     def _drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
         num_dropped = 0
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_name(self._path.name + ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self._lock):
             for file in (file for file in (self._older, self._path) if file.exists()):
                 lines = _lines_of(file)
                 kept = [
@@ -107,9 +105,7 @@ class DeadLetters:
                     if (letter := _letter(line)) is not None and not is_unwanted(letter)
                 ]
                 if len(kept) < len(lines):
-                    unfinished = file.with_name(file.name + ".unfinished")
-                    unfinished.write_text("".join(f"{line}\n" for line in kept))
-                    unfinished.replace(file)
+                    replace_text(file, "".join(f"{line}\n" for line in kept))
                     num_dropped += len(lines) - len(kept)
         return num_dropped
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 CHUNK_BYTES = 1 << 20
 
@@ -27,9 +26,3 @@ def is_name(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file's bytes, hex."""
-    with file.open("rb") as reader:
-        return hashlib.file_digest(reader, "sha256").hexdigest()

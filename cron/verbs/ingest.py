@@ -299,7 +299,7 @@ def _shift(var: Path, source: Source, part: Part, *, store: bool) -> timedelta:
         known[name] = now.timestamp() - float(past_N[-1])
         if store:
             with _writing(var):
-                durable_files.replace_bytes(file, json.dumps(known, indent=1).encode())
+                durable_files.replace_text(file, json.dumps(known, indent=1))
     return timedelta(seconds=known[name])
 
 

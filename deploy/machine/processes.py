@@ -5,10 +5,8 @@ Knows how supervisord is told and asked; does not know what its programs do or w
 
 from __future__ import annotations
 
-import ctypes
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from cron.errors import FreshetError
+from trainer.prctl import adopt_orphans, die_with_parent
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "supervisord.conf"
 SUPERVISORD = "supervisord"
@@ -36,7 +35,6 @@ MAX_STARTS = (
 )
 GROUP = "freshet"  # as in supervisord.conf
 MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 # A program that lives for 2 s has started; after three failed starts it is given up (FATAL).
 PROGRAM = """[program:{name}]
@@ -130,8 +128,8 @@ class Processes:
         config = self._place.var / "supervisord.conf"
         programs = {name: Supervised(command=command) for name, command in self._commands.items()}
         config.write_text(render(self._place, self._socket, programs))
-        _prctl(
-            PR_SET_CHILD_SUBREAPER, 1
+        adopt_orphans(
+            adopt=True
         )  # what a killed supervisord orphans becomes our child, so that `stop` finds it
         # TorchServe's workers would prefer a PYTHONPATH of ours to the code in the archive.
         inherited = {key: value for key, value in environment.items() if key != "PYTHONPATH"}
@@ -153,7 +151,7 @@ class Processes:
                 stderr=errors,
                 # a Ctrl-C in the terminal reaches us alone, and we decide the order
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - this process has one thread
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - this process has one thread
             )
 
     def check(self) -> None:
@@ -202,7 +200,7 @@ class Processes:
         self._supervisord = None
         if self._socket.parent != self._place.var:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
-        _prctl(PR_SET_CHILD_SUBREAPER, 0)
+        adopt_orphans(adopt=False)
 
 
 def render(
@@ -278,12 +276,3 @@ def socket_path(var: Path) -> Path:
     if len(str(socket).encode()) <= MAX_SOCKET_PATH:
         return socket
     return Path(tempfile.mkdtemp(prefix="freshet-")) / "supervisor.sock"
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when our parent dies, kill -9 included: supervisord then stops its programs."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

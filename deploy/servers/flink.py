@@ -7,7 +7,6 @@ Kafka connector and the gateway that the SQL client needs come from Maven.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ import httpx
 from cron.errors import FreshetError
 from deploy.servers.maven import PARTS, fetch_jars
 from deploy.servers.program import LOOK_S, MissingPart, Program, listens, new_folder
+from trainer.file_lock import file_lock
 
 VERSION = "2.2.1"
 JAVA = 17  # Flink 2.2 was tried on no other
@@ -275,8 +275,7 @@ def _libraries(cluster: Cluster) -> Path:
     folder = cluster.parts / f"flink-{VERSION}"
     if not folder.is_dir():
         new_folder(cluster.parts)
-        with (cluster.parts / f"{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(cluster.parts / f"{folder.name}.lock"):
             if not folder.is_dir():  # another process was quicker
                 _fetch_libraries(folder)
     return folder / "pyflink"

@@ -5,7 +5,6 @@ Knows how Maven is asked; does not know what the jars are for.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from cron.errors import FreshetError
 from cron.wiring import PROJECT_ROOT
 from deploy.servers.java import find_java
 from deploy.servers.program import find_executable, new_folder
+from trainer.file_lock import file_lock
 
 PARTS = PROJECT_ROOT / "var" / "stack" / "parts"
 GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -56,8 +56,7 @@ def fetch_jars(
         return folder
     maven = find_executable("mvn", remedy="apt-get install -y maven")
     new_folder(parts)
-    with (parts / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(parts / f"{name}.lock"):
         if not folder.is_dir():  # another process was quicker
             _fetch(maven, artefacts, folder, with_dependencies=with_dependencies)
     return folder

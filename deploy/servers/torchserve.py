@@ -17,7 +17,6 @@ checkout's code instead of its archive's.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import re
@@ -36,6 +35,7 @@ from deploy.servers.java_properties import escaped
 from deploy.servers.verified_python import guarded
 from deploy.servers.without_grpc import OtherTorchServe, write_class
 from trainer import durable_files
+from trainer.file_lock import LockHeld, lock_descriptor
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
 MIN_JAVA = 17
@@ -177,8 +177,8 @@ def hold_lock(var: Path) -> int:
     home.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        lock_descriptor(descriptor, home / "lock")
+    except LockHeld as error:
         os.close(descriptor)
         raise CannotStart(
             f"TorchServe already runs on {home}; stop it first, or use another --var"
@@ -328,7 +328,7 @@ def _write_config(
     for name, value in {**values, **without_tokens, **allowed}.items():
         template = template.replace(f"{{{name}}}", escaped(value))
     config = home / "config.properties"
-    durable_files.replace_bytes(config, template.encode())
+    durable_files.replace_text(config, template)
     return config
 
 
@@ -352,7 +352,7 @@ def _write_metrics(home: Path, package: Path) -> Path:
             {"name": name, "unit": unit, "dimensions": list(labels)}
         )
     path = home / "metrics.yaml"
-    durable_files.replace_bytes(path, yaml.safe_dump(metrics).encode())
+    durable_files.replace_text(path, yaml.safe_dump(metrics))
     return path
 
 

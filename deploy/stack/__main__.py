@@ -11,7 +11,6 @@ Knows the order of things.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import sys
 import time
@@ -36,6 +35,7 @@ from deploy.stack.layout import Layout, choose_inner, layout
 from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised, write_secrets
 from deploy.stack.ready import ready_block
 from deploy.stack.supervisor import Detached
+from trainer.file_lock import LockHeld, file_lock
 
 CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
 POLL_S = 0.2
@@ -173,14 +173,13 @@ def _environment(
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Hold the lock of the folder, so that no two starts or stops mix."""
-    with (new_folder(home) / "stack.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotReady(
-                f"another make stack or stack-down is at work in {home}; wait for it"
-            ) from None
-        yield
+    try:
+        with file_lock(new_folder(home) / "stack.lock", wait=False):
+            yield
+    except LockHeld:
+        raise NotReady(
+            f"another make stack or make stack-down is running in {home}; wait until it ends"
+        ) from None
 
 
 def _loaded() -> Loaded:

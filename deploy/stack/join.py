@@ -10,7 +10,6 @@ the newest. Knows nothing of what the SQL says: deploy/flink/join.sql.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import re
 import sys
@@ -27,6 +26,7 @@ from cron.wiring import PROJECT_ROOT
 from deploy.servers.flink import REST_PORT, Cluster, run_sql
 from deploy.servers.maven import PARTS
 from deploy.servers.program import Program, new_folder
+from trainer.file_lock import file_lock
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +91,8 @@ def submit(cluster: Cluster, join: Join) -> str:
 
     Raise Unavailable when the cluster does not answer, FlinkFailed when it refuses the job.
     """
-    with (new_folder(join.checkpoints) / "lock").open(
-        "w"
-    ) as lock:  # two jobs of one name would fence each other off
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Two jobs of one name would fence each other off.
+    with file_lock(new_folder(join.checkpoints) / "lock"):
         if found := _job(cluster, join):
             return found
         restore = checkpoint_to_restore(join.checkpoints, now=time.time())

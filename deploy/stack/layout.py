@@ -19,6 +19,7 @@ from cron.urls.torchserve import Node, parse_nodes
 from cron.wiring import var_folder
 from deploy.machine.preflight import NotReady, free_port
 from deploy.servers.s3 import INNER_PORTS
+from trainer.durable_files import replace_text
 
 LOOPBACK = ("127.0.0.1", "localhost")
 NODES = "ab"  # torchserve-a, torchserve-b
@@ -147,10 +148,7 @@ def choose_inner(home: Path, *, taken: Collection[int]) -> Mapping[str, int]:
     chosen: dict[str, int] = {}
     for name, wanted in _read_inner(home).items():
         chosen[name] = free_port(wanted, taken={*taken, *chosen.values()})
-    home.mkdir(parents=True, exist_ok=True)
-    partial = home / f"{PORTS_FILE}.partial"
-    partial.write_text(json.dumps(chosen, indent=1))
-    partial.replace(home / PORTS_FILE)
+    replace_text(home / PORTS_FILE, json.dumps(chosen, indent=1))
     return chosen
 
 

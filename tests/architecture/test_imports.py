@@ -31,6 +31,8 @@ LIGHT = (
     "trainer.report",
     "trainer.archive",
     "trainer.durable_files",
+    "trainer.file_lock",
+    "trainer.prctl",
     "cron.ledger.ledger",
     "cron.serving.release",
     "cron.settings.file",
@@ -50,6 +52,8 @@ VALUES = (
     "trainer.report",
     "trainer.archive",
     "trainer.durable_files",
+    "trainer.file_lock",
+    "trainer.prctl",
     "trainer.signature",
 )
 
@@ -73,6 +77,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.config",
             "trainer.report",
             "trainer.durable_files",
+            "trainer.file_lock",
+            "trainer.prctl",
         ),
     ),
     (

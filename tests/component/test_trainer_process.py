@@ -21,7 +21,7 @@ from tests.planted import write_planted_snapshot
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
-from trainer.guard import Locked, locked
+from trainer.guard import CandidateInUse, candidate_lock
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +68,10 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
 def test_two_trainers_never_work_on_one_candidate(
     tmp_path: Path, config: TrainConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with locked(tmp_path / "out"):
+    with candidate_lock(tmp_path / "out"):
         assert main(command(tmp_path, tmp_path, config)) == 1
-        assert "another trainer is at work" in capsys.readouterr().err
-        with pytest.raises(Locked), locked(tmp_path / "out"):
+        assert "another trainer works on it" in capsys.readouterr().err
+        with pytest.raises(CandidateInUse), candidate_lock(tmp_path / "out"):
             pass
 
 

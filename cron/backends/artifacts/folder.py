@@ -7,7 +7,6 @@ whole artifacts only. A file without a sha256 there is no artifact.
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,10 @@ from pathlib import Path
 
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing
 from cron.local.disk_errors import translate_os_errors
-from cron.urls.artifact_name import CHUNK_BYTES, check_name, sha256_of
+from cron.urls.artifact_name import CHUNK_BYTES, check_name
 from trainer import durable_files
+from trainer.durable_files import sha256_of
+from trainer.file_lock import file_lock
 
 WHAT = "the artifact store"
 
@@ -58,18 +59,14 @@ class FolderArtifacts:
         """Write the artifact to the path `into`, atomically, verified."""
         target, digest_file = self._paths(name)
         with translate_os_errors(WHAT, self._folder):
-            durable_files.make_folder(into.parent)
-            unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
             try:
-                expected = _expected(name, digest_file, sha256)
-                found = _copy(target, unfinished)
-                if found != expected:
-                    raise ArtifactCorrupt(name, expected=expected, found=found)
-                durable_files.move(unfinished, into)
+                with durable_files.replacing(into) as unfinished:
+                    expected = _expected(name, digest_file, sha256)
+                    found = _copy(target, unfinished)
+                    if found != expected:
+                        raise ArtifactCorrupt(name, expected=expected, found=found)
             except FileNotFoundError as error:
                 raise ArtifactMissing(name, store=str(self._folder)) from error
-            finally:
-                unfinished.unlink(missing_ok=True)
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return the bare file name: TorchServe looks for it in its model store, this folder. It runs what is inside: so only our bytes."""
@@ -115,8 +112,7 @@ class FolderArtifacts:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Let one writer in at a time; what an earlier one left unfinished was cut off by its death and is cleared away."""
-        with (self._folder / ".store" / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self._folder / ".store" / "lock"):
             self._clear_unfinished()
             try:
                 yield

@@ -6,7 +6,6 @@ resumes from its checkpoint and holds a lock on its output.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import shutil
@@ -23,6 +22,7 @@ import psutil
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
 from trainer.config import TrainConfig, dump_config
+from trainer.prctl import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,6 @@ _CRASH = (
 )  # of C++ and of Python's fault handler
 _POLL_S = 0.1
 _GONE_WITHIN_S = 10.0
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class TrainerProcess:
@@ -113,7 +112,7 @@ class TrainerProcess:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only asks the kernel for something
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel for something
             )
             status = self._wait(child, ends_at)
         return status, trainer_log.read_bytes()[begin:].decode(errors="replace")
@@ -176,11 +175,6 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
             rank.kill()
     child.wait()
     psutil.wait_procs(ranks, timeout=_GONE_WITHIN_S)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when our parent dies, kill -9 included; a runner then ends its ranks."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _is_candidate(out: Path) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.archive import ArchiveError, code_digest, pack, sha256_of, unpack_bundle
+from trainer.archive import ArchiveError, code_digest, pack, unpack_bundle
+from trainer.durable_files import sha256_of
 
 
 @pytest.fixture

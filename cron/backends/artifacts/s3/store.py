@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -37,9 +36,10 @@ from cron.errors import (
     Unavailable,
 )
 from cron.local.disk_errors import translate_os_errors
-from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name, sha256_of
+from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name
 from cron.urls.s3 import Where, read_url
 from trainer import durable_files
+from trainer.durable_files import sha256_of
 
 URL_HOLDS_FOR = timedelta(
     minutes=30
@@ -82,14 +82,11 @@ class S3Artifacts:
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically, verified."""
         check_name(name)
-        with translate_os_errors("the copy of an artifact", into):
-            durable_files.make_folder(into.parent)
-            unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
-            try:
-                self._download(name, unfinished, sha256)
-                durable_files.move(unfinished, into)
-            finally:
-                unfinished.unlink(missing_ok=True)
+        with (
+            translate_os_errors("the copy of an artifact", into),
+            durable_files.replacing(into) as unfinished,
+        ):
+            self._download(name, unfinished, sha256)
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return a signed URL for TorchServe, or a bare file name once the artifact lies in the folder that is shared with it.
@@ -265,7 +262,7 @@ class S3Artifacts:
         if not file.is_file() or sha256_of(file) != expected:
             self.fetch(name, file, sha256=expected)
         if not digest_file.is_file() or digest_file.read_text() != expected:
-            durable_files.replace_bytes(digest_file, expected.encode())
+            durable_files.replace_text(digest_file, expected)
         return name
 
 
