@@ -57,16 +57,12 @@ class FolderArtifacts:
 
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically, verified."""
-        target, digest_file = self._paths(name)
-        with translate_os_errors(WHAT, self._folder):
-            try:
-                with durable_files.replacing(into) as unfinished:
-                    expected = _expected(name, digest_file, sha256)
-                    found = _copy(target, unfinished)
-                    if found != expected:
-                        raise ArtifactCorrupt(name, expected=expected, found=found)
-            except FileNotFoundError as error:
-                raise ArtifactMissing(name, store=str(self._folder)) from error
+        check_name(name)
+        with (
+            translate_os_errors(WHAT, self._folder),
+            durable_files.replacing(into) as unfinished,
+        ):
+            self._copy_verified(name, unfinished, sha256)
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
         """Return the bare file name: TorchServe looks for it in its model store, this folder. It runs what is inside: so only our bytes."""
@@ -103,6 +99,15 @@ class FolderArtifacts:
             for file, root in ((target, self._folder), (digest_file, self._digests)):
                 file.unlink(missing_ok=True)
                 _remove_empty(file.parent, root)
+
+    def _copy_verified(self, name: str, into: Path, sha256: str | None) -> None:
+        target, digest_file = self._paths(name)
+        try:
+            expected, found = _expected(name, digest_file, sha256), _copy(target, into)
+        except FileNotFoundError as error:
+            raise ArtifactMissing(name, store=str(self._folder)) from error
+        if found != expected:
+            raise ArtifactCorrupt(name, expected=expected, found=found)
 
     def _paths(self, name: str) -> tuple[Path, Path]:
         """Return where an artifact and its sha256 lie; raise ValueError for a name that could lead out of the folder or hide in it."""
