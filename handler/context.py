@@ -1,4 +1,7 @@
-"""What we use of TorchServe's context, as types. Only the type checker reads this: TorchServe allows one class in `recommend.py`."""
+"""Types of the parts of TorchServe's context that we use.
+
+Only the type checker imports this file, because TorchServe allows one class in `recommend.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Protocol
 
 
 class Metric(Protocol):
-    """A Prometheus counter or histogram of TorchServe's."""
+    """A Prometheus counter or histogram of TorchServe."""
 
     def add_or_update(self, value: float, dimension_values: list[str]) -> None:
         """Add to the counter, or observe, with these label values."""
@@ -15,17 +18,20 @@ class Metric(Protocol):
 
 
 class Metrics(Protocol):
-    """The worker's metrics."""
+    """The metrics of one worker."""
 
     def add_metric_to_cache(
         self, metric_name: str, unit: str, dimension_names: list[str], metric_type: object = ...
     ) -> Metric:
-        """Make a metric, a counter by default; the server shows it when its metrics configuration declares the same."""
+        """Create a metric, by default a counter.
+
+        The server shows it only if its metrics configuration declares it too.
+        """
         ...
 
 
 class TorchServeContext(Protocol):
-    """One worker's view of its model and of the batch in hand."""
+    """A worker's view of its model and of the current batch."""
 
     manifest: Mapping[str, Mapping[str, object]]
     system_properties: Mapping[str, object]

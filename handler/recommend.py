@@ -1,7 +1,7 @@
-"""TorchServe's handler: a dynamic batch of HTTP requests in, an answer or an error for each out. Protocol only.
+"""TorchServe's handler: a batch of HTTP requests in, one answer or error for each out.
 
-Knows TorchServe's context; everything about recommending is in `recommender`, which lies beside
-this file in the archive. TorchServe accepts exactly one class in this module.
+It handles the protocol only. `recommender`, which the archive contains too, does everything else.
+TorchServe accepts exactly one class in this module.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from recommender.wire import BadRequest, Busy, JsonObject, error_body
 if TYPE_CHECKING:
     from handler.context import Metrics, TorchServeContext
 
-# past max_response_size in deploy/torchserve.properties TorchServe ends the worker, and all of its
-# batch
+# Above max_response_size (deploy/torchserve.properties) TorchServe kills the worker and its batch.
 MAX_ANSWER_BYTES = 16_000_000
 
 log = logging.getLogger(__name__)
@@ -38,31 +37,30 @@ class Recommend:
     """One loaded release."""
 
     def initialize(self, context: TorchServeContext) -> None:
-        """Load the bundle beside this file; refuse to start with code that is not the archive's."""
+        """Load the archive's bundle; raise RuntimeError when the code is not the archive's."""
         model_dir = Path(str(context.system_properties["model_dir"])).resolve()
         code = Path(str(recommender.__file__)).resolve()
         if not code.is_relative_to(model_dir):
             raise RuntimeError(
-                f"recommender comes from {code}, not from the archive at {model_dir}: start TorchServe without PYTHONPATH"
+                f"recommender was imported from {code}, not from the archive at {model_dir}; "
+                "start TorchServe without PYTHONPATH"
             )
-        torch.set_num_threads(
-            1
-        )  # beside a training process, waiting for a second thread costs more than it gains
+        # While a training process runs, waiting for a second thread costs more than it gains.
+        torch.set_num_threads(1)
         self._version = int(str(context.manifest["model"]["modelVersion"]))
         self._name = str(context.manifest["model"]["modelName"])
         self._declare_metrics(context.metrics)
         self._ranker = Ranker(load_bundle(model_dir / "bundle"))
-        answer_batch(
-            self._ranker, [{"user_seq": [], "k": 1}]
-        )  # the first matrix product allocates; not on a client's time
+        # The first matrix product allocates memory; do it before a client waits.
+        answer_batch(self._ranker, [{"user_seq": [], "k": 1}])
 
     def handle(
         self, data: Sequence[Mapping[str, object]], context: TorchServeContext
     ) -> list[bytes]:
-        """Answer every request in its place. A wrong one is a 400, one that breaks us a 500; its neighbours notice neither.
+        """Answer every request in its place: 400 for a bad one, 500 for one that fails.
 
-        TorchServe asks alone, not in a batch, when the management API's `?customized=true` wants
-        the handler to describe itself.
+        Other requests of the batch are not affected. TorchServe sends a request that is alone in
+        its batch when the management API's `?customized=true` asks the handler to describe itself.
         """
         if len(data) == 1 and context.get_request_header(0, "describe") == "True":
             return [
@@ -84,8 +82,11 @@ class Recommend:
         return [content for _, content in rendered]
 
     def _declare_metrics(self, metrics: Metrics | None) -> None:
-        """Make our metrics, without the version: TorchServe never drops a series. deploy/servers/torchserve.py declares the same."""
-        self._metered = metrics is not None
+        """Create our metrics, which deploy/servers/torchserve.py declares too.
+
+        They have no label for the version, because TorchServe never drops a series.
+        """
+        self._has_metrics = metrics is not None
         if metrics is not None:
             from ts.metrics.metric_type_enum import MetricTypes
 
@@ -102,8 +103,11 @@ class Recommend:
     def _measure(
         self, answers: Sequence[Answer | None], statuses: Mapping[int, int], seconds: float
     ) -> None:
-        """Report one batch. Each figure is a line that TorchServe parses, so never one a request (docs/log.md)."""
-        if not self._metered:
+        """Report the metrics of one batch.
+
+        TorchServe parses a line for each value, so there is none for each request (docs/log.md).
+        """
+        if not self._has_metrics:
             return
         for status, number in statuses.items():
             self._count.add_or_update(number, [self._name, str(status)])
@@ -134,7 +138,7 @@ class Recommend:
 
 
 def _body(request: Mapping[str, object]) -> object:
-    """Take the body out of what TorchServe hands over: JSON already parsed, raw bytes, or parts of a form."""
+    """Return the body from a request of TorchServe: parsed JSON, raw bytes, or a form's part."""
     for name in ("body", "data"):
         if name in request:
             return request[name]
@@ -142,24 +146,26 @@ def _body(request: Mapping[str, object]) -> object:
 
 
 def render(answer: Answer | None, version: int) -> tuple[int, bytes]:
-    """Return the HTTP status and body of one answer; a list is a 400 only when nothing in it could be answered."""
+    """Return HTTP status and body of an answer; a list is a 400 only if all of it is errors."""
     try:
-        status, content = _rendered(answer, version)
+        status, content = _status_and_body(answer, version)
     except ValueError:
-        log.exception("answer is no JSON: version=%d", version)
-        status, content = _rendered(None, version)
+        log.exception("answer is not valid JSON: version=%d", version)
+        status, content = _status_and_body(None, version)
     if len(content) <= MAX_ANSWER_BYTES:
         return status, content
     expected = (
-        f"a request whose answer has at most {MAX_ANSWER_BYTES:,} bytes: ask for less at once"
+        f"a request whose answer has at most {MAX_ANSWER_BYTES:,} bytes; ask for less at once"
     )
-    return _rendered(
-        BadRequest("body", found=f"one whose answer has {len(content):,} bytes", expected=expected),
+    return _status_and_body(
+        BadRequest(
+            "body", found=f"a request whose answer has {len(content):,} bytes", expected=expected
+        ),
         version,
     )
 
 
-def _rendered(answer: Answer | None, version: int) -> tuple[int, bytes]:
+def _status_and_body(answer: Answer | None, version: int) -> tuple[int, bytes]:
     if isinstance(answer, BadRequest):
         return 400, _json(error_body(answer) | {"model_version": version})
     if isinstance(answer, Busy):
@@ -169,7 +175,7 @@ def _rendered(answer: Answer | None, version: int) -> tuple[int, bytes]:
         return status, _json([one | {"model_version": version} for one in answer])
     if answer is not None:
         return 200, _json(answer | {"model_version": version})
-    reason = "the request could not be answered; the server's log says why"
+    reason = "the request could not be answered; the reason is in the server's log"
     return 500, _json({"error": {"field": None, "reason": reason}, "model_version": version})
 
 

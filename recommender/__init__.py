@@ -1,5 +1,5 @@
-"""What we serve: records, catalogue, encoder, model, ranker, bundle and wire format.
+"""The recommender that is served: catalogue, encoder, model, ranker, bundle, requests.
 
-Ships whole inside every .mar, so it imports nothing of ours and only torch, transformers,
-safetensors and numpy.
+The whole package is copied into every .mar, so it imports no other package of this project, and
+from outside only torch, transformers, safetensors and numpy.
 """

@@ -1,8 +1,8 @@
-"""A low-rank adapter of an encoder (LoRA, Hu et al. 2021) in plain torch: a layer's weight W becomes W + (alpha / rank) · B · A.
+"""A low-rank adapter of an encoder (LoRA, Hu et al. 2021) in plain torch.
 
-It is added to weights in float32, and computed beside those in half precision, whose steps would
-swallow most of what was learned. Knows named matrices; does not know how they were learned. The
-file has the names of peft's own adapters.
+A layer's weight W becomes W + (alpha / rank) · B · A. For float32 weights the product is added to
+the weight. For weights in half precision it is computed separately in float32, because rounding to
+half precision would lose most of what was learned. The file uses the names of peft's adapters.
 
     O  outputs of a layer      I  its inputs      R  rank
 """
@@ -27,14 +27,14 @@ _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """What was learned on top of a frozen encoder: by layer the matrices (A_RI, B_OR), float32, and the scale alpha / rank."""
+    """The trained matrices (A_RI, B_OR) of each layer in float32, and the scale alpha / rank."""
 
     layers: Mapping[str, tuple[Tensor, Tensor]]
     scale: float
 
     @property
     def digest(self) -> str:
-        """sha256 of the scale, the layers' names and all numbers."""
+        """The sha256 of the scale, the layers' names and all numbers."""
         digest = hashlib.sha256(f"{self.scale!r}\n".encode())
         for name, (down_RI, up_OR) in sorted(self.layers.items()):
             digest.update(f"{name} {tuple(down_RI.shape)} {tuple(up_OR.shape)}\n".encode())
@@ -44,25 +44,28 @@ class Adapter:
 
     @torch.no_grad()
     def put_on(self, network: nn.Module) -> None:
-        """Make the network answer with the adapter, in place; raise EncoderError where it was made for another network."""
+        """Apply the adapter to a network in place; raise EncoderError when it does not fit."""
         for name, (down_RI, up_OR) in self.layers.items():
             try:
                 layer = network.get_submodule(name)
             except AttributeError as error:
                 raise EncoderError(
-                    f"encoder adapter: it has a layer {name}, which this encoder lacks"
+                    f"encoder adapter: it has a layer {name}, which this encoder does not have"
                 ) from error
             weight_OI = layer.weight
             shape = (len(up_OR), down_RI.shape[1])
             if not isinstance(weight_OI, Tensor) or tuple(weight_OI.shape) != shape:
                 raise EncoderError(
-                    f"encoder adapter: layer {name} was learned for a weight of shape {shape}, this encoder's differs"
+                    f"encoder adapter: layer {name} was trained for a weight of shape {shape}; "
+                    "the weight of this encoder has another shape"
                 )
             if weight_OI.dtype == torch.float32:
                 weight_OI.add_(self.scale * (up_OR @ down_RI).to(weight_OI.device))
             else:
                 layer.register_forward_hook(
-                    _beside(down_RI.to(weight_OI.device), self.scale * up_OR.to(weight_OI.device))
+                    _adapter_hook(
+                        down_RI.to(weight_OI.device), self.scale * up_OR.to(weight_OI.device)
+                    )
                 )
 
     def save(self, path: Path) -> None:
@@ -75,11 +78,11 @@ class Adapter:
 
 
 def load_adapter(path: Path, *, scale: float) -> Adapter:
-    """Read what `save` wrote, or a peft adapter of plain low-rank layers; raise EncoderError."""
+    """Read an adapter in this format or peft's (plain low-rank layers only); raise EncoderError."""
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise EncoderError(f"{path}: the encoder's adapter can't be read ({error})") from error
+        raise EncoderError(f"{path}: can't read the encoder's adapter ({error})") from error
     names = [
         key.removeprefix(_PREFIX).removesuffix(_DOWN) for key in tensors if key.endswith(_DOWN)
     ]
@@ -100,10 +103,12 @@ def load_adapter(path: Path, *, scale: float) -> Adapter:
     return Adapter(layers=whole, scale=scale)
 
 
-def _beside(down_RI: Tensor, up_OR: Tensor) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
-    """Return the hook that adds what the adapter makes of a layer's inputs to its outputs, computed in float32."""
+def _adapter_hook(
+    down_RI: Tensor, up_OR: Tensor
+) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
+    """Return a hook that adds the adapter's product to a layer's outputs, in float32."""
 
-    def added(_layer: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:
+    def add_product(_layer: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> Tensor:
         return (outputs.float() + inputs[0].float() @ down_RI.T @ up_OR.T).to(outputs.dtype)
 
-    return added
+    return add_product

@@ -1,8 +1,7 @@
-"""Bodies in, answers out: a whole dynamic batch at once, one bad body never hurting its neighbours.
+"""Answers a batch of request bodies together; one bad body does not affect the others.
 
-Knows the wire format and the ranker; does not know HTTP, TorchServe or versions.
-
-    B  users      K  items a user      M  distinct free texts of the batch      T  width of a text vector
+B  users                     K  items of a user
+M  distinct free texts       T  width of a text vector
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from recommender.batch_work import Work
+from recommender.body import parse
 from recommender.catalogue import Catalogue
 from recommender.ranker import Ranker
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
@@ -25,31 +25,26 @@ from recommender.wire import (
     SimilarRequest,
     TopRequest,
     error_body,
-    parse,
 )
 
 Answer = JsonObject | list[JsonObject] | BadRequest | Busy
 
 PLANS_AT_ONCE = 64  # scores of 64 users over 100,000 items take 26 MB
-DECIMALS = 6  # of float32 no more is true
+DECIMALS = 6  # float32 holds no more
 
 
 def answer_batch(ranker: Ranker, bodies: Sequence[object]) -> list[Answer]:
-    """Answer every body in its place; a bad one is a BadRequest there, one that is too much beside the others is Busy.
+    """Return one answer for each body, in the order given.
 
-    A list of bodies gives a list of answers, in which a bad one is `{"error": …}`. All free texts
-    are encoded together and all users read together. Scores are the same, up to float32 rounding,
-    however bodies are batched.
+    A bad body gives a BadRequest. A body that would make the batch too large gives Busy. A list of
+    bodies gives a list of answers, where a bad one is `{"error": …}`. All free texts are encoded
+    together and all users are read together. Scores do not depend on how bodies are batched, up to
+    float32 rounding.
     """
     texts = texts_of_batch(ranker)
     work = Work()
     planned = [_plan_body(ranker, body, work, texts) for body in bodies]
-    plans = [
-        one
-        for group in planned
-        for one in (group if isinstance(group, list) else [group])
-        if isinstance(one, Plan)
-    ]
+    plans = [one for group in planned for one in _plans_in(group)]
     texts_MT = ranker.text_vectors(list(texts.rows)) if texts.rows else None
     answers = iter(_answer_plans(ranker, plans, texts_MT))
     return [_assemble(group, answers) for group in planned]
@@ -62,7 +57,7 @@ _Planned = _One | Busy | list[_One]
 def _plan_body(ranker: Ranker, body: object, work: Work, texts: Texts) -> _Planned:
     texts.next_request()
     try:
-        return _plan_values(ranker, work.read(body), texts)
+        return _plan_values(ranker, work.take(body), texts)
     except (BadRequest, Busy) as error:
         texts.drop_request()
         return error
@@ -84,10 +79,15 @@ def _plan_values(ranker: Ranker, value: object, texts: Texts) -> _One | list[_On
     return group
 
 
+def _plans_in(group: _Planned) -> list[Plan]:
+    ones = group if isinstance(group, list) else [group]
+    return [one for one in ones if isinstance(one, Plan)]
+
+
 def _answer_plans(
     ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None
 ) -> list[JsonObject]:
-    """Answer plans in their order, though kind by kind."""
+    """Return the answers in the order of the plans; they are computed by kind of request."""
     answers: dict[int, JsonObject] = {}
     for kind, answer in ((ScoreRequest, _scores), (TopRequest, _top)):
         chosen = [index for index, one in enumerate(plans) if isinstance(one.request, kind)]
@@ -111,7 +111,7 @@ def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> I
     by_row = _row_ratings(ranker, state_BD, rows)
     by_text = [[0.0]] * len(plans)
     if texts_MT is not None and any(text_rows):
-        by_text = ranker.text_ratings(state_BD, texts_MT[_padded(text_rows)]).tolist()
+        by_text = ranker.text_ratings(state_BD, texts_MT[_pad_rows(text_rows)]).tolist()
     for one, of_rows, of_texts in zip(plans, by_row, by_text, strict=True):
         next_row, next_text = iter(of_rows), iter(of_texts)
         scores = [
@@ -162,20 +162,23 @@ def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -
 def _row_ratings(
     ranker: Ranker, state_BD: Tensor, rows: Sequence[Sequence[int]]
 ) -> list[list[float]]:
-    """Predict the ratings of each user's rows; every list is padded to the longest."""
+    """Return predicted ratings of each user's rows; every list is padded to the longest."""
     if not any(rows):
         return [[] for _ in rows]
-    ratings: list[list[float]] = ranker.ratings(state_BD, _padded(rows)).tolist()
+    ratings: list[list[float]] = ranker.ratings(state_BD, _pad_rows(rows)).tolist()
     return ratings
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Tensor:
+def _pad_rows(rows: Sequence[Sequence[int]]) -> Tensor:
     longest = max(len(one) for one in rows)
     return torch.tensor([[*one, *[0] * (longest - len(one))] for one in rows], dtype=torch.long)
 
 
 def _assemble(group: _Planned, answers: Iterator[JsonObject]) -> Answer:
-    """Put answers and errors back into their places; `answers` come in the order of the plans."""
-    if isinstance(group, list):
-        return [error_body(one) if isinstance(one, BadRequest) else next(answers) for one in group]
-    return group if isinstance(group, BadRequest | Busy) else next(answers)
+    """Return a body's answer or error; `answers` come in the order of the plans."""
+    if not isinstance(group, list):
+        return group if isinstance(group, BadRequest | Busy) else next(answers)
+    rendered = []
+    for one in group:
+        rendered.append(error_body(one) if isinstance(one, BadRequest) else next(answers))
+    return rendered

@@ -1,6 +1,6 @@
-"""The model without training: popularity, similarity of texts, and biases of ratings. Published before anything has been learned.
+"""The model before any training: popularity, text similarity and rating biases.
 
-Letters as in `recommender.model`; a vector is a text vector here, D = T.
+Letters are those of `recommender.model`. A vector is a text vector here, so D = T.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIMILARITY_WEIGHT = 4.0  # a cosine of 1 is worth a popularity of e⁴
 
 
 class Baseline(nn.Module):
-    """No weights but the mean and spread of the ratings."""
+    """A model whose only parameters are the mean and spread of the ratings."""
 
     rating_mean: Tensor
     rating_std: Tensor
@@ -49,7 +49,7 @@ class Baseline(nn.Module):
         return ItemSide(vectors_ND=texts_MT, bias_N=zeros_M, rating_bias_N=zeros_M)
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
-        """Return the states: the unit mean of the texts so far (zero before the first), and the user's bias."""
+        """Return the unit mean of the texts so far (zero before the first) and the user's bias."""
         sums_BSD = F.pad(side.vectors_ND[batch.rows_BL].cumsum(1), (0, 0, 1, 0))
         off_BL = ratings_above_items(side, batch, self.rating_mean)
         bias_BS1 = tastes(
@@ -62,5 +62,5 @@ class Baseline(nn.Module):
         return (state_XD[:, :-1] * SIMILARITY_WEIGHT) @ side.vectors_ND.T + side.bias_N
 
     def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
-        """Return mean, item bias and user bias of the given rows, not clamped."""
+        """Return the mean plus item bias plus user bias of the given rows, not clamped."""
         return self.rating_mean + side.rating_bias_N[rows_XK] + state_XD[:, -1:]

@@ -1,40 +1,41 @@
-"""How much the requests of one batch may bring, since all of them wait for one another.
+"""Limits on the work in one batch, since all its requests wait for one another.
 
-Two things are counted: values of JSON, before they are read, and elements: what stands in the lists
-of a request, and the items that it asks for. Knows the raw shape of a request; does not know
-whether it is right.
+Two things are counted: JSON values, before the body is parsed; and elements, which are the entries
+of a request's lists plus the items that it asks for. Nothing here validates a request.
 """
 
 from __future__ import annotations
 
+from recommender.body import decode, num_values
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_K,
     MAX_VALUES,
     BadRequest,
     Busy,
-    decode,
-    num_values,
 )
 
-# Of one request, and of its batch. An element takes a slow core 4 µs to 8 µs and about 100 bytes
-# while the batch is answered. The largest single body has 201,000: 100,000 of history, as many to
-# exclude, and 1,000 to recommend.
+# For one request, and for its batch. An element takes 4 µs to 8 µs of a slow core and about 100
+# bytes while the batch is answered. The largest single body has 201,000 elements: a history of
+# 100,000, as many to exclude, and 1,000 to recommend.
 MAX_ELEMENTS = 250_000
-# A request that brings no more than this is answered whatever it came with: the gateway's bring
-# 2,100 at most, with their history.
+# A request of at most this size is answered whatever else is in its batch. Requests from the
+# gateway have at most 2,100 elements, history included.
 SMALL = 10_000
 _LISTS = ("user_seq", "items", "exclude")
 
 
 class Work:
-    """What a batch has brought so far. Refused requests count too: they were read."""
+    """The work in a batch so far. Refused requests count too, since they were parsed."""
 
     def __init__(self) -> None:
         self._values = self._elements = 0
 
-    def read(self, body: object) -> object:
-        """Return a body's JSON value; raise BadRequest, or Busy when the batch has brought enough. A list is counted in all its bodies."""
+    def take(self, body: object) -> object:
+        """Return a body's JSON value; raise BadRequest, or Busy when the batch is full.
+
+        The bodies of a list are counted together.
+        """
         values = num_values(body)
         if values > SMALL and self._values + values > MAX_VALUES:
             raise Busy("requests")
@@ -44,7 +45,10 @@ class Work:
             sum(map(_num_elements, value)) if isinstance(value, list) else _num_elements(value)
         )
         if elements > MAX_ELEMENTS:
-            found = f"{elements:,} elements of user_seq, items and exclude and items asked for, all bodies together"
+            found = (
+                f"{elements:,} elements in user_seq, items, exclude and items asked for, "
+                "all bodies together"
+            )
             raise BadRequest(
                 "body", found=found, expected=f"at most {MAX_ELEMENTS:,} in one request"
             )

@@ -1,7 +1,7 @@
-"""What items and users explain without a network: popularity, shrunk biases of items' ratings, and each user's taste.
+"""Popularity, shrunk rating biases of items, and each user's taste, without a network.
 
-Learns nothing: what it is given by a network, keys and ridges, it is differentiable in. Letters as
-in `recommender.model`; F factors.
+The keys and ridges of a taste may come from a network: the computation is differentiable in them.
+Letters are those of `recommender.model`; F factors.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ from torch.nn import functional as F  # noqa: N812
 
 from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
 
-ITEM_SHRINKAGE = 5.0  # an item's mean rating counts as so many ratings of the average item more
+ITEM_SHRINKAGE = 5.0  # ratings of the average item that are added to each item's own
 USER_SHRINKAGE = 3.0  # the same for a user: the ridge of the bias
 
 
 def log_popularity(facts: ItemFacts) -> Tensor:
-    """Return popularity_N, the logarithm of an item's interactions beside the average item's; one more is added to both."""
+    """Return the log of each item's count relative to the mean count, as popularity_N.
+
+    One is added to both counts.
+    """
     return torch.log((facts.counts_N + 1.0) / (facts.counts_N.mean() + 1.0))
 
 
 def item_rating_biases(facts: ItemFacts) -> Tensor:
-    """Return how far each item's ratings lie above the mean, shrunk, as bias_N (Koren 2010, baseline estimates)."""
+    """Return how far each item's ratings are above the mean, shrunk, as bias_N.
+
+    This is the baseline estimate of Koren 2010.
+    """
     return facts.rating_sum_N / (facts.rating_count_N + ITEM_SHRINKAGE)
 
 
 def ratings_above_items(side: ItemSide, batch: HistoryBatch, rating_mean: Tensor) -> Tensor:
-    """Return off_BL, how far each rating lies above mean and item bias; 0 where there is no rating."""
+    """Return off_BL, each rating minus mean and item bias; 0 where there is no rating."""
     above_BL = (batch.ratings_BL - rating_mean).nan_to_num(0.0)
     return torch.where(~batch.ratings_BL.isnan(), above_BL - side.rating_bias_N[batch.rows_BL], 0.0)
 
@@ -39,12 +45,13 @@ def tastes(
     ridge_F: Tensor,
     prior_BSF: Tensor | float = 0.0,
 ) -> Tensor:
-    """Return taste_BSF, in units of the ratings: the ridge regression of `off_BL` on the keys of the items rated so far.
+    """Return taste_BSF: ridge regression of `off_BL` on the keys of the items rated so far.
 
-    It is the user's step of alternating least squares (Koren, Bell & Volinsky 2009), solved exactly
-    after each event and shrunk to the prior instead of to nothing: without a rating the taste is
-    the prior. A key that is always 1 makes its factor the user's bias, the mean of `off`, shrunk.
-    Keys, ridges and prior may learn through it (Bertinetto et al. 2019).
+    A taste is in units of the ratings. It is the user's step of alternating least squares (Koren,
+    Bell & Volinsky 2009), solved exactly after each event and shrunk to the prior instead of to
+    zero: without a rating the taste is the prior. A key that is always 1 makes its factor the
+    user's bias, the shrunk mean of `off`. Gradients flow to keys, ridges and prior (Bertinetto et
+    al. 2019).
     """
     key_BLF = torch.where(batch.ratings_BL.isnan().unsqueeze(2), 0.0, key_BLF)
     gram_BSFF = F.pad(
@@ -55,5 +62,5 @@ def tastes(
     )
     taste_BSF: Tensor = torch.linalg.solve_ex(
         gram_BSFF, answer_BSF
-    ).result  # broken weights give no taste, and no crash
+    ).result  # broken weights give NaN instead of an exception
     return taste_BSF

@@ -1,6 +1,6 @@
-"""The bundle: the directory of files that is served. Save it, load it, verify it.
+"""The bundle, the directory of files that is served: save it, load it, verify it.
 
-Knows the directory's layout (docs/architecture.md); does not rank, train or pack.
+`docs/architecture.md` describes the directory's layout.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ ADAPTER = "encoder_adapter.safetensors"
 
 
 class BundleError(ValueError):
-    """The directory is not a bundle that we can serve: which file, what was expected, what was found."""
+    """The directory is not a valid bundle: which file, what was expected, what was found."""
 
 
 class OtherFormat(BundleError):
-    """The bundle is whole for all we know, but another version of this program made it."""
+    """The bundle was made by another version of this program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleManifest:
-    """`manifest.json`. `files` (sha256 by name) is filled by `save_bundle`."""
+    """The content of `manifest.json`; `save_bundle` fills `files`, the sha256 by name."""
 
     model: ModelConfig
     encoder: EncoderConfig
@@ -45,12 +45,15 @@ class BundleManifest:
     )  # smallest and greatest rating seen; None without ratings
     num_items: int
     files: Mapping[str, str]
-    signals: Signals = field(default_factory=Signals)  # bundles from before it take the default
+    signals: Signals = field(default_factory=Signals)  # older bundles lack it and get the default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whitening:
-    """raw text vector → (raw − mean) @ components, scaled to unit length. Frozen between full retrains."""
+    """The projection (raw − mean) @ components, scaled to unit length.
+
+    It stays the same between full retrains.
+    """
 
     mean_R: Tensor
     components_RT: Tensor
@@ -62,7 +65,11 @@ class Whitening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A loaded bundle. `folder` is where it lies, None before it is saved; `encoder` is only set by who made it."""
+    """A model with its catalogue, facts and texts.
+
+    `folder` is None before the bundle is saved. `encoder` is set only in the process that made the
+    bundle.
+    """
 
     manifest: BundleManifest
     catalogue: Catalogue
@@ -84,30 +91,34 @@ class Bundle:
 
     @property
     def encoder_folder(self) -> Path | None:
-        """Where the packed encoder lies, if it is packed."""
+        """The folder of the packed encoder; None when it is not packed."""
         folder = self.folder / ENCODER if self.folder is not None else None
         return folder if folder is not None and folder.is_dir() else None
 
     @property
     def adapter_file(self) -> Path | None:
-        """Where the encoder's adapter lies, if one was learned."""
+        """The file of the encoder's adapter; None when none was trained."""
         file = self.folder / ADAPTER if self.folder is not None else None
         return file if file is not None and file.is_file() else None
 
     def load_encoder(self) -> TextEncoder:
-        """Load the encoder that the texts were read with; raise EncoderError when this machine has another one under its name."""
+        """Load the encoder that encoded the texts; raise EncoderError when it differs here."""
         manifest = self.manifest
         encoder = load_encoder(manifest.encoder, self.encoder_folder, adapter=self.adapter_file)
         if self.encoder_folder is None and manifest.encoder_digest not in (None, encoder.digest):
             raise EncoderError(
-                f"encoder {manifest.encoder.model}: the bundle was made with {str(manifest.encoder_digest)[:12]}…, this machine's is "
-                f"{encoder.digest[:12]}…; bring the same weights here, or train with mode full"
+                f"encoder {manifest.encoder.model}: the bundle was made with weights "
+                f"{str(manifest.encoder_digest)[:12]}…, but this machine has "
+                f"{encoder.digest[:12]}…; copy the same weights here, or train with mode full"
             )
         return encoder
 
 
 def save_bundle(bundle: Bundle, folder: Path) -> str:
-    """Write the bundle into a new folder and return its digest. A packed encoder comes from memory or from the bundle's old folder."""
+    """Write the bundle into a new folder and return its digest.
+
+    A packed encoder is taken from memory, or else copied from the bundle's old folder.
+    """
     folder.mkdir(parents=True)
     weights = {
         name: tensor.detach().contiguous() for name, tensor in bundle.model.state_dict().items()
@@ -126,9 +137,9 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
 
 
 def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
-    """Read a bundle; raise BundleError when a file is missing, surplus, or not the one that was saved (digests only with `verify`).
+    """Read a bundle; raise BundleError when files are missing, unexpected or changed.
 
-    One that was made by another version of this program raises OtherFormat.
+    Digests are checked only with `verify`. A bundle of another format raises OtherFormat.
     """
     manifest = read_manifest(folder)
     if verify:
@@ -142,10 +153,11 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
         facts["texts_NT"] = facts["texts_NT"].float()
         items = ItemFacts(**facts)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder}: can't be read ({error})") from error
+        raise BundleError(f"{folder}: can't read the bundle ({error})") from error
     if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
         raise BundleError(
-            f"{folder}: {len(catalogue)} items in the catalogue, {len(items.texts_NT)} text vectors, {manifest.num_items} in the manifest"
+            f"{folder}: found {len(catalogue)} items in the catalogue and {len(items.texts_NT)} "
+            f"text vectors, expected {manifest.num_items} as in the manifest"
         )
     return Bundle(
         manifest=manifest,
@@ -158,15 +170,15 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
 
 
 def read_manifest(folder: Path) -> BundleManifest:
-    """Read `manifest.json` alone; raise BundleError, or OtherFormat."""
+    """Read only `manifest.json`; raise BundleError, or OtherFormat."""
     path = folder / "manifest.json"
     try:
         raw = json.loads(path.read_text())
         found = raw.pop("format")
         if found != BUNDLE_FORMAT:
             raise OtherFormat(
-                f"{path}: expected format {BUNDLE_FORMAT}, found {found}; it was made by another version of this program; "
-                "train with mode full"
+                f"{path}: expected format {BUNDLE_FORMAT}, found {found}; another version of this "
+                "program made it; train with mode full"
             )
         raw["model"] = ModelConfig(**raw["model"])
         raw["encoder"] = EncoderConfig(**raw["encoder"])
@@ -179,11 +191,11 @@ def read_manifest(folder: Path) -> BundleManifest:
         )
         return BundleManifest(**raw)
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{path}: not a bundle's manifest ({error!r})") from error
+        raise BundleError(f"{path}: not a valid manifest of a bundle ({error!r})") from error
 
 
 def bundle_digest(folder: Path) -> str:
-    """Return the sha256 over the sorted (name, sha256) of the bundle's files, its manifest among them."""
+    """Return the sha256 of the sorted (name, sha256) of all files, the manifest included."""
     files = {**read_manifest(folder).files, "manifest.json": _sha256(folder / "manifest.json")}
     return hashlib.sha256(
         "".join(f"{name}\t{files[name]}\n" for name in sorted(files)).encode()
@@ -191,12 +203,12 @@ def bundle_digest(folder: Path) -> str:
 
 
 def _save_encoder(bundle: Bundle, folder: Path) -> None:
-    """Write the adapter, when there is one, and the weights under it, when they are to be packed."""
+    """Write the adapter if there is one, and the encoder's weights if they are to be packed."""
     if bundle.encoder is not None and bundle.encoder.adapter is not None:
         bundle.encoder.adapter.save(folder / ADAPTER)
     elif bundle.encoder is None and bundle.adapter_file is not None:
         shutil.copyfile(bundle.adapter_file, folder / ADAPTER)
-    if not bundle.manifest.encoder.packed:
+    if not bundle.manifest.encoder.is_packed:
         return
     if bundle.encoder is not None:
         bundle.encoder.save(folder / ENCODER)
@@ -204,7 +216,7 @@ def _save_encoder(bundle: Bundle, folder: Path) -> None:
         shutil.copytree(bundle.encoder_folder, folder / ENCODER)
     else:
         raise BundleError(
-            f"{folder}: the encoder is to be packed, but neither memory nor the parent bundle has it"
+            f"{folder}: can't pack the encoder: neither memory nor the parent bundle has it"
         )
 
 

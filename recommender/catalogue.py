@@ -1,7 +1,7 @@
-"""The catalogue: which item is in which row, and what is known about it by name. Rows are only ever appended.
+"""The catalogue: the row, title, text and attributes of each item. Rows are only appended.
 
-An id is the client's string, a row is our integer; this file is where one becomes the other. It
-knows no vectors and no torch.
+An id is the client's string and a row is our integer; only this file converts between them. It
+imports no torch and holds no vectors.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class UnknownAttribute(KeyError):
         self.name = name
         self.known = known
         super().__init__(
-            f"no item has the attribute {name!r}; there are {', '.join(known) or 'none'}"
+            f"no item has the attribute {name!r}; the attributes are {', '.join(known) or 'none'}"
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueItem:
-    """One row. `title` is None for an item that is known from events alone."""
+    """One row. `title` is None for an item that is known only from events."""
 
     item_id: str
     title: str | None = None
@@ -43,7 +43,10 @@ class CatalogueItem:
 
 
 def item_text(title: str | None, text: str | None) -> str | None:
-    """Return what the encoder reads of an item: its text, led by its title unless the text begins with it; None when there is neither."""
+    """Return the text that the encoder reads of an item; None without title and text.
+
+    It is the title followed by the text, or the text alone when it begins with the title.
+    """
     parts = [part.strip() for part in (title, text) if part is not None and part.strip()]
     if len(parts) == 2 and parts[1].startswith(parts[0]):
         return parts[1]
@@ -51,14 +54,15 @@ def item_text(title: str | None, text: str | None) -> str | None:
 
 
 class Catalogue:
-    """Immutable; `extended` returns a new one whose first rows are ours."""
+    """All items by row. It is immutable: `with_items` returns a new catalogue."""
 
     def __init__(self, items: Iterable[CatalogueItem] = ()) -> None:
         self.items = tuple(items)
         self._rows = {item.item_id: row for row, item in enumerate(self.items)}
         if len(self._rows) != len(self.items):
             raise ValueError(
-                f"a catalogue of {len(self.items)} items holds {len(self.items) - len(self._rows)} ids twice"
+                f"a catalogue of {len(self.items)} items has "
+                f"{len(self.items) - len(self._rows)} repeated ids"
             )
         self._title_rows: dict[str, int] = {}
         for row, item in enumerate(self.items):
@@ -69,7 +73,7 @@ class Catalogue:
         return len(self.items)
 
     def row(self, item_id: str) -> int | None:
-        """Return the row of an id; None when the catalogue lacks it."""
+        """Return the row of an id; None when it is unknown."""
         return self._rows.get(item_id)
 
     def row_of_title(self, title: str) -> int | None:
@@ -77,20 +81,21 @@ class Catalogue:
         return self._title_rows.get(title)
 
     def text(self, row: int) -> str | None:
-        """Return what the encoder reads of a row."""
+        """Return the text that the encoder reads of a row."""
         return item_text(self.items[row].title, self.items[row].text)
 
     @cached_property
     def hidden_N(self) -> Mask:
-        """Rows that are never recommended."""
+        """A mask of the rows that are never recommended."""
         return np.fromiter(
             (item.hidden for item in self.items), dtype=np.bool_, count=len(self.items)
         )
 
-    def extended(self, items: Iterable[CatalogueItem]) -> tuple[Catalogue, tuple[int, ...]]:
-        """Append unknown items in the order given and replace known ones; return the rows that are new or differ, ascending.
+    def with_items(self, items: Iterable[CatalogueItem]) -> tuple[Catalogue, tuple[int, ...]]:
+        """Return a catalogue with these items, and the new or changed rows in ascending order.
 
-        An item without title is known from events alone and never replaces a record.
+        Unknown items are appended in the order given, known ones are replaced. An item without a
+        title is known only from events and never replaces a record.
         """
         merged = list(self.items)
         rows = dict(self._rows)
@@ -109,9 +114,9 @@ class Catalogue:
     def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
         """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.
 
-        An attribute matches when it equals the wanted value or, being a list, contains it; of a
-        list of wanted values one suffices. A number is also matched by its decimal string, since a
-        query string knows no numbers.
+        An attribute matches when it equals the wanted value or is a list that contains it. Of a
+        list of wanted values, one match is enough. A number also matches its decimal string, since
+        a query string has no numbers.
         """
         allowed_N = np.ones(len(self.items), dtype=np.bool_)
         for name, value in wanted.items():
@@ -145,7 +150,7 @@ class Catalogue:
 
     @staticmethod
     def load(path: Path) -> Catalogue:
-        """Read what `save` wrote; raise ValueError naming the line that is broken."""
+        """Read what `save` wrote; raise ValueError with the line that is not valid."""
         items = []
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -153,13 +158,13 @@ class Catalogue:
                     items.append(_from_json(line))
                 except (ValueError, TypeError, AttributeError, KeyError) as error:
                     raise ValueError(
-                        f"{path}, line {number}: not a catalogue item ({error})"
+                        f"{path}, line {number}: not a valid catalogue item ({error})"
                     ) from error
         return Catalogue(items)
 
 
 def _keys(value: Value) -> tuple[str | float, ...]:
-    """Return what a filter may ask for to find an attribute."""
+    """Return the values by which a filter finds an attribute."""
     if isinstance(value, tuple):
         return value
     return (value, f"{value:.15g}") if isinstance(value, float) else (value,)
@@ -183,7 +188,7 @@ def _from_json(line: str) -> CatalogueItem:
 
 
 def read_attributes(raw: Mapping[str, object]) -> dict[str, Value]:
-    """Turn attributes as JSON holds them into ours: lists become tuples, whole numbers floats."""
+    """Convert attributes from JSON: lists become tuples, whole numbers become floats."""
     attributes: dict[str, Value] = {}
     for name, value in raw.items():
         if isinstance(value, list):
@@ -193,5 +198,5 @@ def read_attributes(raw: Mapping[str, object]) -> dict[str, Value]:
         elif isinstance(value, int | float):
             attributes[name] = float(value)
         else:
-            raise ValueError(f"attribute {name} is neither string, number nor list of strings")
+            raise ValueError(f"attribute {name} is not a string, a number or a list of strings")
     return attributes

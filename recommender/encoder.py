@@ -1,8 +1,7 @@
 """The encoder: any Hugging Face model that turns a text into one vector.
 
-Knows nothing of items or whitening. Its weights are rounded to half precision when they are loaded,
-whatever their source, so that the copy packed in a bundle gives the very vectors that the trainer
-saw.
+Weights are rounded to half precision when they are loaded, whatever their source, so that the copy
+packed in a bundle gives exactly the vectors that the trainer saw.
 
     M  texts      W  tokens of the longest text      T  width of the encoder
 """
@@ -24,19 +23,19 @@ from recommender.encoder_source import EncoderError, EncoderSource, find_source
 __all__ = ["EncoderError", "TextEncoder", "load_encoder"]
 
 BATCH_TEXTS = 64
-CHARACTERS_A_TOKEN = (
-    8  # more than most have; where they have more still, more of the text is looked at
-)
-# Larger models compute in the half precision of their own file: 7 billion weights are 14 GB then
-# and 28 in float32. By size and not by device, so that a trainer with a GPU and a server without
-# one see the same vectors but for rounding.
+# More than most tokens have. Where tokens are longer, more of the text is tokenized.
+CHARACTERS_A_TOKEN = 8
+# Larger models compute in the half precision of their file: 7 billion weights take 14 GB then, and
+# 28 GB in float32. The choice depends on size and not on the device, so that a trainer with a GPU
+# and a server without one get the same vectors, except for rounding.
 MAX_FLOAT32_WEIGHTS = 1_000_000_000
 
 
 class TextEncoder:
-    """A loaded model with its tokenizer. `digest` names weights, adapter, vocabulary, pooling and cut together.
+    """A loaded model with its tokenizer.
 
-    `network` is the bare model, for who trains it.
+    `digest` identifies weights, adapter, vocabulary, pooling and cut together. `network` is the
+    bare model, for training.
     """
 
     def __init__(
@@ -56,7 +55,10 @@ class TextEncoder:
         self.settle(adapter)
 
     def settle(self, adapter: Adapter | None = None) -> None:
-        """Round the weights to half precision, name them by a digest and put the adapter on: after loading, and after training."""
+        """Round the weights to half precision, compute the digest and apply the adapter.
+
+        Call it after training; loading does it too.
+        """
         _move(self.network, self._half)
         self.digest = self._digest()
         _move(self.network, self._working_dtype())
@@ -68,27 +70,31 @@ class TextEncoder:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return raw pooled vectors_MT, float32, in the order given. Texts of like length share a batch; long ones are cut by tokens."""
+        """Return raw pooled vectors_MT, float32, in the order given.
+
+        Texts of similar length share a batch. Texts longer than `max_tokens` are cut.
+        """
         ids = [self._token_ids(text) for text in texts]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
         vectors_MT = torch.empty(len(ids), self.width)
         for start in range(0, len(order), BATCH_TEXTS):
             picked = order[start : start + BATCH_TEXTS]
-            vectors_MT[picked] = self._pooled([ids[index] for index in picked]).cpu()
+            vectors_MT[picked] = self._encode_batch([ids[index] for index in picked]).cpu()
         return vectors_MT
 
     def encode_for_gradients(self, texts: Sequence[str]) -> Tensor:
-        """Return raw pooled vectors_MT of one batch, through which gradients flow to the network's weights."""
-        return self._pooled([self._token_ids(text) for text in texts]).cpu()
+        """Return raw pooled vectors_MT of one batch, with gradients to the network's weights."""
+        return self._encode_batch([self._token_ids(text) for text in texts]).cpu()
 
     def try_out(self) -> None:
-        """Read a text of as many tokens as `max_tokens` lets by; raise EncoderError when the model can't."""
+        """Encode a text of `max_tokens` tokens; raise EncoderError when the model fails."""
         try:
             self.encode(["a " * self.config.max_tokens])
-        except Exception as error:  # what a model of another kind raises is its own affair
+        except Exception as error:  # an unsuitable model may raise anything
             raise EncoderError(
-                f"encoder {self.config.model}: it can't read a text of {self.config.max_tokens} tokens ({in_one_line(error)}); "
-                "a smaller max_tokens may do, or name a model that reads text alone"
+                f"encoder {self.config.model}: it can't encode a text of {self.config.max_tokens} "
+                f"tokens ({in_one_line(error)}); set a smaller max_tokens, or name a model that "
+                "takes text only"
             ) from error
 
     @property
@@ -97,8 +103,11 @@ class TextEncoder:
         return int(self.network.config.get_text_config().hidden_size)
 
     def save(self, folder: Path, *, half: bool = True) -> None:
-        """Write a Hugging Face folder with weights, adapter apart, and tokenizer; in half precision nothing is lost."""
-        if self.adapter is not None:  # W + BA − BA is not W
+        """Write a Hugging Face folder with tokenizer and weights, without the adapter.
+
+        Half precision loses nothing, since the weights are rounded to it when they are loaded.
+        """
+        if self.adapter is not None:  # W + BA − BA is not exactly W
             TextEncoder(self.config, self._source, device="cpu").save(folder, half=half)
             return
         working = self.network.dtype
@@ -106,14 +115,14 @@ class TextEncoder:
         self.network.save_pretrained(folder)
         _move(self.network, working)
         if (backend := getattr(self._tokenizer, "backend_tokenizer", None)) is not None:
-            # else the file would tell whether texts were encoded before it was saved
+            # otherwise the file would depend on whether texts were encoded before it was saved
             backend.no_truncation()
             backend.no_padding()
         self._tokenizer.save_pretrained(folder)
 
     def _token_ids(self, text: str) -> list[int]:
-        # A tokenizer needs several times a text's characters in memory, so it sees no more of a
-        # long one than what its first tokens span.
+        # A tokenizer needs several times the memory of its text, so it gets no more of a long text
+        # than its first tokens span.
         longest, span = self.config.max_tokens, CHARACTERS_A_TOKEN * self.config.max_tokens
         while (
             span < len(text)
@@ -127,9 +136,9 @@ class TextEncoder:
 
     @property
     def _padding_id(self) -> int:
-        return self._tokenizer.pad_token_id or 0  # decoders have none; the mask hides it anyway
+        return self._tokenizer.pad_token_id or 0  # decoders have none; the mask hides it
 
-    def _pooled(self, ids: Sequence[Sequence[int]]) -> Tensor:
+    def _encode_batch(self, ids: Sequence[Sequence[int]]) -> Tensor:
         length = max(map(len, ids))
         tokens_MW = torch.tensor(
             [[*one, *[self._padding_id] * (length - len(one))] for one in ids], device=self._device
@@ -172,7 +181,7 @@ def load_encoder(
     adapter: Path | None = None,
     device: str | None = None,
 ) -> TextEncoder:
-    """Load the encoder from a bundle's `encoder/` folder, or else from where the configuration says; raise EncoderError.
+    """Load the encoder from a bundle's folder or the configured source; raise EncoderError.
 
     `adapter` is a bundle's adapter file. Without `device` a GPU is used when there is one.
     """
@@ -184,4 +193,4 @@ def load_encoder(
 
 
 def _move(network: nn.Module, to: torch.dtype | str) -> None:
-    network.to(to)  # transformers' own annotation of this call takes nothing
+    network.to(to)  # the annotation in transformers accepts no argument

@@ -1,20 +1,17 @@
 """Event and Item, together Record: parse, validate, serialise. The only input format.
 
-Knows the shape of one record; does not know where records come from, which were seen before, or
-what a model makes of them.
-
-What is decided here, once:
+Rules for all records:
 * `at` is ISO 8601 (no zone means UTC, a date alone is midnight UTC) or epoch seconds as a number or
-  a string of digits. Earlier than 1990 is refused (an unset clock), later than five minutes from
-  now too (milliseconds taken for seconds, or a wrong clock).
-* ids are strings, taken as they are; a whole number is taken as its decimal string, so 17 and "17"
-  are the same id. `recommender.ids` says which strings are none: too long ones, ones with control
-  characters, "null" and its like.
-* ratings and numeric attributes are numbers; "4" is refused, since a sender of strings may send
+  a string of digits. A time before 1990 is refused (an unset clock), and so is one more than five
+  minutes in the future (milliseconds given as seconds, or a wrong clock).
+* Ids are strings and are taken literally. A whole number means its decimal string, so 17 and "17"
+  are the same id. `recommender.ids` says which strings are not ids: overlong ones, ones with
+  control characters, "null" and similar words.
+* Ratings and numeric attributes are numbers. "4" is refused, since a sender of strings may send
   "4,5" next.
-* unknown fields are refused, so that a misspelt `ratng` is noticed.
-* what can't be stored everywhere is refused: NUL characters, lone surrogates, an item larger than
-  256 KiB.
+* Unknown fields are refused, so that a misspelt `ratng` is noticed.
+* Anything that some store can't hold is refused: NUL characters, lone surrogates, an item larger
+  than 256 KiB.
 """
 
 from __future__ import annotations
@@ -26,14 +23,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
+from recommender.excerpt import excerpt
 from recommender.ids import MAX_ID_CHARS, wrong_id
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_TYPE_CHARS = 64
-# every answer and the list of popular items hold titles: 1,000 of these are still an answer of 16
-# MB
+# Answers and the list of popular items contain titles: 1,000 titles of this size still fit into an
+# answer of 16 MB.
 MAX_TITLE_CHARS = 2_000
-MAX_RATING = 1e6  # no scale reaches as far, and sums of such ratings are still numbers
+MAX_RATING = 1e6  # beyond any real scale, and sums of such ratings stay finite
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -41,19 +39,24 @@ AttributeValue = str | float | tuple[str, ...]
 
 
 class InvalidRecord(ValueError):
-    """A record that can't be taken: which field, what was found, what was expected."""
+    """A record that is refused: which field, what was found, what was expected."""
 
     def __init__(self, field: str, *, found: object, expected: str) -> None:
-        # A field's name may be the sender's: it goes into logs and answers, so it is kept short and
-        # plain.
-        self.field = field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else _show(field)
-        self.reason = f"{self.field}: found {_show(found)}, expected {expected}"
+        # The sender may have chosen the field's name. It goes into logs and answers, so it must be
+        # short and printable.
+        self.field = (
+            field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else excerpt(field)
+        )
+        self.reason = f"{self.field}: found {excerpt(found)}, expected {expected}"
         super().__init__(self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing a user did to one item. `rating` is on the data's own scale; `at` is aware UTC."""
+    """One action of one user on one item.
+
+    `rating` is on the data's own scale. `at` is aware UTC.
+    """
 
     event_id: str
     user_id: str
@@ -65,7 +68,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What is known about one item. The record with the greatest (at, event_id) wins; `hidden` items are never recommended."""
+    """The description of one item. `hidden` items are never recommended.
+
+    The record with the greatest (at, event_id) wins.
+    """
 
     event_id: str
     item_id: str
@@ -80,11 +86,14 @@ Record = Event | Item
 _STORED: Mapping[str, tuple[type[Event | Item], tuple[str, ...]]] = {
     "event": (Event, ("event_id", "user_id", "item_id", "type")),
     "item": (Item, ("event_id", "item_id", "title")),
-}  # by kind: the class, and the texts that a stored record must have
+}  # by kind: the class, and the text fields that a stored record must have
 
 
 def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Event:
-    """Parse one event from JSON values; raise InvalidRecord. A missing `event_id` is asked of `new_id`, a missing `at` is `now`."""
+    """Parse an event from JSON values; raise InvalidRecord.
+
+    A missing `event_id` comes from `new_id`; a missing `at` is `now`.
+    """
     fields = _object(raw, {"event_id", "user_id", "item_id", "type", "rating", "at"})
     type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
     rating = fields.get("rating")
@@ -107,7 +116,7 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
 
 
 def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item:
-    """Parse one item from JSON values; raise InvalidRecord. `event_id` and `at` default as for events."""
+    """Parse an item from JSON values; raise InvalidRecord. Defaults are those of events."""
     fields = _object(raw, {"event_id", "item_id", "title", "text", "attributes", "hidden", "at"})
     text = fields.get("text")
     if text is not None and not isinstance(text, str):
@@ -133,7 +142,10 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
 
 
 def parse_time(raw: object, *, now: datetime) -> datetime:
-    """Parse a point in time into aware UTC; raise InvalidRecord when it is no time, before 1990, or in the future."""
+    """Parse a time into aware UTC; raise InvalidRecord when it is invalid or out of range.
+
+    The range is from 1990 to five minutes after `now`.
+    """
     expected = "ISO 8601 or epoch seconds"
     seconds: float | None = None
     if _is_finite(raw) or _is_epoch_text(raw):
@@ -155,13 +167,15 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
         )
     if at > now + MAX_CLOCK_SKEW:
         raise InvalidRecord(
-            "at", found=raw, expected=f"a time not after now, {now.isoformat(timespec='seconds')}"
+            "at",
+            found=raw,
+            expected=f"a time not after the present, {now.isoformat(timespec='seconds')}",
         )
     return at
 
 
 def to_json(record: Record) -> str:
-    """Serialise one record to one line of JSON; `from_json` reads it back equal."""
+    """Serialise a record to one line of JSON; `from_json` reads it back equal."""
     kind = "event" if isinstance(record, Event) else "item"
     values: dict[str, object] = {
         name: getattr(record, name) for name in record.__dataclass_fields__
@@ -173,14 +187,14 @@ def to_json(record: Record) -> str:
 
 
 def from_json(line: str) -> Record:
-    """Read back what `to_json` wrote; raise InvalidRecord for anything else.
+    """Read what `to_json` wrote; raise InvalidRecord for anything else.
 
-    Checks what every record holds (fields, types, ids, text that can be stored, size), not the
-    rules about time: they were applied when the record was accepted.
+    Fields, types, ids, size and storable text are checked. The rules about time are not checked
+    again: they were applied when the record was accepted.
     """
     if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
         raise InvalidRecord(
-            "record", found="a larger one", expected=f"at most {MAX_RECORD_BYTES} bytes"
+            "record", found="a larger record", expected=f"at most {MAX_RECORD_BYTES} bytes"
         )
     try:
         values = json.loads(line)
@@ -200,7 +214,7 @@ def from_json(line: str) -> Record:
         )
     record, texts = _STORED[kind]
     _check_stored(values, record, texts)
-    if "\\u" in line:  # nothing else can spell a NUL or a lone surrogate
+    if "\\u" in line:  # only such an escape can produce a NUL or a lone surrogate
         for name in texts:
             _encodable(name, str(values[name]))
     return _stored_event(values) if kind == "event" else _stored_item(values)
@@ -228,7 +242,7 @@ def _stored_item(values: dict[str, object]) -> Item:
 def _check_stored(
     values: dict[str, object], record: type[Event | Item], texts: tuple[str, ...]
 ) -> None:
-    """Check the fields and the texts that are required, and read `at`."""
+    """Check the fields and the required texts, and convert `at`."""
     known = record.__dataclass_fields__.keys()
     if not values.keys() <= known:
         raise InvalidRecord(
@@ -253,7 +267,7 @@ def _stored_time(value: object) -> datetime:
             return at if at.tzinfo is UTC else at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidRecord("at", found=value, expected="a time with its zone, in ISO 8601")
+    raise InvalidRecord("at", found=value, expected="a time in ISO 8601 with a zone")
 
 
 def _object(raw: object, known: set[str]) -> dict[str, object]:
@@ -287,7 +301,7 @@ def _text(fields: Mapping[str, object], name: str, *, limit: int) -> str:
 
 
 def _encodable(name: str, value: str) -> str:
-    """Refuse what can't be stored everywhere: lone surrogates and NUL."""
+    """Return the text unchanged; refuse lone surrogates and NUL, which some stores can't hold."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -321,7 +335,10 @@ def _attributes(raw: object) -> dict[str, AttributeValue]:
 
 
 def _is_finite(value: object) -> TypeGuard[int | float]:
-    """Tell whether a JSON value is a number that a float can hold; JSON knows whole numbers of any length."""
+    """Tell whether a JSON value is a number that a float can hold.
+
+    JSON allows whole numbers of any length.
+    """
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
@@ -330,22 +347,10 @@ def _is_finite(value: object) -> TypeGuard[int | float]:
 
 
 def _is_epoch_text(value: object) -> TypeGuard[str]:
-    """Tell whether a text is epoch seconds; eight digits are a date, 20240131."""
+    """Tell whether a text is epoch seconds; eight digits are a date, as in 20240131."""
     return (
         isinstance(value, str)
         and value.isascii()
         and value.strip().replace(".", "", 1).isdigit()
         and len(value.strip()) != 8
     )
-
-
-def _show(value: object) -> str:
-    try:
-        shown = (
-            ascii(value)
-            if isinstance(value, str)
-            else json.dumps(value, default=str, skipkeys=True)
-        )
-    except (ValueError, RecursionError):  # a number of thousands of digits, an endless nest
-        shown = f"a {type(value).__name__} too large to show"
-    return shown if len(shown) <= 80 else shown[:77] + "..."

@@ -1,9 +1,9 @@
-"""Which texts are ids of users, items and events: one rule for everything that takes records.
+"""Which texts are valid ids of users, items and events.
 
-An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It holds no
-control characters and no line breaks, and it is no word for nobody: a sender that leaves
-`undefined` in a field would make one user of everybody who is not logged in, or one event of all
-events.
+An id is text, taken literally, of 1 to MAX_ID_CHARS characters that are not all blank. It has no
+control characters and no line breaks. Words that programs write for a missing id are refused: a
+sender that leaves `undefined` in a field would turn all anonymous visitors into one user, or all
+events into one event.
 """
 
 from __future__ import annotations
@@ -31,13 +31,11 @@ def is_id_text(value: object) -> TypeGuard[str]:
 
 
 def wrong_id(value: object) -> str | None:
-    """Return what was expected where a value is no id; None when it is one."""
+    """Return what was expected if a value is not a valid id; None if it is one."""
     if not is_id_text(value):
         return f"a non-empty string of at most {MAX_ID_CHARS} characters"
     if holds_control(value):
         return "an id without control characters or line breaks"
     if is_nobody(value):
-        return (
-            "the id of somebody or something; this word is what programs write where there is none"
-        )
+        return "an id; this word is what programs write when there is none"
     return None

@@ -1,4 +1,4 @@
-"""What this process holds of its machine's memory, and what is left for another one, as Linux tells it. Anywhere else nothing is known."""
+"""Memory of this process and of its machine, as Linux reports it; unknown elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def own_bytes(proc: Path = PROC) -> int | None:
-    """Return the bytes that this process occupies alone, without libraries, which another one of its kind shares; None where unknown."""
+    """Return the memory of this process without shared libraries; None when unknown.
+
+    Another process of the same kind shares the libraries.
+    """
     try:
         _, resident, shared = (proc / "self" / "statm").read_text().split()[:3]
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
@@ -18,7 +21,10 @@ def own_bytes(proc: Path = PROC) -> int | None:
 
 
 def available_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
-    """Return the bytes that a new process may take without swapping: of the machine, or of our container where that has less."""
+    """Return the bytes that a new process can take without swapping; None when unknown.
+
+    It is the smaller of what the machine and our container have left.
+    """
     limits = [
         one for one in (_left_on_machine(proc), _left_in_container(cgroup)) if one is not None
     ]
@@ -33,12 +39,15 @@ def _left_on_machine(proc: Path) -> int | None:
 
 
 def _left_in_container(cgroup: Path) -> int | None:
-    """Read a control group, version 2, as a container sees its own at the root. Pages of files not in use are given back when needed."""
+    """Read the control group (version 2) that a container sees at its root.
+
+    Inactive file pages count as available: the kernel frees them on demand.
+    """
     try:
         limit = int((cgroup / "memory.max").read_text())
         used = int((cgroup / "memory.current").read_text())
         return max(0, limit - used + _fields(cgroup / "memory.stat")["inactive_file"])
-    except (OSError, ValueError, KeyError):  # no container, or `max`: one without a limit
+    except (OSError, ValueError, KeyError):  # no container, or `max`: no limit
         return None
 
 

@@ -1,14 +1,14 @@
-"""The networks that a bundle can hold, behind one set of calls: the two towers, the baseline without training, the sketch.
+"""The networks that a bundle can hold, all with the same methods.
 
-Know tensors only: no ids, files, texts or requests. `recommender.ranker` uses them to serve,
-`trainer.loop` to train. Each has `item_side(facts)`, `text_side(texts_MT)`, `states(side,
-histories)`, `logits(side, state_XD)`, `ratings(side, state_XD, rows_XK)`, a `config`, the width
-`state_dim` of its states, and the ratings' mean and spread; the trained ones have a `table` of item
-rows.
+They are the two towers, the untrained baseline, and the sketch. They handle tensors only;
+`recommender.ranker` serves with them and `trainer.loop` trains them. Each has `item_side(facts)`,
+`text_side(texts_MT)`, `states(side, histories)`, `logits(side, state_XD)`, `ratings(side, state_XD,
+rows_XK)`, a `config`, the width `state_dim` of its states, and the mean and spread of the ratings.
+The trained ones have a `table` of item rows.
 
-    B  users            L  events of a history    S  states, L + 1: before the first event, after each
-    N  items            M  free texts             T  text vector
-    D  width            H  attention heads        E  columns of the item table, D + 2 (of the sketch D)
+    B  users      L  events of a history      S  states, L + 1: before the first and after each
+    N  items      M  free texts               T  text vector
+    D  width      H  attention heads          E  columns of the item table, D + 2 (in the sketch D)
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Recommender = Trained | Baseline
 
 
 def new_model(config: ModelConfig, num_items: int) -> Recommender:
-    """Return an untrained network for a catalogue; torch's generator draws its weights."""
+    """Return an untrained network for a catalogue; weights come from torch's generator."""
     if config.tower == "baseline":
         return Baseline(config)
     return Sketch(config, num_items) if config.tower == "sketch" else TwoTowers(config, num_items)

@@ -1,29 +1,40 @@
-"""The words that programs write where an id is missing. None of them is the id of a user or an item.
+"""Words that programs write for a missing id. None of them is a valid id of a user or item.
 
-Every door uses this one list: the readers of files reject such rows, and the gateway has its own
-rule for them. Case and surrounding blanks do not matter.
+The readers of files reject such rows, and the gateway refuses such ids by its own rule. Case and
+surrounding blanks do not matter.
 """
 
 from __future__ import annotations
 
 NOBODY = frozenset(
     {
-        *("na", "n/a", "<na>", "#n/a", "nan", "nat"),  # R, Excel, pandas
-        *(
-            "null",
-            "<null>",
-            "(null)",
-            "[null]",
-            "nil",
-            "<nil>",
-            r"\n",
-        ),  # SQL, C, DBeaver, Ruby, Go, MySQL and Hive
-        *("none", "(none)", "(not set)", "not set"),  # Python, Google Analytics
-        *("undefined", "[object object]"),  # JavaScript
+        # R, Excel, pandas
+        "na",
+        "n/a",
+        "<na>",
+        "#n/a",
+        "nan",
+        "nat",
+        # SQL, C, DBeaver, Ruby, Go, MySQL and Hive
+        "null",
+        "<null>",
+        "(null)",
+        "[null]",
+        "nil",
+        "<nil>",
+        r"\n",
+        # Python, Google Analytics
+        "none",
+        "(none)",
+        "(not set)",
+        "not set",
+        # JavaScript
+        "undefined",
+        "[object object]",
     }
 )
-# Ids that may be real: many shops write them for visitors without an account. They are reported
-# where they are frequent.
+# These may be real ids, but many shops write them for visitors without an account. They are
+# reported when they are frequent.
 PERHAPS_NOBODY = frozenset(
     {"0", "-1", "unknown", "anonymous", "anon", "guest", "00000000-0000-0000-0000-000000000000"}
 )

@@ -1,7 +1,7 @@
-"""The one ranker: histories in, scores, ratings and top-k out. The trainer's evaluation and the endpoint both use it.
+"""The one ranker: histories in; scores, ratings and top-k out.
 
-Knows a bundle; knows no request, no user id, no file but the bundle's encoder. Letters as in
-`recommender.model`; K answers a user.
+Offline evaluation and the endpoint both use it. Letters are those of `recommender.model`; K answers
+for each user.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryElement:
-    """One thing a user did: to a row of the catalogue, or to a free text (its row in the request batch's text vectors)."""
+    """One action of a user on a row of the catalogue, or on a free text.
+
+    `text_row` is the text's row in the text vectors of the batch.
+    """
 
     row: int | None = None
     text_row: int | None = None
@@ -37,7 +40,10 @@ class HistoryElement:
 
 
 class Ranker:
-    """Serves one bundle. Item vectors are computed once; the encoder is loaded when the first free text comes."""
+    """Serves one bundle.
+
+    Item vectors are computed once. The encoder is loaded with the first free text.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -45,8 +51,8 @@ class Ranker:
         self._model = bundle.model.eval()
         with torch.inference_mode():
             self._side = self._model.item_side(bundle.facts)
-            # A cosine of NaN would rank nothing; broken weights are the gate's business, not a
-            # reason to crash.
+            # A cosine of NaN ranks nothing. The gate refuses broken weights; here they must not
+            # raise an exception.
             self._unit_ND = torch.nn.functional.normalize(
                 self._side.vectors_ND.nan_to_num(0.0), dim=1
             )
@@ -56,15 +62,14 @@ class Ranker:
 
     @property
     def has_ratings(self) -> bool:
-        """Tell whether the data had ratings; without them `ratings` must not be asked."""
+        """Whether the data has ratings; without them `ratings` raises ValueError."""
         return self.bundle.manifest.rating_scale is not None
 
     @torch.inference_mode()
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return whitened vectors_MT of free texts."""
-        if (
-            not texts or not self.bundle.whitening.components_RT.any()
-        ):  # no item's text taught us anything to tell texts apart
+        # Without components no item had a text, so all texts get the same vector.
+        if not texts or not self.bundle.whitening.components_RT.any():
             return torch.zeros(len(texts), self.bundle.manifest.model.text_dim)
         if self._encoder is None:
             self._encoder = self.bundle.load_encoder()
@@ -73,7 +78,10 @@ class Ranker:
     def user_states(
         self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
     ) -> Tensor:
-        """Read histories, oldest element first, into state_BD; only the newest `max_history` count. An empty one is a cold user."""
+        """Return state_BD after each history, oldest element first; an empty one is a cold user.
+
+        Only the newest `max_history` elements count.
+        """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
         return self.states_along(recent, [(len(history),) for history in recent], texts_MT)
@@ -85,11 +93,12 @@ class Ranker:
         lengths: Sequence[Sequence[int]],
         texts_MT: Tensor | None = None,
     ) -> Tensor:
-        """Return state_BD after the first so many elements of each history, one behind the other: no state sees what comes after it."""
+        """Return state_BD after the first `length` elements of each history, for all its lengths.
+
+        The states of one history follow one another. No state depends on later elements.
+        """
         side = (
-            self._side
-            if texts_MT is None
-            else self._side.followed_by(self._model.text_side(texts_MT))
+            self._side if texts_MT is None else self._side.concat(self._model.text_side(texts_MT))
         )
         order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
         states = [torch.zeros(0, self._model.state_dim)]
@@ -118,8 +127,8 @@ class Ranker:
 
     @torch.inference_mode()
     def ratings(self, state_BD: Tensor, rows_BK: Tensor) -> Tensor:
-        """Return predicted ratings_BK of rows, on the data's own scale and within it."""
-        return self._clamped(self._model.ratings(self._side, state_BD, rows_BK))
+        """Return predicted ratings_BK of rows, clamped to the data's scale."""
+        return self._clamp_to_scale(self._model.ratings(self._side, state_BD, rows_BK))
 
     @torch.inference_mode()
     def text_ratings(self, state_BD: Tensor, texts_BKT: Tensor) -> Tensor:
@@ -127,7 +136,7 @@ class Ranker:
         num_users, num_texts, width = texts_BKT.shape
         side = self._model.text_side(texts_BKT.reshape(-1, width))
         rows_BK = torch.arange(num_users * num_texts).view(num_users, num_texts)
-        return self._clamped(self._model.ratings(side, state_BD, rows_BK))
+        return self._clamp_to_scale(self._model.ratings(side, state_BD, rows_BK))
 
     def top_k(
         self,
@@ -136,7 +145,11 @@ class Ranker:
         allowed: Sequence[Mask | None],
         excluded_rows: Sequence[Iterable[int]],
     ) -> list[tuple[Rows, Scores]]:
-        """Return each user's best rows and their scores, best first. Hidden items never; ties by lower row; fewer than k left: fewer."""
+        """Return each user's best rows and their scores, best first.
+
+        Hidden items are left out. Ties go to the lower row. A user with fewer than k items left
+        gets fewer.
+        """
         scores = scores_BN.numpy()
         answers = []
         for score_N, k_one, mask_N, excluded in zip(scores, k, allowed, excluded_rows, strict=True):
@@ -151,9 +164,9 @@ class Ranker:
     def similar(
         self, *, row: int | None = None, text_T: Tensor | None = None, k: int
     ) -> tuple[Rows, Scores]:
-        """Return the items nearest to a row (never itself) or to a free text, with cosines of item vectors."""
+        """Return the items nearest to a row (without itself) or a free text, with their cosines."""
         if (row is None) == (text_T is None):
-            raise ValueError("similar: give either a row or a text vector")
+            raise ValueError("similar: expected either a row or a text vector")
         if row is not None:
             unit_D = self._unit_ND[row]
         else:
@@ -164,13 +177,13 @@ class Ranker:
         return self.top_k((self._unit_ND @ unit_D).unsqueeze(0), [k], [None], [excluded])[0]
 
     def popular_rows(self, n: int) -> Rows:
-        """Return the rows with most interactions, most first, ties by lower row; hidden items never."""
+        """Return the n rows with most interactions, ties by lower row, without hidden items."""
         return self._popular[~self.catalogue.hidden_N[self._popular]][:n]
 
-    def _clamped(self, ratings_BK: Tensor) -> Tensor:
+    def _clamp_to_scale(self, ratings_BK: Tensor) -> Tensor:
         scale = self.bundle.manifest.rating_scale
         if scale is None:
-            raise ValueError("ratings: the data had none")
+            raise ValueError("ratings: the training data has no ratings")
         return ratings_BK.clamp(*scale)
 
 
@@ -186,12 +199,8 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
         filled = slice(0, len(history))
         rows[user, filled] = [_place(element, num_items) for element in history]
         types[user, filled] = [event_type_code(element.type) for element in history]
-        ratings[user, filled] = [
-            math.nan if element.rating is None else element.rating for element in history
-        ]
-        at_s[user, filled] = [
-            math.nan if element.at_s is None else element.at_s for element in history
-        ]
+        ratings[user, filled] = [_number(element.rating) for element in history]
+        at_s[user, filled] = [_number(element.at_s) for element in history]
     return HistoryBatch(
         rows_BL=torch.from_numpy(rows),
         types_BL=torch.from_numpy(types),
@@ -199,6 +208,10 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
         at_s_BL=torch.from_numpy(at_s),
         length_B=torch.tensor([len(history) for history in histories], dtype=torch.long),
     )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _place(element: HistoryElement, num_items: int) -> int:
@@ -213,9 +226,8 @@ def _best(score_N: Scores, rows: Rows, k: int) -> tuple[Rows, Scores]:
     values = score_N[rows]
     if 0 < k < len(rows):
         limit = np.partition(values, len(values) - k)[len(values) - k]
-        rows = rows[
-            values >= limit
-        ]  # all that tie for the last place, so that the lower row wins it
+        # Keep all rows that tie for the last place, so that the lower one wins it.
+        rows = rows[values >= limit]
         values = score_N[rows]
     order = np.argsort(-values, kind="stable")[:k]
     return rows[order], values[order]

@@ -1,16 +1,15 @@
-"""Names to rows: what a request means against one catalogue, before anything is computed.
-
-Knows the catalogue and which history the model reads; does not know vectors, scores or batches.
-"""
+"""Resolves the names in a request to rows of the catalogue, before anything is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recommender.body_fields import field_name
 from recommender.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
 from recommender.encoder import CHARACTERS_A_TOKEN
+from recommender.excerpt import excerpt
 from recommender.ranker import HistoryElement, Ranker
 from recommender.wire import (
     BadRequest,
@@ -24,16 +23,15 @@ from recommender.wire import (
     TopRequest,
 )
 
-# Characters of free texts that a request, and the batch that it is in, may bring to the encoder. A
-# slow core reads 20,000 a second, and all requests of a batch wait for them: the gateway's patience
-# is 2 s.
+# The most characters of free text in a request, and in its batch. A slow core encodes 20,000 a
+# second, and all requests of the batch wait for them. The gateway waits 2 s.
 MAX_FREE_CHARS = 24_000
-CHARS_A_TEXT = 32  # counted for each text beside its own: a short one takes its time too
+CHARS_A_TEXT = 32  # added to each text's own, since a short text takes time too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRef:
-    """Where an item's vector is: a row of the catalogue, or a row of the batch's free texts."""
+    """Where an item's vector is: a row of the catalogue, or of the batch's free texts."""
 
     row: int | None = None
     text_row: int | None = None
@@ -41,7 +39,7 @@ class ItemRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A request whose names are resolved."""
+    """A request with all names resolved."""
 
     request: Request
     history: tuple[HistoryElement, ...] = ()
@@ -53,9 +51,9 @@ class Plan:
 
 
 class Texts:
-    """The distinct free texts of a batch, numbered; limits the work that they are, not their number.
+    """The distinct free texts of a batch, numbered, with a limit on their total length.
 
-    A text counts with what the encoder reads of it: `chars_read` characters at most.
+    A text counts with at most `chars_read` characters, which is what the encoder reads.
     """
 
     def __init__(self, *, chars_read: int) -> None:
@@ -64,22 +62,28 @@ class Texts:
         self._chars = self._chars_before = self._num_before = 0
 
     def next_request(self) -> None:
-        """Start counting what one request brings."""
+        """Start counting the texts of the next request."""
         self._chars_before, self._num_before = self._chars, len(self.rows)
 
     def drop_request(self) -> None:
-        """Forget the texts of a request that will not be answered."""
+        """Remove the texts of the current request, which will not be answered."""
         while len(self.rows) > self._num_before:
             self.rows.popitem()
         self._chars = self._chars_before
 
     def row(self, text: str, *, field: str) -> int:
-        """Return the text's number; raise BadRequest when this request brings too much, Busy when the batch has too much already."""
+        """Return a text's number; raise BadRequest or Busy when there is too much text.
+
+        BadRequest means that the request alone has too much, Busy that the batch has.
+        """
         if text not in self.rows:
             chars = self._chars + min(len(text), self._chars_read) + CHARS_A_TEXT
             if chars - self._chars_before > MAX_FREE_CHARS:
-                found = f"more than {MAX_FREE_CHARS:,} characters of texts that are not in the catalogue (each counts {CHARS_A_TEXT} more)"
-                raise BadRequest(field, found=found, expected="fewer of them in a request")
+                found = (
+                    f"more than {MAX_FREE_CHARS:,} characters of texts that are not in the "
+                    f"catalogue (each text counts {CHARS_A_TEXT} extra)"
+                )
+                raise BadRequest(field, found=found, expected="less text in one request")
             if chars > MAX_FREE_CHARS:
                 raise Busy("free texts")
             self._chars = chars
@@ -93,7 +97,7 @@ def texts_of_batch(ranker: Ranker) -> Texts:
 
 
 def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
-    """Resolve a request's names; raise BadRequest for what only the catalogue can tell."""
+    """Resolve a request's names; raise BadRequest for errors that depend on the catalogue."""
     catalogue = ranker.catalogue
     if isinstance(request, SimilarRequest):
         place, how = _item(catalogue, request.item, texts, field="similar_to")
@@ -104,7 +108,7 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     if isinstance(request, ScoreRequest):
         if not ranker.has_ratings:
             field = "item_desc" if request.single else "items"
-            expected = "a request for k items: the data has no ratings, so there is none to predict"
+            expected = "a request for k items, since the data has no ratings to predict"
             raise BadRequest(field, found="a request for a predicted rating", expected=expected)
         fields = (
             ["item_desc"] if request.single else [f"items[{i}]" for i in range(len(request.items))]
@@ -119,18 +123,18 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
         )
     excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
     if request.exclude_seen:
-        excluded += _seen(found, request.history)
+        excluded += _seen_rows(found, request.history)
     return Plan(
         request=request,
         history=history,
         resolved=resolved,
         excluded_rows=tuple(excluded),
-        allowed_N=_allowed(catalogue, request),
+        allowed_N=_allowed_rows(catalogue, request),
     )
 
 
 def _look_up(catalogue: Catalogue, name: Name) -> tuple[Resolved, int | None]:
-    """Tell how a name is understood, and its row when it is the catalogue's."""
+    """Return how a name was resolved, and its row if it is in the catalogue."""
     if name.kind != "text":
         row = catalogue.row(name.value)
         if row is not None or name.kind == "id":
@@ -148,7 +152,7 @@ def _item(
     if how == "unknown":
         raise BadRequest(
             field,
-            found=f"the unknown id {name.value[:80]!a}",
+            found=f"the unknown id {excerpt(name.value)}",
             expected="the id of a known item, or a text",
         )
     if row is not None:
@@ -162,7 +166,7 @@ def _history(
     found: Sequence[tuple[Resolved, int | None]],
     texts: Texts,
 ) -> tuple[HistoryElement, ...]:
-    """Return the newest `max_history` elements that mean something to the model, oldest first."""
+    """Return the newest `max_history` elements that the model reads, oldest first."""
     newest: list[HistoryElement] = []
     signals = ranker.bundle.manifest.signals
     for index in range(len(elements) - 1, -1, -1):
@@ -185,8 +189,10 @@ def _history(
     return tuple(reversed(newest))
 
 
-def _seen(found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]) -> list[int]:
-    """Return the rows of what the user has met; what was merely shown may be shown again."""
+def _seen_rows(
+    found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]
+) -> list[int]:
+    """Return the rows that count as seen; impressions do not."""
     rows = [row for _, row in found]
     return [
         row
@@ -196,14 +202,17 @@ def _seen(found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Eleme
 
 
 def _rating(ranker: Ranker, rating: float | None) -> float | None:
-    """Bring a rating onto the data's scale: beyond it the model has seen nothing, and 1e300 would be no number in float32."""
+    """Clamp a rating to the data's scale; the model has seen none beyond it.
+
+    A rating such as 1e300 would be infinite in float32.
+    """
     scale = ranker.bundle.manifest.rating_scale
     if rating is None or scale is None:
         return None
     return min(max(rating, scale[0]), scale[1])
 
 
-def _allowed(catalogue: Catalogue, request: TopRequest) -> Mask | None:
+def _allowed_rows(catalogue: Catalogue, request: TopRequest) -> Mask | None:
     if not request.filter:
         return None
     try:
@@ -212,8 +221,8 @@ def _allowed(catalogue: Catalogue, request: TopRequest) -> Mask | None:
         known = (
             f"one of {', '.join(error.known[:20])}"
             if error.known
-            else "no filter, since no item has attributes"
+            else "no filter: no item has attributes"
         )
         raise BadRequest(
-            f"filter.{ascii(error.name[:80])[1:-1]}", found="an unknown attribute", expected=known
+            f"filter.{field_name(error.name)}", found="an unknown attribute", expected=known
         ) from error

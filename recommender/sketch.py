@@ -1,10 +1,10 @@
-"""The sketch from which the project began, kept as a baseline: what an LSTM, a text vector and one linear layer reach.
+"""The project's first design, kept as a baseline: an LSTM, a text vector, one linear layer.
 
 Item embeddings of the history → LSTM → mean over its outputs, concatenated with the mean-pooled
-text vector of the item asked about → one linear layer → rating. The layer adds up a number of the
-user and a number of the item, so every user gets the same order of items (but for the seen ones,
-which are left out). The history's texts, ratings, types and times are not read. Letters as in
-`recommender.model`; V = D + T, an item's vector: its embedding, then its text.
+text vector of the candidate item → one linear layer → rating. The layer adds a number of the user
+and a number of the item, so every user gets the same order of items, except for seen items, which
+are left out. The history's texts, ratings, types and times are not used. Letters are those of
+`recommender.model`; V = D + T, an item's embedding followed by its text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EMBEDDING_STD = 0.1
 
 
 class Sketch(nn.Module):
-    """All weights. `table` holds the item embeddings; one that no event has touched stays as it was drawn."""
+    """The network. `table` holds the item embeddings; without events they keep initial values."""
 
     rating_mean: Tensor
     rating_std: Tensor
@@ -38,17 +38,17 @@ class Sketch(nn.Module):
         self.table = nn.Parameter(torch.randn(num_items, config.dim) * EMBEDDING_STD)
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
-        """Return embeddings beside text vectors; an item without text has zeros there."""
+        """Return embeddings and text vectors side by side; an item without text has zeros."""
         text_NT = facts.texts_NT * facts.has_text_N.unsqueeze(1) * math.sqrt(self.config.text_dim)
         return _side(torch.cat([self.table, text_NT], dim=1))
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
-        """Return free texts as items; they have no embedding, so in a history they say nothing."""
+        """Return free texts as items with a zero embedding, so they add nothing to a history."""
         embedding_MD = texts_MT.new_zeros(len(texts_MT), self.config.dim)
         return _side(torch.cat([embedding_MD, texts_MT * math.sqrt(self.config.text_dim)], dim=1))
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
-        """Return the states, the mean of the LSTM's outputs so far (zero before the first)."""
+        """Return the mean of the LSTM's outputs so far as states; zero before the first event."""
         embedding_BLD = side.vectors_ND[:, : self.config.dim][batch.rows_BL]
         num_users, length = batch.rows_BL.shape
         sums_BSD = embedding_BLD.new_zeros(num_users, 1, self.config.dim)
@@ -59,7 +59,10 @@ class Sketch(nn.Module):
         return sums_BSD / count_S1
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
-        """Return the predicted rating of every item for every state, or without ratings the predicted 0 or 1: so items are ranked."""
+        """Return the predicted rating of every item for every state, by which items are ranked.
+
+        Without ratings it is a prediction of 0 or 1.
+        """
         output_XN = self._of_user(state_XD) + self._of_items(side.vectors_ND).T
         return self.rating_mean + self.rating_std * output_XN
 
@@ -72,7 +75,7 @@ class Sketch(nn.Module):
         return F.linear(state_XD, self.head.weight[:, : self.config.dim], self.head.bias)
 
     def _of_items(self, vectors_V: Tensor) -> Tensor:
-        """Return the item's part of the linear layer, one number a vector."""
+        """Return the item's part of the linear layer, one number for each vector."""
         return F.linear(vectors_V[..., self.config.dim :], self.head.weight[:, self.config.dim :])
 
 

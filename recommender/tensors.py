@@ -1,6 +1,6 @@
-"""What goes into a network and what passes between its parts: facts about items, the items as the heads see them, histories.
+"""The inputs of a network and what passes between its parts: item facts, items, histories.
 
-Knows shapes only; no weights. Letters as in `recommender.model`.
+Letters are those of `recommender.model`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ EVENT_TYPES = ("other", "rating", "view", "click", "purchase")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFacts:
-    """What is known about the items without learning: whitened unit text vectors, interactions and ratings counted so far."""
+    """What is known about the items without training: unit text vectors and counts so far."""
 
     texts_NT: Tensor
     has_text_N: Tensor
@@ -26,14 +26,14 @@ class ItemFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSide:
-    """The items as the heads see them. Free texts may be appended behind the catalogue's rows."""
+    """The items as the heads see them. Free texts may follow the catalogue's rows."""
 
     vectors_ND: Tensor
     bias_N: Tensor
     rating_bias_N: Tensor
 
-    def followed_by(self, more: ItemSide) -> ItemSide:
-        """Return these rows with others behind them, for histories that hold both."""
+    def concat(self, more: ItemSide) -> ItemSide:
+        """Return these rows followed by others, for histories that contain both."""
         return ItemSide(
             vectors_ND=torch.cat([self.vectors_ND, more.vectors_ND]),
             bias_N=torch.cat([self.bias_N, more.bias_N]),
@@ -43,7 +43,10 @@ class ItemSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryBatch:
-    """Histories, padded on the right. Unknown ratings and times are NaN; `rows_BL` points into an ItemSide."""
+    """Histories padded on the right. `rows_BL` are rows of an ItemSide.
+
+    Unknown ratings and times are NaN.
+    """
 
     rows_BL: Tensor
     types_BL: Tensor
@@ -53,5 +56,5 @@ class HistoryBatch:
 
 
 def event_type_code(name: str) -> int:
-    """Return the model's number for an event type; one it was not made for is `other`."""
+    """Return the model's number of an event type; an unknown type is `other`."""
     return EVENT_TYPES.index(name) if name in EVENT_TYPES else 0

@@ -1,7 +1,8 @@
-"""The two user towers that learn: a causal pre-norm transformer with relative time and place biases, and an LSTM.
+"""The two trained user towers: a transformer and an LSTM.
 
-Both map input_BSD and the times at_s_BS (NaN: unknown) to state_BSD, each state seeing nothing
-after itself. They know no items. Letters as in `recommender.model`; P = S × S pairs.
+The transformer is causal and pre-norm, with biases for relative time and place. Both map input_BSD
+and the times at_s_BS (NaN: unknown) to state_BSD; no state depends on later events. Letters are
+those of `recommender.model`; P = S × S pairs.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ TABLE_COPIES = 512  # on a GPU; not searched
 
 
 def time_buckets(gap_s: Tensor) -> Tensor:
-    """Return the bucket of each gap in seconds; NaN (a time is unknown) is 0, a negative gap counts as none."""
+    """Return the bucket of each gap in seconds; NaN (an unknown time) is bucket 0.
+
+    A negative gap counts as no gap.
+    """
     exponent = torch.log2(gap_s.clamp(min=0.0) + 1.0).ceil() + 1
     return exponent.nan_to_num(0.0).clamp(0, NUM_TIME_BUCKETS - 1).long()
 
 
 def place_buckets(num_states: int) -> Tensor:
-    """Return the bucket of each distance between two of `num_states` places, earlier ones in columns."""
+    """Return the bucket of each distance between `num_states` places, earlier ones in columns."""
     place_S = torch.arange(num_states)
     distance_SS = (place_S.unsqueeze(1) - place_S.unsqueeze(0)).clamp(min=0).float()
     return (torch.log2(distance_SS + 1.0) * 2.0).floor().clamp(0, NUM_PLACE_BUCKETS - 1).long()
 
 
 class TransformerTower(nn.Module):
-    """Attention whose weights also depend on how long ago, and how many events ago, something was."""
+    """Attention with biases for how long ago and how many events ago something happened."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -88,7 +92,7 @@ class _Layer(nn.Module):
 
 
 class LstmTower(nn.Module):
-    """The seed's tower. The gap before an event is an input; ratios of longer gaps it must remember by itself."""
+    """The LSTM of the project's first design, with the gap before each event as an input."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -105,10 +109,11 @@ class LstmTower(nn.Module):
 
 
 def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
-    """Look rows up as H × the rows' shape: a selection's gradient takes a fortieth of the time of an embedding's with so few rows.
+    """Look rows up in an embedding; return them as H × the rows' shape.
 
-    Elsewhere all threads would add it to the same few numbers, one after the other; so they take
-    turns among copies of the table.
+    The gradient of an index selection takes a fortieth of the time of an embedding's when there are
+    this few rows. On a GPU all threads would add to the same few numbers one after another, so they
+    take turns among copies of the table.
     """
     weight_HR, picked_X = table.weight.T, rows_X.flatten()
     if rows_X.device.type != "cpu":
@@ -121,5 +126,5 @@ def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:
 
 
 def _gaps(at_s_BS: Tensor) -> Tensor:
-    """Return the seconds since the event before; NaN where there is none or a time is unknown."""
+    """Return the seconds since the previous event; NaN for the first and for unknown times."""
     return F.pad((at_s_BS[:, 1:] - at_s_BS[:, :-1]).float(), (1, 0), value=float("nan"))

@@ -1,6 +1,6 @@
-"""The network that is the default: item tower, user tower (transformer or LSTM), ranking head and rating head.
+"""The default network: item tower, user tower, ranking head and rating head.
 
-Knows tensors only. Letters as in `recommender.model`; F factors of a taste.
+Letters are those of `recommender.model`; F factors of a taste.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from recommender.config import ModelConfig
 from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide
 from recommender.towers import LstmTower, TransformerTower
 
-FACTOR_RIDGE = 10.0  # where the ridges of a taste's factors start; docs/log.md
+FACTOR_RIDGE = 10.0  # initial ridge of a taste's factors; docs/log.md
 
 
 class TwoTowers(nn.Module):
-    """All weights. `table` holds per item: id residual (D), ranking bias, rating bias; all start at zero, so an unknown id is its text."""
+    """The network. `table` has an ID residual (D), ranking bias and rating bias for each item.
+
+    All of them start at zero, so an item without events is represented by its text.
+    """
 
     rating_mean: Tensor
     rating_std: Tensor
@@ -29,17 +32,15 @@ class TwoTowers(nn.Module):
         super().__init__()
         self.config = config
         width = config.dim
-        self.state_dim = (
-            width + config.rating_factors + 1
-        )  # what the tower read; the user's taste, its last factor the bias
+        # the tower's output, then the user's taste, whose last factor is the bias
+        self.state_dim = width + config.rating_factors + 1
         self.register_buffer("rating_mean", torch.zeros(()))
         self.register_buffer("rating_std", torch.ones(()))
         self.table = nn.Parameter(torch.zeros(num_items, width + 2))
         self.adapter = nn.Linear(config.text_dim, width)
         self.popularity_weight = nn.Parameter(torch.ones(()))
-        self.expected_log_count = nn.Linear(
-            config.text_dim, 1
-        )  # of an item by its text: what a new one is taken to deserve
+        # the popularity expected from an item's text, which a new item gets
+        self.expected_log_count = nn.Linear(config.text_dim, 1)
         self.type_embedding = nn.Embedding(len(EVENT_TYPES), width)
         self.rating_input = nn.Linear(3, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
@@ -60,8 +61,8 @@ class TwoTowers(nn.Module):
     def item_side(self, facts: ItemFacts, known_N: Tensor | None = None) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone.
 
-        With `known_N`, 1 or 0, those that are 0 stand there as if they had just arrived: without
-        residual, ranking bias and count.
+        Items where `known_N` (1 or 0) is 0 are treated as brand new: no ID residual, no ranking
+        bias, no count.
         """
         residual_ND, bias_N, learned_N = self.table[:, :-2], self.table[:, -2], self.table[:, -1]
         counts_N = facts.counts_N
@@ -85,12 +86,15 @@ class TwoTowers(nn.Module):
 
     @torch.no_grad()
     def expect(self, facts: ItemFacts) -> None:
-        """Take the mean log count as what an item is expected to have, whatever its text; training learns how texts differ."""
+        """Set the expected log count to the mean for all texts.
+
+        Training learns how texts differ.
+        """
         if len(facts.counts_N):
             self.expected_log_count.bias.fill_(float(facts.counts_N.clamp(min=0.5).log().mean()))
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
-        """Return free texts as items: an adapted vector, average biases."""
+        """Return free texts as items with an adapted vector and average biases."""
         zeros_M = texts_MT.new_zeros(len(texts_MT))
         return ItemSide(
             vectors_ND=self.adapter(texts_MT * math.sqrt(self.config.text_dim)),
@@ -99,7 +103,10 @@ class TwoTowers(nn.Module):
         )
 
     def states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
-        """Return the states: what the tower read (D), and the user's taste (F): what was read suggests it, ratings correct it."""
+        """Return the states: the tower's output (D), then the user's taste (F).
+
+        The prior of the taste is predicted from the tower's output; ratings correct it.
+        """
         known_BL = ~batch.ratings_BL.isnan()
         above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
         off_BL = ratings_above_items(side, batch, self.rating_mean)
@@ -128,12 +135,15 @@ class TwoTowers(nn.Module):
         return (read_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
 
     def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
-        """Return predicted ratings of the given rows, not clamped: mean, item bias, and how the taste meets the item's key."""
+        """Return predicted ratings of the given rows, not clamped.
+
+        A rating is the mean plus the item's bias plus the product of taste and item key.
+        """
         taste_X1F = state_XD[:, self.config.dim :].unsqueeze(1)
         match_XK = (taste_X1F * self._rating_keys(side.vectors_ND[rows_XK])).sum(2)
         rating_XK: Tensor = self.rating_mean + side.rating_bias_N[rows_XK] + match_XK
         return rating_XK
 
     def _rating_keys(self, vectors_XD: Tensor) -> Tensor:
-        """Return what a taste is multiplied by: the vectors' keys, and 1 for the user's bias."""
+        """Return the factors that a taste is multiplied by: the keys, and 1 for the user's bias."""
         return F.pad(self.rating_key(vectors_XD), (0, 1), value=1.0)

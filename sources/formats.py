@@ -1,4 +1,4 @@
-"""Which publisher's format lies at a path: told by the files, and never chosen between two in silence."""
+"""Recognises the data set at a path by its files, and opens it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,43 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+from recommender.excerpt import shorten
 from sources.files.folders import DataFolder, data_folders
 from sources.layouts import amazon, movielens, recbole, table, table_files
-from sources.source import Source, SourceError, excerpt
+from sources.source import Source, SourceError
 from sources.tables.columns import Columns
 from sources.tables.delimited import NAME_THEM, looks_like_a_row
 
 Finder = Callable[[DataFolder], list[str]]
 Reader = Callable[[DataFolder, str], Source]
 _FORMATS: tuple[tuple[Finder, Reader], ...] = (
-    (movielens.sets_in, movielens.read),
-    (recbole.sets_in, recbole.read),
-    (amazon.sets_in, amazon.read),
+    (movielens.sets_in, movielens.read_source),
+    (recbole.sets_in, recbole.read_source),
+    (amazon.sets_in, amazon.read_source),
 )
-_MIND = (
-    "behaviors.tsv",
-    "behaviors.tsv.gz",
-)  # a row there is a whole page, with what was clicked on it
+_MIND = ("behaviors.tsv", "behaviors.tsv.gz")  # a row is a whole page with its clicks
 _NUM_SHOWN = 4
 
 
 def open_source(path: Path, columns: Columns | None = None) -> Source:
-    """Open the data set at a path, recognised by its files, or any table whose columns are named; raise SourceError.
+    """Open the data set at a path, or a table whose columns are named; raise SourceError.
 
-    Of nested folders the outermost that hold one count; more than one data set is refused.
+    If folders are nested, the outermost ones with a data set count. More than one data set is
+    refused.
     """
     formats = (
         _FORMATS
         if columns is None
         else (
-            (partial(table_files.sets_in, columns=columns), partial(table.read, columns=columns)),
+            (
+                partial(table_files.sets_in, columns=columns),
+                partial(table.read_source, columns=columns),
+            ),
         )
     )
     for _, level in groupby(data_folders(path), DataFolder.depth):
         asked = [(folder, sets_in(folder), read) for folder in level for sets_in, read in formats]
-        # The first format that knows a file reads it, hence the reversed order.
+        # The first format that recognises a file reads it, hence the reversed order.
         found = {
             folder.path_of(file): (folder, file, read)
             for folder, files, read in reversed(asked)
@@ -49,11 +51,11 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
         }
         if len(found) > 1:
             names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
-            or_parts = "" if columns is None else ", or say --parts if together they are one table"
+            or_parts = "" if columns is None else ", or give --parts if together they are one table"
             raise SourceError(
                 str(path),
                 found=names,
-                expected=f"one data set; name the file that is meant{or_parts}",
+                expected=f"one data set; name the file to read{or_parts}",
             )
         for folder, file, read in found.values():
             folder.expect_text(file)
@@ -62,7 +64,7 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
 
 
 def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:
-    """Return what to say where no data set was found: half of one, one file that is none, or which files there are."""
+    """Return the error for a path without a data set, with the reason if one is found."""
     known = (
         f"MovieLens ({movielens.FILES}), RecBole ({recbole.FILES}), Amazon Reviews ({amazon.FILES})"
     )
@@ -88,8 +90,8 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
     if mind := next((name for _, name in files if name.lower() in _MIND), None):
         return SourceError(
             str(path),
-            found=f"{mind}, MIND's lists of what was shown",
-            expected="MIND in RecBole's form, a row an event",
+            found=f"{mind}, MIND's lists of impressions",
+            expected="MIND in RecBole's format, with one event per row",
         )
     if len(files) == 1:
         folder, name = files[0]
@@ -100,7 +102,7 @@ def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> 
         return SourceError(
             folder.path_of(name),
             line=1,
-            found=excerpt(lines[0]) if lines else "an empty file",
+            found=shorten(repr(lines[0])) if lines else "an empty file",
             expected=expected,
         )
     names = ", ".join(name for _, name in files[:_NUM_SHOWN]) + (

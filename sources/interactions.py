@@ -1,7 +1,6 @@
-"""Interactions by the ten million: gathered in any order, kept as numbers, handed out as raw events in time order.
+"""Interactions in tens of millions, stored as numbers and yielded as events in time order.
 
-Knows ids, times and lines; no publisher and no file format. A row costs 36 bytes, an id its text
-once.
+They may be added in any order. A row costs 36 bytes, and each id its text once.
 """
 
 from __future__ import annotations
@@ -20,36 +19,40 @@ from numpy.typing import ArrayLike, NDArray
 
 Ids = Sequence[str] | NDArray[np.object_]
 _CHUNK_ROWS = 50_000
-_LAST_S = 1e12  # no calendar reaches as far; microseconds up to there are whole numbers of 64 bits
+_LAST_S = 1e12  # beyond any calendar; microseconds up to here fit into 64 bits
 
 
 def record_id(file_sha256: str, line: int) -> str:
-    """Return the event id of an item, a line of a file; ids of one file sort by line."""
+    """Return the event id of an item on a line of a file; ids of one file sort by line."""
     return f"{file_sha256[:12]}:{line:09}"
 
 
 def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
-    """Return an interaction's id, made of what it says and its place among those of its user and microsecond.
+    """Return an interaction's id, made of its content and its place.
 
-    Histories order what happened at one moment by id, hence time and place in front; the digits of
-    the place are counted before it, so that 10 sorts after 9. What comes behind it in time, in a
-    longer export of the same rows, changes neither.
+    `place` counts the earlier events of the same user and microsecond. Histories order events of
+    one moment by id, hence time and place come first; the number of digits precedes the place, so
+    that 10 sorts after 9. Rows that a longer export of the same data adds later do not change an
+    id.
     """
-    rating = f"{event['rating']:.7g}" if "rating" in event else ""  # as precise as float32
-    said = f"{event['user_id']}\0{event['item_id']}\0{event['type']}\0{at_us}\0{rating}"
-    digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    rating = f"{event['rating']:.7g}" if "rating" in event else ""  # the precision of float32
+    content = f"{event['user_id']}\0{event['item_id']}\0{event['type']}\0{at_us}\0{rating}"
+    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{at_us:016}:{len(str(place))}{place}:{digest[:16]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileParts:
-    """The files of a table in several, each with the number of lines in those before it."""
+    """The files of a table in several parts, each with the number of lines before it."""
 
     files: Sequence[str] = ()
     num_lines_before: Sequence[int] = ()
 
     def place_of(self, line: int, file: str) -> tuple[str, int]:
-        """Return the file of a line, counted through all parts, and its number there; the given file when there is one only."""
+        """Return the file and line of a line that is counted through all parts.
+
+        Without parts it is `line` of the given file.
+        """
         if not self.files:
             return file, line
         part = bisect_left(self.num_lines_before, line) - 1
@@ -58,11 +61,12 @@ class FileParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interactions:
-    """Who did what when: N rows in time order, ties in file order. A rating that is NaN means none; `at` is in epoch seconds.
+    """Who did what when: N rows in time order, ties in file order.
 
-    `places` counts the rows of the same user and microsecond that stand before each. Without
-    `types_N` a row with a rating is a rating, and any other is of `type_without_rating`; so is a
-    row whose type is empty. `parts` says which file a line is in, where there are several.
+    A rating of NaN means none; `at` is in epoch seconds. `places` counts the earlier rows of the
+    same user and microsecond. Without `types_N`, or with an empty type, a row with a rating is a
+    rating and any other row is of `type_without_rating`. `parts` are the files if there are
+    several.
     """
 
     file: str
@@ -87,11 +91,11 @@ class Interactions:
         return self.between(0, len(self))
 
     def between(self, first: int, last: int) -> Iterator[dict[str, object]]:
-        """Yield the raw events of rows first to last, the last left out."""
-        return (event for _, event in self.numbered(first, last))
+        """Yield the raw events of rows `first` to `last`, excluding `last`."""
+        return (event for _, event in self.with_lines(first, last))
 
-    def numbered(self, first: int, last: int) -> Iterator[tuple[int, dict[str, object]]]:
-        """Yield the same with their lines."""
+    def with_lines(self, first: int, last: int) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yield the same events with their lines."""
         for begin in range(first, last, _CHUNK_ROWS):
             rows = slice(begin, min(begin + _CHUNK_ROWS, last))
             kept = (
@@ -127,52 +131,55 @@ class Interactions:
         )
 
     def place_of(self, line: int) -> tuple[str, int]:
-        """Return the file of a line and its number there."""
+        """Return the file of a line and the line's number there."""
         return self.parts.place_of(line, self.file)
 
     def num_events_of(self, wanted: frozenset[str]) -> dict[str, int]:
-        """Count the events of these users, of those that have any."""
+        """Count the events of each of these users that has any; names are compared without case."""
         codes = {code: user for code, user in enumerate(self.user_ids) if user.casefold() in wanted}
         return {user: int(np.count_nonzero(self.users_N == code)) for code, user in codes.items()}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """A chunk of C rows in file order."""
+
+    users_C: NDArray[np.int32]
+    items_C: NDArray[np.int32]
+    ratings_C: NDArray[np.float64]
+    at_C: NDArray[np.float64]
+    lines_C: NDArray[np.int64]
+
+
 class Gathering:
-    """Rows on their way to Interactions; `add` as many chunks as there are, in file order."""
+    """Rows to be turned into Interactions; chunks are added in file order."""
 
     def __init__(self) -> None:
         self._users, self._items = _Codes(), _Codes()
-        self._chunks: list[
-            tuple[
-                NDArray[np.int32],
-                NDArray[np.int32],
-                NDArray[np.float64],
-                NDArray[np.float64],
-                NDArray[np.int64],
-            ]
-        ] = []
+        self._chunks: list[_Rows] = []
         self._types = _Codes()
         self._type_chunks: list[NDArray[np.int16]] = []
 
     @property
     def types(self) -> Sequence[str]:
-        """The different types that were added."""
+        """The distinct types that were added."""
         return self._types.ids
 
     def add_types(self, types: Ids) -> None:
-        """Add the types of the rows added last; all chunks have some, or none."""
+        """Add the types of the rows added last; either all chunks have types or none."""
         self._type_chunks.append(self._types.of(types).astype(np.int16))
 
     def add(
         self, *, user_ids: Ids, item_ids: Ids, ratings: ArrayLike, at: ArrayLike, lines: ArrayLike
     ) -> None:
-        """Add a chunk of rows, columns of equal length; ids are stripped of surrounding blanks."""
+        """Add a chunk of rows, columns of equal length; ids lose surrounding blanks."""
         self._chunks.append(
-            (
-                self._users.of(user_ids),
-                self._items.of(item_ids),
-                np.asarray(ratings, np.float64),
-                np.asarray(at, np.float64),
-                np.asarray(lines, np.int64),
+            _Rows(
+                users_C=self._users.of(user_ids),
+                items_C=self._items.of(item_ids),
+                ratings_C=np.asarray(ratings, np.float64),
+                at_C=np.asarray(at, np.float64),
+                lines_C=np.asarray(lines, np.int64),
             )
         )
 
@@ -185,32 +192,25 @@ class Gathering:
         type_without_rating: str = "view",
         parts: FileParts | None = None,
     ) -> tuple[Interactions, list[int]]:
-        """Return the rows in time order, and the lines of those left out because, if `once`, an equal one stands before them."""
-        users_N, items_N, ratings_N, at_N, lines_N = (
-            np.concatenate(columns) for columns in zip(*self._chunks, strict=True)
-        )
+        """Return the rows in time order, and the lines of repeated rows.
+
+        With `once`, a row that equals an earlier one is left out and its line is returned.
+        """
+        users_N = np.concatenate([chunk.users_C for chunk in self._chunks])
+        items_N = np.concatenate([chunk.items_C for chunk in self._chunks])
+        ratings_N = np.concatenate([chunk.ratings_C for chunk in self._chunks])
+        at_N = np.concatenate([chunk.at_C for chunk in self._chunks])
+        lines_N = np.concatenate([chunk.lines_C for chunk in self._chunks])
         self._chunks.clear()
         types_N = np.concatenate(self._type_chunks) if self._type_chunks else None
         order_N = np.argsort(at_N, kind="stable")
-        again_N = np.zeros(len(at_N), np.bool_)
+        is_repeat_N = np.zeros(len(at_N), np.bool_)
         if once:
-            rows = _at_shared_times(
-                at_N, order_N
-            )  # only these are hashed: of two million rows, all took 120 MB more
-            columns: dict[str, NDArray[Any]] = {
-                "user": users_N,
-                "item": items_N,
-                "rating": ratings_N,
-                "at": at_N,
-            }
+            columns = {"user": users_N, "item": items_N, "rating": ratings_N, "at": at_N}
             if types_N is not None:
                 columns["type"] = types_N
-            again_N[rows] = (
-                pd.DataFrame({name: column[rows] for name, column in columns.items()})
-                .duplicated()
-                .to_numpy()
-            )
-        order_N = order_N[~again_N[order_N]]
+            is_repeat_N = _repeats(columns, order_N)
+        order_N = order_N[~is_repeat_N[order_N]]
         places_N = _places(users_N[order_N], _micros(at_N[order_N]))
         gathered = Interactions(
             file=file,
@@ -228,14 +228,29 @@ class Gathering:
             parts=parts or FileParts(),
             types_N=None if types_N is None else types_N[order_N],
         )
-        return gathered, lines_N[again_N].tolist()
+        return gathered, lines_N[is_repeat_N].tolist()
 
     def __len__(self) -> int:
-        return sum(len(chunk[0]) for chunk in self._chunks)
+        return sum(len(chunk.users_C) for chunk in self._chunks)
+
+
+def _repeats(columns: Mapping[str, NDArray[Any]], order_N: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the rows that equal an earlier one in all columns; `order_N` sorts by time.
+
+    Only rows that share their time are hashed: hashing two million rows took 120 MB more.
+    """
+    rows = _at_shared_times(columns["at"], order_N)
+    is_repeat_N = np.zeros(len(order_N), np.bool_)
+    shared = pd.DataFrame({name: column[rows] for name, column in columns.items()})
+    is_repeat_N[rows] = shared.duplicated().to_numpy()
+    return is_repeat_N
 
 
 def _at_shared_times(at_N: NDArray[np.float64], order_N: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows, in file order, whose time another row has too; `order_N` sorts by time."""
+    """Return the rows, in file order, that share their time with another row.
+
+    `order_N` sorts by time.
+    """
     sorted_N = at_N[order_N]
     like_next = sorted_N[1:] == sorted_N[:-1]
     shared_N = np.zeros(len(at_N), np.bool_)
@@ -252,12 +267,11 @@ def _micros(at_N: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _places(users_N: NDArray[np.int32], at_us_N: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return how many rows of the same user and time stand before each; they come in time order."""
+    """Return how many earlier rows have the same user and time; rows are in time order."""
     places_N = np.zeros(len(users_N), np.int32)
     begin = 0
-    while begin < len(
-        users_N
-    ):  # by chunks, since sorting ten million rows whose times are whole days took 500 MB
+    # By chunks: sorting ten million rows whose times are whole days took 500 MB.
+    while begin < len(users_N):
         last_us = at_us_N[min(begin + _CHUNK_ROWS, len(users_N)) - 1]
         end = int(np.searchsorted(at_us_N, last_us, side="right"))
         users_C, at_us_C = users_N[begin:end], at_us_N[begin:end]
@@ -274,7 +288,7 @@ def _places(users_N: NDArray[np.int32], at_us_N: NDArray[np.int64]) -> NDArray[n
 
 
 class _Codes:
-    """A number for each id, by first appearance."""
+    """Assigns a number to each id, in order of first appearance."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []

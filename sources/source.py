@@ -1,7 +1,6 @@
-"""What every public data set becomes: raw items, and raw events in time order.
+"""What every reader returns: raw items, and raw events in time order.
 
-Knows no publisher and no validation: the records go through `recommender.events` at intake like
-anybody's.
+Records are not validated here. They pass `recommender.events` at intake like all others.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ from dataclasses import dataclass
 from sources.interactions import Interactions
 
 RawRecord = dict[str, object]
-_SHOWN_CHARACTERS = 80
+REPEATED_ITEM = "an earlier row has the same item"
+REPEATED_ROW = "an earlier row is equal"
+TITLE_CHARS = 500  # of a title in a file, or of the text that replaces a missing one
 
 
 class SourceError(ValueError):
-    """A data set that can't be read: which file, where in it, what was found, what was expected."""
+    """A data set can't be read: which file, where in it, what was found, what was expected."""
 
     def __init__(
         self,
@@ -39,15 +40,13 @@ class SourceError(ValueError):
         super().__init__(f"{where}: {shown}expected {expected}")
 
 
-def excerpt(text: str) -> str:
-    """Return what an error shows of a line that may be of any length and hold anything."""
-    shown = repr(text)
-    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """One row that is no record; the line, its first, counts from 1 as editors do. Equal faults have the same reason."""
+    """A row that is not a valid record.
+
+    `line` is its first line, counted from 1. Equal faults have equal reasons, so that they can be
+    counted.
+    """
 
     file: str
     line: int
@@ -58,24 +57,24 @@ class Reject:
 def each_once(
     file: str, items: Iterable[tuple[int, RawRecord]]
 ) -> tuple[list[RawRecord], list[Reject]]:
-    """Return the first item of each id, and rejects for the lines of the others."""
+    """Return the first item of each id, and rejects for the lines of repeated ones."""
     first: dict[object, RawRecord] = {}
     repeated: list[Reject] = []
     for line, item in items:
         if first.setdefault(item["item_id"], item) is not item:
-            repeated.append(Reject(file=file, line=line, reason="the item stands before it"))
+            repeated.append(Reject(file=file, line=line, reason=REPEATED_ITEM))
     return list(first.values()), repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A data set, opened. `items` and `events` may be read again; events come in time order, ties in the order of the file.
-    `read_rejects` gives the rows that are no records, with what lies there in the file.
+    """An opened data set. `items` and `events` may be read repeatedly.
 
-    An item's id names file and line, an event's comes from what it says, so that reading a data set
-    again gives the same ids. `items_file` is where the items come from, `events_path` what messages
-    call the events' file, `called` what it calls the fields of its records. `warnings` are about
-    the files as a whole; what the rejects and the events say is not among them.
+    Events are in time order, ties in file order. An item's id contains file and line and an event's
+    id is made of its content, so that reading a data set again gives the same ids. `items_file` is
+    where the items come from, `events_path` is the events' file in messages, and `called` maps
+    fields of records to the file's names. `read_rejects` yields rejected rows with their original
+    text. `warnings` are about whole files, and do not repeat rejects.
     """
 
     name: str
@@ -90,10 +89,10 @@ class Source:
     warnings: tuple[str, ...] = ()
 
     def is_linked(self) -> bool:
-        """Tell whether an event is about an item that is listed, or none is listed."""
+        """Tell whether some event is about a listed item; true if no item is listed."""
         with_events = frozenset(self.events.item_ids)
         return self.num_items == 0 or any(item["item_id"] in with_events for item in self.items)
 
     def reasons(self) -> dict[str, int]:
-        """Count the rejected rows by reason, the most frequent first."""
+        """Count the rejected rows by reason, most frequent first."""
         return dict(Counter(reject.reason for reject in self.rejects).most_common())

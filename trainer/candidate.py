@@ -205,7 +205,7 @@ def _write(job: Job, trained: _Trained) -> str:
     (job.partial / "state").mkdir()
     if trained.state:
         save_file(trained.state, job.partial / "state" / STATE)
-    packed = bundle.manifest.encoder.packed and bundle.manifest.encoder_digest is not None
+    packed = bundle.manifest.encoder.is_packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
         encoder = TextVectors(
             bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest

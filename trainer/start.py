@@ -128,8 +128,8 @@ def _grown(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bu
 
 
 def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int, ...]]:
-    named, changed = catalogue.extended(added.items)
-    whole, anonymous = named.extended(event_items(added.events))
+    named, changed = catalogue.with_items(added.items)
+    whole, anonymous = named.with_items(event_items(added.events))
     return whole, tuple(sorted({*changed, *anonymous}))
 
 

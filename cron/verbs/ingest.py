@@ -112,7 +112,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     intake.take_rejects(source)
     items = (((source.items_file, _line_of(item)), item) for item in source.items)
     events = (
-        (source.events.place_of(line), event) for line, event in source.events.numbered(first, last)
+        (source.events.place_of(line), event)
+        for line, event in source.events.with_lines(first, last)
     )
     intake.take(items, total=source.num_items, what="items")
     intake.take(events, total=last - first, what="events")
@@ -266,7 +267,7 @@ def _expect_a_good_event(source: Source, first: int, last: int) -> None:
     """Raise FreshetError with the fault of the first event when none of those from first to last can be taken."""
     now = datetime.now(UTC)
     fault = ""
-    for line, raw in source.events.numbered(first, last):
+    for line, raw in source.events.with_lines(first, last):
         try:
             parse_event(raw, now=now, new_id=_no_id)
         except InvalidRecord as error:

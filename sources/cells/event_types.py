@@ -1,7 +1,7 @@
 """What the cells of a type column mean: `pv` is a view, an `is_click` of 0 is an impression.
 
-Which column holds types is for the user to say, so that no column is used by chance. A column that
-looks like one and is not used gets a warning.
+The user says which column has the types, so that none is used by accident. There is a warning about
+a column that looks like types and is not used.
 """
 
 from __future__ import annotations
@@ -11,78 +11,30 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sources.cells.values import id_of
 
-NUM_TYPES = 1_000  # a column with more different values holds something else
+NUM_TYPES = 1_000  # a column with more distinct values is not a type column
 CLICKED = {"1": "click", "0": "impression"}
 _WORDS = {
-    "view": (
-        "views",
-        "viewed",
-        "pv",
-        "pageview",
-        "pageviews",
-        "productview",
-        "viewitem",
-        "itemview",
-        "detailview",
-    ),
-    "click": ("clicks", "clicked", "clk", "itemclick", "selectitem"),
-    "purchase": (
-        "purchases",
-        "purchased",
-        "buy",
-        "buys",
-        "bought",
-        "order",
-        "orders",
-        "ordered",
-        "transaction",
-        "transactions",
-    ),
-    "impression": (
-        "impressions",
-        "imp",
-        "impr",
-        "show",
-        "shown",
-        "exposure",
-        "exposed",
-        "display",
-        "displayed",
-        "viewitemlist",
-    ),
-    "rating": ("ratings", "rate", "rated"),
-    "add_to_cart": ("cart", "carts", "addtocart", "addcart", "addtobasket", "basket"),
-    "like": ("likes", "liked", "upvote", "thumbsup"),
-    "save": ("saves", "saved", "fav", "favorite", "favourite", "wishlist", "bookmark"),
-    "play": ("plays", "played", "listen", "listened", "watch", "watched"),
-    "dislike": ("dislikes", "disliked", "thumbsdown"),
+    "view": "views viewed pv pageview pageviews productview viewitem itemview detailview",
+    "click": "clicks clicked clk itemclick selectitem",
+    "purchase": "purchases purchased buy buys bought order orders ordered transaction transactions",
+    "impression": "impressions imp impr show shown exposure exposed display displayed viewitemlist",
+    "rating": "ratings rate rated",
+    "add_to_cart": "cart carts addtocart addcart addtobasket basket",
+    "like": "likes liked upvote thumbsup",
+    "save": "saves saved fav favorite favourite wishlist bookmark",
+    "play": "plays played listen listened watch watched",
+    "dislike": "dislikes disliked thumbsdown",
 }
-_MEANING = {
-    word: name for name, words in _WORDS.items() for word in (name.replace("_", ""), *words)
+_TYPE_OF_WORD = {
+    word: name for name, words in _WORDS.items() for word in (name.replace("_", ""), *words.split())
 }
 _FLAGS = {"true": "1", "t": "1", "yes": "1", "y": "1", "false": "0", "f": "0", "no": "0", "n": "0"}
-_CLICK_COLUMNS = frozenset({"click", "clicks", "clicked", "isclick", "isclicked", "label"})
-_TYPE_COLUMNS = _CLICK_COLUMNS | {
-    *(
-        "type",
-        "event",
-        "eventtype",
-        "eventname",
-        "action",
-        "actiontype",
-        "activity",
-        "activitytype",
-    ),
-    *(
-        "behavior",
-        "behaviour",
-        "behaviortype",
-        "behaviourtype",
-        "interaction",
-        "interactiontype",
-        "feedbacktype",
-    ),
-    *(
+_CLICK_COLUMNS = frozenset(["click", "clicks", "clicked", "isclick", "isclicked", "label"])
+_TYPE_COLUMNS = _CLICK_COLUMNS.union(
+    ["type", "event", "eventtype", "eventname", "action", "actiontype", "activity", "activitytype"],
+    ["behavior", "behaviour", "behaviortype", "behaviourtype"],
+    ["interaction", "interactiontype", "feedbacktype"],
+    [
         "impression",
         "impressed",
         "purchase",
@@ -93,13 +45,13 @@ _TYPE_COLUMNS = _CLICK_COLUMNS | {
         "islike",
         "iscart",
         "isbuyed",
-    ),
-}
+    ],
+)
 _OTHER_TYPES = frozenset({"removefromcart", "remove", "share", "skip", "hide"})
 
 
 class TypeNames:
-    """Gives each cell of a type column its event type; `mapping` has what the user says, which counts first."""
+    """Maps each cell of a type column to its event type; the user's `mapping` takes precedence."""
 
     def __init__(self, column: str, mapping: Mapping[str, str]) -> None:
         self._is_click = _plain(column) in _CLICK_COLUMNS
@@ -108,7 +60,10 @@ class TypeNames:
         }
 
     def name_of(self, cell: str) -> str | None:
-        """Return a cell's event type, empty where the cell is; None when it is a number or a flag of unknown meaning."""
+        """Return a cell's event type; empty for an empty cell.
+
+        None means a number or flag whose meaning is unknown.
+        """
         text = id_of(cell)
         key = text.casefold() or cell.strip().casefold()
         if key in self._mapping:
@@ -120,31 +75,33 @@ class TypeNames:
             return CLICKED[flag]
         if key in _FLAGS or not re.search(r"[^\W\d_]", text):
             return None
-        return _MEANING.get(_plain(text), text)
+        return _TYPE_OF_WORD.get(_plain(text), text)
 
 
 def fault_of(cell: str) -> str:
-    """Return what is said of a cell whose type is not known."""
+    """Return the reason to reject a cell whose type is unknown."""
     text = id_of(cell)
     return (
-        f"what {text} means is not known, say it with --types {text}=view"
+        f"the meaning of {text} is unknown; give it with --types {text}=view"
         if text
         else "expected an event type"
     )
 
 
 def unused_type_columns(names: Iterable[str], rows: Sequence[Mapping[str, str]] = ()) -> list[str]:
-    """Return the columns that look like event types, by their name or by the words in these rows."""
+    """Return the columns that look like event types, by their name or by their words."""
     found = []
     for name in names:
         words = {_plain(row[name]) for row in rows if row.get(name, "").strip()}
-        if _plain(name) in _TYPE_COLUMNS or (words and words <= _MEANING.keys() | _OTHER_TYPES):
+        if _plain(name) in _TYPE_COLUMNS or (
+            words and words <= _TYPE_OF_WORD.keys() | _OTHER_TYPES
+        ):
             found.append(name)
     return found
 
 
 def unused_warning(columns: Sequence[str], *, default: str) -> str:
-    """Return the warning that types are not read."""
+    """Return the warning that a type column is not used."""
     which = " and ".join(columns)
     looks = (
         "look like types of events and are"
@@ -155,5 +112,5 @@ def unused_warning(columns: Sequence[str], *, default: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a name without case, blanks and what joins words."""
+    """Return a name in lower case without blanks and joining characters."""
     return re.sub(r"[\s_.-]+", "", text.casefold())

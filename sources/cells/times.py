@@ -1,7 +1,7 @@
 """Times as programs write them, as seconds since 1970. A time without a zone is UTC.
 
-Forms whose day and month could be confused (01/02/2026) are not read, nor zones by a name other
-than UTC, GMT and Z.
+Forms whose day and month could be confused (01/02/2026) are refused, and so are zones with a name
+other than UTC, GMT and Z.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-# What a refusal says. Rejects with equal reasons are counted together, so it does not name the text
-# that was found.
-EXPECTED_TIME = "a time: ISO 8601 such as 2026-01-31 09:30:00 (UTC, or with an offset such as +01:00), or a number since 1970"
-# A number is in the unit whose least plausible value it reaches: 1e11 s is the year 5138, 1e11 ms
-# is 1973.
+# Rejects with equal reasons are counted together, so the reason does not contain the text found.
+EXPECTED_TIME = (
+    "a time: ISO 8601 such as 2026-01-31 09:30:00 (UTC, or with an offset such as +01:00), "
+    "or a number since 1970"
+)
+# The size of a number decides its unit: 1e11 s is the year 5138, 1e11 ms is 1973.
 MILLISECONDS_FROM = 1e11
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (MILLISECONDS_FROM, 1e3))
 _TICKS_OF_UNIT = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-_WITHOUT_DASHES = r"(?:19|20)\d{12}"  # 20260131093000, which as milliseconds would be the year 2600
+_WITHOUT_DASHES = r"(?:19|20)\d{12}"  # 20260131093000; as milliseconds it would be the year 2600
 _ISO = re.compile(
     r"(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})"
     r"(?:[T ]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?)?"
@@ -40,7 +41,10 @@ _NAMED_MONTHS = (
 
 
 def times_of(texts: Sequence[str] | pd.Series) -> NDArray[np.float64]:
-    """Return epoch seconds, the unit of a number told by its size; NaN where a text is not a time."""
+    """Return epoch seconds; NaN where a text is not a time.
+
+    The size of a number decides its unit.
+    """
     column = pd.Series(texts, dtype=str).str.strip()
     at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
     is_date_N = column.str.fullmatch(r"\d{8}").to_numpy(np.bool_)  # 20160901, as in records
@@ -56,15 +60,14 @@ def times_of(texts: Sequence[str] | pd.Series) -> NDArray[np.float64]:
 
 
 def is_time(text: str) -> bool:
-    """Tell whether one text is a time that is not a plain number."""
+    """Tell whether a text is a time and not a plain number."""
     return not text.strip().isdigit() and bool(np.isfinite(times_of([text])[0]))
 
 
 def _named_times(column: pd.Series) -> NDArray[np.float64]:
-    """Return epoch seconds of texts that are not numbers."""
-    at_N = _seconds(
-        column.where(column.str.match(r"\d{4}")), "ISO8601"
-    )  # pandas knows `now` and `today` too
+    """Return epoch seconds of texts that are not plain numbers."""
+    # The pattern excludes `now` and `today`, which pandas would accept.
+    at_N = _seconds(column.where(column.str.match(r"\d{4}")), "ISO8601")
     for read in (_other_iso, _with_named_month):
         missing = np.flatnonzero(np.isnan(at_N))
         if len(missing):
@@ -86,7 +89,10 @@ def _other_iso(column: pd.Series) -> NDArray[np.float64]:
 
 
 def _strict_iso(text: str) -> str | None:
-    """Rewrite a year-first time in strict ISO 8601; None when it is not one, or its zone has a name only."""
+    """Rewrite a year-first time in strict ISO 8601; None when it is not one.
+
+    A zone with an unknown name and no offset gives None too.
+    """
     if text.isdigit():
         return f"{text[:8]}T{text[8:]}"
     found = _ISO.fullmatch(text)
@@ -112,9 +118,8 @@ def _offset(text: str | None) -> str:
 
 
 def _with_named_month(column: pd.Series) -> NDArray[np.float64]:
-    texts = column.str.replace(
-        r"\s*\([^)]*\)$", "", regex=True
-    )  # JavaScript adds (Coordinated Universal Time)
+    # JavaScript appends (Coordinated Universal Time).
+    texts = column.str.replace(r"\s*\([^)]*\)$", "", regex=True)
     texts = texts.str.replace(r"\b(?:GMT|UTC)(?=[+-]\d)", "", regex=True).str.replace(
         r"\b(?:GMT|UTC|Z)\b", "+0000", regex=True
     )

@@ -1,7 +1,4 @@
-"""What single cells of delimited text mean: ids, the words that databases write for nothing, numbers that are none.
-
-Knows no file and no publisher.
-"""
+"""What a single cell of text means: an id, a text, a number, or nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +15,16 @@ from recommender.nobody import is_nobody
 Cells = pd.Series | Sequence[str] | NDArray[Any]
 FOR_NOBODY = "is a word for nobody"
 _NO_TEXT = frozenset({"", r"\N", "NULL", "null", "NaN", "nan", "None", "NA", "<NA>", "N/A"})
-_WHOLE_AS_FLOAT = re.compile(
-    r"-?[0-9]+\.0"
-)  # a missing id makes pandas store and write all of a column as floats
+# If one id is missing, pandas stores and writes the whole column as floats.
+_WHOLE_AS_FLOAT = re.compile(r"-?[0-9]+\.0")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 def id_of(cell: str) -> str:
-    """Return an id without blanks around it, a whole number without `.0`; empty where there is none."""
+    """Return an id without surrounding blanks, or empty if the cell has none.
+
+    A whole number loses its `.0`.
+    """
     text = cell.strip()
     if is_nobody(text):
         return ""
@@ -33,12 +32,12 @@ def id_of(cell: str) -> str:
 
 
 def ids_of(cells: Cells) -> NDArray[np.object_]:
-    """Return `id_of` each cell; equal ones, of which there are many, are looked at once."""
+    """Return the id of each cell."""
     return each_once(id_of, cells)
 
 
 def each_once(read: Callable[[str], str], cells: Cells) -> NDArray[np.object_]:
-    """Return what a function makes of each cell, called once for equal ones."""
+    """Apply a function to each cell, calling it once for equal cells."""
     places_N, uniques = pd.factorize(
         cells if isinstance(cells, pd.Series) else np.asarray(cells, dtype=object)
     )
@@ -46,30 +45,33 @@ def each_once(read: Callable[[str], str], cells: Cells) -> NDArray[np.object_]:
 
 
 def text_of(cell: str) -> str:
-    """Return a title or text, empty where the cell says that there is none."""
+    """Return a title or text; empty if the cell says that there is none."""
     return "" if cell.strip() in _NO_TEXT else cell
 
 
 def number_text(cell: str) -> str:
-    """Return what a number is read from, empty where the cell says that there is none."""
+    """Return the text of a number; empty if the cell says that there is none."""
     text = cell.strip()
     return "" if is_nobody(text) else text
 
 
 def expected_id(cell: str) -> str:
-    """Return what is said of a cell that is not an id."""
+    """Return the reason to reject a cell that is not an id."""
     return f"{cell.strip()} {FOR_NOBODY}, expected an id" if is_nobody(cell) else "expected an id"
 
 
 def expected_number(cell: str, what: str = "a number") -> str:
-    """Return what is said of a cell that is no number."""
+    """Return the reason to reject a cell that is not a number."""
     return (
-        f"expected {what}; a decimal comma?"
+        f"expected {what}; does it have a decimal comma?"
         if _DECIMAL_COMMA.fullmatch(cell.strip())
         else f"expected {what}"
     )
 
 
 def expected_width(width: int) -> str:
-    """Return what is said of a row that has not as many columns as its file, the same however many it has."""
+    """Return the reason to reject a row with a wrong number of columns.
+
+    It does not contain that number, so that such rows are counted together.
+    """
     return f"expected {width} columns, found another number"

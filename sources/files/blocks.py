@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 
 from tqdm import tqdm
@@ -12,13 +13,13 @@ from sources.files.magic import expect_text
 from sources.source import SourceError
 
 _SHOW_AFTER_S = 1.0
-MAX_LINE_BYTES = 1 << 24  # a record holds 256 KiB, a review with all its pictures less than one MiB
+MAX_LINE_BYTES = 1 << 24  # a record has at most 256 KiB, a review with its pictures less than 1 MiB
 
 
 class Blocks:
-    """A file's content in blocks of whole lines, without a byte order mark; `sha256` once all was read.
+    """Yields a file's content in blocks of whole lines, without a byte order mark.
 
-    On a terminal a progress bar shows when it takes long.
+    `sha256` is complete after all was read. A terminal shows a progress bar when it takes long.
     """
 
     def __init__(self, folder: DataFolder, name: str) -> None:
@@ -28,20 +29,20 @@ class Blocks:
 
     @property
     def sha256(self) -> str:
-        """The digest of what was read, unpacked, in hex."""
+        """The digest of the unpacked content read so far, in hex."""
         return self._digest.hexdigest()
 
     def content(self) -> bytes:
-        """Return all of a file that is not made of lines."""
+        """Return the whole content of a file that does not consist of lines."""
         blocks = []
-        for block in self._read():
+        for block in self._read_with_progress():
             self._digest.update(block)
             blocks.append(block)
         return b"".join(blocks)
 
     def __iter__(self) -> Iterator[bytes]:
         rest, num_lines = b"", 0
-        for number, block in enumerate(self._read()):
+        for number, block in enumerate(self._read_with_progress()):
             self._digest.update(block)
             if number == 0:
                 expect_text(self._folder.path_of(self._name), block)
@@ -64,7 +65,7 @@ class Blocks:
         if rest:
             yield rest
 
-    def _read(self) -> Iterator[bytes]:
+    def _read_with_progress(self) -> Iterator[bytes]:
         bar = tqdm(
             desc=f"reading {self._name}",
             unit="B",
@@ -77,3 +78,12 @@ class Blocks:
             for block in self._folder.raw_blocks(self._name):
                 bar.update(len(block))
                 yield block
+
+
+def numbered_lines(blocks: Blocks) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield each block's lines with their numbers."""
+    num_before = 0
+    for block in blocks:
+        lines = list(enumerate(io.BytesIO(block), start=num_before + 1))
+        num_before += len(lines)
+        yield lines

@@ -1,14 +1,20 @@
-"""Bytes of text: UTF-8, or Windows-1252, of which Latin-1's letters are a part."""
+"""Text from bytes: UTF-8, or else Windows-1252."""
 
 from __future__ import annotations
 
+# Windows-1252 differs from Latin-1 in these codes and leaves five of them open.
 _WINDOWS = {
-    code: shown for code in range(0x80, 0xA0) if (shown := bytes([code]).decode("cp1252", "ignore"))
+    code: letter
+    for code in range(0x80, 0xA0)
+    if (letter := bytes([code]).decode("cp1252", "ignore"))
 }
 
 
 def as_text(line: bytes) -> str:
-    """Decode a line: UTF-8, and Windows-1252 when it is none, in which five bytes that it leaves open are as in Latin-1."""
+    """Decode a line as UTF-8, or else as Windows-1252.
+
+    The five bytes without a meaning in Windows-1252 are decoded as in Latin-1.
+    """
     try:
         return line.decode()
     except UnicodeDecodeError:

@@ -1,8 +1,7 @@
-"""The files of a data set: in a folder, in the publisher's zip, or one file alone; unpacked nowhere, gzip read through, whatever a
-file is called: browsers unpack some downloads and keep the name.
+"""Finds the files of a data set in a folder, in a zip file, or at a single path.
 
-Knows names and bytes only; decides which folder inside is meant by asking which one holds the
-wanted names.
+Nothing is unpacked to disk. gzip is recognised by content and not by name, because browsers unpack
+some downloads and keep the name.
 """
 
 from __future__ import annotations
@@ -31,20 +30,23 @@ _BROKEN = (
     EOFError,
     OSError,
     RuntimeError,
-)  # the last: a zip with a password
+)  # RuntimeError: a zip with a password
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _OFFICE = "[Content_Types].xml"
 _FIRST_BYTES = 1 << 20
-# Event logs shrink to a fifth or a thirtieth. A file that unpacks to more than this was made to
-# fill a disk or the memory.
+# Event logs shrink to between a fifth and a thirtieth. A file that unpacks to more than this was
+# made to fill a disk or the memory.
 _UNPACKED_PER_BYTE = 200
 _UNPACKED_ANYWAY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFolder:
-    """One folder of files, wherever it lies. `chosen` is the file that the user named, if it was one; the folder's others are there too."""
+    """The files of one folder, on disk or in a zip file.
+
+    `chosen` is the file that the user named, if any; the folder's other files are in `names` too.
+    """
 
     where: str
     names: frozenset[str]
@@ -53,17 +55,23 @@ class DataFolder:
     chosen: str | None = None
 
     def path_of(self, name: str) -> str:
-        """Return what messages call a file."""
+        """Return a file's name for messages."""
         return f"{self.where}/{name}"
 
     def find(self, name: str) -> str | None:
-        """Return the name of a file that may lie here gzipped or in capitals, the chosen one before others; None when there is none."""
-        found = self._called(name)
+        """Return the matching file, perhaps gzipped or in capitals; None if there is none.
+
+        The chosen file takes precedence.
+        """
+        found = self._matching_names(name)
         return self.chosen if self.chosen in found else next(iter(found), None)
 
     def sole(self, name: str) -> str | None:
-        """Return what `find` does; raise SourceError when it lies here several times, in contents that differ, and none was chosen."""
-        found = self._called(name)
+        """Return what `find` returns; raise SourceError for several files that differ.
+
+        A chosen file settles which one is meant.
+        """
+        found = self._matching_names(name)
         if (
             len(found) > 1
             and self.chosen not in found
@@ -72,11 +80,11 @@ class DataFolder:
             raise SourceError(
                 self.where,
                 found=f"{' and '.join(found)}, which differ",
-                expected="one of them; put the others elsewhere",
+                expected="one of them; move the others elsewhere",
             )
         return self.find(name)
 
-    def _called(self, name: str) -> list[str]:
+    def _matching_names(self, name: str) -> list[str]:
         return sorted(one for one in self.names if one.lower() in (name, f"{name}.gz"))
 
     def _digest(self, name: str) -> bytes:
@@ -86,59 +94,71 @@ class DataFolder:
         return digest.digest()
 
     def raw_blocks(self, name: str) -> Iterator[bytes]:
-        """Yield a file's content in blocks, unpacked; raise SourceError when it can't be read or unpacks to far too much."""
+        """Yield a file's unpacked content in blocks; raise SourceError if it can't be read.
+
+        A file that unpacks to far too much raises SourceError too.
+        """
         num_bytes = 0
         try:
-            with _unpacked(self.open_raw(name)) as stream:
+            with _open_unpacked(self.open_raw(name)) as stream:
                 while block := stream.read(_BLOCK_BYTES):
                     num_bytes += len(block)
                     self._expect_sane_size(name, num_bytes)
                     yield block
         except _BROKEN as error:
-            raise self.damaged(name, error) from error
+            raise self.damaged_file(name, error) from error
 
     def _expect_sane_size(self, name: str, num_bytes: int) -> None:
-        """Raise SourceError when so many bytes came out of a file that it was made to fill the memory."""
+        """Raise SourceError if a file unpacks to more than real data would."""
         packed_bytes = self.packed_bytes(name)
         if num_bytes > max(_UNPACKED_ANYWAY_BYTES, packed_bytes * _UNPACKED_PER_BYTE):
             found = f"over {num_bytes >> 20:,} MiB packed in {packed_bytes:,} bytes"
-            expected = f"at most {_UNPACKED_PER_BYTE} times its packed size; unpack it yourself if that is meant"
+            expected = (
+                f"at most {_UNPACKED_PER_BYTE} times its packed size; "
+                "unpack it yourself if it is correct"
+            )
             raise SourceError(self.path_of(name), found=found, expected=expected)
 
     def depth(self) -> int:
-        """Count the folders above this one."""
+        """Return the number of folders above this one."""
         return len(PurePosixPath(self.where).parts)
 
     def first_line(self, name: str) -> str:
-        """Return the first line of a file without its end."""
+        """Return the first line of a file, without its line break."""
         return next(iter(self.first_lines(name, 1)), "")
 
     def first_lines(self, name: str, n: int) -> list[str]:
-        """Return the first n lines of a file without their ends, fewer when it has fewer, or one that is far too long: it is the last."""
+        """Return up to n first lines of a file, without their line breaks.
+
+        Reading stops after a line that is far too long.
+        """
         try:
-            with _unpacked(self.open_raw(name)) as stream:
+            with _open_unpacked(self.open_raw(name)) as stream:
                 lines = _start_of(stream, n)
         except _BROKEN as error:
-            raise self.damaged(name, error) from error
+            raise self.damaged_file(name, error) from error
         lines[:1] = [line.removeprefix(BOM) for line in lines[:1]]
         return [as_text(line).rstrip("\r\n") for line in lines]
 
     def expect_text(self, name: str) -> None:
-        """Raise SourceError for a file that is no text, nor Parquet by its name."""
+        """Raise SourceError unless a file is text, or Parquet by its name."""
         try:
-            with _unpacked(self.open_raw(name)) as stream:
+            with _open_unpacked(self.open_raw(name)) as stream:
                 start = stream.read(NUM_BYTES)
         except _BROKEN as error:
-            raise self.damaged(name, error) from error
+            raise self.damaged_file(name, error) from error
         expect_text(self.path_of(name), start)
 
-    def damaged(self, name: str, error: Exception) -> SourceError:
-        """Return what to raise for a file that can't be read."""
+    def damaged_file(self, name: str, error: Exception) -> SourceError:
+        """Return the error for a file that can't be read."""
         return _unreadable(self.path_of(name), error, "an undamaged file; fetch it again")
 
 
 def data_folders(path: Path) -> Iterator[DataFolder]:
-    """Yield the folders at a path, outermost first: the folder and those in it, or those in a zip, or a file's own; raise SourceError."""
+    """Yield the folders at a path, outermost first; raise SourceError.
+
+    A folder or zip file gives itself and the folders inside. A file gives its own folder.
+    """
     try:
         if path.is_dir():
             yield from _in_folder(path)
@@ -154,14 +174,14 @@ def data_folders(path: Path) -> Iterator[DataFolder]:
             yield from _in_zip(archive, PurePosixPath(path.relative_to(archive)))
         else:
             raise SourceError(
-                str(path), expected="a folder, a file or a zip file; there is nothing"
+                str(path), expected="a folder, a file or a zip file; nothing is there"
             )
     except OSError as error:
         raise _unreadable(str(path), error, "a folder, a file or a zip file") from error
 
 
 def _in_folder(path: Path) -> Iterator[DataFolder]:
-    """Yield a folder and those in it; one inside that may not be read, `lost+found` perhaps, is passed over."""
+    """Yield a folder and those inside it; unreadable ones, such as `lost+found`, are skipped."""
     folders = [path]
     yield _folder(path)
     for _ in range(_DEPTH):
@@ -175,24 +195,23 @@ def _in_folder(path: Path) -> Iterator[DataFolder]:
 
 
 def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
-    """Yield the folders of a zip, or those at a path inside it; of a file inside its folder."""
+    """Yield the folders of a zip file, or those at a path inside it."""
     try:
         archive = zipfile.ZipFile(path)
     except _BROKEN as error:
         raise _unreadable(
-            str(path), error, "a zip file; fetch it again if the download broke off"
+            str(path), error, "a zip file; fetch it again if the download was interrupted"
         ) from error
     if _OFFICE in archive.namelist():
         raise SourceError(
             str(path),
-            found="an Office document, an Excel workbook perhaps",
+            found="an Office document, perhaps an Excel workbook",
             expected="text; save it as CSV",
         )
     entries: dict[PurePosixPath, dict[str, str]] = {}
     for entry in archive.infolist():
-        file = PurePosixPath(
-            entry.filename.replace("\\", "/")
-        )  # .\ml\ratings.csv and ./ml//ratings.csv are ml/ratings.csv
+        # .\ml\ratings.csv and ./ml//ratings.csv are ml/ratings.csv.
+        file = PurePosixPath(entry.filename.replace("\\", "/"))
         if not (entry.is_dir() or _is_hidden(file.name) or "__MACOSX" in file.parts):
             entries.setdefault(file.parent, {})[file.name] = entry.filename
     for folder in sorted(entries, key=lambda one: (len(one.parts), str(one))):
@@ -210,9 +229,7 @@ def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
 
 def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
     if isinstance(error, PermissionError):
-        return SourceError(
-            str(error.filename or path), expected="the permission to read it; there is none"
-        )
+        return SourceError(str(error.filename or path), expected="a file that this user may read")
     if isinstance(error, RuntimeError) and "encrypt" in str(error):
         return SourceError(
             path,
@@ -244,7 +261,8 @@ def _is_hidden(name: str) -> bool:
 
 
 def _zip_opener(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable[[str], BinaryIO]:
-    return lambda name: archive.open(entries[name])  # type: ignore[return-value]  # an IO[bytes] without fileno
+    # An IO[bytes] without fileno.
+    return lambda name: archive.open(entries[name])  # type: ignore[return-value]
 
 
 def _start_of(stream: BinaryIO, n: int) -> list[bytes]:
@@ -261,7 +279,7 @@ def _zip_sizes(archive: zipfile.ZipFile, entries: Mapping[str, str]) -> Callable
 
 
 @contextmanager
-def _unpacked(raw: BinaryIO) -> Iterator[BinaryIO]:
+def _open_unpacked(raw: BinaryIO) -> Iterator[BinaryIO]:
     with raw:
         start = raw.read(len(_GZIP))
         raw.seek(0)
@@ -269,4 +287,5 @@ def _unpacked(raw: BinaryIO) -> Iterator[BinaryIO]:
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as stream:
-            yield stream  # type: ignore[misc]  # a BufferedIOBase, which is what we need of a BinaryIO
+            # A BufferedIOBase, which has the methods that we use.
+            yield stream  # type: ignore[misc]

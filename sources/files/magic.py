@@ -1,6 +1,6 @@
-"""Files that are no text, told by their first bytes, whatever they are called, and what to do about each.
+"""Refuses files that are not text, by their first bytes, and says what to do about each.
 
-Knows no publisher. gzip is not here: it is read through.
+gzip is not listed here, because it is unpacked while reading.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _MAGIC = {
     b"Obj\1": ("an Avro file", _EXPORT),
     b"\x89HDF": ("an HDF5 file", _EXPORT),
     b"SQLite format 3\0": ("an SQLite database", _EXPORT),
-    b"\xff\xfe": ("UTF-16", "UTF-8; save it so"),
-    b"\xfe\xff": ("UTF-16", "UTF-8; save it so"),
+    b"\xff\xfe": ("UTF-16", "UTF-8; save it as UTF-8"),
+    b"\xfe\xff": ("UTF-16", "UTF-8; save it as UTF-8"),
 }
 _TAR = slice(257, 262), b"ustar"
 NUM_BYTES = 512
@@ -36,7 +36,10 @@ _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
 def expect_text(path: str, start: bytes) -> None:
-    """Raise SourceError when a file that begins so is no text, nor Parquet by its name; a header may begin with letters such as ORC."""
+    """Raise SourceError if a file's start is not text, nor Parquet with a Parquet name.
+
+    A text may start with letters such as ORC.
+    """
     start = start[:NUM_BYTES]
     if start[_TAR[0]] == _TAR[1]:
         raise SourceError(path, found="a tar archive", expected=_UNPACK)

@@ -1,4 +1,4 @@
-"""Films as items, for every layout that holds them."""
+"""Films as items, for all layouts that have films."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from sources.cells.values import id_of
 from sources.interactions import record_id
 from sources.source import RawRecord, Reject
 
-_YEAR = re.compile(
-    r"\((\d{4})(?:[-–]\d{0,4} ?)?\)(?: \(\w+\))?\s*$"
-)  # (1995), (1995) (V), (2009– )
+# (1995), (1995) (V), (2009– )
+_YEAR = re.compile(r"\((\d{4})(?:[-–]\d{0,4} ?)?\)(?: \(\w+\))?\s*$")
 _NO_GENRES = {"unknown", "(no genres listed)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """A line of a films file, before it is a record."""
+    """A line of a file of films."""
 
     line: int
     item_id: str
@@ -27,14 +26,18 @@ class Film:
 
 
 def film_of(file: str, line: int, item_id: str, title: str, genres: Sequence[str]) -> Film | Reject:
-    """Return a film, or the reject when id or title is missing."""
+    """Return a film, or a reject when id or title is missing."""
     if not id_of(item_id) or not title.strip():
         return Reject(file=file, line=line, reason="expected an id and a title")
     return Film(line=line, item_id=id_of(item_id), title=title.strip(), genres=genres)
 
 
 def film_record(film: Film, file_sha256: str, tags: Sequence[str] = ()) -> RawRecord:
-    """Return a film as a raw item."""
+    """Return a film as a raw item.
+
+    Its text repeats the title, followed by genres and tags. Genres and year become the attributes
+    `genre` and `year`.
+    """
     genres = [genre for genre in film.genres if genre and genre not in _NO_GENRES]
     year = _YEAR.search(film.title)
     attributes: dict[str, object] = {}
@@ -52,5 +55,5 @@ def film_record(film: Film, file_sha256: str, tags: Sequence[str] = ()) -> RawRe
 
 
 def with_year(title: str, year: str) -> str:
-    """Put a year that a file keeps apart back behind the title."""
+    """Append a year that the file stores separately to the title."""
     return f"{title} ({year})" if year.isdigit() and not _YEAR.search(title) else title

@@ -1,4 +1,4 @@
-"""A second file that lists items, one a row, in columns of its own names."""
+"""A separate file of items, one per row, in columns that the user names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder, data_folders
 from sources.interactions import record_id
 from sources.layouts.table_files import role_chunks
-from sources.source import RawRecord, Reject, SourceError, each_once
+from sources.source import TITLE_CHARS, RawRecord, Reject, SourceError, each_once
 from sources.tables.columns import Chunk, ItemColumns
 from sources.tables.rows import no_good_row, raw_rows
 
 _ATTRIBUTE = "attribute "
-_TITLE_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedItems:
-    """The items of a file, and what of it is none. `folder` is where it lies."""
+    """The items of a file and the rejected rows. `folder` contains the file."""
 
     folder: DataFolder
     file: str
@@ -31,7 +30,10 @@ class ListedItems:
     def raw_rows(
         self, events_folder: DataFolder, rejects: Iterable[Reject]
     ) -> Iterator[tuple[Reject, str]]:
-        """Yield rejects with their rows; those of the events lie in another folder, perhaps in a file of the same name."""
+        """Yield rejects with their rows.
+
+        Rejected events are in another folder, perhaps in a file of the same name.
+        """
         ours = {id(reject) for reject in self.rejects}
         all_rejects = list(rejects)
         yield from raw_rows(self.folder, [reject for reject in all_rejects if id(reject) in ours])
@@ -41,14 +43,14 @@ class ListedItems:
 
 
 def read_items(columns: ItemColumns) -> ListedItems:
-    """Read a file of items; raise SourceError when it can't be read or holds none."""
+    """Read a file of items; raise SourceError when it can't be read or has no item."""
     folder = next((one for one in data_folders(columns.path) if one.chosen is not None), None)
     if folder is None or folder.chosen is None:
         raise SourceError(str(columns.path), expected="one file that lists the items, for --items")
     file, rejects, rows = folder.chosen, list[Reject](), list[tuple[int, RawRecord]]()
     folder.expect_text(file)
     blocks = Blocks(folder, file)
-    for chunk in role_chunks(blocks, folder, file, (columns.by_role(), None), rejects):
+    for chunk in role_chunks(blocks, folder, file, columns.by_role(), None, rejects):
         rows += _rows(chunk, file, columns, rejects)
     items, repeated = each_once(file, rows)
     digest = hashlib.sha256(f"items of {blocks.sha256}".encode()).hexdigest()
@@ -56,7 +58,7 @@ def read_items(columns: ItemColumns) -> ListedItems:
         item["event_id"] = record_id(digest, int(str(item["event_id"])))
     if not items:
         raise no_good_row(
-            folder, file, rejects, f"at least one item with its id in column {columns.item}"
+            folder, file, rejects, f"at least one item with an id in column {columns.item}"
         )
     ordered = tuple(sorted(rejects + repeated, key=lambda reject: reject.line))
     return ListedItems(folder=folder, file=file, items=items, rejects=ordered)
@@ -78,24 +80,24 @@ def _rows(
 
 
 def _record(item_id: str, line: int, cells: dict[str, str]) -> RawRecord:
-    """Return an item, its line in place of the event id; one without title and text is called by its attributes, or its id."""
+    """Return an item with its line in place of the event id.
+
+    A missing title is replaced by the text, the attributes or the id.
+    """
     attributes = {
         role.removeprefix(_ATTRIBUTE): cell
         for role, cell in cells.items()
         if role.startswith(_ATTRIBUTE) and cell
     }
     title, text = cells.get("title", ""), cells.get("text", "")
-    shown = (
-        title
-        or " ".join(text.split())[:_TITLE_CHARACTERS]
-        or " ".join(attributes.values())[:_TITLE_CHARACTERS]
-        or item_id
-    )
+    shown = (title or " ".join(text.split()) or " ".join(attributes.values()) or item_id)[
+        :TITLE_CHARS
+    ]
     words = ". ".join(dict.fromkeys(part for part in (title, text, *attributes.values()) if part))
     return {
         "event_id": str(line),
         "item_id": item_id,
-        "title": shown[:_TITLE_CHARACTERS],
+        "title": shown,
         "text": words or shown,
         "attributes": attributes,
     }

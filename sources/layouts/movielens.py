@@ -1,11 +1,10 @@
-"""MovieLens in every form that GroupLens publishes; a folder or the zip.
+"""MovieLens in every form that GroupLens publishes, as a folder or a zip file.
 
 100K (`u.data`, `u.item`) · 1M and 10M (`ratings.dat`, `movies.dat`, 10M with `tags.dat`) ·
 latest-small, 20M and later (`ratings.csv`, `movies.csv`, `tags.csv`) · Kaggle's 20M (`rating.csv`,
-`movie.csv`, `tag.csv`, with times as text). Ratings are events; a film's title carries its year,
-its text repeats it with the genres and the tags that most people gave; genres and year also become
-the attributes `genre` and `year` to filter by. Links and user traits are left out: nothing reads
-them.
+`movie.csv`, `tag.csv`, with times as text). Ratings are events. A film's title has its year, and
+its text adds genres and the most frequent tags. Links and user traits are left out, since nothing
+reads them.
 """
 
 from __future__ import annotations
@@ -34,9 +33,12 @@ _PAIRS = (
     ("rating.csv", "movie.csv"),
 )
 _SCALE = (0.5, 5.0)
-FILES = "u.data and u.item, ratings.dat and movies.dat, ratings.csv and movies.csv, or rating.csv and movie.csv"
-_NUM_TAGS = 8  # more of them are rare words and people's private lists
-_TAGGERS = 2  # a tag that one person gave says more about that person
+FILES = (
+    "u.data and u.item, ratings.dat and movies.dat, ratings.csv and movies.csv, "
+    "or rating.csv and movie.csv"
+)
+_NUM_TAGS = 8  # further ones are rare words and private lists
+_TAGGERS = 2  # a tag from one person says more about that person
 # The flags of `u.item`, in order.
 _100K_GENRES = (
     "unknown",
@@ -72,7 +74,7 @@ class _Layout:
 
 
 def sets_in(folder: DataFolder) -> list[str]:
-    """Name the ratings of the data sets in a folder whose films lie beside them."""
+    """Return the ratings files in a folder that also has their films."""
     pairs = [(folder.find(ratings), folder.find(films)) for ratings, films in _PAIRS]
     return [
         ratings
@@ -82,20 +84,20 @@ def sets_in(folder: DataFolder) -> list[str]:
 
 
 def half_of(folder: DataFolder) -> str | None:
-    """Name the half of a data set that lies in a folder which holds no whole one, or that was chosen alone."""
+    """Describe half of a data set, in the folder or chosen alone; None without any."""
     for pair in _PAIRS:
         ratings, films = (folder.find(name) for name in pair)
         if ratings and not films and folder.chosen in (None, ratings):
-            return f"{ratings} without {pair[1]} beside it"
+            return f"{ratings} without {pair[1]}"
         if films and folder.chosen == films and ratings:
-            return f"{films}, half of a data set whose name is {ratings}"
+            return f"{films}, half of a data set; name its other half, {ratings}"
         if films and not ratings and folder.chosen in (None, films):
             return f"{films} without {pair[0]}"
     return None
 
 
-def read(folder: DataFolder, file: str) -> Source:
-    """Read the data set with these ratings; raise SourceError when it can't be read."""
+def read_source(folder: DataFolder, file: str) -> Source:
+    """Read the data set with these ratings; raise SourceError."""
     layout = _layout(folder, file)
     blocks = Blocks(folder, layout.films)
     films = list(layout.read_films(text_lines(blocks), folder.path_of(layout.films)))
@@ -132,7 +134,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
     name = file.lower().removesuffix(".gz")
     folder.sole(name)
     films = next(folder.sole(films) for ratings, films in _PAIRS if ratings == name)
-    assert films is not None, "sets_in has seen it"
+    assert films is not None, "sets_in returned it"
     if films.lower().startswith("u.item"):
         form = RatingsFormat(
             separator=b"\t",
@@ -210,9 +212,10 @@ def _films_csv(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:
 
 
 def _tags(folder: DataFolder, file: str) -> tuple[dict[str, Sequence[str]], list[Reject]]:
-    """Return each film's tags, the most given first: those that at least two people gave, whatever their case.
+    """Return each film's tags, most frequent first, and rejects.
 
-    A person counts once for a tag: rows of theirs stand together, as GroupLens writes them.
+    Tags are compared without case and need at least two people. A person counts once for a tag:
+    GroupLens writes all rows of a person together.
     """
     counts: dict[str, Counter[str]] = {}
     last_giver: dict[tuple[str, str], str] = {}

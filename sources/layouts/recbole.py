@@ -1,8 +1,8 @@
-"""RecBole's atomic files: `NAME.inter` and, where there is one, `NAME.item`; tab separated, with a typed header.
+"""RecBole's atomic files: `NAME.inter` and perhaps `NAME.item`, with tabs and typed headers.
 
-Films (`movie_title`, `release_year`, `class` or `genre`) give the records that MovieLens's own
-files give. Other items take their title from the first of `title`, `name`, or the first text
-column; their other columns become attributes and, if they are words, text.
+Films (`movie_title`, `release_year`, `class` or `genre`) give the same records as MovieLens's own
+files. Other items take their title from the first of `title`, `name`, or the first text column;
+their other columns become attributes and, if they are words, text.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from recommender.excerpt import shorten
 from sources.cells.event_types import unused_type_columns, unused_warning
 from sources.cells.values import expected_width, id_of
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
 from sources.interactions import record_id
 from sources.layouts.films import Film, film_of, film_record, with_year
-from sources.source import RawRecord, Reject, Source, SourceError, each_once, excerpt
+from sources.source import RawRecord, Reject, Source, SourceError, each_once
 from sources.tables.quoted import expect_header
 from sources.tables.ratings import CALLED, RatingsFormat, named_columns, read_ratings
 from sources.tables.rows import no_good_row, raw_rows, text_lines
@@ -25,18 +26,13 @@ from sources.tables.rows import no_good_row, raw_rows, text_lines
 FILES = "NAME.inter and NAME.item"
 _NAMES = {"user_id": "user_id", "item_id": "item_id", "rating": "rating", "timestamp": "at"}
 LABEL = "label"
-_OWNERS = (
-    "session_id",
-    "visitor_id",
-    "customer_id",
-    "uid",
-    "user",
-)  # whose events they are, where nobody is called user_id
+# columns that may name the user when there is no user_id
+_OWNERS = ("session_id", "visitor_id", "customer_id", "uid", "user")
 _TITLES = ("title", "name", "item_title", "item_name")
 
 
 def sets_in(folder: DataFolder) -> list[str]:
-    """Name the interactions of the data sets in a folder."""
+    """Return the files of interactions in a folder."""
     return sorted(
         name
         for name in folder.names
@@ -44,8 +40,8 @@ def sets_in(folder: DataFolder) -> list[str]:
     )
 
 
-def read(folder: DataFolder, inter: str) -> Source:
-    """Read the data set with these interactions; raise SourceError when it can't be read."""
+def read_source(folder: DataFolder, inter: str) -> Source:
+    """Read the data set with these interactions; raise SourceError."""
     items = folder.sole(inter.lower().removesuffix(".gz").removesuffix(".inter") + ".item")
     form = _format(folder, inter)
     ratings = read_ratings(folder, inter, form)
@@ -65,7 +61,7 @@ def read(folder: DataFolder, inter: str) -> Source:
 
 
 def _format(folder: DataFolder, file: str) -> RatingsFormat:
-    """Return how the interactions are written; raise SourceError for a header without the columns or the tabs of RecBole."""
+    """Return the format of the interactions; raise SourceError for a header unlike RecBole's."""
     line, path = folder.first_line(file), folder.path_of(file)
     header = [name.split(":")[0].strip() for name in line.split("\t")]
     if len(header) == 1 and line.count(":token") > 1:
@@ -73,7 +69,7 @@ def _format(folder: DataFolder, file: str) -> RatingsFormat:
         raise SourceError(
             path,
             line=1,
-            found=excerpt(line),
+            found=shorten(repr(line)),
             expected=f"columns with tabs between them; {name_them}",
         )
     missing = [name for name, ours in _NAMES.items() if ours != "rating" and name not in header]
@@ -92,7 +88,11 @@ def _format(folder: DataFolder, file: str) -> RatingsFormat:
         options = " ".join((named if name in missing else known)[name] for name in named)
         expected = f"a header with it once; name this file's columns with {options}"
         raise SourceError(
-            path, line=1, column=missing[0], found=excerpt("\t".join(header)), expected=expected
+            path,
+            line=1,
+            column=missing[0],
+            found=shorten(repr("\t".join(header))),
+            expected=expected,
         )
     names = {name: ours for name, ours in _NAMES.items() if name != "rating" or name in header}
     if LABEL in header and "rating" not in header:
@@ -111,11 +111,9 @@ def _format(folder: DataFolder, file: str) -> RatingsFormat:
 
 
 def _warnings(folder: DataFolder, file: str, form: RatingsFormat) -> tuple[str, ...]:
-    """Return what is to be known of a column that looks like types of events: how `label` is read, or that another is not."""
+    """Return a warning if a column looks like event types, saying whether it is used."""
     if "type" in form.columns:
-        return (
-            f"{LABEL} is read as RecBole's click data have it: 1 is a click, 0 an impression, shown and not clicked",
-        )
+        return (f"{LABEL} is read as in RecBole's click data: 1 is a click, 0 an impression",)
     header = [name.split(":")[0] for name in folder.first_line(file).split("\t")]
     found = unused_type_columns(name for name in header if name not in _NAMES)
     default = "rows are ratings" if "rating" in form.columns else "every row is a view"
@@ -147,7 +145,7 @@ def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]
 def _rows(
     blocks: Blocks, file: str, names: Sequence[str]
 ) -> tuple[list[tuple[int, Mapping[str, str]]], list[Reject]]:
-    """Return the rows that have an id, by name, with their lines, and the others."""
+    """Return the rows with an id, by column name and with their lines, and rejects."""
     rows: list[tuple[int, Mapping[str, str]]] = []
     rejects: list[Reject] = []
     for line, row in enumerate(text_lines(blocks), start=1):
@@ -204,7 +202,10 @@ def _item(line: int, values: Mapping[str, str], kinds: Mapping[str, str], sha256
 
 
 def _attribute(text: str, kind: str) -> object:
-    """Return an attribute's value, numbers in sequence as words; None for a number that is none, such as NaN."""
+    """Return an attribute's value; None for NaN and the like.
+
+    A sequence of numbers stays a list of words.
+    """
     if kind.endswith("_seq"):
         return text.split()
     if kind == "float":

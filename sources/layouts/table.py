@@ -1,13 +1,13 @@
-"""Any table with a row an event, whose columns the user names: CSV, TSV, JSON lines or Parquet, in one file or in parts.
+"""Any table with one event per row whose columns the user names.
 
-Which files these are, and how each format is read, is known elsewhere; this turns their cells into
-events and items.
+The format is CSV, TSV, JSON lines or Parquet, in one file or several parts. Other modules find and
+read the files; this one turns cells into events and items.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -35,17 +35,19 @@ from sources.files.folders import DataFolder
 from sources.interactions import FileParts, Gathering, record_id
 from sources.layouts.item_tables import read_items
 from sources.layouts.table_files import Table, chunks_of, table_of
-from sources.source import RawRecord, Reject, Source, SourceError
+from sources.source import REPEATED_ROW, TITLE_CHARS, RawRecord, Reject, Source, SourceError
 from sources.tables.columns import Chunk, Columns
 from sources.tables.ratings import is_hopeless
 from sources.tables.rows import no_good_row, raw_rows
 
-_FIELDS = {"user": "user_id", "item": "item_id"}  # of a record, where it is not called as the role
-_TITLE_CHARACTERS = 100
-_UNKNOWN = " "  # stands for a type of unknown meaning; no type is blank
+_FIELDS = {
+    "user": "user_id",
+    "item": "item_id",
+}  # fields of a record whose name differs from the role
+_UNKNOWN = " "  # marks a type of unknown meaning; no real type is blank
 
 
-def read(folder: DataFolder, file: str, columns: Columns) -> Source:
+def read_source(folder: DataFolder, file: str, columns: Columns) -> Source:
     """Read a table; raise SourceError when it can't be read."""
     table = table_of(folder, file, columns)
     reading, digests, num_before = _Reading(columns), list[str](), [0]
@@ -77,8 +79,7 @@ def _source(
     interactions, repeated = reading.gathering.interactions(file, digest, once=True, parts=parts)
     places = [parts.place_of(line, file) for line in repeated]
     rejects = reading.rejects + [
-        Reject(file=name, line=line, reason="an equal row stands before it")
-        for name, line in places
+        Reject(file=name, line=line, reason=REPEATED_ROW) for name, line in places
     ]
     listed = read_items(columns.items) if columns.items is not None else None
     items = _records(reading.items, digest) if listed is None else listed.items
@@ -100,7 +101,7 @@ def _source(
 
 
 def _unused_types(table: Table, columns: Columns) -> Iterator[str]:
-    """Yield a warning where a column looks like types of events and `--type` names none."""
+    """Yield a warning if a column looks like event types and `--type` is not given."""
     if columns.type is None:
         others = [name for name in table.names if name not in columns.by_role().values()]
         if found := unused_type_columns(others, table.sample):
@@ -113,7 +114,10 @@ def _unused_types(table: Table, columns: Columns) -> Iterator[str]:
 
 
 class _Reading:
-    """Rows on their way to events and items. `last_line` counts the lines of all files up to the last row taken."""
+    """Collects events, items and rejects while the files are read.
+
+    `last_line` counts the lines of all files up to the last row taken.
+    """
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
@@ -124,7 +128,10 @@ class _Reading:
         self._types = TypeNames(columns.type, columns.types) if columns.type is not None else None
 
     def take(self, chunk: Chunk, file: str, num_before: int) -> None:
-        """Gather a chunk's good rows and reject the others; `num_before` counts the lines in the files before this one."""
+        """Add a chunk's good rows and reject the others.
+
+        `num_before` is the number of lines in the previous files.
+        """
         texts = {role: np.asarray(cells, dtype=object) for role, cells in chunk.texts.items()}
         num_rows = len(chunk.lines_N)
         at_N = times_of(chunk.texts["at"])
@@ -192,22 +199,24 @@ class _Reading:
         item_ids: NDArray[np.object_],
         lines_N: NDArray[np.int64],
     ) -> None:
-        """Note title and text of the items that come first here; a row without either names none."""
+        """Store title and text of items not yet stored; a row without either is skipped."""
         titles, texts = (chunk.texts.get(role) for role in ("title", "text"))
         for row, item_id in zip(rows.tolist(), item_ids.tolist(), strict=True):
             if item_id in self.items:
                 continue
-            title, text = (
-                "" if cells is None else text_of(cells[row]).strip() for cells in (titles, texts)
-            )
+            title, text = _cell_text(titles, row), _cell_text(texts, row)
             if title or text:
                 self.items[item_id] = (int(lines_N[row]), title, text)
+
+
+def _cell_text(cells: Sequence[str] | None, row: int) -> str:
+    return "" if cells is None else text_of(cells[row]).strip()
 
 
 def _ratings(
     cells: NDArray[np.object_] | None, num_rows: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return whether each row says a rating, and the rating; NaN where there is none, or none that is a number."""
+    """Return whether each row has a rating, and the rating; NaN if it is not a number."""
     if cells is None:
         return np.zeros(num_rows, np.bool_), np.full(num_rows, np.nan)
     texts = each_once(number_text, cells)
@@ -216,7 +225,7 @@ def _ratings(
 
 
 def _fault(role: str, cell: str) -> str:
-    """Return what is wrong with a cell that failed its role's check."""
+    """Return the reason why a cell failed its role's check."""
     if role in ("user", "item"):
         return expected_id(cell)
     if role == "type":
@@ -225,11 +234,11 @@ def _fault(role: str, cell: str) -> str:
 
 
 def _records(items: Mapping[str, tuple[int, str, str]], file_sha256: str) -> list[RawRecord]:
-    """Return the items; their ids differ from those of the events in the same lines."""
+    """Return the items; their ids differ from those of events on the same lines."""
     digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
     records: list[RawRecord] = []
     for item_id, (line, title, text) in items.items():
-        shown = title or " ".join(text.split())[:_TITLE_CHARACTERS]
+        shown = (title or " ".join(text.split()))[:TITLE_CHARS]
         both = ". ".join(part for part in (title, text) if part)
         records.append(
             {

@@ -1,4 +1,4 @@
-"""Which files of a folder are the table whose columns were named, and the rows of each by its format."""
+"""Finds the files of a folder that are the table, and reads each by its format."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ _TABLES = (
     ".inter",
     ".inter.gz",
 )
-_BARE = re.compile(r"part-(?:[mr]-)?\d{5}|\d{6}_\d+")  # Hadoop's and Hive's, without an ending
-# Spark and Hadoop, Hive, BigQuery, Snowflake, Redshift: files that one query wrote, which belong
-# together.
+_BARE = re.compile(r"part-(?:[mr]-)?\d{5}|\d{6}_\d+")  # Hadoop's and Hive's files without an ending
+# Names of Spark, Hadoop, Hive, BigQuery, Snowflake and Redshift for the parts of one result.
 _PART = re.compile(r"(^|.*[-_])part[-_]?\d+.*|\d{6}_\d+.*|.*[-_]\d{12}\..*|data_\d+_\d+_\d+\..*")
-_DONE = "_SUCCESS"  # what Spark and Hadoop write when all parts are whole
+_DONE = "_SUCCESS"  # Spark and Hadoop write it when all parts are complete
 _NUM_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The files of a table, all of its columns, and its first rows where the format shows them cheaply."""
+    """The files of a table, its columns, and its first rows if they are cheap to read."""
 
     name: str
     files: Sequence[str]
@@ -48,10 +47,12 @@ class Table:
 
 
 def sets_in(folder: DataFolder, columns: Columns) -> list[str]:
-    """Name the tables of a folder that hold the named columns, or all when none does; parts of one by the first."""
+    """Return the tables of a folder with the named columns, or all if none has them.
+
+    Parts of one table are represented by the first.
+    """
     candidates = _candidates(folder, columns)
-    # When none holds them, the refusal is about the tables: JSON beside one is mostly its
-    # description.
+    # If none has them, the error is about the tables: JSON next to a table mostly describes it.
     found = [name for name in candidates if _holds(folder, name, columns)] or _without_json(
         candidates
     )
@@ -59,25 +60,26 @@ def sets_in(folder: DataFolder, columns: Columns) -> list[str]:
 
 
 def table_of(folder: DataFolder, file: str, columns: Columns) -> Table:
-    """Return the table that a file is, or begins; raise SourceError when it lacks a column, or its parts differ in theirs."""
+    """Return the table that a file is or begins; raise SourceError.
+
+    It is an error if the file lacks a column, or if its parts have different columns.
+    """
     candidates = _candidates(folder, columns)
     holding = [name for name in candidates if _holds(folder, name, columns)]
     files = holding if file in holding and _are_parts(folder, holding, columns) else [file]
-    passed_over = [name for name in candidates if name not in files]
+    others = [name for name in candidates if name not in files]
     names, sample = _names_and_sample(folder, file, columns)
     for other in files[1:]:
         if len(names) != len(_names_and_sample(folder, other, columns)[0]):
             raise SourceError(
                 folder.path_of(other),
                 found="other columns",
-                expected=f"those of {file}, as its part",
+                expected=f"those of {file}, since it is a part of the same table",
             )
     warnings = []
-    if passed_over:
-        shown = ", ".join(passed_over[:_NUM_SHOWN]) + (
-            " and others" if len(passed_over) > _NUM_SHOWN else ""
-        )
-        warnings.append(f"{shown} lacks a column that is named, or is empty, and was left out")
+    if others:
+        some = ", ".join(others[:_NUM_SHOWN]) + (" and others" if len(others) > _NUM_SHOWN else "")
+        warnings.append(f"{some} lacks a named column or is empty, and was left out")
     name = file if len(files) == 1 else f"{files[0]} to {files[-1]}, {len(files)} files"
     return Table(name=name, files=files, names=names, sample=sample, warnings=warnings)
 
@@ -85,24 +87,27 @@ def table_of(folder: DataFolder, file: str, columns: Columns) -> Table:
 def chunks_of(
     blocks: Blocks, folder: DataFolder, file: str, columns: Columns, rejects: list[Reject]
 ) -> Iterator[Chunk]:
-    """Yield the rows of one file by role."""
-    return role_chunks(blocks, folder, file, (columns.by_role(), columns.header), rejects)
+    """Yield the rows of one file of a table by role."""
+    return role_chunks(blocks, folder, file, columns.by_role(), columns.header, rejects)
 
 
 def role_chunks(
     blocks: Blocks,
     folder: DataFolder,
     file: str,
-    named: tuple[Mapping[str, str], Sequence[str] | None],
+    roles: Mapping[str, str],
+    header: Sequence[str] | None,
     rejects: list[Reject],
 ) -> Iterator[Chunk]:
-    """Yield the rows of one file; `named` is the column of each role, and the names of the columns of a file without a header."""
-    roles, header = named
+    """Yield the rows of any file by role; `roles` gives the column of each role.
+
+    `header` gives the column names of a file without a header.
+    """
     path = folder.path_of(file)
     if _is_parquet(file) or json_lines.is_json(folder, file):
         if header is not None:
             raise SourceError(
-                path, found="a file that names its columns itself", expected="no --header"
+                path, found="a file whose format has column names", expected="no --header"
             )
         return (
             parquet.chunks(blocks, path, roles)
@@ -118,7 +123,7 @@ def _is_parquet(file: str) -> bool:
 
 
 def _candidates(folder: DataFolder, columns: Columns) -> list[str]:
-    """Name the files that may be the table: the chosen one, or those with the ending of a table or of JSON lines."""
+    """Return the chosen file, or those whose ending is that of a table or of JSON lines."""
     if folder.chosen is not None:
         return [folder.chosen]
     others = (
@@ -136,7 +141,7 @@ def _candidates(folder: DataFolder, columns: Columns) -> list[str]:
 
 
 def _without_json(names: list[str]) -> list[str]:
-    """Return the names without JSON's endings, or all when there is no other."""
+    """Return the names without JSON's endings, or all if there are no others."""
     return [name for name in names if not name.lower().endswith(json_lines.ENDINGS)] or names
 
 
@@ -148,7 +153,10 @@ def _is_items_file(folder: DataFolder, name: str, columns: Columns) -> bool:
 
 
 def _are_parts(folder: DataFolder, files: Sequence[str], columns: Columns) -> bool:
-    """Tell whether several files are parts of one table: because the user says so, or a program wrote them as such."""
+    """Tell whether several files are parts of one table.
+
+    Either the user says so, or their names are those that a program gives to parts.
+    """
     if len(files) < 2 or len({_ending(name) for name in files}) > 1:
         return False
     return (
@@ -163,7 +171,10 @@ def _ending(name: str) -> str:
 
 
 def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
-    """Tell whether a file has all named columns. Those of a file without a header can't be known, nor those of one that is damaged."""
+    """Tell whether a file has all named columns; true if that can't be known.
+
+    A damaged file does not count. Without a header the columns can't be known.
+    """
     if folder.chosen is not None or columns.header is not None:
         return True
     try:

@@ -1,6 +1,6 @@
-"""Which column of a table plays which role, and the rows of a table as texts by role.
+"""Which column of a table has which role, and rows as texts by role.
 
-Knows no file format: delimited text, JSON lines and Parquet all give the same chunks.
+Delimited text, JSON lines and Parquet all give the same chunks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROLES = ("user", "item", "at", "rating", "type", "title", "text")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemColumns:
-    """A file that lists items, one a row, and what its columns are; `attributes` are taken by their own names."""
+    """A file of items, one per row, and its columns; `attributes` keep their own names."""
 
     path: Path
     item: str
@@ -35,12 +35,12 @@ class ItemColumns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which column plays which role.
+    """Which column has which role.
 
     Without `rating` and `type` the events are views. `title` and `text` make an item of each item's
     first row. `types` maps cells of the column `type` to event types. `header` names the columns of
-    a file without a header, `()` numbers them from 1, and None means that the file has one.
-    `is_parts`: all tables of a folder are parts of one. `items` is another file, which lists the
+    a file without a header, `()` numbers them from 1, and None means that the file has a header.
+    `is_parts` means that all tables of a folder are parts of one. `items` is a separate file of
     items.
     """
 
@@ -64,7 +64,10 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows of the file: their first lines, how many each has, and for each role the column as text, empty where there is nothing."""
+    """Rows: first line and number of lines of each, and each role's column as texts.
+
+    Empty means that the cell has nothing.
+    """
 
     lines_N: NDArray[np.int64]
     num_lines: Sequence[int]

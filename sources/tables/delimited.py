@@ -1,7 +1,7 @@
-"""Delimited text with named columns: CSV, TSV, and what Excel, psql and people's scripts make of it.
+"""Delimited text with named columns: CSV, TSV, and the variants of Excel, psql and scripts.
 
-Knows how a header is found, and refuses to guess where there may be none: a first row that is lost
-is not noticed later.
+The header is found here. If there may be none, the file is refused instead of guessing, because a
+first row that is taken for a header would be lost unnoticed.
 """
 
 from __future__ import annotations
@@ -13,26 +13,29 @@ from itertools import islice
 
 import numpy as np
 
+from recommender.excerpt import shorten
 from sources.cells.times import is_time
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
-from sources.source import Reject, SourceError, excerpt
+from sources.source import Reject, SourceError
 from sources.tables.columns import CHUNK_ROWS, Chunk
 from sources.tables.quoted import CsvRow, Delimited, cells_of, csv_rows, expect_header, names_of
 from sources.tables.rows import text_lines
 
-_DELIMITERS = "\t,;| "  # of equals the first counts
+_DELIMITERS = "\t,;| "  # the first wins ties
 _FIRST_LINES = 100
-_EXCEL = re.compile(
-    r'"?sep=(.)"?[,;\t]*', re.IGNORECASE
-)  # which Excel writes and reads, and shows nobody
+# Excel writes this line and hides it when it opens the file.
+_EXCEL = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 _TYPED_NAME = re.compile(r"(.+):(?:token|float|token_seq|float_seq)")  # RecBole's
-NAME_THEM = "name the columns of a file without one with --header NAME,NAME,..., or number them with --header none"
+NAME_THEM = (
+    "name the columns of a file without one with --header NAME,NAME,..., "
+    "or number them with --header none"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelimitedLayout:
-    """Where the rows of a file begin, and how they are written; `names` are its columns, wherever they come from."""
+    """Where the rows of a file begin and how they are written; `names` are its columns."""
 
     form: Delimited
     names: Sequence[str]
@@ -43,7 +46,10 @@ class DelimitedLayout:
 def layout_of(
     folder: DataFolder, file: str, wanted: Sequence[str], header: Sequence[str] | None
 ) -> DelimitedLayout:
-    """Find header and delimiter; raise SourceError when a wanted column is missing, or when there may be no header."""
+    """Find header and delimiter; raise SourceError.
+
+    It is an error if a wanted column is missing, or if the file may have no header.
+    """
     path, lines = folder.path_of(file), folder.first_lines(file, _FIRST_LINES)
     num_skipped, delimiter = 0, None
     if lines and (excel := _EXCEL.fullmatch(lines[0].strip())) is not None:
@@ -84,7 +90,7 @@ def chunks(
     roles: Mapping[str, str],
     rejects: list[Reject],
 ) -> Iterator[Chunk]:
-    """Yield a file's rows by role; what is not a row goes to `rejects`."""
+    """Yield a file's rows by role; rows that are not valid are added to `rejects`."""
     lines = _without(text_lines(blocks), layout.num_skipped)
     rows = csv_rows(lines, path, expected=list(roles.values()), form=layout.form)
     while chunk := list(islice(rows, CHUNK_ROWS)):
@@ -96,20 +102,20 @@ def chunks(
 
 
 def looks_like_a_row(line: str) -> bool:
-    """Tell whether a line holds numbers or times, as a header does not."""
+    """Tell whether a line has numbers or times, which a header does not have."""
     cells = names_of(cells_of(line, _delimiter(line, (), None)))
     return len(cells) > 1 and not _are_counted(cells) and any(map(_is_value, cells))
 
 
 def _delimiter(first: str, wanted: Sequence[str], header: Sequence[str] | None) -> str:
-    """Return the delimiter that gives most of the wanted columns, or the number of columns that is named."""
+    """Return the delimiter that fits the wanted columns or the number of columns best."""
 
     def score(one: str) -> tuple[int, int]:
         names = names_of(cells_of(first, one))
         num_fitting = (
             int(len(names) == len(header))
             if header
-            else len({*wanted} & {*names, *map(_untyped, names)})
+            else len({*wanted} & {*names, *map(_without_type, names)})
         )
         return num_fitting, -1 if one == " " else first.count(one)
 
@@ -117,17 +123,20 @@ def _delimiter(first: str, wanted: Sequence[str], header: Sequence[str] | None) 
 
 
 def _header_names(path: str, line: int, cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return the names in a header, without RecBole's types unless they are asked for; raise SourceError when it looks like a row."""
+    """Return the names in a header; raise SourceError if it looks like a row.
+
+    RecBole's types are removed unless the wanted names have them.
+    """
     names = names_of(cells)
     if not all(name in names for name in wanted):
-        names = [_untyped(name) for name in names]
+        names = [_without_type(name) for name in names]
     meant = [name for name in names if name in wanted]
     suspects = meant if len(meant) == len({*wanted}) else names
     if any(map(_is_value, suspects)) and not _are_counted(names):
         raise SourceError(
             path,
             line=line,
-            found=excerpt(",".join(cells)),
+            found=shorten(repr(",".join(cells))),
             expected=f"a header, but this looks like a row; {NAME_THEM}",
         )
     return names
@@ -152,7 +161,7 @@ def _given_names(path: str, line: int, cells: Sequence[str], header: Sequence[st
     return names
 
 
-def _untyped(name: str) -> str:
+def _without_type(name: str) -> str:
     found = _TYPED_NAME.fullmatch(name)
     return name if found is None else found[1]
 
@@ -162,7 +171,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _are_counted(names: Sequence[str]) -> bool:
-    """Tell whether names count from 0 or 1, as those do that pandas gives to columns without a name."""
+    """Tell whether names count from 0 or 1, as pandas names columns without a name."""
     return any(
         list(names) == [str(number) for number in range(start, start + len(names))]
         for start in (0, 1)
@@ -170,7 +179,7 @@ def _are_counted(names: Sequence[str]) -> bool:
 
 
 def _without(lines: Iterator[str], num_skipped: int) -> Iterator[str]:
-    """Yield lines, the first ones empty, so that the others keep their numbers."""
+    """Yield the lines with the first ones emptied, so that the others keep their numbers."""
     for _ in islice(lines, num_skipped):
         yield "\n"
     yield from lines

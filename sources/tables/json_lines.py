@@ -1,6 +1,7 @@
-"""JSON lines: an object a line, as Yelp, Goodreads, Amazon and `mongoexport` write them, or Python's literals, as Steam's were.
+"""JSON lines: one object per line, as Yelp, Goodreads, Amazon and `mongoexport` write them.
 
-A list of objects over several lines is not read: it can't be read in blocks.
+Python literals, as in the Steam data, are read too. A list of objects over several lines is
+refused, since it can't be read in blocks.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from recommender.excerpt import shorten
 from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
-from sources.source import Reject, SourceError, excerpt
+from sources.source import Reject, SourceError
 from sources.tables.columns import CHUNK_ROWS, Chunk
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
@@ -29,14 +31,14 @@ _WRAPPED = frozenset(
 
 
 def is_json(folder: DataFolder, file: str) -> bool:
-    """Tell whether a file holds JSON, by its beginning; raise SourceError when it holds a list over several lines."""
+    """Tell whether a file begins as JSON; raise SourceError for a list over several lines."""
     lines = [line.strip() for line in folder.first_lines(file, _FIRST_LINES)]
     first = next((line for line in lines if line), "")
     if not first.startswith(("{", "[")):
         return False
     if not any(_object(line) for line in lines):
         if first.startswith("[") or lines == ["{"] * len(lines):
-            raise SourceError(folder.path_of(file), found=excerpt(first), expected=_LIST)
+            raise SourceError(folder.path_of(file), found=shorten(repr(first)), expected=_LIST)
         return any(line.startswith("{") and ":" in line for line in lines)
     return True
 
@@ -50,7 +52,10 @@ def names_in(folder: DataFolder, file: str) -> list[str]:
 def chunks(
     blocks: Blocks, path: str, roles: Mapping[str, str], rejects: list[Reject]
 ) -> Iterator[Chunk]:
-    """Yield a file's rows by role; what is not a row goes to `rejects`. Raise SourceError for a name that no object has."""
+    """Yield a file's rows by role; lines that are not objects are added to `rejects`.
+
+    A name that no object has raises SourceError.
+    """
     file, num_before, missing = path.rpartition("/")[2], 0, {*roles.values()}
     objects: list[Mapping[str, object]] = []
     lines: list[int] = []
@@ -74,7 +79,7 @@ def chunks(
 
 
 def literal(text: str) -> Mapping[str, object] | None:
-    """Parse an object in JSON or as Python's literal; None when it is neither."""
+    """Parse an object in JSON or as a Python literal; None when it is neither."""
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
@@ -90,7 +95,10 @@ def _object(text: str) -> Mapping[str, object] | None:
 
 
 def _still_missing(path: str, objects: list[Mapping[str, object]], missing: set[str]) -> set[str]:
-    """Return the names that no object has; raise SourceError for them, since the first thousands of rows show what there is."""
+    """Return the names not seen yet; raise SourceError if the objects lack one.
+
+    The first chunk has thousands of rows, which is enough to decide.
+    """
     if not missing:
         return missing
     missing = missing - {
@@ -99,7 +107,10 @@ def _still_missing(path: str, objects: list[Mapping[str, object]], missing: set[
     for column in sorted(missing):
         names = list(dict.fromkeys(str(name) for one in objects for name in one))
         raise SourceError(
-            path, column=column, found=excerpt(", ".join(names)), expected="objects with it"
+            path,
+            column=column,
+            found=shorten(repr(", ".join(names))),
+            expected="objects with this name",
         )
     return missing
 
@@ -112,7 +123,7 @@ def _chunk(
 
 
 def _value(one: Mapping[str, object], name: str) -> object:
-    """Return a value by its name, or by its path, such as user.id."""
+    """Return a value by its name or its path, such as user.id."""
     if name in one or "." not in name:
         return one.get(name)
     value: object = one
@@ -122,7 +133,10 @@ def _value(one: Mapping[str, object], name: str) -> object:
 
 
 def _text(value: object) -> str:
-    """Return a value as text: a whole number without a point, lists joined by commas; an object is nothing."""
+    """Return a value as text: whole numbers without a point, lists joined by commas.
+
+    An object has no text, except MongoDB's wrapped values.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -141,7 +155,7 @@ def _text(value: object) -> str:
 
 
 def _digits(value: int) -> str:
-    """Return a whole number's digits, empty for one that is longer than Python writes."""
+    """Return a whole number's digits; empty if it has more than Python converts."""
     try:
         return str(value)
     except ValueError:

@@ -1,4 +1,7 @@
-"""Parquet tables: rows by role, as texts. Parquet has types, but ids, times and titles come as texts from every format."""
+"""Parquet tables: rows by role, as texts.
+
+Parquet has types, but every format gives ids, times and titles as texts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from sources.tables.columns import CHUNK_ROWS, Chunk
 from sources.tables.quoted import expect_header
 
 _IDS = frozenset({"user", "item"})
-_CELLS = _IDS | {"at", "rating", "type"}  # of the other roles, lists are texts
+_CELLS = _IDS | {"at", "rating", "type"}  # in other roles, lists become texts
 _SHOWN_DIGITS = 32
 _TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -30,11 +33,14 @@ def names_in(folder: DataFolder, file: str) -> list[str]:
         with folder.open_raw(file) as stream:
             return [str(name) for name in pq.read_schema(stream).names]
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(folder.path_of(file), error) from error
+        raise _damaged_file(folder.path_of(file), error) from error
 
 
 def chunks(blocks: Blocks, path: str, roles: Mapping[str, str]) -> Iterator[Chunk]:
-    """Yield a file's rows by role. Parquet's index lies at its end, so the file is held in memory, packed as it is."""
+    """Yield a file's rows by role.
+
+    Parquet's index is at the end of a file, so the packed file is held in memory.
+    """
     data = blocks.content()
     first_line = 1
     try:
@@ -52,19 +58,22 @@ def chunks(blocks: Blocks, path: str, roles: Mapping[str, str]) -> Iterator[Chun
             yield Chunk(lines_N=lines_N, num_lines=[1] * batch.num_rows, texts=texts)
             first_line += batch.num_rows
     except (pa.ArrowException, OSError, OverflowError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged_file(path, error) from error
 
 
-def _damaged(path: str, error: Exception) -> SourceError:
+def _damaged_file(path: str, error: Exception) -> SourceError:
     return SourceError(
         path,
         found=str(error).splitlines()[0],
-        expected="a Parquet file; fetch it again if the download broke off",
+        expected="a Parquet file; fetch it again if the download was interrupted",
     )
 
 
 def _expect_types(path: str, schema: pa.Schema, roles: Mapping[str, str]) -> None:
-    """Raise SourceError for a column that holds nothing of its role's kind: no id is true or a list, and only words come in lists."""
+    """Raise SourceError for a column whose type does not fit its role.
+
+    Ids are not booleans or lists, and only texts may be lists.
+    """
     for role, column in roles.items():
         kind, is_flag = schema.field(column).type, role == "type"
         expected = {"at": "times", "rating": "numbers"}.get(role, "texts or whole numbers")
@@ -81,7 +90,7 @@ def _expect_types(path: str, schema: pa.Schema, roles: Mapping[str, str]) -> Non
 
 
 def _expect_words(path: str, column: str, ids: pa.Array) -> None:
-    """Raise SourceError for ids in bytes that are no text: UUIDs and digests as such would be noise, one id or another."""
+    """Raise SourceError for ids in bytes that are not text, such as raw UUIDs and digests."""
     kind = ids.type.value_type if pa.types.is_dictionary(ids.type) else ids.type
     if not str(kind).endswith(("binary", "binary_view")) and not pa.types.is_fixed_size_binary(
         kind
@@ -93,7 +102,7 @@ def _expect_words(path: str, column: str, ids: pa.Array) -> None:
             raise SourceError(
                 path,
                 column=column,
-                found=f"{kind} that is no text, {value.hex()[:_SHOWN_DIGITS]}",
+                found=f"{kind} that is not text, {value.hex()[:_SHOWN_DIGITS]}",
                 expected=expected,
             )
 
@@ -106,7 +115,7 @@ def _is_text(value: bytes) -> bool:
 
 
 def _leaf(kind: pa.DataType) -> pa.DataType:
-    """Return what is in a list, or in lists of lists; any other type is its own leaf."""
+    """Return the type inside a list or nested lists; any other type is returned as it is."""
     is_list = (
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
@@ -114,31 +123,31 @@ def _leaf(kind: pa.DataType) -> pa.DataType:
 
 
 def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:
-    """Return values as texts, empty where there is nothing, as which counts a number that is none where no number is wanted."""
+    """Return values as texts, empty for missing ones; NaN counts as missing.
+
+    Infinite numbers are kept where a number is expected, so that they are rejected there.
+    """
     if pa.types.is_timestamp(column.type):
         ticks_per_s = _TICKS_OF_UNIT[column.type.unit]
-        return [
-            "" if ticks is None else repr(ticks / ticks_per_s)
-            for ticks in column.cast(pa.int64()).to_pylist()
-        ]
-    if pa.types.is_integer(column.type) or pa.types.is_date(
-        column.type
-    ):  # of which Python's end in the year 9999
+        return [_seconds_text(ticks, ticks_per_s) for ticks in column.cast(pa.int64()).to_pylist()]
+    # Python's dates end in the year 9999.
+    if pa.types.is_integer(column.type) or pa.types.is_date(column.type):
         column = column.cast(pa.string())
     try:
         values = column.to_pylist()
     except UnicodeDecodeError:
         values = column.cast(pa.large_binary()).to_pylist()
-    return [
-        value if isinstance(value, str) else _as_text(value, is_number=is_number)
-        for value in values
-    ]
+    return [_as_text(value, is_number=is_number) for value in values]
+
+
+def _seconds_text(ticks: int | None, ticks_per_s: int) -> str:
+    return "" if ticks is None else repr(ticks / ticks_per_s)
 
 
 def _as_text(value: object, *, is_number: bool) -> str:
-    """Return one value as text, true and false in small letters, lists joined, whole numbers without a point.
+    """Return a value as text: lower-case booleans, joined lists, whole numbers without a point.
 
-    A missing number makes pandas store all of its column as floats.
+    If one number is missing, pandas stores the whole column as floats.
     """
     if isinstance(value, str):
         return value

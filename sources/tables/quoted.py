@@ -1,6 +1,7 @@
-"""CSV with quotes: rows of named columns that know the line on which they begin.
+"""CSV with quotes: rows of named columns with their line numbers.
 
-A quote that does not end its column costs the line on which it opens; what follows is read anew.
+A quote that does not end its column costs only the line on which it opens. Reading continues with
+the next line.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from recommender.excerpt import shorten
 from sources.cells.values import expected_width
-from sources.source import Reject, SourceError, excerpt
+from sources.source import Reject, SourceError
 
 OPEN_QUOTE = "a quote that does not end its column"
-_CELL_CHARACTERS = 1 << 20  # so far a quote is looked for that closes; a record holds 256 KiB
+_CELL_CHARACTERS = 1 << 20  # the longest quoted cell; a record has at most 256 KiB
 csv.field_size_limit(_CELL_CHARACTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvRow:
-    """A row's cells and its lines: the number of the first, from 1, and how many."""
+    """The cells of a row, the number of its first line from 1, and how many lines it has."""
 
     line: int
     num_lines: int = 1
@@ -30,7 +32,10 @@ class CsvRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delimited:
-    """How a file's cells are told apart; `names` are the columns of a file without a header. `spaced`: a blank follows each delimiter."""
+    """How cells are separated. `spaced` means that a blank follows each delimiter.
+
+    `names` are the columns of a file without a header.
+    """
 
     delimiter: str = ","
     spaced: bool = False
@@ -43,8 +48,11 @@ _COMMAS = Delimited()
 def csv_rows(
     lines: Iterable[str], path: str, *, expected: Sequence[str], form: Delimited = _COMMAS
 ) -> Iterator[CsvRow | Reject]:
-    """Yield the expected columns of each row, in that order; raise SourceError for a header that lacks one."""
-    rows, file = _parsed(lines, path, form), PurePosixPath(path).name
+    """Yield the expected columns of each row, in that order.
+
+    A header without one of them raises SourceError.
+    """
+    rows, file = _parse_rows(lines, path, form), PurePosixPath(path).name
     names = form.names
     if names is None:
         header = next(
@@ -69,27 +77,30 @@ def csv_rows(
 
 
 def names_of(header: Sequence[str]) -> list[str]:
-    """Return a header's names without the blanks and quotes around them."""
+    """Return a header's names without surrounding blanks and quotes."""
     return [name.strip().removeprefix('"').removesuffix('"') for name in header]
 
 
 def expect_header(
     path: str, found: Sequence[str], expected: Sequence[str], delimiter: str = ",", *, line: int = 1
 ) -> None:
-    """Raise SourceError when a header lacks a column, or has it twice, so that nobody knows which is meant."""
+    """Raise SourceError unless a header has each expected column exactly once."""
     for column in expected:
         if found.count(column) != 1:
             raise SourceError(
                 path,
                 line=line,
                 column=column,
-                found=excerpt(delimiter.join(found)),
-                expected="a header with it once",
+                found=shorten(repr(delimiter.join(found))),
+                expected="a header with this column once",
             )
 
 
 def cells_of(line: str, delimiter: str = ",") -> list[str]:
-    """Return the cells of one line by itself, whose last quote may be open; a line that is too long for cells is one."""
+    """Return the cells of a single line; a line that can't be split is one cell.
+
+    The last quote may be open.
+    """
     try:
         return next(
             csv.reader(
@@ -101,11 +112,11 @@ def cells_of(line: str, delimiter: str = ",") -> list[str]:
         return [line]
 
 
-def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[CsvRow | Reject]:
-    """Yield the header and the rows; a line that begins none is rejected, and the next one is the beginning of another.
+def _parse_rows(lines: Iterable[str], path: str, form: Delimited) -> Iterator[CsvRow | Reject]:
+    """Yield the header and the rows; reject a line that does not begin a row.
 
-    Between tabs a quote may be a letter like any other, as `psql` and Hive write it: such a line
-    counts as it is.
+    Parsing continues with the line after a rejected one. Between tabs, psql and Hive write quotes
+    as ordinary characters, so such a line is split without regard to quotes.
     """
     file, width, delimiter = PurePosixPath(path).name, len(form.names or ()), form.delimiter
     source = _RereadableLines(lines)
@@ -139,7 +150,10 @@ def _parsed(lines: Iterable[str], path: str, form: Delimited) -> Iterator[CsvRow
 
 
 class _RereadableLines:
-    """Lines, of which those of the row at hand can be read again from its second on. `line` is the number of its first."""
+    """Lines; those of the current row, from its second on, can be read again.
+
+    `line` is the number of the row's first line.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._unread = iter(lines)
@@ -156,18 +170,21 @@ class _RereadableLines:
             yield line
 
     def begin_row(self) -> None:
-        """Begin the next row behind the one at hand."""
+        """Begin the next row after the current one."""
         self.line += len(self.of_row)
         self.of_row.clear()
 
     def go_back(self) -> None:
-        """Let the row at hand have one line only; the others come again."""
+        """Reduce the current row to one line; the others will be read again."""
         self._again.extendleft(reversed(self.of_row[1:]))
         del self.of_row[1:]
 
 
 def _are_rows(lines: Sequence[str], width: int, delimiter: str) -> bool:
-    """Tell whether the lines of one row would each be a whole row: two stray quotes, not a text of several lines, hold them together."""
+    """Tell whether the lines of one row would each be a whole row.
+
+    Then two stray quotes join them, and it is not a text over several lines.
+    """
     return len(lines) > 1 and all(len(cells_of(line, delimiter)) == width for line in lines)
 
 

@@ -1,7 +1,6 @@
-"""Delimited text as columns that still know their line: ratings by the million, in pandas, a block of the file at a time.
+"""Files of ratings with millions of rows, read in pandas one block at a time.
 
-Knows rows and numbers, no publisher. A row that is not what it should be becomes a Reject; the rest
-of the file lives.
+A row that is not valid becomes a Reject with its line. The rest of the file is read.
 """
 
 from __future__ import annotations
@@ -30,25 +29,26 @@ from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.interactions import Gathering, Interactions
-from sources.source import Reject
+from sources.source import REPEATED_ROW, Reject
 from sources.tables.quoted import OPEN_QUOTE, expect_header
 from sources.tables.rows import no_good_row
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
-HOPELESS = 50_000  # bad rows
+HOPELESS = 50_000  # bad rows at the start, after which reading stops
 _QUOTED = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')  # a whole cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsFormat:
-    """How the rows of a file are written; `columns` has the names of COLUMNS, each once, where they stand, and no matter what elsewhere.
+    """How the rows of a file are written.
 
-    A file without a column `rating` holds interactions. Times are divided by `ticks_per_s`. `once`:
-    an equal row again is rejected. `scale`: the least and the greatest rating that the publisher
-    gives. `called`: what the file calls COLUMNS. A column `type` holds types of events.
-    `may_lack_rating`: an empty rating is none. `has_named_times`: times may be texts such as ISO
-    8601; `has_any_unit`: numbers may be milliseconds too.
+    `columns` has each name of COLUMNS once, at its place in the file, and any other name elsewhere.
+    Without a column `rating` the rows are interactions. A column `type` has types of events. Times
+    are divided by `ticks_per_s`. With `once`, a repeated row is rejected. `scale` is the
+    publisher's smallest and greatest rating. `called` maps COLUMNS to the file's names. With
+    `may_lack_rating`, an empty rating means none. With `has_named_times`, times may be texts such
+    as ISO 8601; with `has_any_unit`, numbers may be milliseconds too.
     """
 
     separator: bytes
@@ -65,7 +65,7 @@ class RatingsFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratings:
-    """Good rows in time order, and the others by line. `called`: what the file calls COLUMNS."""
+    """Good rows in time order, and rejects by line. `called` maps COLUMNS to the file's names."""
 
     interactions: Interactions
     called: Mapping[str, str]
@@ -75,7 +75,10 @@ class Ratings:
 def named_columns(
     path: str, header: Sequence[str], names: Mapping[str, str], delimiter: str = ","
 ) -> tuple[str, ...]:
-    """Return a header with the columns named as in COLUMNS and the others nameless; raise SourceError unless each is there once."""
+    """Return a header with the columns renamed as in COLUMNS, and others empty.
+
+    Unless each column is there once, raise SourceError.
+    """
     expect_header(path, header, list(names), delimiter)
     return tuple(names.get(name, "") for name in header)
 
@@ -98,9 +101,7 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
             f"rows of {', '.join(form.called[name] for name in COLUMNS if name in form.columns)}",
         )
     interactions, repeated = gathering.interactions(file, blocks.sha256, once=form.once)
-    rejects += [
-        Reject(file=file, line=line, reason="an equal row stands before it") for line in repeated
-    ]
+    rejects += [Reject(file=file, line=line, reason=REPEATED_ROW) for line in repeated]
     return Ratings(
         interactions=interactions,
         called=form.called,
@@ -109,20 +110,18 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
 
 
 def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
-    """Tell whether a file began with so many bad rows and no good one that the rest need be neither read nor kept."""
+    """Tell whether a file has had many bad rows and no good one, so that reading can stop."""
     return len(rejects) >= HOPELESS and not len(gathering)
 
 
 def _read_block(
     block: bytes, file: str, form: RatingsFormat, first_line: int, gathering: Gathering
 ) -> tuple[int, list[Reject]]:
-    """Gather a block's good rows; return the number of its lines and the rejects."""
+    """Add a block's good rows; return its number of lines and the rejects."""
     block = _utf8(block)
     if form.separator == b"," and b'"' in block:
         block = _QUOTED.sub(rb"\1", block)
-    if (
-        len(form.separator) > 1
-    ):  # pandas is fast with one character only, and these files hold digits
+    if len(form.separator) > 1:  # pandas is fast only with one character, and these are numbers
         block = block.replace(form.separator, b"\t")
     separator = form.separator if len(form.separator) == 1 else b"\t"
     lines = _BlockLines(block, separator, first_line)
@@ -149,7 +148,7 @@ def _read_block(
     if len(good):
         frame = _parse(block, separator, form.columns, skipped=np.flatnonzero(~fitting))
         frame["index"] = good
-        frame, wrong = _checked(frame, form)
+        frame, wrong = _check_values(frame, form)
         rejects += [lines.reject(file, index, reason) for index, reason in wrong]
         gathering.add(
             user_ids=frame["user_id"].to_numpy(object),
@@ -164,7 +163,10 @@ def _read_block(
 
 
 class _BlockLines:
-    """Lines by index, cut out when asked for: a list of millions of them would outweigh the block. `widths` counts each one's columns."""
+    """The lines of a block by index. `widths` is the number of columns of each.
+
+    Lines are cut out on demand: a list of millions of lines would be larger than the block.
+    """
 
     def __init__(self, data: bytes, separator: bytes, first_line: int) -> None:
         characters = np.frombuffer(data, np.uint8)
@@ -179,7 +181,10 @@ class _BlockLines:
         self._first_line = first_line
 
     def without_carriage_returns(self) -> tuple[NDArray[np.int64], bytes]:
-        """Return the indices of lines with a carriage return inside, which pandas takes for a line's end, and the data without those."""
+        """Return the lines with a carriage return inside, and the data without those characters.
+
+        pandas would take them for line ends. Lines are given by index.
+        """
         returns = np.flatnonzero(self._characters == ord("\r"))
         inside = returns[~np.isin(returns + 1, self._ends)]
         if not len(inside):
@@ -189,7 +194,7 @@ class _BlockLines:
         return np.unique(np.searchsorted(self._ends, inside)), characters.tobytes()
 
     def with_quotes(self) -> NDArray[np.int64]:
-        """Return the indices of lines that hold a quote."""
+        """Return the indices of lines that have a quote."""
         return np.unique(np.searchsorted(self._ends, np.flatnonzero(self._characters == ord('"'))))
 
     def holds_something(self, index: int) -> bool:
@@ -221,10 +226,10 @@ def _parse(
     return frame.set_axis([columns[place] for place in places], axis=1)
 
 
-def _checked(
+def _check_values(
     frame: pd.DataFrame, form: RatingsFormat
 ) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """Return the rows whose values are what they should be, numbers as such, and the others' line indices with reasons."""
+    """Return the valid rows, with numbers converted, and the indices and faults of the others."""
     good = np.ones(len(frame), np.bool_)
     wrong: list[tuple[int, str]] = []
     numbers = {"at": _times(frame["at"], form)} | (
@@ -252,7 +257,7 @@ def _checked(
 
 
 def _fault(check: str, frame: pd.DataFrame, row: int, form: RatingsFormat) -> str:
-    """Return what is wrong with a row that failed a check, by the file's own name of the column."""
+    """Return why a row failed a check, with the file's own name of the column."""
     if check == "scale":
         return f"{form.called['rating']}: expected {form.scale[0]:g} to {form.scale[1]:g}"
     cell = str(frame[check].iloc[row])
@@ -268,7 +273,10 @@ def _numbers(cells: pd.Series) -> pd.Series:
 
 
 def _times(cells: pd.Series, form: RatingsFormat) -> pd.Series:
-    """Return times as numbers in the file's unit; most are numbers, so only the others are looked at."""
+    """Return times as numbers in the file's unit.
+
+    Most are numbers already, so only the others are parsed as texts.
+    """
     at = _numbers(cells)
     odd = np.flatnonzero(
         (at.isna() & form.has_named_times) | ((at >= MILLISECONDS_FROM) & form.has_any_unit)
@@ -279,7 +287,7 @@ def _times(cells: pd.Series, form: RatingsFormat) -> pd.Series:
 
 
 def _are_empty(cells: pd.Series, asked_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which of the asked cells say that there is no number."""
+    """Tell which of the asked cells have no number."""
     empty_N = np.zeros(len(cells), np.bool_)
     for row in np.flatnonzero(asked_N).tolist():
         empty_N[row] = number_text(str(cells.iloc[row])) == ""
@@ -287,7 +295,7 @@ def _are_empty(cells: pd.Series, asked_N: NDArray[np.bool_]) -> NDArray[np.bool_
 
 
 def _utf8(block: bytes) -> bytes:
-    """Return a block of lines with those that are none in UTF-8."""
+    """Return a block in which lines that are not UTF-8 are converted to it."""
     try:
         block.decode()
     except UnicodeDecodeError:

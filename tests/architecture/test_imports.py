@@ -24,6 +24,7 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 # rooms.
 LIGHT = (
     "recommender.events",
+    "recommender.excerpt",
     "recommender.ids",
     "recommender.config",
     "trainer.config",
@@ -45,6 +46,7 @@ LIGHT = (
 
 VALUES = (
     "recommender.events",
+    "recommender.excerpt",
     "recommender.ids",
     "recommender.config",
     "trainer.config",
@@ -61,7 +63,7 @@ VALUES = (
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
-    (("sources",), ("sources", "recommender.events", "recommender.ids", "recommender.nobody")),
+    (("sources",), ("sources", "recommender.excerpt", "recommender.nobody")),
     (("trainer",), ("trainer", "recommender")),
     (
         ("cron.backends",),
@@ -86,7 +88,17 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ("cron", "sources", "recommender.nobody", *VALUES),
     ),
     (("cron",), ("cron", *VALUES)),
-    (("gateway",), ("gateway", "cron", "recommender.events", "recommender.ids", "trainer.report")),
+    (
+        ("gateway",),
+        (
+            "gateway",
+            "cron",
+            "recommender.events",
+            "recommender.excerpt",
+            "recommender.ids",
+            "trainer.report",
+        ),
+    ),
     (("deploy", "bench", "tests"), PACKAGES),
 )
 FORBIDDEN: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -294,7 +294,7 @@ LAYOUTS = {
         words="--user visitorid --item itemid --at timestamp --type event",
         types={"view": 1, "purchase": 1},
         users=2,
-        warns="category_tree.csv lacks a column that is named",
+        warns="category_tree.csv lacks a named column",
     ),
     "JSON lines beside a text": DataSetCase(
         files={
@@ -303,14 +303,14 @@ LAYOUTS = {
         },
         types={"view": 1},
         users=1,
-        warns="README.txt lacks a column that is named",
+        warns="README.txt lacks a named column",
     ),
     "paths in JSON lines beside a table": DataSetCase(
         files={"events.json": MONGO, "shops.csv": "shop,city\n1,Ulm\n"},
         words="--user user.id --item item --at at",
         types={"view": 2},
         users=2,
-        warns="shops.csv lacks a column that is named",
+        warns="shops.csv lacks a named column",
     ),
     "a table and JSON lines that both hold the columns": DataSetCase(
         files={
@@ -468,7 +468,7 @@ def test_a_row_of_a_part_is_named_by_its_own_file_and_line(
     (tmp_path / "part-0.csv").write_text(f"user,item,ts\nu1,i1,{AT}\nu2,i2,{AT}\n")
     (tmp_path / "part-1.csv").write_text("user,item,ts\nu1,i1,7\n")
     source = open_source(tmp_path, Columns(user="user", item="item", at="ts"))
-    assert [source.events.place_of(line) for line, _ in source.events.numbered(0, 3)] == [
+    assert [source.events.place_of(line) for line, _ in source.events.with_lines(0, 3)] == [
         ("part-1.csv", 2),
         ("part-0.csv", 2),
         ("part-0.csv", 3),

@@ -109,9 +109,11 @@ def test_the_weights_under_an_adapter_are_saved_without_it(
 
 def test_an_adapter_of_another_encoder_is_refused(encoder: TextEncoder) -> None:
     matrices = torch.zeros(4, 32), torch.zeros(32, 4)
-    with pytest.raises(EncoderError, match=r"a layer layers\.0\.q_proj, which this encoder lacks"):
+    with pytest.raises(
+        EncoderError, match=r"a layer layers\.0\.q_proj, which this encoder does not have"
+    ):
         encoder.settle(Adapter(layers={"layers.0.q_proj": matrices}, scale=1.0))
-    with pytest.raises(EncoderError, match=r"learned for a weight of shape \(8, 32\)"):
+    with pytest.raises(EncoderError, match=r"trained for a weight of shape \(8, 32\)"):
         encoder.settle(
             Adapter(
                 layers={"encoder.layer.0.attention.self.query": (matrices[0], torch.zeros(8, 4))},
@@ -122,7 +124,7 @@ def test_an_adapter_of_another_encoder_is_refused(encoder: TextEncoder) -> None:
 
 def test_a_file_that_is_no_adapter_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "adapter.safetensors"
-    with pytest.raises(EncoderError, match="can't be read"):
+    with pytest.raises(EncoderError, match="can't read the encoder"):
         load_adapter(file, scale=1.0)
     for tensors in (
         {"base_model.model.a.lora_A.weight": torch.zeros(1)},

@@ -291,7 +291,7 @@ def test_bodies_of_one_request_may_not_be_large_together(ranker: Ranker) -> None
     long = {"user_seq": ["i3"] * MAX_HISTORY, "k": 1}
     error = refused(ranker, [long] * 3)
     assert error.reason.startswith(
-        "body: found 300,003 elements of user_seq, items and exclude and items asked for"
+        "body: found 300,003 elements in user_seq, items, exclude and items asked for"
     )
     assert f"at most {MAX_ELEMENTS:,} in one request" in error.reason
     wrong = {

@@ -12,7 +12,7 @@ def test_a_new_item_is_appended_and_a_known_one_keeps_its_row() -> None:
     first = Catalogue(
         [CatalogueItem(item_id="a", title="A"), CatalogueItem(item_id="b", title="B")]
     )
-    second, changed = first.extended(
+    second, changed = first.with_items(
         [CatalogueItem(item_id="c", title="C"), CatalogueItem(item_id="a", title="A again")]
     )
     assert [item.item_id for item in second.items] == ["a", "b", "c"]
@@ -23,7 +23,7 @@ def test_a_new_item_is_appended_and_a_known_one_keeps_its_row() -> None:
 
 def test_the_same_record_again_changes_nothing() -> None:
     catalogue = Catalogue([CatalogueItem(item_id="a", title="A", attributes={"genre": ("X",)})])
-    same, changed = catalogue.extended(
+    same, changed = catalogue.with_items(
         [CatalogueItem(item_id="a", title="A", attributes={"genre": ("X",)})]
     )
     assert same is catalogue
@@ -31,10 +31,10 @@ def test_the_same_record_again_changes_nothing() -> None:
 
 
 def test_an_item_known_from_events_never_replaces_a_record_but_a_record_replaces_it() -> None:
-    catalogue, _ = Catalogue().extended(
+    catalogue, _ = Catalogue().with_items(
         [CatalogueItem(item_id="a"), CatalogueItem(item_id="b", title="B")]
     )
-    kept, changed = catalogue.extended(
+    kept, changed = catalogue.with_items(
         [CatalogueItem(item_id="b"), CatalogueItem(item_id="a", title="A")]
     )
     assert [item.title for item in kept.items] == ["A", "B"]
@@ -42,7 +42,7 @@ def test_an_item_known_from_events_never_replaces_a_record_but_a_record_replaces
 
 
 def test_ids_are_unique() -> None:
-    with pytest.raises(ValueError, match="1 ids twice"):
+    with pytest.raises(ValueError, match="1 repeated ids"):
         Catalogue([CatalogueItem(item_id="a"), CatalogueItem(item_id="a")])
 
 

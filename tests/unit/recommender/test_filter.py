@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.model.recommendations import parse_filter
+from recommender.body import parse
 from recommender.catalogue import Catalogue, CatalogueItem, Value
-from recommender.wire import TopRequest, parse
+from recommender.wire import TopRequest
 
 VALUES: dict[str, Value] = {
     "text": "90210",

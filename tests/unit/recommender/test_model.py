@@ -119,7 +119,7 @@ def test_free_texts_may_stand_behind_the_catalogue(tower: str) -> None:
     model = random_model(tower)
     side = model.item_side(facts())
     texts = model.text_side(facts().texts_NT[:2])
-    longer = side.followed_by(texts)
+    longer = side.concat(texts)
     assert (
         len(longer.vectors_ND) == len(longer.bias_N) == len(longer.rating_bias_N) == NUM_ITEMS + 2
     )
@@ -129,7 +129,7 @@ def test_free_texts_may_stand_behind_the_catalogue(tower: str) -> None:
 def test_an_id_without_residual_is_its_text() -> None:
     model = TwoTowers(config("transformer"), NUM_ITEMS)
     side = model.item_side(facts())
-    with_text = side.followed_by(model.text_side(facts().texts_NT[:1]))
+    with_text = side.concat(model.text_side(facts().texts_NT[:1]))
     assert torch.allclose(with_text.vectors_ND[-1], side.vectors_ND[0], atol=1e-6)
 
 
@@ -265,7 +265,7 @@ def test_ratings_teach_the_keys_through_the_regression() -> None:
 @pytest.mark.parametrize("tower", ["transformer", "lstm"])
 def test_a_history_without_ratings_moves_ratings_too(tower: str) -> None:
     model = random_model(tower)
-    side = model.item_side(facts()).followed_by(model.text_side(facts().texts_NT[:2]))
+    side = model.item_side(facts()).concat(model.text_side(facts().texts_NT[:2]))
     bare = batch([[1, 2], [3, 4]], [[math.nan] * 2] * 2, [[1.0, 2.0]] * 2)
     texts_BK = torch.tensor([[NUM_ITEMS, NUM_ITEMS + 1]] * 2)
     with torch.inference_mode():

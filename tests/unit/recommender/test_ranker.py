@@ -103,7 +103,7 @@ def test_ratings_stay_on_the_scale(ranker: Ranker) -> None:
 def test_without_ratings_in_the_data_asking_for_them_is_an_error(tmp_path: Path) -> None:
     ranker = Ranker(planted_bundle(tmp_path / "bundle", ratings=False))
     assert not ranker.has_ratings
-    with pytest.raises(ValueError, match="the data had none"):
+    with pytest.raises(ValueError, match="the training data has no ratings"):
         ranker.ratings(ranker.user_states([[]]), torch.tensor([[0]]))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from recommender import wire
 from recommender.batch_work import MAX_ELEMENTS
+from recommender.body import decode, parse
 from recommender.ids import MAX_ID_CHARS
 from recommender.resolve import CHARS_A_TEXT, MAX_FREE_CHARS
 from recommender.wire import (
@@ -23,8 +24,6 @@ from recommender.wire import (
     ScoreRequest,
     SimilarRequest,
     TopRequest,
-    decode,
-    parse,
 )
 
 FIELDS = st.sampled_from(

@@ -93,7 +93,7 @@ def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) 
 def test_a_decimal_comma_is_guessed_at(tmp_path: Path) -> None:
     source = read(tmp_path, f"u;i;4,5;{SECONDS};x", f"u;i;4,5,6;{SECONDS};x", f"u;i;4;{SECONDS};x")
     assert told(source) == [
-        (2, "stars: expected a number; a decimal comma?"),
+        (2, "stars: expected a number; does it have a decimal comma?"),
         (3, "stars: expected a number"),
     ]
 
@@ -149,7 +149,7 @@ TEXT = f"who,what,when\nu,i,{SECONDS}\n".encode()
         (gzip.compress(written_with(pq.write_table)), "a Parquet file"),
         (written_with(feather.write_feather), "a Feather file, expected text; write it as CSV"),
         (b"ORC\n\x06\x12", "an ORC file"),
-        (workbook(), "an Excel workbook perhaps, expected text; save it as CSV"),
+        (workbook(), "perhaps an Excel workbook, expected text; save it as CSV"),
         ("who".encode("utf-16"), "UTF-16, expected UTF-8"),
     ],
 )

@@ -191,7 +191,7 @@ def test_ratings_outside_the_publishers_scale_and_equal_rows_are_told(tmp_path: 
         (5, scale),
         (6, scale),
         (7, "rating: expected a number"),
-        (8, "an equal row stands before it"),
+        (8, "an earlier row is equal"),
     ]
     rows = [REVIEW, REVIEW | {"overall": 0}, REVIEW | {"overall": 17.0}]
     source = open_source(
@@ -311,7 +311,7 @@ def test_a_column_that_is_there_twice_is_refused(
     folder = write(tmp_path, **shop | ml | {name: f"{header}\n"})
     with pytest.raises(
         SourceError,
-        match=rf"{name.replace('_', '.')}, line 1, column {column}: .*expected a header with it once",
+        match=rf"{name.replace('_', '.')}, line 1, column {column}: .*expected a header with this column once",
     ):
         open_source(folder, COLUMNS if name == "t_csv" else None)
 
@@ -347,7 +347,7 @@ def test_all_data_sets_are_listed_and_no_half_is_called_missing(tmp_path: Path) 
         open_source(tmp_path)
     with pytest.raises(
         SourceError,
-        match=r"found movies\.csv, half of a data set whose name is ratings\.csv, expected",
+        match=r"found movies\.csv, half of a data set; name its other half, ratings\.csv, expected",
     ):
         open_source((tmp_path / names[0]).parent / "movies.csv")
 
@@ -404,7 +404,7 @@ def test_what_may_not_be_read_is_told_or_passed_over(tmp_path: Path) -> None:
     read, inside, *refused = without_privileges([tmp_path / path for path in paths])
     assert (read, inside) == ("2 events", "2 events")
     for path, said in zip(paths[2:], refused, strict=True):
-        assert said.endswith("expected the permission to read it; there is none"), path
+        assert said.endswith("expected a file that this user may read"), path
 
 
 def without_privileges(paths: Sequence[Path]) -> list[str]:

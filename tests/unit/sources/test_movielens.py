@@ -188,7 +188,7 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
     source = read(
         write(tmp_path, FORMS["ml-100k"] | {"u.data": b"bad\n\n7\t1\t3\t881250949"})
     )  # no line break at the end
-    assert [line for line, _ in source.events.numbered(0, 1)] == [3]
+    assert [line for line, _ in source.events.with_lines(0, 1)] == [3]
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
     [
         (
             {"u.data": b"1\t2\t3\t881250949\n"},
-            r"found u\.data without u\.item beside it, expected MovieLens \(u\.data and u\.item",
+            r"found u\.data without u\.item, expected MovieLens \(u\.data and u\.item",
         ),
-        ({"ratings.csv": b"userId,movieId\n"}, r"found ratings\.csv without movies\.csv beside it"),
+        ({"ratings.csv": b"userId,movieId\n"}, r"found ratings\.csv without movies\.csv, expected"),
         ({"README": b"x"}, r"README, line 1: found 'x', expected MovieLens \(u\.data and u\.item"),
         (
             FORMS["ml-latest"] | {"ratings.csv": b"user,movieId,rating,timestamp\n1,1,1,1\n"},
@@ -210,7 +210,7 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
         ),
         (
             FORMS["ml-latest"] | {"movies.csv": b"movieId,title,genres\n"},
-            r"movies\.csv, line 1: .*expected at least one film \(there is none\)",
+            r"movies\.csv, line 1: .*expected at least one film \(there are no rows\)",
         ),
         (
             FORMS["ml-100k"] | {"u.data": b""},
@@ -238,7 +238,7 @@ def test_a_data_set_that_cannot_be_read_is_refused_in_words(
 
 
 def test_a_path_that_is_nothing_or_no_zip_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is nothing"):
+    with pytest.raises(SourceError, match="nothing is there"):
         read(tmp_path / "none")
     (tmp_path / "broken.zip").write_bytes(b"PK\3\4 cut off")
     with pytest.raises(SourceError, match="fetch it again"):

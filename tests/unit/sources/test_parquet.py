@@ -118,7 +118,7 @@ def test_a_column_that_is_there_twice_is_refused_where_it_is_meant(tmp_path: Pat
     assert users(open_source(tmp_path, COLUMNS)) == ["a"]
     with pytest.raises(
         SourceError,
-        match=r"t\.parquet, line 1, column x: found 'u,i,t,x,x', expected a header with it once",
+        match=r"t\.parquet, line 1, column x: found 'u,i,t,x,x', expected a header with this column once",
     ):
         open_source(tmp_path, Columns(user="x", item="i", at="t"))
 
@@ -134,7 +134,7 @@ def test_bytes_that_are_no_text_are_no_ids(kind: pa.DataType, tmp_path: Path) ->
     ):
         with pytest.raises(
             SourceError,
-            match=r"t\.parquet, column i: found .*binary.* that is no text, (e9|00){15}.*, expected texts or whole",
+            match=r"t\.parquet, column i: found .*binary.* that is not text, (e9|00){15}.*, expected texts or whole",
         ):
             read(tmp_path, i=values)
 

@@ -192,7 +192,7 @@ def test_reviews_that_are_none_are_told_and_an_equal_one_counts_once(tmp_path: P
         (3, "asin: expected an id"),
         (4, "overall: expected a number"),
         (5, "unixReviewTime: expected a number"),
-        (6, "an equal row stands before it"),
+        (6, "an earlier row is equal"),
         (8, "expected a JSON object"),
         (9, "expected a JSON object"),
     ]
@@ -299,11 +299,11 @@ INTER = b"user_id:token\titem_id:token\ttimestamp:float\nu\ti1\t1472688001\n"
         ),
         (
             {"shop.inter": INTER, "shop.item": b""},
-            r"shop\.item, line 1, column item_id: .*expected a header with it",
+            r"shop\.item, line 1, column item_id: .*expected a header with this column",
         ),
         (
             {"shop.inter": INTER, "shop.item": b"item_id:token\n"},
-            r"shop\.item, line 1: .*expected at least one item \(there is none",
+            r"shop\.item, line 1: .*expected at least one item \(there are no rows",
         ),
         (
             {"shop.inter": INTER, "shop.item": b"item_id:token\tx\n1\n"},
@@ -331,7 +331,7 @@ def test_an_item_counts_once_and_its_second_row_is_told(tmp_path: Path) -> None:
         source = open_source(write(tmp_path / name, content))
         assert ([raw["title"] for raw in source.items], source.num_items) == (["Red", "Blue"], 2)
         assert [(reject.line, reject.reason) for reject in source.rejects] == [
-            (4, "the item stands before it")
+            (4, "an earlier row has the same item")
         ]
 
 
@@ -462,11 +462,11 @@ def test_bad_rows_of_a_table_name_line_and_fault(tmp_path: Path) -> None:
         (4, "who: expected an id"),
         (5, "what: expected an id"),
         (6, "expected 4 columns, found another number"),
-        (8, "an equal row stands before it"),
+        (8, "an earlier row is equal"),
     ]
     with pytest.raises(
         SourceError,
-        match=r"shop\.csv, line 1, column stern: found 'who,what,stars,when', expected a header with it",
+        match=r"shop\.csv, line 1, column stern: found 'who,what,stars,when', expected a header with this column",
     ):
         open_source(tmp_path, Columns(user="who", item="what", at="when", rating="stern"))
 

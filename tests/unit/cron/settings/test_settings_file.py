@@ -53,7 +53,7 @@ def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
 def test_the_shipped_files_for_deepseek_load(name: str) -> None:
     encoder = load_settings(PROJECT_ROOT / "deploy" / f"{name}.toml", {}).settings.train.encoder
     assert encoder.model.startswith("deepseek-ai/")
-    assert (encoder.pooling, encoder.packed) == ("last", False)
+    assert (encoder.pooling, encoder.is_packed) == ("last", False)
     assert encoder.train == ("lora" if name == "deepseek-7b" else "frozen")
 
 

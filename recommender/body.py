@@ -1,0 +1,196 @@
+"""The body of a request, parsed strictly: JSON text in, a typed request or a BadRequest out.
+
+Rules that hold for all requests:
+* Unknown fields are refused, and so is a body that asks for two things at once.
+* An empty history is a cold user. An empty `items` is a mistake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from recommender.body_fields import (
+    describe,
+    expect_known_fields,
+    read_count,
+    read_filter,
+    read_id,
+    read_list,
+    read_name,
+    read_number,
+)
+from recommender.events import MAX_TYPE_CHARS, InvalidRecord, parse_time
+from recommender.wire import (
+    DEFAULT_SIMILAR,
+    MAX_CANDIDATES,
+    MAX_EXCLUDED,
+    MAX_HISTORY,
+    MAX_VALUES,
+    BadRequest,
+    Element,
+    Request,
+    ScoreRequest,
+    SimilarRequest,
+    TopRequest,
+)
+
+_FIELDS = {
+    "user_seq",
+    "item_desc",
+    "items",
+    "k",
+    "exclude_seen",
+    "exclude",
+    "filter",
+    "similar_to",
+}
+_BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
+# An answer depends on its request alone, so `at` is not compared with the present time.
+_NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def decode(body: object) -> object:
+    """Return a body's JSON value; bytes and strings are parsed. Raise BadRequest."""
+    if not isinstance(body, bytes | bytearray | str):
+        return body
+    if not body:
+        raise BadRequest(
+            "body", found="nothing", expected='JSON, sent with "Content-Type: application/json"'
+        )
+    try:
+        text = body if isinstance(body, str) else bytes(body).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(
+            "body", found=f"the byte {error.object[error.start]:#x}", expected="JSON in UTF-8"
+        ) from error
+    if num_values(text) > MAX_VALUES:
+        raise BadRequest(
+            "body",
+            found=f"JSON of more than {MAX_VALUES:,} values",
+            expected="fewer in one request",
+        )
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise BadRequest(
+            "body", found="JSON nested too deeply", expected="a JSON object or a list of them"
+        ) from error
+    except ValueError as error:
+        raise BadRequest(
+            "body", found=f"malformed JSON ({error})", expected="a JSON object or a list of them"
+        ) from error
+
+
+def num_values(body: object) -> int:
+    """Return roughly how many JSON values a text has, before it is parsed; 0 for parsed JSON."""
+    if isinstance(body, str):
+        return sum(map(body.count, _BEFORE_VALUES))
+    if isinstance(body, bytes | bytearray):
+        return sum(map(body.count, _BEFORE_VALUES.encode()))
+    return 0
+
+
+def parse(body: object) -> Request:
+    """Parse one JSON object into a request; raise BadRequest."""
+    if not isinstance(body, dict):
+        raise BadRequest("body", found=describe(body), expected="a JSON object")
+    expect_known_fields(body, _FIELDS)  # so that a misspelt `kk` is named in the error
+    asked = [name for name in ("item_desc", "items", "k", "similar_to") if name in body]
+    if "similar_to" in body:
+        return _similar(body)
+    if len(asked) != 1:
+        found = " and ".join(asked) if asked else "none of them"
+        raise BadRequest(
+            "body",
+            found=found,
+            expected="user_seq with exactly one of item_desc, items, k; or similar_to",
+        )
+    if asked[0] == "k":
+        return _top(body)
+    return _score(body, single=asked[0] == "item_desc")
+
+
+def _similar(body: Mapping[str, object]) -> SimilarRequest:
+    expect_known_fields(body, {"similar_to", "k"})
+    k = read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR
+    return SimilarRequest(item=read_name(body["similar_to"], "similar_to"), k=k)
+
+
+def _score(body: Mapping[str, object], *, single: bool) -> ScoreRequest:
+    expect_known_fields(body, {"user_seq", "item_desc" if single else "items"})
+    history = _history(body)
+    if single:
+        return ScoreRequest(
+            history=history, items=(read_name(body["item_desc"], "item_desc"),), single=True
+        )
+    items = read_list(body["items"], "items", limit=MAX_CANDIDATES)
+    if not items:
+        raise BadRequest("items", found=describe(items), expected="at least one item")
+    return ScoreRequest(
+        history=history,
+        items=tuple(read_name(item, f"items[{i}]") for i, item in enumerate(items)),
+        single=False,
+    )
+
+
+def _top(body: Mapping[str, object]) -> TopRequest:
+    expect_known_fields(body, {"user_seq", "k", "exclude_seen", "exclude", "filter"})
+    exclude_seen = body.get("exclude_seen", True)
+    if not isinstance(exclude_seen, bool):
+        raise BadRequest("exclude_seen", found=describe(exclude_seen), expected="true or false")
+    exclude = read_list(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED)
+    return TopRequest(
+        history=_history(body),
+        k=read_count(body["k"]),
+        exclude_seen=exclude_seen,
+        exclude=tuple(read_id(value, f"exclude[{i}]") for i, value in enumerate(exclude)),
+        filter=read_filter(body.get("filter", {})),
+    )
+
+
+def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
+    if "user_seq" not in body:
+        raise BadRequest(
+            "user_seq", found="nothing", expected="a list; an empty one is a user without a history"
+        )
+    elements = read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)
+    return tuple(_element(element, f"user_seq[{i}]") for i, element in enumerate(elements))
+
+
+def _element(raw: object, where: str) -> Element:
+    if not isinstance(raw, dict):
+        return Element(name=read_name(raw, where))
+    expect_known_fields(raw, {"id", "text", "rating", "type", "at"}, where=where)
+    rating, at = raw.get("rating"), raw.get("at")
+    if rating is not None:
+        rating = read_number(rating, f"{where}.rating", expected="a finite number or null")
+    type_ = raw.get("type")
+    if type_ is None:
+        type_ = "view" if rating is None else "rating"
+    elif not isinstance(type_, str) or not type_.strip() or len(type_) > MAX_TYPE_CHARS:
+        raise BadRequest(
+            f"{where}.type",
+            found=describe(type_),
+            expected=f"a non-empty string of at most {MAX_TYPE_CHARS} characters",
+        )
+    name = read_name({key: raw[key] for key in ("id", "text") if key in raw}, where)
+    return Element(
+        name=name,
+        type=type_,
+        rating=rating,
+        at_s=None if at is None else _seconds(at, f"{where}.at"),
+    )
+
+
+def _seconds(raw: object, where: str) -> float:
+    try:
+        return parse_time(raw, now=_NO_CLOCK).timestamp()
+    except (
+        InvalidRecord,
+        OverflowError,
+    ) as error:  # the latter from a whole number of hundreds of digits
+        raise BadRequest(
+            where, found=describe(raw), expected="ISO 8601 or epoch seconds, from 1990 on"
+        ) from error

@@ -1,0 +1,104 @@
+"""The metadata of Amazon Reviews as items: one JSON object or Python literal per line."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+
+from sources.files.blocks import Blocks, numbered_lines
+from sources.files.decoding import as_text
+from sources.files.folders import DataFolder
+from sources.interactions import record_id
+from sources.source import REPEATED_ITEM, TITLE_CHARS, RawRecord, Reject, SourceError
+from sources.tables.json_lines import literal
+
+_TAG = re.compile(r"<[a-zA-Z/!][^<>]*>")  # does not match 3<4 and 5>2
+_SCRIPT = "getTime()"  # some titles of 2018 are a piece of the page's JavaScript
+EXPECTED_ITEMS = "at least one item that somebody reviewed"
+
+
+def metadata_items(
+    folder: DataFolder, file: str, wanted: frozenset[str]
+) -> Iterator[RawRecord | Reject]:
+    """Yield the wanted items of a metadata file; the first of an id counts.
+
+    Items come after all rejects, since their ids need the file's digest.
+    """
+    blocks, others, nameless = Blocks(folder, file), 0, 0
+    found: dict[str, tuple[int, RawRecord]] = {}
+    for block in numbered_lines(blocks):
+        for line, raw in block:
+            text = as_text(raw).strip()
+            values = literal(text) if text else {}
+            if values is None:
+                yield Reject(
+                    file=file, line=line, reason="expected a JSON object or a Python dictionary"
+                )
+                continue
+            item_id = str(values.get("parent_asin") or values.get("asin") or "")
+            if item_id not in wanted:
+                others += bool(item_id)
+                continue
+            record = _record(item_id, values)
+            if item_id in found:
+                yield Reject(file=file, line=line, reason=REPEATED_ITEM)
+            elif record is None:
+                nameless += 1
+                yield Reject(
+                    file=file, line=line, reason="title: expected a title, or a text to replace it"
+                )
+            else:
+                found[item_id] = (line, record)
+    if others and not (found or nameless):
+        raise SourceError(
+            folder.path_of(file),
+            found=f"{others:,} items, none of them reviewed",
+            expected=EXPECTED_ITEMS,
+        )
+    for line, record in found.values():
+        yield {"event_id": record_id(blocks.sha256, line), **record}
+
+
+def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
+    """Return an item without its event id; None when it has no title and no text.
+
+    Its text consists of title, brand, categories and description.
+    """
+    brand = _clean(values.get("brand") or values.get("store"))
+    categories = list(dict.fromkeys(_words(values.get("categories") or values.get("category"))))
+    description = " ".join(
+        _words(values.get("features") or values.get("feature")) + _words(values.get("description"))
+    )
+    title = (
+        _clean(values.get("title"))
+        or " ".join(part for part in (brand, categories[-1] if categories else "") if part)
+        or description
+    )
+    if not title:
+        return None
+    attributes: dict[str, object] = {"brand": brand} if brand else {}
+    if categories:
+        attributes["category"] = categories
+    parts = [title, brand, ", ".join(categories), description]
+    return {
+        "item_id": item_id,
+        "title": title[:TITLE_CHARS],
+        "text": ". ".join(part for part in parts if part),
+        "attributes": attributes,
+    }
+
+
+def _words(value: object) -> list[str]:
+    """Return the cleaned texts in a text, a list, or nested lists, without empty ones."""
+    if isinstance(value, list):
+        return [word for one in value for word in _words(one)]
+    cleaned = _clean(value)
+    return [cleaned] if cleaned else []
+
+
+def _clean(value: object) -> str:
+    """Return a text without HTML and repeated blanks; anything else becomes empty."""
+    if not isinstance(value, str) or _SCRIPT in value:
+        return ""
+    return " ".join(_TAG.sub(" ", html.unescape(value)).split())
