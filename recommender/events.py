@@ -41,13 +41,17 @@ AttributeValue = str | float | tuple[str, ...]
 class InvalidRecord(ValueError):
     """A record that is refused: which field, what was found, what was expected."""
 
-    def __init__(self, field: str, *, found: object, expected: str) -> None:
+    def __init__(
+        self, field: str, *, found: object = None, problem: str | None = None, expected: str
+    ) -> None:
+        # `found` is a value, shown in quotes and cut; `problem` describes what was found in words.
         # The sender may have chosen the field's name. It goes into logs and answers, so it must be
         # short and printable.
         self.field = (
             field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else excerpt(field)
         )
-        self.reason = f"{self.field}: found {excerpt(found)}, expected {expected}"
+        shown = excerpt(found) if problem is None else problem
+        self.reason = f"{self.field}: found {shown}, expected {expected}"
         super().__init__(self.reason)
 
 
@@ -136,7 +140,9 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     size_bytes = len(to_json(item).encode())
     if size_bytes > MAX_RECORD_BYTES:
         raise InvalidRecord(
-            "record", found=f"{size_bytes} bytes", expected=f"at most {MAX_RECORD_BYTES} bytes"
+            "record",
+            problem=f"{size_bytes:,} bytes",
+            expected=f"at most {MAX_RECORD_BYTES:,} bytes",
         )
     return item
 
@@ -194,7 +200,7 @@ def from_json(line: str) -> Record:
     """
     if 4 * len(line) > MAX_RECORD_BYTES and len(line.encode(errors="replace")) > MAX_RECORD_BYTES:
         raise InvalidRecord(
-            "record", found="a larger record", expected=f"at most {MAX_RECORD_BYTES} bytes"
+            "record", problem="a larger record", expected=f"at most {MAX_RECORD_BYTES:,} bytes"
         )
     try:
         values = json.loads(line)
@@ -247,7 +253,7 @@ def _check_stored(
     if not values.keys() <= known:
         raise InvalidRecord(
             min(values.keys() - known),
-            found="an unknown field",
+            problem="an unknown field",
             expected=f"one of {', '.join(sorted(known))}",
         )
     for name in texts:
@@ -276,7 +282,7 @@ def _object(raw: object, known: set[str]) -> dict[str, object]:
     unknown = sorted(str(key) for key in raw if key not in known)
     if unknown:
         raise InvalidRecord(
-            unknown[0], found="an unknown field", expected=f"one of {', '.join(sorted(known))}"
+            unknown[0], problem="an unknown field", expected=f"one of {', '.join(sorted(known))}"
         )
     return raw
 
