@@ -28,10 +28,11 @@ from cron.lineage import Reason
 from cron.settings.tree import GateSettings
 from trainer.report import Evaluation, Report, Scores
 
-# With too few panel events to tell a loss of .01 from noise, only ruin is caught:
-# half the quality gone, errors up by a quarter of the scale.
+# With too few panel events to tell a loss of .01 from noise, only a clear ruin is refused: more than
+# half of the quality lost, or errors up by over a quarter of the scale, with 95 % certainty.
 SANITY_NDCG_RATIO = 0.5
 SANITY_RMSE_SHARE = 0.25
+SANITY_MIN_USERS = 5  # a bootstrap over fewer users understates the noise
 
 FEW_EVENTS = "few_panel_events"  # the reason that sanity tests stand in for the tolerance tests
 
@@ -81,11 +82,8 @@ def offline_verdict(
                     panel, settings, FEW_EVENTS, "sanity tests in place of the tolerance tests"
                 )
             )
-            reasons += (
-                _sanity(panel, against, report.rating_scale)
-                if panel is not None and is_scored
-                else []
-            )
+            if panel is not None and is_scored:
+                reasons += _sanity(panel, settings, against, report.rating_scale)
         else:
             reasons += _tolerance(panel, older, settings, against, report.rating_scale)
         reasons += _older(older, settings, against, report.rating_scale)
@@ -263,22 +261,45 @@ def _rmse_reason(
     return [_reason(name, text, interval, ok=ok, limit=limit)]
 
 
-def _sanity(panel: Evaluation, against: Against, scale: tuple[float, float] | None) -> list[Reason]:
+def _sanity(
+    panel: Evaluation,
+    settings: GateSettings,
+    against: Against,
+    scale: tuple[float, float] | None,
+) -> list[Reason]:
+    """Refuse a candidate that is clearly ruined; a difference that may be noise is accepted."""
+    if len(panel.user_ids) < SANITY_MIN_USERS:
+        return []
     reasons = []
-    candidate = mean_ndcg(panel, "candidate")
     reference = "live" if "live" in panel.models else "popularity"
     if reference in panel.models:
-        limit = SANITY_NDCG_RATIO * mean_ndcg(panel, reference)
-        ok = candidate >= limit
-        text = f"sanity: NDCG@10 {candidate:.3f}, at least half of that of {_called(reference, against)} is {limit:.3f}: {_said(ok)}"
-        reasons.append(Reason(name="sanity_ndcg", ok=ok, text=text, figure=candidate, limit=limit))
-    found, live = rmse(panel, "candidate"), rmse(panel, "live")
-    if found is not None and live is not None and scale is not None:
-        limit = live + SANITY_RMSE_SHARE * (scale[1] - scale[0])
-        ok = bool(found <= limit)
-        text = f"sanity: rating error (RMSE) {found:.3f}, at most {limit:.3f}: {_said(ok)}"
-        reasons.append(Reason(name="sanity_rmse", ok=ok, text=text, figure=found, limit=limit))
+        interval = _ndcg_difference([panel], reference, settings.resamples, ratio=SANITY_NDCG_RATIO)
+        ok = interval.high >= 0
+        text = (
+            f"sanity: NDCG@10 {mean_ndcg(panel, 'candidate'):.3f}, half of that of "
+            f"{_called(reference, against)} is "
+            f"{SANITY_NDCG_RATIO * mean_ndcg(panel, reference):.3f}: {_bounds(interval)}, "
+            f"the upper bound must be at least 0: {_said(ok)}"
+        )
+        reasons.append(_reason("sanity_ndcg", text, interval, ok=ok, limit=0.0))
+    interval_of_errors = _rmse_difference(panel, settings.resamples)
+    if interval_of_errors is not None and scale is not None:
+        limit = SANITY_RMSE_SHARE * (scale[1] - scale[0])
+        ok = interval_of_errors.low <= limit
+        text = (
+            f"sanity: rating error (RMSE) against {_called('live', against)}: "
+            f"{_bounds(interval_of_errors)}, the lower bound must be at most {signed(limit)}: "
+            f"{_said(ok)}"
+        )
+        reasons.append(_reason("sanity_rmse", text, interval_of_errors, ok=ok, limit=limit))
     return reasons
+
+
+def _bounds(interval: Interval) -> str:
+    return (
+        f"difference {signed(interval.figure)}, "
+        f"95 % bounds {signed(interval.low)} and {signed(interval.high)}"
+    )
 
 
 def _coverage(panel: Evaluation, settings: GateSettings, against: Against) -> list[Reason]:
@@ -332,8 +353,13 @@ def rmse(evaluation: Evaluation, model: str) -> float | None:
     return float(np.sqrt(sum(error * n for error, n in rated) / sum(n for _, n in rated)))
 
 
-def _ndcg_difference(evaluations: Sequence[Evaluation], reference: str, resamples: int) -> Interval:
-    """Compare over the users of all evaluations; one who is in several is one user, with all their events."""
+def _ndcg_difference(
+    evaluations: Sequence[Evaluation], reference: str, resamples: int, *, ratio: float = 1.0
+) -> Interval:
+    """Compare the candidate's NDCG with `ratio` times the reference's, over all evaluations' users.
+
+    A user who is in several evaluations is one user, with all their events.
+    """
     users = {
         user: place
         for place, user in enumerate(
@@ -351,7 +377,7 @@ def _ndcg_difference(evaluations: Sequence[Evaluation], reference: str, resample
             gain_2U[row, place_U] += np.array(one.models[name].ndcg, dtype=float) * num_events
     with np.errstate(invalid="ignore"):
         mean_2U = np.where(events_U > 0, gain_2U / np.maximum(events_U, 1), 0.0)
-    return paired_mean_difference(mean_2U[0], mean_2U[1], events_U, resamples=resamples)
+    return paired_mean_difference(mean_2U[0], ratio * mean_2U[1], events_U, resamples=resamples)
 
 
 def _rmse_difference(panel: Evaluation, resamples: int) -> Interval | None:

@@ -311,6 +311,42 @@ def test_too_few_panel_events_are_said_and_only_ruin_is_refused() -> None:
     ]
 
 
+def small_panel(candidate_ndcg: list[float], live_ndcg: list[float]) -> Report:
+    return report(
+        {"candidate": scores(candidate_ndcg, None), "live": scores(live_ndcg, None)},
+        events_each=3,
+        num_users=len(live_ndcg),
+    )
+
+
+def test_sanity_accepts_what_a_dozen_users_cannot_tell_from_noise() -> None:
+    """The mean is below half of the live version's, but only because of two users' lucky hits."""
+    live = [0.5, 0.4, *[0.0] * 10]
+    noisy = [0.0, 0.0, 0.1, 0.2, *[0.0] * 8]
+    verdict = offline_verdict(small_panel(noisy, live), SETTINGS, AGAINST)
+    (reason,) = [one for one in verdict.reasons if one.name == "sanity_ndcg"]
+    assert verdict.accepted
+    assert reason.figure == pytest.approx((sum(noisy) - sum(live) / 2) / 12)
+    assert reason.low is not None
+    assert reason.high is not None
+    assert reason.low < reason.figure < 0 <= reason.high
+    assert reason.text.startswith(
+        "sanity: NDCG@10 0.025, half of that of version 3 is 0.038: difference −.013, 95 % bounds "
+    )
+
+
+def test_sanity_refuses_a_ranker_that_hits_nothing() -> None:
+    live = [0.1, 0.3, 0.2, 0.0, 0.1, 0.0, 0.2, 0.3, 0.0, 0.1, 0.0, 0.0]
+    broken = small_panel([0.0] * 12, live)
+    assert refusals(offline_verdict(broken, SETTINGS, AGAINST)) == ["sanity_ndcg"]
+
+
+def test_sanity_says_nothing_of_four_users() -> None:
+    verdict = offline_verdict(small_panel([0.0] * 4, [0.3] * 4), SETTINGS, AGAINST)
+    assert verdict.accepted
+    assert "sanity_ndcg" not in {reason.name for reason in verdict.reasons}
+
+
 def test_without_any_panel_event_the_verdict_says_so() -> None:
     verdict = offline_verdict(replace(candidate(), panel=None), SETTINGS, AGAINST)
     assert verdict.accepted
