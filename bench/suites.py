@@ -1,4 +1,4 @@
-"""The suites of benches: `make bench` runs small versions, `make bench-full` runs everything.
+"""The suites of benches: small versions for `make bench`, all for `make bench-full`.
 
 Each run is a command of its own and is printed before it starts. A full run that succeeded with the
 same code is skipped the next time. The long benches also keep their finished parts, so an
@@ -88,6 +88,8 @@ FULL_ML_1M = (
     BenchRun(bench="prequential", arguments=("--sets", "ml-1m", "--seeds", "0", "--fulls", "4")),
 )
 
+USAGE = """python -m bench NAME [arguments]
+       python -m bench [--full] [--only A,B] [--again]"""
 Call = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
@@ -136,7 +138,7 @@ def main(arguments: Sequence[str], *, call: Call | None = None, work: Path = WOR
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        usage="python -m bench NAME [arguments]\n       python -m bench [--full] [--only A,B] [--again]",
+        usage=USAGE,
         description="Run one bench, or a suite of them: without --full the small versions.",
         epilog=f"benches (NAME --help describes the arguments of one):\n{overview()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,1 +1,1 @@
-"""The models that are compared: ours, simple ones, and those of other libraries."""
+"""The models that are compared: Freshet, simple ones, and those of other libraries."""

@@ -1,4 +1,4 @@
-"""Popularity and EASE, the two contestants that need no gradient."""
+"""Popularity and EASE, the two contestants without gradients."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.leave_one_out import Scored, Split, score_gains
+from bench.data.leave_one_out import RankingResult, Split, score_gains
 
 Rows = NDArray[np.int64]
-USERS_AT_ONCE = 100  # few enough that most items of a sparse set are in none of their histories
-# the best on the tuning event; docs/log.md
+USERS_AT_ONCE = 100  # few, so that their histories have few of the items of a sparse set
+# the best λ on the tuning event (docs/log.md)
 EASE_REGULARISATION = {"ml-100k": 100.0, "ml-1m": 300.0, "beauty": 100.0}
 
 
-def popularity(split: Split) -> Scored:
-    """Rank by how many events an item has."""
+def popularity(split: Split) -> RankingResult:
+    """Rank items by their number of events."""
     counts_N = np.bincount(
         split.data.items_E[split.train_E], minlength=len(split.data.item_ids)
     ).astype(np.float32)
-    return Scored(
+    return RankingResult(
         ndcg_U=_gains(split, lambda histories: np.tile(counts_N, (len(histories), 1))),
         seconds=0.0,
         cpu_s=0.0,
     )
 
 
-def ease(split: Split, regularisation: float) -> Scored:
-    """EASE (Steck 2019): B = −P / diag(P) off the diagonal, P the inverse of the item co-occurrences plus λ; scores are x B."""
+def ease(split: Split, regularisation: float) -> RankingResult:
+    """Rank items by EASE (Steck 2019).
+
+    P is the inverse of the item co-occurrences plus λ on the diagonal; B = −P / diag(P) off the
+    diagonal and 0 on it; the scores of a history x are x B.
+    """
     began, began_cpu = time.monotonic(), time.process_time()
     num_items = len(split.data.item_ids)
     gram_NN = np.zeros((num_items, num_items), np.float32)
@@ -51,11 +55,11 @@ def ease(split: Split, regularisation: float) -> Scored:
             [weights_NN[np.unique(history)].sum(0) for history in histories]
         ),
     )
-    return Scored(ndcg_U=gains, seconds=seconds, cpu_s=cpu_s)
+    return RankingResult(ndcg_U=gains, seconds=seconds, cpu_s=cpu_s)
 
 
 def _gains(split: Split, scores_of: Callable[[list[Rows]], NDArray[np.float32]]) -> list[float]:
-    """Return the gain of each asked user, in the order of users."""
+    """Return the gain of each asked user, users in order."""
     gains: list[float] = []
     for number, histories in enumerate(_portions(split)):
         seen_BN = np.zeros((len(histories), len(split.data.item_ids)), np.bool_)
@@ -69,7 +73,7 @@ def _gains(split: Split, scores_of: Callable[[list[Rows]], NDArray[np.float32]])
 
 
 def _portions(split: Split) -> Iterator[list[Rows]]:
-    """Yield the histories of some users at a time, all users in order."""
+    """Yield the histories of a few users at a time, all users in order."""
     users_E, items_E = split.data.users_E[split.train_E], split.data.items_E[split.train_E]
     order = np.argsort(users_E, kind="stable")
     histories = np.split(

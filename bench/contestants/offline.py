@@ -1,7 +1,7 @@
-"""Train with the product's trainer, score with the product's ranker: one function each, for the benches that need no server.
+"""Training with the product's trainer and scoring with its ranker, without servers.
 
-Scoring is full ranking with seen items filtered, every event from the history before it; never
-sampled.
+Every event is ranked from the history before it, among all items except those already seen; never
+among a sample.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ BOOTSTRAP_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A mean over users with its 95 % interval by bootstrap over users (Efron 1979)."""
+class MeanInterval:
+    """A mean over users with its 95 % interval, by bootstrap over users (Efron 1979)."""
 
     value: float
     low: float
@@ -44,7 +44,10 @@ class Figure:
 def train_bundle(
     snapshot: Path, config: TrainConfig, out: Path, *, text_cache: Path
 ) -> tuple[Bundle, float]:
-    """Train on the configuration's device and return the bundle and the processor's seconds; a candidate that is there costs nothing."""
+    """Train on the configuration's device; return the bundle and the processor's seconds.
+
+    A candidate that exists in `out` is taken as it is and costs nothing.
+    """
     keep_freed_memory()
     torch.set_num_threads(config.num_threads)
     began = time.process_time()
@@ -71,8 +74,11 @@ def user_scores(
     *,
     folder: Path,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return NDCG@10 by user of `candidate` and `popularity`, each scored event from the user's `history_E` before it."""
-    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
+    """Return NDCG@10 by user, of `candidate` and `popularity`.
+
+    Each event of `scored_E` is ranked from the events of `history_E` that its user had before it.
+    """
+    evaluation = _evaluate(data, scored_E, history_E, bundle, config, folder)
     return {
         name: np.array(scores.ndcg)
         for name, scores in evaluation.models.items()
@@ -89,9 +95,12 @@ def event_ndcg(
     *,
     folder: Path,
 ) -> dict[str, float]:
-    """Return by bundle NDCG@10 as the mean over events, each scored from everything that its user did before it."""
+    """Return NDCG@10 by bundle, as the mean over events.
+
+    Each event of `scored_E` is ranked from the events of `history_E` that its user had before it.
+    """
     read_E = history_E & np.isin(data.users_E, data.users_E[scored_E])
-    scored = _scored(data, scored_E, read_E, config, folder)
+    scored = _events_to_score(data, scored_E, read_E, config, folder)
     evaluation = evaluate(
         scored, {name: Ranker(bundle) for name, bundle in bundles.items()}, baselines_of=None
     )
@@ -111,8 +120,11 @@ def rating_errors(
     *,
     folder: Path,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return each user's sum of squared rating errors and how many ratings it is of, each predicted from the history before it."""
-    evaluation = _evaluated(data, scored_E, history_E, bundle, config, folder)
+    """Return each user's sum of squared rating errors and number of ratings.
+
+    Each rating of `scored_E` is predicted from the events of `history_E` before it.
+    """
+    evaluation = _evaluate(data, scored_E, history_E, bundle, config, folder)
     sum_U, count_U = np.zeros(data.num_users), np.zeros(data.num_users, np.int64)
     users = [int(user_id.removeprefix("u")) for user_id in evaluation.user_ids]
     count_U[users] = evaluation.num_ratings
@@ -121,12 +133,15 @@ def rating_errors(
 
 
 def training_seconds(candidate: Path) -> float:
-    """Return what reading, encoding, training and writing took; a run that was cut off counts from where it went on."""
+    """Return the seconds of reading, encoding, training and writing.
+
+    After an interruption they count from where the training was resumed.
+    """
     seconds: dict[str, float] = json.loads((candidate / "report.json").read_text())["seconds"]
     return sum(spent for phase, spent in seconds.items() if phase != "evaluate")
 
 
-def _evaluated(
+def _evaluate(
     data: RatingsSet,
     scored_E: Flags,
     history_E: Flags,
@@ -136,13 +151,13 @@ def _evaluated(
 ) -> Evaluation:
     ranker = Ranker(bundle)
     return evaluate(
-        _scored(data, scored_E, history_E, config, folder),
+        _events_to_score(data, scored_E, history_E, config, folder),
         {"candidate": ranker},
         baselines_of=ranker,
     )
 
 
-def _scored(
+def _events_to_score(
     data: RatingsSet, scored_E: Flags, history_E: Flags, config: TrainConfig, folder: Path
 ) -> Scored:
     roles = np.full(len(data.users_E), "", dtype=object)
@@ -156,8 +171,10 @@ def _scored(
     return scored
 
 
-def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) -> Figure:
-    """Return the mean over users and its interval."""
+def mean_interval(
+    values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0
+) -> MeanInterval:
+    """Return the mean over users with its interval."""
     values_U = np.asarray(values_U)
     generator = np.random.default_rng(seed)
     means = [
@@ -165,4 +182,4 @@ def figure(values_U: NDArray[np.float64] | Sequence[float], *, seed: int = 0) ->
         for _ in range(BOOTSTRAP_DRAWS)
     ]
     low, high = np.quantile(means, (0.025, 0.975))
-    return Figure(value=float(values_U.mean()), low=float(low), high=float(high))
+    return MeanInterval(value=float(values_U.mean()), low=float(low), high=float(high))

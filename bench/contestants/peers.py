@@ -1,10 +1,10 @@
-"""Peers that need an environment of their own: RecTools 0.19 with its SASRec and HSTU, made at the first use in var/bench/rectools.
+"""SASRec and HSTU of RecTools 0.19, in an environment of their own, var/bench/rectools.
 
-Each gets what its own tutorials recommend: softmax over the whole catalogue, dropout, HSTU's
-temperature of .05 and the time of the question (RecTools' `context`; ours is not told it). SASRec's
-epochs and batches on ML-100K were chosen on the tuning event; on Beauty they stand there at our
-width too, and less dropout was tried; nothing else of theirs was searched, while ours was
-(docs/log.md).
+The environment is made at the first use. Each model gets what RecTools' tutorials recommend:
+softmax over the whole catalogue, dropout, and for HSTU a temperature of .05 and the time of the
+question (RecTools' `context`; Freshet does not get it). SASRec's epochs and batch size on ML-100K
+were chosen on the tuning event. On Beauty both models were also trained at our width, and a smaller
+dropout was tried. Nothing else of theirs was searched, while ours was (docs/log.md).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.data.leave_one_out import Scored, Split, list_gains
+from bench.data.leave_one_out import RankingResult, Split, list_gains
 from bench.report.kept import WORK, events_digest, files_digest, kept_part
 
 VERSIONS: Mapping[str, str] = {"rectools": "0.19.0", "torch": "2.15.0"}
 REQUIREMENTS = (f"rectools[torch]=={VERSIONS['rectools']}", f"torch=={VERSIONS['torch']}")
 ENVIRONMENT = WORK / "rectools"
 SCRIPT = Path(__file__).with_name("rectools_peer.py")
-# Tensors of hundreds of MB come and go each step: without these glibc gives them back to the system
-# each time, a third of the time lost.
+# Each step allocates and frees hundreds of MB. Without these settings glibc returns the memory to
+# the system each time, which costs a third of the time.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 
 WIDTH = 64
@@ -35,7 +35,10 @@ WIDTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A model of RecTools and how it is trained: for so many `epochs` at the test, for at most `tuning_epochs` while they are chosen."""
+    """A model of RecTools and how it is trained.
+
+    The test trains for `epochs`; the tuning stage ranks now and then, up to `tuning_epochs`.
+    """
 
     model: str
     width: int = WIDTH
@@ -44,11 +47,11 @@ class Peer:
     batch_size: int = 32
     epochs: int
     tuning_epochs: int
-    ranked_every: int = 2  # epochs, while tuning
+    ranked_every: int = 2  # epochs, in the tuning stage
 
     @property
     def name(self) -> str:
-        """Name it in tables."""
+        """The name in tables."""
         return f"RecTools {self.model}" + (f", {self.width} wide" if self.width != WIDTH else "")
 
     def parameters(self) -> Mapping[str, object]:
@@ -68,14 +71,14 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """What a peer answered after some epochs, and what these took."""
+    """The result of a peer after some epochs."""
 
     epoch: int
-    scored: Scored
+    scored: RankingResult
 
 
-# SASRec's epochs on ml-100k come from the tuning event (docs/log.md); the others wait for theirs:
-# `bench.quality --tuning`.
+# SASRec's epochs on ml-100k come from the tuning event (docs/log.md); the others have not been
+# chosen yet: `python -m bench quality --tuning`.
 PEERS: Mapping[str, Sequence[Peer]] = {
     "ml-100k": (
         Peer(model="SASRec", epochs=26, tuning_epochs=40),
@@ -85,8 +88,8 @@ PEERS: Mapping[str, Sequence[Peer]] = {
         Peer(model="SASRec", batch_size=128, epochs=40, tuning_epochs=60),
         Peer(model="HSTU", batch_size=128, epochs=40, tuning_epochs=60),
     ),
-    # dropout as in the SASRec paper; 98 % of users have no more than 30 events, and padding to 50
-    # costs 60 % more time
+    # Dropout as in the SASRec paper. 98 % of users have at most 30 events; padding to 50 takes 60 %
+    # more time.
     "beauty": tuple(
         Peer(
             model=model,
@@ -104,8 +107,8 @@ PEERS: Mapping[str, Sequence[Peer]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """One training of a peer. Another `run` measures anew what is kept of this one."""
+class PeerTraining:
+    """One training of a peer. Another `run` trains again instead of taking the kept result."""
 
     peer: Peer
     seed: int
@@ -113,7 +116,10 @@ class Training:
     run: str = "1"
 
     def task(self, split: Split) -> dict[str, object]:
-        """Return what the peer's script is told: at the test its epochs, in the tuning stage a ranking every few while tried."""
+        """Return the task for the peer's script.
+
+        The test ranks once, after the last epoch; the tuning stage ranks every few epochs.
+        """
         epochs = self.peer.tuning_epochs if split.tuning else self.peer.epochs
         return {
             "model": self.peer.model,
@@ -125,7 +131,7 @@ class Training:
         }
 
     def part(self, split: Split) -> tuple[str, tuple[str, ...]]:
-        """Return the name of its result and what decides it: nothing of ours but the peer's script."""
+        """Return the name of the kept result and what decides it; of our code only the script."""
         stage = "-tuning" if split.tuning else ""
         name = f"peers/{split.data.name}-{self.peer.model.lower()}{stage}-{self.seed}"
         code = (*REQUIREMENTS, files_digest("bench/contestants/rectools_peer.py"))
@@ -138,16 +144,16 @@ class Training:
         )
 
 
-def rankings(training: Training, split: Split) -> list[Ranking]:
-    """Return what a peer answers, and after how many epochs."""
+def rankings(training: PeerTraining, split: Split) -> list[Ranking]:
+    """Return the results of a peer by epoch, trained now or kept."""
     kept = kept_part(
-        *training.part(split), lambda folder: _measured(training.task(split), split, folder)
+        *training.part(split), lambda folder: _run_peer(training.task(split), split, folder)
     )
     assert isinstance(kept, list)
-    return [Ranking(epoch=one["epoch"], scored=Scored(**one["scored"])) for one in kept]
+    return [Ranking(epoch=one["epoch"], scored=RankingResult(**one["scored"])) for one in kept]
 
 
-def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
+def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
     _make_environment()
     rows = pd.DataFrame(
         {"user": split.data.users_E, "item": split.data.items_E, "at": split.data.at_s_E}
@@ -169,15 +175,16 @@ def _measured(task: Mapping[str, object], split: Split, folder: Path) -> list[di
     answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
     for name in names[1:]:
         (folder / name).unlink()
-    return [{"epoch": one["epoch"], "scored": asdict(_scored(one, split))} for one in answers]
+    return [{"epoch": one["epoch"], "scored": asdict(_result_of(one, split))} for one in answers]
 
 
-def _scored(answer: Mapping[str, object], split: Split) -> Scored:
+def _result_of(answer: Mapping[str, object], split: Split) -> RankingResult:
     tops = answer["tops"]
     assert isinstance(tops, dict)
     lists = [tops.get(str(user), []) for user in range(split.data.num_users)]
     seconds, cpu_s = (float(str(answer[name])) for name in ("seconds", "cpu_s"))
-    return Scored(ndcg_U=list_gains(lists, split.targets_U).tolist(), seconds=seconds, cpu_s=cpu_s)
+    ndcg_U = list_gains(lists, split.targets_U).tolist()
+    return RankingResult(ndcg_U=ndcg_U, seconds=seconds, cpu_s=cpu_s)
 
 
 def _make_environment() -> None:
@@ -185,7 +192,7 @@ def _make_environment() -> None:
     if stamp.exists():
         return
     print(
-        f"making {ENVIRONMENT} with {' '.join(REQUIREMENTS)}: some minutes and 5 GB the first time",
+        f"making {ENVIRONMENT} with {' '.join(REQUIREMENTS)}: a few minutes and 5 GB, once",
         flush=True,
     )
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)

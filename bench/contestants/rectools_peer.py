@@ -1,12 +1,15 @@
-"""RecTools' SASRec or HSTU on one split; runs in an environment of its own, since it pins another numpy (see bench.peers).
+"""RecTools' SASRec or HSTU on one split.
+
+contestants/peers.py runs this script in an environment of its own, since RecTools pins another
+numpy.
 
     PYTHON rectools_peer.py TASK.json INTERACTIONS.csv ASKED.csv OUT.jsonl
 
-TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed,
-threads. INTERACTIONS has user, item, at (epoch seconds): what is trained on, and the history at the
-question. ASKED has user and at, whom to recommend to and when. A line of OUT is one ranking: epoch,
-seconds and cpu_s (of training alone; processor time is that of all threads), tops (each user's ten
-items, seen ones filtered).
+TASK has model, parameters (of the model), epochs, every (epochs between two rankings), seed and
+threads. INTERACTIONS has user, item and at (epoch seconds): the events to train on, which are also
+the histories. ASKED has user and at: for whom to rank, and the time. A line of OUT is one ranking:
+epoch, seconds and cpu_s (of training alone; processor time of all threads), and tops (ten items for
+each user, seen ones filtered).
 """
 
 from __future__ import annotations
@@ -28,42 +31,50 @@ from rectools.models import HSTUModel, SASRecModel
 MODELS = {"SASRec": SASRecModel, "HSTU": HSTUModel}
 
 
-class Clock(Callback):  # type: ignore[misc]  # Lightning lives in the other environment
-    """Adds up the seconds inside epochs: neither preparation nor rankings count."""
+class EpochClock(Callback):  # type: ignore[misc]  # Lightning is in the other environment
+    """Adds up the seconds inside epochs; preparation and rankings do not count."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.cpu_s = 0.0
         self._began = (0.0, 0.0)
 
-    def __deepcopy__(self, _memo: object) -> Clock:
-        """RecTools trains with a copy of its trainer; the copy keeps this clock."""
+    def __deepcopy__(self, _memo: object) -> EpochClock:
+        """Return this clock: RecTools copies its trainer, and both must share the clock."""
         return self
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Start."""
+    def on_train_epoch_start(
+        self,
+        trainer: Trainer,  # noqa: ARG002  # Lightning's signature
+        pl_module: LightningModule,  # noqa: ARG002
+    ) -> None:
+        """Start the clock."""
         self._began = (time.monotonic(), time.process_time())
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Stop."""
+    def on_train_epoch_end(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+    ) -> None:
+        """Stop the clock."""
         self.seconds += time.monotonic() - self._began[0]
         self.cpu_s += time.process_time() - self._began[1]
 
 
 def main(task_file: str, interactions: str, asked: str, out: str) -> None:
-    """Fit epoch by epoch and rank now and then."""
+    """Train epoch by epoch, and rank every few epochs."""
     task = json.loads(Path(task_file).read_text())
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(task["threads"])
     seed_everything(task["seed"])
-    rows = _read(interactions)
+    rows = _read_rows(interactions)
     rows[Columns.Weight] = 1.0
     dataset = Dataset.construct(
         rows[[Columns.User, Columns.Item, Columns.Weight, Columns.Datetime]]
     )
-    asked_rows = _read(asked)
-    clock = Clock()
+    asked_rows = _read_rows(asked)
+    clock = EpochClock()
     options = {
         "devices": 1,
         "accelerator": "cpu",
@@ -91,7 +102,7 @@ def main(task_file: str, interactions: str, asked: str, out: str) -> None:
             file.flush()
 
 
-def _read(path: str) -> pd.DataFrame:
+def _read_rows(path: str) -> pd.DataFrame:
     rows = pd.read_csv(path).rename(columns={"user": Columns.User, "item": Columns.Item})
     rows[Columns.Datetime] = pd.to_datetime(rows.pop("at"), unit="s")
     return rows

@@ -1,1 +1,1 @@
-"""The data sets of the quality benches, their splits, and the snapshots they are trained from."""
+"""The data sets of the quality benches, their splits, and snapshots to train from."""

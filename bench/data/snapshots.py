@@ -1,4 +1,4 @@
-"""From a data set's columns to the trainer's own snapshot directory: the benches train with the code that the worker runs."""
+"""Snapshot directories made of a data set, for the product's trainer."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roles:
-    """What each event is there for; an event without a role stays out. The panel's are scored, each from what its user did before.
+    """The role of each event; an event without a role is left out.
 
-    `older_E` are those of the panel's events that the gate judges by themselves.
+    Panel events are scored, each from what its user did before. `older_E` marks those panel events
+    that the gate judges separately.
     """
 
     target_E: Flags
@@ -33,18 +34,16 @@ class Roles:
     panel_context_E: Flags | None = None
     older_E: Flags | None = None
     older_context_E: Flags | None = None
-    more_items: NDArray[np.int64] | None = (
-        None  # numbers of items that come along without any event
-    )
+    more_items: NDArray[np.int64] | None = None  # numbers of items that are added without events
 
 
 def write_snapshot(
     folder: Path, data: RatingsSet, chosen: Roles, *, mode: Mode, seed: int = 0
 ) -> Path:
-    """Write events to train on (`target`, `replay`, and `context` that is only looked back on), and those to score, if any.
+    """Write the events to train on, and those to score, if any.
 
-    The catalogue holds the items of those events, and `more_items`: what comes later is not known
-    yet.
+    Events to train on are `target` and `replay`; `context` is only read as history. The catalogue
+    has the items of those events and `more_items`, and nothing that comes later.
     """
     whole, folder = folder, folder.with_name(folder.name + ".partial")
     shutil.rmtree(folder, ignore_errors=True)
@@ -54,13 +53,15 @@ def write_snapshot(
     )
     panel_roles = _roles(len(data.users_E), context=chosen.panel_context_E, score=chosen.panel_E)
     chosen_E = roles != ""
-    _write(folder, "events.parquet", event_rows(data, chosen_E, roles))
-    _write(folder, "panel.parquet", event_rows(data, panel_roles != "", panel_roles))
     older_roles = _roles(len(data.users_E), context=chosen.older_context_E, score=chosen.older_E)
-    _write(folder, "older.parquet", event_rows(data, older_roles != "", older_roles))
+    pq.write_table(event_rows(data, chosen_E, roles), folder / "events.parquet")
+    pq.write_table(event_rows(data, panel_roles != "", panel_roles), folder / "panel.parquet")
+    pq.write_table(event_rows(data, older_roles != "", older_roles), folder / "older.parquet")
     alone = chosen.more_items if chosen.more_items is not None else np.zeros(0, np.int64)
-    _write(folder, "items.parquet", _items(data, np.union1d(data.items_E[chosen_E], alone)))
-    asked = f"{data.name} {seed} {hashlib.sha256(roles.astype(str).tobytes() + alone.tobytes()).hexdigest()}"
+    items = _items(data, np.union1d(data.items_E[chosen_E], alone))
+    pq.write_table(items, folder / "items.parquet")
+    contents = hashlib.sha256(roles.astype(str).tobytes() + alone.tobytes()).hexdigest()
+    asked = f"{data.name} {seed} {contents}"
     manifest = {
         "format": 2,
         "mode": mode,
@@ -74,7 +75,7 @@ def write_snapshot(
 
 
 def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:
-    """Return each event's role; a later one of the arguments goes before."""
+    """Return the role of each event; a later argument wins over an earlier one."""
     roles = np.full(num_events, "", dtype=object)
     for role, marked_E in marked.items():
         if marked_E is not None:
@@ -83,12 +84,13 @@ def _roles(num_events: int, **marked: Flags | None) -> NDArray[np.object_]:
 
 
 def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) -> pa.Table:
-    """Return events as the rows of a snapshot's file; equal times keep the order of the set by their ids."""
+    """Return events as rows of a snapshot's file.
+
+    Event ids grow with the place in the set, so equal times keep the order of the set.
+    """
     places = np.flatnonzero(chosen_E)
-    is_first_E, rated = (
-        np.zeros((2, len(data.users_E)), np.bool_),
-        np.flatnonzero(~np.isnan(data.ratings_E)),
-    )
+    is_first_E = np.zeros((2, len(data.users_E)), np.bool_)
+    rated = np.flatnonzero(~np.isnan(data.ratings_E))
     pair_E = data.users_E * (int(data.items_E.max(initial=0)) + 1) + data.items_E
     is_first_E[0, np.unique(pair_E, return_index=True)[1]] = True
     is_first_E[1, rated[np.unique(pair_E[rated], return_index=True)[1]]] = True
@@ -101,13 +103,9 @@ def event_rows(data: RatingsSet, chosen_E: Flags, roles: NDArray[np.object_]) ->
                 [data.item_ids[item] for item in data.items_E[places]], pa.string()
             ),
             "type": pa.array(
-                ["view" if np.isnan(rating) else "rating" for rating in data.ratings_E[places]],
-                pa.string(),
+                np.where(np.isnan(data.ratings_E[places]), "view", "rating"), pa.string()
             ),
-            "rating": pa.array(
-                [None if np.isnan(rating) else float(rating) for rating in data.ratings_E[places]],
-                pa.float32(),
-            ),
+            "rating": pa.array(data.ratings_E[places], pa.float32(), from_pandas=True),
             "at_us": pa.array((data.at_s_E[places] * 1e6).astype(np.int64), pa.int64()),
             "is_first": pa.array(is_first_E[0, places], pa.bool_()),
             "is_first_rating": pa.array(is_first_E[1, places], pa.bool_()),
@@ -135,7 +133,3 @@ def _items(data: RatingsSet, numbers: NDArray[np.int64]) -> pa.Table:
             "at_us": pa.array([0] * len(known), pa.int64()),
         }
     )
-
-
-def _write(folder: Path, name: str, table: pa.Table) -> None:
-    pq.write_table(table, folder / name)

@@ -1,17 +1,19 @@
-"""Ranking and ratings beside other models, on the same split in the same run.
+"""Ranking and rating quality of Freshet and other models, on the same split in the same run.
 
-    .venv/bin/python -m bench quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1] [--settings deploy/gpu.toml] [--tuning]
+    .venv/bin/python -m bench quality [--sets ml-100k,ml-1m,beauty] [--seeds 0] [--threads 1]
+                                      [--settings deploy/gpu.toml] [--tuning]
 
-Ranking: leave-one-out (bench.leave_one_out), full ranking over all items, seen ones filtered,
-beside the project's first sketch, popularity, EASE, RecTools' SASRec and HSTU (bench.peers).
-Ratings (bench.ratings) beside means, biases and an SVD. Seconds of training are the processor's,
-those of ratings the clock's; ours encode all texts in them. `--tuning` writes no results: it trains
-without the last two events of each user and asks for the last but one, for choosing configurations,
-regularisation, epochs. `--settings` measures ours alone, by the `[train]` of a settings file,
-environment variables included, on the device that it names, instead of the configuration in
-bench/contestants/configs.py, which is the CPU's; its rows bear the file's name. Finished parts are kept in
-var/bench by what decides them; what `--without-ranking` or `--without-ratings` leaves out keeps its
-rows in the results.
+Ranking is leave-one-out over all items, seen ones filtered, against popularity, EASE, RecTools'
+SASRec and HSTU, and the model that the project began with. Ratings are compared with means, biases
+and an SVD. Seconds of training are the processor's, those of ratings the clock's; ours include the
+encoding of all texts.
+
+`--tuning` is for choosing configurations, regularisation and epochs: it trains without the last two
+events of each user, asks for the last but one, and writes no results. `--settings` metrics ours
+alone, with the `[train]` of a settings file (environment variables included) on its device, instead
+of contestants/configs.py, which is for the CPU; its rows have the file's name. Finished parts are
+kept in var/bench. What `--without-ranking` or `--without-ratings` leaves out keeps its rows in the
+results.
 """
 
 from __future__ import annotations
@@ -25,16 +27,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.contestants.configs import CONFIGS, SKETCH, sketch_config
+from bench.contestants.configs import CONFIGS, sketch_config
 from bench.contestants.ease import EASE_REGULARISATION, ease, popularity
-from bench.contestants.offline import figure, train_bundle, training_seconds, user_scores
-from bench.contestants.peers import PEERS, VERSIONS, Training, rankings
-from bench.data.leave_one_out import Scored, Split, split_of
+from bench.contestants.offline import mean_interval, train_bundle, training_seconds, user_scores
+from bench.contestants.peers import PEERS, VERSIONS, PeerTraining, rankings
+from bench.data.leave_one_out import RankingResult, Split, split_of
 from bench.data.sets import load_set
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking.ratings import OURS, rating_measures
+from bench.ranking.ratings import rating_metrics
 from bench.report.kept import code_digest, data_digest, files_digest, kept_part
-from bench.report.rows import Measure, save
+from bench.report.labels import FRESHET, SKETCH
+from bench.report.rows import Metric, save
 from cron.settings.file import load_settings
 from trainer.config import TrainConfig
 
@@ -45,20 +48,20 @@ REGULARISATIONS = (30.0, 100.0, 300.0, 500.0, 1000.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a run is asked for."""
+    """The options of a run; with `settings` Freshet runs alone, with that file's [train]."""
 
     seeds: Sequence[int]
     threads: int
     peers: bool
-    settings: Path | None  # ours alone, by this file; the others don't depend on it
+    settings: Path | None
 
     @property
     def ours_alone(self) -> str | None:
-        """Name what a settings file makes, in tables; None where ours stands beside the others."""
-        return None if self.settings is None else f"{OURS}, {self.settings.name}"
+        """Freshet's name in tables with a settings file; None without one."""
+        return None if self.settings is None else f"{FRESHET}, {self.settings.name}"
 
     def config(self, name: str) -> TrainConfig:
-        """Return how ours is trained on a set."""
+        """Return Freshet's configuration on a set."""
         config = (
             CONFIGS[name]
             if self.settings is None
@@ -67,8 +70,11 @@ class Options:
         return replace(config, num_threads=self.threads)
 
 
-def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
-    """Train with the product's trainer, rank with its ranker; another `run` measures anew what is kept of this one."""
+def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> RankingResult:
+    """Train with the product's trainer and rank with its ranker, or take what is kept.
+
+    Another `run` trains again.
+    """
     decided_by = (
         code_digest("bench/data/leave_one_out.py"),
         data_digest(split.data),
@@ -78,18 +84,14 @@ def freshet(split: Split, config: TrainConfig, *, run: str = "1") -> Scored:
     )
     stage = "-tuning" if split.tuning else ""
     name = f"quality/{split.data.name}-{config.model.tower}{stage}-{config.seed}"
-    kept = kept_part(name, decided_by, lambda folder: _trained(split, config, folder))
+    kept = kept_part(name, decided_by, lambda folder: _train_and_rank(split, config, folder))
     assert isinstance(kept, dict)
-    return Scored(**kept)
+    return RankingResult(**kept)
 
 
-def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
-    for name in (
-        "snapshot",
-        "candidate",
-        "candidate.partial",
-        "texts",
-    ):  # of a run that was cut off: what it had spent nobody knows
+def _train_and_rank(split: Split, config: TrainConfig, folder: Path) -> object:
+    # Start from scratch after an interruption, since the seconds spent before it are lost.
+    for name in ("snapshot", "candidate", "candidate.partial", "texts"):
         shutil.rmtree(folder / name, ignore_errors=True)
     snapshot = write_snapshot(
         folder / "snapshot",
@@ -98,13 +100,13 @@ def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
         mode="full",
         seed=config.seed,
     )
-    # with a cache of its own the seconds are those of a first training, which encodes all texts
+    # With an empty cache the seconds are those of a first training, which encodes all texts.
     bundle, cpu_s = train_bundle(
         snapshot, config, folder / "candidate", text_cache=folder / "texts"
     )
     scores = user_scores(split.data, split.asked_E, split.train_E, bundle, config, folder=folder)
     return asdict(
-        Scored(
+        RankingResult(
             ndcg_U=scores["candidate"].tolist(),
             seconds=training_seconds(folder / "candidate"),
             cpu_s=cpu_s,
@@ -112,8 +114,8 @@ def _trained(split: Split, config: TrainConfig, folder: Path) -> object:
     )
 
 
-def simple_models(split: Split) -> dict[str, Scored]:
-    """Return popularity and EASE; while tuning EASE with each regularisation."""
+def simple_models(split: Split) -> dict[str, RankingResult]:
+    """Return popularity and EASE, in the tuning stage EASE with each regularisation."""
     strengths = REGULARISATIONS if split.tuning else (EASE_REGULARISATION[split.data.name],)
     code = (
         files_digest("bench/contestants/ease.py", "bench/data/leave_one_out.py"),
@@ -133,42 +135,51 @@ def simple_models(split: Split) -> dict[str, Scored]:
             (*code, strength),
             lambda _, strength=strength: asdict(ease(split, strength)),  # type: ignore[misc]
         )
-    return {name: Scored(**one) for name, one in found.items() if isinstance(one, dict)}
+    return {name: RankingResult(**one) for name, one in found.items() if isinstance(one, dict)}
 
 
-def ranking_measures(split: Split, options: Options) -> list[Measure]:
-    """Score all models on one split; an interval is by bootstrap over users, of the mean over seeds."""
+def ranking_metrics(split: Split, options: Options) -> list[Metric]:
+    """Score all models on one split.
+
+    An interval is by bootstrap over users, of the mean over seeds.
+    """
     config = options.config(split.data.name)
     seeded = [replace(config, seed=seed) for seed in options.seeds]
-    measures = _measures(split, options.ours_alone or OURS, [freshet(split, one) for one in seeded])
+    metrics = _metrics(
+        split, options.ours_alone or FRESHET, [freshet(split, one) for one in seeded]
+    )
     if options.settings is not None:
-        return measures
-    measures += _measures(split, SKETCH, [freshet(split, sketch_config(one)) for one in seeded])
+        return metrics
+    metrics += _metrics(split, SKETCH, [freshet(split, sketch_config(one)) for one in seeded])
     for name, scored in simple_models(split).items():
-        measures += _measures(split, name, [scored])
+        metrics += _metrics(split, name, [scored])
     for peer in PEERS[split.data.name] if options.peers else ():
         runs = [
-            rankings(Training(peer=peer, seed=seed, threads=options.threads), split)
+            rankings(PeerTraining(peer=peer, seed=seed, threads=options.threads), split)
             for seed in options.seeds
         ]
         for answers in zip(*runs, strict=True):
             name = f"{peer.name}, {answers[0].epoch} epochs" if split.tuning else peer.name
-            measures += _measures(
+            metrics += _metrics(
                 split, name, [answer.scored for answer in answers], versions=VERSIONS
             )
-    return measures
+    return metrics
 
 
-def _measures(
-    split: Split, model: str, runs: Sequence[Scored], *, versions: Mapping[str, str] | None = None
-) -> list[Measure]:
+def _metrics(
+    split: Split,
+    model: str,
+    runs: Sequence[RankingResult],
+    *,
+    versions: Mapping[str, str] | None = None,
+) -> list[Metric]:
     ndcg_SU = np.array([run.ndcg_U for run in runs])
-    measures = []
+    metrics = []
     for metric, value_SU in (("NDCG@10", ndcg_SU), ("HR@10", (ndcg_SU > 0).astype(float))):
-        shown, by_seed = figure(value_SU.mean(0)), value_SU.mean(1)
+        shown, by_seed = mean_interval(value_SU.mean(0)), value_SU.mean(1)
         spread = f", seeds {by_seed.min():.4f} to {by_seed.max():.4f}" if len(runs) > 1 else ""
-        measures.append(
-            Measure(
+        metrics.append(
+            Metric(
                 metric=metric,
                 value=shown.value,
                 low=shown.low,
@@ -184,35 +195,64 @@ def _measures(
             )
         )
         print(
-            f"{split.data.name:8} {model:28} {metric:8} {shown.value:.4f} [{shown.low:.4f}, {shown.high:.4f}]"
-            f"  {measures[-1].seconds:.0f} s{spread}",
+            f"{split.data.name:8} {model:28} {metric:8} {shown.value:.4f}"
+            f" [{shown.low:.4f}, {shown.high:.4f}]"
+            f"  {metrics[-1].seconds:.0f} s{spread}",
             flush=True,
         )
-    return measures
+    return metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write the results."""
-    parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Ranking and rating quality beside other models."
+    """Metric and write the results."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.without_ranking and given.without_ratings:
+        parser.error("with --without-ranking and --without-ratings nothing is left to measure")
+    options = Options(
+        seeds=[int(seed) for seed in given.seeds.split(",")],
+        threads=given.threads,
+        peers=not given.without_peers,
+        settings=given.settings,
     )
-    parser.add_argument("--sets", default=",".join(SETS), help=f"which sets, of {', '.join(SETS)}")
-    parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
-    parser.add_argument("--threads", type=int, default=1, help="threads of whatever is trained")
+    metrics: list[Metric] = []
+    for name in given.sets.split(","):
+        data = load_set(name, given.path)
+        if not given.without_ranking:
+            metrics += ranking_metrics(split_of(data, tuning=given.tuning), options)
+        if not given.without_ratings and not np.isnan(data.ratings_E).all():
+            metrics += rating_metrics(
+                data,
+                options.config(name),
+                seeds=options.seeds,
+                tuning=given.tuning,
+                alone_as=options.ours_alone,
+            )
+    if not given.tuning:
+        save("quality", given.sets.replace(",", ", "), metrics, command=COMMAND)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Ranking and rating quality of Freshet and other models."
+    )
+    parser.add_argument("--sets", default=",".join(SETS), help=f"the sets, of {', '.join(SETS)}")
+    parser.add_argument("--seeds", default="0", help="the seeds; values are means over them")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every training")
     parser.add_argument(
         "--settings",
         type=Path,
-        help="a settings file whose [train] is measured instead of bench/contestants/configs.py, ours alone",
+        help="a settings file whose [train] replaces contestants/configs.py; metrics ours alone",
     )
     parser.add_argument(
         "--path",
         type=Path,
-        help="where the set lies, if one set is asked for and FRESHET_DATA does not have it",
+        help="the folder of the set, if there is one set and FRESHET_DATA does not have it",
     )
     parser.add_argument(
         "--without-peers",
         action="store_true",
-        help="leave out RecTools, which takes an environment of its own (5 GB)",
+        help="leave out RecTools, which needs an environment of its own (5 GB)",
     )
     parser.add_argument(
         "--without-ranking", action="store_true", help="leave out the ranking, and with it RecTools"
@@ -223,29 +263,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--tuning",
         action="store_true",
-        help="score on the events that are there for choosing; write nothing",
+        help="score on the events for choosing configurations; write no results",
     )
-    given = parser.parse_args(arguments)
-    if given.without_ranking and given.without_ratings:
-        parser.error("with --without-ranking and --without-ratings nothing is left to measure")
-    options = Options(
-        seeds=[int(seed) for seed in given.seeds.split(",")],
-        threads=given.threads,
-        peers=not given.without_peers,
-        settings=given.settings,
-    )
-    measures: list[Measure] = []
-    for name in given.sets.split(","):
-        data = load_set(name, given.path)
-        if not given.without_ranking:
-            measures += ranking_measures(split_of(data, tuning=given.tuning), options)
-        if not given.without_ratings and not np.isnan(data.ratings_E).all():
-            measures += rating_measures(
-                data,
-                options.config(name),
-                seeds=options.seeds,
-                tuning=given.tuning,
-                alone_as=options.ours_alone,
-            )
-    if not given.tuning:
-        save("quality", given.sets.replace(",", ", "), measures, command=COMMAND)
+    return parser

@@ -1,8 +1,8 @@
-"""Predicted ratings on the global time split: the first 80 % of the timeline are trained on, the rest is predicted.
+"""Predicted ratings: trained on the first 80 % of the timeline, tested on the rest.
 
-Static figures know nothing later than the cut; progressive ones predict each rating from all that
-its user did before it, which is what ours does in production, since the history carries the
-ratings. Compare like with like. While tuning the same is done inside the first 80 %.
+Static models know nothing later than the cut. Progressive ones predict each rating from all that
+its user did before it, as Freshet does in production, where the history has the ratings. Compare
+only models of the same kind. The tuning stage does the same inside the first 80 %.
 """
 
 from __future__ import annotations
@@ -16,47 +16,49 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.contestants.configs import SKETCH, sketch_config
+from bench.contestants.configs import sketch_config
 from bench.contestants.offline import BOOTSTRAP_DRAWS, rating_errors, train_bundle, training_seconds
-from bench.contestants.rating_models import Task, predictions
+from bench.contestants.rating_models import RatingTask, predictions
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import code_digest, data_digest, files_digest, kept_part
-from bench.report.rows import Measure
+from bench.report.labels import FRESHET, RATINGS, SKETCH
+from bench.report.rows import Metric
 from recommender.bundle import Bundle
 from recommender.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
 
-OURS = "Freshet"
-PROTOCOL = "global time 80/20"
 UNKNOWN = -1  # an item that first appeared after the cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserErrors:
-    """One model's sum of squared errors of each user, the seconds that it took to learn, and what is worth saying."""
+    """One model's sums of squared errors by user, its seconds of learning, and a note."""
 
     sum_U: Sequence[float]
     seconds: float
     note: str = ""
 
 
-def task_of(data: RatingsSet, *, tuning: bool) -> Task:
-    """Return the split of a set; for tuning that of its first 80 %."""
+def task_of(data: RatingsSet, *, tuning: bool) -> RatingTask:
+    """Return the split of a set; in the tuning stage that of its first 80 %."""
     first_E = np.arange(len(data.users_E)) < round(0.8 * len(data.users_E))
-    task = Task(data=data, train_E=first_E, asked_E=~first_E)
+    task = RatingTask(data=data, train_E=first_E, asked_E=~first_E)
     return task.split_again() if tuning else task
 
 
-def rating_measures(
+def rating_metrics(
     data: RatingsSet,
     config: TrainConfig,
     *,
     seeds: Sequence[int],
     tuning: bool,
     alone_as: str | None = None,
-) -> list[Measure]:
-    """Return RMSE of every model, or of ours `alone_as`, with an interval by bootstrap over users."""
+) -> list[Metric]:
+    """Return RMSE of every model with an interval by bootstrap over users.
+
+    With `alone_as` only our model is trained, and its rows have that name.
+    """
     task = task_of(data, tuning=tuning)
     stage = "tuning" if tuning else "test"
     decided_by = (
@@ -65,27 +67,29 @@ def rating_measures(
         stage,
     )
     contestants = (
-        {OURS: config, SKETCH: sketch_config(config)} if alone_as is None else {alone_as: config}
+        {FRESHET: config, SKETCH: sketch_config(config)} if alone_as is None else {alone_as: config}
     )
     runs = [
-        _learned(task, {name: replace(its, seed=seed) for name, its in contestants.items()}, stage)
+        _freshet_errors(
+            task, {name: replace(its, seed=seed) for name, its in contestants.items()}, stage
+        )
         for seed in seeds
     ]
-    ours = [_measure(task, name, [run[name] for run in runs], stage) for name in runs[0]]
+    ours = [_rmse(task, name, [run[name] for run in runs], stage) for name in runs[0]]
     if alone_as is not None:
         return ours
-    others = _loaded(
-        kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _others(task))
+    others = _errors_from(
+        kept_part(f"ratings/{data.name}-others-{stage}", decided_by, lambda _: _other_errors(task))
     )
-    return ours + [_measure(task, name, [errors], stage) for name, errors in others.items()]
+    return ours + [_rmse(task, name, [errors], stage) for name, errors in others.items()]
 
 
-def _loaded(kept: object) -> dict[str, UserErrors]:
+def _errors_from(kept: object) -> dict[str, UserErrors]:
     assert isinstance(kept, dict)
     return {name: UserErrors(**one) for name, one in kept.items()}
 
 
-def _others(task: Task) -> object:
+def _other_errors(task: RatingTask) -> object:
     asked_E = task.asked_E
     actual_E, users_E = task.data.ratings_E[asked_E], task.data.users_E[asked_E]
     return {
@@ -98,20 +102,20 @@ def _others(task: Task) -> object:
     }
 
 
-def _learned(
-    task: Task, contestants: Mapping[str, TrainConfig], stage: str
+def _freshet_errors(
+    task: RatingTask, contestants: Mapping[str, TrainConfig], stage: str
 ) -> dict[str, UserErrors]:
-    """Return what the trainer makes of each configuration."""
+    """Return the errors of each configuration of the trainer, by `model (kind)`."""
     found: dict[str, UserErrors] = {}
     for model, its in contestants.items():
         decided_by = (code_digest("bench/ranking/ratings.py"), data_digest(task.data), its, stage)
         name = f"ratings/{task.data.name}-{its.model.tower}-{stage}-{its.seed}"
-        kept = _loaded(kept_part(name, decided_by, partial(_trained, task, its)))
+        kept = _errors_from(kept_part(name, decided_by, partial(_train_and_predict, task, its)))
         found |= {f"{model} ({kind})": errors for kind, errors in kept.items()}
     return found
 
 
-def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
+def _train_and_predict(task: RatingTask, config: TrainConfig, folder: Path) -> object:
     torch.set_num_threads(config.num_threads)
     if not (folder / "snapshot").exists():
         write_snapshot(
@@ -130,7 +134,8 @@ def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
     )
     if count_U.sum() != task.asked_E.sum():
         raise RuntimeError(
-            f"{task.data.name}: {count_U.sum()} ratings were scored, {task.asked_E.sum()} were asked for"
+            f"{task.data.name}: {count_U.sum()} ratings were scored,"
+            f" {task.asked_E.sum()} were asked for"
         )
     return {
         "progressive": _kept_form(sum_U, seconds),
@@ -138,8 +143,11 @@ def _trained(task: Task, config: TrainConfig, folder: Path) -> object:
     }
 
 
-def _static_errors(task: Task, bundle: Bundle) -> NDArray[np.float64]:
-    """Return each user's sum of squared errors when the histories end at the cut, also those of users who come later."""
+def _static_errors(task: RatingTask, bundle: Bundle) -> NDArray[np.float64]:
+    """Return each user's sum of squared errors with histories that end at the cut.
+
+    A user who comes later has an empty history.
+    """
     data, ranker = task.data, Ranker(bundle)
     row_of = {item.item_id: row for row, item in enumerate(ranker.catalogue.items)}
     row_E = np.array([row_of.get(item_id, UNKNOWN) for item_id in data.item_ids])[data.items_E]
@@ -169,8 +177,11 @@ def _kept_form(sum_U: NDArray[np.number], seconds: float, note: str = "") -> dic
     return asdict(UserErrors(sum_U=sum_U.tolist(), seconds=seconds, note=note))
 
 
-def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> Measure:
-    """Return the RMSE over ratings, of errors that are means over seeds. A name is `model (kind)`."""
+def _rmse(task: RatingTask, name: str, runs: Sequence[UserErrors], stage: str) -> Metric:
+    """Return the RMSE over ratings, of errors that are means over seeds.
+
+    A name is `model (kind)`.
+    """
     model, kind = name.removesuffix(")").split(" (")
     sum_U = np.mean([run.sum_U for run in runs], axis=0)
     count_U = np.bincount(task.data.users_E[task.asked_E], minlength=task.data.num_users)
@@ -183,25 +194,23 @@ def _measure(task: Task, name: str, runs: Sequence[UserErrors], stage: str) -> M
     seconds = float(np.mean([run.seconds for run in runs]))
     rmse_S = np.sqrt([np.sum(run.sum_U) / count_U.sum() for run in runs])
     spread = f"seeds {rmse_S.min():.4f} to {rmse_S.max():.4f}" if len(runs) > 1 else ""
-    shown = Measure(
+    notes = (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread)
+    shown = Metric(
         metric="RMSE",
         value=float(np.sqrt(sum_U.sum() / count_U.sum())),
         low=float(low),
         high=float(high),
         unit="stars",
-        protocol=f"{PROTOCOL}, {kind}" if stage == "test" else f"{PROTOCOL}, {kind}, {stage}",
+        protocol=f"{RATINGS}, {kind}" if stage == "test" else f"{RATINGS}, {kind}, {stage}",
         model=model,
         set=task.data.name,
         seeds=len(runs),
         seconds=seconds,
-        note=", ".join(
-            part
-            for part in (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread)
-            if part
-        ),
+        note=", ".join(filter(None, notes)),
     )
     print(
-        f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]  {seconds:.0f} s",
+        f"{shown.set:8} {name:28} RMSE     {shown.value:.4f} [{low:.4f}, {high:.4f}]"
+        f"  {seconds:.0f} s",
         flush=True,
     )
     return shown

@@ -1,17 +1,20 @@
-"""The search behind the benches' configurations and the defaults: scored on events that are there for choosing, never on the test.
+"""The search behind the benches' configurations and the product's defaults.
 
     .venv/bin/python -m bench tune ml-100k --try full_lr=3e-3,6e-3 --try model.dropout=0.1,0.2,0.3
     .venv/bin/python -m bench tune beauty --random 20
     .venv/bin/python -m bench tune ml-100k --on stream --try full_epochs=6,12,24 --seeds 0,1,2
     .venv/bin/python -m bench tune ml-100k --on updates --try update_lr=2e-3,4e-3,8e-3 --seeds 0,1
 
-Trained is every combination of the `--try`s (without any, of SPACE) or `--random` so many of them;
-a field that isn't named is as in bench.configs. Scored on the `tuning` event (leave-one-out without
-each user's last two events, asked for the last but one), on the `stream`: the last fifth of what is
-the base of bench.prequential, after training on the first four, or on `updates`: the same fifth in
-ten windows, after each of which the model is updated if the product's gate accepts it. The table
-lies in var/bench/tune/SET.csv, best first. A trial with the same code, data, configuration and seed
-is not trained again, so a search that was cut off goes on.
+It trains every combination of the `--try` values (of SPACE without any), or `--random N` of them. A
+field that is not named is as in contestants/configs.py. Trials are scored on events for choosing,
+never on the test:
+
+* `tuning`: leave-one-out without each user's last two events; the last but one is asked for;
+* `stream`: the last fifth of the base of `python -m bench prequential`, after training on the rest;
+* `updates`: the same fifth in ten windows, with an update after each if the gate accepts it.
+
+The table is var/bench/tune/SET.csv, best first. A trial with the same code, data, configuration and
+seed is not trained again, so an interrupted search continues.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ import torch
 from bench.contestants.configs import CONFIGS, STREAM_CONFIGS
 from bench.contestants.offline import (
     event_ndcg,
-    figure,
+    mean_interval,
     train_bundle,
     training_seconds,
     user_scores,
@@ -41,7 +44,8 @@ from bench.contestants.offline import (
 from bench.data.leave_one_out import split_of
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Flags, Roles, write_snapshot
-from bench.ranking.prequential import BASE_SHARE, stream_of, trained, updated
+from bench.ranking.stream import BASE_SHARE, stream_of
+from bench.ranking.stream_lines import train_line, update_line
 from bench.report.kept import WORK, code_digest, data_digest, kept_part
 from cron.errors import SettingsError
 from cron.settings.values import Leaf, checked, from_text
@@ -59,15 +63,20 @@ SPACE: Mapping[str, Sequence[str]] = {
     "model.dropout": ("0.1", "0.2", "0.3", "0.4"),
 }
 PARTS = {"model": ModelConfig, "encoder": EncoderConfig}
-LEARNED_SHARE = 0.8  # of the stream's base, what is trained on
+LEARNED_SHARE = 0.8  # the share of the stream's base that is trained on
 NUM_UPDATE_WINDOWS = 10  # of the last fifth of the base
-CODE = ("bench/data/leave_one_out.py", "bench/ranking/prequential.py", "cron/snapshot/timeline.py")
+CODE = (
+    "bench/data/leave_one_out.py",
+    "bench/ranking/stream.py",
+    "bench/ranking/stream_lines.py",
+    "cron/snapshot/timeline.py",
+)
 COLUMNS = ("on", "changes", "ndcg", "low", "high", "accepted", "seeds", "seconds", "code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a configuration is scored on: the events it learns from, and the ones it is asked."""
+    """What a configuration is scored on: the events to learn from, and those that are asked."""
 
     data: RatingsSet
     on: str
@@ -77,18 +86,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A configuration, and what differs in it from bench.configs, as on the command line."""
+    """A configuration, and its changes to contestants/configs.py as on the command line."""
 
     changes: str
     config: TrainConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """NDCG@10 as the mean over users and seeds, its interval by bootstrap over users, and the seconds of one training.
+class TrialResult:
+    """NDCG@10 as the mean over users and seeds, its interval, and the seconds of one training.
 
-    On `updates` windows stand in the users' place, the seconds are of all updates, and `accepted`
-    is the share that the gate let in.
+    The interval is by bootstrap over users. With `updates` it is over windows, the seconds are of
+    all updates, and `accepted` is the share of updates that the gate accepted.
     """
 
     changes: str
@@ -101,7 +110,10 @@ class Outcome:
 
 
 def question_of(data: RatingsSet, on: str) -> Question:
-    """Return what is learned and asked. The last event of a user, and the windows of the stream, are in neither."""
+    """Return what is learned and what is asked.
+
+    The last event of a user, and the windows of the stream, are in neither.
+    """
     if on == "tuning":
         split = split_of(data, tuning=True)
         return Question(data=data, on=on, train_E=split.train_E, asked_E=split.asked_E)
@@ -119,7 +131,10 @@ def question_of(data: RatingsSet, on: str) -> Question:
 def trials_of(
     config: TrainConfig, tries: Mapping[str, Sequence[str]], *, random: int | None
 ) -> list[Trial]:
-    """Return the combinations of the tries, or so many of them drawn at random, always the same; raise SettingsError for a wrong one."""
+    """Return the combinations of the tries, or `random` of them, always the same ones.
+
+    Raise SettingsError for a wrong field or value.
+    """
     combinations = list(
         itertools.product(*([(name, text) for text in texts] for name, texts in tries.items()))
     )
@@ -129,14 +144,17 @@ def trials_of(
     return [
         Trial(
             changes=" ".join(f"{name}={text}" for name, text in changes),
-            config=changed(config, dict(changes)),
+            config=with_changes(config, dict(changes)),
         )
         for changes in combinations
     ]
 
 
-def changed(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig:
-    """Return a configuration with some fields read from text; `model.dim` is a field of a part. Raise SettingsError naming the field."""
+def with_changes(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig:
+    """Return the configuration with some fields read from text; `model.dim` is a part's field.
+
+    Raise SettingsError that names a wrong field.
+    """
     for name, text in changes.items():
         part, _, field = name.rpartition(".")
         hints = get_type_hints(PARTS.get(part, TrainConfig))
@@ -146,9 +164,8 @@ def changed(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig:
         ]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise SettingsError(
-                f"--try {name}: no such field{f'; is {near[0]} meant?' if near else ''}"
-            )
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"--try {name}: no such field{hint}")
         leaf = Leaf(hint=hints[field], default=None, secret=False)
         values = {field: checked(f"train.{name}", from_text(text, hints[field]), leaf, "--try")}
         config = replace(
@@ -157,33 +174,34 @@ def changed(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig:
     return config
 
 
-def outcome_of(question: Question, trial: Trial, seeds: Sequence[int]) -> Outcome:
+def run_trial(question: Question, trial: Trial, seeds: Sequence[int]) -> TrialResult:
     """Train and score a trial with each seed, or take what is kept."""
     runs = []
     for seed in seeds:
         config = replace(trial.config, seed=seed)
         decided_by = (code_digest(*CODE), data_digest(question.data), question.on, config)
-        score = _followed if question.on == "updates" else _scored
+        score = _follow_updates if question.on == "updates" else _train_and_score
         found = kept_part(
             f"tune/{question.data.name}-{question.on}", decided_by, partial(score, question, config)
         )
         assert isinstance(found, dict)
         runs.append(found)
-    shown = figure(np.mean([run["ndcg"] for run in runs], axis=0))
-    return Outcome(
+    shown = mean_interval(np.mean([run["ndcg"] for run in runs], axis=0))
+    accepted = None
+    if question.on == "updates":
+        accepted = float(np.mean([run["accepted"] for run in runs]))
+    return TrialResult(
         changes=trial.changes,
         ndcg=shown.value,
         low=shown.low,
         high=shown.high,
         seeds=len(seeds),
         seconds=float(np.mean([run["seconds"] for run in runs])),
-        accepted=float(np.mean([run["accepted"] for run in runs]))
-        if question.on == "updates"
-        else None,
+        accepted=accepted,
     )
 
 
-def _scored(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
+def _train_and_score(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
     torch.set_num_threads(config.num_threads)
     snapshot = folder / "snapshot"
     if not snapshot.exists():
@@ -202,12 +220,15 @@ def _scored(question: Question, config: TrainConfig, folder: Path) -> dict[str, 
     return found
 
 
-def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
-    """Update a model after each window as bench.prequential does under the gate; no event behind the base is looked at."""
+def _follow_updates(question: Question, config: TrainConfig, folder: Path) -> dict[str, object]:
+    """Update a model after each window under the gate, as the stream does.
+
+    No event after the base is read.
+    """
     torch.set_num_threads(config.num_threads)
-    base = _first(question.data, int(np.flatnonzero(question.asked_E)[-1]) + 1)
+    base = _first_events(question.data, int(np.flatnonzero(question.asked_E)[-1]) + 1)
     stream = stream_of(base, NUM_UPDATE_WINDOWS, base_share=LEARNED_SHARE)
-    line = trained(
+    line = train_line(
         stream, config, folder / "base", stream.between(0, stream.base) & ~stream.panel_E
     )
     ndcg, spent = [], line.seconds
@@ -220,7 +241,9 @@ def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str
             ]
         )
         if last < stream.bounds[-1]:
-            line = updated(stream, line, folder / f"update-{window}", first, last, how="accepted")
+            line = update_line(
+                stream, line, folder / f"update-{window}", first, last, how="accepted"
+            )
     for part in folder.iterdir():
         shutil.rmtree(part) if part.is_dir() else part.unlink()
     return {
@@ -230,7 +253,7 @@ def _followed(question: Question, config: TrainConfig, folder: Path) -> dict[str
     }
 
 
-def _first(data: RatingsSet, num: int) -> RatingsSet:
+def _first_events(data: RatingsSet, num: int) -> RatingsSet:
     return replace(
         data,
         users_E=data.users_E[:num],
@@ -240,14 +263,14 @@ def _first(data: RatingsSet, num: int) -> RatingsSet:
     )
 
 
-def write_table(question: Question, outcomes: Sequence[Outcome], path: Path) -> None:
-    """Put outcomes into the table, best first; what it says of other trials, or by other code, stays."""
+def write_table(question: Question, results: Sequence[TrialResult], path: Path) -> None:
+    """Put results into the table, best first; rows of other trials and other code stay."""
     code = code_digest(*CODE)[:12]
     fresh = [
         {"on": question.on, "code": code, **{name: getattr(one, name) for name in COLUMNS[1:-1]}}
-        for one in outcomes
+        for one in results
     ]
-    names = {(question.on, code, one.changes, str(one.seeds)) for one in outcomes}
+    names = {(question.on, code, one.changes, str(one.seeds)) for one in results}
     rows: list[dict[str, object]] = []
     if path.exists():
         with path.open(newline="") as file:
@@ -268,48 +291,61 @@ def write_table(question: Question, outcomes: Sequence[Outcome], path: Path) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Search, and print the table of this search and the best of it."""
+    """Search, and print each trial and the best of them."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    tries = {
+        name: values.split(",") for name, _, values in (one.partition("=") for one in given.tries)
+    } or SPACE
+    configs = CONFIGS if given.on == "tuning" else STREAM_CONFIGS
+    try:
+        trials = trials_of(configs[given.set], tries, random=given.random)
+    except SettingsError as error:
+        parser.error(str(error))
+    question = question_of(load_set(given.set), given.on)
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    table = WORK / "tune" / f"{given.set}.csv"
+    results: list[TrialResult] = []
+    for number, trial in enumerate(trials, start=1):
+        one = run_trial(question, trial, seeds)
+        results.append(one)
+        write_table(question, results, table)
+        judged = "" if one.accepted is None else f"{one.accepted:4.0%} accepted  "
+        print(
+            f"{number:3}/{len(trials)}  {_interval(one)}  {one.seconds:5.0f} s"
+            f"  {judged}{one.changes}",
+            flush=True,
+        )
+    best = max(results, key=lambda one: one.ndcg)
+    print(f"best of {len(results)}: {best.changes}  NDCG@10 {_interval(best)}; all in {table}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=COMMAND,
-        description="Try training configurations on events that are there for choosing.",
+        description="Try training configurations, scored on events for choosing them.",
     )
-    parser.add_argument("set", choices=list(CONFIGS), help="which set")
+    parser.add_argument("set", choices=list(CONFIGS), help="the set")
     parser.add_argument(
         "--try",
         dest="tries",
         action="append",
         default=[],
         metavar="FIELD=VALUE,…",
-        help="a field of [train], its values",
+        help="a field of [train] and its values",
     )
-    parser.add_argument("--random", type=int, help="only so many combinations, drawn at random")
     parser.add_argument(
-        "--on", choices=("tuning", "stream", "updates"), default="tuning", help="what is scored"
+        "--random", type=int, help="try only this many combinations, drawn at random"
     )
-    parser.add_argument("--seeds", default="0", help="which seeds; figures are means over them")
-    given = parser.parse_args(arguments)
-    tries = {
-        name: values.split(",") for name, _, values in (one.partition("=") for one in given.tries)
-    } or SPACE
-    try:
-        trials = trials_of(
-            (CONFIGS if given.on == "tuning" else STREAM_CONFIGS)[given.set],
-            tries,
-            random=given.random,
-        )
-    except SettingsError as error:
-        parser.error(str(error))
-    question = question_of(load_set(given.set), given.on)
-    outcomes: list[Outcome] = []
-    table = WORK / "tune" / f"{given.set}.csv"
-    for number, trial in enumerate(trials, start=1):
-        one = outcome_of(question, trial, [int(seed) for seed in given.seeds.split(",")])
-        outcomes.append(one)
-        write_table(question, outcomes, table)
-        judged = "" if one.accepted is None else f"{one.accepted:4.0%} accepted  "
-        shown = f"{one.ndcg:.4f} [{one.low:.4f}, {one.high:.4f}]  {one.seconds:5.0f} s  {judged}{one.changes}"
-        print(f"{number:3}/{len(trials)}  {shown}", flush=True)
-    best = max(outcomes, key=lambda one: one.ndcg)
-    print(
-        f"best of {len(outcomes)}: {best.changes}  NDCG@10 {best.ndcg:.4f} [{best.low:.4f}, {best.high:.4f}]; all in {table}"
+    parser.add_argument(
+        "--on",
+        choices=("tuning", "stream", "updates"),
+        default="tuning",
+        help="the events to score on",
     )
+    parser.add_argument("--seeds", default="0", help="the seeds; values are means over them")
+    return parser
+
+
+def _interval(one: TrialResult) -> str:
+    return f"{one.ndcg:.4f} [{one.low:.4f}, {one.high:.4f}]"

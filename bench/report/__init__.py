@@ -1,1 +1,1 @@
-"""Rows of results, the tables rendered from them, and the finished parts that are kept."""
+"""Rows of results, the tables made of them, and the finished parts that are kept."""

@@ -1,4 +1,4 @@
-"""The curve of the stream: each line's NDCG@10 by window, as a PNG."""
+"""The curve of the stream: NDCG@10 of each line by window, as a PNG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 def draw(
     columns: Mapping[str, NDArray[np.float64]], fulls: Sequence[int], *, title: str, path: Path
 ) -> None:
-    """Draw all lines over all windows; full retrains that were made in some windows only are points, and their mean is not given."""
+    """Draw all lines over all windows.
+
+    Full retrains that were made before some windows only are points, without a mean.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axes = figure.add_subplot()
+    picture = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = picture.add_subplot()
     num_windows = len(columns["static"])
     for name, values_W in columns.items():
         if len(values_W) < num_windows:
@@ -39,4 +42,4 @@ def draw(
     )
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    picture.savefig(path, dpi=120, metadata={"Software": None})

@@ -1,8 +1,7 @@
-"""Rows of results: one JSON file a bench, and the Markdown table rendered from it.
+"""Rows of results: one JSON file per bench, and the Markdown page rendered from it.
 
-Knows how to describe the machine and the versions; does not know what is measured. With
-FRESHET_BENCH=quick the files lie in `results/quick`, their rows say so, and the benches that take
-long measure less.
+A row names the machine, the versions, the commit and the command. With FRESHET_BENCH=quick the
+files go to `results/quick`, their rows say so, and the benches that take long measure less.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ PACKAGES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """One figure of one bench; `unit` is s, ms, 1/s, 1 (a share or a count)."""
+class Metric:
+    """One measured value of one bench; `unit` is s, ms, 1/s, 1 (a share or a count)."""
 
     metric: str
     value: float
     unit: str
     note: str = ""
-    # of quality benches: which model on which set by which protocol, a 95 % interval, how many
-    # seeds, seconds of training
+    # Of quality benches: the model, the set and the protocol, a 95 % interval, the number of seeds,
+    # and the seconds of training.
     set: str | None = None
     protocol: str | None = None
     model: str | None = None
@@ -52,36 +51,36 @@ class Measure:
     high: float | None = None
     seeds: int | None = None
     seconds: float | None = None
-    versions: Mapping[str, str] | None = None  # where it ran in another environment than ours
+    versions: Mapping[str, str] | None = None  # if it ran in another environment than ours
 
 
 def is_quick() -> bool:
-    """Tell whether small versions are asked for."""
+    """Return whether the small versions of benches are wanted."""
     return os.environ.get("FRESHET_BENCH") == "quick"
 
 
 def results_folder() -> Path:
-    """Return where results go: a quick version never stands in the place of a full one."""
+    """Return the folder for results; small versions have one of their own."""
     return RESULTS / "quick" if is_quick() else RESULTS
 
 
 def save(
     bench: str,
     data_set: str,
-    measures: Sequence[Measure],
+    metrics: Sequence[Metric],
     *,
     command: str,
     results: Path | None = None,
 ) -> None:
     """Write `BENCH.json` (a list of rows) and `BENCH.md`.
 
-    Of a quality bench the rows stay whose model was not measured now, on that set by that protocol.
+    A quality bench replaces only the rows of the sets, protocols and models that it measured now.
     """
     folder = results if results is not None else results_folder()
     shared = {
         "bench": bench,
         "set": data_set,
-        "command": _as_called(command),
+        "command": _with_arguments(command),
         "hardware": hardware(),
         "versions": _versions(),
         "commit": commit(),
@@ -89,12 +88,12 @@ def save(
     if is_quick():
         shared["extent"] = "quick"
     rows = [
-        {**shared, **{name: value for name, value in asdict(measure).items() if value is not None}}
-        for measure in measures
+        {**shared, **{name: value for name, value in asdict(metric).items() if value is not None}}
+        for metric in metrics
     ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{bench}.json"
-    if path.exists() and any(measure.set is not None for measure in measures):
+    if path.exists() and any(metric.set is not None for metric in metrics):
         measured = {_subject(row) for row in rows}
         rows = [row for row in json.loads(path.read_text()) if _subject(row) not in measured] + rows
     path.write_text(json.dumps(rows, indent=1) + "\n")
@@ -102,19 +101,19 @@ def save(
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of what is here: a machine that only trains needs no TorchServe."""
-    found = {}
+    """Return the versions of the installed packages; a machine that only trains has fewer."""
+    versions = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
     return row["set"], row["protocol"], row["model"]
 
 
-def _as_called(command: str) -> str:
+def _with_arguments(command: str) -> str:
     """Add the arguments of this process to the command, if this process runs it."""
     if sys.argv[1:2] != [command.rpartition(" ")[2]]:
         return command
@@ -123,13 +122,12 @@ def _as_called(command: str) -> str:
 
 def render(rows: Sequence[dict[str, object]]) -> str:
     """Render the rows of one bench as a Markdown page."""
-    lines = [
-        f"# {rows[0]['bench']} on {', '.join(dict.fromkeys(str(row['set']) for row in rows))}",
-        "",
-    ]
+    sets = ", ".join(dict.fromkeys(str(row["set"]) for row in rows))
+    lines = [f"# {rows[0]['bench']} on {sets}", ""]
     if any("extent" in row for row in rows):
         lines += [
-            "Small versions, by `make bench`: to see that everything works, not to be quoted.",
+            "Small versions from `make bench`: they show that everything works,"
+            " and are not to be quoted.",
             "",
         ]
     for origin in dict.fromkeys(_origin(row) for row in rows):
@@ -161,11 +159,11 @@ def _quality_table(rows: Sequence[dict[str, object]]) -> list[str]:
     for row in rows:
         interval = f"{row['low']:.4f} to {row['high']:.4f}" if "low" in row else ""
         seconds = f"{row['seconds']:.0f} s" if "seconds" in row else ""
-        named = (row["set"], row["protocol"], row["model"], row["metric"])
+        subject = (row["set"], row["protocol"], row["model"], row["metric"])
         value = float(str(row["value"]))
         lines.append(
             _line(
-                *named,
+                *subject,
                 f"{value:.4f}" if abs(value) < 10 else f"{value:,.1f}",
                 interval,
                 row.get("seeds", 1),
@@ -181,7 +179,7 @@ def _line(*cells: object) -> str:
 
 
 def hardware() -> str:
-    """Describe the processor, the cores this process may use, the memory, and the GPU that torch sees."""
+    """Describe the processor, the cores this process may use, the memory, and torch's GPU."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -198,28 +196,24 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """Return the short commit, with a plus sign when the tree differs from it in anything but what benches write."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    """Return the short commit, with a plus sign if the tree has changes.
+
+    Changes of what the benches themselves write do not count.
+    """
+    head = _git("rev-parse", "--short", "HEAD")
+    dirty = _git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+        ":!bench/results",
+        ":!README.md",
+    )
+    return (head or "unknown") + ("+" if dirty else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
-    dirty = subprocess.run(
-        [
-            "git",
-            "status",
-            "--porcelain",
-            "--untracked-files=no",
-            "--",
-            ".",
-            ":!bench/results",
-            ":!README.md",
-        ],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    return (head or "unknown") + ("+" if dirty.strip() else "")

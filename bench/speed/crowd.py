@@ -1,9 +1,9 @@
-"""Many connections at once: what the gateway answers, how soon, and how that compares with an earlier commit's gateway.
+"""The gateway at many connections, compared with the gateway of an earlier commit.
 
     python -m bench crowd [--before COMMIT] [--connections 200] [--seconds 10]
 
-Both gateways run in turn on the same machine, before a stand-in for TorchServe, so that their ratio
-means something on a busy one too.
+Both gateways run in turn on the same machine, in front of a cheap replacement for TorchServe, so
+that their ratio is meaningful on a busy machine too.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from statistics import median
 
 import httpx
 
-from bench.report.rows import Measure, is_quick, save
+from bench.report.rows import Metric, is_quick, save
 from bench.speed.model_stand_in import serve_model
 from cron.wiring import PROJECT_ROOT
 
 COMMAND = "python -m bench crowd"
-BEFORE = "7289c88"  # whose gateway asked the model through httpx, and began every call at once
+BEFORE = "7289c88"  # its gateway used httpx to ask the model and started every call at once
 NUM_USERS, NUM_EVENTS = 500, 100
 ROUNDS, QUICK_ROUNDS = 3, 1
 START_LIMIT_S = 60.0
 
 
 @dataclass(slots=True)
-class Seen:
-    """What all connections saw in one round: latencies of the model's answers, and how many others there were."""
+class RoundTally:
+    """The answers of one round: latencies of the model's answers, and counts of all others."""
 
     latencies_s: list[float] = field(default_factory=list)
     num_fallbacks: int = 0
@@ -48,21 +48,21 @@ class Seen:
 
     @property
     def num(self) -> int:
-        """All that were answered or not."""
+        """The number of requests, answered or not."""
         return len(self.latencies_s) + self.num_fallbacks + self.num_refused + self.num_failed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write `bench/results/crowd.json`."""
+    """Metric and write `bench/results/crowd.json`."""
     parser = argparse.ArgumentParser(
-        prog=COMMAND, description="Recommendations of the gateway with many connections at once."
+        prog=COMMAND, description="Recommendations of the gateway at many connections."
     )
     parser.add_argument(
         "--before", default=BEFORE, help=f"the commit to compare with; default {BEFORE}"
     )
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument(
-        "--seconds", type=float, default=3.0 if is_quick() else 10.0, help="of each round"
+        "--seconds", type=float, default=3.0 if is_quick() else 10.0, help="length of a round"
     )
     asked = parser.parse_args(arguments)
     with (
@@ -75,15 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             asked.connections,
             asked.seconds,
         )
-    measures = _measures(seen, asked.connections, asked.seconds, asked.before)
-    save("crowd", "stand-in for the model", measures, command=COMMAND)
+    metrics = _metrics(seen, asked.connections, asked.seconds, asked.before)
+    save("crowd", "stand-in for the model", metrics, command=COMMAND)
 
 
 def _rounds(
     codes: Mapping[str, Path], folder: Path, connections: int, seconds: float
-) -> dict[str, list[Seen]]:
+) -> dict[str, list[RoundTally]]:
     """Run the gateways in turn, several times."""
-    seen: dict[str, list[Seen]] = {name: [] for name in codes}
+    seen: dict[str, list[RoundTally]] = {name: [] for name in codes}
     for round_ in range(QUICK_ROUNDS if is_quick() else ROUNDS):
         for name, code in codes.items():
             with _gateway(code, folder / f"{name}-{round_}") as port:
@@ -93,7 +93,7 @@ def _rounds(
 
 @contextmanager
 def _code_of(commit: str, folder: Path) -> Iterator[Path]:
-    """Check a commit out beside this one."""
+    """Check out a commit in a worktree of its own."""
     code = folder / "code"
     subprocess.run(
         ["git", "worktree", "add", "--detach", str(code), commit],
@@ -111,7 +111,7 @@ def _code_of(commit: str, folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _gateway(code: Path, folder: Path) -> Iterator[int]:
-    """Run a gateway of some code, with histories of its own, before a stand-in for the model."""
+    """Run the gateway of some code with its own histories and a replacement for the model."""
     folder.mkdir()
     port, model_port = _free_port(), _free_port()
     model = multiprocessing.get_context("spawn").Process(target=serve_model, args=(model_port,))
@@ -142,7 +142,9 @@ def _places(folder: Path, port: int, model_port: int) -> Mapping[str, str]:
         **stores,
         "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
         "FRESHET__STORE__VAR": str(folder / "var"),
-        "FRESHET__STORE__SERVER": f"torchserve://127.0.0.1:{_free_port()}/rec?inference={model_port}",
+        "FRESHET__STORE__SERVER": (
+            f"torchserve://127.0.0.1:{_free_port()}/rec?inference={model_port}"
+        ),
         "FRESHET__GATEWAY__PORT": str(port),
     }
 
@@ -154,7 +156,7 @@ def _free_port() -> int:
 
 
 def _fill(port: int) -> None:
-    """Wait for the gateway, and give every user a history."""
+    """Wait for the gateway and give every user a history."""
     draw = random.Random(0)
     until = time.monotonic() + START_LIMIT_S
     with httpx.Client(
@@ -165,7 +167,9 @@ def _fill(port: int) -> None:
                 client.get("/healthz")
                 break
             if time.monotonic() > until:
-                raise TimeoutError(f"no gateway answers on port {port}")
+                raise TimeoutError(
+                    f"the gateway on port {port} did not answer within {START_LIMIT_S:.0f} s"
+                )
             time.sleep(0.1)
         for first in range(0, NUM_USERS, 50):
             users = range(first, first + 50)
@@ -184,15 +188,15 @@ def _event(user: int, draw: random.Random) -> dict[str, object]:
     }
 
 
-async def _crowd(port: int, connections: int, seconds: float) -> Seen:
-    """Keep so many connections busy, each with its next call when the last was answered."""
-    seen = Seen()
+async def _crowd(port: int, connections: int, seconds: float) -> RoundTally:
+    """Keep the connections busy; each sends its next call after the last answer."""
+    seen = RoundTally()
     until = time.monotonic() + seconds
     await asyncio.gather(*(_connection(port, seat, until, seen) for seat in range(connections)))
     return seen
 
 
-async def _connection(port: int, seat: int, until: float, seen: Seen) -> None:
+async def _connection(port: int, seat: int, until: float, seen: RoundTally) -> None:
     draw = random.Random(seat)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.monotonic() < until:
@@ -220,45 +224,45 @@ async def _connection(port: int, seat: int, until: float, seen: Seen) -> None:
     writer.close()
 
 
-def _measures(
-    seen: Mapping[str, Sequence[Seen]], connections: int, seconds: float, before: str
-) -> list[Measure]:
+def _metrics(
+    seen: Mapping[str, Sequence[RoundTally]], connections: int, seconds: float, before: str
+) -> list[Metric]:
     """Return the medians over the rounds, before and now, and the ratios."""
-    measures: list[Measure] = []
+    metrics: list[Metric] = []
     rates, medians_s = {}, {}
     for name, rounds in seen.items():
         title = f"{connections} connections, {name if name == 'now' else f'at {before}'}"
         rates[name] = median(len(one.latencies_s) / seconds for one in rounds)
         medians_s[name] = median(median(one.latencies_s) for one in rounds)
-        measures += [
-            Measure(
+        metrics += [
+            Metric(
                 metric=f"{title}: answers of the model",
                 value=rates[name],
                 unit="1/s",
                 note=f"median of {len(rounds)} rounds",
             ),
-            Measure(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
-            Measure(
+            Metric(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
+            Metric(
                 metric=f"{title}: fallbacks",
                 value=median(one.num_fallbacks / one.num for one in rounds),
                 unit="1",
             ),
-            Measure(
+            Metric(
                 metric=f"{title}: refused with 503",
                 value=median(one.num_refused / one.num for one in rounds),
                 unit="1",
             ),
-            Measure(
+            Metric(
                 metric=f"{title}: failed", value=sum(one.num_failed for one in rounds), unit="1"
             ),
         ]
     ratio = f"{connections} connections, now over {before}"
-    measures.append(
-        Measure(
+    metrics.append(
+        Metric(
             metric=f"{ratio}: answers of the model", value=rates["now"] / rates["before"], unit="1"
         )
     )
-    measures.append(
-        Measure(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
+    metrics.append(
+        Metric(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
     )
-    return measures
+    return metrics

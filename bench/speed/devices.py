@@ -1,11 +1,11 @@
-"""A training on a GPU beside the same training on the processor of the same machine.
+"""The same training on a GPU and on the processor of the same machine.
 
     .venv/bin/python -m bench devices [--sets ml-100k,ml-1m] [--epochs 2] [--threads 16]
 
-Each training is a process of its own and learns from everything that the set holds. Interactions a
-second are those of the training alone; reading the texts stands apart. The GPU does one epoch more
-before it is timed, since what it does first it also loads and chooses. No test, no ranking: how
-good a model is says bench.quality.
+Each training is a process of its own and learns from all events of the set. Interactions a second
+are those of training alone; reading the texts is reported separately. The GPU trains one epoch
+before it is timed, because its first steps also load and choose kernels. Nothing is ranked here;
+`python -m bench quality` measures how good a model is.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from bench.contestants.offline import train_bundle
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import WORK
-from bench.report.rows import Measure, save
+from bench.report.labels import DEVICES
+from bench.report.rows import Metric, save
 from trainer.config import Device, TrainConfig
 
 COMMAND = "python -m bench devices"
-PROTOCOL = "training on a device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """What one training took: seconds by phase, and the most memory of the GPU that its tensors held, in GiB."""
+class TrainingCost:
+    """The cost of one training: seconds by phase, and the peak of the GPU's memory in GiB."""
 
     seconds: dict[str, float]
     peak_gib: float
 
 
-def spent(snapshot: Path, config: TrainConfig, folder: Path) -> Spent:
-    """Train once, on a GPU after an epoch that is not timed."""
+def train_once(snapshot: Path, config: TrainConfig, folder: Path) -> TrainingCost:
+    """Train once; on a GPU after one epoch that is not timed."""
     for name, epochs in (("warm-up", 1), ("timed", config.full_epochs)):
         if name == "timed" or config.device == "cuda":
             train_bundle(
@@ -54,35 +54,40 @@ def spent(snapshot: Path, config: TrainConfig, folder: Path) -> Spent:
                 text_cache=folder / f"{name}-texts",
             )
     peak = torch.cuda.max_memory_allocated() / 2**30 if config.device == "cuda" else 0.0
-    return Spent(
+    return TrainingCost(
         seconds=json.loads((folder / "timed" / "report.json").read_text())["seconds"], peak_gib=peak
     )
 
 
-def run(data_set: str, config: TrainConfig) -> list[Measure]:
-    """Measure one set's training on both devices."""
+def run(data_set: str, config: TrainConfig) -> list[Metric]:
+    """Metric one set's training on both devices."""
     data = load_set(data_set)
     WORK.mkdir(parents=True, exist_ok=True)
-    found: dict[Device, Spent] = {}
+    costs: dict[Device, TrainingCost] = {}
     with tempfile.TemporaryDirectory(prefix="devices-", dir=WORK) as name:
         everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
         snapshot = write_snapshot(Path(name) / "snapshot", data, everything, mode="full")
         devices: tuple[Device, ...] = ("cuda", "cpu")
         for device in devices:
-            # a process that has taken the CPU hides its GPUs for good
+            # a process that has claimed the CPU cannot use its GPUs any longer
             with ProcessPoolExecutor(
                 1, mp_context=multiprocessing.get_context("spawn")
             ) as processes:
                 (Path(name) / device).mkdir()
-                found[device] = processes.submit(
-                    spent, snapshot, replace(config, device=device), Path(name) / device
+                costs[device] = processes.submit(
+                    train_once, snapshot, replace(config, device=device), Path(name) / device
                 ).result()
-    return measures(data, config, found["cuda"], found["cpu"])
+    return metrics_of(data, config, costs["cuda"], costs["cpu"])
 
 
-def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> list[Measure]:
+def metrics_of(
+    data: RatingsSet, config: TrainConfig, gpu: TrainingCost, cpu: TrainingCost
+) -> list[Metric]:
     """Return the rates of both devices and their ratios."""
-    shape = f"width {config.model.dim}, {config.model.num_layers} layers, batches of {config.batch_size}, {config.full_epochs} epochs"
+    shape = (
+        f"width {config.model.dim}, {config.model.num_layers} layers,"
+        f" batches of {config.batch_size}, {config.full_epochs} epochs"
+    )
     titles = {"train": "interactions a second", "encode": "seconds of reading the texts"}
     rows = []
     for phase, metric in titles.items():
@@ -99,12 +104,12 @@ def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> l
         for model, one in {**value, "GPU, times as fast": ratio}.items():
             memory = f", {gpu.peak_gib:.2f} GiB of the GPU's memory" if model == "GPU" else ""
             rows.append(
-                Measure(
+                Metric(
                     metric=metric,
                     value=one,
                     unit="1",
                     set=data.name,
-                    protocol=PROTOCOL,
+                    protocol=DEVICES,
                     model=model,
                     note=f"{shape}{memory}",
                 )
@@ -114,20 +119,20 @@ def measures(data: RatingsSet, config: TrainConfig, gpu: Spent, cpu: Spent) -> l
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write the results."""
+    """Metric and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
-        description="A training on a GPU beside the same one on the same machine's processor.",
+        description="The same training on a GPU and on the processor of the same machine.",
     )
     parser.add_argument(
-        "--sets", default="ml-100k,ml-1m", help=f"which sets, of {', '.join(CONFIGS)}"
+        "--sets", default="ml-100k,ml-1m", help=f"the sets, of {', '.join(CONFIGS)}"
     )
-    parser.add_argument("--epochs", type=int, default=2, help="how many epochs are timed")
+    parser.add_argument("--epochs", type=int, default=2, help="the number of epochs that are timed")
     parser.add_argument(
         "--threads",
         type=int,
         default=len(os.sched_getaffinity(0)),
-        help="of the processor; all its cores unless given",
+        help="threads of the processor; all its cores by default",
     )
     given = parser.parse_args(arguments)
     if not torch.cuda.is_available():

@@ -1,9 +1,9 @@
-"""How fresh: event to next answer, event to live weights, one cycle, rollback, a second start. On the real thing, demo data.
+"""Freshness: event to next answer, event to live weights, a cycle, a rollback, starts.
 
     python -m bench freshness
 
-Starts `make serve` in a temporary folder, trains release 1, then sends the rest of MovieLens 100K
-as `make replay` does.
+It runs `make serve` on the demo data in a temporary folder, trains release 1, then sends the rest
+of MovieLens 100K as `make replay` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statistics import median
 
 import httpx
 
-from bench.report.rows import Measure, is_quick, save
+from bench.report.rows import Metric, is_quick, save
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Run
 from tests.system.machine import Machine, until
@@ -33,7 +33,10 @@ SPEED, QUICK_SPEED = 100, 400  # events a second
 
 @contextmanager
 def running_machine() -> Iterator[tuple[Machine, float]]:
-    """Run the real thing on the demo data with its default settings; also return the seconds to the ready block."""
+    """Run the whole machine on the demo data with its default settings.
+
+    Yield it with the seconds until the ready block.
+    """
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
         machine = Machine(Path(folder), settings={})
         started = time.perf_counter()
@@ -45,41 +48,41 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write `bench/results/freshness.json`."""
+    """Metric and write `bench/results/freshness.json`."""
     argparse.ArgumentParser(
         prog=COMMAND,
-        description="Event to next answer and to live weights, a cycle, rollback, starts.",
+        description="Event to next answer and to live weights, a cycle, a rollback, starts.",
     ).parse_args(arguments)
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
-        measures = [
-            Measure(
+        metrics = [
+            Metric(
                 metric="first start, training included",
                 value=first_start_s,
                 unit="s",
                 note="packages and data already there",
             ),
-            Measure(
+            Metric(
                 metric="first full training",
                 value=_first_training_s(ledger),
                 unit="s",
                 note="its process: read, encode, learn, write",
             ),
         ]
-        measures += _event_to_answer(machine)
-        measures += _cycle_and_weights(machine, ledger)
-        measures += _rollback(machine, ledger)
+        metrics += _event_to_answer(machine)
+        metrics += _cycle_and_weights(machine, ledger)
+        metrics += _rollback(machine, ledger)
         machine.stop()
         started = time.perf_counter()
         machine.start()
-        measures.append(
-            Measure(metric="second start to ready", value=time.perf_counter() - started, unit="s")
+        metrics.append(
+            Metric(metric="second start to ready", value=time.perf_counter() - started, unit="s")
         )
-    save("freshness", "ML-100K demo", measures, command=COMMAND)
+    save("freshness", "ML-100K demo", metrics, command=COMMAND)
 
 
 def _first_training_s(ledger: Ledger) -> float:
-    """Return what the training of the first full retrain took."""
+    """Return the seconds of the first full training."""
     return next(
         run.seconds["train"]
         for run in reversed(ledger.runs(100))
@@ -87,18 +90,18 @@ def _first_training_s(ledger: Ledger) -> float:
     )
 
 
-def _event_to_answer(machine: Machine) -> list[Measure]:
-    """Post that a user saw the item recommended first, and ask until the recommendations have moved on."""
+def _event_to_answer(machine: Machine) -> list[Metric]:
+    """Post a view of the first recommended item, and ask until it is no longer recommended."""
     latencies_s = []
     with httpx.Client(base_url=machine.gateway, timeout=10, trust_env=False) as client:
         for number in range(NUM_QUICK_EVENTS):
             user_id = f"bench-{number % 20}"
-            first = _recommended(client, user_id)[0]
+            first = _recommendations(client, user_id)[0]
             started = time.perf_counter()
             client.post(
                 "/v1/events", json={"user_id": user_id, "item_id": first, "type": "view"}
             ).raise_for_status()
-            while first in _recommended(client, user_id):
+            while first in _recommendations(client, user_id):
                 assert time.perf_counter() < started + ANSWER_LIMIT_S, (
                     f"{user_id} is still recommended {first}"
                 )
@@ -108,54 +111,56 @@ def _event_to_answer(machine: Machine) -> list[Measure]:
     )
 
 
-def _recommended(client: httpx.Client, user_id: str) -> list[str]:
+def _recommendations(client: httpx.Client, user_id: str) -> list[str]:
     return [item["id"] for item in client.get(f"/v1/recommendations/{user_id}").json()["items"]]
 
 
-def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Measure]:
-    """Replay the rest; each update's events, from their sending to the switch."""
+def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Metric]:
+    """Replay the rest; measure the cycles, and each event from its sending to the switch."""
     began = datetime.now(UTC)
     speed = QUICK_SPEED if is_quick() else SPEED
     replay = machine.command("make", "replay", f"SPEED={speed}", timeout_s=600)
     assert replay.returncode == 0, replay.stderr
     until(lambda: _waiting(ledger) == [], "the last cycle", limit_s=CYCLE_LIMIT_S)
     cycles = [run for run in ledger.runs(100) if run.mode == "update" and run.started_at >= began]
-    published = published_of(cycles)
+    published = published_runs(cycles)
     seconds = sorted(
         (run.ended_at - run.started_at).total_seconds()
         for run in published
         if run.ended_at is not None
     )
-    measures = [
-        Measure(metric="update cycles", value=len(cycles), unit="1"),
-        Measure(
+    metrics = [
+        Metric(metric="update cycles", value=len(cycles), unit="1"),
+        Metric(
             metric="accepted share of the update cycles",
             value=len(published) / len(cycles),
             unit="1",
             note="by the default gate",
         ),
-        Measure(
-            metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)
-        ),
-        Measure(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
+        Metric(metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)),
+        Metric(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
     ]
-    return measures + _percentiles(
+    return metrics + _percentiles(
         "event to live weights",
         _weights_s(machine, ledger, published),
         note=f"replayed at {speed} events/s",
     )
 
 
-def published_of(cycles: Sequence[Run]) -> list[Run]:
-    """Return the published ones; raise SystemExit that says how the others ended when there is none to measure."""
+def published_runs(cycles: Sequence[Run]) -> list[Run]:
+    """Return the published runs.
+
+    If there is none, raise SystemExit with the outcomes and reasons of all runs.
+    """
     published = [run for run in cycles if run.outcome == "published"]
     if not published:
-        ended = [
-            f"run {run.run_id} {run.outcome}: {'; '.join(one.text for one in run.reasons if not one.ok)}"
-            for run in cycles
-        ]
+        outcomes = []
+        for run in cycles:
+            reasons = "; ".join(one.text for one in run.reasons if not one.ok)
+            outcomes.append(f"run {run.run_id} {run.outcome}: {reasons}")
         raise SystemExit(
-            f"{COMMAND}: no update was published, so there is nothing to measure ({' / '.join(ended) or 'no update began'})"
+            f"{COMMAND}: no update was published, so there is nothing to measure"
+            f" ({' / '.join(outcomes) or 'no update started'})"
         )
     return published
 
@@ -193,24 +198,24 @@ def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[f
     return latencies_s
 
 
-def _rollback(machine: Machine, ledger: Ledger) -> list[Measure]:
-    """Roll back and promote again, three times."""
+def _rollback(machine: Machine, ledger: Ledger) -> list[Metric]:
+    """Roll back and promote, three times."""
     walls_s, switches_s = [], []
     newest = str(max(one.version for one in ledger.releases()))
     for _ in range(3):
         started = time.perf_counter()
-        _done(machine, "rollback")
+        _run_cron(machine, "rollback")
         walls_s.append(time.perf_counter() - started)
         switches_s.append(ledger.figures()["rollback_seconds"])
-        _done(machine, "promote", newest)
+        _run_cron(machine, "promote", newest)
     return [
-        Measure(
+        Metric(
             metric="rollback, the whole command",
             value=median(walls_s),
             unit="s",
             note="median of 3",
         ),
-        Measure(
+        Metric(
             metric="rollback, decision to switched",
             value=median(switches_s),
             unit="s",
@@ -219,15 +224,15 @@ def _rollback(machine: Machine, ledger: Ledger) -> list[Measure]:
     ]
 
 
-def _done(machine: Machine, *words: str) -> None:
-    done = machine.cron(*words)
-    assert done.returncode == 0, done.stderr
+def _run_cron(machine: Machine, *words: str) -> None:
+    ended = machine.cron(*words)
+    assert ended.returncode == 0, ended.stderr
 
 
-def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[Measure]:
+def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[Metric]:
     ordered = sorted(latencies_s)
     return [
-        Measure(
+        Metric(
             metric=f"{metric}, p{round(100 * share)}",
             value=ordered[min(len(ordered) - 1, int(share * len(ordered)))],
             unit="s",

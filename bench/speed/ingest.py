@@ -1,11 +1,11 @@
-"""What reading and ingesting a large file takes: peak memory and events a second, of made-up MovieLens ratings.
+"""Peak memory and events a second of reading and ingesting large made-up files.
 
     python -m bench ingest
 
-Each is a `ratings.csv` in a temporary folder, with `movies.csv` beside it. One process reads it
-(`--dry-run`), another one brings it into an event log of SQLite; each peak is that process's own. A
-file whose times are whole days, as Amazon's are, is read alone: equal rows are sought among rows of
-one time, which takes more memory.
+Each file is a MovieLens `ratings.csv` in a temporary folder, with a `movies.csv`. One process reads
+it (`--dry-run`), another one ingests it into a SQLite event log; a peak is that of its process. A
+file whose times are whole days, as Amazon's are, is only read: the search for equal rows among rows
+of the same time takes more memory there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.report.rows import Measure, is_quick, save
+from bench.report.rows import Metric, is_quick, save
 from cron.wiring import PROJECT_ROOT
 
 COMMAND = "python -m bench ingest"
@@ -33,7 +33,7 @@ BEGAN_S, SPAN_S, DAY_S = 1_000_000_000, 400_000_000, 86_400
 
 
 def write_ratings(folder: Path, num_ratings: int, *, whole_days: bool) -> None:
-    """Write that many ratings of films drawn at random, in the order of users, as GroupLens does."""
+    """Write ratings of films drawn at random, ordered by user as GroupLens does."""
     generator = np.random.default_rng(0)
     at_s = BEGAN_S + generator.integers(0, SPAN_S, num_ratings)
     ratings = pd.DataFrame(
@@ -51,8 +51,8 @@ def write_ratings(folder: Path, num_ratings: int, *, whole_days: bool) -> None:
     )
 
 
-def measured(folder: Path, *words: str) -> tuple[dict[str, object], float, float]:
-    """Run `cron ingest`; return what it says, its seconds and its peak memory in MiB."""
+def run_ingest(folder: Path, *words: str) -> tuple[dict[str, object], float, float]:
+    """Run `cron ingest`; return its report, its seconds and its peak memory in MiB."""
     environment = {
         **os.environ,
         "FRESHET__STORE__EVENTS": f"sqlite:///{folder}/events.db",
@@ -64,30 +64,32 @@ def measured(folder: Path, *words: str) -> tuple[dict[str, object], float, float
         command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        said = process.stdout.read()
+        report = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise SystemExit(f"{COMMAND}: {' '.join(command)} ended with status {process.returncode}")
-    return json.loads(said), time.monotonic() - began, usage.ru_maxrss / 1024
+        raise SystemExit(f"{COMMAND}: {' '.join(command)}: exit status {process.returncode}")
+    return json.loads(report), time.monotonic() - began, usage.ru_maxrss / 1024
 
 
-def run(num_ratings: int, *, whole_days: bool) -> list[Measure]:
-    """Measure one file, read and ingested."""
-    measures = []
+def run(num_ratings: int, *, whole_days: bool) -> list[Metric]:
+    """Metric the reading of one file, and its ingestion unless its times are whole days."""
+    metrics = []
     times = "whole days" if whole_days else "seconds"
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
         folder = Path(name)
         write_ratings(folder, num_ratings, whole_days=whole_days)
-        for what, words in (("read", ("--dry-run",)), *([] if whole_days else [("ingested", ())])):
-            said, seconds, peak_mib = measured(folder, *words)
-            note = f"{said['events']:,} events, {(folder / 'ratings.csv').stat().st_size / 2**20:.0f} MiB of CSV, times of {times}"
+        size_mib = (folder / "ratings.csv").stat().st_size / 2**20
+        for what in ("read",) if whole_days else ("read", "ingested"):
+            words = ("--dry-run",) if what == "read" else ()
+            report, seconds, peak_mib = run_ingest(folder, *words)
+            note = f"{report['events']:,} events, {size_mib:.0f} MiB of CSV, times of {times}"
             title = f"{num_ratings:,} ratings, times of {times}, {what}"
-            measures.append(
-                Measure(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note)
+            metrics.append(
+                Metric(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note)
             )
-            measures.append(
-                Measure(
+            metrics.append(
+                Metric(
                     metric=f"{title}: events a second",
                     value=num_ratings / seconds,
                     unit="1/s",
@@ -95,19 +97,19 @@ def run(num_ratings: int, *, whole_days: bool) -> list[Measure]:
                 )
             )
             print(f"{title}: {peak_mib:.0f} MiB, {seconds:.0f} s", flush=True)
-    return measures
+    return metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write the results."""
+    """Metric and write the results."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Memory and rate of reading and ingesting large files."
     ).parse_args(arguments)
     sizes = QUICK_SIZES if is_quick() else SIZES
-    measures = [
+    metrics = [
         one
         for size in sizes
         for whole_days in (False, True)
         for one in run(size, whole_days=whole_days)
     ]
-    save("ingest", "made-up ratings", measures, command=COMMAND)
+    save("ingest", "made-up ratings", metrics, command=COMMAND)

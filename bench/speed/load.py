@@ -1,12 +1,13 @@
-"""Closed-loop HTTP load: N connections, each sends its next request when the last was answered.
+"""Closed-loop HTTP load: each connection sends its next request after the last answer.
 
-Knows keep-alive connections and a clock; does not know what is served. The client shares the
-machine's cores with the server, so its figures are a floor of what the server does.
+The client shares the machine's cores with the server, so the server can do at least what is
+measured.
 """
 
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import threading
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Tally:
-    """What one or more connections saw: latencies of the 200s, and every other outcome."""
+    """The results of one or more connections: latencies of the 200s, and every failure."""
 
     latencies_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -30,7 +31,7 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Return answered requests a second."""
+        """The answered requests a second."""
         return len(self.latencies_s) / self.seconds
 
 
@@ -38,16 +39,16 @@ class Tally:
 def load(
     port: int, path: str, body: Callable[[int], object], *, connections: int, pause_s: float = 0.0
 ) -> Iterator[Tally]:
-    """Keep the load up while the block runs; the tally is complete when it ends.
+    """Keep the load up while the block runs; the tally is complete when the block ends.
 
-    With a pause each connection is kept and rests before its next request.
+    With a pause each connection stays open and waits before its next request.
     """
     stop = threading.Event()
     tallies = [Tally() for _ in range(connections)]
     threads = [
         threading.Thread(
             target=_connection,
-            args=(port, path, body, tally, _Seat(stop, seat * 1_000_003, pause_s)),
+            args=(port, path, map(body, itertools.count(seat * 1_000_003)), tally, stop, pause_s),
         )
         for seat, tally in enumerate(tallies)
     ]
@@ -67,23 +68,17 @@ def load(
             total.failures += tally.failures
 
 
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    """One connection's: when to end, its first number, its rest."""
-
-    stop: threading.Event
-    number: int
-    pause_s: float
-
-
 def _connection(
-    port: int, path: str, body: Callable[[int], object], tally: Tally, seat: _Seat
+    port: int,
+    path: str,
+    bodies: Iterator[object],
+    tally: Tally,
+    stop: threading.Event,
+    pause_s: float,
 ) -> None:
-    stop, number = seat.stop, seat.number
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     while not stop.is_set():
-        payload = json.dumps(body(number)).encode()
-        number += 1
+        payload = json.dumps(next(bodies)).encode()
         started = time.perf_counter()
         try:
             connection.request("POST", path, payload, {"Content-Type": "application/json"})
@@ -97,6 +92,6 @@ def _connection(
             tally.latencies_s.append(time.perf_counter() - started)
         else:
             tally.failures.append(f"{response.status} {answer[:200]!r}")
-        if seat.pause_s:
-            stop.wait(seat.pause_s)
+        if pause_s:
+            stop.wait(pause_s)
     connection.close()

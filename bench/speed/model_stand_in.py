@@ -1,7 +1,7 @@
-"""A stand-in for TorchServe that costs little: batches of at most 32, one after the other, each with a fixed time.
+"""A cheap replacement for TorchServe: batches of at most 32, each with a fixed time.
 
-Speaks only what the gateway needs of that protocol. Knows no model, so a bench on it measures the
-gateway alone.
+It implements only what the gateway needs of the protocol and has no model, so a bench with it
+measures the gateway alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import json
 from contextlib import suppress
 
 BATCH = 32
-BATCH_S, CALL_S = (
-    0.005,
-    0.001,
-)  # of a batch, and of each call in it: the default model on a quiet core
+# Seconds per batch and per call in it: the default model on a quiet core.
+BATCH_S, CALL_S = 0.005, 0.001
 _ITEMS = [
     {"id": str(n), "title": f"Film {n} (1995)", "score": 5 - n / 10, "rating": 4.2}
     for n in range(10)
@@ -28,7 +26,7 @@ Call = asyncio.Future[None]
 
 
 def serve_model(port: int) -> None:
-    """Answer until the process is ended."""
+    """Answer until the process is stopped."""
     asyncio.run(_serve(port))
 
 

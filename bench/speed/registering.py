@@ -1,10 +1,10 @@
-"""How long answers wait while a version is registered: many kept connections, the slowest answer of each registration.
+"""The slowest answer on many kept connections while TorchServe registers a version.
 
     python -m bench registering
 
-Measured twice on one TorchServe: as the product registers (it asks until the version is READY), and
-with the call that waits for the start (`synchronous=true`), as it did before. The client shares the
-machine's cores with what it measures.
+It is measured twice on one TorchServe: as the product registers now (it asks until the version is
+READY), and with the call that waits for the start (`synchronous=true`), as it did before. The
+client shares the machine's cores with the server.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench.report.rows import Measure, is_quick, save
+from bench.report.rows import Metric, is_quick, save
 from bench.speed.load import load
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, opened, running_torchserve
@@ -24,12 +25,12 @@ from trainer.archive import pack
 COMMAND = "python -m bench registering"
 NUM_TIMES, QUICK_NUM_TIMES = 6, 2
 CONNECTIONS, PAUSE_S = 24, 0.05
-LONG_S = 1.0  # an answer that waited for the start of a worker, about 2 s, rather than for its turn
+LONG_S = 1.0  # longer answers waited for the start of a worker, about 2 s, not for their turn
 LIVE, OTHER = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write `bench/results/registering.json`."""
+    """Metric and write `bench/results/registering.json`."""
     argparse.ArgumentParser(
         prog=COMMAND, description="The slowest answer on kept connections during a registration."
     ).parse_args(arguments)
@@ -53,13 +54,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             query = f"url={archives[OTHER]}&model_name=rec&initial_workers=1&synchronous=true"
             assert node.manage("POST", f"/models?{query}").status_code == 200
 
-        before, before_s = _measured(
-            node, "synchronous=true", wait_for_the_start, lambda: server.unregister(OTHER)
+        unregister = partial(server.unregister, OTHER)
+        before, before_s = _register_under_load(
+            node, "synchronous=true", wait_for_the_start, unregister
         )
-        after, after_s = _measured(
-            node, "asked until READY", ask_until_ready, lambda: server.unregister(OTHER)
+        after, after_s = _register_under_load(
+            node, "asked until READY", ask_until_ready, unregister
         )
-    ratio = Measure(
+    ratio = Metric(
         metric="slowest answer, asked until READY beside synchronous=true",
         value=after_s / before_s,
         unit="1",
@@ -67,10 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save("registering", "planted", [*before, *after, ratio], command=COMMAND)
 
 
-def _measured(
+def _register_under_load(
     node: Running, name: str, register: Callable[[], None], unregister: Callable[[], None]
-) -> tuple[list[Measure], float]:
-    """Register several times under load; return the rows, and the median of each registration's slowest answer."""
+) -> tuple[list[Metric], float]:
+    """Register several times under load.
+
+    Return the rows, and the median over registrations of the slowest answer.
+    """
     slowest_s: list[float] = []
     long_ones: list[int] = []
     failures: list[str] = []
@@ -90,21 +95,19 @@ def _measured(
     median_s = statistics.median(slowest_s)
     each = f"{len(slowest_s)} registrations, {CONNECTIONS} kept connections"
     return [
-        Measure(
+        Metric(
             metric=f"{name}: slowest answer, median of registrations",
             value=1000 * median_s,
             unit="ms",
             note=each,
         ),
-        Measure(
-            metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"
-        ),
-        Measure(
+        Metric(metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"),
+        Metric(
             metric=f"{name}: answers over {LONG_S:.0f} s a registration",
             value=statistics.mean(long_ones),
             unit="1",
         ),
-        Measure(
+        Metric(
             metric=f"{name}: failed",
             value=len(failures),
             unit="1",

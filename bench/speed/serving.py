@@ -1,8 +1,8 @@
-"""How much it serves: score and top-k through TorchServe's endpoint and the gateway, steady and while releases change.
+"""Requests a second and latency of score and top-k, steady and during releases.
 
     python -m bench serving
 
-The client is Python threads on the same cores, so the figures are a floor.
+The client is Python threads on the same cores, so the server can do at least this much.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 
-from bench.report.rows import Measure, is_quick, save
+from bench.report.rows import Metric, is_quick, save
 from bench.speed.freshness import running_machine
 from bench.speed.load import Tally, load
 from cron.ledger.ledger import open_ledger
@@ -32,7 +32,7 @@ Body = Callable[[int], object]
 
 
 def score(number: int) -> object:
-    """Return a history of three titles and an item of the catalogue."""
+    """Return a request with three titles of history and an item of the catalogue."""
     return {
         "user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)],
         "item_desc": TITLES[number % len(TITLES)],
@@ -40,12 +40,12 @@ def score(number: int) -> object:
 
 
 def top_k(number: int) -> object:
-    """Return a history of three titles, ten items wanted."""
+    """Return a request for ten items, with three titles of history."""
     return {"user_seq": [TITLES[(number + step) % len(TITLES)] for step in range(3)], "k": 10}
 
 
 def free_text(number: int) -> object:
-    """Return an item that the catalogue lacks: its text goes through the encoder."""
+    """Return a request with an item that is not in the catalogue, so its text is encoded."""
     return {
         "user_seq": [TITLES[number % len(TITLES)]],
         "item_desc": f"a film about the year {number} and a detective",
@@ -53,15 +53,14 @@ def free_text(number: int) -> object:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and write `bench/results/serving.json`."""
+    """Metric and write `bench/results/serving.json`."""
     argparse.ArgumentParser(
-        prog=COMMAND, description="Requests a second and latency, steady and while releases change."
+        prog=COMMAND, description="Requests a second and latency, steady and during releases."
     ).parse_args(arguments)
-    measures: list[Measure] = []
+    metrics: list[Metric] = []
     with running_machine() as (machine, _):
-        assert (
-            machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
-        )  # so that there is a second release
+        # so that there is a second release
+        assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         while ledger.open_run() is not None or len(ledger.releases()) < 3:
             time.sleep(1)
@@ -72,50 +71,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ("score of a free text", free_text),
         ):
             for connections in (1, 8):
-                measures += _steady(machine, name, body, connections)
-        measures += _swapping(machine)
-    save("serving", "ML-100K demo", measures, command=COMMAND)
+                metrics += _steady(machine, name, body, connections)
+        metrics += _swapping(machine)
+    save("serving", "ML-100K demo", metrics, command=COMMAND)
 
 
-def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[Measure]:
+def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[Metric]:
     with load(machine.ports.inference, "/predictions/rec", body, connections=connections) as tally:
         time.sleep(QUICK_STEADY_S if is_quick() else STEADY_S)
-    return _measures(f"{name}, {connections} connections", tally)
+    return _metrics(f"{name}, {connections} connections", tally)
 
 
-def _swapping(machine: Machine) -> list[Measure]:
+def _swapping(machine: Machine) -> list[Metric]:
     """Roll back and promote under load."""
     with load(machine.ports.inference, "/predictions/rec", top_k, connections=8) as tally:
         for number in range(NUM_SWAPS):
-            newest = machine.cron(
-                "rollback" if number % 2 == 0 else "promote",
-                *(() if number % 2 == 0 else (_newest(machine),)),
-            )
-            assert newest.returncode == 0, newest.stderr
+            words = ("rollback",) if number % 2 == 0 else ("promote", _newest(machine))
+            ended = machine.cron(*words)
+            assert ended.returncode == 0, ended.stderr
             time.sleep(2)
-    return _measures(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
+    return _metrics(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
 
 
 def _newest(machine: Machine) -> str:
-    return str(
-        max(
-            one.version
-            for one in open_ledger(machine.environment["FRESHET__STORE__LEDGER"]).releases()
-        )
-    )
+    ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
+    return str(max(one.version for one in ledger.releases()))
 
 
-def _measures(name: str, tally: Tally) -> list[Measure]:
+def _metrics(name: str, tally: Tally) -> list[Metric]:
     return [
-        Measure(
+        Metric(
             metric=f"{name}: requests",
             value=tally.rate,
             unit="1/s",
             note=f"{len(tally.latencies_s):,} answered",
         ),
-        Measure(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
-        Measure(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
-        Measure(
+        Metric(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
+        Metric(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
+        Metric(
             metric=f"{name}: failed",
             value=len(tally.failures),
             unit="1",

@@ -1,4 +1,4 @@
-"""The quality bench with the product's own trainer and ranker, on planted tastes: ranking, ratings, and what is kept of them."""
+"""The quality bench with the product's own trainer and ranker, on planted tastes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contestants.configs import CONFIGS, SKETCH, STREAM_CONFIGS
+from bench.contestants.configs import CONFIGS, STREAM_CONFIGS
 from bench.contestants.ease import popularity
 from bench.data import snapshots
 from bench.data.leave_one_out import split_of
 from bench.ranking import quality
-from bench.ranking.quality import Options, freshet, ranking_measures
-from bench.ranking.ratings import rating_measures
+from bench.ranking.quality import Options, freshet, ranking_metrics
+from bench.ranking.ratings import rating_metrics
 from bench.report import kept
+from bench.report.labels import SKETCH
 from recommender.config import ModelConfig
-from tests.unit.bench.test_bench_contestants import NUM_USERS, tastes
+from tests.unit.bench.tastes import NUM_USERS, tastes
 from trainer.config import TrainConfig
 
 CONFIG = TrainConfig(
@@ -31,7 +32,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "WORK", tmp_path)
 
 
-def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
+def test_freshet_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
     split = split_of(tastes())
     first = freshet(split, CONFIG)
     assert len(first.ndcg_U) == NUM_USERS
@@ -42,9 +43,10 @@ def test_ours_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("snapshot"))
 
 
-def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(
+def test_an_interrupted_training_starts_from_scratch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its seconds count, and those before the interruption are lost."""
     split = split_of(tastes())
 
     def cut_off(*_: object, **__: object) -> None:
@@ -56,9 +58,7 @@ def test_a_training_that_was_cut_off_begins_anew_since_its_seconds_count(
             freshet(split, CONFIG)
     (left,) = tmp_path.rglob("candidate")
     trained = (left / "report.json").stat().st_mtime_ns
-    assert freshet(split, CONFIG).cpu_s > 0.1, (
-        "a training that was there already would cost nothing"
-    )
+    assert freshet(split, CONFIG).cpu_s > 0.1, "a training that existed already would cost nothing"
     assert (left / "report.json").stat().st_mtime_ns > trained
 
 
@@ -74,11 +74,11 @@ def test_a_settings_file_for_a_gpu_trains_on_one_or_not_at_all() -> None:
             freshet(split, replace(CONFIG, device="cuda"))
 
 
-def test_the_benchs_own_trainings_are_the_cpus_as_the_peers_are() -> None:
+def test_the_benches_train_on_the_cpu_as_the_peers_do() -> None:
     assert {config.device for config in [*CONFIGS.values(), *STREAM_CONFIGS.values()]} == {"cpu"}
 
 
-def test_a_snapshot_that_was_cut_off_is_none(
+def test_an_interrupted_snapshot_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, folder = tastes(), tmp_path / "snapshot"
@@ -91,35 +91,35 @@ def test_a_snapshot_that_was_cut_off_is_none(
         patch.setattr(snapshots, "_items", full_disk)
         with pytest.raises(OSError, match="no space"):
             snapshots.write_snapshot(folder, data, roles, mode="full")
-    assert not folder.exists(), "the benches take one that is there as it is"
+    assert not folder.exists(), "the benches would take an existing one as it is"
     assert (snapshots.write_snapshot(folder, data, roles, mode="full") / "manifest.json").exists()
 
 
-def test_a_settings_file_takes_the_place_of_the_benchs_own_configuration(tmp_path: Path) -> None:
+def test_a_settings_file_replaces_the_benchs_configuration(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[train]\nfull_epochs = 3\n[train.model]\ndim = 32\n")
     config = Options(seeds=[0], threads=2, peers=False, settings=file).config("ml-100k")
     assert (config.full_epochs, config.model.dim, config.num_threads) == (3, 32, 2)
 
 
-def test_a_settings_file_is_measured_alone_and_its_rows_bear_its_name(tmp_path: Path) -> None:
+def test_a_settings_file_runs_alone_under_its_own_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text("[train]\ndevice = 'cpu'\nfull_epochs = 1\n[train.model]\ndim = 16\n")
     options = Options(seeds=[0], threads=1, peers=True, settings=file)
     assert options.ours_alone == "Freshet, mine.toml"
     data = tastes(noise=0.2)
-    ranked = ranking_measures(split_of(data), options)
-    rated = rating_measures(
+    ranked = ranking_metrics(split_of(data), options)
+    rated = rating_metrics(
         data, options.config("ml-100k"), seeds=[0], tuning=False, alone_as=options.ours_alone
     )
     assert {row.model for row in [*ranked, *rated]} == {"Freshet, mine.toml"}
 
 
-def test_ours_predicts_ratings_static_and_progressive_beside_the_others() -> None:
+def test_ratings_are_predicted_static_and_progressive() -> None:
     data = tastes(noise=0.2)
     found = {
         (row.model, row.protocol): row
-        for row in rating_measures(data, CONFIG, seeds=[0], tuning=False)
+        for row in rating_metrics(data, CONFIG, seeds=[0], tuning=False)
     }
     kinds = ("static", "progressive")
     both = {

@@ -1,4 +1,4 @@
-"""The bench of new items: what is held out is held out, its yardsticks are what they say, and a planted text is found."""
+"""The bench of new items: its folds, its baselines, and that a planted text is found."""
 
 from __future__ import annotations
 
@@ -10,22 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from bench.contestants.configs import SKETCH
 from bench.data.sets import RatingsSet
 from bench.ranking import cold
-from bench.ranking.cold import (
-    NEW,
-    OURS,
-    RANDOM,
-    RANKINGS,
-    Fold,
-    Part,
-    fold_of,
-    measures_of,
-    neighbour_popularity,
-    random_gains,
-    run_fold,
-)
+from bench.ranking.cold import metrics_of, run_fold
+from bench.ranking.cold_folds import ITEM_FOLDS, USER_FOLDS, EventBatch, Fold, fold_of
+from bench.ranking.cold_gains import neighbour_popularity, random_gains
+from bench.report.labels import COLD_RANKINGS, NEW_AMONG_NEW, RANDOM, SKETCH, TEXT_ALONE
 from recommender.bundle import load_bundle
 from tests.component.training import small_config
 from tests.planted import planted_bundle, planted_items, planted_rows
@@ -34,7 +24,7 @@ NUM_ITEMS = 60
 
 
 def planted_set() -> RatingsSet:
-    """Even users like even items; which an item is stands in its text alone."""
+    """Return a set in which even users like even items; only its text says what an item is."""
     rows = planted_rows(150, NUM_ITEMS, events_per_user=16)
     return RatingsSet(
         name="planted",
@@ -55,11 +45,11 @@ def fold() -> Fold:
     return fold_of(planted_set(), 0)
 
 
-def test_folds_hold_out_other_items_and_users_each() -> None:
+def test_each_fold_holds_out_other_items_and_users() -> None:
     data = planted_set()
-    folds = [fold_of(data, number) for number in range(cold.ITEM_FOLDS)]
+    folds = [fold_of(data, number) for number in range(ITEM_FOLDS)]
     assert (np.sum([fold.cold_N for fold in folds], axis=0) == 1).all()
-    assert (np.sum([fold.panel_U for fold in folds[: cold.USER_FOLDS]], axis=0) == 1).all()
+    assert (np.sum([fold.panel_U for fold in folds[:USER_FOLDS]], axis=0) == 1).all()
     for fold in folds:
         assert not (fold.cold_N & fold.tuned_N).any()
         assert not (fold.train_E & fold.scored_E).any()
@@ -87,20 +77,20 @@ def test_new_items_are_found_by_their_text(
         if count == 0
     } == held_out
     assert bundle.counts_N.sum() == fold.train_E.sum()
-    figures = {
+    rows = {
         (one.protocol, one.metric, one.model): one
-        for one in measures_of("planted", [found], note="")
+        for one in metrics_of("planted", [found], note="")
     }
-    ours, drawn = figures[NEW, "NDCG@10", OURS], figures[NEW, "NDCG@10", RANDOM]
+    ours, drawn = (rows[NEW_AMONG_NEW, "NDCG@10", model] for model in (TEXT_ALONE, RANDOM))
     assert ours.value > 1.2 * drawn.value
-    difference = figures[NEW, "NDCG@10", f"{OURS} − {RANDOM}"]
+    difference = rows[NEW_AMONG_NEW, "NDCG@10", f"{TEXT_ALONE} − {RANDOM}"]
     assert difference.value == pytest.approx(ours.value - drawn.value)
     assert difference.low is not None
     assert difference.low <= difference.value
-    assert figures[NEW, "NDCG@10", SKETCH].value < ours.value
-    assert {one.protocol for one in figures.values()} == set(RANKINGS)
-    assert {(one.seeds, one.note.split(", ")[1]) for one in figures.values()} == {(1, "1 fold")}, (
-        "a fold is no seed"
+    assert rows[NEW_AMONG_NEW, "NDCG@10", SKETCH].value < ours.value
+    assert {one.protocol for one in rows.values()} == set(COLD_RANKINGS)
+    assert {(one.seeds, one.note.split(", ")[1]) for one in rows.values()} == {(1, "1 fold")}, (
+        "a fold is not a seed"
     )
 
 
@@ -121,8 +111,8 @@ def test_neighbours_lend_a_new_item_their_popularity(tmp_path: Path) -> None:
 def test_random_is_the_expectation_over_orders() -> None:
     allowed_N = np.ones(25, np.bool_)
     allowed_N[20:] = False
-    part = Part(histories=[[]], seen=[[0, 1, 24]], targets=[5])
-    gains = random_gains([part], allowed_N)
+    batch = EventBatch(histories=[[]], seen=[[0, 1, 24]], targets=[5])
+    gains = random_gains([batch], allowed_N)
     generator = np.random.default_rng(0)
     places = np.array(
         [int(np.flatnonzero(generator.permutation(18) == 0)[0]) + 1 for _ in range(20_000)]
@@ -133,5 +123,5 @@ def test_random_is_the_expectation_over_orders() -> None:
     ]
     few_N = np.zeros(25, np.bool_)
     few_N[:4] = True
-    (ndcg,) = random_gains([part], few_N).ndcg_X  # two are open: the item is first or second
+    (ndcg,) = random_gains([batch], few_N).ndcg_X  # two are open: the item is first or second
     assert ndcg == pytest.approx((1 + 1 / math.log2(3)) / 2)

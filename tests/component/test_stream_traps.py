@@ -1,7 +1,8 @@
-"""The stream's promise, planted: every event is scored before anything has learned from it.
+"""Every event of the stream is scored before any model has learned from it.
 
-In each window everybody takes a hit that did not exist before. Who is asked first and learns
-afterwards can't know it, whatever is kept up to date; who learns first finds it at once.
+In each window all users take a hit that did not exist before. A model that is asked before it
+learns cannot know the hit, however it is kept up to date; a model that learns first finds it at
+once.
 """
 
 from __future__ import annotations
@@ -16,15 +17,10 @@ import pytest
 from bench.contestants.offline import event_ndcg, train_bundle
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking import prequential
-from bench.ranking.prequential import (
-    LINES,
-    full_windows,
-    measures_of,
-    run_seed,
-    stream_of,
-    takeovers,
-)
+from bench.ranking import prequential, stream_lines
+from bench.ranking.prequential import run_seed
+from bench.ranking.stream import full_windows, stream_of, takeovers
+from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of
 from cron.gate.verdicts import Verdict, offline_verdict
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
@@ -40,7 +36,10 @@ CONFIG = TrainConfig(
 
 
 def hits_set() -> RatingsSet:
-    """Everybody takes as many old items as there are windows, then the hit of each window, all within one second."""
+    """Return users who take an old item per window, then the hit of each window.
+
+    All events have the same second.
+    """
     users = np.tile(np.arange(NUM_USERS), 2 * NUM_WINDOWS)
     steps = np.repeat(np.arange(2 * NUM_WINDOWS), NUM_USERS)
     old = (users * 7 + steps * 3) % NUM_OLD
@@ -56,7 +55,7 @@ def hits_set() -> RatingsSet:
 
 
 def early_set() -> RatingsSet:
-    """The same, but every other user meets each hit a window early, so that whoever learns can know it."""
+    """Return hits_set, but every other user takes each hit a window early, to be learned."""
     hits = hits_set()
     items_E = hits.items_E.copy()
     first_hit = NUM_USERS * NUM_WINDOWS
@@ -66,41 +65,38 @@ def early_set() -> RatingsSet:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prequential, "WORK", tmp_path)
+    monkeypatch.setattr(stream_lines, "WORK", tmp_path)
 
 
 def test_windows_cover_the_second_half_once() -> None:
     stream = stream_of(hits_set(), NUM_WINDOWS)
-    windows = [
-        stream.between(first, last)
-        for first, last in zip(stream.bounds[:-1], stream.bounds[1:], strict=True)
-    ]
+    windows = [stream.between(first, last) for first, last in stream.windows]
     times_scored_E = np.sum([*windows, stream.between(0, stream.base)], axis=0)
     assert (times_scored_E == 1).all()
 
 
-def test_nothing_knows_a_hit_before_it_was_asked(tmp_path: Path) -> None:
+def test_no_line_knows_a_hit_before_it_is_asked(tmp_path: Path) -> None:
     stream = stream_of(hits_set(), NUM_WINDOWS)
     followed = run_seed(stream, CONFIG, frozenset(range(NUM_WINDOWS)), tmp_path / "stream")
     for name, line in followed.items():
         assert line["ndcg"] == [0.0] * NUM_WINDOWS, name
 
 
-def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(
+def test_an_interrupted_stream_ends_with_the_same_scores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     whole = run_seed(stream, CONFIG, fulls, tmp_path / "whole")
     trainings = 0
 
-    def interrupted(*given: Any, **more: Any) -> tuple[Bundle, float]:
+    def interrupt_some(*given: Any, **more: Any) -> tuple[Bundle, float]:
         nonlocal trainings
         trainings += 1
         if trainings % 5 == 0:
             raise KeyboardInterrupt
         return train_bundle(*given, **more)
 
-    monkeypatch.setattr(prequential, "train_bundle", interrupted)
+    monkeypatch.setattr(stream_lines, "train_bundle", interrupt_some)
     cut_off = 0
     while True:
         try:
@@ -109,29 +105,28 @@ def test_a_stream_that_was_cut_off_goes_on_with_the_same_figures(
         except KeyboardInterrupt:
             cut_off += 1
     assert cut_off > 2
-    assert (
-        trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1
-    )  # bases, updates, the full retrain, the update that goes on from it
+    # bases, updates, the full retrain, the update after it
+    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1
     assert {name: (line["ndcg"], line["accepted"]) for name, line in resumed.items()} == {
         name: (line["ndcg"], line["accepted"]) for name, line in whole.items()
     }
     assert whole["update"]["ndcg"] != whole["static"]["ndcg"]
 
 
-def test_a_full_retrain_takes_over_from_the_updates_and_they_go_on_from_it(
+def test_updates_continue_from_a_full_retrain(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     learning = run_seed(stream, CONFIG, fulls, tmp_path / "learning")["rolling"]["ndcg"]
     assert isinstance(learning, list)
     assert learning[3] > 0.5
-    monkeypatch.setattr(prequential, "updated", lambda _, line, *place, **how: line)
+    monkeypatch.setattr(prequential, "update_line", lambda _, line, *place, **how: line)
     without_updates = run_seed(stream, CONFIG, fulls, tmp_path / "without")
     assert without_updates["update"]["ndcg"] == [0.0] * NUM_WINDOWS
     assert without_updates["rolling"]["ndcg"] == [0.0, 0.0, pytest.approx(0.5), 0.0]
 
 
-def test_learning_first_would_find_it(tmp_path: Path) -> None:
+def test_a_model_that_learns_first_would_find_the_hit(tmp_path: Path) -> None:
     stream = stream_of(hits_set(), NUM_WINDOWS)
     first, last = stream.bounds[-2:]
     snapshot = write_snapshot(
@@ -141,31 +136,27 @@ def test_learning_first_would_find_it(tmp_path: Path) -> None:
         snapshot, CONFIG, tmp_path / "candidate", text_cache=tmp_path / "texts"
     )
     asked, known = stream.between(first, last), stream.between(0, first)
-    assert (
-        event_ndcg(stream.data, asked, known, {"peeking": bundle}, CONFIG, folder=tmp_path)[
-            "peeking"
-        ]
-        > 0.3
-    )
+    scores = event_ndcg(stream.data, asked, known, {"peeking": bundle}, CONFIG, folder=tmp_path)
+    assert scores["peeking"] > 0.3
 
 
-def test_the_gate_compares_with_the_live_bundle_and_the_last_full_training(
+def test_the_gate_compares_with_live_and_the_last_full_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared = []
 
-    def told(report: Report, *given: Any) -> Verdict:
+    def record_models(report: Report, *given: Any) -> Verdict:
         assert report.panel is not None
         compared.append(set(report.panel.models))
         return offline_verdict(report, *given)
 
-    monkeypatch.setattr(prequential, "offline_verdict", told)
+    monkeypatch.setattr(stream_lines, "offline_verdict", record_models)
     run_seed(stream_of(early_set(), NUM_WINDOWS), CONFIG, frozenset(), tmp_path / "stream")
     assert len(compared) == NUM_WINDOWS - 1
     assert all(models >= {"candidate", "live", "anchor"} for models in compared)
 
 
-def test_a_full_retrain_never_stands_before_the_first_window() -> None:
+def test_no_full_retrain_comes_before_the_first_window() -> None:
     assert full_windows(20, 19) == frozenset(range(1, 20))
     assert full_windows(20, 4) == {5, 10, 14, 19}
     assert takeovers(20, full_windows(20, 19)) == {6, 13}
@@ -173,9 +164,9 @@ def test_a_full_retrain_never_stands_before_the_first_window() -> None:
     assert takeovers(20, frozenset()) == frozenset()
 
 
-def test_gains_and_shares_are_of_the_windows_in_which_both_stand() -> None:
+def test_shares_are_over_windows_with_a_full_retrain() -> None:
     curve = {"static": [1.0, 1.0, 2.0, 1.0], "update": [1.0, 1.2, 2.2, 1.0], "full": [1.5, 2.5]}
-    runs = [
+    runs: list[SeedRun] = [
         {
             line: {"ndcg": curve.get(line, curve["static"]), "seconds": 10.0, "accepted": 0.5}
             for line in LINES
@@ -187,7 +178,7 @@ def test_gains_and_shares_are_of_the_windows_in_which_both_stand() -> None:
             for line in LINES
         }
     )
-    found = {(row.model, row.metric): row for row in measures_of("hits", runs, [1, 2])}
+    found = {(row.model, row.metric): row for row in metrics_of("hits", runs, [1, 2])}
     assert found["update", "NDCG@10"].value == pytest.approx(1.5 * 5.4 / 4)
     assert found["update", "NDCG@10"].note == "4 windows, seeds 1.3500 to 2.7000"
     assert found["update", "gain over static"].value == pytest.approx(5.4 / 5 - 1)

@@ -1,4 +1,4 @@
-"""One entry for all benches: which one runs, what is skipped, and what happens when one fails."""
+"""One entry for all benches: what runs, what is skipped, and what a failure does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside ours in the quality benches, on planted tastes: even users take even items, odd users odd ones."""
+"""The other models of the quality benches, and leave-one-out, on planted tastes."""
 
 from __future__ import annotations
 
@@ -8,36 +8,14 @@ import numpy as np
 import pytest
 
 from bench.contestants.ease import ease, popularity
-from bench.contestants.rating_models import Factors, Task, predictions
+from bench.contestants.rating_models import Factors, RatingTask, predictions
 from bench.data.leave_one_out import Split, list_gains, score_gains, split_of
-from bench.data.sets import RatingsSet
 from bench.ranking.ratings import task_of
-
-NUM_USERS, NUM_ITEMS = 60, 40
-
-
-def tastes(*, rounds: int = 12, noise: float = 0.0) -> RatingsSet:
-    """Return rounds: each user takes an item of their own parity that is new to them; the last four items get 2 stars, all others 4."""
-    generator = np.random.default_rng(0)
-    order_UR = np.stack([generator.permutation(NUM_ITEMS // 2)[:rounds] for _ in range(NUM_USERS)])
-    users_E = np.tile(np.arange(NUM_USERS), rounds)
-    items_E = 2 * order_UR.T.reshape(-1) + users_E % 2
-    ratings_E = np.where(items_E >= NUM_ITEMS - 4, 2.0, 4.0) + noise * generator.normal(
-        size=len(users_E)
-    )
-    return RatingsSet(
-        name="tastes",
-        users_E=users_E,
-        items_E=items_E,
-        ratings_E=ratings_E,
-        at_s_E=np.arange(len(users_E), dtype=float),
-        item_ids=[str(item) for item in range(NUM_ITEMS)],
-        items=[None] * NUM_ITEMS,
-    )
+from tests.unit.bench.tastes import NUM_ITEMS, NUM_USERS, tastes
 
 
 @pytest.mark.parametrize("tuning", [True, False])
-def test_nobody_trains_on_what_is_asked_or_on_what_comes_after_it(tuning: bool) -> None:
+def test_training_events_come_before_the_asked_event(tuning: bool) -> None:
     data = tastes()
     split = split_of(data, tuning=tuning)
     assert not (split.train_E & split.asked_E).any()
@@ -54,7 +32,7 @@ def test_the_final_models_learn_from_the_tuning_event() -> None:
     assert tuning.protocol != final.protocol
 
 
-def test_a_list_and_its_scores_are_worth_the_same() -> None:
+def test_a_list_and_its_scores_have_the_same_gain() -> None:
     generator = np.random.default_rng(1)
     scores_UN = generator.permuted(np.tile(np.arange(50.0), (20, 1)), axis=1).astype(np.float32)
     seen_UN = generator.random((20, 50)) < 0.3
@@ -70,7 +48,7 @@ def test_a_list_and_its_scores_are_worth_the_same() -> None:
     np.testing.assert_allclose(by_scores, list_gains(tops, targets_U))
 
 
-def test_a_tie_counts_against_us_and_an_item_seen_before_is_a_miss() -> None:
+def test_ties_count_against_the_target_and_seen_items_miss() -> None:
     same_UN, none_UN = np.ones((1, 30), np.float32), np.zeros((1, 30), np.bool_)
     assert score_gains(same_UN, none_UN, np.array([0])) == [0.0]
     best_UN = same_UN.copy()
@@ -81,7 +59,7 @@ def test_a_tie_counts_against_us_and_an_item_seen_before_is_a_miss() -> None:
     assert score_gains(best_UN, seen_UN, np.array([7])) == [0.0]
 
 
-def test_ease_knows_the_two_tastes_and_popularity_does_not() -> None:
+def test_ease_learns_the_two_tastes_and_popularity_does_not() -> None:
     split = split_of(tastes())
     by_taste, by_counts = np.mean(ease(split, 10.0).ndcg_U), np.mean(popularity(split).ndcg_U)
     assert by_taste > 1.5 * by_counts > 0.0
@@ -114,7 +92,7 @@ def test_a_user_without_enough_events_is_not_asked() -> None:
     assert len(popularity(split).ndcg_U) == NUM_USERS - 1
 
 
-def test_every_rating_model_learns_that_the_last_items_are_disliked() -> None:
+def test_every_rating_model_learns_which_items_are_disliked() -> None:
     task = task_of(tastes(noise=0.2), tuning=False)
     spread = float(np.std(task.data.ratings_E[task.asked_E]))
     for name, found in predictions(task).items():
@@ -122,8 +100,8 @@ def test_every_rating_model_learns_that_the_last_items_are_disliked() -> None:
         assert error < 0.6 * spread, name
 
 
-def test_progressive_models_learn_a_new_user_as_they_go_and_static_ones_cannot() -> None:
-    """From the cut on every user is harsher by two stars: static figures can't know it, progressive ones soon do."""
+def test_only_progressive_models_follow_a_user_after_the_cut() -> None:
+    """From the cut on every user rates two stars lower; only progressive models see that."""
     data = tastes(rounds=18, noise=0.1)
     task = task_of(data, tuning=False)
     task = replace(
@@ -137,7 +115,7 @@ def test_progressive_models_learn_a_new_user_as_they_go_and_static_ones_cannot()
     assert errors["SVD (progressive)"] < errors["SVD (static)"]
 
 
-def test_no_prediction_knows_a_later_rating() -> None:
+def test_no_prediction_depends_on_a_later_rating() -> None:
     task = task_of(tastes(noise=0.2), tuning=False)
     last = int(np.flatnonzero(task.asked_E)[-1])
     changed = replace(
@@ -153,7 +131,7 @@ def test_no_prediction_knows_a_later_rating() -> None:
 
 
 def test_the_factors_find_a_planted_interaction() -> None:
-    """A rating is 4 where the taste of user and item agree and 2 where not: no bias can say that, one factor can."""
+    """A rating is 4 if user and item agree and 2 if not: one factor can model that, no bias."""
     generator = np.random.default_rng(2)
     users_E, items_E = (
         one.reshape(-1)
@@ -169,7 +147,7 @@ def test_the_factors_find_a_planted_interaction() -> None:
         ratings_E=ratings_E,
         at_s_E=np.arange(len(users_E), dtype=float),
     )
-    task: Task = task_of(data, tuning=False)
+    task: RatingTask = task_of(data, tuning=False)
     actual_E = ratings_E[task.asked_E]
     for progressive in (False, True):
         predicted_E = Factors.learn(task, 5.0).predict(task, progressive=progressive)

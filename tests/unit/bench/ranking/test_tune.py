@@ -1,4 +1,4 @@
-"""The search for configurations: what it may look at, how fields are named, and that a finished trial is not trained again."""
+"""The search for configurations: what it may read, its fields, and that trials are kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 
 from bench.data.sets import RatingsSet
-from bench.ranking import prequential, tune
-from bench.ranking.tune import Outcome, changed, outcome_of, question_of, trials_of, write_table
+from bench.ranking import stream_lines, tune
+from bench.ranking.tune import (
+    TrialResult,
+    question_of,
+    run_trial,
+    trials_of,
+    with_changes,
+    write_table,
+)
 from bench.report import kept
 from cron.errors import SettingsError
 from recommender.config import ModelConfig
@@ -35,7 +42,7 @@ def walks(num_users: int = 20, length: int = 10) -> RatingsSet:
     )
 
 
-def test_the_test_is_neither_learned_nor_asked() -> None:
+def test_the_events_of_the_test_are_never_used() -> None:
     data = walks()
     tuning, stream, updates = (question_of(data, on) for on in ("tuning", "stream", "updates"))
     assert not (tuning.train_E | tuning.asked_E)[data.last_of_users()].any()
@@ -49,7 +56,7 @@ def test_the_test_is_neither_learned_nor_asked() -> None:
 
 
 def test_a_field_is_named_as_in_the_settings() -> None:
-    config = changed(
+    config = with_changes(
         SMALL,
         {
             "full_lr": "1e-3",
@@ -69,22 +76,22 @@ def test_a_field_is_named_as_in_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
-        ("full_lrs", "1", "is full_lr meant"),
-        ("model.drop", "0.1", "is model.dropout meant"),
+        ("full_lrs", "1", "did you mean full_lr"),
+        ("model.drop", "0.1", "did you mean model.dropout"),
         ("model.dropout", "2", "between 0 and 0.99"),
         ("model.tower", "gru", "expected one of"),
         ("full_epochs", "1.5", "a whole number"),
         ("model", "x", "no such field"),
     ],
 )
-def test_a_wrong_field_is_named(name: str, text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
-        changed(SMALL, {name: text})
+def test_a_wrong_field_is_named(name: str, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        with_changes(SMALL, {name: text})
 
 
-def test_combinations_are_all_of_them_or_the_same_ones_each_time() -> None:
+def test_random_combinations_are_the_same_each_time() -> None:
     tries = {"full_lr": ["1e-3", "2e-3"], "model.dim": ["16", "32", "64"]}
     assert len({trial.changes for trial in trials_of(SMALL, tries, random=None)}) == 6
     some = trials_of(SMALL, tries, random=4)
@@ -93,7 +100,7 @@ def test_combinations_are_all_of_them_or_the_same_ones_each_time() -> None:
     assert all(trial.config.model.dim == int(trial.changes.rpartition("=")[2]) for trial in some)
 
 
-def test_a_finished_trial_is_taken_as_it_is(
+def test_a_finished_trial_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "WORK", tmp_path)
@@ -102,23 +109,23 @@ def test_a_finished_trial_is_taken_as_it_is(
         question_of(walks(), "tuning"),
         trials_of(SMALL, {"full_epochs": ["1"]}, random=None),
     )
-    first = outcome_of(question, trial, [0, 1])
+    first = run_trial(question, trial, [0, 1])
     assert 0 <= first.low <= first.ndcg <= first.high
     results = sorted((tmp_path / "tune").rglob("result.json"))
     times = [result.stat().st_mtime_ns for result in results]
     assert len(results) == 2
-    assert outcome_of(question, trial, [0, 1]) == first
+    assert run_trial(question, trial, [0, 1]) == first
     assert [result.stat().st_mtime_ns for result in results] == times
     other = replace(trial, config=replace(trial.config, weight_decay=0.0))
-    outcome_of(question, other, [0])
+    run_trial(question, other, [0])
     assert len(list((tmp_path / "tune").rglob("result.json"))) == 3
 
 
-def test_updates_are_judged_without_the_stream_they_are_chosen_for(
+def test_updates_are_chosen_without_the_stream_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "WORK", tmp_path)
-    monkeypatch.setattr(prequential, "WORK", tmp_path)
+    monkeypatch.setattr(stream_lines, "WORK", tmp_path)
     data = walks(num_users=60, length=16)
     half = len(data.users_E) // 2
     elsewhere = replace(
@@ -127,20 +134,20 @@ def test_updates_are_judged_without_the_stream_they_are_chosen_for(
     (still,) = trials_of(SMALL, {"update_lr": ["1e-9"]}, random=None)
     (learning,) = trials_of(SMALL, {"update_lr": ["1e-2"], "average_decay": ["0"]}, random=None)
     question = question_of(data, "updates")
-    before, after = outcome_of(question, still, [0]), outcome_of(question, learning, [0])
+    before, after = run_trial(question, still, [0]), run_trial(question, learning, [0])
     assert after.ndcg > before.ndcg + 0.1
     assert after.seconds > 0
     assert after.accepted == 1
-    assert outcome_of(question_of(elsewhere, "updates"), learning, [0]).ndcg == after.ndcg
+    assert run_trial(question_of(elsewhere, "updates"), learning, [0]).ndcg == after.ndcg
 
 
 def test_the_table_keeps_what_other_searches_found(tmp_path: Path) -> None:
-    def outcome(changes: str, ndcg: float) -> Outcome:
-        return Outcome(changes=changes, ndcg=ndcg, low=0.0, high=1.0, seeds=1, seconds=2.0)
+    def result(changes: str, ndcg: float) -> TrialResult:
+        return TrialResult(changes=changes, ndcg=ndcg, low=0.0, high=1.0, seeds=1, seconds=2.0)
 
     question, path = question_of(walks(), "tuning"), tmp_path / "tune" / "walks.csv"
-    write_table(question, [outcome("full_lr=1e-3", 0.1), outcome("full_lr=2e-3", 0.3)], path)
-    write_table(question, [outcome("full_lr=1e-3", 0.2), outcome("model.dim=32", 0.25)], path)
+    write_table(question, [result("full_lr=1e-3", 0.1), result("full_lr=2e-3", 0.3)], path)
+    write_table(question, [result("full_lr=1e-3", 0.2), result("model.dim=32", 0.25)], path)
     with path.open(newline="") as file:
         assert [(row["changes"], row["ndcg"]) for row in csv.DictReader(file)] == [
             ("full_lr=2e-3", "0.3"),

@@ -1,4 +1,4 @@
-"""What the freshness bench says when there is nothing to measure."""
+"""What the freshness bench reports if there is nothing to measure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bench.speed.freshness import published_of
+from bench.speed.freshness import published_runs
 from cron.lineage import Outcome, Reason, Run
 
 
@@ -25,18 +25,18 @@ def run(run_id: int, outcome: Outcome, *reasons: Reason) -> Run:
     )
 
 
-def test_refused_updates_are_told_with_their_reasons() -> None:
+def test_refused_updates_are_reported_with_their_reasons() -> None:
     slow = Reason(name="latency", ok=False, text="p99 latency 900 ms, limit 250 ms: refused")
     fine = Reason(name="finite", ok=True, text="all weights are finite")
     with pytest.raises(
         SystemExit, match="run 7 refused: p99 latency 900 ms, limit 250 ms: refused"
     ) as caught:
-        published_of([run(7, "refused", fine, slow)])
+        published_runs([run(7, "refused", fine, slow)])
     assert "finite" not in str(caught.value)
-    with pytest.raises(SystemExit, match="no update began"):
-        published_of([])
+    with pytest.raises(SystemExit, match="no update started"):
+        published_runs([])
 
 
-def test_published_ones_are_measured_whatever_became_of_the_others() -> None:
+def test_published_updates_are_measured_next_to_refused_ones() -> None:
     good = run(8, "published")
-    assert published_of([run(7, "refused"), good]) == [good]
+    assert published_runs([run(7, "refused"), good]) == [good]

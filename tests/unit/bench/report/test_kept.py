@@ -1,4 +1,4 @@
-"""Finished parts of benches: found again by what decides them, and by nothing else; and what the training bench makes of its curves."""
+"""Kept parts of benches and what decides them; curves of the training bench."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.contestants.peers import PEERS, Ranking, Training, rankings
-from bench.data.leave_one_out import Scored, split_of
+from bench.contestants.peers import PEERS, PeerTraining, Ranking, rankings
+from bench.data.leave_one_out import RankingResult, split_of
 from bench.report import kept
 from bench.report.kept import data_digest, events_digest, files_digest, kept_part
-from bench.speed.training import Curve, measures
-from tests.unit.bench.test_bench_contestants import tastes
+from bench.speed.training import Curve, metrics_of
+from tests.unit.bench.tastes import tastes
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_a_finished_part_is_not_made_again() -> None:
     assert len(made) == 2
 
 
-def test_a_part_that_was_cut_off_goes_on_with_what_it_had() -> None:
+def test_an_interrupted_part_finds_its_folder_again() -> None:
     def cut_off(folder: Path) -> object:
         (folder / "half").touch()
         raise KeyboardInterrupt
@@ -44,7 +44,9 @@ def test_a_part_that_was_cut_off_goes_on_with_what_it_had() -> None:
     assert kept_part("quality/x", "code", lambda folder: (folder / "half").exists()) is True
 
 
-def test_code_is_named_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_code_changes_with_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kept, "PROJECT_ROOT", tmp_path)
     (tmp_path / "trainer").mkdir()
     (tmp_path / "trainer" / "loop.py").write_text("one")
@@ -53,11 +55,11 @@ def test_code_is_named_by_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "trainer" / "loop.py").write_text("one!")
     assert files_digest("trainer/**/*.py", "peer.py") != ours
     assert files_digest("peer.py") == theirs
-    with pytest.raises(AssertionError, match=r"pear\.py names no file"):
+    with pytest.raises(AssertionError, match=r"pear\.py matches no file"):
         files_digest("pear.py")
 
 
-def test_data_are_named_by_their_events_in_order_and_by_their_items() -> None:
+def test_the_digest_of_data_covers_events_order_and_items() -> None:
     data = tastes()
     assert data_digest(data) == data_digest(tastes())
     others = [
@@ -68,14 +70,14 @@ def test_data_are_named_by_their_events_in_order_and_by_their_items() -> None:
     assert len({events_digest(one) for one in (data, *others)}) == 2
 
 
-def test_a_peer_is_found_again_by_its_own_parameters_data_and_stage() -> None:
+def test_a_peer_is_kept_by_its_parameters_data_and_stage() -> None:
     data = tastes()
     split, peer = split_of(data), PEERS["ml-100k"][0]
-    training = Training(peer=peer, seed=0, threads=1)
+    training = PeerTraining(peer=peer, seed=0, threads=1)
     found = [{"epoch": 26, "scored": {"ndcg_U": [1.0], "seconds": 2.0, "cpu_s": 1.5}}]
     kept_part(*training.part(split), lambda _: found)
     assert rankings(training, split) == [
-        Ranking(epoch=26, scored=Scored(ndcg_U=[1.0], seconds=2.0, cpu_s=1.5))
+        Ranking(epoch=26, scored=RankingResult(ndcg_U=[1.0], seconds=2.0, cpu_s=1.5))
     ]
     others = [
         replace(training, seed=1),
@@ -91,22 +93,24 @@ def test_a_peer_is_found_again_by_its_own_parameters_data_and_stage() -> None:
     assert len({str(part) for part in parts}) == len(parts)
 
 
-def scored(ndcg: float, seconds: float) -> Scored:
-    return Scored(ndcg_U=[ndcg], seconds=seconds, cpu_s=seconds / 2)
+def result(ndcg: float, seconds: float) -> RankingResult:
+    return RankingResult(ndcg_U=[ndcg], seconds=seconds, cpu_s=seconds / 2)
 
 
-def test_time_to_a_quality_is_that_of_the_first_ranking_which_has_it() -> None:
+def test_time_to_a_quality_is_that_of_the_first_ranking() -> None:
     theirs = Curve(
         model="theirs",
         interactions=100,
         epochs=(2, 4, 6),
-        scored=[scored(0.05, 10), scored(0.1, 20), scored(0.09, 30)],
+        scored=[result(0.05, 10), result(0.1, 20), result(0.09, 30)],
     )
     ours = Curve(
-        model="ours", interactions=200, epochs=(1, 3), scored=[scored(0.096, 4), scored(0.2, 12)]
+        model="ours", interactions=200, epochs=(1, 3), scored=[result(0.096, 4), result(0.2, 12)]
     )
-    sketch = Curve(model="sketch", interactions=200, epochs=(3,), scored=[scored(0.001, 6)])
-    found = {(row.model, row.metric): row.value for row in measures("tastes", ours, theirs, sketch)}
+    sketch = Curve(model="sketch", interactions=200, epochs=(3,), scored=[result(0.001, 6)])
+    found = {
+        (row.model, row.metric): row.value for row in metrics_of("tastes", ours, theirs, sketch)
+    }
     assert found["sketch", "interactions a s"] == pytest.approx(200 * 3 / 6)
     assert found["sketch", "NDCG@10, epochs: 3"] == pytest.approx(0.001)
     assert found["ratio", "s to NDCG@10 0.0950, 95 % of theirs's best"] == pytest.approx(20 / 4)
@@ -119,9 +123,9 @@ def test_time_to_a_quality_is_that_of_the_first_ranking_which_has_it() -> None:
 
 
 def test_a_quality_never_reached_has_no_time_and_no_ratio() -> None:
-    theirs = Curve(model="theirs", interactions=1, epochs=(1,), scored=[scored(0.5, 1)])
-    ours = Curve(model="ours", interactions=1, epochs=(1,), scored=[scored(0.4, 1)])
-    rows = measures("tastes", ours, theirs, replace(ours, model="sketch"))
+    theirs = Curve(model="theirs", interactions=1, epochs=(1,), scored=[result(0.5, 1)])
+    ours = Curve(model="ours", interactions=1, epochs=(1,), scored=[result(0.4, 1)])
+    rows = metrics_of("tastes", ours, theirs, replace(ours, model="sketch"))
     names = {(row.model, row.metric) for row in rows}
     assert not any("to NDCG@10" in metric and model in ("ours", "ratio") for model, metric in names)
     assert np.isfinite([row.value for row in rows]).all()

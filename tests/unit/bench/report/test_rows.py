@@ -1,4 +1,4 @@
-"""Rows of results: what is written, what stays, and that a small version can't be taken for a full one."""
+"""Rows of results: what is written, what stays, and how small versions are kept apart."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bench.report import rows
-from bench.report.rows import Measure, results_folder, save
+from bench.report.rows import Metric, results_folder, save
 
 
-def measure(data: str, model: str, value: float) -> Measure:
-    return Measure(
+def row(data: str, model: str, value: float) -> Metric:
+    return Metric(
         metric="NDCG@10",
         value=value,
         unit="1",
@@ -24,36 +24,34 @@ def measure(data: str, model: str, value: float) -> Measure:
     )
 
 
-def written(folder: Path) -> dict[tuple[str, str], float]:
+def values_in(folder: Path) -> dict[tuple[str, str], float]:
     return {
-        (row["set"], row["model"]): row["value"]
-        for row in json.loads((folder / "quality.json").read_text())
+        (stored["set"], stored["model"]): stored["value"]
+        for stored in json.loads((folder / "quality.json").read_text())
     }
 
 
-def test_what_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
+def test_sets_and_models_not_measured_keep_their_rows(tmp_path: Path) -> None:
     save(
         "quality",
         "a, b",
-        [measure("a", "Freshet", 0.1), measure("b", "Freshet", 0.2), measure("b", "EASE", 0.3)],
+        [row("a", "Freshet", 0.1), row("b", "Freshet", 0.2), row("b", "EASE", 0.3)],
         command="x",
         results=tmp_path,
     )
-    save("quality", "b", [measure("b", "Freshet", 0.4)], command="x", results=tmp_path)
-    assert written(tmp_path) == {("a", "Freshet"): 0.1, ("b", "EASE"): 0.3, ("b", "Freshet"): 0.4}
+    save("quality", "b", [row("b", "Freshet", 0.4)], command="x", results=tmp_path)
+    assert values_in(tmp_path) == {("a", "Freshet"): 0.1, ("b", "EASE"): 0.3, ("b", "Freshet"): 0.4}
     page = (tmp_path / "quality.md").read_text()
     assert page.startswith("# quality on a, b\n")
     assert "| b | leave-one-out | Freshet | NDCG@10 | 0.4000 |" in page
 
 
-def test_a_protocol_that_was_not_measured_keeps_its_rows(tmp_path: Path) -> None:
-    ratings = replace(
-        measure("a", "Freshet", 0.9), protocol="global time 80/20, static", metric="RMSE"
-    )
+def test_protocols_not_measured_keep_their_rows(tmp_path: Path) -> None:
+    ratings = replace(row("a", "Freshet", 0.9), protocol="global time 80/20, static", metric="RMSE")
     save(
         "quality",
         "a",
-        [measure("a", "EASE", 0.1), measure("a", "Freshet", 0.2), ratings],
+        [row("a", "EASE", 0.1), row("a", "Freshet", 0.2), ratings],
         command="x",
         results=tmp_path,
     )
@@ -74,35 +72,35 @@ def test_plain_rows_are_replaced(tmp_path: Path) -> None:
         save(
             "serving",
             "demo",
-            [Measure(metric=metric, value=1.0, unit="s")],
+            [Metric(metric=metric, value=1.0, unit="s")],
             command="x",
             results=tmp_path,
         )
     assert [row["metric"] for row in json.loads((tmp_path / "serving.json").read_text())] == ["p99"]
 
 
-def test_small_versions_lie_apart_and_say_so(
+def test_small_versions_have_their_own_folder_and_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "RESULTS", tmp_path)
-    save("quality", "a", [measure("a", "Freshet", 0.1)], command="x")
+    save("quality", "a", [row("a", "Freshet", 0.1)], command="x")
     assert results_folder() == tmp_path
     monkeypatch.setenv("FRESHET_BENCH", "quick")
-    save("quality", "a", [measure("a", "Freshet", 0.2)], command="x")
-    assert written(tmp_path) == {("a", "Freshet"): 0.1}
-    assert written(tmp_path / "quick") == {("a", "Freshet"): 0.2}
+    save("quality", "a", [row("a", "Freshet", 0.2)], command="x")
+    assert values_in(tmp_path) == {("a", "Freshet"): 0.1}
+    assert values_in(tmp_path / "quick") == {("a", "Freshet"): 0.2}
     assert "not to be quoted" in (tmp_path / "quick" / "quality.md").read_text()
     assert "not to be quoted" not in (tmp_path / "quality.md").read_text()
 
 
-def test_the_command_is_written_as_it_was_called(
+def test_the_command_is_written_with_its_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["/somewhere/bench/__main__.py", "cold", "--sets", "a,b"])
     save(
         "cold",
         "a",
-        [measure("a", "Freshet", 0.1)],
+        [row("a", "Freshet", 0.1)],
         command="python -m bench cold",
         results=tmp_path,
     )
@@ -112,9 +110,9 @@ def test_the_command_is_written_as_it_was_called(
     )
 
 
-def test_a_machine_that_lacks_a_package_names_the_versions_that_it_has(
+def test_only_installed_packages_have_a_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows, "PACKAGES", ("torch", "no-such-package"))
-    save("quality", "a", [measure("a", "Freshet", 0.1)], command="x", results=tmp_path)
+    save("quality", "a", [row("a", "Freshet", 0.1)], command="x", results=tmp_path)
     assert list(json.loads((tmp_path / "quality.json").read_text())[0]["versions"]) == ["torch"]

@@ -1,4 +1,4 @@
-"""The benches of a GPU: what they compute from what was measured, and what they say on a machine without one."""
+"""The benches of a GPU: their ratios, and their message on a machine without one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from bench.data.sets import RatingsSet
 from bench.speed import decoder, devices
-from bench.speed.devices import Spent, measures
+from bench.speed.devices import TrainingCost, metrics_of
 from recommender.config import EncoderConfig
 from trainer.config import TrainConfig
 
@@ -29,11 +29,11 @@ def ten_events() -> RatingsSet:
     )
 
 
-def test_rates_are_of_all_epochs_and_a_ratio_says_how_many_times_as_fast() -> None:
+def test_rates_are_over_all_epochs_and_ratios_over_the_cpu() -> None:
     config = replace(TrainConfig(), full_epochs=3, num_threads=8)
-    gpu = Spent(seconds={"train": 2.0, "encode": 0.5}, peak_gib=1.5)
-    cpu = Spent(seconds={"train": 10.0, "encode": 4.0}, peak_gib=0.0)
-    found = {(row.model, row.metric): row for row in measures(ten_events(), config, gpu, cpu)}
+    gpu = TrainingCost(seconds={"train": 2.0, "encode": 0.5}, peak_gib=1.5)
+    cpu = TrainingCost(seconds={"train": 10.0, "encode": 4.0}, peak_gib=0.0)
+    found = {(row.model, row.metric): row for row in metrics_of(ten_events(), config, gpu, cpu)}
     learned, read = "interactions a second", "seconds of reading the texts"
     assert {model: found[model, learned].value for model, metric in found if metric == learned} == {
         "GPU": 15.0,
@@ -46,17 +46,17 @@ def test_rates_are_of_all_epochs_and_a_ratio_says_how_many_times_as_fast() -> No
 
 
 @pytest.mark.skipif(torch.cuda.device_count() > 0, reason="this machine has a GPU")
-def test_without_a_gpu_they_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_gpu_they_stop_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     for main in (decoder.main, devices.main):
         with pytest.raises(SystemExit):
             main([])
         assert "torch sees no GPU here" in capsys.readouterr().err
 
 
-def test_a_random_model_is_written_and_read_like_one_from_a_hub(tmp_path: Path) -> None:
+def test_a_random_model_is_read_like_a_downloaded_one(tmp_path: Path) -> None:
     num_weights = decoder.write_model(tmp_path / "model", decoder.TINY)
     assert num_weights > 20_000_000  # most of them the vocabulary's
-    found = decoder.reading(
+    found = decoder.measure_reading(
         EncoderConfig(model=str(tmp_path / "model"), pooling="last", max_tokens=32),
         ["Heat", "Alien (1979)"],
     )

@@ -1,7 +1,7 @@
-"""The classic ways to fool oneself with a ranking figure, planted: what each trap would give, and that our protocol gives the truth.
+"""Classic mistakes in measuring a ranking, planted: the score each would give, and ours.
 
-Users walk a chain of items, so that what comes next is known: `Successor` is right about all of it,
-`Parrot` about nothing.
+Users walk along a chain of items, so the next item is known: `Successor` is always right, `Parrot`
+never.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from torch import Tensor
 from bench.contestants.offline import train_bundle, user_scores
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Flags, Roles, event_rows, write_snapshot
-from bench.ranking.cold import gains_of, parts_of
+from bench.ranking.cold_folds import event_batches
+from bench.ranking.cold_gains import gains_of
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from recommender.ranker import HistoryElement, Ranker
@@ -35,7 +36,7 @@ HOUR_S = 3_600.0
 
 
 class Successor(Ranker):
-    """Puts the item behind the newest one of the history first, and keeps what it was shown."""
+    """Ranks the item after the newest one of the history first, and records its histories."""
 
     step = 1
     shown: list[list[int]]
@@ -55,23 +56,27 @@ class Successor(Ranker):
             *getattr(self, "shown", []),
             *([element.row or 0 for element in history] for history in read),
         ]
-        next_B = torch.tensor(
-            [(history[-1].row or 0) + self.step if history else 0 for history in read]
-        )
+        next_B = torch.tensor([self._next_row(history) for history in read])
         return torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
+
+    def _next_row(self, history: Sequence[HistoryElement]) -> int:
+        return (history[-1].row or 0) + self.step if history else 0
 
     def scores(self, state_BD: Tensor) -> Tensor:
         return state_BD[:, : len(self.catalogue)]
 
 
 class Parrot(Successor):
-    """Puts the newest item of the history first: it can only be right where the answer stands in the question."""
+    """Ranks the newest item of the history first: right only if the history has the answer."""
 
     step = 0
 
 
 def chain(*, gap_s: float = 0.0) -> RatingsSet:
-    """User u takes items 20 + u, 21 + u, … in turn with the others; with no gap all in one second, as two of three MovieLens rows are."""
+    """Return users in turns, where user u takes items 20 + u, 21 + u, …
+
+    Without a gap all events have the same second, as two of three rows of MovieLens share one.
+    """
     users, steps = np.tile(np.arange(NUM_USERS), LENGTH), np.repeat(np.arange(LENGTH), NUM_USERS)
     return RatingsSet(
         name="chain",
@@ -103,7 +108,7 @@ def in_order(data: RatingsSet, order_E: NDArray[np.int64]) -> RatingsSet:
 def mean_ndcg(
     data: RatingsSet, scored_E: Flags, ranker: Ranker, folder: Path, *, shuffled: bool = False
 ) -> float:
-    """Score events by the trainer's own evaluation, from a file whose rows may lie in any order."""
+    """Score events with the trainer's own evaluation, from a file with rows in any order."""
     roles = np.where(scored_E, "score", "context").astype(object)
     table = event_rows(data, np.ones(len(roles), np.bool_), roles)
     if shuffled:
@@ -117,18 +122,17 @@ def mean_ndcg(
 
 
 def not_first(data: RatingsSet) -> Flags:
-    """Mark all but the users' first events: from nothing, the chain can't be known."""
+    """Mark all but the users' first events, which nothing precedes."""
     marked: Flags = np.arange(len(data.users_E)) >= NUM_USERS
     return marked
 
 
 def test_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
-    told = chain()
-    second_E = np.arange(len(told.users_E)) // (
-        8 * NUM_USERS
-    )  # eight events of each user share a second; the file begins with the last
+    walked = chain()
+    # eight events of each user share a second; the file starts with the last second
+    second_E = np.arange(len(walked.users_E)) // (8 * NUM_USERS)
     lines = [
-        f"{told.users_E[place] + 1}\t{told.items_E[place]}\t3\t{881250949 + second_E[place]}"
+        f"{walked.users_E[place] + 1}\t{walked.items_E[place]}\t3\t{881250949 + second_E[place]}"
         for place in np.argsort(-second_E, kind="stable")
     ]
     (tmp_path / "u.data").write_text("\n".join(lines) + "\n")
@@ -155,27 +159,22 @@ def test_an_unstable_sort_would_move_the_score(tmp_path: Path, bundle: Bundle) -
     assert mean_ndcg(data, not_first(data), Successor(bundle), tmp_path) == 1.0
 
 
-def test_the_score_does_not_depend_on_where_rows_lie_in_the_file(
-    tmp_path: Path, bundle: Bundle
-) -> None:
+def test_the_score_does_not_depend_on_the_order_of_rows(tmp_path: Path, bundle: Bundle) -> None:
     data = chain()
     assert mean_ndcg(data, not_first(data), Successor(bundle), tmp_path, shuffled=True) == 1.0
 
 
 def test_a_history_never_holds_the_event_itself(tmp_path: Path, bundle: Bundle) -> None:
     data = chain(gap_s=HOUR_S)
-    doubled = in_order(
-        data, np.repeat(np.arange(len(data.users_E)), 2)
-    )  # the trap: the answer stands in front of each question
+    # the trap: each question is preceded by its answer
+    doubled = in_order(data, np.repeat(np.arange(len(data.users_E)), 2))
     second = np.tile([False, True], len(data.users_E))
     assert mean_ndcg(doubled, second, Parrot(bundle), tmp_path) == 1.0
     assert mean_ndcg(data, not_first(data), Parrot(bundle), tmp_path) == 0.0
     assert mean_ndcg(chain(), not_first(data), Parrot(bundle), tmp_path) == 0.0
 
 
-def test_a_history_ends_before_the_event_whatever_comes_later(
-    tmp_path: Path, bundle: Bundle
-) -> None:
+def test_a_history_ends_before_the_event(tmp_path: Path, bundle: Bundle) -> None:
     data = chain(gap_s=HOUR_S)
     middle_E = np.arange(len(data.users_E)) // NUM_USERS == 7
     ranker = Successor(bundle)
@@ -185,12 +184,13 @@ def test_a_history_ends_before_the_event_whatever_comes_later(
     ]
 
 
-def test_the_same_holds_where_new_items_are_ranked(bundle: Bundle) -> None:
+def test_histories_are_as_strict_in_the_bench_of_new_items(bundle: Bundle) -> None:
     data = chain(gap_s=HOUR_S)
-    parts, allowed_N = list(parts_of(data, not_first(data), bundle)), np.ones(NUM_ITEMS, np.bool_)
-    assert set(gains_of(parts, Successor(bundle), allowed_N).ndcg_X) == {1.0}
-    assert set(gains_of(parts, Parrot(bundle), allowed_N).ndcg_X) == {0.0}
-    assert len(parts) > 1
+    batches = list(event_batches(data, not_first(data), bundle))
+    allowed_N = np.ones(NUM_ITEMS, np.bool_)
+    assert set(gains_of(batches, Successor(bundle), allowed_N).ndcg_X) == {1.0}
+    assert set(gains_of(batches, Parrot(bundle), allowed_N).ndcg_X) == {0.0}
+    assert len(batches) > 1
 
 
 def test_an_item_of_the_future_is_neither_known_nor_popular(tmp_path: Path) -> None:
@@ -200,29 +200,25 @@ def test_an_item_of_the_future_is_neither_known_nor_popular(tmp_path: Path) -> N
         {"title": f"Film {number}", "text": f"Film {number}", "attributes": {}}
         for number in range(NUM_ITEMS)
     ]
-    hit = replace(
-        data, items_E=np.where(last_E, NUM_ITEMS - 1, data.items_E), items=items
-    )  # everybody ends with what nobody had before
+    # every user ends with an item that nobody had before
+    hit = replace(data, items_E=np.where(last_E, NUM_ITEMS - 1, data.items_E), items=items)
     config = TrainConfig(model=ModelConfig(text_dim=16))
 
-    def made_of(trained_E: Flags, name: str) -> tuple[Bundle, float]:
+    def train_on(trained_E: Flags, name: str) -> tuple[Bundle, float]:
         (tmp_path / name).mkdir()
         snapshot = write_snapshot(
             tmp_path / name / "snapshot", hit, Roles(target_E=trained_E), mode="baseline"
         )
-        made, _ = train_bundle(
+        trained, _ = train_bundle(
             snapshot, config, tmp_path / name / "candidate", text_cache=tmp_path / "texts"
         )
-        return made, float(
-            user_scores(hit, last_E, ~last_E, made, config, folder=tmp_path / name)[
-                "popularity"
-            ].mean()
-        )
+        scores = user_scores(hit, last_E, ~last_E, trained, config, folder=tmp_path / name)
+        return trained, float(scores["popularity"].mean())
 
-    leaking, popularity = made_of(np.ones_like(last_E), "leaking")
+    leaking, popularity = train_on(np.ones_like(last_E), "leaking")
     assert leaking.catalogue.row(hit.item_ids[-1]) is not None
     assert popularity > 0.5
-    ours, popularity = made_of(~last_E, "ours")
+    ours, popularity = train_on(~last_E, "ours")
     assert ours.catalogue.row(hit.item_ids[-1]) is None
     assert len(ours.catalogue) == len(np.unique(hit.items_E[~last_E]))
     assert popularity == 0.0
@@ -251,14 +247,12 @@ def test_a_sampled_metric_would_call_a_bad_model_good(tmp_path: Path) -> None:
         int((drawn < item).sum()) < 10
         for item, drawn in zip(data.items_E[first_E], negatives, strict=True)
     ]
-    assert (
-        np.mean(sampled_hits) > 0.9
-    )  # i0 is the most popular, i1 the next: fewer than ten of the hundred are more popular
+    # i0 is the most popular, i1 the next: fewer than ten of the hundred are more popular
+    assert np.mean(sampled_hits) > 0.9
     ranker = Ranker(bundle)
     only_first = in_order(data, np.flatnonzero(first_E))
-    assert (
-        mean_ndcg(only_first, np.ones(NUM_USERS, np.bool_), ranker, tmp_path) == 0.0
-    )  # thirty items and more come before it
+    # at least thirty items rank before it
+    assert mean_ndcg(only_first, np.ones(NUM_USERS, np.bool_), ranker, tmp_path) == 0.0
     tenth = replace(only_first, items_E=np.full(NUM_USERS, 9))
     assert mean_ndcg(tenth, np.ones(NUM_USERS, np.bool_), ranker, tmp_path) == pytest.approx(
         1 / np.log2(11)
