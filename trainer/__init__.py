@@ -1,1 +1,1 @@
-"""Make a candidate from a snapshot: a function of files, with no network and no wall clock in its results."""
+"""Make a candidate from a snapshot: files in, files out, without network or clock."""

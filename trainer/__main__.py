@@ -1,11 +1,12 @@
-"""Snapshot and configuration in, candidate out.
+"""The command that makes a candidate from a snapshot and a configuration.
 
-    python -m trainer --snapshot var/runs/7/snapshot --config var/runs/7/config.json --out var/runs/7/candidate
+    python -m trainer --snapshot var/runs/7/snapshot --config var/runs/7/config.json \\
+        --out var/runs/7/candidate
     torchrun --nproc-per-node 2 -m trainer …
 
-Ends with status 0 when the candidate is there, 1 with one sentence when it can't be made: `trainer:
-…`, or `trainer: machine: …` when nothing is wrong with the snapshot. Killed, it resumes when called
-again.
+The exit status is 0 when the candidate is complete. It is 1, after one sentence on stderr, when it
+cannot be made: `trainer: …`, or `trainer: machine: …` when nothing is wrong with the snapshot.
+After a kill, the same command resumes the training.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from trainer.guard import CandidateInUse, Orphaned, Parent, candidate_lock
 from trainer.memory import keep_freed_memory
 from trainer.start import CannotStart
 
-# each says why in a sentence
+# The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)
 MACHINE = (CandidateInUse, Orphaned, torch.OutOfMemoryError)  # nothing is wrong with the snapshot
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    os.umask(0o077)  # snapshot and candidate hold what people did
+    os.umask(0o077)  # the candidate contains what people did
     try:
         train(arguments)
     except MACHINE as error:
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, as one rank of several where the environment says so; raise what is in CANNOT or MACHINE."""
+    """Run the command; raise an error of CANNOT or MACHINE.
+
+    The environment says whether this process is one rank of several.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m trainer", description="Train a candidate from a snapshot."
     )
@@ -63,10 +67,10 @@ def train(arguments: Sequence[str] | None = None) -> None:
         "--out",
         type=Path,
         required=True,
-        help="the candidate folder to make; OUT.partial and OUT.lock lie beside it",
+        help="the candidate folder to make; OUT.partial and OUT.lock are made next to it",
     )
     parser.add_argument(
-        "--text-cache", type=Path, help="a folder that keeps text vectors between runs"
+        "--text-cache", type=Path, help="a folder that caches text vectors between runs"
     )
     given = parser.parse_args(arguments)
     parent = Parent()
@@ -90,7 +94,10 @@ def train(arguments: Sequence[str] | None = None) -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process without Python's own end: twice a rank whose work was done aborted there or just before; docs/log.md."""
+    """Exit without Python's own shutdown.
+
+    Twice, a rank that had finished its work aborted in that shutdown or just before; docs/log.md.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -1,11 +1,8 @@
-"""Pack a bundle into one self-contained .mar and take it out again; digests of files and of our code. Torch-free.
+"""Pack a bundle into a self-contained .mar and unpack it again. Imports no torch.
 
-Knows what lies inside an archive. Does not know what a bundle's weights mean, which version is
-next, or where archives are kept.
-
-A .mar holds the handler, the `recommender` package, the bundle and the worker settings, stored
+A .mar contains the handler, the `recommender` package, the bundle and the worker settings, stored
 without compression (deflating half-precision weights costs seconds and gains nothing). It is not
-byte-reproducible (zip time stamps), so the digest of the finished file goes into its name.
+byte-reproducible because zip stores times, so its name includes the digest of the finished file.
 """
 
 from __future__ import annotations
@@ -40,28 +37,29 @@ _FOR_ARCHIVER = (
     "LC_ALL",
     "TZ",
     "LD_LIBRARY_PATH",
-)  # no PYTHONPATH, and no password of ours
+)  # neither PYTHONPATH nor any of our passwords
 _PACK_LIMIT_S = 600  # zip-store of 48 MB takes 0.2 s; 14 GB at disk speed a few minutes
 
 
 class ArchiveError(ValueError):
-    """A bundle that can't be packed, or an archive that can't be trusted: which one, and what is wrong with it."""
+    """A bundle that can't be packed, or an archive that can't be trusted."""
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
 
 
 def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = None) -> Path:
-    """Write `out/rec-{version}-{first 12 of its sha256}.mar`, complete or not at all; raise ArchiveError for a damaged bundle.
+    """Write `out/rec-{version}-{first 12 of its sha256}.mar` in one step and return its path.
 
-    With a signing key (PEM), the archive holds its signature over all of its files.
+    With a signing key (PEM), the archive includes a signature over all of its files. Raise
+    ArchiveError for a damaged bundle.
     """
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
     verify_bundle(bundle)
     durable_files.make_folder(out)
-    # The archiver wipes and fills TMPDIR/rec: without a folder of its own each, 8 of 12 concurrent
-    # packs were broken.
+    # The archiver empties and fills TMPDIR/rec; of 12 concurrent packs that shared it, 8 were
+    # broken.
     with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
         work = Path(private)
         _stage(bundle, work / "staging")
@@ -76,7 +74,10 @@ def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = Non
 
 
 def unpack_bundle(mar: Path, into: Path) -> Path:
-    """Write the archive's bundle to the folder `into`, verified and all at once; return `into`. The same bundle already there is fine."""
+    """Write the archive's bundle, verified, to the folder `into` in one step; return `into`.
+
+    The folder may exist if it holds the same bundle.
+    """
     durable_files.make_folder(into.parent)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as private:
         taken = Path(private) / BUNDLE
@@ -86,7 +87,7 @@ def unpack_bundle(mar: Path, into: Path) -> Path:
             if not _same_bundle(taken, into):
                 raise ArchiveError(
                     into,
-                    f"holds something else than the bundle of {mar.name}; unpack into an empty folder",
+                    f"is not the bundle of {mar.name}; unpack into an empty folder",
                 )
             return into
         durable_files.sync_tree(taken)
@@ -95,11 +96,14 @@ def unpack_bundle(mar: Path, into: Path) -> Path:
 
 
 def verify_bundle(bundle: Path) -> None:
-    """Compare every file of a bundle with its manifest; raise ArchiveError naming the first one that is missing, changed or not listed."""
+    """Compare every file of a bundle with its manifest.
+
+    Raise ArchiveError naming the first file that is missing, changed or not listed.
+    """
     try:
         listed = json.loads((bundle / MANIFEST).read_text())["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(bundle, f"no readable {MANIFEST}, so this is no bundle") from error
+        raise ArchiveError(bundle, f"not a bundle: {MANIFEST} is missing or not valid") from error
     found = {
         path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()
     } - {MANIFEST}
@@ -111,12 +115,16 @@ def verify_bundle(bundle: Path) -> None:
         if actual != expected:
             raise ArchiveError(
                 bundle / name,
-                f"expected sha256 {expected[:12]}…, found {actual[:12]}…; make or fetch the bundle again",
+                f"expected sha256 {expected[:12]}…, found {actual[:12]}…; "
+                "make or fetch the bundle again",
             )
 
 
 def bundle_digest(bundle: Path) -> str:
-    """Return the digest of a verified bundle, as `recommender.bundle.bundle_digest` and a release's manifest have it."""
+    """Return the digest of a verified bundle.
+
+    It equals that of `recommender.bundle.bundle_digest`, and a release's manifest records it.
+    """
     files = {
         **json.loads((bundle / MANIFEST).read_text())["files"],
         MANIFEST: sha256_of(bundle / MANIFEST),
@@ -127,7 +135,7 @@ def bundle_digest(bundle: Path) -> str:
 
 
 def code_digest() -> str:
-    """Return a sha256 over the code that makes and serves a release: recommender, trainer and handler, by name and content."""
+    """Return a sha256 over the names and contents of recommender, trainer and handler."""
     total = hashlib.sha256()
     for path in sorted(_code_files()):
         total.update(f"{path.relative_to(_ROOT).as_posix()} {sha256_of(path)}\n".encode())
@@ -141,7 +149,10 @@ def _code_files() -> Iterator[Path]:
 
 
 def _stage(bundle: Path, staging: Path) -> None:
-    """Lay out the archive's root: `recommender/` without caches, and `bundle/` (linked: the archiver copies what a link points to)."""
+    """Make the archive's root: `recommender/` without caches, and a link to `bundle/`.
+
+    The archiver copies what a link points to.
+    """
     staging.mkdir()
     for path in sorted(_PACKAGE.rglob("*.py")):
         copy = staging / path.relative_to(_ROOT)
@@ -174,8 +185,8 @@ def _run_archiver(work: Path, version: int) -> None:
     env = {name: os.environ[name] for name in _FOR_ARCHIVER if name in os.environ} | {
         "TMPDIR": str(temporary)
     }
-    # Its own working directory too: `-m` puts that on the module path, where a checkout's folders
-    # could shadow the archiver.
+    # `-m` puts the working directory on the module path, where folders of a checkout could shadow
+    # the archiver. So the archiver gets its own.
     done = subprocess.run(
         command,
         env=env,
@@ -188,12 +199,13 @@ def _run_archiver(work: Path, version: int) -> None:
     if done.returncode != 0:
         raise ArchiveError(
             work,
-            f"torch-model-archiver ended with status {done.returncode}: {done.stderr.strip()[-2000:]}",
+            f"torch-model-archiver ended with status {done.returncode}: "
+            f"{done.stderr.strip()[-2000:]}",
         )
 
 
 def _sign(mar: Path, signing_key: str) -> None:
-    """Add the signature over the archive's files, each under the name that it has once it is unpacked."""
+    """Add the signature over the archive's files, named as in the unpacked archive."""
     from trainer.signature import SIGNATURE, sign
 
     with zipfile.ZipFile(mar, "a", zipfile.ZIP_STORED) as archive:
@@ -214,7 +226,10 @@ def _member_sha256(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
 
 
 def _extract(mar: Path, into: Path) -> None:
-    """Write the archive's `bundle/` members; names that would leave the folder, and links, are refused before anything is written."""
+    """Write the archive's `bundle/` members.
+
+    Links and names that would leave the folder are refused before anything is written.
+    """
     try:
         with zipfile.ZipFile(mar) as archive:
             members = [
@@ -223,7 +238,7 @@ def _extract(mar: Path, into: Path) -> None:
                 if info.filename.startswith(f"{BUNDLE}/") and not info.is_dir()
             ]
             if not members:
-                raise ArchiveError(mar, f"holds no {BUNDLE}/; this is not one of our archives")
+                raise ArchiveError(mar, f"not a Freshet archive: it has no {BUNDLE}/")
             targets = [_safe_target(mar, info, into) for info in members]
             for info, target in zip(members, targets, strict=True):
                 _write_member(archive, info, target)

@@ -1,8 +1,9 @@
-"""Served weights as a running average of trained ones, so that an update may learn at a rate that would be too rough to serve.
+"""Served weights as a running average of the trained weights.
 
-At each update: served ← decay · served + (1 − decay) · trained, an exponential moving average (why
-averaged iterates do better than the last: Polyak & Juditsky 1992). The trained weights go on from
-update to update in a candidate's state, beside the optimiser's.
+The average lets an update learn at a rate that would be too rough to serve. At each update:
+served ← decay · served + (1 − decay) · trained, an exponential moving average (for why averaged
+iterates do better than the last one, see Polyak & Juditsky 1992). The trained weights are passed
+from update to update in a candidate's state file, with the state of the optimiser.
 """
 
 from __future__ import annotations
@@ -19,27 +20,32 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(model: Trained) -> Weights:
-    """Return a copy of all weights that are learned, on the CPU. The ratings' mean and spread are counted: an average of them is wrong."""
+    """Return a copy of all learned weights on the CPU.
+
+    The ratings' mean and spread are not among them: they are counted, not learned, so averaging
+    them would be wrong.
+    """
     return {
         name: weight.detach().cpu().clone().contiguous()
         for name, weight in model.named_parameters()
     }
 
 
-def put(weights: Mapping[str, Tensor], model: Trained) -> None:
-    """Give a model the weights that `weights_of` took, or what was made of them."""
+def set_weights(model: Trained, weights: Mapping[str, Tensor]) -> None:
+    """Set the learned weights of a model, named as by `weights_of`."""
     model.load_state_dict({**model.state_dict(), **weights})
 
 
 def to_state(weights: Mapping[str, Tensor]) -> Weights:
-    """Return weights under the names that they have in a state file."""
+    """Return the weights under their names in a state file."""
     return {PREFIX + name: tensor for name, tensor in weights.items()}
 
 
 def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Weights:
-    """Return the trained weights of a state; what it lacks, which is all after a full retrain and the rows of new items, is as served.
+    """Return the trained weights of a state, with the served value for what the state lacks.
 
-    Raise ValueError when the state is of another model.
+    It lacks all of them after a full retrain, and the rows of new items after an update. Raise
+    ValueError when the state belongs to another model.
     """
     trained = dict(served)
     for name, weight in served.items():
@@ -51,13 +57,14 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
         )
         if kept.shape != wanted:
             raise ValueError(
-                f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, this model's has {tuple(weight.shape)}; train with mode full"
+                f"state: {PREFIX}{name} has shape {tuple(kept.shape)}, "
+                f"but this model needs {tuple(weight.shape)}; train with mode full"
             )
         trained[name] = torch.cat([kept, weight[len(kept) :]]) if name == "table" else kept
     return trained
 
 
-def averaged(
+def average(
     served: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, decay: float
 ) -> Weights:
     """Return the weights to serve next."""

@@ -1,7 +1,7 @@
-"""One candidate from one snapshot: read, start, train, write, evaluate, report. The main path of the trainer, top to bottom.
+"""Make one candidate from one snapshot: read, start, train, write, evaluate, report.
 
-Knows directories of files; no network, no wall clock in results. `trainer.__main__` is the command
-around it.
+This is the main path of the trainer, top to bottom. It reads and writes folders of files and uses
+no network; the results do not depend on the clock. `trainer.__main__` is the command around it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
-from recommender.model import Baseline
+from recommender.model import Baseline, Trained
 from recommender.ranker import Ranker
 from trainer import averaging, distributed, durable_files
+from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
-from trainer.device import CPU, device_name, fast_products, moved
+from trainer.device import CPU, device_name, fast_products, to_device
 from trainer.evaluate import evaluate, scored_events
 from trainer.golden import write_golden
-from trainer.loop import Checkpoint, Schedule, Watch, train
+from trainer.loop import Schedule, Watch, train
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
 from trainer.report import Evaluation, PopularItem, Report, write_report
@@ -35,6 +36,7 @@ from trainer.sampling import build_sequences
 from trainer.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.text_learner import text_learner
 from trainer.texts import TextVectors
+from trainer.trainee import FactsSource, FixedFacts, Trainee
 
 NUM_POPULAR = 200
 STATE = "optimizer.safetensors"
@@ -43,59 +45,58 @@ LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "pyarrow")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is to be made of what, and where. `check` is called often and raises when the work should stop."""
+    """The snapshot, the configuration and the output folder of a candidate.
+
+    `check` is called often and raises when the work should stop. `device` is where the training
+    runs; everything else runs on the CPU.
+    """
 
     snapshot: Path
     config: TrainConfig
     out: Path
     text_cache: Path | None
     check: Callable[[], None]
-    device: torch.device = CPU  # of the training; everything else is done on the CPU
+    device: torch.device = CPU
 
     @property
     def partial(self) -> Path:
-        """Where the work lies until it is complete."""
+        """The folder of the unfinished candidate."""
         return self.out.with_name(self.out.name + ".partial")
 
 
 def make_candidate(job: Job) -> None:
-    """Make the candidate folder, or nothing when it is there already; a run that was cut off goes on after its last epoch."""
+    """Make the candidate folder unless it exists; resume a killed run after its last epoch."""
     if job.out.is_dir():
         return
-    first = distributed.rank() == 0
-    if first:
+    is_first = distributed.rank() == 0
+    if is_first:
         job.partial.mkdir(parents=True, exist_ok=True)
-    progress = Progress(job.partial if first else None)
+    progress = Progress(job.partial if is_first else None)
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
     events = read_events(job.snapshot / "events.parquet")
-    live = _beside(job.snapshot / "live", manifest)
+    live = _load_parent(job.snapshot / "live", manifest)
     progress.phase("encode")
-    made = _start(job, manifest, events, live) if first else None
-    shared = distributed.from_first(
-        lambda: replace(made, encoder=None) if made is not None else None
-    )
-    assert shared is not None
-    start = shared if made is None else replace(shared, encoder=made.encoder)
-    trained = _trained(job, manifest, events, start, progress)
-    if first:
+    start = _shared_start(job, manifest, events, live)
+    result = _train(job, manifest, events, start, progress)
+    if is_first:
         progress.phase("write")
-        digest = _write(job, trained)
+        digest = _write(job, result)
         progress.phase("evaluate", 2)
         report = _report(job, manifest, live, progress)
         progress.end()
         complete = replace(
-            report, losses=trained.losses, bundle_digest=digest, seconds=progress.seconds
+            report, losses=result.losses, bundle_digest=digest, seconds=progress.seconds
         )
         write_report(complete, job.partial / "report.json")
         _publish(job)
 
 
-def _beside(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
-    """Return the bundle to go on from or to be compared with, if any.
+def _load_parent(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
+    """Return the bundle to continue from or to compare with, if there is one.
 
-    One that another version of this program made is passed over where training starts anew: that is
-    the way past it.
+    A bundle in the format of another Freshet version is ignored when training starts from scratch,
+    because a full retrain is how to move on from it.
     """
     try:
         return load_bundle(folder) if folder.is_dir() else None
@@ -103,6 +104,21 @@ def _beside(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
         if manifest.mode in ("full", "baseline"):
             return None
         raise
+
+
+def _shared_start(
+    job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
+) -> Bundle:
+    """Make the start bundle on the first rank and return a copy on every rank.
+
+    Only the first rank's bundle has the encoder.
+    """
+    made = _start(job, manifest, events, live) if distributed.rank() == 0 else None
+    shared = distributed.from_first(
+        lambda: replace(made, encoder=None) if made is not None else None
+    )
+    assert shared is not None
+    return shared if made is None else replace(shared, encoder=made.encoder)
 
 
 def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None) -> Bundle:
@@ -127,84 +143,91 @@ def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Trained:
-    """The bundle to serve, what the next update goes on from, and the mean loss of each epoch."""
+class _Result:
+    """The bundle to serve, the state that the next update needs, and the mean loss per epoch."""
 
     bundle: Bundle
     state: averaging.Weights
     losses: tuple[float, ...] = ()
 
 
-def _trained(
+def _train(
     job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
-) -> _Trained:
-    """Train the bundle's model in place, when there is something to train."""
+) -> _Result:
+    """Train the bundle's model in place, if its kind and the mode ask for training."""
     model = bundle.model
     if isinstance(model, Baseline):
-        return _Trained(bundle=bundle, state={})
-    path = job.snapshot / "state" / STATE
-    state = load_file(path) if manifest.mode in ("update", "items") and path.exists() else {}
+        return _Result(bundle=bundle, state={})
+    state = _parent_state(job.snapshot, manifest)
     if manifest.mode == "items":
-        return _Trained(bundle=bundle, state=state)
-    update = manifest.mode == "update"
+        return _Result(bundle=bundle, state=state)
+    is_update = manifest.mode == "update"
     served = averaging.weights_of(model)
-    if update:
-        averaging.put(averaging.from_state(state, served), model)
+    if is_update:
+        averaging.set_weights(model, averaging.from_state(state, served))
+    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
+    trainee = _trainee(job, bundle, model, state, learns_texts=manifest.mode == "full")
+    with fast_products(job.device):
+        losses = train(
+            trainee,
+            build_sequences(events.within(bundle.manifest.rating_scale), rows_E, job.config),
+            config=job.config,
+            schedule=_schedule(job.config, is_update=is_update),
+            checkpoint=Checkpoint(
+                path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest)
+            ),
+            watch=Watch(progress=progress, check=job.check),
+        )
+    model.to(CPU)
+    new_state = trainee.optimizer.state()
+    if is_update:
+        trained = averaging.weights_of(model)
+        averaging.set_weights(
+            model, averaging.average(served, trained, decay=job.config.average_decay)
+        )
+        new_state |= averaging.to_state(trained)
+    return _Result(bundle=trainee.source.finish(bundle), state=new_state, losses=losses)
+
+
+def _parent_state(snapshot: Path, manifest: SnapshotManifest) -> averaging.Weights:
+    """Return the state that the parent left; empty when training starts from scratch."""
+    path = snapshot / "state" / STATE
+    return load_file(path) if manifest.mode in ("update", "items") and path.exists() else {}
+
+
+def _trainee(
+    job: Job, bundle: Bundle, model: Trained, state: averaging.Weights, *, learns_texts: bool
+) -> Trainee:
     model.to(job.device)
     optimizer = Optimizer(model, weight_decay=job.config.weight_decay)
     if state:
         optimizer.load(state)
-    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
-    sequences = build_sequences(events.within(bundle.manifest.rating_scale), rows_E, job.config)
-    schedule = Schedule(
-        epochs=job.config.update_epochs if update else job.config.full_epochs,
-        lr=job.config.lr(update=update),
-        warm=update,
-    )
-    checkpoint = Checkpoint(
-        path=job.partial / "checkpoint" / "epoch.safetensors", key=_key(job, manifest)
-    )
-    watch = Watch(progress=progress, check=job.check)
-    facts = moved(bundle.facts, job.device)
-    learner = (
-        text_learner(replace(bundle, facts=facts), job.config) if manifest.mode == "full" else None
-    )
-    with fast_products(job.device):
-        losses = train(
-            model,
-            optimizer,
-            learner or facts,
-            sequences,
-            config=job.config,
-            run=(schedule, checkpoint, watch),
-        )
-    model.to(CPU)
-    if not update:
-        return _Trained(
-            bundle=bundle if learner is None else learner.learned(bundle),
-            state=optimizer.state(),
-            losses=losses,
-        )
-    trained = averaging.weights_of(model)
-    averaging.put(averaging.averaged(served, trained, decay=job.config.average_decay), model)
-    return _Trained(
-        bundle=bundle, state=optimizer.state() | averaging.to_state(trained), losses=losses
-    )
+    facts = to_device(bundle.facts, job.device)
+    source: FactsSource | None = None
+    if learns_texts:
+        source = text_learner(replace(bundle, facts=facts), job.config)
+    return Trainee(model=model, optimizer=optimizer, source=source or FixedFacts(facts))
+
+
+def _schedule(config: TrainConfig, *, is_update: bool) -> Schedule:
+    epochs = config.update_epochs if is_update else config.full_epochs
+    return Schedule(epochs=epochs, lr=config.lr(update=is_update), warm=is_update)
 
 
 def _key(job: Job, manifest: SnapshotManifest) -> str:
-    """Name what decides the result: a checkpoint of anything else is not ours."""
+    """Return the digest of everything that decides the result; it identifies the checkpoint."""
     whole = json.dumps([asdict(manifest), asdict(job.config)], sort_keys=True)
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _write(job: Job, trained: _Trained) -> str:
-    bundle = trained.bundle
+def _write(job: Job, result: _Result) -> str:
+    """Write the bundle and the state; return the bundle's digest."""
+    bundle = result.bundle
     for name in ("bundle", "state"):
         shutil.rmtree(job.partial / name, ignore_errors=True)
     (job.partial / "state").mkdir()
-    if trained.state:
-        save_file(trained.state, job.partial / "state" / STATE)
+    if result.state:
+        save_file(result.state, job.partial / "state" / STATE)
     packed = bundle.manifest.encoder.is_packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
         encoder = TextVectors(
@@ -218,17 +241,17 @@ def _write(job: Job, trained: _Trained) -> str:
 def _report(
     job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress
 ) -> Report:
-    """Score the bundle as it lies on disk, beside the live one and the anchor."""
+    """Score the bundle as written to disk, together with the live one and the anchor."""
     bundle = load_bundle(job.partial / "bundle", verify=False)
     ranker = Ranker(bundle)
     rankers = {"candidate": ranker}
     if live is not None:
         rankers["live"] = Ranker(live)
-    if (anchor := _beside(job.snapshot / "anchor", manifest)) is not None:
+    if (anchor := _load_parent(job.snapshot / "anchor", manifest)) is not None:
         rankers["anchor"] = Ranker(anchor)
     panel_events = read_events(job.snapshot / "panel.parquet").within(bundle.manifest.rating_scale)
     older_events = read_events(job.snapshot / "older.parquet").within(bundle.manifest.rating_scale)
-    # the snapshot says how many are judged: a limit here would be a second rule
+    # The snapshot limits how many events are judged; a limit here would be a second rule.
     panel, older = (
         scored_events(events, job.config, newest=None) for events in (panel_events, older_events)
     )
@@ -272,7 +295,7 @@ def _fresh(job: Job, live: Ranker | None) -> Evaluation | None:
 
 
 def _publish(job: Job) -> None:
-    """Drop what only the work needed, then rename into place as a whole."""
+    """Delete what only the work needed, then rename the folder to its final name."""
     shutil.rmtree(job.partial / "checkpoint", ignore_errors=True)
     shutil.rmtree(job.partial / "texts", ignore_errors=True)
     (job.partial / "progress.json").unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Read a snapshot directory (docs/architecture.md): manifest, events in columns, items.
+"""Read a snapshot folder (docs/architecture.md): manifest, events in columns, items.
 
-Knows the files; not what is learned from them. E counts events.
+E counts events.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Flags = npt.NDArray[np.bool_]
 
 
 class SnapshotError(ValueError):
-    """The snapshot can't be read: which file, what is wrong."""
+    """A file of the snapshot can't be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotManifest:
-    """What the trainer needs of `manifest.json`."""
+    """The fields of `manifest.json` that the trainer uses."""
 
     mode: Mode
     data_digest: str
@@ -45,7 +45,10 @@ class SnapshotManifest:
 
 @dataclass(frozen=True, kw_only=True)
 class EventTable:
-    """Events in columns, sorted by (user, at, event id). `user_E`, `item_E`, `type_E`, `role_E` are numbers into the name tuples."""
+    """Events in columns, sorted by user, time and event id.
+
+    `user_E`, `item_E`, `type_E` and `role_E` are indices into the tuples of names.
+    """
 
     users: tuple[str, ...]
     items: tuple[str, ...]
@@ -56,7 +59,7 @@ class EventTable:
     item_E: Ints
     type_E: Ints
     role_E: Ints
-    rating_E: Floats  # NaN: none
+    rating_E: Floats  # NaN where there is none
     at_s_E: Floats
     first_E: Flags  # the user's first event with this item
     first_rating_E: Flags  # the user's first rating of this item
@@ -66,7 +69,7 @@ class EventTable:
 
     @cached_property
     def impression_E(self) -> Flags:
-        """Events that only say that something was shown: never history."""
+        """Mark impressions, which are never part of a history."""
         return self.type_is((IMPRESSION,))
 
     def type_is(self, names: tuple[str, ...]) -> Flags:
@@ -92,17 +95,17 @@ class EventTable:
         )
 
     def rows(self, row_of_id: Mapping[str, int]) -> Ints:
-        """Return each event's row in a catalogue, −1 where it lacks the item."""
+        """Return each event's row in a catalogue; −1 where the catalogue lacks the item."""
         table = np.array([row_of_id.get(item_id, -1) for item_id in self.items], dtype=np.int64)
         return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int64)
 
     def within(self, scale: tuple[float, float] | None) -> EventTable:
-        """Return the events with their ratings brought onto a scale, as the endpoint reads those of a history."""
+        """Return the events with ratings clipped to a scale, as the endpoint does."""
         return self if scale is None else replace(self, rating_E=self.rating_E.clip(*scale))
 
     @cached_property
     def user_starts(self) -> Ints:
-        """Return for each event the number of its user's first one."""
+        """Return for each event the index of its user's first event."""
         first = np.ones(len(self), dtype=np.bool_)
         first[1:] = self.user_E[1:] != self.user_E[:-1]
         return (
@@ -113,7 +116,7 @@ class EventTable:
 
 
 def positive_events(events: EventTable, *, types: tuple[str, ...], rating: float | None) -> Flags:
-    """Mark what a user chose: an event of a positive type, and, with a threshold, not rated below it."""
+    """Mark what users chose: events of a positive type, not rated below the threshold if any."""
     return mark_positive(
         events.types, events.type_E, events.rating_E, positive_types=types, positive_rating=rating
     )
@@ -130,26 +133,29 @@ def read_manifest(snapshot: Path) -> SnapshotManifest:
             **{name: raw[name] for name in SnapshotManifest.__dataclass_fields__}
         )
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise SnapshotError(f"{path}: not a snapshot's manifest ({error!r})") from error
+        raise SnapshotError(f"{path}: not a valid manifest of a snapshot ({error!r})") from error
 
 
 def read_events(path: Path) -> EventTable:
-    """Read one of the event files; raise SnapshotError. The order is established here again, since everything rests on it."""
+    """Read one of the event files; raise SnapshotError.
+
+    The events are sorted again, because everything depends on their order.
+    """
     try:
         table = pq.read_table(path).sort_by(
             [("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
         )
-        users, user_E = _coded(table, "user_id")
-        items, item_E = _coded(table, "item_id")
-        types, type_E = _coded(table, "type")
-        roles, role_E = _coded(table, "role")
+        users, user_E = _dictionary(table, "user_id")
+        items, item_E = _dictionary(table, "item_id")
+        types, type_E = _dictionary(table, "type")
+        roles, role_E = _dictionary(table, "role")
         rating_E = table["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
         seq_E, at_us_E = (table[name].to_numpy() for name in ("seq", "at_us"))
         first_E, first_rating_E = (
             table[name].to_numpy() for name in ("is_first", "is_first_rating")
         )
     except (OSError, pa.ArrowException, KeyError) as error:
-        raise SnapshotError(f"{path}: not a snapshot's event file ({error})") from error
+        raise SnapshotError(f"{path}: not a valid event file of a snapshot ({error})") from error
     return EventTable(
         users=users,
         items=items,
@@ -182,11 +188,14 @@ def read_items(path: Path) -> list[CatalogueItem]:
             for line in lines
         ]
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise SnapshotError(f"{path}: not a snapshot's items file ({error})") from error
+        raise SnapshotError(f"{path}: not a valid items file of a snapshot ({error})") from error
 
 
 def event_items(events: EventTable) -> list[CatalogueItem]:
-    """Return the items that events name, by first appearance in the journal: all that is known about those without record."""
+    """Return the items that events name, by first appearance in the journal.
+
+    Only the id is set: that is all we know of an item without a record.
+    """
     first_seq = np.full(len(events.items), np.iinfo(np.int64).max)
     np.minimum.at(first_seq, events.item_E, events.seq_E)
     return [
@@ -195,7 +204,7 @@ def event_items(events: EventTable) -> list[CatalogueItem]:
     ]
 
 
-def _coded(table: pa.Table, name: str) -> tuple[tuple[str, ...], Ints]:
+def _dictionary(table: pa.Table, name: str) -> tuple[tuple[str, ...], Ints]:
     column = table[name].cast(pa.string()).combine_chunks().dictionary_encode()
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()

@@ -1,7 +1,7 @@
-"""Where a rank computes: the CPU, or a GPU when there is one. The only place that asks which devices there are.
+"""The device of a rank: the CPU, or a GPU. Only this module looks for GPUs.
 
-A training lies on its device from the start bundle to the last epoch; files, evaluation and serving
-are the CPU's.
+A training runs on its device from the start bundle to the last epoch. Files, evaluation and serving
+use the CPU.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ CPU = torch.device("cpu")
 
 
 def claim_device(wanted: Device) -> torch.device:
-    """Return this rank's device and make it the one that libraries take by themselves, the text encoder's too.
+    """Return this rank's device and make it the default of libraries such as the text encoder.
 
-    `auto` is the GPU of the rank's number where this machine has one for each of its ranks, else
-    the CPU; `cuda` raises ValueError where that is not so. Where it is the CPU, the GPUs are hidden
-    from this process and its children.
+    `auto` is the GPU with the rank's number if this machine has a GPU for each of its ranks, and
+    the CPU otherwise. `cuda` raises ValueError if there are too few GPUs. When the device is the
+    CPU, the GPUs are hidden from this process and its children.
     """
     num_ranks = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", "1")))
-    num_gpus = (
-        torch.cuda.device_count() if wanted != "cpu" else 0
-    )  # asks the driver without starting it, so that hiding still works
+    # This asks the driver without initialising it, so that the GPUs can still be hidden.
+    num_gpus = torch.cuda.device_count() if wanted != "cpu" else 0
     if num_gpus >= num_ranks:
         device = torch.device(
             "cuda", int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0")))
@@ -44,8 +43,9 @@ def claim_device(wanted: Device) -> torch.device:
         return device
     if wanted == "cuda":
         raise ValueError(
-            f"train.device is cuda, and {num_ranks} rank(s) need a GPU each: torch sees {num_gpus} here; "
-            "start fewer, repair the driver, or set train.device to auto or cpu"
+            f"train.device is cuda and {num_ranks} rank(s) need a GPU each, "
+            f"but torch sees {num_gpus} here; "
+            "start fewer ranks, repair the driver, or set train.device to auto or cpu"
         )
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     return CPU
@@ -53,7 +53,10 @@ def claim_device(wanted: Device) -> torch.device:
 
 @contextmanager
 def fast_products(device: torch.device) -> Iterator[None]:
-    """Let a GPU multiply matrices in TF32 for the time of the block: training bears its ten bits of mantissa, stored vectors should not."""
+    """Let a GPU multiply matrices in TF32 while the block runs.
+
+    Training tolerates the ten bits of mantissa; vectors that are stored should not have so few.
+    """
     matmul = torch.backends.cuda.matmul
     before = matmul.fp32_precision
     if device.type == "cuda":
@@ -65,17 +68,17 @@ def fast_products(device: torch.device) -> Iterator[None]:
 
 
 def device_name(device: torch.device) -> str:
-    """Return what a report calls the device: `cpu`, or the GPU's own name."""
+    """Return the device's name in a report: `cpu`, or `cuda:` and the name of the GPU."""
     return device.type if device.type != "cuda" else f"cuda: {torch.cuda.get_device_name(device)}"
 
 
-def moved(record: R, device: torch.device) -> R:
-    """Return a dataclass of tensors, those nested in it too, on a device."""
+def to_device(record: R, device: torch.device) -> R:
+    """Return a dataclass of tensors on a device, nested dataclasses included."""
     changes: dict[str, object] = {}
     for field in fields(record):
         value = getattr(record, field.name)
         if isinstance(value, Tensor):
             changes[field.name] = value.to(device)
         elif is_dataclass(value) and not isinstance(value, type):
-            changes[field.name] = moved(value, device)
+            changes[field.name] = to_device(value, device)
     return replace(record, **changes)

@@ -1,7 +1,7 @@
-"""One rank or several: the only place that knows of `torch.distributed`.
+"""One rank or several. Only this module uses `torch.distributed`.
 
-With WORLD_SIZE unset or 1 everything here is the identity. Ranks split each global batch; gradients
-and counts are added up, so that the result does not depend on their number.
+With WORLD_SIZE unset or 1, everything here is the identity. Ranks split each global batch and add
+up gradients and counts, so that the result does not depend on the number of ranks.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from torch import Tensor
 
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-PATIENCE = timedelta(
-    days=7
-)  # the others wait while the first encodes texts and evaluates; whoever starts us sets the limit
+# The other ranks wait while the first encodes texts and evaluates. The process that starts the
+# training limits how long that may take.
+PATIENCE = timedelta(days=7)
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the other ranks for the time of the block: where torchrun says, or where FRESHET_RENDEZVOUS does (`file:///path`).
+    """Join the other ranks while the block runs.
 
-    What lies on GPUs goes over NCCL, everything else over gloo. The ranks leave together: a rank
-    that is gone, whatever it died of, makes torchrun end the one that still writes.
+    The meeting place is torchrun's, or FRESHET_RENDEZVOUS (`file:///path`) if set. Tensors on GPUs
+    are exchanged over NCCL, all others over gloo. The ranks leave together: when a rank ends early,
+    torchrun stops the first one, which may still be writing.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1 or dist.is_initialized():  # Ray joins before it calls us
@@ -44,9 +45,8 @@ def process_group(device: torch.device) -> Iterator[None]:
     )
     try:
         yield
-        dist.all_reduce(
-            torch.zeros(1)
-        )  # a barrier on the CPU: NCCL's would keep GPUs busy while it waits
+        # A barrier on the CPU, because NCCL's would keep the GPUs busy while it waits.
+        dist.all_reduce(torch.zeros(1))
     finally:
         dist.destroy_process_group()
 
@@ -74,7 +74,7 @@ def add_up(tensors: Sequence[Tensor]) -> None:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """Let rank 0 make something and give every rank a copy."""
+    """Call `make` on rank 0 and return a copy of its result on every rank."""
     if not dist.is_initialized():
         return make()
     box = [make() if rank() == 0 else None]

@@ -1,4 +1,4 @@
-"""Write, replace, move and digest files so that a power cut leaves the old content or the new.
+"""Files that survive a power cut: after it, a file has its old content or its new one.
 
 The bytes are synced before a name points to them, and then the name is synced. Imports no torch.
 """

@@ -1,6 +1,7 @@
-"""Score models on a snapshot's `score` events, with the ranker that serves: full ranking, seen items filtered, history as of the event.
+"""Score models on a snapshot's `score` events, with the same ranker that serves.
 
-Knows events and rankers; decides nothing. E counts events of the table, X those that are scored.
+The ranking is over the whole catalogue without the items that the user has seen, from the history
+before the event. E counts events of the table, X those that are scored.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from trainer.metrics import TOP, coverage, ndcg, user_means
 from trainer.report import Evaluation, Scores
 
 EVENTS_AT_ONCE = 256
-MAX_EVENTS = 20_000  # the newest; more would only sharpen the third digit and delay the release
+MAX_EVENTS = 20_000  # the newest; more would change only the third digit and delay the release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +35,15 @@ class Scored:
     place_X: Ints
     ranked_X: Flags
     rated_X: Flags
-    user_X: Ints  # number into user_ids
+    user_X: Ints  # index into user_ids
     user_ids: tuple[str, ...]
 
 
 def baseline_of(bundle: Bundle) -> Bundle:
-    """Return the model without training that stands on a bundle's facts: popularity, text similarity, progressive biases."""
+    """Return an untrained model with a bundle's facts.
+
+    It ranks by popularity and text similarity, and predicts ratings by progressive biases.
+    """
     config = replace(bundle.manifest.model, tower="baseline")
     model = Baseline(config)
     model.rating_mean.copy_(bundle.model.rating_mean)
@@ -50,9 +54,10 @@ def baseline_of(bundle: Bundle) -> Bundle:
 def scored_events(
     events: EventTable, config: TrainConfig, *, newest: int | None = MAX_EVENTS
 ) -> Scored | None:
-    """Pick what is scored: positive events for ranking, and ratings, of users with at least one positive event. None when there is none.
+    """Choose the positive events, for ranking, and the ratings to score.
 
-    `newest`: so many at most, None for all.
+    Only users with at least one positive event are scored; return None when there are none.
+    `newest` limits the number of events, keeping the newest; None keeps all.
     """
     wanted_E = events.role_is("score") & ~events.impression_E
     if newest is not None and wanted_E.sum() > newest:
@@ -78,16 +83,19 @@ def scored_events(
 def evaluate(
     scored: Scored, rankers: Mapping[str, Ranker], *, baselines_of: Ranker | None
 ) -> Evaluation:
-    """Score the rankers by name; with `baselines_of` also `popularity` and `biases` as of that ranker's counts."""
+    """Score the rankers by name.
+
+    With `baselines_of`, also score `popularity` and `biases`, computed from that ranker's counts.
+    """
     models = {name: _scores(scored, ranker, popularity=False) for name, ranker in rankers.items()}
     if baselines_of is not None:
         baseline = Ranker(baseline_of(baselines_of.bundle))
-        figures = _scores(scored, baseline, popularity=True)
+        scores = _scores(scored, baseline, popularity=True)
         users = len(scored.user_ids)
-        models["popularity"] = replace(figures, squared_error=(None,) * users)
+        models["popularity"] = replace(scores, squared_error=(None,) * users)
         if scored.rated_X.any() and baseline.has_ratings:
             models["biases"] = Scores(
-                ndcg=(0.0,) * users, squared_error=figures.squared_error, coverage=0.0
+                ndcg=(0.0,) * users, squared_error=scores.squared_error, coverage=0.0
             )
     return Evaluation(
         user_ids=scored.user_ids,
@@ -114,12 +122,10 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
             else ranker.bundle.counts_N.expand(num_users, -1)
         )
         tops = ranker.top_k(scores_BN, [TOP] * num_users, [None] * num_users, part.seen)
-        ranked_B = scored.ranked_X[part.chosen_B]
-        gain_X[part.chosen_B] = [
-            ndcg(rows, target) if ranked else np.nan
-            for (rows, _), target, ranked in zip(tops, part.targets, ranked_B, strict=True)
-        ]
-        top_lists.extend(rows for (rows, _), ranked in zip(tops, ranked_B, strict=True) if ranked)
+        for number in np.flatnonzero(scored.ranked_X[part.chosen_B]):
+            rows, _ = tops[number]
+            gain_X[part.chosen_B[number]] = ndcg(rows, part.targets[number])
+            top_lists.append(rows)
         if ranker.has_ratings:
             error_X[part.chosen_B] = _squared_errors(ranker, state_BD, scored, part)
     users_error = user_means(error_X, scored.user_X, len(scored.user_ids))
@@ -132,7 +138,11 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Events that are scored together. `chosen_B` are their numbers among X; each history serves the events with its `lengths`."""
+    """Events that are scored together.
+
+    `chosen_B` are their indices in X. Each history is used for several events, with the number of
+    its elements that precede each of them in `lengths`.
+    """
 
     chosen_B: Ints
     histories: list[list[HistoryElement]]
@@ -143,7 +153,7 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Span:
-    """Scored events [first, stop) of one user, read from one history: the known events [low, high)."""
+    """Scored events [first, stop) of a user that share a history, the known events [low, high)."""
 
     first: int
     stop: int
@@ -183,14 +193,17 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
 
 
 def _before(scored: Scored, marked_E: Flags) -> tuple[Ints, Ints, Ints]:
-    """Return the marked events, and which of them, [begin, end), each scored event's user had before it."""
+    """Return the marked events, and for each scored event which of them precede it.
+
+    Those are the marked events [begin, end) of the event's user.
+    """
     num_before_E: Ints = np.cumsum(marked_E) - marked_E
     begin_X = num_before_E[scored.events.user_starts[scored.place_X]]
     return np.flatnonzero(marked_E), begin_X, num_before_E[scored.place_X]
 
 
 def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
-    """Cut the scored events, which are sorted by user, into runs that one reading of a history serves.
+    """Cut the scored events, which are sorted by user, into runs that share a history.
 
     A user's known events are [begin, end) at each of them. A state reads all of those, or at least
     two thirds of `limit`; a run of one reads `limit`.
@@ -234,7 +247,10 @@ def _element(events: EventTable, place: int, row: int) -> HistoryElement:
 def _squared_errors(
     ranker: Ranker, state_BD: Tensor, scored: Scored, part: _Part
 ) -> npt.NDArray[np.float64]:
-    """Compare with the ratings given; NaN where there was none. An item that the catalogue lacks is predicted like one without text."""
+    """Return the squared errors of predicted ratings; NaN where there was no rating.
+
+    An item that the catalogue lacks is predicted like an item without text.
+    """
     actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]]
     rows_B = torch.tensor(part.targets)
     nameless_B1T = torch.zeros(len(rows_B), 1, ranker.bundle.manifest.model.text_dim)

@@ -1,4 +1,4 @@
-"""A lock on a file, held by one process at a time. The kernel frees it when the process dies."""
+"""A lock on a file, held by one process; the kernel frees it when the process dies."""
 
 from __future__ import annotations
 

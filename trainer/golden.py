@@ -1,6 +1,7 @@
-"""Golden answers: requests of the endpoint with what the in-process ranker says, for the probe before a release goes live.
+"""Golden answers: requests with the in-process ranker's answers, to probe a release with.
 
-Knows a snapshot's histories and the endpoint's answers; the same snapshot gives the same requests.
+The probe compares a release's answers with these before it goes live. The same snapshot gives the
+same requests.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from recommender.ranker import Ranker
 from trainer.dataset import EventTable
 
 NUM_HISTORIES = 12
-NEWEST = 20  # events of a history; as many as show that order, ratings and times arrive
+NEWEST = 20  # events of a history: enough to show that order, ratings and times arrive
 
 
 def write_golden(ranker: Ranker, events: EventTable, path: Path) -> None:
-    """Write up to 20 requests with their answers; the last one holds a free text, so that the encoder is loaded before the switch."""
+    """Write at most 20 requests with their answers.
+
+    The last request has a free text, so that the encoder is loaded before the release goes live.
+    """
     requests = _requests(ranker, events)
     answers = answer_batch(ranker, requests)
     pairs = [

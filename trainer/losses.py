@@ -1,10 +1,13 @@
-"""The losses of one batch, as sums with the counts to divide by, so that N ranks can add theirs up.
+"""The losses of one batch, as sums and counts that several ranks can add up.
 
-Ranking: softmax over the catalogue, or over shared sampled negatives with the logQ correction
-(Bengio & Senécal 2008) when it is large. Shown but not chosen: log(1 + p N), which pushes an item
-down to the average one and hardly further; −log(1 − p) was tried and did nothing, since p is small.
-Rating: squared error in units of the ratings' spread. Letters as in `recommender.model`; Q ranking
-targets, R rated targets, X impressions, C candidates of the softmax.
+* Ranking: softmax over the catalogue; over sampled negatives, shared by the batch and with the logQ
+  correction (Bengio & Senécal 2008), when the catalogue is large.
+* Shown but not chosen: log(1 + p N), which pushes an item down to the average item and hardly
+  further. −log(1 − p) was tried and had no effect, because p is small.
+* Rating: squared error in units of the ratings' standard deviation.
+
+Letters as in `recommender.model`; Q ranking targets, R rated targets, X impressions, C candidates
+of the softmax.
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ from torch.nn import functional as F  # noqa: N812
 from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
 from trainer.sampling import Sequences, TrainBatch
 
-FULL_SOFTMAX_ITEMS = 10_000  # sampled ones take a third of the time on Beauty's 12,101 items
-NUM_NEGATIVES = 2_048  # shared by a batch; not searched
+FULL_SOFTMAX_ITEMS = 10_000  # sampling takes a third of the time on Beauty's 12,101 items
+NUM_NEGATIVES = 2_048  # shared by a batch; not tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossSums:
-    """Sums over the batch's ranking targets, impressions and ratings; `counts` says how many there were."""
+    """Sums over ranking targets, impressions and ratings; `counts` returns their numbers."""
 
     ranking: Tensor
     shown: Tensor
@@ -33,7 +36,7 @@ class LossSums:
 
 
 def counts(batch: TrainBatch) -> Tensor:
-    """Return how many ranking targets, impressions and ratings a batch holds."""
+    """Return the numbers of ranking targets, impressions and ratings in a batch."""
     numbers = [
         (batch.target_rows_BS >= 0).sum(),
         torch.ones_like(batch.shown_row_X).sum(),
@@ -43,7 +46,7 @@ def counts(batch: TrainBatch) -> Tensor:
 
 
 def touched_rows(batch: TrainBatch) -> Tensor:
-    """Return the rows that the batch is about."""
+    """Return the rows that the batch reads."""
     lengths_B1 = batch.histories.length_B.unsqueeze(1)
     read_BL = (
         torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0)
@@ -53,7 +56,10 @@ def touched_rows(batch: TrainBatch) -> Tensor:
 
 
 def learned_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
-    """Return the rows that somebody has met: their residuals and biases learn, also as negatives; the others stay their text."""
+    """Return the rows whose residuals and biases learn: those that at least one user has met.
+
+    They learn as negatives too. The vector of every other item stays the one of its text.
+    """
     met_N = facts.counts_N > 0
     met_N[torch.from_numpy(sequences.shown_rows).to(met_N.device)] = True
     return met_N.nonzero().squeeze(1)
@@ -67,7 +73,11 @@ def batch_losses(
     *,
     known_N: Tensor | None = None,
 ) -> LossSums:
-    """Run the model on a batch. The generator, one of the CPU, draws the negatives of a large catalogue; `known_N` as in `item_side`."""
+    """Run the model on a batch.
+
+    The generator, on the CPU, draws the negatives of a large catalogue. `known_N` is that of
+    `item_side`.
+    """
     side = model.item_side(facts, known_N)
     state_BSD = model.states(side, batch.histories)
     ranked_BS = batch.target_rows_BS >= 0
@@ -122,8 +132,7 @@ def _rating_loss(
     rows_R = batch.rated_rows_BS[rated_BS]
     rating_R = batch.target_ratings_BS[rated_BS]
     predicted_R = model.ratings(side, state_BSD[rated_BS], rows_R.unsqueeze(1)).squeeze(1)
-    # The item's mean already holds the rating to be predicted; served ones don't, so it is taken
-    # out.
+    # The item's mean includes the rating to be predicted, which is not so in serving; subtract it.
     above_R, sum_R, count_R = (
         rating_R - model.rating_mean,
         facts.rating_sum_N[rows_R],

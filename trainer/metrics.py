@@ -1,4 +1,4 @@
-"""Ranking metrics, one function each. Pure."""
+"""Ranking metrics, one pure function each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ TOP = 10
 
 
 def ndcg(top_rows: Sequence[int] | npt.NDArray[np.int64], target_row: int) -> float:
-    """Return NDCG of a list (best first) with one relevant item: 1 / log2(place + 1), the first place being 1; absent gives 0.
+    """Return the NDCG of a list, best first, with one relevant item.
 
-    With one relevant item the ideal DCG is 1 (Järvelin & Kekäläinen 2002).
+    It is 1 / log2(place + 1), where the first place is 1, and 0 if the item is absent. With one
+    relevant item the ideal DCG is 1 (Järvelin & Kekäläinen 2002).
     """
     for place, row in enumerate(top_rows, start=1):
         if row == target_row:
@@ -29,12 +30,12 @@ def user_means(
     counted_E = ~np.isnan(values_E)
     sums = np.bincount(user_E[counted_E], weights=values_E[counted_E], minlength=num_users)
     numbers = np.bincount(user_E[counted_E], minlength=num_users)
-    return [
-        float(total / number) if number else None
-        for total, number in zip(sums, numbers, strict=True)
-    ]
+    means: list[float | None] = [None] * num_users
+    for user in np.flatnonzero(numbers):
+        means[user] = float(sums[user] / numbers[user])
+    return means
 
 
 def coverage(top_lists: Sequence[npt.NDArray[np.int64]], num_items: int) -> float:
-    """Return the share of the catalogue that is in at least one list; an empty catalogue has none."""
+    """Return the share of the catalogue in at least one list; 0 for an empty catalogue."""
     return len({int(row) for rows in top_lists for row in rows}) / num_items if num_items else 0.0

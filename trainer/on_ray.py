@@ -1,10 +1,12 @@
-"""The trainer on a Ray cluster, a rank a Ray worker, each with a GPU where the configuration's device is "cuda":
+"""The trainer on a Ray cluster: each rank is a Ray worker.
 
-    python -m trainer.on_ray --workers 4 [--address ray://head:10001] --snapshot … --config … --out …
+    python -m trainer.on_ray --workers 4 [--address ray://head:10001] \\
+        --snapshot … --config … --out …
 
-Without an address Ray is started on this machine for the time of the training. Snapshot,
-configuration and output must lie in a folder that the workers reach under the same path, and
-Freshet must be installed where they run. Ends like `python -m trainer`.
+Each worker gets a GPU if the configuration's device is "cuda". Without an address, Ray is started
+on this machine for the time of the training. The workers must reach snapshot, configuration and
+output under the same path, and Freshet must be installed where they run. The exit status and the
+sentence on stderr are those of `python -m trainer`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.__main__ import CANNOT, MACHINE, train
@@ -21,71 +24,52 @@ from trainer.distributed import BACKENDS, PATIENCE
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 _JOIN_TRIES = 5
-# marks what a rank says of it, on the way through Ray's own errors
+# Marks a rank's error about its input, which reaches us inside Ray's own errors.
 _UNFIT = "the trainer can't use its input: "
-_MAX_FAILURES = 1  # of workers; they start anew, and the training goes on from its checkpoint
+_MAX_FAILURES = 1  # of workers; they start again, and the training resumes from its checkpoint
+_PASSED_VARIABLES = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    """The command line: the cluster, the number of ranks, and the trainer's own arguments."""
+
+    address: str | None
+    num_workers: int
+    of_trainer: list[str]
+
+    def path(self, option: str) -> Path:
+        """Return the path that an option of the trainer names."""
+        return Path(self.of_trainer[self.of_trainer.index(option) + 1]).resolve()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    os.umask(0o077)  # snapshot and candidate hold what people did
-    parser = argparse.ArgumentParser(
-        prog="python -m trainer.on_ray",
-        description="Train a candidate on a Ray cluster.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--address", help="the cluster, as ray.init takes it; without it one is started here"
-    )
-    parser.add_argument("--workers", type=int, default=1, help="how many ranks")
-    given, of_trainer = parser.parse_known_args(arguments)
+    os.umask(0o077)  # the candidate contains what people did
+    command = _parse(arguments)
     try:
         import ray
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
+        import ray.train.torch
     except ImportError:
         sys.stderr.write(
-            "trainer: ray:// needs the package ray[train], which is not installed; run: pip install 'freshet[ray]'\n"
+            "trainer: ray:// needs the package ray[train], which is not installed; "
+            "run: pip install 'freshet[ray]'\n"
         )
         return 1
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we train
-    out, config = (
-        Path(of_trainer[of_trainer.index(name) + 1]).resolve() for name in ("--out", "--config")
-    )
-    variables = {
-        name: os.environ[name]
-        for name in ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "HF_HUB_OFFLINE")
-        if name in os.environ
-    }
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage reports
     try:
-        device = (
-            "cuda" if load_config(config).device == "cuda" else "cpu"
-        )  # nobody here knows what GPUs the workers' machines have
-        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
-        runtime = {"env_vars": {**variables, **hidden, "PYTHONPATH": _ROOT}}
-        dashboard = False if given.address is None else None
+        # Only the configuration decides: this machine does not know the workers' GPUs.
+        uses_gpu = load_config(command.path("--config")).device == "cuda"
         join(
             lambda: ray.init(
-                address=given.address,
-                runtime_env=runtime,
-                include_dashboard=dashboard,
+                address=command.address,
+                runtime_env={"env_vars": _variables(os.environ, uses_gpu=uses_gpu)},
+                include_dashboard=False if command.address is None else None,
                 log_to_driver=True,
             )
         )
-        TorchTrainer(
-            _rank,
-            train_loop_config={"arguments": of_trainer},
-            torch_config=TorchConfig(
-                backend=BACKENDS[device], timeout_s=round(PATIENCE.total_seconds())
-            ),
-            scaling_config=ScalingConfig(num_workers=given.workers, use_gpu=device == "cuda"),
-            run_config=RunConfig(
-                name="freshet",
-                storage_path=str(out.parent / "ray"),
-                failure_config=FailureConfig(max_failures=_MAX_FAILURES),
-            ),
-        ).fit()
-    except Exception as error:  # whatever Ray says, the caller gets one sentence
+        _fit(command, uses_gpu=uses_gpu)
+    except Exception as error:  # whatever Ray raises, the caller gets one sentence
         sys.stderr.write(f"{sentence(error)}\n")
         return 1
     finally:
@@ -93,11 +77,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def join(connect: Callable[[], object]) -> None:
-    """Connect to the cluster; anew where the head accepts and then gives up, and raise ConnectionAbortedError when it keeps doing so.
+def _parse(arguments: Sequence[str] | None) -> _Command:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer.on_ray",
+        description="Train a candidate on a Ray cluster.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--address", help="the cluster, as for ray.init; without it Ray is started here"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="the number of ranks")
+    given, of_trainer = parser.parse_known_args(arguments)
+    return _Command(address=given.address, num_workers=given.workers, of_trainer=of_trainer)
 
-    Ray's proxy forks amid its own gRPC threads for each driver, and a few forks in a hundred crash
-    (ray-project/ray#63202). Nothing has begun by then.
+
+def _variables(environment: Mapping[str, str], *, uses_gpu: bool) -> dict[str, str]:
+    """Return the environment variables of the workers."""
+    variables = {name: environment[name] for name in _PASSED_VARIABLES if name in environment}
+    if not uses_gpu:
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    return {**variables, "PYTHONPATH": _ROOT}
+
+
+def _fit(command: _Command, *, uses_gpu: bool) -> None:
+    """Train on the cluster that this process has joined."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    backend = BACKENDS["cuda" if uses_gpu else "cpu"]
+    TorchTrainer(
+        _rank,
+        train_loop_config={"arguments": command.of_trainer},
+        torch_config=TorchConfig(backend=backend, timeout_s=round(PATIENCE.total_seconds())),
+        scaling_config=ScalingConfig(num_workers=command.num_workers, use_gpu=uses_gpu),
+        run_config=RunConfig(
+            name="freshet",
+            storage_path=str(command.path("--out").parent / "ray"),
+            failure_config=FailureConfig(max_failures=_MAX_FAILURES),
+        ),
+    ).fit()
+
+
+def join(connect: Callable[[], object]) -> None:
+    """Connect to the cluster, again if its head accepts and then drops the connection.
+
+    Raise ConnectionAbortedError when that happens each time. Ray's proxy forks for each driver
+    while its gRPC threads run, and a few forks in a hundred crash (ray-project/ray#63202). Nothing
+    has started by then, so connecting again is safe.
     """
     for tries_left in reversed(range(_JOIN_TRIES)):
         try:
@@ -105,23 +131,23 @@ def join(connect: Callable[[], object]) -> None:
         except ConnectionAbortedError as error:
             if not tries_left:
                 raise
-            sys.stderr.write(f"on Ray: {_last_line(error)} Joining once more\n")
+            sys.stderr.write(f"on Ray: {_last_line(error)} Connecting again\n")
         else:
             return
 
 
 def sentence(error: Exception) -> str:
-    """Return what the launcher reads: that a rank can't use its input, else a fault of the machine."""
-    said = _last_line(error)
-    mark, unfit, why = said.partition(_UNFIT)
-    return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {mark}"
+    """Return the sentence for the launcher: an error of the input, or else of the machine."""
+    message = _last_line(error)
+    before, unfit, why = message.partition(_UNFIT)
+    return f"trainer: on Ray: {why}" if unfit else f"trainer: machine: on Ray: {before}"
 
 
 def _rank(config: dict[str, list[str]]) -> None:
-    """Be one rank; Ray has joined the process group already."""
+    """Run the trainer as one rank; Ray has already joined the process group."""
     try:
         train(config["arguments"])
-    except MACHINE as error:  # our own classes need not survive the way back
+    except MACHINE as error:  # our own classes may not survive the way back through Ray
         raise RuntimeError(str(error)) from None
     except CANNOT as error:
         raise RuntimeError(f"{_UNFIT}{error}") from None

@@ -1,9 +1,10 @@
-"""AdamW for the dense weights, and a row-wise Adam for the item table that leaves rows alone which nobody has met yet.
+"""AdamW for the dense weights, and a row-wise Adam for the rows of the item table.
 
-A dense Adam moves every row by a full step on the slightest gradient, so that those items would
-drift away from their text. Moving only the rows that a batch reads was tried: without the pull of
-the negatives on the others NDCG@10 on Beauty is a quarter lower; docs/log.md. Knows weights and
-gradients only; its state is a flat dict of tensors that safetensors can hold.
+The row-wise Adam does not change the rows of items that no user has met yet. A dense Adam changes
+every row by a full step on the slightest gradient, so those items would drift away from their text.
+Changing only the rows that a batch reads was tried: without the effect of the negatives on the
+other rows, NDCG@10 on Beauty is a quarter lower (docs/log.md). The state is a flat dict of tensors
+that safetensors can store.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Optimizer:
         self._adam = torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON)
 
     def gradients(self) -> list[Tensor]:
-        """Return all gradients in a fixed order, zeros where a weight had no part."""
+        """Return all gradients in a fixed order; zeros for a weight that took no part."""
         for weight in (self._table, *self._dense.values()):
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
@@ -49,7 +50,7 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, rows_X: Tensor, *, lr: float) -> None:
-        """Move the dense weights, and of the table only the given rows; then clear the gradients."""
+        """Change the dense weights and the given rows of the table; then clear the gradients."""
         for group in self._adam.param_groups:
             group["lr"] = lr
         self._adam.step()
@@ -70,7 +71,7 @@ class Optimizer:
         self._table[rows_X] -= lr * mean_XE / root_XE
 
     def state(self) -> dict[str, Tensor]:
-        """Return the whole state as named tensors of the CPU."""
+        """Return the whole state as named tensors on the CPU."""
         tensors = {
             "table.mean": self._mean_NE,
             "table.square": self._square_NE,
@@ -84,14 +85,18 @@ class Optimizer:
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over a state. Rows appended since start afresh; raise ValueError when it is of another model."""
+        """Restore a state; rows appended since start from zero.
+
+        Raise ValueError when the state belongs to another model.
+        """
         num_rows = len(tensors["table.steps"]) if "table.steps" in tensors else -1
         if (
             not 0 <= num_rows <= len(self._table)
             or tensors["table.mean"].shape[1] != self._table.shape[1]
         ):
             raise ValueError(
-                f"optimiser state: made for a table of {num_rows} rows, this model has {tuple(self._table.shape)}; train with mode full"
+                f"optimiser state: its table has {num_rows} rows, "
+                f"but this model's has the shape {tuple(self._table.shape)}; train with mode full"
             )
         self._mean_NE[:num_rows] = tensors["table.mean"]
         self._square_NE[:num_rows] = tensors["table.square"]
@@ -100,22 +105,21 @@ class Optimizer:
             if f"{name}.step" not in tensors:
                 continue
             if tensors[f"{name}.exp_avg"].shape != weight.shape:
+                found = tuple(tensors[f"{name}.exp_avg"].shape)
                 raise ValueError(
-                    f"optimiser state: {name} has shape {tuple(tensors[f'{name}.exp_avg'].shape)}, this model {tuple(weight.shape)}; "
-                    "train with mode full"
+                    f"optimiser state: {name} has the shape {found}, "
+                    f"but this model needs {tuple(weight.shape)}; train with mode full"
                 )
             moments = {
                 key: tensors[f"{name}.{key}"].to(weight.device, copy=True)
                 for key in ("exp_avg", "exp_avg_sq")
             }
-            self._adam.state[weight] = {
-                "step": tensors[f"{name}.step"].clone(),
-                **moments,
-            }  # torch keeps the count on the CPU
+            # torch keeps the step count on the CPU.
+            self._adam.state[weight] = {"step": tensors[f"{name}.step"].clone(), **moments}
 
 
 def _decays(name: str, weight: nn.Parameter) -> bool:
-    """Tell whether a weight decays: matrices do; biases, norms, scalars and embedding rows do not."""
+    """Return whether a weight decays: matrices do, but not biases, norms, scalars or embeddings."""
     return (
         weight.dim() > 1
         and "embedding" not in name

@@ -1,6 +1,6 @@
-"""The rule for a positive event: what a user chose. One rule for training, for the gate's panel, and for its choice.
+"""The rule for a positive event, which says that a user chose an item.
 
-Knows columns of type and rating; neither files nor tables. E counts events.
+Training, the gate's panel and the choice of the panel's users share this rule. E counts events.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def mark_positive(
     positive_types: Sequence[str],
     positive_rating: float | None,
 ) -> npt.NDArray[np.bool_]:
-    """Mark events of a positive type and, with a threshold, not rated below it.
+    """Mark events of a positive type that are not rated below the threshold, if there is one.
 
-    `type_E` holds numbers into `types`; a NaN in `rating_E` is an event without a rating.
+    `type_E` holds indices into `types`. `rating_E` is NaN for an event without a rating.
     """
     chosen = [
         number for number, name in enumerate(types) if name in positive_types and name != IMPRESSION

@@ -1,4 +1,4 @@
-"""What we ask of the Linux kernel about parent and child processes. Elsewhere nothing happens."""
+"""Requests to the Linux kernel about parent and child processes; elsewhere they do nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a watcher sees while the trainer works: `progress.json` beside the work, and a bar on a terminal.
+"""The progress of a training: `progress.json` in the work folder, and a bar on a terminal.
 
-Knows phases and counts only. A rank that is not the first shows and writes nothing.
+Only the first rank writes and shows it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EVERY_S = 0.5
 
 
 class Progress:
-    """Writes at most twice a second; `folder` None writes nothing."""
+    """Progress that is written at most twice a second; not at all when `folder` is None."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Progress:
         self.seconds: dict[str, float] = {}
 
     def phase(self, name: str, total: int = 1) -> None:
-        """Begin a phase of `total` steps; ends the one before."""
+        """End the phase before and begin one of `total` steps."""
         now_s = time.monotonic()
         if self._phase:
             self.seconds[self._phase] = round(
@@ -47,7 +47,7 @@ class Progress:
             self._write(0, total, None)
 
     def step(self, done: int, total: int, loss: float | None = None) -> None:
-        """Tell how far the phase is."""
+        """Report that `done` of `total` steps are done."""
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)

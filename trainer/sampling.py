@@ -1,8 +1,8 @@
-"""Cut histories into windows and windows into batches: what the loop sees in each step.
+"""Cut histories into windows and group windows into batches, one batch per training step.
 
-Every learnable event is predicted once an epoch, from the state before it. Long users are cut where
-the epoch's seed says, and a cut-off window brings context along. Knows rows, no ids; no weights.
-Letters as in `recommender.model`.
+Every learnable event is predicted once per epoch, from the state before it. The epoch's seed
+decides where a long history is cut, and a window that starts inside a history includes context from
+before the cut. Letters as in `recommender.model`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from recommender.model import HistoryBatch, event_type_code
 from trainer.config import TrainConfig
 from trainer.dataset import EventTable, Flags, Floats, Ints, positive_events
 
-CONTEXT_SHARE = (
-    0.3  # of a window that continues an earlier one is context; none costs quality, half costs time
-)
-TIMELESS_SHARE = 0.2  # of the windows are read without times, since requests may come without them
-UNTYPED = "view"  # what the endpoint takes an element for that has neither type nor rating
-BARE_SHARE = 0.1  # are read without types and ratings: a request may be a list of titles
-WINDOWS_A_SORT = 16  # batches' worth of windows that are sorted by length together
+# The share of context in a window that continues an earlier one. No context costs quality, and half
+# a window of context costs time.
+CONTEXT_SHARE = 0.3
+TIMELESS_SHARE = 0.2  # share of windows read without times, since requests may come without them
+UNTYPED = "view"  # the endpoint's type for an element with neither type nor rating
+BARE_SHARE = 0.1  # share read without types and ratings: a request may be a list of titles
+WINDOWS_A_SORT = 16  # number of batches whose windows are sorted by length together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """All histories one after the other. `shown`: impressions and rejections, by the place in front of which they happened."""
+    """All histories, one after the other.
+
+    The `shown` columns are impressions and rejections, by the place before which they happened.
+    """
 
     rows: Ints
     types: Ints
@@ -47,7 +50,7 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Events [start, stop) of one user; those from `first` on are learned."""
+    """Events [start, stop) of one user; those at or after `first` are learned."""
 
     user: int
     start: int
@@ -57,7 +60,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
-    """What of a window's history the model does not get to see; what it shall predict stays the same."""
+    """What is hidden from the model in a window's history; its targets stay the same."""
 
     times: bool = False
     signals: bool = False  # types and ratings
@@ -65,7 +68,11 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainBatch:
-    """Histories and what followed each state. `target_rows_BS` is −1 where nothing is to be ranked, `target_ratings_BS` NaN likewise."""
+    """Histories, and the targets that follow each state.
+
+    `target_rows_BS` is −1 where there is nothing to rank, and `target_ratings_BS` is NaN where
+    there is no rating to predict.
+    """
 
     histories: HistoryBatch
     target_rows_BS: Tensor
@@ -77,7 +84,7 @@ class TrainBatch:
 
 
 def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Sequences:
-    """Lay out the events, which are sorted by user.
+    """Return the events, which are sorted by user, as sequences.
 
     An impression or a rejection is a negative unless the user chose the item from then on.
     """
@@ -116,7 +123,10 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
 def cut_windows(
     sequences: Sequences, *, max_history: int, generator: np.random.Generator
 ) -> list[Window]:
-    """Cover every learnable place once. A window is filled with context up to `max_history` events; where a long user is cut is random."""
+    """Cover every learnable place once, cutting long histories at random places.
+
+    A window is filled with context up to `max_history` events.
+    """
     context = int(max_history * CONTEXT_SHARE)
     wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
     windows = []
@@ -127,9 +137,8 @@ def cut_windows(
             low + np.flatnonzero(wanted[low:high]),
             sequences.shown_places[_shown_to(sequences, user)],
         )
-        length = int(
-            generator.integers(context + 1, max_history + 1)
-        )  # of the first window; the others are as long as can be
+        # The length of the first window; the others are as long as possible.
+        length = int(generator.integers(context + 1, max_history + 1))
         done = 0
         while done < len(places):
             first = int(places[done])
@@ -152,7 +161,7 @@ def cut_windows(
 def batches(
     windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator
 ) -> list[list[Window]]:
-    """Return batches in random order, each of windows of like length."""
+    """Return batches in random order, each of windows of similar length."""
     order = generator.permutation(len(windows))
     groups: list[list[Window]] = []
     for start in range(0, len(order), batch_size * WINDOWS_A_SORT):
@@ -167,7 +176,7 @@ def batches(
 
 
 def draw_withheld(num_windows: int, generator: np.random.Generator) -> list[Withheld]:
-    """Decide for each window of a batch what it is read without."""
+    """Decide what is hidden from each window of a batch."""
     draws = generator.random((num_windows, 2)) < (TIMELESS_SHARE, BARE_SHARE)
     return [Withheld(times=bool(times), signals=bool(signals)) for times, signals in draws]
 
@@ -205,7 +214,7 @@ def assemble(
         )
         target_ratings[user, filled] = np.where(learned, sequences.ratings[events], math.nan)
         rated_rows[user, filled] = sequences.rows[events]
-    shown = list(_shown(sequences, windows))
+    shown = list(_shown_in(sequences, windows))
     shown_X3 = torch.tensor(shown, dtype=torch.long).view(-1, 3)
     return TrainBatch(
         histories=HistoryBatch(
@@ -224,7 +233,7 @@ def assemble(
     )
 
 
-def _shown(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:
+def _shown_in(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:
     for user, window in enumerate(windows if len(sequences.shown_rows) else ()):
         ends = window.stop == sequences.user_bounds[window.user + 1]
         shown = _shown_to(sequences, window.user)

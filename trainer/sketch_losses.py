@@ -1,9 +1,9 @@
-"""What the sketch learns from: squared error on ratings, or, where the data has none, on 1 for what a user chose and 0 for the rest.
+"""The losses of the sketch: squared error on ratings, or on choices if there are no ratings.
 
-Without ratings each chosen item stands beside one drawn uniformly from the catalogue, whose target
-is 0; since the model adds up a user's and an item's number, the expectation over that draw is a
-mean over the catalogue, and is taken instead of a draw. Impressions are not read. Letters as in
-`recommender.model`; Q chosen items, R rated ones.
+Without ratings, the target of a chosen item is 1, and each is paired with an item drawn uniformly
+from the catalogue whose target is 0. The model adds a user's number and an item's number, so the
+expectation over that draw is a mean over the catalogue, which is computed instead of drawing.
+Impressions are not used. Letters as in `recommender.model`; Q chosen items, R rated items.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trainer.sampling import TrainBatch
 
 
 def sketch_losses(model: Sketch, facts: ItemFacts, batch: TrainBatch) -> LossSums:
-    """Run the sketch on a batch: with ratings in the data only `rating` counts, else only `ranking`."""
+    """Return the sketch's losses: `rating` alone if the data has ratings, else `ranking` alone."""
     side = model.item_side(facts)
     state_BSD = model.states(side, batch.histories)
     rated = bool(facts.rating_count_N.any())
@@ -31,10 +31,10 @@ def sketch_losses(model: Sketch, facts: ItemFacts, batch: TrainBatch) -> LossSum
         return LossSums(ranking=none, shown=none, rating=error_R.square().sum())
     chosen = (predicted_X - 1.0).square().sum()
     return LossSums(
-        ranking=chosen + _of_others(model, side, state_BSD[wanted_BS]), shown=none, rating=none
+        ranking=chosen + _catalogue_loss(model, side, state_BSD[wanted_BS]), shown=none, rating=none
     )
 
 
-def _of_others(model: Sketch, side: ItemSide, state_QD: Tensor) -> Tensor:
+def _catalogue_loss(model: Sketch, side: ItemSide, state_QD: Tensor) -> Tensor:
     """Return the sum over Q of the mean over the catalogue of the squared prediction."""
     return model.logits(side, state_QD).square().mean(1).sum()

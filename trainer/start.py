@@ -1,7 +1,6 @@
-"""The bundle that training starts from: a new one, or the live one grown by what the snapshot adds.
+"""The bundle that training starts from: new, or the live one plus what the snapshot adds.
 
-Knows catalogue, texts and counts; takes no gradient. What is counted here is counted once along a
-lineage: target events only.
+Only target events are counted here, so that each event is counted once along a lineage.
 """
 
 from __future__ import annotations
@@ -22,24 +21,27 @@ from trainer.config import Mode, TrainConfig
 from trainer.dataset import EventTable, event_items
 from trainer.texts import TextVectors, fit_whitening
 
-DOUBTFUL_SHARE = 0.001  # of all ratings, at either end, are read as the end of the others
-MIN_DOUBTING = 50  # of fewer ratings each one counts
+DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
+MIN_DOUBTING = 50  # with fewer ratings, none is clipped
 
 
 class CannotStart(ValueError):
-    """Snapshot, configuration and parent do not fit together: what differs, what to do."""
+    """Snapshot, configuration and parent do not fit together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What a snapshot brings."""
+    """The items and events that a snapshot adds."""
 
     items: Sequence[CatalogueItem]
     events: EventTable
 
 
 def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
-    """Return an untrained bundle: catalogue, whitened texts, counts, fresh weights from the configuration's seed."""
+    """Return an untrained bundle: catalogue, whitened texts, counts and weights.
+
+    The weights are initialised from the configuration's seed.
+    """
     model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
     empty = Bundle(
         manifest=BundleManifest(
@@ -59,63 +61,65 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         ),
     )
     catalogue = _catalogue(empty.catalogue, added)[0]
-    written = sorted(
+    different_texts = sorted(
         {text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None}
     )
-    if written:
-        raw_MR = texts.encode(written)
+    if different_texts:
+        raw_MR = texts.encode(different_texts)
         manifest = replace(empty.manifest, encoder_digest=texts.digest)
         empty = replace(
             empty,
             manifest=manifest,
             whitening=fit_whitening(raw_MR, model_config.text_dim),
-            encoder=texts.loaded,
+            encoder=texts.loaded_encoder,
         )
-    made = _counted(_grown(empty, added, texts, seed=config.seed), added.events)
-    if isinstance(made.model, TwoTowers):
-        made.model.expect(made.facts)
-    return made
+    bundle = _count_events(_add_items(empty, added, texts, seed=config.seed), added.events)
+    if isinstance(bundle.model, TwoTowers):
+        bundle.model.expect(bundle.facts)
+    return bundle
 
 
 def grown_bundle(
     live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode
 ) -> Bundle:
-    """Return the live bundle with new and changed items; for an update also with the target events counted. Raise CannotStart.
+    """Return the live bundle with new and changed items; raise CannotStart.
 
-    Where the live bundle was made without any text there is no whitening to use: texts wait for the
-    next full retrain.
+    For an update, the target events are counted too. If the live bundle was made without any text,
+    it has no whitening, and texts are not used before the next full retrain.
     """
     _check_parent(live, config, mode)
-    grown = _grown(live, added, texts, seed=config.seed)
+    grown = _add_items(live, added, texts, seed=config.seed)
     grown = replace(grown, manifest=replace(grown.manifest, signals=config.signals))
-    return _counted(grown, added.events) if mode == "update" else grown
+    return _count_events(grown, added.events) if mode == "update" else grown
 
 
 def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
     manifest = live.manifest
     if mode == "update" and manifest.model != config.model:
         raise CannotStart(
-            f"the configuration asks for {config.model}, the live bundle has {manifest.model}; train with mode full"
+            f"the configuration asks for {config.model}, but the live bundle has {manifest.model}; "
+            "train with mode full"
         )
     if manifest.encoder != config.encoder:
         raise CannotStart(
-            f"the configuration asks for {config.encoder}, the live bundle has {manifest.encoder}; train with mode full"
+            f"the configuration asks for {config.encoder}, but the live bundle has "
+            f"{manifest.encoder}; train with mode full"
         )
 
 
-def _grown(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
+def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
     catalogue, changed = _catalogue(bundle.catalogue, added)
     new = len(catalogue) - len(bundle.catalogue)
-    facts = _appended(bundle.facts, _no_facts(new, bundle.manifest.model.text_dim))
-    told = [(row, text) for row in changed if (text := catalogue.text(row)) is not None]
+    facts = _append(bundle.facts, _no_facts(new, bundle.manifest.model.text_dim))
+    with_text = [(row, text) for row in changed if (text := catalogue.text(row)) is not None]
     vectors_NT, has_text_N = facts.texts_NT.clone(), facts.has_text_N.clone()
     vectors_NT[list(changed)] = 0.0
     has_text_N[list(changed)] = False
-    if told and bundle.manifest.encoder_digest is not None:
-        rows = [row for row, _ in told]
-        # Rounded as they will be stored, so that training, evaluation and serving see the same.
+    if with_text and bundle.manifest.encoder_digest is not None:
+        rows = [row for row, _ in with_text]
+        # Rounded as they will be stored, so that training, evaluation and serving use the same.
         vectors_NT[rows] = (
-            bundle.whitening.apply(texts.encode([text for _, text in told])).half().float()
+            bundle.whitening.apply(texts.encode([text for _, text in with_text])).half().float()
         )
         has_text_N[rows] = True
     return replace(
@@ -133,10 +137,11 @@ def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int
     return whole, tuple(sorted({*changed, *anonymous}))
 
 
-def _counted(bundle: Bundle, events: EventTable) -> Bundle:
-    """Count the target events; the first ratings fix mean and spread for as long as the lineage goes on without a full retrain.
+def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
+    """Count the target events.
 
-    A user counts once for an item, and once among its ratings, however often they come back to it.
+    The first ratings fix mean and standard deviation until the next full retrain. A user counts
+    once for an item, and once among its ratings, no matter how many events they have with it.
     """
     target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
     rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
@@ -169,7 +174,11 @@ def _scale(
     known: tuple[float, float] | None,
     num_known: float,
 ) -> tuple[float, float] | None:
-    """Return the range of the ratings and of what was known, without a few at either end: one mistake must not stretch it for everybody."""
+    """Return the range of the new ratings and of those known before.
+
+    The most extreme ratings at either end are left out, so that one mistake cannot stretch the
+    scale for everybody.
+    """
     num = num_known + len(ratings_R)
     doubtful = math.ceil(DOUBTFUL_SHARE * num) if num >= MIN_DOUBTING else 0
     sure_R = np.sort(ratings_R)[doubtful : len(ratings_R) - doubtful]
@@ -197,7 +206,7 @@ def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
     )
 
 
-def _appended(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
+def _append(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
     return ItemFacts(
         **{
             name: torch.cat([getattr(facts, name), getattr(more, name)])
@@ -212,7 +221,10 @@ def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
 
 
 def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
-    """Return a copy with untrained rows appended to the table; the towers start them at zero: a new item is its text."""
+    """Return a copy with untrained rows appended to the item table.
+
+    The towers initialise them to zero, so the vector of a new item is that of its text.
+    """
     grown = _fresh_model(model.config, num_items, seed)
     weights = dict(model.state_dict())
     if not isinstance(grown, Baseline):

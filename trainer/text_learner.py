@@ -1,19 +1,20 @@
-"""Training of the text encoder together with the ranking loss: a low-rank adapter (peft), or all of its weights.
+"""Train the text encoder with the ranking loss: a low-rank adapter, or all of its weights.
 
-In each step a few of the texts that the batch is about are read with gradients and stand in for
-those items' text vectors; all others stay as they were last read. The whitening's directions are
-those fitted on the untrained encoder; its mean follows the texts. Texts are so alike to a language
-model that a step moves all of them the same way, and the whitening, which scales up how they
-differ, scales that up too: without the following mean all vectors were one after a few epochs
-(docs/log.md). The encoder runs as it serves, without dropout, so that several ranks see the same.
-Knows nothing of batches, nor of the optimiser of the rest.
+In each step, a few texts of the items that the batch reads are encoded with gradients and replace
+the text vectors of those items. All other vectors stay as they were last encoded.
+
+The whitening keeps the directions fitted on the untrained encoder, and its mean follows the texts.
+To a language model the texts are so alike that a step moves all of them the same way. The
+whitening scales up differences between texts, and this common movement too: with a fixed mean, all
+vectors were the same after a few epochs (docs/log.md). The encoder runs as in serving, without
+dropout, so that all ranks compute the same vectors.
 
     N  items      P  texts read with gradients      R  raw vector      T  whitened vector
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
@@ -26,7 +27,7 @@ from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.model import ItemFacts
 from trainer import distributed
 from trainer.config import TrainConfig
-from trainer.device import CPU, moved
+from trainer.device import CPU, to_device
 
 BETAS = (0.9, 0.99)
 MAX_GRADIENT_NORM = 1.0
@@ -35,7 +36,10 @@ _TEXTS = "texts_NT"
 
 
 class TextLearner:
-    """Trains the encoder of a new bundle. `full_lr` is the rate whose course the encoder's own rate follows."""
+    """A source of facts that trains the text encoder of a new bundle.
+
+    The encoder's learning rate follows the course of the full training's rate, `full_lr`.
+    """
 
     def __init__(
         self, bundle: Bundle, encoder: TextEncoder, *, full_lr: float, seed: int = 0
@@ -49,7 +53,7 @@ class TextLearner:
         ]
         self._texts = {row: bundle.catalogue.text(row) or "" for row in self._rows}
         self._untrained_NR = torch.zeros(len(bundle.catalogue), encoder.width)
-        self._untrained_NR[self._rows] = distributed.from_first(self._read)
+        self._untrained_NR[self._rows] = distributed.from_first(self._encode_all)
         _prepare(encoder, seed)
         self._weights = {
             name: weight
@@ -62,14 +66,18 @@ class TextLearner:
 
     @property
     def last_facts(self) -> ItemFacts:
-        """Return the facts as they were last read."""
+        """Return the facts as they were last computed."""
         return self._facts
 
-    def facts(self, rows_X: Tensor, *, seed: int) -> ItemFacts:
-        """Return the facts with some of the rows' texts read anew, through which gradients flow; which ones the seed decides."""
-        told_X = rows_X[self._facts.has_text_N[rows_X]]
-        order_X = torch.randperm(len(told_X), generator=torch.Generator().manual_seed(seed))
-        picked_P = told_X[order_X[: self._encoder.config.texts_per_step]]
+    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:
+        """Return the facts with some of the rows' texts encoded again, with gradients.
+
+        The seed decides which texts.
+        """
+        rows_X = rows_of_step()
+        with_text_X = rows_X[self._facts.has_text_N[rows_X]]
+        order_X = torch.randperm(len(with_text_X), generator=torch.Generator().manual_seed(seed))
+        picked_P = with_text_X[order_X[: self._encoder.config.texts_per_step]]
         if not len(picked_P):
             return self._facts
         raw_PR = self._encoder.encode_for_gradients([self._texts[row] for row in picked_P.tolist()])
@@ -79,25 +87,25 @@ class TextLearner:
         return replace(self._facts, texts_NT=self._facts.texts_NT.index_put((picked_P,), read_PT))
 
     def gradients(self) -> list[Tensor]:
-        """Return all gradients in a fixed order, zeros where a weight had no part."""
+        """Return all gradients in a fixed order; zeros for a weight that took no part."""
         for weight in self._weights.values():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
         return [weight.grad for weight in self._weights.values() if weight.grad is not None]
 
     def step(self, *, lr: float) -> None:
-        """Move the encoder's weights, at its own rate times the share of the full rate that `lr` is; then clear the gradients."""
+        """Change the encoder's weights at its own rate times `lr / full_lr`; clear gradients."""
         nn.utils.clip_grad_norm_(self._weights.values(), MAX_GRADIENT_NORM)
         self._adam.param_groups[0]["lr"] = self._encoder.config.lr * lr / self._full_lr
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
 
     def refresh(self) -> None:
-        """Read all texts with the encoder as it is now; on several ranks the first one does it for all."""
-        self._reread()
+        """Encode all texts with the current weights, on the first rank for all."""
+        self._encode_again()
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, optimiser state and text vectors as named tensors, for a checkpoint."""
+        """Return weights, optimiser state and text vectors as named tensors for a checkpoint."""
         tensors = {_TEXTS: self._facts.texts_NT, **self._weights}
         for name, weight in self._weights.items():
             tensors |= {
@@ -109,7 +117,7 @@ class TextLearner:
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over what `state` returned."""
+        """Restore what `state` returned."""
         self._facts.texts_NT.copy_(tensors[_TEXTS])
         for name, weight in self._weights.items():
             weight.copy_(tensors[name])
@@ -120,28 +128,34 @@ class TextLearner:
                 }
                 self._adam.state[weight] = {"step": tensors[f"{name}/step"].clone(), **moments}
 
-    def learned(self, bundle: Bundle) -> Bundle:
-        """Return the bundle with the trained encoder and every text read by it, rounded as they are stored. Call it once, at the end."""
+    def finish(self, bundle: Bundle) -> Bundle:
+        """Return the bundle with the trained encoder and the vectors of all texts.
+
+        The vectors are rounded as they are stored. Call it once, at the end.
+        """
         encoder = self._encoder
-        encoder.settle(_taken_out(encoder) if encoder.config.train == "lora" else None)
-        whitening = self._reread()
-        facts = moved(replace(self._facts, texts_NT=self._facts.texts_NT.half().float()), CPU)
+        encoder.settle(_extract_adapter(encoder) if encoder.config.train == "lora" else None)
+        whitening = self._encode_again()
+        facts = to_device(replace(self._facts, texts_NT=self._facts.texts_NT.half().float()), CPU)
         manifest = replace(bundle.manifest, encoder_digest=encoder.digest)
         return replace(bundle, facts=facts, encoder=encoder, whitening=whitening, manifest=manifest)
 
-    def _reread(self) -> Whitening:
-        raw_NR = distributed.from_first(self._read)
+    def _encode_again(self) -> Whitening:
+        raw_NR = distributed.from_first(self._encode_all)
         drift_R = (raw_NR - self._untrained_NR[self._rows]).mean(0)
         whitening = replace(self._whitening, mean_R=self._whitening.mean_R + drift_R)
         self._facts.texts_NT[self._rows] = whitening.apply(raw_NR).to(self._facts.texts_NT.device)
         return whitening
 
-    def _read(self) -> Tensor:
+    def _encode_all(self) -> Tensor:
         return self._encoder.encode([self._texts[row] for row in self._rows])
 
 
 def text_learner(bundle: Bundle, config: TrainConfig) -> TextLearner | None:
-    """Return what trains the encoder of a new bundle; None where it stays frozen or no item has a text. Raise EncoderError."""
+    """Return the learner of a new bundle's encoder; raise EncoderError.
+
+    Return None when the encoder stays frozen or no item has a text.
+    """
     if config.encoder.train == "frozen" or bundle.manifest.encoder_digest is None:
         return None
     encoder = bundle.encoder or load_encoder(config.encoder)
@@ -157,11 +171,12 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise EncoderError(
-            "train.encoder.train = 'lora' needs peft; run: pip install peft (pyproject.toml has the version)"
+            "train.encoder.train = 'lora' needs the package peft; run: pip install peft "
+            "(pyproject.toml has the version)"
         ) from error
     config = encoder.config
-    # Wrapped, so that peft does not see a transformers model: with some mixtures of experts it
-    # would exchange the layers asked for.
+    # Wrapped so that peft does not see a transformers model: for some mixtures of experts it would
+    # replace the requested layers by others.
     wrapped = nn.ModuleDict({"network": encoder.network})
     layers = [f"network.{name}" for name in lora_layers(encoder.network, config)]
     settings = LoraConfig(
@@ -177,14 +192,17 @@ def _prepare(encoder: TextEncoder, seed: int) -> None:
 
 
 def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:
-    """Return the full names of the linear layers that get an adapter; raise EncoderError when there is none or the settings name none."""
+    """Return the full names of the linear layers that get an adapter.
+
+    Raise EncoderError when the network has none, or none that the settings name.
+    """
     linear = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
-    linear = [
-        name for name in linear if "pooler" not in name
-    ]  # it stands behind the hidden states that we pool
+    # A pooler comes after the hidden states that we pool.
+    linear = [name for name in linear if "pooler" not in name]
     if not linear:
         raise EncoderError(
-            f"encoder {config.model}: an adapter needs linear layers, and it has none; set train.encoder.train to frozen or full"
+            f"encoder {config.model} has no linear layers for an adapter; "
+            "set train.encoder.train to frozen or full"
         )
     if config.lora_targets == "all":
         return linear
@@ -193,13 +211,14 @@ def lora_layers(network: nn.Module, config: EncoderConfig) -> list[str]:
     if not found:
         known = sorted({name.rsplit(".", 1)[-1] for name in linear})
         raise EncoderError(
-            f"encoder {config.model}: lora_targets = {config.lora_targets!r} names no layer; it has {', '.join(known)}"
+            f"encoder {config.model}: lora_targets = {config.lora_targets!r} names none of its "
+            f"layers; it has {', '.join(known)}"
         )
     return found
 
 
-def _taken_out(encoder: TextEncoder) -> Adapter:
-    """Take peft's layers out of the network, which is then as it was, and return what they learned."""
+def _extract_adapter(encoder: TextEncoder) -> Adapter:
+    """Remove peft's layers from the network, restoring the original, and return the adapter."""
     learned = {
         name: weight.detach().float().cpu().clone()
         for name, weight in encoder.network.named_parameters()

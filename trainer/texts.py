@@ -1,6 +1,6 @@
-"""Texts to vectors for the trainer: a cache on disk in front of the encoder, and the whitening that is fitted once.
+"""Text vectors for the trainer: a cache in front of the encoder, and their whitening.
 
-Knows no items: callers pass texts. The encoder is loaded only when a text is not in the cache.
+The whitening is fitted once. The encoder is loaded only when a text is not in the cache.
 
     M  texts      N  items      R  raw vector      T  whitened vector
 """
@@ -25,13 +25,16 @@ from trainer.durable_files import replacing
 
 log = logging.getLogger(__name__)
 
-MIN_VARIANCE = (
-    1e-4  # of the greatest component's: less is rounding noise, and whitening would blow it up
-)
+# Relative to the greatest component's variance. Less is rounding noise, which whitening would scale
+# up.
+MIN_VARIANCE = 1e-4
 
 
 class TextVectors:
-    """Encodes through the cache. `folder` and `adapter` are the parent bundle's packed encoder and what was learned on it, if any."""
+    """An encoder with a cache.
+
+    `folder` is the parent bundle's packed encoder and `adapter` the adapter trained on it, if any.
+    """
 
     def __init__(
         self,
@@ -50,29 +53,30 @@ class TextVectors:
         self._encoder: TextEncoder | None = None
 
     @property
-    def loaded(self) -> TextEncoder | None:
-        """The encoder, if it had to be loaded."""
+    def loaded_encoder(self) -> TextEncoder | None:
+        """Return the encoder if it had to be loaded, otherwise None."""
         return self._encoder
 
     @property
     def digest(self) -> str:
-        """The encoder's digest; loads it unless it was given."""
+        """Return the encoder's digest, loading the encoder unless the digest was given."""
         if self._digest is None:
             self._digest = self.encoder().digest
         return self._digest
 
     def encoder(self) -> TextEncoder:
-        """Load the encoder, once; raise ValueError when it is another one than the parent bundle's."""
+        """Load the encoder once; raise ValueError when it is not the parent bundle's."""
         if self._encoder is None:
             self._encoder = load_encoder(self._config, self._folder, adapter=self._adapter)
             if self._digest not in (None, self._encoder.digest):
                 raise ValueError(
-                    f"encoder {self._config.model}: not the one that the live bundle was made with; train with mode full"
+                    f"encoder {self._config.model} is not the one of the live bundle; "
+                    "train with mode full"
                 )
         return self._encoder
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return raw vectors_MR in the order given; every distinct text is encoded once, ever."""
+        """Return the raw vectors_MR of texts in their order, encoding only what is not cached."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         path = self._cache / f"{self.digest}.safetensors"
         vectors = _read_cache(path)
@@ -82,10 +86,7 @@ class TextVectors:
             vectors |= dict(zip(missing, fresh, strict=True))
             try:
                 _write_cache(path, vectors)
-            except (
-                OSError,
-                SafetensorError,
-            ) as error:  # a full disk: the next training encodes them again
+            except (OSError, SafetensorError) as error:  # the next training encodes them again
                 log.warning(
                     "text cache not written", extra={"path": str(path), "error": str(error)}
                 )
@@ -93,7 +94,10 @@ class TextVectors:
 
 
 def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
-    """Return mean and leading principal components, each scaled to unit variance; directions without variance become zero."""
+    """Return the mean and the leading principal components, each scaled to unit variance.
+
+    Directions without variance become zero.
+    """
     width = raw_MR.shape[1]
     mean_R = raw_MR.mean(0)
     centred_MR = (raw_MR - mean_R).double()
@@ -114,12 +118,12 @@ def _read_cache(path: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(path)
         with suppress(OSError):  # it may be read-only
-            path.touch()  # used now: the worker deletes those that were used longest ago
+            path.touch()  # the worker deletes the caches that were used longest ago
         keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
         return dict(zip(keys, tensors["vectors"], strict=True))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         log.warning(
-            "text cache is damaged and will be computed again",
+            "text cache is damaged; its vectors are computed again",
             extra={"path": str(path), "error": str(error)},
         )
         return {}

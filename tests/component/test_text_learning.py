@@ -249,8 +249,8 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
         replace(bundle, encoder=load_encoder(encoder)), replace(config, encoder=encoder)
     )
     assert isinstance(learner, TextLearner)
-    facts = learner.facts(torch.arange(20), seed=3)
-    again = learner.facts(torch.arange(20), seed=3)
+    facts = learner.facts(lambda: torch.arange(20), seed=3)
+    again = learner.facts(lambda: torch.arange(20), seed=3)
     weights_NT = torch.randn(facts.texts_NT.shape, generator=torch.Generator().manual_seed(0))
     (facts.texts_NT * weights_NT).sum().backward()  # type: ignore[no-untyped-call]
     assert any(gradient.abs().sum() > 0 for gradient in learner.gradients())
@@ -260,7 +260,7 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
     assert not moved_N[20:].any()
     before_NT = facts.texts_NT.detach()
     learner.step(lr=config.full_lr)
-    assert not torch.allclose(learner.facts(torch.arange(20), seed=3).texts_NT, before_NT)
+    assert not torch.allclose(learner.facts(lambda: torch.arange(20), seed=3).texts_NT, before_NT)
 
 
 def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -> None:
@@ -270,9 +270,9 @@ def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -
     learner = text_learner(replace(bundle, encoder=on_cpu), replace(config, encoder=encoder))
     assert learner is not None
     for _ in range(20):
-        learner.facts(torch.arange(NUM_ITEMS), seed=0).texts_NT[:, 0].sum().backward()  # type: ignore[no-untyped-call]
+        learner.facts(lambda: torch.arange(NUM_ITEMS), seed=0).texts_NT[:, 0].sum().backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
-    learned = learner.learned(bundle)
+    learned = learner.finish(bundle)
     assert learned.texts_NT.mean(0).norm() < 0.5
     assert learned.encoder is not None
     raw_NR = learned.encoder.encode([item.title or "" for item in bundle.catalogue.items])

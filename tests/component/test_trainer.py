@@ -539,4 +539,4 @@ def test_a_parent_that_does_not_fit_is_one_sentence(
     )
     assert "train with mode full" in capsys.readouterr().err
     assert main(command(tmp_path, tmp_path / "missing", config)) == 1
-    assert "manifest.json: not a snapshot's manifest" in capsys.readouterr().err
+    assert "manifest.json: not a valid manifest of a snapshot" in capsys.readouterr().err

@@ -201,9 +201,9 @@ def test_a_large_decoder_gets_an_adapter(
     learner = text_learner(replace(bundle, encoder=load_encoder(encoder)), config)
     assert isinstance(learner, TextLearner)
     for step in range(2):  # the first moves B alone, which starts at zero
-        learner.facts(torch.arange(4), seed=step).texts_NT[0].sum().backward()  # type: ignore[no-untyped-call]
+        learner.facts(lambda: torch.arange(4), seed=step).texts_NT[0].sum().backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
-    learned = learner.learned(bundle)
+    learned = learner.finish(bundle)
     assert learned.manifest.encoder_digest != bundle.manifest.encoder_digest
     assert learned.texts_NT.isfinite().all()
     assert not torch.allclose(learned.texts_NT[:4], bundle.texts_NT[:4], atol=1e-2)

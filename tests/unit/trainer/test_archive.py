@@ -1,4 +1,4 @@
-"""Packing and unpacking: self-contained, whole or not at all, and deaf to archives that would write elsewhere."""
+"""An archive is self-contained, packed in one step, and unpacked only if it is safe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trainer.durable_files import sha256_of
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """The smallest thing with a bundle's manifest; the archive does not ask what the weights mean."""
+    """Return the smallest folder with a bundle's manifest."""
     return write_bundle(
         tmp_path / "bundle", {"model.safetensors": b"weights", "encoder/vocab.txt": b"a\nb\n"}
     )
@@ -71,9 +71,7 @@ def test_unpack_gives_the_bundle_back(bundle: Path, tmp_path: Path) -> None:
     assert content_of(out) == content_of(bundle)
 
 
-def test_unpack_twice_is_once_and_never_overwrites_another_bundle(
-    bundle: Path, tmp_path: Path
-) -> None:
+def test_unpacking_again_never_overwrites_another_bundle(bundle: Path, tmp_path: Path) -> None:
     mar = pack(bundle=bundle, version=1, out=tmp_path)
     unpack_bundle(mar, tmp_path / "again")
     unpack_bundle(mar, tmp_path / "again")
@@ -82,7 +80,7 @@ def test_unpack_twice_is_once_and_never_overwrites_another_bundle(
         version=2,
         out=tmp_path,
     )
-    with pytest.raises(ArchiveError, match="something else"):
+    with pytest.raises(ArchiveError, match="is not the bundle of"):
         unpack_bundle(other, tmp_path / "again")
     assert content_of(tmp_path / "again") == content_of(bundle)
 
@@ -93,8 +91,8 @@ def test_unpack_twice_is_once_and_never_overwrites_another_bundle(
         (lambda folder: (folder / "model.safetensors").write_bytes(b"weightz"), "expected sha256"),
         (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
         (lambda folder: (folder / "surplus").touch(), "not listed"),
-        (lambda folder: (folder / "manifest.json").unlink(), "no readable manifest"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), "no readable manifest"),
+        (lambda folder: (folder / "manifest.json").unlink(), "not a bundle: manifest.json"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), "not a bundle: manifest.json"),
     ],
 )
 def test_a_damaged_bundle_is_not_packed(
@@ -143,7 +141,7 @@ def test_a_link_in_an_archive_is_refused(tmp_path: Path) -> None:
 def test_an_archive_without_a_bundle_is_not_ours(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.mar", "w") as archive:
         archive.writestr("model.pt", b"x")
-    with pytest.raises(ArchiveError, match="not one of our archives"):
+    with pytest.raises(ArchiveError, match="not a Freshet archive"):
         unpack_bundle(tmp_path / "other.mar", tmp_path / "into")
 
 
@@ -171,7 +169,10 @@ def test_the_code_digest_is_stable_and_says_sha256() -> None:
 
 
 def test_packing_loads_no_torch() -> None:
-    program = "import sys, trainer.archive; sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy')))"
+    program = (
+        "import sys, trainer.archive; "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy')))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", program], cwd=Path(__file__).parents[3], check=False

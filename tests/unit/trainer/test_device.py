@@ -1,4 +1,4 @@
-"""The device of a training: which one is taken, and that a training on another device than the CPU makes nothing in the wrong place."""
+"""Which device a training uses, and that all its tensors are on that device."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from recommender.config import ModelConfig
 from recommender.model import Baseline, ItemFacts, Trained, new_model
 from tests.card import CARD, OnCard, WrongDevice, card, put_on_card
 from trainer import losses
+from trainer.checkpoint import Checkpoint
 from trainer.config import Device, TrainConfig
-from trainer.device import CPU, claim_device, device_name, moved
-from trainer.loop import Checkpoint, Schedule, Watch, train
+from trainer.device import CPU, claim_device, device_name, to_device
+from trainer.loop import Schedule, Watch, train
 from trainer.optimizer import Optimizer
 from trainer.progress import Progress
 from trainer.sampling import Sequences
+from trainer.trainee import FixedFacts, Trainee
 
 NUM_ITEMS = 9
 NUM_USERS = 6
@@ -66,11 +68,18 @@ class Result:
     losses: tuple[float, ...]
 
 
-def trained(tower: str, device: torch.device, folder: Path, *, epochs: int = 2) -> Result:
+def train_tower(tower: str, device: torch.device, folder: Path, *, epochs: int = 2) -> Result:
     """Train on a device; the last epoch goes on from the checkpoint of those before."""
     if epochs > 1:
-        trained(tower, device, folder, epochs=epochs - 1)
-    shape = ModelConfig(tower=tower, text_dim=8, dim=16, num_layers=1, max_history=5, dropout=0.0)  # type: ignore[arg-type]
+        train_tower(tower, device, folder, epochs=epochs - 1)
+    shape = ModelConfig(
+        tower=tower,  # type: ignore[arg-type]
+        text_dim=8,
+        dim=16,
+        num_layers=1,
+        max_history=5,
+        dropout=0.0,
+    )
     torch.manual_seed(0)
     model = new_model(shape, NUM_ITEMS)
     assert not isinstance(model, Baseline)
@@ -82,20 +91,23 @@ def trained(tower: str, device: torch.device, folder: Path, *, epochs: int = 2) 
     schedule = Schedule(epochs=epochs, lr=1e-2, warm=True)
     checkpoint = Checkpoint(path=folder / "epoch.safetensors", key="the same")
     watch = Watch(progress=Progress(None), check=lambda: None)
-    on_device = moved(facts(), device)
+    on_device = to_device(facts(), device)
     losses_so_far = train(
-        model,
-        optimizer,
-        on_device,
+        Trainee(model=model, optimizer=optimizer, source=FixedFacts(on_device)),
         sequences(),
         config=TrainConfig(batch_size=3),
-        run=(schedule, checkpoint, watch),
+        schedule=schedule,
+        checkpoint=checkpoint,
+        watch=watch,
     )
     return Result(model=model, optimizer=optimizer, losses=losses_so_far)
 
 
 def telling(name: str, weight: torch.Tensor) -> torch.Tensor:
-    """Leave out the bias of attention's keys: it changes no softmax, so its gradient is rounding, and Adam makes full steps of it."""
+    """Leave out the bias of attention's keys.
+
+    It changes no softmax, so its gradient is only rounding, from which Adam makes full steps.
+    """
     return torch.cat(weight.chunk(3)[::2]) if name.endswith("qkv.bias") else weight
 
 
@@ -112,14 +124,14 @@ def few_negatives(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 @pytest.mark.parametrize("tower", ["transformer", "lstm", "sketch"])
 @pytest.mark.parametrize("catalogue", ["small", "large"])
-def test_a_training_on_another_device_meets_nothing_of_the_cpu_and_gives_the_same(
+def test_training_on_another_device_gives_the_same_result(
     tower: str, catalogue: str, few_negatives: Callable[[], None], tmp_path: Path
 ) -> None:
     if catalogue == "large":
         few_negatives()
-    expected = trained(tower, CPU, tmp_path / "cpu")
+    expected = train_tower(tower, CPU, tmp_path / "cpu")
     with card() as device:
-        found = trained(tower, device, tmp_path / "card")
+        found = train_tower(tower, device, tmp_path / "card")
         assert all(isinstance(weight.data, OnCard) for weight in found.model.parameters())
         state = found.optimizer.state()
         weights = {name: tensor.to(CPU) for name, tensor in found.model.state_dict().items()}
@@ -149,11 +161,11 @@ def test_the_pretended_card_refuses_what_a_gpu_would_refuse() -> None:
 
 def test_nested_records_move_as_a_whole() -> None:
     with card() as device:
-        there = moved(facts(), device)
+        there = to_device(facts(), device)
         assert all(
             isinstance(getattr(there, name), OnCard) for name in ItemFacts.__dataclass_fields__
         )
-        assert torch.equal(moved(there, CPU).texts_NT, facts().texts_NT)
+        assert torch.equal(to_device(there, CPU).texts_NT, facts().texts_NT)
 
 
 def test_the_cpu_hides_gpus_from_whatever_looks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,13 +175,13 @@ def test_the_cpu_hides_gpus_from_whatever_looks_for_one(monkeypatch: pytest.Monk
     assert device_name(CPU) == "cpu"
 
 
-def test_too_few_gpus_are_none_for_auto_and_one_clear_sentence_for_cuda(
+def test_with_too_few_gpus_auto_is_the_cpu_and_cuda_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ValueError, match=r"2 rank\(s\) need a GPU each: torch sees 1 here"):
+    with pytest.raises(ValueError, match=r"2 rank\(s\) need a GPU each, but torch sees 1 here"):
         claim_device("cuda")
     assert claim_device("auto") == CPU
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
@@ -191,7 +203,7 @@ def test_each_rank_takes_the_gpu_of_its_number(
 @pytest.mark.skipif(torch.cuda.device_count() == 0, reason="this machine has no GPU")
 def test_a_gpu_gives_what_the_cpu_gives(tmp_path: Path) -> None:
     device = claim_device("cuda")
-    expected = trained("transformer", CPU, tmp_path / "cpu")
-    found = trained("transformer", device, tmp_path / "cuda")
+    expected = train_tower("transformer", CPU, tmp_path / "cpu")
+    found = train_tower("transformer", device, tmp_path / "cuda")
     assert found.losses == pytest.approx(expected.losses, rel=1e-3)
     assert torch.allclose(found.model.table.cpu(), expected.model.table, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Evaluation: seen items are filtered, a repeated target stays rankable, what a catalogue lacks is a miss."""
+"""Evaluation filters seen items but not a repeated target; an unknown target is a miss."""
 
 import math
 from dataclasses import replace
@@ -23,12 +23,20 @@ def ranker(tmp_path: Path) -> Ranker:
     return Ranker(planted_bundle(tmp_path / "bundle", items=NO_TEXT))
 
 
-def scored(
+def score_table(
     tmp_path: Path, items: list[str], roles: str, *, user: str = "a", **more: object
 ) -> Scored | None:
     names = {"s": "score", "c": "context"}
     rows = [
-        Row(seq=seq, user_id=user, item_id=item, at_us=seq, role=names[role], rating=4.0, **more)  # type: ignore[arg-type]
+        Row(
+            seq=seq,
+            user_id=user,
+            item_id=item,
+            at_us=seq,
+            role=names[role],
+            rating=4.0,
+            **more,  # type: ignore[arg-type]
+        )
         for seq, (item, role) in enumerate(zip(items, roles, strict=True), start=1)
     ]
     write_rows(tmp_path / "panel.parquet", rows)
@@ -65,13 +73,16 @@ def place(number: int) -> float:
 def test_the_place_of_the_target(
     tmp_path: Path, ranker: Ranker, items: list[str], roles: str, value: float
 ) -> None:
-    assert ndcg(scored(tmp_path, items, roles), ranker) == pytest.approx(value)
+    assert ndcg(score_table(tmp_path, items, roles), ranker) == pytest.approx(value)
 
 
-def test_a_long_history_is_read_in_spans_that_leave_each_event_most_of_what_is_served(
+def test_a_long_history_is_cut_into_spans_with_enough_context(
     tmp_path: Path,
 ) -> None:
-    """A state reads everything, or at least two thirds of what the tower can read; an event by itself all of that."""
+    """A state reads the whole history, or at least two thirds of what the tower can read.
+
+    An event in a span of its own reads all that the tower can read.
+    """
     begin_X = np.array([0] * 300 + [300, 300, 900])
     end_X = np.array([*range(300), 300, 301, 1200])
     spans = _spans(begin_X, end_X, limit=90)
@@ -94,7 +105,7 @@ def test_a_long_history_is_read_in_spans_that_leave_each_event_most_of_what_is_s
 def test_an_evaluation_scores_each_event_as_the_server_would(tmp_path: Path) -> None:
     ranker = Ranker(planted_bundle(tmp_path / "bundle", tower="transformer"))
     items = [f"i{(7 * place) % 40}" for place in range(15)]
-    found = scored(tmp_path, items, "ccsscssssssssss")
+    found = score_table(tmp_path, items, "ccsscssssssssss")
     assert found is not None
     history: list[HistoryElement] = []
     gains = []
@@ -114,7 +125,7 @@ def test_an_evaluation_scores_each_event_as_the_server_would(tmp_path: Path) -> 
 
 
 def test_figures_stand_beside_popularity_and_biases(tmp_path: Path, ranker: Ranker) -> None:
-    found = scored(tmp_path, ["i0", "i3", "unheard of"], "css")
+    found = score_table(tmp_path, ["i0", "i3", "unheard of"], "css")
     assert found is not None
     evaluation: Evaluation = evaluate(found, {"candidate": ranker}, baselines_of=ranker)
     assert set(evaluation.models) == {"candidate", "popularity", "biases"}
@@ -133,6 +144,6 @@ def test_figures_stand_beside_popularity_and_biases(tmp_path: Path, ranker: Rank
 
 
 def test_impressions_and_unchosen_events_are_not_scored(tmp_path: Path) -> None:
-    assert scored(tmp_path, ["i0"], "s", type="impression") is None
-    assert scored(tmp_path, ["i0"], "s", type="skipped") is None
-    assert scored(tmp_path, ["i0"], "c") is None
+    assert score_table(tmp_path, ["i0"], "s", type="impression") is None
+    assert score_table(tmp_path, ["i0"], "s", type="skipped") is None
+    assert score_table(tmp_path, ["i0"], "c") is None

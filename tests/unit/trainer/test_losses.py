@@ -1,4 +1,4 @@
-"""The losses: a large catalogue's sampled softmax estimates the full one, the rating loss predicts without having seen the rating."""
+"""The sampled softmax estimates the full one, and the rating loss excludes its target."""
 
 import math
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def test_sampled_negatives_estimate_the_full_softmax() -> None:
 
 
 def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
-    """The item's only rating is the target's own, 2 over the mean: without it the prediction is the mean, the error 2."""
+    """Without its own rating, 2 above the mean, the item's prediction is the mean."""
     torch.manual_seed(0)
     model = TwoTowers(CONFIG, 3)
     model.rating_mean.fill_(3.0)

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process once it is told to keep it."""
+"""A process that keeps freed memory does not fetch it from the system again."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Joining a Ray cluster whose head drops a connection now and then."""
+"""Joining a Ray cluster whose head sometimes drops a connection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from trainer.on_ray import join, sentence
 
 
 def dropping(times: int, error: Exception, calls: list[int]) -> None:
-    """Raise for the first so many calls."""
+    """Raise an error in the first `times` calls."""
     calls.append(1)
     if len(calls) <= times:
         raise error
 
 
-def test_a_dropped_connection_is_tried_anew(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dropped_connection_is_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     calls: list[int] = []
     join(
         lambda: dropping(
@@ -26,22 +26,22 @@ def test_a_dropped_connection_is_tried_anew(capsys: pytest.CaptureFixture[str]) 
         )
     )
     assert len(calls) == 3
-    said = capsys.readouterr().err
-    assert said.count("Starting Ray client server failed.") == 2
-    assert "trainer: " not in said  # which would be taken for the trainer's last sentence
+    printed = capsys.readouterr().err
+    assert printed.count("Starting Ray client server failed.") == 2
+    assert "trainer: " not in printed  # which would be taken for the trainer's last sentence
 
 
 @pytest.mark.parametrize(
     ("error", "tries"), [(ConnectionAbortedError("gone"), 5), (ConnectionError("no such host"), 1)]
 )
-def test_a_head_that_never_answers_is_told(error: Exception, tries: int) -> None:
+def test_a_head_that_never_answers_is_an_error(error: Exception, tries: int) -> None:
     calls: list[int] = []
     with pytest.raises(type(error), match=str(error)):
         join(lambda: dropping(99, error, calls))
     assert len(calls) == tries
 
 
-def test_what_a_rank_says_of_its_input_is_told_from_a_fault_of_the_cluster() -> None:
+def test_errors_of_the_input_and_of_the_cluster_are_told_apart() -> None:
     of_the_input = (
         "ray::rank()\nRuntimeError: the trainer can't use its input: no-snapshot is not a snapshot"
     )

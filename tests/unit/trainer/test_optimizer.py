@@ -1,4 +1,4 @@
-"""The optimiser: rows that a batch does not touch stay where they are, and its state can be carried on."""
+"""The optimiser leaves other rows unchanged, and its state can be restored."""
 
 import pytest
 import torch
@@ -61,12 +61,12 @@ def test_training_goes_on_from_a_saved_state_as_if_never_stopped() -> None:
         assert torch.equal(one, other), name
 
 
-def test_a_state_of_fewer_rows_fits_a_grown_catalogue_and_not_the_other_way() -> None:
+def test_a_state_fits_a_larger_catalogue_but_not_a_smaller_one() -> None:
     small = model(4)
     optimizer = Optimizer(small, weight_decay=0.0)
     one_step(small, optimizer, [0])
     grown = Optimizer(model(6), weight_decay=0.0)
     grown.load(optimizer.state())
     assert grown.state()["table.steps"].tolist() == [1, 0, 0, 0, 0, 0]
-    with pytest.raises(ValueError, match=r"made for a table of 6 rows.*train with mode full"):
+    with pytest.raises(ValueError, match=r"its table has 6 rows.*train with mode full"):
         optimizer.load(grown.state())

@@ -1,4 +1,4 @@
-"""Windows and batches: every learnable event is predicted exactly once an epoch, context and panel never, impressions at their place."""
+"""Every learnable event is predicted exactly once per epoch; context and panel never."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,7 @@ def user(name: str, roles: str, *, first_seq: int = 1) -> list[Row]:
     ]
 
 
-def predicted(batch: TrainBatch) -> list[int]:
+def predicted_events(batch: TrainBatch) -> list[int]:
     return sorted(batch.target_rows_BS[batch.target_rows_BS >= 0].tolist())
 
 
@@ -68,7 +68,11 @@ def test_every_learnable_event_is_predicted_once(tmp_path: Path, roles: str, see
     windows = cut_windows(data, max_history=10, generator=np.random.default_rng(seed))
     learned = [place for place, role in enumerate(roles) if role != "c"]
     assert all(window.stop - window.start <= 10 for window in windows)
-    seen = [row for window in windows for row in predicted(assemble(data, [window], [Withheld()]))]
+    seen = [
+        row
+        for window in windows
+        for row in predicted_events(assemble(data, [window], [Withheld()]))
+    ]
     assert sorted(seen) == learned
 
 
@@ -105,9 +109,7 @@ def test_below_the_threshold_is_a_rating_to_learn_but_no_choice(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("type_", ["impression", "dislike"])
-def test_an_unwanted_item_is_a_negative_at_its_place_and_never_history(
-    tmp_path: Path, type_: str
-) -> None:
+def test_a_rejected_item_is_a_negative_and_never_history(tmp_path: Path, type_: str) -> None:
     shown = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type=type_)
     last = replace(shown, seq=91, item_id="i41", at_us=9_000_000)
     clicked_later = replace(shown, seq=92, item_id="i2")
@@ -116,7 +118,7 @@ def test_an_unwanted_item_is_a_negative_at_its_place_and_never_history(
         data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()]
     )
     assert batch.histories.rows_BL.tolist() == [[0, 1, 2]]
-    assert predicted(batch) == [0, 1, 2]
+    assert predicted_events(batch) == [0, 1, 2]
     assert list(zip(batch.shown_state_X.tolist(), batch.shown_row_X.tolist(), strict=True)) == [
         (2, 40),
         (3, 41),
@@ -133,7 +135,7 @@ def test_a_type_that_says_nothing_is_neither_history_nor_learned(tmp_path: Path)
     assert batch.shown_row_X.tolist() == []
 
 
-def test_a_user_with_impressions_alone_is_read_from_the_cold_state(tmp_path: Path) -> None:
+def test_a_user_with_only_impressions_has_the_cold_state(tmp_path: Path) -> None:
     data = sequences(tmp_path, [Row(seq=1, user_id="a", item_id="i4", at_us=5, type="impression")])
     batch = assemble(
         data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()]
@@ -142,7 +144,7 @@ def test_a_user_with_impressions_alone_is_read_from_the_cold_state(tmp_path: Pat
     assert (batch.shown_state_X.tolist(), batch.shown_row_X.tolist()) == ([0], [4])
 
 
-def test_batches_hold_every_window_once_and_depend_on_the_seed_alone(tmp_path: Path) -> None:
+def test_batches_hold_every_window_once_in_order_of_the_seed(tmp_path: Path) -> None:
     rows = [
         row
         for number in range(30)

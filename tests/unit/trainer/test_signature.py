@@ -29,29 +29,29 @@ def key() -> str:
 
 
 @pytest.fixture(scope="module")
-def signed(key: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def signed_archive(key: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("signed")
     planted_bundle(folder / "bundle")
     return pack(bundle=folder / "bundle", version=3, out=folder / "out", signing_key=key)
 
 
 @pytest.fixture
-def unpacked(signed: Path, tmp_path: Path) -> Path:
+def archive_folder(signed_archive: Path, tmp_path: Path) -> Path:
     """The archive as TorchServe unpacks it."""
-    with zipfile.ZipFile(signed) as archive:
+    with zipfile.ZipFile(signed_archive) as archive:
         archive.extractall(tmp_path / "model")
     return tmp_path / "model"
 
 
-def test_what_was_signed_is_trusted_and_nobody_else(unpacked: Path, key: str) -> None:
-    verify_folder(unpacked, public_key(key))
+def test_what_was_signed_is_trusted_and_nobody_else(archive_folder: Path, key: str) -> None:
+    verify_folder(archive_folder, public_key(key))
     verify_folder(
-        unpacked, public_key(new_key()) + public_key(key)
+        archive_folder, public_key(new_key()) + public_key(key)
     )  # while keys change, several are trusted
     with pytest.raises(NotTrusted, match="is signed with key"):
-        verify_folder(unpacked, public_key(new_key()))
+        verify_folder(archive_folder, public_key(new_key()))
     with pytest.raises(NotTrusted, match="no public key is trusted"):
-        verify_folder(unpacked, "")
+        verify_folder(archive_folder, "")
 
 
 def change(name: str) -> Callable[[Path], object]:
@@ -90,17 +90,15 @@ def sign_by_another(folder: Path) -> None:
     ],
 )
 def test_anything_else_than_what_was_signed_is_refused(
-    unpacked: Path, key: str, tamper: Callable[[Path], object]
+    archive_folder: Path, key: str, tamper: Callable[[Path], object]
 ) -> None:
-    tamper(unpacked)
+    tamper(archive_folder)
     with pytest.raises(NotTrusted):
-        verify_folder(unpacked, public_key(key))
+        verify_folder(archive_folder, public_key(key))
 
 
-def test_an_unsigned_archive_is_refused_and_a_signed_one_still_unpacks(
-    signed: Path, key: str, tmp_path: Path
-) -> None:
-    bundle = unpack_bundle(signed, tmp_path / "bundle")
+def test_only_a_signed_archive_is_accepted(signed_archive: Path, key: str, tmp_path: Path) -> None:
+    bundle = unpack_bundle(signed_archive, tmp_path / "bundle")
     with zipfile.ZipFile(pack(bundle=bundle, version=4, out=tmp_path)) as archive:
         assert SIGNATURE not in archive.namelist()
         archive.extractall(tmp_path / "model")
@@ -112,13 +110,15 @@ class TestGuard:
     """The program that TorchServe takes for Python."""
 
     @pytest.fixture
-    def trusted(self, tmp_path: Path, key: str) -> Path:
+    def trusted_keys(self, tmp_path: Path, key: str) -> Path:
         file = tmp_path / "trusted.pub"
         file.write_text(public_key(key))
         return file
 
-    def run(self, trusted: Path, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
-        (python,), env = self.python(trusted)
+    def run(
+        self, trusted_keys: Path, folder: Path, program: str
+    ) -> subprocess.CompletedProcess[str]:
+        (python,), env = self.python(trusted_keys)
         worker = folder.parent / "worker.py"
         worker.write_text(program)
         return subprocess.run(
@@ -130,37 +130,42 @@ class TestGuard:
             check=False,
         )
 
-    def python(self, trusted: Path) -> tuple[list[str], dict[str, str]]:
+    def python(self, trusted_keys: Path) -> tuple[list[str], dict[str, str]]:
         command, env = guarded(
-            ["java", "--python", sys.executable], {}, home=trusted.parent, trusted_keys=trusted
+            ["java", "--python", sys.executable],
+            {},
+            home=trusted_keys.parent,
+            trusted_keys=trusted_keys,
         )
         assert command[:2] == ["java", "--python"]
         return command[2:], env
 
-    def test_a_signed_archive_runs_with_its_arguments_and_leaves_no_bytecode(
-        self, trusted: Path, unpacked: Path
+    def test_a_signed_archive_runs_and_leaves_no_bytecode(
+        self, trusted_keys: Path, archive_folder: Path
     ) -> None:
         for _ in range(2):  # TorchServe starts a worker that died again in the same folder
-            done = self.run(trusted, unpacked, "import sys, recommender.ids\nprint(sys.argv[1:])")
+            done = self.run(
+                trusted_keys, archive_folder, "import sys, recommender.ids\nprint(sys.argv[1:])"
+            )
             assert (done.returncode, done.stdout) == (0, "['--port', '1']\n"), done.stderr
-        assert not list(unpacked.rglob("__pycache__"))
+        assert not list(archive_folder.rglob("__pycache__"))
 
-    def test_a_changed_archive_runs_nothing(self, trusted: Path, unpacked: Path) -> None:
+    def test_a_changed_archive_runs_nothing(self, trusted_keys: Path, archive_folder: Path) -> None:
         """Neither its package nor a module that would shadow one of Python's."""
-        (unpacked / "json.py").write_text("print('mine')")
-        done = self.run(trusted, unpacked, "print('ran')")
+        (archive_folder / "json.py").write_text("print('mine')")
+        done = self.run(trusted_keys, archive_folder, "print('ran')")
         assert done.returncode != 0
         assert only_its_process(done.stdout)
         assert "archive refused: " in done.stderr
 
-    def test_without_trusted_keys_nothing_runs(self, tmp_path: Path, unpacked: Path) -> None:
-        done = self.run(tmp_path / "missing.pub", unpacked, "print('ran')")
+    def test_without_trusted_keys_nothing_runs(self, tmp_path: Path, archive_folder: Path) -> None:
+        done = self.run(tmp_path / "missing.pub", archive_folder, "print('ran')")
         assert done.returncode != 0
         assert only_its_process(done.stdout)
         assert "no public key is trusted" in done.stderr
 
-    def test_torchrun_is_no_way_past_it(self, trusted: Path) -> None:
-        _, env = self.python(trusted)
+    def test_torchrun_is_no_way_past_it(self, trusted_keys: Path) -> None:
+        _, env = self.python(trusted_keys)
         done = subprocess.run(
             ["torchrun", "--help"], env=env, capture_output=True, text=True, check=False
         )
@@ -168,14 +173,14 @@ class TestGuard:
         assert "archive refused" in done.stderr
 
     def test_an_archive_cannot_choose_an_unguarded_python(
-        self, trusted: Path, unpacked: Path
+        self, trusted_keys: Path, archive_folder: Path
     ) -> None:
         """The runtime in an archive's manifest, `python3`, is looked for on the PATH."""
-        (unpacked / "json.py").write_text("print('mine')")
-        _, env = self.python(trusted)
+        (archive_folder / "json.py").write_text("print('mine')")
+        _, env = self.python(trusted_keys)
         done = subprocess.run(
             ["python3", "-c", "print('ran')"],
-            cwd=unpacked,
+            cwd=archive_folder,
             env=env,
             capture_output=True,
             text=True,
@@ -187,16 +192,14 @@ class TestGuard:
 
 
 def only_its_process(stdout: str) -> bool:
-    """Tell whether a program that refused printed nothing but its process, by which TorchServe sees that it ended."""
+    """Return whether a refused program printed only its process id, as TorchServe expects."""
     return re.fullmatch(r"\[PID\]\d+\n", stdout) is not None
 
 
 class TestKey:
     """The worker's key file."""
 
-    def test_it_is_made_once_for_this_account_alone_and_its_public_half_is_trusted(
-        self, tmp_path: Path
-    ) -> None:
+    def test_the_key_is_made_once_and_its_public_half_is_trusted(self, tmp_path: Path) -> None:
         private = signing_key(tmp_path / "var")
         assert signing_key(tmp_path / "var") == private
         assert (tmp_path / "var" / "signing.pem").stat().st_mode & 0o777 == 0o600

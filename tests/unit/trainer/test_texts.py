@@ -24,9 +24,9 @@ def test_what_is_cached_needs_no_encoder(tmp_path: Path, config: EncoderConfig) 
     assert torch.equal(vectors_MR[0], vectors_MR[2])
     second = TextVectors(config, cache=tmp_path, digest=first.digest)
     assert torch.equal(second.encode(["two", "one"]), vectors_MR[[1, 0]])
-    assert second.loaded is None
+    assert second.loaded_encoder is None
     second.encode(["three"])
-    assert second.loaded is not None
+    assert second.loaded_encoder is not None
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 
@@ -60,7 +60,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
 def test_another_encoder_than_the_parent_bundle_had_is_refused(
     tmp_path: Path, config: EncoderConfig
 ) -> None:
-    with pytest.raises(ValueError, match="not the one that the live bundle was made with"):
+    with pytest.raises(ValueError, match="is not the one of the live bundle"):
         TextVectors(config, cache=tmp_path, digest="0" * 64).encode(["one"])
 
 
