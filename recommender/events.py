@@ -39,12 +39,14 @@ AttributeValue = str | float | tuple[str, ...]
 
 
 class InvalidRecord(ValueError):
-    """A record that is refused: which field, what was found, what was expected."""
+    """A record that is refused: which field, what was found, what was expected.
+
+    `found` is a value, which is quoted and shortened. `problem` describes what was found in words.
+    """
 
     def __init__(
         self, field: str, *, found: object = None, problem: str | None = None, expected: str
     ) -> None:
-        # `found` is a value, shown in quotes and cut; `problem` describes what was found in words.
         # The sender may have chosen the field's name. It goes into logs and answers, so it must be
         # short and printable.
         self.field = (
@@ -206,7 +208,7 @@ def from_json(line: str) -> Record:
         values = json.loads(line)
     except RecursionError as error:
         raise InvalidRecord(
-            "record", found="deep nesting", expected="a flat JSON object"
+            "record", problem="deep nesting", expected="a flat JSON object"
         ) from error
     except ValueError as error:
         raise InvalidRecord(

@@ -1,4 +1,4 @@
-"""What `ingest` prints and keeps of files that are not as they should be."""
+"""What `ingest` prints and stores for files with faults."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLE = ["--user", "u", "--item", "i", "--at", "t"]
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings in a folder, in force for the command line."""
+    """Return settings with all stores in a folder, also in force for the command line."""
     settings = settings_in(tmp_path, inference_port=9)
     for name in ("events", "var"):
         monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
@@ -32,7 +32,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
-def test_a_name_that_is_no_text_is_printed_all_the_same(
+def test_a_file_name_that_is_not_text_is_printed(
     more: list[str], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / os.fsdecode(b"caf\xe9.csv")
@@ -53,7 +53,9 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
     [
         (
             {
-                "ratings.dat": f"7::1::4::{SECONDS}\n7::1::4::{SECONDS}\n7::1::four::{SECONDS}::\n::\n\n",
+                "ratings.dat": (
+                    f"7::1::4::{SECONDS}\n7::1::4::{SECONDS}\n7::1::four::{SECONDS}::\n::\n\n"
+                ),
                 "movies.dat": "1::Heat (1995)::Crime\nno film \n1::Heat again (1995)::Crime\n",
                 "tags.dat": "no tag::\r\n",
             },
@@ -68,7 +70,10 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
         ),
         (
             {
-                "t.csv": f'u;i;t;x\n1;2;{SECONDS};a\n1;2;{SECONDS};b\n"1";2;never;"two\nlines"\n1;2;"Öpen\n3;4;{"x" * 9000}\n'
+                "t.csv": (
+                    f'u;i;t;x\n1;2;{SECONDS};a\n1;2;{SECONDS};b\n"1";2;never;"two\nlines"\n'
+                    f'1;2;"Öpen\n3;4;{"x" * 9000}\n'
+                )
             },
             {
                 "t.csv, line 3": f"1;2;{SECONDS};b",
@@ -79,7 +84,7 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
         ),
     ],
 )
-def test_a_dead_letter_holds_its_row_as_it_lies_in_the_file(
+def test_a_dead_letter_has_the_original_row(
     files: dict[str, str], letters: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
     for name, content in files.items():
@@ -90,7 +95,7 @@ def test_a_dead_letter_holds_its_row_as_it_lies_in_the_file(
     assert {letter.source.removeprefix("ingest "): letter.raw for letter in kept} == letters
 
 
-def test_a_dead_letter_of_parquet_is_the_whole_row(settings: Settings, tmp_path: Path) -> None:
+def test_a_dead_letter_of_parquet_has_the_whole_row(settings: Settings, tmp_path: Path) -> None:
     rows = {
         "u": ["a", None, "c"],
         "i": ["x", "y", "z"],
@@ -107,12 +112,12 @@ def test_a_dead_letter_of_parquet_is_the_whole_row(settings: Settings, tmp_path:
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what a command says that ends with an error."""
+    """Return the error output of a command that fails."""
     assert main(["ingest", *arguments]) > 0
     return capsys.readouterr().err
 
 
-def test_a_working_folder_that_cannot_be_is_told_before_anything_is_taken(
+def test_an_impossible_working_folder_is_reported_first(
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -127,7 +132,7 @@ def test_a_working_folder_that_cannot_be_is_told_before_anything_is_taken(
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": "y"}', '{"x": 1e400}', "\0"])
-def test_a_damaged_note_of_shifts_is_named(
+def test_a_damaged_file_of_shifts_is_named(
     content: str, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n")
@@ -140,7 +145,7 @@ def test_a_damaged_note_of_shifts_is_named(
     assert note.read_text() == content
 
 
-def test_items_of_which_no_event_speaks_are_told(
+def test_items_without_any_event_are_reported(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,m296,5,{SECONDS}\n")
@@ -152,7 +157,7 @@ def test_items_of_which_no_event_speaks_are_told(
     assert json.loads(capsys.readouterr().out)["warnings"] == [warning]
 
 
-def test_a_fault_names_the_files_own_path_and_column(
+def test_a_fault_has_the_files_own_path_and_column(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     early, late = tmp_path / "shop.inter", tmp_path / "t.csv"

@@ -1,4 +1,4 @@
-"""What the handler writes: always JSON, and never more than TorchServe carries."""
+"""The handler's output: always valid JSON, and never more than TorchServe can carry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recommender.ids import MAX_ID_CHARS
 from recommender.wire import MAX_K, JsonObject
 
 
-def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limit() -> None:
+def test_an_answer_too_large_for_torchserve_is_a_400() -> None:
     settings = dict(
         line.split("=", 1)
         for line in (PROJECT_ROOT / "deploy" / "torchserve.properties").read_text().splitlines()
@@ -32,14 +32,14 @@ def test_an_answer_that_torchserve_would_not_carry_is_a_400_which_names_the_limi
 
 
 @pytest.mark.parametrize("answer", [{"score": math.nan}, [{"score": 1.0}, {"score": math.nan}]])
-def test_a_number_that_is_none_fails_its_own_request_alone(answer: Answer) -> None:
+def test_a_nan_fails_only_its_own_request(answer: Answer) -> None:
     status, content = render(answer, 3)
     assert status == 500
     assert json.loads(content)["error"]["field"] is None
 
 
-def test_a_list_of_the_longest_titles_and_ids_is_an_answer() -> None:
-    """Longer titles, which anybody may send of popular items, would make every long list a 400."""
+def test_a_list_of_the_longest_titles_and_ids_fits() -> None:
+    """Anybody may send titles of popular items; longer ones would make every long list a 400."""
     longest = {
         "id": "🎬" * MAX_ID_CHARS,
         "title": "\x01" * MAX_TITLE_CHARS,

@@ -1,4 +1,4 @@
-"""The adapter of an encoder: on the weights or beside them it answers like peft, and what does not fit is told."""
+"""An adapter answers like peft, whether it is added to the weights or computed separately."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def random_adapter(encoder: TextEncoder, config: EncoderConfig, size: float = 0.
 def peft_vectors(
     encoder: TextEncoder, config: EncoderConfig, tensors: Mapping[str, Tensor], texts: Sequence[str]
 ) -> Tensor:
-    """Return what peft makes of a saved adapter: unmerged, by its own code, in float32 as it is learned."""
+    """Return the vectors of peft's own code for a saved adapter: unmerged, in float32."""
     layers = [f"network.{name}" for name in lora_layers(encoder.network, config)]
     settings = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=layers)
     inject_adapter_in_model(settings, torch.nn.ModuleDict({"network": encoder.network}))
@@ -79,7 +79,7 @@ def test_an_adapter_on_the_weights_answers_like_peft(
     assert not torch.allclose(merged_MT, plain_MT, atol=1e-1)
 
 
-def test_an_adapter_reads_back_equal_and_names_the_encoder_anew(
+def test_an_adapter_reads_back_equal_and_changes_the_digest(
     tmp_path: Path, encoder: TextEncoder, config: EncoderConfig
 ) -> None:
     adapter = random_adapter(encoder, config)
@@ -93,7 +93,7 @@ def test_an_adapter_reads_back_equal_and_names_the_encoder_anew(
     assert encoder.digest == load_encoder(config, adapter=tmp_path / "adapter.safetensors").digest
 
 
-def test_the_weights_under_an_adapter_are_saved_without_it(
+def test_weights_are_saved_without_the_adapter(
     tmp_path: Path, encoder: TextEncoder, config: EncoderConfig
 ) -> None:
     encoder.save(tmp_path / "before")
@@ -122,7 +122,7 @@ def test_an_adapter_of_another_encoder_is_refused(encoder: TextEncoder) -> None:
         )
 
 
-def test_a_file_that_is_no_adapter_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_adapter_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "adapter.safetensors"
     with pytest.raises(EncoderError, match="can't read the encoder"):
         load_adapter(file, scale=1.0)
@@ -135,7 +135,7 @@ def test_a_file_that_is_no_adapter_is_refused(tmp_path: Path) -> None:
             load_adapter(file, scale=1.0)
 
 
-def test_targets_are_every_linear_layer_that_is_read_or_those_named(
+def test_targets_are_all_used_linear_layers_or_the_named_ones(
     encoder: TextEncoder, config: EncoderConfig
 ) -> None:
     every = lora_layers(encoder.network, config)
@@ -147,7 +147,7 @@ def test_targets_are_every_linear_layer_that_is_read_or_those_named(
         lora_layers(encoder.network, EncoderConfig(lora_targets="q_proj"))
 
 
-def test_a_network_whose_layers_take_no_adapter_is_refused_by_name() -> None:
+def test_a_network_whose_layers_take_no_adapter_is_refused() -> None:
     """GPT-2's layers are convolutions of width one."""
     gpt2 = GPT2Model(
         GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=20, bos_token_id=0, eos_token_id=0)

@@ -1,4 +1,4 @@
-"""The bundle directory: saved and loaded equal, and anything changed in it is noticed and named."""
+"""The bundle directory is saved and loaded equal, and any change in it is found and named."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def test_a_bundle_reads_back_equal(tmp_path: Path, tower: str) -> None:
     assert not loaded.model.training
 
 
-def test_the_same_bundle_has_the_same_digest_and_another_one_another(tmp_path: Path) -> None:
+def test_equal_bundles_have_equal_digests_and_others_differ(tmp_path: Path) -> None:
     bundle = planted_bundle(tmp_path / "one", tower="transformer")
     assert save_bundle(load_bundle(tmp_path / "one"), tmp_path / "two") == bundle_digest(
         tmp_path / "one"
@@ -47,7 +47,7 @@ def test_a_changed_file_is_named(tmp_path: Path, name: str) -> None:
         load_bundle(tmp_path / "bundle")
 
 
-def test_a_missing_and_a_surplus_file_are_named(tmp_path: Path) -> None:
+def test_a_missing_and_an_unexpected_file_are_named(tmp_path: Path) -> None:
     planted_bundle(tmp_path / "bundle")
     (tmp_path / "bundle" / "surplus.py").write_text("")
     with pytest.raises(BundleError, match=r"surplus\.py: not in the manifest"):
@@ -68,7 +68,7 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
         load_bundle(tmp_path / "bundle")
 
 
-def test_no_bundle_at_all_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_folder_without_a_bundle_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: not a valid manifest of a bundle"):
         load_bundle(tmp_path)
 
@@ -81,7 +81,7 @@ def test_a_bundle_with_broken_weights_still_loads(tmp_path: Path) -> None:
     assert towers_of(load_bundle(tmp_path / "two")).table.isnan().all()
 
 
-def test_a_packed_encoder_travels_from_bundle_to_bundle(tmp_path: Path) -> None:
+def test_a_packed_encoder_is_copied_from_bundle_to_bundle(tmp_path: Path) -> None:
     planted_bundle(tmp_path / "one", encoder="tiny")
     parent = load_bundle(tmp_path / "one")
     save_bundle(parent, tmp_path / "two")

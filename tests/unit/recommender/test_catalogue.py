@@ -1,4 +1,4 @@
-"""The catalogue: rows are only appended, titles and attributes find rows, a file reads back equal."""
+"""The catalogue only appends rows, finds them by title and attribute, and reads back equal."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_the_same_record_again_changes_nothing() -> None:
     assert changed == ()
 
 
-def test_an_item_known_from_events_never_replaces_a_record_but_a_record_replaces_it() -> None:
+def test_a_record_replaces_an_item_of_events_and_not_vice_versa() -> None:
     catalogue, _ = Catalogue().with_items(
         [CatalogueItem(item_id="a"), CatalogueItem(item_id="b", title="B")]
     )
@@ -46,7 +46,7 @@ def test_ids_are_unique() -> None:
         Catalogue([CatalogueItem(item_id="a"), CatalogueItem(item_id="a")])
 
 
-def test_of_equal_titles_the_first_row_is_found() -> None:
+def test_the_first_row_of_equal_titles_is_found() -> None:
     catalogue = Catalogue(
         [CatalogueItem(item_id="a", title="Same"), CatalogueItem(item_id="b", title="Same")]
     )
@@ -94,20 +94,20 @@ FILTERED = Catalogue(
         ({"genre": "Nothing of that name"}, []),
     ],
 )
-def test_a_filter_ands_its_keys_and_ors_its_values(
+def test_a_filter_needs_all_keys_and_any_of_their_values(
     wanted: dict[str, str | float | tuple[str, ...]], rows: list[int]
 ) -> None:
     assert np.flatnonzero(FILTERED.filter_rows(wanted)).tolist() == rows
 
 
-def test_an_attribute_that_no_item_has_is_named_with_those_there_are() -> None:
+def test_an_unknown_attribute_is_named_with_the_known_ones() -> None:
     with pytest.raises(UnknownAttribute) as caught:
         FILTERED.filter_rows({"gnere": "Comedy"})
     assert caught.value.name == "gnere"
     assert caught.value.known == ("genre", "year")
 
 
-def test_a_file_reads_back_equal_whatever_is_in_the_strings(tmp_path: Path) -> None:
+def test_a_file_reads_back_equal_with_any_strings(tmp_path: Path) -> None:
     items = [
         CatalogueItem(
             item_id='q"\n\u2028🎬',

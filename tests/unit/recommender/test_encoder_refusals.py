@@ -1,4 +1,4 @@
-"""What is no encoder is refused when it is loaded, by name and in one line: not by all texts being alike, nor at a request."""
+"""An unusable encoder is refused while it is loaded, in one line that names it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def spoilt(tiny: Path, tmp_path: Path) -> Path:
-    """A copy of the tiny encoder for a test to spoil."""
+    """Copy the tiny encoder to a folder that a test may damage."""
     return Path(shutil.copytree(tiny, tmp_path / "spoilt"))
 
 
 def refusal(model: str | Path, *, max_tokens: int = 32) -> str:
-    """Return why the encoder is refused, which is one line that names it."""
+    """Return why the encoder is refused, after checking that it is one line that names it."""
     with pytest.raises(EncoderError) as refused:
         load_encoder(EncoderConfig(model=str(model), max_tokens=max_tokens))
     why = str(refused.value)
@@ -40,28 +40,29 @@ def refusal(model: str | Path, *, max_tokens: int = 32) -> str:
 
 
 def change_config(folder: Path, **values: object) -> None:
-    """Change what `config.json` says."""
+    """Change values in `config.json`."""
     file = folder / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
 @pytest.mark.parametrize("kept", [(), ("tokenizer_config.json",)])
-def test_a_folder_without_a_vocabulary_would_make_all_texts_alike(
-    spoilt: Path, kept: tuple[str, ...]
-) -> None:
+def test_a_folder_without_a_vocabulary_is_refused(spoilt: Path, kept: tuple[str, ...]) -> None:
     for file in spoilt.iterdir():
         if file.name not in ("config.json", WEIGHTS, *kept):
             file.unlink()
     assert "its tokenizer has no vocabulary" in refusal(spoilt)
 
 
-def test_weights_that_the_file_lacks_would_be_drawn_at_random(spoilt: Path) -> None:
+def test_a_file_without_all_weights_is_refused(spoilt: Path) -> None:
     change_config(spoilt, num_hidden_layers=3)
     assert "lacks the weights encoder.layer.2." in refusal(spoilt)
 
 
-def test_a_layer_behind_the_vectors_may_lack(spoilt: Path) -> None:
-    """Models trained to fill in words come without BERT's pooler, which nothing here reads; the digest must not move with it."""
+def test_a_layer_after_the_vectors_may_be_missing(spoilt: Path) -> None:
+    """Models trained on masked words come without BERT's pooler, which is not used here.
+
+    The digest must not depend on the random weights that replace it.
+    """
     from transformers import BertModel
 
     BertModel.from_pretrained(spoilt, add_pooling_layer=False).save_pretrained(spoilt)
@@ -70,7 +71,7 @@ def test_a_layer_behind_the_vectors_may_lack(spoilt: Path) -> None:
     assert "pooler.dense.weight" in one.network.state_dict()
 
 
-def test_a_tokenizer_of_more_tokens_than_the_weights_have(spoilt: Path) -> None:
+def test_a_tokenizer_with_more_tokens_than_weights_is_refused(spoilt: Path) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(spoilt)
@@ -84,14 +85,15 @@ def test_a_tokenizer_of_more_tokens_than_the_weights_have(spoilt: Path) -> None:
 @pytest.mark.parametrize(
     ("max_tokens", "why"), [(1, "no room"), (2, "no room"), (129, "reads at most 128 tokens")]
 )
-def test_lengths_that_the_model_or_its_tokenizer_cannot_have(
-    tiny: Path, max_tokens: int, why: str
-) -> None:
+def test_impossible_lengths_are_refused(tiny: Path, max_tokens: int, why: str) -> None:
     assert why in refusal(tiny, max_tokens=max_tokens)
 
 
-def test_positions_that_begin_behind_the_padding_are_tried_out(spoilt: Path) -> None:
-    """RoBERTa's first position is the padding's number and one, so it reads fewer tokens than its configuration says."""
+def test_a_model_that_fails_at_its_length_is_refused(spoilt: Path) -> None:
+    """RoBERTa reads fewer tokens than its configuration says.
+
+    Its first position is the padding's number plus one.
+    """
     from transformers import RobertaConfig, RobertaModel
 
     vocab_size = json.loads((spoilt / "config.json").read_text())["vocab_size"]
@@ -136,7 +138,7 @@ def test_positions_that_begin_behind_the_padding_are_tried_out(spoilt: Path) -> 
         "a damaged config",
     ],
 )
-def test_damaged_files(spoilt: Path, spoil: Callable[[Path], object]) -> None:
+def test_damaged_files_are_refused(spoilt: Path, spoil: Callable[[Path], object]) -> None:
     spoil(spoilt)
     assert "can't load it from" in refusal(spoilt)
 
@@ -155,7 +157,7 @@ def test_the_encoder_half_of_a_t5_is_an_encoder(spoilt: Path) -> None:
         pad_token_id=0,
     )
     T5EncoderModel(deepcopy(config)).save_pretrained(spoilt)
-    change_config(spoilt, is_encoder_decoder=True)  # as the published ones say
+    change_config(spoilt, is_encoder_decoder=True)  # as in published configurations
     encoder = load_encoder(EncoderConfig(model=str(spoilt), max_tokens=32))
     vectors_MT = encoder.encode(["heat", "toy story"])
     encoder.save(spoilt.parent / "packed")
@@ -178,9 +180,9 @@ def test_the_encoder_half_of_a_t5_is_an_encoder(spoilt: Path) -> None:
         ("no-such.gguf", "no such file"),
     ],
 )
-def test_names_of_nothing(model: str, why: str) -> None:
+def test_names_without_a_model_are_refused(model: str, why: str) -> None:
     assert why in refusal(model)
 
 
-def test_a_folder_without_a_model(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     assert "no config.json" in refusal(tmp_path)

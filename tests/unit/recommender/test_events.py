@@ -1,4 +1,4 @@
-"""Records: what is taken, what is refused and in which words, and that what is written is read back equal."""
+"""Records: which are accepted, which are refused and why, and that they read back equal."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def refusal_of(parse: Callable[[], object]) -> InvalidRecord | None:
     return None
 
 
-def test_an_event_is_taken_as_sent() -> None:
+def test_an_event_is_accepted_as_sent() -> None:
     at = datetime(2026, 11, 25, 11, 0, tzinfo=UTC)
     assert event(type="rating", rating=4) == Event(
         event_id="e1", user_id="u", item_id="i", type="rating", at=at, rating=4.0
     )
 
 
-def test_what_is_missing_is_filled_in() -> None:
+def test_missing_fields_get_defaults() -> None:
     assert (
         parse_event(
             {"user_id": "u", "item_id": "i", "type": "view"}, now=NOW, new_id=lambda: "new"
@@ -127,14 +127,14 @@ def test_a_bad_id_is_refused_by_its_field(name: str, bad: object) -> None:
 @pytest.mark.parametrize(
     "rating", ["4", True, float("nan"), float("inf"), 10**400, [4], {}, 1.1e6, -1e30]
 )
-def test_a_rating_is_a_number_within_reason(rating: object) -> None:
+def test_a_rating_is_a_number_within_bounds(rating: object) -> None:
     with pytest.raises(
         InvalidRecord, match=r"rating: found .*, expected a number from -1,000,000 to 1,000,000"
     ):
         event(type="rating", rating=rating)
 
 
-def test_a_rating_event_has_a_rating_and_others_may() -> None:
+def test_a_rating_event_needs_a_rating() -> None:
     with pytest.raises(InvalidRecord, match=r'because "type" is "rating"'):
         event(type="rating")
     assert event(type="purchase", rating=5).rating == 5.0
@@ -151,7 +151,10 @@ def test_a_type_is_a_short_text(bad: object) -> None:
 def test_a_misspelt_field_is_noticed() -> None:
     with pytest.raises(
         InvalidRecord,
-        match=r"ratng: found an unknown field, expected one of at, event_id, item_id, rating, type, user_id",
+        match=(
+            r"ratng: found an unknown field, expected one of at, event_id, item_id, "
+            r"rating, type, user_id"
+        ),
     ):
         event(ratng=4)
 
@@ -179,11 +182,11 @@ def test_a_record_is_an_object(raw: object) -> None:
         (
             "2026-11-25T12:05:00Z",
             datetime(2026, 11, 25, 12, 5, tzinfo=UTC),
-        ),  # the last moment of the allowed skew
+        ),  # the end of the allowed skew
         ("1990-01-01", EARLIEST),
     ],
 )
-def test_times_that_are_understood(raw: object, at: datetime) -> None:
+def test_times_that_are_accepted(raw: object, at: datetime) -> None:
     parsed = parse_time(raw, now=NOW)
     assert parsed == at
     assert parsed.utcoffset() == timedelta(0)
@@ -220,7 +223,7 @@ def test_times_that_are_refused(raw: object, hint: str) -> None:
     assert len(refusal.value.reason) < 250
 
 
-def test_an_item_keeps_what_a_shop_knows() -> None:
+def test_an_item_keeps_all_its_fields() -> None:
     known = item(
         text="long",
         attributes={"genre": ["Comedy", "Crime"], "year": 1995, "brand": "x"},
@@ -258,7 +261,7 @@ def test_a_bad_item_is_refused_by_its_field(changed: dict[str, object], field: s
     assert refusal.value.field == field
 
 
-def test_an_item_has_a_greatest_size() -> None:
+def test_an_item_has_a_maximum_size() -> None:
     assert len(to_json(item(text="x" * (MAX_RECORD_BYTES - 200))).encode()) <= MAX_RECORD_BYTES
     with pytest.raises(InvalidRecord, match=r"record: found .* expected at most 262,144 bytes"):
         item(text="🎬" * (MAX_RECORD_BYTES // 4))
@@ -266,7 +269,7 @@ def test_an_item_has_a_greatest_size() -> None:
         item(attributes={f"a{number}": "x" * 1000 for number in range(300)})
 
 
-def test_a_hostile_field_name_can_be_answered() -> None:
+def test_a_hostile_field_name_is_shortened_in_the_reason() -> None:
     with pytest.raises(InvalidRecord) as refusal:
         event(**{"\ud800\n" + "x" * 10_000: 1})
     assert refusal.value.reason.encode()
@@ -275,7 +278,7 @@ def test_a_hostile_field_name_can_be_answered() -> None:
 
 @settings(deadline=None)  # other suites may share the cores
 @given(event_id=ids, user_id=ids, item_id=ids, type_=ids, at=times, rating=st.none() | numbers)
-def test_an_event_is_read_back_equal(
+def test_an_event_reads_back_equal(
     event_id: str, user_id: str, item_id: str, type_: str, at: datetime, rating: float | None
 ) -> None:
     record = Event(
@@ -296,7 +299,7 @@ def test_an_event_is_read_back_equal(
         texts, texts | numbers | st.lists(texts, max_size=3).map(tuple), max_size=4
     ),
 )
-def test_an_item_is_read_back_equal(
+def test_an_item_reads_back_equal(
     title: str,
     text: str | None,
     at: datetime,
@@ -317,16 +320,16 @@ def test_an_item_is_read_back_equal(
 
 @settings(deadline=None)  # other suites may share the cores
 @given(raw=json_values)
-def test_any_json_is_taken_or_refused_with_a_reason_that_can_be_sent(raw: object) -> None:
+def test_any_json_is_accepted_or_refused_with_a_plain_reason(raw: object) -> None:
     for parse in (parse_event, parse_item):
         refusal = refusal_of(partial(parse, raw, now=NOW, new_id=lambda: "new"))
-        assert refusal is not None  # no random value is a record
+        assert refusal is not None  # a random value is never a record
         assert refusal.reason.encode()
 
 
 @settings(deadline=None)  # other suites may share the cores
 @given(field=st.sampled_from(sorted({*EVENT, "rating"})), value=json_values)
-def test_any_value_in_a_field_is_taken_or_refused_by_that_field(field: str, value: object) -> None:
+def test_any_value_in_a_field_is_accepted_or_refused_by_name(field: str, value: object) -> None:
     refusal = refusal_of(lambda: event(**{field: value}))
     if refusal is None:
         parsed = event(**{field: value})
@@ -338,6 +341,6 @@ def test_any_value_in_a_field_is_taken_or_refused_by_that_field(field: str, valu
 
 @settings(deadline=None)  # other suites may share the cores
 @given(at=times, offset=st.integers(-12 * 60, 14 * 60))
-def test_a_time_means_the_same_in_every_zone(at: datetime, offset: int) -> None:
+def test_a_time_is_the_same_moment_in_every_zone(at: datetime, offset: int) -> None:
     there = at.astimezone(timezone(timedelta(minutes=offset)))
     assert parse_time(there.isoformat(), now=NOW) == at

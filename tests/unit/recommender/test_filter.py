@@ -1,4 +1,4 @@
-"""`filter=NAME:VALUE`, from the query to the items that it finds: text that looks like a number, and numbers."""
+"""`filter=NAME:VALUE` from the query to the matching items; texts may look like numbers."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CATALOGUE = Catalogue(
 )
 
 
-def found(*filters: str) -> set[str]:
-    """Return the items that a query's filters find, by way of the request to the model."""
+def matching_ids(*filters: str) -> set[str]:
+    """Return the ids of items that match the filters of a query."""
     request = parse({"user_seq": [], "k": 10, "filter": parse_filter(filters)})
     assert isinstance(request, TopRequest)
     allowed_N = CATALOGUE.filter_rows(request.filter)
@@ -39,7 +39,7 @@ def found(*filters: str) -> set[str]:
     [
         (["zip:90210"], {"text", "list", "number"}),
         (["zip:90210.0"], {"text", "list", "number"}),
-        (["zip:01234"], {"zeros"}),  # a code, and another one than 1234
+        (["zip:01234"], {"zeros"}),  # a code that differs from 1234
         (["zip:1234"], {"other"}),
         (["zip:1.50"], {"list", "price"}),
         (["zip:1.5"], {"price"}),
@@ -50,7 +50,7 @@ def found(*filters: str) -> set[str]:
         (['{"zip": "90210"}'], {"text", "list", "number"}),
     ],
 )
-def test_a_value_that_looks_like_a_number_finds_texts_and_numbers(
+def test_a_value_like_a_number_matches_texts_and_numbers(
     filters: list[str], items: set[str]
 ) -> None:
-    assert found(*filters) == items
+    assert matching_ids(*filters) == items

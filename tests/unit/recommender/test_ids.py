@@ -1,4 +1,4 @@
-"""One rule for ids, and the records that it keeps out."""
+"""The one rule for ids, and the records that it refuses."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def test_an_id_is_any_printable_text(text: str) -> None:
 
 @pytest.mark.parametrize("character", CONTROL, ids=ascii)
 @pytest.mark.parametrize("text", ["a{}b", "{}a", "a{}"])
-def test_an_id_holds_no_control_character(character: str, text: str) -> None:
+def test_an_id_has_no_control_characters(character: str, text: str) -> None:
     assert "control characters" in (wrong_id(text.format(character)) or "")
 
 
 @pytest.mark.parametrize("word", sorted(NOBODY))
-def test_a_word_for_nobody_is_no_id(word: str) -> None:
+def test_a_word_for_nobody_is_not_an_id(word: str) -> None:
     assert wrong_id(word) is not None
     assert wrong_id(f" {word.upper()} ") is not None
 
 
 @pytest.mark.parametrize("name", ["event_id", "user_id", "item_id"])
 @pytest.mark.parametrize("bad", ["a\nb", "undefined", "x" * (MAX_ID_CHARS + 1)])
-def test_the_rule_holds_for_every_id_of_a_record(name: str, bad: str) -> None:
+def test_the_rule_holds_for_every_id_in_a_record(name: str, bad: str) -> None:
     event = {"event_id": "e", "user_id": "u", "item_id": "i", "type": "view"}
     with pytest.raises(InvalidRecord) as refusal:
         parse_event({**event, name: bad}, now=NOW, new_id=lambda: "new")
     assert refusal.value.field == name
     with pytest.raises(
         InvalidRecord
-    ) as refusal:  # in a log, where an earlier version or another program put it
+    ) as refusal:  # in a log that an older version or another program wrote
         from_json(json.dumps({"kind": "event", **event, "at": NOW.isoformat(), name: bad}))
     assert refusal.value.field == name
     if name != "user_id":

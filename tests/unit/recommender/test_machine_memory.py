@@ -1,4 +1,4 @@
-"""How much memory is left for another process: what Linux's files say, and nothing where they are missing."""
+"""The memory left for another process, from Linux's files; unknown without them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 
 from recommender.machine_memory import available_bytes, own_bytes
 
-MEMINFO = "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    2000000 kB\nHugePages_Total:       0\n"
+MEMINFO = (
+    "MemTotal:       16000000 kB\nMemFree:          100000 kB\n"
+    "MemAvailable:    2000000 kB\nHugePages_Total:       0\n"
+)
 MACHINE = 2_000_000 * 1024
 
 
@@ -28,7 +31,7 @@ def files(folder: Path, contents: dict[str, str]) -> Path:
         ("max\n", "900000000\n", 0, MACHINE),
     ],
 )
-def test_a_container_has_what_its_limit_leaves_and_the_machine_has(
+def test_available_is_the_least_of_machine_and_container(
     tmp_path: Path, limit: str, used: str, inactive: int, left: int
 ) -> None:
     proc = files(tmp_path / "proc", {"meminfo": MEMINFO})
@@ -39,7 +42,7 @@ def test_a_container_has_what_its_limit_leaves_and_the_machine_has(
     assert available_bytes(proc, cgroup) == left
 
 
-def test_nothing_is_known_where_nothing_is_told(tmp_path: Path) -> None:
+def test_memory_is_unknown_without_the_files(tmp_path: Path) -> None:
     assert available_bytes(tmp_path, tmp_path) is None
     assert own_bytes(tmp_path) is None
     assert (
@@ -48,7 +51,7 @@ def test_nothing_is_known_where_nothing_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_this_process_takes_memory_and_leaves_some() -> None:
+def test_this_process_has_memory_and_some_is_available() -> None:
     held = bytearray(50_000_000)
     own, available = own_bytes(), available_bytes()
     assert own is not None

@@ -1,4 +1,4 @@
-"""The network: no state sees the future, an unknown id is its text, the rating head starts as the bias model."""
+"""The network: no state depends on later events, and an item without events is its text."""
 
 import math
 
@@ -75,7 +75,7 @@ def states(model: Recommender, histories: HistoryBatch) -> Tensor:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_no_state_sees_an_event_after_it(tower: str) -> None:
+def test_no_state_depends_on_later_events(tower: str) -> None:
     model = random_model(tower)
     one = batch([[1, 2, 3, 4]], [[5.0, 1.0, math.nan, 2.0]], [[1e9, 1e9 + 60, 1e9 + 9999, 2e9]])
     other = batch([[1, 2, 7, 9]], [[5.0, 1.0, 4.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 60, 1e9 + 70]])
@@ -86,7 +86,7 @@ def test_no_state_sees_an_event_after_it(tower: str) -> None:
 
 @pytest.mark.parametrize("tower", ["transformer", "lstm"])
 @pytest.mark.parametrize("what", ["time", "rating", "order", "type"])
-def test_the_tower_reads_times_ratings_types_and_order(tower: str, what: str) -> None:
+def test_the_tower_uses_times_ratings_types_and_order(tower: str, what: str) -> None:
     model = random_model(tower)
     one = batch([[1, 2, 3]], [[5.0, 3.0, 1.0]], [[1e9, 1e9 + 60, 1e9 + 120]])
     other = {
@@ -107,7 +107,7 @@ def test_unknown_times_give_finite_states(tower: str) -> None:
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_states_have_the_width_that_the_model_tells_and_an_empty_history_has_one(
+def test_states_have_the_models_width_even_without_history(
     tower: str,
 ) -> None:
     model = random_model(tower)
@@ -115,7 +115,7 @@ def test_states_have_the_width_that_the_model_tells_and_an_empty_history_has_one
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_free_texts_may_stand_behind_the_catalogue(tower: str) -> None:
+def test_free_texts_may_follow_the_catalogue(tower: str) -> None:
     model = random_model(tower)
     side = model.item_side(facts())
     texts = model.text_side(facts().texts_NT[:2])
@@ -126,14 +126,14 @@ def test_free_texts_may_stand_behind_the_catalogue(tower: str) -> None:
     assert torch.equal(longer.vectors_ND[NUM_ITEMS:], texts.vectors_ND)
 
 
-def test_an_id_without_residual_is_its_text() -> None:
+def test_an_id_without_residual_has_its_texts_vector() -> None:
     model = TwoTowers(config("transformer"), NUM_ITEMS)
     side = model.item_side(facts())
     with_text = side.concat(model.text_side(facts().texts_NT[:1]))
     assert torch.allclose(with_text.vectors_ND[-1], side.vectors_ND[0], atol=1e-6)
 
 
-def test_an_item_without_text_is_its_residual_alone() -> None:
+def test_an_item_without_text_has_its_residual_as_vector() -> None:
     model = random_model("transformer")
     assert isinstance(model, TwoTowers)
     known = facts()
@@ -156,7 +156,7 @@ def test_without_keys_ratings_are_shrunk_biases(tower: str) -> None:
     assert predicted_BK[0].tolist() == pytest.approx([2.4 + 0.6, 3.6 + 0.6], abs=1e-5)
 
 
-def test_the_baseline_prefers_what_is_popular_and_alike() -> None:
+def test_the_baseline_prefers_popular_and_similar_items() -> None:
     model, known = random_model("baseline"), facts()
     side = model.item_side(known)
     state_BSD = model.states(side, batch([[5]], [[math.nan]], [[math.nan]]))
@@ -173,11 +173,11 @@ def test_time_buckets_double_and_end() -> None:
     assert buckets[-1] == NUM_TIME_BUCKETS - 1
 
 
-def test_an_unheard_of_event_type_is_other() -> None:
+def test_an_unknown_event_type_is_other() -> None:
     assert event_type_code("teleported") == event_type_code("other") == 0
 
 
-def test_an_item_that_is_not_known_stands_as_one_that_has_just_arrived() -> None:
+def test_an_item_marked_unknown_counts_as_brand_new() -> None:
     torch.manual_seed(0)
     model = TwoTowers(ModelConfig(text_dim=8, dim=16, num_layers=1), 4)
     torch.nn.init.normal_(model.table)
@@ -193,7 +193,7 @@ def test_an_item_that_is_not_known_stands_as_one_that_has_just_arrived() -> None
         rating_count_N=torch.zeros(4),
     )
     with torch.no_grad():
-        model.table[1] = 0.0  # the twin by text of item 0 has just arrived
+        model.table[1] = 0.0  # a brand new item with the text of item 0
         known, forgotten = (
             model.item_side(facts),
             model.item_side(facts, torch.tensor([0.0, 1.0, 1.0, 1.0])),
@@ -204,7 +204,7 @@ def test_an_item_that_is_not_known_stands_as_one_that_has_just_arrived() -> None
     assert not torch.equal(known.vectors_ND[0], known.vectors_ND[1])
 
 
-def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
+def test_a_new_item_gets_the_mean_popularity() -> None:
     model = TwoTowers(ModelConfig(text_dim=8, dim=16, num_layers=1), 3)
     facts = ItemFacts(
         texts_NT=torch.zeros(3, 8),
@@ -220,7 +220,7 @@ def test_a_new_item_is_expected_to_be_as_popular_as_the_others_are() -> None:
     assert after_N[0] > after_N[2]
 
 
-def test_a_taste_is_the_ridge_regression_of_the_ratings_so_far_on_the_items_keys() -> None:
+def test_a_taste_is_a_ridge_regression_of_the_ratings_so_far() -> None:
     model = random_model("transformer")
     assert isinstance(model, TwoTowers)
     rows, ratings = [1, 2, 3, 4], [5.0, math.nan, 1.0, 4.0]
@@ -246,12 +246,13 @@ def test_a_taste_is_the_ridge_regression_of_the_ratings_so_far_on_the_items_keys
     )
 
 
-def test_ratings_teach_the_keys_through_the_regression() -> None:
+def test_gradients_reach_the_keys_through_the_regression() -> None:
     model = random_model("transformer")
     assert isinstance(model, TwoTowers)
     side = model.item_side(facts())
     state_BSD = model.states(side, batch([[1, 2]], [[5.0, 1.0]], [[1.0, 2.0]]))
-    model.ratings(side, state_BSD[:, -1], torch.tensor([[3]])).sum().backward()  # type: ignore[no-untyped-call]
+    rating = model.ratings(side, state_BSD[:, -1], torch.tensor([[3]])).sum()
+    rating.backward()  # type: ignore[no-untyped-call]
     for weight in (
         model.rating_key.weight,
         model.taste_prior.weight,
@@ -263,7 +264,7 @@ def test_ratings_teach_the_keys_through_the_regression() -> None:
 
 
 @pytest.mark.parametrize("tower", ["transformer", "lstm"])
-def test_a_history_without_ratings_moves_ratings_too(tower: str) -> None:
+def test_a_history_without_ratings_changes_predictions(tower: str) -> None:
     model = random_model(tower)
     side = model.item_side(facts()).concat(model.text_side(facts().texts_NT[:2]))
     bare = batch([[1, 2], [3, 4]], [[math.nan] * 2] * 2, [[1.0, 2.0]] * 2)
@@ -271,4 +272,4 @@ def test_a_history_without_ratings_moves_ratings_too(tower: str) -> None:
     with torch.inference_mode():
         one_K, other_K = model.ratings(side, states(model, bare)[:, -1], texts_BK)
     assert not torch.allclose(one_K, other_K, atol=1e-3)
-    assert abs(one_K[0] - one_K[1]) > 1e-3, "and texts that nobody has seen are told apart"
+    assert abs(one_K[0] - one_K[1]) > 1e-3, "and unseen texts get different ratings"

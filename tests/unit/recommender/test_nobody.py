@@ -24,7 +24,7 @@ from recommender.nobody import NOBODY, PERHAPS_NOBODY, is_nobody
         " null ",
     ],
 )
-def test_a_word_for_nobody_is_told_in_any_case(word: str) -> None:
+def test_a_word_for_nobody_is_recognised_in_any_case(word: str) -> None:
     assert is_nobody(word)
 
 
@@ -33,6 +33,6 @@ def test_other_words_are_ids(word: str) -> None:
     assert not is_nobody(word)
 
 
-def test_the_words_are_written_in_small_letters_and_once() -> None:
+def test_the_words_are_in_lower_case() -> None:
     assert all(word == word.casefold().strip() for word in NOBODY | PERHAPS_NOBODY)
     assert not NOBODY & PERHAPS_NOBODY

@@ -1,4 +1,4 @@
-"""The ranker: top-k rules, cold users, batches that don't change answers, weights that are broken."""
+"""The ranker: rules of top-k, cold users, independence of batches, broken weights."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,10 @@ TOWERS = ("transformer", "lstm", "sketch", "baseline")
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
     folder = tmp_path_factory.mktemp("bundles")
-    return {tower: planted_bundle(folder / tower, tower=tower) for tower in TOWERS}  # type: ignore[arg-type]
+    return {
+        tower: planted_bundle(folder / tower, tower=tower)  # type: ignore[arg-type]
+        for tower in TOWERS
+    }
 
 
 @pytest.fixture(params=TOWERS)
@@ -38,7 +41,7 @@ HISTORIES: list[list[HistoryElement]] = [
 TEXTS_MT = torch.nn.functional.normalize(torch.arange(16.0).unsqueeze(0), dim=1)
 
 
-def test_a_user_is_scored_alike_in_any_batch(ranker: Ranker) -> None:
+def test_a_users_scores_do_not_depend_on_the_batch(ranker: Ranker) -> None:
     together = ranker.user_states(HISTORIES, TEXTS_MT)
     rows_BK = torch.tensor([[0, 7]])
     for number, history in enumerate(HISTORIES):
@@ -51,7 +54,7 @@ def test_a_user_is_scored_alike_in_any_batch(ranker: Ranker) -> None:
         )
 
 
-def test_more_users_than_are_read_at_once_keep_their_order(ranker: Ranker) -> None:
+def test_users_keep_their_order_across_batches(ranker: Ranker) -> None:
     many = [[HistoryElement(row=number % 40)] * (number % 7) for number in range(150)]
     scores_BN = ranker.scores(ranker.user_states(many))
     for number in (0, 63, 64, 149):
@@ -60,8 +63,11 @@ def test_more_users_than_are_read_at_once_keep_their_order(ranker: Ranker) -> No
         )
 
 
-def test_a_state_on_the_way_sees_nothing_of_what_comes_after_it(ranker: Ranker) -> None:
-    """One reading of a history serves all of its events: each state is the one that the history so far gives by itself."""
+def test_states_along_a_history_equal_those_of_its_prefixes(ranker: Ranker) -> None:
+    """One pass over a history gives the states after each of its events.
+
+    Each equals the state of the shorter history alone.
+    """
     longer = [
         HistoryElement(row=(7 * place) % 40, rating=1.0 + place % 5, at_s=1e9 + 3600.0 * place)
         for place in range(20)
@@ -84,7 +90,7 @@ def test_only_the_newest_events_are_read(ranker: Ranker) -> None:
     )
 
 
-def test_no_user_at_all_gives_no_scores(ranker: Ranker) -> None:
+def test_no_users_give_no_scores(ranker: Ranker) -> None:
     assert ranker.scores(ranker.user_states([])).shape == (0, 40)
 
 
@@ -100,14 +106,14 @@ def test_ratings_stay_on_the_scale(ranker: Ranker) -> None:
     assert texts_BK.min() >= 1.0
 
 
-def test_without_ratings_in_the_data_asking_for_them_is_an_error(tmp_path: Path) -> None:
+def test_ratings_raise_when_the_data_has_none(tmp_path: Path) -> None:
     ranker = Ranker(planted_bundle(tmp_path / "bundle", ratings=False))
     assert not ranker.has_ratings
     with pytest.raises(ValueError, match="the training data has no ratings"):
         ranker.ratings(ranker.user_states([[]]), torch.tensor([[0]]))
 
 
-def test_a_free_text_is_rated_like_an_item_that_nobody_rated(bundles: dict[str, Bundle]) -> None:
+def test_a_free_text_is_rated_like_an_unrated_item(bundles: dict[str, Bundle]) -> None:
     bundle = bundles["baseline"]
     unrated = Ranker(
         replace(
@@ -164,7 +170,7 @@ def _shared_ranker() -> Ranker:
     return _cached[0]
 
 
-def test_similar_is_cosine_and_never_the_item_itself(ranker: Ranker) -> None:
+def test_similar_ranks_by_cosine_without_the_item_itself(ranker: Ranker) -> None:
     rows, cosines = ranker.similar(row=4, k=40)
     assert len(rows) == 39
     assert 4 not in rows
@@ -178,16 +184,16 @@ def test_similar_is_cosine_and_never_the_item_itself(ranker: Ranker) -> None:
     assert nearest.tolist() == [4]
 
 
-def test_similar_wants_exactly_one_of_row_and_text(ranker: Ranker) -> None:
+def test_similar_needs_exactly_one_of_row_and_text(ranker: Ranker) -> None:
     with pytest.raises(ValueError, match="either a row or a text"):
         ranker.similar(k=3)
 
 
-def test_popular_rows_are_those_with_most_interactions(ranker: Ranker) -> None:
+def test_popular_rows_have_the_most_interactions(ranker: Ranker) -> None:
     assert ranker.popular_rows(3).tolist() == [0, 1, 2]
 
 
-def test_the_encoder_is_loaded_for_the_first_free_text_only(tmp_path: Path) -> None:
+def test_the_encoder_is_loaded_with_the_first_free_text(tmp_path: Path) -> None:
     ranker = Ranker(replace(planted_bundle(tmp_path / "bundle", encoder="tiny"), encoder=None))
     assert ranker._encoder is None
     assert ranker.text_vectors([]).shape == (0, 16)
@@ -203,7 +209,7 @@ Damage = Callable[[torch.nn.Module], None]
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("tower", ["transformer", "lstm", "sketch"])
-def test_broken_weights_never_crash(
+def test_broken_weights_raise_nothing(
     bundles: dict[str, Bundle], tmp_path: Path, tower: str, value: float
 ) -> None:
     bundle = planted_bundle(tmp_path / "bundle", tower=tower)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The sketch: mean of an LSTM's outputs beside a text vector, one linear layer, and what follows from that for a ranking."""
+"""The sketch: an LSTM and a text vector in one linear layer, and what follows for ranking."""
 
 import math
 
@@ -25,15 +25,15 @@ def sketch() -> Sketch:
     return model
 
 
-def unrated() -> ItemFacts:
+def unrated_facts() -> ItemFacts:
     known = facts(NUM_ITEMS)
     known.rating_count_N.zero_()
     return known
 
 
 @torch.no_grad()
-def test_it_is_the_network_that_was_sketched() -> None:
-    """Written down once more, one history and one item at a time."""
+def test_it_computes_the_formula_of_the_sketch() -> None:
+    """The formula, written again for one history and one item at a time."""
     model, known = sketch(), facts(NUM_ITEMS)
     state_BSD = model.states(
         model.item_side(known), histories([[4, 1, 2]], [[math.nan] * 3], [[math.nan] * 3])
@@ -46,7 +46,7 @@ def test_it_is_the_network_that_was_sketched() -> None:
 
 
 @torch.no_grad()
-def test_items_are_ranked_by_predicted_rating_and_alike_for_everybody() -> None:
+def test_items_have_the_same_order_for_all_users() -> None:
     model = sketch()
     side = model.item_side(facts(NUM_ITEMS))
     state_BSD = model.states(
@@ -59,7 +59,7 @@ def test_items_are_ranked_by_predicted_rating_and_alike_for_everybody() -> None:
     assert torch.equal(logits_BN[0].argsort(), logits_BN[1].argsort())
 
 
-def test_it_learns_from_ratings_where_there_are_any() -> None:
+def test_it_learns_from_ratings_if_there_are_any() -> None:
     model, known, one = sketch(), facts(NUM_ITEMS), batch([1, 2], [5.0, math.nan])
     side = model.item_side(known)
     state_BSD = model.states(side, one.histories)
@@ -69,9 +69,9 @@ def test_it_learns_from_ratings_where_there_are_any() -> None:
     assert sums.ranking.item() == sums.shown.item() == 0.0
 
 
-def test_without_ratings_it_learns_one_for_a_choice_and_zero_for_an_item_drawn_uniformly() -> None:
+def test_without_ratings_it_learns_choices_against_uniform_items() -> None:
     model, one = sketch(), batch([1, 2], [math.nan, math.nan])
-    side = model.item_side(unrated())
+    side = model.item_side(unrated_facts())
     state_BSD = model.states(side, one.histories)
     predicted_QN = model.logits(side, state_BSD[0, :2]).detach()
     chosen = (predicted_QN[[0, 1], [1, 2]] - 1.0).square().sum()
@@ -83,13 +83,15 @@ def test_without_ratings_it_learns_one_for_a_choice_and_zero_for_an_item_drawn_u
         .item()
         for _ in range(4000)
     ]
-    sums = sketch_losses(model, unrated(), one)
+    sums = sketch_losses(model, unrated_facts(), one)
     assert sums.ranking.item() == pytest.approx(chosen.item() + sum(drawn) / len(drawn), rel=0.05)
     assert sums.rating.item() == 0.0
 
 
-@pytest.mark.parametrize("known", [facts(NUM_ITEMS), unrated()], ids=["ratings", "no ratings"])
-def test_every_weight_learns_and_of_the_table_only_what_was_read(known: ItemFacts) -> None:
+@pytest.mark.parametrize(
+    "known", [facts(NUM_ITEMS), unrated_facts()], ids=["ratings", "no ratings"]
+)
+def test_all_weights_learn_and_only_the_used_table_rows(known: ItemFacts) -> None:
     model = sketch().train()
     sums = sketch_losses(model, known, batch([1, 2, 3], [4.0, 2.0, 1.0]))
     (sums.ranking + sums.rating).backward()  # type: ignore[no-untyped-call]
@@ -100,7 +102,7 @@ def test_every_weight_learns_and_of_the_table_only_what_was_read(known: ItemFact
     assert model.table.grad.abs().sum(1).nonzero().squeeze(1).tolist() == [1, 2]
 
 
-def test_nothing_to_learn_from_gives_a_loss_of_zero_with_gradients() -> None:
+def test_without_targets_the_loss_is_zero_with_gradients() -> None:
     sums = sketch_losses(sketch(), facts(NUM_ITEMS), batch([1], [math.nan]))
     loss = sums.ranking + sums.shown + sums.rating
     assert loss.item() == 0.0

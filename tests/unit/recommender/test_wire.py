@@ -1,4 +1,4 @@
-"""The endpoint's input: every form that is right, and for every wrong one the field that the client reads about."""
+"""The endpoint's input: every valid form, and the field that an error names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_items_may_be_strings_ids_and_texts() -> None:
     ]
 
 
-def test_whole_numbers_of_any_length_that_events_may_have_are_ids() -> None:
+def test_whole_numbers_are_ids_as_in_events() -> None:
     number = 1_790_000_000_000_000_000
     request = parse({"user_seq": [number, {"id": 10**511}], "k": 1, "exclude": [number]})
     assert isinstance(request, TopRequest)
@@ -85,7 +85,7 @@ def test_similar_to_takes_an_id_or_a_text_and_k_is_ten() -> None:
     )
 
 
-def test_a_history_element_may_say_what_happened_and_when() -> None:
+def test_a_history_element_may_have_type_rating_and_time() -> None:
     request = parse(
         {
             "user_seq": [
@@ -101,7 +101,7 @@ def test_a_history_element_may_say_what_happened_and_when() -> None:
     assert request.history == (rated, clicked)
 
 
-def test_ten_thousand_elements_are_a_history() -> None:
+def test_a_history_may_have_ten_thousand_elements() -> None:
     request = parse({"user_seq": ["17"] * 10_000, "k": 1})
     assert isinstance(request, TopRequest)
     assert len(request.history) == 10_000
@@ -116,7 +116,7 @@ def test_a_body_without_a_content_type_is_parsed_as_json() -> None:
 @pytest.mark.parametrize(
     "body", ["", "{", b"", b"{", b'{"user_seq": [}', b"\xff\xfe", b"[" * 200_000, b"9" * 10_000]
 )
-def test_malformed_json_is_a_bad_body(body: bytes | str) -> None:
+def test_malformed_json_is_refused(body: bytes | str) -> None:
     with pytest.raises(BadRequest) as caught:
         parse(decode(body))
     assert caught.value.field == "body"
@@ -200,7 +200,7 @@ def test_a_wrong_body_names_its_field_and_what_was_expected(body: object, field:
     assert ", expected " in caught.value.reason
 
 
-def test_the_limit_of_k_is_told() -> None:
+def test_the_limit_of_k_is_in_the_error() -> None:
     with pytest.raises(BadRequest, match=f"from 1 to {wire.MAX_K}"):
         parse({"user_seq": [], "k": 1_000_000})
 
@@ -216,7 +216,7 @@ def test_any_json_is_parsed_or_refused_with_a_short_plain_reason(body: object) -
 
 
 def test_the_documented_limits_are_the_ones_in_force() -> None:
-    """A client writes its code against docs/endpoint.md."""
+    """Client authors rely on docs/endpoint.md."""
     page = (Path(__file__).parents[3] / "docs" / "endpoint.md").read_text()
     table = dict(
         re.findall(
@@ -261,7 +261,7 @@ def test_the_longest_lists_are_parsed() -> None:
     assert decode(json.dumps(body).encode()) == body
 
 
-def test_a_misspelt_field_is_named_even_when_it_leaves_nothing_asked_for() -> None:
+def test_a_misspelt_field_is_named() -> None:
     with pytest.raises(BadRequest) as caught:
         parse({"user_seq": [], "kk": 3})
     assert caught.value.field == "kk"

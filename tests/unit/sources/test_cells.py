@@ -1,4 +1,4 @@
-"""Cells of delimited text as databases, pandas and spreadsheets write them, and files that are no text at all."""
+"""Cells as databases, pandas and spreadsheets write them, and files that are not text."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ COLUMNS = Columns(user="who", item="what", at="when", rating="stars", title="nam
 NOTHING = (r"\N", "NULL", "nan", "NaN", "None")
 
 
-def read(folder: Path, *rows: str) -> Source:
+def read_table(folder: Path, *rows: str) -> Source:
     (folder / "t.csv").write_text(
         "".join(f"{row}\n" for row in ("who;what;stars;when;name", *rows))
     )
     return open_source(folder / "t.csv", COLUMNS)
 
 
-def told(source: Source) -> list[tuple[int, str]]:
+def rejects(source: Source) -> list[tuple[int, str]]:
     return [(reject.line, reject.reason) for reject in source.rejects]
 
 
@@ -41,8 +41,8 @@ def ids(source: Source) -> list[tuple[object, object]]:
     return [(raw["user_id"], raw["item_id"]) for raw in source.events]
 
 
-def test_a_whole_number_of_a_column_of_floats_has_no_point(tmp_path: Path) -> None:
-    source = read(
+def test_whole_numbers_in_a_column_of_floats_lose_the_point(tmp_path: Path) -> None:
+    source = read_table(
         tmp_path, f"12.0; 7.0 ;4;{SECONDS};x", f";7;4;{SECONDS};x", f"1.5;v1.0;4;{SECONDS};x"
     )
     assert ids(source) == [("12", "7"), ("1.5", "v1.0")]
@@ -50,9 +50,7 @@ def test_a_whole_number_of_a_column_of_floats_has_no_point(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", ["", ".0"])
-def test_ids_of_movielens_meet_their_films_however_they_are_written(
-    ending: str, tmp_path: Path
-) -> None:
+def test_differently_written_ids_match_their_films(ending: str, tmp_path: Path) -> None:
     other = "" if ending else ".0"
     (tmp_path / "ratings.csv").write_text(
         f"userId,movieId,rating,timestamp\n1.0,296{ending},5.0,{SECONDS}\n,296,5.0,{SECONDS}\n"
@@ -64,13 +62,13 @@ def test_ids_of_movielens_meet_their_films_however_they_are_written(
     source = open_source(tmp_path)
     assert (ids(source), source.is_linked()) == ([("1", "296")], True)
     assert [(raw["item_id"], raw["text"]) for raw in source.items] == [("296", "Heat. Crime. fast")]
-    assert told(source) == [(3, "userId: expected an id")]
+    assert rejects(source) == [(3, "userId: expected an id")]
 
 
 @pytest.mark.parametrize("word", NOTHING)
-def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) -> None:
+def test_words_of_databases_for_nothing_are_empty(word: str, tmp_path: Path) -> None:
     good = f"u;i;{word};{SECONDS};{word}"
-    source = read(
+    source = read_table(
         tmp_path,
         f"{word};i;4;{SECONDS};x",
         f"u;{word};4;{SECONDS};x",
@@ -78,7 +76,7 @@ def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) 
         good,
         f"u;i {word};4;{SECONDS};x",
     )
-    assert told(source) == [
+    assert rejects(source) == [
         (2, f"who: {word} is a word for nobody, expected an id"),
         (3, f"what: {word} is a word for nobody, expected an id"),
         (4, f"when: expected {EXPECTED_TIME}"),
@@ -87,30 +85,34 @@ def test_what_databases_write_for_nothing_is_nothing(word: str, tmp_path: Path) 
         ("i", "view"),
         (f"i {word}", "rating"),
     ]
-    assert [raw["item_id"] for raw in source.items] == [f"i {word}"], "and no title"
+    assert [raw["item_id"] for raw in source.items] == [f"i {word}"], "a title is empty too"
 
 
-def test_a_decimal_comma_is_guessed_at(tmp_path: Path) -> None:
-    source = read(tmp_path, f"u;i;4,5;{SECONDS};x", f"u;i;4,5,6;{SECONDS};x", f"u;i;4;{SECONDS};x")
-    assert told(source) == [
+def test_a_decimal_comma_is_suggested(tmp_path: Path) -> None:
+    source = read_table(
+        tmp_path, f"u;i;4,5;{SECONDS};x", f"u;i;4,5,6;{SECONDS};x", f"u;i;4;{SECONDS};x"
+    )
+    assert rejects(source) == [
         (2, "stars: expected a number; does it have a decimal comma?"),
         (3, "stars: expected a number"),
     ]
 
 
-def test_rows_of_many_widths_have_one_reason(tmp_path: Path) -> None:
-    source = read(tmp_path, *("u" + ";" * width for width in range(5, 300)), f"u;i;4;{SECONDS};x")
+def test_rows_of_different_widths_have_one_reason(tmp_path: Path) -> None:
+    source = read_table(
+        tmp_path, *("u" + ";" * width for width in range(5, 300)), f"u;i;4;{SECONDS};x"
+    )
     assert source.reasons() == {"expected 5 columns, found another number": 295}
 
 
-def test_what_windows_writes_is_text(tmp_path: Path) -> None:
+def test_windows_1252_is_decoded(tmp_path: Path) -> None:
     row = f"u;i;4;{SECONDS};“5 €” – ".encode("cp1252") + b"\x81\xe9\n"
     (tmp_path / "t.csv").write_bytes(b"who;what;stars;when;name\n" + row)
     (item,) = open_source(tmp_path / "t.csv", COLUMNS).items
     assert item["title"] == "“5 €” – \x81é"
 
 
-def packed_as_tar(content: bytes) -> bytes:
+def tar_of(content: bytes) -> bytes:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         entry = tarfile.TarInfo("t.csv")
@@ -119,7 +121,7 @@ def packed_as_tar(content: bytes) -> bytes:
     return archive.getvalue()
 
 
-def written_with(write: Callable[[pa.Table, io.BytesIO], object]) -> bytes:
+def file_of(write: Callable[[pa.Table, io.BytesIO], object]) -> bytes:
     file = io.BytesIO()
     write(pa.table({"who": ["u"], "what": ["i"], "when": [SECONDS]}), file)
     return file.getvalue()
@@ -144,16 +146,16 @@ TEXT = f"who,what,when\nu,i,{SECONDS}\n".encode()
         (bz2.compress(TEXT), "a file packed with bzip2"),
         (b"\x28\xb5\x2f\xfd" + TEXT, "a file packed with zstd"),
         (b"7z\xbc\xaf\x27\x1c" + TEXT, "a 7z archive"),
-        (packed_as_tar(TEXT), "a tar archive, expected text; unpack it first"),
-        (written_with(pq.write_table), r"a Parquet file, expected text; name it \.parquet"),
-        (gzip.compress(written_with(pq.write_table)), "a Parquet file"),
-        (written_with(feather.write_feather), "a Feather file, expected text; write it as CSV"),
+        (tar_of(TEXT), "a tar archive, expected text; unpack it first"),
+        (file_of(pq.write_table), r"a Parquet file, expected text; name it \.parquet"),
+        (gzip.compress(file_of(pq.write_table)), "a Parquet file"),
+        (file_of(feather.write_feather), "a Feather file, expected text; write it as CSV"),
         (b"ORC\n\x06\x12", "an ORC file"),
         (workbook(), "perhaps an Excel workbook, expected text; save it as CSV"),
         ("who".encode("utf-16"), "UTF-16, expected UTF-8"),
     ],
 )
-def test_a_file_that_is_no_text_is_told_by_its_first_bytes(
+def test_a_file_that_is_not_text_is_refused_by_its_first_bytes(
     columns: Columns | None, content: bytes, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "t.csv").write_bytes(content)
@@ -161,7 +163,7 @@ def test_a_file_that_is_no_text_is_told_by_its_first_bytes(
         open_source(tmp_path / "t.csv", columns)
 
 
-def test_films_that_are_packed_are_told_and_a_header_may_begin_with_any_letters(
+def test_packed_films_are_refused_and_any_header_is_accepted(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,1,5,{SECONDS}\n")

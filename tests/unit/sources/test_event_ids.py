@@ -1,4 +1,4 @@
-"""Ids of ingested events: the same for the same row wherever it stands, and in the order of the file among ties."""
+"""Ids of ingested events: equal for equal rows in any file, and in file order among ties."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def table(folder: Path, rows: str) -> Path:
     return folder / "shop.csv"
 
 
-def gathered(
+def gather(
     *, users: list[str], items: list[str], at: list[float], ratings: list[float] | None = None
 ) -> Interactions:
     gathering = Gathering()
@@ -59,7 +59,7 @@ def test_the_rows_of_a_longer_export_keep_their_ids(tmp_path: Path) -> None:
     assert len({*after}) == 6
 
 
-def test_how_a_file_is_written_is_no_part_of_an_id(tmp_path: Path) -> None:
+def test_an_id_does_not_depend_on_how_the_file_is_written(tmp_path: Path) -> None:
     expected = ids(table(tmp_path / "a", ROWS))
     header, body = "t,more,i,u,r\r\n", "".join
     rows = [row.split(";") for row in ROWS.splitlines()]
@@ -67,7 +67,10 @@ def test_how_a_file_is_written_is_no_part_of_an_id(tmp_path: Path) -> None:
         f'{at},"x, y",{item}, {user} ,{rating}\r\n' for user, item, rating, at in rows
     )
     (tmp_path / "b.csv").write_bytes(crlf.encode())
-    as_named = f"u\ti\tr\tt\nann\tshoe\t4.0\t2016-09-01T00:00:00Z\nann\that\t\t{SECONDS}000\nbob\tshoe\t4.70\t2016-09-01 02:00:01.123457+02:00\n"
+    as_named = (
+        f"u\ti\tr\tt\nann\tshoe\t4.0\t2016-09-01T00:00:00Z\nann\that\t\t{SECONDS}000\n"
+        "bob\tshoe\t4.70\t2016-09-01 02:00:01.123457+02:00\n"
+    )
     (tmp_path / "c.tsv").write_text(as_named)
     frame = pd.read_csv(io.StringIO(f"u;i;r;t\n{ROWS}"), sep=";").assign(
         t=lambda one: pd.to_datetime(one["t"].mul(1e6).round(), unit="us")
@@ -78,14 +81,14 @@ def test_how_a_file_is_written_is_no_part_of_an_id(tmp_path: Path) -> None:
         assert ids(tmp_path / name) == expected, name
 
 
-def test_sorted_otherwise_rows_keep_their_ids_but_where_a_users_moment_is_turned_round(
+def test_rows_keep_their_ids_when_moments_are_reordered(
     tmp_path: Path,
 ) -> None:
     first, second, third = ROWS.splitlines(keepends=True)
     expected = set(ids(table(tmp_path, ROWS)))
     assert set(ids(table(tmp_path, third + first + second))) == expected
     assert len(set(ids(table(tmp_path, third + second + first))) & expected) == 1, (
-        "the order of a moment is part of what a file says"
+        "the order within a moment is part of the data"
     )
 
 
@@ -97,17 +100,17 @@ def test_another_value_is_another_event(change: dict[str, object]) -> None:
     def only(
         user: str = "ann", item: str = "shoe", at: float = SECONDS, rating: float = 4.0
     ) -> object:
-        (raw,) = gathered(users=[user], items=[item], at=[at], ratings=[rating])
+        (raw,) = gather(users=[user], items=[item], at=[at], ratings=[rating])
         return raw["event_id"]
 
     assert only(**change) != only() == only()  # type: ignore[arg-type]
 
 
-def test_equal_rows_that_are_kept_are_several_events_the_first_with_the_same_id() -> None:
+def test_kept_repeats_are_several_events() -> None:
     first, many = (
         [
             raw["event_id"]
-            for raw in gathered(
+            for raw in gather(
                 users=["ann"] * number, items=["shoe"] * number, at=[SECONDS] * number
             )
         ]
@@ -122,9 +125,9 @@ def test_ids_keep_the_order_of_the_file_among_a_users_ties() -> None:
     users_N, at_N = (
         rng.integers(0, 3, 4000),
         SECONDS + rng.integers(0, 20, 4000) // 7 * 1e-6,
-    )  # a thousand rows a moment
+    )  # a thousand rows at each moment
     events = list(
-        gathered(
+        gather(
             users=users_N.astype(str).tolist(),
             items=rng.integers(0, 4, 4000).astype(str).tolist(),
             at=at_N.tolist(),
@@ -156,7 +159,7 @@ def test_times_closer_than_a_microsecond_keep_their_order() -> None:
     at = [SECONDS + step / 4e6 for step in range(40)]
     parsed = [
         parse_event(raw, now=NOW, new_id=lambda: "")
-        for raw in gathered(users=["ann"] * 40, items=["x"] * 40, at=at[::-1])
+        for raw in gather(users=["ann"] * 40, items=["x"] * 40, at=at[::-1])
     ]
     assert parsed == sorted(parsed, key=lambda event: (event.at, event.event_id))
     assert all(
@@ -164,19 +167,19 @@ def test_times_closer_than_a_microsecond_keep_their_order() -> None:
     )
 
 
-def test_a_time_that_can_not_be_has_an_id_all_the_same() -> None:
-    events = list(gathered(users=["a"] * 4, items=["x"] * 4, at=[-1e300, -5.5, 1e300, 1.7e308]))
+def test_an_impossible_time_still_has_an_id() -> None:
+    events = list(gather(users=["a"] * 4, items=["x"] * 4, at=[-1e300, -5.5, 1e300, 1.7e308]))
     assert len({raw["event_id"] for raw in events}) == 4
 
 
 def test_ids_do_not_depend_on_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sources.interactions._CHUNK_ROWS", 3)
-    interactions = gathered(
+    interactions = gather(
         users=list("aabaababaa"), items=list("xyzxyzxyzx"), at=[1, 1, 1, 1, 2, 2, 1, 1, 1, 3]
     )
     whole = [raw["event_id"] for raw in interactions]
     monkeypatch.undo()
-    fresh = gathered(
+    fresh = gather(
         users=list("aabaababaa"), items=list("xyzxyzxyzx"), at=[1, 1, 1, 1, 2, 2, 1, 1, 1, 3]
     )
     assert [raw["event_id"] for raw in fresh] == whole

@@ -1,4 +1,4 @@
-"""Files that were made to fill a disk or the memory, and archives written on other systems."""
+"""Files made to fill a disk or the memory, and archives written on other systems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROW = b"u,i,1600000000\n"
 
 
 def zip_of(path: Path, *, line_bytes: int) -> Path:
-    """Write a zip whose table has one endless line behind a good row."""
+    """Write a zip whose table has a good row followed by one endless line."""
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("f.csv", "w") as stream,
@@ -34,7 +34,10 @@ def zip_of(path: Path, *, line_bytes: int) -> Path:
 def test_an_endless_line_in_a_small_zip_is_refused_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No more than two blocks are unpacked of it: the file's end, which does not fit its checksum, is never met."""
+    """No more than two blocks are unpacked.
+
+    So the wrong checksum at the file's end goes unnoticed.
+    """
     monkeypatch.setattr(folders, "_BLOCK_BYTES", MAX_LINE_BYTES // 2)
     path = zip_of(tmp_path / "bomb.zip", line_bytes=3 * MAX_LINE_BYTES)
     content = path.read_bytes()
@@ -68,7 +71,9 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused(
         open_source(tmp_path / name, COLUMNS)
 
 
-def test_a_log_that_packs_well_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_compresses_well_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folders, "_UNPACKED_ANYWAY_BYTES", 1 << 10)
     rows = "".join(
         f"user-{number % 97},item-{number % 31},{1600000000 + number}\n" for number in range(5_000)

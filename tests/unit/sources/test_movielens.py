@@ -1,4 +1,4 @@
-"""MovieLens in each of its forms, written by the test in small; the forms agree with one another."""
+"""MovieLens in each of its forms, as small files; all forms give the same records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILMS_DAT = (
 )
 FLAGS_UNKNOWN = "1" + "|0" * 18
 
-# Two ratings of one second: their order is the file's.
+# Two ratings have the same second, so they keep the file's order.
 FORMS: dict[str, dict[str, bytes]] = {
     "ml-100k": {
         "u.data": b"7\t2\t4\t881250950\n9\t1\t5\t881250949\n7\t1\t3\t881250949\n",
@@ -42,7 +42,10 @@ FORMS: dict[str, dict[str, bytes]] = {
         "movies.dat": f"{FILMS_DAT}3::unknown::(no genres listed)\n".encode(),
     },
     "ml-latest": {
-        "ratings.csv": b"userId,movieId,rating,timestamp\r\n7,2,4.0,881250950\r\n9,1,5.0,881250949\r\n7,1,3.0,881250949\r\n",
+        "ratings.csv": (
+            b"userId,movieId,rating,timestamp\r\n7,2,4.0,881250950\r\n9,1,5.0,881250949\r\n"
+            b"7,1,3.0,881250949\r\n"
+        ),
         "movies.csv": (
             "movieId,title,genres\r\n1,Toy Story (1995),Animation|Children's|Comedy\r\n"
             '2,"Café Noir (1946)",Film-Noir|Sci-Fi\r\n3,unknown,(no genres listed)\r\n'
@@ -51,10 +54,13 @@ FORMS: dict[str, dict[str, bytes]] = {
     },
     "recbole": {
         "ml-100k.inter": (
-            b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n7\t2\t4\t881250950\n9\t1\t5\t881250949\n7\t1\t3\t881250949\n"
+            b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+            b"7\t2\t4\t881250950\n9\t1\t5\t881250949\n7\t1\t3\t881250949\n"
         ),
         "ml-100k.item": (
-            "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n1\tToy Story\t1995\tAnimation Children's Comedy\n"
+            "item_id:token\tmovie_title:token_seq\trelease_year:token\t"
+            "class:token_seq\n"
+            "1\tToy Story\t1995\tAnimation Children's Comedy\n"
             "2\tCafé Noir\t1946\tFilm-Noir Sci-Fi\n3\tunknown\t\tunknown\n"
         ).encode(),
     },
@@ -68,7 +74,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def zipped(path: Path, files: Mapping[str, bytes]) -> Path:
+def zip_of(path: Path, files: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
@@ -115,7 +121,7 @@ def test_every_form_gives_the_same_records(form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_record_is_taken_at_intake(form: str, tmp_path: Path) -> None:
+def test_every_record_is_accepted_at_intake(form: str, tmp_path: Path) -> None:
     def no_id() -> str:
         raise AssertionError("every record has its id")
 
@@ -124,11 +130,11 @@ def test_every_record_is_taken_at_intake(form: str, tmp_path: Path) -> None:
         parse_item(raw, now=NOW, new_id=no_id)
     parsed = [parse_event(raw, now=NOW, new_id=no_id) for raw in source.events]
     assert parsed == sorted(parsed, key=lambda event: (event.at, event.event_id)), (
-        "ids keep the order of ties"
+        "ids sort ties in file order"
     )
 
 
-def test_the_id_of_an_event_says_time_place_and_content_that_of_a_film_file_and_line(
+def test_ids_have_the_documented_form(
     tmp_path: Path,
 ) -> None:
     source = read(write(tmp_path, FORMS["ml-latest"]))
@@ -153,8 +159,8 @@ def test_many_ratings_of_one_second_keep_the_order_of_the_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_zip_gives_what_its_folder_gives(form: str, tmp_path: Path) -> None:
-    packed = zipped(
+def test_a_zip_and_its_folder_give_the_same(form: str, tmp_path: Path) -> None:
+    packed = zip_of(
         tmp_path / "data.zip",
         {f"{form}/{name}": content for name, content in FORMS[form].items()}
         | {"other/README": b"x"},
@@ -163,9 +169,12 @@ def test_a_zip_gives_what_its_folder_gives(form: str, tmp_path: Path) -> None:
     assert without_ids(read(packed)) == without_ids(read(folder))
 
 
-def test_a_bad_row_is_told_and_the_rest_lives(tmp_path: Path) -> None:
+def test_a_bad_row_is_rejected_and_the_rest_is_read(tmp_path: Path) -> None:
     good = FORMS["ml-100k"]["u.data"]
-    bad = b"7\t1\tfour\t881250949\n7\t1\t4\n\n7\t1\t4\t881250949\t9\t9\t9\t9\n\t1\t4\t881250949\n7\t1\t4\tyesterday\n7\t1\tnan\t881250949\n"
+    bad = (
+        b"7\t1\tfour\t881250949\n7\t1\t4\n\n7\t1\t4\t881250949\t9\t9\t9\t9\n"
+        b"\t1\t4\t881250949\n7\t1\t4\tyesterday\n7\t1\tnan\t881250949\n"
+    )
     films = FORMS["ml-100k"]["u.item"] + b"4|short\n|No id|||" + b"0|" * 19 + b"\n"
     source = read(write(tmp_path, {"u.data": bad + good, "u.item": films}))
     assert len(source.events) == len(list(source.events)) == 3
@@ -184,10 +193,10 @@ def test_a_bad_row_is_told_and_the_rest_lives(tmp_path: Path) -> None:
     ] == "7\t1\tfour\t881250949"
 
 
-def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
+def test_bad_lines_are_counted_too(tmp_path: Path) -> None:
     source = read(
         write(tmp_path, FORMS["ml-100k"] | {"u.data": b"bad\n\n7\t1\t3\t881250949"})
-    )  # no line break at the end
+    )  # the file has no line break at its end
     assert [line for line, _ in source.events.with_lines(0, 1)] == [3]
 
 
@@ -230,20 +239,20 @@ def test_lines_are_counted_past_bad_ones(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_data_set_that_cannot_be_read_is_refused_in_words(
+def test_an_unreadable_data_set_is_refused_with_the_reason(
     files: dict[str, bytes], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceError, match=message):
         read(write(tmp_path, files))
 
 
-def test_a_path_that_is_nothing_or_no_zip_is_refused(tmp_path: Path) -> None:
+def test_a_missing_path_and_a_broken_zip_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nothing is there"):
         read(tmp_path / "none")
     (tmp_path / "broken.zip").write_bytes(b"PK\3\4 cut off")
     with pytest.raises(SourceError, match="fetch it again"):
         read(tmp_path / "broken.zip")
-    whole = zipped(tmp_path / "whole.zip", FORMS["ml-100k"]).read_bytes()
+    whole = zip_of(tmp_path / "whole.zip", FORMS["ml-100k"]).read_bytes()
     (tmp_path / "damaged.zip").write_bytes(whole.replace(b"881250950", b"881250951"))
     with pytest.raises(SourceError, match="fetch it again"):
         read(tmp_path / "damaged.zip")
@@ -260,7 +269,7 @@ def test_a_path_that_is_nothing_or_no_zip_is_refused(tmp_path: Path) -> None:
         ("A (1984) more", None),
     ],
 )
-def test_the_year_is_read_off_the_title(title: str, year: int | None, tmp_path: Path) -> None:
+def test_the_year_is_taken_from_the_title(title: str, year: int | None, tmp_path: Path) -> None:
     source = read(
         write(tmp_path, FORMS["ml-10m"] | {"movies.dat": f"1::{title}::Drama\n".encode()})
     )
@@ -277,7 +286,7 @@ def test_a_quoted_title_keeps_its_commas_and_quotes(tmp_path: Path) -> None:
     assert raw["title"] == 'Net, "The" (1995)'
 
 
-def test_a_title_may_hold_the_separator_of_the_file(tmp_path: Path) -> None:
+def test_a_title_may_contain_the_separator_of_the_file(tmp_path: Path) -> None:
     files = {
         "movies.dat": b"1::Lies :: Truth (1995)::Drama|War\n",
         "tags.dat": b"7::1::a::b::9\n9::1::a::b::9\n",
@@ -290,7 +299,7 @@ def test_a_title_may_hold_the_separator_of_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ratings.csv", "movies.csv"])
-def test_a_file_beside_its_gzip_is_read_when_they_are_equal(name: str, tmp_path: Path) -> None:
+def test_a_file_next_to_its_gzip_is_read_if_they_are_equal(name: str, tmp_path: Path) -> None:
     form = FORMS["ml-latest"]
     packed = write(tmp_path, form | {f"{name}.gz": gzip.compress(form[name])})
     assert len(read(packed).events) == 3

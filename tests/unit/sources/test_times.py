@@ -51,7 +51,7 @@ AT = 1569888000.0  # 2019-10-01 00:00 UTC
         *("1569888000", "1569888000.0", "1569888000000", "1569888000000000", "1569888000000000000"),
     ],
 )
-def test_a_form_that_programs_write_is_a_time(text: str) -> None:
+def test_forms_that_programs_write_are_times(text: str) -> None:
     assert times_of([text, f" {text} "]).tolist() == [AT, AT]
 
 
@@ -69,11 +69,11 @@ def test_a_form_that_programs_write_is_a_time(text: str) -> None:
         *("", "now", "today", "NaT", "nan", "inf", "T", "Tuesday", "20191301000000"),
     ],
 )
-def test_a_text_whose_moment_is_not_sure_is_no_time(text: str) -> None:
+def test_an_ambiguous_text_is_not_a_time(text: str) -> None:
     assert not np.isfinite(times_of([text])[0])
 
 
-def test_forms_may_be_mixed_and_fractions_are_kept() -> None:
+def test_mixed_forms_are_read_with_their_fractions() -> None:
     texts = [
         "2019-10-01 00:00:00.25 UTC",
         "1569888000.25",
