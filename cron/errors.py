@@ -12,6 +12,7 @@ A message says what happened, to what, and what to do next.
     │   ├── CannotKeep           it is full, or configured to lose what it accepts
     │   └── SwitchPending        a person's decision is recorded, and not yet carried out
     ├── LedgerTooNew             a newer Freshet has migrated the ledger
+    ├── LedgerFailed             the ledger's database failed; retrying would not help
     ├── StoreError
     │   ├── ArtifactConflict     the name holds different bytes
     │   ├── ArtifactMissing      the name is not in the store
@@ -125,6 +126,13 @@ class LedgerTooNew(FreshetError):
             f"the ledger at {where} is at migration {found}, made by a newer Freshet, and this one"
             f" supports up to {known}; upgrade Freshet here too"
         )
+
+
+class LedgerFailed(FreshetError):
+    """The ledger's database failed in a way that retrying would not cure."""
+
+    def __init__(self, *, where: str, why: str) -> None:
+        super().__init__(f"the ledger at {where} failed ({why}); see the database's own log")
 
 
 class StoreError(FreshetError):

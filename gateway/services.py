@@ -15,6 +15,7 @@ from pathlib import Path
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
+from cron.ledger import release_rows, switches
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerFigures
@@ -79,7 +80,9 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
     paths = Paths(var=wiring.var_folder(settings))
     letters = DeadLetters(paths.var / "dead-letters.jsonl")
-    live = LiveRelease(ledger)
+    live = LiveRelease(
+        lambda: switches.serving(ledger), lambda version: release_rows.release(ledger, version)
+    )
     inference = Inference(
         wiring.server_nodes(settings.store.server),
         live,

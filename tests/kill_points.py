@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cron.cycle.cycle import run_cycle
-from cron.ledger import switches
-from cron.ledger.ledger import Ledger
+from cron.ledger import journal_rows, release_rows, run_rows, switches
 from tests.fakes import FakeServer
 from tests.workshop import close_workshop, lease_of, open_workshop
 
@@ -32,11 +31,11 @@ PRELOADED = (
 )
 STEPS = ("plan", "snapshot", "train", "judge", "archive", "put", "register", "probe", "set_live")
 CALLS = {
-    "commit_segment": (Ledger, "commit_segment"),
-    "start_run": (Ledger, "start_run"),
-    "allot_version": (Ledger, "allot_version"),
-    "add_release": (Ledger, "add_release"),
-    "finish_run": (Ledger, "finish_run"),
+    "commit_segment": (journal_rows, "commit_segment"),
+    "start_run": (run_rows, "start"),
+    "allot_version": (run_rows, "allot_version"),
+    "add_release": (release_rows, "add"),
+    "finish_run": (run_rows, "finish"),
     "begin_publish": (switches, "begin_publish"),
     "tell_server": (FakeServer, "set_live"),
     "end_switch": (switches, "end"),
@@ -53,7 +52,7 @@ def turn(folder: Path, point: str | None) -> None:
     """Do one turn in a workshop; die at the point, when there is one."""
     if point is not None:
         name, _, side = point.partition(":")
-        owner, attribute = (Ledger, "record_step") if name in STEPS else CALLS[name]
+        owner, attribute = (run_rows, "record_step") if name in STEPS else CALLS[name]
         setattr(
             owner,
             attribute,

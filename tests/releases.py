@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cron.ledger import switches
+from cron.ledger import release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Reason
 from recommender.config import BUNDLE_FORMAT
@@ -53,6 +53,8 @@ def reason(name: str, *, ok: bool) -> Reason:
 def published(ledger: Ledger, lease: Lease, *versions: int) -> None:
     """Make versions live, one after the other, in the ledger alone."""
     for version in versions:
-        ledger.add_release(manifest(version), lease=lease)
-        begun = switches.begin_publish(ledger, version, expected=ledger.serving().live, lease=lease)
+        release_rows.add(ledger, manifest(version), lease=lease)
+        begun = switches.begin_publish(
+            ledger, version, expected=switches.serving(ledger).live, lease=lease
+        )
         assert switches.end(ledger, begun)

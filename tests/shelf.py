@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cron.ledger import release_rows, switches
 from cron.services import Services
 from cron.serving import release
 from tests.planted import planted_bundle
@@ -21,15 +22,17 @@ def open_shelf(folder: Path, *versions: int) -> Services:
     for version in versions:
         mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
         services.artifacts.put(mar.name, mar)
-        services.ledger.add_release(
-            manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)), lease=lease
+        release_rows.add(
+            services.ledger,
+            manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)),
+            lease=lease,
         )
         services.server.register(version, mar.name)
         release.switch(
             services.ledger,
             services.server,
             version,
-            expected=services.ledger.serving().live,
+            expected=switches.serving(services.ledger).live,
             lease=lease,
         )
     return services

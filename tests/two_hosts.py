@@ -19,8 +19,8 @@ from typing import TypeVar
 
 from cron.backends.artifacts.folder import FolderArtifacts
 from cron.journal.journal import Journal
-from cron.ledger import switches
-from cron.ledger.ledger import Ledger, open_ledger
+from cron.ledger import journal_rows, release_rows, run_rows, switches
+from cron.ledger.ledger import open_ledger
 from cron.local.sqlite_file import SqliteFile
 from cron.services import Paths, Services
 from cron.worker.worker import run_worker
@@ -34,14 +34,14 @@ _AT_A_FILE = threading.RLock()
 LEASE_S = 3.0
 # the call, and what its first argument after `self` must begin with
 PAUSES: dict[str, tuple[object, str, str]] = {
-    "commit_segment": (Ledger, "commit_segment", ""),
+    "commit_segment": (journal_rows, "commit_segment", ""),
     "put": (FolderArtifacts, "put", "rec-"),
-    "add_release": (Ledger, "add_release", ""),
+    "add_release": (release_rows, "add", ""),
     "register": (FakeServer, "register", ""),
     "begin_publish": (switches, "begin_publish", ""),
     "set_live": (FakeServer, "set_live", ""),
     "end_switch": (switches, "end", ""),
-    "finish_run": (Ledger, "finish_run", ""),
+    "finish_run": (run_rows, "finish", ""),
 }
 
 

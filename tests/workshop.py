@@ -17,7 +17,7 @@ from cron.backends.sqlite.events import SqliteEventLog, open_log
 from cron.backends.sqlite.histories import SqliteHistories, open_histories
 from cron.errors import Stopped, TrainingFailed
 from cron.journal.journal import Journal
-from cron.ledger import schema
+from cron.ledger import lease_row, release_rows, schema
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
@@ -183,7 +183,7 @@ def server_of(services: Services) -> FakeServer:
 
 def lease_of(ledger: Ledger) -> Lease:
     """Take the lease as an earlier life's successor would."""
-    lease = ledger.acquire_lease(HOLDER, 60, ledger.now())
+    lease = lease_row.acquire(ledger, HOLDER, 60, ledger.now())
     assert lease is not None
     return lease
 
@@ -231,7 +231,7 @@ def send(services: Services, records: Sequence[Record]) -> None:
 
 def live_version(services: Services) -> int:
     """Return the live version, of which ledger and server agree."""
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     assert live is not None
     assert live.version == services.server.live()
     return live.version

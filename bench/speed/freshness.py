@@ -20,6 +20,7 @@ from statistics import median
 import httpx
 
 from bench.report.rows import Metric, is_quick, save
+from cron.ledger import metric_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Run
 from tests.system.machine import Machine, until
@@ -85,7 +86,7 @@ def _first_training_s(ledger: Ledger) -> float:
     """Return the seconds of the first full training."""
     return next(
         run.seconds["train"]
-        for run in reversed(ledger.runs(100))
+        for run in reversed(run_rows.newest(ledger, 100))
         if run.mode == "full" and "train" in run.seconds
     )
 
@@ -122,7 +123,11 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Metric]:
     replay = machine.command("make", "replay", f"SPEED={speed}", timeout_s=600)
     assert replay.returncode == 0, replay.stderr
     until(lambda: _waiting(ledger) == [], "the last cycle", limit_s=CYCLE_LIMIT_S)
-    cycles = [run for run in ledger.runs(100) if run.mode == "update" and run.started_at >= began]
+    cycles = [
+        run
+        for run in run_rows.newest(ledger, 100)
+        if run.mode == "update" and run.started_at >= began
+    ]
     published = published_runs(cycles)
     seconds = sorted(
         (run.ended_at - run.started_at).total_seconds()
@@ -166,13 +171,13 @@ def published_runs(cycles: Sequence[Run]) -> list[Run]:
 
 
 def _waiting(ledger: Ledger) -> list[Run]:
-    run = ledger.open_run()
+    run = run_rows.open_run(ledger)
     return [run] if run is not None else []
 
 
 def _sizes(ledger: Ledger, published: list[Run]) -> str:
     ranges = [
-        ledger.release(run.version).manifest.target_range
+        release_rows.release(ledger, run.version).manifest.target_range
         for run in published
         if run.version is not None
     ]
@@ -189,7 +194,7 @@ def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[f
     latencies_s: list[float] = []
     for run in published:
         assert run.version is not None
-        release = ledger.release(run.version)
+        release = release_rows.release(ledger, run.version)
         assert release.manifest.target_range is not None
         live_at_us = release.published_at.timestamp() * 1e6
         table = journal.read(*release.manifest.target_range)
@@ -201,12 +206,12 @@ def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[f
 def _rollback(machine: Machine, ledger: Ledger) -> list[Metric]:
     """Roll back and promote, three times."""
     walls_s, switches_s = [], []
-    newest = str(max(one.version for one in ledger.releases()))
+    newest = str(max(one.version for one in release_rows.newest_releases(ledger)))
     for _ in range(3):
         started = time.perf_counter()
         _run_cron(machine, "rollback")
         walls_s.append(time.perf_counter() - started)
-        switches_s.append(ledger.figures()["rollback_seconds"])
+        switches_s.append(metric_rows.stored_metrics(ledger)["rollback_seconds"])
         _run_cron(machine, "promote", newest)
     return [
         Metric(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from bench.report.rows import Metric, is_quick, save
 from bench.speed.freshness import running_machine
 from bench.speed.load import Tally, load
+from cron.ledger import release_rows, run_rows
 from cron.ledger.ledger import open_ledger
 from tests.system.machine import Machine
 
@@ -62,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # so that there is a second release
         assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
-        while ledger.open_run() is not None or len(ledger.releases()) < 3:
+        while (
+            run_rows.open_run(ledger) is not None or len(release_rows.newest_releases(ledger)) < 3
+        ):
             time.sleep(1)
         machine.cron("pause")
         for name, body in (
@@ -95,7 +98,7 @@ def _swapping(machine: Machine) -> list[Metric]:
 
 def _newest(machine: Machine) -> str:
     ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
-    return str(max(one.version for one in ledger.releases()))
+    return str(max(one.version for one in release_rows.newest_releases(ledger)))
 
 
 def _metrics(name: str, tally: Tally) -> list[Metric]:

@@ -35,6 +35,7 @@ from cron.forgetting.erase_users import erase_forgotten
 from cron.gate.verdicts import FEW_EVENTS, Verdict
 from cron.journal.collect import bury, collect
 from cron.journal.dead_letters import DeadLetters
+from cron.ledger import lease_row, metric_rows, release_rows, run_rows
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.metrics.ledger_metrics import REFUSED_BY, SANITY_ONLY
 from cron.metrics.snapshot_metrics import hold_on_shift, keep_figures
@@ -62,7 +63,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     services.metrics.turn_began()
     ahead = _newer_segments(services)
     if ahead is not None:
-        return ledger.record_skip(ahead, lease=lease)
+        return run_rows.record_skip(ledger, ahead, lease=lease)
     not_collected = _collect(
         services, lease
     )  # before all that needs the server: while that is away the log must not grow
@@ -71,7 +72,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
         release.finish_switch(
             ledger, services.server, artifacts=lambda: services.artifacts, wait=services.stop.wait
         )
-    run = ledger.open_run()
+    run = run_rows.open_run(ledger)
     if run is not None:
         run = _carry_out(services, run, lease)
         if run.outcome != "abandoned" and (run.mode == "full" or not force_full):
@@ -81,7 +82,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
         return _skip(services, not_collected, lease)
     state = observe(services, force_full=force_full)
     turn = decide(state, services.settings.worker)
-    ledger.set_figure("refusals_in_a_row", state.num_unpublished)
+    metric_rows.set_gauge(ledger, "refusals_in_a_row", state.num_unpublished)
     if turn.reason.name == "refusals":
         log.error("refused again and again", extra={"num_refusals": state.num_refusals})
     if isinstance(turn, Skip):
@@ -89,7 +90,7 @@ def run_cycle(services: Services, lease: Lease, *, force_full: bool = False) -> 
     supersedes = state.live.version if state.live is not None else None
     return _carry_out(
         services,
-        ledger.start_run(turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease),
+        run_rows.start(ledger, turn.mode, reason=turn.reason, supersedes=supersedes, lease=lease),
         lease,
     )
 
@@ -151,7 +152,7 @@ def _look_at(services: Services, batch: Batch) -> None:
 
 def _skip(services: Services, reason: Reason, lease: Lease) -> Run:
     tidy_records(services, lease)
-    return services.ledger.record_skip(reason, lease=lease)
+    return run_rows.record_skip(services.ledger, reason, lease=lease)
 
 
 def _carry_out(services: Services, run: Run, lease: Lease) -> Run:
@@ -194,17 +195,19 @@ def _publish(turn: _Turn) -> Run:
     turn.step("train", lambda: _train(turn))
 
     def judge() -> stages.Output:
-        services.ledger.add_quality(stages.quality_of(services, run), lease=lease)
+        metric_rows.add_quality(services.ledger, stages.quality_of(services, run), lease=lease)
         return stages.verdict_to_output(stages.judge(services, run, plan))
 
     offline = stages.verdict_from_output(turn.step("judge", judge))
-    services.ledger.set_figure(
-        SANITY_ONLY, float(any(reason.name == FEW_EVENTS for reason in offline.reasons))
+    metric_rows.set_gauge(
+        services.ledger,
+        SANITY_ONLY,
+        float(any(reason.name == FEW_EVENTS for reason in offline.reasons)),
     )
     if not offline.accepted:
         return turn.end("refused", *offline.reasons, figures=offline)
 
-    version = services.ledger.allot_version(run.run_id, lease=lease)
+    version = run_rows.allot_version(services.ledger, run.run_id, lease=lease)
     pack = turn.step(
         "archive",
         lambda: stages.archive(services, run, plan, version=version, figures=offline.figures),
@@ -213,7 +216,7 @@ def _publish(turn: _Turn) -> Run:
 
     def put() -> stages.Output:
         stages.put(services, run, manifest)
-        services.ledger.add_release(manifest, lease=lease)
+        release_rows.add(services.ledger, manifest, lease=lease)
         return {}
 
     turn.step("put", put)
@@ -221,7 +224,7 @@ def _publish(turn: _Turn) -> Run:
         online = _go_live(turn, manifest)
         if not online.accepted:
             return turn.end("refused", *offline.reasons, *online.reasons, figures=offline)
-    probed = services.ledger.step_output(run.run_id, "probe")
+    probed = run_rows.step_output(services.ledger, run.run_id, "probe")
     reasons = [
         *offline.reasons,
         *(stages.verdict_from_output(probed).reasons if probed is not None else ()),
@@ -239,7 +242,7 @@ class _Turn:
 
     def step(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
         """Return what the step recorded, doing its work only when it did not finish before."""
-        known = self.services.ledger.step_output(self.run.run_id, name)
+        known = run_rows.step_output(self.services.ledger, self.run.run_id, name)
         return known if known is not None else self.again(name, work)
 
     def again(self, name: str, work: Callable[[], stages.Output]) -> stages.Output:
@@ -250,8 +253,8 @@ class _Turn:
         started = time.monotonic()
         output = work()
         seconds = time.monotonic() - started
-        self.services.ledger.record_step(
-            self.run.run_id, name, output, seconds=seconds, lease=self.lease
+        run_rows.record_step(
+            self.services.ledger, self.run.run_id, name, output, seconds=seconds, lease=self.lease
         )
         self.services.metrics.step_done(name, seconds)
         log.info("step done", extra={"run_id": self.run.run_id, "step": name})
@@ -262,9 +265,14 @@ class _Turn:
         values = dict(figures.figures) if figures is not None else {}
         if outcome == "refused":
             for reason in (reason for reason in reasons if not reason.ok):
-                self.services.ledger.count(f"{REFUSED_BY}{reason.name}")
-        return self.services.ledger.finish_run(
-            self.run.run_id, outcome, reasons=reasons, figures=values, lease=self.lease
+                metric_rows.count(self.services.ledger, f"{REFUSED_BY}{reason.name}")
+        return run_rows.finish(
+            self.services.ledger,
+            self.run.run_id,
+            outcome,
+            reasons=reasons,
+            metrics=values,
+            lease=self.lease,
         )
 
 
@@ -332,7 +340,7 @@ def _may_pass(error: ServerRefused | Unanswered) -> bool:
 
 def _was_live(services: Services, manifest: Manifest) -> bool:
     """Tell whether a crash came after the switch; if a person has rolled back since, that stands."""
-    return services.ledger.is_release(manifest.version)
+    return release_rows.is_release(services.ledger, manifest.version)
 
 
 def _register(services: Services, manifest: Manifest, lease: Lease) -> stages.Output:
@@ -341,7 +349,7 @@ def _register(services: Services, manifest: Manifest, lease: Lease) -> stages.Ou
         restore_live(services)
     if manifest.version not in {found.version for found in services.server.versions()}:
         check_room(services.server)
-    services.ledger.check_lease(lease)
+    lease_row.check(services.ledger, lease)
     services.server.register(manifest.version, release.archive_url(services.artifacts, manifest))
     return {}
 

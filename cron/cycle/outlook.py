@@ -10,6 +10,7 @@ from dataclasses import asdict
 from cron.cycle.plan import PlanState
 from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
+from cron.ledger import holds, journal_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Range, Run
 from cron.services import Services
@@ -23,17 +24,19 @@ _NUM_RUNS = 200
 def observe(services: Services, *, force_full: bool = False) -> PlanState:
     """Gather the state that `decide` needs."""
     ledger = services.ledger
-    live = ledger.live()
+    live = release_rows.live(ledger)
     manifest = live.manifest if live is not None else None
     unpublished = _unpublished(ledger)
-    last_full = ledger.last_full()
+    last_full = run_rows.last_full(ledger)
     items_through = manifest.items_through if manifest is not None else 0
     return PlanState(
         now=ledger.now(),
         live=manifest,
-        hold=ledger.hold(),
+        hold=holds.current(ledger),
         num_new_events=num_new_events(ledger, services.journal),
-        num_new_items=services.journal.count(items_through + 1, ledger.last_seq()).items,
+        num_new_items=services.journal.count(
+            items_through + 1, journal_rows.last_seq(ledger)
+        ).items,
         num_refusals=sum(map(_is_verdict, unpublished)),
         num_unpublished=len(unpublished),
         last_ended_at=unpublished[0].ended_at if unpublished else None,
@@ -49,7 +52,9 @@ def observe(services: Services, *, force_full: bool = False) -> PlanState:
 
 def _unpublished(ledger: Ledger) -> list[Run]:
     """Return the runs that were refused or failed since the last one that published, newest first."""
-    since = itertools.takewhile(lambda run: run.outcome != "published", ledger.runs(_NUM_RUNS))
+    since = itertools.takewhile(
+        lambda run: run.outcome != "published", run_rows.newest(ledger, _NUM_RUNS)
+    )
     return [run for run in since if run.outcome in ("refused", "failed")]
 
 
@@ -71,9 +76,11 @@ def _shape(config: Mapping[str, object]) -> tuple[object, object]:
 
 def num_new_events(ledger: Ledger, journal: Journal) -> int:
     """Count the journal's events that the live release did not learn from and that are not excluded."""
-    live = ledger.live()
+    live = release_rows.live(ledger)
     first_seq = max(journal.first_seq, live.manifest.trained_through + 1 if live is not None else 1)
-    return usable_events(journal, (first_seq, ledger.last_seq()), ledger.excluded_ranges())
+    return usable_events(
+        journal, (first_seq, journal_rows.last_seq(ledger)), holds.excluded_ranges(ledger)
+    )
 
 
 def usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) -> int:

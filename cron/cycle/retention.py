@@ -10,17 +10,15 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from cron.cycle.release_files import manifest_name
 from cron.errors import FreshetError, LeaseLost
-from cron.ledger import schema
+from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switches
 from cron.ledger.pruning import give_back_disk, prune, slim_release
-from cron.lineage import Lease, Manifest, manifest_from_json
+from cron.lineage import Lease, Manifest
 from cron.services import Services
 from cron.serving.restore import kept_loaded
 
@@ -60,14 +58,14 @@ def _let_go(
 def trim_log(services: Services) -> None:
     """Let the log go up to where journal and histories have both come; what can't be trimmed now is tried after the next collection."""
     try:
-        services.log.trim(services.ledger.log_cursor(), services.histories.cursor())
+        services.log.trim(journal_rows.log_cursor(services.ledger), services.histories.cursor())
     except FreshetError as error:
         log.warning("log not trimmed", extra={"why": str(error)})
 
 
 def drop_version(services: Services, version: int) -> None:
     """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
-    if services.ledger.is_release(version):
+    if release_rows.is_release(services.ledger, version):
         return
     try:
         services.server.unregister(version)
@@ -77,7 +75,7 @@ def drop_version(services: Services, version: int) -> None:
 
 def needed(services: Services) -> dict[int, Manifest]:
     """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
-    releases = {one.version: one.manifest for one in services.ledger.kept_releases()}
+    releases = {one.version: one.manifest for one in release_rows.kept_releases(services.ledger)}
     kept = sorted(releases)[-services.settings.release.keep_releases :]
     kept += [one.version for one in kept_loaded(services)]
     kept += [
@@ -89,26 +87,26 @@ def needed(services: Services) -> dict[int, Manifest]:
 
 
 def _unload(services: Services, lease: Lease) -> None:
-    serving = services.ledger.serving()
+    serving = switches.serving(services.ledger)
     if serving.live is None or serving.switch is not None:
         return
     keep = {one.version for one in kept_loaded(services)} | {services.server.live()}
     for found in services.server.versions():
         if found.version not in keep:
-            services.ledger.check_lease(lease)  # a successor may have loaded it for good
+            lease_row.check(services.ledger, lease)  # a successor may have loaded it for good
             services.server.unregister(found.version)
 
 
 def _delete_archives(services: Services, lease: Lease) -> None:
     """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
     keep, left = needed(services), _left(services)
-    open_run = services.ledger.open_run()
-    for manifest in _archives(services, set(left.values())):
+    open_run = run_rows.open_run(services.ledger)
+    for manifest in release_rows.archive_manifests(services.ledger, also=set(left.values())):
         if manifest.version in keep or (
             open_run is not None and open_run.version == manifest.version
         ):
             continue
-        if services.ledger.mark_archive_gone(manifest.version, lease=lease):
+        if release_rows.mark_archive_gone(services.ledger, manifest.version, lease=lease):
             slim_release(services.ledger, manifest, lease=lease)
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
                 services.artifacts.delete(name)
@@ -121,29 +119,11 @@ def _left(services: Services) -> dict[str, int]:
     return {name: int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
 
 
-def _archives(services: Services, left: Collection[int]) -> list[Manifest]:
-    """Return the manifests of all archives that are still there, released or not, and of those that a crash kept from being deleted."""
-    with services.ledger.read() as connection:
-        where = schema.releases.c.archive_gone.is_(False) | schema.releases.c.version.in_(left)
-        return [
-            manifest_from_json(text)
-            for text in connection.execute(
-                sa.select(schema.releases.c.manifest).where(where)
-            ).scalars()
-        ]
-
-
 def _delete_strays(services: Services, left: Mapping[str, int], lease: Lease) -> None:
     """Delete what was put for a run that ended without entering it in the ledger: its worker died, or lost its lease, on another host."""
-    runs = schema.runs.c
-    ended = runs.version.in_(left.values()) & runs.outcome.is_not(None)
-    with services.ledger.read() as connection:
-        query = sa.select(runs.version).where(
-            ended, runs.version.not_in(sa.select(schema.releases.c.version))
-        )
-        versions = set(connection.execute(query).scalars())
+    versions = run_rows.versions_never_recorded(services.ledger, set(left.values()))
     for name in (name for name, version in left.items() if version in versions):
-        services.ledger.check_lease(lease)
+        lease_row.check(services.ledger, lease)
         services.artifacts.delete(name)
 
 
@@ -172,7 +152,7 @@ def _prune_ledger(services: Services, lease: Lease) -> None:
 
 
 def _delete_folders(services: Services, _lease: Lease) -> None:
-    open_run = services.ledger.open_run()
+    open_run = run_rows.open_run(services.ledger)
     ended = [
         folder
         for folder in _folders(services.paths.runs)
@@ -203,7 +183,7 @@ def _delete_texts(services: Services, _lease: Lease) -> None:
 
 def _compared(services: Services) -> set[int]:
     """Return the versions whose bundles the next snapshot copies."""
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     return (
         {version for version in (live.version, live.manifest.anchor) if version is not None}
         if live is not None

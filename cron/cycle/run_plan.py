@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from cron.cycle.outlook import capped
-from cron.ledger.panel_key import own_panel, panel_of
+from cron.ledger import holds, journal_rows, release_rows
 from cron.lineage import Manifest, Range, Run
 from cron.services import Services
 from cron.snapshot.panel import PLAIN, Panel
 from cron.snapshot.panel_choice import choose_panel_share
+from cron.snapshot.panel_key import own_panel, panel_of
 from trainer.config import Mode
 
 
@@ -54,11 +55,13 @@ def settle(services: Services, run: Run) -> RunPlan:
     snapshot holds, and what the switch compares.
     """
     assert run.mode is not None, "a run that was started has a mode"
-    journal, last_seq = services.journal, services.ledger.last_seq()
+    journal, last_seq = services.journal, journal_rows.last_seq(services.ledger)
     manifest = (
-        services.ledger.release(run.supersedes).manifest if run.supersedes is not None else None
+        release_rows.release(services.ledger, run.supersedes).manifest
+        if run.supersedes is not None
+        else None
     )
-    excluded = services.ledger.excluded_ranges()
+    excluded = holds.excluded_ranges(services.ledger)
     learned = manifest.trained_through if manifest is not None else 0
     unlearned = (max(learned + 1, journal.first_seq), last_seq)
     target: Range | None = None
@@ -97,7 +100,9 @@ def settle(services: Services, run: Run) -> RunPlan:
 def compared(services: Services, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
     """Return the panels of the models that a candidate is compared with; a baseline was trained on nobody."""
     versions = {version for version in (live, anchor) if version is not None}
-    manifests = [services.ledger.release(version).manifest for version in sorted(versions)]
+    manifests = [
+        release_rows.release(services.ledger, version).manifest for version in sorted(versions)
+    ]
     return tuple(
         panel_of(services.ledger, manifest) for manifest in manifests if manifest.mode != "baseline"
     )

@@ -18,13 +18,14 @@ from cron.cycle.run_plan import RunPlan, compared
 from cron.cycle.signing_key import signing_key
 from cron.gate.quality_rows import quality_rows
 from cron.gate.verdicts import Against, Verdict, offline_verdict
-from cron.ledger.panel_key import panel_by
+from cron.ledger import release_rows, run_rows
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
 from cron.metrics.snapshot_metrics import not_looked_at
 from cron.services import Services
 from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
+from cron.snapshot.panel_key import panel_by
 from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack
@@ -41,9 +42,9 @@ class FilesGone(Exception):
 def make_snapshot(services: Services, run: Run, plan: RunPlan) -> Output:
     """Write the snapshot, with copies of the bundles that the candidate is compared with."""
     ledger, train, gate = services.ledger, services.settings.train, services.settings.gate
-    live = ledger.release(run.supersedes) if run.supersedes is not None else None
+    live = release_rows.release(ledger, run.supersedes) if run.supersedes is not None else None
     anchor = (
-        ledger.release(plan.anchor)
+        release_rows.release(ledger, plan.anchor)
         if plan.anchor is not None and plan.anchor != run.supersedes
         else None
     )
@@ -91,7 +92,11 @@ def train(services: Services, run: Run) -> Output:
 def judge(services: Services, run: Run, plan: RunPlan) -> Verdict:
     """Give the offline verdict, and keep the quality figures for the status page."""
     report = _report(services, run)
-    live = services.ledger.release(run.supersedes) if run.supersedes is not None else None
+    live = (
+        release_rows.release(services.ledger, run.supersedes)
+        if run.supersedes is not None
+        else None
+    )
     against = Against(
         live=run.supersedes,
         anchor=plan.anchor,
@@ -225,7 +230,10 @@ def _judged(services: Services, plan: RunPlan) -> Panel:
 def _candidate(services: Services, run: Run) -> Path:
     """Return the candidate that the run's training recorded; when another host trained it, one of ours may be left from before that."""
     candidate = folder_of(services, run) / "candidate"
-    report, trained = candidate / "report.json", services.ledger.step_output(run.run_id, "train")
+    report, trained = (
+        candidate / "report.json",
+        run_rows.step_output(services.ledger, run.run_id, "train"),
+    )
     if not report.is_file() or (
         trained is not None and sha256_of(report) != trained["report_sha256"]
     ):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from cron.cycle import run_plan
 from cron.errors import Held, LeaseLost, Superseded, Unavailable
-from cron.ledger import switches
+from cron.ledger import lease_row, run_rows, switches
 from cron.lineage import Lease, Run
 from cron.local.beside import repeated
 from cron.services import Services
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def check_wanted(services: Services, run: Run, lease: Lease) -> None:
     """Raise Held, Superseded or LeaseLost when the run could not publish any more."""
-    services.ledger.check_lease(lease)
+    lease_row.check(services.ledger, lease)
     try:
         _check(services, run)
     except Superseded:
@@ -52,7 +52,7 @@ def cancelled_when_unwanted(services: Services, run: Run, lease: Lease) -> Itera
 
 
 def _check(services: Services, run: Run) -> None:
-    output = services.ledger.step_output(run.run_id, "plan")
+    output = run_rows.step_output(services.ledger, run.run_id, "plan")
     plan = run_plan.from_output(output) if output is not None else None
     switches.check_wanted(
         services.ledger,

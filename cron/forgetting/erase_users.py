@@ -12,7 +12,7 @@ import shutil
 from cron.errors import FreshetError, LeaseLost
 from cron.forgetting.request import user_of
 from cron.journal.dead_letters import DeadLetter, DeadLetters
-from cron.ledger import forgotten
+from cron.ledger import forgotten, run_rows
 from cron.lineage import Lease
 from cron.services import Services
 
@@ -32,7 +32,7 @@ def erase_forgotten(services: Services, lease: Lease) -> None:
         if not marks:
             return
         num_erased = services.journal.erase(marks, lease)
-        open_run = ledger.open_run()
+        open_run = run_rows.open_run(ledger)
         _delete_run_folders(
             services, except_for=str(open_run.run_id) if open_run is not None else ""
         )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow.compute as pc
 
-from cron.ledger import forgotten
+from cron.ledger import forgotten, release_rows, run_rows, switches
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, trained_ranges
@@ -49,9 +49,9 @@ def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
             services.ledger, [keys.of_user(user_id) for user_id in user_ids]
         )
     }
-    releases = {one.version: one.manifest for one in services.ledger.releases()}
-    kept = [one.version for one in services.ledger.kept_releases()]
-    live = services.ledger.serving().live
+    releases = {one.version: one.manifest for one in release_rows.newest_releases(services.ledger)}
+    kept = [one.version for one in release_rows.kept_releases(services.ledger)]
+    live = switches.serving(services.ledger).live
     found: dict[str, Held] = {}
     for user_id, seq_N in numbers.items():
         trained = {
@@ -70,7 +70,7 @@ def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
 
 def full_retrain_due(ledger: Ledger, every_s: float) -> datetime | None:
     """Return when the next full retrain begins at the latest; None when there was none yet, and the next run is one."""
-    last = ledger.last_full()
+    last = run_rows.last_full(ledger)
     return last.started_at + timedelta(seconds=every_s) if last is not None else None
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from cron.errors import ArtifactMissing, FreshetError, JournalAhead
 from cron.journal.segment_files import SegmentFiles, SegmentName, parsed_name
-from cron.ledger import schema
-from cron.ledger.ledger import Ledger, segment_row
+from cron.ledger import journal_rows
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
 
@@ -42,7 +42,7 @@ class Adopted:
 
 def strays_among(names: Sequence[str], ledger: Ledger) -> Strays:
     """Sort the stored segments that no ledger entry names; list the names before."""
-    committed, last_seq = ledger.segments(), ledger.last_seq()
+    committed, last_seq = journal_rows.segments(ledger), journal_rows.last_seq(ledger)
     known, stored = {segment.name for segment in committed}, set(names)
     gone = [(one.first_seq, one.last_seq) for one in committed if one.name not in stored]
     settled, left, newer = [], [], []
@@ -77,14 +77,14 @@ def adopt(ledger: Ledger, files: SegmentFiles, cursor: Cursor, lease: Lease) -> 
     Raise ArtifactMissing when a number that the ledger gave is in no stored segment, and
     FreshetError when one between two segments is; nothing is then changed.
     """
-    committed = {segment.name: segment for segment in ledger.segments()}
+    committed = {segment.name: segment for segment in journal_rows.segments(ledger)}
     stored = [parsed for name in files.names() if (parsed := parsed_name(name)) is not None]
     start = min(
         (one.first_seq for one in committed.values()),
         default=min((one.covers[0] for one in stored), default=1),
     )
     chain = _longest_chain(stored, start, known=set(committed))
-    last_seq, end = ledger.last_seq(), chain[-1].covers[1] if chain else start - 1
+    last_seq, end = journal_rows.last_seq(ledger), chain[-1].covers[1] if chain else start - 1
     if end < last_seq:
         raise ArtifactMissing(
             f"with the journal's number {end + 1}",
@@ -93,18 +93,14 @@ def adopt(ledger: Ledger, files: SegmentFiles, cursor: Cursor, lease: Lease) -> 
     _refuse_gap(stored, end)
     kept = {one.name for one in chain}
     adopted = tuple(files.describe(one) for one in chain if one.name not in committed)
-    with ledger.write(lease) as connection:
-        table = schema.segments
-        connection.execute(
-            table.delete().where(table.c.name.in_([name for name in committed if name not in kept]))
-        )
-        for segment in adopted:
-            connection.execute(table.insert().values(segment_row(segment)))
-        if (
-            adopted
-        ):  # who was forgotten since the ledger was put back may have events in these segments
-            connection.execute(schema.forgotten.update().values(erased_at=None))
-        connection.execute(schema.desk.update().values(last_seq=end, log_cursor=cursor))
+    journal_rows.adopt_segments(
+        ledger,
+        adopted,
+        dropped=[name for name in committed if name not in kept],
+        last_seq=end,
+        cursor=cursor,
+        lease=lease,
+    )
     return Adopted(segments=adopted, last_seq=end)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from cron.journal.dead_letters import DeadLetters
 from cron.journal.journal import Journal
+from cron.ledger import journal_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.ports import Batch, EventLog, Rejected
@@ -53,7 +54,7 @@ def collect(
     num_events = num_items = num_duplicates = num_rejected = num_read = 0
     while limit is None or num_read < limit:
         wanted = BATCH_RECORDS if limit is None else min(BATCH_RECORDS, limit - num_read)
-        after = ledger.log_cursor()
+        after = journal_rows.log_cursor(ledger)
         batch = log.read(after, wanted)
         if batch.cursor == after:
             break

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from cron.journal import segments
 from cron.journal.adoption import strays_among
 from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.ledger import journal_rows, lease_row
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Segment
 
@@ -43,7 +44,7 @@ def drop_old(
     The latest records of their items and all their event ids move into segments that stay.
     """
     old: list[Segment] = []
-    for segment in ledger.segments():
+    for segment in journal_rows.segments(ledger):
         if segment.last_at >= older_than or segment.last_seq >= needed_from:
             break
         if not is_compacted(segment):
@@ -62,7 +63,7 @@ def drop_old(
 
 def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
     """Merge small segments that are neighbours, once there are many of them; return how many were merged."""
-    runs = _small_neighbours(ledger.segments())
+    runs = _small_neighbours(journal_rows.segments(ledger))
     num_merged = sum(map(len, runs))
     if num_merged < NUM_MERGED:
         return 0
@@ -84,7 +85,7 @@ def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     """
     names = files.names()
     strays = strays_among(names, ledger)
-    ledger.check_lease(lease)
+    lease_row.check(ledger, lease)
     files.delete([stray.name for stray in strays.settled if stray.token <= lease.token])
 
 
@@ -130,13 +131,13 @@ def _replace(
     """Put one segment in the place of neighbours."""
     covers = (group[0].first_seq, group[-1].last_seq)
     kept = files.put(rows, covers=covers, lease=lease, compacted=compacted)
-    ledger.drop_segments([segment.name for segment in group], kept=kept, lease=lease)
+    journal_rows.drop_segments(ledger, [segment.name for segment in group], kept=kept, lease=lease)
 
 
 def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     """Merge the newest compacted segments while they are of like size."""
     while True:
-        pair = [segment for segment in ledger.segments() if is_compacted(segment)][-2:]
+        pair = [segment for segment in journal_rows.segments(ledger) if is_compacted(segment)][-2:]
         if len(pair) < 2:
             return
         older, newer = pair
@@ -152,7 +153,9 @@ def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> No
 def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     """Leave bare ids of item records that a later one in another compacted segment replaces, where they are most of a segment's."""
     compacted = [
-        segment for segment in ledger.segments() if is_compacted(segment) and segment.num_items
+        segment
+        for segment in journal_rows.segments(ledger)
+        if is_compacted(segment) and segment.num_items
     ]
     keys = [files.read(segment, _ITEM_COLUMNS) for segment in compacted]
     latest = segments.latest_items(pa.concat_tables(keys))["seq"]

@@ -21,6 +21,7 @@ from cron.epoch import micros
 from cron.journal import segments
 from cron.journal.compaction import sweep
 from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.ledger import journal_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
@@ -115,7 +116,7 @@ def erase_segments(
     index of ids knows both kinds, so that a death in between costs nothing. Raise LeaseLost.
     """
     num_erased: Counter[str] = Counter()
-    for segment in [one for one in ledger.segments() if not is_compacted(one)]:
+    for segment in [one for one in journal_rows.segments(ledger) if not is_compacted(one)]:
         found = eraser.found(files.read(segment, COLUMNS))
         if not found.num_events:
             continue
@@ -129,7 +130,7 @@ def erase_segments(
         rewritten = files.put(
             eraser.erased(table), covers=(segment.first_seq, segment.last_seq), lease=lease
         )
-        ledger.drop_segments([segment.name], kept=rewritten, lease=lease)
+        journal_rows.drop_segments(ledger, [segment.name], kept=rewritten, lease=lease)
         num_erased += found.num_events
     sweep(ledger, files, lease=lease)
     return num_erased

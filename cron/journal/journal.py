@@ -26,7 +26,7 @@ from cron.journal.adoption import Adopted
 from cron.journal.dedup_index import DedupIndex, IndexDamaged, delete_index
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
 from cron.journal.segment_files import SegmentFiles, is_compacted
-from cron.ledger import forgotten
+from cron.ledger import forgotten, journal_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
@@ -66,23 +66,27 @@ class Journal:
     def first_seq(self) -> int:
         """Return the first number whose event is kept; one after the last when there is none."""
         kept = (
-            segment.first_seq for segment in self._ledger.segments() if not is_compacted(segment)
+            segment.first_seq
+            for segment in journal_rows.segments(self._ledger)
+            if not is_compacted(segment)
         )
         return next(kept, self.last_seq + 1)
 
     @property
     def last_seq(self) -> int:
         """Return the last number given, 0 before the first."""
-        return self._ledger.last_seq()
+        return journal_rows.last_seq(self._ledger)
 
     @property
     def log_cursor(self) -> Cursor:
         """Return the place in the log up to which the journal holds everything."""
-        return self._ledger.log_cursor()
+        return journal_rows.log_cursor(self._ledger)
 
     def ranges(self) -> tuple[Range, ...]:
         """Return the numbers of each segment, ascending."""
-        return tuple((segment.first_seq, segment.last_seq) for segment in self._ledger.segments())
+        return tuple(
+            (segment.first_seq, segment.last_seq) for segment in journal_rows.segments(self._ledger)
+        )
 
     def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
         """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost.
@@ -102,7 +106,7 @@ class Journal:
             segment = self._files.put(
                 table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
             )
-        self._ledger.commit_segment(segment, cursor, lease)
+        journal_rows.commit_segment(self._ledger, segment, cursor, lease)
         if segment is not None:
             with suppress(IndexDamaged):  # the next batch finds it behind, and then damaged
                 index.add(table["event_id"].to_pylist(), through=segment.last_seq)
@@ -175,7 +179,9 @@ class Journal:
 
     def delete_stale_copies(self) -> None:
         """Delete our copies of segments that the ledger no longer names."""
-        self._files.delete_copies(but=[segment.name for segment in self._ledger.segments()])
+        self._files.delete_copies(
+            but=[segment.name for segment in journal_rows.segments(self._ledger)]
+        )
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
         """Erase what forgotten users did; return how many events by user key. Safe to repeat."""
@@ -213,7 +219,7 @@ class Journal:
     def _overlapping(self, first_seq: int, last_seq: int) -> list[Segment]:
         return [
             one
-            for one in self._ledger.segments()
+            for one in journal_rows.segments(self._ledger)
             if one.first_seq <= last_seq and one.last_seq >= first_seq
         ]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cron.errors import AccessRefused, MissingClient, SettingsError, Unavailable
+from cron.errors import AccessRefused, LedgerFailed, MissingClient, SettingsError, Unavailable
 from cron.local.sqlite_file import read_only_uri, sqlite_failure
 
 EXAMPLES = "for example sqlite:///var/ledger.db, or postgresql://freshet@host/freshet"
@@ -79,7 +79,7 @@ def writer(engine: sa.Engine) -> sa.Engine:
     )
 
 
-def shown(engine: sa.Engine) -> str:
+def display_url(engine: sa.Engine) -> str:
     """Return the database's URL as messages show it: as the settings have it, without the password."""
     url = engine.url.set(drivername=engine.url.get_backend_name()).difference_update_query(
         _SECRET_OPTIONS
@@ -88,12 +88,12 @@ def shown(engine: sa.Engine) -> str:
 
 
 @contextmanager
-def answering(engine: sa.Engine) -> Iterator[None]:
+def errors_translated(engine: sa.Engine) -> Iterator[None]:
     """Turn what a database says that is away, locked, or out of disk into Unavailable: the call may be repeated.
 
     What it says to one whom it does not know is AccessRefused.
     """
-    where = shown(engine)
+    where = display_url(engine)
     try:
         yield
     except sa.exc.TimeoutError as error:
@@ -110,7 +110,7 @@ def answering(engine: sa.Engine) -> Iterator[None]:
             or "read-only" in why
         ):
             raise Unavailable("the ledger", where=where, why=why) from error
-        raise
+        raise LedgerFailed(where=where, why=why) from error
 
 
 def _open_sqlite(url: sa.URL) -> sa.Engine:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from cron.epoch import micros, moment
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
+from cron.ledger.secret_rows import secret
 from cron.lineage import Lease
 from cron.user_keys import UserKeys
 
@@ -40,12 +41,7 @@ class Mark:
 def keys_of(ledger: Ledger) -> UserKeys:
     """Return the hashes of this ledger's installation; nothing is read before one is needed."""
 
-    def load() -> bytes:
-        with ledger.read() as connection:
-            query = sa.select(schema.secrets.c.value).where(schema.secrets.c.name == "user_keys")
-            return bytes.fromhex(connection.execute(query).scalar_one())
-
-    return UserKeys(load)
+    return UserKeys(lambda: bytes.fromhex(secret(ledger, "user_keys")))
 
 
 def record(ledger: Ledger, user_key: str, *, up_to: datetime, asked_by: str) -> Mark:
@@ -71,7 +67,7 @@ def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
     with ledger.read() as connection:
         return [
             mark
-            for part in _services(sorted(user_keys))
+            for part in _batches(sorted(user_keys))
             for mark in _marks(connection, schema.forgotten.c.user_key.in_(part))
         ]
 
@@ -187,6 +183,6 @@ def _marks(connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[Mar
     ]
 
 
-def _services(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(keys), _IN_A_QUERY):
         yield keys[start : start + _IN_A_QUERY]

@@ -1,4 +1,4 @@
-"""The row of the lease: who may write for the cycle now. Reads and writes it in a transaction of the ledger's; decides nothing else."""
+"""The lease: which worker may run cycles. The worker decides when to take, renew and release it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,67 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from cron.errors import LeaseLost
 from cron.ledger import schema
+from cron.ledger.ledger import Ledger, check_lease_in
 from cron.lineage import Lease
 
 
-def check(connection: sa.Connection, lease: Lease) -> None:
-    """Raise LeaseLost when a lease is not the newest, or another holder has its number: an older ledger was put back since."""
-    held = connection.execute(sa.select(schema.lease)).one()
-    if (held.token, held.holder) != (lease.token, lease.holder):
-        raise LeaseLost(holder=held.holder or "nobody")
+def acquire(ledger: Ledger, holder: str, ttl_s: float, now: datetime) -> Lease | None:
+    """Take the lease if it is free, expired or the holder's own; None when another holds it.
+
+    It is the holder's own when an earlier process of the same holder took it.
+    """
+    with ledger.write() as connection:
+        current = connection.execute(sa.select(schema.lease)).one()
+        is_free = current.holder in ("", holder)
+        if not is_free and datetime.fromisoformat(current.expires_at) > now:
+            return None
+        lease = Lease(holder=holder, token=current.token + 1)
+        values = {"holder": holder, "token": lease.token, "expires_at": _expiry(now, ttl_s)}
+        connection.execute(schema.lease.update().values(values))
+        return lease
 
 
-def is_held_by(lease: Lease) -> sa.ColumnElement[bool]:
-    """Return the condition that a lease is the one in force."""
-    return (schema.lease.c.token == lease.token) & (schema.lease.c.holder == lease.holder)
+def renew(ledger: Ledger, lease: Lease, ttl_s: float, now: datetime) -> None:
+    """Extend the lease to `now` + `ttl_s`; raise LeaseLost when another worker took it."""
+    with ledger.write(lease) as connection:
+        connection.execute(schema.lease.update().values(expires_at=_expiry(now, ttl_s)))
 
 
-def acquire(connection: sa.Connection, holder: str, ttl_s: float, now: datetime) -> Lease | None:
-    """Take the lease when it is free, expired, or the holder's own; None when another holds it."""
-    held = connection.execute(sa.select(schema.lease)).one()
-    if held.holder not in ("", holder) and datetime.fromisoformat(held.expires_at) > now:
-        return None
-    lease = Lease(holder=holder, token=held.token + 1)
-    connection.execute(
-        schema.lease.update().values(
-            holder=holder, token=lease.token, expires_at=_after(now, ttl_s)
-        )
-    )
-    return lease
+def check(ledger: Ledger, lease: Lease) -> None:
+    """Raise LeaseLost when another worker took the lease.
+
+    Call it before a change outside the ledger, which no transaction protects.
+    """
+    with ledger.read() as connection:
+        check_lease_in(connection, lease)
 
 
-def renew(connection: sa.Connection, ttl_s: float, now: datetime) -> None:
-    """Let the lease last longer from now."""
-    connection.execute(schema.lease.update().values(expires_at=_after(now, ttl_s)))
+def clock(ledger: Ledger) -> datetime:
+    """Return the time that leases are measured by, UTC.
+
+    It is the database server's, so that hosts whose clocks differ agree; for an SQLite file it is
+    this process's clock.
+    """
+    with ledger.read() as connection:
+        if connection.dialect.name == "sqlite":
+            return ledger.now()
+        at: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+        return at.astimezone(UTC)
 
 
-def clock(connection: sa.Connection) -> datetime | None:
-    """Return the database server's time, UTC; None where the database is a file, which has none."""
-    if connection.dialect.name == "sqlite":
-        return None
-    at: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    return at.astimezone(UTC)
+def release(ledger: Ledger, lease: Lease) -> None:
+    """Give the lease back, so that another worker can take it at once; a lost lease is ignored."""
+    is_current = (schema.lease.c.token == lease.token) & (schema.lease.c.holder == lease.holder)
+    with ledger.write() as connection:
+        connection.execute(schema.lease.update().where(is_current).values(holder=""))
 
 
-def _after(now: datetime, ttl_s: float) -> str:
+def holder(ledger: Ledger) -> str | None:
+    """Return who holds the lease, expired or not; None when it was released."""
+    with ledger.read() as connection:
+        return connection.execute(sa.select(schema.lease.c.holder)).scalar_one() or None
+
+
+def _expiry(now: datetime, ttl_s: float) -> str:
     return (now + timedelta(seconds=ttl_s)).isoformat()

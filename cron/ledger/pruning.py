@@ -7,6 +7,7 @@ continue an open run, are emptied when the run ends (`Ledger.finish_run`).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -67,7 +68,7 @@ def give_back_disk(ledger: Ledger) -> bool:
     """Write a SQLite file anew when most of it is free pages; tell whether it was. PostgreSQL does so by itself (autovacuum)."""
     if ledger.engine.dialect.name != "sqlite":
         return False
-    with database.answering(ledger.engine):
+    with database.errors_translated(ledger.engine):
         connection = ledger.engine.raw_connection()
         try:
             pages, free, size_bytes = (
@@ -82,23 +83,32 @@ def give_back_disk(ledger: Ledger) -> bool:
             connection.close()
 
 
-def ended_before(connection: sa.Connection) -> dict[str, int]:
-    """Return by outcome how many turns are pruned."""
-    figures = schema.figures.c
+def count_by_outcome(ledger: Ledger) -> dict[str, int]:
+    """Return how many turns ended with each outcome, pruned ones included."""
+    runs = schema.runs.c
+    query = sa.select(runs.outcome, sa.func.sum(runs["count"])).group_by(runs.outcome)
+    with ledger.read() as connection:
+        numbers = Counter(_pruned_by_outcome(connection))
+        numbers.update({str(outcome): int(number) for outcome, number in connection.execute(query)})
+        return numbers
+
+
+def _pruned_by_outcome(connection: sa.Connection) -> dict[str, int]:
+    metrics = schema.metrics.c
     rows = connection.execute(
-        sa.select(figures.name, figures.value).where(figures.name.startswith(ENDED))
+        sa.select(metrics.name, metrics.value).where(metrics.name.startswith(ENDED))
     )
     return {row.name.removeprefix(ENDED): int(row.value) for row in rows}
 
 
 def _count_ended(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     """Add the turns that are about to be forgotten to those that were: a counter never falls."""
-    runs, figures = schema.runs.c, schema.figures
-    known = ended_before(connection)
+    runs, metrics = schema.runs.c, schema.metrics
+    known = _pruned_by_outcome(connection)
     query = sa.select(runs.outcome, sa.func.sum(runs["count"])).where(old).group_by(runs.outcome)
     for outcome, number in connection.execute(query).all():
         name = f"{ENDED}{outcome}"
-        connection.execute(figures.delete().where(figures.c.name == name))
+        connection.execute(metrics.delete().where(metrics.c.name == name))
         connection.execute(
-            figures.insert().values(name=name, value=known.get(outcome, 0) + int(number))
+            metrics.insert().values(name=name, value=known.get(outcome, 0) + int(number))
         )

@@ -59,7 +59,7 @@ runs = sa.Table(
     sa.Column("mode", sa.Text),
     sa.Column("outcome", sa.Text),
     sa.Column("reasons", sa.Text, nullable=False, server_default="[]"),
-    sa.Column("figures", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("figures", sa.Text, key="metrics", nullable=False, server_default="{}"),
     sa.Column("supersedes", sa.Integer),
     sa.Column("version", sa.Integer),
     sa.Column("started_at", sa.Text, nullable=False),
@@ -115,7 +115,7 @@ quality = sa.Table(
 
 # counters and gauges that outlive a process: missed ticks, failed switches, seconds of the last
 # rollback
-figures = sa.Table(
+metrics = sa.Table(
     "figures",
     metadata,
     sa.Column("name", sa.Text, primary_key=True),

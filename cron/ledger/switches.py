@@ -14,8 +14,24 @@ import sqlalchemy as sa
 
 from cron.errors import Held, RolledBackMeanwhile, Superseded, TrainedOnExcluded, UnknownVersion
 from cron.ledger import schema
-from cron.ledger.ledger import Ledger, hold_unless_held
-from cron.lineage import Lease, Range, Switch, SwitchKind, manifest_from_json
+from cron.ledger.holds import hold_unless_held
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease, Range, Serving, Switch, SwitchKind, manifest_from_json
+
+
+def serving(ledger: Ledger) -> Serving:
+    """Return what the model server should serve, read in one transaction."""
+    with ledger.read() as connection:
+        desk = connection.execute(sa.select(schema.desk)).one()
+    switch = None
+    if desk.switching_to is not None:
+        switch = Switch(version=desk.switching_to, epoch=desk.epoch, kind=desk.switch_kind)
+    return Serving(live=desk.live, switch=switch, epoch=desk.epoch)
+
+
+def under_way(ledger: Ledger) -> Switch | None:
+    """Return the change of the live version that is under way."""
+    return serving(ledger).switch
 
 
 def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: Lease) -> Switch:

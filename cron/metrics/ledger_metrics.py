@@ -8,19 +8,15 @@ query, never their sum. Knows no process and no call.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-import sqlalchemy as sa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
 
 from cron.errors import FreshetError
-from cron.ledger import schema
 from cron.ledger.forgotten import oldest_pending
 from cron.ledger.ledger import Ledger
-from cron.ledger.pruning import ended_before
+from cron.ledger.pruning import count_by_outcome
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
 
@@ -81,9 +77,9 @@ class LedgerFigures(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read everything once and render it."""
         try:
-            overview, runs = self._look(), _runs_by_outcome(self._ledger)
+            overview, runs = self._look(), count_by_outcome(self._ledger)
             asked_at = oldest_pending(self._ledger)
-        except (FreshetError, SQLAlchemyError):
+        except FreshetError:
             yield gauge("freshet_ledger_up", "1 when the ledger answers", 0)
         else:
             yield gauge("freshet_ledger_up", "1 when the ledger answers", 1)
@@ -106,7 +102,7 @@ class LedgerFigures(Collector):
                 "Records in the log that the histories lack",
                 self._history_backlog(),
             )
-        except (FreshetError, SQLAlchemyError):
+        except FreshetError:
             # log or histories don't answer, or the log was made anew: no figure, but all the others
             return
 
@@ -247,13 +243,3 @@ def _labelled(
     for value in values:
         family.add_metric([value], figures.get(f"{prefix}{value}", 0.0))
     return family
-
-
-def _runs_by_outcome(ledger: Ledger) -> dict[str, int]:
-    query = sa.select(schema.runs.c.outcome, sa.func.sum(schema.runs.c["count"])).group_by(
-        schema.runs.c.outcome
-    )
-    with ledger.read() as connection:
-        numbers = Counter(ended_before(connection))
-        numbers.update({str(outcome): int(number) for outcome, number in connection.execute(query)})
-        return numbers

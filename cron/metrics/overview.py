@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cron.errors import FreshetError
+from cron.ledger import holds, journal_rows, metric_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Hold, Quality, Release, Run
 from cron.ports import EventLog
@@ -77,7 +78,7 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
     """Read everything."""
     seen = look_at_ledger(ledger, now=now)
     try:
-        in_log: int | None = log.backlog(ledger.log_cursor())
+        in_log: int | None = log.backlog(journal_rows.log_cursor(ledger))
     except FreshetError:
         in_log = None
     progress = read_progress(runs_folder, seen.current.run_id) if seen.current else None
@@ -88,22 +89,28 @@ def look_at_ledger(
     ledger: Ledger, *, now: datetime, num_releases: int | None = NUM_RELEASES
 ) -> Overview:
     """Read what the ledger alone knows: no log, no progress. `num_releases`: so many of the newest, None for all."""
-    live, runs, segments = ledger.live(), ledger.runs(NUM_RUNS), ledger.segments()
+    live, runs, segments = (
+        release_rows.live(ledger),
+        run_rows.newest(ledger, NUM_RUNS),
+        journal_rows.segments(ledger),
+    )
     learned = live.manifest.trained_through if live else 0
     newest = max((segment.last_at for segment in segments), default=None)
     return Overview(
         at=now,
         live=live,
-        hold=ledger.hold(),
+        hold=holds.current(ledger),
         waiting=Waiting(
-            in_log=None, in_journal=max(0, ledger.last_seq() - learned), newest_event_at=newest
+            in_log=None,
+            in_journal=max(0, journal_rows.last_seq(ledger) - learned),
+            newest_event_at=newest,
         ),
         current=next((run for run in runs if run.outcome is None), None),
         progress=None,
-        releases=tuple(reversed(ledger.releases(num_releases))),
+        releases=tuple(reversed(release_rows.newest_releases(ledger, num_releases))),
         runs=runs,
-        quality=ledger.quality(NUM_QUALITY),
-        figures=ledger.figures(),
+        quality=metric_rows.newest_quality(ledger, NUM_QUALITY),
+        figures=metric_rows.stored_metrics(ledger),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cron.errors import Held
+from cron.ledger import holds, metric_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Range
 
@@ -26,7 +27,7 @@ def not_looked_at(ledger: Ledger, new: Range | None) -> Range | None:
     """Return the part of a range whose mix no person was asked about yet; None when there is none."""
     if new is None:
         return None
-    first = max(new[0], int(ledger.figures().get(_SEEN, 0)) + 1)
+    first = max(new[0], int(metric_rows.stored_metrics(ledger).get(_SEEN, 0)) + 1)
     return (first, new[1]) if first <= new[1] else None
 
 
@@ -34,9 +35,13 @@ def keep_figures(ledger: Ledger, output: Mapping[str, object]) -> None:
     """Keep the figures of a snapshot step's output for the page of metrics."""
     shift = output.get("shift")
     for mix in MIXES:
-        ledger.set_figure(f"{SHIFT}{mix}", float(shift[mix]) if isinstance(shift, Mapping) else 0.0)
+        metric_rows.set_gauge(
+            ledger, f"{SHIFT}{mix}", float(shift[mix]) if isinstance(shift, Mapping) else 0.0
+        )
     for limit in LIMITS:
-        ledger.set_figure(f"{LEFT_OUT}{limit}", float(str(output.get(f"over_{limit}_limit", 0))))
+        metric_rows.set_gauge(
+            ledger, f"{LEFT_OUT}{limit}", float(str(output.get(f"over_{limit}_limit", 0)))
+        )
 
 
 def hold_on_shift(
@@ -53,6 +58,6 @@ def hold_on_shift(
         f"the mix of {mix} in events {unseen[0]}–{unseen[1]} is {distance:.2f} away from that of the events before them, "
         f"gate.max_shift is {limit:.2f}; look at them, then resume, or leave them out with --exclude {unseen[0]}-{unseen[1]}"
     )
-    ledger.pause(reason)
-    ledger.set_figure(_SEEN, float(unseen[1]))
+    holds.pause(ledger, reason)
+    metric_rows.set_gauge(ledger, _SEEN, float(unseen[1]))
     raise Held(reason=reason)

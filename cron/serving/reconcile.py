@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
-from cron.ledger import switches
+from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.lineage import Serving, Switch, SwitchKind
 from cron.ports import ModelServer, ServerVersion
 from cron.services import Services
@@ -75,13 +75,13 @@ class Reconciler:
             return  # the cycle is at the server; what it does will be seen at the next tick
         try:
             found = self._look()
-            switch = services.ledger.switching()
+            switch = switches.under_way(services.ledger)
             if switch is not None and self._is_cut_off(switch, found):
                 release.finish_switch(
                     services.ledger, services.server, artifacts=lambda: services.artifacts
                 )
             self._started = True
-            serving = services.ledger.serving()
+            serving = switches.serving(services.ledger)
             if serving.switch is None and serving.live is not None:
                 self._compare(serving, serving.live, found)
         finally:
@@ -105,12 +105,12 @@ class Reconciler:
 
     def _tell(self, away: Mapping[str, Refusal]) -> None:
         for number, name in enumerate(self._services.server.nodes(), start=1):
-            self._services.ledger.set_figure(f"node_{number}_away", float(name in away))
+            metric_rows.set_gauge(self._services.ledger, f"node_{number}_away", float(name in away))
             if name in away:
                 log.warning("a node is away", extra={"node": name, "why": str(away[name])})
             elif self._away and name in self._away:
                 log.info("a node is back", extra={"node": name})
-        self._services.ledger.set_figure("nodes_away", float(len(away)))
+        metric_rows.set_gauge(self._services.ledger, "nodes_away", float(len(away)))
 
     def _compare(self, serving: Serving, live: int, found: Found) -> None:
         there = {
@@ -154,10 +154,11 @@ class Reconciler:
 
     def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
         ledger = self._services.ledger
-        if not ledger.is_release(default):
-            if ledger.serving() == serving:
-                ledger.pause(
-                    f"version {default}, which was never released, was made the default on the server"
+        if not release_rows.is_release(ledger, default):
+            if switches.serving(ledger) == serving:
+                holds.pause(
+                    ledger,
+                    f"version {default}, which was never released, was made the default on the server",
                 )
             return
         kind: SwitchKind = "promote" if default > live else "rollback"
@@ -217,7 +218,7 @@ class Reconciler:
         if not self._may_try(name, live):
             return
         try:
-            load_anew(self._services, node, self._services.ledger.release(live))
+            load_anew(self._services, node, release_rows.release(self._services.ledger, live))
             self._retry_at.pop((name, live), None)
             log.info("a node has the live version again", extra={"node": name, "version": live})
         except (ServerRefused, StoreError) as error:

@@ -25,7 +25,7 @@ from cron.errors import (
     SwitchPending,
     Unavailable,
 )
-from cron.ledger import switches
+from cron.ledger import metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
@@ -57,7 +57,7 @@ def switch(
         count_quietly(ledger, "failed_switches")
         raise
     if not won:
-        raise Superseded(expected=expected, found=ledger.serving().live)
+        raise Superseded(expected=expected, found=switches.serving(ledger).live)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def rollback(
     `asked_at` (default: now), Overtaken when a later decision was carried out instead.
     """
     started, asked_at = time.monotonic(), asked_at or ledger.now()
-    if ledger.switching() is not None:
+    if switches.under_way(ledger) is not None:
         with suppress(
             Unavailable
         ):  # a dead server must not lose the decision: it then overtakes the switch that was cut off
@@ -93,9 +93,9 @@ def rollback(
                 ledger, server, artifacts=artifacts
             )  # so that "previous" is seen from what is served
     begun, was = _begin_rollback(ledger, version, by=by, asked_at=asked_at)
-    _put_back(ledger, server, begun, ledger.release(begun.version), artifacts)
+    _put_back(ledger, server, begun, release_rows.release(ledger, begun.version), artifacts)
     with suppress(Unavailable):  # it is done, whether its time can be noted or not
-        ledger.set_figure("rollback_seconds", time.monotonic() - started)
+        metric_rows.set_gauge(ledger, "rollback_seconds", time.monotonic() - started)
     return RolledBack(version=begun.version, was=was)
 
 
@@ -107,10 +107,10 @@ def promote(
     Raise SwitchPending when the server does not answer: the promotion is then done when it does.
     Raise Overtaken when a later decision was carried out instead.
     """
-    target = ledger.release(version)
+    target = release_rows.release(ledger, version)
     begun = switches.begin_promote(ledger, version)
     _put_back(ledger, server, begun, target, artifacts)
-    return ledger.release(version)
+    return release_rows.release(ledger, version)
 
 
 def may_be_loading(begun: Switch, ready: Collection[int]) -> bool:
@@ -132,10 +132,10 @@ def finish_switch(
 
     With `wait` a person who may be loading the version is let finish first, within `LOADING_S`.
     """
-    begun = ledger.switching()
+    begun = switches.under_way(ledger)
     if begun is None:
         return
-    manifest = ledger.archived(begun.version)
+    manifest = release_rows.archive_manifest(ledger, begun.version)
     try:
         if wait is not None and not _is_left(ledger, server, begun, wait):
             return
@@ -148,7 +148,7 @@ def finish_switch(
 def count_quietly(ledger: Ledger, name: str) -> None:
     """Raise a counter; one that can't be written changes nothing about what is counted."""
     with suppress(Unavailable):
-        ledger.count(name)
+        metric_rows.count(ledger, name)
 
 
 def archive_url(artifacts: ArtifactStore, manifest: Manifest) -> str:
@@ -176,14 +176,14 @@ def load_somewhere(server: ModelServer, version: int, url: str) -> None:
 def carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
     """Tell the server until it was told the ledger's latest decision; tell whether that was ours."""
     while True:
-        serving = ledger.serving()
+        serving = switches.serving(ledger)
         decided = serving.switch.version if serving.switch is not None else serving.live
         if decided is not None:
             server.set_live(decided)
         if serving.switch is not None:
             if switches.end(ledger, serving.switch):
                 return serving.switch.epoch == begun.epoch
-        elif ledger.serving().epoch == serving.epoch:
+        elif switches.serving(ledger).epoch == serving.epoch:
             return serving.live == begun.version and serving.epoch == begun.epoch
 
 
@@ -192,8 +192,12 @@ def _begin_rollback(
 ) -> tuple[Switch, int]:
     """Begin to go back from the live version; return the switch and the version that was live."""
     for tries_left in reversed(range(_CHOICES)):
-        live = ledger.live()
-        target = ledger.release(version) if version is not None else ledger.previous_good()
+        live = release_rows.live(ledger)
+        target = (
+            release_rows.release(ledger, version)
+            if version is not None
+            else release_rows.previous_good(ledger)
+        )
         if target is None or live is None:
             raise NothingToRollBackTo(live=live.version if live is not None else None)
         reason = f"rolled back from version {live.version} to {target.version} by {by}"
@@ -213,7 +217,7 @@ def _begin_rollback(
 def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> bool:
     """Tell whether a switch is still to be ended once whoever may be loading its version has had the time."""
     for _ in range(int(LOADING_S / _LOOK_S)):
-        if ledger.switching() != begun:
+        if switches.under_way(ledger) != begun:
             return False
         if not may_be_loading(begun, {found.version for found in server.versions() if found.ready}):
             break
@@ -239,7 +243,7 @@ def _put_back(
         raise SwitchPending(
             target.version, why=str(error), is_paused=begun.kind == "rollback"
         ) from error
-    live = ledger.serving().live
+    live = switches.serving(ledger).live
     if not won and live != target.version:
         raise Overtaken(target.version, live=live)
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 
 from cron.errors import NoRoom, ServerRefused, StoreError, Unavailable
-from cron.ledger import switches
+from cron.ledger import holds, release_rows, switches
 from cron.lineage import Release
 from cron.ports import ModelServer, ServerVersion
 from cron.services import Services
@@ -25,13 +25,13 @@ def kept_loaded(services: Services) -> tuple[Release, ...]:
     With several nodes one candidate at least: gateways learn of a switch some tenths of a second
     later, and ask for the version before.
     """
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     if live is None:
         return ()
     number = max(
         services.settings.release.keep_registered, 1 if len(services.server.nodes()) == 1 else 2
     )
-    return (live, *services.ledger.rollback_candidates()[: number - 1])
+    return (live, *release_rows.rollback_candidates(services.ledger)[: number - 1])
 
 
 def check_room(server: ModelServer) -> None:
@@ -47,7 +47,7 @@ def restore_live(services: Services, *, gives_up: bool = False) -> None:
     When its archive is gone or damaged, or `gives_up` and the server refuses it, the previous good
     release stands in and becomes the live one. Raise ServerRefused when the server takes none.
     """
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     if live is None:
         return
     if all(found.version != live.version for found in services.server.versions()):
@@ -62,7 +62,7 @@ def revive_live(services: Services, found: Mapping[str, tuple[ServerVersion, ...
     loaded, as they did before. When it can't be loaded (ServerRefused, StoreError) the stand-in
     stays, as when an archive is gone.
     """
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     if live is None:
         return
     ready = {one.version for versions in found.values() for one in versions if one.ready}
@@ -111,7 +111,10 @@ def register(services: Services, node: ModelServer, target: Release) -> None:
 
 def _stand_ins(services: Services, live: Release) -> tuple[Release, ...]:
     """Return what may answer instead of the live version, best first; while a person has paused publishing, nothing newer."""
-    candidates, hold = services.ledger.rollback_candidates(), services.ledger.hold()
+    candidates, hold = (
+        release_rows.rollback_candidates(services.ledger),
+        holds.current(services.ledger),
+    )
     return (
         candidates
         if hold is None
@@ -145,7 +148,7 @@ def _bring_back(services: Services, live: Release, *, gives_up: bool) -> None:
 
 def _complete_nodes(services: Services) -> None:
     """Give the live version to each of several nodes that lacks it; one that will not is not in service, and told of in the log."""
-    live, nodes = services.ledger.live(), services.server.nodes()
+    live, nodes = release_rows.live(services.ledger), services.server.nodes()
     if live is None or len(nodes) == 1:
         return
     for name, node in nodes.items():
@@ -185,4 +188,4 @@ def _switch_to(services: Services, target: Release, live: int) -> bool:
     if begun is None:
         return False
     release.finish_switch(services.ledger, services.server, artifacts=lambda: services.artifacts)
-    return services.ledger.serving().live == target.version
+    return switches.serving(services.ledger).live == target.version

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cron.ledger import journal_rows
 from cron.settings.file import Loaded
 
 SUMMARY = "take over newer segments of the journal after an older ledger was put back"
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     ):
         # The log has nothing of what the newer ledger had collected; what is left may come again,
         # and counts once.
-        cursor = services.log.give_up(services.ledger.log_cursor())
+        cursor = services.log.give_up(journal_rows.log_cursor(services.ledger))
         adopted = services.journal.adopt(cursor, lease)
     if not adopted.segments:
         print(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cron import wiring
 from cron.errors import FreshetError
+from cron.ledger import journal_rows, release_rows
 from cron.ports import START
 from cron.services import Paths
 from cron.settings.tree import Settings, StoreSettings
@@ -51,7 +52,7 @@ def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
 def _events(store: StoreSettings) -> str:
     log = wiring.open_log(store.events)
     try:
-        cursor = wiring.open_ledger(store.ledger).log_cursor()
+        cursor = journal_rows.log_cursor(wiring.open_ledger(store.ledger))
     except FreshetError:  # the ledger's own line says why
         return f"ok, {log.backlog(START):,} records; how many of them wait is in the ledger"
     return f"ok, {log.backlog(cursor):,} waiting"
@@ -69,7 +70,7 @@ def _artifacts(store: StoreSettings) -> str:
 
 
 def _ledger(store: StoreSettings) -> str:
-    live = wiring.open_ledger(store.ledger).live()
+    live = release_rows.live(wiring.open_ledger(store.ledger))
     return "ok, nothing live yet" if live is None else f"ok, release {live.version} is live"
 
 

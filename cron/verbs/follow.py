@@ -6,6 +6,7 @@ import argparse
 from contextlib import suppress
 
 from cron.errors import LogGap
+from cron.ledger import journal_rows
 from cron.settings.file import Loaded
 
 SUMMARY = "bring new events into the histories until SIGTERM; the worker does so by itself"
@@ -43,8 +44,11 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             services.journal.refuse_newer(
                 is_log_trimmed=True
             )  # what the log has lost may lie in the store
-            services.ledger.commit_segment(
-                None, services.log.give_up(services.ledger.log_cursor()), lease
+            journal_rows.commit_segment(
+                services.ledger,
+                None,
+                services.log.give_up(journal_rows.log_cursor(services.ledger)),
+                lease,
             )
     if arguments.rebuild or arguments.new_log:
         rebuild(services.journal, services.log, services.histories)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 
+from cron.ledger import holds
 from cron.settings.file import Loaded
 from cron.wiring import open_ledger
 
@@ -19,6 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Pause."""
     reason = arguments.reason or f"paused by {getpass.getuser()} on the command line"
-    hold = open_ledger(loaded.settings.store.ledger).pause(reason)
+    hold = holds.pause(open_ledger(loaded.settings.store.ledger), reason)
     print(f"publishing is paused: {hold.reason}; go on with: python -m cron resume")
     return 0

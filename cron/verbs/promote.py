@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cron.ledger import holds
 from cron.settings.file import Loaded
 from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
 
@@ -27,6 +28,6 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
     artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
     release = promote(ledger, server, arguments.version, artifacts=artifacts)
-    held = "; publishing stays paused until: python -m cron resume" if ledger.hold() else ""
+    held = "; publishing stays paused until: python -m cron resume" if holds.current(ledger) else ""
     print(f"version {release.version} is live{held}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cron.ledger import holds
 from cron.settings.file import Loaded
 from cron.wiring import open_ledger
 
@@ -25,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Resume."""
     ledger = open_ledger(loaded.settings.store.ledger)
-    hold = ledger.hold()
-    ledger.resume(exclude=arguments.exclude)
-    excluded = ", ".join(f"{first}–{last}" for first, last in ledger.excluded_ranges())
+    hold = holds.current(ledger)
+    holds.resume(ledger, exclude=arguments.exclude)
+    excluded = ", ".join(f"{first}–{last}" for first, last in holds.excluded_ranges(ledger))
     never = f"; never trained on: {excluded}" if excluded else ""
     print(f"publishing goes on{never}" if hold else f"publishing was not paused{never}")
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cron.ledger import run_rows
 from cron.ledger.ledger import Ledger
 from cron.local.beside import repeated
 from cron.metrics.overview import read_progress
@@ -42,7 +43,7 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
     from tqdm import tqdm
 
     def look() -> bool:
-        run = ledger.open_run()
+        run = run_rows.open_run(ledger)
         progress = read_progress(runs_folder, run.run_id) if run else None
         bar.set_description(
             progress.phase if progress else f"run {run.run_id}" if run else "collecting",

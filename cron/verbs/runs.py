@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cron.ledger import run_rows
 from cron.lineage import Run
 from cron.metrics.overview import run_json
 from cron.settings.file import Loaded
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Print the runs."""
-    runs = open_ledger(loaded.settings.store.ledger).runs(max(1, arguments.limit))
+    runs = run_rows.newest(open_ledger(loaded.settings.store.ledger), max(1, arguments.limit))
     if arguments.json:
         show_json([run_json(one) for one in runs])
     elif not runs:

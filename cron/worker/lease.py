@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cron.errors import AlreadyRunning, LeaseLost, Unavailable
+from cron.ledger import lease_row
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from trainer import durable_files
@@ -47,11 +48,11 @@ def holder_of(var: Path) -> str:
 @contextmanager
 def held_lease(ledger: Ledger, holder: str, ttl_s: float) -> Iterator[Lease]:
     """Hold the lease for one piece of work, without renewal; raise LeaseLost when another holds it."""
-    lease = ledger.acquire_lease(holder, ttl_s, ledger.lease_time())
+    lease = lease_row.acquire(ledger, holder, ttl_s, lease_row.clock(ledger))
     if lease is None:
-        raise LeaseLost(holder=ledger.lease_holder() or "another worker")
+        raise LeaseLost(holder=lease_row.holder(ledger) or "another worker")
     try:
         yield lease
     finally:
         with suppress(Unavailable):  # it runs out by itself
-            ledger.release_lease(lease)
+            lease_row.release(ledger, lease)

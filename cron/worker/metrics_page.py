@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from prometheus_client import ProcessCollector, start_http_server
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
 
 from cron.errors import FreshetError
+from cron.ledger import journal_rows
 from cron.metrics.ledger_metrics import LedgerFigures, gauge
 from cron.metrics.overview import look
 from cron.metrics.worker_metrics import WorkerMetrics
@@ -62,14 +62,16 @@ class _EventLag(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Look at the backlog; no figure while ledger or log don't answer."""
-        with suppress(FreshetError, SQLAlchemyError):
+        with suppress(FreshetError):
             text = "How long the oldest record that waits in the log has waited at most"
             yield gauge("freshet_event_lag_seconds", text, self._metrics.lag_s(self._backlog()))
 
 
 def _register(services: Services) -> None:
     ledger, metrics = services.ledger, services.metrics
-    metrics.registry.register(_EventLag(metrics, lambda: services.log.backlog(ledger.log_cursor())))
+    metrics.registry.register(
+        _EventLag(metrics, lambda: services.log.backlog(journal_rows.log_cursor(ledger)))
+    )
     metrics.registry.register(
         LedgerFigures(
             ledger,

@@ -29,6 +29,7 @@ from cron.cycle.outlook import num_new_events
 from cron.cycle.signing_key import signing_key
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
 from cron.journal.follow import follow_once, must_rebuild, rebuild
+from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
 from cron.local.beside import repeated
 from cron.logs import set_up_logs
@@ -153,7 +154,7 @@ class Worker:
         )  # each of them writes, under lock and lease
         if ended and self._lease is not None:
             with suppress(Unavailable):  # it runs out by itself
-                self._services.ledger.release_lease(self._lease)
+                lease_row.release(self._services.ledger, self._lease)
         log.info("worker ended", extra={"jobs_ended": ended})
         return ended
 
@@ -229,7 +230,7 @@ class Worker:
         if lease is None:
             return
         try:
-            self._services.ledger.check_lease(lease)
+            lease_row.check(self._services.ledger, lease)
             self._look_at_server()
         except LeaseLost as error:
             self._lose(lease, error)
@@ -242,7 +243,7 @@ class Worker:
             return
         with suppress(Unavailable):
             waiting = (
-                self._services.log.backlog(self._services.ledger.log_cursor())
+                self._services.log.backlog(journal_rows.log_cursor(self._services.ledger))
                 + self._left_in_journal
             )
             if waiting >= self._services.settings.worker.after_events:
@@ -303,11 +304,11 @@ class Worker:
         )
         try:
             if lease is not None:
-                ledger.renew_lease(lease, ttl_s, ledger.lease_time())
+                lease_row.renew(ledger, lease, ttl_s, lease_row.clock(ledger))
                 return
-            self._lease = ledger.acquire_lease(self._holder, ttl_s, ledger.lease_time())
+            self._lease = lease_row.acquire(ledger, self._holder, ttl_s, lease_row.clock(ledger))
             if self._lease is None:
-                log.info("waiting for the lease", extra={"holder": ledger.lease_holder()})
+                log.info("waiting for the lease", extra={"holder": lease_row.holder(ledger)})
                 self._services.journal.delete_stale_copies()  # the holder sweeps its own disk only
             elif self._scheduler.running:
                 log.info("lease taken", extra={"token": self._lease.token})
@@ -343,7 +344,7 @@ class Worker:
 
     def _count(self, name: str) -> None:
         with suppress(Unavailable):
-            self._services.ledger.count(name)
+            metric_rows.count(self._services.ledger, name)
 
     def _retry_later(self) -> None:
         """Try the turn again after a while, twice as long each time."""
@@ -375,7 +376,7 @@ def renewing(services: Services, lease: Lease) -> Iterator[None]:
     def renew() -> bool:
         try:
             with suppress(Unavailable):
-                ledger.renew_lease(lease, ttl_s, ledger.lease_time())
+                lease_row.renew(ledger, lease, ttl_s, lease_row.clock(ledger))
         except LeaseLost as error:  # anything else than a training is told at its next write
             lost.append(error)
             services.launcher.cancel()

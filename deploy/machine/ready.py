@@ -18,6 +18,7 @@ from urllib.parse import quote
 import httpx
 from tqdm import tqdm
 
+from cron.ledger import journal_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 from cron.metrics.overview import read_progress
@@ -90,7 +91,7 @@ def wait_for_release(
     with Progress(ledger, var / "runs") as progress:
         while True:
             check()
-            live = ledger.live()
+            live = release_rows.live(ledger)
             if live is not None and live.version > 0:
                 return live, None
             if live is not None and (why := _why_no_release(ledger)):
@@ -99,9 +100,10 @@ def wait_for_release(
                 progress.say(
                     f"nothing is live yet: {why}; the worker tries again by itself, and its log is {var / 'log' / 'worker.out'}"
                 )
-            if live is None and ledger.open_run() is None:
+            if live is None and run_rows.open_run(ledger) is None:
                 progress.show(
-                    f"collecting events, {ledger.last_seq():,} so far", once="collecting events"
+                    f"collecting events, {journal_rows.last_seq(ledger):,} so far",
+                    once="collecting events",
                 )
             else:
                 progress.show(
@@ -133,7 +135,7 @@ def _why_not_ready(client: httpx.Client, url: str) -> str | None:
 
 def _why_no_release(ledger: Ledger) -> str | None:
     """Say why the newest turn gave no release; None while it runs, and before there was one after the baseline's."""
-    newest = next(iter(ledger.runs(1)), None)
+    newest = next(iter(run_rows.newest(ledger, 1)), None)
     if newest is None or newest.outcome in (None, "published") or newest.mode == "baseline":
         return None
     return (
@@ -144,7 +146,7 @@ def _why_no_release(ledger: Ledger) -> str | None:
 
 def _why_nothing_is_live(ledger: Ledger) -> str | None:
     """Say why the newest run that ended without a release did; None when none did."""
-    for run in ledger.runs(NUM_RUNS):
+    for run in run_rows.newest(ledger, NUM_RUNS):
         if run.outcome in ("failed", "refused"):
             return (
                 "; ".join(reason.text for reason in run.reasons if not reason.ok)
@@ -175,7 +177,7 @@ class Progress:
 
     def show(self, what: str, *, once: str | None = None) -> None:
         """Show what is waited for, and how far the trainer is with it; elsewhere than on a terminal `once`, if that is given."""
-        run = self._ledger.open_run()
+        run = run_rows.open_run(self._ledger)
         state = read_progress(self._runs, run.run_id) if run else None
         phase, done, total = (
             (f"{what}: {state.phase}", state.done, state.total) if state else (what, 0, 0)

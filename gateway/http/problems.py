@@ -10,12 +10,11 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cron.errors import FreshetError, Unavailable, WrongUserId
+from cron.errors import FreshetError, LedgerFailed, Unavailable, WrongUserId
 from gateway.http.access import OtherSite
 from gateway.http.request_body import BadBody
 from gateway.model.inference import NoAnswer, TooLarge
@@ -57,7 +56,6 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(Overloaded, _overloaded)
     app.add_exception_handler(NoAnswer, _unavailable)
     app.add_exception_handler(FreshetError, _unavailable)
-    app.add_exception_handler(SQLAlchemyError, _unavailable)
     app.add_exception_handler(OSError, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -133,7 +131,7 @@ def _unavailable(request: Request, error: Exception) -> Response:
     )
     again = (
         {"Retry-After": "1"}
-        if isinstance(error, Unavailable | NoAnswer | OSError | SQLAlchemyError)
+        if isinstance(error, LedgerFailed | Unavailable | NoAnswer | OSError)
         else None
     )
     return problem(503, field="server", reason=reason, headers=again)

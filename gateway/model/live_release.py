@@ -10,13 +10,12 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from cron.errors import FreshetError
-from cron.ledger.ledger import Ledger
-from cron.lineage import Release
+from cron.lineage import Release, Serving
 
 # less than a version stays loaded after it was superseded: its requests are waited for, and then
 # one second more
@@ -28,8 +27,9 @@ log = logging.getLogger(__name__)
 class LiveRelease:
     """Thread-safe. `get` blocks, so call it off the event loop; `version` is for the event loop."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, serving: Callable[[], Serving], release: Callable[[int], Release]) -> None:
+        self._serving = serving
+        self._release_of = release
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._release: Release | None = None
@@ -67,7 +67,7 @@ class LiveRelease:
             if self._read_at == found_at:
                 self._look()
                 self._read_at = time.monotonic()
-        except (FreshetError, SQLAlchemyError) as error:
+        except FreshetError as error:
             log.warning(
                 "ledger not readable, the last known release stands", extra={"why": str(error)}
             )
@@ -76,7 +76,7 @@ class LiveRelease:
             self._lock.release()
 
     def _look(self) -> None:
-        serving = self._ledger.serving()
+        serving = self._serving()
         found = (serving.epoch, serving.switch is None)
         if found < self._seen:
             log.warning(
@@ -85,5 +85,5 @@ class LiveRelease:
             )
             return
         if self._release is None or self._release.version != serving.live:
-            self._release = self._ledger.release(serving.live) if serving.live is not None else None
+            self._release = self._release_of(serving.live) if serving.live is not None else None
         self._seen = found

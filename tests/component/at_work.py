@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from cron.ledger import lease_row
 from cron.services import Services
 from cron.worker.worker import Worker
 
@@ -32,6 +33,6 @@ def working(services: Services) -> Iterator[Worker]:
 
 def free(services: Services) -> None:
     """Let go of the lease that the test's own set-up took."""
-    lease = services.ledger.acquire_lease("test", 60, services.ledger.now())
+    lease = lease_row.acquire(services.ledger, "test", 60, services.ledger.now())
     assert lease is not None
-    services.ledger.release_lease(lease)
+    lease_row.release(services.ledger, lease)

@@ -10,6 +10,7 @@ from pathlib import Path
 from cron.journal.collect import collect
 from cron.journal.journal import Journal
 from cron.journal.segments import records_of
+from cron.ledger import lease_row
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
@@ -42,7 +43,7 @@ def open_house(folder: Path, *, log: EventLog | None = None) -> House:
     """Open, as after a restart: nothing is remembered but what is on disk, and in a log elsewhere."""
     ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
     artifacts = open_artifacts(f"file:///{folder}/archives")
-    lease = ledger.acquire_lease("worker", 60, datetime.now(UTC))
+    lease = lease_row.acquire(ledger, "worker", 60, datetime.now(UTC))
     assert lease is not None
     return House(
         ledger=ledger,

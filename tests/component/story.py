@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cron.ledger import switches
+from cron.ledger import lease_row, metric_rows, release_rows, run_rows, switches
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Manifest, Quality, Reason
 from recommender.config import BUNDLE_FORMAT
@@ -39,17 +39,19 @@ def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
     """Write the story up to release 3 live, after a refused run."""
     clock = now or Clock()
     ledger = open_ledger(f"sqlite:///{ledger_file}", now=clock)
-    lease = ledger.acquire_lease("story", 3600, clock())
+    lease = lease_row.acquire(ledger, "story", 3600, clock())
     assert lease is not None
     publish(ledger, lease, "baseline", clock)
     publish(ledger, lease, "full", clock, ndcg=0.081)
     publish(ledger, lease, "update", clock, ndcg=0.086)
     refuse(ledger, lease, clock)
     publish(ledger, lease, "update", clock, ndcg=0.093)
-    ledger.record_skip(
-        Reason(name="few_events", ok=False, text="not enough new events: 40 of 500"), lease=lease
+    run_rows.record_skip(
+        ledger,
+        Reason(name="few_events", ok=False, text="not enough new events: 40 of 500"),
+        lease=lease,
     )
-    ledger.release_lease(lease)
+    lease_row.release(ledger, lease)
     return ledger
 
 
@@ -57,24 +59,26 @@ def publish(
     ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: float | None = None
 ) -> None:
     """Add a run that published."""
-    live = ledger.live()
+    live = release_rows.live(ledger)
     supersedes = live.version if live else None
-    run = ledger.start_run(
+    run = run_rows.start(
+        ledger,
         mode,
         reason=Reason(name="due", ok=True, text=f"a turn of mode {mode} was due"),
         supersedes=supersedes,
         lease=lease,
     )
-    version = ledger.allot_version(run.run_id, lease=lease)
-    ledger.add_release(
+    version = run_rows.allot_version(ledger, run.run_id, lease=lease)
+    release_rows.add(
+        ledger,
         manifest(
             version, run.run_id, mode, parent=supersedes if mode == "update" else None, at=clock()
         ),
         lease=lease,
     )
-    ledger.record_step(run.run_id, "train", {}, seconds=12.5, lease=lease)
+    run_rows.record_step(ledger, run.run_id, "train", {}, seconds=12.5, lease=lease)
     if ndcg is not None:
-        ledger.add_quality(quality(run.run_id, supersedes, ndcg, clock()), lease=lease)
+        metric_rows.add_quality(ledger, quality(run.run_id, supersedes, ndcg, clock()), lease=lease)
     switch = switches.begin_publish(ledger, version, expected=supersedes, lease=lease)
     assert switches.end(ledger, switch)
     clock.move(5)
@@ -86,22 +90,23 @@ def publish(
             figure=0.004,
         )
     ]
-    ledger.finish_run(
-        run.run_id, "published", reasons=reasons, figures={"ndcg": ndcg or 0.0}, lease=lease
+    run_rows.finish(
+        ledger, run.run_id, "published", reasons=reasons, metrics={"ndcg": ndcg or 0.0}, lease=lease
     )
 
 
 def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
     """Add a run that the gate refused."""
-    live = ledger.live()
+    live = release_rows.live(ledger)
     supersedes = live.version if live else None
-    run = ledger.start_run(
+    run = run_rows.start(
+        ledger,
         "update",
         reason=Reason(name="due", ok=True, text="1,000 new events"),
         supersedes=supersedes,
         lease=lease,
     )
-    ledger.add_quality(quality(run.run_id, supersedes, 0.051, clock()), lease=lease)
+    metric_rows.add_quality(ledger, quality(run.run_id, supersedes, 0.051, clock()), lease=lease)
     clock.move(5)
     reasons = [
         Reason(
@@ -114,7 +119,7 @@ def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
             limit=-0.01,
         )
     ]
-    ledger.finish_run(run.run_id, "refused", reasons=reasons, figures={}, lease=lease)
+    run_rows.finish(ledger, run.run_id, "refused", reasons=reasons, metrics={}, lease=lease)
 
 
 def manifest(

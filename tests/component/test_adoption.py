@@ -17,7 +17,7 @@ from cron.journal.compaction import NUM_MERGED, sweep
 from cron.journal.dead_letters import DeadLetters
 from cron.journal.segment_files import SegmentFiles
 from cron.journal.segments import table_of, write
-from cron.ledger import forgotten
+from cron.ledger import forgotten, journal_rows, lease_row
 from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
@@ -58,12 +58,12 @@ def collected(house: House, first: int, last: int) -> None:
     """Bring events through the log into the journal, and trim the log, as a turn does."""
     house.log.append([event(number) for number in range(first, last)])
     house.collect()
-    house.log.trim(house.ledger.log_cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger))
 
 
 def adopt(house: House) -> int:
     """Do what the verb does; return how many segments were adopted."""
-    cursor = house.log.give_up(house.ledger.log_cursor())
+    cursor = house.log.give_up(journal_rows.log_cursor(house.ledger))
     return len(house.journal.adopt(cursor, house.lease).segments)
 
 
@@ -128,7 +128,7 @@ def test_a_merged_segment_stands_for_files_that_the_ledger_names(
     sweep(again.ledger, SegmentFiles(again.artifacts, tmp_path / "other"), lease=again.lease)
     assert adopt(again) == 1
     assert again.records() == [event(number) for number in range(NUM_MERGED)]
-    assert len(again.ledger.segments()) == 1
+    assert len(journal_rows.segments(again.ledger)) == 1
     closed(again)
 
 
@@ -136,7 +136,7 @@ def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     for first in range(0, 30, 10):
         collected(house, first, first + 10)
-    segments = house.ledger.segments()
+    segments = journal_rows.segments(house.ledger)
     closed(house)
     put_back(tmp_path, None)
 
@@ -144,7 +144,7 @@ def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
     with pytest.raises(JournalAhead):
         again.journal.refuse_newer()
     assert adopt(again) == 3
-    assert again.ledger.segments() == segments
+    assert journal_rows.segments(again.ledger) == segments
     closed(again)
 
 
@@ -183,12 +183,16 @@ def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) ->
     copy = kept_copy(tmp_path)
     for first in range(10, 40, 10):
         collected(house, first, first + 10)
-    middle = house.ledger.segments()[2]
+    middle = journal_rows.segments(house.ledger)[2]
     closed(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
-    before = (again.ledger.segments(), again.ledger.last_seq(), again.ledger.log_cursor())
+    before = (
+        journal_rows.segments(again.ledger),
+        journal_rows.last_seq(again.ledger),
+        journal_rows.log_cursor(again.ledger),
+    )
     write(table_of([event(1)], first_seq=21), tmp_path / "other")
     again.artifacts.delete(middle.name)
     again.artifacts.put(middle.name, tmp_path / "other")
@@ -200,7 +204,11 @@ def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) ->
     again.artifacts.delete(before[0][0].name)
     with pytest.raises(ArtifactMissing, match="the journal's number"):
         adopt(again)
-    assert before == (again.ledger.segments(), again.ledger.last_seq(), again.ledger.log_cursor())
+    assert before == (
+        journal_rows.segments(again.ledger),
+        journal_rows.last_seq(again.ledger),
+        journal_rows.log_cursor(again.ledger),
+    )
     closed(again)
 
 
@@ -237,7 +245,7 @@ def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
     assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
     assert "python -m cron adopt" in run.reasons[0].text
     assert again.journal.last_seq == 440
-    again.journal.adopt(again.log.give_up(again.ledger.log_cursor()), held)
+    again.journal.adopt(again.log.give_up(journal_rows.log_cursor(again.ledger)), held)
     assert run_cycle(again, held).outcome == "published"
     close_workshop(again)
 
@@ -250,7 +258,7 @@ def test_a_log_gap_covered_by_a_segment_asks_for_adopt(
     copy = kept_copy(folder)
     send(services, event_records(401, 410))
     assert run_cycle(services, lease).outcome == "skipped"
-    services.log.trim(services.ledger.log_cursor())
+    services.log.trim(journal_rows.log_cursor(services.ledger))
     close_workshop(services)
     put_back(folder, copy)
     again = open_workshop(folder)
@@ -265,24 +273,24 @@ def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     ledger = open_ledger(url)
     copy = kept_copy(tmp_path)
-    frozen = ledger.acquire_lease("one host", 60, NOW)
+    frozen = lease_row.acquire(ledger, "one host", 60, NOW)
     assert frozen is not None
     ledger.close()
     put_back(tmp_path, copy)
     ledger = open_ledger(url)
-    other = ledger.acquire_lease("another host", 60, NOW)
+    other = lease_row.acquire(ledger, "another host", 60, NOW)
     assert other is not None
     assert other.token == frozen.token
     calls: list[Callable[[], object]] = [
-        lambda: ledger.commit_segment(None, Cursor("9"), frozen),
-        lambda: ledger.check_lease(frozen),
-        lambda: ledger.renew_lease(frozen, 60, NOW),
+        lambda: journal_rows.commit_segment(ledger, None, Cursor("9"), frozen),
+        lambda: lease_row.check(ledger, frozen),
+        lambda: lease_row.renew(ledger, frozen, 60, NOW),
     ]
     for call in calls:
         with pytest.raises(LeaseLost, match="another host"):
             call()
-    ledger.release_lease(frozen)
-    assert ledger.acquire_lease("one host", 60, NOW + timedelta(seconds=1)) is None, (
+    lease_row.release(ledger, frozen)
+    assert lease_row.acquire(ledger, "one host", 60, NOW + timedelta(seconds=1)) is None, (
         "the other's lease was let go"
     )
     ledger.close()
@@ -302,9 +310,9 @@ def test_the_verb_adopts_and_no_log_is_given_up_before(
     monkeypatch.setenv("FRESHET__STORE__ARTIFACTS", f"file:///{tmp_path}/archives")
     monkeypatch.setenv("FRESHET__STORE__VAR", str(tmp_path / "var"))
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    held = ledger.acquire_lease("worker", 60, NOW)  # the copy was made while a worker ran
+    held = lease_row.acquire(ledger, "worker", 60, NOW)  # the copy was made while a worker ran
     assert held is not None
-    ledger.release_lease(held)
+    lease_row.release(ledger, held)
     ledger.close()
     assert main(["follow", "--new-log", "--once"]) == 1
     assert "python -m cron adopt" in capsys.readouterr().err

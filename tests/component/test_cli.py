@@ -14,6 +14,7 @@ import pytest
 from cron import wiring
 from cron.__main__ import main
 from cron.journal.dead_letters import DeadLetters
+from cron.ledger import holds, metric_rows
 from cron.ports import START
 from cron.settings.tree import Settings
 from cron.verbs import replay
@@ -370,8 +371,8 @@ def test_a_pause_is_shown_and_resume_ends_it(
     assert main(["resume", "--exclude", "5-9", "--exclude", "8-12"]) == 0
     assert "5–12" in capsys.readouterr().out
     ledger = wiring.open_ledger(settings.store.ledger)
-    assert ledger.hold() is None
-    assert ledger.excluded_ranges() == ((5, 12),)
+    assert holds.current(ledger) is None
+    assert holds.excluded_ranges(ledger) == ((5, 12),)
 
 
 def test_a_rollback_that_cannot_be_is_one_sentence(
@@ -384,7 +385,7 @@ def test_a_rollback_that_cannot_be_is_one_sentence(
     error = capsys.readouterr().err
     assert "does not answer" in error
     assert error.count("\n") == 1
-    assert wiring.open_ledger(settings.store.ledger).hold() is not None
+    assert holds.current(wiring.open_ledger(settings.store.ledger)) is not None
 
 
 @pytest.mark.parametrize(
@@ -526,7 +527,7 @@ def test_status_names_the_nodes_that_are_away(
     ledger = story.tell(ledger_file(settings))
     assert main(["status"]) == 0
     assert "away" not in capsys.readouterr().out
-    ledger.set_figure("node_2_away", 1.0)
+    metric_rows.set_gauge(ledger, "node_2_away", 1.0)
     assert main(["status"]) == 0
     assert "away     b:8081 of 2 TorchServe nodes" in capsys.readouterr().out
     ledger.close()

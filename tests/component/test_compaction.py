@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from cron.errors import LeaseLost
 from cron.journal.compaction import NUM_MERGED, SMALL_RECORDS, drop_old, sweep
 from cron.journal.journal import Journal
 from cron.journal.segment_files import SegmentFiles, is_compacted
 from cron.journal.segments import records_of, table_of
+from cron.ledger import journal_rows, lease_row
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
@@ -51,7 +54,7 @@ def test_dropping_again_compacts_the_compacted(house: House, tmp_path: Path) -> 
         house.journal.compact_and_drop(
             older_than=FAR, needed_from=2 * number - 1, lease=house.lease
         )
-    kept = house.ledger.segments()
+    kept = journal_rows.segments(house.ledger)
     assert [is_compacted(segment) for segment in kept] == [True, False]
     assert sorted(house.artifacts.names()) == sorted(segment.name for segment in kept)
     again = open_house(tmp_path)
@@ -82,7 +85,7 @@ def test_dropping_one_by_one_writes_each_id_a_few_times(house: House, tmp_path: 
         )
     num_ids = num_events * (num_segments - 1)
     assert files.num_rows <= num_ids * (1 + math.log2(num_segments))
-    assert len(house.ledger.segments()) <= math.log2(num_segments) + 1
+    assert len(journal_rows.segments(house.ledger)) <= math.log2(num_segments) + 1
     again = [event(number) for number in range(num_ids)]
     assert house.journal.accept(again, Cursor("9"), house.lease).num_duplicates == num_ids
 
@@ -115,7 +118,7 @@ def test_replaced_item_records_do_not_accumulate(house: House) -> None:
     accept(house, [event(1_001)])
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_021, lease=house.lease) == 1
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=1_031, lease=house.lease) == 1
-    assert [segment.num_items for segment in house.ledger.segments()] == [0, 10, 0]
+    assert [segment.num_items for segment in journal_rows.segments(house.ledger)] == [0, 10, 0]
     assert house.records() == [*renamed, event(1_001)]
     assert (
         house.journal.accept([item(2_015, "item 5")], Cursor("9"), house.lease).num_duplicates == 1
@@ -143,7 +146,7 @@ def test_copies_of_segments_that_another_host_merged_are_deleted(
         os.utime(path, (0, 0))
     second.delete_stale_copies()
     assert [path.name for path in copies.iterdir()] == [
-        house.ledger.segments()[0].name.removeprefix("journal/")
+        journal_rows.segments(house.ledger)[0].name.removeprefix("journal/")
     ]
 
 
@@ -155,13 +158,13 @@ def test_small_segments_merge_while_a_reader_reads(house: House, tmp_path: Path)
         accept(house, [one])
     reader = Journal(MergingLedger(house), house.artifacts, tmp_path / "reader")
     assert records_of(reader.read(1, house.journal.last_seq)) == [*large, *small]
-    assert [segment.last_seq for segment in house.ledger.segments()] == [
+    assert [segment.last_seq for segment in journal_rows.segments(house.ledger)] == [
         len(large),
         len(large) + len(small),
     ]
     assert house.journal.count(len(large), len(large) + 9).events == 10
     assert sorted(house.artifacts.names()) == sorted(
-        segment.name for segment in house.ledger.segments()
+        segment.name for segment in journal_rows.segments(house.ledger)
     )
     again = open_house(tmp_path)
     assert again.journal.accept([*small, *large], Cursor("9"), again.lease).num_duplicates == len(
@@ -178,7 +181,7 @@ def test_small_segments_between_large_ones_become_one_each(house: House, tmp_pat
             house.journal.merge_small(house.lease)
         accept(house, [event(100_000 * day + 50_000 + number) for number in range(large)])
         house.journal.merge_small(house.lease)
-    sizes = [one.last_seq - one.first_seq + 1 for one in house.ledger.segments()]
+    sizes = [one.last_seq - one.first_seq + 1 for one in journal_rows.segments(house.ledger)]
     assert sizes == [num_small, large, num_small, large, *[1] * num_small, large], (
         "the third day's are too few yet"
     )
@@ -186,7 +189,7 @@ def test_small_segments_between_large_ones_become_one_each(house: House, tmp_pat
     numbers = house.journal.read(1, house.journal.last_seq, columns=["seq"])["seq"].to_pylist()
     assert numbers == list(range(1, num_days * (num_small + large) + 1))
     assert sorted(house.artifacts.names()) == sorted(
-        segment.name for segment in house.ledger.segments()
+        segment.name for segment in journal_rows.segments(house.ledger)
     )
 
 
@@ -199,7 +202,10 @@ def test_compacted_and_lone_small_segments_are_left_alone(house: House) -> None:
     )
     accept(house, [event(1_000)])
     assert house.journal.merge_small(house.lease) == NUM_MERGED
-    assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
+    assert [is_compacted(segment) for segment in journal_rows.segments(house.ledger)] == [
+        True,
+        False,
+    ]
 
 
 def test_only_an_earlier_holders_segment_is_swept(house: House, tmp_path: Path) -> None:
@@ -247,7 +253,7 @@ def test_a_holder_paused_in_a_sweep_deletes_nothing_newer(house: House, tmp_path
 
     files.meanwhile = successor_merges
     sweep(house.ledger, files, lease=house.lease)
-    assert [segment.sha256 for segment in house.ledger.segments()] == [stray.sha256]
+    assert [segment.sha256 for segment in journal_rows.segments(house.ledger)] == [stray.sha256]
     assert (
         records_of(Journal(house.ledger, house.artifacts, tmp_path / "reader").read(1, NUM_MERGED))
         == small
@@ -267,8 +273,8 @@ class PausedFiles(SegmentFiles):
 
 def take_over(house: House) -> Lease:
     """Let another worker have the lease."""
-    house.ledger.release_lease(house.lease)
-    lease = house.ledger.acquire_lease("another", 60, house.ledger.now())
+    lease_row.release(house.ledger, house.lease)
+    lease = lease_row.acquire(house.ledger, "another", 60, house.ledger.now())
     assert lease is not None
     return lease
 
@@ -277,21 +283,22 @@ def test_a_few_small_segments_stay(house: House) -> None:
     for number in range(3):
         accept(house, [event(number)])
     assert house.journal.merge_small(house.lease) == 0
-    assert len(house.ledger.segments()) == 3
+    assert len(journal_rows.segments(house.ledger)) == 3
 
 
 class MergingLedger(Ledger):
-    """A ledger whose segments are merged right after they were listed for the first time."""
+    """A ledger whose segments are merged right after each reading transaction."""
 
     def __init__(self, house: House) -> None:
         super().__init__(house.ledger.engine)
         self._house = house
 
-    def segments(self) -> tuple[Segment, ...]:
-        """List, then merge."""
-        listed = super().segments()
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Read, then merge."""
+        with super().read() as connection:
+            yield connection
         self._house.journal.merge_small(self._house.lease)
-        return listed
 
 
 def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:

@@ -16,6 +16,7 @@ from cron.cycle.run_plan import settle
 from cron.cycle.stages import folder_of
 from cron.errors import LeaseLost, Stopped, Unavailable
 from cron.journal.collect import collect
+from cron.ledger import holds, journal_rows, metric_rows, release_rows, run_rows
 from cron.lineage import Lease, manifest_from_json, trained_ranges
 from cron.services import Services
 from cron.serving import release
@@ -42,7 +43,7 @@ NEW_ITEM = Item(
 
 
 def test_a_baseline_then_a_full_retrain(services: Services) -> None:
-    first, second = services.ledger.releases()
+    first, second = release_rows.newest_releases(services.ledger)
     assert (
         first.version,
         first.manifest.mode,
@@ -60,7 +61,7 @@ def test_a_baseline_then_a_full_retrain(services: Services) -> None:
     assert first.manifest.rating_scale == (2.0, 5.0), (
         "a baseline counts what people did, though it trains on nothing"
     )
-    run = services.ledger.runs()[0]
+    run = run_rows.newest(services.ledger)[0]
     assert set(run.seconds) == {
         "plan",
         "snapshot",
@@ -93,9 +94,9 @@ def test_an_update_trains_on_the_range_after_the_live_release(
     send(services, event_records(401, 480))
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome, run.version, run.supersedes) == ("update", "published", 2, 1)
-    manifest = services.ledger.release(2).manifest
+    manifest = release_rows.release(services.ledger, 2).manifest
     assert (manifest.parent, manifest.anchor, manifest.target_range) == (1, 1, (441, 520))
-    manifests = {one.version: one.manifest for one in services.ledger.releases()}
+    manifests = {one.version: one.manifest for one in release_rows.newest_releases(services.ledger)}
     assert trained_ranges(manifests, 2) == ((1, 440), (441, 520))
     assert live_version(services) == 2
 
@@ -103,7 +104,7 @@ def test_an_update_trains_on_the_range_after_the_live_release(
 def test_the_store_holds_archive_state_and_manifest(
     services: Services, lease: Lease, tmp_path: Path
 ) -> None:
-    manifest = services.ledger.release(1).manifest
+    manifest = release_rows.release(services.ledger, 1).manifest
     stem = manifest.archive.removesuffix(".mar")
     assert manifest.archive_sha256.startswith(stem.removeprefix("rec-1-"))
     assert {f"{stem}.mar", f"states/{stem}.safetensors", f"manifests/{stem}.json"} <= set(
@@ -119,14 +120,14 @@ def test_too_few_events_wait_and_are_not_lost(services: Services, lease: Lease) 
     assert [reason.text for reason in skipped.reasons] == ["not enough new events: 20 of 40"]
     send(services, event_records(415, 440))  # six of them again
     assert run_cycle(services, lease).outcome == "published"
-    assert services.ledger.release(2).manifest.target_range == (441, 480)
+    assert release_rows.release(services.ledger, 2).manifest.target_range == (441, 480)
 
 
 def test_a_new_item_is_published_without_training(services: Services, lease: Lease) -> None:
     send(services, [NEW_ITEM])
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
-    manifest = services.ledger.release(2).manifest
+    manifest = release_rows.release(services.ledger, 2).manifest
     assert (
         manifest.parent,
         manifest.target_range,
@@ -138,7 +139,7 @@ def test_a_new_item_is_published_without_training(services: Services, lease: Lea
     assert len(answer["items"]) == 3
     send(services, event_records(401, 450))
     assert run_cycle(services, lease).outcome == "published"  # its optimiser state was kept
-    assert services.ledger.release(3).manifest.target_range == (441, 491)
+    assert release_rows.release(services.ledger, 3).manifest.target_range == (441, 491)
 
 
 def test_a_capped_run_takes_the_oldest_events_first(services: Services, lease: Lease) -> None:
@@ -150,7 +151,9 @@ def test_a_capped_run_takes_the_oldest_events_first(services: Services, lease: L
         "published",
         "skipped",
     ]
-    assert [capped.ledger.release(version).manifest.target_range for version in (2, 3)] == [
+    assert [
+        release_rows.release(capped.ledger, version).manifest.target_range for version in (2, 3)
+    ] == [
         (441, 490),
         (491, 540),
     ]
@@ -159,7 +162,7 @@ def test_a_capped_run_takes_the_oldest_events_first(services: Services, lease: L
 def test_a_full_retrain_on_demand_is_its_own_anchor(services: Services, lease: Lease) -> None:
     run = run_cycle(services, lease, force_full=True)
     assert (run.mode, run.outcome) == ("full", "published")
-    manifest = services.ledger.release(2).manifest
+    manifest = release_rows.release(services.ledger, 2).manifest
     assert (manifest.parent, manifest.anchor, manifest.target_range) == (None, 2, (1, 440))
 
 
@@ -167,10 +170,10 @@ def test_an_excluded_range_is_never_trained_on(services: Services, lease: Lease)
     send(services, event_records(401, 500))
     release.rollback(services.ledger, services.server, None, by="a test")
     release.promote(services.ledger, services.server, 1)
-    services.ledger.resume([(451, 470)])
+    holds.resume(services.ledger, [(451, 470)])
     assert run_cycle(services, lease).outcome == "published"
-    assert services.ledger.release(2).manifest.excluded == ((451, 470),)
-    run = services.ledger.runs()[0]
+    assert release_rows.release(services.ledger, 2).manifest.excluded == ((451, 470),)
+    run = run_rows.newest(services.ledger)[0]
     events = pq.read_table(folder_of(services, run) / "snapshot" / "events.parquet")
     seqs = set(events["seq"].to_pylist())
     assert not seqs & set(range(451, 471))
@@ -197,22 +200,26 @@ def test_three_refused_runs_lead_to_a_full_retrain(services: Services, lease: Le
     again = run_cycle(services, lease)
     assert (again.mode, again.outcome) == ("full", "published")
     assert "3 runs were refused" in again.reasons[0].text
-    assert services.ledger.figures()["refusals_in_a_row"] == 3
+    assert metric_rows.stored_metrics(services.ledger)["refusals_in_a_row"] == 3
     assert run_cycle(services, lease).outcome == "skipped"
-    assert services.ledger.figures()["refusals_in_a_row"] == 0
-    assert services.ledger.release(2).manifest.target_range == (1, 560)
+    assert metric_rows.stored_metrics(services.ledger)["refusals_in_a_row"] == 0
+    assert release_rows.release(services.ledger, 2).manifest.target_range == (1, 560)
 
 
 def test_new_events_are_scored_before_training_on_them(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
     run = run_cycle(services, lease)
     fresh = [
-        row for row in services.ledger.quality() if row.run_id == run.run_id and row.kind == "fresh"
+        row
+        for row in metric_rows.newest_quality(services.ledger)
+        if row.run_id == run.run_id and row.kind == "fresh"
     ]
     assert [(row.model, row.version, row.num_events) for row in fresh if row.model == "live"] == [
         ("live", 1, 80)
     ]
-    assert {row.model for row in services.ledger.quality() if row.kind == "panel"} >= {
+    assert {
+        row.model for row in metric_rows.newest_quality(services.ledger) if row.kind == "panel"
+    } >= {
         "candidate",
         "live",
         "popularity",
@@ -248,7 +255,7 @@ def test_a_promotion_in_mid_cycle_supersedes_the_run(services: Services, lease: 
     run = run_cycle(replace(services, launcher=Promotes(services.paths.texts)), lease)
     assert run.outcome == "superseded"
     assert live_version(services) == 0
-    assert [one.version for one in services.ledger.releases()] == [0, 1]
+    assert [one.version for one in release_rows.newest_releases(services.ledger)] == [0, 1]
 
 
 def test_a_run_stays_open_while_the_server_is_down(services: Services, lease: Lease) -> None:
@@ -259,13 +266,13 @@ def test_a_run_stays_open_while_the_server_is_down(services: Services, lease: Le
     send(services, event_records(481, 500))
     with pytest.raises(Unavailable):
         run_cycle(services, lease)
-    assert services.log.backlog(services.ledger.log_cursor()) == 0, (
+    assert services.log.backlog(journal_rows.log_cursor(services.ledger)) == 0, (
         "what comes while the server is away is collected"
     )
     server_of(services).is_down = False
     run = run_cycle(services, lease)
     assert (run.outcome, run.version) == ("published", 2)
-    assert services.ledger.release(2).manifest.target_range == (441, 520), (
+    assert release_rows.release(services.ledger, 2).manifest.target_range == (441, 520), (
         "the run is about what there was when it began"
     )
     assert isinstance(services.launcher, HereLauncher)
@@ -293,8 +300,8 @@ def test_a_promotion_before_the_plan_does_not_mix_two_lineages(
 ) -> None:
     """The run's weights come from the version that was live at its start; so must its range."""
     send(services, event_records(401, 480))
-    started = services.ledger.start_run(
-        "update", reason=reason("new_events", ok=True), supersedes=1, lease=lease
+    started = run_rows.start(
+        services.ledger, "update", reason=reason("new_events", ok=True), supersedes=1, lease=lease
     )
     release.promote(services.ledger, services.server, 0)
     collect(services.log, services.journal, services.ledger, lease)
@@ -319,7 +326,7 @@ def test_a_requested_full_retrain_follows_the_open_run(services: Services, lease
     services.stop.clear()
     run = run_cycle(services, lease, force_full=True)
     assert (run.mode, run.outcome, run.version) == ("full", "published", 3)
-    assert [one.mode for one in services.ledger.runs()[:2]] == ["full", "update"]
+    assert [one.mode for one in run_rows.newest(services.ledger)[:2]] == ["full", "update"]
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(services: Services, lease: Lease) -> None:
@@ -328,7 +335,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(services: Services, lease:
     with pytest.raises(LeaseLost):
         run_cycle(services, lease)
     assert live_version(services) == 1
-    assert services.ledger.last_seq() == 440
+    assert journal_rows.last_seq(services.ledger) == 440
 
 
 @pytest.mark.parametrize("is_another", [False, True], ids=["gone", "another host's were recorded"])
@@ -341,7 +348,7 @@ def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
         run_cycle(services, lease)
     server_of(services).is_down = False
     if is_another:  # its candidate would be judged, and ours be packed
-        open_run = services.ledger.open_run()
+        open_run = run_rows.open_run(services.ledger)
         assert open_run is not None
         report = folder_of(services, open_run) / "candidate" / "report.json"
         report.write_text(report.read_text() + " ")
@@ -349,7 +356,10 @@ def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
         shutil.rmtree(services.paths.runs)
     run = run_cycle(services, lease)
     assert (run.outcome, run.version) == ("published", 3)  # 2 was given to the abandoned run
-    assert [one.outcome for one in services.ledger.runs()[:2]] == ["published", "abandoned"]
+    assert [one.outcome for one in run_rows.newest(services.ledger)[:2]] == [
+        "published",
+        "abandoned",
+    ]
 
 
 def test_old_releases_are_let_go_but_not_what_is_needed(services: Services, lease: Lease) -> None:
@@ -366,7 +376,9 @@ def test_old_releases_are_let_go_but_not_what_is_needed(services: Services, leas
     assert [found.version for found in few.server.versions()] == [3, 4]
     kept = [name for name in few.artifacts.names() if name.endswith(".mar")]
     assert [name.split("-")[1] for name in kept] == ["1", "3", "4"]  # 1 is the anchor
-    assert [one.version for one in few.ledger.releases() if one.archive_gone] == [0, 2]
+    assert [
+        one.version for one in release_rows.newest_releases(few.ledger) if one.archive_gone
+    ] == [0, 2]
     left = {
         name.split("-")[1]
         for name in few.artifacts.names()
@@ -379,12 +391,12 @@ def test_old_releases_are_let_go_but_not_what_is_needed(services: Services, leas
 
 def test_the_next_turn_deletes_what_a_crash_left(services: Services, lease: Lease) -> None:
     """Marked, then killed before the files were deleted."""
-    manifest = services.ledger.release(0).manifest
-    assert services.ledger.mark_archive_gone(0, lease=lease)
+    manifest = release_rows.release(services.ledger, 0).manifest
+    assert release_rows.mark_archive_gone(services.ledger, 0, lease=lease)
     assert manifest.archive in services.artifacts.names()
     tidy(services, lease)
     assert not [name for name in services.artifacts.names() if "rec-0-" in name]
-    assert services.ledger.release(1).manifest.archive in services.artifacts.names()
+    assert release_rows.release(services.ledger, 1).manifest.archive in services.artifacts.names()
 
 
 def test_segments_a_kept_release_needs_are_not_dropped(services: Services, lease: Lease) -> None:
@@ -398,6 +410,8 @@ def test_segments_a_kept_release_needs_are_not_dropped(services: Services, lease
     for number in range(3):
         send(short, event_records(401 + 40 * number, 440 + 40 * number))
         assert run_cycle(short, lease).outcome == "published"
-    kept = [one for one in short.ledger.kept_releases() if one.manifest.mode != "baseline"]
+    kept = [
+        one for one in release_rows.kept_releases(short.ledger) if one.manifest.mode != "baseline"
+    ]
     assert [one.version for one in kept] == [1, 2, 3, 4]
     assert short.journal.first_seq == kept[0].manifest.trained_through + 1

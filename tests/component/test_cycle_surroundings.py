@@ -16,7 +16,7 @@ from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
 from cron.errors import Unavailable
 from cron.journal.follow import follow_once
-from cron.ledger import switches
+from cron.ledger import holds, release_rows, switches
 from cron.lineage import Lease, Run, Switch, SwitchKind
 from cron.ports import START, Cursor
 from cron.services import Services
@@ -65,7 +65,7 @@ def test_the_log_is_trimmed_when_nothing_is_published_too(
     while follow_once(services.log, services.histories):
         pass
     if why == "paused":
-        services.ledger.pause("a test")
+        holds.pause(services.ledger, "a test")
     if why == "TorchServe is away":
         switches.begin_promote(services.ledger, 0)  # which the turn would have to carry out
         server_of(services).is_down = True
@@ -84,7 +84,9 @@ def test_old_events_go_at_a_turn_that_is_skipped(services: Services, lease: Leas
     release_settings = replace(services.settings.release, keep_journal_days=1.0)
     short = replace(services, settings=replace(services.settings, release=release_settings))
     assert run_cycle(short, lease).outcome == "skipped"
-    kept = [one for one in short.ledger.kept_releases() if one.manifest.mode != "baseline"]
+    kept = [
+        one for one in release_rows.kept_releases(short.ledger) if one.manifest.mode != "baseline"
+    ]
     assert short.journal.first_seq == kept[0].manifest.trained_through + 1
 
 
@@ -147,7 +149,7 @@ def test_a_person_who_is_loading_his_version_is_let_finish(
 ) -> None:
     services.server.unregister(0)
     begun = begin(services, kind)
-    archive = services.ledger.release(0).manifest.archive
+    archive = release_rows.release(services.ledger, 0).manifest.archive
     person = Person([lambda: None, lambda: services.server.register(0, archive)])
     run_cycle(replace(services, stop=person), lease)
     assert person.is_done
@@ -172,12 +174,12 @@ def test_a_worker_that_is_told_to_end_waits_for_no_person(services: Services, le
     begun = begin(services, "promote")
     services.stop.set()
     run_cycle(services, lease)
-    assert services.ledger.switching() == begun
+    assert switches.under_way(services.ledger) == begun
 
 
 def begin(services: Services, kind: SwitchKind) -> Switch:
     """Begin to go back to version 0, as a person's process does before it loads it; nothing is published afterwards."""
-    services.ledger.pause("x")
+    holds.pause(services.ledger, "x")
     if kind == "promote":
         return switches.begin_promote(services.ledger, 0)
     return switches.begin_rollback(services.ledger, 0, reason="x")

@@ -13,6 +13,7 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.cycle.outlook import observe
 from cron.errors import ServerRefused, Stopped, TrainerDied, TrainingFailed, Unavailable
+from cron.ledger import metric_rows, run_rows
 from cron.lineage import Lease, Outcome, Run
 from cron.services import Services
 from tests.fakes import FakeServer
@@ -84,7 +85,11 @@ def test_a_version_that_never_answers_fails_and_is_not_refused(
     )
     assert "version 2 is registered and did not answer a probe" in run.reasons[-1].text
     assert len(asked) == 4 + 3, "three tries"
-    assert not [name for name in services.ledger.figures() if name.startswith("refused_by")]
+    assert not [
+        name
+        for name in metric_rows.stored_metrics(services.ledger)
+        if name.startswith("refused_by")
+    ]
     assert [found.version for found in services.server.versions()] == [0, 1]
     state = observe(services)
     assert (state.num_refusals, state.num_unpublished) == (0, 1)
@@ -160,7 +165,7 @@ def test_a_server_emptied_after_the_probe_is_probed_again(services: Services, le
     server.predict = asked_and_told_to_end  # type: ignore[method-assign]
     with pytest.raises(Stopped):
         run_cycle(services, lease)
-    open_run = services.ledger.open_run()
+    open_run = run_rows.open_run(services.ledger)
     assert open_run is not None
     assert {"register", "probe"} <= set(open_run.seconds)
     server.restart_empty()
@@ -203,7 +208,9 @@ def after_three(services: Services, faulty: Services, lease: Lease, outcome: Out
         send(services, event_records(401 + 40 * number, 440 + 40 * number))
         run = run_cycle(faulty, lease)
         assert (run.mode, run.outcome) == ("update", outcome)
-    assert services.ledger.figures().get("refusals_in_a_row", 0) == 2, "as the third run began"
+    assert metric_rows.stored_metrics(services.ledger).get("refusals_in_a_row", 0) == 2, (
+        "as the third run began"
+    )
     return run_cycle(services, lease)
 
 

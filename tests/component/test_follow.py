@@ -15,6 +15,7 @@ from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
 from cron.journal import segments
 from cron.journal.collect import collect
 from cron.journal.follow import follow_once, must_rebuild, rebuild
+from cron.ledger import journal_rows
 from cron.ports import START
 from cron.services import Services
 from cron.settings.tree import Settings
@@ -48,7 +49,7 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     while follow_once(house.log, house.histories):
         pass
     house.collect()
-    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger), house.histories.cursor())
     house.log.append([event(20)])
     house.histories.clear()
     with pytest.raises(LogGap):
@@ -80,7 +81,9 @@ def test_a_recreated_log_is_told_and_leaves_the_histories_alone(
             step()
     assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
     # What `follow --new-log` does then: begin with what the new log has; nothing counts twice.
-    again.ledger.commit_segment(None, again.log.give_up(again.ledger.log_cursor()), again.lease)
+    journal_rows.commit_segment(
+        again.ledger, None, again.log.give_up(journal_rows.log_cursor(again.ledger)), again.lease
+    )
     assert again.collect() == (1, 0, 1)
     rebuild(again.journal, again.log, again.histories)
     assert again.histories.recent("u", 10) == (event(1), event(2), event(3))
@@ -122,10 +125,10 @@ def test_without_collected_records_nothing_is_rebuilt(
     house: House,
 ) -> None:
     assert not must_rebuild(house.journal, house.histories)
-    house.ledger.commit_segment(None, house.log.read(START, 10).cursor, house.lease)
+    journal_rows.commit_segment(house.ledger, None, house.log.read(START, 10).cursor, house.lease)
     house.log.append([event(1)])
-    house.ledger.commit_segment(
-        None, house.log.read(START, 10).cursor, house.lease
+    journal_rows.commit_segment(
+        house.ledger, None, house.log.read(START, 10).cursor, house.lease
     )  # as when it was no record
     rebuild(house.journal, house.log, house.histories)
     assert not must_rebuild(house.journal, house.histories), (
@@ -139,7 +142,7 @@ def test_follow_rebuilds_lost_histories(
     services = wiring.open_services(settings)
     services.log.append([event(number) for number in range(10)])
     assert collected(services) == 10
-    services.log.trim(services.ledger.log_cursor())
+    services.log.trim(journal_rows.log_cursor(services.ledger))
     assert main(["follow", "--once"]) == 0
     assert len(services.histories.recent("u", 100)) == 10
     assert "records followed" in capsys.readouterr().out
@@ -153,7 +156,7 @@ def test_a_segment_that_is_damaged_or_missing_costs_no_history(
         house.collect()
     house.histories.append([event(number) for number in range(3)])
     shutil.rmtree(tmp_path / "journal" / "segments")
-    last = house.ledger.segments()[-1].name
+    last = journal_rows.segments(house.ledger)[-1].name
     (tmp_path / "archives" / last).write_bytes(b"damaged")
     with pytest.raises(ArtifactCorrupt):
         rebuild(house.journal, house.log, house.histories)
@@ -170,7 +173,7 @@ def workshop(tmp_path: Path) -> Iterator[Services]:
     services.log.append([event(number) for number in range(10)])
     assert collected(services) == 10
     Worker(services)._follow()
-    services.log.trim(services.ledger.log_cursor())
+    services.log.trim(journal_rows.log_cursor(services.ledger))
     yield replace(services, log=OthersLog(services.log))
     close_workshop(services)
 
@@ -184,7 +187,7 @@ def test_the_worker_makes_lost_histories_anew(workshop: Services) -> None:
 def test_a_damaged_journal_loses_no_history(
     workshop: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (segment,) = workshop.ledger.segments()
+    (segment,) = journal_rows.segments(workshop.ledger)
     workshop.histories.append((), cursor=START)  # as if the log had been trimmed past their place
     shutil.move(workshop.paths.journal / "segments", workshop.paths.var / "away")
     workshop.artifacts.delete(segment.name)
@@ -199,7 +202,7 @@ def test_a_damaged_journal_loses_no_history(
     assert workshop.histories.cursor() == START, "it is looked at again in a minute"
     worker._rebuild_at = 0.0
     worker._follow()
-    assert workshop.histories.cursor() == workshop.ledger.log_cursor()
+    assert workshop.histories.cursor() == journal_rows.log_cursor(workshop.ledger)
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
 
 

@@ -19,7 +19,7 @@ from cron.forgetting.request import forget
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.journal.follow import follow_once, rebuild
 from cron.journal.segment_files import is_compacted
-from cron.ledger import forgotten
+from cron.ledger import forgotten, journal_rows, run_rows
 from cron.ledger.ledger import open_ledger
 from cron.services import Services
 from cron.snapshot.judged import Need
@@ -86,7 +86,7 @@ def test_the_journal_excludes_a_forgotten_user_at_once(house: House, tmp_path: P
     accept(house, [one(1), one(2, "bob"), item(3, "i")])
     accept(house, [one(4, "bob")])
     accept(house, [one(5), one(6)])
-    before = house.ledger.segments()
+    before = journal_rows.segments(house.ledger)
     forget_in(house, tmp_path)
     assert users_in(house) == {"bob"}  # before anything is erased
     assert b"ann" in bytes_under(tmp_path / "archives")
@@ -95,7 +95,7 @@ def test_the_journal_excludes_a_forgotten_user_at_once(house: House, tmp_path: P
     assert b"ann" not in bytes_under(
         tmp_path
     )  # whatever their event ids say: in archives, copies, index and ledger
-    after = house.ledger.segments()
+    after = journal_rows.segments(house.ledger)
     assert [(segment.first_seq, segment.last_seq) for segment in after] == [
         (segment.first_seq, segment.last_seq) for segment in before
     ]
@@ -116,7 +116,7 @@ def test_what_was_erased_is_a_duplicate_for_ever(house: House, tmp_path: Path) -
     erase(house)
     assert (
         house.journal.accept(
-            [one(1), one(2)], house.ledger.log_cursor(), house.lease
+            [one(1), one(2)], journal_rows.log_cursor(house.ledger), house.lease
         ).num_duplicates
         == 2
     )
@@ -124,7 +124,7 @@ def test_what_was_erased_is_a_duplicate_for_ever(house: House, tmp_path: Path) -
         file.unlink()
     again = open_house(tmp_path)
     again_taken = again.journal.accept(
-        [one(1), one(2), one(3, at=FAR)], again.ledger.log_cursor(), again.lease
+        [one(1), one(2), one(3, at=FAR)], journal_rows.log_cursor(again.ledger), again.lease
     )
     assert (again_taken.num_duplicates, again_taken.num_events) == (2, 1)
 
@@ -137,11 +137,14 @@ def test_retention_and_merges_keep_what_was_erased_a_duplicate(
     forget_in(house, tmp_path)
     erase(house)
     house.journal.compact_and_drop(older_than=FAR, needed_from=3, lease=house.lease)
-    assert [is_compacted(segment) for segment in house.ledger.segments()] == [True, False]
+    assert [is_compacted(segment) for segment in journal_rows.segments(house.ledger)] == [
+        True,
+        False,
+    ]
     again = open_house(tmp_path)
     assert (
         again.journal.accept(
-            [one(1), one(2, "bob")], again.ledger.log_cursor(), again.lease
+            [one(1), one(2, "bob")], journal_rows.log_cursor(again.ledger), again.lease
         ).num_duplicates
         == 2
     )
@@ -155,7 +158,7 @@ def test_events_that_wait_in_the_log_are_not_collected(house: House, tmp_path: P
     assert b"ann" not in bytes_under(tmp_path / "archives")
     house.log.append([one(1), one(3)])  # ingested again, after a trim perhaps
     assert house.collect() == (0, 0, 0)
-    house.log.trim(house.ledger.log_cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger))
     house.log.append([one(1), one(3)])
     assert house.collect() == (0, 0, 2)
 
@@ -257,15 +260,15 @@ def test_a_run_that_is_open_keeps_its_files_and_the_mark(services: Services) -> 
     from cron.forgetting.erase_users import erase_forgotten
     from tests.releases import reason
 
-    run = services.ledger.start_run(
-        "full", reason=reason("because", ok=True), supersedes=None, lease=lease
+    run = run_rows.start(
+        services.ledger, "full", reason=reason("because", ok=True), supersedes=None, lease=lease
     )
     folder = services.paths.runs / str(run.run_id)
     folder.mkdir(parents=True)
     erase_forgotten(services, lease)
     assert folder.is_dir()
     assert len(forgotten.pending(services.ledger)) == 1
-    services.ledger.finish_run(run.run_id, "failed", reasons=(), figures={}, lease=lease)
+    run_rows.finish(services.ledger, run.run_id, "failed", reasons=(), metrics={}, lease=lease)
     erase_forgotten(services, lease)
     assert not folder.is_dir()
     assert forgotten.pending(services.ledger) == []
@@ -395,6 +398,6 @@ def test_no_byte_is_left_in_the_files_of_histories_and_log(house: House, tmp_pat
     for name in ("histories.db", "histories.db-wal"):
         assert b"ann" not in (tmp_path / name).read_bytes()
     house.collect()
-    house.log.trim(house.ledger.log_cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger))
     for name in ("events.db", "events.db-wal"):
         assert b"ann" not in (tmp_path / name).read_bytes()

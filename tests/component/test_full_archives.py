@@ -11,6 +11,7 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.errors import CannotKeep, Unavailable
+from cron.ledger import journal_rows, run_rows
 from cron.lineage import Lease
 from cron.services import Services
 from cron.wiring import open_artifacts
@@ -66,11 +67,11 @@ def test_a_run_waits_while_its_archive_cannot_be_put(
     send(services, event_records(401, 480))
     assert run_cycle(services, lease).outcome == "published"
     send(services, event_records(481, 560))
-    batch = services.log.read(services.ledger.log_cursor(), 1000)
+    batch = services.log.read(journal_rows.log_cursor(services.ledger), 1000)
     services.journal.accept(batch.records, batch.cursor, lease)
     with blocked(folder), pytest.raises(Unavailable, match=f"the artifact store at {folder}"):
         run_cycle(services, lease)
-    left_open = services.ledger.open_run()
+    left_open = run_rows.open_run(services.ledger)
     assert left_open is not None
     run = run_cycle(services, lease)
     assert (run.run_id, run.outcome, live_version(services)) == (left_open.run_id, "published", 3)

@@ -17,6 +17,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.journal.follow import follow_once
 from cron.journal.segment_files import SegmentFiles
 from cron.journal.segments import records_of, table_of, write
+from cron.ledger import journal_rows
 from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
 from recommender.events import Record
@@ -58,7 +59,7 @@ def test_a_range_is_read_and_counted_across_segments(house: House) -> None:
 
 def test_a_segment_says_what_it_holds(house: House) -> None:
     accept(house, [event(5), event(9), item(7, "i")])
-    (segment,) = house.ledger.segments()
+    (segment,) = journal_rows.segments(house.ledger)
     assert (segment.first_seq, segment.last_seq, segment.num_events, segment.num_items) == (
         1,
         3,
@@ -77,13 +78,13 @@ def test_the_same_event_id_counts_once(house: House) -> None:
     assert (accepted.num_events, accepted.num_duplicates) == (1, 2)
     accepted = house.journal.accept([event(2)], Cursor("10"), house.lease)
     assert accepted.segment is None
-    assert house.ledger.log_cursor() == "10"
+    assert journal_rows.log_cursor(house.ledger) == "10"
     assert house.records() == [event(1), event(2), event(3)]
 
 
 def test_a_damaged_copy_is_fetched_again_from_the_store(house: House, tmp_path: Path) -> None:
     accept(house, [event(1)])
-    (segment,) = house.ledger.segments()
+    (segment,) = journal_rows.segments(house.ledger)
     (local,) = (tmp_path / "journal" / "segments").iterdir()
     local.write_bytes(b"damaged")
     assert house.records() == [event(1)]
@@ -96,7 +97,7 @@ def test_a_damaged_copy_is_fetched_again_from_the_store(house: House, tmp_path: 
 def test_a_segment_replaced_with_its_digest_is_not_read(house: House, tmp_path: Path) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     accept(house, [event(1)])
-    (segment,) = house.ledger.segments()
+    (segment,) = journal_rows.segments(house.ledger)
     write(table_of([event(2)], first_seq=1), tmp_path / "other")
     house.artifacts.delete(segment.name)
     house.artifacts.put(segment.name, tmp_path / "other")
@@ -152,7 +153,7 @@ def test_collect_brings_everything_once(house: House) -> None:
     house.log.append([item(0, "i"), *(event(number) for number in range(25_000))])
     assert house.collect() == (25_000, 1, 0)
     assert house.collect() == (0, 0, 0)
-    assert len(house.ledger.segments()) == 3
+    assert len(journal_rows.segments(house.ledger)) == 3
     house.log.append([event(30_000)])
     assert house.collect() == (1, 0, 0)
 
@@ -169,7 +170,7 @@ def test_collect_stops_at_its_limit(house: House) -> None:
 def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> None:
     house.log.append([event(1), event(2)])
     house.collect()
-    house.log.trim(house.ledger.log_cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger))
     house.log.append([event(1), event(3)])
     assert house.collect() == (1, 0, 1)
 
@@ -177,10 +178,10 @@ def test_what_comes_again_after_a_trim_is_still_a_duplicate(house: House) -> Non
 def test_the_log_is_trimmed_behind_the_slower_reader(house: House) -> None:
     house.log.append([event(number) for number in range(10)])
     house.collect()
-    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger), house.histories.cursor())
     assert house.log.backlog(START) == 10  # the follower has not begun
     follow_once(house.log, house.histories, limit=4)
-    house.log.trim(house.ledger.log_cursor(), house.histories.cursor())
+    house.log.trim(journal_rows.log_cursor(house.ledger), house.histories.cursor())
     assert house.log.backlog(START) == 6
     assert follow_once(house.log, house.histories) == 6
     assert follow_once(house.log, house.histories) == 0

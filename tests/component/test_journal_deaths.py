@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cron.journal.collect import collect
 from cron.journal.journal import Journal
 from cron.journal.segments import records_of
+from cron.ledger import journal_rows
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease, Segment
+from cron.lineage import Lease
 from cron.ports import ArtifactStore, Cursor
 from tests.component.house import open_house
 from tests.contracts.records import START_AT, event, item, start_process
@@ -47,20 +50,15 @@ class DyingLedger(Ledger):
     """The ledger in a process that ends before or after a commit."""
 
     place = ""
+    change = "commit"
 
-    def commit_segment(self, segment: Segment | None, cursor: Cursor, lease: Lease) -> None:
+    @contextmanager
+    def write(self, lease: Lease | None = None) -> Iterator[sa.Connection]:
         """Die before or after."""
-        die_at("before commit", self.place)
-        super().commit_segment(segment, cursor, lease)
-        die_at("after commit", self.place)
-
-    def drop_segments(
-        self, names: Sequence[str], *, kept: Segment | None = None, lease: Lease | None = None
-    ) -> None:
-        """Die before or after."""
-        die_at("before drop", self.place)
-        super().drop_segments(names, kept=kept, lease=lease)
-        die_at("after drop", self.place)
+        die_at(f"before {self.change}", self.place)
+        with super().write(lease) as connection:
+            yield connection
+        die_at(f"after {self.change}", self.place)
 
 
 WORK_AND_DIE = """
@@ -83,6 +81,7 @@ def work_and_die(folder: Path, place: str) -> None:
     ledger.place = place
     journal = Journal(ledger, DyingStore(house.artifacts, place), folder / "journal")
     collect(house.log, journal, ledger, house.lease, limit=10)
+    ledger.change = "drop"
     journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=house.lease)
 
 
@@ -120,7 +119,9 @@ def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -
     again = open_house(tmp_path)
     again.journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=again.lease)
     assert again.records() == [item(0, "a")]
-    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
+    assert list(again.artifacts.names()) == [
+        segment.name for segment in journal_rows.segments(again.ledger)
+    ]
     assert (
         again.journal.accept(
             [event(number) for number in range(9)], Cursor("9"), again.lease
@@ -138,4 +139,6 @@ def test_a_segment_that_was_put_and_never_committed_is_swept(tmp_path: Path) -> 
     again.collect()  # other bytes under the same first number
     assert len(again.artifacts.names()) == 2
     again.journal.compact_and_drop(older_than=START_AT, needed_from=0, lease=again.lease)
-    assert list(again.artifacts.names()) == [segment.name for segment in again.ledger.segments()]
+    assert list(again.artifacts.names()) == [
+        segment.name for segment in journal_rows.segments(again.ledger)
+    ]

@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cron.ledger.panel_key import panel_of
+from cron.ledger import journal_rows, release_rows, run_rows, switches
 from cron.lineage import trained_ranges
 from cron.services import Services
+from cron.snapshot.panel_key import panel_of
 from tests.kill_points import EARLY, PRELOADED, turn
 from tests.workshop import (
     close_workshop,
@@ -74,7 +75,7 @@ def test_killed_at_every_point_the_next_start_goes_on(
 ) -> None:
     send(services, [*item_records(), *event_records(1, 200)])
     assert not any(died_at(processes, tmp_path, None) for _ in range(2))
-    assert [one.version for one in services.ledger.releases()] == [0, 1]
+    assert [one.version for one in release_rows.newest_releases(services.ledger)] == [0, 1]
 
     targets: dict[int, set[int]] = {}
     num_events = 200
@@ -87,17 +88,17 @@ def test_killed_at_every_point_the_next_start_goes_on(
         targets |= _targets(services)
     assert not died_at(processes, tmp_path, None)
 
-    assert services.ledger.open_run() is None
-    assert services.ledger.switching() is None
-    manifests = {one.version: one.manifest for one in services.ledger.releases()}
+    assert run_rows.open_run(services.ledger) is None
+    assert switches.under_way(services.ledger) is None
+    manifests = {one.version: one.manifest for one in release_rows.newest_releases(services.ledger)}
     live = max(manifests)
     assert services.server.live() == live
     ranges = trained_ranges(manifests, live)
     assert [seq for first, last in ranges for seq in range(first, last + 1)] == list(
-        range(1, services.ledger.last_seq() + 1)
+        range(1, journal_rows.last_seq(services.ledger) + 1)
     )
 
-    records = services.journal.read(1, services.ledger.last_seq())
+    records = services.journal.read(1, journal_rows.last_seq(services.ledger))
     ids = records["event_id"].to_pylist()
     assert len(ids) == len(set(ids)) == num_events + len(item_records())
     events = [
@@ -121,7 +122,7 @@ def test_killed_at_every_point_the_next_start_goes_on(
 def _targets(services: Services) -> dict[int, set[int]]:
     """Return the journal numbers that the runs whose files are still there trained on, by version."""
     found = {}
-    for run in services.ledger.runs(3):
+    for run in run_rows.newest(services.ledger, 3):
         file = services.paths.runs / str(run.run_id) / "snapshot" / "events.parquet"
         if run.mode == "update" and run.version is not None and file.is_file():
             rows = pq.read_table(file, columns=["seq", "role"]).to_pylist()
@@ -135,5 +136,5 @@ def _lineage(services: Services, version: int) -> list[int]:
     at: int | None = version
     while at is not None:
         lineage.append(at)
-        at = services.ledger.release(at).manifest.parent
+        at = release_rows.release(services.ledger, at).manifest.parent
     return lineage[::-1]

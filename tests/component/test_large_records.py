@@ -11,6 +11,7 @@ import pytest
 
 from cron.journal.compaction import MERGED_BYTES, NUM_MERGED, SMALL_BYTES
 from cron.journal.follow import follow_once, rebuild
+from cron.ledger import journal_rows
 from cron.lineage import Segment
 from cron.ports import BATCH_BYTES, START, Cursor
 from recommender.events import MAX_RECORD_BYTES, Item
@@ -55,7 +56,10 @@ def test_memory_does_not_grow_with_the_backlog(house: House) -> None:
     large = [peak_bytes(reader) for reader in readers]
     assert [more < 1.5 * less for less, more in zip(small, large, strict=True)] == [True, True]
     assert house.journal.last_seq == 5 * NUM_IN_A_BATCH
-    assert max(segment.size_bytes for segment in house.ledger.segments()) < 1.5 * BATCH_BYTES
+    assert (
+        max(segment.size_bytes for segment in journal_rows.segments(house.ledger))
+        < 1.5 * BATCH_BYTES
+    )
 
 
 def test_a_rebuild_holds_a_part_of_a_segment(house: House) -> None:
@@ -71,7 +75,7 @@ def test_merged_segments_end_where_their_bytes_do(house: House) -> None:
     for number in range(NUM_MERGED):
         accept(house, large_items(number * in_each, in_each))
     assert house.journal.merge_small(house.lease) == NUM_MERGED
-    sizes = [segment.size_bytes for segment in house.ledger.segments()]
+    sizes = [segment.size_bytes for segment in journal_rows.segments(house.ledger)]
     assert len(sizes) == 2
     assert max(sizes) <= MERGED_BYTES
     assert house.journal.count(1, house.journal.last_seq).items == NUM_MERGED * in_each
@@ -90,5 +94,5 @@ def test_a_segment_of_few_large_records_is_not_small(house: House) -> None:
             last_at=START_AT,
             size_bytes=SMALL_BYTES,
         )
-        house.ledger.commit_segment(segment, Cursor("1"), house.lease)
+        journal_rows.commit_segment(house.ledger, segment, Cursor("1"), house.lease)
     assert house.journal.merge_small(house.lease) == 0

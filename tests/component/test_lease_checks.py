@@ -10,6 +10,7 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
 from cron.errors import LeaseLost
+from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.ports import ServerMemory, ServerVersion
 from cron.services import Services
@@ -41,7 +42,7 @@ def lost_at(services: Services, when: Callable[[], bool]) -> list[str]:
 
 def test_without_the_lease_no_version_is_registered(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
-    log = lost_at(services, lambda: services.ledger.archived(2) is not None)
+    log = lost_at(services, lambda: release_rows.archive_manifest(services.ledger, 2) is not None)
     with pytest.raises(LeaseLost):
         run_cycle(services, lease)
     assert log == []

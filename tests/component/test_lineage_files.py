@@ -12,6 +12,7 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.cycle.release_files import bundle_of, state_of
 from cron.errors import ArtifactCorrupt
+from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.services import Services
 from tests.workshop import event_records, send
@@ -41,13 +42,13 @@ def add_a_file(folder: Path) -> None:
 def test_a_damaged_copy_of_a_bundle_is_fetched_again(
     services: Services, damage: Callable[[Path], None]
 ) -> None:
-    manifest = services.ledger.release(1).manifest
+    manifest = release_rows.release(services.ledger, 1).manifest
     damage(bundle_of(services, manifest))
     verify_bundle(bundle_of(services, manifest))
 
 
 def test_a_whole_bundle_of_another_release_is_replaced(services: Services) -> None:
-    first, second = (services.ledger.release(version).manifest for version in (0, 1))
+    first, second = (release_rows.release(services.ledger, version).manifest for version in (0, 1))
     folder = bundle_of(services, second)
     shutil.rmtree(folder)
     shutil.copytree(bundle_of(services, first), folder)
@@ -57,7 +58,7 @@ def test_a_whole_bundle_of_another_release_is_replaced(services: Services) -> No
 
 
 def test_a_damaged_copy_of_a_state_is_fetched_again(services: Services) -> None:
-    manifest = services.ledger.release(1).manifest
+    manifest = release_rows.release(services.ledger, 1).manifest
     file = state_of(services, manifest)
     assert file is not None
     whole = file.read_bytes()
@@ -71,7 +72,7 @@ def test_a_damaged_copy_of_a_state_is_fetched_again(services: Services) -> None:
 
 
 def test_publishing_goes_on_over_damaged_copies(services: Services, lease: Lease) -> None:
-    manifest = services.ledger.release(1).manifest
+    manifest = release_rows.release(services.ledger, 1).manifest
     cut_short(bundle_of(services, manifest))
     state = state_of(services, manifest)
     assert state is not None
@@ -87,7 +88,7 @@ def test_a_bundle_or_state_unknown_to_the_ledger_is_refused(
     services: Services, tmp_path: Path
 ) -> None:
     """Bytes and digest in the store agree, and are not those of the release."""
-    manifest = services.ledger.release(1).manifest
+    manifest = release_rows.release(services.ledger, 1).manifest
     assert manifest.state is not None
     (tmp_path / "other").write_bytes(b"something else")
     for name, fetch in ((manifest.archive, bundle_of), (manifest.state, state_of)):

@@ -12,6 +12,7 @@ import pytest
 from cron.backends.torchserve.nodes import ServerNodes
 from cron.cycle.cycle import run_cycle
 from cron.errors import ServerRefused, Unavailable
+from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.lineage import Run
 from cron.ports import ServerVersion
 from cron.services import Services
@@ -98,7 +99,7 @@ def test_a_release_is_live_on_every_node(
 ) -> None:
     run = turn(shop)
     assert run.outcome == "published"
-    assert [node.live() for node in nodes] == [2, 2] == [shop.ledger.serving().live] * 2
+    assert [node.live() for node in nodes] == [2, 2] == [switches.serving(shop.ledger).live] * 2
     assert any(
         "node" in reason.text and "of 2" in reason.text
         for reason in run.reasons
@@ -113,7 +114,7 @@ def test_a_node_that_refuses_stops_the_promotion_everywhere(
     run = turn(shop)
     assert run.outcome == "failed"
     assert "507 no memory is left (node b)" in run.reasons[-1].text
-    assert [node.live() for node in nodes] == [1, 1] == [shop.ledger.serving().live] * 2
+    assert [node.live() for node in nodes] == [1, 1] == [switches.serving(shop.ledger).live] * 2
     assert all(one.version != run.version for node in nodes for one in node.versions())
 
 
@@ -138,7 +139,7 @@ def test_a_node_that_was_down_is_updated_on_return(
     reconciler = ticks(shop, 1)
     assert turn(shop).outcome == "published"
     reconciler.tick()
-    figures = shop.ledger.figures()
+    figures = metric_rows.stored_metrics(shop.ledger)
     assert (figures["nodes_away"], figures["node_1_away"], figures["node_2_away"]) == (1, 0, 1)
     assert [record.node for record in caplog.records if record.message == "a node is away"] == ["b"]  # type: ignore[attr-defined]
     nodes[1].is_down = False
@@ -146,8 +147,8 @@ def test_a_node_that_was_down_is_updated_on_return(
     for _ in range(4):
         reconciler.tick()
     assert nodes[1].log == ["register 2", "set_live 2"]  # 1, the candidate, was there
-    assert shop.ledger.figures()["nodes_away"] == 0
-    assert shop.ledger.hold() is None
+    assert metric_rows.stored_metrics(shop.ledger)["nodes_away"] == 0
+    assert holds.current(shop.ledger) is None
 
 
 def test_an_empty_node_gets_the_live_version_first(
@@ -168,7 +169,7 @@ def test_a_default_that_differs_on_a_node_follows_the_ledger(
     nodes[0].set_live(2)
     ticks(services)
     assert [node.live() for node in nodes] == [3, 3]
-    assert (services.ledger.hold(), services.ledger.serving().live) == (None, 3)
+    assert (holds.current(services.ledger), switches.serving(services.ledger).live) == (None, 3)
 
 
 def test_a_node_that_cannot_load_disturbs_no_other(
@@ -178,7 +179,7 @@ def test_a_node_that_cannot_load_disturbs_no_other(
     nodes[1].refuses = True
     ticks(services)
     assert nodes[1].versions() == ()
-    assert (nodes[0].log, services.ledger.serving().live) == ([], 3)
+    assert (nodes[0].log, switches.serving(services.ledger).live) == ([], 3)
 
 
 def test_when_every_node_is_empty_each_gets_the_live_version(
@@ -189,7 +190,7 @@ def test_when_every_node_is_empty_each_gets_the_live_version(
     nodes[0].refuses = True  # its disk is full, say
     ticks(services)
     assert nodes[0].versions() == ()
-    assert (nodes[1].live(), services.ledger.serving().live) == (3, 3)
+    assert (nodes[1].live(), switches.serving(services.ledger).live) == (3, 3)
     nodes[0].refuses = False
     ticks(services)
     assert [node.live() for node in nodes] == [3, 3]
@@ -204,7 +205,7 @@ def test_a_node_without_workers_loads_the_version_again(
     for now[0] in (0.0, 29.0, 30.0, 31.0):
         reconciler.tick()
     assert nodes[0].log == ["set_live 2", "register 3", "set_live 3"]
-    assert (nodes[1].log, services.ledger.serving().live) == ([], 3)
+    assert (nodes[1].log, switches.serving(services.ledger).live) == ([], 3)
 
 
 def test_a_stand_in_serves_when_all_workers_are_lost(
@@ -214,11 +215,14 @@ def test_a_stand_in_serves_when_all_workers_are_lost(
     reconciler = Reconciler(services, monotonic=lambda: now[0])
     for node in nodes:
         node.lost = {3}
-    epoch = services.ledger.serving().epoch
+    epoch = switches.serving(services.ledger).epoch
     for now[0] in (0.0, 30.0):
         reconciler.tick()
     assert [node.log for node in nodes] == [["set_live 2", "register 3", "set_live 3"]] * 2
-    assert (services.ledger.serving().live, services.ledger.serving().epoch) == (3, epoch + 2)
+    assert (switches.serving(services.ledger).live, switches.serving(services.ledger).epoch) == (
+        3,
+        epoch + 2,
+    )
 
 
 def test_a_rollback_needs_one_node_and_no_store(
@@ -228,7 +232,7 @@ def test_a_rollback_needs_one_node_and_no_store(
     for archive in (tmp_path / "archives").glob("*.mar"):
         archive.unlink()
     assert release.rollback(services.ledger, services.server, None, by="x").version == 2
-    assert (nodes[1].live(), services.ledger.serving().live) == (2, 2)
+    assert (nodes[1].live(), switches.serving(services.ledger).live) == (2, 2)
 
 
 def test_a_rollback_with_a_node_down_reaches_it_when_it_returns(
@@ -266,7 +270,7 @@ def test_with_all_nodes_down_every_call_is_unavailable(
         services.server.predict(3, {}, timeout_s=1)
     with pytest.raises(Unavailable):
         reconciler.tick()
-    assert services.ledger.figures()["nodes_away"] == 2
+    assert metric_rows.stored_metrics(services.ledger)["nodes_away"] == 2
 
 
 def test_the_previous_version_always_stays_loaded(services: Services) -> None:
@@ -279,7 +283,7 @@ def test_the_previous_version_always_stays_loaded(services: Services) -> None:
 def test_a_refused_version_is_removed_from_all_nodes(
     services: Services, nodes: tuple[FakeServer, FakeServer]
 ) -> None:
-    archive = services.ledger.release(1).manifest.archive
+    archive = release_rows.release(services.ledger, 1).manifest.archive
     nodes[0].register(1, archive)
     nodes[1].refuses = True
     with pytest.raises(ServerRefused, match=r"node b"):

@@ -15,14 +15,14 @@ from cron.cycle import stages
 from cron.cycle.cycle import run_cycle
 from cron.errors import UnknownPanelKey
 from cron.gate.verdicts import FEW_EVENTS
-from cron.ledger import schema
+from cron.ledger import holds, metric_rows, release_rows, schema
 from cron.ledger.ledger import open_ledger
-from cron.ledger.panel_key import own_panel, panel_by, panel_of
 from cron.lineage import Lease, Run
 from cron.metrics.ledger_metrics import SANITY_ONLY
 from cron.services import Services
 from cron.settings.tree import GateSettings
 from cron.snapshot.panel import PLAIN, Panel
+from cron.snapshot.panel_key import own_panel, panel_by, panel_of
 from recommender.events import Event, Item
 from tests.workshop import (
     EASY,
@@ -39,7 +39,7 @@ LATER = START + timedelta(days=30)
 
 
 def live_panel(services: Services) -> Panel:
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     assert live is not None
     return panel_of(services.ledger, live.manifest)
 
@@ -64,15 +64,15 @@ def test_an_event_without_choice_keeps_the_tolerance_tests(
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
     assert FEW_EVENTS not in {reason.name for reason in run.reasons}
-    assert services.ledger.figures()[SANITY_ONLY] == 0
+    assert metric_rows.stored_metrics(services.ledger)[SANITY_ONLY] == 0
     assert run.figures["panel_users"] >= gate.min_users
 
 
 def test_a_too_small_panel_is_a_metric(services: Services, lease: Lease) -> None:
-    assert services.ledger.figures()[SANITY_ONLY] == 0
+    assert metric_rows.stored_metrics(services.ledger)[SANITY_ONLY] == 0
     send(services, event_records(401, 500))
     assert run_cycle(with_gate(services, replace(EASY, min_users=1000)), lease).mode == "update"
-    assert services.ledger.figures()[SANITY_ONLY] == 1
+    assert metric_rows.stored_metrics(services.ledger)[SANITY_ONLY] == 1
 
 
 class Teller(HereLauncher):
@@ -200,7 +200,7 @@ def _users(services: Services, run: Run, file: str) -> set[str]:
 def test_many_events_of_one_user_do_not_make_an_item_popular(
     services: Services, lease: Lease
 ) -> None:
-    live = services.ledger.live()
+    live = release_rows.live(services.ledger)
     assert live is not None
     rare = live.manifest.popular[-1].item_id
     bot = next(
@@ -223,7 +223,7 @@ def test_many_events_of_one_user_do_not_make_an_item_popular(
     )
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("update", "published")
-    after = services.ledger.live()
+    after = release_rows.live(services.ledger)
     assert after is not None
     assert [item.item_id for item in after.manifest.popular].index(rare) > 10
 
@@ -241,16 +241,16 @@ def test_a_shifted_mix_of_events_pauses_publishing(services: Services, lease: Le
     services = with_gate(services, replace(EASY, max_shift=0.5))
     send(services, event_records(401, 520))
     assert run_cycle(services, lease).outcome == "published", "more of the same is let through"
-    assert services.ledger.figures()["data_shift:ratings"] < 0.2
+    assert metric_rows.stored_metrics(services.ledger)["data_shift:ratings"] < 0.2
     send(services, shifted(521, 660))
     run = run_cycle(services, lease)
     assert run.outcome == "held"
-    hold = services.ledger.hold()
+    hold = holds.current(services.ledger)
     assert hold is not None
     assert "the mix of ratings in events 561–700" in hold.reason
     assert "--exclude 561-700" in hold.reason
-    assert services.ledger.figures()["data_shift:ratings"] > 0.5
-    services.ledger.resume()
+    assert metric_rows.stored_metrics(services.ledger)["data_shift:ratings"] > 0.5
+    holds.resume(services.ledger)
     assert run_cycle(services, lease).outcome == "published", "who resumes has looked at them"
 
 
@@ -258,4 +258,4 @@ def test_a_shift_is_only_a_figure_by_default(services: Services, lease: Lease) -
     assert GateSettings().max_shift is None
     send(services, shifted(401, 540))
     assert run_cycle(services, lease).outcome == "published"
-    assert services.ledger.figures()["data_shift:ratings"] > 0.5
+    assert metric_rows.stored_metrics(services.ledger)["data_shift:ratings"] > 0.5

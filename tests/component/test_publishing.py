@@ -14,6 +14,7 @@ from cron.cycle import stages
 from cron.cycle.cycle import run_cycle
 from cron.cycle.signing_key import trusted_keys
 from cron.errors import SettingsError, Stopped, Unavailable
+from cron.ledger import release_rows, run_rows
 from cron.lineage import Lease
 from cron.ports import ArtifactStore
 from cron.services import Services
@@ -64,7 +65,7 @@ def test_store_readers_only_see_complete_versions(services: Services, lease: Lea
 
     def look(name: str) -> None:
         put.append(name)
-        assert services.ledger.archived(2) is None
+        assert release_rows.archive_manifest(services.ledger, 2) is None
         assert [found.version for found in services.server.versions()] == [0, 1]
 
     assert run_cycle(watched(services, after=look), lease).outcome == "published"
@@ -108,9 +109,13 @@ def test_a_store_lost_during_a_put_costs_only_time(
     for _ in range(2):
         with pytest.raises(Unavailable):
             run_cycle(watched(services, before=refuse), lease)
-    left_open = services.ledger.open_run()
+    left_open = run_rows.open_run(services.ledger)
     assert left_open is not None
-    assert (left_open.version, live_version(services), services.ledger.archived(2)) == (2, 1, None)
+    assert (
+        left_open.version,
+        live_version(services),
+        release_rows.archive_manifest(services.ledger, 2),
+    ) == (2, 1, None)
     assert services.server.predict(None, {"user_seq": [], "k": 3}, timeout_s=9)
     run = run_cycle(services, lease)
     assert (run.run_id, run.outcome, run.version, live_version(services)) == (
@@ -136,7 +141,7 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
     )
     send(signing, event_records(401, 480))
     run = run_cycle(signing, lease)
-    manifest = services.ledger.release(2).manifest
+    manifest = release_rows.release(services.ledger, 2).manifest
     mar = stages.folder_of(services, run) / "archive" / manifest.archive
     with zipfile.ZipFile(mar) as archive:
         archive.extractall(tmp_path / "model")
@@ -173,9 +178,9 @@ def test_a_manifest_names_the_settings_that_trained(
     wider = replace(train, update_epochs=7, model=replace(train.model, dim=2 * train.model.dim))
     changed = replace(services, settings=replace(services.settings, train=wider))
     assert run_cycle(changed, lease).outcome == "published"
-    config = services.ledger.release(2).manifest.config
+    config = release_rows.release(services.ledger, 2).manifest.config
     assert (config["model"], config["update_epochs"]) == (
-        services.ledger.release(1).manifest.config["model"],
+        release_rows.release(services.ledger, 1).manifest.config["model"],
         train.update_epochs,
     )
     run = run_cycle(changed, lease)

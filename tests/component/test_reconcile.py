@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cron.errors import ServerRefused, Unavailable
-from cron.ledger import switches
+from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Switch
 from cron.services import Services
@@ -75,7 +75,7 @@ def test_an_emptied_server_gets_the_live_version_first(
     ticks(services)
     assert server_of(services).log == ["register 3", "set_live 3", "register 2"]
     assert services.server.live() == 3
-    assert services.ledger.hold() is None
+    assert holds.current(services.ledger) is None
 
 
 def test_a_server_that_is_down_is_an_error_of_the_tick_alone(services: Services) -> None:
@@ -94,12 +94,12 @@ def test_a_default_set_by_hand_is_recorded_as_a_rollback(
 ) -> None:
     services.server.set_live(2)
     ticks(services)
-    live, hold = services.ledger.live(), services.ledger.hold()
+    live, hold = release_rows.live(services.ledger), holds.current(services.ledger)
     assert live is not None
     assert hold is not None
     assert live.version == 2
     assert hold.reason == "rolled back from version 3 to 2 on the server itself"
-    assert services.ledger.release(3).rolled_back_at is not None
+    assert release_rows.release(services.ledger, 3).rolled_back_at is not None
     assert server_of(services).log == ["set_live 2"]
 
 
@@ -111,7 +111,7 @@ def test_a_default_that_corrects_itself_is_not_recorded(
     for default in (2, 3, 2, 3):
         services.server.set_live(default)
         reconciler.tick()
-    assert (services.ledger.hold(), services.ledger.serving().live) == (None, 3)
+    assert (holds.current(services.ledger), switches.serving(services.ledger).live) == (None, 3)
 
 
 @pytest.mark.parametrize("is_archived", [False, True], ids=["unknown", "a candidate under probe"])
@@ -119,11 +119,11 @@ def test_an_unreleased_default_pauses_publishing(
     services: Services, tmp_path: Path, is_archived: bool
 ) -> None:
     if is_archived:
-        services.ledger.add_release(manifest(77), lease=lease_of(services.ledger))
+        release_rows.add(services.ledger, manifest(77), lease=lease_of(services.ledger))
     state = tmp_path / "server" / "state.json"
     state.write_text('{"registered": [2, 3, 77], "default": 77}')
     ticks(services)
-    hold = services.ledger.hold()
+    hold = holds.current(services.ledger)
     assert hold is not None
     assert "version 77" in hold.reason
     assert services.server.live() == 77
@@ -133,21 +133,23 @@ def test_a_running_switch_is_not_taken_for_a_persons(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)
-    services.ledger.add_release(
-        manifest(4, archive=services.ledger.release(3).manifest.archive), lease=lease
+    release_rows.add(
+        services.ledger,
+        manifest(4, archive=release_rows.release(services.ledger, 3).manifest.archive),
+        lease=lease,
     )
     reconciler = ticks(services, 1)
     switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
     services.server.set_live(2)  # the server is told something else before the ledger is
     reconciler.tick()
-    assert services.ledger.hold() is None
+    assert holds.current(services.ledger) is None
 
 
 def test_a_restart_completes_a_switch_that_was_begun(services: Services) -> None:
     switches.begin_rollback(services.ledger, 2, reason="x")
     ticks(services, 1)
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
-    assert services.ledger.switching() is None
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
+    assert switches.under_way(services.ledger) is None
 
 
 def test_a_switch_whose_process_died_is_completed_after_a_while(services: Services) -> None:
@@ -158,10 +160,10 @@ def test_a_switch_whose_process_died_is_completed_after_a_while(services: Servic
     for now in (1000.0, 1009.0):
         clock.now = now
         reconciler.tick()
-        assert services.ledger.switching() is not None
+        assert switches.under_way(services.ledger) is not None
     clock.now = 1011.0
     reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_a_command_loading_a_version_gets_a_minute(
     assert "register 1" not in server_of(services).log
     clock.now = 1060.0
     reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (1, 1)
 
 
 def test_where_nothing_answers_nobody_is_waited_for(services: Services) -> None:
@@ -190,7 +192,7 @@ def test_where_nothing_answers_nobody_is_waited_for(services: Services) -> None:
     begin_rollback(services.ledger, 1)
     for clock.now in (1001.0, 1011.0):
         reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (1, 1)
 
 
 def test_the_workers_own_unfinished_switch_is_finished(
@@ -199,16 +201,16 @@ def test_the_workers_own_unfinished_switch_is_finished(
     services.server.unregister(1)
     switches.begin_restore(services.ledger, 1, expected=3)
     ticks(services, 1)
-    assert (services.ledger.serving().live, services.server.live()) == (1, 1)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (1, 1)
 
 
 def test_without_the_live_archive_the_previous_one_serves(services: Services) -> None:
     server_of(services).restart_empty()
-    services.artifacts.delete(services.ledger.release(3).manifest.archive)
+    services.artifacts.delete(release_rows.release(services.ledger, 3).manifest.archive)
     ticks(services)
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
-    assert services.ledger.figures()["missing_archives"] >= 1
-    assert services.ledger.release(3).rolled_back_at is None  # nobody judged it bad
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
+    assert metric_rows.stored_metrics(services.ledger)["missing_archives"] >= 1
+    assert release_rows.release(services.ledger, 3).rolled_back_at is None  # nobody judged it bad
 
 
 @pytest.mark.parametrize("damage", [b"not what was put", b""], ids=["other bytes", "empty"])
@@ -216,34 +218,38 @@ def test_with_a_damaged_archive_the_previous_one_serves(
     services: Services, tmp_path: Path, damage: bytes
 ) -> None:
     server_of(services).restart_empty()
-    (tmp_path / "archives" / services.ledger.release(3).manifest.archive).write_bytes(damage)
+    (tmp_path / "archives" / release_rows.release(services.ledger, 3).manifest.archive).write_bytes(
+        damage
+    )
     asked = record_asked(services)
     ticks(services)
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
     assert 3 not in asked
-    assert services.ledger.figures()["missing_archives"] >= 1
+    assert metric_rows.stored_metrics(services.ledger)["missing_archives"] >= 1
 
 
 def test_an_archive_replaced_with_its_digest_is_refused(services: Services, tmp_path: Path) -> None:
     """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
     server_of(services).restart_empty()
-    name, other = (services.ledger.release(version).manifest.archive for version in (3, 1))
+    name, other = (
+        release_rows.release(services.ledger, version).manifest.archive for version in (3, 1)
+    )
     services.artifacts.fetch(other, tmp_path / "other")
     services.artifacts.delete(name)
     services.artifacts.put(name, tmp_path / "other")
     asked = record_asked(services)
     ticks(services)
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
     assert 3 not in asked
 
 
 def test_when_no_archive_is_left_it_says_so(services: Services) -> None:
     server_of(services).restart_empty()
-    for one in services.ledger.releases():
+    for one in release_rows.newest_releases(services.ledger):
         services.artifacts.delete(one.manifest.archive)
     with pytest.raises(ServerRefused, match="no archive of a release that may answer is left"):
         restore_live(services)
-    assert services.ledger.serving().live == 3
+    assert switches.serving(services.ledger).live == 3
 
 
 def test_a_failing_live_version_is_tried_three_times(
@@ -254,14 +260,14 @@ def test_a_failing_live_version_is_tried_three_times(
     reconciler = Reconciler(services, monotonic=Clock())
     for _ in range(2):
         reconciler.tick()
-        assert services.ledger.serving().live == 3
+        assert switches.serving(services.ledger).live == 3
     reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
 
 
 def test_a_failing_candidate_is_left_for_half_a_minute(services: Services) -> None:
     server_of(services).restart_empty()
-    services.artifacts.delete(services.ledger.release(2).manifest.archive)
+    services.artifacts.delete(release_rows.release(services.ledger, 2).manifest.archive)
     reconciler = ticks(services, 5)
     assert [found.version for found in services.server.versions()] == [3]
     assert reconciler is not None
@@ -271,14 +277,14 @@ def test_a_newer_default_set_by_hand_is_a_held_promotion(
     services: Services,
 ) -> None:
     release.rollback(services.ledger, services.server, 2, by="x")
-    services.ledger.resume()
+    holds.resume(services.ledger)
     services.server.set_live(3)
     ticks(services)
-    live, hold = services.ledger.live(), services.ledger.hold()
+    live, hold = release_rows.live(services.ledger), holds.current(services.ledger)
     assert live is not None
     assert hold is not None
     assert (live.version, hold.reason) == (3, "promoted from version 2 to 3 on the server itself")
-    assert services.ledger.release(2).rolled_back_at is None  # nobody judged it bad
+    assert release_rows.release(services.ledger, 2).rolled_back_at is None  # nobody judged it bad
 
 
 def lost_for(services: Services, seconds: float) -> Reconciler:
@@ -302,21 +308,25 @@ def test_a_candidate_serves_while_live_is_loaded_again(
     server_of(services).lost = {3}
     lost_for(services, 30.0)
     assert server_of(services).log == ["set_live 2", "register 3", "set_live 3"]
-    assert (services.ledger.serving().live, services.server.live(), services.ledger.hold()) == (
+    assert (
+        switches.serving(services.ledger).live,
+        services.server.live(),
+        holds.current(services.ledger),
+    ) == (
         3,
         3,
         None,
     )
     assert services.server.versions()[-1].ready
-    assert services.ledger.figures()["lost_workers"] == 1
+    assert metric_rows.stored_metrics(services.ledger)["lost_workers"] == 1
 
 
 def test_a_live_version_that_cannot_reload_is_replaced(services: Services) -> None:
     server_of(services).lost, server_of(services).refuses = {3}, True
     reconciler = lost_for(services, 30.0)
     reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
-    assert services.ledger.release(3).rolled_back_at is None
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
+    assert release_rows.release(services.ledger, 3).rolled_back_at is None
     server_of(services).refuses = False
     ticks(
         replace(
@@ -326,7 +336,7 @@ def test_a_live_version_that_cannot_reload_is_replaced(services: Services) -> No
             ),
         )
     )
-    assert (services.ledger.serving().live, services.server.versions()[-1].ready) == (
+    assert (switches.serving(services.ledger).live, services.server.versions()[-1].ready) == (
         2,
         True,
     )  # loaded, to be promoted by a person
@@ -338,7 +348,7 @@ def test_live_is_loaded_again_without_a_ready_candidate(
     server_of(services).lost = {1, 2, 3}
     lost_for(services, 30.0)
     assert "register 3" in server_of(services).log
-    assert (services.ledger.serving().live, services.server.live()) == (3, 3)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (3, 3)
     assert services.server.predict(None, {"user_seq": [], "k": 1}, timeout_s=1)
 
 
@@ -377,7 +387,7 @@ def test_a_refused_default_does_not_count_as_restored(
     caplog.set_level("INFO")
     server = server_of(services)
     server.restart_empty()
-    server.register(1, services.ledger.release(1).manifest.archive)
+    server.register(1, release_rows.release(services.ledger, 1).manifest.archive)
     register = server.register
 
     def register_and_lose(version: int, url: str) -> None:
@@ -388,7 +398,10 @@ def test_a_refused_default_does_not_count_as_restored(
     with pytest.raises(ServerRefused, match="without a READY worker"):
         restore_live(services)
     assert "restored the live version" not in [record.message for record in caplog.records]
-    assert (services.ledger.serving().live, services.ledger.switching()) == (3, None)
+    assert (switches.serving(services.ledger).live, switches.under_way(services.ledger)) == (
+        3,
+        None,
+    )
 
 
 def test_a_refusing_server_is_asked_every_half_minute(services: Services) -> None:
@@ -400,11 +413,11 @@ def test_a_refusing_server_is_asked_every_half_minute(services: Services) -> Non
     for _ in range(20):
         reconciler.tick()
     assert asked == [3, 3, 3, 2, 1, 3, 2, 1]
-    epoch = services.ledger.serving().epoch
+    epoch = switches.serving(services.ledger).epoch
     clock.now += 29.0
     reconciler.tick()
-    assert (len(asked), services.ledger.serving().epoch) == (8, epoch)
+    assert (len(asked), switches.serving(services.ledger).epoch) == (8, epoch)
     server.refuses = False
     clock.now += 1.0
     reconciler.tick()
-    assert (services.ledger.serving().live, services.server.live()) == (3, 3)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (3, 3)

@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cron.errors import (
     ArtifactMissing,
@@ -22,9 +23,9 @@ from cron.errors import (
     SwitchPending,
     UnknownVersion,
 )
-from cron.ledger import switches
+from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
-from cron.lineage import Release
+from cron.lineage import Lease
 from cron.ports import ModelServer
 from cron.services import Services
 from cron.serving import release
@@ -49,10 +50,10 @@ def test_a_rollback_is_instant_and_pauses_publishing(services: Services, tmp_pat
     (tmp_path / "events.db").unlink()
     back = release.rollback(services.ledger, services.server, None, by="an operator")
     assert (back.version, services.server.live()) == (2, 2)
-    hold = services.ledger.hold()
+    hold = holds.current(services.ledger)
     assert hold is not None
     assert hold.reason == "rolled back from version 3 to 2 by an operator"
-    assert services.ledger.figures()["rollback_seconds"] < 1.0
+    assert metric_rows.stored_metrics(services.ledger)["rollback_seconds"] < 1.0
 
 
 def test_a_version_that_is_not_loaded_is_loaded_from_the_store(services: Services) -> None:
@@ -69,7 +70,7 @@ def test_a_version_that_is_not_loaded_is_loaded_from_the_store(services: Service
 
 
 def test_an_archive_that_is_gone_is_named_and_live_stays(services: Services) -> None:
-    archive = services.ledger.release(1).manifest.archive
+    archive = release_rows.release(services.ledger, 1).manifest.archive
     services.artifacts.delete(archive)
     with pytest.raises(ArtifactMissing, match=archive):
         release.rollback(
@@ -77,15 +78,15 @@ def test_an_archive_that_is_gone_is_named_and_live_stays(services: Services) -> 
         )
     assert (
         services.server.live(),
-        services.ledger.serving().live,
-        services.ledger.switching(),
+        switches.serving(services.ledger).live,
+        switches.under_way(services.ledger),
     ) == (
         3,
         3,
         None,
     )
     assert (
-        services.ledger.hold() is not None
+        holds.current(services.ledger) is not None
     )  # the person wanted the model gone: nothing new is published over it
 
 
@@ -107,7 +108,7 @@ def test_good_releases_between_stay_rollback_candidates(
     release.rollback(
         services.ledger, services.server, 1, by="x", artifacts=lambda: services.artifacts
     )
-    assert [one.version for one in services.ledger.rollback_candidates()] == [2]
+    assert [one.version for one in release_rows.rollback_candidates(services.ledger)] == [2]
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def jumped(tmp_path: Path) -> Iterator[Services]:
 
 
 def test_releases_a_person_skipped_are_not_kept_loaded(jumped: Services) -> None:
-    assert [one.version for one in jumped.ledger.rollback_candidates()] == [2, 1, 5, 4]
+    assert [one.version for one in release_rows.rollback_candidates(jumped.ledger)] == [2, 1, 5, 4]
     assert [one.version for one in kept_loaded(jumped)] == [3, 2]
     assert (
         release.rollback(
@@ -137,12 +138,12 @@ def test_releases_a_person_skipped_never_serve_instead(jumped: Services, is_gone
     server, now = server_of(jumped), [0.0]
     server.lost, server.log[:] = {3}, []
     if is_gone:
-        jumped.artifacts.delete(jumped.ledger.release(3).manifest.archive)
+        jumped.artifacts.delete(release_rows.release(jumped.ledger, 3).manifest.archive)
     reconciler = Reconciler(jumped, monotonic=lambda: now[0])
     for now[0] in (0.0, 30.0, 31.0):
         reconciler.tick()
     assert not {"set_live 4", "set_live 5"} & set(server.log)
-    assert jumped.ledger.serving().live == (2 if is_gone else 3)
+    assert switches.serving(jumped.ledger).live == (2 if is_gone else 3)
 
 
 @pytest.mark.parametrize(
@@ -153,21 +154,21 @@ def test_on_an_emptied_server_only_an_earlier_release_stands_in(
 ) -> None:
     server_of(jumped).restart_empty()
     for version in (3, 2, 1)[: 3 - num_left]:
-        jumped.artifacts.delete(jumped.ledger.release(version).manifest.archive)
+        jumped.artifacts.delete(release_rows.release(jumped.ledger, version).manifest.archive)
     reconciler = Reconciler(jumped, monotonic=lambda: 0.0)
     for _ in range(5):
         reconciler.tick()
-    assert jumped.ledger.serving().live == (num_left or 3)
+    assert switches.serving(jumped.ledger).live == (num_left or 3)
     assert jumped.server.live() == (num_left or None)
 
 
 def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Services) -> None:
-    jumped.ledger.resume()
+    holds.resume(jumped.ledger)
     server_of(jumped).restart_empty()
     for version in (1, 2, 3):
-        jumped.artifacts.delete(jumped.ledger.release(version).manifest.archive)
+        jumped.artifacts.delete(release_rows.release(jumped.ledger, version).manifest.archive)
     restore_live(jumped)
-    assert (jumped.ledger.serving().live, jumped.server.live()) == (5, 5)
+    assert (switches.serving(jumped.ledger).live, jumped.server.live()) == (5, 5)
 
 
 def test_a_plain_rollback_never_goes_forward(
@@ -187,17 +188,19 @@ def test_promotion_goes_forward_again_and_keeps_the_hold(services: Services) -> 
     release.rollback(services.ledger, services.server, None, by="x")
     assert release.promote(services.ledger, services.server, 3).version == 3
     assert services.server.live() == 3
-    assert services.ledger.hold() is not None
+    assert holds.current(services.ledger) is not None
 
 
 def test_unknown_versions_are_named_with_those_that_exist(services: Services) -> None:
-    services.ledger.add_release(manifest(4), lease=lease_of(services.ledger))  # put, never live
+    release_rows.add(
+        services.ledger, manifest(4), lease=lease_of(services.ledger)
+    )  # put, never live
     for version in (4, 99):
         with pytest.raises(UnknownVersion, match="existing versions: 1, 2, 3"):
             release.rollback(services.ledger, services.server, version, by="x")
         with pytest.raises(UnknownVersion, match="existing versions: 1, 2, 3"):
             release.promote(services.ledger, services.server, version)
-    assert services.ledger.hold() is None
+    assert holds.current(services.ledger) is None
 
 
 def test_a_rollback_waits_for_a_server_that_is_down(
@@ -211,14 +214,14 @@ def test_a_rollback_waits_for_a_server_that_is_down(
         release.rollback(services.ledger, services.server, 2, by="x")
     server_of(services).is_down = False
     release.finish_switch(services.ledger, services.server)
-    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
+    assert (services.server.live(), switches.serving(services.ledger).live) == (2, 2)
 
 
 def test_a_rollback_overtakes_an_interrupted_publication(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)
-    services.ledger.add_release(manifest(4), lease=lease)
+    release_rows.add(services.ledger, manifest(4), lease=lease)
     switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
     server_of(services).is_down = True
     for _ in range(2):  # an impatient person asks twice, and gets the same
@@ -227,10 +230,10 @@ def test_a_rollback_overtakes_an_interrupted_publication(
             match=r"version 2 is recorded and publishing is paused.*as soon as the server answers",
         ):
             release.rollback(services.ledger, services.server, None, by="x")
-    assert services.ledger.hold() is not None
+    assert holds.current(services.ledger) is not None
     server_of(services).is_down = False
     release.finish_switch(services.ledger, services.server)
-    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
+    assert (services.server.live(), switches.serving(services.ledger).live) == (2, 2)
 
 
 def test_an_overtaken_switch_sets_the_later_decision(
@@ -238,12 +241,12 @@ def test_an_overtaken_switch_sets_the_later_decision(
 ) -> None:
     """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
     lease = lease_of(services.ledger)
-    services.ledger.add_release(manifest(4), lease=lease)
+    release_rows.add(services.ledger, manifest(4), lease=lease)
     late = switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
     assert release.rollback(services.ledger, services.server, 2, by="x").version == 2
     server_of(services).set_live(3)  # as if the worker's call arrived now
     assert not release.carry_out(services.ledger, services.server, late)
-    assert (services.server.live(), services.ledger.serving().live) == (2, 2)
+    assert (services.server.live(), switches.serving(services.ledger).live) == (2, 2)
 
 
 def test_many_people_at_once_end_in_one_state(services: Services) -> None:
@@ -254,7 +257,7 @@ def test_many_people_at_once_end_in_one_state(services: Services) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(promote, [2, 3, 2, 3, 2, 3] * 3))
-    serving = services.ledger.serving()
+    serving = switches.serving(services.ledger)
     assert serving.switch is None
     assert services.server.live() == serving.live
 
@@ -276,7 +279,7 @@ def test_two_plain_rollbacks_at_once_are_one_step(
             artifacts=lambda: services.artifacts,
             asked_at=asked_at,
         )
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
 
 
 def test_many_bare_rollbacks_at_once_go_one_step_back(services: Services) -> None:
@@ -299,9 +302,9 @@ def test_many_bare_rollbacks_at_once_go_one_step_back(services: Services) -> Non
         told = set(pool.map(roll_back, range(6)))
     assert told in ({2}, {2, None})
     assert (
-        services.ledger.serving().live,
+        switches.serving(services.ledger).live,
         services.server.live(),
-        services.ledger.switching(),
+        switches.under_way(services.ledger),
     ) == (
         2,
         2,
@@ -316,23 +319,24 @@ def test_a_bare_rollback_that_ends_anothers_goes_no_further_back(services: Servi
         release.rollback(
             services.ledger, services.server, None, by="x", artifacts=lambda: services.artifacts
         )
-    assert (services.ledger.serving().live, services.server.live()) == (2, 2)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (2, 2)
 
 
 def test_a_rollback_considers_a_release_published_meanwhile(
     services: Services,
 ) -> None:
     lease = lease_of(services.ledger)
-    previous_good = services.ledger.previous_good
 
-    def published_since() -> Release | None:
-        found = previous_good()
-        if services.ledger.serving().live == 3:
-            published(services.ledger, lease, 4)
-        return found
+    class PublishesFirst(Ledger):
+        @contextmanager
+        def write(self, lease_to_check: Lease | None = None) -> Iterator[sa.Connection]:
+            if not release_rows.is_release(services.ledger, 4):
+                published(services.ledger, lease, 4)
+            with super().write(lease_to_check) as connection:
+                yield connection
 
-    services.ledger.previous_good = published_since  # type: ignore[method-assign]
-    done = release.rollback(services.ledger, services.server, None, by="x")
+    ledger = PublishesFirst(services.ledger.engine)
+    done = release.rollback(ledger, services.server, None, by="x")
     assert (done.version, done.was, services.server.live()) == (3, 4, 3)
 
 
@@ -359,7 +363,7 @@ def test_a_change_that_was_overtaken_says_what_is_live(
         match="change to version 2 was overtaken by a later decision: version 3 is live now",
     ):
         change(services.ledger, services.server, 2)
-    assert (services.ledger.serving().live, services.server.live()) == (3, 3)
+    assert (switches.serving(services.ledger).live, services.server.live()) == (3, 3)
 
 
 def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from cron.cycle.cycle import run_cycle
+from cron.ledger import release_rows
 from cron.services import Services
 from cron.settings.tree import GateSettings
 from recommender.bundle import Bundle, bundle_digest, load_bundle, save_bundle
@@ -149,13 +150,17 @@ def popular_only(bundle: Bundle) -> Bundle:
 
 def refusals(services: Services, launcher: HereLauncher, *, full: bool = False) -> list[str]:
     """Do a turn with that launcher; check that nothing changed, and return which tests refused it."""
-    before = (services.ledger.live(), services.server.versions(), services.artifacts.names())
+    before = (
+        release_rows.live(services.ledger),
+        services.server.versions(),
+        services.artifacts.names(),
+    )
     run = run_cycle(
         replace(services, launcher=launcher), lease_of(services.ledger), force_full=full
     )
     assert run.outcome == "refused", [reason.text for reason in run.reasons]
     new = [name for name in services.artifacts.names() if name not in before[2]]
-    assert (services.ledger.live(), services.server.versions()) == before[:2]
+    assert (release_rows.live(services.ledger), services.server.versions()) == before[:2]
     assert all(name.startswith("journal/") for name in new)
     assert services.server.live() == 1
     return [reason.name for reason in run.reasons if not reason.ok]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from cron.cycle.cycle import run_cycle
 from cron.errors import LeaseLost, Stopped, Superseded
-from cron.ledger import switches
+from cron.ledger import holds, switches
 from cron.lineage import Lease
 from cron.services import Services
 from cron.serving import release
@@ -45,7 +45,7 @@ class Endless(HereLauncher):
     ("meanwhile", "outcome", "why"),
     [
         (
-            lambda services: services.ledger.pause("poison is coming in"),
+            lambda services: holds.pause(services.ledger, "poison is coming in"),
             "held",
             "poison is coming in",
         ),
@@ -60,7 +60,7 @@ class Endless(HereLauncher):
             "0 is live now",
         ),
         (
-            lambda services: services.ledger.resume([(441, 450)]),
+            lambda services: holds.resume(services.ledger, [(441, 450)]),
             "superseded",
             "events 441–450 were excluded",
         ),

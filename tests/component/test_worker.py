@@ -18,7 +18,15 @@ import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
 from cron.errors import AlreadyRunning, LeaseLost, LogGap, Unavailable
-from cron.ledger import switches
+from cron.ledger import (
+    holds,
+    journal_rows,
+    lease_row,
+    metric_rows,
+    release_rows,
+    run_rows,
+    switches,
+)
 from cron.lineage import Lease
 from cron.ports import Appended, Batch, Cursor, EventLog
 from cron.services import Services
@@ -57,7 +65,7 @@ def shelf(tmp_path: Path) -> Iterator[Services]:
 
 
 def versions(services: Services) -> list[int]:
-    return [one.version for one in services.ledger.releases()]
+    return [one.version for one in release_rows.newest_releases(services.ledger)]
 
 
 def test_it_publishes_follows_and_reacts_to_events(
@@ -70,16 +78,16 @@ def test_it_publishes_follows_and_reacts_to_events(
         until(lambda: len(fresh.histories.recent("user1", 10)) == 4)
         send(fresh, event_records(201, 280))  # as many as after_events
         until(lambda: versions(fresh) == [0, 1, 2])
-    assert fresh.ledger.lease_holder() is None
-    assert fresh.ledger.figures().get("job_errors", 0) == 0
+    assert lease_row.holder(fresh.ledger) is None
+    assert metric_rows.stored_metrics(fresh.ledger).get("job_errors", 0) == 0
 
 
 def test_a_default_set_by_hand_is_noticed_by_polling(shelf: Services) -> None:
     with working(shelf):
-        until(lambda: shelf.ledger.lease_holder() is not None)
+        until(lambda: lease_row.holder(shelf.ledger) is not None)
         shelf.server.set_live(1)
-        until(lambda: shelf.ledger.hold() is not None, limit_s=2.0)
-    assert (shelf.ledger.serving().live, shelf.server.live()) == (1, 1)
+        until(lambda: holds.current(shelf.ledger) is not None, limit_s=2.0)
+    assert (switches.serving(shelf.ledger).live, shelf.server.live()) == (1, 1)
 
 
 def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Services) -> None:
@@ -89,7 +97,7 @@ def test_a_server_that_was_lost_comes_back_with_what_was_live(shelf: Services) -
         server_of(shelf).is_down = False
         until(lambda: [found.version for found in shelf.server.versions()] == [1, 2])
     assert shelf.server.live() == 2
-    assert shelf.ledger.hold() is None
+    assert holds.current(shelf.ledger) is None
 
 
 @pytest.mark.parametrize("surprise", [RuntimeError, SystemExit])
@@ -105,10 +113,10 @@ def test_a_failing_turn_is_counted_and_the_worker_lives(
 
     with working(replace(shelf, log=Surprising())):  # type: ignore[arg-type]
         until(
-            lambda: shelf.ledger.figures().get("job_errors", 0) >= 2
+            lambda: metric_rows.stored_metrics(shelf.ledger).get("job_errors", 0) >= 2
         )  # the turn's and the follower's
         shelf.server.set_live(1)
-        until(lambda: shelf.ledger.hold() is not None)
+        until(lambda: holds.current(shelf.ledger) is not None)
 
 
 def test_waiting_events_do_not_shorten_the_backoff(shelf: Services) -> None:
@@ -127,17 +135,17 @@ def test_waiting_events_do_not_shorten_the_backoff(shelf: Services) -> None:
 
 def test_a_worker_without_the_lease_changes_nothing(shelf: Services) -> None:
     with working(shelf) as worker:
-        taken = shelf.ledger.acquire_lease(
-            "elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1)
+        taken = lease_row.acquire(
+            shelf.ledger, "elsewhere", 3600, shelf.ledger.now() + timedelta(hours=1)
         )
         assert taken is not None
         until(lambda: worker._lease is None)
         shelf.server.set_live(1)
         send(shelf, event_records(1, 100))
         until(lambda: shelf.histories.recent("user1", 5))  # it still follows
-        assert shelf.ledger.hold() is None
-        assert shelf.ledger.last_seq() == 0
-    assert shelf.ledger.lease_holder() == "elsewhere"
+        assert holds.current(shelf.ledger) is None
+        assert journal_rows.last_seq(shelf.ledger) == 0
+    assert lease_row.holder(shelf.ledger) == "elsewhere"
 
 
 @pytest.fixture
@@ -159,7 +167,9 @@ def trained_by(services: Services) -> bool:
 
 def take_the_lease(services: Services) -> None:
     assert (
-        services.ledger.acquire_lease("elsewhere", 3600, services.ledger.now() + timedelta(hours=1))
+        lease_row.acquire(
+            services.ledger, "elsewhere", 3600, services.ledger.now() + timedelta(hours=1)
+        )
         is not None
     )
 
@@ -172,7 +182,7 @@ def test_losing_the_lease_ends_the_training(
         assert worker._under_way["cycle"].locked()
         take_the_lease(endless)
         until(lambda: not worker._under_way["cycle"].locked())
-    unfinished = endless.ledger.open_run()
+    unfinished = run_rows.open_run(endless.ledger)
     assert unfinished is not None
     assert unfinished.mode == "full"
 
@@ -201,7 +211,7 @@ def test_a_standby_takes_over_an_expired_lease(
             fresh.settings, worker=replace(fresh.settings.worker, lease_s=1.0, after_events=10_000)
         ),
     )
-    assert fresh.ledger.acquire_lease("elsewhere", 2.0, fresh.ledger.now()) is not None
+    assert lease_row.acquire(fresh.ledger, "elsewhere", 2.0, fresh.ledger.now()) is not None
     send(fresh, [*item_records(), *event_records(1, 200)])
     stale = (
         fresh.paths.journal / "segments" / "1-9-0123456789ab.parquet"
@@ -213,7 +223,7 @@ def test_a_standby_takes_over_an_expired_lease(
         until(lambda: not stale.exists())
         until(lambda: fresh.histories.recent("user1", 5))
         assert worker._lease is None
-        assert fresh.ledger.last_seq() == 0
+        assert journal_rows.last_seq(fresh.ledger) == 0
         until(lambda: versions(fresh) == [0, 1])
 
 
@@ -237,8 +247,8 @@ def test_a_worker_waits_for_its_ledger_to_answer(
             assert looks.acquire(timeout=LIMIT_S)
         monkeypatch.setattr(shelf.ledger, "write", answers)
         shelf.server.set_live(1)
-        until(lambda: shelf.ledger.hold() is not None)
-    assert "job_errors" not in shelf.ledger.figures()
+        until(lambda: holds.current(shelf.ledger) is not None)
+    assert "job_errors" not in metric_rows.stored_metrics(shelf.ledger)
 
 
 def test_a_machine_that_slept_catches_up_once(shelf: Services) -> None:
@@ -261,7 +271,7 @@ def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Services) -> 
     ):
         run_once(fresh)
     assert run_once(fresh).outcome == "skipped"
-    assert fresh.ledger.lease_holder() is None
+    assert lease_row.holder(fresh.ledger) is None
 
 
 def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_path: Path) -> None:
@@ -271,7 +281,7 @@ def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_pa
         "from cron.worker.worker import run_worker; from tests.workshop import open_workshop; "
         f"services = open_workshop(Path({str(tmp_path)!r})); "
         "slow = replace(services.settings, train=replace(services.settings.train, full_epochs=1_000_000)); "
-        "sys.exit(run_worker(replace(parts, settings=slow, launcher=open_launcher('process:', text_cache=parts.paths.texts))))"
+        "sys.exit(run_worker(replace(services, settings=slow, launcher=open_launcher('process:', text_cache=services.paths.texts))))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],
@@ -287,7 +297,7 @@ def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_pa
     assert process.returncode == 0, log
     assert time.monotonic() - started < fresh.settings.worker.grace_s
     assert versions(fresh) == [0]
-    assert fresh.ledger.open_run() is not None
+    assert run_rows.open_run(fresh.ledger) is not None
     run = run_once(fresh)
     assert (run.mode, run.outcome, versions(fresh)) == ("full", "published", [0, 1])
 
@@ -299,7 +309,7 @@ def test_a_log_that_is_not_the_journals_is_told_once(
     with working(replace(fresh, log=log)):
         until(lambda: log.num_reads > 20)
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1
-    assert "job_errors" not in fresh.ledger.figures()
+    assert "job_errors" not in metric_rows.stored_metrics(fresh.ledger)
 
 
 def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Services) -> None:
@@ -311,7 +321,7 @@ def test_a_log_that_cannot_be_read_is_not_tried_at_each_look(shelf: Services) ->
         until(lambda: log.num_reads > 20)
         assert worker._retry_at == first
         assert log.num_looks == looks
-    assert [(run.reasons[0].name, run.count) for run in shelf.ledger.runs(1)] == [
+    assert [(run.reasons[0].name, run.count) for run in run_rows.newest(shelf.ledger, 1)] == [
         ("not_collected", 1)
     ]
 
@@ -320,9 +330,9 @@ def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Services) -
     slow = SlowLog(shelf.log)
     often = replace(shelf.settings, worker=replace(shelf.settings.worker, interval_s=0.05))
     with working(replace(shelf, settings=often, log=slow)):
-        until(lambda: shelf.ledger.figures().get("overlapping_turns", 0) >= 2)
+        until(lambda: metric_rows.stored_metrics(shelf.ledger).get("overlapping_turns", 0) >= 2)
         slow.goes_on.set()
-    assert "job_errors" not in shelf.ledger.figures()
+    assert "job_errors" not in metric_rows.stored_metrics(shelf.ledger)
 
 
 def test_a_turn_that_came_too_late_is_counted(shelf: Services) -> None:
@@ -330,11 +340,11 @@ def test_a_turn_that_came_too_late_is_counted(shelf: Services) -> None:
     with working(shelf) as worker:
         missed = JobExecutionEvent(EVENT_JOB_MISSED, "cycle", "default", shelf.ledger.now())
         worker._scheduler._dispatch_event(missed)
-        assert shelf.ledger.figures()["missed_turns"] == 1
+        assert metric_rows.stored_metrics(shelf.ledger)["missed_turns"] == 1
         worker._scheduler._dispatch_event(
             JobExecutionEvent(EVENT_JOB_MISSED, "follow", "default", shelf.ledger.now())
         )
-        assert shelf.ledger.figures()["missed_turns"] == 1
+        assert metric_rows.stored_metrics(shelf.ledger)["missed_turns"] == 1
 
 
 def test_a_crontab_worker_takes_its_first_turn_at_once(
@@ -344,7 +354,7 @@ def test_a_crontab_worker_takes_its_first_turn_at_once(
         shelf.settings, worker=replace(shelf.settings.worker, cron="0 3 * * sun")
     )
     with working(replace(shelf, settings=by_the_clock)) as worker:
-        until(lambda: shelf.ledger.runs(1))
+        until(lambda: run_rows.newest(shelf.ledger, 1))
         following = worker._scheduler.get_job("cycle").next_run_time
         assert (following.weekday(), following.hour, following.minute, following.utcoffset()) == (
             6,

@@ -17,6 +17,7 @@ import pytest
 from apscheduler.schedulers import base
 
 from cron.errors import ServerRefused
+from cron.ledger import holds, journal_rows, lease_row, metric_rows, run_rows, switches
 from cron.services import Services
 from cron.wiring import PROJECT_ROOT
 from cron.worker import wall_clock, worker
@@ -61,20 +62,24 @@ def test_a_clock_that_is_set_back_stops_no_job(
             shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)
         ),
     )
-    shelf.ledger.pause("turns are counted here, and make nothing")
+    holds.pause(shelf.ledger, "turns are counted here, and make nothing")
     with working(services) as begun:
-        until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
+        until(lambda: run_rows.newest(shelf.ledger, 1) and not begun._under_way["cycle"].locked())
         monkeypatch.setattr(Clock, "back", back)
-        until(lambda: shelf.ledger.runs(1)[0].count == 2)  # the next turn would be hours away
+        until(
+            lambda: run_rows.newest(shelf.ledger, 1)[0].count == 2
+        )  # the next turn would be hours away
         send(shelf, event_records(1, 20))
         until(lambda: shelf.histories.recent("user1", 5))
         shelf.server.set_live(1)
-        until(lambda: shelf.ledger.serving().live == 1)
+        until(lambda: switches.serving(shelf.ledger).live == 1)
         assert (
-            shelf.ledger.acquire_lease("elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5))
+            lease_row.acquire(
+                shelf.ledger, "elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5)
+            )
             is None
         )
-    assert "job_errors" not in shelf.ledger.figures()
+    assert "job_errors" not in metric_rows.stored_metrics(shelf.ledger)
 
 
 @pytest.mark.parametrize("call", ["versions", "live"])
@@ -84,35 +89,35 @@ def test_a_refusing_server_is_logged_once(
 ) -> None:
     looks = threading.Semaphore(0)
 
-    shelf.ledger.pause("nothing is published here")
+    holds.pause(shelf.ledger, "nothing is published here")
 
     def refuse() -> None:
         looks.release()
         raise ServerRefused(None, status=status, message="not for you")
 
     with working(shelf):
-        until(lambda: shelf.ledger.runs(1))
+        until(lambda: run_rows.newest(shelf.ledger, 1))
         setattr(server_of(shelf), call, refuse)
         for _ in range(10):
             assert looks.acquire(timeout=LIMIT_S)
         send(shelf, event_records(1, 100))  # over after_events
-        until(lambda: shelf.ledger.last_seq() == 100)
+        until(lambda: journal_rows.last_seq(shelf.ledger) == 100)
         delattr(server_of(shelf), call)  # back, as the class has it
     assert [record.message for record in caplog.records].count("the server refuses the worker") == 1
-    assert "job_errors" not in shelf.ledger.figures()
+    assert "job_errors" not in metric_rows.stored_metrics(shelf.ledger)
 
 
 def test_a_server_that_refuses_differently_is_logged_again(
     shelf: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = [401, 401, 503, 503, 401]
-    shelf.ledger.pause("nothing is published here")
+    holds.pause(shelf.ledger, "nothing is published here")
 
     def refuse() -> None:
         raise ServerRefused(None, status=left.pop(0) if len(left) > 1 else left[0], message="no")
 
     with working(shelf):
-        until(lambda: shelf.ledger.runs(1))
+        until(lambda: run_rows.newest(shelf.ledger, 1))
         server_of(shelf).live = refuse  # type: ignore[method-assign]
         until(lambda: len(left) == 1)
         until(
@@ -159,21 +164,21 @@ def test_the_lease_is_kept_while_any_job_is_at_something(
     services = replace(shelf, **{port: slow})  # type: ignore[arg-type]
     if port == "server":
         slow.nodes = lambda: {"here": slow}  # type: ignore[attr-defined]
-    shelf.ledger.pause("no turn does anything here")
+    holds.pause(shelf.ledger, "no turn does anything here")
     begun = Worker(services)
     begun.start()
-    until(lambda: shelf.ledger.runs(1) and not begun._under_way["cycle"].locked())
+    until(lambda: run_rows.newest(shelf.ledger, 1) and not begun._under_way["cycle"].locked())
     send(shelf, event_records(1, 5))
     slow.is_on = True
     assert slow.began.wait(LIMIT_S)
     assert not begun.end(0.3)
-    assert shelf.ledger.lease_holder() is not None
+    assert lease_row.holder(shelf.ledger) is not None
     slow.goes_on.set()
     until(lambda: not any(lock.locked() for lock in begun._under_way.values()))
 
 
 def test_sigterm_ends_a_worker_waiting_for_its_server(shelf: Services, tmp_path: Path) -> None:
-    shelf.ledger.pause("no turn does anything here")
+    holds.pause(shelf.ledger, "no turn does anything here")
     program = (
         "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker.worker import run_worker; "
         "from tests.workshop import open_workshop, server_of; "

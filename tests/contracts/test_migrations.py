@@ -16,7 +16,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from cron.errors import LedgerTooNew, Unavailable
-from cron.ledger import database, schema
+from cron.ledger import database, journal_rows, schema
 from cron.ledger.ledger import open_ledger
 from cron.ledger.migrations import HEAD, bring_up_to_date
 from cron.ledger.migrations.versions import r0001_tables
@@ -32,8 +32,9 @@ ON_SERVERS: dict[str, Callable[[Servers], str]] = {
 }
 OPEN = """
 import sys
+from cron.ledger import journal_rows
 from cron.ledger.ledger import open_ledger
-print(open_ledger(sys.argv[1]).last_seq())
+print(journal_rows.last_seq(open_ledger(sys.argv[1])))
 """
 
 
@@ -97,7 +98,7 @@ def test_the_comparison_would_notice(engine: sa.Engine) -> None:
 
 def test_the_last_step_is_the_one_that_opening_looks_for() -> None:
     config = Config()
-    config.set_main_option("script_location", str(PROJECT_ROOT / "cron" / "migrations"))
+    config.set_main_option("script_location", str(PROJECT_ROOT / "cron" / "ledger" / "migrations"))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
@@ -107,7 +108,7 @@ def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(
 ) -> None:
     without_numbers(engine)
     ledger = open_ledger(url)
-    assert ledger.last_seq() == 17
+    assert journal_rows.last_seq(ledger) == 17
     ledger.close()
     assert differences(engine) == []
     assert revisions(engine) == [HEAD]
@@ -150,7 +151,13 @@ def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(
     engine: sa.Engine, url: str
 ) -> None:
     bring_up_to_date(engine)
-    code = f"import sys\nfrom cron.ledger.ledger import open_ledger\nopen_ledger({url!r}).live()\nprint('alembic' in sys.modules)"
+    code = f"""
+import sys
+from cron.ledger import release_rows
+from cron.ledger.ledger import open_ledger
+release_rows.live(open_ledger({url!r}))
+print('alembic' in sys.modules)
+"""
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )

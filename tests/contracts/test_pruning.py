@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from cron.ledger import pruning, schema
+from cron.ledger import lease_row, metric_rows, pruning, release_rows, run_rows, schema
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.ledger.migrations.versions import r0004_ended_runs
 from cron.lineage import Lease, Outcome, Quality, Run
@@ -35,7 +35,7 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def lease(ledger: Ledger) -> Lease:
-    lease = ledger.acquire_lease("one", 30, NOW)
+    lease = lease_row.acquire(ledger, "one", 30, NOW)
     assert lease is not None
     return lease
 
@@ -44,10 +44,12 @@ def ended_run(
     ledger: Ledger, lease: Lease, *, mode: Mode = "update", outcome: Outcome = "refused"
 ) -> Run:
     """Make a run with a step and a quality figure."""
-    run = ledger.start_run(mode, reason=reason("why", ok=True), supersedes=None, lease=lease)
-    ledger.record_step(run.run_id, "archive", {"manifest": "x" * 1000}, seconds=2.5, lease=lease)
+    run = run_rows.start(ledger, mode, reason=reason("why", ok=True), supersedes=None, lease=lease)
+    run_rows.record_step(
+        ledger, run.run_id, "archive", {"manifest": "x" * 1000}, seconds=2.5, lease=lease
+    )
     if outcome == "published":
-        ledger.allot_version(run.run_id, lease=lease)
+        run_rows.allot_version(ledger, run.run_id, lease=lease)
     figures = {
         "version": None,
         "ndcg": 0.1,
@@ -57,8 +59,8 @@ def ended_run(
         "at": NOW,
     }
     quality = Quality(run_id=run.run_id, kind="panel", model="live", **figures)  # type: ignore[arg-type]
-    ledger.add_quality([quality], lease=lease)
-    return ledger.finish_run(run.run_id, outcome, reasons=[], figures={}, lease=lease)
+    metric_rows.add_quality(ledger, [quality], lease=lease)
+    return run_rows.finish(ledger, run.run_id, outcome, reasons=[], metrics={}, lease=lease)
 
 
 def rows(ledger: Ledger, table: sa.Table) -> int:
@@ -75,9 +77,9 @@ def counted(ledger: Ledger) -> dict[str, float]:
 
 def test_what_continues_an_open_run_is_forgotten_when_it_ends(ledger: Ledger, lease: Lease) -> None:
     run = ended_run(ledger, lease)
-    assert ledger.step_output(run.run_id, "archive") == {}
+    assert run_rows.step_output(ledger, run.run_id, "archive") == {}
     assert run.seconds == {"archive": 2.5}
-    assert ledger.runs() == (run,)
+    assert run_rows.newest(ledger) == (run,)
 
 
 def test_only_the_newest_runs_stay_and_counters_never_fall(ledger: Ledger, lease: Lease) -> None:
@@ -85,32 +87,36 @@ def test_only_the_newest_runs_stay_and_counters_never_fall(ledger: Ledger, lease
     for _ in range(3):
         ended_run(ledger, lease, mode="full")
         ended_run(ledger, lease)
-        ledger.record_skip(reason("few", ok=False), lease=lease)
-        ledger.record_skip(reason("few", ok=False), lease=lease)
-    before, last_full, runs = counted(ledger), ledger.last_full(), ledger.runs()
+        run_rows.record_skip(ledger, reason("few", ok=False), lease=lease)
+        run_rows.record_skip(ledger, reason("few", ok=False), lease=lease)
+    before, last_full, runs = counted(ledger), run_rows.last_full(ledger), run_rows.newest(ledger)
     assert before == {"published": 1, "refused": 6, "skipped": 6}
     assert pruning.prune(ledger, lease=lease, keep=10) == 0
     assert pruning.prune(ledger, lease=lease, keep=2) == 6
-    assert ledger.runs() == (*runs[:2], runs[2], runs[-1]), (
+    assert run_rows.newest(ledger) == (*runs[:2], runs[2], runs[-1]), (
         "beside the newest the last full retrain, and the last with a version"
     )
-    assert (counted(ledger), ledger.last_full()) == (before, last_full)
+    assert (counted(ledger), run_rows.last_full(ledger)) == (before, last_full)
     assert (rows(ledger, schema.steps), rows(ledger, schema.quality)) == (3, 3)
     for _ in range(3):
         ended_run(ledger, lease)
     assert pruning.prune(ledger, lease=lease, keep=2) == 3
     assert counted(ledger) == before | {"refused": 9}
-    run = ledger.start_run("baseline", reason=reason("why", ok=True), supersedes=None, lease=lease)
-    assert ledger.allot_version(run.run_id, lease=lease) == 2, "no version is given twice"
+    run = run_rows.start(
+        ledger, "baseline", reason=reason("why", ok=True), supersedes=None, lease=lease
+    )
+    assert run_rows.allot_version(ledger, run.run_id, lease=lease) == 2, "no version is given twice"
 
 
 def test_an_open_run_stays_however_old(ledger: Ledger, lease: Lease) -> None:
-    run = ledger.start_run("update", reason=reason("why", ok=True), supersedes=None, lease=lease)
+    run = run_rows.start(
+        ledger, "update", reason=reason("why", ok=True), supersedes=None, lease=lease
+    )
     for _ in range(3):
-        ledger.record_skip(reason("few", ok=False), lease=lease)
-        ledger.record_skip(reason("held", ok=False), lease=lease)
+        run_rows.record_skip(ledger, reason("few", ok=False), lease=lease)
+        run_rows.record_skip(ledger, reason("held", ok=False), lease=lease)
     pruning.prune(ledger, lease=lease, keep=1)
-    found = ledger.open_run()
+    found = run_rows.open_run(ledger)
     assert found is not None
     assert found.run_id == run.run_id
 
@@ -120,13 +126,13 @@ def test_a_release_without_its_archive_keeps_its_lineage_alone(
 ) -> None:
     gone, live = manifest(1, popular=POPULAR), manifest(2, popular=POPULAR)
     for one in (gone, live):
-        ledger.add_release(one, lease=lease)
+        release_rows.add(ledger, one, lease=lease)
     published(ledger, lease, 1, 2)
-    assert ledger.mark_archive_gone(1, lease=lease)
+    assert release_rows.mark_archive_gone(ledger, 1, lease=lease)
     for one in (gone, live):
         pruning.slim_release(ledger, one, lease=lease)
-    assert ledger.release(1).manifest == manifest(1)
-    assert ledger.release(2).manifest == live
+    assert release_rows.release(ledger, 1).manifest == manifest(1)
+    assert release_rows.release(ledger, 2).manifest == live
 
 
 def test_the_step_to_this_shape_prunes_what_older_releases_kept(
@@ -134,36 +140,38 @@ def test_the_step_to_this_shape_prunes_what_older_releases_kept(
 ) -> None:
     run = ended_run(ledger, lease)
     for one in (1, 2):
-        ledger.add_release(manifest(one, popular=POPULAR), lease=lease)
+        release_rows.add(ledger, manifest(one, popular=POPULAR), lease=lease)
     published(ledger, lease, 1, 2)
-    ledger.mark_archive_gone(1, lease=lease)
+    release_rows.mark_archive_gone(ledger, 1, lease=lease)
     with ledger.write() as connection:
         connection.execute(schema.steps.update().values(output='{"manifest": "x"}'))
         with Operations.context(MigrationContext.configure(connection)):
             r0004_ended_runs.upgrade()
-    assert ledger.step_output(run.run_id, "archive") == {}
-    assert ledger.release(1).manifest == manifest(1)
-    assert ledger.release(2).manifest.popular == POPULAR
+    assert run_rows.step_output(ledger, run.run_id, "archive") == {}
+    assert release_rows.release(ledger, 1).manifest == manifest(1)
+    assert release_rows.release(ledger, 2).manifest.popular == POPULAR
 
 
 @pytest.mark.parametrize("megabytes", [4, 40])
 def test_a_file_that_is_mostly_free_gives_its_disk_back(tmp_path: Path, megabytes: int) -> None:
     path = tmp_path / "ledger.db"
     ledger = open_ledger(f"sqlite:///{path}")
-    lease = ledger.acquire_lease("one", 30, NOW)
+    lease = lease_row.acquire(ledger, "one", 30, NOW)
     assert lease is not None
-    run = ledger.start_run("update", reason=reason("why", ok=True), supersedes=None, lease=lease)
+    run = run_rows.start(
+        ledger, "update", reason=reason("why", ok=True), supersedes=None, lease=lease
+    )
     for number in range(megabytes):
-        ledger.record_step(
-            run.run_id, f"step {number}", {"text": "x" * 2**20}, seconds=1, lease=lease
+        run_rows.record_step(
+            ledger, run.run_id, f"step {number}", {"text": "x" * 2**20}, seconds=1, lease=lease
         )
     assert not pruning.give_back_disk(ledger), "nothing is free"
-    ledger.finish_run(run.run_id, "refused", reasons=[], figures={}, lease=lease)
+    run_rows.finish(ledger, run.run_id, "refused", reasons=[], metrics={}, lease=lease)
     assert pruning.give_back_disk(ledger) == (megabytes == 40)
     with ledger.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     assert (path.stat().st_size < 2**20) == (megabytes == 40)
-    assert len(ledger.runs()) == 1
+    assert len(run_rows.newest(ledger)) == 1
     ledger.close()
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cron.errors import RolledBackMeanwhile, Superseded
-from cron.ledger import switches
+from cron.ledger import holds, lease_row, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.wiring import open_ledger
@@ -24,13 +24,13 @@ def ledger(url: str) -> Iterator[Ledger]:
     ledger = open_ledger(url)
     lease = taken(ledger)
     published(ledger, lease, 1, 2, 3)
-    ledger.add_release(manifest(4), lease=lease)
+    release_rows.add(ledger, manifest(4), lease=lease)
     yield ledger
     ledger.close()
 
 
 def taken(ledger: Ledger) -> Lease:
-    lease = ledger.acquire_lease("test", 60, ledger.now())
+    lease = lease_row.acquire(ledger, "test", 60, ledger.now())
     assert lease is not None
     return lease
 
@@ -42,7 +42,7 @@ def test_publishing_never_overtakes_a_promotion_that_is_under_way(ledger: Ledger
     ):
         switches.begin_publish(ledger, 4, expected=3, lease=taken(ledger))
     assert switches.end(ledger, promoting)
-    assert ledger.serving().live == 1
+    assert switches.serving(ledger).live == 1
 
 
 def test_a_run_is_not_wanted_any_more_once_a_promotion_has_begun(ledger: Ledger) -> None:
@@ -72,4 +72,4 @@ def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> No
         switches.begin_rollback(
             ledger, 2, reason="x", asked=switches.Asked(live=3, at=ledger.now())
         )
-    assert ledger.hold() is None
+    assert holds.current(ledger) is None

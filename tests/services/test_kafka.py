@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewPartitions
 from cron.backends.kafka.log import KafkaEventLog
 from cron.errors import AccessRefused, LogGap, TopicMissing, Unavailable
 from cron.journal.follow import follow_once, rebuild
+from cron.ledger import journal_rows
 from cron.ports import START, Cursor, EventLog, Rejected
 from cron.urls.kafka import parse_url
 from cron.wiring import open_log
@@ -194,7 +195,9 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
             step()
     assert house.records() == [event(1), event(2), event(3)]
     # what the message says, for one who accepts the loss: `follow --new-log --once`
-    house.ledger.commit_segment(None, house.log.give_up(house.ledger.log_cursor()), house.lease)
+    journal_rows.commit_segment(
+        house.ledger, None, house.log.give_up(journal_rows.log_cursor(house.ledger)), house.lease
+    )
     rebuild(house.journal, house.log, house.histories)
     assert house.collect() == (1, 0, 0)
     assert house.records() == [event(1), event(2), event(3), event(6)]
@@ -215,8 +218,10 @@ def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
         match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id",
     ):
         patiently(house.collect)
-    house.log.trim(house.ledger.log_cursor())  # of another topic: nothing
-    house.ledger.commit_segment(None, house.log.give_up(house.ledger.log_cursor()), house.lease)
+    house.log.trim(journal_rows.log_cursor(house.ledger))  # of another topic: nothing
+    journal_rows.commit_segment(
+        house.ledger, None, house.log.give_up(journal_rows.log_cursor(house.ledger)), house.lease
+    )
     assert house.collect() == (4, 0, 1)  # what stood in both counts once
 
 

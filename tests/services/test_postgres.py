@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from cron.errors import AccessRefused, Unavailable
-from cron.ledger import database, schema
+from cron.ledger import database, holds, journal_rows, lease_row, metric_rows, schema
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
@@ -40,7 +40,7 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 @pytest.fixture
 def lease(ledger: Ledger) -> Lease:
-    lease = ledger.acquire_lease("one", 30, NOW)
+    lease = lease_row.acquire(ledger, "one", 30, NOW)
     assert lease is not None
     return lease
 
@@ -48,12 +48,12 @@ def lease(ledger: Ledger) -> Lease:
 def test_after_a_restart_of_the_server_the_next_call_works(
     ledger: Ledger, lease: Lease, servers: Servers
 ) -> None:
-    ledger.commit_segment(None, Cursor("a"), lease)
+    journal_rows.commit_segment(ledger, None, Cursor("a"), lease)
     for end in (servers.postgres.stop, servers.postgres.kill):
         end()
         servers.postgres.start()
-        assert ledger.log_cursor() == "a"
-        ledger.commit_segment(None, Cursor("a"), lease)
+        assert journal_rows.log_cursor(ledger) == "a"
+        journal_rows.commit_segment(ledger, None, Cursor("a"), lease)
 
 
 def test_calls_during_an_outage_name_the_server(ledger: Ledger, servers: Servers, url: str) -> None:
@@ -61,9 +61,9 @@ def test_calls_during_an_outage_name_the_server(ledger: Ledger, servers: Servers
     said = r"the ledger at postgresql://freshet:\*\*\*@127\.0\.0\.1:\d+/\w+ does not answer"
     try:
         for call in (
-            ledger.last_seq,
-            lambda: ledger.pause("x"),
-            ledger.lease_time,
+            lambda: journal_rows.last_seq(ledger),
+            lambda: holds.pause(ledger, "x"),
+            lambda: lease_row.clock(ledger),
             lambda: open_ledger(url),
         ):
             with pytest.raises(Unavailable, match=said) as told:
@@ -72,7 +72,7 @@ def test_calls_during_an_outage_name_the_server(ledger: Ledger, servers: Servers
             assert "\n" not in str(told.value)
     finally:
         servers.postgres.start()
-    assert ledger.hold() is None
+    assert holds.current(ledger) is None
 
 
 def write_two(
@@ -96,7 +96,7 @@ def test_a_connection_lost_in_a_transaction_writes_nothing(
         with pytest.raises(Unavailable):
             write_two(ledger, lease, *moments)
         servers.postgres.start()
-        assert (ledger.log_cursor(), ledger.last_seq()) == ("", 0)
+        assert (journal_rows.log_cursor(ledger), journal_rows.last_seq(ledger)) == ("", 0)
 
 
 def test_a_frozen_writer_blocks_others_only_briefly(
@@ -107,9 +107,9 @@ def test_a_frozen_writer_blocks_others_only_briefly(
     with pytest.raises(
         Unavailable
     ):  # the other waits for the lock, which the server takes from the frozen one
-        write_two(frozen, None, lambda: other.pause("the other goes on"))
-    assert (frozen.log_cursor(), frozen.last_seq()) == ("", 0)
-    assert other.hold() is not None
+        write_two(frozen, None, lambda: holds.pause(other, "the other goes on"))
+    assert (journal_rows.log_cursor(frozen), journal_rows.last_seq(frozen)) == ("", 0)
+    assert holds.current(other) is not None
     frozen.close()
     other.close()
 
@@ -117,8 +117,8 @@ def test_a_frozen_writer_blocks_others_only_briefly(
 def test_a_reader_waits_for_no_writer(ledger: Ledger) -> None:
     with ledger.write() as connection:
         connection.execute(schema.desk.update().values(log_cursor="not yet"))
-        assert ledger.log_cursor() == ""
-    assert ledger.log_cursor() == "not yet"
+        assert journal_rows.log_cursor(ledger) == ""
+    assert journal_rows.log_cursor(ledger) == "not yet"
 
 
 def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url: str) -> None:
@@ -134,14 +134,14 @@ def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url
     def count() -> None:
         ready.wait()
         for _ in range(25):
-            strict.count("ticks")
+            metric_rows.count(strict, "ticks")
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert strict.figures() == {"ticks": 100.0}
+    assert metric_rows.stored_metrics(strict) == {"ticks": 100.0}
     strict.close()
 
 
@@ -166,9 +166,9 @@ def test_a_user_who_may_not_make_tables_is_told_so(url: str) -> None:
 def test_leases_run_by_the_servers_clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose clock is an hour ahead does not take the lease of one that lives."""
     monkeypatch.setattr(ledger, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
-    assert ledger.acquire_lease("one", 30, ledger.lease_time()) is not None
-    assert ledger.acquire_lease("two", 30, ledger.lease_time()) is None
-    assert abs(ledger.lease_time() - datetime.now(UTC)) < timedelta(minutes=1)
+    assert lease_row.acquire(ledger, "one", 30, lease_row.clock(ledger)) is not None
+    assert lease_row.acquire(ledger, "two", 30, lease_row.clock(ledger)) is None
+    assert abs(lease_row.clock(ledger) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_the_command_line_finds_the_password_in_the_environment(

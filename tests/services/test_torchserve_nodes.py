@@ -20,6 +20,7 @@ import pytest
 from cron.backends.torchserve.nodes import ServerNodes
 from cron.backends.torchserve.server import TorchServe
 from cron.cycle.cycle import run_cycle
+from cron.ledger import holds, metric_rows
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
@@ -165,12 +166,12 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
         killed_at = len(answers.versions)
         assert house.publish() == 4  # the node that is away is left out
         reconciler.tick()
-        assert house.services.ledger.figures()["nodes_away"] == 1
+        assert metric_rows.stored_metrics(house.services.ledger)["nodes_away"] == 1
         assert (
             release.rollback(house.services.ledger, house.services.server, None, by="test").version
             == 3
         )
-        house.services.ledger.resume()
+        holds.resume(house.services.ledger)
         until(
             lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen"
         )

@@ -18,6 +18,15 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.journal.segments import records_of
+from cron.ledger import (
+    holds,
+    journal_rows,
+    lease_row,
+    metric_rows,
+    release_rows,
+    run_rows,
+    switches,
+)
 from cron.lineage import trained_ranges
 from cron.services import Services
 from tests.kill_points import PRELOADED
@@ -64,10 +73,10 @@ class Hosts:
 
     def holds(self, host: str) -> bool:
         """Tell whether a host's worker holds the lease."""
-        return f"/{host}#" in (self.services.ledger.lease_holder() or "")
+        return f"/{host}#" in (lease_row.holder(self.services.ledger) or "")
 
     def versions(self) -> list[int]:
-        return [one.version for one in self.services.ledger.releases()]
+        return [one.version for one in release_rows.newest_releases(self.services.ledger)]
 
     def until(self, condition: Callable[[], object], what: str) -> None:
         ends_at = time.monotonic() + LIMIT_S
@@ -92,7 +101,7 @@ def trained(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple
     lease = lease_of(services.ledger)
     send(services, [*item_records(), *event_records(1, FIRST)])
     assert [run_cycle(services, lease).mode for _ in range(2)] == ["baseline", "full"]
-    services.ledger.release_lease(lease)
+    lease_row.release(services.ledger, lease)
     close_workshop(services)
     shutil.rmtree(folder / "gone")
     return folder, url
@@ -117,21 +126,21 @@ def hosts(
 def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
     """Read everything back: numbers without gap, ids once, ranges of the live lineage that cover them, the server as the ledger says."""
     services = hosts.services
-    ledger, last_seq = services.ledger, services.ledger.last_seq()
+    ledger, last_seq = services.ledger, journal_rows.last_seq(services.ledger)
     rows = services.journal.read(1, last_seq)
     assert rows["seq"].to_pylist() == list(range(1, last_seq + 1))
     ids = [record.event_id for record in records_of(rows)]
     assert len(ids) == len(set(ids)) == len(item_records()) + num_events
-    manifests = {one.version: one.manifest for one in ledger.releases()}
-    live = ledger.serving().live
+    manifests = {one.version: one.manifest for one in release_rows.newest_releases(ledger)}
+    live = switches.serving(ledger).live
     assert live is not None
     numbers = [
         seq for first, last in trained_ranges(manifests, live) for seq in range(first, last + 1)
     ]
     assert numbers == list(range(1, manifests[live].trained_through + 1))
     assert services.server.live() == live
-    assert ledger.hold() is None
-    assert ledger.figures().get("job_errors", 0) == 0
+    assert holds.current(ledger) is None
+    assert metric_rows.stored_metrics(ledger).get("job_errors", 0) == 0
 
 
 def test_the_other_worker_takes_over_an_expired_lease(
@@ -149,7 +158,7 @@ def test_the_other_worker_takes_over_an_expired_lease(
     hosts.until(lambda: hosts.holds("b"), "b takes over")
     assert LEASE_S / 3 < time.monotonic() - killed_at < LEASE_S + LEASE_S / 3 + BUSY_S
     hosts.until(lambda: hosts.versions() == [0, 1, 2, 3], "b publishes")
-    hosts.until(lambda: hosts.services.ledger.open_run() is None, "b's run ends")
+    hosts.until(lambda: run_rows.open_run(hosts.services.ledger) is None, "b's run ends")
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
 
@@ -159,7 +168,9 @@ def test_a_holder_that_ends_in_order_hands_over(
     """The interval is an hour, and fewer events wait than call for a turn: the turn comes because the lease did."""
     hosts.start("a")
     hosts.until(
-        lambda: hosts.holds("a") and hosts.services.ledger.runs(1)[0].outcome == "skipped",
+        lambda: (
+            hosts.holds("a") and run_rows.newest(hosts.services.ledger, 1)[0].outcome == "skipped"
+        ),
         "a had its first turn",
     )
     hosts.start("b")
@@ -192,21 +203,22 @@ def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) 
     hosts.start("b")
     hosts.until(lambda: hosts.holds("b"), "b takes over")
     hosts.until(
-        lambda: hosts.services.ledger.last_seq() == len(item_records()) + FIRST + EACH, "b collects"
+        lambda: journal_rows.last_seq(hosts.services.ledger) == len(item_records()) + FIRST + EACH,
+        "b collects",
     )
     hosts.until(
-        lambda: hosts.services.ledger.open_run() is None and len(hosts.versions()) > 2,
+        lambda: run_rows.open_run(hosts.services.ledger) is None and len(hosts.versions()) > 2,
         "b publishes",
     )
     send(hosts.services, event_records(FIRST + EACH - 9, FIRST + 2 * EACH))
     hosts.until(
-        lambda: hosts.services.ledger.open_run() is None and len(hosts.versions()) > 3,
+        lambda: run_rows.open_run(hosts.services.ledger) is None and len(hosts.versions()) > 3,
         "b publishes again",
     )
     before = (
-        hosts.services.ledger.serving(),
-        hosts.services.ledger.segments(),
-        hosts.services.ledger.runs(),
+        switches.serving(hosts.services.ledger),
+        journal_rows.segments(hosts.services.ledger),
+        run_rows.newest(hosts.services.ledger),
     )
 
     hosts.signal("a", signal.SIGCONT)
@@ -217,9 +229,9 @@ def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) 
         lambda: time.monotonic() > looks, "b would see a default that is not the live version"
     )
     assert (
-        hosts.services.ledger.serving(),
-        hosts.services.ledger.segments(),
-        hosts.services.ledger.runs(),
+        switches.serving(hosts.services.ledger),
+        journal_rows.segments(hosts.services.ledger),
+        run_rows.newest(hosts.services.ledger),
     ) == before
     check_nothing_lost_and_nothing_twice(hosts, FIRST + 2 * EACH)
 
@@ -229,8 +241,8 @@ def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) 
     live = before[0].live
     hosts.until(
         lambda: (
-            hosts.services.ledger.serving().live != live
-            and hosts.services.ledger.open_run() is None
+            switches.serving(hosts.services.ledger).live != live
+            and run_rows.open_run(hosts.services.ledger) is None
         ),
         "a publishes",
     )
@@ -245,10 +257,14 @@ def test_a_run_with_unreachable_files_is_abandoned(hosts: Hosts, place: str) -> 
     hosts.signal("a", signal.SIGKILL)
     hosts.start("b")
     hosts.until(lambda: hosts.versions() == [0, 1, 3], "b publishes")
-    runs = {run.version: run for run in hosts.services.ledger.runs() if run.version is not None}
+    runs = {
+        run.version: run
+        for run in run_rows.newest(hosts.services.ledger)
+        if run.version is not None
+    }
     assert runs[2].outcome == "abandoned"
     assert runs[2].reasons[-1].name == "files_gone"
-    hosts.until(lambda: hosts.services.ledger.open_run() is None, "b's run ends")
+    hosts.until(lambda: run_rows.open_run(hosts.services.ledger) is None, "b's run ends")
     hosts.until(
         lambda: not [name for name in hosts.services.artifacts.names("") if "rec-2-" in name],
         "what was put for nothing is deleted",
@@ -265,6 +281,6 @@ def test_a_worker_outlives_a_restart_of_the_database(hosts: Hosts, servers: Serv
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     servers.postgres.start()
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "a publishes")
-    hosts.until(lambda: hosts.services.ledger.open_run() is None, "a's run ends")
+    hosts.until(lambda: run_rows.open_run(hosts.services.ledger) is None, "a's run ends")
     assert "Traceback" not in hosts.said("a")
     check_nothing_lost_and_nothing_twice(hosts, FIRST + EACH)

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.ports import ServerVersion
 from cron.services import Services
 from cron.serving import release
@@ -56,8 +57,8 @@ def test_an_abandoned_live_version_is_loaded_again(
         reconciler.tick()
         answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=30)
         assert (answer.status_code, answer.json()["model_version"]) == (200, 2)
-        assert (services.ledger.serving().live, services.ledger.hold()) == (2, None)
-        assert services.ledger.figures()["lost_workers"] == 1
+        assert (switches.serving(services.ledger).live, holds.current(services.ledger)) == (2, None)
+        assert metric_rows.stored_metrics(services.ledger)["lost_workers"] == 1
         close_workshop(services)
 
 
@@ -74,13 +75,13 @@ def _publish(services: Services, folder: Path, version: int) -> None:
     services.artifacts.put(mar.name, folder / mar.name)
     lease = lease_of(services.ledger)
     entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
-    services.ledger.add_release(entry, lease=lease)
+    release_rows.add(services.ledger, entry, lease=lease)
     services.server.register(version, services.artifacts.url(mar.name))
     release.switch(
         services.ledger,
         services.server,
         version,
-        expected=services.ledger.serving().live,
+        expected=switches.serving(services.ledger).live,
         lease=lease,
     )
 

@@ -14,6 +14,7 @@ import httpx
 
 from bench.speed.load import load
 from cron.cycle.cycle import run_cycle
+from cron.ledger import holds, release_rows
 from cron.lineage import Run
 from cron.services import Services
 from cron.serving import release
@@ -151,15 +152,15 @@ def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) ->
         shop.publish()
         assert shop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
         reconciler = Reconciler(shop.services)
-        _until(lambda: _ticked(reconciler) and shop.services.ledger.hold() is not None)
-        live = shop.services.ledger.live()
+        _until(lambda: _ticked(reconciler) and holds.current(shop.services.ledger) is not None)
+        live = release_rows.live(shop.services.ledger)
         assert live is not None
         assert live.version == 1
         send(shop.services, event_records(shop.num_sent + 1, shop.num_sent + EVENTS_A_RUN))
         run = run_cycle(shop.services, lease_of(shop.services.ledger))
         assert (run.outcome, run.reasons[0].name) == ("skipped", "held")
         assert shop.live_version() == 1
-        shop.services.ledger.resume()
+        holds.resume(shop.services.ledger)
         assert run_cycle(shop.services, lease_of(shop.services.ledger)).outcome == "published"
         assert shop.live_version() == 3
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cron.ledger import release_rows, switches
 from cron.services import Services
 from cron.serving import release
 from cron.wiring import PROJECT_ROOT
@@ -41,13 +42,13 @@ def services(tmp_path: Path, node: Running) -> Iterator[Services]:
         lease = lease_of(services.ledger)
         for version in range(1, 5):
             archive = write_archive(tmp_path / "archives", version, handler=HANDLER)
-            services.ledger.add_release(manifest(version, archive=archive), lease=lease)
+            release_rows.add(services.ledger, manifest(version, archive=archive), lease=lease)
             server.register(version, archive)
             release.switch(
                 services.ledger,
                 server,
                 version,
-                expected=services.ledger.serving().live,
+                expected=switches.serving(services.ledger).live,
                 lease=lease,
             )
         yield services
@@ -75,7 +76,9 @@ def test_two_bare_rollbacks_at_once_go_one_step_back(
             for _ in range(2)
         ]
         told = [tuple(stream.decode() for stream in one.communicate(timeout=60)) for one in both]
-        assert (services.ledger.serving().live, services.server.live()) == (live, live), told
+        assert (switches.serving(services.ledger).live, services.server.live()) == (live, live), (
+            told
+        )
         assert sorted(one.returncode for one in both) in ([0, 0], [0, 1]), told
         for out, err in told:
             assert f"version {live} is live" in out + err

@@ -17,7 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cron.errors import LedgerTooNew
-from cron.ledger.database import answering, open_engine, shown, writer
+from cron.ledger.database import display_url, errors_translated, open_engine, writer
 
 HEAD = "0006"
 _FIRST = "0001"  # what ledgers are that were made before there were numbers
@@ -36,7 +36,7 @@ def open_up_to_date(url: str) -> sa.Engine:
 
 def bring_up_to_date(engine: sa.Engine) -> None:
     """Take the steps that a ledger lacks, all of them when it is new; raise LedgerTooNew or Unavailable."""
-    with answering(engine):
+    with errors_translated(engine):
         with engine.connect() as connection:
             if _revision(connection) == HEAD:
                 return
@@ -66,7 +66,7 @@ def _take_steps(connection: sa.Connection, found: str | None) -> None:
     config.set_main_option("path_separator", "os")
     steps = ScriptDirectory.from_config(config)
     if found is not None and found not in {step.revision for step in steps.walk_revisions()}:
-        raise LedgerTooNew(where=shown(connection.engine), found=found, known=HEAD)
+        raise LedgerTooNew(where=display_url(connection.engine), found=found, known=HEAD)
 
     def missing(taken: object, _context: object) -> object:
         return steps._upgrade_revs(HEAD, taken or found)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from threading import Thread
 
 import pytest
 
+from cron.ledger import journal_rows, lease_row, release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Segment
 from cron.ports import Cursor
@@ -33,7 +34,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def held(tmp_path: Path) -> Iterator[tuple[Ledger, Lease]]:
     """An empty ledger in `tmp_path`, and its lease."""
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    lease = ledger.acquire_lease("a worker", 30.0, NOW)
+    lease = lease_row.acquire(ledger, "a worker", 30.0, NOW)
     assert lease is not None
     yield ledger, lease
     ledger.close()
@@ -43,11 +44,16 @@ def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(
     held: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ledger, lease = held
-    run = ledger.start_run(
-        "baseline", reason=reason("nothing_live", ok=True), supersedes=None, lease=lease
+    run = run_rows.start(
+        ledger, "baseline", reason=reason("nothing_live", ok=True), supersedes=None, lease=lease
     )
-    ledger.finish_run(
-        run.run_id, "failed", reasons=[reason("ServerRefused", ok=False)], figures={}, lease=lease
+    run_rows.finish(
+        ledger,
+        run.run_id,
+        "failed",
+        reasons=[reason("ServerRefused", ok=False)],
+        metrics={},
+        lease=lease,
     )
     looks = 0
 
@@ -87,7 +93,7 @@ def test_a_start_says_how_much_is_collected_before_the_baseline(
                 num_items=0,
                 last_at=NOW,
             )
-            ledger.commit_segment(segment, Cursor(str(looks)), lease)
+            journal_rows.commit_segment(ledger, segment, Cursor(str(looks)), lease)
 
     ready.wait_for_release(ledger, tmp_path, check)
     assert capfd.readouterr().out.count("collecting events") == 1
@@ -133,7 +139,7 @@ def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     ledger, lease = held
     published(ledger, lease, 1)
-    live = ledger.live()
+    live = release_rows.live(ledger)
     assert live is not None
     store = StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={keys}")
     where = ready.endpoints(Settings(gateway=GatewaySettings(api_key="hush"), store=store))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cron.errors import SettingsError, Unavailable
+from cron.ledger import metric_rows
 from cron.ledger.ledger import open_ledger
 
 
@@ -17,7 +18,7 @@ def test_a_ledger_whose_disk_is_full_or_that_cannot_be_made_is_unavailable(tmp_p
             "PRAGMA max_page_count = 1"
         )  # what there is, and not a page more
     with pytest.raises(Unavailable, match=r"the ledger at .* full"):
-        ledger.set_figure("x" * 1_000_000, 1.0)
+        metric_rows.set_gauge(ledger, "x" * 1_000_000, 1.0)
     ledger.close()
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="the ledger at"):

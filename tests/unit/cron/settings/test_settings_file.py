@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from cron.errors import SettingsError
-from cron.ledger.database import open_engine
-from cron.ledger.database import shown as shown_database
+from cron.ledger.database import display_url, open_engine
 from cron.settings.file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
 from cron.settings.tree import Settings
 from cron.urls.torchserve import parse_nodes
@@ -281,7 +280,7 @@ def test_a_url_without_a_password_is_shown_whole(url: str) -> None:
 
 def test_a_ledger_names_its_database_without_passwords() -> None:
     engine = open_engine("postgresql://me:pa-ss@host/db?sslmode=require&sslpassword=pa-ss")
-    assert shown_database(engine) == "postgresql://me:***@host/db?sslmode=require"
+    assert display_url(engine) == "postgresql://me:***@host/db?sslmode=require"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

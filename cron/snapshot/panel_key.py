@@ -6,21 +6,17 @@ their updates go on with the plain hash, and the next full retrain takes the sec
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from cron.errors import UnknownPanelKey
-from cron.ledger import schema
 from cron.ledger.ledger import Ledger
+from cron.ledger.secret_rows import secret
 from cron.lineage import Manifest
 from cron.snapshot.panel import PLAIN, Panel, key_id
 
 
 def own_panel(ledger: Ledger, *, share: float) -> Panel:
     """Return the panel of that share under the installation's secret."""
-    with ledger.read() as connection:
-        query = sa.select(schema.secrets.c.value).where(schema.secrets.c.name == "panel")
-        secret = str(connection.execute(query).scalar_one())
-    return Panel(share=share, key=key_id(secret), secret=secret)
+    own_secret = secret(ledger, "panel")
+    return Panel(share=share, key=key_id(own_secret), secret=own_secret)
 
 
 def panel_by(ledger: Ledger, *, share: float, key: str) -> Panel:

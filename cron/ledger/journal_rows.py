@@ -1,0 +1,98 @@
+"""The journal in the ledger: its segments, the place in the event log after them, the last number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from cron.ledger import schema
+from cron.ledger.ledger import Ledger
+from cron.lineage import Lease, Segment
+from cron.ports import Cursor
+
+
+def segments(ledger: Ledger) -> tuple[Segment, ...]:
+    """Return the journal's segments, ascending."""
+    with ledger.read() as connection:
+        query = sa.select(schema.segments).order_by(schema.segments.c.first_seq)
+        rows = connection.execute(query)
+        return tuple(
+            Segment(**{**row._mapping, "last_at": datetime.fromisoformat(row.last_at)})
+            for row in rows
+        )
+
+
+def log_cursor(ledger: Ledger) -> Cursor:
+    """Return the place in the event log after the newest segment."""
+    with ledger.read() as connection:
+        return Cursor(connection.execute(sa.select(schema.desk.c.log_cursor)).scalar_one())
+
+
+def last_seq(ledger: Ledger) -> int:
+    """Return the greatest journal number ever given, 0 before the first; dropped segments count."""
+    with ledger.read() as connection:
+        return int(connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one())
+
+
+def commit_segment(ledger: Ledger, segment: Segment | None, cursor: Cursor, lease: Lease) -> None:
+    """Add a segment and move the log cursor; without a segment move only the cursor.
+
+    There is no segment when all records were duplicates. Raise ValueError unless the segment starts
+    right after the last number.
+    """
+    with ledger.write(lease) as connection:
+        newest_seq = connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one()
+        values: dict[str, object] = {"log_cursor": cursor}
+        if segment is not None:
+            if segment.first_seq != newest_seq + 1 or segment.last_seq < segment.first_seq:
+                raise ValueError(
+                    f"segment {segment.name} starts at {segment.first_seq}, "
+                    f"expected {newest_seq + 1}"
+                )
+            connection.execute(schema.segments.insert().values(_row(segment)))
+            values["last_seq"] = segment.last_seq
+        connection.execute(schema.desk.update().values(values))
+
+
+def drop_segments(
+    ledger: Ledger,
+    names: Sequence[str],
+    *,
+    kept: Segment | None = None,
+    lease: Lease | None = None,
+) -> None:
+    """Remove segments and, in the same transaction, add `kept`, their compaction."""
+    with ledger.write(lease) as connection:
+        connection.execute(schema.segments.delete().where(schema.segments.c.name.in_(names)))
+        if kept is not None:
+            connection.execute(schema.segments.insert().values(_row(kept)))
+
+
+def adopt_segments(
+    ledger: Ledger,
+    adopted: Sequence[Segment],
+    *,
+    dropped: Collection[str],
+    last_seq: int,
+    cursor: Cursor,
+    lease: Lease,
+) -> None:
+    """Add segments found in the store, remove the `dropped`, and set the last number and the cursor.
+
+    Users who were forgotten after the ledger's backup may have events in the adopted segments, so
+    their erasure is due again.
+    """
+    with ledger.write(lease) as connection:
+        connection.execute(schema.segments.delete().where(schema.segments.c.name.in_(dropped)))
+        for segment in adopted:
+            connection.execute(schema.segments.insert().values(_row(segment)))
+        if adopted:
+            connection.execute(schema.forgotten.update().values(erased_at=None))
+        connection.execute(schema.desk.update().values(last_seq=last_seq, log_cursor=cursor))
+
+
+def _row(segment: Segment) -> dict[str, object]:
+    values = {name: getattr(segment, name) for name in segment.__dataclass_fields__}
+    return {**values, "last_at": segment.last_at.astimezone(UTC).isoformat()}
