@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.catalogue import BENCHES, overview
 from bench.report.kept import WORK, files_digest
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 BEAUTY = "amazon-2014-beauty"
 CODE = tuple(

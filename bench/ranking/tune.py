@@ -48,7 +48,8 @@ from bench.ranking.stream import BASE_SHARE, stream_of
 from bench.ranking.stream_lines import train_line, update_line
 from bench.report.kept import WORK, code_digest, data_digest, kept_part
 from cron.errors import SettingsError
-from cron.settings.values import Leaf, checked, from_text
+from cron.settings.keys import settings_leaves
+from cron.settings.values import check_value, from_text
 from recommender.bundle import load_bundle
 from recommender.config import EncoderConfig, ModelConfig
 from trainer.config import TrainConfig
@@ -157,7 +158,6 @@ def with_changes(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig
     """
     for name, text in changes.items():
         part, _, field = name.rpartition(".")
-        hints = get_type_hints(PARTS.get(part, TrainConfig))
         known = [
             *(one for one in get_type_hints(TrainConfig) if one not in PARTS),
             *(f"{p}.{f}" for p in PARTS for f in get_type_hints(PARTS[p])),
@@ -166,8 +166,8 @@ def with_changes(config: TrainConfig, changes: Mapping[str, str]) -> TrainConfig
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise SettingsError(f"--try {name}: no such field{hint}")
-        leaf = Leaf(hint=hints[field], default=None, secret=False)
-        values = {field: checked(f"train.{name}", from_text(text, hints[field]), leaf, "--try")}
+        leaf = settings_leaves()[f"train.{name}"]
+        values = {field: check_value(f"train.{name}", from_text(text, leaf.hint), leaf, "--try")}
         config = replace(
             config, **{part: replace(getattr(config, part), **values)} if part else values
         )

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.data.sets import RatingsSet
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 WORK = PROJECT_ROOT / "var" / "bench"
 # without sources/: the digest of the data covers what they read

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 RESULTS = PROJECT_ROOT / "bench" / "results"
 PACKAGES = (

@@ -36,7 +36,7 @@ from bench.report.stored import (
     value_of,
 )
 from bench.report.summary import readme_section, with_section
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 README = PROJECT_ROOT / "README.md"
 PAGE = RESULTS / "tables.md"

@@ -28,7 +28,7 @@ import httpx
 
 from bench.report.rows import Metric, is_quick, save
 from bench.speed.model_stand_in import serve_model
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 COMMAND = "python -m bench crowd"
 BEFORE = "7289c88"  # its gateway used httpx to ask the model and started every call at once

@@ -30,8 +30,8 @@ from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import WORK
 from bench.report.rows import Metric, save
+from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
-from cron.wiring import PROJECT_ROOT
 from recommender.config import EncoderConfig
 from recommender.encoder import load_encoder
 from recommender.ranker import Ranker

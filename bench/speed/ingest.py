@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.rows import Metric, is_quick, save
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 COMMAND = "python -m bench ingest"
 SIZES, QUICK_SIZES = (1_000_000, 10_000_000), (200_000,)

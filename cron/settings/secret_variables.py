@@ -1,7 +1,7 @@
-"""Environment variables that hold secrets: one that is set and empty is a mistake, never "no secret".
+"""Environment variables that hold secrets: an empty one is a mistake, never "no secret".
 
-A unit file or a compose file whose variable was not filled in would otherwise open a door without a
-word. Knows names and URL schemes; the clients read the values.
+A unit file or compose file with an unfilled variable would otherwise silently remove protection.
+The clients read the values.
 """
 
 from __future__ import annotations
@@ -35,5 +35,6 @@ def check_secret(name: str, value: str) -> None:
     """Raise SettingsError for a variable that is set and empty."""
     if not value.strip():
         raise SettingsError(
-            f"environment {name}: is set and empty, which is no secret; give it a value, or unset it for none"
+            f"environment {name}: is set and empty, which is not a secret; give it a value, or"
+            " unset it for none"
         )

@@ -1,25 +1,49 @@
 """The Settings tree: one TOML file, environment overrides, every default a decision.
 
-Each part of the program gets only its branch. Reading and checking is in `cron.settings.file`.
+Each part of the program gets only its branch. A field's rule is part of its type; a number without
+one is finite and not negative, a text is not empty. `cron.settings.file` reads and checks.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from cron.settings.rules import (
+    AT_LEAST_ONE,
+    POSITIVE,
+    SHARE,
+    Bounds,
+    Rule,
+    Text,
+    is_crontab,
+    is_header_value,
+    url_for,
+)
+from cron.urls import stores
 from trainer.config import TrainConfig
+
+PositiveFloat = Annotated[float, POSITIVE]
+ShareFloat = Annotated[float, SHARE]
+CountInt = Annotated[int, AT_LEAST_ONE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """Where things are kept; each a URL whose scheme picks the back end. Relative paths start at the project's root."""
+    """Where things are stored: a URL's scheme picks the back end.
 
-    events: str = "sqlite:///var/events.db"
-    histories: str = "sqlite:///var/histories.db"
-    artifacts: str = "file:///archives"
-    ledger: str = "sqlite:///var/ledger.db"
-    launcher: str = "process:"
-    server: str = "torchserve://127.0.0.1:8081/rec?inference=8080"
+    Relative paths start at the project's root.
+    """
+
+    events: Annotated[str, url_for(stores.parse_events)] = "sqlite:///var/events.db"
+    histories: Annotated[str, url_for(stores.parse_histories)] = "sqlite:///var/histories.db"
+    artifacts: Annotated[str, url_for(stores.parse_artifacts)] = "file:///archives"
+    ledger: Annotated[str, url_for(stores.parse_ledger)] = "sqlite:///var/ledger.db"
+    launcher: Annotated[str, url_for(stores.parse_launcher)] = "process:"
+    server: Annotated[str, url_for(stores.parse_server)] = (
+        "torchserve://127.0.0.1:8081/rec?inference=8080"
+    )
     var: str = "var"  # runs, caches, logs, dead letters
 
 
@@ -27,81 +51,107 @@ class StoreSettings:
 class WorkerSettings:
     """When the worker runs a cycle."""
 
-    interval_s: float = 120.0  # a turn at least this often; `cron` replaces it when set
-    cron: str | None = None  # a crontab expression, UTC
-    after_events: int = 1000  # or as soon as so many new events wait, whichever is first
-    min_events: int = 500  # fewer are not worth an update: a gate on a handful decides nothing
-    full_every_s: float = (
-        86_400.0  # a full retrain a day; updates between full retrains, not instead of them
-    )
-    # of the time goes into full retrains that come sooner while they are cheap; 0: none.
+    interval_s: PositiveFloat = 120.0  # a cycle at least this often; `cron` replaces it when set
+    cron: Annotated[str, Text(is_crontab)] | None = None  # a crontab expression, UTC
+    after_events: CountInt = 1000  # or as soon as this many new events wait, whichever is first
+    min_events: int = 500  # no update for fewer: a gate decides nothing on a handful of events
+    # a full retrain once a day, in addition to the updates between
+    full_every_s: PositiveFloat = 86_400.0
+    # the share of time for full retrains that come sooner while they are cheap; 0: none.
     # docs/log.md
-    full_share: float = 0.1
-    max_events_per_run: int = 200_000  # the oldest so many train now, the rest wait
-    max_refusals: int = 3  # so many refusals since the last release call for a full retrain
-    refusal_backoff_s: float = 120.0  # after a run that was refused or failed; doubled with each
-    train_limit_s: float = 7_200.0
-    poll_s: float = 1.0  # how often the log, the server's default and the followers are looked at
-    lease_s: float = 30.0
+    full_share: ShareFloat = 0.1
+    max_events_per_run: CountInt = 200_000  # train on the oldest of them; the rest wait
+    max_refusals: CountInt = 3  # this many refusals since the last release start a full retrain
+    refusal_backoff_s: float = 120.0  # after a refused or failed run; doubled with each
+    train_limit_s: PositiveFloat = 7_200.0
+    poll_s: PositiveFloat = 1.0  # how often to check log, server default and followers
+    lease_s: PositiveFloat = 30.0
     grace_s: float = 8.0  # after SIGTERM
-    metrics_host: str = (
-        "127.0.0.1"  # where Prometheus reads the worker's figures; they ask nobody for a key
+    # where Prometheus reads the worker's metrics, without a key
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Bounds(0, 65_535, "a port between 1 and 65535, or 0 for none")] = (
+        8010
     )
-    metrics_port: int = 8010  # 0: nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """Figures to start from; measured shares of accepted honest and damaged updates are in docs/log.md."""
+    """Thresholds to start from.
+
+    docs/log.md has the measured shares of accepted honest and damaged updates.
+    """
 
     live_tolerance: float = 0.01  # NDCG@10, one-sided 95 % lower bound of candidate minus live
     anchor_tolerance: float = 0.02
-    older_tolerance: float = (
-        0.015  # NDCG@10 on older panel events; honest updates of MovieLens 100K: −.008 at the least
-    )
+    # NDCG@10 on older panel events; honest updates of MovieLens 100K: −.008 at the least
+    older_tolerance: float = 0.015
     popularity_margin: float = 0.0
-    rating_tolerance: float = 0.01  # of the rating scale's width
-    min_coverage_ratio: float = 0.5  # of live's
+    rating_tolerance: ShareFloat = 0.01  # of the rating scale's width
+    min_coverage_ratio: ShareFloat = 0.5  # of live's
     min_users: int = 50
     min_events: int = 1000
-    min_panel_share: float = 0.05
-    max_panel_share: float = 0.20
-    max_user_share: float = 0.01  # of a run's events, at least 1,000: what one user may contribute
-    max_item_share: float = (
-        0.1  # of a run's events, at least 1,000, and of the panel's: what one item may
-    )
-    max_shift: float | None = (
-        None  # of the mix of new events, beyond which publishing is paused; None: only an alarm
-    )
-    resamples: int = 2000
-    probe_p99_ms: float = 250.0
-    num_probes: int = 20
+    min_panel_share: ShareFloat = 0.05
+    max_panel_share: ShareFloat = 0.20
+    # the most that one user may contribute to a run's events, which count as at least 1,000
+    max_user_share: ShareFloat = 0.01
+    # the most that one item may have of a run's events (at least 1,000), and of the panel's
+    max_item_share: ShareFloat = 0.1
+    # shift in the mix of new events beyond which publishing is paused; None: only an alarm
+    max_shift: ShareFloat | None = None
+    resamples: CountInt = 2000
+    probe_p99_ms: PositiveFloat = 250.0
+    num_probes: Annotated[int, Bounds(1, 20, "1 to 20, as many as a candidate brings")] = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSettings:
     """How releases are kept."""
 
-    keep_registered: int = 3  # live and two to roll back to, loaded
-    keep_releases: int = 20  # archives on disk or in the store
-    keep_journal_days: float | None = None  # None: for ever
+    # live and two to roll back to, loaded
+    keep_registered: Annotated[
+        int, Bounds(2, math.inf, "2 or more: the live release and one to roll back to")
+    ] = 3
+    keep_releases: CountInt = 20  # archives on disk or in the store
+    keep_journal_days: float | None = None  # None: forever
     drain_timeout_s: float = 60.0
-    sign_archives: bool = (
-        False  # with the key in store.var; off where archives never leave the machine
-    )
-    require_signatures: bool = (
-        False  # by the nodes that we start; on once every kept release is signed
-    )
+    # with the key in store.var; off by default, since archives may never leave the machine
+    sign_archives: bool = False
+    # by the nodes that we start; turn it on once every kept release is signed
+    require_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """The HTTP door."""
+    """The HTTP server for clients."""
 
     host: str = "127.0.0.1"  # loopback until tokens are on; see docs/operations.md
-    port: int = 8000
-    inference_timeout_s: float = 2.0
-    api_key: str | None = field(default=None, metadata={"secret": True})
+    port: Annotated[int, Bounds(1, 65_535, "a port between 1 and 65535")] = 8000
+    inference_timeout_s: PositiveFloat = 2.0
+    api_key: Annotated[str, Text(is_header_value)] | None = field(
+        default=None, metadata={"secret": True}
+    )
+
+
+# TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.
+_TRAIN_RULES: dict[str, Rule] = {
+    "average_decay": Bounds(0, 0.99, "a share between 0 and 0.99"),
+    "full_lr": POSITIVE,
+    "update_lr": POSITIVE,
+    "full_epochs": AT_LEAST_ONE,
+    "batch_size": AT_LEAST_ONE,
+    "num_threads": AT_LEAST_ONE,
+    "encoder.max_tokens": AT_LEAST_ONE,
+    "encoder.lora_rank": AT_LEAST_ONE,
+    "encoder.lora_alpha": AT_LEAST_ONE,
+    "encoder.texts_per_step": Bounds(2, math.inf, "2 or more: texts learn by how they differ"),
+    "encoder.lr": POSITIVE,
+    "model.dropout": Bounds(0, 0.99, "a share between 0 and 0.99"),
+    "model.text_dim": AT_LEAST_ONE,
+    "model.dim": AT_LEAST_ONE,
+    "model.num_layers": AT_LEAST_ONE,
+    "model.num_heads": AT_LEAST_ONE,
+    "model.max_history": AT_LEAST_ONE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +163,4 @@ class Settings:
     gate: GateSettings = field(default_factory=GateSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: TrainConfig = field(default_factory=TrainConfig, metadata={"rules": _TRAIN_RULES})

@@ -1,4 +1,4 @@
-"""Artifacts' names and digests: what every artifact store does alike, whatever lies behind it."""
+"""Names of artifacts: the same rules for every artifact store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ CHUNK_BYTES = 1 << 20
 
 
 def check_name(name: str) -> tuple[str, ...]:
-    """Return the parts of an artifact's name; raise ValueError for one that could lead out of a folder or hide in it."""
+    """Return the parts of an artifact's name.
+
+    Raise ValueError for a name that could lead out of the store's folder or be hidden in it.
+    """
     parts = tuple(name.split("/"))
     if PurePosixPath(name).is_absolute() or any(
         not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts
     ):
         raise ValueError(
-            f"artifact name {name!r}: expected relative parts joined by /, none of them empty or starting with a dot"
+            f"artifact name {name!r}: expected relative parts joined by /,"
+            " none of them empty or starting with a dot"
         )
     return parts
 

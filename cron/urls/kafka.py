@@ -1,8 +1,4 @@
-"""`kafka://[USER@]HOST:PORT[,HOST:PORT]/EVENTS?items=ITEMS`: where the brokers are, the topics, and how we show who we are.
-
-Loads no client, so that a settings file can be checked where none is installed. Secrets are not
-here: they come from the environment.
-"""
+"""Kafka's brokers and topics: `kafka://[USER@]HOST:PORT[,HOST:PORT]/EVENTS?items=ITEMS`."""
 
 from __future__ import annotations
 
@@ -12,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from cron.urls.wrong_url import WrongUrl
+
 DEFAULT_PORT = 9092
-EXPECTED = (
-    "kafka://[USER@]HOST:PORT[,HOST:PORT]/EVENTS_TOPIC?items=ITEMS_TOPIC, with options security, mechanism, ca, certificate, key, "
-    "properties, trim as docs/backends.md has them"
-)
 SECURITY = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+_EXPECTED = (
+    "kafka://[USER@]HOST:PORT[,HOST:PORT]/EVENTS_TOPIC?items=ITEMS_TOPIC, with the options"
+    " security, mechanism, ca, certificate, key, properties and trim described in docs/backends.md;"
+    " the user's password comes from FRESHET_KAFKA_SASL_PASSWORD"
+)
 _HOST = re.compile(r"(?P<name>[^\[\]:/@\s]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>\d{1,5}))?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _FILES = {
@@ -28,13 +27,13 @@ _FILES = {
 _OPTIONS = {"items", "security", "mechanism", "properties", "trim", *_FILES}
 
 
-class WrongUrl(ValueError):
-    """Says what was expected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaUrl:
-    """A setting, read: `client` holds librdkafka's properties that follow from it, `properties` a file with more of them."""
+    """Brokers and topics.
+
+    `client` holds the properties of librdkafka that follow from the URL; `properties` is a file
+    with more of them. `trims` allows the log to delete what it has read.
+    """
 
     servers: str
     events: str
@@ -44,8 +43,8 @@ class KafkaUrl:
     trims: bool
 
     @property
-    def shown(self) -> str:
-        """Return it as messages name it."""
+    def where(self) -> str:
+        """Return the address for messages."""
         return f"kafka://{self.servers}/{self.events}"
 
     @property
@@ -54,28 +53,27 @@ class KafkaUrl:
         return tuple(sorted({self.events, self.items}))
 
 
-def parse_url(url: str) -> KafkaUrl:
-    """Read a setting; raise WrongUrl."""
+def parse(url: str) -> KafkaUrl:
+    """Parse a URL; raise WrongUrl."""
     try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        return _parse(url)
     except ValueError as error:
-        raise WrongUrl(EXPECTED) from error
+        raise WrongUrl(url, expected=_EXPECTED, reason=str(error)) from error
+
+
+def _parse(url: str) -> KafkaUrl:
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     user, _, hosts = parts.netloc.rpartition("@")
     options = dict(pairs)
-    unknown = sorted(options.keys() - _OPTIONS)
-    if unknown:
-        raise WrongUrl(f"{EXPECTED}; {unknown[0]} is none of them")
-    events, items = parts.path.removeprefix("/"), options.get("items", "items")
-    for topic in (events, items):
-        if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
-            raise WrongUrl(f"{EXPECTED}; {topic!r} is no name of a topic")
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise ValueError(f"{unknown[0]}= is not an option")
     if options.get("trim", "no") not in ("yes", "no"):
-        raise WrongUrl("trim=yes, for topics that nobody else reads, or trim=no")
+        raise ValueError("trim=yes, for topics that nobody else reads, or trim=no")
     return KafkaUrl(
         servers=",".join(_server(host) for host in hosts.split(",")),
-        events=events,
-        items=items,
+        events=_topic(parts.path.removeprefix("/")),
+        items=_topic(options.get("items", "items")),
         client=_client(unquote(user), options),
         properties=_file("properties", options["properties"]) if "properties" in options else None,
         trims=options.get("trim") == "yes",
@@ -86,38 +84,48 @@ def _server(host: str) -> str:
     found = _HOST.fullmatch(host)
     port = int(found["port"] or DEFAULT_PORT) if found else 0
     if found is None or not 0 < port < 65_536:
-        raise WrongUrl(f"{EXPECTED}; {host!r} is no HOST:PORT")
+        raise ValueError(f"{host!r} is not a valid HOST:PORT")
     return f"{found['name']}:{port}"
 
 
+def _topic(name: str) -> str:
+    if not _TOPIC.fullmatch(name) or name in (".", ".."):
+        raise ValueError(f"{name!r} is not a valid name of a topic")
+    return name
+
+
 def _client(user: str, options: Mapping[str, str]) -> dict[str, str]:
-    uses_files = any(name in options for name in _FILES)
-    # encrypted unless told otherwise as soon as there is something to hide
-    security = options.get("security", "sasl_ssl" if user else "ssl" if uses_files else "plaintext")
-    if security not in SECURITY:
-        raise WrongUrl(f"security={'|'.join(SECURITY)}")
-    if ":" in user:
-        raise WrongUrl(
-            "no password in the URL; it comes from the environment, FRESHET_KAFKA_SASL_PASSWORD"
-        )
-    if bool(user) != security.startswith("sasl") and "properties" not in options:
-        raise WrongUrl(
-            "kafka://USER@HOST:PORT/… with security=sasl_ssl or sasl_plaintext, and no USER without"
-        )
-    client = (
-        {"security.protocol": security} if security != "plaintext" or "security" in options else {}
-    )
+    security = _security(user, options)
+    client: dict[str, str] = {}
+    if security != "plaintext" or "security" in options:
+        client["security.protocol"] = security
     if user:
-        client |= {
-            "sasl.username": user,
-            "sasl.mechanism": options.get("mechanism", "SCRAM-SHA-512"),
-        }
-    return client | {
-        known: str(_file(name, options[name])) for name, known in _FILES.items() if name in options
-    }
+        client["sasl.username"] = user
+        client["sasl.mechanism"] = options.get("mechanism", "SCRAM-SHA-512")
+    for name, known in _FILES.items():
+        if name in options:
+            client[known] = str(_file(name, options[name]))
+    return client
+
+
+def _security(user: str, options: Mapping[str, str]) -> str:
+    """Return the protocol: encrypted by default as soon as there is a user or a certificate."""
+    default = "plaintext"
+    if any(name in options for name in _FILES):
+        default = "ssl"
+    if user:
+        default = "sasl_ssl"
+    security = options.get("security", default)
+    if security not in SECURITY:
+        raise ValueError(f"security={'|'.join(SECURITY)}")
+    if ":" in user:
+        raise ValueError("a password in a URL ends up in logs")
+    if bool(user) != security.startswith("sasl") and "properties" not in options:
+        raise ValueError("USER goes with security=sasl_ssl or sasl_plaintext, and only with these")
+    return security
 
 
 def _file(name: str, path: str) -> Path:
     if not path.startswith("/"):
-        raise WrongUrl(f"{name}=/PATH from the root of the disk")
+        raise ValueError(f"{name}=/PATH is an absolute path")
     return Path(path)

@@ -1,7 +1,4 @@
-"""Where a TorchServe of this host is managed: a Unix socket that only its owner may use, whatever else listens on the host.
-
-Knows paths; does not know what is asked behind them.
-"""
+"""The Unix socket for managing a TorchServe of this host; only its owner may use it."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ MAX_PATH_BYTES = 107  # of a Unix socket in the kernel
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address, an IPv6 address in brackets or not, is this host's loopback."""
+    """Tell whether a host is loopback: a name or an address, IPv6 with or without brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -21,16 +18,19 @@ def is_loopback(host: str) -> bool:
 
 
 def management_socket(var: Path, port: int) -> Path:
-    """Return the socket of the node whose management port is `port`, for a worker and a TorchServe that share `var`."""
+    """Return the socket of the node with this management port.
+
+    The worker and TorchServe share the folder `var`.
+    """
     return var / f"management-{port}.sock"
 
 
 def usable_path(socket: Path, *, inheritable: bool = False) -> str:
     """Return a path of the socket that fits into the kernel's limit.
 
-    A longer one goes through a descriptor of its folder, which stays open: as long as this process,
-    and `inheritable` beyond an exec. Where the folder is missing the long path is returned, and
-    whoever uses it gets the error.
+    A longer path is replaced by one through a descriptor of its folder. The descriptor stays open
+    as long as this process; `inheritable` keeps it beyond an exec. When the folder is missing, the
+    long path is returned, and using it raises the error.
     """
     path = str(socket.absolute())
     if len(os.fsencode(path)) <= MAX_PATH_BYTES:

@@ -1,8 +1,4 @@
-"""Which Redis, and what of it: `redis://HOST:PORT/DB?stream=NAME`, `rediss://` with TLS.
-
-Knows the URL only; opens nothing and needs no client. User and password come from the environment,
-never from a URL.
-"""
+"""A Redis database: `redis://HOST:PORT/DATABASE?stream=NAME`, `rediss://` with TLS."""
 
 from __future__ import annotations
 
@@ -10,18 +6,20 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-SCHEMES = ("redis", "rediss")
+from cron.urls.wrong_url import WrongUrl
+
 DEFAULT_PORT = 6379
-_OPTIONS = {
-    "events": "stream",
-    "histories": "prefix",
-}  # by the key under [store]; each has the key's name as its default
-_NAME = re.compile(r"[A-Za-z0-9_.:-]+")  # it goes into key names and a match pattern
+# by the key under [store]; the default is the key's own name
+_NAME_OPTION = {"events": "stream", "histories": "prefix"}
+_NAME = re.compile(r"[A-Za-z0-9_.:-]+")  # it becomes part of key names and of a match pattern
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisUrl:
-    """A server, a database on it, and the name under which our keys lie; `ca` is the file of a private authority."""
+    """A server, a database on it, and the prefix of our keys.
+
+    `ca` is the certificate file of a private authority.
+    """
 
     host: str
     port: int
@@ -32,53 +30,54 @@ class RedisUrl:
 
     @property
     def where(self) -> str:
-        """Return the address for people."""
+        """Return the address for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.database}"
 
 
-def wrong_url(store: str, url: str) -> str | None:
-    """Return what was expected when the URL can't be the setting `store.{store}`; None when it can."""
-    if _parsed(store, url):
-        return None
-    forms = f"redis://HOST:PORT/DATABASE?{_OPTIONS[store]}=NAME, or rediss:// with TLS and &ca=/PATH for a private authority"
-    return f"{forms}; user and password come from REDIS_USERNAME and REDIS_PASSWORD"
-
-
-def parse(store: str, url: str) -> RedisUrl:
-    """Return what a URL that isn't wrong says."""
-    parsed = _parsed(store, url)
-    if parsed is None:
-        raise ValueError(f"expected {wrong_url(store, url)}")
-    return parsed
-
-
-def _parsed(store: str, url: str) -> RedisUrl | None:
+def parse(url: str, *, store: str) -> RedisUrl:
+    """Parse the URL of the setting `store.{store}`; raise WrongUrl."""
     try:
-        parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORT
-    except ValueError:  # brackets without an address, a port that is no number or over 65535
-        return None
+        return _parse(url, store)
+    except ValueError as error:
+        raise WrongUrl(url, expected=_accepted_forms(store), reason=str(error)) from error
+
+
+def _accepted_forms(store: str) -> str:
+    form = f"redis://HOST:PORT/DATABASE?{_NAME_OPTION[store]}=NAME"
+    tls = "rediss:// with TLS and &ca=/PATH for a private authority"
+    return f"{form}, or {tls}; user and password come from REDIS_USERNAME and REDIS_PASSWORD"
+
+
+def _parse(url: str, store: str) -> RedisUrl:
+    parts = urlsplit(url)  # raises ValueError for brackets without an address
+    port = parts.port or DEFAULT_PORT  # raises ValueError for a port that is not valid
     options = {
         name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()
     }
-    database, name, ca = (
-        parts.path.strip("/") or "0",
-        options.get(_OPTIONS[store], store),
-        options.get("ca"),
-    )
-    tls = parts.scheme == "rediss"
-    fine = (
-        bool(parts.hostname)
-        and "@" not in parts.netloc
-        and database.isascii()
-        and database.isdigit()
-        and bool(_NAME.fullmatch(name))
-        and options.keys() <= {_OPTIONS[store], "ca"}
-        and (ca is None or (tls and ca.startswith("/")))
-    )
-    if not fine:
-        return None
+    name_option, tls = _NAME_OPTION[store], parts.scheme == "rediss"
+    name, ca = options.get(name_option, store), options.get("ca")
+    if "@" in parts.netloc:
+        raise ValueError("it contains a user or a password")
+    if not parts.hostname:
+        raise ValueError("there is no host")
+    if unknown := sorted(options.keys() - {name_option, "ca"}):
+        raise ValueError(f"{unknown[0]}= is not an option")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name_option}= takes letters, digits and _.:-")
+    if ca is not None and not (tls and ca.startswith("/")):
+        raise ValueError("ca= is an absolute path, and only for rediss://")
     return RedisUrl(
-        host=parts.hostname or "", port=port, database=int(database), name=name, tls=tls, ca=ca
+        host=parts.hostname,
+        port=port,
+        database=_database(parts.path.strip("/") or "0"),
+        name=name,
+        tls=tls,
+        ca=ca,
     )
+
+
+def _database(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("the database is a number")
+    return int(text)

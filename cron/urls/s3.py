@@ -1,4 +1,4 @@
-"""What a `s3://` URL says. Knows no client and no secret: credentials come from the environment, never from a URL."""
+"""A bucket: `s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=REGION`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from cron.errors import SettingsError
 from cron.urls.artifact_name import is_name
+from cron.urls.wrong_url import WrongUrl
 
-EXPECTED = (
-    "s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=REGION&style=path (or virtual), with public=http://HOST:PORT, shared=/PATH, "
-    "ca=/PATH where needed; no user and no password: those come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_EXPECTED = (
+    "s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&region=REGION&style=path (or virtual), with"
+    " public=http://HOST:PORT, shared=/PATH and ca=/PATH where needed, without user and password:"
+    " these come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 )
 _AWS = "https://s3.amazonaws.com"
-_REGION = "us-east-1"  # S3's own default; the servers that have no regions take it for theirs
+_REGION = "us-east-1"  # S3's own default; servers without regions accept it
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OPTIONS = {"endpoint", "region", "style", "public", "shared", "ca"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """A parsed URL. `prefix` is empty or ends with a slash; endpoints are `http(s)://host[:port]`.
+class S3Url:
+    """A bucket. `prefix` is empty or ends with a slash; endpoints are `http(s)://host[:port]`.
 
     `public` is the endpoint as TorchServe sees it, and `shared` a folder that is TorchServe's model
     store. `is_virtual` puts the bucket into the host name; None leaves it to the client: for AWS
-    yes, otherwise no.
+    yes, otherwise no. `ca` is the certificate file of a private authority.
     """
 
     bucket: str
@@ -39,38 +40,29 @@ class Where:
     ca: Path | None
 
     @property
-    def name(self) -> str:
-        """What people call this store; holds no secret."""
+    def where(self) -> str:
+        """Return the address for messages."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/") + f" on {self.endpoint}"
 
 
-def read_url(url: str) -> Where:
-    """Read a URL; raise SettingsError with what was expected."""
+def parse(url: str) -> S3Url:
+    """Parse a URL; raise WrongUrl."""
     try:
-        return _read(urlsplit(url))
+        return _parse(urlsplit(url))
     except ValueError as error:
-        raise SettingsError(f"store.artifacts: expected {EXPECTED} ({error})") from error
+        raise WrongUrl(url, expected=_EXPECTED, reason=str(error)) from error
 
 
-def wrong_url(url: str) -> str | None:
-    """Return what was expected instead of a URL; None when it is fine."""
-    try:
-        _read(urlsplit(url))
-    except ValueError as error:
-        return f"{EXPECTED} ({error})"
-    return None
-
-
-def _read(parts: SplitResult) -> Where:
+def _parse(parts: SplitResult) -> S3Url:
     options = {
         key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()
     }
     if "@" in parts.netloc:
-        raise ValueError("a URL with a user or a password ends up in logs")
+        raise ValueError("a user or a password in a URL ends up in logs")
     if not _BUCKET.fullmatch(parts.netloc):
         raise ValueError("a bucket has 3 to 63 lower-case letters, digits, dots and dashes")
-    if unknown := options.keys() - _OPTIONS:
-        raise ValueError(f"there is no {', '.join(sorted(unknown))}=")
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise ValueError(f"{unknown[0]}= is not an option")
     prefix = unquote(parts.path).strip("/")
     if (prefix and not is_name(prefix)) or parts.fragment:
         raise ValueError(
@@ -79,7 +71,7 @@ def _read(parts: SplitResult) -> Where:
     if options.get("style", "path") not in ("path", "virtual"):
         raise ValueError("style= is path or virtual")
     endpoint = _endpoint("endpoint", options.get("endpoint", _AWS))
-    return Where(
+    return S3Url(
         bucket=parts.netloc,
         prefix=f"{prefix}/" if prefix else "",
         endpoint=endpoint,
@@ -93,7 +85,7 @@ def _read(parts: SplitResult) -> Where:
 
 def _endpoint(option: str, text: str) -> str:
     parts = urlsplit(text)
-    _ = parts.port  # raises ValueError for what is none
+    _ = parts.port  # raises ValueError for a port that is not valid
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname

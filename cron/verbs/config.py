@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from cron.settings.file import Loaded, settings_leaves, value_of
+from cron.settings.file import Loaded
+from cron.settings.keys import settings_leaves, value_of
+from cron.urls.passwords import hide_password
 from cron.verbs.connections import look_at_all
 from cron.verbs.table import show_json, table
-from cron.wiring import hide_password
 
 SUMMARY = "the settings in force and where each came from; secrets are hidden"
 

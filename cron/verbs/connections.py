@@ -14,7 +14,9 @@ from cron.errors import FreshetError
 from cron.ledger import journal_rows, release_rows
 from cron.ports import START
 from cron.services import Paths
+from cron.settings.places import var_folder
 from cron.settings.tree import Settings, StoreSettings
+from cron.urls.passwords import hide_password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
         said, ok = answer(), True
     except FreshetError as error:
         said, ok = str(error), False
-    return Look(part=part, url=wiring.hide_password(url), ok=ok, said=said)
+    return Look(part=part, url=hide_password(url), ok=ok, said=said)
 
 
 def _events(store: StoreSettings) -> str:
@@ -75,14 +77,12 @@ def _ledger(store: StoreSettings) -> str:
 
 
 def _launcher(settings: Settings) -> str:
-    wiring.open_launcher(
-        settings.store.launcher, text_cache=Paths(var=wiring.var_folder(settings)).texts
-    )
+    wiring.open_launcher(settings.store.launcher, text_cache=Paths(var=var_folder(settings)).texts)
     return "ok"
 
 
 def _server(settings: Settings) -> str:
-    var, limit_s = wiring.var_folder(settings), settings.release.drain_timeout_s
+    var, limit_s = var_folder(settings), settings.release.drain_timeout_s
     server = wiring.open_server(settings.store.server, var=var, drain_timeout_s=limit_s)
     versions = server.versions()
     ready = ", ".join(str(one.version) for one in versions if one.ready)

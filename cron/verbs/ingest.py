@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from cron.errors import FreshetError, SettingsError
 from cron.journal.dead_letters import DeadLetters
 from cron.settings.file import Loaded
+from cron.settings.places import var_folder
 from cron.verbs.part import (
     Part,
     add_column_arguments,
@@ -30,7 +31,7 @@ from cron.verbs.part import (
     read_source,
 )
 from cron.verbs.source_warnings import warnings_of
-from cron.wiring import open_log, var_folder
+from cron.wiring import open_log
 from recommender.events import MAX_CLOCK_SKEW, Event, InvalidRecord, Record, parse_event, parse_item
 from trainer import durable_files
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 if TYPE_CHECKING:  # pandas, which only reading needs
     from sources.source import Source

@@ -6,7 +6,8 @@ import argparse
 
 from cron.ledger import holds
 from cron.settings.file import Loaded
-from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
+from cron.settings.places import var_folder
+from cron.wiring import open_artifacts, open_ledger, open_server
 
 SUMMARY = "make a release live again, forward or back; a pause stays"
 

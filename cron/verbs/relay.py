@@ -39,13 +39,18 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     from cron.journal.dead_letters import DeadLetters
     from cron.journal.relay import begin_again, relay_once
+    from cron.settings.places import var_folder
+    from cron.urls.stores import parse_events
+    from cron.urls.wrong_url import WrongUrl
     from cron.verbs.repeat import repeat
-    from cron.wiring import check_url, hide_password, open_log, open_relay_target, var_folder
+    from cron.wiring import open_log, open_relay_target
 
     target_url = arguments.target or loaded.settings.store.events
     for option, url in (("--from", arguments.source), ("--to", target_url)):
-        if wrong := check_url("events", url):
-            raise SettingsError(f"{option} = {hide_password(url)!r}: expected {wrong}")
+        try:
+            parse_events(url)
+        except WrongUrl as error:
+            raise SettingsError(f"{option} = {error}") from error
     source, target = open_log(arguments.source), open_relay_target(target_url)
     letters = DeadLetters(var_folder(loaded.settings) / "dead-letters.jsonl")
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cron.errors import FreshetError, Unavailable
 from cron.settings.file import Loaded
 from cron.settings.own_gateway import authorization, gateway_url
+from cron.settings.places import var_folder
 from cron.verbs.part import (
     Part,
     add_column_arguments,
@@ -25,7 +26,6 @@ from cron.verbs.part import (
     read_note,
     read_source,
 )
-from cron.wiring import var_folder
 
 if TYPE_CHECKING:
     import httpx

@@ -10,7 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from cron.settings.file import Loaded
-from cron.wiring import open_artifacts, open_ledger, open_server, var_folder
+from cron.settings.places import var_folder
+from cron.wiring import open_artifacts, open_ledger, open_server
 
 SUMMARY = (
     "put the previous good release back at once, or VERSION; publishing is paused until `resume`"

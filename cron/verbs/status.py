@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from cron.metrics.overview import Overview, look, panel_ndcg, to_json
 from cron.services import Paths
 from cron.settings.file import Loaded
+from cron.settings.places import var_folder
+from cron.urls.torchserve import parse as parse_nodes
 from cron.verbs.table import age, clock, number, show_json, sparkline, table
-from cron.wiring import open_ledger, open_log, server_nodes, var_folder
+from cron.wiring import open_ledger, open_log
 
 SUMMARY = "what is live, how fresh, how good; what waits and what runs"
 NUM_SHOWN = 8
@@ -30,7 +32,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.json:
         show_json(to_json(overview))
     else:
-        print("\n".join(_lines(overview, [node.address for node in server_nodes(store.server)])))
+        print("\n".join(_lines(overview, [node.address for node in parse_nodes(store.server)])))
     return 0
 
 

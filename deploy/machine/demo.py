@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cron.errors import FreshetError
+from cron.project_root import PROJECT_ROOT
 from cron.settings.private_files import keep_private
-from cron.wiring import PROJECT_ROOT
 from trainer.durable_files import sha256_of
 
 WHEEL = (

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cron.project_root import PROJECT_ROOT
 from cron.verbs.part import NOTE, noted_path, read_source
-from cron.wiring import PROJECT_ROOT
 from deploy.machine.demo import demo_data
 from deploy.machine.preflight import NotReady
 from trainer.durable_files import replace_text

@@ -22,10 +22,10 @@ from cron.ledger import journal_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Release
 from cron.metrics.overview import read_progress
-from cron.settings.file import variable
+from cron.settings.keys import variable
 from cron.settings.own_gateway import gateway_url
 from cron.settings.tree import Settings
-from cron.wiring import server_nodes
+from cron.urls.torchserve import parse as parse_nodes
 
 POLL_S = 0.4
 TELL_AFTER_S = 20.0  # a gateway that starts on a busy machine is silent for some seconds
@@ -68,7 +68,7 @@ class Endpoints:
 
 def endpoints(settings: Settings) -> Endpoints:
     """Return where things listen, of several nodes the first; the settings were checked when they were read."""
-    server = server_nodes(settings.store.server)[0]
+    server = parse_nodes(settings.store.server)[0]
     return Endpoints(
         gateway=gateway_url(settings.gateway),
         server_host=server.host,

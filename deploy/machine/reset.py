@@ -15,10 +15,13 @@ import sys
 from pathlib import Path
 
 from cron.errors import FreshetError
+from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
+from cron.settings.places import var_folder
 from cron.settings.private_files import keep_private
 from cron.settings.tree import Settings
-from cron.wiring import PROJECT_ROOT, hide_password, local_path, var_folder
+from cron.urls import files
+from cron.urls.passwords import hide_password
 from deploy.machine.preflight import NotReady, only_instance
 from deploy.machine.processes import Place
 from deploy.stack.layout import PORTS_FILE
@@ -86,7 +89,7 @@ def kept(settings: Settings) -> list[str]:
 
 
 def _on_disk(scheme: str, *urls: str) -> list[Path]:
-    return [local_path(url) for url in urls if url.startswith(f"{scheme}:")]
+    return [files.parse(url).path for url in urls if url.startswith(f"{scheme}:")]
 
 
 def _ask() -> str:

@@ -19,11 +19,16 @@ from pathlib import Path
 from types import FrameType
 
 from cron.errors import FreshetError
-from cron.settings.file import load_settings, variable
+from cron.project_root import PROJECT_ROOT
+from cron.settings.file import load_settings
+from cron.settings.keys import variable
+from cron.settings.places import var_folder
 from cron.settings.private_files import close_to_others, keep_private
 from cron.settings.tree import Settings
-from cron.urls.torchserve import Node, parse_nodes
-from cron.wiring import PROJECT_ROOT, local_path, open_ledger, server_nodes, var_folder
+from cron.urls import files
+from cron.urls.torchserve import Node
+from cron.urls.torchserve import parse as parse_nodes
+from cron.wiring import open_ledger
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports, only_instance
 from deploy.machine.processes import STOP_S, SUPERVISORD, Place, Processes
@@ -93,7 +98,7 @@ def serve(settings: Settings, data: Path | None, environment: Mapping[str, str])
 
 def other_nodes(settings: Settings) -> str:
     """Name the TorchServe nodes that `serve` does not start: all but the first."""
-    return ", ".join(node.address for node in server_nodes(settings.store.server)[1:])
+    return ", ".join(node.address for node in parse_nodes(settings.store.server)[1:])
 
 
 def _check_keys(where: Endpoints, var: Path) -> None:
@@ -184,11 +189,11 @@ def archive_options(settings: Settings) -> list[str]:
     """Return TorchServe's options: its model store is the store of archives, or it fetches them from a bucket into one of its own."""
     url, signatures = settings.store.artifacts, signature_options(settings)
     if not url.startswith("s3:"):
-        return ["--model-store", str(local_path(url)), *signatures]
+        return ["--model-store", str(files.parse(url).path), *signatures]
     from cron.backends.artifacts.s3.client import archives_url
-    from cron.urls.s3 import read_url
+    from cron.urls import s3
 
-    shared = read_url(url).shared
+    shared = s3.parse(url).shared
     if shared is not None:
         return ["--model-store", str(shared), *signatures]
     return [

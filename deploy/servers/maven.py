@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from cron.errors import FreshetError
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.servers.java import find_java
 from deploy.servers.program import find_executable, new_folder
 from trainer.file_lock import file_lock

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cron.cycle.signing_key import trusted_keys as trusted_by
+from cron.settings.places import var_folder
 from cron.settings.tree import Settings
-from cron.wiring import var_folder
 
 _GUARD = Path(__file__).with_name("guard.py")
 # An archive's own configuration may ask for torchrun, which would start workers past the guard.

@@ -20,10 +20,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cron.errors import FreshetError
-from cron.settings.file import FILE_VARIABLE, Loaded, load_settings, variable
+from cron.project_root import PROJECT_ROOT
+from cron.settings.file import FILE_VARIABLE, Loaded, load_settings
+from cron.settings.keys import variable
 from cron.settings.private_files import close_to_others, keep_private
 from cron.settings.tree import Settings
-from cron.wiring import PROJECT_ROOT, open_ledger
+from cron.wiring import open_ledger
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports
 from deploy.machine.processes import STOP_S, Place, ProgramFailed

@@ -21,8 +21,8 @@ import httpx
 
 from cron.errors import FreshetError, Unavailable
 from cron.logs import set_up_logs
+from cron.project_root import PROJECT_ROOT
 from cron.settings.private_files import keep_private
-from cron.wiring import PROJECT_ROOT
 from deploy.servers.flink import REST_PORT, Cluster, run_sql
 from deploy.servers.maven import PARTS
 from deploy.servers.program import Program, new_folder

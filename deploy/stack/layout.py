@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from cron.settings.file import variable
+from cron.settings.keys import variable
+from cron.settings.places import var_folder
 from cron.settings.tree import Settings
-from cron.urls.torchserve import Node, parse_nodes
-from cron.wiring import var_folder
+from cron.urls.torchserve import Node
+from cron.urls.torchserve import parse as parse_nodes
 from deploy.machine.preflight import NotReady, free_port
 from deploy.servers.s3 import INNER_PORTS
 from trainer.durable_files import replace_text

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cron.lineage import Release
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.machine.first_data import Note
 from deploy.machine.ready import key_option
 from deploy.stack.layout import FLINK, PROMETHEUS, Layout

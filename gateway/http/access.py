@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 
-from cron.settings.file import variable
+from cron.settings.keys import variable
 from cron.settings.own_gateway import gateway_url, key_bytes
 from cron.settings.tree import GatewaySettings
 from gateway.services import GatewayServices

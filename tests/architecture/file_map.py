@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.architecture.sources import PACKAGES, parsed
 
 PAGE = PROJECT_ROOT / "docs" / "architecture.md"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 PACKAGES = (
     "recommender",

@@ -10,7 +10,7 @@ import pytest
 from bench.report.rows import RESULTS, render
 from bench.report.summary import readme_section, with_section
 from bench.report.tables import PAGE, quality_page
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 FILES = sorted(RESULTS.rglob("*.json"))
 

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from cron.__main__ import VERBS, build_parser
-from cron.settings.file import settings_leaves, value_of
+from cron.project_root import PROJECT_ROOT
+from cron.settings.keys import settings_leaves, value_of
 from cron.settings.tree import Settings
 from cron.verbs.config import in_toml
-from cron.wiring import PROJECT_ROOT
 from gateway.app import create_app
 
 CLI = PROJECT_ROOT / "docs" / "cli.md"

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from cron.backends.artifacts.s3.client import archives_url
-from cron.settings.file import load_settings, variable
+from cron.project_root import PROJECT_ROOT
+from cron.settings.file import load_settings
+from cron.settings.keys import variable
 from cron.urls.management_socket import management_socket
-from cron.urls.torchserve import parse_nodes
-from cron.wiring import PROJECT_ROOT
+from cron.urls.torchserve import parse as parse_nodes
 from deploy.machine.passwords import NAMES
 from deploy.servers import flink, kafka, postgres, redis
 from deploy.stack import layout

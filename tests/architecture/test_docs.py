@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cron.settings.file import settings_leaves
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
+from cron.settings.keys import settings_leaves
 from tests.architecture.documents import anchors, documents, links
 from tests.architecture.sources import shown
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.architecture.sources import shown
 
 # install makes the environment, which others may use; passwords makes one file, private by

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from setuptools import find_packages
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.architecture.sources import PACKAGES, parsed, python_files, shown
 
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.architecture.documents import blocks, commands
 
 README = PROJECT_ROOT / "README.md"

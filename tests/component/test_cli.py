@@ -17,6 +17,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.ledger import holds, metric_rows
 from cron.ports import START
 from cron.settings.tree import Settings
+from cron.urls import files
 from cron.verbs import replay
 from recommender.events import Event, Item
 from sources.formats import open_source
@@ -55,7 +56,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def ledger_file(settings: Settings) -> Path:
-    return wiring.local_path(settings.store.ledger)
+    return files.parse(settings.store.ledger).path
 
 
 def logged(settings: Settings) -> list[Event]:
@@ -107,7 +108,7 @@ def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(
     before = logged(settings)
     assert datetime.now(UTC) - before[-1].at < timedelta(minutes=5)
     assert {later.at - sooner.at for sooner, later in pairwise(before)} == {timedelta(hours=1)}
-    wiring.local_path(settings.store.events).rename(
+    files.parse(settings.store.events).path.rename(
         Path(settings.store.var) / "gone.db"
     )  # as if it had died before storing
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0

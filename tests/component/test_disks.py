@@ -14,6 +14,7 @@ import pytest
 from cron import wiring
 from cron.__main__ import main
 from cron.settings.tree import Settings
+from cron.urls import files
 from tests.component.gateway_process import settings_in
 
 
@@ -53,7 +54,7 @@ def test_what_is_kept_can_be_read_where_nothing_can_be_written(
     ):  # each in a process of its own, which closes the files
         subprocess.run([sys.executable, "-m", "cron", *words], check=True)
     opened = wiring.open_log(settings.store.events) if is_open else None
-    with _read_only(wiring.local_path(settings.store.ledger).parent):
+    with _read_only(files.parse(settings.store.ledger).path.parent):
         for verb in ("status", "runs", "releases"):
             assert main([verb]) == 0
         shown = capsys.readouterr()

@@ -19,6 +19,7 @@ from cron.ledger import journal_rows
 from cron.ports import START
 from cron.services import Services
 from cron.settings.tree import Settings
+from cron.urls import files
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
 from recommender.events import Record
@@ -213,7 +214,7 @@ def test_a_recreated_log_is_read_after_new_log(
     services = wiring.open_services(settings)
     services.log.append(records)
     assert collected(services) == 10
-    for leftover in wiring.local_path(settings.store.ledger).parent.glob("events.db*"):
+    for leftover in files.parse(settings.store.ledger).path.parent.glob("events.db*"):
         leftover.unlink()
     again = wiring.open_services(settings)
     again.log.append(records)

@@ -14,6 +14,7 @@ import pytest
 from cron import wiring
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import forgotten
+from cron.urls import files
 from gateway.http.record_bodies import MAX_CALL_BYTES
 from gateway.metrics import NUM_SERIES
 from recommender.events import MAX_RECORD_BYTES, Event, Item
@@ -370,9 +371,9 @@ def test_metrics_speak_of_calls_records_and_the_live_release(house: House) -> No
 
 def test_metrics_without_a_ledger_give_what_else_there_is(house: House) -> None:
     house.client.post("/v1/events", json=VIEW)
-    wiring.local_path(house.settings.store.ledger).write_bytes(b"no database any more")
+    files.parse(house.settings.store.ledger).path.write_bytes(b"no database any more")
     for name in ("-wal", "-shm"):
-        wiring.local_path(house.settings.store.ledger + name).unlink(missing_ok=True)
+        files.parse(house.settings.store.ledger + name).path.unlink(missing_ok=True)
     answer = house.client.get("/metrics")
     assert answer.status_code == 200
     assert "freshet_ledger_up 0.0" in answer.text

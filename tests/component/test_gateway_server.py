@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from gateway.model.node import MAX_REQUEST_BYTES
 from tests.component import story
 from tests.component.gateway_process import StandIn, gateway, settings_in

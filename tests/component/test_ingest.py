@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cron import wiring
 from cron.__main__ import main
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.settings.tree import Settings
+from cron.urls import files
 from tests.component.gateway_process import settings_in
 
 SECONDS = 1472688000
@@ -128,7 +128,7 @@ def test_an_impossible_working_folder_is_reported_first(
     said = refusal([str(tmp_path / "t.csv"), *TABLE], capsys)
     assert "store.var: can't write into /proc/nope" in said
     assert "Traceback" not in said
-    assert not wiring.local_path(settings.store.events).exists()
+    assert not files.parse(settings.store.events).path.exists()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": "y"}', '{"x": 1e400}', "\0"])

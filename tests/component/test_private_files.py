@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cron.project_root import PROJECT_ROOT
 from cron.settings.private_files import close_to_others
 from cron.settings.tree import StoreSettings
-from cron.wiring import PROJECT_ROOT
 
 
 def open_to_others(folder: Path) -> list[str]:

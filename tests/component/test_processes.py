@@ -16,7 +16,7 @@ import psutil
 import pytest
 from supervisor.loggers import LogRecord
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.machine import serve
 from deploy.machine.processes import Look, Place, Processes, ProgramFailed, looks
 from deploy.machine.supervisord import PatientLog

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.machine.processes import Place, ProgramFailed, Supervised
 from deploy.stack.supervisor import Detached
 

@@ -18,8 +18,8 @@ from apscheduler.schedulers import base
 
 from cron.errors import ServerRefused
 from cron.ledger import holds, journal_rows, lease_row, metric_rows, run_rows, switches
+from cron.project_root import PROJECT_ROOT
 from cron.services import Services
-from cron.wiring import PROJECT_ROOT
 from cron.worker import wall_clock, worker
 from cron.worker.worker import Worker
 from tests.component.at_work import LIMIT_S, free, until, working

@@ -32,7 +32,7 @@ def _into_redis(url: str, bodies: Sequence[bytes]) -> None:
 def _into_kafka(url: str, bodies: Sequence[bytes]) -> None:
     from confluent_kafka import Producer
 
-    from cron.urls.kafka import parse_url
+    from cron.urls.kafka import parse as parse_url
 
     log = parse_url(url)
     producer = Producer({"bootstrap.servers": log.servers, "log_level": 0})

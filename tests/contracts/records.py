@@ -6,7 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from recommender.events import AttributeValue, Event, Item
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)

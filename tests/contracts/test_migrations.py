@@ -20,7 +20,7 @@ from cron.ledger import database, journal_rows, schema
 from cron.ledger.ledger import open_ledger
 from cron.ledger.migrations import HEAD, bring_up_to_date
 from cron.ledger.migrations.versions import r0001_tables
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.contracts.records import ended, start_process
 from tests.servers import Servers
 

@@ -20,7 +20,7 @@ from cron.errors import AccessRefused, LogGap, TopicMissing, Unavailable
 from cron.journal.follow import follow_once, rebuild
 from cron.ledger import journal_rows
 from cron.ports import START, Cursor, EventLog, Rejected
-from cron.urls.kafka import parse_url
+from cron.urls.kafka import parse as parse_url
 from cron.wiring import open_log
 from deploy.servers.kafka import create_topics
 from recommender.events import Event, Item, Record, to_json

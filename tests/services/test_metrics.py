@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.servers.program import find_executable
 from deploy.servers.prometheus import ALERTS, CONFIG, REMEDY, configuration
 from tests.servers import Server, Servers

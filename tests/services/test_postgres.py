@@ -19,7 +19,7 @@ from cron.ledger import database, holds, journal_rows, lease_row, metric_rows, s
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.releases import published
 from tests.servers import POSTGRES_PASSWORD, Servers
 

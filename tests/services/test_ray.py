@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cron.wiring import PROJECT_ROOT, open_launcher
+from cron.project_root import PROJECT_ROOT
+from cron.wiring import open_launcher
 from tests.contracts.test_train_launcher import EMBEDDED, QUICK, small_snapshot, training, until
 from tests.servers import free_port
 from trainer.report import read_report

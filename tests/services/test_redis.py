@@ -19,7 +19,8 @@ from cron.backends.redis.events import CHUNK_BYTES
 from cron.backends.redis.server import POOL_SIZE
 from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog, Histories
-from cron.wiring import PROJECT_ROOT, open_histories, open_log
+from cron.project_root import PROJECT_ROOT
+from cron.wiring import open_histories, open_log
 from deploy.servers.redis import redis_program
 from recommender.events import Record
 from tests.contracts.records import event, item

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from cron.ports import START, Cursor, EventLog
-from cron.wiring import PROJECT_ROOT, open_histories, open_log, open_relay_target
+from cron.project_root import PROJECT_ROOT
+from cron.wiring import open_histories, open_log, open_relay_target
 from recommender.events import Item, Record
 from tests.contracts.records import event, item
 from tests.servers import Server, Servers, unique

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.machine.processes import Place
 from deploy.servers.program import listens
 from deploy.stack.supervisor import Detached

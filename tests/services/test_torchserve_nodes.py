@@ -24,7 +24,7 @@ from cron.ledger import holds, metric_rows
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
-from cron.urls.torchserve import parse_nodes
+from cron.urls.torchserve import parse as parse_nodes
 from tests.component.gateway_process import gateway, settings_in
 from tests.system.torchserve import Running, free_ports, running_torchserve
 from tests.workshop import (

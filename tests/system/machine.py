@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from sources.formats import open_source
 
 READY_LIMIT_S = 240.0

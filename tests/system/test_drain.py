@@ -18,7 +18,7 @@ import pytest
 
 from cron.backends.torchserve import server as server_torchserve
 from cron.backends.torchserve.server import TorchServe
-from cron.urls.torchserve import parse_nodes
+from cron.urls.torchserve import parse as parse_nodes
 from tests.system.torchserve import Running, emptied, running_torchserve, write_archive
 
 SLOW_S = 3.0  # longer than the settling second and the looks around it

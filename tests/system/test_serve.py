@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from tests.architecture.documents import blocks
 from tests.system.machine import QUICK, Machine, until, write_slice
 

@@ -22,7 +22,7 @@ import pytest
 from cron.backends.torchserve import server as server_torchserve
 from cron.backends.torchserve.server import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
-from cron.urls.torchserve import parse_nodes
+from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, emptied, opened, running_torchserve

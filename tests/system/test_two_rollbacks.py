@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from cron.ledger import release_rows, switches
+from cron.project_root import PROJECT_ROOT
 from cron.services import Services
 from cron.serving import release
-from cron.wiring import PROJECT_ROOT
 from tests.releases import manifest
 from tests.system.torchserve import Running, opened, running_torchserve, write_archive
 from tests.workshop import close_workshop, lease_of, open_workshop

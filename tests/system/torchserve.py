@@ -18,9 +18,9 @@ import httpx
 import psutil
 
 from cron.backends.torchserve.server import TorchServe
+from cron.project_root import PROJECT_ROOT
 from cron.urls.management_socket import management_socket, usable_path
-from cron.urls.torchserve import parse_nodes
-from cron.wiring import PROJECT_ROOT
+from cron.urls.torchserve import parse as parse_nodes
 from deploy.servers.torchserve import Ports
 
 START_LIMIT_S = 60.0

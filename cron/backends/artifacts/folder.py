@@ -16,7 +16,6 @@ from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing
 from cron.local.disk_errors import translate_os_errors
 from cron.urls.artifact_name import CHUNK_BYTES, check_name
 from trainer import durable_files
-from trainer.durable_files import sha256_of
 from trainer.file_lock import file_lock
 
 WHAT = "the artifact store"
@@ -39,11 +38,11 @@ class FolderArtifacts:
         with translate_os_errors(WHAT, self._folder), self._writing():
             unfinished = self._unfinished / secrets.token_hex(8)
             digest = _copy(file, unfinished)
-            stored = sha256_of(unfinished)
+            stored = durable_files.sha256_of(unfinished)
             if stored != digest:
                 raise ArtifactCorrupt(name, expected=digest, found=stored)
             if target.is_file():
-                found = sha256_of(target)
+                found = durable_files.sha256_of(target)
                 recorded = digest_file.read_text() if digest_file.is_file() else found
                 if recorded != digest:
                     raise ArtifactConflict(name, expected=digest, found=recorded)
@@ -69,7 +68,10 @@ class FolderArtifacts:
         target, digest_file = self._paths(name)
         with translate_os_errors(WHAT, self._folder):
             try:
-                expected, found = _expected(name, digest_file, sha256), sha256_of(target)
+                expected, found = (
+                    _expected(name, digest_file, sha256),
+                    durable_files.sha256_of(target),
+                )
             except FileNotFoundError as error:
                 raise ArtifactMissing(name, store=str(self._folder)) from error
         if found != expected:

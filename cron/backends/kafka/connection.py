@@ -142,7 +142,7 @@ class Connection:
             return client(settings)
         except KafkaException as error:
             raise SettingsError(
-                f"store.events = {self.url.shown!r}: {error.args[0].str()}"
+                f"store.events = {self.url.where!r}: {error.args[0].str()}"
             ) from error
 
 
@@ -159,7 +159,7 @@ def _settings(url: KafkaUrl, environment: Mapping[str, str]) -> dict[str, object
     if "sasl.username" in settings and "sasl.password" not in settings:
         missing = f"set {variable('sasl.password')} in the environment"
         raise SettingsError(
-            f"store.events = {url.shown!r}: there is a user and no password; {missing}"
+            f"store.events = {url.where!r}: there is a user and no password; {missing}"
         )
     return settings
 

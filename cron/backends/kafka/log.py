@@ -151,7 +151,7 @@ class KafkaEventLog:
             else f"offset {extent.first}, the end {extent.end}"
         )
         return LogGap(
-            log=self._url.shown,
+            log=self._url.where,
             cursor=f"offset {offset} of {line[0]}, partition {line[1]}",
             earliest=left,
         )
@@ -161,7 +161,7 @@ class KafkaEventLog:
         topic = changed[0]
         was = f"of {topic} with the id {old[topic]}" if topic in old else "of another log"
         return LogGap(
-            log=self._url.shown,
+            log=self._url.where,
             cursor=was,
             earliest=f"in {topic} with the id {new.get(topic, 'none')}, another topic",
         )

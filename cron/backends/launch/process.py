@@ -1,4 +1,4 @@
-"""TrainLauncher that runs `python -m trainer` as a child process of this machine: `process:`."""
+"""TrainLauncher for `process:`: runs `python -m trainer` as a child process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from cron.backends.launch.trainer_process import TrainerProcess
 
 
-def open_launcher(url: str, *, text_cache: Path) -> TrainerProcess:
-    """Open the launcher of `process:`; the URL has no options."""
-    del url
+def open_launcher(*, text_cache: Path) -> TrainerProcess:
+    """Open the launcher of one process."""
     return TrainerProcess((sys.executable, "-m", "trainer"), text_cache=text_cache)

@@ -1,43 +1,18 @@
-"""TrainLauncher that spreads a training over processes of this machine with torchrun (DDP over gloo): `torchrun:?nproc=2`.
+"""TrainLauncher for `torchrun:?nproc=2`: processes of this machine (DDP over gloo).
 
-The result does not depend on the number of processes. `train.num_threads` counts for each of them.
+The result does not depend on the number of processes. Each has `train.num_threads` threads.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 from cron.backends.launch.trainer_process import TrainerProcess
 
 
-def wrong_url(url: str) -> str | None:
-    """Return what was expected when a URL is none of ours; None when it is one."""
-    options = _options(url)
-    number = options.pop("nproc", "1")
-    fine = not options and number.isdigit() and int(number) > 0
-    return None if fine else "torchrun:?nproc=N with N processes, at least 1"
-
-
-def open_launcher(url: str, *, text_cache: Path) -> TrainerProcess:
-    """Open the launcher of a URL that is not wrong; without `nproc` it is one process."""
-    number = _options(url).get("nproc", "1")
-    runner = (
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        number,
-        "-m",
-        "trainer",
-    )
+def open_launcher(num_processes: int, *, text_cache: Path) -> TrainerProcess:
+    """Open the launcher of several processes."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    runner = (*torchrun, "--nproc-per-node", str(num_processes), "-m", "trainer")
     return TrainerProcess(runner, text_cache=text_cache)
-
-
-def _options(url: str) -> dict[str, str]:
-    return {
-        name: values[-1]
-        for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()
-    }

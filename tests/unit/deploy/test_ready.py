@@ -17,9 +17,9 @@ from cron.ledger import journal_rows, lease_row, release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Segment
 from cron.ports import Cursor
+from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
-from cron.wiring import PROJECT_ROOT
 from deploy.machine import ready, serve
 from deploy.machine.first_data import Note
 from deploy.machine.preflight import NotReady

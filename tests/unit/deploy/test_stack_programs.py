@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
-from cron.wiring import PROJECT_ROOT
 from deploy.machine.preflight import NotReady
 from deploy.servers import flink, s3
 from deploy.servers.program import Program

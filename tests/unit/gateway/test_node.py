@@ -11,7 +11,7 @@ from contextlib import suppress
 import aiohttp
 import pytest
 
-from cron.urls.torchserve import parse_nodes
+from cron.urls.torchserve import parse as parse_nodes
 from gateway.model.node import TRIES_AT_ONCE, NoAnswer, Node
 from gateway.waiting_queue import Overloaded
 from tests.component.gateway_process import StandIn

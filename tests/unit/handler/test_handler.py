@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from handler.recommend import MAX_ANSWER_BYTES, render
 from recommender.answer import Answer
 from recommender.events import MAX_TITLE_CHARS

@@ -14,9 +14,9 @@ import pytest
 
 from cron.cycle.signing_key import signing_key, trusted_keys
 from cron.errors import SettingsError
+from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import Settings
-from cron.wiring import PROJECT_ROOT
 from deploy.servers.verified_python import guarded, signature_options
 from tests.planted import planted_bundle
 from trainer.archive import pack, unpack_bundle

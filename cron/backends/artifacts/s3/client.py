@@ -27,7 +27,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from cron.errors import AccessRefused, StoreError, Unavailable
-from cron.urls.s3 import Where, read_url
+from cron.urls.s3 import S3Url
 
 WHAT = "the artifact store"
 CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
@@ -64,14 +64,12 @@ _PASSING = frozenset(
 _KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or AWS_PROFILE for a profile in ~/.aws/credentials"
 
 
-def new_client(where: Where, *, endpoint: str, is_anonymous: bool = False) -> Minio:
+def new_client(url: S3Url, *, endpoint: str, is_anonymous: bool = False) -> Minio:
     """Return a client for one endpoint; nothing is sent until it is used. Share it among threads, not with a forked process."""
-    keys = None if is_anonymous else _Keys(where)
+    keys = None if is_anonymous else _Keys(url)
     parts = urlsplit(endpoint)
     ca_certs = (
-        str(where.ca)
-        if where.ca is not None
-        else os.environ.get("SSL_CERT_FILE") or certifi.where()
+        str(url.ca) if url.ca is not None else os.environ.get("SSL_CERT_FILE") or certifi.where()
     )
     pool = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
@@ -91,60 +89,63 @@ def new_client(where: Where, *, endpoint: str, is_anonymous: bool = False) -> Mi
     client = Minio(
         parts.netloc,
         secure=parts.scheme == "https",
-        region=where.region,
+        region=url.region,
         http_client=pool,
         credentials=keys,
     )
-    if where.is_virtual is not None:
+    if url.is_virtual is not None:
         (
             client.enable_virtual_style_endpoint
-            if where.is_virtual
+            if url.is_virtual
             else client.disable_virtual_style_endpoint
         )()  # type: ignore[no-untyped-call]
     return client
 
 
-def archives_url(url: str) -> str:
-    """Return what the URLs begin with by which TorchServe fetches archives from the store: what its `allowed_urls` is narrowed to."""
-    where = read_url(url)
-    client = new_client(where, endpoint=where.public, is_anonymous=True)
-    return client.presigned_get_object(where.bucket, f"{where.prefix}x").removesuffix("x")
+def archives_url(setting: str) -> str:
+    """Return the prefix of the URLs by which TorchServe fetches archives.
+
+    Its `allowed_urls` is narrowed to this prefix.
+    """
+    url = parse(setting)
+    client = new_client(url, endpoint=url.public, is_anonymous=True)
+    return client.presigned_get_object(url.bucket, f"{url.prefix}x").removesuffix("x")
 
 
 @contextmanager
-def in_our_words(where: Where) -> Iterator[None]:
+def in_our_words(url: S3Url) -> Iterator[None]:
     """Turn what the client raises into Unavailable, AccessRefused or StoreError; nothing of it holds a secret."""
     try:
         yield
     except S3Error as error:
-        raise _translated(where, error) from error
+        raise _translated(url, error) from error
     except MaxRetryError as error:
-        raise Unavailable(WHAT, where=where.name, why=_reason(error)) from error
+        raise Unavailable(WHAT, where=url.where, why=_reason(error)) from error
     except (
         InvalidResponseError,
         ElementTree.ParseError,
     ) as error:  # the text of the first is all of the answer
         raise Unavailable(
-            WHAT, where=where.name, why="what answers there does not speak S3"
+            WHAT, where=url.where, why="what answers there does not speak S3"
         ) from error
     except (MinioException, HTTPError) as error:
         raise Unavailable(
-            WHAT, where=where.name, why=f"{type(error).__name__}: {error}"[:300]
+            WHAT, where=url.where, why=f"{type(error).__name__}: {error}"[:300]
         ) from error
 
 
 class _Keys(Provider):
     """Where the usual tools look too: AWS's variables, MinIO's, AWS's credentials file, then the role of the machine."""
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, url: S3Url) -> None:
         role = urllib3.PoolManager(timeout=_ROLE_S, retries=False)
-        self._where = where
+        self._url = url
         self._chain = ChainedProvider(
             [
                 EnvAWSProvider(),
                 EnvMinioProvider(),
                 AWSConfigProvider(),
-                IamAwsProvider(http_client=role, region=where.region),
+                IamAwsProvider(http_client=role, region=url.region),
             ]
         )
 
@@ -154,19 +155,19 @@ class _Keys(Provider):
             return self._chain.retrieve()
         except (ValueError, HTTPError, OSError) as error:  # OSError: a token file that is not there
             why = "there are no credentials"
-            raise AccessRefused(WHAT, where=self._where.name, why=why, remedy=_KEYS) from error
+            raise AccessRefused(WHAT, where=self._url.where, why=why, remedy=_KEYS) from error
 
 
-def _translated(where: Where, error: S3Error) -> Exception:
+def _translated(url: S3Url, error: S3Error) -> Exception:
     code, message = str(error.code), str(error.message)
     if code in _REFUSED:
         remedy = (
-            f"{_KEYS}; the key needs to list, read, write and delete in the bucket {where.bucket}"
+            f"{_KEYS}; the key needs to list, read, write and delete in the bucket {url.bucket}"
         )
-        return AccessRefused(WHAT, where=where.name, why=f"{code}: {message}", remedy=remedy)
+        return AccessRefused(WHAT, where=url.where, why=f"{code}: {message}", remedy=remedy)
     if code in _PASSING or error.response.status >= 500:
-        return Unavailable(WHAT, where=where.name, why=f"{code}: {message}")
-    return StoreError(f"{WHAT} at {where.name} says {code}: {message}")
+        return Unavailable(WHAT, where=url.where, why=f"{code}: {message}")
+    return StoreError(f"{WHAT} at {url.where} says {code}: {message}")
 
 
 def _reason(error: MaxRetryError) -> str:

@@ -37,9 +37,8 @@ from cron.errors import (
 )
 from cron.local.disk_errors import translate_os_errors
 from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name
-from cron.urls.s3 import Where, read_url
+from cron.urls.s3 import S3Url
 from trainer import durable_files
-from trainer.durable_files import sha256_of
 
 URL_HOLDS_FOR = timedelta(
     minutes=30
@@ -58,15 +57,15 @@ class _Stored:
 class S3Artifacts:
     """ArtifactStore on a bucket; may be shared by threads. Nothing is sent until it is used; a bucket that is missing is made by `put`."""
 
-    def __init__(self, where: Where) -> None:
-        self._where = where
+    def __init__(self, url: S3Url) -> None:
+        self._url = url
         self._has_conditions = True  # until the server says otherwise
 
     def put(self, name: str, file: Path) -> str:
         """Store a file under a name that no other bytes bear; return its sha256."""
         check_name(name)
-        sha256, size_bytes = sha256_of(file), file.stat().st_size
-        with in_our_words(self._where):
+        sha256, size_bytes = durable_files.sha256_of(file), file.stat().st_size
+        with in_our_words(self._url):
             for attempt in range(_UPLOADS + 1):
                 found = self._look(name)
                 if found is not None and self._holds(name, found, sha256, size_bytes):
@@ -76,7 +75,7 @@ class S3Artifacts:
                 ):  # what lies there has our bytes but lacks its sha256, or was cut short: it is replaced
                     self._upload(name, file, sha256, is_exclusive=found is None)
         raise Unavailable(
-            WHAT, where=self._where.name, why=f"after {_UPLOADS} uploads {name} is not there"
+            WHAT, where=self._url.where, why=f"after {_UPLOADS} uploads {name} is not there"
         )
 
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
@@ -95,63 +94,63 @@ class S3Artifacts:
         fetches.
         """
         check_name(name)
-        if self._where.shared is not None:
-            with translate_os_errors("the folder shared with TorchServe", self._where.shared):
-                return self._shared_name(name, self._where.shared, sha256)
+        if self._url.shared is not None:
+            with translate_os_errors("the folder shared with TorchServe", self._url.shared):
+                return self._shared_name(name, self._url.shared, sha256)
         expected = self._known_sha256(name, sha256)
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             found = self._sha256_of_object(name)
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             return self._signer.presigned_get_object(
-                self._where.bucket, self._key(name), expires=URL_HOLDS_FOR
+                self._url.bucket, self._key(name), expires=URL_HOLDS_FOR
             )
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted; a thousand a request."""
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             try:
                 objects = list(
                     self._client.list_objects(
-                        self._where.bucket, prefix=self._where.prefix + prefix, recursive=True
+                        self._url.bucket, prefix=self._url.prefix + prefix, recursive=True
                     )
                 )
             except S3Error as error:
                 if error.code == _NO_BUCKET:
                     return ()
                 raise
-        names = (str(found.object_name).removeprefix(self._where.prefix) for found in objects)
+        names = (str(found.object_name).removeprefix(self._url.prefix) for found in objects)
         return tuple(sorted(name for name in names if is_name(name)))
 
     def delete(self, name: str) -> None:
         """Delete an artifact, and its copy in the shared folder; in a bucket with versions the bucket's own rules say what stays."""
         check_name(name)
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             try:
-                self._client.remove_object(self._where.bucket, self._key(name))
+                self._client.remove_object(self._url.bucket, self._key(name))
             except S3Error as error:
                 if error.code != _NO_BUCKET:
                     raise
-        if self._where.shared is not None:
-            for file in (self._where.shared / name, _digest_file(self._where.shared / name)):
+        if self._url.shared is not None:
+            for file in (self._url.shared / name, _digest_file(self._url.shared / name)):
                 file.unlink(missing_ok=True)
 
     @cached_property
     def _client(self) -> Minio:
-        return new_client(self._where, endpoint=self._where.endpoint)
+        return new_client(self._url, endpoint=self._url.endpoint)
 
     @cached_property
     def _signer(self) -> Minio:
         """Return a client that signs for the host name under which TorchServe reaches the server; it sends nothing."""
-        return new_client(self._where, endpoint=self._where.public)
+        return new_client(self._url, endpoint=self._url.public)
 
     def _key(self, name: str) -> str:
-        return self._where.prefix + name
+        return self._url.prefix + name
 
     def _look(self, name: str) -> _Stored | None:
         try:
-            found = self._client.stat_object(self._where.bucket, self._key(name))
+            found = self._client.stat_object(self._url.bucket, self._key(name))
         except S3Error as error:
             if error.code in ("NoSuchKey", _NO_BUCKET):
                 return None
@@ -167,7 +166,7 @@ class S3Artifacts:
 
     def _sha256_of_object(self, name: str) -> str:
         digest = hashlib.sha256()
-        with closing(self._client.get_object(self._where.bucket, self._key(name))) as answer:
+        with closing(self._client.get_object(self._url.bucket, self._key(name))) as answer:
             for chunk in answer.stream(CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
@@ -176,7 +175,7 @@ class S3Artifacts:
         """Upload once. Whether it is there is looked at afterwards: a lost answer, or another's file under that name, says nothing here."""
         upload = Upload(
             client=self._client,
-            bucket=self._where.bucket,
+            bucket=self._url.bucket,
             key=self._key(name),
             name=name,
             file=file,
@@ -195,20 +194,20 @@ class S3Artifacts:
 
     def _make_bucket(self) -> None:
         try:
-            self._client.make_bucket(self._where.bucket, location=self._where.region)
+            self._client.make_bucket(self._url.bucket, location=self._url.region)
         except S3Error as error:
             if error.code == "AccessDenied":
                 why, remedy = (
-                    f"there is no bucket {self._where.bucket}, and it may not be made",
+                    f"there is no bucket {self._url.bucket}, and it may not be made",
                     "make it, or let the key make it",
                 )
-                raise AccessRefused(WHAT, where=self._where.name, why=why, remedy=remedy) from error
+                raise AccessRefused(WHAT, where=self._url.where, why=why, remedy=remedy) from error
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
 
     def _download(self, name: str, unfinished: Path, sha256: str | None) -> None:
         """Fetch into a new file; an answer that breaks off is asked for again from its beginning."""
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             for attempt in range(1, _DOWNLOADS):
                 try:
                     return self._download_once(name, unfinished, sha256)
@@ -219,17 +218,17 @@ class S3Artifacts:
 
     def _download_once(self, name: str, unfinished: Path, sha256: str | None) -> None:
         try:
-            answer = self._client.get_object(self._where.bucket, self._key(name))
+            answer = self._client.get_object(self._url.bucket, self._key(name))
         except S3Error as error:
             if error.code not in ("NoSuchKey", _NO_BUCKET):
                 raise
-            raise ArtifactMissing(name, store=self._where.name) from error
+            raise ArtifactMissing(name, store=self._url.where) from error
         with closing(answer):
             expected = answer.headers.get(SHA256_HEADER)
             if expected is None:
                 raise ArtifactMissing(
                     name,
-                    store=f"{self._where.name}: what lies there was not put by Freshet and has no sha256",
+                    store=f"{self._url.where}: what lies there was not put by Freshet and has no sha256",
                 )
             if sha256 is not None and expected != sha256:
                 raise ArtifactCorrupt(name, expected=sha256, found=expected)
@@ -240,10 +239,10 @@ class S3Artifacts:
 
     def _known_sha256(self, name: str, sha256: str | None) -> str:
         """Return the sha256 that the store recorded; raise ArtifactMissing, or ArtifactCorrupt when it is not the one that is wanted."""
-        with in_our_words(self._where):
+        with in_our_words(self._url):
             found = self._look(name)
         if found is None or found.sha256 is None:
-            raise ArtifactMissing(name, store=self._where.name)
+            raise ArtifactMissing(name, store=self._url.where)
         if sha256 is not None and found.sha256 != sha256:
             raise ArtifactCorrupt(name, expected=sha256, found=found.sha256)
         return found.sha256
@@ -256,19 +255,19 @@ class S3Artifacts:
         except Unavailable:
             if not digest_file.is_file() or not file.is_file():
                 raise
-            if sha256_of(file) != (sha256 or digest_file.read_text()):
+            if durable_files.sha256_of(file) != (sha256 or digest_file.read_text()):
                 raise
             return name
-        if not file.is_file() or sha256_of(file) != expected:
+        if not file.is_file() or durable_files.sha256_of(file) != expected:
             self.fetch(name, file, sha256=expected)
         if not digest_file.is_file() or digest_file.read_text() != expected:
             durable_files.replace_text(digest_file, expected)
         return name
 
 
-def open_artifacts(url: str) -> S3Artifacts:
-    """Open the store that a URL names; raise SettingsError. Nothing is sent."""
-    return S3Artifacts(read_url(url))
+def open_artifacts(url: S3Url) -> S3Artifacts:
+    """Open the store; nothing is sent."""
+    return S3Artifacts(url)
 
 
 def _digest_file(file: Path) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.local.child_environment import GATEWAY, MODEL, RANKS, RAY, SYSTEM, WORKER, only
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.servers.confined import confined
 from trainer.config import TrainConfig
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cron.errors import SettingsError
-from cron.settings.file import load_settings, settings_leaves, variable
+from cron.settings.file import load_settings
+from cron.settings.keys import settings_leaves, variable
 
 STORES = {
     "PGPASSWORD": ("LEDGER", "postgresql://u@h/db"),

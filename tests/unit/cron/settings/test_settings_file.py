@@ -9,10 +9,13 @@ import pytest
 
 from cron.errors import SettingsError
 from cron.ledger.database import display_url, open_engine
-from cron.settings.file import DEFAULT_FILE, load_settings, settings_leaves, value_of, variable
+from cron.project_root import PROJECT_ROOT
+from cron.settings.file import DEFAULT_FILE, load_settings
+from cron.settings.keys import settings_leaves, value_of, variable
 from cron.settings.tree import Settings
-from cron.urls.torchserve import parse_nodes
-from cron.wiring import PROJECT_ROOT, hide_password, local_path
+from cron.urls import files
+from cron.urls.passwords import hide_password
+from cron.urls.torchserve import parse as parse_nodes
 from trainer.config import TrainConfig
 
 
@@ -45,7 +48,7 @@ def test_the_shipped_file_of_a_hardened_machine_needs_a_key() -> None:
     assert "FRESHET__GATEWAY__API_KEY" in refusal(file)
     loaded = load_settings(file, {"FRESHET__GATEWAY__API_KEY": "k"})
     assert loaded.settings.gateway.host == "0.0.0.0"
-    assert local_path(loaded.settings.store.ledger) == Path("/srv/freshet/var/ledger.db")
+    assert files.parse(loaded.settings.store.ledger).path == Path("/srv/freshet/var/ledger.db")
 
 
 @pytest.mark.parametrize("name", ["deepseek-7b", "deepseek-distill"])
@@ -297,4 +300,4 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> None:
-    assert local_path(url) == path
+    assert files.parse(url).path == path

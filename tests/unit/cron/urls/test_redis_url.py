@@ -8,12 +8,14 @@ import sys
 import pytest
 
 from cron.errors import SettingsError
+from cron.project_root import PROJECT_ROOT
 from cron.urls.redis import parse
-from cron.wiring import PROJECT_ROOT, check_url, open_histories, open_log
+from cron.urls.wrong_url import WrongUrl
+from cron.wiring import open_histories, open_log
 
 
 def test_a_url_names_server_database_and_keys() -> None:
-    url = parse("events", "redis://cache.example:6380/2?stream=shop")
+    url = parse("redis://cache.example:6380/2?stream=shop", store="events")
     assert (url.host, url.port, url.database, url.name, url.tls) == (
         "cache.example",
         6380,
@@ -22,7 +24,7 @@ def test_a_url_names_server_database_and_keys() -> None:
         False,
     )
     assert url.where == "redis://cache.example:6380/2"
-    least = parse("histories", "rediss://[::1]")
+    least = parse("rediss://[::1]", store="histories")
     assert (least.host, least.port, least.database, least.name, least.tls, least.ca) == (
         "::1",
         6379,
@@ -32,7 +34,7 @@ def test_a_url_names_server_database_and_keys() -> None:
         None,
     )
     assert least.where == "rediss://[::1]:6379/0"
-    assert parse("events", "rediss://h/0?ca=/etc/ca.pem").ca == "/etc/ca.pem"
+    assert parse("rediss://h/0?ca=/etc/ca.pem", store="events").ca == "/etc/ca.pem"
 
 
 @pytest.mark.parametrize(
@@ -53,8 +55,9 @@ def test_a_url_names_server_database_and_keys() -> None:
         "redis://user@h/0",
     ],
 )
-def test_a_wrong_url_is_told_with_key_and_form(url: str) -> None:
-    assert check_url("events", url) is not None
+def test_a_wrong_url_is_reported_with_key_and_form(url: str) -> None:
+    with pytest.raises(WrongUrl):
+        parse(url, store="events")
     with pytest.raises(
         SettingsError,
         match=r"store\.events = .*expected redis://HOST:PORT/DATABASE\?stream=NAME.*REDIS_PASSWORD",

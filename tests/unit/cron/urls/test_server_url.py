@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cron.errors import SettingsError
-from cron.urls.torchserve import parse_nodes
+from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
 
 

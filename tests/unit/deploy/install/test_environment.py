@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.install.__main__ import main
 from deploy.install.environment import INCOMPLETE, STAMP, bring_up_to_date
 from deploy.install.packages import CannotInstall

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 from deploy.install.packages import UV
 from deploy.install.requirements import LOCK_OF
 

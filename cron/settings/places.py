@@ -1,0 +1,13 @@
+"""The working folder on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cron.project_root import PROJECT_ROOT
+from cron.settings.tree import Settings
+
+
+def var_folder(settings: Settings) -> Path:
+    """Return the absolute path of `store.var`: runs, caches, logs, dead letters."""
+    return PROJECT_ROOT / settings.store.var

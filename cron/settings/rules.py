@@ -1,0 +1,89 @@
+"""Rules for the values of settings; each stands on the field it limits, in an `Annotated` type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cron.urls.wrong_url import WrongUrl
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The least and the greatest value of a number, and the same in words."""
+
+    least: float
+    greatest: float
+    words: str
+
+    def expected(self, value: object) -> str | None:
+        """Return what was expected when a value is out of bounds or not finite; None otherwise."""
+        fits = (
+            isinstance(value, int | float)
+            and math.isfinite(value)
+            and self.least <= value <= self.greatest
+        )
+        return None if fits else self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that a function checks: it returns what was expected, or None when the text fits."""
+
+    check: Callable[[str], str | None]
+
+    def expected(self, value: object) -> str | None:
+        """Return what was expected when a text does not fit; None otherwise."""
+        return self.check(value) if isinstance(value, str) else "a text"
+
+
+Rule = Bounds | Text
+
+
+def is_filled(text: str) -> str | None:
+    """Accept any text that is not blank."""
+    return None if text.strip() else "a text that is not empty"
+
+
+def is_crontab(expression: str) -> str | None:
+    """Accept five fields of a crontab, with weekdays by name."""
+    from apscheduler.triggers.cron import CronTrigger  # 100 ms, only for files that set `cron`
+
+    try:
+        CronTrigger.from_crontab(expression, timezone="UTC")
+    except ValueError as error:
+        return f"five fields of a crontab, as in '*/10 * * * *' ({error})"
+    # APScheduler 3 counts weekdays from Monday, every other program from Sunday
+    if any(letter.isdigit() for letter in expression.split()[4]):
+        return "five fields of a crontab with weekdays by name, as in '0 3 * * sun' or 'mon-fri'"
+    return None
+
+
+def is_header_value(text: str) -> str | None:
+    """Accept what an HTTP header can hold; the line end of a secret's file is stripped later."""
+    if not text.strip():
+        return "a text that is not empty"
+    if any(letter < " " or letter == "\x7f" for letter in text.strip()):
+        return "one line without control characters, since it is sent in a header"
+    return None
+
+
+def url_for(parse: Callable[[str], object]) -> Text:
+    """Accept the URLs that a parser of `cron.urls.stores` accepts."""
+
+    def check(url: str) -> str | None:
+        try:
+            parse(url)
+        except WrongUrl as error:
+            return error.advice
+        return None
+
+    return Text(check)
+
+
+POSITIVE = Bounds(math.ulp(0.0), math.inf, "a number over 0")
+NOT_NEGATIVE = Bounds(0, math.inf, "a number of 0 or more")  # of every number without a rule
+AT_LEAST_ONE = Bounds(1, math.inf, "a whole number of 1 or more")
+SHARE = Bounds(0, 1, "a share between 0 and 1")
+FILLED = Text(is_filled)  # of every text without a rule
