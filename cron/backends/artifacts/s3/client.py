@@ -27,7 +27,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from cron.errors import AccessRefused, StoreError, Unavailable
-from cron.urls.s3 import S3Url
+from cron.urls.s3 import S3Url, parse
 
 WHAT = "the artifact store"
 CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
