@@ -1,4 +1,4 @@
-"""A pretended accelerator: tensors that say they lie on another device, compute on the CPU, and refuse to meet a tensor that lies there.
+"""A simulated accelerator: its tensors compute on the CPU and refuse to meet CPU tensors.
 
 It calls itself `meta`, the one device for which autograd needs no driver, and holds real numbers:
 code that a GPU would refuse for a tensor made in the wrong place is refused here, and other code
@@ -24,7 +24,7 @@ MOVES = ("_to_copy", "copy_")
 
 
 class WrongDevice(AssertionError):
-    """An operation met tensors of the card and of the CPU; a single number from the CPU would have been fine."""
+    """An operation mixed tensors of the card and the CPU; a single number would be allowed."""
 
 
 class OnCard(Tensor):
@@ -82,7 +82,7 @@ def card() -> Iterator[torch.device]:
 
 
 def put_on_card(model: nn.Module) -> None:
-    """Replace weights and buffers by ones of the card; `Module.to` can't, since they change their class."""
+    """Replace weights and buffers by tensors of the card, which `Module.to` cannot do."""
     for module in model.modules():
         for name, weight in module.named_parameters(recurse=False):
             setattr(module, name, nn.Parameter(weight.detach().to(CARD)))

@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a contract suite on each back end that its module names: EMBEDDED ones, or with --services those that need a SERVERS' server."""
+    """Run a contract suite on each of its module's back ends; --services selects real servers."""
     if "back_end" in metafunc.fixturenames:
         names = (
             metafunc.module.ON_SERVERS
@@ -69,5 +69,5 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def movielens_100k() -> Path:
-    """Return a folder with MovieLens 100K: FRESHET_DATA's, or the demo data, fetched once into the checkout's var/."""
+    """Return a folder with MovieLens 100K: from FRESHET_DATA, or fetched once into var/."""
     return demo_data(PROJECT_ROOT / "var", os.environ)

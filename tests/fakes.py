@@ -152,7 +152,7 @@ class FakeServer:
 
     @contextmanager
     def _change(self) -> Iterator[dict[str, object]]:
-        """Yield the state and write it back, alone among threads and processes; an error writes nothing."""
+        """Yield the state and write it back, exclusively; an error writes nothing."""
         if self.is_down:
             raise Unavailable("TorchServe", where=str(self._folder), why="switched off by the test")
         self._folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A worker's turn in a process of its own that is killed with -9 at a named point, before or after one call of the product's code.
+"""A worker's turn in a process that is killed with -9 before or after a named call.
 
 Run by `tests/component/test_kill.py` through a fork server, which has loaded torch once.
 """
@@ -71,7 +71,7 @@ def _deadly(
     call: Callable[..., Result], *, step: str | None, before: bool
 ) -> Callable[..., Result]:
     @wraps(call)
-    def wrapped(*arguments: object, **named: object) -> Result:
+    def wrapper(*arguments: object, **named: object) -> Result:
         is_it = step is None or arguments[2] == step
         if is_it and before:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -80,4 +80,4 @@ def _deadly(
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    return wrapped
+    return wrapper

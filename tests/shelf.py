@@ -1,4 +1,4 @@
-"""Ready-made releases: untrained bundles packed as real archives, put, entered in the ledger, and published one after the other."""
+"""Ready-made releases: untrained bundles, packed, stored and published in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainer.durable_files import sha256_of
 
 
 def open_shelf(folder: Path, *versions: int) -> Services:
-    """Open a workshop in which these versions were published; all are loaded and the last is live."""
+    """Open a workshop in which these versions were published; the last one is live."""
     services = open_workshop(folder)
     planted_bundle(folder / "bundle")
     lease = lease_of(services.ledger)

@@ -1,4 +1,4 @@
-"""Two workers on two hosts, as far as one machine can be two: a working folder each; ledger, log, histories, store and server shared.
+"""Two workers on two simulated hosts: a working folder each, everything else shared.
 
 The ledger is a real database server. A worker may be told a place at which it pauses itself with
 SIGSTOP, once, as a frozen machine would right before one call of the product's code.
@@ -62,7 +62,7 @@ def open_host(folder: Path, host: str, ledger_url: str) -> Services:
 
 
 def work(folder: Path, host: str, ledger_url: str, pause_at: str | None = None) -> None:
-    """Be the worker of a host, in a process of its own, until told to end; its log lies beside its folder."""
+    """Run a host's worker in its own process until told to end; log beside its folder."""
     log = os.open(folder / f"{host}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(log, sys.stderr.fileno())
     if pause_at is not None:
@@ -77,7 +77,7 @@ def _pausing(call: Callable[..., Result], begin: str) -> Callable[..., Result]:
     is_over = False
 
     @wraps(call)
-    def wrapped(*arguments: object, **named: object) -> Result:
+    def wrapper(*arguments: object, **named: object) -> Result:
         nonlocal is_over
         if not is_over and str(arguments[1]).startswith(begin):
             is_over = True
@@ -87,15 +87,15 @@ def _pausing(call: Callable[..., Result], begin: str) -> Callable[..., Result]:
                 signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return call(*arguments, **named)
 
-    return wrapped
+    return wrapper
 
 
 def _one_at_a_time(
     locked: Callable[..., AbstractContextManager[Result]],
 ) -> Callable[..., AbstractContextManager[Result]]:
     @contextmanager
-    def wrapped(*arguments: object, **named: object) -> Iterator[Result]:
+    def wrapper(*arguments: object, **named: object) -> Iterator[Result]:
         with _AT_A_FILE, locked(*arguments, **named) as inside:
             yield inside
 
-    return wrapped
+    return wrapper

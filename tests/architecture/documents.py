@@ -28,7 +28,7 @@ def blocks(file: Path, kind: str) -> list[str]:
 
 
 def commands(file: Path) -> list[str]:
-    """Return what follows `$ ` in the `console` blocks; a line that ends in a backslash goes on in the next."""
+    """Return the commands after `$ ` in `console` blocks; a trailing backslash joins two lines."""
     joined = "\n".join(blocks(file, "console")).replace("\\\n", " ")
     return [
         re.sub(r"\s+", " ", line[2:]).strip()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
-from tests.architecture.sources import PACKAGES, parsed
+from tests.architecture.sources import PACKAGES, syntax_tree
 
 PAGE = PROJECT_ROOT / "docs" / "architecture.md"
 BEGIN = "<!-- written by: python -m tests.architecture.file_map -->"
@@ -47,7 +47,7 @@ def _section(folder: Path) -> str:
 
 def _phrase(file: Path) -> str:
     """Return the first line of a file's docstring; ValueError when it has none."""
-    text = ast.get_docstring(parsed(file))
+    text = ast.get_docstring(syntax_tree(file))
     if not text:
         raise ValueError(f"{file} has no docstring")
     return text.splitlines()[0]

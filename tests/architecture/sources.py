@@ -35,7 +35,7 @@ def python_files() -> list[Path]:
 
 
 @cache
-def parsed(file: Path) -> ast.Module:
+def syntax_tree(file: Path) -> ast.Module:
     """Return a file's syntax tree."""
     return ast.parse(file.read_text(), str(file))
 
@@ -45,6 +45,6 @@ def functions(tree: ast.Module) -> Iterator[Function]:
     yield from (node for node in ast.walk(tree) if isinstance(node, Function))
 
 
-def shown(file: Path) -> str:
+def display_path(file: Path) -> str:
     """Return the path as people write it."""
     return str(file.relative_to(PROJECT_ROOT))

@@ -1,4 +1,4 @@
-"""Measure how dense and how large a Python code base is: `python -m tests.architecture.surface PATH...`.
+"""Measure how dense and large Python code is: `python -m tests.architecture.surface PATH`.
 
 docs/decisions/house.md compares ours with others by these metrics.
 """

@@ -1,4 +1,4 @@
-"""docs/cli.md, configuration.md and gateway.md agree with the command line, the defaults and the calls."""
+"""The pages of docs/ agree with the command line, the defaults and the gateway's calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documents agree with the code: settings, links, targets, and where each decision stands."""
+"""The documents agree with the code: settings, links, targets and decisions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from cron.project_root import PROJECT_ROOT
 from cron.settings.keys import settings_leaves
 from tests.architecture.documents import anchors, documents, links
-from tests.architecture.sources import shown
+from tests.architecture.sources import display_path
 
 CONFIGURATION = PROJECT_ROOT / "docs" / "configuration.md"
 REQUIREMENT = re.compile(r"([a-zA-Z0-9-]+)(?:\[[a-z,]+\])?==[0-9][0-9a-z.]*$")
 
 
-@pytest.mark.parametrize("document", documents(), ids=shown)
+@pytest.mark.parametrize("document", documents(), ids=display_path)
 def test_links_lead_somewhere(document: Path) -> None:
     broken = [target for target in links(document) if not _leads(document, target)]
-    assert not broken, f"{shown(document)}: {', '.join(broken)}"
+    assert not broken, f"{display_path(document)}: {', '.join(broken)}"
 
 
 def test_every_setting_is_documented_and_no_other() -> None:

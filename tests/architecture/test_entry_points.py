@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from tests.architecture.sources import shown
+from tests.architecture.sources import display_path
 
 # install makes the environment, which others may use; passwords makes one file, private by
 # itself, also with Pythons that can't load the rest; healthy writes nothing
@@ -16,11 +16,11 @@ PROGRAMS = [
     file
     for folder in ("cron", "gateway", "deploy", "trainer")
     for file in sorted((PROJECT_ROOT / folder).rglob("*.py"))
-    if 'if __name__ == "__main__":' in file.read_text() and shown(file) not in WITHOUT
+    if 'if __name__ == "__main__":' in file.read_text() and display_path(file) not in WITHOUT
 ]
 
 
-@pytest.mark.parametrize("file", PROGRAMS, ids=shown)
+@pytest.mark.parametrize("file", PROGRAMS, ids=display_path)
 def test_a_program_keeps_its_files_private(file: Path) -> None:
     assert "    keep_private()\n" in file.read_text() or "    os.umask(0o077)" in file.read_text()
 

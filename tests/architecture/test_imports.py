@@ -1,4 +1,4 @@
-"""Who imports whom, as docs/architecture.md says: an allow-list, so that a new module is held to it too.
+"""Who imports whom, as docs/architecture.md says; new modules are checked too.
 
 import-linter (pyproject.toml) holds the same borders against detours; here are the direct imports,
 and what stays light.
@@ -16,7 +16,7 @@ import pytest
 from setuptools import find_packages
 
 from cron.project_root import PROJECT_ROOT
-from tests.architecture.sources import PACKAGES, parsed, python_files, shown
+from tests.architecture.sources import PACKAGES, display_path, python_files, syntax_tree
 
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 
@@ -120,12 +120,12 @@ FORBIDDEN: tuple[tuple[str, tuple[str, ...]], ...] = (
 MAY_NAME_BACKENDS = ("cron.wiring", "cron.backends")
 
 
-@pytest.mark.parametrize("file", python_files(), ids=shown)
+@pytest.mark.parametrize("file", python_files(), ids=display_path)
 def test_a_module_imports_only_what_its_room_may(file: Path) -> None:
     module = ".".join(file.relative_to(PROJECT_ROOT).with_suffix("").parts).removesuffix(
         ".__init__"
     )
-    wrong = sorted(name for name in _imported(parsed(file)) if not _may(module, name))
+    wrong = sorted(name for name in _imported_names(syntax_tree(file)) if not _may(module, name))
     assert not wrong, (
         f"{module} imports {', '.join(wrong)}; see docs/architecture.md, Who imports whom"
     )
@@ -145,7 +145,7 @@ def test_the_allow_list_bites() -> None:
     assert _may("cron.verbs.status", "cron.wiring.open_log")
 
 
-def _imported(tree: ast.Module) -> set[str]:
+def _imported_names(tree: ast.Module) -> set[str]:
     """Return the dotted names of ours that a module imports, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -179,7 +179,7 @@ def _may(module: str, name: str) -> bool:
 
 
 def _back_end(module: str) -> str:
-    """Return the back end that a module is, or is a part of: a back end may be a package of its own."""
+    """Return the back end that a module is or belongs to; a back end may be a package."""
     return ".".join(module.split(".")[:3])
 
 

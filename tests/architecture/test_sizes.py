@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import Function, functions, parsed, python_files, shown
+from tests.architecture.sources import Function, display_path, functions, python_files, syntax_tree
 
 MAX_FILE_LINES = 580
 MAX_FUNCTION_LINES = 75
@@ -38,32 +38,34 @@ EFFECTS = {
 READINGS = ("read_text()", "load_settings()")
 
 
-@pytest.mark.parametrize("file", FILES, ids=shown)
+@pytest.mark.parametrize("file", FILES, ids=display_path)
 def test_a_file_is_short_and_says_what_it_is(file: Path) -> None:
     num_lines = len(file.read_text().splitlines())
-    assert num_lines <= MAX_FILE_LINES, f"{shown(file)} has {num_lines} lines; one concept a file"
-    if parsed(file).body:
-        assert ast.get_docstring(parsed(file)), (
-            f"{shown(file)} has no docstring: what is it, and what doesn't it know?"
+    assert num_lines <= MAX_FILE_LINES, (
+        f"{display_path(file)} has {num_lines} lines; one concept a file"
+    )
+    if syntax_tree(file).body:
+        assert ast.get_docstring(syntax_tree(file)), (
+            f"{display_path(file)} has no docstring: what is it, and what doesn't it know?"
         )
 
 
-@pytest.mark.parametrize("file", FILES, ids=shown)
+@pytest.mark.parametrize("file", FILES, ids=display_path)
 def test_functions_are_short_shallow_and_take_few_parameters(file: Path) -> None:
     wrong = [
-        f"{shown(file)}:{function.lineno} {function.name}: {why}"
-        for function in functions(parsed(file))
+        f"{display_path(file)}:{function.lineno} {function.name}: {why}"
+        for function in functions(syntax_tree(file))
         for why in _faults(function)
     ]
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("file", FILES, ids=shown)
+@pytest.mark.parametrize("file", FILES, ids=display_path)
 def test_nothing_happens_at_import(file: Path) -> None:
     is_test = file.name.startswith("test_")  # it may read the project's files to know its cases
     wrong = [
-        f"{shown(file)}:{line} {what}"
-        for line, what in _effects(parsed(file).body)
+        f"{display_path(file)}:{line} {what}"
+        for line, what in _effects(syntax_tree(file).body)
         if not (is_test and what in READINGS)
     ]
     assert not wrong, "\n".join(wrong)
@@ -110,7 +112,7 @@ def _is_test(function: Function) -> bool:
 
 
 def _depth(body: list[ast.stmt]) -> int:
-    """Return how deep blocks are nested; an `elif` is no deeper than its `if`, a nested function starts anew."""
+    """Return how deep blocks are nested; an `elif` counts like its `if`."""
     return max((_depth_of(statement) for statement in body), default=0)
 
 
@@ -140,10 +142,10 @@ def _effects(body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
         if isinstance(statement, ast.ClassDef):
             yield from _effects(statement.body)
             continue
-        for node in _executed(statement):
+        for node in _nodes_run_at_import(statement):
             if isinstance(node, ast.Attribute) and node.attr == "environ":
                 yield node.lineno, "reads the environment"
-            elif isinstance(node, ast.Call) and (name := _called(node)) in EFFECTS:
+            elif isinstance(node, ast.Call) and (name := _called_name(node)) in EFFECTS:
                 yield node.lineno, f"{name}()"
 
 
@@ -155,7 +157,7 @@ def _is_main(statement: ast.stmt) -> bool:
     return bool(names & {"__name__", "TYPE_CHECKING"})
 
 
-def _executed(statement: ast.stmt) -> Iterator[ast.AST]:
+def _nodes_run_at_import(statement: ast.stmt) -> Iterator[ast.AST]:
     """Yield the nodes that run at import: not the bodies of lambdas."""
     waiting: list[ast.AST] = [statement]
     while waiting:
@@ -165,7 +167,7 @@ def _executed(statement: ast.stmt) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def _called(node: ast.Call) -> str:
+def _called_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""A workshop that has published a baseline and a full release, copied for each test; and a house in which nothing was collected."""
+"""Shared fixtures: a workshop with two releases, copied per test, and an empty house."""
 
 from __future__ import annotations
 

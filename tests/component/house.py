@@ -1,4 +1,4 @@
-"""Everything that collects, opened on one folder as the worker would; for the component tests."""
+"""Everything that collects, opened on one folder like the worker opens it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class House:
 
 
 def open_house(folder: Path, *, log: EventLog | None = None) -> House:
-    """Open, as after a restart: nothing is remembered but what is on disk, and in a log elsewhere."""
+    """Open like after a restart: only what is on disk, or in a log elsewhere, is known."""
     ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
     artifacts = open_artifacts(f"file:///{folder}/archives")
     lease = lease_row.acquire(ledger, "worker", 60, datetime.now(UTC))

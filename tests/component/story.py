@@ -1,4 +1,4 @@
-"""A ledger with a story, for what reads it: a baseline, three releases with ever better figures, a refused run, a rollback.
+"""A ledger with a history: a baseline, three releases, a refused run, a rollback.
 
 Written through the ledger's and the switches' own methods; only the files behind it don't exist.
 """
@@ -155,7 +155,7 @@ def manifest(
 
 
 def quality(run_id: int, live: int | None, ndcg: float, at: datetime) -> list[Quality]:
-    """Return the figures of one run: the candidate on the panel, the live model a little behind it, popularity far."""
+    """Return the metrics of one run: candidate first, live close behind, popularity far behind."""
     rows = []
     for kind, model, value in (
         ("panel", "candidate", ndcg),

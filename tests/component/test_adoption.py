@@ -1,4 +1,4 @@
-"""An older ledger is put back: nothing newer is deleted or collected over, and the verb brings it in."""
+"""An older ledger is restored: newer segments are kept, and `adopt` brings them in."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def put_back(folder: Path, copy: Path | None) -> None:
         copy.replace(folder / "ledger.db")
 
 
-def closed(house: House) -> None:
+def close_ledger(house: House) -> None:
     house.journal.close()
     house.ledger.close()
 
 
-def collected(house: House, first: int, last: int) -> None:
+def collected_house(house: House, first: int, last: int) -> None:
     """Bring events through the log into the journal, and trim the log, as a turn does."""
     house.log.append([event(number) for number in range(first, last)])
     house.collect()
@@ -69,11 +69,11 @@ def adopt(house: House) -> int:
 
 def test_unknown_newer_segments_survive_and_are_adopted(tmp_path: Path) -> None:
     house = open_house(tmp_path)
-    collected(house, 0, 10)
+    collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)
     for first in range(10, 40, 10):
-        collected(house, first, first + 10)
-    closed(house)
+        collected_house(house, first, first + 10)
+    close_ledger(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
@@ -88,15 +88,15 @@ def test_unknown_newer_segments_survive_and_are_adopted(tmp_path: Path) -> None:
     again.collect()
     assert again.records() == [event(number) for number in range(41)]
     assert adopt(again) == 0
-    closed(again)
+    close_ledger(again)
 
 
 def test_one_newer_segment_is_told_from_a_crash_by_the_log(tmp_path: Path) -> None:
     house = open_house(tmp_path)
-    collected(house, 0, 10)
+    collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)
-    collected(house, 10, 20)
-    closed(house)
+    collected_house(house, 10, 20)
+    close_ledger(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
@@ -105,7 +105,7 @@ def test_one_newer_segment_is_told_from_a_crash_by_the_log(tmp_path: Path) -> No
         again.journal.refuse_newer(is_log_trimmed=True)
     assert adopt(again) == 1
     assert again.records() == [event(number) for number in range(20)]
-    closed(again)
+    close_ledger(again)
 
 
 @pytest.mark.parametrize("num_after", [0, 1], ids=["in its place", "and beyond"])
@@ -119,7 +119,7 @@ def test_a_merged_segment_stands_for_files_that_the_ledger_names(
     for number in range(NUM_MERGED - num_after, NUM_MERGED):
         accept(house, [event(number)])
     assert house.journal.merge_small(house.lease) == NUM_MERGED
-    closed(house)
+    close_ledger(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
@@ -129,15 +129,15 @@ def test_a_merged_segment_stands_for_files_that_the_ledger_names(
     assert adopt(again) == 1
     assert again.records() == [event(number) for number in range(NUM_MERGED)]
     assert len(journal_rows.segments(again.ledger)) == 1
-    closed(again)
+    close_ledger(again)
 
 
 def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     for first in range(0, 30, 10):
-        collected(house, first, first + 10)
+        collected_house(house, first, first + 10)
     segments = journal_rows.segments(house.ledger)
-    closed(house)
+    close_ledger(house)
     put_back(tmp_path, None)
 
     again = open_house(tmp_path)
@@ -145,16 +145,16 @@ def test_a_lost_ledger_is_filled_from_the_segments(tmp_path: Path) -> None:
         again.journal.refuse_newer()
     assert adopt(again) == 3
     assert journal_rows.segments(again.ledger) == segments
-    closed(again)
+    close_ledger(again)
 
 
 def test_adopted_segments_exclude_forgotten_users(tmp_path: Path) -> None:
     house = open_house(tmp_path)
-    collected(house, 0, 10)
+    collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)
-    collected(house, 10, 30)
+    collected_house(house, 10, 30)
     user_id = event(12).user_id
-    closed(house)
+    close_ledger(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
@@ -174,17 +174,17 @@ def test_adopted_segments_exclude_forgotten_users(tmp_path: Path) -> None:
         record.user_id for record in again.records() if isinstance(record, Event)
     }
     assert again.journal.erase(forgotten.pending(again.ledger), again.lease).total() > 0
-    closed(again)
+    close_ledger(again)
 
 
 def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) -> None:
     house = open_house(tmp_path)
-    collected(house, 0, 10)
+    collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)
     for first in range(10, 40, 10):
-        collected(house, first, first + 10)
+        collected_house(house, first, first + 10)
     middle = journal_rows.segments(house.ledger)[2]
-    closed(house)
+    close_ledger(house)
     put_back(tmp_path, copy)
 
     again = open_house(tmp_path)
@@ -209,23 +209,23 @@ def test_a_gap_or_a_damaged_file_is_named_and_changes_nothing(tmp_path: Path) ->
         journal_rows.last_seq(again.ledger),
         journal_rows.log_cursor(again.ledger),
     )
-    closed(again)
+    close_ledger(again)
 
 
 def test_committed_segments_win_over_crash_leftovers(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     files = SegmentFiles(house.artifacts, tmp_path / "other")
     files.put(table_of([event(7)], first_seq=1), covers=(1, 1), lease=house.lease)
-    closed(house)
+    close_ledger(house)
     house = open_house(tmp_path)  # the next life's lease has a greater token
-    collected(house, 0, 1)
-    collected(house, 1, 5)
-    closed(house)
+    collected_house(house, 0, 1)
+    collected_house(house, 1, 5)
+    close_ledger(house)
     put_back(tmp_path, None)
     again = open_house(tmp_path)
     assert adopt(again) == 2
     assert again.records() == [event(number) for number in range(5)]
-    closed(again)
+    close_ledger(again)
 
 
 def test_a_turn_over_an_older_ledger_does_nothing_and_says_why(
@@ -269,7 +269,7 @@ def test_a_log_gap_covered_by_a_segment_asks_for_adopt(
 
 
 def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
-    """An older ledger counts its leases on from an older number, and the worker before may still be at it."""
+    """An older ledger repeats lease numbers while the previous worker may still run."""
     url = f"sqlite:///{tmp_path}/ledger.db"
     ledger = open_ledger(url)
     copy = kept_copy(tmp_path)
@@ -300,10 +300,10 @@ def test_the_verb_adopts_and_no_log_is_given_up_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     house = open_house(tmp_path)
-    collected(house, 0, 10)
+    collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)
-    collected(house, 10, 30)
-    closed(house)
+    collected_house(house, 10, 30)
+    close_ledger(house)
     put_back(tmp_path, copy)
     for name in ("events", "histories", "ledger"):
         monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", f"sqlite:///{tmp_path}/{name}.db")

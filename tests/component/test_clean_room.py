@@ -1,4 +1,4 @@
-"""The archive alone: unpacked where no checkout can be imported, its handler driven as TorchServe drives it.
+"""The archive alone, without a checkout; its handler is called like TorchServe calls it.
 
 The other half, that HTTP gives these answers too, is in tests/system/test_endpoint.py, on the same
 requests.

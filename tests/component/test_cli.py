@@ -1,4 +1,4 @@
-"""The command line on real back ends: what it prints, stores and answers, and what it does not load."""
+"""The command line on real back ends: what it prints, stores and does not load."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return a small data set: ratings an hour apart, newest line first, one of them broken, two films."""
+    """Return a small data set: hourly ratings, newest first, one of them broken, two films."""
     folder = tmp_path / "ml"
     folder.mkdir()
     rows = [
@@ -59,7 +59,7 @@ def ledger_file(settings: Settings) -> Path:
     return files.parse(settings.store.ledger).path
 
 
-def logged(settings: Settings) -> list[Event]:
+def logged_records(settings: Settings) -> list[Event]:
     records = wiring.open_log(settings.store.events).read(START, 1000).records
     return [record for record in records if isinstance(record, Event)]
 
@@ -83,7 +83,7 @@ def test_ingesting_twice_counts_once(
         "Toy Story (1995)",
         "Heat (1995)",
     ]
-    assert [event.at for event in logged(settings)] == [
+    assert [event.at for event in logged_records(settings)] == [
         datetime.fromtimestamp(1_000_000_000 + 3600 * n, UTC) for n in range(NUM_RATINGS)
     ]
     letters = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(10)
@@ -95,31 +95,31 @@ def test_parts_meet_without_gap_or_overlap_and_bring_all_items(
     settings: Settings, data: Path
 ) -> None:
     assert main(["ingest", str(data), "--part", "0:0.55"]) == 0
-    first = len(logged(settings))
+    first = len(logged_records(settings))
     assert main(["ingest", str(data), "--part", "0.55:1"]) == 0
     assert 0 < first < NUM_RATINGS
-    assert len(logged(settings)) == NUM_RATINGS
+    assert len(logged_records(settings)) == NUM_RATINGS
 
 
 def test_a_shift_ends_now_keeps_the_gaps_and_is_the_same_again(
     settings: Settings, data: Path
 ) -> None:
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0
-    before = logged(settings)
+    before = logged_records(settings)
     assert datetime.now(UTC) - before[-1].at < timedelta(minutes=5)
     assert {later.at - sooner.at for sooner, later in pairwise(before)} == {timedelta(hours=1)}
     files.parse(settings.store.events).path.rename(
         Path(settings.store.var) / "gone.db"
     )  # as if it had died before storing
     assert main(["ingest", str(data), "--part", "0:0.5", "--shift-to-now"]) == 0
-    assert logged(settings) == before
+    assert logged_records(settings) == before
 
 
 def test_of_a_longer_export_only_what_is_new_counts(
     settings: Settings, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ingest", str(data)]) == 0
-    before = logged(settings)
+    before = logged_records(settings)
     file = data / "ratings.csv"
     file.write_bytes(
         file.read_bytes().replace(b"\n", b"\r\n")
@@ -131,7 +131,7 @@ def test_of_a_longer_export_only_what_is_new_counts(
     assert (said["events"], said["duplicates"]) == (2, NUM_RATINGS + 2), (
         "a shift is no part of an id, and the films are the same file"
     )
-    assert logged(settings)[:NUM_RATINGS] == before
+    assert logged_records(settings)[:NUM_RATINGS] == before
 
 
 def test_a_dry_run_says_as_json_what_it_would_do(
@@ -171,7 +171,7 @@ def test_a_time_in_milliseconds_is_refused_and_moves_nothing(
         "2001-09-09T10:46:40+00:00",
     )
     assert main(["ingest", str(data), "--shift-to-now"]) == 0
-    assert datetime.now(UTC) - logged(settings)[-1].at < timedelta(minutes=5)
+    assert datetime.now(UTC) - logged_records(settings)[-1].at < timedelta(minutes=5)
     letters = DeadLetters(Path(settings.store.var) / "dead-letters.jsonl").newest(3)
     assert sorted(letter.source[-2:] for letter in letters) == ["13", "14", "15"], (
         "the lines of the file"
@@ -191,7 +191,7 @@ def test_a_file_without_a_good_time_is_refused(
         "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?"
         in said.err
     )
-    assert ("of 2 events none can be taken" in said.err, said.out, logged(settings)) == (
+    assert ("of 2 events none can be taken" in said.err, said.out, logged_records(settings)) == (
         True,
         "",
         [],
@@ -214,7 +214,7 @@ def test_a_dry_run_stores_nothing(
 ) -> None:
     assert main(["ingest", str(data), "--dry-run", "--shift-to-now"]) == 0
     assert "would ingest MovieLens" in capsys.readouterr().out
-    assert logged(settings) == []
+    assert logged_records(settings) == []
     assert not Path(settings.store.var).exists()
 
 
@@ -225,13 +225,13 @@ def test_replay_sends_the_rest_in_order_as_of_now(
     (Path(settings.store.var) / "demo.json").write_text(
         json.dumps({"path": str(data), "part": "0:0.5"})
     )
-    known = {event.event_id for event in logged(settings)}
+    known = {event.event_id for event in logged_records(settings)}
     with gateway(settings) as client:
         assert main(["replay", "--speed", "1e6", "--url", str(client.base_url)]) == 0
         assert "5 accepted, 0 duplicates, 0 rejected" in capsys.readouterr().out
         assert main(["replay", "--speed", "1e6", "--url", str(client.base_url)]) == 0
         assert "0 accepted, 5 duplicates, 0 rejected" in capsys.readouterr().out
-    sent = [event for event in logged(settings) if event.event_id not in known]
+    sent = [event for event in logged_records(settings) if event.event_id not in known]
     assert [event.event_id for event in sent] == [
         raw["event_id"] for raw in open_source(data).events.between(5, 10)
     ]
@@ -269,7 +269,7 @@ def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -
             )
             == 0
         )
-    assert logged(settings)[0].at == datetime.fromtimestamp(1_000_000_000, UTC)
+    assert logged_records(settings)[0].at == datetime.fromtimestamp(1_000_000_000, UTC)
 
 
 def test_replay_waits_for_the_gateway_and_resends(
@@ -294,7 +294,7 @@ def test_replay_waits_for_the_gateway_and_resends(
     assert len(said) == 1
     assert "does not answer" in said[0]
     assert sender.sent.accepted == 1
-    assert [event.event_id for event in logged(settings)] == ["e1"]
+    assert [event.event_id for event in logged_records(settings)] == ["e1"]
 
 
 def test_replay_gives_up_on_a_gateway_that_stays_away(

@@ -1,4 +1,4 @@
-"""Fewer segments: what is dropped, merged and swept, on the embedded back ends, under the eyes of readers and of other holders."""
+"""Dropping, merging and sweeping segments while readers and other holders are active."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_small_segments_merge_while_a_reader_reads(house: House, tmp_path: Path)
 
 
 def test_small_segments_between_large_ones_become_one_each(house: House, tmp_path: Path) -> None:
-    """A shop with quiet hours and a large delivery a day; fewer than NUM_MERGED small segments come in a row."""
+    """A shop with quiet hours and one large delivery a day never has NUM_MERGED in a row."""
     large, num_small, num_days = SMALL_RECORDS + 1, NUM_MERGED // 2, 3
     for day in range(num_days):
         for number in range(num_small):
@@ -236,7 +236,7 @@ def test_a_holder_that_lost_its_lease_sweeps_nothing(house: House, tmp_path: Pat
 
 
 def test_a_holder_paused_in_a_sweep_deletes_nothing_newer(house: House, tmp_path: Path) -> None:
-    """Its own merged file, left by a crash, is about to be swept; the successor merges the same rows to the same bytes meanwhile."""
+    """The successor merges the same rows to the same bytes as a file about to be swept."""
     small = [event(number) for number in range(NUM_MERGED)]
     for one in small:
         accept(house, [one])

@@ -1,4 +1,4 @@
-"""The cycle on planted data: every back end real, the trainer real, the server a fake. One turn takes about a second."""
+"""The cycle on planted data: real back ends, a real trainer, a fake server."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def test_a_run_stays_open_while_the_server_is_down(services: Services, lease: Le
 
 
 def test_a_candidate_that_cannot_be_loaded_is_refused(services: Services, lease: Lease) -> None:
-    """The archive is spoilt in the model store between put and register, so the server won't start it."""
+    """The archive is damaged in the model store between put and register."""
     send(services, event_records(401, 480))
 
     class Spoils:

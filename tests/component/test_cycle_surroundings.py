@@ -1,4 +1,4 @@
-"""The cycle when what is around it changes: memory goes, a person decides, the program is upgraded."""
+"""The cycle when its surroundings change: memory, a person's decision, an upgrade."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_old_events_go_at_a_turn_that_is_skipped(services: Services, lease: Leas
 
 
 def test_of_the_caches_of_texts_those_used_last_stay(services: Services, lease: Lease) -> None:
-    """An encoder that learns has a new digest after each full retrain; a killed trainer leaves what it had not finished."""
+    """A trained encoder has a new digest after each full retrain; a killed trainer leaves more."""
     (ours,) = services.paths.texts.iterdir()
     for number in range(6):
         other = services.paths.texts / f"{number}.safetensors"
@@ -178,7 +178,7 @@ def test_a_worker_that_is_told_to_end_waits_for_no_person(services: Services, le
 
 
 def begin(services: Services, kind: SwitchKind) -> Switch:
-    """Begin to go back to version 0, as a person's process does before it loads it; nothing is published afterwards."""
+    """Begin a rollback to version 0 like a person's process; nothing is published afterwards."""
     holds.pause(services.ledger, "x")
     if kind == "promote":
         return switches.begin_promote(services.ledger, 0)

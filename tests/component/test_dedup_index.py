@@ -1,4 +1,4 @@
-"""The journal's index of event ids when it is lost, damaged, of another journal, or can't be written: nothing counts twice."""
+"""The journal's index of event ids, lost or damaged: nothing counts twice."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def test_damage_found_after_a_commit_loses_nothing(
     accept(house, [event(1)])
     add = DedupIndex.add
 
-    def damaged(*_: object, **__: object) -> NoReturn:
+    def damage(*_: object, **__: object) -> NoReturn:
         monkeypatch.setattr(DedupIndex, "add", add)
         raise IndexDamaged
 
-    monkeypatch.setattr(DedupIndex, "add", damaged)
+    monkeypatch.setattr(DedupIndex, "add", damage)
     assert house.journal.accept([event(2)], Cursor("1"), house.lease).num_events == 1
     assert (
         house.journal.accept(

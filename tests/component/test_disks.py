@@ -1,4 +1,4 @@
-"""The command line on disks that take nothing: one sentence, and what is kept can still be read."""
+"""The command line on disks that refuse writes: one sentence, and reading still works."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_kept_can_be_read_where_nothing_can_be_written(
 
 @contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
-    """Refuse all writes below a folder: by its mode or, for root, whom no mode stops, by a mount."""
+    """Refuse all writes below a folder: by its mode, or by a mount for root."""
     if os.geteuid() == 0:
         subprocess.run(["mount", "--bind", folder, folder], check=True)
         subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)

@@ -1,4 +1,4 @@
-"""What is said to be stored survives a power cut: files, their names, and the folders above them."""
+"""Stored files survive a power cut, with their names and the folders above them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cron.lineage import Lease
 from cron.services import Services
 from cron.wiring import open_artifacts
 from tests.planted import planted_bundle
-from tests.power_cut import Disk, recorded
+from tests.power_cut import Disk, recorded_syncs
 from tests.workshop import event_records, send
 from trainer import durable_files
 from trainer.archive import pack, unpack_bundle
@@ -27,7 +27,7 @@ FULL = 2  # of SQLite's `synchronous`
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    with recorded(monkeypatch) as disk:
+    with recorded_syncs(monkeypatch) as disk:
         yield disk
 
 
@@ -42,14 +42,16 @@ def test_the_record_would_notice_what_is_missing(disk: Disk, tmp_path: Path) -> 
     written = tmp_path / "folder" / "file"
     written.parent.mkdir()
     written.write_bytes(b"one")
-    assert disk.lost(tmp_path) == ["folder", "folder/file"]
+    assert disk.lost_paths(tmp_path) == ["folder", "folder/file"]
     durable_files.sync(written)
     durable_files.sync(written.parent)
-    assert disk.lost(tmp_path) == ["folder", "folder/file"], "nobody synced the folder's own name"
+    assert disk.lost_paths(tmp_path) == ["folder", "folder/file"], (
+        "nobody synced the folder's own name"
+    )
     durable_files.sync(tmp_path)
-    assert disk.lost(tmp_path) == []
+    assert disk.lost_paths(tmp_path) == []
     written.write_bytes(b"another")
-    assert disk.lost(tmp_path) == ["folder/file"]
+    assert disk.lost_paths(tmp_path) == ["folder/file"]
 
 
 def test_an_artifact_its_digest_and_their_new_folders_survive(
@@ -57,19 +59,19 @@ def test_an_artifact_its_digest_and_their_new_folders_survive(
 ) -> None:
     store = open_artifacts(f"file:///{tmp_path}/a/b/archives")
     store.put("journal/deep/one.parquet", file)
-    assert disk.lost(tmp_path / "a") == []
+    assert disk.lost_paths(tmp_path / "a") == []
     assert disk.survives(tmp_path / "a", below=tmp_path)
     names = {path.name for path in (tmp_path / "a" / "b" / "archives").rglob("*.parquet")}
     assert names == {"one.parquet"}
     store.fetch("journal/deep/one.parquet", tmp_path / "fetched" / "here" / "one")
-    assert disk.lost(tmp_path / "fetched") == []
+    assert disk.lost_paths(tmp_path / "fetched") == []
     assert disk.survives(tmp_path / "fetched", below=tmp_path)
 
 
 def test_a_cut_at_any_moment_of_a_put_leaves_no_half_artifact(
     disk: Disk, file: Path, tmp_path: Path
 ) -> None:
-    """An archive that is seen in the model store is whole on the disk, and its digest is there before it."""
+    """An archive in the model store is complete on disk, and its digest is there first."""
     folder = tmp_path / "archives"
     store = open_artifacts(f"file:///{folder}")
     moments: list[bool] = []
@@ -111,7 +113,7 @@ def test_a_packed_archive_and_an_unpacked_bundle_survive(disk: Disk, tmp_path: P
     mar = pack(bundle=tmp_path / "made", version=1, out=tmp_path / "out" / "archive")
     assert disk.survives(mar, below=tmp_path)
     unpack_bundle(mar, tmp_path / "bundles" / "rec-1")
-    assert disk.lost(tmp_path / "bundles") == []
+    assert disk.lost_paths(tmp_path / "bundles") == []
     assert disk.survives(tmp_path / "bundles", below=tmp_path)
 
 
@@ -122,12 +124,12 @@ def test_what_a_run_makes_survives(services: Services, lease: Lease, disk: Disk)
     assert run.outcome == "published"
     folder = folder_of(services, run)
     made = [folder / "snapshot", folder / "candidate", services.paths.bundles]
-    assert [disk.lost(one) for one in made] == [[], [], []]
+    assert [disk.lost_paths(one) for one in made] == [[], [], []]
     assert [one for one in made if not disk.survives(one, below=one.parent)] == []
 
 
 def test_the_databases_wait_for_the_disk(tmp_path: Path) -> None:
-    """An event that was answered, and a segment after which the log is trimmed, exist nowhere else."""
+    """An acknowledged event, and a segment after a trim, exist nowhere else."""
     ledger, log = open_ledger(f"sqlite:///{tmp_path}/ledger.db"), open_log(tmp_path / "events.db")
     with ledger.read() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == FULL

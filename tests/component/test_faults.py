@@ -1,4 +1,4 @@
-"""A fault of the machinery is no verdict on the model: it is tried again, and ends a run as failed at worst, never as refused."""
+"""A technical fault is not a verdict on the model: runs are retried, never refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trainer.config import TrainConfig
 Predict = Callable[..., object]
 
 
-def refused(status: int) -> Callable[[], object]:
+def refuse(status: int) -> Callable[[], object]:
     def raise_it() -> object:
         raise ServerRefused(2, status=status, message="Worker died.")
 
@@ -35,9 +35,9 @@ def timed_out() -> object:
 
 
 FAULTS: dict[str, Callable[[], object]] = {
-    "503": refused(503),
-    "500": refused(500),
-    "400 of a token": refused(400),
+    "503": refuse(503),
+    "500": refuse(500),
+    "400 of a token": refuse(400),
     "time-out or reset": timed_out,
     "error body of TorchServe": lambda: {
         "code": 503,
@@ -50,16 +50,16 @@ FAULTS: dict[str, Callable[[], object]] = {
 
 
 def disturb(server: FakeServer, fault: Callable[[], object], *, times: int) -> list[int]:
-    """Let so many predictions, from the fifth on, meet the fault; return the list of all that are asked."""
+    """Apply the fault to some predictions, from the fifth on; return the list of all calls."""
     predict, asked = server.predict, list[int]()
 
-    def disturbed(version: int | None, body: object, *, timeout_s: float) -> object:
+    def disturbed_predict(version: int | None, body: object, *, timeout_s: float) -> object:
         asked.append(len(asked) + 1)
         if 5 <= len(asked) < 5 + times:
             return fault()
         return predict(version, body, timeout_s=timeout_s)
 
-    server.predict = disturbed  # type: ignore[method-assign]
+    server.predict = disturbed_predict  # type: ignore[method-assign]
     return asked
 
 

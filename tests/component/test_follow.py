@@ -1,4 +1,4 @@
-"""Follow: the histories keep up with the log, and are made anew from the journal when they can't."""
+"""Follow: histories keep up with the log, and are rebuilt from the journal otherwise."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def collected(services: Services) -> int:
+def collected_workshop(services: Services) -> int:
     """Collect all there is; return how many events were new."""
     with held_lease(services.ledger, "test", 60) as lease:
         return collect(services.log, services.journal, services.ledger, lease).num_events
@@ -142,7 +142,7 @@ def test_follow_rebuilds_lost_histories(
 ) -> None:
     services = wiring.open_services(settings)
     services.log.append([event(number) for number in range(10)])
-    assert collected(services) == 10
+    assert collected_workshop(services) == 10
     services.log.trim(journal_rows.log_cursor(services.ledger))
     assert main(["follow", "--once"]) == 0
     assert len(services.histories.recent("u", 100)) == 10
@@ -169,10 +169,10 @@ def test_a_segment_that_is_damaged_or_missing_costs_no_history(
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[Services]:
-    """A worker's parts, with ten events collected, followed, and trimmed off a log that says of no gap."""
+    """A worker's services with ten followed events, trimmed off a log that reports no gap."""
     services = open_workshop(tmp_path)
     services.log.append([event(number) for number in range(10)])
-    assert collected(services) == 10
+    assert collected_workshop(services) == 10
     Worker(services)._follow()
     services.log.trim(journal_rows.log_cursor(services.ledger))
     yield replace(services, log=OthersLog(services.log))
@@ -213,15 +213,15 @@ def test_a_recreated_log_is_read_after_new_log(
     records: Sequence[Record] = [event(number) for number in range(10)]
     services = wiring.open_services(settings)
     services.log.append(records)
-    assert collected(services) == 10
+    assert collected_workshop(services) == 10
     for leftover in files.parse(settings.store.ledger).path.parent.glob("events.db*"):
         leftover.unlink()
     again = wiring.open_services(settings)
     again.log.append(records)
     with pytest.raises(LogGap, match="follow --new-log"):
-        collected(again)
+        collected_workshop(again)
     assert main(["follow", "--new-log", "--once"]) == 0
-    assert collected(again) == 0, "nothing counts twice"
+    assert collected_workshop(again) == 0, "nothing counts twice"
     assert again.histories.recent("u", 100) == tuple(records)
     assert "records followed" in capsys.readouterr().out
 
@@ -232,14 +232,14 @@ def test_a_trimmed_log_is_collected_after_new_log(
 ) -> None:
     services = wiring.open_services(settings)
     services.log.append([event(number) for number in range(num_collected)])
-    assert collected(services) == num_collected
+    assert collected_workshop(services) == num_collected
     services.log.append([event(number) for number in range(num_collected, 10)])
     services.log.trim(services.log.read(START, 5).cursor)
     with pytest.raises(LogGap, match="follow --new-log"):
-        collected(services)
+        collected_workshop(services)
     assert main(["follow", "--new-log", "--once"]) == 0
-    assert collected(services) == 5
+    assert collected_workshop(services) == 5
     assert len(services.histories.recent("u", 100)) == num_collected + 5
     services.log.append([event(10)])
-    assert collected(services) == 1
+    assert collected_workshop(services) == 1
     assert "records followed" in capsys.readouterr().out

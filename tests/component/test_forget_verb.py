@@ -18,12 +18,12 @@ from cron.settings.tree import Settings
 from cron.worker.lease import held_lease, only_one
 from tests.component.gateway_process import settings_in
 from tests.contracts.records import event
-from tests.releases import published
+from tests.releases import publish_releases
 
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """Open parts with the settings that the command line has, 150 events of ann and bob in the journal, and release 1, trained on 100."""
+    """Open services with 150 journal events of ann and bob, and release 1, trained on 100."""
     settings: Settings = settings_in(tmp_path, inference_port=9)
     for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
         monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
@@ -35,7 +35,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
             Cursor("0"),
             lease,
         )
-        published(services.ledger, lease, 1)
+        publish_releases(services.ledger, lease, 1)
     yield services
     services.journal.close()
     services.ledger.close()

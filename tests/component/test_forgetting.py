@@ -1,4 +1,4 @@
-"""A user who is forgotten stays forgotten: in the journal, the histories and their rebuilds, snapshots, runs and dead letters."""
+"""A forgotten user stays forgotten in the journal, histories, snapshots and dead letters."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def users_in(house: House) -> set[str]:
 
 
 def bytes_under(folder: Path) -> bytes:
-    """Return all that a reader of the disk finds: the bytes of databases, and the cells of Parquet files."""
+    """Return all readable bytes: databases, and the cells of Parquet files."""
     found = b""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
@@ -374,7 +374,7 @@ def test_dead_letters_with_the_id_as_a_word_are_deleted(house: House, tmp_path: 
 def test_cut_dead_letters_go_when_they_hold_the_id_escaped(
     house: House, tmp_path: Path, user_id: str
 ) -> None:
-    """Python's `json.dumps` writes `ü` as an escape, and what is cut is no JSON any more, so the letter stayed."""
+    """`json.dumps` escapes `ü`, and a cut letter is not JSON any more."""
     letters = DeadLetters(tmp_path / "dead-letters.jsonl")
     raw = json.dumps({"user_id": user_id, "x": "y" * MAX_RAW_CHARS}).replace("/", r"\/")
     letters.add(source="gateway", reason="x: …", raw=raw, at=START_AT)
@@ -390,7 +390,7 @@ def test_dead_letters_not_deleted_are_reported(house: House, tmp_path: Path) -> 
 
 
 def test_no_byte_is_left_in_the_files_of_histories_and_log(house: House, tmp_path: Path) -> None:
-    """Deleted rows would stay in free pages and in the write-ahead logs, whose later frames do not overwrite them."""
+    """Deleted rows would stay in free pages and in the write-ahead logs."""
     house.log.append([one(number) for number in range(200)])
     while follow_once(house.log, house.histories):
         pass

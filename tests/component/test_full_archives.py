@@ -1,4 +1,4 @@
-"""What the cycle makes of an `archives/` that can't be written or read: it waits, says where, and goes on by itself."""
+"""The cycle with an `archives/` that cannot be used: it waits, says where, and continues."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.workshop import event_records, live_version, send
 
 
 @contextmanager
-def blocked(folder: Path) -> Iterator[None]:
-    """Let nothing be written into the store: a file lies where it prepares artifacts. (Root may write into any folder.)"""
+def block_writes(folder: Path) -> Iterator[None]:
+    """Block writes into the store with a file where it prepares artifacts; works for root too."""
     unfinished = folder / ".store" / "unfinished"
     unfinished.rmdir()
     unfinished.touch()
@@ -52,7 +52,7 @@ def test_events_wait_while_the_journal_cannot_be_written(
 ) -> None:
     folder = tmp_path / "workshop" / "archives"
     send(services, event_records(401, 480))
-    with blocked(folder):
+    with block_writes(folder):
         run = run_cycle(services, lease)
         assert (run.outcome, run.reasons[0].name) == ("skipped", "not_collected")
         assert f"the artifact store at {folder}" in run.reasons[0].text
@@ -69,7 +69,7 @@ def test_a_run_waits_while_its_archive_cannot_be_put(
     send(services, event_records(481, 560))
     batch = services.log.read(journal_rows.log_cursor(services.ledger), 1000)
     services.journal.accept(batch.records, batch.cursor, lease)
-    with blocked(folder), pytest.raises(Unavailable, match=f"the artifact store at {folder}"):
+    with block_writes(folder), pytest.raises(Unavailable, match=f"the artifact store at {folder}"):
         run_cycle(services, lease)
     left_open = run_rows.open_run(services.ledger)
     assert left_open is not None

@@ -95,7 +95,7 @@ def test_a_damaged_copy_is_fetched_again_from_the_store(house: House, tmp_path: 
 
 
 def test_a_segment_replaced_with_its_digest_is_not_read(house: House, tmp_path: Path) -> None:
-    """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
+    """Somebody who can write to the store can change both; the ledger has the true digest."""
     accept(house, [event(1)])
     (segment,) = journal_rows.segments(house.ledger)
     write(table_of([event(2)], first_seq=1), tmp_path / "other")
@@ -109,7 +109,7 @@ def test_a_segment_replaced_with_its_digest_is_not_read(house: House, tmp_path: 
 def test_a_copy_deleted_by_a_merge_is_fetched_again(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cycle's thread merges and sweeps, while the follower's has just looked where the copy lies."""
+    """The cycle's thread merges and sweeps right after the follower found the copy."""
     records = [event(number) for number in range(NUM_MERGED)]
     for one in records:
         accept(house, [one])
@@ -188,7 +188,7 @@ def test_the_log_is_trimmed_behind_the_slower_reader(house: House) -> None:
 
 
 class ForeignLog:
-    """A log into which others write: every third of its thirty entries is no record, and the last five are none either."""
+    """A log with foreign entries: every third of thirty is invalid, and so are the last five."""
 
     def append(self, records: Sequence[Record]) -> Appended:
         raise AssertionError("a collection only reads")

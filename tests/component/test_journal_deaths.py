@@ -1,4 +1,4 @@
-"""Death after each step of collection and compaction: a child process kills itself with -9 at a given place; then another one goes on."""
+"""A child process kills itself after each step of collecting; another one continues."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def work_and_die(folder: Path, place: str) -> None:
     journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=house.lease)
 
 
-def killed(folder: Path, place: str) -> None:
+def killed_process(folder: Path, place: str) -> None:
     process = start_process(WORK_AND_DIE, str(folder), place)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, errors
@@ -102,7 +102,7 @@ def test_a_death_in_mid_collection_loses_and_doubles_nothing(
     sent = [event(number) for number in range(30)]
     house.log.append(sent)
     for _ in range(times):
-        killed(tmp_path, place)
+        killed_process(tmp_path, place)
     again = open_house(tmp_path)
     assert again.collect()[2] == 0, "a cursor that lags behind its segment"
     table = again.journal.read(1, again.journal.last_seq)
@@ -115,7 +115,7 @@ def test_a_death_in_mid_collection_loses_and_doubles_nothing(
 def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -> None:
     house = open_house(tmp_path)
     house.log.append([item(0, "a"), *(event(number) for number in range(9))])
-    killed(tmp_path, place)
+    killed_process(tmp_path, place)
     again = open_house(tmp_path)
     again.journal.compact_and_drop(older_than=FAR, needed_from=1_000_000, lease=again.lease)
     assert again.records() == [item(0, "a")]
@@ -133,7 +133,7 @@ def test_a_death_in_mid_compaction_forgets_nothing(tmp_path: Path, place: str) -
 def test_a_segment_that_was_put_and_never_committed_is_swept(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     house.log.append([event(number) for number in range(10)])
-    killed(tmp_path, "after put")
+    killed_process(tmp_path, "after put")
     again = open_house(tmp_path)
     again.log.append([event(number) for number in range(10, 20)])
     again.collect()  # other bytes under the same first number

@@ -1,4 +1,4 @@
-"""kill -9 at every point of a cycle, one after another in one long story: nothing is lost, nothing is trained on twice."""
+"""kill -9 at every point of a cycle: nothing is lost, nothing is trained on twice."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_killed_at_every_point_the_next_start_goes_on(
 
 
 def _targets(services: Services) -> dict[int, set[int]]:
-    """Return the journal numbers that the runs whose files are still there trained on, by version."""
+    """Return the journal numbers that runs with existing files trained on, by version."""
     found = {}
     for run in run_rows.newest(services.ledger, 3):
         file = services.paths.runs / str(run.run_id) / "snapshot" / "events.parquet"

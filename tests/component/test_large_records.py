@@ -1,4 +1,4 @@
-"""Backlogs of items of the largest legal size: what a reader holds in memory depends on a batch, not on the backlog."""
+"""Backlogs of items of maximum size: memory depends on a batch, not on the backlog."""
 
 from __future__ import annotations
 

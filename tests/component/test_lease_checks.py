@@ -1,4 +1,4 @@
-"""A worker whose lease is gone neither loads nor unloads anything: TorchServe fences no calls, so the lease is looked at before each."""
+"""A worker without its lease neither loads nor unloads: it checks before each call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.workshop import event_records, lease_of, send, server_of
 
 
 def lost_at(services: Services, when: Callable[[], bool]) -> list[str]:
-    """Let another worker take the lease as soon as the server is asked what it holds and `when`; return the server's log."""
+    """Let another worker take the lease at a server call for which `when` holds; return the log."""
     server = server_of(services)
     versions, memory, is_lost = server.versions, server.memory, [False]
 
@@ -28,15 +28,15 @@ def lost_at(services: Services, when: Callable[[], bool]) -> list[str]:
             lease_of(services.ledger)
             server.log.clear()
 
-    def looked() -> tuple[ServerVersion, ...]:
+    def look() -> tuple[ServerVersion, ...]:
         lose()
         return versions()
 
-    def measured() -> ServerMemory | None:
+    def measure() -> ServerMemory | None:
         lose()
         return memory()
 
-    server.versions, server.memory = looked, measured  # type: ignore[method-assign]
+    server.versions, server.memory = look, measure  # type: ignore[method-assign]
     return server.log
 
 

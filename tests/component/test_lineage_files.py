@@ -1,4 +1,4 @@
-"""Local copies of bundles and optimiser states: verified at each use, and fetched again when they are damaged."""
+"""Local copies of bundles and optimiser states are verified, and fetched again if damaged."""
 
 from __future__ import annotations
 

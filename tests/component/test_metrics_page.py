@@ -1,4 +1,4 @@
-"""The worker's own page for Prometheus: what a cycle leaves on it, and that it never stands in the worker's way."""
+"""The worker's page for Prometheus: its content, and that it never blocks the worker."""
 
 from __future__ import annotations
 

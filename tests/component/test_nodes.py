@@ -1,4 +1,4 @@
-"""Several nodes: a release goes to all that answer, one that refuses stops it, and one that returns is brought up to date first."""
+"""Several nodes: releases go to all that answer, and a returning node is updated first."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class WrongAnswers(FakeServer):
 
 
 class Hangs(FakeServer):
-    """A node that takes connections and answers nothing until `goes_on` is set, or the caller's time is up."""
+    """A node that accepts calls and answers nothing until `goes_on` is set or time is up."""
 
     def __init__(self, store: Path, folder: Path) -> None:
         super().__init__(store, folder)

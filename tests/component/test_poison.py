@@ -1,4 +1,4 @@
-"""What a sender can do to the gate: its panel, its tests, and the hold, through the real cycle on planted data."""
+"""What a sender can do to the gate, through the real cycle on planted data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def panel_user(services: Services, name: str) -> str:
 def test_an_event_without_choice_keeps_the_tolerance_tests(
     services: Services, lease: Lease
 ) -> None:
-    """One `dislike` of a panel user who never chose anything, and one new item: the gate judges as before."""
+    """A panel user without choices sends one `dislike`: the gate judges as before."""
     gate = replace(EASY, min_users=13, min_events=60)
     services = with_gate(services, gate)
     send(services, [
@@ -76,7 +76,7 @@ def test_a_too_small_panel_is_a_metric(services: Services, lease: Lease) -> None
 
 
 class Teller(HereLauncher):
-    """Trains, then reports of the panel that the candidate is as good as live, and of everybody else that it is hopeless."""
+    """Trains, then reports the candidate as good on the panel and as hopeless elsewhere."""
 
     def __init__(self, texts: Path, panel: Panel) -> None:
         super().__init__(texts)
@@ -156,7 +156,7 @@ def test_a_panel_whose_key_is_not_ours_is_named(services: Services) -> None:
 
 
 def test_a_plain_panel_stays_until_the_next_full_retrain(services: Services, lease: Lease) -> None:
-    """As after an upgrade: updates go on with the plain hash; the full retrain is judged by its users, and trained on none of them."""
+    """Like after an upgrade: updates keep the plain hash, and the full retrain uses both."""
     with services.ledger.write() as connection:  # what a ledger from before the secret says
         row = connection.execute(
             sa.select(schema.releases.c.manifest).where(schema.releases.c.version == 1)
@@ -228,7 +228,7 @@ def test_many_events_of_one_user_do_not_make_an_item_popular(
     assert [item.item_id for item in after.manifest.popular].index(rare) > 10
 
 
-def shifted(first: int, last: int) -> list[Event]:
+def shifted_events(first: int, last: int) -> list[Event]:
     """Return events whose ratings are turned upside down."""
     return [
         replace(one, rating=7.0 - one.rating)
@@ -242,7 +242,7 @@ def test_a_shifted_mix_of_events_pauses_publishing(services: Services, lease: Le
     send(services, event_records(401, 520))
     assert run_cycle(services, lease).outcome == "published", "more of the same is let through"
     assert metric_rows.stored_metrics(services.ledger)["data_shift:ratings"] < 0.2
-    send(services, shifted(521, 660))
+    send(services, shifted_events(521, 660))
     run = run_cycle(services, lease)
     assert run.outcome == "held"
     hold = holds.current(services.ledger)
@@ -256,6 +256,6 @@ def test_a_shifted_mix_of_events_pauses_publishing(services: Services, lease: Le
 
 def test_a_shift_is_only_a_figure_by_default(services: Services, lease: Lease) -> None:
     assert GateSettings().max_shift is None
-    send(services, shifted(401, 540))
+    send(services, shifted_events(401, 540))
     assert run_cycle(services, lease).outcome == "published"
     assert metric_rows.stored_metrics(services.ledger)["data_shift:ratings"] > 0.5

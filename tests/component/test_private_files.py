@@ -1,4 +1,4 @@
-"""What we write is readable by its owner alone, and so is what an earlier version wrote for everybody."""
+"""Only the owner can read what we write, and what an earlier version left open."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cron.settings.tree import StoreSettings
 
 
 def open_to_others(folder: Path) -> list[str]:
-    """Return what in a folder, itself included, other accounts have rights on; links have none of their own."""
+    """Return what other accounts have rights on in a folder, itself included; links are skipped."""
     found = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
     return [str(path.relative_to(folder)) for path in found if path.stat().st_mode & 0o077]
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """Return an installation as an earlier version left it, and a stranger's file to which it has a link."""
+    """Return an installation left by an earlier version, with a link to a stranger's file."""
     for name in (
         "var/journal/seen.db",
         "var/dead-letters.jsonl",

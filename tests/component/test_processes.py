@@ -1,4 +1,4 @@
-"""supervisord with real child processes: what is started is watched, and nothing outlives a stop, however it comes."""
+"""supervisord with real processes: all are watched, and none outlives a stop."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
 
 
 def test_a_program_that_fails_at_start_is_named_with_its_log(tmp_path: Path) -> None:
-    with _started(tmp_path, {"meek": MEEK, "broken": BROKEN}) as processes:
+    with _start(tmp_path, {"meek": MEEK, "broken": BROKEN}) as processes:
         _until(lambda: processes.states().get("broken") == "FATAL", "broken to be given up")
         with pytest.raises(ProgramFailed, match="bad news") as failure:
             processes.check()
@@ -76,7 +76,7 @@ def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
 
     slow = {"slow": f"import time\ntime.sleep(2.3)\n{BROKEN}"}
     with (
-        _started(tmp_path, slow) as processes,
+        _start(tmp_path, slow) as processes,
         pytest.raises(ProgramFailed, match="bad news") as failure,
     ):
         _until(lambda: check(processes), "slow to be named")
@@ -96,7 +96,7 @@ def test_what_is_given_up_is_told_each_and_started_again(
         if processes.states()["mended"] == "RUNNING":
             raise serve.Stop
 
-    with _started(tmp_path, {name: script(name) for name in ("broken", "mended")}) as processes:
+    with _start(tmp_path, {name: script(name) for name in ("broken", "mended")}) as processes:
         _until(lambda: set(processes.states().values()) == {"FATAL"}, "both to be given up")
         monkeypatch.setattr(serve, "RETRY_S", 1.0)
         monkeypatch.setattr(serve, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
@@ -118,7 +118,7 @@ processes.start(os.environ)
 time.sleep(60)"""
     var.mkdir()
     with subprocess.Popen([sys.executable, "-c", starter], cwd=PROJECT_ROOT) as killed:
-        _until(lambda: "up" in _printed(var, "meek"), "the program to start")
+        _until(lambda: "up" in _printed_text(var, "meek"), "the program to start")
         pids = [child.pid for child in psutil.Process(killed.pid).children(recursive=True)]
         killed.kill()
     assert len(pids) == 2
@@ -128,7 +128,7 @@ time.sleep(60)"""
 def test_a_folder_made_for_the_socket_of_a_long_path_is_deleted(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 100)
     folder.mkdir()
-    with _started(folder, {"meek": MEEK}) as processes:
+    with _start(folder, {"meek": MEEK}) as processes:
         _until(lambda: bool(processes.states()), "supervisord to answer")
         socket = processes._socket
         assert socket.parent.is_dir()
@@ -146,19 +146,19 @@ def test_a_full_disk_costs_lines_of_the_logs_and_no_program(tmp_path: Path) -> N
         psutil.Process(_look(processes, "meek").pid).kill()
         _until(lambda: _look(processes, "meek").state == "RUNNING", "meek to be started again")
         processes.check()
-        size = len(_printed(tmp_path / "var", "chatty"))
+        size = len(_printed_text(tmp_path / "var", "chatty"))
         _next_rounds(tmp_path)
-        assert len(_printed(tmp_path / "var", "chatty")) == size
+        assert len(_printed_text(tmp_path / "var", "chatty")) == size
 
         supervisord.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        _until(lambda: len(_printed(tmp_path / "var", "chatty")) != size, "the log to go on")
+        _until(lambda: len(_printed_text(tmp_path / "var", "chatty")) != size, "the log to go on")
 
 
 def test_a_log_that_was_moved_is_started_again(tmp_path: Path) -> None:
     with _running(tmp_path, {"ticking": TICKING}):
         log = tmp_path / "var" / "log" / "ticking.out"
         log.rename(log.with_suffix(".moved"))
-        _until(lambda: "up" in _printed(tmp_path / "var", "ticking"), "a new log", limit_s=10)
+        _until(lambda: "up" in _printed_text(tmp_path / "var", "ticking"), "a new log", limit_s=10)
 
 
 def test_a_log_that_cannot_be_rotated_goes_on(tmp_path: Path) -> None:
@@ -192,16 +192,16 @@ def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
 @contextmanager
 def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Processes, list[int]]]:
     """Start scripts, wait until each has printed, and give all pids below us."""
-    with _started(folder, scripts) as processes:
+    with _start(folder, scripts) as processes:
         _until(
-            lambda: all("up" in _printed(folder / "var", name) for name in scripts),
+            lambda: all("up" in _printed_text(folder / "var", name) for name in scripts),
             "all programs to start",
         )
         yield processes, [child.pid for child in psutil.Process().children(recursive=True)]
 
 
 @contextmanager
-def _started(folder: Path, scripts: dict[str, str]) -> Iterator[Processes]:
+def _start(folder: Path, scripts: dict[str, str]) -> Iterator[Processes]:
     var = folder / "var"
     var.mkdir()
     for name, text in scripts.items():
@@ -215,7 +215,7 @@ def _started(folder: Path, scripts: dict[str, str]) -> Iterator[Processes]:
         processes.stop()
 
 
-def _printed(var: Path, name: str) -> str:
+def _printed_text(var: Path, name: str) -> str:
     log = var / "log" / f"{name}.out"
     return log.read_text() if log.exists() else ""
 

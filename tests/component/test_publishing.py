@@ -1,4 +1,4 @@
-"""From a candidate to a release: what is put in which order, what is never registered, and what a manifest says of its making."""
+"""From candidate to release: the order of puts, refused archives, and the manifest."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Watched:
         return sha256
 
 
-def watched(services: Services, **calls: Callable[[str], None]) -> Services:
+def watched_services(services: Services, **calls: Callable[[str], None]) -> Services:
     return replace(services, artifacts=Watched(services.artifacts, **calls))  # type: ignore[arg-type]
 
 
@@ -68,7 +68,7 @@ def test_store_readers_only_see_complete_versions(services: Services, lease: Lea
         assert release_rows.archive_manifest(services.ledger, 2) is None
         assert [found.version for found in services.server.versions()] == [0, 1]
 
-    assert run_cycle(watched(services, after=look), lease).outcome == "published"
+    assert run_cycle(watched_services(services, after=look), lease).outcome == "published"
     assert kinds(put) == ["archive", "states", "manifests"]
 
 
@@ -89,7 +89,7 @@ def test_a_damaged_archive_is_not_registered(
             (mar,) = (tmp_path / "workshop" / "archives").glob("rec-2-*.mar")
             mar.write_bytes(damage(mar.read_bytes()))
 
-    run = run_cycle(watched(services, after=spoil), lease)
+    run = run_cycle(watched_services(services, after=spoil), lease)
     assert (run.outcome, run.reasons[-1].name) == ("failed", "ArtifactCorrupt")
     assert (asked, live_version(services)) == ([], 1)
 
@@ -108,7 +108,7 @@ def test_a_store_lost_during_a_put_costs_only_time(
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            run_cycle(watched(services, before=refuse), lease)
+            run_cycle(watched_services(services, before=refuse), lease)
     left_open = run_rows.open_run(services.ledger)
     assert left_open is not None
     assert (

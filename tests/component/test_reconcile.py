@@ -48,11 +48,11 @@ def record_asked(services: Services) -> list[int]:
     asked: list[int] = []
     register = server_of(services).register
 
-    def recorded(version: int, url: str) -> None:
+    def recorded_switches(version: int, url: str) -> None:
         asked.append(version)
         register(version, url)
 
-    server_of(services).register = recorded  # type: ignore[method-assign]
+    server_of(services).register = recorded_switches  # type: ignore[method-assign]
     return asked
 
 
@@ -106,7 +106,7 @@ def test_a_default_set_by_hand_is_recorded_as_a_rollback(
 def test_a_default_that_corrects_itself_is_not_recorded(
     services: Services,
 ) -> None:
-    """A worker that was paused in the middle of a switch sets a stale default when it wakes up, and mends it."""
+    """A worker paused during a switch sets a stale default on waking up, and corrects it."""
     reconciler = ticks(services, 1)
     for default in (2, 3, 2, 3):
         services.server.set_live(default)
@@ -229,7 +229,7 @@ def test_with_a_damaged_archive_the_previous_one_serves(
 
 
 def test_an_archive_replaced_with_its_digest_is_refused(services: Services, tmp_path: Path) -> None:
-    """The store vouches for it, and the ledger does not: whoever may write into the store can change both."""
+    """Somebody who can write to the store can change both; the ledger has the true digest."""
     server_of(services).restart_empty()
     name, other = (
         release_rows.release(services.ledger, version).manifest.archive for version in (3, 1)

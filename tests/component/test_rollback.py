@@ -1,4 +1,4 @@
-"""Rollback and promotion: one call, under a second, with everything down but ledger and server."""
+"""Rollback and promotion: one call that needs only the ledger and the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import kept_loaded, restore_live
-from tests.releases import manifest, published
+from tests.releases import manifest, publish_releases
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
 
@@ -112,7 +112,7 @@ def test_good_releases_between_stay_rollback_candidates(
 
 
 @pytest.fixture
-def jumped(tmp_path: Path) -> Iterator[Services]:
+def jumped_shelf(tmp_path: Path) -> Iterator[Services]:
     """Of versions 1 to 6 a person went back from 6 to 3; 4 and 5 are loaded still."""
     services = open_shelf(tmp_path / "jumped", 1, 2, 3, 4, 5, 6)
     release.rollback(services.ledger, services.server, 3, by="x")
@@ -122,53 +122,68 @@ def jumped(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def test_releases_a_person_skipped_are_not_kept_loaded(jumped: Services) -> None:
-    assert [one.version for one in release_rows.rollback_candidates(jumped.ledger)] == [2, 1, 5, 4]
-    assert [one.version for one in kept_loaded(jumped)] == [3, 2]
+def test_releases_a_person_skipped_are_not_kept_loaded(jumped_shelf: Services) -> None:
+    assert [one.version for one in release_rows.rollback_candidates(jumped_shelf.ledger)] == [
+        2,
+        1,
+        5,
+        4,
+    ]
+    assert [one.version for one in kept_loaded(jumped_shelf)] == [3, 2]
     assert (
         release.rollback(
-            jumped.ledger, jumped.server, None, by="x", artifacts=lambda: jumped.artifacts
+            jumped_shelf.ledger,
+            jumped_shelf.server,
+            None,
+            by="x",
+            artifacts=lambda: jumped_shelf.artifacts,
         ).version
         == 2
     )
 
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["reloads", "archive gone"])
-def test_releases_a_person_skipped_never_serve_instead(jumped: Services, is_gone: bool) -> None:
-    server, now = server_of(jumped), [0.0]
+def test_releases_a_person_skipped_never_serve_instead(
+    jumped_shelf: Services, is_gone: bool
+) -> None:
+    server, now = server_of(jumped_shelf), [0.0]
     server.lost, server.log[:] = {3}, []
     if is_gone:
-        jumped.artifacts.delete(release_rows.release(jumped.ledger, 3).manifest.archive)
-    reconciler = Reconciler(jumped, monotonic=lambda: now[0])
+        jumped_shelf.artifacts.delete(release_rows.release(jumped_shelf.ledger, 3).manifest.archive)
+    reconciler = Reconciler(jumped_shelf, monotonic=lambda: now[0])
     for now[0] in (0.0, 30.0, 31.0):
         reconciler.tick()
     assert not {"set_live 4", "set_live 5"} & set(server.log)
-    assert switches.serving(jumped.ledger).live == (2 if is_gone else 3)
+    assert switches.serving(jumped_shelf.ledger).live == (2 if is_gone else 3)
 
 
 @pytest.mark.parametrize(
     "num_left", [2, 1, 0], ids=["the latest before it", "an earlier one", "none is left"]
 )
 def test_on_an_emptied_server_only_an_earlier_release_stands_in(
-    jumped: Services, num_left: int
+    jumped_shelf: Services, num_left: int
 ) -> None:
-    server_of(jumped).restart_empty()
+    server_of(jumped_shelf).restart_empty()
     for version in (3, 2, 1)[: 3 - num_left]:
-        jumped.artifacts.delete(release_rows.release(jumped.ledger, version).manifest.archive)
-    reconciler = Reconciler(jumped, monotonic=lambda: 0.0)
+        jumped_shelf.artifacts.delete(
+            release_rows.release(jumped_shelf.ledger, version).manifest.archive
+        )
+    reconciler = Reconciler(jumped_shelf, monotonic=lambda: 0.0)
     for _ in range(5):
         reconciler.tick()
-    assert switches.serving(jumped.ledger).live == (num_left or 3)
-    assert jumped.server.live() == (num_left or None)
+    assert switches.serving(jumped_shelf.ledger).live == (num_left or 3)
+    assert jumped_shelf.server.live() == (num_left or None)
 
 
-def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped: Services) -> None:
-    holds.resume(jumped.ledger)
-    server_of(jumped).restart_empty()
+def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped_shelf: Services) -> None:
+    holds.resume(jumped_shelf.ledger)
+    server_of(jumped_shelf).restart_empty()
     for version in (1, 2, 3):
-        jumped.artifacts.delete(release_rows.release(jumped.ledger, version).manifest.archive)
-    restore_live(jumped)
-    assert (switches.serving(jumped.ledger).live, jumped.server.live()) == (5, 5)
+        jumped_shelf.artifacts.delete(
+            release_rows.release(jumped_shelf.ledger, version).manifest.archive
+        )
+    restore_live(jumped_shelf)
+    assert (switches.serving(jumped_shelf.ledger).live, jumped_shelf.server.live()) == (5, 5)
 
 
 def test_a_plain_rollback_never_goes_forward(
@@ -239,7 +254,7 @@ def test_a_rollback_overtakes_an_interrupted_publication(
 def test_an_overtaken_switch_sets_the_later_decision(
     services: Services,
 ) -> None:
-    """The worker has begun to publish; a person's rollback begins and ends in between; the worker's own call comes last."""
+    """A person rolls back while the worker publishes; the worker's call comes last."""
     lease = lease_of(services.ledger)
     release_rows.add(services.ledger, manifest(4), lease=lease)
     late = switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
@@ -331,7 +346,7 @@ def test_a_rollback_considers_a_release_published_meanwhile(
         @contextmanager
         def write(self, lease_to_check: Lease | None = None) -> Iterator[sa.Connection]:
             if not release_rows.is_release(services.ledger, 4):
-                published(services.ledger, lease, 4)
+                publish_releases(services.ledger, lease, 4)
             with super().write(lease_to_check) as connection:
                 yield connection
 

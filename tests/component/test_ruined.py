@@ -1,4 +1,4 @@
-"""Ruined candidates through the real cycle and the trainer's own evaluation: each is refused, for its reason, and what is live stays."""
+"""Ruined candidates through the real cycle: each is refused for its reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ GATE = GateSettings(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_services(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     services = with_gate(open_workshop(folder), GATE)
     lease = lease_of(services.ledger)
@@ -72,7 +72,7 @@ def services(services: Services) -> Services:
 
 
 class Ruiner(HereLauncher):
-    """Trains honestly, then spoils the bundle and has the trainer's evaluation score what is left of it."""
+    """Trains honestly, then damages the bundle and evaluates what is left of it."""
 
     def __init__(self, texts: Path, spoil: Callable[[Bundle], Bundle]) -> None:
         super().__init__(texts)
@@ -121,7 +121,7 @@ class Flipper(HereLauncher):
 
 
 @torch.no_grad()
-def shuffled(bundle: Bundle) -> Bundle:
+def shuffle(bundle: Bundle) -> Bundle:
     """Give every item another one's vectors."""
     order = torch.randperm(len(bundle.catalogue), generator=torch.Generator().manual_seed(0))
     towers_of(bundle).table.copy_(towers_of(bundle).table[order].clone())
@@ -149,7 +149,7 @@ def popular_only(bundle: Bundle) -> Bundle:
 
 
 def refusals(services: Services, launcher: HereLauncher, *, full: bool = False) -> list[str]:
-    """Do a turn with that launcher; check that nothing changed, and return which tests refused it."""
+    """Run a turn with that launcher; check that nothing changed, and return the failed tests."""
     before = (
         release_rows.live(services.ledger),
         services.server.versions(),
@@ -174,7 +174,7 @@ def test_an_honest_update_is_accepted(services: Services) -> None:
 
 
 def test_shuffled_embeddings_are_refused(services: Services) -> None:
-    assert "ndcg_live" in refusals(services, Ruiner(services.paths.texts, shuffled))
+    assert "ndcg_live" in refusals(services, Ruiner(services.paths.texts, shuffle))
 
 
 def test_a_weight_that_is_not_a_number_is_refused(services: Services) -> None:

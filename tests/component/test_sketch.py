@@ -1,4 +1,4 @@
-"""The original sketch as a product: trained in every mode, judged, packed and served like the default model."""
+"""The original sketch: trained, judged, packed and served like the default model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 
 def good_and_bad(rating: float | None) -> list[Row]:
-    """Even items are better by two for everybody, and who reads even ones gives one more; or, without ratings, they are chosen by all."""
+    """Even items are better for everybody by two, and users of even items add one."""
     rows = []
     for row in planted_rows():
         item_is_even, user_is_even = int(row.item_id[1:]) % 2 == 0, int(row.user_id[1:]) % 2 == 0

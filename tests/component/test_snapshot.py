@@ -1,4 +1,4 @@
-"""The snapshot directory, as docs/architecture.md has it, made from a journal on the embedded back ends."""
+"""The snapshot directory of docs/architecture.md, written from a real journal."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ def test_dropped_segments_leave_a_snapshot_without_their_events(
 
 
 def test_older_panel_events_see_only_their_own_past(house: House, tmp_path: Path) -> None:
-    """An event that came late, with an old time, is neither among them nor in the histories from which they are judged."""
+    """A late event with an old time is neither judged nor part of the histories."""
     user = next(iter(PANEL))
     late = replace(event(601, user_id=user), at=START_AT)
     house.journal.accept([late], Cursor("0"), house.lease)
@@ -362,7 +362,7 @@ def test_a_users_first_event_with_an_item_is_marked(house: House, tmp_path: Path
 
 
 def test_the_judged_of_another_key_are_not_trained_on_either(house: House, tmp_path: Path) -> None:
-    """At the full retrain that takes the secret: judged by the users of before, trained on neither them nor those to come."""
+    """The full retrain that takes the key is judged by the old panel and trains on neither."""
     keyed = Panel(share=SHARE, key=key_id("s"), secret="s")
     coming = {user for user in USERS if keyed.holds(user)}
     assert coming - PANEL

@@ -1,4 +1,4 @@
-"""The encoder is trained with the ranking loss: it learns what a frozen one can't tell, and the bundle carries what it learned."""
+"""A trained encoder learns what a frozen one cannot, and the bundle carries it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUM_ITEMS = 60
 
 
 def letters(num_texts: int, seed: int) -> list[str]:
-    """Return texts of eight random letters, among which an x says even and a z says odd: two principal components don't show it."""
+    """Return texts of random letters; an x means even, a z odd; two components don't show it."""
     rng = np.random.default_rng(seed)
     texts = []
     for number in range(num_texts):
@@ -72,12 +72,12 @@ def frozen(snapshot: Path, config: TrainConfig) -> Path:
 
 
 @pytest.fixture(scope="module")
-def adapted(snapshot: Path, config: TrainConfig) -> Path:
+def adapted_candidate(snapshot: Path, config: TrainConfig) -> Path:
     return train(snapshot.parent, snapshot, learning(config, "lora"), name="lora")
 
 
 def share_right(candidate: Path) -> float:
-    """Return how often a never-seen even text scores over an odd one for a user of even items, more than for one of odd items."""
+    """Return how often an unseen even text scores over an odd one for users of even items."""
     ranker = Ranker(load_bundle(candidate / "bundle"))
     rows = [
         [ranker.catalogue.row(f"i{number}") for number in range(parity, 24, 2)] for parity in (0, 1)
@@ -98,11 +98,13 @@ def share_right(candidate: Path) -> float:
     return float((above_M[even_M].unsqueeze(1) > above_M[~even_M]).float().mean())
 
 
-def test_an_adapter_learns_what_a_frozen_encoder_can_not_tell(frozen: Path, adapted: Path) -> None:
-    losses = report(adapted).losses
+def test_an_adapter_learns_what_a_frozen_encoder_can_not_tell(
+    frozen: Path, adapted_candidate: Path
+) -> None:
+    losses = report(adapted_candidate).losses
     assert losses[-1] < losses[0] - 0.5
     assert losses[-1] < report(frozen).losses[-1] - 0.3
-    assert share_right(adapted) > 0.95
+    assert share_right(adapted_candidate) > 0.95
     assert share_right(frozen) < 0.75
 
 
@@ -120,10 +122,14 @@ def test_all_weights_learn_it_too_and_travel_whole(snapshot: Path, config: Train
     assert bundle.load_encoder().digest == bundle.manifest.encoder_digest
 
 
-def test_a_bundle_holds_adapter_and_unchanged_encoder(adapted: Path, frozen: Path) -> None:
+def test_a_bundle_holds_adapter_and_unchanged_encoder(
+    adapted_candidate: Path, frozen: Path
+) -> None:
     name = Path(ENCODER) / "model.safetensors"
-    assert (adapted / "bundle" / name).read_bytes() == (frozen / "bundle" / name).read_bytes()
-    with safe_open(adapted / "bundle" / ADAPTER, framework="pt") as file:
+    assert (adapted_candidate / "bundle" / name).read_bytes() == (
+        frozen / "bundle" / name
+    ).read_bytes()
+    with safe_open(adapted_candidate / "bundle" / ADAPTER, framework="pt") as file:
         assert all(".lora_A." in key or ".lora_B." in key for key in file.keys())  # noqa: SIM118  # no mapping
     assert not (frozen / "bundle" / ADAPTER).exists()
 
@@ -143,8 +149,10 @@ def test_an_unpacked_encoder_leaves_the_adapter_alone(snapshot: Path, config: Tr
     assert bundle.load_encoder().digest == bundle.manifest.encoder_digest
 
 
-def test_the_served_vectors_are_those_that_the_trainer_wrote(adapted: Path, frozen: Path) -> None:
-    bundle = load_bundle(adapted / "bundle")
+def test_the_served_vectors_are_those_that_the_trainer_wrote(
+    adapted_candidate: Path, frozen: Path
+) -> None:
+    bundle = load_bundle(adapted_candidate / "bundle")
     rows = list(range(NUM_ITEMS))
     texts = [bundle.catalogue.text(row) or "" for row in rows]
     encoder = bundle.load_encoder()
@@ -159,23 +167,23 @@ def test_the_served_vectors_are_those_that_the_trainer_wrote(adapted: Path, froz
 
 
 def test_an_update_keeps_what_the_encoder_learned(
-    tmp_path: Path, adapted: Path, config: TrainConfig
+    tmp_path: Path, adapted_candidate: Path, config: TrainConfig
 ) -> None:
-    live = load_bundle(adapted / "bundle")
+    live = load_bundle(adapted_candidate / "bundle")
     items = [*lettered_items(), CatalogueItem(item_id="new", title=letters(1, seed=2)[0])]
     snapshot = write_planted_snapshot(
         tmp_path / "snapshot",
         mode="update",
         rows=new_rows(100),
         items=items,
-        live=adapted / "bundle",
-        state=adapted / "state",
+        live=adapted_candidate / "bundle",
+        state=adapted_candidate / "state",
     )
     bundle = load_bundle(
         train(tmp_path, snapshot, learning(config, "lora"), name="candidate") / "bundle"
     )
     assert (tmp_path / "candidate" / "bundle" / ADAPTER).read_bytes() == (
-        adapted / "bundle" / ADAPTER
+        adapted_candidate / "bundle" / ADAPTER
     ).read_bytes()
     assert bundle.manifest.encoder_digest == live.manifest.encoder_digest
     assert torch.equal(bundle.texts_NT[:NUM_ITEMS], live.texts_NT)

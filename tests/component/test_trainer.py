@@ -1,4 +1,4 @@
-"""The trainer as a whole, on planted data: it finds what was planted, in every mode, and survives what life brings."""
+"""The whole trainer on planted data: it finds what was planted, in every mode."""
 
 from __future__ import annotations
 

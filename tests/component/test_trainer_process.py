@@ -165,7 +165,7 @@ def test_ranks_leave_together(tmp_path: Path) -> None:
 
 
 def start_rank(rank: int, *arguments: str, rendezvous: Path) -> subprocess.Popen[bytes]:
-    """Start one of two ranks; they meet at a file, since a port that is free now need not be free in a moment."""
+    """Start one of two ranks; they meet at a file, because a free port may be taken."""
     where = {
         "WORLD_SIZE": "2",
         "RANK": str(rank),

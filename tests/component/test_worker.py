@@ -1,4 +1,4 @@
-"""The worker as people meet it: it starts by itself, reacts within seconds, works alone, and ends when told."""
+"""The worker as users see it: it starts, reacts within seconds, works alone, and stops."""
 
 from __future__ import annotations
 
@@ -336,7 +336,7 @@ def test_a_turn_that_is_due_while_one_is_under_way_is_counted(shelf: Services) -
 
 
 def test_a_turn_that_came_too_late_is_counted(shelf: Services) -> None:
-    """Ours are never too late, whatever the machine did; if APScheduler should think otherwise, one sees it."""
+    """Our turns are never too late; if APScheduler thinks otherwise, it is visible."""
     with working(shelf) as worker:
         missed = JobExecutionEvent(EVENT_JOB_MISSED, "cycle", "default", shelf.ledger.now())
         worker._scheduler._dispatch_event(missed)

@@ -1,4 +1,4 @@
-"""The worker amid troubles: a clock that is set back, a server that refuses, an end while jobs are at something long."""
+"""The worker in trouble: a clock set back, a refusing server, a stop during long jobs."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ NAMELESS = [
 
 
 def small_config(folder: Path) -> TrainConfig:
-    """Return a configuration that finds what is planted in a second; its random encoder is written into the folder."""
+    """Return settings that find planted data in a second; write their random encoder."""
     return TrainConfig(
         encoder=EncoderConfig(model=str(write_tiny_encoder(folder / "tiny")), max_tokens=64),
         model=ModelConfig(text_dim=16, dim=16, num_layers=1, max_history=20, dropout=0.0),

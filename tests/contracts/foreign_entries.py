@@ -1,4 +1,4 @@
-"""Entries in an event log that are no records, put there past our own code as a newer release or a stranger would."""
+"""Invalid entries in an event log, written past our code like a stranger would."""
 
 from __future__ import annotations
 

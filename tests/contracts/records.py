@@ -50,14 +50,14 @@ def item(
 
 
 def start_process(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a Python process that runs `code` with our packages; the arguments are its sys.argv[1:]."""
+    """Start Python with our packages on `code`; the arguments become its sys.argv[1:]."""
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(
         command, cwd=PROJECT_ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def ended(process: subprocess.Popen[str]) -> str:
+def wait_for_end(process: subprocess.Popen[str]) -> str:
     """Wait for a process, and return what it printed."""
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors

@@ -15,7 +15,7 @@ from cron.backends.artifacts.s3.upload import PART_BYTES
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, Unavailable
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
-from tests.contracts.records import ended, start_process
+from tests.contracts.records import start_process, wait_for_end
 from tests.servers import Servers
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {"folder": lambda folder: f"file:///{folder}/archives"}
@@ -226,7 +226,7 @@ def test_processes_put_one_name_and_one_wins(
     contents = [bytes([number]) * size_bytes for number in range(3)]
     files = [make(content) for content in contents]
     putters = [start_process(PUT, url, "rec-1.mar", str(file)) for file in files]
-    first = [number for number, putter in enumerate(putters) if ended(putter) != "conflict"]
+    first = [number for number, putter in enumerate(putters) if wait_for_end(putter) != "conflict"]
     is_by_parts = back_end == "s3" and size_bytes > PART_BYTES
     assert len(first) == 1 or (
         is_by_parts and first
@@ -246,7 +246,7 @@ def test_processes_put_the_same_bytes_and_all_are_right(
     content = os.urandom(20_000_000)
     file = str(make(content))
     putters = [start_process(PUT, url, "rec-1.mar", file) for _ in range(3)]
-    assert [ended(putter) for putter in putters] == [hashlib.sha256(content).hexdigest()] * 3
+    assert [wait_for_end(putter) for putter in putters] == [hashlib.sha256(content).hexdigest()] * 3
     assert fetched(store, "rec-1.mar", tmp_path) == content
 
 
@@ -255,7 +255,7 @@ def test_an_archive_of_300_mb_passes_through_little_memory(url: str, tmp_path: P
     with file.open("wb") as writer:
         for _ in range(300):
             writer.write(os.urandom(1_000_000))
-    grown_kb = int(ended(start_process(PUT_AND_FETCH, url, str(file))))
+    grown_kb = int(wait_for_end(start_process(PUT_AND_FETCH, url, str(file))))
     assert filecmp.cmp(file, file.with_suffix(".back"), shallow=False)
     assert grown_kb < 120_000
 

@@ -14,7 +14,7 @@ from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
 from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
-from tests.contracts.records import START_AT, ended, event, item, start_process
+from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -336,7 +336,7 @@ def test_processes_append_the_same_records_while_we_read(
         seen += batch.records
         cursor = batch.cursor
     for writer in writers:
-        ended(writer)
+        wait_for_end(writer)
     assert log.read(cursor, 10).records == ()
     assert sorted({record.event_id for record in seen}) == [
         event(number).event_id for number in range(1500)

@@ -16,7 +16,7 @@ from cron.user_keys import unkeyed
 from cron.wiring import open_histories
 from recommender.events import EARLIEST, MAX_TYPE_CHARS
 from recommender.ids import MAX_ID_CHARS
-from tests.contracts.records import START_AT, ended, event, item, start_process
+from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -250,7 +250,7 @@ def test_the_gateway_and_the_follower_write_at_once(histories: Histories, url: s
         histories.append([event(number)])
         assert histories.recent("u", 1) != ()
     for writer in writers:
-        ended(writer)
+        wait_for_end(writer)
     assert histories.recent("u", 1000) == tuple(event(number) for number in range(500))
 
 
@@ -259,7 +259,7 @@ def test_a_user_is_forgotten_for_good_while_others_write(histories: Histories, u
     while not histories.recent("u", 1):
         assert writer.poll() is None
     histories.forget("u", at=event(150).at)
-    ended(writer)
+    wait_for_end(writer)
     assert histories.recent("u", 1000) == tuple(
         event(number) for number in range(_first_left(histories), 300)
     )

@@ -24,8 +24,8 @@ from cron.ledger import (
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease, Quality, Segment, manifest_to_json
 from cron.ports import Cursor
-from tests.contracts.records import ended, start_process
-from tests.releases import manifest, published, reason
+from tests.contracts.records import start_process, wait_for_end
+from tests.releases import manifest, publish_releases, reason
 from tests.servers import Servers
 from trainer.config import Mode
 
@@ -163,7 +163,7 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
     run = run_rows.start(ledger, "full", reason=reason("why", ok=True), supersedes=3, lease=lease)
     with pytest.raises(ValueError, match="already open"):
         run_rows.start(ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease)
-    ended = run_rows.finish(
+    wait_for_end = run_rows.finish(
         ledger,
         run.run_id,
         "refused",
@@ -171,10 +171,14 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
         metrics={"ndcg": 0.1},
         lease=lease,
     )
-    assert [one.name for one in ended.reasons] == ["why", "gate"]
-    assert (ended.outcome, ended.supersedes, ended.figures) == ("refused", 3, {"ndcg": 0.1})
+    assert [one.name for one in wait_for_end.reasons] == ["why", "gate"]
+    assert (wait_for_end.outcome, wait_for_end.supersedes, wait_for_end.figures) == (
+        "refused",
+        3,
+        {"ndcg": 0.1},
+    )
     assert run_rows.open_run(ledger) is None
-    assert run_rows.newest(ledger) == (ended,)
+    assert run_rows.newest(ledger) == (wait_for_end,)
 
 
 def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_ended(
@@ -185,10 +189,10 @@ def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_end
         run = run_rows.start(
             ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease
         )
-        ended = run_rows.finish(
+        wait_for_end = run_rows.finish(
             ledger, run.run_id, "published", reasons=[], metrics={}, lease=lease
         )
-    assert run_rows.last_full(ledger) == ended
+    assert run_rows.last_full(ledger) == wait_for_end
 
 
 def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, lease: Lease) -> None:
@@ -217,7 +221,7 @@ def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run
 
 
 def test_an_archive_is_no_release_before_it_was_live(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1)
+    publish_releases(ledger, lease, 1)
     release_rows.add(ledger, manifest(2), lease=lease)
     assert [one.version for one in release_rows.newest_releases(ledger)] == [1]
     assert release_rows.archive_manifest(ledger, 2) == manifest(2)
@@ -228,7 +232,7 @@ def test_an_archive_is_no_release_before_it_was_live(ledger: Ledger, lease: Leas
 
 
 def test_publishing_compares_what_was_live(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     release_rows.add(ledger, manifest(3), lease=lease)
     with pytest.raises(Superseded, match="version 1 was live"):
         switches.begin_publish(ledger, 3, expected=1, lease=lease)
@@ -236,7 +240,7 @@ def test_publishing_compares_what_was_live(ledger: Ledger, lease: Lease) -> None
 
 
 def test_publishing_stops_at_a_hold(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1)
+    publish_releases(ledger, lease, 1)
     release_rows.add(ledger, manifest(2), lease=lease)
     holds.pause(ledger, "first")
     assert holds.pause(ledger, "second").reason == "first"
@@ -249,7 +253,7 @@ def test_publishing_stops_at_a_hold(ledger: Ledger, lease: Lease) -> None:
 def test_a_rollback_holds_marks_and_picks_the_previous_good_one(
     ledger: Ledger, lease: Lease
 ) -> None:
-    published(ledger, lease, 1, 2, 3)
+    publish_releases(ledger, lease, 1, 2, 3)
     good = release_rows.previous_good(ledger)
     assert good is not None
     assert good.version == 2
@@ -263,7 +267,7 @@ def test_a_rollback_holds_marks_and_picks_the_previous_good_one(
 
 
 def test_what_was_rolled_back_never_comes_back_by_itself(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     switches.end(ledger, switches.begin_rollback(ledger, 1, reason="x"))
     holds.resume(ledger)
     with pytest.raises(Superseded):
@@ -272,7 +276,7 @@ def test_what_was_rolled_back_never_comes_back_by_itself(ledger: Ledger, lease: 
 
 
 def test_a_rollback_during_a_switch_wins(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     release_rows.add(ledger, manifest(3), lease=lease)
     publishing = switches.begin_publish(ledger, 3, expected=2, lease=lease)
     rolling = switches.begin_rollback(ledger, 1, reason="x")
@@ -284,7 +288,7 @@ def test_a_rollback_during_a_switch_wins(ledger: Ledger, lease: Lease) -> None:
 
 
 def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     begun = switches.begin_rollback(ledger, 1, reason="x")
     switches.cancel(ledger, begun)
     assert switches.serving(ledger).live == 2
@@ -296,7 +300,7 @@ def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -
 def test_a_persons_change_is_recorded_only_while_nothing_else_changed(
     ledger: Ledger, lease: Lease
 ) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     epoch = switches.serving(ledger).epoch
     assert not switches.record_by_hand(
         ledger, 1, "rollback", expected=2, epoch=epoch - 1, reason="x"
@@ -323,7 +327,7 @@ def test_what_is_excluded_while_a_run_learns_it_is_not_published(
     excluded: tuple[int, int],
     is_dropped: bool,
 ) -> None:
-    published(ledger, lease, 1)
+    publish_releases(ledger, lease, 1)
     release_rows.add(
         ledger, manifest(2, mode="update", target_range=(101, 300), excluded=known), lease=lease
     )
@@ -337,7 +341,7 @@ def test_what_is_excluded_while_a_run_learns_it_is_not_published(
 
 
 def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, lease: Lease) -> None:
-    published(ledger, lease, 1, 2, 3)
+    publish_releases(ledger, lease, 1, 2, 3)
     switches.begin_rollback(ledger, 1, reason="x")
     assert [
         release_rows.mark_archive_gone(ledger, version, lease=lease) for version in (1, 2, 3)
@@ -351,7 +355,7 @@ def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, le
 
 def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease: Lease) -> None:
     """A week at a release every few minutes; reading the manifests of all of them would take seconds, so here that fails."""
-    published(ledger, lease, *range(1, 6))
+    publish_releases(ledger, lease, *range(1, 6))
     gone = {"published_at": NOW.isoformat(), "archive_gone": True}
     rows = [{"version": 10 + one, "manifest": "read by nobody", **gone} for one in range(2990)]
     rows += [
@@ -387,7 +391,7 @@ def test_counters_do_not_lose_a_count_among_threads(ledger: Ledger) -> None:
 
 
 def test_a_reopened_ledger_knows_everything(ledger: Ledger, lease: Lease, url: str) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     again = open_ledger(url)
     assert release_rows.newest_releases(again) == release_rows.newest_releases(ledger)
     assert switches.serving(again) == switches.serving(ledger)
@@ -416,7 +420,7 @@ def test_of_many_who_ask_at_once_one_gets_the_lease(ledger: Ledger) -> None:
 
 def test_racing_writers_decide_one_after_another(ledger: Ledger, lease: Lease) -> None:
     """What each of them reads must still be so when it writes: no number twice, no gap, no run beside an open one, one switch an epoch."""
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
 
     def race(_number: int) -> tuple[bool, bool, int]:
         try:
@@ -460,7 +464,7 @@ def test_racing_processes_lose_nothing(url: str) -> None:
     """The ledger is new: they race for making it, too."""
     processes = [start_process(RAISE_COUNTER, url) for _ in range(4)]
     for process in processes:
-        ended(process)
+        wait_for_end(process)
     ledger = open_ledger(url)
     assert metric_rows.stored_metrics(ledger) == {"ticks": 200.0}
     with ledger.read() as connection:

@@ -21,7 +21,7 @@ from cron.ledger.ledger import open_ledger
 from cron.ledger.migrations import HEAD, bring_up_to_date
 from cron.ledger.migrations.versions import r0001_tables
 from cron.project_root import PROJECT_ROOT
-from tests.contracts.records import ended, start_process
+from tests.contracts.records import start_process, wait_for_end
 from tests.servers import Servers
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -121,7 +121,7 @@ def test_of_processes_that_open_at_once_one_takes_the_steps(
     if is_old:
         without_numbers(engine)
     processes = [start_process(OPEN, url) for _ in range(3)]
-    assert {ended(process) for process in processes} == {"17" if is_old else "0"}
+    assert {wait_for_end(process) for process in processes} == {"17" if is_old else "0"}
     assert revisions(engine) == [HEAD]
 
 

@@ -18,7 +18,7 @@ from cron.errors import ServerRefused
 from cron.ports import ModelServer
 from tests.fakes import FakeServer
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, emptied, running_torchserve
+from tests.system.torchserve import Running, emptied_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
@@ -69,7 +69,7 @@ def server(
         if "fake" in back_end:
             nodes += [FakeServer(store, tmp_path / f"fake{one}") for one in range(number)]
         else:
-            nodes += [stack.enter_context(emptied(running)) for running in start(number)]
+            nodes += [stack.enter_context(emptied_node(running)) for running in start(number)]
         yield (
             ServerNodes({f"node{one}": node for one, node in enumerate(nodes)})
             if number > 1

@@ -18,7 +18,7 @@ from cron.metrics.ledger_metrics import LedgerFigures
 from cron.metrics.overview import look_at_ledger
 from tests.contracts import test_ledger
 from tests.contracts.test_ledger import NOW
-from tests.releases import manifest, published, reason
+from tests.releases import manifest, publish_releases, reason
 from trainer.config import Mode
 from trainer.report import PopularItem
 
@@ -127,7 +127,7 @@ def test_a_release_without_its_archive_keeps_its_lineage_alone(
     gone, live = manifest(1, popular=POPULAR), manifest(2, popular=POPULAR)
     for one in (gone, live):
         release_rows.add(ledger, one, lease=lease)
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     assert release_rows.mark_archive_gone(ledger, 1, lease=lease)
     for one in (gone, live):
         pruning.slim_release(ledger, one, lease=lease)
@@ -141,7 +141,7 @@ def test_the_step_to_this_shape_prunes_what_older_releases_kept(
     run = ended_run(ledger, lease)
     for one in (1, 2):
         release_rows.add(ledger, manifest(one, popular=POPULAR), lease=lease)
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     release_rows.mark_archive_gone(ledger, 1, lease=lease)
     with ledger.write() as connection:
         connection.execute(schema.steps.update().values(output='{"manifest": "x"}'))

@@ -13,7 +13,7 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.wiring import open_ledger
 from tests.contracts.test_ledger import EMBEDDED, ON_SERVERS
-from tests.releases import manifest, published
+from tests.releases import manifest, publish_releases
 
 __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 
@@ -23,7 +23,7 @@ def ledger(url: str) -> Iterator[Ledger]:
     """Versions 1, 2 and 3 were published, 4 was put."""
     ledger = open_ledger(url)
     lease = taken(ledger)
-    published(ledger, lease, 1, 2, 3)
+    publish_releases(ledger, lease, 1, 2, 3)
     release_rows.add(ledger, manifest(4), lease=lease)
     yield ledger
     ledger.close()

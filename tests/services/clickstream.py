@@ -1,4 +1,4 @@
-"""A shop's impressions and clicks in topics of their own, the Flink join over them, and what came out: for the tests of the join."""
+"""A shop's impressions and clicks in Kafka topics, and the Flink join over them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Clickstream:
         topics: tuple[str, ...] | None = None,
         partitions: Iterable[int] = range(NUM_PARTITIONS),
     ) -> None:
-        """Send a last message into each partition, so that the watermark passes what was sent before."""
+        """Send a last message into each partition, so that the watermark passes earlier ones."""
         for topic in topics or (self.join.impressions, self.join.clicks):
             for partition in partitions:
                 message = (
@@ -133,7 +133,7 @@ class Clickstream:
             missing -= self.ids()
 
     def settle(self, at: float) -> None:
-        """Read until what the job wrote up to now is readable: until a click comes out that was sent just now."""
+        """Read until a click sent just now comes out: everything before it is readable then."""
         mark = unique("mark")
         self.send(self.join.clicks, [click(None, at, click_id=mark)])
         self.wait_for([f"click:direct:{mark}"])

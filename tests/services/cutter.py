@@ -1,4 +1,4 @@
-"""A wire that can be cut: passes bytes between a client and a server, and on demand drops the connection instead of an answer."""
+"""A proxy between client and server that can drop the connection instead of an answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cutter:
         self._listener.close()
 
     def cut_next_answer(self) -> None:
-        """Let the server do what it is asked next, and drop the connection before the client hears of it."""
+        """Let the server execute the next call, and drop the connection before its answer."""
         self._cut_next.set()
 
     def _accept(self) -> None:

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a real server, to count requests, to break connections, and to be a server that can less.
+"""An HTTP proxy that counts requests, breaks connections, or removes features.
 
 The `Host` header passes through, since requests are signed with it.
 """

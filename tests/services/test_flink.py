@@ -1,4 +1,4 @@
-"""The join of impressions and clicks in a real Flink over a real Kafka: what becomes of each message, and that no row is lost or doubled.
+"""The join of impressions and clicks in real Flink and Kafka: no row lost or repeated.
 
 Event times are the tests' own, a day for each test, so one running job serves all of them.
 """
@@ -85,7 +85,7 @@ def stream(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def told(stream: Clickstream) -> Clickstream:
+def rejected_messages(stream: Clickstream) -> Clickstream:
     """The stream after one day of every case that needs no waiting in between."""
     at = FIRST_DAY
     shown = [
@@ -125,45 +125,47 @@ def told(stream: Clickstream) -> Clickstream:
 
 
 def test_impressions_become_clicks_or_impressions(
-    told: Clickstream,
+    rejected_messages: Clickstream,
 ) -> None:
     clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": _iso(FIRST_DAY + 20)}
-    assert told.event("click:clicked") == clicked
-    assert told.event("impression:clicked") is None
-    assert told.event("impression:unclicked") == {
+    assert rejected_messages.event("click:clicked") == clicked
+    assert rejected_messages.event("impression:clicked") is None
+    assert rejected_messages.event("impression:unclicked") == {
         "user_id": "u2",
         "item_id": "i1",
         "type": "impression",
         "at": _iso(FIRST_DAY + 1),
     }
-    assert told.event("click:unclicked") is None
-    assert {row.key == row.value["user_id"] for row in told.events} == {True}, (
+    assert rejected_messages.event("click:unclicked") is None
+    assert {row.key == row.value["user_id"] for row in rejected_messages.events} == {True}, (
         "the key is the user, so that a user's events share a partition"
     )
 
 
-def test_doubled_messages_are_one_event(told: Clickstream) -> None:
-    assert told.event("click:clicked twice") is not None
-    assert told.event("impression:shown twice") is not None
-    assert told.event("click:shown twice and clicked") is not None
-    assert told.event("impression:shown twice and clicked") is None
-    assert told.event("click:direct:of a visit") is not None
-    assert told.doubles() == []
+def test_doubled_messages_are_one_event(rejected_messages: Clickstream) -> None:
+    assert rejected_messages.event("click:clicked twice") is not None
+    assert rejected_messages.event("impression:shown twice") is not None
+    assert rejected_messages.event("click:shown twice and clicked") is not None
+    assert rejected_messages.event("impression:shown twice and clicked") is None
+    assert rejected_messages.event("click:direct:of a visit") is not None
+    assert rejected_messages.doubles() == []
 
 
-def test_a_click_a_little_before_its_impression_is_its_click(told: Clickstream) -> None:
-    assert told.event("click:skewed") is not None
-    assert told.event("impression:skewed") is None
+def test_a_click_a_little_before_its_impression_is_its_click(
+    rejected_messages: Clickstream,
+) -> None:
+    assert rejected_messages.event("click:skewed") is not None
+    assert rejected_messages.event("impression:skewed") is None
 
 
 @pytest.mark.parametrize(
     "case", ["clicked long before", "clicked long after", "clicked by another", "clicked elsewhere"]
 )
 def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(
-    told: Clickstream, case: str
+    rejected_messages: Clickstream, case: str
 ) -> None:
-    assert told.event(f"impression:{case}") is not None
-    kept = told.event(f"click:{case}")
+    assert rejected_messages.event(f"impression:{case}") is not None
+    kept = rejected_messages.event(f"click:{case}")
     assert kept is not None
     who = {"clicked by another": ("u2", "i1"), "clicked elsewhere": ("u1", "i2")}.get(
         case, ("u1", "i1")
@@ -171,8 +173,8 @@ def test_a_click_that_is_not_of_the_impression_is_kept_beside_it(
     assert (kept["user_id"], kept["item_id"]) == who
 
 
-def test_a_click_without_an_impression_is_kept(told: Clickstream) -> None:
-    assert told.event("click:never shown") == {
+def test_a_click_without_an_impression_is_kept(rejected_messages: Clickstream) -> None:
+    assert rejected_messages.event("click:never shown") == {
         "user_id": "u9",
         "item_id": "i9",
         "type": "click",
@@ -180,11 +182,11 @@ def test_a_click_without_an_impression_is_kept(told: Clickstream) -> None:
     }
 
 
-def test_ids_pass_unchanged(told: Clickstream) -> None:
-    kept = told.event(f"click:{UNICODE}")
+def test_ids_pass_unchanged(rejected_messages: Clickstream) -> None:
+    kept = rejected_messages.event(f"click:{UNICODE}")
     assert kept is not None
     assert (kept["user_id"], kept["item_id"]) == (UNICODE, UNICODE)
-    numbers = told.event("impression:whole numbers")
+    numbers = rejected_messages.event("impression:whole numbers")
     assert numbers is not None
     assert (numbers["user_id"], numbers["item_id"]) == ("17", "42")
 
@@ -193,44 +195,54 @@ def test_ids_pass_unchanged(told: Clickstream) -> None:
     ("number", "expected"), list(enumerate(TIMES.values())), ids=[str(form) for form in TIMES]
 )
 def test_times_are_read_as_the_gateway_reads_them(
-    told: Clickstream, number: int, expected: str
+    rejected_messages: Clickstream, number: int, expected: str
 ) -> None:
-    kept = told.event(f"impression:time {number}")
+    kept = rejected_messages.event(f"impression:time {number}")
     assert kept is not None
     assert kept["at"] == expected
 
 
-def test_an_invalid_impression_is_kept_with_its_reason(told: Clickstream) -> None:
-    found = [row.value for row in told.rejected if row.value["topic"] == told.join.impressions]
+def test_an_invalid_impression_is_kept_with_its_reason(rejected_messages: Clickstream) -> None:
+    found = [
+        row.value
+        for row in rejected_messages.rejected
+        if row.value["topic"] == rejected_messages.join.impressions
+    ]
     assert sorted(str(row["reason"]) for row in found) == sorted(reason for _, reason in BROKEN)
     assert len({(row["partition"], row["offset"]) for row in found}) == len(BROKEN)
     assert '{"impression_id": "cut o' in [row["line"] for row in found]
     assert max(len(str(row["line"])) for row in found) == 10_000
 
 
-def test_a_click_that_names_nothing_is_kept_as_rejected(told: Clickstream) -> None:
-    (found,) = [row.value for row in told.rejected if row.value["topic"] == told.join.clicks]
+def test_a_click_that_names_nothing_is_kept_as_rejected(rejected_messages: Clickstream) -> None:
+    (found,) = [
+        row.value
+        for row in rejected_messages.rejected
+        if row.value["topic"] == rejected_messages.join.clicks
+    ]
     assert (
         found["reason"]
         == "impression_id: expected a text of 1 to 480 characters, or instead of it a click_id"
     )
 
 
-def test_freshets_event_log_reads_the_rows_as_events(told: Clickstream) -> None:
+def test_freshets_event_log_reads_the_rows_as_events(rejected_messages: Clickstream) -> None:
     items = unique("items")
-    create_topics(told.join.bootstrap, {items: 1})
-    log = open_log(f"kafka://{told.join.bootstrap}/{told.join.events}?items={items}")
+    create_topics(rejected_messages.join.bootstrap, {items: 1})
+    log = open_log(
+        f"kafka://{rejected_messages.join.bootstrap}/{rejected_messages.join.events}?items={items}"
+    )
     read, batch = set(), log.read(START, 10_000)
     while batch.records or batch.rejected:
         assert batch.rejected == ()
         read |= {record.event_id for record in batch.records}
         batch = log.read(batch.cursor, 10_000)
-    assert read >= told.ids()
+    assert read >= rejected_messages.ids()
 
 
-def test_the_checkpoint_before_the_last_is_kept(told: Clickstream) -> None:
+def test_the_checkpoint_before_the_last_is_kept(rejected_messages: Clickstream) -> None:
     """For the day when the last one's transaction was undone: see checkpoint_to_restore."""
-    assert len(list(told.join.checkpoints.glob("*/chk-*/_metadata"))) >= 2
+    assert len(list(rejected_messages.join.checkpoints.glob("*/chk-*/_metadata"))) >= 2
 
 
 def test_a_click_after_its_impression_was_given_up_is_kept(stream: Clickstream) -> None:
@@ -270,11 +282,11 @@ def test_a_killed_task_manager_loses_and_doubles_nothing(
 ) -> None:
     day = FIRST_DAY + 4 * DAY_S
     before, during, after = (_traffic(day + part * 1000, seed=part) for part in range(3))
-    expected = {**_joined(*before), **_joined(*during), **_joined(*after)}
+    expected = {**_joined_events(*before), **_joined_events(*during), **_joined_events(*after)}
     assert {event["type"] for event in expected.values()} == {"click", "impression"}
     _send(stream, before)
     stream.wait_for(
-        _clicked(before)
+        _clicked_ids(before)
     )  # so a checkpoint holds impressions that still wait for their click
     _send(stream, during)
     servers.flink_taskmanager.kill()
@@ -294,10 +306,10 @@ def test_a_killed_job_manager_loses_and_doubles_nothing(
     """It has forgotten the job, which the keeper then submits from its newest checkpoint."""
     day = FIRST_DAY + 5 * DAY_S
     before, after = (_traffic(day + part * 1000, seed=10 + part) for part in range(2))
-    expected = {**_joined(*before), **_joined(*after)}
+    expected = {**_joined_events(*before), **_joined_events(*after)}
     old = submit(servers.flink, stream.join)
     _send(stream, before)
-    stream.wait_for(_clicked(before))
+    stream.wait_for(_clicked_ids(before))
     jobmanager = servers.flink_jobmanager
     jobmanager.kill()
     _send(stream, after)
@@ -323,7 +335,7 @@ Traffic = tuple[list[dict[str, object]], list[dict[str, object]]]
 
 
 def _traffic(at: float, *, seed: int, num_impressions: int = 500) -> Traffic:
-    """Make impressions over ten minutes, and clicks of a third of them: some twice, some too late, some of what was never shown."""
+    """Return ten minutes of impressions, and clicks: some twice, too late, or never shown."""
     rng = random.Random(seed)
     shown = [
         impression(
@@ -348,7 +360,7 @@ def _traffic(at: float, *, seed: int, num_impressions: int = 500) -> Traffic:
     return sorted(shown + rng.sample(shown, 20), key=_at), sorted(clicks, key=_at)
 
 
-def _joined(
+def _joined_events(
     shown: list[dict[str, object]], clicks: list[dict[str, object]]
 ) -> dict[str, dict[str, object]]:
     """Join as the SQL should: the events by their ids."""
@@ -363,9 +375,9 @@ def _joined(
     return events
 
 
-def _clicked(traffic: Traffic) -> list[str]:
-    """Return the event ids of the clicks that meet their impressions; those come out at the next checkpoint, the others later."""
-    joined = _joined(*traffic)
+def _clicked_ids(traffic: Traffic) -> list[str]:
+    """Return event ids of clicks that meet their impressions, due at the next checkpoint."""
+    joined = _joined_events(*traffic)
     ids = [str(seen["impression_id"]) for seen in traffic[0]]
     return [
         f"click:{one}"

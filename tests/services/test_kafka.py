@@ -1,4 +1,4 @@
-"""What only Kafka can do to a log: transactions, new partitions, topics trimmed or made anew by others, brokers that go away."""
+"""What only Kafka can do to a log: transactions, new partitions, trims, outages."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_only_committed_transactions_are_read(shop: Shop, log: KafkaEventLog) ->
 def test_a_transactions_mark_at_the_end_is_no_record_that_waits(
     shop: Shop, log: KafkaEventLog
 ) -> None:
-    """A topic whose retention outlives its last record is no gap: the mark that goes with it was passed."""
+    """A topic whose retention outlives its last record has no gap: the marker was passed."""
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
     for ends in (producer.commit_transaction, producer.abort_transaction):

@@ -1,4 +1,4 @@
-"""What two readers of the same Kafka topics must agree on, whatever a settings file, the time or others' deletions do."""
+"""What two readers of the same Kafka topics must agree on at any time."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def shop(servers: Servers) -> Shop:
 @pytest.fixture
 def reader(shop: Shop, tmp_path: Path) -> Iterator[Reader]:
     """A reader of settings that would weaken it."""
-    opened = Reader(Connection(parse_url(weakened(shop, tmp_path))))
+    opened = Reader(Connection(parse_url(weakened_properties(shop, tmp_path))))
     yield opened
     opened.close()
 
 
-def weakened(shop: Shop, tmp_path: Path) -> str:
+def weakened_properties(shop: Shop, tmp_path: Path) -> str:
     (tmp_path / "kafka.properties").write_text(OTHER_PROPERTIES)
     return f"{shop.url}&properties={tmp_path}/kafka.properties"
 
@@ -53,13 +53,13 @@ def test_a_properties_file_cannot_let_aborted_transactions_in(shop: Shop, tmp_pa
     producer.flush()
     producer.abort_transaction(30)
     shop.send(*lines(2))
-    log = KafkaEventLog(parse_url(weakened(shop, tmp_path)))
+    log = KafkaEventLog(parse_url(weakened_properties(shop, tmp_path)))
     until(lambda: everything(log) == [event(2)])
     log.close()
 
 
 def test_a_reader_whose_offset_is_deleted_meanwhile_says_so(shop: Shop, reader: Reader) -> None:
-    """A client would go on at the end, or at the earliest that is left, and nobody would hear of what is missing."""
+    """A client would continue elsewhere, and nobody would learn of the missing records."""
     line = (shop.events, 0)
     shop.send(*lines(1, 2, 3, 4))
     shop.delete_records(shop.events, 0, 2)

@@ -1,4 +1,4 @@
-"""Figures as an operator meets them: a real Prometheus scrapes a real machine, and every panel, alarm and line of the reference has data.
+"""Metrics as operators see them: a real Prometheus, and data for every panel and alarm.
 
 .venv/bin/python -m pytest tests/services/test_metrics.py
 """
@@ -80,7 +80,7 @@ class Watched:
         return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False).text
 
     def call(self) -> None:
-        """Ask as clients do: for known and unknown users, for a rating, and for what nothing matches."""
+        """Call like clients do: known and unknown users, a rating, and an unmatched filter."""
         with httpx.Client(timeout=30, trust_env=False) as client:
             for user_id in ("1", "2", "nobody"):
                 assert (
@@ -97,10 +97,10 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(
+def watched_machine(
     tmp_path_factory: pytest.TempPathFactory, servers: Servers, movielens_100k: Path
 ) -> Iterator[Watched]:
-    """Return a machine after a first training, an update from new events, and a rollback; scraped from its first second."""
+    """Return a machine after a training, an update and a rollback, scraped from the start."""
     folder = tmp_path_factory.mktemp("watched")
     machine = Machine(folder, settings=QUICK)
     ports = {
@@ -108,7 +108,7 @@ def watched(
         "freshet-worker": machine.ports.worker,
         "torchserve": machine.ports.management + 1,
     }
-    watched = Watched(
+    watched_machine = Watched(
         machine, servers.prometheus({job: [f"127.0.0.1:{port}"] for job, port in ports.items()})
     )
     try:
@@ -122,18 +122,18 @@ def watched(
         )
         for verb in ("rollback", "resume"):
             assert machine.cron(verb).returncode == 0
-        yield watched
+        yield watched_machine
     finally:
-        watched.client.close()
+        watched_machine.client.close()
         machine.stop()
 
 
-def test_every_panel_of_the_dashboard_has_data(watched: Watched) -> None:
+def test_every_panel_of_the_dashboard_has_data(watched_machine: Watched) -> None:
     missing = dict(PANELS)
 
     def all_have() -> bool:
-        watched.call()
-        for title in [title for title, query in missing.items() if watched.has_data(query)]:
+        watched_machine.call()
+        for title in [title for title, query in missing.items() if watched_machine.has_data(query)]:
             del missing[title]
         return not missing
 
@@ -143,13 +143,17 @@ def test_every_panel_of_the_dashboard_has_data(watched: Watched) -> None:
     assert not missing
 
 
-def test_the_dashboard_marks_releases(watched: Watched) -> None:
+def test_the_dashboard_marks_releases(watched_machine: Watched) -> None:
     (annotation,) = DASHBOARD["annotations"]["list"]
-    until(lambda: watched.has_data(annotation["expr"]), "a minute to compare with", limit_s=LIMIT_S)
+    until(
+        lambda: watched_machine.has_data(annotation["expr"]),
+        "a minute to compare with",
+        limit_s=LIMIT_S,
+    )
 
 
-def test_every_metric_that_an_alarm_speaks_of_exists(watched: Watched) -> None:
-    watched.call()
+def test_every_metric_that_an_alarm_speaks_of_exists(watched_machine: Watched) -> None:
+    watched_machine.call()
     spoken_of = {
         name
         for rule in RULES
@@ -157,15 +161,15 @@ def test_every_metric_that_an_alarm_speaks_of_exists(watched: Watched) -> None:
     }
     assert len(spoken_of) > 20
     until(
-        lambda: spoken_of <= watched.names(),
-        f"metrics {spoken_of - watched.names()}",
+        lambda: spoken_of <= watched_machine.names(),
+        f"metrics {spoken_of - watched_machine.names()}",
         limit_s=LIMIT_S,
     )
 
 
-def test_no_alarm_fires_on_a_healthy_machine(watched: Watched) -> None:
+def test_no_alarm_fires_on_a_healthy_machine(watched_machine: Watched) -> None:
     def firing() -> list[object]:
-        data = watched.ask("alerts")
+        data = watched_machine.ask("alerts")
         assert isinstance(data, dict)
         return [
             alert["labels"]["alertname"] for alert in data["alerts"] if alert["state"] == "firing"
@@ -174,13 +178,15 @@ def test_no_alarm_fires_on_a_healthy_machine(watched: Watched) -> None:
     until(lambda: not firing(), "the alarms of the start to end", limit_s=LIMIT_S)
 
 
-def test_the_reference_lists_what_is_exported_and_nothing_else(watched: Watched) -> None:
-    watched.call()
+def test_the_reference_lists_what_is_exported_and_nothing_else(watched_machine: Watched) -> None:
+    watched_machine.call()
     exported: dict[str, tuple[str, tuple[str, ...], str]] = {}
 
     def all_there() -> bool:
         exported.clear()
-        pages = {job: _metrics(watched.page(job)) for job in ("gateway", "worker", "TorchServe")}
+        pages = {
+            job: _metrics(watched_machine.page(job)) for job in ("gateway", "worker", "TorchServe")
+        }
         for job, metrics in pages.items():
             exported.update({name: (*what, job) for name, what in metrics.items()})
         shared = pages["gateway"].keys() & pages["worker"].keys()

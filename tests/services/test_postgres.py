@@ -1,4 +1,4 @@
-"""The ledger when PostgreSQL is away, restarts, refuses access, or waits for a writer that is frozen; and the command line on it."""
+"""The ledger when PostgreSQL is down, restarts, refuses access, or has a frozen writer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
 from cron.project_root import PROJECT_ROOT
-from tests.releases import published
+from tests.releases import publish_releases
 from tests.servers import POSTGRES_PASSWORD, Servers
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ def write_two(
     between: Callable[[], object],
     after: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write twice in one transaction, with something happening in between, or right before the commit."""
+    """Write twice in one transaction, with something happening in between or before commit."""
     with ledger.write(lease) as connection:
         connection.execute(schema.desk.update().values(log_cursor="half"))
         between()
@@ -122,7 +122,7 @@ def test_a_reader_waits_for_no_writer(ledger: Ledger) -> None:
 
 
 def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url: str) -> None:
-    """Under its default each transaction would see the ledger as it was before it waited for the lock."""
+    """By default each transaction would see the ledger from before it waited for the lock."""
     with psycopg.connect(url, autocommit=True) as connection:
         name = sa.make_url(url).database
         connection.execute(
@@ -174,7 +174,7 @@ def test_leases_run_by_the_servers_clock(ledger: Ledger, monkeypatch: pytest.Mon
 def test_the_command_line_finds_the_password_in_the_environment(
     ledger: Ledger, lease: Lease, url: str, tmp_path: Path
 ) -> None:
-    published(ledger, lease, 1, 2)
+    publish_releases(ledger, lease, 1, 2)
     settings = tmp_path / "freshet.toml"
     bare = sa.make_url(url)._replace(password=None).render_as_string()
     settings.write_text(f'[store]\nledger = "{bare}"\nvar = "{tmp_path}"\n')

@@ -1,4 +1,4 @@
-"""What only Redis can do to a log and to histories: go away, come back with less, be full, be somebody else's."""
+"""What only Redis can do to log and histories: go down, lose data, be full, be replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody else removed from the log in Redis, and a person gives up: all that is left is read, and the log goes on."""
+"""Records that somebody else removed from a Redis log: all others are read."""
 
 from __future__ import annotations
 

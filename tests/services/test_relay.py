@@ -1,4 +1,4 @@
-"""`relay` and `follow` as processes that are killed, stopped, moved and started twice: nothing is lost, nothing comes twice."""
+"""`relay` and `follow` are killed, moved and started twice: nothing lost or repeated."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str] | None =
         time.sleep(0.005)
 
 
-def finished(process: subprocess.Popen[str]) -> str:
+def finish(process: subprocess.Popen[str]) -> str:
     output, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, errors
     return output
@@ -108,7 +108,7 @@ def records_of(users: int = 50) -> list[Record]:
 
 
 def by_user(records: list[Record]) -> dict[str, list[Record]]:
-    """Return each user's records, and each item's, in the order in which they came: what a log in several lines keeps."""
+    """Return the records of each user and item in order, which a partitioned log keeps."""
     lines: dict[str, list[Record]] = {}
     for record in records:
         lines.setdefault(getattr(record, "user_id", record.item_id), []).append(record)
@@ -131,12 +131,12 @@ def test_a_killed_relay_neither_loses_nor_repeats_records(
         time.sleep(chance.uniform(0, 0.05))  # anywhere within the next batches
         process.kill()
         process.wait()
-    printed = finished(start("relay", "--from", source_url, "--to", target_url, "--once"))
+    printed = finish(start("relay", "--from", source_url, "--to", target_url, "--once"))
     assert "records read, 0 of them in the log already" in printed
     relayed = everything(target)
     assert len(relayed) == NUM_RECORDS
     assert by_user(relayed) == by_user(records)
-    assert finished(start("relay", "--from", source_url, "--to", target_url, "--once")).startswith(
+    assert finish(start("relay", "--from", source_url, "--to", target_url, "--once")).startswith(
         "0 records read"
     )
 
@@ -149,7 +149,7 @@ def test_two_relays_at_once_bring_each_record_once(
     for process in [
         start("relay", "--from", source_url, "--to", target_url, "--once") for _ in range(2)
     ]:
-        finished(process)
+        finish(process)
     assert by_user(everything(open_log(target_url))) == by_user(records)
 
 
@@ -168,7 +168,7 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
     redis.start()
     until(lambda: open_log(target_url).backlog(START) == 2, process)
     process.send_signal(signal.SIGTERM)
-    assert finished(process) == "2 records read, 0 of them in the log already\n"
+    assert finish(process) == "2 records read, 0 of them in the log already\n"
     assert everything(open_log(target_url)) == [event(1), event(2)]
 
 
@@ -185,7 +185,7 @@ def test_a_relay_skips_a_gap_only_when_asked(
 ) -> None:
     source_url = f"sqlite:///{tmp_path}/source.db"
     open_log(source_url).append([event(1), event(2)])
-    finished(start("relay", "--from", source_url, "--to", target_url, "--once"))
+    finish(start("relay", "--from", source_url, "--to", target_url, "--once"))
     if lost == "made anew":
         for file in tmp_path.glob("source.db*"):
             file.unlink()
@@ -199,7 +199,7 @@ def test_a_relay_skips_a_gap_only_when_asked(
     assert process.returncode == 1
     assert "records after cursor" in errors
     assert "--from-start" in errors
-    printed = finished(
+    printed = finish(
         start("relay", "--from", source_url, "--to", target_url, "--once", "--from-start")
     )
     assert printed == f"2 records read, {num_known} of them in the log already\n"
@@ -258,7 +258,7 @@ def test_a_follower_is_killed_moved_and_rebuilt(
         process.kill()
         process.wait()
         log.append(records[NUM_RECORDS // 2 :] if name == "one" else [])
-    finished(
+    finish(
         start("follow", "--once", events=source_url, histories=histories_url, home=tmp_path / "two")
     )
     expected = by_user(records)
@@ -275,7 +275,7 @@ def test_a_follower_is_killed_moved_and_rebuilt(
     assert_complete()
     place: Cursor = histories.cursor()
     histories.clear()
-    finished(
+    finish(
         start(
             "follow",
             "--once",
@@ -306,4 +306,4 @@ def test_a_follower_waits_for_redis_and_ends_cleanly_when_told(
     log.append([event(2)])
     until(lambda: histories.recent("u", 10) == (event(1), event(2)), process)
     process.send_signal(signal.SIGTERM)
-    assert finished(process) == "2 records followed\n"
+    assert finish(process) == "2 records followed\n"

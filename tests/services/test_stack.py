@@ -1,4 +1,4 @@
-"""The whole story on real servers, as a user of `make stack` goes through it: a shop's clicks become a release on two nodes, and back.
+"""The whole story of `make stack`: clicks become a release on two nodes, and back.
 
 One stack serves all tests, which go on where the one before ended. About 9 GB of memory.
 """
@@ -29,7 +29,7 @@ VISITOR = "visitor-1-0"
 
 
 class Stack:
-    """`make stack` with its ports and its folder; commands run with its settings and passwords, as the ready block says."""
+    """`make stack` with its own ports and folder; commands use its settings and passwords."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -81,7 +81,7 @@ class Stack:
     def live(self) -> int:
         return int(json.loads(self.cron("status", "--json"))["live"]["version"])
 
-    def recommended(self, user_id: str) -> Mapping[str, object]:
+    def recommended_items(self, user_id: str) -> Mapping[str, object]:
         """Return the gateway's answer."""
         url = f"http://127.0.0.1:{self.gateway_port}/v1/recommendations/{user_id}?k=10"
         answer: dict[str, object] = (
@@ -147,14 +147,14 @@ def test_a_second_make_stack_is_quick_and_changes_nothing(stack: Stack) -> None:
 
 
 def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
-    before, live = stack.recommended(VISITOR), stack.live()
+    before, live = stack.recommended_items(VISITOR), stack.live()
     assert "messages sent" in stack.run(
         sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60"
     )
     until(lambda: stack.live() > live, "a release that learned from the clicks", limit_s=180)
     new = stack.live()
     until(lambda: stack.defaults() == [new] * 2, "both nodes' defaults", limit_s=30)
-    after = stack.recommended(VISITOR)
+    after = stack.recommended_items(VISITOR)
     assert after["model_version"] == new
     assert after["items"] != before["items"]
     assert "fallback" not in after
@@ -182,7 +182,7 @@ def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: Stack) -> None
     live = stack.live()
     assert "ready: release" in stack.run("make", "stack")
     assert "resumed" in stack.cron("resume").lower() or stack.live() == live
-    assert stack.recommended(VISITOR)["model_version"] == live
+    assert stack.recommended_items(VISITOR)["model_version"] == live
 
 
 def test_stack_down_leaves_no_process(stack: Stack) -> None:

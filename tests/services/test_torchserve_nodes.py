@@ -1,4 +1,4 @@
-"""Two real TorchServe nodes behind a real gateway, under load: releases, a rollback and a killed node cost no answer.
+"""Two real TorchServe nodes under load: releases, rollback and kills lose no answer.
 
 .venv/bin/python -m pytest tests/services/test_torchserve_nodes.py --services
 """
@@ -181,7 +181,7 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
             == ()
         )
         until(
-            lambda: mended(reconciler) and house.num_answered(0) > 20, "the node to be asked again"
+            lambda: repair(reconciler) and house.num_answered(0) > 20, "the node to be asked again"
         )
         back_at = len(answers.versions)
         until(lambda: len(answers.versions) > back_at + 50, "more answers")
@@ -192,7 +192,7 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
     assert [node.live() for node in house.services.server.nodes().values()] == [3, 3]
 
 
-def mended(reconciler: Reconciler) -> bool:
+def repair(reconciler: Reconciler) -> bool:
     reconciler.tick()
     return True
 

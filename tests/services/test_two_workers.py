@@ -1,4 +1,4 @@
-"""Two workers on one ledger in PostgreSQL: one works, the other stands by; what a killed, a stopped and a paused one leave behind."""
+"""Two workers on one ledger in PostgreSQL: takeover after a kill, a stop or a pause."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Hosts:
         self.workers[host] = process
         return process
 
-    def said(self, host: str) -> str:
+    def log_messages(self, host: str) -> str:
         """Return a worker's log."""
         log = self.folder / f"{host}.log"
         return log.read_text() if log.exists() else ""
@@ -81,7 +81,7 @@ class Hosts:
     def until(self, condition: Callable[[], object], what: str) -> None:
         ends_at = time.monotonic() + LIMIT_S
         while not condition():
-            logs = "\n".join(f"{host}:\n{self.said(host)[-3000:]}" for host in self.workers)
+            logs = "\n".join(f"{host}:\n{self.log_messages(host)[-3000:]}" for host in self.workers)
             assert time.monotonic() < ends_at, f"waited in vain: {what}\n{logs}"
             threading.Event().wait(0.05)
 
@@ -94,8 +94,8 @@ def processes() -> ForkServerContext:
 
 
 @pytest.fixture(scope="module")
-def trained(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A baseline and a full release of a third host that is no more: what is shared, and the ledger."""
+def trained_folder(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A baseline and a full release of a third host that is gone: shared files and ledger."""
     folder, url = tmp_path_factory.mktemp("trained"), servers.postgres_database()
     services = open_host(folder, "gone", url)
     lease = lease_of(services.ledger)
@@ -109,11 +109,11 @@ def trained(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 @pytest.fixture
 def hosts(
-    trained: tuple[Path, str], servers: Servers, tmp_path: Path, processes: ForkServerContext
+    trained_folder: tuple[Path, str], servers: Servers, tmp_path: Path, processes: ForkServerContext
 ) -> Iterator[Hosts]:
     folder = tmp_path / "shared"
-    shutil.copytree(trained[0], folder)
-    url = servers.postgres_database(like=trained[1])
+    shutil.copytree(trained_folder[0], folder)
+    url = servers.postgres_database(like=trained_folder[1])
     services = open_host(folder, "test", url)
     hosts = Hosts(folder, url, services, processes)
     yield hosts
@@ -124,7 +124,7 @@ def hosts(
 
 
 def check_nothing_lost_and_nothing_twice(hosts: Hosts, num_events: int) -> None:
-    """Read everything back: numbers without gap, ids once, ranges of the live lineage that cover them, the server as the ledger says."""
+    """Check that numbers have no gap, ids are unique, and the live lineage covers them."""
     services = hosts.services
     ledger, last_seq = services.ledger, journal_rows.last_seq(services.ledger)
     rows = services.journal.read(1, last_seq)
@@ -149,7 +149,7 @@ def test_the_other_worker_takes_over_an_expired_lease(
     hosts.start("a")
     hosts.until(lambda: hosts.holds("a"), "a has the lease")
     hosts.start("b")
-    hosts.until(lambda: "waiting for the lease" in hosts.said("b"), "b stands by")
+    hosts.until(lambda: "waiting for the lease" in hosts.log_messages("b"), "b stands by")
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "a publishes")
     hosts.signal("a", signal.SIGKILL)
@@ -165,7 +165,7 @@ def test_the_other_worker_takes_over_an_expired_lease(
 def test_a_holder_that_ends_in_order_hands_over(
     hosts: Hosts,
 ) -> None:
-    """The interval is an hour, and fewer events wait than call for a turn: the turn comes because the lease did."""
+    """The interval is an hour and few events wait, so the turn comes because of the lease."""
     hosts.start("a")
     hosts.until(
         lambda: (
@@ -174,7 +174,7 @@ def test_a_holder_that_ends_in_order_hands_over(
         "a had its first turn",
     )
     hosts.start("b")
-    hosts.until(lambda: "waiting for the lease" in hosts.said("b"), "b stands by")
+    hosts.until(lambda: "waiting for the lease" in hosts.log_messages("b"), "b stands by")
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH - 10))
     hosts.signal("a", signal.SIGTERM)
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "b publishes")
@@ -222,8 +222,8 @@ def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) 
     )
 
     hosts.signal("a", signal.SIGCONT)
-    hosts.until(lambda: "lease lost" in hosts.said("a"), "a sees that it lost the lease")
-    hosts.until(lambda: "waiting for the lease" in hosts.said("a"), "a stands by")
+    hosts.until(lambda: "lease lost" in hosts.log_messages("a"), "a sees that it lost the lease")
+    hosts.until(lambda: "waiting for the lease" in hosts.log_messages("a"), "a stands by")
     looks = time.monotonic() + 1.0  # b looks at the server's default five times a second
     hosts.until(
         lambda: time.monotonic() > looks, "b would see a default that is not the live version"
@@ -277,10 +277,10 @@ def test_a_worker_outlives_a_restart_of_the_database(hosts: Hosts, servers: Serv
     hosts.start("a")
     hosts.until(lambda: hosts.holds("a"), "a has the lease")
     servers.postgres.kill()
-    hosts.until(lambda: "lease not renewed" in hosts.said("a"), "a notices")
+    hosts.until(lambda: "lease not renewed" in hosts.log_messages("a"), "a notices")
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     servers.postgres.start()
     hosts.until(lambda: hosts.versions() == [0, 1, 2], "a publishes")
     hosts.until(lambda: run_rows.open_run(hosts.services.ledger) is None, "a's run ends")
-    assert "Traceback" not in hosts.said("a")
+    assert "Traceback" not in hosts.log_messages("a")
     check_nothing_lost_and_nothing_twice(hosts, FIRST + EACH)

@@ -1,4 +1,4 @@
-"""One whole machine for a test: `make serve` on free ports and in a temporary folder, as a user would run it."""
+"""One machine for a test: `make serve` on free ports and in a temporary folder."""
 
 from __future__ import annotations
 
@@ -75,20 +75,20 @@ class Machine:
                 start_new_session=True,
             )
         until(
-            lambda: "Ctrl-C stops everything." in self.printed() or self._ended(),
+            lambda: "Ctrl-C stops everything." in self.printed_text() or self._has_ended(),
             "the ready block",
             limit_s=READY_LIMIT_S,
         )
-        assert not self._ended(), self.printed()
-        return self.printed()
+        assert not self._has_ended(), self.printed_text()
+        return self.printed_text()
 
-    def printed(self) -> str:
+    def printed_text(self) -> str:
         """Return what `make serve` has printed since its last start."""
         return self._log.read_text(errors="replace")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> float:
-        """Send SIGTERM to `make`, or SIGINT to its group as a terminal does; return how long the end took. Fails when a process is left."""
-        if self._process is None or self._ended():
+        """Stop `make` by SIGTERM, or its group by SIGINT; return the seconds. Leftovers fail."""
+        if self._process is None or self._has_ended():
             self._process = None
             return 0.0
         below = psutil.Process(self._process.pid).children(recursive=True)
@@ -109,7 +109,7 @@ class Machine:
         return took
 
     def command(self, *words: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run a command of this machine in the checkout, with its settings; return what it printed and its exit status."""
+        """Run a command in the checkout with this machine's settings; return its result."""
         return subprocess.run(
             words,
             cwd=PROJECT_ROOT,
@@ -155,7 +155,7 @@ class Machine:
             )
         return text
 
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
 

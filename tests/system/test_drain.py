@@ -1,4 +1,4 @@
-"""What a version's worker holds when the version goes is answered first, on a real TorchServe.
+"""Requests that a version's worker holds are answered before the version goes.
 
 `pendingRequests` does not count it, and with a batch of one nothing else is queued that it could.
 
@@ -19,7 +19,7 @@ import pytest
 from cron.backends.torchserve import server as server_torchserve
 from cron.backends.torchserve.server import TorchServe
 from cron.urls.torchserve import parse as parse_nodes
-from tests.system.torchserve import Running, emptied, running_torchserve, write_archive
+from tests.system.torchserve import Running, emptied_node, running_torchserve, write_archive
 
 SLOW_S = 3.0  # longer than the settling second and the looks around it
 HANDLER = b"""import json, pathlib, time
@@ -44,7 +44,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def server(node: Running) -> Iterator[TorchServe]:
     """Versions 1 and 2 answer one request at a time; 1 is the default."""
-    with emptied(node) as server:
+    with emptied_node(node) as server:
         for version in (1, 2):
             server.register(version, write_archive(node.store, version, handler=HANDLER))
         yield server
@@ -52,7 +52,7 @@ def server(node: Running) -> Iterator[TorchServe]:
 
 @pytest.fixture
 def ask(node: Running, tmp_path: Path) -> Iterator[Callable[[str], Future[httpx.Response]]]:
-    """Send a slow request to a path below the endpoint, and return its answer to come once the worker has it in its hands."""
+    """Send a slow request; return its future answer once the worker is processing it."""
     with ThreadPoolExecutor(2) as pool:
 
         def slow(path: str) -> Future[httpx.Response]:

@@ -1,4 +1,4 @@
-"""The endpoint over HTTP, on a real TorchServe: what is right is answered as in process, what is wrong is a 400, and nothing dies of it.
+"""The endpoint on a real TorchServe: good requests as in process, bad ones are 400.
 
 .venv/bin/python -m pytest tests/system/test_endpoint.py
 """
@@ -21,7 +21,7 @@ from recommender.ranker import Ranker
 from recommender.wire import BadRequest
 from tests.component.test_clean_room import REQUESTS
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, opened, running_torchserve, stop
+from tests.system.torchserve import Running, open_node, running_torchserve, stop
 from tests.unit.recommender.test_answer import same
 from trainer.archive import pack
 
@@ -39,7 +39,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def node(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with one release; at the end the very same worker must still be there."""
-    with running_torchserve(tmp_path_factory.mktemp("node")) as running, opened(running) as server:
+    with (
+        running_torchserve(tmp_path_factory.mktemp("node")) as running,
+        open_node(running) as server,
+    ):
         server.register(1, pack(bundle=bundle, version=1, out=running.store).name)
         workers = running.worker_pids()
         yield running
@@ -285,7 +288,7 @@ def test_prometheus_counts_answers_by_status(node: Running) -> None:
 def test_a_release_adds_no_series_to_the_metrics_page(node: Running, bundle: Path) -> None:
     """TorchServe never drops one: 21 a release were 1.5 MB of page a day."""
     pages = []
-    with opened(node) as server:
+    with open_node(node) as server:
         for version in (2, 3):
             server.register(version, pack(bundle=bundle, version=version, out=node.store).name)
             before = answers(node, 200)
@@ -322,11 +325,11 @@ def test_bad_requests_in_a_batch_leave_the_good_ones_unharmed(node: Running) -> 
 
 
 def test_a_killed_server_ends_its_workers(bundle: Path, tmp_path: Path) -> None:
-    with running_torchserve(tmp_path) as first, opened(first) as server:
+    with running_torchserve(tmp_path) as first, open_node(first) as server:
         name = pack(bundle=bundle, version=1, out=first.store).name
         server.register(1, name)
         stop(first.process, with_signal=signal.SIGKILL)
-    with running_torchserve(tmp_path, ports=first.ports) as second, opened(second) as server:
+    with running_torchserve(tmp_path, ports=first.ports) as second, open_node(second) as server:
         assert server.versions() == ()
         server.register(1, name)
         assert httpx.post(second.predictions, json=GOOD).status_code == 200

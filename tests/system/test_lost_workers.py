@@ -1,4 +1,4 @@
-"""A live version whose worker dies again and again until TorchServe gives it up: it is loaded anew without a person."""
+"""A live version whose worker keeps dying is loaded again without a person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from tests.planted import planted_bundle
 from tests.releases import manifest
-from tests.system.torchserve import Running, opened, running_torchserve
+from tests.system.torchserve import Running, open_node, running_torchserve
 from tests.workshop import close_workshop, lease_of, open_workshop
 from trainer.archive import pack
 from trainer.durable_files import sha256_of
@@ -41,7 +41,10 @@ def test_an_abandoned_live_version_is_loaded_again(
     tmp_path: Path,
 ) -> None:
     planted_bundle(tmp_path / "bundle", tower="lstm", encoder="tiny")
-    with running_torchserve(tmp_path, store=tmp_path / "archives") as node, opened(node) as server:
+    with (
+        running_torchserve(tmp_path, store=tmp_path / "archives") as node,
+        open_node(node) as server,
+    ):
         services = replace(open_workshop(tmp_path), server=server)
         for version in (1, 2):
             _publish(services, tmp_path, version)
@@ -87,7 +90,7 @@ def _publish(services: Services, folder: Path, version: int) -> None:
 
 
 def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> None:
-    """Kill the newest worker and each that takes its place, until TorchServe starts none for longer than its longest pause by then."""
+    """Kill each new worker until TorchServe pauses longer than its longest retry."""
     first = node.worker_pids()[0]
     deadline, seen_at = time.monotonic() + 60, time.monotonic()
     while time.monotonic() - seen_at < 4 * PATIENCE_S:

@@ -22,7 +22,7 @@ from cron.urls.management_socket import MAX_PATH_BYTES
 from deploy.servers.management_door import Door
 from tests.planted import planted_bundle
 from tests.system.machine import until
-from tests.system.torchserve import Running, emptied, running_torchserve
+from tests.system.torchserve import Running, emptied_node, running_torchserve
 from trainer.archive import pack
 
 PATHS = (
@@ -42,7 +42,7 @@ WRITES_A_FILE = "open({marker!r}, 'w').close()\nclass H:\n    def initialize(sel
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A node in a folder too deep for a Unix socket's path, started by a shell that holds secrets."""
+    """A node in a folder too deep for a Unix socket, started by a shell that holds secrets."""
     folder = tmp_path_factory.mktemp("node") / ("deep-" * 20)
     with pytest.MonkeyPatch.context() as patch:
         for name in SECRETS:
@@ -81,7 +81,7 @@ def test_the_socket_is_its_owner_s_alone_however_deep_it_lies(node: Running) -> 
 
 
 def test_only_inference_and_metrics_listen(node: Running) -> None:
-    """TorchServe itself also listens for gRPC, by which it can be managed; it says that it has started after that."""
+    """TorchServe also listens for gRPC by default, which allows management."""
     until(
         lambda: "Model server started." in (node.var.parent / "torchserve.out").read_text(),
         "the end of the start",
@@ -125,7 +125,7 @@ def test_no_port_registers_a_folder(node: Running, door: str, tmp_path: Path) ->
 def test_the_door_lets_look_and_choose_the_default(
     node: Running, door: str, archives: Callable[[int], str]
 ) -> None:
-    with emptied(node) as server:
+    with emptied_node(node) as server:
         for version in (1, 2):
             server.register(version, archives(version))
         assert httpx.get(f"{door}/models/rec").json()[0]["modelVersion"] == "1"
@@ -163,7 +163,7 @@ def test_a_torchserve_that_is_away_is_a_sentence(tmp_path: Path) -> None:
 def test_torchserve_and_its_workers_see_no_secret(
     node: Running, archives: Callable[[int], str]
 ) -> None:
-    with emptied(node) as server:
+    with emptied_node(node) as server:
         server.register(1, archives(1))
         processes = [
             psutil.Process(node.process.pid),

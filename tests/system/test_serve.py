@@ -1,4 +1,4 @@
-"""The whole story of the README on a real machine: serve, ask, replay, a new release, roll back, go on, stop, start again.
+"""The README's whole story on a real machine, from serve to stop and start again.
 
 Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate is
 open but for its sanity tests: what it accepts is tested elsewhere, and here every cycle shall
@@ -27,7 +27,7 @@ CURL = re.compile(r"^ *\$? *(curl .+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory, movielens_100k: Path) -> Iterator[Machine]:
-    """Return a machine that serves a slice of MovieLens, release 1 live; the tests below tell one story in order."""
+    """Return a machine that serves a slice of MovieLens; the tests below tell one story."""
     folder = tmp_path_factory.mktemp("machine")
     one = Machine(folder, settings=QUICK)
     try:
@@ -38,14 +38,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory, movielens_100k: Path) -> I
 
 
 def test_the_ready_block_tells_what_is_live(machine: Machine) -> None:
-    printed = machine.printed()
+    printed = machine.printed_text()
     assert "Ingesting the first 80 %" in printed
     assert "ready: release 1 is live" in printed, printed
     assert machine.live() == 1
 
 
 def test_the_ready_block_works_when_pasted(machine: Machine) -> None:
-    score, top, known = (json.loads(_shell(line)) for line in CURL.findall(machine.printed()))
+    score, top, known = (json.loads(_shell(line)) for line in CURL.findall(machine.printed_text()))
     assert 0.5 <= score["score"] <= 5.5
     assert [len(answer["items"]) for answer in (top, known)] == [5, 5]
     assert {answer["model_version"] for answer in (score, top, known)} == {1}
@@ -144,8 +144,8 @@ def test_a_full_disk_costs_no_recommendation_and_passes(machine: Machine) -> Non
     waiting = machine.cron("status", "--json")
     assert waiting.returncode == 0, waiting.stderr
     until(lambda: _num_waiting(machine) == 0, "the worker to collect again", limit_s=90)
-    assert "runs again" not in machine.printed()
-    assert "does not stay up" not in machine.printed()
+    assert "runs again" not in machine.printed_text()
+    assert "does not stay up" not in machine.printed_text()
 
 
 def _num_waiting(machine: Machine) -> object:

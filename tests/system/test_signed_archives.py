@@ -1,4 +1,4 @@
-"""A real TorchServe that runs signed archives only: what it starts, what it refuses, and ways around the check that are none."""
+"""A real TorchServe that runs signed archives only, and attempts to get around that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cron.backends.torchserve.server import TorchServe
 from cron.cycle.signing_key import signing_key, trusted_keys
 from cron.errors import ServerRefused
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, emptied, running_torchserve
+from tests.system.torchserve import Running, emptied_node, running_torchserve
 from trainer.archive import pack
 
 MANIFEST = "MAR-INF/MANIFEST.json"
@@ -32,7 +32,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def server(node: Running) -> Iterator[TorchServe]:
-    with emptied(node) as server:
+    with emptied_node(node) as server:
         yield server
 
 
@@ -48,8 +48,8 @@ def key(node: Running) -> str:
     return signing_key(node.var.parent)
 
 
-def changed(mar: Path, store: Path, files: dict[str, str]) -> str:
-    """Put a copy of an archive into the model store in which some files are others, its signature kept."""
+def changed_copy(mar: Path, store: Path, files: dict[str, str]) -> str:
+    """Store a copy of an archive with some files replaced and its signature kept."""
     with (
         zipfile.ZipFile(mar) as source,
         zipfile.ZipFile(store / f"changed-{mar.name}", "w") as copy,
@@ -63,7 +63,7 @@ def changed(mar: Path, store: Path, files: dict[str, str]) -> str:
 
 
 def with_runtime(mar: Path, runtime: str) -> str:
-    """Return the archive's manifest with another runtime, by whose name TorchServe starts the worker."""
+    """Return the manifest with another runtime, which names the worker's start command."""
     with zipfile.ZipFile(mar) as archive:
         return json.dumps({**json.loads(archive.read(MANIFEST)), "runtime": runtime})
 
@@ -110,7 +110,7 @@ def test_nothing_else_runs(
                 MANIFEST: with_runtime(signed, "python3"),
             },
         }[how]
-        url = changed(signed, node.store, files)
+        url = changed_copy(signed, node.store, files)
     with pytest.raises(ServerRefused):
         server.register(3, url)
     assert not mark.exists()

@@ -1,4 +1,4 @@
-"""Releases change on a real TorchServe while people use it: every request is answered, a lost server comes back, a person's hand counts."""
+"""Releases change on a real TorchServe under load: every request is answered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cron.lineage import Run
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
-from tests.system.torchserve import Running, free_ports, opened, running_torchserve
+from tests.system.torchserve import Running, free_ports, open_node, running_torchserve
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -70,7 +70,7 @@ class Shop:
 def open_shop(folder: Path) -> Iterator[Shop]:
     with (
         running_torchserve(folder, store=folder / "archives") as running,
-        opened(running) as server,
+        open_node(running) as server,
     ):
         services = replace(open_workshop(folder), server=server)
         try:
@@ -106,7 +106,7 @@ def test_a_killed_server_serves_the_same_version_again(tmp_path: Path) -> None:
     ports = free_ports()
     with (
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
-        opened(running) as server,
+        open_node(running) as server,
     ):
         services = replace(open_workshop(tmp_path), server=server)
         shop = Shop(services=services, server=running)
@@ -116,12 +116,12 @@ def test_a_killed_server_serves_the_same_version_again(tmp_path: Path) -> None:
         running.process.wait()
     with (
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
-        opened(running) as server,
+        open_node(running) as server,
     ):
         shop.services = replace(shop.services, server=server)
         assert server.versions() == ()
         reconciler = Reconciler(shop.services)
-        _until(lambda: _ticked(reconciler) and len(server.versions()) == 2)
+        _until(lambda: _ticking(reconciler) and len(server.versions()) == 2)
         assert shop.live_version() == 2
         assert [one.version for one in server.versions() if one.ready] == [1, 2]
         close_workshop(shop.services)
@@ -152,7 +152,7 @@ def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) ->
         shop.publish()
         assert shop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
         reconciler = Reconciler(shop.services)
-        _until(lambda: _ticked(reconciler) and holds.current(shop.services.ledger) is not None)
+        _until(lambda: _ticking(reconciler) and holds.current(shop.services.ledger) is not None)
         live = release_rows.live(shop.services.ledger)
         assert live is not None
         assert live.version == 1
@@ -165,7 +165,7 @@ def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) ->
         assert shop.live_version() == 3
 
 
-def _ticked(reconciler: Reconciler) -> bool:
+def _ticking(reconciler: Reconciler) -> bool:
     reconciler.tick()
     return True
 

@@ -25,7 +25,7 @@ from cron.errors import ServerRefused, Unavailable
 from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
 from tests.planted import planted_bundle
-from tests.system.torchserve import Running, emptied, opened, running_torchserve
+from tests.system.torchserve import Running, emptied_node, open_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
@@ -49,7 +49,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(node: Running) -> Iterator[TorchServe]:
     """An empty server."""
-    with emptied(node) as server:
+    with emptied_node(node) as server:
         yield server
 
 
@@ -61,7 +61,7 @@ def publish(node: Running, bundle: Path) -> Callable[[int], str]:
 
 @pytest.fixture
 def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int, str], str]:
-    """Put an archive into the store of which one member is spoilt, so that its handler can't start."""
+    """Store an archive with one damaged member, so that its handler cannot start."""
 
     def put(version: int, member: str) -> str:
         good = pack(bundle=bundle, version=version, out=tmp_path)
@@ -90,7 +90,7 @@ class Recommend:
 
 
 def zombie(node: Running, version: int) -> None:
-    """Take a registered version's workers away: what TorchServe leaves of one that it gave up, which it does not do every time."""
+    """Remove a version's workers, like TorchServe sometimes does when it gives one up."""
     scaled = node.manage("PUT", f"/models/rec/{version}?min_worker=0&max_worker=0&synchronous=true")
     assert scaled.status_code == 200
     assert node.manage("GET", f"/models/rec/{version}").json()[0]["workers"] == []
@@ -141,7 +141,7 @@ def test_a_version_another_process_loads_is_waited_for(
     monkeypatch.setattr(server_torchserve, "_RECOVERY_S", 0.1)  # long over while it loads
     monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
     archive = publish_broken(2, "recommend.py")
-    with ThreadPoolExecutor(1) as pool, opened(node) as other:
+    with ThreadPoolExecutor(1) as pool, open_node(node) as other:
         first = pool.submit(other.register, 2, archive)
         until_loading(node, 2)
         ahead = TorchServe(parse_nodes(node.url)[0], now=lambda: utc_now() + timedelta(minutes=20))
@@ -158,7 +158,7 @@ def test_kept_connections_are_answered_while_a_version_starts(
     node: Running,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A call that waited for the start would hold one of two network threads, and with it half of all connections."""
+    """A call waiting for the start would block one of two network threads."""
     monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
     archive = publish_broken(2, "recommend.py")
     server.register(1, publish(1))
@@ -166,7 +166,7 @@ def test_kept_connections_are_answered_while_a_version_starts(
         clients = [stack.enter_context(httpx.Client()) for _ in range(8)]
         for client in clients:
             client.get(f"http://127.0.0.1:{node.ports.inference}/ping")
-        other = stack.enter_context(opened(node))
+        other = stack.enter_context(open_node(node))
         registering = stack.enter_context(ThreadPoolExecutor(1)).submit(other.register, 2, archive)
         until_loading(node, 2)
         assert [
@@ -224,7 +224,7 @@ def test_a_version_that_does_not_drain_stays(
 ) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
-    with ThreadPoolExecutor(4) as pool, opened(node, drain_timeout_s=0.0) as impatient:
+    with ThreadPoolExecutor(4) as pool, open_node(node, drain_timeout_s=0.0) as impatient:
         asked = [pool.submit(httpx.post, node.predictions, json=SLOW, timeout=60) for _ in range(4)]
         until_pending(server, 1)
         server.set_live(2)
@@ -249,7 +249,7 @@ def test_nobody_there_is_unavailable_after_a_few_tries() -> None:
 
 
 def test_with_tokens_on_only_who_reads_the_key_file_is_served(tmp_path: Path, bundle: Path) -> None:
-    with running_torchserve(tmp_path, tokens=True) as guarded, opened(guarded) as server:
+    with running_torchserve(tmp_path, tokens=True) as guarded, open_node(guarded) as server:
         server.register(1, pack(bundle=bundle, version=1, out=guarded.store).name)
         assert server.live() == 1
         assert server.predict(1, TOP, timeout_s=60)

@@ -1,4 +1,4 @@
-"""Two people roll back in the same moment, each with the command line, on a real TorchServe: one step back, and nobody is told otherwise.
+"""Two people roll back at the same moment on a real TorchServe: one step back.
 
 .venv/bin/python -m pytest tests/system/test_two_rollbacks.py
 """
@@ -19,7 +19,7 @@ from cron.project_root import PROJECT_ROOT
 from cron.services import Services
 from cron.serving import release
 from tests.releases import manifest
-from tests.system.torchserve import Running, opened, running_torchserve, write_archive
+from tests.system.torchserve import Running, open_node, running_torchserve, write_archive
 from tests.workshop import close_workshop, lease_of, open_workshop
 
 HANDLER = b"""class Recommend:
@@ -37,7 +37,7 @@ def node(tmp_path: Path) -> Iterator[Running]:
 @pytest.fixture
 def services(tmp_path: Path, node: Running) -> Iterator[Services]:
     """Versions 1 to 4 were published, 4 is live."""
-    with opened(node) as server:
+    with open_node(node) as server:
         services = replace(open_workshop(tmp_path), server=server)
         lease = lease_of(services.ledger)
         for version in range(1, 5):

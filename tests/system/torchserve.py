@@ -1,4 +1,4 @@
-"""A real, empty TorchServe for tests: free ports, folders of its own, gone with all its workers afterwards."""
+"""A real, empty TorchServe for tests, with free ports and its own folders."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def running_torchserve(
     archives: str | None = None,
     trusted_keys: Path | None = None,
 ) -> Iterator[Running]:
-    """Start TorchServe with `folder/archives` (or `store`) and `folder/var`; stop it and its workers at the end.
+    """Run TorchServe on `folder/archives` (or `store`) and `folder/var`; stop it at the end.
 
     It loads archives by the URLs that begin with `archives`, and with `trusted_keys` only those
     that were signed.
@@ -116,7 +116,7 @@ def running_torchserve(
 
 
 @contextmanager
-def opened(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[TorchServe]:
+def open_node(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[TorchServe]:
     """Open the port on a running server."""
     (node,) = parse_nodes(running.url)
     with closing(TorchServe(node, drain_timeout_s=drain_timeout_s)) as server:
@@ -124,9 +124,9 @@ def opened(running: Running, *, drain_timeout_s: float = 60.0) -> Iterator[Torch
 
 
 @contextmanager
-def emptied(running: Running) -> Iterator[TorchServe]:
+def emptied_node(running: Running) -> Iterator[TorchServe]:
     """Open the port on a running server after deleting what another test left, the default last."""
-    with opened(running) as server:
+    with open_node(running) as server:
         for found in server.versions():
             if found.version != server.live():
                 server.unregister(found.version)
@@ -136,7 +136,7 @@ def emptied(running: Running) -> Iterator[TorchServe]:
 
 
 def write_archive(store: Path, version: int, *, handler: bytes) -> str:
-    """Write an archive that is only a handler, asked for one request at a time; return its name in the store."""
+    """Write an archive that is only a handler with batch size 1; return its name."""
     name = f"plain-{version}.mar"
     manifest = {
         "createdOn": "01/01/2026 00:00:00",

@@ -12,7 +12,7 @@ import trustme
 from cron.errors import Unavailable
 from cron.wiring import open_artifacts
 from deploy.servers.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
-from tests.contracts.records import ended, start_process
+from tests.contracts.records import start_process, wait_for_end
 from tests.contracts.test_artifact_store import PUT
 from tests.servers import Server, free_port, unique
 from tests.services.s3.files import PARTS, fetched, file_of, take_keys
@@ -60,7 +60,7 @@ def test_an_authority_of_ones_own(
     assert fetched(store, "a.mar", tmp_path) == file.read_bytes()
     monkeypatch.setenv("SSL_CERT_FILE", f"{tls_server.folder}/ca.pem")
     assert open_artifacts(tls_url).names() == ("a.mar",)
-    assert ended(start_process(PUT, tls_url, "a.mar", str(file)))
+    assert wait_for_end(start_process(PUT, tls_url, "a.mar", str(file)))
 
 
 def test_an_unknown_authority_is_not_trusted(tls_url: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.planted import planted_bundle
 from tests.servers import Servers
 from tests.services.proxy import Proxy
 from tests.services.s3.files import through
-from tests.system.torchserve import Running, opened, running_torchserve
+from tests.system.torchserve import Running, open_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
@@ -70,7 +70,7 @@ def spoil(mar: Path, out: Path, spoilt: str) -> Path:
 def test_a_version_comes_by_url_goes_and_comes_again(
     store: ArtifactStore, archives: dict[int, str], node: Running
 ) -> None:
-    with opened(node) as server:
+    with open_node(node) as server:
         for version in (1, 2):
             server.register(version, store.url(archives[version]))
         assert [one.version for one in server.versions() if one.ready] == [1, 2]
@@ -84,7 +84,7 @@ def test_a_version_comes_by_url_goes_and_comes_again(
 def test_a_killed_server_loads_again_what_it_had_fetched(
     store: ArtifactStore, archives: dict[int, str], node: Running, url: str, tmp_path: Path
 ) -> None:
-    with opened(node) as server:
+    with open_node(node) as server:
         server.register(1, store.url(archives[1]))
     kill(node)
     whole = (node.store / archives[1]).read_bytes()
@@ -93,7 +93,7 @@ def test_a_killed_server_loads_again_what_it_had_fetched(
     )  # a download that the kill cut off
     with (
         running_torchserve(tmp_path / "node", archives=archives_url(url)) as again,
-        opened(again) as server,
+        open_node(again) as server,
     ):
         for version in (1, 2):
             server.register(version, store.url(archives[version]))
@@ -106,7 +106,7 @@ def test_a_file_that_bars_its_url_is_registered_by_name(
     store.fetch(archives[1], node.store / archives[1])
     whole = (tmp_path / "packed" / archives[2]).read_bytes()
     (node.store / archives[2]).write_bytes(whole[: len(whole) // 2])
-    with opened(node) as server:
+    with open_node(node) as server:
         server.register(1, store.url(archives[1]))
         assert server.predict(1, TOP, timeout_s=30)
         with pytest.raises(ServerRefused, match="Failed to save model"):
@@ -121,13 +121,13 @@ def test_two_nodes_with_one_model_store(
         tmp_path / "other", store=node.store, archives=archives_url(url)
     ) as other:
         for one in (node, other):
-            with opened(one) as server:
+            with open_node(one) as server:
                 server.register(1, store.url(archives[1]))
-        with opened(node) as server:  # its own file goes, and the other node goes on
+        with open_node(node) as server:  # its own file goes, and the other node goes on
             server.register(2, store.url(archives[2]))
             server.set_live(2)
             server.unregister(1)
-        with opened(other) as server:
+        with open_node(other) as server:
             assert server.predict(1, TOP, timeout_s=30)
 
 
@@ -139,7 +139,7 @@ def test_a_failed_registration_leaves_nothing(
         "rec-2-broken.mar",
         spoil(tmp_path / "packed" / archives[2], tmp_path / "broken.mar", member),
     )
-    with opened(node) as server:
+    with open_node(node) as server:
         server.register(1, store.url(archives[1]))
         with pytest.raises(ServerRefused):
             server.register(2, store.url("rec-2-broken.mar"))
@@ -154,7 +154,7 @@ def test_only_this_bucket_and_prefix_are_loaded_from(
     other_store = open_artifacts(url.replace("/archives", "/elsewhere"))
     other_store.put(archives[1], tmp_path / "packed" / archives[1])
     by_another_name = open_artifacts(through(proxy, url))
-    with opened(node) as server:
+    with open_node(node) as server:
         for forbidden in (other_store.url(archives[1]), by_another_name.url(archives[1])):
             with pytest.raises(ServerRefused, match="does not match any allowed URL") as caught:
                 server.register(1, forbidden)
@@ -165,7 +165,7 @@ def test_only_this_bucket_and_prefix_are_loaded_from(
 def test_what_the_bucket_refuses_is_told_without_the_signature(
     store: ArtifactStore, archives: dict[int, str], node: Running
 ) -> None:
-    with opened(node) as server, pytest.raises(ServerRefused, match=r"rec-9-abc\.mar") as caught:
+    with open_node(node) as server, pytest.raises(ServerRefused, match=r"rec-9-abc\.mar") as caught:
         server.register(1, store.url(archives[1]).replace(archives[1], "rec-9-abc.mar"))
     assert "X-Amz-Signature" not in str(caught.value)
 
@@ -176,12 +176,12 @@ def test_from_a_shared_folder_it_loads_by_name(
     folder = tmp_path / "shared"
     shared = open_artifacts(f"{url}&shared={folder}")
     with running_torchserve(tmp_path / "node", store=folder) as node:
-        with opened(node) as server:
+        with open_node(node) as server:
             server.register(1, shared.url(archives[1]))
         kill(node)
     servers.s3.kill()
     try:
-        with running_torchserve(tmp_path / "node", store=folder) as node, opened(node) as server:
+        with running_torchserve(tmp_path / "node", store=folder) as node, open_node(node) as server:
             server.register(
                 1, shared.url(archives[1])
             )  # the bucket is away, the file was verified when it came

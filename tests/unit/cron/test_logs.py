@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.contracts.records import ended, start_process
+from tests.contracts.records import start_process, wait_for_end
 
 SLOW_JOB = """
 import logging, sys, threading
@@ -22,6 +22,6 @@ logging.getLogger("cron").info("our own", extra={"ticks": len(ticks) > 2})
 
 def test_a_job_that_outlasts_its_ticks_gives_no_line_for_each() -> None:
     """Histories that follow millions of events take minutes, with a tick a second."""
-    printed = ended(start_process(SLOW_JOB)).splitlines()
+    printed = wait_for_end(start_process(SLOW_JOB)).splitlines()
     assert len(printed) == 1
     assert printed[0].endswith("INFO cron: our own ticks=true")

@@ -25,7 +25,7 @@ from deploy.machine.first_data import Note
 from deploy.machine.preflight import NotReady
 from deploy.stack import ready as stack_ready
 from deploy.stack.layout import layout
-from tests.releases import published, reason
+from tests.releases import publish_releases, reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def test_a_start_whose_baseline_fails_says_why_once_and_waits_for_the_next(
         nonlocal looks
         looks += 1
         if looks == 3:
-            published(ledger, lease, 1)
+            publish_releases(ledger, lease, 1)
 
     live, why = ready.wait_for_release(ledger, tmp_path, check)
     assert (live.version, why) == (1, None)
@@ -81,7 +81,7 @@ def test_a_start_says_how_much_is_collected_before_the_baseline(
         nonlocal looks
         looks += 1
         if looks == 3:
-            published(ledger, lease, 1)
+            publish_releases(ledger, lease, 1)
         else:
             name = f"journal/{looks}.parquet"
             segment = Segment(
@@ -138,7 +138,7 @@ def test_the_commands_of_the_ready_block_show_the_keys_that_are_asked_for(
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     ledger, lease = held
-    published(ledger, lease, 1)
+    publish_releases(ledger, lease, 1)
     live = release_rows.live(ledger)
     assert live is not None
     store = StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={keys}")

