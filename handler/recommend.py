@@ -82,7 +82,7 @@ class Recommend:
         return [content for _, content in rendered]
 
     def _declare_metrics(self, metrics: Metrics | None) -> None:
-        """Create our metrics, which deploy/servers/torchserve.py declares too.
+        """Create our metrics, which deploy/servers/torchserve/configuration.py declares too.
 
         They have no label for the version, because TorchServe never drops a series.
         """

@@ -13,7 +13,8 @@ SET 'execution.checkpointing.dir' = '${checkpoints}';
 SET 'execution.checkpointing.externalized-checkpoint-retention' = 'RETAIN_ON_CANCELLATION';
 -- on disk, so that a busy hour of ids needs no more heap
 SET 'state.backend.type' = 'rocksdb';
--- For ever: the job heals when Kafka or a task manager comes back, and until then its metrics show the restarts.
+-- Forever: the job recovers when Kafka or a task manager comes back; until then its metrics show
+-- the restarts.
 SET 'restart-strategy.type' = 'exponential-delay';
 SET 'restart-strategy.exponential-delay.initial-backoff' = '1 s';
 SET 'restart-strategy.exponential-delay.max-backoff' = '30 s';

@@ -1,4 +1,4 @@
-"""Install the packages into `.venv`: `python3.11 -m deploy.install [--tests] [--stack] [--lock]`.
+"""Install the packages into `.venv`: `python3.11 -m deploy.install [--tests] [--stack]`.
 
 environment    `.venv`, the record of what is installed in it, the disk, one installation at a time
 packages       uv installs what the locks name; pip steps in where uv can't; the locks are remade

@@ -1,4 +1,4 @@
-"""uv's report of an installation in a few lines: what was resolved, downloaded and installed."""
+"""uv's report of an installation, in a few lines."""
 
 import re
 import sys

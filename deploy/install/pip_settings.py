@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-# Other places than .venv, where nothing of ours would look; and what would leave packages out.
+# Other places than .venv, where no program would look; and what would leave packages out.
 NOT_FOR_PIP = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 NOT_FOR_UV = ("UV_TARGET", "UV_PREFIX", "UV_SYSTEM_PYTHON", "UV_NO_DEPS", "UV_PYTHON")
 # pip's options with one value; `timeout` has two names.

@@ -1,7 +1,4 @@
-"""The data that a machine begins with: ingested once, into whatever log the settings name, and noted.
-
-Knows the command that ingests; does not know who serves it afterwards.
-"""
+"""The data that a machine starts with: ingested once into the settings' log, and noted."""
 
 from __future__ import annotations
 
@@ -23,9 +20,10 @@ FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """`var/demo.json`: which data was ingested, so that it is ingested once and replay finds the rest, and a user to show.
+    """`var/demo.json`: the data that was ingested, its part, and one of its users, for examples.
 
-    `path` is relative to the checkout where the data is inside it.
+    With it the data is ingested once, and replay finds the rest. `path` is relative to the
+    checkout if the data is inside it.
     """
 
     path: str
@@ -34,38 +32,32 @@ class Note:
 
 
 def was_ingested(var: Path) -> bool:
-    """Tell whether a start before this one has ingested its data."""
+    """Tell whether an earlier start has ingested its data."""
     return (var / NOTE).exists()
 
 
 def ingest_once(var: Path, data: Path | None, environment: Mapping[str, str]) -> Note:
-    """Ingest the first part of the data unless `var` holds it already; return the note about it."""
+    """Ingest the first part of the data unless an earlier start did; return the note about it."""
     file = var / NOTE
     if was_ingested(var):
         note = _read_note(file)
         if data is not None and data.resolve() != noted_path(note.path):
             raise NotReady(
-                f"{var} holds data from {noted_path(note.path)}; to start over with {data}: make reset first, then the same again"
+                f"{var} holds data from {noted_path(note.path)}; to start over with {data}, "
+                "run make reset first, then the same command again"
             )
         return note
     path = data.resolve() if data is not None else demo_data(var, environment)
     first = next(iter(read_source(path).events), None)
     if first is None:
-        raise NotReady(f"{path} holds no ratings; there must be some to begin with")
-    print(f"Ingesting the first 80 % of {path}, moved in time so that it ends now", flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "cron",
-        "ingest",
-        str(path),
-        "--part",
-        FIRST_PART,
-        "--shift-to-now",
-    ]
+        raise NotReady(f"{path} has no ratings; there must be at least one")
+    print(f"Ingesting the first 80 % of {path}, shifted in time to end now", flush=True)
+    command = [sys.executable, "-m", "cron", "ingest", str(path)]
+    command += ["--part", FIRST_PART, "--shift-to-now"]
     if subprocess.run(command, cwd=PROJECT_ROOT, env=dict(environment), check=False).returncode:
         raise NotReady(
-            f"{path} could not be ingested; the reason stands above, and the next start goes on where this one ended"
+            f"{path} could not be ingested; the reason is above. The next start continues where "
+            "this one stopped"
         )
     note = Note(path=_path_to_note(path), part=FIRST_PART, user_id=str(first["user_id"]))
     replace_text(file, json.dumps(asdict(note)))
@@ -81,5 +73,6 @@ def _read_note(file: Path) -> Note:
         return Note(**json.loads(file.read_text()))
     except (ValueError, TypeError) as why:
         raise NotReady(
-            f"{file} is damaged; delete it, and the data is ingested again, which counts nothing twice"
+            f"{file} is damaged; delete it, and the next start ingests the data again, without "
+            "counting anything twice"
         ) from why

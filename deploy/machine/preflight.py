@@ -1,6 +1,6 @@
-"""What must hold before anything is started: one instance, free ports, some disk. Each failure is one sentence.
+"""What must hold before anything is started: one instance, free ports, some disk space.
 
-Knows the machine; does not know what will run on it.
+Each failure is one sentence.
 """
 
 from __future__ import annotations
@@ -22,20 +22,23 @@ NEEDED_BYTES = 2 * 10**9  # twenty releases of 60 MB with their optimiser states
 
 
 class NotReady(FreshetError):
-    """Something on this machine is in the way; the sentence says what."""
+    """Something on this machine prevents the start; the message says what."""
 
 
 @contextmanager
 def only_instance(var: Path) -> Iterator[None]:
-    """Hold the lock of `var` while the block runs; refuse when another process holds it. The kernel frees it when we die."""
+    """Hold the lock of `var` while the block runs; raise NotReady if another process holds it.
+
+    The kernel frees the lock when this process dies.
+    """
     try:
         var.mkdir(parents=True, exist_ok=True)
         opened = (var / "serve.lock").open("a+")
     except OSError as why:
-        needed = (
-            "it must be a folder that this account may write to; FRESHET__STORE__VAR names another"
-        )
-        raise NotReady(f"{why.filename} can't be used ({why.strerror}): {needed}") from why
+        raise NotReady(
+            f"{why.filename} can't be used ({why.strerror}): it must be a folder that this "
+            "account may write to; FRESHET__STORE__VAR names another one"
+        ) from why
     with opened as lock:
         try:
             lock_descriptor(lock.fileno(), var / "serve.lock")
@@ -51,26 +54,31 @@ def only_instance(var: Path) -> Iterator[None]:
 
 
 def check_disk(var: Path, *, needed_bytes: int = NEEDED_BYTES, is_first_start: bool) -> str | None:
-    """Return a warning when the disk that holds `var` is nearly full, None otherwise.
+    """Return a warning if the disk that holds `var` is nearly full, None otherwise.
 
-    Raise NotReady instead at the first start, which would fill the disk half-way through. Later
-    starts go on: what is live can be served without room, and everything else resumes with it.
+    Raise NotReady instead at the first start, which would fill the disk half-way. A later start
+    goes on: serving the live release needs no space, and everything else resumes when there is
+    space again.
     """
     free_bytes = shutil.disk_usage(var).free
     if free_bytes >= needed_bytes:
         return None
     found = (
-        f"{var} has {free_bytes / 1e9:.1f} GB free and a few releases need {needed_bytes / 1e9:.0f}"
+        f"{var} has {free_bytes / 1e9:.1f} GB free, and a few releases need "
+        f"{needed_bytes / 1e9:.0f} GB"
     )
     if is_first_start:
-        raise NotReady(f"{found}; make room and try again")
-    return f"{found}; what is live is served, and nothing new is learned once the disk is full: make room"
+        raise NotReady(f"{found}; free some space and try again")
+    return (
+        f"{found}; the live release is served, but nothing new is learned once the disk is full: "
+        "free some space"
+    )
 
 
 def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
-    """Raise NotReady for the first (host, port) that can't be listened on, or is another's too; the keys are the settings that choose them.
+    """Raise NotReady for the first (host, port) that is taken, or that is chosen twice.
 
-    An IPv6 host may stand in brackets, as in a URL.
+    The keys are the settings that choose them. An IPv6 host may be in brackets, as in a URL.
     """
     _check_chosen_once(addresses)
     for setting, (host, port) in addresses.items():
@@ -80,22 +88,11 @@ def check_ports(addresses: Mapping[str, tuple[str, int]]) -> None:
             try:
                 probe.bind((host.strip("[]"), port))
             except OSError as why:
-                raise NotReady(_why_not(host, port, setting, why)) from why
-
-
-def _check_chosen_once(addresses: Mapping[str, tuple[str, int]]) -> None:
-    chosen: list[tuple[str, int, str]] = []
-    for setting, (host, port) in addresses.items():
-        for other_host, other_port, other in chosen:
-            if port and port == other_port and _meet(host, other_host):
-                raise NotReady(
-                    f"port {port} is wanted twice: by {other}, and by {setting}; change one of them"
-                )
-        chosen.append((host, port, setting))
+                raise NotReady(_why_unusable(host, port, setting, why)) from why
 
 
 def free_port(wanted: int, *, taken: Collection[int]) -> int:
-    """Return a port of 127.0.0.1 that is free now, and none of those that will be taken: the wanted one, or any."""
+    """Return a free port of 127.0.0.1 that is not in `taken`: the wanted one, or any."""
     while True:
         with socket.socket() as probe:
             try:
@@ -108,21 +105,40 @@ def free_port(wanted: int, *, taken: Collection[int]) -> int:
         wanted = 0
 
 
-def _why_not(host: str, port: int, setting: str, why: OSError) -> str:
-    if isinstance(why, socket.gaierror) or why.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine ({why.strerror}), and {setting} goes with it; set a host that is one"
-    return f"port {port} on {host} can't be used ({_holder(port) or why.strerror}); free it, or set {setting}"
+def _check_chosen_once(addresses: Mapping[str, tuple[str, int]]) -> None:
+    chosen: list[tuple[str, int, str]] = []
+    for setting, (host, port) in addresses.items():
+        for other_host, other_port, other in chosen:
+            if port and port == other_port and _exclude_each_other(host, other_host):
+                raise NotReady(
+                    f"port {port} is chosen twice: by {other} and by {setting}; change one of them"
+                )
+        chosen.append((host, port, setting))
 
 
-def _meet(host: str, other: str) -> bool:
-    """Tell whether nobody can listen on the second host's port while somebody listens on the first's."""
-    hosts = {"127.0.0.1" if one == "localhost" else one.strip("[]") for one in (host, other)}
+def _exclude_each_other(host: str, other: str) -> bool:
+    """Tell whether a port can be listened on at only one of two hosts at a time."""
+    hosts = {_ip(host), _ip(other)}
     of_one_family = len({":" in one for one in hosts}) == 1
     return len(hosts) == 1 or (of_one_family and not hosts.isdisjoint({"0.0.0.0", "::"}))
 
 
+def _ip(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else host.strip("[]")
+
+
+def _why_unusable(host: str, port: int, setting: str, why: OSError) -> str:
+    if isinstance(why, socket.gaierror) or why.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"{host} is not an address of this machine ({why.strerror}); set another host "
+            f"beside {setting}"
+        )
+    holder = _holder(port) or why.strerror
+    return f"port {port} on {host} can't be used ({holder}); free it, or set {setting}"
+
+
 def _holder(port: int) -> str | None:
-    """Name the process that listens on a port, when we may know it."""
+    """Name the process that listens on a port; None if this account may not know it."""
     try:
         listeners = [
             one

@@ -1,4 +1,4 @@
-"""Forget everything that a machine has learned: `make reset`, or
+"""Delete everything that a machine has learned: `make reset`, or
 
     python -m deploy.machine.reset [--confirm yes]
 
@@ -23,31 +23,22 @@ from cron.settings.tree import Settings
 from cron.urls import files
 from cron.urls.passwords import hide_password
 from deploy.machine.preflight import NotReady, only_instance
-from deploy.machine.processes import Place
 from deploy.stack.layout import PORTS_FILE
-from deploy.stack.supervisor import Detached
+from deploy.supervision.configuration import Place
+from deploy.supervision.supervisor import Supervisor
 
-KEPT = {
-    "data",
-    "parts",
-    "serve.lock",
-    "README.md",
-}  # data, parts: fetched once; serve.lock: we hold it
-DATABASE_FILES = (
-    "",
-    "-wal",
-    "-shm",
-    "-journal",
-)  # SQLite's own; a backup beside them is somebody's
+# `data` and `parts` were fetched once; `serve.lock` is the lock that reset itself holds.
+KEPT = {"data", "parts", "serve.lock", "README.md"}
+DATABASE_FILES = ("", "-wal", "-shm", "-journal")  # SQLite's own; not somebody's backup
 
 
 def reset(settings: Settings) -> None:
-    """Delete what was learned; refuse while it is being served, or a stack runs in what would be deleted."""
+    """Delete what was learned; raise NotReady while it is served or a stack runs on it."""
     var = var_folder(settings)
     with only_instance(var):
         doomed = targets(settings)
         for home in (var, *doomed):
-            if Detached(Place(root=PROJECT_ROOT, var=home)).runs:
+            if Supervisor(Place(root=PROJECT_ROOT, var=home)).runs:
                 raise NotReady(f"the stack in {home} runs; stop it first, with make stack-down")
         for path in doomed:
             if path.is_dir() and not path.is_symlink():
@@ -57,9 +48,10 @@ def reset(settings: Settings) -> None:
 
 
 def targets(settings: Settings) -> list[Path]:
-    """Return the files and folders to delete, sorted: the content of var and of the artifact folder, and databases elsewhere.
+    """Return the files and folders to delete, sorted.
 
-    What a server holds is the server's; a path in its URL is none on this disk.
+    They are the content of `var` and of the artifact folder, and databases elsewhere. A path in
+    the URL of a server is not a path on this disk.
     """
     store = settings.store
     folders = [var_folder(settings), *_on_disk("file", store.artifacts)]
@@ -79,8 +71,11 @@ def targets(settings: Settings) -> list[Path]:
     return sorted(found | {file for file in files if file.exists()})
 
 
-def kept(settings: Settings) -> list[str]:
-    """Return the URLs, without passwords, of what lies on servers and stays; what the servers of a stack hold is in the stack's folder."""
+def kept_on_servers(settings: Settings) -> list[str]:
+    """Return the URLs, without passwords, of stores on servers, which keep their data.
+
+    The servers of a stack keep theirs in the stack's folder, which is deleted.
+    """
     store = settings.store
     if (var_folder(settings) / PORTS_FILE).exists():
         return []
@@ -101,27 +96,29 @@ def _ask() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Ask, then delete; 0 done or nothing to do, 1 refused."""
+    """Ask, then delete; return 0 when done or nothing to do, 1 when refused."""
     keep_private()
     parser = argparse.ArgumentParser(
         prog="make reset", description="Delete events, journal, releases and logs of this machine."
     )
-    parser.add_argument("--confirm", help="yes: don't ask")
+    parser.add_argument("--confirm", help="yes: do not ask")
     confirmed = parser.parse_args(arguments).confirm
     try:
         settings = load_settings(None, os.environ).settings
         doomed = targets(settings)
         if not doomed:
-            print("Nothing to forget.")
+            print("There is nothing to delete.")
             return 0
         print("To be deleted for good:", *(f"  {path}" for path in doomed), sep="\n")
-        if on_servers := kept(settings):
-            print("Not on this disk, and kept:", *(f"  {url}" for url in on_servers), sep="\n")
+        if on_servers := kept_on_servers(settings):
+            print(
+                "Kept, since it is not on this disk:", *(f"  {url}" for url in on_servers), sep="\n"
+            )
         if confirmed is None:
             confirmed = _ask() if sys.stdin.isatty() else "no"
         if confirmed != "yes":
             print(
-                "Nothing was deleted; to go on without a question: make reset CONFIRM=yes",
+                "Nothing was deleted; to delete without a question: make reset CONFIRM=yes",
                 file=sys.stderr,
             )
             return 1

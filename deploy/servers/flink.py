@@ -1,8 +1,8 @@
-"""Flink: a session cluster of one job manager and one task manager, started without Flink's shell scripts.
+"""Flink: a session cluster of one job manager and one task manager.
 
-Knows how Flink's processes start; what its jobs do is none of its business (deploy/stack/join.py
-has ours). Flink's own libraries come from its PyPI wheel, which is where they lie in one piece; the
-Kafka connector and the gateway that the SQL client needs come from Maven.
+It starts without Flink's shell scripts. Our job is in deploy/stack/join.py. Flink's own libraries
+come from its wheel, the one place that has them all; the Kafka connector and the gateway that the
+SQL client needs come from Maven.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pathlib import Path
 import httpx
 
 from cron.errors import FreshetError
+from deploy.servers.java import find_java_version
 from deploy.servers.maven import PARTS, fetch_jars
-from deploy.servers.program import LOOK_S, MissingPart, Program, listens, new_folder
+from deploy.servers.program import LOOK_S, Program, listens, new_folder
 from trainer.file_lock import file_lock
 
 VERSION = "2.2.1"
-JAVA = 17  # Flink 2.2 was tried on no other
+JAVA = 17  # the only version on which Flink 2.2 was tried
 WHEEL = f"apache-flink-libraries=={VERSION}"
 ARTEFACTS = (
     "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",
@@ -32,10 +33,10 @@ ARTEFACTS = (
 REST_PORT = 8083  # Flink's own 8081 is TorchServe's
 JOB_MANAGER_HEAP_MB = 300
 TASK_MANAGER_MB = 1000  # the whole process: 235 MB of heap, 285 MB for RocksDB's caches
-# halves the work of a start (6 s instead of 14 for the SQL client); not for what runs hot
+# Halves the work of a start (6 s instead of 14 for the SQL client); not for long computations.
 QUICK = "-XX:TieredStopAtLevel=1"
 FETCH_LIMIT_S = 900.0  # 312 MB
-# What the wheel doesn't bring: the flags of Flink's own config.yaml that Java 17 needs.
+# Flags of Flink's own config.yaml that Java 17 needs; the wheel lacks that file.
 _OPENED = (
     "lang",
     "lang.reflect",
@@ -48,10 +49,10 @@ _OPENED = (
     "util.concurrent",
     "util.concurrent.atomic",
 )
-# Two checkpoints, for deploy/stack/join.py; only the cluster can say it, a job's own SET has no
-# effect. Heartbeats: a task manager that was killed is given up after 10 s, not after 50. No
-# uploads: whoever may upload a jar runs code here. Network buffers are for many machines; the
-# defaults would take a tenth of the process.
+# Two checkpoints, for deploy/stack/join.py: a job's own SET has no effect. Heartbeats: a task
+# manager that was killed is given up after 10 s, not after 50. No uploads: an uploaded jar is code
+# that runs here. Network buffers are for many machines; the defaults would take a tenth of the
+# process.
 _CONFIG = """\
 jobmanager.rpc.address: 127.0.0.1
 jobmanager.rpc.port: {rpc_port}
@@ -86,7 +87,10 @@ appender.out.layout.pattern = %d{{ISO8601}} %-5p %m (%c{{1}})%n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """Where one session cluster has its files, and where it listens, on loopback alone: its REST interface asks nobody who he is."""
+    """The files and ports of one session cluster.
+
+    It listens on loopback only: its REST API has no passwords.
+    """
 
     folder: Path
     rest_port: int = REST_PORT
@@ -101,14 +105,14 @@ class Cluster:
 
 
 class FlinkFailed(FreshetError):
-    """A program of Flink's ended with an error."""
+    """One of Flink's programs ended with an error."""
 
     def __init__(self, what: str, *, why: str) -> None:
-        super().__init__(f"Flink: {what} failed; its last words:\n{why.strip()[-2000:]}")
+        super().__init__(f"Flink: {what} failed; its output ends with:\n{why.strip()[-2000:]}")
 
 
 def jobmanager_program(cluster: Cluster) -> Program:
-    """Write the cluster's configuration and return its job manager; raise MissingPart or CannotFetch."""
+    """Write the configuration and return the job manager; raise MissingPart or CannotFetch."""
     _write_config(cluster)
     java = (
         *_java(cluster),
@@ -124,44 +128,37 @@ def jobmanager_program(cluster: Cluster) -> Program:
 
 
 def taskmanager_program(cluster: Cluster) -> Program:
-    """Write the cluster's configuration and return its task manager; raise MissingPart, CannotFetch or FlinkFailed."""
+    """Write the configuration and return the task manager.
+
+    Raise MissingPart, CannotFetch or FlinkFailed.
+    """
     _write_config(cluster)
     flags, options = _memory(cluster)
     java = (*_java(cluster), *flags, *_logging(cluster, "log4j.properties"))
     entry = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-    command = (
-        *java,
-        "-cp",
-        _class_path(cluster),
-        entry,
-        "-c",
-        str(cluster.folder.resolve()),
-        *options,
-    )
+    command = (*java, "-cp", _class_path(cluster), entry, "-c", str(cluster.folder.resolve()))
     return Program(
         name="flink-taskmanager",
-        command=command,
+        command=(*command, *options),
         is_ready=lambda: bool((_overview(cluster) or {}).get("taskmanagers")),
     )
 
 
 def run_sql(cluster: Cluster, script: Path, *, limit_s: float) -> None:
-    """Run a file of SQL statements in the SQL client; jobs go on without it. Raise FlinkFailed, MissingPart or CannotFetch."""
+    """Run a file of SQL statements in the SQL client; its jobs run on without the client.
+
+    Raise FlinkFailed, MissingPart or CannotFetch.
+    """
     java = (*_java(cluster), QUICK, "-Xmx256m", *_logging(cluster, "log4j-client.properties"))
     libraries, jars = _libraries(cluster), _jars(cluster)
-    command = [
-        *java,
-        "-cp",
-        f"{libraries}/lib/*:{libraries}/opt/*:{jars}/*",
-        "org.apache.flink.table.client.SqlClient",
-    ]
-    command += ["-f", script.name, "-hist", str((cluster.folder / "history").resolve())]
+    command = [*java, "-cp", f"{libraries}/lib/*:{libraries}/opt/*:{jars}/*"]
+    command += ["org.apache.flink.table.client.SqlClient", "-f", script.name]
+    command += ["-hist", str((cluster.folder / "history").resolve())]
     environment = {**os.environ, "FLINK_CONF_DIR": str(cluster.folder.resolve())}
     try:
         done = subprocess.run(
             command,
-            # Flink takes the file's name for a URI, in which a space in a folder's name could not
-            # be
+            # Flink takes the file's name for a URI, which may not have a folder's spaces.
             cwd=script.parent,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -172,40 +169,12 @@ def run_sql(cluster: Cluster, script: Path, *, limit_s: float) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise FlinkFailed(
-            f"the SQL client with {script.name}", why=f"nothing within {limit_s:.0f} s"
+            f"the SQL client with {script.name}", why=f"no end within {limit_s:.0f} s"
         ) from error
-    said = done.stdout + done.stderr
-    if done.returncode or "[ERROR]" in said:  # it ends with 0 whatever happened
-        raise FlinkFailed(
-            f"the SQL client with {script.name}",
-            why=said[said.rfind("[ERROR]") :] if "[ERROR]" in said else said,
-        )
-
-
-def find_java() -> Path:
-    """Return a `java` of version 17: JAVA_HOME's, the PATH's, or one of /usr/lib/jvm; raise MissingPart."""
-    homes = [Path(home) for home in (os.environ.get("JAVA_HOME"),) if home]
-    on_path = shutil.which("java")
-    homes += [Path(on_path).resolve().parent.parent] if on_path else []
-    homes += sorted(Path("/usr/lib/jvm").glob("*17*"))
-    for home in homes:
-        if _java_version(home) == JAVA:
-            return home / "bin" / "java"
-    raise MissingPart(
-        f"Java {JAVA} (Flink runs on no other)",
-        remedy=f"apt-get install -y openjdk-{JAVA}-jre-headless",
-    )
-
-
-def _java_version(home: Path) -> int | None:
-    """Read it from the file that every JDK since 9 has beside its `bin`, which is quicker than asking it."""
-    if not (home / "bin" / "java").is_file() or not (home / "release").is_file():
-        return None
-    for line in (home / "release").read_text(errors="replace").splitlines():
-        if line.startswith("JAVA_VERSION="):
-            major = line.split("=", 1)[1].strip('"').split(".")[0]
-            return int(major) if major.isdecimal() else None
-    return None
+    output = done.stdout + done.stderr
+    error_at = output.rfind("[ERROR]")
+    if done.returncode or error_at >= 0:  # its exit status is 0 even after an error
+        raise FlinkFailed(f"the SQL client with {script.name}", why=output[max(error_at, 0) :])
 
 
 def _write_config(cluster: Cluster) -> None:
@@ -231,7 +200,8 @@ def _java(cluster: Cluster) -> tuple[str, ...]:
     packages = ("sun.nio.ch", "java.util.concurrent.locks", *(f"java.{name}" for name in _OPENED))
     opened = tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in packages)
     temporary = f"-Djava.io.tmpdir={(cluster.folder / 'tmp').resolve()}"
-    return (str(find_java()), "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", temporary, *opened)
+    java = str(find_java_version(JAVA))
+    return (java, "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", temporary, *opened)
 
 
 def _logging(cluster: Cluster, name: str) -> tuple[str, ...]:
@@ -243,15 +213,15 @@ def _class_path(cluster: Cluster) -> str:
 
 
 def _memory(cluster: Cluster) -> tuple[list[str], list[str]]:
-    """Ask Flink's own helper for the task manager's memory: flags of the JVM, and options; without them it does not start."""
+    """Return the task manager's JVM flags and options for its memory; it needs them to start.
+
+    Flink's own helper calculates them.
+    """
     libraries = _libraries(cluster)
-    command = [str(find_java()), "-cp", f"{libraries}/bin/bash-java-utils.jar:{libraries}/lib/*"]
-    command += [
-        "org.apache.flink.runtime.util.bash.BashJavaUtils",
-        "GET_TM_RESOURCE_PARAMS",
-        "-c",
-        str(cluster.folder.resolve()),
-    ]
+    java = str(find_java_version(JAVA))
+    command = [java, "-cp", f"{libraries}/bin/bash-java-utils.jar:{libraries}/lib/*"]
+    command += ["org.apache.flink.runtime.util.bash.BashJavaUtils", "GET_TM_RESOURCE_PARAMS"]
+    command += ["-c", str(cluster.folder.resolve())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     mark = "BASH_JAVA_UTILS_EXEC_RESULT:"
     results = [
@@ -271,7 +241,7 @@ def _jars(cluster: Cluster) -> Path:
 
 
 def _libraries(cluster: Cluster) -> Path:
-    """Return the folder with Flink's lib, opt and bin, fetched by pip when it is not there."""
+    """Return the folder with Flink's lib, opt and bin; pip fetches it if it does not exist."""
     folder = cluster.parts / f"flink-{VERSION}"
     if not folder.is_dir():
         new_folder(cluster.parts)
@@ -284,25 +254,17 @@ def _libraries(cluster: Cluster) -> Path:
 def _fetch_libraries(folder: Path) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     what = f"fetching its libraries (pip install {WHEEL})"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--disable-pip-version-check",
-    ]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-compile"]
+    command += ["--target", str(partial), WHEEL]
     try:
-        command = [*pip, "--no-cache-dir", "--no-compile", "--target", str(partial), WHEEL]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=FETCH_LIMIT_S
             )
         except subprocess.TimeoutExpired as error:
             raise FlinkFailed(
-                what, why=f"312 MB did not come within {FETCH_LIMIT_S:.0f} s"
+                what, why=f"312 MB did not arrive within {FETCH_LIMIT_S:.0f} s"
             ) from error
         if done.returncode:
             raise FlinkFailed(what, why=done.stdout + done.stderr)

@@ -1,15 +1,18 @@
-"""A value as a file of Java properties holds it. Java reads such a file as Latin-1, and takes a backslash for the beginning of an escape.
+"""A value as a file of Java properties holds it.
 
-Knows the notation of `java.util.Properties`; does not know what the values are for.
+Java reads such a file as Latin-1, and a backslash begins an escape.
 """
 
 from __future__ import annotations
 
 
-def escaped(value: object) -> str:
+def escape_value(value: object) -> str:
     """Return a value that Java reads back as it is: `\\uXXXX` for each UTF-16 unit beyond ASCII."""
     text = str(value).replace("\\", "\\\\")
-    return "".join(one if one.isascii() else _units(one) for one in text)
+    letters = []
+    for letter in text:
+        letters.append(letter if letter.isascii() else _units(letter))
+    return "".join(letters)
 
 
 def _units(letter: str) -> str:

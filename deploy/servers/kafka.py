@@ -1,8 +1,6 @@
 """Kafka: one node in KRaft mode, broker and controller in one process, from Maven's jars.
 
-Knows the broker's settings; what is in its topics is none of its business. Without a password it
-trusts this machine; with one, a second listener asks for it (SASL/PLAIN) and the first still
-doesn't.
+The listener on loopback asks for no password. With one, a second listener asks for it (SASL/PLAIN).
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cron.errors import FreshetError, MissingClient, Unavailable
 from deploy.servers.java import find_java
-from deploy.servers.java_properties import escaped
+from deploy.servers.java_properties import escape_value
 from deploy.servers.maven import PARTS, fetch_jars
 from deploy.servers.program import LOOK_S, Program, new_folder
 
@@ -28,15 +26,15 @@ if TYPE_CHECKING:  # the broker starts without the client
     from confluent_kafka.admin import AdminClient
 
 VERSION = "4.3.1"
-# log4j-slf4j-impl: without it the broker has no words, not even for why it ended
+# log4j-slf4j-impl: without it the broker logs nothing, not even why it ended
 ARTEFACTS = (
     f"org.apache.kafka:kafka_2.13:{VERSION}",
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4",
 )
 CREATE_LIMIT_S = 30.0
 # One node: nothing can be replicated. Few internal partitions: each is a file handle and a start-up
-# step. A short session: a broker that was killed may come back only when its old session is over.
-# No topic by itself: a misspelt name must be an error, not an empty log.
+# step. A short session: a broker that was killed may return only when its old session has ended.
+# No automatic topics: a misspelt name must be an error, not an empty log.
 _CONFIG = """\
 process.roles=broker,controller
 node.id=1
@@ -62,7 +60,8 @@ broker.session.timeout.ms=3000
 {sasl}"""
 _SASL = """\
 sasl.enabled.mechanisms=PLAIN
-listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+listener.name.sasl.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
 """
 _LOGGING = """\
 rootLogger.level = info
@@ -99,14 +98,17 @@ def kafka_program(
     sasl: Sasl | None = None,
     parts: Path = PARTS,
 ) -> Program:
-    """Write server.properties into the folder, format its storage when it is new, return the program; raise MissingPart or CannotFetch."""
+    """Write server.properties, format the storage if it is new, and return the program.
+
+    Raise MissingPart, CannotFetch or CannotFormat.
+    """
     jars = fetch_jars(f"kafka-{VERSION}", ARTEFACTS, parts=parts)
     java = str(find_java())
     config = new_folder(folder) / "server.properties"
     config.touch(mode=0o600)
     config.write_text(
         _CONFIG.format(
-            folder=escaped(folder.resolve()),
+            folder=escape_value(folder.resolve()),
             port=port,
             controller_port=controller_port,
             sasl_listener=f",SASL://127.0.0.1:{sasl.port}" if sasl else "",
@@ -125,9 +127,9 @@ def kafka_program(
 def create_topics(
     address: str, topics: Mapping[str, int], *, settings: Mapping[str, str] | None = None
 ) -> None:
-    """Create topics with these numbers of partitions, and wait until they can be used; one that is there stays as it is.
+    """Create topics with these numbers of partitions, and wait until they can be used.
 
-    Raise Unavailable or MissingClient.
+    A topic that exists stays as it is. Raise Unavailable or MissingClient.
     """
     try:
         from confluent_kafka import KafkaError, KafkaException
@@ -141,14 +143,13 @@ def create_topics(
         for name, count in topics.items()
     ]
     try:
-        for made in admin.create_topics(new, request_timeout=CREATE_LIMIT_S).values():
-            refused = made.exception()
+        for creation in admin.create_topics(new, request_timeout=CREATE_LIMIT_S).values():
+            refused = creation.exception()
             if refused is not None and refused.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise refused
         deadline = time.monotonic() + CREATE_LIMIT_S
-        while not _have_leaders(
-            admin, topics
-        ):  # the controller has made them, and the brokers learn of it a moment later
+        # The controller has created them; the brokers learn of it a moment later.
+        while not _have_leaders(admin, topics):
             if time.monotonic() > deadline:
                 raise Unavailable("Kafka", where=address, why=f"no leaders for {', '.join(topics)}")
             time.sleep(0.05)
@@ -166,40 +167,31 @@ def _have_leaders(admin: AdminClient, topics: Iterable[str]) -> bool:
 
 
 def _format(java: str, jars: Path, folder: Path, config: Path) -> None:
-    command = [
-        java,
-        "-Xmx128m",
-        "-cp",
-        f"{jars}/*",
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        cluster_id(uuid.uuid4()),
-        "-c",
-        str(config),
-    ]
+    command = [java, "-Xmx128m", "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
+    command += ["-t", cluster_id(uuid.uuid4()), "-c", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotFormat(folder, why=(done.stdout + done.stderr).strip()[-2000:])
 
 
 def cluster_id(seed: uuid.UUID) -> str:
-    """Return a cluster id as Kafka makes its own: 16 bytes in URL-safe base64, but no dash first, which its tools take for an option."""
+    """Return a cluster id as Kafka makes its own: 16 bytes in URL-safe base64.
+
+    It never begins with a dash, which Kafka's tools take for an option.
+    """
     written = urlsafe_b64encode(seed.bytes).rstrip(b"=").decode()
     return "_" + written[1:] if written.startswith("-") else written
 
 
 def _answers(port: int) -> bool:
-    """Ask for the cluster by hand: ready is a broker that knows itself, which comes a moment after its port is open."""
-    request = struct.pack(
-        ">hhihi", 3, 1, 1, -1, 0
-    )  # Metadata, version 1, correlation id 1, no client id, no topics
+    """Ask for the brokers by hand: a broker is ready once it lists itself, after its port opens."""
+    # Metadata, version 1, correlation id 1, no client id, no topics
+    request = struct.pack(">hhihi", 3, 1, 1, -1, 0)
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=LOOK_S) as connection:
             connection.sendall(struct.pack(">i", len(request)) + request)
             answer = connection.recv(4096)
     except OSError:
         return False
-    return (
-        len(answer) >= 12 and int(struct.unpack_from(">i", answer, 8)[0]) > 0
-    )  # size, correlation id, number of brokers
+    # size, correlation id, number of brokers
+    return len(answer) >= 12 and int(struct.unpack_from(">i", answer, 8)[0]) > 0

@@ -1,11 +1,11 @@
-"""A narrow door to TorchServe's management: one may look and choose the default version, and nothing else.
+"""A proxy for TorchServe's management: callers may look and choose the default version.
 
-    python -m deploy.servers.management_door 8081=var/management-8081.sock [8091=/PATH/OTHER.sock ...]
+    python -m deploy.servers.management_door 8081=var/management-8081.sock [PORT=SOCKET ...]
 
-TorchServe's whole management API, which can run code, is a Unix socket for its owner. Behind a port
-this forwards reads and `PUT /models/MODEL/VERSION/set-default` to it, asked under a loopback name
-and by no web page of another site. Everything else is refused with a sentence that names the
-socket. Knows requests and names; does not know what a version is.
+TorchServe's whole management API, which can run code, is a Unix socket for its owner. This program
+listens on a port and forwards reads and `PUT /models/MODEL/VERSION/set-default` to the socket, if
+they come under a loopback name and not from a web page of another site. Everything else is refused
+with a message that names the socket.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from cron.urls.management_socket import is_loopback, usable_path
 
-LIMIT_S = 10.0  # to read a whole request, and for TorchServe's answer
+LIMIT_S = 10.0  # for reading a whole request, and for TorchServe's answer
 MAX_CALLS = 16  # at once; others wait for a free one
 MAX_LINE_BYTES = 65_536
 _NAME = r"[A-Za-z0-9._~%-]+"
@@ -37,10 +37,8 @@ _READ = re.compile(rf"/models(/{_NAME}){{0,2}}/?(\?[A-Za-z0-9._~%=&-]*)?")
 _SET_DEFAULT = re.compile(rf"/models/{_NAME}/[0-9]+/set-default")
 _PASSED_ON = ("Authorization", "Accept")  # to TorchServe
 _PASSED_BACK = ("Content-Type",)
-_OWN_PAGES = (
-    "none",
-    "same-origin",
-)  # Sec-Fetch-Site of a typed address, and of a page that this door itself gave
+# Sec-Fetch-Site of a typed address, and of a page that this proxy itself served
+_OWN_PAGES = ("none", "same-origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +54,20 @@ def why_not(call: Call) -> str | None:
     """Return why a request is refused; None when it may pass."""
     hosts = call.headers.get_all("Host", [])
     if len(hosts) != 1 or not _names_loopback(hosts[0]):
-        return f"Host is {_shown(hosts)}, no loopback name (127.0.0.1, localhost, [::1])"
+        return f"Host is {_display(hosts)}, not a loopback name (127.0.0.1, localhost, [::1])"
     for origin in call.headers.get_all("Origin", []):
         if origin != f"http://{hosts[0]}":
-            return f"Origin is {_shown([origin])}: a web page of another site called"
+            return f"Origin is {_display([origin])}: a web page of another site called"
     for site in call.headers.get_all("Sec-Fetch-Site", []):
         if site not in _OWN_PAGES:
-            return f"Sec-Fetch-Site is {_shown([site])}: a web page of another site called"
-    if (
-        "/token" not in call.target.lower()
-    ):  # TorchServe takes that for the call that makes new keys, wherever it stands
+            return f"Sec-Fetch-Site is {_display([site])}: a web page of another site called"
+    # TorchServe takes /token, anywhere in the path, for the call that makes new keys.
+    if "/token" not in call.target.lower():
         if call.method == "GET" and _READ.fullmatch(call.target):
             return None
         if call.method == "PUT" and _SET_DEFAULT.fullmatch(call.target):
             return None
-    return "only GET /models… and PUT /models/MODEL/VERSION/set-default pass here"
+    return "only GET /models… and PUT /models/MODEL/VERSION/set-default are allowed here"
 
 
 def _names_loopback(host: str) -> bool:
@@ -81,7 +78,7 @@ def _names_loopback(host: str) -> bool:
         return False
 
 
-def _shown(values: Sequence[str]) -> str:
+def _display(values: Sequence[str]) -> str:
     return ascii(values[0])[:80] if len(values) == 1 else f"given {len(values)} times"
 
 
@@ -107,7 +104,7 @@ class Door(ThreadingHTTPServer):
     """One port in front of one socket."""
 
     daemon_threads = True
-    # the base class's 5 make a client that comes with others wait a second for its first packet
+    # With the base class's 5, one of several simultaneous clients waits a second to connect.
     request_queue_size = 128
 
     def __init__(
@@ -121,12 +118,12 @@ class Door(ThreadingHTTPServer):
         super().__init__(address, Request)
 
     def process_request(self, request: Connection, client_address: Address) -> None:
-        """Answer in a thread of its own, once there is room for one."""
+        """Answer in a new thread, once fewer than MAX_CALLS run."""
         self._free.acquire()
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Connection, client_address: Address) -> None:
-        """Answer, and make room."""
+        """Answer, and free the thread's place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -134,13 +131,19 @@ class Door(ThreadingHTTPServer):
 
 
 class Request(BaseHTTPRequestHandler):
-    """One request on a connection of its own, which ends with the answer: nothing can be hidden behind a body."""
+    """One request per connection, which ends with the answer.
+
+    So a body can't hide a second request.
+    """
 
     server: Door
     server_version, sys_version = "freshet", ""
 
     def setup(self) -> None:
-        """Limit each wait for the client, and by an alarm all of them together: a byte now and then would keep a thread for days."""
+        """Limit each wait for the client, and all of them together by an alarm.
+
+        Without the alarm, a client that sends a byte now and then would keep a thread for days.
+        """
         super().setup()
         self.connection.settimeout(self.server.limit_s)
         self._is_late = False
@@ -149,7 +152,10 @@ class Request(BaseHTTPRequestHandler):
         self._alarm.start()
 
     def handle_one_request(self) -> None:
-        """Take one request, whatever its method: the base class answers 501, without a reason, to one that it has no method for."""
+        """Handle one request of any method.
+
+        The base class answers an unknown method with 501 and no reason.
+        """
         self.raw_requestline = self.rfile.readline(MAX_LINE_BYTES)
         if self.raw_requestline and self.parse_request():
             self._read_body()
@@ -169,20 +175,20 @@ class Request(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RD)
 
     def _read_body(self) -> None:
-        """Read a small body and forget it: a connection that ends with unread bytes may lose its answer."""
+        """Read a small body and discard it: closing with unread bytes may lose the answer."""
         length = self.headers.get("Content-Length", "0")
-        if (
-            length.isdecimal()
-            and len(length) <= len(str(MAX_LINE_BYTES))
-            and int(length) <= MAX_LINE_BYTES
-        ):
+        is_short = length.isdecimal() and len(length) <= len(str(MAX_LINE_BYTES))
+        if is_short and int(length) <= MAX_LINE_BYTES:
             self.rfile.read(int(length))
 
     def _answer(self) -> None:
         refused = why_not(Call(method=self.command, target=self.path, headers=self.headers))
         if refused is not None:
-            use = f"whoever owns TorchServe uses its socket: curl --unix-socket {self.server.managed} http://localhost/models"
-            self._send(HTTPStatus.FORBIDDEN, _error(HTTPStatus.FORBIDDEN, f"{refused}; {use}"))
+            self._send_error(
+                HTTPStatus.FORBIDDEN,
+                f"{refused}; the owner of TorchServe can use its socket: curl --unix-socket "
+                f"{self.server.managed} http://localhost/models",
+            )
             return
         connection = SocketConnection(self.server.path)
         try:
@@ -190,8 +196,11 @@ class Request(BaseHTTPRequestHandler):
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException) as error:
-            why = f"TorchServe does not answer at {self.server.managed} ({type(error).__name__}: {error}); is it running?"
-            self._send(HTTPStatus.BAD_GATEWAY, _error(HTTPStatus.BAD_GATEWAY, why))
+            self._send_error(
+                HTTPStatus.BAD_GATEWAY,
+                f"TorchServe does not answer at {self.server.managed} "
+                f"({type(error).__name__}: {error}); is it running?",
+            )
             return
         finally:
             connection.close()
@@ -204,6 +213,12 @@ class Request(BaseHTTPRequestHandler):
     def _passed_on(self) -> dict[str, str]:
         return {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
 
+    def _send_error(self, status: HTTPStatus, message: str) -> None:
+        """Send an error in TorchServe's own form."""
+        error = {"code": status.value, "type": status.phrase, "message": message}
+        content = json.dumps(error, indent=2, ensure_ascii=False).encode() + b"\n"
+        self._send(status, content)
+
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
@@ -215,26 +230,14 @@ class Request(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write no line a request."""
-
-
-def _error(status: HTTPStatus, message: str) -> bytes:
-    """Write an error as TorchServe does."""
-    return (
-        json.dumps(
-            {"code": status.value, "type": status.phrase, "message": message},
-            indent=2,
-            ensure_ascii=False,
-        ).encode()
-        + b"\n"
-    )
+        """Log nothing: there is no line per request."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve every port until a signal."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.servers.management_door",
-        description="Let callers look and choose the default.",
+        description="Let callers look at models and choose the default version.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument(

@@ -1,6 +1,6 @@
-"""Jars from Maven into a folder of their own: Kafka's, Flink's connectors. All of it, Maven's own cache too, lies in one parts folder.
+"""Jars from Maven: Kafka's and Flink's connectors, each set in its own folder.
 
-Knows how Maven is asked; does not know what the jars are for.
+The folders and Maven's own cache are in one parts folder.
 """
 
 from __future__ import annotations
@@ -25,31 +25,38 @@ LIMIT_S = 600.0  # a slow line; 43 MB of Kafka came in 21 s
 _POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>freshet</groupId><artifactId>parts</artifactId><version>1</version><packaging>pom</packaging>
+  <groupId>freshet</groupId>
+  <artifactId>parts</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
   <dependencies>
 {dependencies}
   </dependencies>
 </project>
 """
-_DEPENDENCY = "    <dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
+_DEPENDENCY = """\
+    <dependency>
+      <groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>
+    </dependency>"""
 
 
 class CannotFetch(FreshetError):
-    """Maven is here, and did not bring the jars."""
+    """Maven is installed, but could not fetch the jars."""
 
     def __init__(self, artefacts: Iterable[str], *, why: str) -> None:
         super().__init__(
-            f"Maven could not fetch {', '.join(artefacts)}; is its repository reachable? Its last words:\n{why}"
+            f"Maven could not fetch {', '.join(artefacts)}; is its repository reachable? Its "
+            f"output ends with:\n{why}"
         )
 
 
 def fetch_jars(
     name: str, artefacts: tuple[str, ...], *, parts: Path = PARTS, with_dependencies: bool = True
 ) -> Path:
-    """Return the folder `parts/NAME` with the jars of these `group:artefact:version`s, fetched when it is not there.
+    """Return the folder `parts/NAME` with the jars of these `group:artefact:version`s.
 
-    A folder that is there is complete, so put the version into its name. Processes may call it at
-    once. Raise MissingPart or CannotFetch.
+    They are fetched if the folder does not exist; one that exists is complete, so put the version
+    into its name. Several processes may call it at once. Raise MissingPart or CannotFetch.
     """
     folder = parts / name
     if folder.is_dir():
@@ -72,16 +79,8 @@ def _fetch(
             _DEPENDENCY.format(*map(escape, artefact.split(":"))) for artefact in artefacts
         )
         pom.write_text(_POM.format(dependencies=dependencies))
-        command = [
-            maven,
-            "-q",
-            "-B",
-            "-ntp",
-            "-f",
-            str(pom),
-            f"-Dmaven.repo.local={folder.parent / 'maven-repository'}",
-            GOAL,
-        ]
+        command = [maven, "-q", "-B", "-ntp", "-f", str(pom), GOAL]
+        command += [f"-Dmaven.repo.local={folder.parent / 'maven-repository'}"]
         command += [f"-DoutputDirectory={partial / 'jars'}", "-DincludeScope=runtime"]
         command += [] if with_dependencies else ["-DexcludeTransitive=true"]
         environment = {**os.environ, "JAVA_HOME": str(find_java().parent.parent)}

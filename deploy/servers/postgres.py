@@ -1,7 +1,7 @@
-"""PostgreSQL, from Debian's `postgresql` or any other: a cluster of our own in one folder, one user, one database, TCP on loopback.
+"""PostgreSQL, from Debian's `postgresql` or any other: a new cluster in one folder.
 
-The server refuses to run as root. Root starts it as the user `postgres` (or `nobody`), who may pass
-through folders that are root's alone.
+It has one user and one database, and listens on loopback. The server refuses to run as root. Root
+starts it as the user `postgres` (or `nobody`), with the right to pass through root's own folders.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ from cron.errors import FreshetError
 from deploy.servers.program import Program, find_executable, new_folder
 
 USER = DATABASE = "freshet"
-DEBIAN = Path(
-    "/usr/lib/postgresql"
-)  # of each version's bin/; only psql and the like are on the PATH
+DEBIAN = Path("/usr/lib/postgresql")  # each version's bin/; only clients are on the PATH
 _REMEDY = "apt-get install -y postgresql"
-# What root's child keeps: enough to walk to its own folder below a home that only root may enter,
-# and nothing else.
+# The one capability that root's child keeps: it may enter its own folder below a home that only
+# root may enter.
 _KEPT = "dac_override"
 
 CONFIG = """\
@@ -41,12 +39,12 @@ logging_collector = off
 def postgres_program(
     folder: Path, *, port: int = 5432, password: str, fsync: bool = True
 ) -> Program:
-    """Make the cluster when it is not there, write its configuration, and return the program; raise MissingPart.
+    """Make the cluster if it does not exist, write its configuration, and return the program.
 
-    `password` is the user's from the first call on. SIGINT ends the server at once and cleanly;
-    SIGTERM waits for every client to leave.
+    `password` is the user's password from the first call on. SIGINT ends the server at once and
+    cleanly; SIGTERM waits until every client has left. Raise MissingPart.
     """
-    executable = _installed("postgres")
+    executable = _find_newest("postgres")
     data = new_folder(folder) / "data"
     become = _ordinary_user(folder)
     if not (data / "PG_VERSION").is_file():
@@ -58,18 +56,23 @@ def postgres_program(
     )
 
 
-def _installed(name: str) -> str:
-    """Find a program of the newest version that is installed."""
-    versions = sorted(
-        DEBIAN.glob("*/bin"),
-        key=lambda one: int(one.parent.name) if one.parent.name.isdecimal() else 0,
-    )
-    found = shutil.which(name, path=":".join(str(one) for one in reversed(versions)))
+def _find_newest(name: str) -> str:
+    """Return the path of a program of the newest installed version."""
+    versions = sorted(DEBIAN.glob("*/bin"), key=_major_version, reverse=True)
+    found = shutil.which(name, path=":".join(str(one) for one in versions))
     return found or find_executable(name, remedy=_REMEDY)
 
 
+def _major_version(programs: Path) -> int:
+    name = programs.parent.name
+    return int(name) if name.isdecimal() else 0
+
+
 def _ordinary_user(folder: Path) -> tuple[str, ...]:
-    """Return what a command of root's begins with, so that it runs as another user, to whom the folder is given; nothing for others."""
+    """Return the words before a command of root's with which it runs as another user.
+
+    The folder is given to that user. For other accounts there are no words.
+    """
     if os.geteuid() != 0:
         return ()
     users = {user.pw_name: user for user in pwd.getpwall()}
@@ -93,7 +96,7 @@ def _ordinary_user(folder: Path) -> tuple[str, ...]:
 
 
 def _make_cluster(data: Path, password: str, become: tuple[str, ...]) -> None:
-    """Make it beside its place, so that one that was cut off is made again."""
+    """Make it under another name first, so that an interrupted one is made again."""
     unfinished = data.with_name("data.unfinished")
     if unfinished.exists():
         shutil.rmtree(unfinished)
@@ -101,24 +104,14 @@ def _make_cluster(data: Path, password: str, become: tuple[str, ...]) -> None:
     try:
         secret.touch(mode=0o600)
         secret.write_text(password)
-        how = (
-            "--username",
-            USER,
-            "--pwfile",
-            str(secret),
-            "--auth",
-            "scram-sha-256",
-            "--encoding",
-            "UTF8",
-            "--locale",
-            "C.UTF-8",
-            "--no-sync",
-        )
-        _run((*become, _installed("initdb"), "--pgdata", str(unfinished), *how))
+        initdb = [_find_newest("initdb"), "--pgdata", str(unfinished), "--username", USER]
+        initdb += ["--pwfile", str(secret), "--auth", "scram-sha-256", "--no-sync"]
+        initdb += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
+        _run((*become, *initdb))
     finally:
         secret.unlink(missing_ok=True)
     _run(
-        (*become, _installed("postgres"), "--single", "-D", str(unfinished), "postgres"),
+        (*become, _find_newest("postgres"), "--single", "-D", str(unfinished), "postgres"),
         f"CREATE DATABASE {DATABASE} OWNER {USER}\n",
     )
     unfinished.rename(data)
@@ -134,11 +127,10 @@ def _run(command: tuple[str, ...], text: str = "") -> None:
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
     )
     if ended.returncode != 0:
-        raise FreshetError(
-            f"PostgreSQL's cluster could not be made: {' '.join((ended.stderr or ended.stdout).split())}"
-        )
+        reason = " ".join((ended.stderr or ended.stdout).split())
+        raise FreshetError(f"PostgreSQL's cluster could not be made: {reason}")
 
 
 def _answers(port: int) -> bool:
-    command = (_installed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1")
+    command = (_find_newest("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "1")
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

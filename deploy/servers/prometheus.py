@@ -1,7 +1,6 @@
-"""Prometheus, from Debian's `prometheus` or any other: deploy/prometheus.yml with the targets of where it runs, and deploy/alerts.yml.
+"""Prometheus, from Debian's `prometheus` or any other.
 
-Knows Prometheus' configuration and command line; what is on the pages that it reads is its targets'
-business.
+It reads deploy/prometheus.yml, with the targets of this machine, and deploy/alerts.yml.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ def prometheus_program(
 ) -> Program:
     """Write the configuration into the folder and return the program; raise MissingPart.
 
-    `targets`, by job, take the place of those in deploy/prometheus.yml. The gateway's key goes into
-    a file of its owner's alone.
+    `targets`, by job, replace those in deploy/prometheus.yml. The gateway's key is written to a
+    file that only its owner can read.
     """
     executable = find_executable("prometheus", remedy=REMEDY)
     new_folder(folder)
@@ -53,7 +52,7 @@ def prometheus_program(
 
 
 def configuration(targets: Mapping[str, Sequence[str]], *, scrape_s: int, has_key: bool) -> str:
-    """Return deploy/prometheus.yml with other targets; raise KeyError for a job that it lacks."""
+    """Return deploy/prometheus.yml with other targets; raise KeyError for an unknown job."""
     import yaml
 
     config = yaml.safe_load(CONFIG.read_text())
@@ -68,9 +67,7 @@ def configuration(targets: Mapping[str, Sequence[str]], *, scrape_s: int, has_ke
 
 
 def _is_ready(port: int) -> bool:
-    opener = build_opener(
-        ProxyHandler({})
-    )  # whatever proxy the environment names: this is loopback
+    opener = build_opener(ProxyHandler({}))  # the address is loopback, so no proxy is used
     try:
         with opener.open(f"http://127.0.0.1:{port}/-/ready", timeout=LOOK_S) as answer:
             return int(answer.status) == 200

@@ -1,7 +1,7 @@
-"""Redis, from Debian's `redis-server` or any other: append-only file on, every write on disk within a second.
+"""Redis, from Debian's `redis-server` or any other; every write is on disk within 1 s.
 
-What it holds can be rebuilt from the journal; the append-only file spares the rebuild, and keeps a
-log that lies in Redis.
+Histories can be rebuilt from the journal; the append-only file saves the rebuild. An event log in
+Redis is kept by that file alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.servers.program import LOOK_S, Program, find_executable, new_folder
 
-# noeviction: a log that is full must refuse an append, never forget its oldest records
+# noeviction: a full log must refuse an append, never drop its oldest records
 CONFIG = """\
 bind 127.0.0.1
 port {port}

@@ -1,8 +1,6 @@
-"""The topics of the stack: what a shop sends, what the join makes of it, what Freshet reads.
+"""The Kafka topics that a shop, the join and Freshet use.
 
-    python -m deploy.servers.topics      # makes those that are not there, on the Kafka of the settings
-
-Knows names and numbers of partitions; does not know what is in a message.
+python -m deploy.servers.topics      # creates missing ones, on the Kafka of the settings
 """
 
 from __future__ import annotations
@@ -18,8 +16,8 @@ from cron.settings.private_files import keep_private
 from deploy.servers.kafka import create_topics
 
 IMPRESSIONS, CLICKS, REJECTED = "impressions", "clicks", "rejected"
-# A partition is the unit of order and of reading side by side; a user's records share one. Items
-# are few.
+# A partition is the unit of order and of parallel reading; a user's records share one. Items are
+# few.
 NUM_PARTITIONS = 3
 NUM_ITEM_PARTITIONS = 1
 
@@ -29,7 +27,8 @@ def topics(events_url: str) -> Mapping[str, int]:
     parts = urlsplit(events_url)
     if parts.scheme != "kafka":
         raise SettingsError(
-            f"store.events = {events_url!r}: the stack's log is Kafka; expected kafka://HOST:PORT/TOPIC?items=TOPIC"
+            f"store.events = {events_url!r}: the stack's log is Kafka; expected "
+            "kafka://HOST:PORT/TOPIC?items=TOPIC"
         )
     items = parse_qs(parts.query).get("items", ["items"])[-1]
     several = (IMPRESSIONS, CLICKS, REJECTED, parts.path.strip("/"))
@@ -37,7 +36,7 @@ def topics(events_url: str) -> Mapping[str, int]:
 
 
 def main() -> int:
-    """Make the topics; 0 when all are there, 1 with a sentence when not."""
+    """Create the topics; return 0 when all exist, 1 with a sentence otherwise."""
     keep_private()
     try:
         url = load_settings(None, os.environ).settings.store.events

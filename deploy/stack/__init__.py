@@ -1,5 +1,11 @@
-"""The real servers, natively: one module a server, from its configuration file to the command that starts it.
+"""`make stack`: Freshet on real servers, natively; deploy/compose.yaml shares parts of it.
 
-`make stack` starts all of them with Freshet on top; the service tests start each alone. Nothing
-here needs Docker.
+__main__   the order of a start and a stop
+layout     where every server listens
+programs   every program of the stack
+join       the Flink job that joins impressions with clicks, kept running
+ready      the block that ends the start
+shop       simulated visitors of a shop, as Kafka messages
+passwords  the servers' passwords, for the native stack and for Docker Compose
+healthy    the health check inside a container
 """

@@ -4,8 +4,8 @@
     python -m deploy.stack status
     python -m deploy.stack down
 
-`up` returns when a release is live, and leaves everything running; again, it says where things are.
-Knows the order of things.
+`up` returns when a release is live, and leaves everything running. While the stack runs, another
+`up` prints where things are.
 """
 
 from __future__ import annotations
@@ -28,75 +28,68 @@ from cron.settings.tree import Settings
 from cron.wiring import open_ledger
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports
-from deploy.machine.processes import STOP_S, Place, ProgramFailed
-from deploy.machine.ready import wait_for_release
+from deploy.machine.waiting import wait_for_release
 from deploy.servers.kafka import create_topics
 from deploy.servers.program import Program, new_folder
 from deploy.servers.topics import topics
 from deploy.stack.layout import Layout, choose_inner, layout
-from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised, write_secrets
+from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised_programs, write_secrets
 from deploy.stack.ready import ready_block
-from deploy.stack.supervisor import Detached
+from deploy.supervision.configuration import STOP_S, Place
+from deploy.supervision.supervisor import ProgramFailed, Supervisor
 from trainer.file_lock import LockHeld, file_lock
 
 CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
 POLL_S = 0.2
 GATEWAY_LIMIT_S = 60.0
-UPPER = (
-    "worker",
-    "gateway",
-    "flink-join",
-    "management",
-    "torchserve-a",
-    "torchserve-b",
-)  # what uses the servers ends before them
+# What uses the servers ends before them.
+UPPER = ("worker", "gateway", "flink-join", "management", "torchserve-a", "torchserve-b")
 
 
 def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> None:
-    """Start what is not up, wait for a live release and print where everything is; raise FreshetError when it can't be."""
+    """Start what is not up, wait for a live release and print where everything is.
+
+    Raise FreshetError if that fails.
+    """
     settings = loaded.settings
     place = layout(settings)
-    detached = Detached(Place(root=PROJECT_ROOT, var=place.home))
-    with _alone(place.home):
-        if not detached.runs:
+    supervisor = _supervisor(place)
+    with _only_command(place.home):
+        if not supervisor.runs:
             if warning := check_disk(place.home, is_first_start=not was_ingested(place.home)):
                 say(warning)
             check_ports(place.addresses())
             taken = {port for _, port in place.addresses().values()}
             place = replace(place, inner=choose_inner(place.home, taken=taken))
-        say("Looking for the servers' programs; what is missing is fetched, the first time 400 MB")
+        say("Looking for the servers' programs; missing ones are fetched (400 MB the first time)")
         stack = build(settings, place, lambda name: say(f"  {name}"))
         secrets = write_secrets(place, stack, loaded.file or CLUSTER)
         inherited = _environment(environment, stack.secrets, loaded.file or CLUSTER, settings)
-        os.environ.update(inherited)  # our own clients ask there too
-        if not detached.runs:
-            detached.start(supervised(stack), inherited)
-        _start(detached, stack.servers)
-        _wait(detached, stack.servers)
+        os.environ.update(inherited)  # our own clients read passwords there too
+        if not supervisor.runs:
+            supervisor.start(supervised_programs(stack), inherited, stays=True)
+        _start(supervisor, stack.servers)
+        _wait(supervisor, stack.servers)
         create_topics(place.bootstrap, topics(settings.store.events))
         note = ingest_once(place.home, data, inherited)
-        _start(detached, {**stack.flink, **stack.freshet})
+        _start(supervisor, {**stack.flink, **stack.freshet})
         live, why_baseline = wait_for_release(
-            open_ledger(settings.store.ledger), place.home, detached.check
+            open_ledger(settings.store.ledger), place.home, supervisor.check
         )
-        _wait(detached, {**stack.flink, **stack.freshet})
-        _wait_for_answer(detached, place)
+        _wait(supervisor, {**stack.flink, **stack.freshet})
+        _wait_for_answer(supervisor, place)
+    asks_for_key = settings.gateway.api_key is not None
     say(
         ready_block(
-            live,
-            why_baseline,
-            place,
-            note=note,
-            secrets=secrets,
-            asks_for_key=settings.gateway.api_key is not None,
+            live, why_baseline, place, note=note, secrets=secrets, asks_for_key=asks_for_key
         )
     )
 
 
 def status(loaded: Loaded) -> int:
-    """Print each program's state; 0 when all run."""
+    """Print each program's state; return 0 when all run."""
     place = layout(loaded.settings)
-    states = Detached(Place(root=PROJECT_ROOT, var=place.home)).states()
+    states = _supervisor(place).states()
     if not states:
         say(f"The stack in {place.home} is not running; start it with: make stack")
         return 1
@@ -108,11 +101,11 @@ def status(loaded: Loaded) -> int:
 def down(loaded: Loaded) -> None:
     """Stop everything, users of the servers first; leave no process. The data stays."""
     place = layout(loaded.settings)
-    detached = Detached(Place(root=PROJECT_ROOT, var=place.home))
-    with _alone(place.home):
+    supervisor = _supervisor(place)
+    with _only_command(place.home):
         say("Stopping the stack")
-        detached.stop_programs(UPPER, limit_s=STOP_S + 2)
-        ended = detached.stop(limit_s=SERVER_STOP_S + 5)
+        supervisor.stop_programs(UPPER, limit_s=STOP_S + 2)
+        ended = supervisor.stop(limit_s=SERVER_STOP_S + 5)
         say(f"stopped; the data stays in {place.home}" if ended else "nothing was running")
 
 
@@ -121,48 +114,50 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _start(detached: Detached, programs: Mapping[str, Program]) -> None:
-    states = detached.states()
+def _supervisor(place: Layout) -> Supervisor:
+    return Supervisor(Place(root=PROJECT_ROOT, var=place.home))
+
+
+def _start(supervisor: Supervisor, programs: Mapping[str, Program]) -> None:
+    states = supervisor.states()
     new = [name for name in programs if states.get(name) not in ("STARTING", "RUNNING")]
     if new:
         say(f"Starting {', '.join(new)}")
     for name in new:
-        detached.start_program(name)
+        supervisor.start_program(name)
 
 
-def _wait(detached: Detached, programs: Mapping[str, Program]) -> None:
-    """Wait until each is ready; raise ProgramFailed for one that ends, or that is not ready in its time."""
+def _wait(supervisor: Supervisor, programs: Mapping[str, Program]) -> None:
+    """Wait until each is ready; raise ProgramFailed for one that ends or takes too long."""
     began = time.monotonic()
     waiting = dict(programs)
     while waiting:
-        detached.check()
+        supervisor.check()
         for name in [name for name, program in waiting.items() if program.is_ready()]:
             del waiting[name]
-        late = [
-            name
-            for name, program in waiting.items()
-            if time.monotonic() - began > program.starts_within_s
-        ]
-        if late:
-            raise ProgramFailed(late[0], log=detached.place.log_of(late[0]))
+        waited_s = time.monotonic() - began
+        for name, program in waiting.items():
+            if waited_s > program.starts_within_s:
+                raise ProgramFailed(name, log=supervisor.place.log_of(name))
         if waiting:
             time.sleep(POLL_S)
 
 
-def _wait_for_answer(detached: Detached, place: Layout) -> None:
-    """Wait until the gateway says that a live model answers."""
+def _wait_for_answer(supervisor: Supervisor, place: Layout) -> None:
+    """Wait until the gateway reports that a live model answers."""
     deadline = time.monotonic() + GATEWAY_LIMIT_S
     while not is_up(f"http://127.0.0.1:{place.gateway}/readyz"):
-        detached.check()
+        supervisor.check()
         if time.monotonic() > deadline:
-            raise ProgramFailed("gateway", log=detached.place.log_of("gateway"))
+            raise ProgramFailed("gateway", log=supervisor.place.log_of("gateway"))
         time.sleep(POLL_S)
 
 
 def _environment(
     environment: Mapping[str, str], secrets: Mapping[str, str], config: Path, settings: Settings
 ) -> dict[str, str]:
-    """Return what everything of the stack inherits; the worker ends by itself before it would be killed."""
+    """Return the environment of every program of the stack."""
+    # The worker ends by itself before it would be killed.
     grace_s = min(settings.worker.grace_s, STOP_S - 1)
     return {
         **environment,
@@ -173,7 +168,7 @@ def _environment(
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _only_command(home: Path) -> Iterator[None]:
     """Hold the lock of the folder, so that no two starts or stops mix."""
     try:
         with file_lock(new_folder(home) / "stack.lock", wait=False):
@@ -184,14 +179,8 @@ def _alone(home: Path) -> Iterator[None]:
         ) from None
 
 
-def _loaded() -> Loaded:
-    """Read the settings: deploy/cluster.toml unless another file is named."""
-    environment = {FILE_VARIABLE: str(CLUSTER), **os.environ}
-    return load_settings(None, environment)
-
-
 def main(arguments: list[str]) -> int:
-    """Do it; 0 done, 1 with a sentence when it can't be."""
+    """Run a command; return 0 when done, 1 with a sentence when it failed."""
     keep_private()
     parser = argparse.ArgumentParser(
         prog="python -m deploy.stack",
@@ -201,13 +190,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data",
         type=Path,
-        help="what to begin with, as for make serve; without it MovieLens 100K is fetched",
+        help="the first data, as for make serve; without it MovieLens 100K is fetched",
     )
     given = parser.parse_args(arguments)
     try:
         if given.data is not None and not given.data.exists():
-            raise NotReady(f"DATA={given.data}: no such file or folder")
-        loaded = _loaded()
+            raise NotReady(f"DATA={given.data}: the file or folder does not exist")
+        # deploy/cluster.toml, unless another file is named
+        loaded = load_settings(None, {FILE_VARIABLE: str(CLUSTER), **os.environ})
         close_to_others(loaded.settings.store)
         if given.what == "status":
             return status(loaded)
@@ -220,7 +210,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nInterrupted; what was started goes on. make stack continues, make stack-down stops it.",
+            "\nInterrupted; the programs run on. make stack continues, make stack-down stops them.",
             file=sys.stderr,
         )
         return 130

@@ -1,10 +1,10 @@
-"""The Flink job that joins impressions with clicks: filled in, submitted once, and submitted again when a job manager has lost it.
+"""The Flink job that joins impressions with clicks, submitted whenever it does not run.
 
     python -m deploy.stack.join --folder var/stack/flink --bootstrap 127.0.0.1:9092
 
-runs for ever beside the cluster. A session cluster without ZooKeeper or Kubernetes forgets its jobs
-when the job manager ends; the job's checkpoints stay on disk, so the next submission goes on from
-the newest. Knows nothing of what the SQL says: deploy/flink/join.sql.
+This program never ends. A session cluster without ZooKeeper or Kubernetes loses its jobs when the
+job manager ends; the job's checkpoints stay on disk, so the next submission resumes from the
+newest. The job itself is deploy/flink/join.sql.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ from trainer.file_lock import file_lock
 log = logging.getLogger(__name__)
 
 SQL = PROJECT_ROOT / "deploy" / "flink" / "join.sql"
-TRANSACTION_LIMIT_S = (
-    600.0  # as in the SQL: the broker undoes a transaction that nobody has committed for so long
-)
+TRANSACTION_LIMIT_S = 600.0  # as in the SQL: then the broker aborts a transaction
 SUBMIT_LIMIT_S = 120.0  # 10 s on an idle machine
 LOOK_EVERY_S = 2.0
 ASK_LIMIT_S = 5.0
@@ -43,7 +41,7 @@ ENDED = ("FINISHED", "CANCELED", "FAILED")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """One join: where Kafka is, the topics, and the folder that keeps its checkpoints."""
+    """One join: Kafka's address, the topics, and the folder of its checkpoints."""
 
     bootstrap: str
     checkpoints: Path
@@ -59,24 +57,11 @@ class Join:
 
 
 def join_program(cluster: Cluster, join: Join) -> Program:
-    """Return the program that keeps the job running; it is ready when all of the job's tasks run."""
-    command = [
-        sys.executable,
-        "-m",
-        "deploy.stack.join",
-        "--folder",
-        str(cluster.folder.resolve()),
-        "--rest-port",
-        str(cluster.rest_port),
-    ]
-    command += [
-        "--parts",
-        str(cluster.parts.resolve()),
-        "--bootstrap",
-        join.bootstrap,
-        "--checkpoints",
-        str(join.checkpoints.resolve()),
-    ]
+    """Return the program that keeps the job running, ready when all of the job's tasks run."""
+    command = [sys.executable, "-m", "deploy.stack.join"]
+    command += ["--folder", str(cluster.folder.resolve()), "--rest-port", str(cluster.rest_port)]
+    command += ["--parts", str(cluster.parts.resolve()), "--bootstrap", join.bootstrap]
+    command += ["--checkpoints", str(join.checkpoints.resolve())]
     command += [word for topic in TOPICS for word in (f"--{topic}", str(getattr(join, topic)))]
     return Program(
         name="flink-join",
@@ -87,7 +72,7 @@ def join_program(cluster: Cluster, join: Join) -> Program:
 
 
 def submit(cluster: Cluster, join: Join) -> str:
-    """Submit the job unless it is there, and return its id. It goes on from its newest checkpoint.
+    """Submit the job unless it runs, and return its id. It resumes from its newest checkpoint.
 
     Raise Unavailable when the cluster does not answer, FlinkFailed when it refuses the job.
     """
@@ -108,33 +93,34 @@ def submit(cluster: Cluster, join: Join) -> str:
         raise Unavailable(
             "the join just submitted",
             where=cluster.rest,
-            why="it ended at once; its web page says why",
+            why="it ended at once; Flink's web page says why",
         )
 
 
 def render(join: Join, restore: Path | None) -> str:
-    """Fill in the SQL; with a checkpoint to go on from, which then belongs to the new job."""
+    """Fill in the SQL; the job resumes from the checkpoint, which then belongs to it."""
     values = {
         "bootstrap": join.bootstrap,
         "name": join.name,
         "checkpoints": f"file://{join.checkpoints.resolve()}",
     }
     values |= {topic: str(getattr(join, topic)) for topic in TOPICS}
-    sql = re.sub(r"\$\{(\w+)\}", lambda found: _quoted(values[found[1]]), SQL.read_text())
+    sql = re.sub(r"\$\{(\w+)\}", lambda found: _escape_quotes(values[found[1]]), SQL.read_text())
     if restore is None:
         return sql
+    path = _escape_quotes(str(restore.resolve()))
     return (
-        f"SET 'execution.state-recovery.path' = 'file://{_quoted(str(restore.resolve()))}';\n"
+        f"SET 'execution.state-recovery.path' = 'file://{path}';\n"
         f"SET 'execution.state-recovery.claim-mode' = 'CLAIM';\n{sql}"
     )
 
 
 def checkpoint_to_restore(checkpoints: Path, *, now: float) -> Path | None:
-    """Return the newest complete checkpoint; None when there is none, so that the job reads its topics from the start.
+    """Return the newest complete checkpoint; without one the job reads topics from the start.
 
-    A checkpoint may be complete and its transaction not yet committed when Flink died. After
-    TRANSACTION_LIMIT_S the broker has undone it: then the checkpoint before it is taken. Some rows
-    are written twice, under the same event ids; none is lost.
+    When Flink dies, a checkpoint may be complete and its transaction not yet committed. After
+    TRANSACTION_LIMIT_S the broker has aborted it: then the checkpoint before it is returned. Some
+    rows are written twice, under the same event ids; none is lost.
     """
     complete = sorted(
         (file.stat().st_mtime, file.parent) for file in checkpoints.glob("*/chk-*/_metadata")
@@ -159,16 +145,16 @@ def is_running(cluster: Cluster, join: Join) -> bool:
 
 
 def keep(cluster: Cluster, join: Join) -> None:
-    """Submit the job whenever the cluster answers and has it not; never returns."""
-    said = ""
+    """Submit the job whenever the cluster answers and does not have it; never returns."""
+    logged = ""
     while True:
         try:
             submit(cluster, join)
-            said = ""
+            logged = ""
         except FreshetError as error:
-            if str(error) != said:  # once, not every two seconds while the cluster is away
+            if str(error) != logged:  # once, not every two seconds while the cluster is down
                 log.warning("the join is not running", extra={"why": str(error)})
-            said = str(error)
+            logged = str(error)
         time.sleep(LOOK_EVERY_S)
 
 
@@ -185,7 +171,7 @@ def main() -> None:
         default=REST_PORT,
         help="where the cluster's REST interface listens on 127.0.0.1",
     )
-    parser.add_argument("--parts", type=Path, default=PARTS, help="where Flink's own files lie")
+    parser.add_argument("--parts", type=Path, default=PARTS, help="the folder of Flink's own files")
     parser.add_argument("--bootstrap", required=True, help="Kafka's address")
     parser.add_argument(
         "--checkpoints", type=Path, required=True, help="the folder of the job's checkpoints"
@@ -200,7 +186,7 @@ def main() -> None:
 
 
 def _job(cluster: Cluster, join: Join) -> str | None:
-    """Return the id of the job of that name that has not ended."""
+    """Return the id of the join's job that has not ended; None if there is none."""
     jobs = _ask(cluster, "/jobs/overview")["jobs"]
     return next(
         (str(job["jid"]) for job in jobs if job["name"] == join.name and job["state"] not in ENDED),
@@ -209,7 +195,7 @@ def _job(cluster: Cluster, join: Join) -> str | None:
 
 
 def _ask(cluster: Cluster, path: str) -> dict[str, list[dict[str, object]]]:
-    """Return the cluster's answer: an object of lists of objects, in what is asked here."""
+    """Return the cluster's answer; on these pages it is an object of lists of objects."""
     try:
         answer = httpx.get(f"{cluster.rest}{path}", timeout=ASK_LIMIT_S, trust_env=False)
         answer.raise_for_status()
@@ -221,7 +207,7 @@ def _ask(cluster: Cluster, path: str) -> dict[str, list[dict[str, object]]]:
     return found
 
 
-def _quoted(text: str) -> str:
+def _escape_quotes(text: str) -> str:
     """Escape what goes between single quotes in SQL."""
     return text.replace("'", "''")
 

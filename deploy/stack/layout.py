@@ -1,8 +1,8 @@
-"""Where everything of the stack listens on this machine: what the settings name, and the ports that only the stack's parts know of.
+"""Where everything of the stack listens on this machine.
 
-One truth: a server's port is the one in the settings' URL, so moving it is changing the URL. Ports
-that no setting names are chosen once, the usual one or a free one, and kept in `ports.json`,
-because data on disk remembers some of them.
+A server's port is the one in the settings' URL, so to move a server, change the URL. Ports that no
+setting names, between the stack's own parts, are chosen once, the usual one or a free one. They are
+kept in `ports.json`, because some are also in the servers' data.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from cron.settings.keys import variable
 from cron.settings.places import var_folder
-from cron.settings.tree import Settings
+from cron.settings.tree import Settings, StoreSettings
 from cron.urls.torchserve import Node
 from cron.urls.torchserve import parse as parse_nodes
 from deploy.machine.preflight import NotReady, free_port
@@ -27,7 +27,7 @@ NODES = "ab"  # torchserve-a, torchserve-b
 FLINK, PROMETHEUS = "flink", "prometheus"
 PORTS_FILE = "ports.json"
 S3_INNER = tuple(f"s3-{number}" for number in range(len(INNER_PORTS)))
-# Flink's own 8081 and Prometheus' 9090 are ports of TorchServe and of Debian's service
+# Flink's default 8081 is TorchServe's port, Prometheus' 9090 that of Debian's service.
 INNER: Mapping[str, int] = {
     FLINK: 8083,
     "flink-rpc": 6123,
@@ -46,7 +46,7 @@ SCHEMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The stack's folder, and every port."""
+    """The stack's folder, and every port that it uses."""
 
     home: Path
     kafka: int
@@ -54,7 +54,7 @@ class Layout:
     s3: int
     postgres: int
     gateway: int
-    worker_metrics: int  # 0: nowhere
+    worker_metrics: int  # 0: not served
     nodes: tuple[Node, ...]
     events: str  # the topic
     inner: Mapping[str, int]
@@ -67,61 +67,41 @@ class Layout:
     def addresses(self) -> dict[str, tuple[str, int]]:
         """Return every (host, port) that the stack listens on, by the setting that moves it."""
         store = {name: variable(f"store.{name}") for name in SCHEMES}
-        named = {
+        ports = {
             f"the port in {store['events']}": self.kafka,
             f"the port in {store['histories']}": self.redis,
             f"endpoint= in {store['artifacts']}": self.s3,
             f"the port in {store['ledger']}": self.postgres,
             variable("gateway.port"): self.gateway,
-            **(
-                {variable("worker.metrics_port"): self.worker_metrics}
-                if self.worker_metrics
-                else {}
-            ),
         }
+        if self.worker_metrics:
+            ports[variable("worker.metrics_port")] = self.worker_metrics
         for node in self.nodes:
-            named[f"the port of {node.address} in {store['server']}"] = node.management_port
-            named[
-                f"the port of {node.address} in {store['server']}, which this is one above of"
-            ] = metrics_port(node)
-            named[f"inference= for {node.address} in {store['server']}"] = node.inference_port
-        return {setting: ("127.0.0.1", port) for setting, port in named.items()}
+            port = f"the port of {node.address} in {store['server']}"
+            ports[port] = node.management_port
+            ports[f"{port}, plus one"] = metrics_port(node)
+            ports[f"inference= for {node.address} in {store['server']}"] = node.inference_port
+        return {setting: ("127.0.0.1", port) for setting, port in ports.items()}
 
 
 def layout(settings: Settings) -> Layout:
-    """Read the settings; raise NotReady when they name something that is not for this machine to start."""
+    """Read the settings; raise NotReady if they name something that can't be started here."""
     store = settings.store
-    for name, scheme in SCHEMES.items():
-        url = getattr(store, name)
-        if urlsplit(url).scheme != scheme:
-            raise NotReady(
-                f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to deploy/cluster.toml or a copy of it"
-            )
-    if "," in urlsplit(store.events).netloc:
-        raise NotReady(
-            f"store.events = {store.events!r}: make stack starts one Kafka; expected kafka://127.0.0.1:PORT/EVENTS"
-        )
+    _check_schemes(store)
     artifacts = urlsplit(parse_qs(urlsplit(store.artifacts).query).get("endpoint", [""])[0])
     home = var_folder(settings)
     nodes = parse_nodes(store.server, var=home)
     if len(nodes) > len(NODES) or any(node.keys is not None for node in nodes):
         raise NotReady(
-            f"store.server = {store.server!r}: make stack starts {len(NODES)} nodes at most, without tokens (keys=)"
+            f"store.server = {store.server!r}: make stack starts at most {len(NODES)} nodes, "
+            "without tokens (keys=)"
         )
-    hosts = {
-        **{
-            f"store.{name}": urlsplit(getattr(store, name)).hostname
-            for name in ("events", "histories", "ledger")
-        },
-        "store.artifacts, endpoint=": artifacts.hostname,
-        **{f"store.server, node {node.address}": node.host for node in nodes},
-        "gateway.host": settings.gateway.host,
-    }
-    for setting, host in hosts.items():
-        if host not in LOOPBACK:
-            raise NotReady(
-                f"{setting} names {host}, and make stack starts everything on 127.0.0.1; your own servers need no make stack"
-            )
+    hosts = {f"store.server, node {node.address}": node.host for node in nodes}
+    hosts["store.artifacts, endpoint="] = artifacts.hostname or ""
+    hosts["gateway.host"] = settings.gateway.host
+    for name in ("events", "histories", "ledger"):
+        hosts[f"store.{name}"] = urlsplit(getattr(store, name)).hostname or ""
+    _check_loopback(hosts)
     return Layout(
         home=home,
         kafka=urlsplit(store.events).port or 9092,
@@ -136,15 +116,39 @@ def layout(settings: Settings) -> Layout:
     )
 
 
+def _check_schemes(store: StoreSettings) -> None:
+    for name, scheme in SCHEMES.items():
+        url = getattr(store, name)
+        if urlsplit(url).scheme != scheme:
+            raise NotReady(
+                f"store.{name} = {url!r}: make stack starts {scheme}; set FRESHET_CONFIG to "
+                "deploy/cluster.toml or a copy of it"
+            )
+    if "," in urlsplit(store.events).netloc:
+        raise NotReady(
+            f"store.events = {store.events!r}: make stack starts one Kafka; expected "
+            "kafka://127.0.0.1:PORT/EVENTS"
+        )
+
+
+def _check_loopback(hosts: Mapping[str, str]) -> None:
+    for setting, host in hosts.items():
+        if host not in LOOPBACK:
+            raise NotReady(
+                f"{setting} names {host}, but make stack starts everything on 127.0.0.1; with "
+                "your own servers you do not need make stack"
+            )
+
+
 def metrics_port(node: Node) -> int:
-    """Return where a node's Prometheus page is: the port above its management, as TorchServe has it by default."""
+    """Return the port of a node's Prometheus page: by TorchServe's default management plus one."""
     return node.management_port + 1
 
 
 def choose_inner(home: Path, *, taken: Collection[int]) -> Mapping[str, int]:
-    """Return free ports, other than the settings' own, for what no setting names; the ones of the last start where they are free.
+    """Return free ports, other than the settings' own, for what no setting names.
 
-    Call it while nothing runs.
+    They are those of the last start where these are free. Call it while nothing runs.
     """
     chosen: dict[str, int] = {}
     for name, wanted in _read_inner(home).items():
@@ -155,7 +159,7 @@ def choose_inner(home: Path, *, taken: Collection[int]) -> Mapping[str, int]:
 
 def _read_inner(home: Path) -> Mapping[str, int]:
     try:
-        kept = json.loads((home / PORTS_FILE).read_text())
+        stored = json.loads((home / PORTS_FILE).read_text())
     except (OSError, ValueError):
-        kept = {}
-    return {name: int(kept.get(name, usual)) for name, usual in INNER.items()}
+        stored = {}
+    return {name: int(stored.get(name, usual)) for name, usual in INNER.items()}

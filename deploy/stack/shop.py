@@ -1,10 +1,10 @@
-"""Visitors of a shop who like one kind of thing, as Kafka messages: what they were shown, and what of it they clicked.
+"""Simulated visitors of a shop who like one genre: their impressions and clicks, to Kafka.
 
     .venv/bin/python -m deploy.stack.shop --genre Horror [--visitors 200] [--speed 20]
 
 Each visitor looks at what the gateway recommends and at the shelf of the genre, and clicks what is
-on the shelf. The messages go into the topics `impressions` and `clicks`; everything after that is
-Flink's and Freshet's. Knows the gateway's recommendations and the two messages.
+on the shelf. The messages go into the topics `impressions` and `clicks`; Flink and Freshet do the
+rest.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from cron.settings.private_files import keep_private
 from cron.settings.tree import Settings
 from deploy.servers.topics import CLICKS, IMPRESSIONS
 
-SHOWN = 10  # on the front page, and as many on the shelf
-CLICKED = 0.8  # of what a visitor sees of the genre
+SHOWN = 10  # items on the front page, and on the shelf
+CLICKED = 0.8  # share of the genre's items on a page that a visitor clicks
 SEND_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What one visitor was shown, by place, and which of it belongs to the genre."""
+    """What one visitor was shown, in order, and which of it belongs to the genre."""
 
     user_id: str
     item_ids: tuple[str, ...]
@@ -47,7 +47,10 @@ class Visit:
 def messages(
     visit: Visit, now: float, generator: random.Random
 ) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield a visit's messages with their topics: an impression for each place, a click on some of those of the genre."""
+    """Yield a visit's messages with their topics.
+
+    There is an impression for each item, and a click on some items of the genre.
+    """
     for position, item_id in enumerate(visit.item_ids):
         impression_id = f"{visit.user_id}:{uuid.uuid4().hex[:12]}"
         common = {"impression_id": impression_id, "user_id": visit.user_id, "item_id": item_id}
@@ -57,14 +60,15 @@ def messages(
 
 
 def visit(gateway: httpx.Client, user_id: str, genre: str) -> Visit:
-    """Ask what a visitor sees; raise FreshetError when the gateway does not say."""
+    """Ask the gateway what a visitor sees; raise FreshetError if it does not answer."""
     front, shelf = (
         _items(gateway, f"/v1/recommendations/{user_id}", {"k": str(SHOWN), **more})
         for more in ({}, {"filter": f"genre:{genre}"})
     )
     if not shelf:
         raise FreshetError(
-            f"the catalogue has nothing of genre {genre!r}; --genre names another one, such as Comedy"
+            f"the catalogue has nothing of genre {genre!r}; use --genre with another one, such as "
+            "Comedy"
         )
     return Visit(
         user_id=user_id, item_ids=tuple(dict.fromkeys([*front, *shelf])), of_genre=frozenset(shelf)
@@ -80,7 +84,7 @@ def _items(gateway: httpx.Client, path: str, query: dict[str, str]) -> list[str]
 
 
 def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float, seed: int) -> int:
-    """Send visitors, so many messages a second; return how many messages Kafka has."""
+    """Send visitors, at `speed` impressions a second; return how many messages Kafka has."""
     try:
         from confluent_kafka import Producer
     except ImportError as error:
@@ -88,10 +92,16 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
     log = urlsplit(settings.store.events)
     if log.scheme != "kafka":
         raise SettingsError(
-            f"store.events = {settings.store.events!r}: the shop sends to Kafka; set FRESHET_CONFIG to deploy/cluster.toml"
+            f"store.events = {settings.store.events!r}: the shop sends to Kafka; set "
+            "FRESHET_CONFIG to deploy/cluster.toml"
         )
     generator = random.Random(seed)
     refused: list[str] = []
+
+    def note_refusal(error: object, _: object) -> None:
+        if error:
+            refused.append(str(error))
+
     producer = Producer(
         {"bootstrap.servers": log.netloc, "enable.idempotence": True, "log_level": 0}
     )
@@ -104,13 +114,9 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
         for number in range(num_visitors):
             seen = visit(gateway, f"visitor-{seed}-{number}", genre)
             for topic, message in messages(seen, time.time(), generator):
-                told = lambda error, _: refused.append(str(error)) if error else None  # noqa: E731
-                producer.produce(
-                    topic,
-                    json.dumps(message).encode(),
-                    str(message["user_id"]).encode(),
-                    on_delivery=told,
-                )
+                key = str(message["user_id"]).encode()
+                value = json.dumps(message).encode()
+                producer.produce(topic, value, key, on_delivery=note_refusal)
                 num_sent += 1
             producer.poll(0)
             bar.update()
@@ -126,7 +132,7 @@ def open_shop(settings: Settings, *, genre: str, num_visitors: int, speed: float
 
 
 def main(arguments: list[str]) -> int:
-    """Open the shop; 0 when Kafka has everything."""
+    """Open the shop; return 0 when Kafka has every message."""
     keep_private()
     parser = argparse.ArgumentParser(
         prog="python -m deploy.stack.shop",
@@ -138,7 +144,7 @@ def main(arguments: list[str]) -> int:
         "--speed", type=float, default=200.0, help="impressions a second (default 200)"
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="another number is other visitors (default 1)"
+        "--seed", type=int, default=1, help="another number makes other visitors (default 1)"
     )
     given = parser.parse_args(arguments)
     try:
@@ -154,7 +160,8 @@ def main(arguments: list[str]) -> int:
         print(why, file=sys.stderr)
         return 1
     print(
-        f"{given.visitors} visitors who like {given.genre}: {sent:,} messages sent; their clicks are events within some seconds"
+        f"{given.visitors} visitors who like {given.genre}: {sent:,} messages sent; their clicks "
+        "become events within seconds"
     )
     return 0
 

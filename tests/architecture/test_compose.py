@@ -18,10 +18,10 @@ from cron.settings.file import load_settings
 from cron.settings.keys import variable
 from cron.urls.management_socket import management_socket
 from cron.urls.torchserve import parse as parse_nodes
-from deploy.machine.passwords import NAMES
 from deploy.servers import flink, kafka, postgres, redis
 from deploy.stack import layout
 from deploy.stack.join import SQL, Join
+from deploy.stack.passwords import NAMES
 
 DEPLOY = PROJECT_ROOT / "deploy"
 COMPOSE = DEPLOY / "compose.yaml"
@@ -117,7 +117,7 @@ def test_no_secret_is_in_the_file() -> None:
     for name in SERVICES:
         for key, value in _environment(name).items():
             found = re.fullmatch(
-                r"\$\{(\w+):\?run python3 deploy/machine/passwords.py deploy/.env\}", value
+                r"\$\{(\w+):\?run python3 deploy/stack/passwords.py deploy/.env\}", value
             )
             assert bool(found) == bool(SECRET.search(key)), f"{name}: {key}"
             used |= {found[1]} if found else set()
@@ -255,7 +255,7 @@ def test_what_the_containers_run_is_there() -> None:
         "gateway",
         "deploy.servers.torchserve",
         "deploy.servers.management_door",
-        "deploy.machine.healthy",
+        "deploy.stack.healthy",
         "deploy.servers.topics",
     } == modules
     assert all(find_spec(module) for module in modules)

@@ -11,7 +11,7 @@ from tests.architecture.sources import display_path
 
 # install makes the environment, which others may use; passwords makes one file, private by
 # itself, also with Pythons that can't load the rest; healthy writes nothing
-WITHOUT = {"deploy/install/__main__.py", "deploy/machine/passwords.py", "deploy/machine/healthy.py"}
+WITHOUT = {"deploy/install/__main__.py", "deploy/stack/passwords.py", "deploy/stack/healthy.py"}
 PROGRAMS = [
     file
     for folder in ("cron", "gateway", "deploy", "trainer")

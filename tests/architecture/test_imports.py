@@ -39,7 +39,7 @@ LIGHT = (
     "cron.settings.file",
     "cron.wiring",
     "cron.backends.torchserve.server",
-    "deploy.servers.torchserve",
+    "deploy.servers.torchserve.command",
     "deploy.machine.serve",
 )
 

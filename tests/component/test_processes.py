@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -18,8 +17,9 @@ from supervisor.loggers import LogRecord
 
 from cron.project_root import PROJECT_ROOT
 from deploy.machine import serve
-from deploy.machine.processes import Look, Place, Processes, ProgramFailed, looks
-from deploy.machine.supervisord import PatientLog
+from deploy.supervision.configuration import STOP_S, Place, Supervised, read_socket
+from deploy.supervision.supervisor import ProgramFailed, Supervisor
+from deploy.supervision.supervisord import PatientLog
 
 MEEK = "import time\nprint('up', flush=True)\nwhile True: time.sleep(1)\n"
 # ignores SIGTERM, and so does its child in a process group of its own, as a trainer has
@@ -42,7 +42,7 @@ BROKEN = "import sys\nsys.exit('bad news: no such model store')\n"
 def test_everything_ends_within_ten_seconds(tmp_path: Path) -> None:
     with _running(tmp_path, {"meek": MEEK, "stubborn": STUBBORN}) as (processes, pids):
         began = time.monotonic()
-        processes.stop()
+        processes.stop(limit_s=STOP_S + 1.0)
         assert time.monotonic() - began < 10
     assert not _alive(pids)
 
@@ -54,7 +54,7 @@ def test_what_a_killed_supervisord_orphans_is_ended_too(tmp_path: Path) -> None:
         _until(lambda: not _alive([supervisord]), "supervisord to be gone")
         with pytest.raises(ProgramFailed, match="supervisord"):
             processes.check()
-        processes.stop()
+        processes.stop(limit_s=STOP_S + 1.0)
     assert not _alive(pids)
 
 
@@ -70,7 +70,7 @@ def test_a_program_that_fails_at_start_is_named_with_its_log(tmp_path: Path) -> 
 def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
     """It has started in supervisord's eyes, and would be started anew for ever."""
 
-    def check(processes: Processes) -> bool:
+    def check(processes: Supervisor) -> bool:
         processes.check()
         return False
 
@@ -84,7 +84,7 @@ def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_given_up_is_told_each_and_started_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def script(name: str) -> str:
         return f"from pathlib import Path\nif not Path({str(tmp_path / name)!r}).exists(): raise SystemExit('no disk')\n{MEEK}"
@@ -98,10 +98,8 @@ def test_what_is_given_up_is_told_each_and_started_again(
 
     with _start(tmp_path, {name: script(name) for name in ("broken", "mended")}) as processes:
         _until(lambda: set(processes.states().values()) == {"FATAL"}, "both to be given up")
-        monkeypatch.setattr(serve, "RETRY_S", 1.0)
-        monkeypatch.setattr(serve, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
         with pytest.raises(serve.Stop):
-            serve._stay(processes)
+            serve.stay(processes, retry_s=1.0, sleep=sleep)
     said = capsys.readouterr().err
     assert [said.count(f"{name} does not stay up") for name in ("broken", "mended")] == [1, 1]
 
@@ -111,10 +109,11 @@ def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:
     (tmp_path / "meek.py").write_text(MEEK)
     starter = f"""import os, sys, time
 from pathlib import Path
-from deploy.machine.processes import Place, Processes
+from deploy.supervision.configuration import Place, Supervised
+from deploy.supervision.supervisor import Supervisor
 place = Place(root=Path({str(PROJECT_ROOT)!r}), var=Path({str(var)!r}))
-processes = Processes(place, {{"meek": [sys.executable, {str(tmp_path / "meek.py")!r}]}})
-processes.start(os.environ)
+meek = Supervised(command=[sys.executable, {str(tmp_path / "meek.py")!r}])
+Supervisor(place).start({{"meek": meek}}, os.environ)
 time.sleep(60)"""
     var.mkdir()
     with subprocess.Popen([sys.executable, "-c", starter], cwd=PROJECT_ROOT) as killed:
@@ -130,7 +129,8 @@ def test_a_folder_made_for_the_socket_of_a_long_path_is_deleted(tmp_path: Path) 
     folder.mkdir()
     with _start(folder, {"meek": MEEK}) as processes:
         _until(lambda: bool(processes.states()), "supervisord to answer")
-        socket = processes._socket
+        socket = read_socket(processes.place.configuration)
+        assert socket is not None
         assert socket.parent.is_dir()
         assert folder not in socket.parents
     assert not socket.parent.exists()
@@ -142,9 +142,8 @@ def test_a_full_disk_costs_lines_of_the_logs_and_no_program(tmp_path: Path) -> N
         supervisord = psutil.Process(int((tmp_path / "var" / "supervisord.pid").read_text()))
         supervisord.rlimit(psutil.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         _next_rounds(tmp_path)
-        processes.start_again("meek")  # which supervisord refuses, and logs
-        psutil.Process(_look(processes, "meek").pid).kill()
-        _until(lambda: _look(processes, "meek").state == "RUNNING", "meek to be started again")
+        psutil.Process(processes.looks()["meek"].pid).kill()  # which supervisord logs
+        _until(lambda: processes.looks()["meek"].state == "RUNNING", "meek to be started again")
         processes.check()
         size = len(_printed_text(tmp_path / "var", "chatty"))
         _next_rounds(tmp_path)
@@ -178,10 +177,6 @@ def _next_rounds(folder: Path) -> None:
     _until(lambda: int(rounds.read_text() or 0) > before + 5, "the chatty program to go on")
 
 
-def _look(processes: Processes, name: str) -> Look:
-    return looks(processes._socket)[name]
-
-
 def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
     folder = tmp_path / "a b 100%"
     folder.mkdir()
@@ -190,7 +185,7 @@ def test_paths_with_spaces_and_percent_signs(tmp_path: Path) -> None:
 
 
 @contextmanager
-def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Processes, list[int]]]:
+def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Supervisor, list[int]]]:
     """Start scripts, wait until each has printed, and give all pids below us."""
     with _start(folder, scripts) as processes:
         _until(
@@ -201,18 +196,20 @@ def _running(folder: Path, scripts: dict[str, str]) -> Iterator[tuple[Processes,
 
 
 @contextmanager
-def _start(folder: Path, scripts: dict[str, str]) -> Iterator[Processes]:
+def _start(folder: Path, scripts: dict[str, str]) -> Iterator[Supervisor]:
     var = folder / "var"
     var.mkdir()
     for name, text in scripts.items():
         (folder / f"{name}.py").write_text(text)
-    commands = {name: [sys.executable, str(folder / f"{name}.py")] for name in scripts}
-    processes = Processes(Place(root=PROJECT_ROOT, var=var), commands)
-    processes.start(os.environ)
+    programs = {
+        name: Supervised(command=[sys.executable, str(folder / f"{name}.py")]) for name in scripts
+    }
+    processes = Supervisor(Place(root=PROJECT_ROOT, var=var))
     try:
+        processes.start(programs, os.environ)
         yield processes
     finally:
-        processes.stop()
+        processes.stop(limit_s=STOP_S + 1.0)
 
 
 def _printed_text(var: Path, name: str) -> str:

@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from cron.project_root import PROJECT_ROOT
-from deploy.machine.processes import Place
 from deploy.servers.program import listens
-from deploy.stack.supervisor import Detached
+from deploy.supervision.configuration import Place
+from deploy.supervision.supervisor import Supervisor
 from tests.servers import free_port
 from tests.system.machine import QUICK, until, write_slice
 
@@ -59,7 +59,7 @@ class Stack:
             "FRESHET__GATEWAY__PORT": str(self.gateway_port),
             "FRESHET__WORKER__METRICS_PORT": str(free_port()),
         }
-        self.detached = Detached(Place(root=PROJECT_ROOT, var=home))
+        self.supervisor = Supervisor(Place(root=PROJECT_ROOT, var=home))
 
     def run(self, *words: str, limit_s: float = 240.0) -> str:
         """Run a command; return what it printed, and fail unless it ended well."""
@@ -162,7 +162,7 @@ def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
 
 def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: Stack) -> None:
     live = stack.live()
-    stack.detached.stop_programs(("kafka", "redis", "s3"), limit_s=40)
+    stack.supervisor.stop_programs(("kafka", "redis", "s3"), limit_s=40)
     said = stack.run("make", "rollback")
     assert f"version {live} was" in said
     back = stack.live()

@@ -21,7 +21,7 @@ from cron.backends.torchserve.server import TorchServe
 from cron.project_root import PROJECT_ROOT
 from cron.urls.management_socket import management_socket, usable_path
 from cron.urls.torchserve import parse as parse_nodes
-from deploy.servers.torchserve import Ports
+from deploy.servers.torchserve.command import Ports
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0

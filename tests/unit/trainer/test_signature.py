@@ -17,7 +17,7 @@ from cron.errors import SettingsError
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import Settings
-from deploy.servers.verified_python import guarded, signature_options
+from deploy.servers.torchserve.signed_archives import signature_options, with_guard
 from tests.planted import planted_bundle
 from trainer.archive import pack, unpack_bundle
 from trainer.signature import SIGNATURE, NotTrusted, new_key, public_key, public_keys, verify_folder
@@ -131,7 +131,7 @@ class TestGuard:
         )
 
     def python(self, trusted_keys: Path) -> tuple[list[str], dict[str, str]]:
-        command, env = guarded(
+        command, env = with_guard(
             ["java", "--python", sys.executable],
             {},
             home=trusted_keys.parent,

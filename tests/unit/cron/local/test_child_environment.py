@@ -12,7 +12,7 @@ import pytest
 from cron.backends.launch.trainer_process import TrainerProcess
 from cron.local.child_environment import GATEWAY, MODEL, RANKS, RAY, SYSTEM, WORKER, only
 from cron.project_root import PROJECT_ROOT
-from deploy.servers.confined import confined
+from deploy.supervision.confine import confine
 from trainer.config import TrainConfig
 
 PLAIN = {"PATH": "/usr/bin:/bin", "HOME": "/home/shop", "LC_TIME": "C", "CUDA_VISIBLE_DEVICES": "1"}
@@ -65,18 +65,18 @@ def test_what_computes_a_model_sees_no_secret() -> None:
 def test_a_confined_process_sees_the_secrets_of_its_kind_alone(
     kind: str, expected: set[str]
 ) -> None:
-    seen = _environment_of(confined(kind, _PRINT))
+    seen = _environment_of(confine(kind, _PRINT))
     assert SECRETS.keys() & seen == expected
     assert {"PATH", "HOME", "LC_TIME"} <= seen
 
 
 def test_a_variable_of_its_own_is_named() -> None:
-    assert "GITHUB_TOKEN" in _environment_of(confined("server", _PRINT, also=("GITHUB_TOKEN",)))
+    assert "GITHUB_TOKEN" in _environment_of(confine("server", _PRINT, also=("GITHUB_TOKEN",)))
 
 
 def test_a_command_that_is_not_there_is_one_sentence() -> None:
     ended = subprocess.run(
-        confined("server", ["/no/such/program"]),
+        confine("server", ["/no/such/program"]),
         cwd=PROJECT_ROOT,
         capture_output=True,
         text=True,

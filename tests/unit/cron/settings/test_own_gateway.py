@@ -7,7 +7,7 @@ import pytest
 
 from cron.settings.own_gateway import authorization, gateway_url
 from cron.settings.tree import GatewaySettings, Settings
-from deploy.machine.ready import endpoints
+from deploy.machine.endpoints import endpoints
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A checkout whose `.venv` is complete as far as the installation can see; its Python is a script.
+"""A checkout whose `.venv` looks complete to the installation; its Python is a script.
 
 The script writes its arguments into `.venv/bin/calls` and ends well, so nothing is installed.
 """

@@ -1,9 +1,9 @@
-"""Replace this process by a command that sees only the environment variables of its kind: a supervisor hands its own to all.
+"""Replace this process by a command that sees only the environment variables of its kind.
 
-    python -m deploy.servers.confined worker -- python -m cron worker
-    python -m deploy.servers.confined server --with FLINK_CONF_DIR -- java ...
+    python -m deploy.supervision.confine worker -- python -m cron worker
+    python -m deploy.supervision.confine server --with FLINK_CONF_DIR -- java ...
 
-Knows the kinds; does not know what the commands do.
+supervisord passes its own environment, with every password, to all its programs.
 """
 
 from __future__ import annotations
@@ -18,24 +18,17 @@ from cron.local.child_environment import GATEWAY, SYSTEM, WORKER, only
 KINDS: Mapping[str, Sequence[str]] = {"gateway": GATEWAY, "worker": WORKER, "server": SYSTEM}
 
 
-def confined(kind: str, command: Sequence[str], *, also: Sequence[str] = ()) -> list[str]:
-    """Return the command that becomes `command`, with the variables of its kind and those that `also` names."""
-    return [
-        sys.executable,
-        "-m",
-        "deploy.servers.confined",
-        kind,
-        *(word for name in also for word in ("--with", name)),
-        "--",
-        *command,
-    ]
+def confine(kind: str, command: Sequence[str], *, also: Sequence[str] = ()) -> list[str]:
+    """Return the command that runs `command` with the variables of its kind and `also`."""
+    with_also = [word for name in also for word in ("--with", name)]
+    return [sys.executable, "-m", "deploy.supervision.confine", kind, *with_also, "--", *command]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Become the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.servers.confined",
-        description="Run a command without what it has no use for.",
+        prog="python -m deploy.supervision.confine",
+        description="Run a command with only the environment variables that it needs.",
     )
     parser.add_argument("kind", choices=tuple(KINDS))
     parser.add_argument(
@@ -44,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a variable on top; repeatable",
+        help="another variable; repeatable",
     )
     parser.add_argument("command", nargs="+")
     given = parser.parse_args(arguments)

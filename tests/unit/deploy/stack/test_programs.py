@@ -16,9 +16,7 @@ from deploy.stack import programs
 from deploy.stack.layout import choose_inner, layout
 
 
-def test_prometheus_has_the_gateway_s_key_where_one_is_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prometheus_gets_the_gateways_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
 
     def prometheus(_: Path, **options: object) -> Program:
@@ -35,11 +33,11 @@ def test_prometheus_has_the_gateway_s_key_where_one_is_set(
     ).settings
     programs.build(settings, layout(settings), lambda _: None)
     assert given["gateway_key"] == "hush", (
-        "without it the gateway's figures are refused and its alarm goes off"
+        "without it the gateway refuses its metrics, and the alert fires"
     )
 
 
-def test_the_s3_server_logs_where_its_supervisor_rotates_it(
+def test_the_s3_server_logs_to_its_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3, "find_executable", lambda *_, **__: "weed")
@@ -49,7 +47,7 @@ def test_the_s3_server_logs_where_its_supervisor_rotates_it(
     )
 
 
-def test_ports_that_no_setting_names_keep_off_those_that_one_does(tmp_path: Path) -> None:
+def test_inner_ports_avoid_the_ports_of_settings(tmp_path: Path) -> None:
     usual = choose_inner(tmp_path, taken=())
     moved = choose_inner(tmp_path, taken={usual["prometheus"]})
     assert moved["prometheus"] != usual["prometheus"]
@@ -61,32 +59,32 @@ def _program() -> Program:
 
 
 @pytest.mark.parametrize(
-    ("setting", "url", "said"),
+    ("setting", "url", "sentence"),
     [
         (
             "SERVER",
-            "torchserve://127.0.0.1:8081,127.0.0.1:8091,127.0.0.1:8101/rec?inference=8080,8090,8100",
-            "2 nodes at most",
+            "torchserve://localhost:81,localhost:91,localhost:101/rec?inference=80,90,100",
+            "at most 2 nodes",
         ),
         ("SERVER", "torchserve://127.0.0.1:8081/rec?inference=8080&keys=/k.json", "without tokens"),
         ("EVENTS", "kafka://127.0.0.1:9092,127.0.0.1:9192/events", "one Kafka"),
     ],
 )
-def test_what_make_stack_would_not_start_is_told(setting: str, url: str, said: str) -> None:
+def test_what_make_stack_can_not_start_is_reported(setting: str, url: str, sentence: str) -> None:
     settings = load_settings(
         PROJECT_ROOT / "deploy" / "cluster.toml", {f"FRESHET__STORE__{setting}": url}
     ).settings
-    with pytest.raises(NotReady, match=said):
+    with pytest.raises(NotReady, match=sentence):
         layout(settings)
 
 
-def test_a_line_too_slow_for_flink_s_libraries_is_one_sentence(
+def test_a_network_too_slow_for_flinks_libraries_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(command: list[str], **_: object) -> None:
         raise subprocess.TimeoutExpired(command, 900)
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(flink.FlinkFailed, match="did not come within 900 s"):
+    with pytest.raises(flink.FlinkFailed, match="did not arrive within 900 s"):
         flink._fetch_libraries(tmp_path / "flink")
     assert not list(tmp_path.iterdir())

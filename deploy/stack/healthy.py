@@ -1,6 +1,6 @@
-"""Whether an HTTP page answers: the health check inside a container, which has no curl.
+"""The health check inside a container, which has no curl: whether an HTTP page answers.
 
-python -m deploy.machine.healthy http://127.0.0.1:8000/healthz
+python -m deploy.stack.healthy http://127.0.0.1:8000/healthz
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ LIMIT_S = 4.0
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 when the page answers with a 2xx, 1 when not."""
+    """Return 0 if the page answers with a 2xx, 1 otherwise."""
     try:
-        # not by the proxy that Docker's own settings may put into every container's environment:
-        # the page is on loopback
+        # The page is on loopback: no proxy, though Docker may set one in every container.
         with build_opener(ProxyHandler({})).open(arguments[0], timeout=LIMIT_S):
             return 0
     except (OSError, HTTPException) as why:

@@ -1,4 +1,4 @@
-"""The id of a Kafka cluster of ours: one in 64 random ones begins with a dash, which the storage tool took for an option."""
+"""A Kafka cluster's id: one in 64 random ones begins with a dash, as an option does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.servers.kafka import cluster_id
 
 
 @pytest.mark.parametrize("first", [0x00, 0xF8, 0xFB, 0xFC, 0xFF])
-def test_a_cluster_id_is_sixteen_bytes_and_no_option(first: int) -> None:
+def test_a_cluster_id_has_sixteen_bytes_and_no_dash_first(first: int) -> None:
     written = cluster_id(uuid.UUID(bytes=bytes([first]) + bytes(15)))
     assert not written.startswith("-")
     assert len(urlsafe_b64decode(written + "==")) == 16

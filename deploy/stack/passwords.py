@@ -1,9 +1,9 @@
-"""The passwords of the stack: made once, kept in a file that its owner alone may read, passed on by environment.
+"""The passwords of the stack: made once, kept in a file that only its owner may read.
 
-    python3 deploy/machine/passwords.py deploy/.env     # for deploy/compose.yaml
+    python3 deploy/stack/passwords.py deploy/.env     # for deploy/compose.yaml
 
-Runs under the system's Python with the standard library alone, in a syntax that Python 3.6 reads:
-with Docker nothing else is needed.
+Programs get them by environment. Runs under the system's Python with the standard library alone, in
+a syntax that Python 3.6 can read: with Docker nothing else is needed.
 """
 
 import os
@@ -12,8 +12,8 @@ import shlex
 import sys
 from pathlib import Path
 
-# What the clients read by themselves: libpq, redis-py as we open it, every S3 client; and two doors
-# for people.
+# What clients read by themselves: libpq, redis-py as we open it, every S3 client; and the keys of
+# the gateway and Grafana.
 NAMES = (
     "PGPASSWORD",
     "REDIS_PASSWORD",
@@ -26,7 +26,7 @@ USER = "freshet"
 
 
 def read_passwords(file: Path) -> "dict[str, str]":
-    """Return what the file holds, as NAME=VALUE lines; nothing when it is not there, and no password that is empty."""
+    """Return the NAME=VALUE lines of the file without empty values; none without a file."""
     if not file.exists():
         return {}
     lines = [
@@ -34,11 +34,11 @@ def read_passwords(file: Path) -> "dict[str, str]":
         for line in file.read_text().splitlines()
         if line and not line.startswith("#")
     ]
-    return {name: _unquoted(value) for name, _, value in lines if value}
+    return {name: _unquote(value) for name, _, value in lines if value}
 
 
-def _unquoted(value: str) -> str:
-    """Undo our own quotes; what a person wrote without them stays as it is."""
+def _unquote(value: str) -> str:
+    """Undo our own quotes; keep what a person wrote without them."""
     try:
         words = shlex.split(value)
     except ValueError:
@@ -47,20 +47,21 @@ def _unquoted(value: str) -> str:
 
 
 def make_passwords(file: Path, names: "tuple[str, ...]" = NAMES) -> "dict[str, str]":
-    """Make those that the file lacks, and return all of them; what is there stays, for the servers were set up with it."""
+    """Make the passwords that the file lacks, and return all of them.
+
+    Passwords in the file stay: the servers were set up with them.
+    """
     known = read_passwords(file)
-    missing = {
-        name: USER if name == "AWS_ACCESS_KEY_ID" else secrets.token_urlsafe(30)
-        for name in names
-        if name not in known
-    }
+    missing = {name: secrets.token_urlsafe(30) for name in names if name not in known}
+    if "AWS_ACCESS_KEY_ID" in missing:
+        missing["AWS_ACCESS_KEY_ID"] = USER
     if missing:
         write_passwords(file, {**known, **missing})
     return {**known, **missing}
 
 
 def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
-    """Write the file anew, quoted as shells and Docker read it, readable by its owner alone from its first byte on."""
+    """Write the file, quoted as shells and Docker read it, for its owner alone from the start."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
     if partial.exists():
@@ -77,16 +78,16 @@ def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
 def main(arguments: "list[str]") -> int:
     """Make the passwords that a file lacks."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python3 deploy/machine/passwords.py FILE", file=sys.stderr)
+        print("usage: python3 deploy/stack/passwords.py FILE", file=sys.stderr)
         return 2
     file = Path(arguments[0])
     try:
-        made = len(NAMES) - len(set(read_passwords(file)) & set(NAMES))
+        num_new = len(NAMES) - len(set(read_passwords(file)) & set(NAMES))
         make_passwords(file)
     except OSError as why:
-        print(f"the passwords can't be kept: {why}", file=sys.stderr)
+        print(f"the passwords can't be written: {why}", file=sys.stderr)
         return 1
-    print(f"{file}: {len(NAMES)} passwords, {made} of them new")
+    print(f"{file}: {len(NAMES)} passwords, {num_new} of them new")
     return 0
 
 

@@ -1,0 +1,112 @@
+"""What `make serve` prints while it waits for a release and for the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from cron.ledger import journal_rows, lease_row, run_rows
+from cron.ledger.ledger import Ledger, open_ledger
+from cron.lineage import Lease, Segment
+from cron.ports import Cursor
+from deploy.machine.endpoints import Endpoints
+from deploy.machine.waiting import wait_for_answer, wait_for_release
+from tests.releases import publish_releases, reason
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger_and_lease(tmp_path: Path) -> Iterator[tuple[Ledger, Lease]]:
+    """An empty ledger in `tmp_path`, and its lease."""
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    lease = lease_row.acquire(ledger, "a worker", 30.0, NOW)
+    assert lease is not None
+    yield ledger, lease
+    ledger.close()
+
+
+def test_a_failed_baseline_is_reported_once_and_waited_for(
+    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ledger, lease = ledger_and_lease
+    run = run_rows.start(
+        ledger, "baseline", reason=reason("nothing_live", ok=True), supersedes=None, lease=lease
+    )
+    refused = [reason("ServerRefused", ok=False)]
+    run_rows.finish(ledger, run.run_id, "failed", reasons=refused, metrics={}, lease=lease)
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            publish_releases(ledger, lease, 1)
+
+    live, why = wait_for_release(ledger, tmp_path, check)
+    assert (live.version, why) == (1, None)
+    printed = "".join(capfd.readouterr())
+    assert printed.count("nothing is live yet: ServerRefused") == 1
+    assert "the worker tries again by itself" in printed
+
+
+def test_collecting_events_is_reported_before_the_baseline(
+    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A journal of millions takes minutes; without a terminal it is one line."""
+    ledger, lease = ledger_and_lease
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            publish_releases(ledger, lease, 1)
+        else:
+            name = f"journal/{looks}.parquet"
+            segment = Segment(
+                name=name,
+                sha256="0" * 64,
+                first_seq=looks,
+                last_seq=looks,
+                num_events=1,
+                num_items=0,
+                last_at=NOW,
+            )
+            journal_rows.commit_segment(ledger, segment, Cursor(str(looks)), lease)
+
+    wait_for_release(ledger, tmp_path, check)
+    assert capfd.readouterr().out.count("collecting events") == 1
+
+
+def test_a_gateway_that_is_not_ready_for_long_is_quoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[str] = []
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if len(asked) > 3 else 503)
+            self.end_headers()
+            self.wfile.write(b"no model answers")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        where = Endpoints(
+            gateway=f"http://127.0.0.1:{server.server_port}",
+            server_host="",
+            management_port=0,
+            inference_port=0,
+            model="rec",
+        )
+        wait_for_answer(where, lambda: None, report_after_s=0.0)
+        server.shutdown()
+    assert capsys.readouterr().out.count("/readyz, which says: 503 no model answers") == 1
