@@ -104,9 +104,9 @@ def _answer_plans(
 
 def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
     state_BD = ranker.user_states([one.history for one in plans], texts_MT)
-    rows = [[place.row for place in one.items if place.row is not None] for one in plans]
+    rows = [[item.row for item in one.items if item.row is not None] for one in plans]
     text_rows = [
-        [place.text_row for place in one.items if place.text_row is not None] for one in plans
+        [item.text_row for item in one.items if item.text_row is not None] for one in plans
     ]
     by_row = _row_ratings(ranker, state_BD, rows)
     by_text = [[0.0]] * len(plans)
@@ -114,10 +114,10 @@ def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> I
         by_text = ranker.text_ratings(state_BD, texts_MT[_pad_rows(text_rows)]).tolist()
     for one, of_rows, of_texts in zip(plans, by_row, by_text, strict=True):
         next_row, next_text = iter(of_rows), iter(of_texts)
-        scores = [
-            round(next(next_row) if place.row is not None else next(next_text), DECIMALS)
-            for place in one.items
-        ]
+        scores = []
+        for item in one.items:
+            rating = next(next_row) if item.row is not None else next(next_text)
+            scores.append(round(rating, DECIMALS))
         single = isinstance(one.request, ScoreRequest) and one.request.single
         answer: JsonObject = {"score": scores[0]} if single else {"scores": scores}
         yield answer | {"resolved": list(one.resolved), "resolved_items": list(one.resolved_items)}
@@ -132,9 +132,8 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
     ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
     for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):
         items = _items(ranker.catalogue, of_rows, scores.tolist())
-        for item, rating in zip(
-            items, of_ratings or (), strict=False
-        ):  # ratings are padded to the longest list of the batch
+        # Ratings are padded to the longest list of the batch, hence no strict zip.
+        for item, rating in zip(items, of_ratings or (), strict=False):
             item["rating"] = round(rating, DECIMALS)
         yield {"items": items, "resolved": list(one.resolved)}
 

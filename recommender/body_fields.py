@@ -39,9 +39,8 @@ def read_name(raw: object, where: str) -> Name:
 
 
 def read_id(raw: object, where: str) -> str:
-    if (
-        isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS
-    ):  # str() of thousands of digits is an error
+    # str() raises for a number of thousands of digits.
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS:
         return str(raw)
     if not isinstance(raw, str) or not raw.strip() or len(raw) > MAX_ID_CHARS:
         raise BadRequest(

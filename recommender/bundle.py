@@ -40,9 +40,8 @@ class BundleManifest:
     model: ModelConfig
     encoder: EncoderConfig
     encoder_digest: str | None  # None when no item has a text
-    rating_scale: (
-        tuple[float, float] | None
-    )  # smallest and greatest rating seen; None without ratings
+    # smallest and greatest rating seen; None without ratings
+    rating_scale: tuple[float, float] | None
     num_items: int
     files: Mapping[str, str]
     signals: Signals = field(default_factory=Signals)  # older bundles lack it and get the default
@@ -203,7 +202,7 @@ def bundle_digest(folder: Path) -> str:
 
 
 def _save_encoder(bundle: Bundle, folder: Path) -> None:
-    """Write the adapter if there is one, and the encoder's weights if they are to be packed."""
+    """Write the adapter if there is one, and the encoder's weights if they are packed."""
     if bundle.encoder is not None and bundle.encoder.adapter is not None:
         bundle.encoder.adapter.save(folder / ADAPTER)
     elif bundle.encoder is None and bundle.adapter_file is not None:

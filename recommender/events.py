@@ -89,10 +89,11 @@ class Item:
 
 
 Record = Event | Item
+# By kind: the class, and the text fields that a stored record must have.
 _STORED: Mapping[str, tuple[type[Event | Item], tuple[str, ...]]] = {
     "event": (Event, ("event_id", "user_id", "item_id", "type")),
     "item": (Item, ("event_id", "item_id", "title")),
-}  # by kind: the class, and the text fields that a stored record must have
+}
 
 
 def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Event:

@@ -15,9 +15,8 @@ from recommender.nobody import is_nobody
 
 MAX_ID_CHARS = 512
 
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
-)  # C0, DEL, C1, and Unicode's own line breaks
+# C0, DEL, C1, and Unicode's own line breaks
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def holds_control(text: str) -> bool:

@@ -31,22 +31,16 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
     If folders are nested, the outermost ones with a data set count. More than one data set is
     refused.
     """
-    formats = (
-        _FORMATS
-        if columns is None
-        else (
-            (
-                partial(table_files.sets_in, columns=columns),
-                partial(table.read_source, columns=columns),
-            ),
-        )
-    )
     for _, level in groupby(data_folders(path), DataFolder.depth):
-        asked = [(folder, sets_in(folder), read) for folder in level for sets_in, read in formats]
+        searched = [
+            (folder, sets_in(folder), read)
+            for folder in level
+            for sets_in, read in _formats(columns)
+        ]
         # The first format that recognises a file reads it, hence the reversed order.
         found = {
             folder.path_of(file): (folder, file, read)
-            for folder, files, read in reversed(asked)
+            for folder, files, read in reversed(searched)
             for file in files
         }
         if len(found) > 1:
@@ -61,6 +55,13 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
             folder.expect_text(file)
             return read(folder, file)
     raise _nothing(path, list(data_folders(path)), columns)
+
+
+def _formats(columns: Columns | None) -> tuple[tuple[Finder, Reader], ...]:
+    if columns is None:
+        return _FORMATS
+    finder = partial(table_files.sets_in, columns=columns)
+    return ((finder, partial(table.read_source, columns=columns)),)
 
 
 def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:

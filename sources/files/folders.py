@@ -29,8 +29,8 @@ _BROKEN = (
     zlib.error,
     EOFError,
     OSError,
-    RuntimeError,
-)  # RuntimeError: a zip with a password
+    RuntimeError,  # a zip with a password
+)
 BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _OFFICE = "[Content_Types].xml"

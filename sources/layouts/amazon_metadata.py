@@ -72,7 +72,7 @@ def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
     )
     title = (
         _clean(values.get("title"))
-        or " ".join(part for part in (brand, categories[-1] if categories else "") if part)
+        or " ".join(part for part in (brand, *categories[-1:]) if part)
         or description
     )
     if not title:

@@ -85,8 +85,8 @@ def _format(folder: DataFolder, file: str) -> RatingsFormat:
             "item_id": "--item item_id",
             "timestamp": "--at timestamp",
         }
-        options = " ".join((named if name in missing else known)[name] for name in named)
-        expected = f"a header with it once; name this file's columns with {options}"
+        options = " ".join((known | {name: named[name] for name in missing}).values())
+        expected = f"a header with this column once; name this file's columns with {options}"
         raise SourceError(
             path,
             line=1,
@@ -129,14 +129,16 @@ def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]
     blocks = Blocks(folder, file)
     rows, rejects = _rows(blocks, file, [name for name, _, _ in header])
     is_film, sha256 = "movie_title" in kinds, blocks.sha256
-    read = [
-        (line, _film(file, line, values, sha256) if is_film else _item(line, values, kinds, sha256))
-        for line, values in rows
-    ]
-    rejects += [one for _, one in read if isinstance(one, Reject)]
-    items, repeated = each_once(
-        file, ((line, one) for line, one in read if not isinstance(one, Reject))
-    )
+    records: list[tuple[int, RawRecord]] = []
+    for line, values in rows:
+        record = (
+            _film(file, line, values, sha256) if is_film else _item(line, values, kinds, sha256)
+        )
+        if isinstance(record, Reject):
+            rejects.append(record)
+        else:
+            records.append((line, record))
+    items, repeated = each_once(file, records)
     if not items:
         raise no_good_row(folder, file, rejects, "at least one item")
     return items, sorted(rejects + repeated, key=lambda reject: reject.line)

@@ -40,10 +40,8 @@ from sources.tables.columns import Chunk, Columns
 from sources.tables.ratings import is_hopeless
 from sources.tables.rows import no_good_row, raw_rows
 
-_FIELDS = {
-    "user": "user_id",
-    "item": "item_id",
-}  # fields of a record whose name differs from the role
+# Fields of a record whose name differs from the role.
+_FIELDS = {"user": "user_id", "item": "item_id"}
 _UNKNOWN = " "  # marks a type of unknown meaning; no real type is blank
 
 

@@ -24,10 +24,11 @@ from sources.tables.columns import CHUNK_ROWS, Chunk
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 EXPECTED = "a JSON object"
 _FIRST_LINES = 20
-_LIST = "one object a line; a list is converted with: jq -c '.[]' FILE"
+_LIST = "one object per line; convert a list with: jq -c '.[]' FILE"
+# MongoDB's names of wrapped values.
 _WRAPPED = frozenset(
     {"$oid", "$date", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal"}
-)  # MongoDB's
+)
 
 
 def is_json(folder: DataFolder, file: str) -> bool:

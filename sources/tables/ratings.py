@@ -134,10 +134,10 @@ def _read_block(
     ]
     fitting[:header] = False
     rejects = [lines.reject(file, index, expected_width(len(form.columns))) for index in odd]
-    torn, block = lines.without_carriage_returns()
+    broken, block = lines.without_carriage_returns()
     faults = {
-        "a carriage return inside the row": torn,
-        OPEN_QUOTE: lines.with_quotes() if form.separator == b"," else torn[:0],
+        "a carriage return inside the row": broken,
+        OPEN_QUOTE: lines.with_quotes() if form.separator == b"," else broken[:0],
     }
     for reason, indices in faults.items():
         rejects += [
@@ -286,10 +286,10 @@ def _times(cells: pd.Series, form: RatingsFormat) -> pd.Series:
     return at
 
 
-def _are_empty(cells: pd.Series, asked_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell which of the asked cells have no number."""
+def _are_empty(cells: pd.Series, wanted_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the wanted cells have no number."""
     empty_N = np.zeros(len(cells), np.bool_)
-    for row in np.flatnonzero(asked_N).tolist():
+    for row in np.flatnonzero(wanted_N).tolist():
         empty_N[row] = number_text(str(cells.iloc[row])) == ""
     return empty_N
 

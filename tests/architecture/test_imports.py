@@ -66,6 +66,20 @@ MAY_OPEN_ALL = ("cron.wiring", "cron.worker.worker", "cron.__main__", "cron.verb
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
+    (("sources.cells",), ("sources.cells", "recommender.nobody")),
+    (("sources.interactions", "sources.source"), ("sources.interactions",)),
+    (("sources.files",), ("sources.files", "sources.source")),
+    (
+        ("sources.tables",),
+        (
+            "sources.tables",
+            "sources.files",
+            "sources.cells",
+            "sources.source",
+            "sources.interactions",
+            "recommender.excerpt",
+        ),
+    ),
     (("sources",), ("sources", "recommender.excerpt", "recommender.nobody")),
     (("trainer",), ("trainer", "recommender")),
     (

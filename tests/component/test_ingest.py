@@ -42,10 +42,10 @@ def test_a_file_name_that_is_not_text_is_printed(
         sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict", write_through=True)
     )
     assert main(["ingest", str(file), *TABLE, "--dry-run", *more]) == 0
-    said = printed.getvalue().decode()
-    assert "caf\\udce9.csv" in said
+    output = printed.getvalue().decode()
+    assert "caf\\udce9.csv" in output
     if more:
-        assert json.loads(said)["format"] == f"table ({file.name})"
+        assert json.loads(output)["format"] == f"table ({file.name})"
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_an_impossible_working_folder_is_reported_first(
 ) -> None:
     (tmp_path / "t.csv").write_text(f"u,i,t\n1,2,{SECONDS}\n1,2,never\n")
     monkeypatch.setenv("FRESHET__STORE__VAR", "/proc/nope")
-    said = refusal([str(tmp_path / "t.csv"), *TABLE], capsys)
-    assert "store.var: can't write into /proc/nope" in said
-    assert "Traceback" not in said
+    output = refusal([str(tmp_path / "t.csv"), *TABLE], capsys)
+    assert "store.var: can't write into /proc/nope" in output
+    assert "Traceback" not in output
     assert not files.parse(settings.store.events).path.exists()
 
 

@@ -90,10 +90,8 @@ def test_all_bodies_of_one_request_share_a_limit(ranker: Ranker) -> None:
         "body: found 300,003 elements in user_seq, items, exclude and items asked for"
     )
     assert f"at most {MAX_ELEMENTS:,} in one request" in error.reason
-    wrong = {
-        "user_seq": [*["i3"] * (MAX_HISTORY - 1), None],
-        "k": 1,
-    }  # the error comes last, so all of it is read
+    # The error comes last, so all of it is read.
+    wrong = {"user_seq": [*["i3"] * (MAX_HISTORY - 1), None], "k": 1}
     assert "elements" in refusal(ranker, [wrong] * 3).reason
     assert isinstance(answer_batch(ranker, [[long, long]])[0], list)
 

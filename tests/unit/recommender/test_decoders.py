@@ -48,11 +48,8 @@ TEXTS = [
     "Toy Story (1995). Animation, children's, comedy " * 3,
 ]
 POOLINGS: tuple[Literal["mean", "last"], ...] = ("mean", "last")
-ARCHITECTURES = (
-    "deepseek-v3",
-    "llama",
-    "qwen2",
-)  # architectures of DeepSeek's own models and of the distilled ones
+# of DeepSeek's own models and of the distilled ones
+ARCHITECTURES = ("deepseek-v3", "llama", "qwen2")
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)

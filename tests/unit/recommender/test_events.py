@@ -179,10 +179,8 @@ def test_a_record_is_an_object(raw: object) -> None:
         (881250949.5, datetime(1997, 12, 4, 15, 55, 49, 500_000, tzinfo=UTC)),
         ("881250949", datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC)),
         (" 881250949.0 ", datetime(1997, 12, 4, 15, 55, 49, tzinfo=UTC)),
-        (
-            "2026-11-25T12:05:00Z",
-            datetime(2026, 11, 25, 12, 5, tzinfo=UTC),
-        ),  # the end of the allowed skew
+        # The end of the allowed skew.
+        ("2026-11-25T12:05:00Z", datetime(2026, 11, 25, 12, 5, tzinfo=UTC)),
         ("1990-01-01", EARLIEST),
     ],
 )

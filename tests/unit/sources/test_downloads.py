@@ -214,8 +214,8 @@ def test_unreadable_files_are_refused_and_such_folders_skipped(tmp_path: Path) -
     )
     read, inside, *refused = without_privileges([tmp_path / path for path in paths])
     assert (read, inside) == ("2 events", "2 events")
-    for path, said in zip(paths[2:], refused, strict=True):
-        assert said.endswith("expected a file that this user may read"), path
+    for path, message in zip(paths[2:], refused, strict=True):
+        assert message.endswith("expected a file that this user may read"), path
 
 
 def without_privileges(paths: Sequence[Path]) -> list[str]:

@@ -122,10 +122,8 @@ def test_kept_repeats_are_several_events() -> None:
 
 def test_ids_keep_the_order_of_the_file_among_a_users_ties() -> None:
     rng = np.random.default_rng(5)
-    users_N, at_N = (
-        rng.integers(0, 3, 4000),
-        SECONDS + rng.integers(0, 20, 4000) // 7 * 1e-6,
-    )  # a thousand rows at each moment
+    users_N = rng.integers(0, 3, 4000)
+    at_N = SECONDS + rng.integers(0, 20, 4000) // 7 * 1e-6  # a thousand rows at each moment
     events = list(
         gather(
             users=users_N.astype(str).tolist(),
@@ -149,9 +147,9 @@ def test_ids_keep_the_order_of_the_file_among_a_users_ties() -> None:
 
 
 def test_more_digits_sort_after_fewer() -> None:
-    said = {"user_id": "ann", "item_id": "shoe", "type": "view"}
+    event = {"user_id": "ann", "item_id": "shoe", "type": "view"}
     places = [0, 1, 9, 10, 99, 100, 1000, 10**9 - 1]
-    made = [event_id(said, SECONDS * 10**6, place) for place in places]
+    made = [event_id(event, SECONDS * 10**6, place) for place in places]
     assert made == sorted(made)
 
 

@@ -139,10 +139,10 @@ def test_ids_have_the_documented_form(
 ) -> None:
     source = read(write(tmp_path, FORMS["ml-latest"]))
     (first, *_) = source.events
-    said = f"{first['user_id']}\0{first['item_id']}\0rating\0{881250949000000}\0{first['rating']:g}"
-    assert (
-        first["event_id"] == f"0881250949000000:10:{hashlib.sha256(said.encode()).hexdigest()[:16]}"
-    )
+    user_item = f"{first['user_id']}\0{first['item_id']}"
+    content = f"{user_item}\0rating\0{881250949000000}\0{first['rating']:g}"
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    assert first["event_id"] == f"0881250949000000:10:{sha256[:16]}"
     digest = hashlib.sha256(FORMS["ml-latest"]["movies.csv"]).hexdigest()[:12]
     assert [raw["event_id"] for raw in source.items] == [
         f"{digest}:{line:09}" for line in (2, 3, 4)
@@ -184,19 +184,20 @@ def test_a_bad_row_is_rejected_and_the_rest_is_read(tmp_path: Path) -> None:
         ("u.item", 5),
         *(("u.data", line) for line in (1, 2, 4, 5, 6, 7)),
     ]
-    told = {reject.line: reject.reason for reject in source.rejects if reject.file == "u.data"}
-    assert told[1] == "rating: expected a number"
-    assert told[2] == "expected 4 columns, found another number"
-    assert told[5] == "user_id: expected an id"
+    reasons_by_line = {
+        reject.line: reject.reason for reject in source.rejects if reject.file == "u.data"
+    }
+    assert reasons_by_line[1] == "rating: expected a number"
+    assert reasons_by_line[2] == "expected 4 columns, found another number"
+    assert reasons_by_line[5] == "user_id: expected an id"
     assert {reject.line: raw for reject, raw in source.read_rejects(source.rejects[2:])}[
         1
     ] == "7\t1\tfour\t881250949"
 
 
 def test_bad_lines_are_counted_too(tmp_path: Path) -> None:
-    source = read(
-        write(tmp_path, FORMS["ml-100k"] | {"u.data": b"bad\n\n7\t1\t3\t881250949"})
-    )  # the file has no line break at its end
+    # The file has no line break at its end.
+    source = read(write(tmp_path, FORMS["ml-100k"] | {"u.data": b"bad\n\n7\t1\t3\t881250949"}))
     assert [line for line, _ in source.events.with_lines(0, 1)] == [3]
 
 

@@ -39,9 +39,9 @@ def test_a_bad_quote_rejects_only_its_line(rows: str) -> None:
 
 
 def test_a_quote_opened_in_every_line_rejects_every_line() -> None:
-    users, told = read_rows(HEADER + '1,2,3,"x\n' * 1000 + "2,3,4,b\n")
+    users, rejects = read_rows(HEADER + '1,2,3,"x\n' * 1000 + "2,3,4,b\n")
     assert users == ["2"]
-    assert told == [(line, OPEN[1]) for line in range(2, 1002)]
+    assert rejects == [(line, OPEN[1]) for line in range(2, 1002)]
 
 
 @pytest.mark.parametrize(
