@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.catalogue import BENCHES, overview
-from bench.report.kept import WORK, files_digest
+from bench.report.kept import files_digest, work_folder
 from cron.project_root import PROJECT_ROOT
 
 BEAUTY = "amazon-2014-beauty"
@@ -93,12 +93,14 @@ USAGE = """python -m bench NAME [arguments]
 Call = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
-def main(arguments: Sequence[str], *, call: Call | None = None, work: Path = WORK) -> int:
+def main(arguments: Sequence[str], *, call: Call | None = None, code: str | None = None) -> int:
     """Run a suite and render the tables; return 1 when a run failed.
 
     `call` runs a command line (without the interpreter) with an environment and returns its status.
+    `code` is the digest of the code, which decides whether a run is finished.
     """
     call = call or call_python
+    code = code or files_digest(*CODE)
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.name:
@@ -121,7 +123,7 @@ def main(arguments: Sequence[str], *, call: Call | None = None, work: Path = WOR
     for run in runs:
         if run.bench not in wanted:
             continue
-        stamp = _stamp(run, work)
+        stamp = _stamp(run, code)
         if given.full and not given.again and stamp.exists():
             print(f"= {' '.join(run.command)}: finished with this code", flush=True)
         elif not run_bench(run, call, full=given.full):
@@ -166,10 +168,14 @@ def _has_beauty() -> bool:
     return "FRESHET_DATA" in os.environ and (Path(os.environ["FRESHET_DATA"]) / BEAUTY).is_dir()
 
 
-def _stamp(run: BenchRun, work: Path) -> Path:
-    """Return the file that exists when this run succeeded with the present code."""
-    decided_by = f"{files_digest(*CODE)} {' '.join(run.command)}"
-    return work / "done" / f"{run.bench}-{hashlib.sha256(decided_by.encode()).hexdigest()[:12]}"
+def _stamp(run: BenchRun, code: str) -> Path:
+    """Return the file that exists if this run has succeeded with this code."""
+    decided_by = f"{code} {' '.join(run.command)}"
+    return (
+        work_folder()
+        / "done"
+        / f"{run.bench}-{hashlib.sha256(decided_by.encode()).hexdigest()[:12]}"
+    )
 
 
 def run_bench(run: BenchRun, call: Call, *, full: bool) -> bool:

@@ -20,11 +20,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench.data.leave_one_out import RankingResult, Split, list_gains
-from bench.report.kept import WORK, events_digest, files_digest, kept_part
+from bench.report.kept import events_digest, files_digest, kept_part, work_folder
 
 VERSIONS: Mapping[str, str] = {"rectools": "0.19.0", "torch": "2.15.0"}
 REQUIREMENTS = (f"rectools[torch]=={VERSIONS['rectools']}", f"torch=={VERSIONS['torch']}")
-ENVIRONMENT = WORK / "rectools"
 SCRIPT = Path(__file__).with_name("rectools_peer.py")
 # Each step allocates and frees hundreds of MB. Without these settings glibc returns the memory to
 # the system each time, which costs a third of the time.
@@ -154,7 +153,7 @@ def rankings(training: PeerTraining, split: Split) -> list[Ranking]:
 
 
 def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
-    _make_environment()
+    environment = _make_environment()
     rows = pd.DataFrame(
         {"user": split.data.users_E, "item": split.data.items_E, "at": split.data.at_s_E}
     )
@@ -163,14 +162,14 @@ def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[di
     (folder / "task.json").write_text(json.dumps(task))
     names = ("task.json", "interactions.csv", "asked.csv", "rankings.jsonl")
     command = [
-        str(ENVIRONMENT / "bin" / "python"),
+        str(environment / "bin" / "python"),
         str(SCRIPT),
         *(str(folder / name) for name in names),
     ]
-    environment = os.environ | MALLOC | {"OMP_NUM_THREADS": str(task["threads"])}
+    variables = os.environ | MALLOC | {"OMP_NUM_THREADS": str(task["threads"])}
     with (folder / "log.txt").open("w") as log:
         subprocess.run(
-            command, cwd=folder, check=True, env=environment, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=folder, check=True, env=variables, stdout=log, stderr=subprocess.STDOUT
         )
     answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
     for name in names[1:]:
@@ -187,14 +186,15 @@ def _result_of(answer: Mapping[str, object], split: Split) -> RankingResult:
     return RankingResult(ndcg_U=ndcg_U, seconds=seconds, cpu_s=cpu_s)
 
 
-def _make_environment() -> None:
-    stamp = ENVIRONMENT / "complete"
-    if stamp.exists():
-        return
-    print(
-        f"making {ENVIRONMENT} with {' '.join(REQUIREMENTS)}: a few minutes and 5 GB, once",
-        flush=True,
-    )
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-    subprocess.run([str(ENVIRONMENT / "bin" / "pip"), "install", "-q", *REQUIREMENTS], check=True)
-    stamp.touch()
+def _make_environment() -> Path:
+    """Return the environment with RecTools; make it at the first use."""
+    environment = work_folder() / "rectools"
+    stamp = environment / "complete"
+    if not stamp.exists():
+        needed = " ".join(REQUIREMENTS)
+        print(f"making {environment} with {needed}: a few minutes and 5 GB, once", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
+        pip = str(environment / "bin" / "pip")
+        subprocess.run([pip, "install", "-q", *REQUIREMENTS], check=True)
+        stamp.touch()
+    return environment

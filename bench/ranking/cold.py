@@ -49,7 +49,7 @@ from bench.ranking.cold_gains import (
     neighbour_popularity,
     random_gains,
 )
-from bench.report.kept import WORK, code_digest, data_digest, kept_part
+from bench.report.kept import code_digest, data_digest, kept_part, work_folder
 from bench.report.labels import (
     ANY_AMONG_ALL,
     COLD_BASELINES,
@@ -122,14 +122,18 @@ def train_and_release(
     """
     torch.set_num_threads(config.num_threads)
     folder.mkdir(exist_ok=True)
-    _, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+    _, seconds = train_bundle(
+        snapshot, config, folder / "candidate", text_cache=work_folder() / "texts"
+    )
     roles = Roles(target_E=np.zeros_like(fold.train_E), more_items=np.flatnonzero(fold.cold_N))
     for name in ("arrival", "release"):
         shutil.rmtree(folder / name, ignore_errors=True)
     arrival = write_snapshot(folder / "arrival", fold.data, roles, mode="items", seed=config.seed)
     for name, source in (("live", "bundle"), ("state", "state")):
         shutil.copytree(folder / "candidate" / source, arrival / name)
-    bundle, _ = train_bundle(arrival, config, folder / "release", text_cache=WORK / "texts")
+    bundle, _ = train_bundle(
+        arrival, config, folder / "release", text_cache=work_folder() / "texts"
+    )
     for used in ("arrival", "candidate"):
         shutil.rmtree(folder / used)
     return bundle, seconds

@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,6 +47,7 @@ from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
 
 COMMAND = "python -m bench prequential"
+Update = Callable[..., StreamLine]  # with the parameters of update_line
 UPDATED = ("sketch", "update", "accepted", "control")
 CODE = (
     "bench/ranking/prequential.py",
@@ -60,7 +61,12 @@ CODE = (
 
 
 def run_seed(
-    stream: Stream, config: TrainConfig, fulls: frozenset[int], folder: Path
+    stream: Stream,
+    config: TrainConfig,
+    fulls: frozenset[int],
+    folder: Path,
+    *,
+    update: Update = update_line,
 ) -> dict[str, dict[str, object]]:
     """Follow the stream once, continuing from what the folder has.
 
@@ -84,7 +90,7 @@ def run_seed(
         if last < stream.bounds[-1]:
             rolls = bool(over) and window >= min(over)  # until then `rolling` is `update`
             for name in (*UPDATED, "rolling") if rolls else UPDATED:
-                lines[name] = update_line(
+                lines[name] = update(
                     stream, lines[name], folder / f"{name}-{window}", first, last, how=name
                 )
             if not rolls:

@@ -14,7 +14,7 @@ from bench.contestants.configs import sketch_config
 from bench.contestants.offline import train_bundle
 from bench.data.snapshots import Flags, Roles, event_rows, write_snapshot
 from bench.ranking.stream import Stream
-from bench.report.kept import WORK
+from bench.report.kept import work_folder
 from cron.gate.verdicts import Against, offline_verdict
 from cron.settings.tree import GateSettings
 from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_of
@@ -132,7 +132,9 @@ def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> 
         snapshot = folder / "snapshot"
         shutil.rmtree(snapshot, ignore_errors=True)
         write(snapshot)
-        _, seconds = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+        _, seconds = train_bundle(
+            snapshot, config, folder / "candidate", text_cache=work_folder() / "texts"
+        )
         shutil.rmtree(snapshot)
         cost.write_text(json.dumps(seconds))
     return float(json.loads(cost.read_text()))

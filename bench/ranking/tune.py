@@ -46,7 +46,7 @@ from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Flags, Roles, write_snapshot
 from bench.ranking.stream import BASE_SHARE, stream_of
 from bench.ranking.stream_lines import train_line, update_line
-from bench.report.kept import WORK, code_digest, data_digest, kept_part
+from bench.report.kept import code_digest, data_digest, kept_part, work_folder
 from cron.errors import SettingsError
 from cron.settings.keys import settings_leaves
 from cron.settings.values import check_value, from_text
@@ -208,7 +208,9 @@ def _train_and_score(question: Question, config: TrainConfig, folder: Path) -> d
         write_snapshot(
             snapshot, question.data, Roles(target_E=question.train_E), mode="full", seed=config.seed
         )
-    bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=WORK / "texts")
+    bundle, _ = train_bundle(
+        snapshot, config, folder / "candidate", text_cache=work_folder() / "texts"
+    )
     scores = user_scores(
         question.data, question.asked_E, question.train_E, bundle, config, folder=folder
     )
@@ -304,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     question = question_of(load_set(given.set), given.on)
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    table = WORK / "tune" / f"{given.set}.csv"
+    table = work_folder() / "tune" / f"{given.set}.csv"
     results: list[TrialResult] = []
     for number, trial in enumerate(trials, start=1):
         one = run_trial(question, trial, seeds)

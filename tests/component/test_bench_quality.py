@@ -16,7 +16,6 @@ from bench.data.leave_one_out import split_of
 from bench.ranking import quality
 from bench.ranking.quality import Options, freshet, ranking_metrics
 from bench.ranking.ratings import rating_metrics
-from bench.report import kept
 from bench.report.labels import SKETCH
 from recommender.config import ModelConfig
 from tests.unit.bench.tastes import NUM_USERS, tastes
@@ -29,7 +28,7 @@ CONFIG = TrainConfig(
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
 
 
 def test_freshet_learns_the_tastes_and_is_kept(tmp_path: Path) -> None:
@@ -69,7 +68,7 @@ def test_a_settings_file_for_a_gpu_trains_on_one_or_not_at_all() -> None:
     else:
         with pytest.raises(
             ValueError,
-            match=r"train\.device is cuda.*; start fewer, repair the driver, or set train\.device",
+            match=r"train\.device is cuda.*; start fewer ranks, repair the driver, or set train\.device",
         ):
             freshet(split, replace(CONFIG, device="cuda"))
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from bench.data.sets import RatingsSet
-from bench.ranking import cold
 from bench.ranking.cold import metrics_of, run_fold
 from bench.ranking.cold_folds import ITEM_FOLDS, USER_FOLDS, EventBatch, Fold, fold_of
 from bench.ranking.cold_gains import neighbour_popularity, random_gains
@@ -66,7 +65,7 @@ def test_an_item_without_text_is_not_held_out() -> None:
 def test_new_items_are_found_by_their_text(
     tmp_path: Path, fold: Fold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cold, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
     (tmp_path / "fold").mkdir()
     found = run_fold(fold, small_config(tmp_path), tmp_path / "fold")
     bundle = load_bundle(tmp_path / "fold" / "release" / "bundle")

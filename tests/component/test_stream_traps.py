@@ -17,9 +17,10 @@ import pytest
 from bench.contestants.offline import event_ndcg, train_bundle
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking import prequential, stream_lines
+from bench.ranking import stream_lines
 from bench.ranking.prequential import run_seed
-from bench.ranking.stream import full_windows, stream_of, takeovers
+from bench.ranking.stream import Stream, full_windows, stream_of, takeovers
+from bench.ranking.stream_lines import StreamLine
 from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of
 from cron.gate.verdicts import Verdict, offline_verdict
 from recommender.bundle import Bundle
@@ -65,7 +66,7 @@ def early_set() -> RatingsSet:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_lines, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
 
 
 def test_windows_cover_the_second_half_once() -> None:
@@ -113,15 +114,16 @@ def test_an_interrupted_stream_ends_with_the_same_scores(
     assert whole["update"]["ndcg"] != whole["static"]["ndcg"]
 
 
-def test_updates_continue_from_a_full_retrain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_updates_continue_from_a_full_retrain(tmp_path: Path) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     learning = run_seed(stream, CONFIG, fulls, tmp_path / "learning")["rolling"]["ndcg"]
     assert isinstance(learning, list)
     assert learning[3] > 0.5
-    monkeypatch.setattr(prequential, "update_line", lambda _, line, *place, **how: line)
-    without_updates = run_seed(stream, CONFIG, fulls, tmp_path / "without")
+
+    def keep(_: Stream, line: StreamLine, *place: object, **how: object) -> StreamLine:
+        return line
+
+    without_updates = run_seed(stream, CONFIG, fulls, tmp_path / "without", update=keep)
     assert without_updates["update"]["ndcg"] == [0.0] * NUM_WINDOWS
     assert without_updates["rolling"]["ndcg"] == [0.0, 0.0, pytest.approx(0.5), 0.0]
 

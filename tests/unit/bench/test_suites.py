@@ -17,21 +17,21 @@ from bench.suites import QUICK, BenchRun, full_runs
 class FakePython:
     """Records what would be run, with the suite's size; `backends` fails."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self) -> None:
         self.calls: list[str] = []
-        self._work = work
 
     def __call__(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
         self.calls.append(f"{environment.get('FRESHET_BENCH', '-')} {' '.join(command[2:])}")
         return 3 if "backends" in command else 0
 
-    def run_suite(self, *arguments: str) -> int:
-        return suites.main(arguments, call=self, work=self._work)
+    def run_suite(self, *arguments: str, code: str = "this code") -> int:
+        return suites.main(arguments, call=self, code=code)
 
 
 @pytest.fixture
-def python(tmp_path: Path) -> FakePython:
-    return FakePython(tmp_path)
+def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePython:
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
+    return FakePython()
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,9 @@ def test_an_unknown_bench_is_named_and_nothing_runs(
     assert not python.calls
 
 
-def test_a_change_of_the_code_runs_a_bench_again(
-    python: FakePython, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_of_the_code_runs_a_bench_again(python: FakePython) -> None:
     python.run_suite("--full", "--only", "serving")
-    monkeypatch.setattr(suites, "files_digest", lambda *_: "other")
-    python.run_suite("--full", "--only", "serving")
+    python.run_suite("--full", "--only", "serving", code="other code")
     assert python.calls.count("full serving") == 2
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bench.data.sets import RatingsSet
-from bench.ranking import stream_lines, tune
 from bench.ranking.tune import (
     TrialResult,
     question_of,
@@ -19,7 +18,6 @@ from bench.ranking.tune import (
     with_changes,
     write_table,
 )
-from bench.report import kept
 from cron.errors import SettingsError
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
@@ -103,8 +101,7 @@ def test_random_combinations_are_the_same_each_time() -> None:
 def test_a_finished_trial_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "WORK", tmp_path)
-    monkeypatch.setattr(tune, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
     question, (trial,) = (
         question_of(walks(), "tuning"),
         trials_of(SMALL, {"full_epochs": ["1"]}, random=None),
@@ -124,8 +121,7 @@ def test_a_finished_trial_is_not_trained_again(
 def test_updates_are_chosen_without_the_stream_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "WORK", tmp_path)
-    monkeypatch.setattr(stream_lines, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
     data = walks(num_users=60, length=16)
     half = len(data.users_E) // 2
     elsewhere = replace(

@@ -18,7 +18,7 @@ from tests.unit.bench.tastes import tastes
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "WORK", tmp_path)
+    monkeypatch.setenv("FRESHET_BENCH_WORK", str(tmp_path))
 
 
 def test_a_finished_part_is_not_made_again() -> None:

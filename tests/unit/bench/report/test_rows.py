@@ -82,11 +82,10 @@ def test_plain_rows_are_replaced(tmp_path: Path) -> None:
 def test_small_versions_have_their_own_folder_and_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "RESULTS", tmp_path)
-    save("quality", "a", [row("a", "Freshet", 0.1)], command="x")
-    assert results_folder() == tmp_path
+    save("quality", "a", [row("a", "Freshet", 0.1)], command="x", results=tmp_path)
+    assert results_folder(tmp_path) == tmp_path
     monkeypatch.setenv("FRESHET_BENCH", "quick")
-    save("quality", "a", [row("a", "Freshet", 0.2)], command="x")
+    save("quality", "a", [row("a", "Freshet", 0.2)], command="x", results=tmp_path)
     assert values_in(tmp_path) == {("a", "Freshet"): 0.1}
     assert values_in(tmp_path / "quick") == {("a", "Freshet"): 0.2}
     assert "not to be quoted" in (tmp_path / "quick" / "quality.md").read_text()
