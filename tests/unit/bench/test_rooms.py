@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cron.wiring import PROJECT_ROOT
+from cron.project_root import PROJECT_ROOT
 
 ROOMS = ("data", "report", "contestants", "ranking", "speed")  # lowest first
 IMPORT = re.compile(r"^ *from bench\.(\w+)", re.MULTILINE)
