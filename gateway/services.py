@@ -18,7 +18,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.ledger import release_rows, switches
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
-from cron.metrics.ledger_metrics import LedgerFigures
+from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
 from cron.ports import EventLog, Histories
 from cron.services import Paths
@@ -101,7 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
                 histories, inference, live, max_history=settings.train.model.max_history
             ),
             metrics=GatewayMetrics(
-                LedgerFigures(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))
+                LedgerMetrics(ledger, overviews.look, lambda: event_log.backlog(histories.cursor()))
             ),
             overviews=overviews,
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),

@@ -28,7 +28,7 @@ def open_shelf(folder: Path, *versions: int) -> Services:
             lease=lease,
         )
         services.server.register(version, mar.name)
-        release.switch(
+        release.publish(
             services.ledger,
             services.server,
             version,

@@ -38,11 +38,11 @@ from cron.journal.dead_letters import DeadLetters
 from cron.ledger import lease_row, metric_rows, release_rows, run_rows
 from cron.lineage import Lease, Manifest, Outcome, Reason, Run
 from cron.metrics.ledger_metrics import REFUSED_BY, SANITY_ONLY
-from cron.metrics.snapshot_metrics import hold_on_shift, keep_figures
+from cron.metrics.snapshot_metrics import hold_on_shift, store_metrics
 from cron.ports import Batch
 from cron.services import Services
 from cron.serving import release
-from cron.serving.restore import check_room, restore_live
+from cron.serving.restore import check_room, restore
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def _publish(turn: _Turn) -> Run:
         turn.step("plan", lambda: run_plan.to_output(run_plan.settle(services, run)))
     )
     snapshot = turn.step("snapshot", lambda: stages.make_snapshot(services, run, plan))
-    keep_figures(services.ledger, snapshot)
+    store_metrics(services.ledger, snapshot)
     hold_on_shift(
         services.ledger, snapshot, plan.fresh_range, limit=services.settings.gate.max_shift
     )
@@ -346,7 +346,7 @@ def _was_live(services: Services, manifest: Manifest) -> bool:
 def _register(services: Services, manifest: Manifest, lease: Lease) -> stages.Output:
     """Register the version, after the live one: the first version of an empty server becomes its default."""
     with services.serving_lock:
-        restore_live(services)
+        restore(services)
     if manifest.version not in {found.version for found in services.server.versions()}:
         check_room(services.server)
     lease_row.check(services.ledger, lease)
@@ -356,7 +356,7 @@ def _register(services: Services, manifest: Manifest, lease: Lease) -> stages.Ou
 
 def _set_live(services: Services, manifest: Manifest, lease: Lease) -> stages.Output:
     with services.serving_lock:
-        release.switch(
+        release.publish(
             services.ledger,
             services.server,
             manifest.version,

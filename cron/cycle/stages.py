@@ -20,7 +20,7 @@ from cron.gate.quality_rows import quality_rows
 from cron.gate.verdicts import Against, Verdict, offline_verdict
 from cron.ledger import release_rows, run_rows
 from cron.lineage import Manifest, Quality, Reason, Run, manifest_from_json, manifest_to_json
-from cron.metrics.snapshot_metrics import not_looked_at
+from cron.metrics.snapshot_metrics import unreviewed_part
 from cron.services import Services
 from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
@@ -53,7 +53,7 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> Output:
         target_range=plan.counted_range,
         fresh_range=plan.fresh_range,
         items_through=plan.items_through,
-        shift_range=not_looked_at(ledger, plan.fresh_range),
+        shift_range=unreviewed_part(ledger, plan.fresh_range),
         older_before=plan.older_before,
         panel=panel_by(ledger, share=plan.panel_share, key=plan.panel_key),
         judged=_judged(services, plan),

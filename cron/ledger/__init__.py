@@ -1,1 +1,1 @@
-"""The ledger: which data was collected, which runs there were, and which release is live."""
+"""The ledger: which data was collected, which runs took place, and which release is live."""

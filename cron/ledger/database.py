@@ -1,9 +1,9 @@
-"""The database of the ledger: opened, its transactions kept strict, its failures told in our words. SQLite or PostgreSQL.
+"""The ledger's database: opening it, strict transactions, its errors as ours.
 
-Knows both databases; does not know the tables. A writing transaction is alone among all processes
-on both: on SQLite it begins by taking the file's write lock, on PostgreSQL by taking an advisory
-lock, so that read, decide, write is one step. An advisory lock and not the lock of a row: it is
-there before any table is, it also covers the migrations, and a reader never waits for it.
+The database is SQLite or PostgreSQL. On both only one writing transaction runs at a time, among all
+processes, so that read, decide, write is one step: on SQLite it begins by taking the file's write
+lock, on PostgreSQL by taking an advisory lock. An advisory lock rather than a row lock: it exists
+before any table, it also covers the migrations, and a reader never waits for it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from cron.errors import AccessRefused, LedgerFailed, MissingClient, SettingsErro
 from cron.local.sqlite_file import read_only_uri, sqlite_failure
 
 EXAMPLES = "for example sqlite:///var/ledger.db, or postgresql://freshet@host/freshet"
-_LOCK = int.from_bytes(b"freshet", "big")  # of the advisory lock; each database has its own
+_LOCK = int.from_bytes(b"freshet", "big")  # number of the advisory lock; each database has its own
 _LOCK_WAIT_S = 30
-# A writer that is paused in the middle of a transaction (a frozen machine) must not stop all the
-# others: the server ends it.
+# A writer that freezes during a transaction must not block all the others: the server ends it.
 _IDLE_LIMIT_S = 15
-# libpq's: a host that vanished is noticed in seconds, not after TCP's quarter of an hour
+# libpq's options: detect a vanished host in seconds, not after TCP's quarter of an hour
 _CONNECTION = {
     "connect_timeout": 5,
     "application_name": "freshet",
@@ -33,11 +32,12 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_SECRET_OPTIONS = (
-    "sslpassword",
-    "oauth_client_secret",
-)  # libpq's, beside `password`, which is the URL's own
-_REMEDY = "check the user, its password (PGPASSWORD or ~/.pgpass, never the settings file), and that it may make tables there"
+# libpq's options that are secret; `password` is part of the URL itself
+_SECRET_OPTIONS = ("sslpassword", "oauth_client_secret")
+_REMEDY = (
+    "check the user, its password (PGPASSWORD or ~/.pgpass, never the settings file), and that it"
+    " may create tables there"
+)
 _REFUSALS = (
     "authentication failed",
     "no password supplied",
@@ -48,39 +48,41 @@ _REFUSALS = (
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Open a database; a relative SQLite path starts at the working folder. Raise SettingsError, MissingClient or Unavailable."""
+    """Open a database; a relative SQLite path starts at the working folder.
+
+    Raise SettingsError, MissingClient or Unavailable.
+    """
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
-        raise SettingsError(f"store.ledger is no database URL; {EXAMPLES}") from error
+        raise SettingsError(f"store.ledger is not a database URL; {EXAMPLES}") from error
     openers = {"sqlite": _open_sqlite, "postgresql": _open_postgresql}
     if parsed.get_backend_name() not in openers:
         raise SettingsError(
-            f"store.ledger: there is no ledger on {parsed.get_backend_name()}; {EXAMPLES}"
+            f"store.ledger: {parsed.get_backend_name()} is not supported; {EXAMPLES}"
         )
     return openers[parsed.get_backend_name()](parsed)
 
 
 def reader(engine: sa.Engine) -> sa.Engine:
-    """Return the engine for reading transactions: everything read in one of them was true at the same moment."""
+    """Return the engine for reading transactions, each of which sees one moment."""
     if engine.dialect.name == "sqlite":
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def writer(engine: sa.Engine) -> sa.Engine:
-    """Return the engine for writing transactions, each alone from its beginning."""
+    """Return the engine for writing transactions, which run one at a time."""
     if engine.dialect.name == "sqlite":
         return engine.execution_options(writes=True)
-    # Whatever the server's default is: under a stricter one the snapshot would be older than the
-    # lock.
+    # Set explicitly: under a stricter default the snapshot would be older than the lock.
     return engine.execution_options(
         writes=True, isolation_level="READ COMMITTED", postgresql_readonly=False
     )
 
 
 def display_url(engine: sa.Engine) -> str:
-    """Return the database's URL as messages show it: as the settings have it, without the password."""
+    """Return the database's URL for messages: as in the settings, without secrets."""
     url = engine.url.set(drivername=engine.url.get_backend_name()).difference_update_query(
         _SECRET_OPTIONS
     )
@@ -89,17 +91,18 @@ def display_url(engine: sa.Engine) -> str:
 
 @contextmanager
 def errors_translated(engine: sa.Engine) -> Iterator[None]:
-    """Turn what a database says that is away, locked, or out of disk into Unavailable: the call may be repeated.
+    """Translate the database's errors.
 
-    What it says to one whom it does not know is AccessRefused.
+    Unavailable: it does not answer, is locked, or has no disk space; the call may be retried.
+    AccessRefused: it rejects our user or password. LedgerFailed: anything else.
     """
     where = display_url(engine)
     try:
         yield
     except sa.exc.TimeoutError as error:
-        raise Unavailable("the ledger", where=where, why=_in_a_line(error)) from error
+        raise Unavailable("the ledger", where=where, why=_one_line(error)) from error
     except sa.exc.DBAPIError as error:
-        why = _in_a_line(error.orig or error)
+        why = _one_line(error.orig or error)
         if any(refusal in why for refusal in _REFUSALS):
             raise AccessRefused("the ledger", where=where, why=why, remedy=_REMEDY) from error
         if isinstance(error.orig, sqlite3.Error) and isinstance(error, sa.exc.OperationalError):
@@ -116,7 +119,7 @@ def errors_translated(engine: sa.Engine) -> Iterator[None]:
 def _open_sqlite(url: sa.URL) -> sa.Engine:
     if url.database is None:
         raise SettingsError(
-            f"store.ledger: {str(url)!r} names no file, and a ledger in memory forgets; {EXAMPLES}"
+            f"store.ledger: {str(url)!r} names no file, and memory is not durable; {EXAMPLES}"
         )
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +136,7 @@ def _open_sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _open_postgresql(url: sa.URL) -> sa.Engine:
-    """Without a password in the URL libpq finds its own: PGPASSWORD, or ~/.pgpass."""
+    """Open PostgreSQL; without a password in the URL libpq uses PGPASSWORD or ~/.pgpass."""
     password = url.query.get("password", url.password)
     url = url.set(
         drivername="postgresql+psycopg", password=str(password) if password is not None else None
@@ -141,8 +144,7 @@ def _open_postgresql(url: sa.URL) -> sa.Engine:
     url = url.difference_update_query(["password"])
     options = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     try:
-        # prepare_threshold: a pooler between us and the server may give each transaction another
-        # session
+        # prepare_threshold: a connection pooler may give each transaction another session
         engine = sa.create_engine(
             url, pool_pre_ping=True, connect_args={**options, "prepare_threshold": None}
         )
@@ -157,10 +159,13 @@ def _connect_to_read(uri: str) -> sqlite3.Connection:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    """WAL lets the gateway read while the worker writes; FULL because the event log is trimmed after our commit."""
-    connection.isolation_level = (
-        None  # BEGIN is ours: the driver's own would start writes too late to be exclusive
-    )
+    """Set up a connection.
+
+    WAL lets the gateway read while the worker writes. FULL, because the event log is trimmed after
+    a commit.
+    """
+    # our own BEGIN: the driver's starts writes too late to be exclusive
+    connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {1000 * _LOCK_WAIT_S}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -173,10 +178,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _begin_postgresql(connection: sa.Connection) -> None:
-    """Take the one lock of all writers; it ends with the transaction, or with the connection."""
+    """Take the lock of all writers; it ends with the transaction or the connection."""
     if _writes(connection):
         connection.exec_driver_sql(
-            f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'; SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_LIMIT_S}s'"
+            f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s';"
+            f" SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_LIMIT_S}s'"
         )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
@@ -185,5 +191,5 @@ def _writes(connection: sa.Connection) -> bool:
     return bool(connection.get_execution_options().get("writes", False))
 
 
-def _in_a_line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())

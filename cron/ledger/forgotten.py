@@ -1,9 +1,9 @@
-"""The ledger's table of forgotten users: who, by a keyed hash, up to where, when it was asked and when it was done.
+"""Users who asked to be forgotten, each by a keyed hash, and how far their erasure is.
 
-The rule: of a forgotten user everything is left out that happened at `up_to` or before, by the
-event's own time, whenever it arrives, and everything that the journal had accepted by then,
-whatever its time. What the same id does later counts as anybody's. Forgetting again moves the mark
-forward, never back.
+Of a forgotten user these events are erased: all that happened at `up_to` or before, by the event's
+own time, whenever they arrive; and all that the journal had accepted by then, whatever their time.
+Later events of the same id count like anybody's. Forgetting a user again moves the mark forward,
+never back.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ from cron.ledger.secret_rows import secret
 from cron.lineage import Lease
 from cron.user_keys import UserKeys
 
-ADOPTED = "the histories"  # who asked, of marks that stood there alone
-_IN_A_QUERY = 5_000  # keys; databases bound the parameters of a statement
+ADOPTED = "the histories"  # `asked_by` of marks that only the histories had
+_IN_A_QUERY = 5_000  # keys; databases limit the parameters of a statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One forgotten user. `erased_at` is None until the journal holds nothing of theirs; `num_erased` counts its events."""
+    """One forgotten user.
+
+    `erased_at` is None until the journal has none of their events; `num_erased` counts those that
+    were erased.
+    """
 
     user_key: str
     up_to: datetime
@@ -39,19 +43,22 @@ class Mark:
 
 
 def keys_of(ledger: Ledger) -> UserKeys:
-    """Return the hashes of this ledger's installation; nothing is read before one is needed."""
+    """Return this installation's keyed hash of users; the key is read when it is first needed."""
 
     return UserKeys(lambda: bytes.fromhex(secret(ledger, "user_keys")))
 
 
 def record(ledger: Ledger, user_key: str, *, up_to: datetime, asked_by: str) -> Mark:
-    """Note that a user is to be forgotten; again moves the mark forward, and calls for another erasure."""
+    """Record that a user is to be forgotten; a second time makes another erasure due."""
     with ledger.write() as connection:
         return _record(connection, user_key, up_to, asked_by, ledger.now())
 
 
 def adopt(ledger: Ledger, marks: Mapping[str, datetime]) -> int:
-    """Note the marks that the ledger lacks or has earlier: it was put back from a backup, say. Return how many."""
+    """Record marks that are missing or older in the ledger; return how many.
+
+    They are when the ledger was restored from a backup.
+    """
     known = {mark.user_key: mark.up_to for mark in among(ledger, marks)}
     newer = {key: up_to for key, up_to in marks.items() if key not in known or known[key] < up_to}
     for user_key, up_to in newer.items():
@@ -61,7 +68,7 @@ def adopt(ledger: Ledger, marks: Mapping[str, datetime]) -> int:
 
 
 def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
-    """Return the marks of those users who have one."""
+    """Return the marks of those of the users who have one."""
     if not any_forgotten(ledger):
         return []
     with ledger.read() as connection:
@@ -73,7 +80,7 @@ def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
 
 
 def any_forgotten(ledger: Ledger) -> bool:
-    """Tell whether anybody was ever forgotten."""
+    """Tell whether there is any mark."""
     with ledger.read() as connection:
         return (
             connection.execute(sa.select(schema.forgotten.c.user_key).limit(1)).first() is not None
@@ -93,7 +100,7 @@ def pending(ledger: Ledger) -> list[Mark]:
 
 
 def oldest_pending(ledger: Ledger) -> datetime | None:
-    """Return when the user asked who has waited longest to be erased; None when nobody waits."""
+    """Return when the user who has waited longest asked; None when nobody waits."""
     with ledger.read() as connection:
         query = sa.select(sa.func.min(schema.forgotten.c.asked_at)).where(
             schema.forgotten.c.erased_at.is_(None)
@@ -110,7 +117,10 @@ def note_erased(
     done: bool,
     lease: Lease,
 ) -> None:
-    """Add what was erased, and note that it is `done`, but for users who asked again meanwhile."""
+    """Add the numbers of erased events; when `done`, mark the users as erased.
+
+    Users who asked again meanwhile are not marked: their erasure is due again.
+    """
     now = ledger.now().isoformat()
     table = schema.forgotten
     with ledger.write(lease) as connection:

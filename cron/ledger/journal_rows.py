@@ -1,4 +1,4 @@
-"""The journal in the ledger: its segments, the place in the event log after them, the last number."""
+"""The journal's segments, its last number, and the place in the event log after it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def log_cursor(ledger: Ledger) -> Cursor:
 
 
 def last_seq(ledger: Ledger) -> int:
-    """Return the greatest journal number ever given, 0 before the first; dropped segments count."""
+    """Return the greatest journal number ever given, also to dropped segments; 0 if none."""
     with ledger.read() as connection:
         return int(connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one())
 
@@ -79,7 +79,7 @@ def adopt_segments(
     cursor: Cursor,
     lease: Lease,
 ) -> None:
-    """Add segments found in the store, remove the `dropped`, and set the last number and the cursor.
+    """Add segments found in the store, remove the `dropped`, set the last number and the cursor.
 
     Users who were forgotten after the ledger's backup may have events in the adopted segments, so
     their erasure is due again.

@@ -1,4 +1,4 @@
-"""The lease: which worker may run cycles. The worker decides when to take, renew and release it."""
+"""The lease: which worker may run cycles."""
 
 from __future__ import annotations
 

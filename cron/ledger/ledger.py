@@ -1,4 +1,6 @@
-"""The ledger: an open database and its transactions. Each table's functions have a file beside it.
+"""The ledger: an open database and its transactions.
+
+Each table's functions have a file of their own:
 
 | file           | what it reads and writes                                              |
 |----------------|-----------------------------------------------------------------------|

@@ -1,8 +1,8 @@
-"""What the ledger lets go: rows that no decision, page or lineage needs, so that it stops growing with the number of runs.
+"""Removal of rows that nothing needs, so that the ledger does not grow with every run.
 
-Lineage stays for ever: a release keeps its manifest. Of a run the newest KEPT_RUNS stay with their
-reasons and figures; of the older ones only how many ended in which way. Outputs of steps, which
-continue an open run, are emptied when the run ends (`Ledger.finish_run`).
+Lineage stays forever: a release keeps its manifest. The newest KEPT_RUNS runs keep their reasons
+and metrics; of the older ones only the number per outcome stays. Outputs of steps, needed only to
+continue an open run, are emptied when the run ends (`run_rows.finish`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from cron.ledger import database, schema
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, manifest_to_json
 
-KEPT_RUNS = 5_000  # a week of turns every two minutes, each with 6 KB of reasons and figures: 30 MB
-# + an outcome: how many turns that are pruned ended so, kept with the ledger's figures
+KEPT_RUNS = 5_000  # a week of turns every two minutes, each with 6 KB of reasons and metrics: 30 MB
+# followed by an outcome: how many pruned turns ended with it; one of the ledger's metrics
 ENDED = "ended:"
-_SLACK = 0.02  # so many more before the oldest go: now and then, not at each turn
-_WASTE_BYTES = 16 << 20  # free pages in the file that are worth writing it anew
+_SLACK = 0.02  # share of rows above the limit before the oldest are removed: not at every turn
+_WASTE_BYTES = 16 << 20  # free pages in the file that make rewriting it worthwhile
 
 
 def prune(ledger: Ledger, *, lease: Lease, keep: int = KEPT_RUNS) -> int:
-    """Forget the runs, with their steps and quality figures, that are older than the newest `keep`; return how many.
+    """Remove all runs but the newest `keep`, with their steps and quality; return how many.
 
-    The last full retrain stays, and the last run that was given a version.
+    The last full retrain stays, and the last run that got a version.
     """
     runs = schema.runs.c
     with ledger.write(lease) as connection:
@@ -53,7 +53,10 @@ def prune(ledger: Ledger, *, lease: Lease, keep: int = KEPT_RUNS) -> int:
 
 
 def slim_release(ledger: Ledger, manifest: Manifest, *, lease: Lease) -> None:
-    """Forget the popular items of a release whose archive goes: they are the fallback of the live one, and most of a manifest."""
+    """Remove the popular items from the manifest of a release whose archive is deleted.
+
+    They are most of a manifest, and only the live release needs them, as its fallback.
+    """
     with ledger.write(lease) as connection:
         row = schema.releases.c.version == manifest.version
         slim = manifest_to_json(replace(manifest, popular=()))
@@ -65,7 +68,10 @@ def slim_release(ledger: Ledger, manifest: Manifest, *, lease: Lease) -> None:
 
 
 def give_back_disk(ledger: Ledger) -> bool:
-    """Write a SQLite file anew when most of it is free pages; tell whether it was. PostgreSQL does so by itself (autovacuum)."""
+    """Rewrite an SQLite file that is mostly free pages; tell whether it was rewritten.
+
+    PostgreSQL does so by itself (autovacuum).
+    """
     if ledger.engine.dialect.name != "sqlite":
         return False
     with database.errors_translated(ledger.engine):
@@ -84,7 +90,7 @@ def give_back_disk(ledger: Ledger) -> bool:
 
 
 def count_by_outcome(ledger: Ledger) -> dict[str, int]:
-    """Return how many turns ended with each outcome, pruned ones included."""
+    """Return the number of turns per outcome, including the pruned ones."""
     runs = schema.runs.c
     query = sa.select(runs.outcome, sa.func.sum(runs["count"])).group_by(runs.outcome)
     with ledger.read() as connection:
@@ -102,7 +108,7 @@ def _pruned_by_outcome(connection: sa.Connection) -> dict[str, int]:
 
 
 def _count_ended(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
-    """Add the turns that are about to be forgotten to those that were: a counter never falls."""
+    """Add the turns that are about to be removed to the counts, which never fall."""
     runs, metrics = schema.runs.c, schema.metrics
     known = _pruned_by_outcome(connection)
     query = sa.select(runs.outcome, sa.func.sum(runs["count"])).where(old).group_by(runs.outcome)

@@ -55,7 +55,7 @@ def release(ledger: Ledger, version: int) -> Release:
         where = schema.RELEASED & (schema.releases.c.version == version)
         row = connection.execute(sa.select(schema.releases).where(where)).first()
         if row is None:
-            raise UnknownVersion(version, known=schema.newest_releases(connection))
+            raise UnknownVersion(version, known=schema.newest_versions(connection))
     return _release_from(row)
 
 

@@ -79,9 +79,9 @@ def finish(
     metrics: Mapping[str, float],
     lease: Lease,
 ) -> Run:
-    """End a run: store its outcome, add `reasons` to the one it was started for, empty its steps.
+    """End a run: store its outcome and reasons, and empty the outputs of its steps.
 
-    The outputs of steps are needed only to continue an open run.
+    The reason that it was started for stays first. Outputs are needed only to continue an open run.
     """
     with ledger.write(lease) as connection:
         values = {

@@ -1,4 +1,4 @@
-"""The ledger's tables; says nothing of what the rows mean. `cron.ledger.database` opens them, `cron.ledger.migrations` makes them.
+"""The ledger's tables. `cron.ledger.migrations` creates them.
 
 SQLAlchemy Core, so that the same statements run on SQLite (one machine) and PostgreSQL (several).
 Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON text.
@@ -24,15 +24,14 @@ segments = sa.Table(
     sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
 )
 
-# one row, id 1: what is true now
+# one row, id 1: the present state
 desk = sa.Table(
     "desk",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("log_cursor", sa.Text, nullable=False, server_default=""),
-    sa.Column(
-        "last_seq", sa.BigInteger, nullable=False, server_default="0"
-    ),  # kept when segments are dropped
+    # stays when segments are dropped
+    sa.Column("last_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("next_version", sa.Integer, nullable=False, server_default="1"),  # 0 is the baseline
     sa.Column("live", sa.Integer),
     sa.Column("switching_to", sa.Integer),
@@ -78,7 +77,7 @@ steps = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
 )
 
-# every archive that was put; a release from published_at on
+# every archive that was put into the store; it is a release once published_at is set
 releases = sa.Table(
     "releases",
     metadata,
@@ -90,7 +89,7 @@ releases = sa.Table(
 )
 
 RELEASED = releases.c.published_at.is_not(None)
-_NUM_NAMED = 20  # versions that a message names
+_NUM_NAMED = 20  # versions that a message lists
 
 excluded = sa.Table(
     "excluded",
@@ -114,7 +113,7 @@ quality = sa.Table(
 )
 
 # counters and gauges that outlive a process: missed ticks, failed switches, seconds of the last
-# rollback
+# rollback; the table and the column of runs are called "figures"
 metrics = sa.Table(
     "figures",
     metadata,
@@ -122,7 +121,7 @@ metrics = sa.Table(
     sa.Column("value", sa.Float, nullable=False),
 )
 
-# drawn once for an installation; never shown, and needed for as long as the ledger
+# drawn once per installation; never shown, and needed for as long as the ledger exists
 secrets = sa.Table(
     "secrets",
     metadata,
@@ -130,8 +129,8 @@ secrets = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
-# users who asked to be forgotten, by `cron.user_keys`; erased_at: when the journal held nothing of
-# theirs any more
+# users who asked to be forgotten, by the hash of `cron.user_keys`; erased_at: when the last of
+# their events was erased from the journal
 forgotten = sa.Table(
     "forgotten",
     metadata,
@@ -147,8 +146,8 @@ _NOT_ERASED = forgotten.c.erased_at.is_(None)
 sa.Index("not_erased", forgotten.c.user_key, sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED)
 
 
-def newest_releases(connection: sa.Connection) -> list[int]:
-    """Return the newest versions that are or were live, ascending, as many as a message can name."""
+def newest_versions(connection: sa.Connection) -> list[int]:
+    """Return the newest versions that are or were live, ascending, as many as a message lists."""
     newest = (
         sa.select(releases.c.version)
         .where(RELEASED)

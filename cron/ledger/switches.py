@@ -1,7 +1,7 @@
-"""Beginning and ending a change of the live version in the ledger: who may, and what it leaves behind.
+"""The live version, and beginning and ending a switch of it.
 
-The server is told by `cron.serving.release`, between the two. Every begin raises the epoch, so that
-of two switches the later one rules.
+Between the two `cron.serving.release` sets the server's default. Every begin raises the epoch, so
+that of two switches the later one wins.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def under_way(ledger: Ledger) -> Switch | None:
 
 
 def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: Lease) -> Switch:
-    """Begin to make a new archive live, if `expected` still is and nobody paused; raise Superseded, TrainedOnExcluded or Held.
+    """Begin to make a new archive live.
 
-    A release that was rolled back from never comes back this way, and none learned what a person
-    has excluded since its run began.
+    Raise Held when publishing is paused; Superseded when `expected` is no longer live, or the
+    version was rolled back from; TrainedOnExcluded when its run used events that a person has
+    excluded since.
     """
     with ledger.write(lease) as connection:
         desk = _desk(connection)
@@ -60,9 +61,9 @@ def begin_publish(ledger: Ledger, version: int, *, expected: int | None, lease: 
 def check_wanted(
     ledger: Ledger, *, expected: int | None, target_range: Range | None, excluded: Sequence[Range]
 ) -> None:
-    """Raise Held, Superseded or TrainedOnExcluded when what a run makes could not be published any more.
+    """Raise Held, Superseded or TrainedOnExcluded when a run's result could not be published.
 
-    A switch of the worker's own that is under way (a restore) says nothing yet.
+    A restore that is under way, which the worker itself began, decides nothing.
     """
     with ledger.read() as connection:
         desk = connection.execute(sa.select(schema.desk)).one()
@@ -77,7 +78,7 @@ def check_wanted(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was live when somebody asked for the release before it, and when that was."""
+    """What was live when somebody asked to roll back, and when that was."""
 
     live: int
     at: datetime
@@ -86,14 +87,14 @@ class Asked:
 def begin_rollback(
     ledger: Ledger, version: int, *, reason: str, asked: Asked | None = None
 ) -> Switch:
-    """Begin to put a release back, whatever else is under way, and pause publishing at once.
+    """Begin a rollback, whatever else is under way, and pause publishing at once.
 
-    With `asked` nobody named the version: raise RolledBackMeanwhile when somebody else rolled back
-    since, Superseded when another version became live in another way.
+    `asked` is given when no version was named: raise RolledBackMeanwhile when somebody else rolled
+    back since, Superseded when another version became live in another way.
     """
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
-            raise UnknownVersion(version, known=schema.newest_releases(connection))
+            raise UnknownVersion(version, known=schema.newest_versions(connection))
         if asked is not None:
             _refuse_second_step(connection, asked)
         connection.execute(hold_unless_held(reason, ledger.now()))
@@ -101,15 +102,15 @@ def begin_rollback(
 
 
 def begin_promote(ledger: Ledger, version: int) -> Switch:
-    """Begin to make a release live that was before, whatever else is under way; a hold stays."""
+    """Begin to make a former release live, whatever else is under way; a hold stays."""
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
-            raise UnknownVersion(version, known=schema.newest_releases(connection))
+            raise UnknownVersion(version, known=schema.newest_versions(connection))
         return _begin(connection, version, "promote")
 
 
 def begin_restore(ledger: Ledger, version: int, *, expected: int | None) -> Switch | None:
-    """Begin to bring back the live release, or the one that stands in for it; None when a person or the worker was faster."""
+    """Begin to restore the live release or its substitute; None when a decision was faster."""
     with ledger.write() as connection:
         desk = _desk(connection)
         if desk.live != expected or desk.switching_to is not None:
@@ -118,7 +119,10 @@ def begin_restore(ledger: Ledger, version: int, *, expected: int | None) -> Swit
 
 
 def end(ledger: Ledger, switch: Switch) -> bool:
-    """Make the switch's version the live one; False, and no change, when a later switch has begun or this one was ended already."""
+    """Make the switch's version live.
+
+    False, and no change, when a later switch has begun or this one has ended already.
+    """
     with ledger.write() as connection:
         desk = _desk(connection)
         if desk.epoch != switch.epoch or desk.switching_to is None:
@@ -128,7 +132,7 @@ def end(ledger: Ledger, switch: Switch) -> bool:
 
 
 def cancel(ledger: Ledger, switch: Switch) -> None:
-    """Give up a switch that the server refused; what was live stays so, and a hold stays."""
+    """Cancel a switch that the server refused; the live version and a hold stay."""
     with ledger.write() as connection:
         where = (schema.desk.c.epoch == switch.epoch) & schema.desk.c.switching_to.is_not(None)
         connection.execute(
@@ -141,7 +145,10 @@ def cancel(ledger: Ledger, switch: Switch) -> None:
 def record_by_hand(
     ledger: Ledger, version: int, kind: SwitchKind, *, expected: int, epoch: int, reason: str
 ) -> bool:
-    """Record what a person did on the server itself, and pause publishing; False when the ledger moved on since `epoch`."""
+    """Record a switch that a person made on the server itself, and pause publishing.
+
+    False, and no change, when the ledger has changed since `epoch`.
+    """
     with ledger.write() as connection:
         desk = _desk(connection)
         if (
@@ -173,7 +180,7 @@ def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:
 def _refuse_excluded(
     connection: sa.Connection, target_range: Range | None, excluded: Sequence[Range]
 ) -> None:
-    """Raise TrainedOnExcluded when events were excluded that the run may have taken, as targets or for replay."""
+    """Raise TrainedOnExcluded when events were excluded that the run may have used."""
     if target_range is None:
         return
     for row in connection.execute(sa.select(schema.excluded)):
@@ -215,5 +222,5 @@ def _release(connection: sa.Connection, version: int) -> schema.Row:
         sa.select(schema.releases).where(schema.releases.c.version == version)
     ).first()
     if row is None:
-        raise UnknownVersion(version, known=schema.newest_releases(connection))
+        raise UnknownVersion(version, known=schema.newest_versions(connection))
     return row

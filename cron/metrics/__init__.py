@@ -1,1 +1,1 @@
-"""Metrics of the whole system, read from the ledger, the log and the histories."""
+"""Metrics and the overview of the whole system, from the ledger, the log and the histories."""

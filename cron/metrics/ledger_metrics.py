@@ -1,8 +1,8 @@
-"""What ledger, log and histories say, for Prometheus: freshness, verdicts, quality, what waits. Read when it is scraped.
+"""Metrics for Prometheus from the ledger, the log and the histories, read at each scrape.
 
-The gateway and the worker both export these figures, with the same names and values: whichever of
-the two is down, the other still tells how old the live release is. So take their maximum in a
-query, never their sum. Knows no process and no call.
+They cover freshness, verdicts, quality and what waits. The gateway and the worker both export them,
+with the same names and values: when one of the two is down, the other still reports the age of the
+live release. So take their maximum in a query, never their sum.
 """
 
 from __future__ import annotations
@@ -20,48 +20,47 @@ from cron.ledger.pruning import count_by_outcome
 from cron.metrics.overview import Overview
 from cron.metrics.snapshot_metrics import LEFT_OUT, LIMITS, MIXES, SHIFT
 
-_NODE = re.compile(
-    r"node_(\d+)_away"
-)  # kept in the ledger by place in store.server, whose hosts the page need not tell
-REFUSED_BY = (
-    "refused_by:"  # + the name of a test: how many candidates it refused, kept in the ledger
-)
+# numbered by place in store.server, so that the page does not show the nodes' hosts
+_NODE = re.compile(r"node_(\d+)_away")
+REFUSED_BY = "refused_by:"  # followed by the name of a test: how many candidates it refused
 SANITY_ONLY = "gate_sanity_only"
 OUTCOMES = ("published", "refused", "skipped", "failed", "superseded", "held", "abandoned")
-# shown as 0 before they refuse the first time: a counter that begins at 1 has not risen for
-# Prometheus
+# shown as 0 before their first refusal: for Prometheus, a counter that begins at 1 has not risen
 TESTS = (
-    *(
-        "finite_weights",
-        "ndcg_live",
-        "ndcg_anchor",
-        "ndcg_popularity",
-        "rmse_live",
-        "coverage",
-        "sanity_ndcg",
-        "sanity_rmse",
-    ),
-    *("ndcg_older", "rmse_older"),
-    *("golden_answers", "latency"),
+    "finite_weights",
+    "ndcg_live",
+    "ndcg_anchor",
+    "ndcg_popularity",
+    "rmse_live",
+    "coverage",
+    "sanity_ndcg",
+    "sanity_rmse",
+    "ndcg_older",
+    "rmse_older",
+    "golden_answers",
+    "latency",
 )
 _COUNTERS = {
     "failed_switches": "Switches that the model server refused",
-    "missing_archives": "Times that a release's archive was wanted and not there",
-    "lost_workers": "Times that the live version was loaded anew because TorchServe gave up its workers",
-    "job_errors": "Jobs of the worker that died unexpectedly",
-    "missed_turns": "Turns that came too late to run",
-    "overlapping_turns": "Turns that were due while one was under way",
+    "missing_archives": "Times that a release's archive was needed and missing",
+    "lost_workers": "Times that the live version was reloaded after TorchServe gave up its workers",
+    "job_errors": "Jobs of the worker that failed unexpectedly",
+    "missed_turns": "Turns that were due too long ago to run",
+    "overlapping_turns": "Turns that were due while another was running",
 }
 _GAUGES = {
-    "nodes_away": "TorchServe nodes that the worker could not ask",
-    "rollback_seconds": "Time that the latest rollback took",
+    "nodes_away": "TorchServe nodes that did not answer the worker",
+    "rollback_seconds": "Duration of the latest rollback",
     SANITY_ONLY: "1 when the newest verdict had too few panel events for the tolerance tests",
     "refusals_in_a_row": "Runs refused or failed since the last one that published",
 }
 
 
-class LedgerFigures(Collector):
-    """Collects anew at each scrape. When the ledger does not answer, `freshet_ledger_up` is 0 and the rest of the page is there."""
+class LedgerMetrics(Collector):
+    """Reads at each scrape.
+
+    When the ledger does not answer, `freshet_ledger_up` is 0 and the rest of the page is complete.
+    """
 
     def __init__(
         self, ledger: Ledger, look: Callable[[], Overview], history_backlog: Callable[[], int]
@@ -71,11 +70,11 @@ class LedgerFigures(Collector):
         self._history_backlog = history_backlog
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not read the ledger."""
+        """Return nothing: registering must not read the ledger."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Read everything once and render it."""
+        """Read everything once and yield it as metrics."""
         try:
             overview, runs = self._look(), count_by_outcome(self._ledger)
             asked_at = oldest_pending(self._ledger)
@@ -87,7 +86,7 @@ class LedgerFigures(Collector):
             yield from _waiting(overview)
             yield from _verdicts(overview, runs)
             yield from _quality(overview)
-            yield from _kept(overview.figures)
+            yield from _ledger_metrics(overview.metrics)
             waited_s = (
                 max(0.0, (overview.at - asked_at).total_seconds()) if asked_at is not None else 0.0
             )
@@ -103,12 +102,11 @@ class LedgerFigures(Collector):
                 self._history_backlog(),
             )
         except FreshetError:
-            # log or histories don't answer, or the log was made anew: no figure, but all the others
-            return
+            return  # the log or the histories do not answer, or the log was recreated
 
 
 def gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    """Return a figure without labels."""
+    """Return a gauge without labels."""
     return GaugeMetricFamily(name, text, value=value)
 
 
@@ -148,7 +146,7 @@ def _waiting(overview: Overview) -> Iterable[Metric]:
 
 
 def _verdicts(overview: Overview, runs: Mapping[str, int]) -> Iterable[Metric]:
-    """Say how runs ended, which tests refused candidates, and how long the steps of the newest run took."""
+    """Yield how runs ended, which tests refused candidates, and the newest run's step times."""
     ended = CounterMetricFamily(
         "freshet_runs", "Turns and runs by how they ended", labels=["outcome"]
     )
@@ -162,7 +160,7 @@ def _verdicts(overview: Overview, runs: Mapping[str, int]) -> Iterable[Metric]:
     )
     counted = {
         name.removeprefix(REFUSED_BY): value
-        for name, value in overview.figures.items()
+        for name, value in overview.metrics.items()
         if name.startswith(REFUSED_BY)
     }
     for name, value in sorted((dict.fromkeys(TESTS, 0.0) | counted).items()):
@@ -199,47 +197,50 @@ def _quality(overview: Overview) -> Iterable[Metric]:
     yield rmse
 
 
-def _kept(figures: Mapping[str, float]) -> Iterable[Metric]:
-    """Render the counters and gauges that the ledger keeps; one that this page does not know is told by its name."""
+def _ledger_metrics(metrics: Mapping[str, float]) -> Iterable[Metric]:
+    """Yield the counters and gauges stored in the ledger; unknown ones get a default text."""
     for name, text in _COUNTERS.items():
-        yield CounterMetricFamily(f"freshet_{name}", text, value=figures.get(name, 0.0))
-    yield _labelled(
+        yield CounterMetricFamily(f"freshet_{name}", text, value=metrics.get(name, 0.0))
+    yield _gauge_with_label(
         "freshet_data_shift",
         "Distance of the newest run's events from those before them",
         "mix",
         SHIFT,
         MIXES,
-        figures,
+        metrics,
     )
-    yield _labelled(
+    yield _gauge_with_label(
         "freshet_left_out_events",
         "Events over a limit in the newest run, not trained on",
         "limit",
         LEFT_OUT,
         LIMITS,
-        figures,
+        metrics,
     )
     nodes = GaugeMetricFamily(
         "freshet_node_away", "1 while the worker can't ask this TorchServe node", labels=["node"]
     )
-    for name, value in sorted(figures.items()):
+    for name, value in sorted(metrics.items()):
         if place := _NODE.fullmatch(name):
             nodes.add_metric([place[1]], value)
         elif name not in _COUNTERS and ":" not in name:
-            yield gauge(f"freshet_{name}", _GAUGES.get(name, "Kept in the ledger"), value)
+            yield gauge(f"freshet_{name}", _GAUGES.get(name, "Stored in the ledger"), value)
     yield nodes
 
 
-def _labelled(
+def _gauge_with_label(
     name: str,
     text: str,
     label: str,
     prefix: str,
     values: Iterable[str],
-    figures: Mapping[str, float],
+    metrics: Mapping[str, float],
 ) -> GaugeMetricFamily:
-    """Return a figure with one label from those that the ledger keeps as `prefix` and the label's value; 0 before the first."""
+    """Return a gauge with one label.
+
+    Each value is the metric named `prefix` + the label's value, 0 when it is not stored yet.
+    """
     family = GaugeMetricFamily(name, text, labels=[label])
     for value in values:
-        family.add_metric([value], figures.get(f"{prefix}{value}", 0.0))
+        family.add_metric([value], metrics.get(f"{prefix}{value}", 0.0))
     return family

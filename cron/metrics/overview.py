@@ -1,6 +1,7 @@
-"""One look at the whole system: what is live, what waits, what runs, how good it is. For `status` and the status page.
+"""An overview of the whole system for `status` and the status page.
 
-Reads the ledger, the log's backlog and the trainer's progress file; changes nothing. Torch-free.
+It says what is live, what waits, what runs and how good the releases are. Reads the ledger, the
+log's backlog and the trainer's progress file; changes nothing; does not load torch.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from cron.lineage import Hold, Quality, Release, Run
 from cron.ports import EventLog
 
 NUM_RUNS = 30
-NUM_QUALITY = 800  # some ten rows a run
+NUM_QUALITY = 800  # about ten rows per run
 NUM_RELEASES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the trainer is."""
+    """How far the trainer has come."""
 
     phase: str
     done: int
@@ -34,7 +35,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """Records that the live weights have not learned from: in the log, not collected yet, and in the journal.
+    """Records that the live weights have not learned from: uncollected, and in the journal.
 
     `in_log` is None when the log does not answer.
     """
@@ -46,7 +47,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Everything at one moment. Releases and runs newest first, quality oldest first."""
+    """The whole system at one moment. Releases and runs newest first, quality oldest first."""
 
     at: datetime
     live: Release | None
@@ -57,11 +58,11 @@ class Overview:
     releases: tuple[Release, ...]
     runs: tuple[Run, ...]
     quality: tuple[Quality, ...]
-    figures: Mapping[str, float]  # the ledger's counters and gauges
+    metrics: Mapping[str, float]  # the ledger's counters and gauges
 
     @property
     def judged_updates(self) -> tuple[Run, ...]:
-        """The recent updates on which the gate gave its verdict, newest first."""
+        """The recent updates that the gate judged, newest first."""
         return tuple(
             run
             for run in self.runs
@@ -70,7 +71,7 @@ class Overview:
 
     @property
     def num_accepted_updates(self) -> int:
-        """How many of the judged updates were accepted."""
+        """The number of judged updates that were accepted."""
         return sum(run.outcome == "published" for run in self.judged_updates)
 
 
@@ -88,7 +89,7 @@ def look(ledger: Ledger, log: EventLog, runs_folder: Path, *, now: datetime) -> 
 def look_at_ledger(
     ledger: Ledger, *, now: datetime, num_releases: int | None = NUM_RELEASES
 ) -> Overview:
-    """Read what the ledger alone knows: no log, no progress. `num_releases`: so many of the newest, None for all."""
+    """Read the ledger only, without log and progress; `num_releases` of the newest releases."""
     live, runs, segments = (
         release_rows.live(ledger),
         run_rows.newest(ledger, NUM_RUNS),
@@ -110,12 +111,12 @@ def look_at_ledger(
         releases=tuple(reversed(release_rows.newest_releases(ledger, num_releases))),
         runs=runs,
         quality=metric_rows.newest_quality(ledger, NUM_QUALITY),
-        figures=metric_rows.stored_metrics(ledger),
+        metrics=metric_rows.stored_metrics(ledger),
     )
 
 
 def read_progress(runs_folder: Path, run_id: int) -> Progress | None:
-    """Read the trainer's progress file of a run; None while it does not train."""
+    """Read the trainer's progress file of a run; None while it is not training."""
     file = runs_folder / str(run_id) / "candidate.partial" / "progress.json"
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
@@ -125,12 +126,15 @@ def read_progress(runs_folder: Path, run_id: int) -> Progress | None:
             total=int(raw["total"]),
             loss=raw.get("loss"),
         )
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or renamed away under our hands
+    except (OSError, ValueError, KeyError, TypeError):  # missing, or renamed meanwhile
         return None
 
 
 def panel_ndcg(overview: Overview, release: Release) -> float | None:
-    """Return a release's NDCG@10 on the panel, as its own run measured it; None when that is too long ago, or it was not measured."""
+    """Return the NDCG@10 on the panel that a release's own run measured.
+
+    None when it was not measured, or is older than the overview's rows.
+    """
     run_id = release.manifest.run_id
     return next(
         (
@@ -173,7 +177,7 @@ def to_json(overview: Overview) -> dict[str, object]:
 
 
 def release_json(release: Release, overview: Overview) -> dict[str, object]:
-    """Render a release with its figures and, when its run is among the recent ones, the reasons of its verdict."""
+    """Render a release with its metrics and, if its run is recent, the reasons of its verdict."""
     manifest = release.manifest
     run = next((run for run in overview.runs if run.run_id == manifest.run_id), None)
     return {

@@ -1,7 +1,6 @@
-"""What a snapshot tells about the data: figures for the page of metrics, and a hold when the mix of events has shifted.
+"""Metrics of a snapshot's data, and the hold when the mix of events has shifted.
 
-A shift is looked at once: a person who resumes has seen it, and only the events after those are
-compared from then on.
+A person reviews a shift once: after `resume`, only the events after it are compared.
 """
 
 from __future__ import annotations
@@ -13,26 +12,25 @@ from cron.ledger import holds, metric_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Range
 
-SHIFT = (
-    "data_shift:"  # + which mix: how far the newest run's new events were from those before them
-)
-# + whose limit: events of the newest run's range that were over it and not trained on
+# followed by a mix: how far the newest run's new events were from those before them
+SHIFT = "data_shift:"
+# followed by a limit: events of the newest run's range that exceeded it and were not trained on
 LEFT_OUT = "left_out:"
 MIXES = ("types", "items", "ratings")
 LIMITS = ("user", "item")
 _SEEN = "data_shift_seen:through"
 
 
-def not_looked_at(ledger: Ledger, new: Range | None) -> Range | None:
-    """Return the part of a range whose mix no person was asked about yet; None when there is none."""
+def unreviewed_part(ledger: Ledger, new: Range | None) -> Range | None:
+    """Return the part of a range whose mix no person has reviewed; None when there is none."""
     if new is None:
         return None
     first = max(new[0], int(metric_rows.stored_metrics(ledger).get(_SEEN, 0)) + 1)
     return (first, new[1]) if first <= new[1] else None
 
 
-def keep_figures(ledger: Ledger, output: Mapping[str, object]) -> None:
-    """Keep the figures of a snapshot step's output for the page of metrics."""
+def store_metrics(ledger: Ledger, output: Mapping[str, object]) -> None:
+    """Store the metrics of a snapshot step's output in the ledger."""
     shift = output.get("shift")
     for mix in MIXES:
         metric_rows.set_gauge(
@@ -47,16 +45,17 @@ def keep_figures(ledger: Ledger, output: Mapping[str, object]) -> None:
 def hold_on_shift(
     ledger: Ledger, output: Mapping[str, object], new: Range | None, *, limit: float | None
 ) -> None:
-    """Pause publishing and raise Held when a mix has moved further than the limit; None is no limit."""
-    shift, unseen = output.get("shift"), not_looked_at(ledger, new)
+    """Pause publishing and raise Held when a mix has shifted by more than the limit."""
+    shift, unseen = output.get("shift"), unreviewed_part(ledger, new)
     if limit is None or unseen is None or not isinstance(shift, Mapping):
         return
     mix, distance = max(((name, float(shift[name])) for name in MIXES), key=lambda one: one[1])
     if distance <= limit:
         return
     reason = (
-        f"the mix of {mix} in events {unseen[0]}–{unseen[1]} is {distance:.2f} away from that of the events before them, "
-        f"gate.max_shift is {limit:.2f}; look at them, then resume, or leave them out with --exclude {unseen[0]}-{unseen[1]}"
+        f"the mix of {mix} in events {unseen[0]}–{unseen[1]} is {distance:.2f} away from that of"
+        f" the events before them, gate.max_shift is {limit:.2f}; look at them, then resume, or"
+        f" leave them out with --exclude {unseen[0]}-{unseen[1]}"
     )
     holds.pause(ledger, reason)
     metric_rows.set_gauge(ledger, _SEEN, float(unseen[1]))

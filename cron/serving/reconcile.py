@@ -1,10 +1,10 @@
-"""Desired state (the ledger) against actual state (the server): brings back what a restart lost, and notices a person's hand.
+"""Compare the server with the ledger: restore what it lost, record what a person changed.
 
 A restarted or emptied server gets the live version first, so that it is the default at once, then
 the rollback candidates. With one node, a default that differs while the live version is still
-registered was set by a person: it is recorded as a rollback, or a promotion when it is newer, and
-never flipped back. With several the ledger rules: each node that answers is brought to what it
-says. Knows nothing of how releases are made.
+registered was set by a person: it is recorded as a rollback, or as a promotion when it is newer,
+and never reverted. With several nodes the ledger decides: each node that answers is brought to
+that state.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from cron.serving import release
 from cron.serving.restore import (
     check_room,
     kept_loaded,
-    load_anew,
-    register,
-    restore_live,
-    revive_live,
+    load,
+    reload,
+    reload_live,
+    restore,
 )
 
 log = logging.getLogger(__name__)
 
-# a switch to a loaded version takes milliseconds; one begun longer ago has lost its process
+# a switch to a loaded version takes milliseconds; the process of an older one has died
 _CUT_OFF_S = 10.0
-_RETRY_S = 30.0  # a version that would not load is tried again then
-# tries, one a look, before a live version that the server refuses is given up for the previous good
-# one
+_RETRY_S = 30.0  # until a version that failed to load is tried again
+# tries, one per look, before the previous good release replaces a live version that the server
+# refuses
 _PATIENCE = 3
 _LOST_S = 30.0  # TorchServe brings a killed worker back within seconds, or not at all
 
 Refusal = Unavailable | ServerRefused
-Found = Mapping[str, tuple[ServerVersion, ...]]  # what each node has that answers
+Found = Mapping[str, tuple[ServerVersion, ...]]  # the versions on each node that answers
 
 
 class Reconciler:
-    """Compares at each `tick`. `monotonic` is its clock."""
+    """Compares server and ledger at each `tick`. `monotonic` is its clock."""
 
     def __init__(
         self, services: Services, *, monotonic: Callable[[], float] = time.monotonic
@@ -51,28 +51,25 @@ class Reconciler:
         self._services = services
         self._monotonic = monotonic
         self._started = False
-        self._pending: tuple[int, float] | None = (
-            None  # epoch of a switch, and when it was first seen
-        )
+        # epoch of a switch under way, and when it was first seen
+        self._pending: tuple[int, float] | None = None
         self._retry_at: dict[tuple[str, int], float] = {}  # by node and version
-        self._unready_since: dict[
-            str, float
-        ] = {}  # nodes on which the live version has no READY worker
+        # by node: since when the live version has had no READY worker there
+        self._unready_since: dict[str, float] = {}
         self._refusals = 0
-        self._odd: tuple[int, int] | None = (
-            None  # epoch, and a default at the last look that was not the live version
-        )
+        # epoch and default at the last look, when that default was not the live version
+        self._odd: tuple[int, int] | None = None
         self._away: frozenset[str] | None = None
 
     def tick(self) -> None:
-        """Compare once and mend at most one thing a node; Unavailable when no node answers.
+        """Compare once and repair at most one thing per node.
 
-        The first tick also ends a switch that an earlier process began, unless a person may be
-        loading its version just now.
+        Raise Unavailable when no node answers. The first tick also finishes a switch that an
+        earlier process began, unless a person may be loading its version now.
         """
         services = self._services
         if not services.serving_lock.acquire(blocking=False):
-            return  # the cycle is at the server; what it does will be seen at the next tick
+            return  # the cycle is changing the server; the next tick sees the result
         try:
             found = self._look()
             switch = switches.under_way(services.ledger)
@@ -88,22 +85,22 @@ class Reconciler:
             services.serving_lock.release()
 
     def _look(self) -> Found:
-        """Ask each node for its versions, and keep the number of those that are away; raise what the last one said when all are."""
+        """Return each node's versions and record which nodes are away; raise when all are."""
         found: dict[str, tuple[ServerVersion, ...]] = {}
         away: dict[str, Refusal] = {}
         for name, node in self._services.server.nodes().items():
             try:
                 found[name] = node.versions()
-            except (Unavailable, ServerRefused) as error:  # refused: a wrong key, say
+            except (Unavailable, ServerRefused) as error:  # refused: for example a wrong key
                 away[name] = error
         if self._away != frozenset(away):
-            self._tell(away)
+            self._record_away(away)
             self._away = frozenset(away)
         if not found:
             raise next(iter(away.values()))
         return found
 
-    def _tell(self, away: Mapping[str, Refusal]) -> None:
+    def _record_away(self, away: Mapping[str, Refusal]) -> None:
         for number, name in enumerate(self._services.server.nodes(), start=1):
             metric_rows.set_gauge(self._services.ledger, f"node_{number}_away", float(name in away))
             if name in away:
@@ -121,45 +118,44 @@ class Reconciler:
             return
         lost = [name for name, one in there.items() if self._is_lost(name, one)]
         if len(lost) == len(there):
-            self._revive(live, found)
+            self._reload(live, found)
         elif len(self._services.server.nodes()) > 1:
             for name, versions in found.items():
-                self._mend(name, versions, live, is_lost=name in lost)
+                self._repair_node(name, versions, live, is_lost=name in lost)
         else:
             self._watch_default(serving, live, next(iter(found.values())))
 
     def _is_lost(self, name: str, live: ServerVersion) -> bool:
-        """Tell whether the live version has had no READY worker for so long that none will come."""
+        """Tell whether the live version has had no READY worker for `_LOST_S`."""
         if live.ready:
             self._unready_since.pop(name, None)
             return False
-        return (
-            self._monotonic() - self._unready_since.setdefault(name, self._monotonic()) >= _LOST_S
-        )
+        now = self._monotonic()
+        return now - self._unready_since.setdefault(name, now) >= _LOST_S
 
     def _watch_default(
         self, serving: Serving, live: int, versions: tuple[ServerVersion, ...]
     ) -> None:
         default = self._services.server.live()
         if default is not None and default != live:
-            # Seen twice: a worker that was paused in mid-switch sets a stale default when it wakes
-            # up, and mends it in milliseconds.
+            # Only when seen twice: a worker that was paused during a switch sets a stale default
+            # when it resumes, and corrects it within milliseconds.
             if self._odd == (serving.epoch, default):
-                self._persons_hand(serving, live, default)
+                self._record_by_hand(serving, live, default)
             self._odd = (serving.epoch, default)
         else:
             self._odd = None
             (name,) = self._services.server.nodes()
             self._load_one_candidate(name, versions)
 
-    def _persons_hand(self, serving: Serving, live: int, default: int) -> None:
+    def _record_by_hand(self, serving: Serving, live: int, default: int) -> None:
         ledger = self._services.ledger
         if not release_rows.is_release(ledger, default):
             if switches.serving(ledger) == serving:
-                holds.pause(
-                    ledger,
-                    f"version {default}, which was never released, was made the default on the server",
+                reason = (
+                    f"the server's default was set to version {default}, which is not a release"
                 )
+                holds.pause(ledger, reason)
             return
         kind: SwitchKind = "promote" if default > live else "rollback"
         did = "promoted" if kind == "promote" else "rolled back"
@@ -176,7 +172,7 @@ class Reconciler:
         if self._refusals >= _PATIENCE and not self._may_try("", live):
             return
         try:
-            restore_live(self._services, gives_up=self._refusals + 1 >= _PATIENCE)
+            restore(self._services, gives_up=self._refusals + 1 >= _PATIENCE)
             self._refusals = 0
         except ServerRefused as error:
             self._refusals += 1
@@ -185,22 +181,25 @@ class Reconciler:
                 extra={"refusals": self._refusals, "why": str(error)},
             )
 
-    def _revive(self, live: int, found: Found) -> None:
+    def _reload(self, live: int, found: Found) -> None:
         if not self._may_try("", live):
             return
         try:
-            revive_live(self._services, found)
+            reload_live(self._services, found)
             self._unready_since.clear()
         except (ServerRefused, StoreError):
             log.exception(
-                "the live version has lost its workers and could not be loaded anew",
+                "the live version has lost its workers and could not be reloaded",
                 extra={"version": live},
             )
 
-    def _mend(
+    def _repair_node(
         self, name: str, versions: tuple[ServerVersion, ...], live: int, *, is_lost: bool
     ) -> None:
-        """Bring one of several nodes to what the ledger says: the live version, its default, then one rollback candidate."""
+        """Bring one of several nodes to the ledger's state.
+
+        It gets the live version first, then that as its default, then one rollback candidate.
+        """
         node = self._services.server.nodes()[name]
         try:
             if is_lost or all(found.version != live for found in versions):
@@ -209,8 +208,8 @@ class Reconciler:
                 if node.live() != live:
                     node.set_live(live)
                 self._load_one_candidate(name, versions)
-        except Unavailable as error:  # seen at the next look, unless it is the artifact store
-            log.warning("a node was not mended", extra={"node": name, "why": str(error)})
+        except Unavailable as error:  # the next look sees it too, unless it is the artifact store
+            log.warning("a node was not repaired", extra={"node": name, "why": str(error)})
         except ServerRefused as error:
             log.warning("a node refused its default", extra={"node": name, "why": str(error)})
 
@@ -218,17 +217,17 @@ class Reconciler:
         if not self._may_try(name, live):
             return
         try:
-            load_anew(self._services, node, release_rows.release(self._services.ledger, live))
+            reload(self._services, node, release_rows.release(self._services.ledger, live))
             self._retry_at.pop((name, live), None)
             log.info("a node has the live version again", extra={"node": name, "version": live})
         except (ServerRefused, StoreError) as error:
             log.error(
-                "a node can't load the live version",
+                "a node could not load the live version",
                 extra={"node": name, "version": live, "why": str(error)},
             )
 
     def _is_cut_off(self, switch: Switch, found: Found) -> bool:
-        """Tell whether a switch has lost the process that began it."""
+        """Tell whether the process that began a switch has died."""
         now = self._monotonic()
         if self._pending is None or self._pending[0] != switch.epoch:
             self._pending = (switch.epoch, now)
@@ -239,19 +238,18 @@ class Reconciler:
         return now - self._pending[1] >= patience_s
 
     def _load_one_candidate(self, name: str, versions: tuple[ServerVersion, ...]) -> None:
-        """Register on a node the first rollback candidate that is missing there, or has lost its workers, if there is memory for it."""
-        node, there = (
-            self._services.server.nodes()[name],
-            {found.version for found in versions if found.ready},
-        )
-        for candidate in kept_loaded(self._services)[
-            1:
-        ]:  # not the live one, which has its own rules
-            if candidate.version in there or not self._may_try(name, candidate.version):
+        """Load the first rollback candidate that is missing on a node, if it has the memory.
+
+        A candidate that lost its workers counts as missing.
+        """
+        node = self._services.server.nodes()[name]
+        ready = {found.version for found in versions if found.ready}
+        for candidate in kept_loaded(self._services)[1:]:  # without the live one, which is first
+            if candidate.version in ready or not self._may_try(name, candidate.version):
                 continue
             try:
                 check_room(node)
-                register(self._services, node, candidate)
+                load(self._services, node, candidate)
             except (NoRoom, ServerRefused, StoreError) as error:
                 log.warning(
                     "a rollback candidate could not be loaded",
@@ -260,7 +258,7 @@ class Reconciler:
             return
 
     def _may_try(self, name: str, version: int) -> bool:
-        """Tell whether a version may be loaded on a node now; if so, not again for half a minute."""
+        """Tell whether a version may be loaded on a node now; if so, not again for `_RETRY_S`."""
         if self._retry_at.get((name, version), 0.0) > self._monotonic():
             return False
         self._retry_at[name, version] = self._monotonic() + _RETRY_S

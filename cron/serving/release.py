@@ -1,11 +1,11 @@
-"""Which release is live: publish, roll back, promote, and finish a switch that was cut off.
+"""Change the live release: publish, roll back, promote, or finish an interrupted switch.
 
-Needs the ledger and the model server; the artifact store only for a version that is not loaded any
-more. Loads neither torch nor numpy, so that a rollback answers in well under a second.
+Needs the ledger and the model server; the artifact store only for a version that is no longer
+loaded. Loads neither torch nor numpy, so that a rollback answers in well under a second.
 
-A switch is committed to the ledger with an epoch, then the server is told, then the epoch is read
-again: whoever told the server last checks that his was the latest decision, and if not, tells it
-the latest one.
+A switch is committed to the ledger with an epoch, then the server's default is set, then the epoch
+is read again. The last process to set the default checks that its decision was the latest one, and
+otherwise sets the latest one.
 """
 
 from __future__ import annotations
@@ -31,30 +31,29 @@ from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
 
 OpenArtifacts = Callable[[], ArtifactStore]
-Wait = Callable[[float], bool]  # so many seconds; True when there is no time to wait any more
+Wait = Callable[[float], bool]  # wait that many seconds; True when the caller must stop
 
-# a person's process may take so long to fetch an archive, before the server shows that it is being
-# loaded
+# the longest that a person's process may need to fetch an archive before the server shows that it
+# is loading it
 LOADING_S = 60.0
 _LOOK_S = 1.0
-_CHOICES = 3  # of the release before the live one, when another becomes live in between
+_CHOICES = 3  # tries to choose the release before the live one, when that changes meanwhile
 
 
-def switch(
+def publish(
     ledger: Ledger, server: ModelServer, version: int, *, expected: int | None, lease: Lease
 ) -> None:
     """Make a registered and probed version live, if `expected` still is.
 
-    Raise Superseded or Held when a person was faster, ServerRefused when the server would not; the
-    live version then stays. When the server does not answer at all (Unavailable) the switch stays
+    Raise Superseded or Held when a person was faster, and ServerRefused when the server refuses;
+    the live version then stays. When the server does not answer (Unavailable) the switch stays
     begun, and `finish_switch` ends it later.
     """
     begun = switches.begin_publish(ledger, version, expected=expected, lease=lease)
     try:
-        won = carry_out(ledger, server, begun)
+        won = switch_server(ledger, server, begun)
     except ServerRefused:
-        switches.cancel(ledger, begun)
-        count_quietly(ledger, "failed_switches")
+        _cancel(ledger, begun)
         raise
     if not won:
         raise Superseded(expected=expected, found=switches.serving(ledger).live)
@@ -62,7 +61,7 @@ def switch(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """What a rollback did: `version` is live, `was` was."""
+    """The result of a rollback: `version` is live, and `was` was live before."""
 
     version: int
     was: int
@@ -77,24 +76,25 @@ def rollback(
     artifacts: OpenArtifacts | None = None,
     asked_at: datetime | None = None,
 ) -> RolledBack:
-    """Put a release back, the previous good one by default, and pause publishing until `resume`.
+    """Make an earlier release live, by default the previous good one, and pause publishing.
 
-    Raise UnknownVersion, NothingToRollBackTo, or what the server says; publishing is paused even
-    then. Raise SwitchPending when the server does not answer: the rollback is then done when it
-    does. Raise RolledBackMeanwhile when no version is named and somebody else rolled back after
-    `asked_at` (default: now), Overtaken when a later decision was carried out instead.
+    Publishing stays paused until `resume`, and also when the server refuses. Raise UnknownVersion,
+    NothingToRollBackTo, or the server's error. Raise SwitchPending when the server does not answer:
+    the rollback is carried out as soon as it does. Raise RolledBackMeanwhile when no version is
+    named and somebody else rolled back after `asked_at` (default: now), Overtaken when a later
+    decision was carried out instead.
     """
     started, asked_at = time.monotonic(), asked_at or ledger.now()
     if switches.under_way(ledger) is not None:
-        with suppress(
-            Unavailable
-        ):  # a dead server must not lose the decision: it then overtakes the switch that was cut off
-            finish_switch(
-                ledger, server, artifacts=artifacts
-            )  # so that "previous" is seen from what is served
+        # First, so that "previous" means the release before the one served. When the server does
+        # not answer, the decision must still be recorded: it overtakes the interrupted switch.
+        with suppress(Unavailable):
+            finish_switch(ledger, server, artifacts=artifacts)
     begun, was = _begin_rollback(ledger, version, by=by, asked_at=asked_at)
-    _put_back(ledger, server, begun, release_rows.release(ledger, begun.version), artifacts)
-    with suppress(Unavailable):  # it is done, whether its time can be noted or not
+    _switch_as_decided(
+        ledger, server, begun, release_rows.release(ledger, begun.version), artifacts
+    )
+    with suppress(Unavailable):  # the rollback is done, whether its time can be recorded or not
         metric_rows.set_gauge(ledger, "rollback_seconds", time.monotonic() - started)
     return RolledBack(version=begun.version, was=was)
 
@@ -102,21 +102,23 @@ def rollback(
 def promote(
     ledger: Ledger, server: ModelServer, version: int, *, artifacts: OpenArtifacts | None = None
 ) -> Release:
-    """Make a release live that was before, forward or back; a hold stays as it is. Raise UnknownVersion or what the server says.
+    """Make a release live that was live before, older or newer; a hold stays.
 
-    Raise SwitchPending when the server does not answer: the promotion is then done when it does.
-    Raise Overtaken when a later decision was carried out instead.
+    Raise UnknownVersion or the server's error. Raise SwitchPending when the server does not answer:
+    the promotion is carried out as soon as it does. Raise Overtaken when a later decision was
+    carried out instead.
     """
     target = release_rows.release(ledger, version)
     begun = switches.begin_promote(ledger, version)
-    _put_back(ledger, server, begun, target, artifacts)
+    _switch_as_decided(ledger, server, begun, target, artifacts)
     return release_rows.release(ledger, version)
 
 
 def may_be_loading(begun: Switch, ready: Collection[int]) -> bool:
-    """Tell whether a person's process may be loading the version just now: a second load would meet half an archive, and spoil the first.
+    """Tell whether a person's process may be loading the version now.
 
-    `ready` are the versions that can answer. Where none can, nobody is waited for.
+    A second load would then find half an archive and spoil the first. `ready` are the versions that
+    can answer; when there is none, nobody is waited for.
     """
     return begun.kind in ("rollback", "promote") and bool(ready) and begun.version not in ready
 
@@ -128,39 +130,37 @@ def finish_switch(
     artifacts: OpenArtifacts | None = None,
     wait: Wait | None = None,
 ) -> None:
-    """End a switch that was begun and cut off; one that the server refuses is given up, and what was live stays.
+    """Finish an interrupted switch; cancel it when the server refuses it.
 
-    With `wait` a person who may be loading the version is let finish first, within `LOADING_S`.
+    With `wait`, a person who may be loading the version gets up to `LOADING_S` to finish first.
     """
     begun = switches.under_way(ledger)
     if begun is None:
         return
     manifest = release_rows.archive_manifest(ledger, begun.version)
     try:
-        if wait is not None and not _is_left(ledger, server, begun, wait):
+        if wait is not None and not _is_unfinished(ledger, server, begun, wait):
             return
-        _load_and_carry_out(ledger, server, begun, manifest, artifacts)
+        _load_and_switch(ledger, server, begun, manifest, artifacts)
     except (ServerRefused, StoreError):
-        switches.cancel(ledger, begun)
-        count_quietly(ledger, "failed_switches")
+        _cancel(ledger, begun)
 
 
 def count_quietly(ledger: Ledger, name: str) -> None:
-    """Raise a counter; one that can't be written changes nothing about what is counted."""
+    """Raise a counter; do nothing when the ledger is unavailable."""
     with suppress(Unavailable):
         metric_rows.count(ledger, name)
 
 
 def archive_url(artifacts: ArtifactStore, manifest: Manifest) -> str:
-    """Return what TorchServe registers a release from, once the stored bytes are those that the ledger names."""
+    """Verify a stored archive and return the URL from which TorchServe registers it."""
     return artifacts.url(manifest.archive, sha256=manifest.archive_sha256)
 
 
-def load_somewhere(server: ModelServer, version: int, url: str) -> None:
-    """Register a version on each node that takes it; raise what the first one said when none does.
+def load_on_any_node(server: ModelServer, version: int, url: str) -> None:
+    """Register a version on every node that accepts it; raise the first refusal when none does.
 
-    Not for a promotion, which one node's refusal stops: for what was live before and must be so
-    again.
+    Only for a version that was live before: a promotion to a new one stops at a node's refusal.
     """
     refused: list[ServerRefused | Unavailable] = []
     nodes = server.nodes().values()
@@ -173,8 +173,8 @@ def load_somewhere(server: ModelServer, version: int, url: str) -> None:
         raise next((error for error in refused if isinstance(error, ServerRefused)), refused[0])
 
 
-def carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
-    """Tell the server until it was told the ledger's latest decision; tell whether that was ours."""
+def switch_server(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
+    """Set the server's default to the ledger's latest decision; True if that is `begun`."""
     while True:
         serving = switches.serving(ledger)
         decided = serving.switch.version if serving.switch is not None else serving.live
@@ -190,32 +190,35 @@ def carry_out(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
 def _begin_rollback(
     ledger: Ledger, version: int | None, *, by: str, asked_at: datetime
 ) -> tuple[Switch, int]:
-    """Begin to go back from the live version; return the switch and the version that was live."""
+    """Begin a rollback from the live version; return the switch and the version that was live.
+
+    When another release becomes live while the previous one is chosen, choose again.
+    """
     for tries_left in reversed(range(_CHOICES)):
         live = release_rows.live(ledger)
-        target = (
-            release_rows.release(ledger, version)
-            if version is not None
-            else release_rows.previous_good(ledger)
-        )
+        target = _rollback_target(ledger, version)
         if target is None or live is None:
             raise NothingToRollBackTo(live=live.version if live is not None else None)
         reason = f"rolled back from version {live.version} to {target.version} by {by}"
         asked = switches.Asked(live=live.version, at=asked_at) if version is None else None
         try:
-            return switches.begin_rollback(
-                ledger, target.version, reason=reason, asked=asked
-            ), live.version
-        except (
-            Superseded
-        ):  # published or promoted in between: the release before that one is another
+            begun = switches.begin_rollback(ledger, target.version, reason=reason, asked=asked)
+        except Superseded:
             if not tries_left:
                 raise
+        else:
+            return begun, live.version
     raise AssertionError("the last try returns or raises")
 
 
-def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> bool:
-    """Tell whether a switch is still to be ended once whoever may be loading its version has had the time."""
+def _rollback_target(ledger: Ledger, version: int | None) -> Release | None:
+    if version is None:
+        return release_rows.previous_good(ledger)
+    return release_rows.release(ledger, version)
+
+
+def _is_unfinished(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> bool:
+    """Wait while a person may load the version; tell whether the switch is still under way."""
     for _ in range(int(LOADING_S / _LOOK_S)):
         if switches.under_way(ledger) != begun:
             return False
@@ -226,18 +229,18 @@ def _is_left(ledger: Ledger, server: ModelServer, begun: Switch, wait: Wait) -> 
     return True
 
 
-def _put_back(
+def _switch_as_decided(
     ledger: Ledger,
     server: ModelServer,
     begun: Switch,
     target: Release,
     artifacts: OpenArtifacts | None,
 ) -> None:
+    """Carry out a person's decision; raise SwitchPending, Overtaken or the server's refusal."""
     try:
-        won = _load_and_carry_out(ledger, server, begun, target.manifest, artifacts)
+        won = _load_and_switch(ledger, server, begun, target.manifest, artifacts)
     except (ServerRefused, StoreError):
-        switches.cancel(ledger, begun)
-        count_quietly(ledger, "failed_switches")
+        _cancel(ledger, begun)
         raise
     except Unavailable as error:
         raise SwitchPending(
@@ -248,18 +251,27 @@ def _put_back(
         raise Overtaken(target.version, live=live)
 
 
-def _load_and_carry_out(
+def _load_and_switch(
     ledger: Ledger,
     server: ModelServer,
     begun: Switch,
     manifest: Manifest | None,
     artifacts: OpenArtifacts | None,
 ) -> bool:
-    """Carry a switch out, loading its version from the archive if need be; tell whether it was the ledger's latest decision."""
+    """Carry out a switch, loading its version from the archive if the server does not have it.
+
+    Return whether it is the ledger's latest decision.
+    """
     try:
-        return carry_out(ledger, server, begun)
+        return switch_server(ledger, server, begun)
     except ServerRefused:
         if artifacts is None or manifest is None:
             raise
-        load_somewhere(server, begun.version, archive_url(artifacts(), manifest))
-        return carry_out(ledger, server, begun)
+        load_on_any_node(server, begun.version, archive_url(artifacts(), manifest))
+        return switch_server(ledger, server, begun)
+
+
+def _cancel(ledger: Ledger, begun: Switch) -> None:
+    """Cancel a switch that the server refused, and count it."""
+    switches.cancel(ledger, begun)
+    count_quietly(ledger, "failed_switches")

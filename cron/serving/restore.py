@@ -1,7 +1,7 @@
-"""Which versions the server's nodes ought to hold, and bringing them back where they are lost.
+"""Which versions stay loaded on the server's nodes, and how lost ones are restored.
 
-Works through the ledger's switches, so that a person who decides meanwhile is the faster one. Knows
-nothing of when it is called.
+Every change of the live version is a switch in the ledger, so that a person who decides meanwhile
+wins. The callers decide when to restore.
 """
 
 from __future__ import annotations
@@ -20,53 +20,58 @@ log = logging.getLogger(__name__)
 
 
 def kept_loaded(services: Services) -> tuple[Release, ...]:
-    """Return the releases that stay registered: the live one, then the latest rollback candidates.
+    """Return the releases that stay loaded: the live one, then the best rollback candidates.
 
-    With several nodes one candidate at least: gateways learn of a switch some tenths of a second
-    later, and ask for the version before.
+    With several nodes at least one candidate stays: gateways learn of a switch some tenths of a
+    second later, and until then request the version before.
     """
     live = release_rows.live(services.ledger)
     if live is None:
         return ()
-    number = max(
-        services.settings.release.keep_registered, 1 if len(services.server.nodes()) == 1 else 2
-    )
+    at_least = 1 if len(services.server.nodes()) == 1 else 2
+    number = max(services.settings.release.keep_registered, at_least)
     return (live, *release_rows.rollback_candidates(services.ledger)[: number - 1])
 
 
 def check_room(server: ModelServer) -> None:
-    """Raise NoRoom when a version beside the live one would not fit into the server's memory."""
+    """Raise NoRoom when the server's memory has no room for one more version."""
     memory = server.memory()
     if memory is not None and not memory.has_room:
         raise NoRoom(taken_bytes=memory.taken_bytes, left_bytes=memory.left_bytes)
 
 
-def restore_live(services: Services, *, gives_up: bool = False) -> None:
-    """Register the live version when no node has it any more, and make it the default; then see to each node that lacks it.
+def load(services: Services, node: ModelServer, target: Release) -> None:
+    """Register a release on a node from the artifact store; raise ServerRefused or StoreError."""
+    node.register(target.version, release.archive_url(services.artifacts, target.manifest))
 
-    When its archive is gone or damaged, or `gives_up` and the server refuses it, the previous good
-    release stands in and becomes the live one. Raise ServerRefused when the server takes none.
+
+def restore(services: Services, *, gives_up: bool = False) -> None:
+    """Load the live version where it is missing, and make it the default if no node had it.
+
+    When its archive is missing or damaged, or `gives_up` is set and the server refuses it, the
+    previous good release stands in and becomes the live one. Raise ServerRefused when the server
+    accepts none.
     """
     live = release_rows.live(services.ledger)
     if live is None:
         return
     if all(found.version != live.version for found in services.server.versions()):
-        _bring_back(services, live, gives_up=gives_up)
-    _complete_nodes(services)
+        _restore_best(services, live, gives_up=gives_up)
+    _load_where_missing(services)
 
 
-def revive_live(services: Services, found: Mapping[str, tuple[ServerVersion, ...]]) -> None:
-    """Load the live version anew where it has lost its workers for good; the latest ready candidate stands in meanwhile.
+def reload_live(services: Services, found: Mapping[str, tuple[ServerVersion, ...]]) -> None:
+    """Reload the live version after it lost its workers; the latest ready candidate stands in.
 
-    `found` is what each node that answers has. Without a ready candidate the calls fail until it is
-    loaded, as they did before. When it can't be loaded (ServerRefused, StoreError) the stand-in
-    stays, as when an archive is gone.
+    `found` is what each node that answers has. Without a ready candidate the requests keep failing
+    until the version is loaded. When it cannot be loaded (ServerRefused, StoreError) the stand-in
+    stays live, as when an archive is missing.
     """
     live = release_rows.live(services.ledger)
     if live is None:
         return
     ready = {one.version for versions in found.values() for one in versions if one.ready}
-    stand_in = next((one for one in _stand_ins(services, live) if one.version in ready), None)
+    stand_in = _best_stand_in(services, live, ready)
     if stand_in is not None and not _switch_to(services, stand_in, live.version):
         return
     log.error(
@@ -75,27 +80,24 @@ def revive_live(services: Services, found: Mapping[str, tuple[ServerVersion, ...
     )
     release.count_quietly(services.ledger, "lost_workers")
     for name in found:
-        load_anew(services, services.server.nodes()[name], live)
-    if stand_in is not None and services.server.live() in (
-        stand_in.version,
-        None,
-    ):  # another default is a person's hand, of the next look
+        reload(services, services.server.nodes()[name], live)
+    # another default was set by a person; the next look handles it
+    if stand_in is not None and services.server.live() in (stand_in.version, None):
         _switch_to(services, live, stand_in.version)
 
 
-def load_anew(services: Services, node: ModelServer, target: Release) -> None:
-    """Register a version on one node, instead of what is left of it there; raise ServerRefused or StoreError.
+def reload(services: Services, node: ModelServer, target: Release) -> None:
+    """Replace what is left of a version on one node; raise ServerRefused or StoreError.
 
-    A version that may stand in is the node's default meanwhile: TorchServe deletes its default only
-    as the last one.
+    TorchServe deletes its default version only when it is the last one, so a version that may stand
+    in becomes the node's default meanwhile.
     """
-    url = release.archive_url(
-        services.artifacts, target.manifest
-    )  # before anything is let go for it
+    # before anything is unregistered for it
+    url = release.archive_url(services.artifacts, target.manifest)
     others = [found for found in node.versions() if found.version != target.version]
     if others and node.live() == target.version:
         ready = {found.version for found in others if found.ready}
-        stand_in = next((one for one in _stand_ins(services, target) if one.version in ready), None)
+        stand_in = _best_stand_in(services, target, ready)
         if stand_in is not None:
             node.set_live(stand_in.version)
         else:
@@ -104,29 +106,31 @@ def load_anew(services: Services, node: ModelServer, target: Release) -> None:
     node.register(target.version, url)
 
 
-def register(services: Services, node: ModelServer, target: Release) -> None:
-    """Register a release from the artifact store; raise ServerRefused or StoreError."""
-    node.register(target.version, release.archive_url(services.artifacts, target.manifest))
+def _best_stand_in(services: Services, live: Release, ready: set[int]) -> Release | None:
+    """Return the best release that may stand in for the live one and is ready to answer."""
+    for candidate in _stand_in_candidates(services, live):
+        if candidate.version in ready:
+            return candidate
+    return None
 
 
-def _stand_ins(services: Services, live: Release) -> tuple[Release, ...]:
-    """Return what may answer instead of the live version, best first; while a person has paused publishing, nothing newer."""
-    candidates, hold = (
-        release_rows.rollback_candidates(services.ledger),
-        holds.current(services.ledger),
-    )
-    return (
-        candidates
-        if hold is None
-        else tuple(one for one in candidates if one.version < live.version)
-    )
+def _stand_in_candidates(services: Services, live: Release) -> tuple[Release, ...]:
+    """Return what may answer instead of the live version, best first.
+
+    While a person has paused publishing, nothing newer than the live version may.
+    """
+    candidates = release_rows.rollback_candidates(services.ledger)
+    if holds.current(services.ledger) is None:
+        return candidates
+    return tuple(one for one in candidates if one.version < live.version)
 
 
-def _bring_back(services: Services, live: Release, *, gives_up: bool) -> None:
+def _restore_best(services: Services, live: Release, *, gives_up: bool) -> None:
+    """Make the live version answer again, or the best stand-in that can be loaded."""
     refused: ServerRefused | None = None
-    for target in (live, *_stand_ins(services, live)):
+    for target in (live, *_stand_in_candidates(services, live)):
         try:
-            if _stand_in(services, target, live.version):
+            if _load_and_switch_to(services, target, live.version):
                 log.info(
                     "restored the live version",
                     extra={"version": target.version, "was": live.version},
@@ -134,7 +138,7 @@ def _bring_back(services: Services, live: Release, *, gives_up: bool) -> None:
             return
         except StoreError as error:
             log.error(
-                "the archive of a release can't be used; trying the next one",
+                "the archive of a release is unusable; trying the next one",
                 extra={"version": target.version, "why": str(error)},
             )
             release.count_quietly(services.ledger, "missing_archives")
@@ -142,19 +146,25 @@ def _bring_back(services: Services, live: Release, *, gives_up: bool) -> None:
             refused = error
             if not gives_up:
                 raise
-    nothing = "no archive of a release that may answer is left; restore archives/ from a backup, or promote another release"
+    nothing = (
+        "no release that may answer has an archive; restore archives/ from a backup, or promote"
+        " another release"
+    )
     raise refused or ServerRefused(live.version, status=404, message=nothing)
 
 
-def _complete_nodes(services: Services) -> None:
-    """Give the live version to each of several nodes that lacks it; one that will not is not in service, and told of in the log."""
+def _load_where_missing(services: Services) -> None:
+    """Load the live version on each of several nodes that lacks it.
+
+    A node that refuses is not in service; that is logged.
+    """
     live, nodes = release_rows.live(services.ledger), services.server.nodes()
     if live is None or len(nodes) == 1:
         return
     for name, node in nodes.items():
         try:
             if all(found.version != live.version for found in node.versions()):
-                register(services, node, live)
+                load(services, node, live)
         except (ServerRefused, Unavailable) as error:
             log.warning(
                 "a node lacks the live version",
@@ -162,28 +172,26 @@ def _complete_nodes(services: Services) -> None:
             )
 
 
-def _stand_in(services: Services, target: Release, live: int) -> bool:
-    """Load a release on each node that takes it, and make it the default and the live one; False when a person was faster.
+def _load_and_switch_to(services: Services, target: Release, live: int) -> bool:
+    """Load a release on each node that accepts it and make it live.
 
-    Raise ServerRefused or StoreError; what was live then stays so.
+    Return False when a person was faster. Raise ServerRefused or StoreError; the live version then
+    stays.
     """
     begun = switches.begin_restore(services.ledger, target.version, expected=live)
     if begun is None:
         return False
     try:
-        release.load_somewhere(
-            services.server,
-            target.version,
-            release.archive_url(services.artifacts, target.manifest),
-        )
-        return release.carry_out(services.ledger, services.server, begun)
+        url = release.archive_url(services.artifacts, target.manifest)
+        release.load_on_any_node(services.server, target.version, url)
+        return release.switch_server(services.ledger, services.server, begun)
     except (ServerRefused, StoreError):
         switches.cancel(services.ledger, begun)
         raise
 
 
 def _switch_to(services: Services, target: Release, live: int) -> bool:
-    """Make a loaded release the live one; False when a person was faster, or the server would not."""
+    """Make a loaded release live; False when a person was faster or the server refused."""
     begun = switches.begin_restore(services.ledger, target.version, expected=live)
     if begun is None:
         return False

@@ -19,19 +19,12 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Adopt; print which numbers were taken over."""
     del arguments
     from cron.wiring import open_services
-    from cron.worker.lease import held_lease, holder_of, only_one
-    from cron.worker.worker import renewing
+    from cron.worker.lease import working_alone
 
     services = open_services(loaded.settings)
-    lease_s = loaded.settings.worker.lease_s
-    holder = holder_of(services.paths.var)
     # Every segment is fetched and verified, which takes longer than a lease lasts where there are
     # many.
-    with (
-        only_one(services.paths.lock),
-        held_lease(services.ledger, holder, lease_s) as lease,
-        renewing(services, lease),
-    ):
+    with working_alone(services) as lease:
         # The log has nothing of what the newer ledger had collected; what is left may come again,
         # and counts once.
         cursor = services.log.give_up(journal_rows.log_cursor(services.ledger))

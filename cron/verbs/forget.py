@@ -94,16 +94,10 @@ def _erase_now(services: Services) -> bool:
     """Erase as the worker would, unless one runs; tell whether nothing is left to erase."""
     from cron.forgetting.erase_users import erase_forgotten
     from cron.ledger import forgotten
-    from cron.worker.lease import held_lease, holder_of, only_one
-    from cron.worker.worker import renewing
+    from cron.worker.lease import working_alone
 
-    ttl_s = services.settings.worker.lease_s
     try:
-        with (
-            only_one(services.paths.lock),
-            held_lease(services.ledger, holder_of(services.paths.var), ttl_s) as lease,
-            renewing(services, lease),
-        ):
+        with working_alone(services) as lease:
             erase_forgotten(services, lease)
     except (AlreadyRunning, LeaseLost):
         return False

@@ -71,7 +71,7 @@ def _nodes(overview: Overview, nodes: list[str]) -> list[str]:
     away = [
         name
         for number, name in enumerate(nodes, start=1)
-        if overview.figures.get(f"node_{number}_away")
+        if overview.metrics.get(f"node_{number}_away")
     ]
     return (
         [

@@ -1,1 +1,1 @@
-"""The worker process: when turns come, and what runs beside them."""
+"""The worker process: when turns run, and the jobs beside them."""

@@ -1,4 +1,4 @@
-"""The page on which Prometheus reads what the worker measures of its own work, beside the ledger's figures."""
+"""The worker's page for Prometheus: metrics of its own work, and those of the ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from cron.errors import FreshetError
 from cron.ledger import journal_rows
-from cron.metrics.ledger_metrics import LedgerFigures, gauge
+from cron.metrics.ledger_metrics import LedgerMetrics, gauge
 from cron.metrics.overview import look
 from cron.metrics.worker_metrics import WorkerMetrics
 from cron.services import Services
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def served(services: Services) -> Iterator[None]:
-    """Serve the figures while the block runs, on `worker.metrics_port` unless it is 0.
+def serve_metrics(services: Services) -> Iterator[None]:
+    """Serve the metrics while the block runs, on `worker.metrics_port` unless it is 0.
 
-    A port that is taken costs the figures, not the freshness: it is logged, and the worker works.
+    When the port is taken, log it and continue without metrics: the worker's own work goes on.
     """
     settings = services.settings.worker
     if not settings.metrics_port:
@@ -38,7 +38,7 @@ def served(services: Services) -> Iterator[None]:
     except OSError as error:
         where = f"{settings.metrics_host}:{settings.metrics_port}"
         log.warning(
-            "no figures for Prometheus: set worker.metrics_port",
+            "no metrics for Prometheus: set worker.metrics_port",
             extra={"address": where, "why": str(error)},
         )
         yield
@@ -57,11 +57,11 @@ class _EventLag(Collector):
         self._backlog = backlog
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not read the log."""
+        """Return nothing: registering must not read the log."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Look at the backlog; no figure while ledger or log don't answer."""
+        """Yield the lag; nothing while the ledger or the log does not answer."""
         with suppress(FreshetError):
             text = "How long the oldest record that waits in the log has waited at most"
             yield gauge("freshet_event_lag_seconds", text, self._metrics.lag_s(self._backlog()))
@@ -73,7 +73,7 @@ def _register(services: Services) -> None:
         _EventLag(metrics, lambda: services.log.backlog(journal_rows.log_cursor(ledger)))
     )
     metrics.registry.register(
-        LedgerFigures(
+        LedgerMetrics(
             ledger,
             lambda: look(ledger, services.log, services.paths.runs, now=ledger.now()),
             lambda: services.log.backlog(services.histories.cursor()),

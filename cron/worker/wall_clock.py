@@ -1,4 +1,4 @@
-"""Notices that the wall clock was set back, by a time server or a person. Does not know who plans by it."""
+"""Detect that a time server or a person set the wall clock back."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 _LOOK_S = 1.0
-# by less nobody is kept waiting; a clock that is slowed down loses half a millisecond a second
+# Less than this delays nothing. A clock that is slowed down loses half a millisecond per second.
 _SET_BACK_S = 1.0
 
 
 def watch_clock(set_back: Callable[[float], None], stop: threading.Event) -> None:
-    """Call `set_back` with the seconds each time that the clock was set back, until `stop` is set."""
+    """Call `set_back` with the seconds each time the clock is set back, until `stop` is set."""
     ahead_s = _ahead_s()
     while not stop.wait(_LOOK_S):
         before_s, ahead_s = ahead_s, _ahead_s()
@@ -22,5 +22,5 @@ def watch_clock(set_back: Callable[[float], None], stop: threading.Event) -> Non
 
 
 def _ahead_s() -> float:
-    """Return how far the wall clock is ahead of the one that nobody sets."""
+    """Return how far the wall clock is ahead of the monotonic one."""
     return datetime.now(UTC).timestamp() - time.monotonic()

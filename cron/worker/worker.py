@@ -1,8 +1,8 @@
-"""The worker: when turns come, and what happens beside them: reconciling, following, holding the lease, ending in time.
+"""The worker: it runs turns, reconciles the server, follows the log and keeps the lease.
 
 Four jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
-`watch`, `follow`, `lease`. What a turn does is `cron.cycle.cycle`'s. Everything here may be killed
-at any moment.
+`watch`, `follow`, `lease`. `cron.cycle.cycle` does the work of a turn. The process may be killed at
+any moment.
 """
 
 from __future__ import annotations
@@ -31,66 +31,67 @@ from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, U
 from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
-from cron.local.beside import repeated
 from cron.logs import set_up_logs
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
-from cron.worker.lease import held_lease, holder_of, only_one
-from cron.worker.metrics_page import served
+from cron.worker.lease import holder_of, only_one, working_alone
+from cron.worker.metrics_page import serve_metrics
 from cron.worker.wall_clock import watch_clock
 
 log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 5.0, 60.0  # after another machine did not answer
 _ENDING = (signal.SIGTERM, signal.SIGINT)
-_EXIT_MARGIN_S = 1.0  # of the grace period, to let go of lock and lease
+_EXIT_MARGIN_S = 1.0  # of the grace period, to release lock and lease
 
 
 def run_worker(services: Services) -> int:
-    """Work until SIGTERM or SIGINT; return the exit status. Raise AlreadyRunning when this folder has a worker."""
+    """Work until SIGTERM or SIGINT and return the exit status.
+
+    Raise AlreadyRunning when this folder has a worker.
+    """
     set_up_logs()
     if services.settings.release.sign_archives:
-        signing_key(services.paths.var)  # made or refused now, not after the first training
-    with only_one(services.paths.lock), served(services), _told_to_end() as wait_until_told:
+        signing_key(services.paths.var)  # fail now, not after the first training
+    with (
+        only_one(services.paths.lock),
+        serve_metrics(services),
+        _ending_signals() as wait_for_signal,
+    ):
         worker = Worker(services)
         worker.start()
-        wait_until_told()
+        wait_for_signal()
         if not worker.end(services.settings.worker.grace_s - _EXIT_MARGIN_S):
-            # A step that can't be cut short (loading a version, say) is left as a kill would leave
-            # it; the next start goes on.
+            # A step that cannot be interrupted (loading a version, for example) is abandoned as if
+            # killed; the next start continues it.
             sys.stderr.flush()
             os._exit(0)
     return 0
 
 
 def run_once(services: Services, *, force_full: bool = False) -> Run:
-    """Do one turn now, alone; raise AlreadyRunning or LeaseLost when a worker is at it."""
-    ledger, ttl_s = services.ledger, services.settings.worker.lease_s
-    with (
-        only_one(services.paths.lock),
-        held_lease(ledger, holder_of(services.paths.var), ttl_s) as lease,
-        renewing(services, lease),
-    ):
+    """Run one turn now; raise AlreadyRunning or LeaseLost when a worker is running."""
+    with working_alone(services) as lease:
         return run_cycle(services, lease, force_full=force_full)
 
 
 @contextmanager
-def _told_to_end() -> Iterator[Callable[[], None]]:
-    """Yield a call that waits for SIGTERM or SIGINT.
+def _ending_signals() -> Iterator[Callable[[], None]]:
+    """Yield a function that waits for SIGTERM or SIGINT.
 
-    The handlers do nothing; Python writes a signal's number to a socket, and that is waited for. A
-    handler that set an Event would wait for ever for the Event's own lock when it interrupts a
-    thread that holds it, as a second signal during the end may.
+    The handlers do nothing; Python writes each signal's number to a socket, and the function reads
+    from it. A handler that sets an Event can deadlock: when it interrupts the thread that holds the
+    Event's own lock, as a second signal during shutdown may, it waits for that lock forever.
     """
-    told, teller = socket.socketpair()
-    with told, teller:
-        teller.setblocking(False)
-        signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+    numbers, writer = socket.socketpair()
+    with numbers, writer:
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         for number in _ENDING:
             signal.signal(number, lambda *_: None)
 
         def wait() -> None:
-            while told.recv(1)[0] not in _ENDING:
+            while numbers.recv(1)[0] not in _ENDING:
                 pass
 
         try:
@@ -100,7 +101,7 @@ def _told_to_end() -> Iterator[Callable[[], None]]:
 
 
 class Worker:
-    """The jobs, and what they know of each other."""
+    """The four jobs and the state that they share."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -108,19 +109,19 @@ class Worker:
         self._lease: Lease | None = None
         services.metrics.watch_lease(lambda: self._lease is not None)
         self._reconciler = Reconciler(services)
-        self._under_way: dict[str, threading.Lock] = {}  # by job; held while it is
-        self._left_in_journal = 0  # events that the last published release did not take
+        self._under_way: dict[str, threading.Lock] = {}  # by job; locked while it runs
+        self._left_in_journal = 0  # events that the last published release did not train on
         self._retry_s = _FIRST_RETRY_S
-        self._retry_at = 0.0  # by time.monotonic(); before it, waiting events call for no turn
-        self._refusal = ""  # why the server would not be looked at, as told last
-        self._gap = ""  # why the histories can't be followed, as it was told last
-        self._rebuild_at = 0.0  # by time.monotonic(); before it, they are not looked at
+        self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
+        self._refusal = ""  # why the server refused the worker, as last logged
+        self._gap = ""  # why the histories cannot follow the log, as last logged
+        self._rebuild_at = 0.0  # by time.monotonic(); until then, they are left alone
         self._scheduler = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(4)}
         )
 
     def start(self) -> None:
-        """Start the jobs; the first turn comes at once."""
+        """Start the jobs; the first turn runs at once."""
         settings = self._services.settings.worker
         self._keep_lease()
         turn = (
@@ -144,16 +145,18 @@ class Worker:
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
 
     def end(self, within_s: float) -> bool:
-        """Stop the jobs; tell whether those under way ended in time. A training is ended, its checkpoint stays."""
+        """Stop the jobs and tell whether the running ones ended in time.
+
+        A running training is ended; its checkpoint stays.
+        """
         self._services.stop.set()
         self._services.launcher.stop()
         self._scheduler.shutdown(wait=False)
         ends_at = time.monotonic() + within_s
-        ended = all(
-            _is_free(lock, ends_at) for lock in self._under_way.values()
-        )  # each of them writes, under lock and lease
+        # wait for all of them: each writes, and needs the lock and the lease
+        ended = all(_is_free(lock, ends_at) for lock in self._under_way.values())
         if ended and self._lease is not None:
-            with suppress(Unavailable):  # it runs out by itself
+            with suppress(Unavailable):  # it expires by itself
                 lease_row.release(self._services.ledger, self._lease)
         log.info("worker ended", extra={"jobs_ended": ended})
         return ended
@@ -182,7 +185,7 @@ class Worker:
         )
 
     def _catch_up(self, by_s: float) -> None:
-        """Run every job now: the clock was set back, and APScheduler, which plans by it, would wait for as long."""
+        """Run every job now: APScheduler plans by the clock, which was set back, and would wait."""
         log.warning("the clock was set back", extra={"by_s": by_s})
         for job in self._scheduler.get_jobs():
             job.modify(next_run_time=datetime.now(UTC))
@@ -202,7 +205,7 @@ class Worker:
             self._lose(lease, error)
 
     def _after(self, run: Run) -> None:
-        """Note what is left to do; a baseline is followed by the first training at once."""
+        """Record what is left to do; after a baseline, start the first training at once."""
         if run.outcome == "skipped" and run.reasons[0].name == NOT_COLLECTED:
             self._retry_later()
             return
@@ -225,7 +228,7 @@ class Worker:
             self._wake(0.0)
 
     def _watch(self) -> None:
-        """Compare ledger and server, and look whether enough events wait for a turn."""
+        """Compare ledger and server, and start a turn when enough events wait."""
         lease = self._lease
         if lease is None:
             return
@@ -235,10 +238,8 @@ class Worker:
         except LeaseLost as error:
             self._lose(lease, error)
             return
-        except (
-            Unavailable
-        ):  # a server that is down is seen by everybody; it is looked at again in a second
-            pass
+        except Unavailable:
+            pass  # the server is down, which others report; the next look is a second away
         if self._under_way["cycle"].locked() or time.monotonic() < self._retry_at:
             return
         with suppress(Unavailable):
@@ -250,7 +251,7 @@ class Worker:
                 self._wake(0.0)
 
     def _look_at_server(self) -> None:
-        """Reconcile once; a server that refuses, for want of the right key say, is told of once, and looked at again."""
+        """Reconcile once; log once when the server refuses, for example because of a wrong key."""
         refusal = ""
         try:
             self._reconciler.tick()
@@ -271,17 +272,18 @@ class Worker:
                     services.log, services.histories
                 ):
                     pass
-            except (
-                LogGap
-            ):  # the log was trimmed past the histories' place, and the journal has what is gone
-                is_lost = True
+            except LogGap:
+                is_lost = True  # the log was trimmed past the histories; the journal has the rest
             if is_lost:
                 self._rebuild()
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
 
     def _rebuild(self) -> None:
-        """Make the histories anew; when the log is not the journal's, or that is not whole, say so once: a person has to look."""
+        """Rebuild the histories from the journal.
+
+        When the log is not the journal's, or the journal has a gap, log it once: a person must act.
+        """
         services = self._services
         try:
             rebuild(services.journal, services.log, services.histories)
@@ -290,11 +292,11 @@ class Worker:
             if self._gap != str(error):
                 log.error("histories not followed", extra={"why": str(error)})
             self._gap = str(error)
-            if isinstance(error, StoreError):  # to find it, all of the journal was read
+            if isinstance(error, StoreError):  # finding it took a read of the whole journal
                 self._rebuild_at = time.monotonic() + _LAST_RETRY_S
 
     def _keep_lease(self) -> None:
-        """Renew the lease, or try to get it; a standby that gets it has its first turn at once."""
+        """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""
         if self._services.stop.is_set():
             return
         ledger, ttl_s, lease = (
@@ -309,7 +311,8 @@ class Worker:
             self._lease = lease_row.acquire(ledger, self._holder, ttl_s, lease_row.clock(ledger))
             if self._lease is None:
                 log.info("waiting for the lease", extra={"holder": lease_row.holder(ledger)})
-                self._services.journal.delete_stale_copies()  # the holder sweeps its own disk only
+                # the holder deletes only those on its own disk
+                self._services.journal.delete_stale_copies()
             elif self._scheduler.running:
                 log.info("lease taken", extra={"token": self._lease.token})
                 self._wake(0.0)
@@ -320,14 +323,18 @@ class Worker:
             log.warning("lease not renewed", extra={"why": str(error)})
 
     def _lose(self, lease: Lease, error: LeaseLost) -> None:
-        """Stand by. A training under that lease ends now, for another worker makes the same; anything else ends at its next write."""
-        if self._lease == lease:  # another job may have taken a new one already
+        """Become a standby.
+
+        A training under that lease is ended now, since another worker runs the same one; anything
+        else ends at its next write.
+        """
+        if self._lease == lease:  # otherwise another job has acquired a new one
             self._lease = None
             self._services.launcher.cancel()
             log.warning("lease lost", extra={"why": str(error)})
 
     def _on_trouble(self, event: JobEvent) -> None:
-        """Count what APScheduler would only log; a turn that died unexpectedly is tried again, later each time."""
+        """Count what APScheduler would only log, and retry a turn that failed unexpectedly."""
         if event.code == EVENT_JOB_ERROR:
             log.error(
                 "job failed",
@@ -347,7 +354,7 @@ class Worker:
             metric_rows.count(self._services.ledger, name)
 
     def _retry_later(self) -> None:
-        """Try the turn again after a while, twice as long each time."""
+        """Retry the turn after a delay that doubles each time."""
         self._retry_at = time.monotonic() + self._retry_s
         self._wake(self._retry_s)
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
@@ -360,32 +367,8 @@ class Worker:
 
 
 def _is_free(lock: threading.Lock, ends_at: float) -> bool:
-    """Wait for a lock until a time by `time.monotonic`; tell whether nobody held it then."""
+    """Wait for a lock until `ends_at`, by `time.monotonic`; tell whether it was free by then."""
     if not lock.acquire(timeout=max(0.0, ends_at - time.monotonic())):
         return False
-    lock.release()  # a job that begins after the end sees at once that it has come
+    lock.release()  # a job that starts after the end returns at once
     return True
-
-
-@contextmanager
-def renewing(services: Services, lease: Lease) -> Iterator[None]:
-    """Renew a lease beside a long piece of work; when it is lost, end a training under way and raise LeaseLost."""
-    ledger, ttl_s = services.ledger, services.settings.worker.lease_s
-    lost: list[LeaseLost] = []
-
-    def renew() -> bool:
-        try:
-            with suppress(Unavailable):
-                lease_row.renew(ledger, lease, ttl_s, lease_row.clock(ledger))
-        except LeaseLost as error:  # anything else than a training is told at its next write
-            lost.append(error)
-            services.launcher.cancel()
-        return not lost
-
-    with repeated(renew, every_s=ttl_s / 3):
-        try:
-            yield
-        except Stopped:
-            if lost:
-                raise lost[0] from None
-            raise

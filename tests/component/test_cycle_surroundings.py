@@ -154,7 +154,7 @@ def test_a_person_who_is_loading_his_version_is_let_finish(
     run_cycle(replace(services, stop=person), lease)
     assert person.is_done
     assert server_of(services).log.count("register 0") == 1
-    release.carry_out(services.ledger, services.server, begun)  # it goes on, and finds it done
+    release.switch_server(services.ledger, services.server, begun)  # it goes on, and finds it done
     assert live_version(services) == 0
 
 

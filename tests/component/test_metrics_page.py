@@ -14,7 +14,7 @@ from cron.cycle.cycle import run_cycle
 from cron.metrics.worker_metrics import WorkerMetrics
 from cron.services import Services
 from cron.settings.tree import GateSettings
-from cron.worker.metrics_page import served
+from cron.worker.metrics_page import serve_metrics
 from cron.worker.worker import Worker
 from tests.servers import free_port
 from tests.workshop import (
@@ -56,7 +56,7 @@ def figures(services: Services) -> dict[str, float]:
 
 def test_a_cycle_leaves_its_steps_its_events_and_its_release(services: Services) -> None:
     send(services, [*item_records(), *event_records(1, 200)])
-    with served(services):
+    with serve_metrics(services):
         before = figures(services)
         assert before["freshet_live_version"] == -1
         assert before["freshet_log_backlog"] > 200
@@ -81,7 +81,7 @@ def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> No
     send(services, [*item_records(), *event_records(1, 200)])
     run_cycle(services, lease_of(services.ledger))
     strict = with_gate(services, GateSettings(probe_p99_ms=0.0))
-    with served(strict):
+    with serve_metrics(strict):
         assert figures(strict)['freshet_refusals_total{reason="latency"}'] == 0
         assert run_cycle(strict, lease_of(services.ledger)).outcome == "refused"
         after = figures(strict)
@@ -91,7 +91,7 @@ def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> No
 
 
 def test_the_lease_is_told(services: Services) -> None:
-    with served(services):
+    with serve_metrics(services):
         worker = Worker(services)
         assert figures(services)["freshet_lease_held"] == 0
         worker.start()
@@ -105,21 +105,21 @@ def test_a_taken_port_costs_the_figures_and_not_the_work(
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with served(on_port(services, other.getsockname()[1])):
+        with serve_metrics(on_port(services, other.getsockname()[1])):
             assert "worker.metrics_port" in caplog.text
 
 
 def test_the_port_is_free_again_afterwards_and_0_is_off(services: Services) -> None:
     for _ in range(2):
         again = replace(services, metrics=WorkerMetrics())
-        with served(again):
+        with serve_metrics(again):
             assert figures(again)["freshet_ledger_up"] == 1
-    with served(on_port(services, 0)), pytest.raises(httpx.ConnectError):
+    with serve_metrics(on_port(services, 0)), pytest.raises(httpx.ConnectError):
         figures(services)
 
 
 def test_the_page_is_there_when_the_ledger_is_not(services: Services, tmp_path: Path) -> None:
-    with served(services):
+    with serve_metrics(services):
         services.ledger.close()
         for name in ("ledger.db-wal", "ledger.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from cron.lineage import Switch
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
-from cron.serving.restore import restore_live
+from cron.serving.restore import restore
 from tests.releases import manifest
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
@@ -248,7 +248,7 @@ def test_when_no_archive_is_left_it_says_so(services: Services) -> None:
     for one in release_rows.newest_releases(services.ledger):
         services.artifacts.delete(one.manifest.archive)
     with pytest.raises(ServerRefused, match="no archive of a release that may answer is left"):
-        restore_live(services)
+        restore(services)
     assert switches.serving(services.ledger).live == 3
 
 
@@ -396,7 +396,7 @@ def test_a_refused_default_does_not_count_as_restored(
 
     server.register = register_and_lose  # type: ignore[method-assign]
     with pytest.raises(ServerRefused, match="without a READY worker"):
-        restore_live(services)
+        restore(services)
     assert "restored the live version" not in [record.message for record in caplog.records]
     assert (switches.serving(services.ledger).live, switches.under_way(services.ledger)) == (
         3,

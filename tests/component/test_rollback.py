@@ -260,7 +260,7 @@ def test_an_overtaken_switch_sets_the_later_decision(
     late = switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
     assert release.rollback(services.ledger, services.server, 2, by="x").version == 2
     server_of(services).set_live(3)  # as if the worker's call arrived now
-    assert not release.carry_out(services.ledger, services.server, late)
+    assert not release.switch_server(services.ledger, services.server, late)
     assert (services.server.live(), switches.serving(services.ledger).live) == (2, 2)
 
 

@@ -1,16 +1,14 @@
-"""The ledger, on each database: each method's promise, the fence, the switches; writers that race, and a database that goes away."""
+"""The ledger on each database: segments, lease, runs, metrics, and writers that race."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from cron.errors import Held, LeaseLost, Superseded, UnknownVersion
+from cron.errors import LeaseLost
 from cron.ledger import (
     holds,
     journal_rows,
@@ -22,36 +20,14 @@ from cron.ledger import (
     switches,
 )
 from cron.ledger.ledger import Ledger, open_ledger
-from cron.lineage import Lease, Quality, Segment, manifest_to_json
+from cron.lineage import Lease, Quality, Segment
 from cron.ports import Cursor
+from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
 from tests.contracts.records import start_process, wait_for_end
 from tests.releases import manifest, publish_releases, reason
-from tests.servers import Servers
 from trainer.config import Mode
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-EMBEDDED: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"
-}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {
-    "postgresql": lambda servers: servers.postgres_database()
-}
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    ledger = open_ledger(url)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
-def lease(ledger: Ledger) -> Lease:
-    lease = lease_row.acquire(ledger, "one", 30, NOW)
-    assert lease is not None
-    return lease
+__all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 
 
 def segment(first: int, last: int) -> Segment:
@@ -163,7 +139,7 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
     run = run_rows.start(ledger, "full", reason=reason("why", ok=True), supersedes=3, lease=lease)
     with pytest.raises(ValueError, match="already open"):
         run_rows.start(ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease)
-    wait_for_end = run_rows.finish(
+    ended = run_rows.finish(
         ledger,
         run.run_id,
         "refused",
@@ -171,17 +147,13 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
         metrics={"ndcg": 0.1},
         lease=lease,
     )
-    assert [one.name for one in wait_for_end.reasons] == ["why", "gate"]
-    assert (wait_for_end.outcome, wait_for_end.supersedes, wait_for_end.figures) == (
-        "refused",
-        3,
-        {"ndcg": 0.1},
-    )
+    assert [one.name for one in ended.reasons] == ["why", "gate"]
+    assert (ended.outcome, ended.supersedes, ended.figures) == ("refused", 3, {"ndcg": 0.1})
     assert run_rows.open_run(ledger) is None
-    assert run_rows.newest(ledger) == (wait_for_end,)
+    assert run_rows.newest(ledger) == (ended,)
 
 
-def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_ended(
+def test_the_last_full_retrain_does_not_depend_on_the_clock(
     ledger: Ledger, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for ended_at in (NOW + timedelta(days=400), NOW):  # the clock was set back between them
@@ -189,10 +161,10 @@ def test_the_last_full_retrain_is_the_newest_whatever_the_clock_said_when_it_end
         run = run_rows.start(
             ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease
         )
-        wait_for_end = run_rows.finish(
+        ended = run_rows.finish(
             ledger, run.run_id, "published", reasons=[], metrics={}, lease=lease
         )
-    assert run_rows.last_full(ledger) == wait_for_end
+    assert run_rows.last_full(ledger) == ended
 
 
 def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, lease: Lease) -> None:
@@ -205,9 +177,7 @@ def test_equal_skipped_turns_are_one_row_with_the_newest_text(ledger: Ledger, le
     ]
 
 
-def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run(
-    ledger: Ledger, lease: Lease
-) -> None:
+def test_versions_grow_and_the_first_baseline_is_0(ledger: Ledger, lease: Lease) -> None:
     versions = []
     modes: tuple[Mode, ...] = ("baseline", "full", "update", "baseline")
     for mode in modes:
@@ -218,162 +188,6 @@ def test_versions_grow_start_at_0_for_the_first_baseline_and_belong_to_their_run
         assert run_rows.allot_version(ledger, run.run_id, lease=lease) == versions[-1]
         run_rows.finish(ledger, run.run_id, "failed", reasons=[], metrics={}, lease=lease)
     assert versions == [0, 1, 2, 3]
-
-
-def test_an_archive_is_no_release_before_it_was_live(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1)
-    release_rows.add(ledger, manifest(2), lease=lease)
-    assert [one.version for one in release_rows.newest_releases(ledger)] == [1]
-    assert release_rows.archive_manifest(ledger, 2) == manifest(2)
-    with pytest.raises(UnknownVersion, match="existing versions: 1"):
-        release_rows.release(ledger, 2)
-    with pytest.raises(UnknownVersion):
-        switches.begin_rollback(ledger, 2, reason="x")
-
-
-def test_publishing_compares_what_was_live(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1, 2)
-    release_rows.add(ledger, manifest(3), lease=lease)
-    with pytest.raises(Superseded, match="version 1 was live"):
-        switches.begin_publish(ledger, 3, expected=1, lease=lease)
-    assert switches.serving(ledger).switch is None
-
-
-def test_publishing_stops_at_a_hold(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1)
-    release_rows.add(ledger, manifest(2), lease=lease)
-    holds.pause(ledger, "first")
-    assert holds.pause(ledger, "second").reason == "first"
-    with pytest.raises(Held, match="first"):
-        switches.begin_publish(ledger, 2, expected=1, lease=lease)
-    holds.resume(ledger)
-    switches.begin_publish(ledger, 2, expected=1, lease=lease)
-
-
-def test_a_rollback_holds_marks_and_picks_the_previous_good_one(
-    ledger: Ledger, lease: Lease
-) -> None:
-    publish_releases(ledger, lease, 1, 2, 3)
-    good = release_rows.previous_good(ledger)
-    assert good is not None
-    assert good.version == 2
-    assert switches.end(ledger, switches.begin_rollback(ledger, 2, reason="by a test"))
-    live, hold = release_rows.live(ledger), holds.current(ledger)
-    assert live is not None
-    assert hold is not None
-    assert (live.version, hold.reason) == (2, "by a test")
-    assert release_rows.release(ledger, 3).rolled_back_at is not None
-    assert [one.version for one in release_rows.rollback_candidates(ledger)] == [1]
-
-
-def test_what_was_rolled_back_never_comes_back_by_itself(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1, 2)
-    switches.end(ledger, switches.begin_rollback(ledger, 1, reason="x"))
-    holds.resume(ledger)
-    with pytest.raises(Superseded):
-        switches.begin_publish(ledger, 2, expected=1, lease=lease)
-    assert switches.end(ledger, switches.begin_promote(ledger, 2))  # a person may
-
-
-def test_a_rollback_during_a_switch_wins(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1, 2)
-    release_rows.add(ledger, manifest(3), lease=lease)
-    publishing = switches.begin_publish(ledger, 3, expected=2, lease=lease)
-    rolling = switches.begin_rollback(ledger, 1, reason="x")
-    assert not switches.end(ledger, publishing)
-    assert switches.end(ledger, rolling)
-    assert not switches.end(ledger, rolling)
-    assert switches.serving(ledger).live == 1
-    assert [one.version for one in release_rows.newest_releases(ledger)] == [1, 2]
-
-
-def test_a_cancelled_switch_leaves_what_was_live(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1, 2)
-    begun = switches.begin_rollback(ledger, 1, reason="x")
-    switches.cancel(ledger, begun)
-    assert switches.serving(ledger).live == 2
-    assert switches.under_way(ledger) is None
-    assert not switches.end(ledger, begun)
-    assert release_rows.release(ledger, 2).rolled_back_at is None
-
-
-def test_a_persons_change_is_recorded_only_while_nothing_else_changed(
-    ledger: Ledger, lease: Lease
-) -> None:
-    publish_releases(ledger, lease, 1, 2)
-    epoch = switches.serving(ledger).epoch
-    assert not switches.record_by_hand(
-        ledger, 1, "rollback", expected=2, epoch=epoch - 1, reason="x"
-    )
-    assert switches.record_by_hand(ledger, 1, "rollback", expected=2, epoch=epoch, reason="x")
-    assert switches.serving(ledger).live == 1
-    assert release_rows.release(ledger, 2).rolled_back_at is not None
-
-
-@pytest.mark.parametrize(
-    ("known", "excluded", "is_dropped"),
-    [
-        ((), (150, 160), True),
-        ((), (1, 5), True),
-        ((), (301, 400), False),
-        (((150, 160),), (150, 160), False),
-        (((150, 160),), (155, 170), True),
-    ],
-)
-def test_what_is_excluded_while_a_run_learns_it_is_not_published(
-    ledger: Ledger,
-    lease: Lease,
-    known: tuple[tuple[int, int], ...],
-    excluded: tuple[int, int],
-    is_dropped: bool,
-) -> None:
-    publish_releases(ledger, lease, 1)
-    release_rows.add(
-        ledger, manifest(2, mode="update", target_range=(101, 300), excluded=known), lease=lease
-    )
-    holds.pause(ledger, "poison is coming in")
-    holds.resume(ledger, [excluded])
-    if is_dropped:
-        with pytest.raises(Superseded, match="were excluded after this run had begun"):
-            switches.begin_publish(ledger, 2, expected=1, lease=lease)
-    else:
-        switches.begin_publish(ledger, 2, expected=1, lease=lease)
-
-
-def test_an_archive_that_became_live_meanwhile_is_not_deleted(ledger: Ledger, lease: Lease) -> None:
-    publish_releases(ledger, lease, 1, 2, 3)
-    switches.begin_rollback(ledger, 1, reason="x")
-    assert [
-        release_rows.mark_archive_gone(ledger, version, lease=lease) for version in (1, 2, 3)
-    ] == [
-        False,
-        True,
-        False,
-    ]
-    assert [one.version for one in release_rows.kept_releases(ledger)] == [1, 3]
-
-
-def test_thousands_of_old_releases_cost_a_rollback_nothing(ledger: Ledger, lease: Lease) -> None:
-    """A week at a release every few minutes; reading the manifests of all of them would take seconds, so here that fails."""
-    publish_releases(ledger, lease, *range(1, 6))
-    gone = {"published_at": NOW.isoformat(), "archive_gone": True}
-    rows = [{"version": 10 + one, "manifest": "read by nobody", **gone} for one in range(2990)]
-    rows += [
-        {"version": 3000 + one, "manifest": manifest_to_json(manifest(3000 + one)), **gone}
-        for one in range(10)
-    ]
-    with ledger.write() as connection:
-        connection.execute(schema.releases.insert(), rows)
-    previous = release_rows.previous_good(ledger)
-    assert previous is not None
-    assert (
-        previous.version,
-        release_rows.release(ledger, 3).version,
-        release_rows.is_release(ledger, 4),
-    ) == (4, 3, True)
-    assert len(release_rows.newest_releases(ledger, limit=10)) == 10
-    with pytest.raises(UnknownVersion, match=r"existing versions: 2990, .*, 3009"):
-        release_rows.release(ledger, 9999)
 
 
 def test_excluded_ranges_add_up(ledger: Ledger) -> None:
@@ -419,7 +233,10 @@ def test_of_many_who_ask_at_once_one_gets_the_lease(ledger: Ledger) -> None:
 
 
 def test_racing_writers_decide_one_after_another(ledger: Ledger, lease: Lease) -> None:
-    """What each of them reads must still be so when it writes: no number twice, no gap, no run beside an open one, one switch an epoch."""
+    """What a writer reads is still true when it writes.
+
+    No number is given twice or left out, no second run is open, and each switch has its own epoch.
+    """
     publish_releases(ledger, lease, 1, 2)
 
     def race(_number: int) -> tuple[bool, bool, int]:

@@ -1,11 +1,10 @@
-"""The steps from one shape of the ledger to the next, on each database: what they make, from where, and who takes them."""
+"""The migrations of the ledger, on each database."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -15,21 +14,16 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from cron.errors import LedgerTooNew, Unavailable
+from cron.errors import LedgerFailed, LedgerTooNew, Unavailable
 from cron.ledger import database, journal_rows, schema
 from cron.ledger.ledger import open_ledger
 from cron.ledger.migrations import HEAD, bring_up_to_date
 from cron.ledger.migrations.versions import r0001_tables
 from cron.project_root import PROJECT_ROOT
+from tests.contracts.ledgers import EMBEDDED, ON_SERVERS
 from tests.contracts.records import start_process, wait_for_end
-from tests.servers import Servers
 
-EMBEDDED: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder}/ledger.db"
-}
-ON_SERVERS: dict[str, Callable[[Servers], str]] = {
-    "postgresql": lambda servers: servers.postgres_database()
-}
+__all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 OPEN = """
 import sys
 from cron.ledger import journal_rows
@@ -65,7 +59,7 @@ def _other_default(
     _default: object,
     wanted: str | None,
 ) -> bool:
-    """Compare texts: SQLAlchemy finds an empty default of SQLite in brackets, which Alembic takes for another one."""
+    """Compare the texts: SQLAlchemy reads an empty SQLite default with brackets around it."""
     return (found or "").strip("(')") != (wanted or "").strip("(')")
 
 
@@ -103,9 +97,7 @@ def test_the_last_step_is_the_one_that_opening_looks_for() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_a_ledger_from_before_the_steps_is_recognised_and_keeps_what_it_holds(
-    engine: sa.Engine, url: str
-) -> None:
+def test_a_ledger_without_numbered_steps_is_migrated(engine: sa.Engine, url: str) -> None:
     without_numbers(engine)
     ledger = open_ledger(url)
     assert journal_rows.last_seq(ledger) == 17
@@ -128,9 +120,10 @@ def test_of_processes_that_open_at_once_one_takes_the_steps(
 def test_a_step_that_fails_leaves_nothing_behind(engine: sa.Engine) -> None:
     with database.writer(engine).begin() as connection:
         connection.exec_driver_sql(
+            # the last table that the first step creates
             "CREATE TABLE quality (run_id INTEGER)"
-        )  # in the way of the first step, as its last table
-    with pytest.raises((sa.exc.DBAPIError, Unavailable), match="already exists"):
+        )
+    with pytest.raises((LedgerFailed, Unavailable), match="already exists"):
         bring_up_to_date(engine)
     assert sa.inspect(engine).get_table_names() == ["quality"]
 
@@ -147,9 +140,7 @@ def test_a_ledger_of_a_newer_freshet_is_refused_and_left_alone(engine: sa.Engine
     assert revisions(engine) == ["9999"]
 
 
-def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(
-    engine: sa.Engine, url: str
-) -> None:
+def test_an_up_to_date_ledger_does_not_load_alembic(engine: sa.Engine, url: str) -> None:
     bring_up_to_date(engine)
     code = f"""
 import sys

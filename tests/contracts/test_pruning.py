@@ -1,8 +1,7 @@
-"""What the ledger lets go, on each database: it must not grow with the number of runs, and must not forget what still counts."""
+"""Pruning, on each database: old rows are removed, and what is still needed stays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,51 +13,38 @@ from cron.ledger import lease_row, metric_rows, pruning, release_rows, run_rows,
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.ledger.migrations.versions import r0004_ended_runs
 from cron.lineage import Lease, Outcome, Quality, Run
-from cron.metrics.ledger_metrics import LedgerFigures
+from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import look_at_ledger
-from tests.contracts import test_ledger
-from tests.contracts.test_ledger import NOW
+from tests.contracts.ledgers import EMBEDDED, NOW, ON_SERVERS
 from tests.releases import manifest, publish_releases, reason
 from trainer.config import Mode
 from trainer.report import PopularItem
 
-EMBEDDED, ON_SERVERS = test_ledger.EMBEDDED, test_ledger.ON_SERVERS
+__all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 POPULAR = tuple(PopularItem(item_id=f"i{number}", title="T" * 60) for number in range(200))
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    ledger = open_ledger(url)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
-def lease(ledger: Ledger) -> Lease:
-    lease = lease_row.acquire(ledger, "one", 30, NOW)
-    assert lease is not None
-    return lease
 
 
 def ended_run(
     ledger: Ledger, lease: Lease, *, mode: Mode = "update", outcome: Outcome = "refused"
 ) -> Run:
-    """Make a run with a step and a quality figure."""
+    """Make a run with a step and a quality row."""
     run = run_rows.start(ledger, mode, reason=reason("why", ok=True), supersedes=None, lease=lease)
     run_rows.record_step(
         ledger, run.run_id, "archive", {"manifest": "x" * 1000}, seconds=2.5, lease=lease
     )
     if outcome == "published":
         run_rows.allot_version(ledger, run.run_id, lease=lease)
-    figures = {
-        "version": None,
-        "ndcg": 0.1,
-        "rmse": None,
-        "num_users": 1,
-        "num_events": 1,
-        "at": NOW,
-    }
-    quality = Quality(run_id=run.run_id, kind="panel", model="live", **figures)  # type: ignore[arg-type]
+    quality = Quality(
+        run_id=run.run_id,
+        kind="panel",
+        model="live",
+        version=None,
+        ndcg=0.1,
+        rmse=None,
+        num_users=1,
+        num_events=1,
+        at=NOW,
+    )
     metric_rows.add_quality(ledger, [quality], lease=lease)
     return run_rows.finish(ledger, run.run_id, outcome, reasons=[], metrics={}, lease=lease)
 
@@ -68,9 +54,9 @@ def rows(ledger: Ledger, table: sa.Table) -> int:
         return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
-def counted(ledger: Ledger) -> dict[str, float]:
-    """Return what Prometheus is shown of how runs ended."""
-    page = LedgerFigures(ledger, lambda: look_at_ledger(ledger, now=NOW), lambda: 0)
+def run_counts(ledger: Ledger) -> dict[str, float]:
+    """Return the numbers of ended runs that Prometheus reads, by outcome."""
+    page = LedgerMetrics(ledger, lambda: look_at_ledger(ledger, now=NOW), lambda: 0)
     (metric,) = (metric for metric in page.collect() if metric.name == "freshet_runs")
     return {sample.labels["outcome"]: sample.value for sample in metric.samples if sample.value}
 
@@ -89,19 +75,23 @@ def test_only_the_newest_runs_stay_and_counters_never_fall(ledger: Ledger, lease
         ended_run(ledger, lease)
         run_rows.record_skip(ledger, reason("few", ok=False), lease=lease)
         run_rows.record_skip(ledger, reason("few", ok=False), lease=lease)
-    before, last_full, runs = counted(ledger), run_rows.last_full(ledger), run_rows.newest(ledger)
+    before, last_full, runs = (
+        run_counts(ledger),
+        run_rows.last_full(ledger),
+        run_rows.newest(ledger),
+    )
     assert before == {"published": 1, "refused": 6, "skipped": 6}
     assert pruning.prune(ledger, lease=lease, keep=10) == 0
     assert pruning.prune(ledger, lease=lease, keep=2) == 6
     assert run_rows.newest(ledger) == (*runs[:2], runs[2], runs[-1]), (
         "beside the newest the last full retrain, and the last with a version"
     )
-    assert (counted(ledger), run_rows.last_full(ledger)) == (before, last_full)
+    assert (run_counts(ledger), run_rows.last_full(ledger)) == (before, last_full)
     assert (rows(ledger, schema.steps), rows(ledger, schema.quality)) == (3, 3)
     for _ in range(3):
         ended_run(ledger, lease)
     assert pruning.prune(ledger, lease=lease, keep=2) == 3
-    assert counted(ledger) == before | {"refused": 9}
+    assert run_counts(ledger) == before | {"refused": 9}
     run = run_rows.start(
         ledger, "baseline", reason=reason("why", ok=True), supersedes=None, lease=lease
     )

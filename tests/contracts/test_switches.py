@@ -1,4 +1,4 @@
-"""Which change of the live version may begin while another one is under way, on every database."""
+"""Which switch of the live version may begin during another one, on every database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cron.ledger import holds, lease_row, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.wiring import open_ledger
-from tests.contracts.test_ledger import EMBEDDED, ON_SERVERS
+from tests.contracts.ledgers import EMBEDDED, ON_SERVERS
 from tests.releases import manifest, publish_releases
 
 __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
@@ -20,32 +20,32 @@ __all__ = ["EMBEDDED", "ON_SERVERS"]  # read by the suite's fixtures
 
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
-    """Versions 1, 2 and 3 were published, 4 was put."""
+    """Versions 1, 2 and 3 were published; 4 is only in the store."""
     ledger = open_ledger(url)
-    lease = taken(ledger)
+    lease = acquire(ledger)
     publish_releases(ledger, lease, 1, 2, 3)
     release_rows.add(ledger, manifest(4), lease=lease)
     yield ledger
     ledger.close()
 
 
-def taken(ledger: Ledger) -> Lease:
+def acquire(ledger: Ledger) -> Lease:
     lease = lease_row.acquire(ledger, "test", 60, ledger.now())
     assert lease is not None
     return lease
 
 
-def test_publishing_never_overtakes_a_promotion_that_is_under_way(ledger: Ledger) -> None:
+def test_publishing_never_overtakes_a_promotion(ledger: Ledger) -> None:
     promoting = switches.begin_promote(ledger, 1)
     with pytest.raises(
         Superseded, match="version 3 was live when this run began and 1 is live now"
     ):
-        switches.begin_publish(ledger, 4, expected=3, lease=taken(ledger))
+        switches.begin_publish(ledger, 4, expected=3, lease=acquire(ledger))
     assert switches.end(ledger, promoting)
     assert switches.serving(ledger).live == 1
 
 
-def test_a_run_is_not_wanted_any_more_once_a_promotion_has_begun(ledger: Ledger) -> None:
+def test_a_run_is_obsolete_once_a_promotion_has_begun(ledger: Ledger) -> None:
     switches.check_wanted(ledger, expected=3, target_range=None, excluded=())
     promoting = switches.begin_promote(ledger, 1)
     with pytest.raises(Superseded):
@@ -54,7 +54,7 @@ def test_a_run_is_not_wanted_any_more_once_a_promotion_has_begun(ledger: Ledger)
     switches.check_wanted(ledger, expected=3, target_range=None, excluded=())
 
 
-def test_a_second_bare_rollback_is_told_of_the_first(ledger: Ledger) -> None:
+def test_a_second_bare_rollback_reports_the_first(ledger: Ledger) -> None:
     before = ledger.now()
     first = switches.begin_rollback(ledger, 2, reason="x", asked=switches.Asked(live=3, at=before))
     assert switches.end(ledger, first)

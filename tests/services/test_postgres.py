@@ -159,7 +159,7 @@ def test_a_user_who_may_not_make_tables_is_told_so(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{POSTGRES_PASSWORD}'".encode())
-    with pytest.raises(AccessRefused, match=r"permission denied .* may make tables"):
+    with pytest.raises(AccessRefused, match=r"permission denied .* may create tables"):
         open_ledger(sa.make_url(url).set(username="guest").render_as_string(hide_password=False))
 
 

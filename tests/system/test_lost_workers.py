@@ -80,7 +80,7 @@ def _publish(services: Services, folder: Path, version: int) -> None:
     entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
     release_rows.add(services.ledger, entry, lease=lease)
     services.server.register(version, services.artifacts.url(mar.name))
-    release.switch(
+    release.publish(
         services.ledger,
         services.server,
         version,

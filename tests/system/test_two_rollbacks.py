@@ -44,7 +44,7 @@ def services(tmp_path: Path, node: Running) -> Iterator[Services]:
             archive = write_archive(tmp_path / "archives", version, handler=HANDLER)
             release_rows.add(services.ledger, manifest(version, archive=archive), lease=lease)
             server.register(version, archive)
-            release.switch(
+            release.publish(
                 services.ledger,
                 server,
                 version,

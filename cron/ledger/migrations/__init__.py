@@ -1,13 +1,13 @@
-"""The tables of the ledger from their first shape to today's: one numbered step a file in `versions/`.
+"""Migrations of the ledger's tables: one numbered step per file in `versions/`.
 
-Opening a ledger takes the steps that it lacks, all in one transaction under the writers' lock, so
-that of two processes one takes them and the other finds them taken. `alembic_version` in the
-database says which step was the last.
+Opening a ledger takes the missing steps, all in one transaction under the writers' lock: of two
+processes, one takes them and the other finds them taken. `alembic_version` in the database is the
+last step taken.
 
-A change of `cron.ledger.schema` comes with a new step: copy the newest file, raise its number and
-`HEAD`. The steps never change afterwards; a test compares what they make with `cron.ledger.schema`
-on each database. A step is loaded only when it is taken: `rollback` and `status` compare one row
-with `HEAD`.
+A change of `cron.ledger.schema` needs a new step: copy the newest file, raise its number and
+`HEAD`. A step never changes afterwards; a test compares the result of all steps with
+`cron.ledger.schema` on each database. Steps are loaded only to be taken: `rollback` and `status`
+just compare one row with `HEAD`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cron.errors import LedgerTooNew
 from cron.ledger.database import display_url, errors_translated, open_engine, writer
 
 HEAD = "0006"
-_FIRST = "0001"  # what ledgers are that were made before there were numbers
+_FIRST = "0001"  # of ledgers from before steps had numbers
 
 
 def open_up_to_date(url: str) -> sa.Engine:
-    """Open a database and bring it up to date; raise what `open_engine` and `bring_up_to_date` do."""
+    """Open a database and bring it up to date; raise as the two functions below do."""
     engine = open_engine(url)
     try:
         bring_up_to_date(engine)
@@ -35,7 +35,7 @@ def open_up_to_date(url: str) -> sa.Engine:
 
 
 def bring_up_to_date(engine: sa.Engine) -> None:
-    """Take the steps that a ledger lacks, all of them when it is new; raise LedgerTooNew or Unavailable."""
+    """Take the missing steps, all of them for a new ledger; raise LedgerTooNew or Unavailable."""
     with errors_translated(engine):
         with engine.connect() as connection:
             if _revision(connection) == HEAD:
@@ -47,7 +47,7 @@ def bring_up_to_date(engine: sa.Engine) -> None:
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """Return the number of the last step that was taken; None when the ledger is new."""
+    """Return the number of the last step taken; None when the ledger is new."""
     inspector = sa.inspect(connection)
     if inspector.has_table("alembic_version"):
         return str(

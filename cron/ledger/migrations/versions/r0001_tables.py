@@ -1,4 +1,4 @@
-"""The tables as the first ledgers had them."""
+"""The tables of the first ledgers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables, and the one row of those that hold one."""
+    """Create the tables, and the row of those that have only one."""
     _journal()
     _runs()
     _releases()

@@ -1,4 +1,4 @@
-"""Segments say how much memory their rows take: small ones are merged by that, not by their number of rows alone."""
+"""Segments record the memory that their rows take, by which small ones are merged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the column; 0 for the segments of before, until they are merged."""
+    """Add the column; it is 0 for existing segments until they are merged."""
     op.add_column(
         "segments", sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0")
     )

@@ -1,4 +1,4 @@
-"""What only continues an open run is forgotten of those that ended: it was most of the ledger."""
+"""Ended runs keep nothing that only an open run needs; it was most of the ledger."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Empty the outputs of ended runs' steps, and the popular items of releases whose archive is gone."""
+    """Empty the step outputs of ended runs, and the popular items of releases without archive."""
     op.execute(
-        "UPDATE steps SET output = '{}' WHERE run_id IN (SELECT run_id FROM runs WHERE outcome IS NOT NULL)"
+        "UPDATE steps SET output = '{}'"
+        " WHERE run_id IN (SELECT run_id FROM runs WHERE outcome IS NOT NULL)"
     )
     releases = sa.table(
         "releases",
@@ -28,9 +29,8 @@ def upgrade() -> None:
         .scalars()
         .all()
     )
-    for row in (
-        releases.c.version == version for version in gone
-    ):  # one by one: a year's are gigabytes
+    for version in gone:  # one by one: a year's manifests are gigabytes
+        row = releases.c.version == version
         values = json.loads(
             connection.execute(sa.select(releases.c.manifest).where(row)).scalar_one()
         )

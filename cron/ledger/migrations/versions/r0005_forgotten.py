@@ -1,4 +1,4 @@
-"""Who asked to be forgotten, by keyed hashes, and the key."""
+"""Tables for users who asked to be forgotten, by keyed hash, and for the key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the tables, and draw the key."""
+    """Create the tables and draw the key."""
     op.create_table(
         "secrets",
         sa.Column("name", sa.Text, primary_key=True),

@@ -1,4 +1,4 @@
-"""The panel of judged users is keyed with a secret of the installation; it is drawn here and never changes."""
+"""The secret that keys the panel of judged users; drawn here, never changed."""
 
 from __future__ import annotations
 

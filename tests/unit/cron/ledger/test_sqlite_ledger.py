@@ -1,4 +1,4 @@
-"""The ledger in a file: what only SQLite can say."""
+"""The ledger in an SQLite file: what only SQLite does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from cron.ledger import metric_rows
 from cron.ledger.ledger import open_ledger
 
 
-def test_a_ledger_whose_disk_is_full_or_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+def test_a_full_or_unusable_disk_makes_the_ledger_unavailable(tmp_path: Path) -> None:
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
     with ledger.read() as connection:
-        connection.exec_driver_sql(
-            "PRAGMA max_page_count = 1"
-        )  # what there is, and not a page more
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no room for another page
     with pytest.raises(Unavailable, match=r"the ledger at .* full"):
         metric_rows.set_gauge(ledger, "x" * 1_000_000, 1.0)
     ledger.close()
