@@ -1,7 +1,7 @@
-"""The secret that keys the panel: one an installation, made when its ledger is, and read by cron alone.
+"""The panel's secret key: one per installation, created with its ledger, read by cron alone.
 
-A release records the id of its panel's key. Releases from before there was a secret have none:
-their updates go on with the plain hash, and the next full retrain takes the secret.
+A release records the id of its panel's key. Older releases, from before there was a secret, have
+none: their updates keep using the plain hash, and the next full retrain uses the secret.
 """
 
 from __future__ import annotations

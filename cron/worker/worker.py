@@ -197,7 +197,7 @@ class Worker:
         try:
             self._after(run_cycle(self._services, lease))
         except Unavailable as error:
-            log.warning("turn put off", extra={"why": str(error), "retry_s": self._retry_s})
+            log.warning("turn postponed", extra={"why": str(error), "retry_s": self._retry_s})
             self._retry_later()
         except Stopped:
             return
@@ -346,7 +346,7 @@ class Worker:
             self._count("job_errors")
         elif event.job_id == "cycle":
             why = "missed_turns" if event.code == EVENT_JOB_MISSED else "overlapping_turns"
-            log.info("a turn is left out", extra={"why": why})
+            log.info("turn not run", extra={"why": why})
             self._count(why)
 
     def _count(self, name: str) -> None:

@@ -247,7 +247,7 @@ def test_when_no_archive_is_left_it_says_so(services: Services) -> None:
     server_of(services).restart_empty()
     for one in release_rows.newest_releases(services.ledger):
         services.artifacts.delete(one.manifest.archive)
-    with pytest.raises(ServerRefused, match="no archive of a release that may answer is left"):
+    with pytest.raises(ServerRefused, match="no release that may answer has an archive"):
         restore(services)
     assert switches.serving(services.ledger).live == 3
 

@@ -30,7 +30,7 @@ from cron.ports import ModelServer
 from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
-from cron.serving.restore import kept_loaded, restore_live
+from cron.serving.restore import kept_loaded, restore
 from tests.releases import manifest, publish_releases
 from tests.shelf import open_shelf
 from tests.workshop import close_workshop, lease_of, server_of
@@ -182,7 +182,7 @@ def test_without_a_hold_a_newer_one_answers_rather_than_nobody(jumped_shelf: Ser
         jumped_shelf.artifacts.delete(
             release_rows.release(jumped_shelf.ledger, version).manifest.archive
         )
-    restore_live(jumped_shelf)
+    restore(jumped_shelf)
     assert (switches.serving(jumped_shelf.ledger).live, jumped_shelf.server.live()) == (5, 5)
 
 
