@@ -1,4 +1,7 @@
-"""One line a record: time, level, module, message, then the record's own fields. To standard error; who keeps it is the supervisor's."""
+"""The log on standard error, one line per record: time, level, module, message, fields.
+
+The supervisor decides where it is kept.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {
     "message",
     "asctime",
     "taskName",
-    "color_message",
-}  # the last is uvicorn's
-# a line a request; a line a tick, and one for each tick of a job that takes longer: what of that
-# matters the worker tells
+    "color_message",  # uvicorn's
+}
+# httpx writes a line per request; apscheduler one per tick, and more when a job takes longer. The
+# worker reports what matters of that.
 _CHATTY = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,

@@ -1,4 +1,4 @@
-"""Everything that a cycle works with, opened once by `cron.wiring` and passed as one value; and where its files lie."""
+"""Everything that a cycle uses, opened once by `cron.wiring`, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -18,49 +18,51 @@ if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """Folders under `store.var`. All of them may be deleted while nothing runs, except `var` itself; they are filled again."""
+    """Folders under `store.var`.
+
+    All of them except `var` itself may be deleted while nothing runs; they are filled again.
+    """
 
     var: Path
 
     @property
     def runs(self) -> Path:
-        """A folder for each run: `runs/17/snapshot`, `runs/17/candidate`, `runs/17/archive`."""
+        """Return the folder of all runs: `17/snapshot`, `17/candidate`, `17/archive`."""
         return self.var / "runs"
 
     @property
     def bundles(self) -> Path:
-        """Unpacked bundles and optimiser states of releases, by version."""
+        """Return the unpacked bundles and optimiser states of releases, by version."""
         return self.var / "bundles"
 
     @property
     def texts(self) -> Path:
-        """The trainer's cache of text vectors."""
+        """Return the trainer's cache of text vectors."""
         return self.var / "texts"
 
     @property
     def journal(self) -> Path:
-        """The journal's index of event ids and its cached segments."""
+        """Return the journal's index of event ids and its cached segments."""
         return self.var / "journal"
 
     @property
     def lock(self) -> Path:
-        """Held by the one worker of this folder."""
+        """Return the file that the one worker of this folder locks."""
         return self.var / "worker.lock"
 
 
 def _metrics() -> WorkerMetrics:
-    from cron.metrics.worker_metrics import (
-        WorkerMetrics,  # a tenth of a second to load, for which `status` need not wait
-    )
+    # takes 0.1 s to load, which `status` does not need
+    from cron.metrics.worker_metrics import WorkerMetrics
 
     return WorkerMetrics()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The settings and the opened ports; `metrics` is what this process measures of its own work.
+    """The settings and the opened ports; `metrics` are those of this process.
 
-    `stop` is set when the worker is told to end. `serving_lock` is held by the thread that changes
+    `stop` is set when the worker has to stop. `serving_lock` is held by the thread that changes
     what the server has loaded or serves.
     """
 

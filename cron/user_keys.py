@@ -1,7 +1,7 @@
-"""Keyed hashes: how a forgotten user, and the ids of their events, are still recognised.
+"""Keyed hashes that identify forgotten users, and their events, without their ids.
 
-The key is the installation's own and is kept in the ledger, so that a list of forgotten users says
-nothing to somebody who has that list and guesses ids, but not the ledger.
+The key belongs to the installation and is stored in the ledger. A list of forgotten users therefore
+tells nothing to somebody who has the list and guesses ids, but does not have the ledger.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ERASED = "erased:"
 
 
 class UserKeys:
-    """Hashes ids under one key, which is read when it is first needed."""
+    """Hashes ids with one key, which is read at the first use."""
 
     def __init__(self, load_key: Callable[[], bytes]) -> None:
         self._load_key = load_key
@@ -26,7 +26,7 @@ class UserKeys:
         return self._hash("user", user_id)
 
     def of_event(self, event_id: str) -> str:
-        """Return what stands in place of the id of an erased event; what stands there already stays."""
+        """Return the replacement for an erased event's id; a replacement is returned unchanged."""
         return event_id if event_id.startswith(_ERASED) else _ERASED + self._hash("event", event_id)
 
     def _hash(self, kind: str, text: str) -> str:
@@ -35,6 +35,6 @@ class UserKeys:
         return hmac.digest(self._key, f"{kind}\0{text}".encode(), "sha256").hex()[:_NUM_HEX]
 
 
-def unkeyed(user_id: str) -> str:
-    """Return a hash without a key, for histories that belong to no ledger: those of tests and measurements."""
+def hash_without_key(user_id: str) -> str:
+    """Return a hash without a key, for histories without a ledger: tests and benches."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:_NUM_HEX]

@@ -1,6 +1,7 @@
-"""Opens the back end that a URL of the settings names; each client library is imported inside.
+"""Opens the back end that a URL of the settings names.
 
-`cron.urls.stores` says which schemes each setting accepts.
+Client libraries are imported inside the functions. `cron.urls.stores` has the schemes that each
+setting accepts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cron.urls.postgresql import PostgresUrl
 from cron.urls.redis import RedisUrl
 from cron.urls.s3 import S3Url
 from cron.urls.wrong_url import WrongUrl
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 
 if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load only what they need
     from cron.backends.redis.events import RedisEventLog
@@ -94,7 +95,7 @@ def open_relay_target(url: str) -> RelayTarget:
     )
 
 
-def open_histories(url: str, user_key: Callable[[str], str] = unkeyed) -> Histories:
+def open_histories(url: str, user_key: Callable[[str], str] = hash_without_key) -> Histories:
     """Open the histories; raise Unavailable.
 
     `user_key` is the ledger's (`cron.ledger.forgotten.keys_of`), where users may be forgotten.
@@ -187,5 +188,5 @@ def _s3_artifacts(url: S3Url) -> ArtifactStore:
     try:
         from cron.backends.artifacts.s3.store import open_artifacts as open_bucket
     except ImportError as error:
-        raise MissingClient(scheme="s3", package="minio") from error
+        raise MissingClient(scheme="s3", package="boto3", extra="s3") from error
     return open_bucket(url)

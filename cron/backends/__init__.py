@@ -1,1 +1,1 @@
-"""One back end a file, chosen by URL scheme in `cron.wiring`; each imports its one client library and no other back end."""
+"""Back ends, one per file or folder; each imports its client library and no other back end."""

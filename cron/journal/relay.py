@@ -20,7 +20,7 @@ BATCH_RECORDS = 5_000
 class RelayTarget(EventLog, Protocol):
     """An event log that keeps another log's cursor beside what came from there; one other log a target."""
 
-    def relayed(self) -> Cursor:
+    def relay_cursor(self) -> Cursor:
         """Return how far the other log was brought; START when nothing was."""
         ...
 
@@ -53,7 +53,7 @@ def relay_once(
     than never.
     """
     while True:
-        before = target.relayed()
+        before = target.relay_cursor()
         batch = source.read(before, limit)
         if batch.cursor == before:
             return None
@@ -69,5 +69,5 @@ def relay_once(
 def begin_again(source: EventLog, target: RelayTarget) -> None:
     """Let the next batch be the earliest that the source has left: it was made anew, or what it lost is given up."""
     earliest = source.give_up(START)
-    while (before := target.relayed()) != earliest:
+    while (before := target.relay_cursor()) != earliest:
         target.relay((), before=before, after=earliest)

@@ -1,4 +1,4 @@
-"""The dotted keys of the tree, their environment variables, and the nearest key to a wrong one.
+"""The dotted keys of the tree, their environment variables, the nearest key to a wrong one.
 
 They are read from the dataclasses, so a new field is a new key.
 """

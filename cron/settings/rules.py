@@ -1,4 +1,4 @@
-"""Rules for the values of settings; each stands on the field it limits, in an `Annotated` type."""
+"""Rules for the values of settings; each is part of the type of its field (`Annotated`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Bounds:
     greatest: float
     words: str
 
-    def expected(self, value: object) -> str | None:
+    def violation(self, value: object) -> str | None:
         """Return what was expected when a value is out of bounds or not finite; None otherwise."""
         fits = (
             isinstance(value, int | float)
@@ -33,7 +33,7 @@ class Text:
 
     check: Callable[[str], str | None]
 
-    def expected(self, value: object) -> str | None:
+    def violation(self, value: object) -> str | None:
         """Return what was expected when a text does not fit; None otherwise."""
         return self.check(value) if isinstance(value, str) else "a text"
 

@@ -60,7 +60,7 @@ def check_value(key: str, value: object, leaf: Leaf, where: str) -> object:
         fits, typed = _convert(value, _kind(option))
         if fits:
             rule = _rule(option) or leaf.rule or _default_rule(typed)
-            wrong = rule.expected(typed) if rule is not None and typed is not None else None
+            wrong = rule.violation(typed) if rule is not None and typed is not None else None
             if wrong:
                 raise SettingsError(_message(key, value, leaf, where) + wrong)
             return typed

@@ -1,4 +1,4 @@
-"""Where trainings run: `process:`, `torchrun:?nproc=N`, `ray:?workers=N` or `ray://HOST:PORT`."""
+"""Where trainings run: `process:`, `torchrun:?nproc=N`, `ray://HOST:PORT?workers=N`."""
 
 from __future__ import annotations
 

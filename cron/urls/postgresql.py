@@ -1,4 +1,4 @@
-"""The database of the ledger: `postgresql://USER@HOST:PORT/DATABASE`, with libpq's own options."""
+"""The ledger's database: `postgresql://USER@HOST:PORT/DATABASE`, with libpq's options."""
 
 from __future__ import annotations
 

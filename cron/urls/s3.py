@@ -15,7 +15,7 @@ _EXPECTED = (
     " public=http://HOST:PORT, shared=/PATH and ca=/PATH where needed, without user and password:"
     " these come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 )
-_AWS = "https://s3.amazonaws.com"
+AWS = "https://s3.amazonaws.com"
 _REGION = "us-east-1"  # S3's own default; servers without regions accept it
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OPTIONS = {"endpoint", "region", "style", "public", "shared", "ca"}
@@ -70,7 +70,7 @@ def _parse(parts: SplitResult) -> S3Url:
         )
     if options.get("style", "path") not in ("path", "virtual"):
         raise ValueError("style= is path or virtual")
-    endpoint = _endpoint("endpoint", options.get("endpoint", _AWS))
+    endpoint = _endpoint("endpoint", options.get("endpoint", AWS))
     return S3Url(
         bucket=parts.netloc,
         prefix=f"{prefix}/" if prefix else "",

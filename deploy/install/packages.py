@@ -16,7 +16,15 @@ from typing import IO
 
 from deploy.install.downloads import Downloads
 from deploy.install.pip_settings import NOT_FOR_PIP, read_pip_settings, uv_environment
-from deploy.install.requirements import BASE, CLIENTS, LOCK_OF, SERVERS, TESTS, locks_of
+from deploy.install.requirements import (
+    BASE,
+    CLIENTS,
+    CONSTRAINTS,
+    LOCK_OF,
+    SERVERS,
+    TESTS,
+    locks_of,
+)
 
 UV = "uv==0.13.9"
 # The best version of all indexes, as pip takes it. uv's own default takes a package from the first
@@ -132,7 +140,7 @@ def write_locks(root: Path, venv: Path, lock: "IO[str]") -> None:
         for name in ("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"):
             environment.pop(name, None)
         for inputs, constraints, output in (
-            ([BASE], [], base),
+            ([BASE], [CONSTRAINTS], base),
             ([TESTS], [base], tests),
             ([SERVERS, CLIENTS], [base, tests], stack),
         ):

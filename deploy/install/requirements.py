@@ -4,6 +4,7 @@ BASE = "requirements.txt"
 TESTS = "tests/requirements.txt"
 SERVERS = "deploy/stack/requirements.txt"
 CLIENTS = "deploy/stack/clients.txt"
+CONSTRAINTS = "deploy/install/constraints.txt"  # of the locks
 # The options of `python -m deploy.install`: for the tests, and for the servers of `make stack`.
 MORE = {"--tests": [TESTS], "--stack": [SERVERS, CLIENTS]}
 LOCK_OF = {

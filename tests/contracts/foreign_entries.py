@@ -1,4 +1,4 @@
-"""Invalid entries in an event log, written past our code like a stranger would."""
+"""Invalid entries in an event log, written without our code, as another program may do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 
 
-def put(back_end: str, url: str, bodies: Sequence[bytes]) -> None:
-    """Append entries to a log of ours."""
+def append_bodies(back_end: str, url: str, bodies: Sequence[bytes]) -> None:
+    """Append raw entries to a log."""
     {"sqlite": _into_sqlite, "redis": _into_redis, "kafka": _into_kafka}[back_end](url, bodies)
 
 

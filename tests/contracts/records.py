@@ -1,4 +1,4 @@
-"""Records for the contract suites, and a second process to disturb them with."""
+"""Records for the contract suites, and a second process that works at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event(
     type_: str = "view",
     at: datetime | None = None,
 ) -> Event:
-    """Return the event of a number: its id and, unless given, its time follow from it."""
+    """Return the event with a number, which determines its id and, by default, its time."""
     return Event(
         event_id=f"e{number:06}",
         user_id=user_id,
@@ -37,7 +37,7 @@ def item(
     hidden: bool = False,
     attributes: dict[str, AttributeValue] | None = None,
 ) -> Item:
-    """Return the item record of a number."""
+    """Return the item record with a number."""
     at = START_AT + timedelta(seconds=number)
     return Item(
         event_id=f"i{number:06}",
@@ -58,7 +58,7 @@ def start_process(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for_end(process: subprocess.Popen[str]) -> str:
-    """Wait for a process, and return what it printed."""
+    """Wait for a process and return its output."""
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     return output.strip()

@@ -57,7 +57,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def url(
     back_end: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """Where a new, empty store is."""
+    """Return the URL of a new, empty store."""
     if back_end in EMBEDDED:
         return EMBEDDED[back_end](tmp_path)
     servers: Servers = request.getfixturevalue("servers")
@@ -73,7 +73,7 @@ def store(url: str) -> ArtifactStore:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Make a file with these bytes."""
+    """Return a function that writes a file with given bytes."""
 
     def make_file(content: bytes) -> Path:
         path = tmp_path / f"file-{hashlib.sha256(content).hexdigest()[:8]}"
@@ -83,8 +83,8 @@ def make(tmp_path: Path) -> Make:
     return make_file
 
 
-def fetched(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
-    into = tmp_path / "fetched" / "here"
+def fetch_bytes(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
+    into = tmp_path / "fetch_bytes" / "here"
     store.fetch(name, into)
     return into.read_bytes()
 
@@ -97,7 +97,7 @@ def test_what_was_put_is_fetched(
     store: ArtifactStore, make: Make, tmp_path: Path, name: str, content: bytes
 ) -> None:
     assert store.put(name, make(content)) == hashlib.sha256(content).hexdigest()
-    assert fetched(store, name, tmp_path) == content
+    assert fetch_bytes(store, name, tmp_path) == content
     assert store.names() == (name,)
 
 
@@ -110,7 +110,7 @@ def test_names_are_sorted_and_all_there(store: ArtifactStore, make: Make, url: s
     assert open_artifacts(url).names() == tuple(sorted(names))
 
 
-def test_names_by_their_beginning(store: ArtifactStore, make: Make) -> None:
+def test_names_can_be_listed_by_prefix(store: ArtifactStore, make: Make) -> None:
     for name in ("rec-1.mar", "rec-12.mar", "journal/1", "journal/2", "journal-old/1"):
         store.put(name, make(name.encode()))
     assert store.names("journal/") == ("journal/1", "journal/2")
@@ -118,7 +118,7 @@ def test_names_by_their_beginning(store: ArtifactStore, make: Make) -> None:
     assert store.names("no") == ()
 
 
-def test_what_is_not_there_has_no_url(store: ArtifactStore, make: Make) -> None:
+def test_a_missing_artifact_has_no_url(store: ArtifactStore, make: Make) -> None:
     with pytest.raises(ArtifactMissing, match=r"artifact rec-1\.mar"):
         store.url("rec-1.mar")
     store.put("rec-1.mar", make(b"one"))
@@ -128,20 +128,20 @@ def test_what_is_not_there_has_no_url(store: ArtifactStore, make: Make) -> None:
         store.url("rec-1.mar")
 
 
-def test_the_same_bytes_again_are_fine_and_others_are_not(
+def test_putting_the_same_bytes_again_is_allowed_others_not(
     store: ArtifactStore, make: Make, tmp_path: Path
 ) -> None:
     first = store.put("a.mar", make(b"one"))
     assert store.put("a.mar", make(b"one")) == first
     with pytest.raises(ArtifactConflict, match=r"artifact a\.mar"):
         store.put("a.mar", make(b"two"))
-    assert fetched(store, "a.mar", tmp_path) == b"one"
+    assert fetch_bytes(store, "a.mar", tmp_path) == b"one"
 
 
-def test_the_bytes_are_those_that_the_caller_expects(
+def test_bytes_are_checked_against_the_callers_sha256(
     store: ArtifactStore, make: Make, tmp_path: Path
 ) -> None:
-    """What the store recorded lies beside the bytes, so the ledger's sha256 has the last word."""
+    """The store keeps its sha256 next to the bytes, so the ledger's sha256 decides."""
     sha256, other = store.put("rec-1.mar", make(b"one")), hashlib.sha256(b"two").hexdigest()
     store.fetch("rec-1.mar", tmp_path / "here", sha256=sha256)
     assert "rec-1.mar" in store.url("rec-1.mar", sha256=sha256)
@@ -165,9 +165,9 @@ def test_a_deleted_artifact_is_gone_and_its_name_free(
     store.delete("deep/in/a.mar")
     assert store.names() == ("deep/b.mar",)
     with pytest.raises(ArtifactMissing):
-        fetched(store, "deep/in/a.mar", tmp_path)
+        fetch_bytes(store, "deep/in/a.mar", tmp_path)
     store.put("deep/in/a.mar", make(b"three"))
-    assert fetched(store, "deep/in/a.mar", tmp_path) == b"three"
+    assert fetch_bytes(store, "deep/in/a.mar", tmp_path) == b"three"
 
 
 def test_a_missing_artifact_leaves_no_file(store: ArtifactStore, tmp_path: Path) -> None:
@@ -177,7 +177,9 @@ def test_a_missing_artifact_leaves_no_file(store: ArtifactStore, tmp_path: Path)
     assert list(into.parent.iterdir()) == []
 
 
-def test_a_fetch_replaces_what_was_there(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
+def test_a_fetch_replaces_an_existing_file(
+    store: ArtifactStore, make: Make, tmp_path: Path
+) -> None:
     store.put("a", make(b"new"))
     into = tmp_path / "target"
     into.write_bytes(b"an older, longer file")
@@ -231,13 +233,13 @@ def test_processes_put_one_name_and_one_wins(
     assert len(first) == 1 or (
         is_by_parts and first
     )  # SeaweedFS may let two by who complete at one moment, see docs/backends.md
-    winner = contents.index(fetched(store, "rec-1.mar", tmp_path))
+    winner = contents.index(fetch_bytes(store, "rec-1.mar", tmp_path))
     assert winner in first
     for number, file in enumerate(files):
         if number != winner:
             with pytest.raises(ArtifactConflict):
                 store.put("rec-1.mar", file)
-    assert fetched(store, "rec-1.mar", tmp_path) == contents[winner]
+    assert fetch_bytes(store, "rec-1.mar", tmp_path) == contents[winner]
 
 
 def test_processes_put_the_same_bytes_and_all_are_right(
@@ -247,10 +249,10 @@ def test_processes_put_the_same_bytes_and_all_are_right(
     file = str(make(content))
     putters = [start_process(PUT, url, "rec-1.mar", file) for _ in range(3)]
     assert [wait_for_end(putter) for putter in putters] == [hashlib.sha256(content).hexdigest()] * 3
-    assert fetched(store, "rec-1.mar", tmp_path) == content
+    assert fetch_bytes(store, "rec-1.mar", tmp_path) == content
 
 
-def test_an_archive_of_300_mb_passes_through_little_memory(url: str, tmp_path: Path) -> None:
+def test_a_300_mb_archive_needs_little_memory(url: str, tmp_path: Path) -> None:
     file = tmp_path / "large"
     with file.open("wb") as writer:
         for _ in range(300):
@@ -282,7 +284,7 @@ def test_threads_put_and_fetch(store: ArtifactStore, make: Make, tmp_path: Path)
 
 
 class TestFolder:
-    """What holds for the folder alone: it is TorchServe's model store, and files can be reached behind its back."""
+    """The folder alone: it is TorchServe's model store, and others can change its files."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -292,7 +294,7 @@ class TestFolder:
     def store(self, folder: Path) -> ArtifactStore:
         return open_artifacts(f"file:///{folder}")
 
-    def test_an_archive_lies_under_its_bare_name(
+    def test_an_archive_is_stored_under_its_bare_name(
         self, store: ArtifactStore, folder: Path, make: Make
     ) -> None:
         store.put("rec-1.mar", make(b"one"))
@@ -302,45 +304,45 @@ class TestFolder:
             "rec-1.mar"
         ]
 
-    def test_a_stranger_in_the_folder_is_no_artifact(
+    def test_a_foreign_file_in_the_folder_is_not_an_artifact(
         self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
     ) -> None:
         (folder / "README.md").write_text("what this folder is")
         assert store.names() == ()
         with pytest.raises(ArtifactMissing):
-            fetched(store, "README.md", tmp_path)
+            fetch_bytes(store, "README.md", tmp_path)
         with pytest.raises(ArtifactConflict):
             store.put("README.md", make(b"other"))
         assert (folder / "README.md").read_text() == "what this folder is"
 
-    def test_damage_is_found_by_fetch_and_mended_by_put(
+    def test_damage_is_found_by_fetch_and_repaired_by_put(
         self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
     ) -> None:
         store.put("a.mar", make(b"good"))
         (folder / "a.mar").write_bytes(b"evil")
         with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
-            fetched(store, "a.mar", tmp_path)
-        assert not (tmp_path / "fetched" / "here").exists()
+            fetch_bytes(store, "a.mar", tmp_path)
+        assert not (tmp_path / "fetch_bytes" / "here").exists()
         with pytest.raises(ArtifactCorrupt, match=r"artifact a\.mar: expected sha256"):
             store.url("a.mar")  # it would be run
         with pytest.raises(ArtifactConflict):
             store.put("a.mar", make(b"evil"))
         store.put("a.mar", make(b"good"))
         assert store.url("a.mar") == "a.mar"
-        assert fetched(store, "a.mar", tmp_path) == b"good"
+        assert fetch_bytes(store, "a.mar", tmp_path) == b"good"
 
-    def test_an_archive_that_was_removed_by_hand_is_missing(
+    def test_an_archive_removed_by_hand_is_missing(
         self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
     ) -> None:
         store.put("a.mar", make(b"good"))
         (folder / "a.mar").unlink()
         assert store.names() == ()
         with pytest.raises(ArtifactMissing):
-            fetched(store, "a.mar", tmp_path)
+            fetch_bytes(store, "a.mar", tmp_path)
         store.put("a.mar", make(b"good"))
         assert store.names() == ("a.mar",)
 
-    def test_a_put_that_is_killed_leaves_nothing_to_see(
+    def test_a_killed_put_leaves_nothing_visible(
         self, store: ArtifactStore, folder: Path, make: Make, tmp_path: Path
     ) -> None:
         pipe = tmp_path / "pipe"
@@ -355,10 +357,10 @@ class TestFolder:
         assert store.names() == ()
         assert [path.name for path in folder.iterdir()] == [".store"]
         store.put("rec-1.mar", make(b"whole"))
-        assert fetched(store, "rec-1.mar", tmp_path) == b"whole"
+        assert fetch_bytes(store, "rec-1.mar", tmp_path) == b"whole"
         assert list((folder / ".store" / "unfinished").iterdir()) == []
 
-    def test_a_store_that_cannot_be_made_is_unavailable(self, tmp_path: Path) -> None:
+    def test_a_store_that_cannot_be_created_is_unavailable(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("not a folder")
         with pytest.raises(Unavailable, match="the artifact store at"):
             open_artifacts(f"file:///{tmp_path}/file/archives")

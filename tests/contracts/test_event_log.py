@@ -28,7 +28,7 @@ ON_SERVERS: dict[str, Callable[[Servers], str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What the port leaves open: with the defaults a log can do all of it."""
+    """What the port leaves open; with the defaults a log supports all of it."""
 
     tells_duplicates: bool = True  # otherwise only the journal does
     # otherwise records of one user, or of one item, keep their order, and others may pass them
@@ -71,14 +71,14 @@ def traits(back_end: str) -> Traits:
 
 
 def another_url(back_end: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """Return where another new log of the back end is."""
+    """Return the URL of another new log of the back end."""
     if back_end in EMBEDDED:
         return EMBEDDED[back_end](tmp_path / "another")
     return ON_SERVERS[back_end](request.getfixturevalue("servers"))
 
 
-def arranged(records: Iterable[Record], traits: Traits) -> list[Record]:
-    """Return records such that two lists are equal when the log kept what order it promises."""
+def comparable(records: Iterable[Record], traits: Traits) -> list[Record]:
+    """Return the records in an order that is equal for two lists in the promised order."""
     return (
         list(records)
         if traits.keeps_one_line
@@ -116,7 +116,7 @@ def test_records_come_back_equal_and_in_order(log: EventLog, traits: Traits) -> 
     appended = log.append(records)
     assert appended.accepted == 4
     assert appended.duplicates == ()
-    assert arranged(everything(log), traits) == arranged(records, traits)
+    assert comparable(everything(log), traits) == comparable(records, traits)
 
 
 def test_an_empty_log_and_an_empty_append(log: EventLog) -> None:
@@ -127,7 +127,7 @@ def test_an_empty_log_and_an_empty_append(log: EventLog) -> None:
     assert log.backlog(START) == 0
 
 
-def test_a_read_ends_at_its_limit_and_goes_on_at_its_cursor(log: EventLog) -> None:
+def test_a_read_ends_at_its_limit_and_resumes_at_its_cursor(log: EventLog) -> None:
     records = [event(number) for number in range(25)]
     log.append(records)
     assert [len(batch) for batch in batches(log, limit=10)] == [10, 10, 5]
@@ -147,7 +147,9 @@ def test_a_repeat_is_a_duplicate_and_not_stored_again(log: EventLog, traits: Tra
         assert everything(log) == [event(1), event(2), event(3)]
     else:  # said of none, since the journal will
         assert (appended.accepted, appended.duplicates) == (4, ())
-        assert arranged(everything(log), traits) == arranged([event(1), event(2), *repeat], traits)
+        assert comparable(everything(log), traits) == comparable(
+            [event(1), event(2), *repeat], traits
+        )
 
 
 def test_an_item_and_an_event_share_the_ids(log: EventLog, traits: Traits) -> None:
@@ -167,7 +169,7 @@ def test_the_backlog_counts_what_is_after_a_cursor(log: EventLog) -> None:
 def test_fifty_thousand_records_in_one_append(log: EventLog, traits: Traits) -> None:
     records = [event(number, user_id=f"u{number % 997}") for number in range(50_000)]
     assert log.append(records).accepted == 50_000
-    assert arranged(everything(log, limit=20_000), traits) == arranged(records, traits)
+    assert comparable(everything(log, limit=20_000), traits) == comparable(records, traits)
     assert log.append(records[:10]).accepted == (0 if traits.tells_duplicates else 10)
 
 
@@ -179,7 +181,7 @@ def test_the_largest_record(log: EventLog) -> None:
     assert everything(log) == [large]
 
 
-def test_a_reopened_log_holds_the_same(log: EventLog, url: str, traits: Traits) -> None:
+def test_a_reopened_log_has_the_same_records(log: EventLog, url: str, traits: Traits) -> None:
     log.append([event(1), event(2)])
     cursor = log.read(START, 1).cursor
     again = open_log(url)
@@ -187,7 +189,7 @@ def test_a_reopened_log_holds_the_same(log: EventLog, url: str, traits: Traits) 
     assert again.append([event(1)]).duplicates == ((0,) if traits.tells_duplicates else ())
 
 
-def test_trimmed_records_are_gone_and_later_ones_stay(log: EventLog) -> None:
+def test_a_trim_deletes_only_earlier_records(log: EventLog) -> None:
     log.append([event(number) for number in range(10)])
     cursor = log.read(START, 6).cursor
     log.trim(cursor)
@@ -197,7 +199,7 @@ def test_trimmed_records_are_gone_and_later_ones_stay(log: EventLog) -> None:
     assert log.read(cursor, 10).records != ()
 
 
-def test_a_trim_spares_what_any_of_the_readers_needs(log: EventLog) -> None:
+def test_a_trim_keeps_what_any_reader_needs(log: EventLog) -> None:
     log.append([event(number) for number in range(10)])
     slow, fast = log.read(START, 3).cursor, log.read(START, 6).cursor
     log.trim(fast, START)
@@ -207,8 +209,8 @@ def test_a_trim_spares_what_any_of_the_readers_needs(log: EventLog) -> None:
     assert log.backlog(START) == 7
 
 
-def test_a_trim_spares_what_either_reader_needs_however_they_are_spread(log: EventLog) -> None:
-    """Two readers of a log in several lines may each be ahead of the other: in different lines."""
+def test_a_trim_respects_readers_ahead_in_different_partitions(log: EventLog) -> None:
+    """Each of two readers may be ahead of the other, in different partitions."""
     records = [event(number, user_id=f"u{number}") for number in range(100)]
     log.append(records)
     cursors = [log.read(START, 100).cursor]
@@ -220,7 +222,7 @@ def test_a_trim_spares_what_either_reader_needs_however_they_are_spread(log: Eve
     assert log.backlog(START) == 100
 
 
-def test_a_reader_behind_a_trim_is_told(log: EventLog, traits: Traits) -> None:
+def test_a_reader_behind_a_trim_gets_a_gap(log: EventLog, traits: Traits) -> None:
     log.append([event(number) for number in range(10)])
     behind, ahead = log.read(START, 3).cursor, log.read(START, 6).cursor
     log.trim(ahead)
@@ -233,7 +235,7 @@ def test_a_reader_behind_a_trim_is_told(log: EventLog, traits: Traits) -> None:
             log.read(START, 10)
 
 
-def test_a_gap_is_told_even_when_nothing_is_left(log: EventLog, url: str) -> None:
+def test_a_gap_is_reported_even_when_nothing_is_left(log: EventLog, url: str) -> None:
     log.append([event(1), event(2)])
     first = log.read(START, 1).cursor
     log.trim(cursor_at_end(log))
@@ -242,7 +244,7 @@ def test_a_gap_is_told_even_when_nothing_is_left(log: EventLog, url: str) -> Non
             opened.read(first, 10)
 
 
-def test_after_a_gap_a_reader_goes_on_where_the_log_says(log: EventLog) -> None:
+def test_after_a_gap_a_reader_resumes_where_the_log_says(log: EventLog) -> None:
     log.append([event(number) for number in range(10)])
     behind, ahead = log.read(START, 3).cursor, log.read(START, 6).cursor
     log.trim(ahead)
@@ -275,7 +277,7 @@ def test_positions_are_never_used_again_after_a_trim(log: EventLog, url: str) ->
     assert again.read(end, 10).records == (event(3),)
 
 
-def test_a_trimmed_id_may_come_again(log: EventLog) -> None:
+def test_a_trimmed_id_is_accepted_again(log: EventLog) -> None:
     log.append([event(1)])
     end = cursor_at_end(log)
     log.trim(end)
@@ -358,7 +360,7 @@ def test_a_writer_that_is_killed_leaves_whole_batches(
 
 
 def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
-    """The gateway waits for the file up to half a minute, and then refuses events."""
+    """The gateway waits up to half a minute for the file, and then refuses events."""
     url = f"sqlite:///{tmp_path}/events.db"
     log, gateway, num_records = open_log(url), open_log(url), 4 * TRIM_BATCH
     log.append([event(number) for number in range(num_records)])

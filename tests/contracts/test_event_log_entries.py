@@ -1,4 +1,4 @@
-"""The EventLog port with entries that are large, or no records at all: on every back end, in every reader."""
+"""The EventLog port with large and with invalid entries, on every back end."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def log(url: str) -> EventLog:
     return open_log(url)
 
 
-def test_a_batch_ends_where_its_bytes_do(log: EventLog) -> None:
-    """Ten thousand legal items of 250 KB would be twelve gigabytes in memory."""
+def test_a_batch_is_bounded_in_bytes(log: EventLog) -> None:
+    """10,000 valid items of 250 KB would take 12 GB of memory."""
     records = large_items(40)
     log.append(records)
     sizes = [sum(len(to_json(one)) for one in batch) for batch in batches(log, limit=10_000)]
@@ -42,13 +42,13 @@ def test_a_batch_ends_where_its_bytes_do(log: EventLog) -> None:
 
 
 def large_items(number: int) -> list[Item]:
-    """Return items of about the largest legal size."""
+    """Return items of about the largest valid size."""
     text = "x" * (MAX_RECORD_BYTES - 1000)
     return [replace(item(one, f"i{one}"), text=text) for one in range(number)]
 
 
 def newer(record: Record) -> bytes:
-    """Return a record as a newer release may write it: with a field that we don't know."""
+    """Return a record with an unknown field, as a newer release may write it."""
     return (to_json(record)[:-1] + ',"mood":"good"}').encode()
 
 
@@ -79,11 +79,11 @@ NOT_RECORDS = (
 )
 
 
-def test_what_is_not_a_record_is_rejected_with_its_place(
+def test_an_invalid_entry_is_rejected_with_its_place(
     log: EventLog, back_end: str, url: str
 ) -> None:
     log.append([event(1)])
-    foreign_entries.put(back_end, url, NOT_RECORDS)
+    foreign_entries.append_bodies(back_end, url, NOT_RECORDS)
     log.append([event(2)])
     found = list(all_batches(log))
     assert sorted(one.event_id for batch in found for one in batch.records) == [
@@ -112,13 +112,13 @@ def all_batches(log: EventLog) -> Iterator[Batch]:
         cursor = batch.cursor
 
 
-def test_every_reader_passes_what_is_not_a_record(
+def test_every_reader_skips_invalid_entries(
     log: EventLog, back_end: str, url: str, tmp_path: Path
 ) -> None:
-    """One entry would otherwise stop collecting, recommendations that follow, and the relay, for good."""
+    """One entry would otherwise stop collecting, the follower and the relay forever."""
     good = [event(1), event(2)]
     log.append(good[:1])
-    foreign_entries.put(back_end, url, NOT_RECORDS)
+    foreign_entries.append_bodies(back_end, url, NOT_RECORDS)
     log.append(good[1:])
     house, letters = (
         open_house(tmp_path / "house", log=log),
@@ -146,7 +146,7 @@ def test_every_reader_passes_what_is_not_a_record(
 
 
 class RelayInto:
-    """A log that remembers another log's cursor; not across a restart."""
+    """A log that stores another log's cursor, but not across a restart."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
@@ -154,7 +154,7 @@ class RelayInto:
         self.backlog, self.trim = log.backlog, log.trim
         self._relayed = START
 
-    def relayed(self) -> Cursor:
+    def relay_cursor(self) -> Cursor:
         return self._relayed
 
     def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:

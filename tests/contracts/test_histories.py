@@ -12,7 +12,7 @@ import pytest
 
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
 from recommender.events import EARLIEST, MAX_TYPE_CHARS
 from recommender.ids import MAX_ID_CHARS
@@ -83,7 +83,7 @@ def test_ids_times_and_ratings_of_any_kind_come_back_equal(histories: Histories)
     assert histories.recent(longest, 10) == ()
 
 
-def test_ties_are_ordered_by_id_as_text_also_where_the_oldest_are_dropped(
+def test_ties_are_ordered_by_id_also_when_pruning(
     histories: Histories,
 ) -> None:
     ids = [*"aAbBäÄ_-", "a ", "aa", "日", "🎬"]
@@ -110,7 +110,7 @@ def test_users_are_kept_apart(histories: Histories) -> None:
     histories.forget("a", at=event(9).at)
 
 
-def test_what_a_forgotten_user_did_before_stays_out_whoever_brings_it(histories: Histories) -> None:
+def test_earlier_events_of_a_forgotten_user_stay_out(histories: Histories) -> None:
     histories.append([event(1), event(2)])
     histories.forget("u", at=event(2).at)
     histories.append(
@@ -129,7 +129,7 @@ def test_an_event_ahead_of_the_clock_is_forgotten_too(histories: Histories) -> N
     assert histories.recent("u", 10) == (event(6),)
 
 
-def test_forgetting_again_lets_nothing_back_in(histories: Histories) -> None:
+def test_forgetting_again_readmits_nothing(histories: Histories) -> None:
     histories.append([event(1), event(2)])
     histories.forget("u", at=event(2).at)
     histories.forget("u", at=event(0).at)  # another gateway, whose clock is slow
@@ -142,10 +142,10 @@ def test_forgetting_returns_up_to_when_events_stay_out(histories: Histories) -> 
     assert histories.forget("u", at=event(2).at) == event(5).at
     assert histories.forget("u", at=event(3).at) == event(5).at
     assert histories.forget("u", at=event(9).at) == event(9).at
-    assert histories.forgotten() == {unkeyed("u"): event(9).at}
+    assert histories.forgotten() == {hash_without_key("u"): event(9).at}
 
 
-def test_the_forgotten_are_told_by_a_hash_alone(url: str) -> None:
+def test_forgotten_users_are_stored_as_a_hash_alone(url: str) -> None:
     histories = open_histories(url, lambda user_id: f"key of {len(user_id)}")
     histories.append([event(1, user_id="ann")])
     histories.forget("ann", at=event(1).at)
@@ -154,16 +154,19 @@ def test_the_forgotten_are_told_by_a_hash_alone(url: str) -> None:
     assert histories.recent("ann", 9) == ()
 
 
-def test_what_is_to_be_kept_out_stays_out_after_all_was_lost(histories: Histories) -> None:
-    histories.keep_out({unkeyed("u"): event(2).at, unkeyed("w"): event(1).at})
-    histories.keep_out({unkeyed("u"): event(1).at})  # earlier: changes nothing
+def test_kept_out_events_stay_out_after_a_loss(histories: Histories) -> None:
+    histories.keep_out({hash_without_key("u"): event(2).at, hash_without_key("w"): event(1).at})
+    histories.keep_out({hash_without_key("u"): event(1).at})  # earlier: changes nothing
     histories.append([event(1), event(2), event(3), event(4, user_id="v")])
     assert histories.recent("u", 9) == (event(3),)
     assert histories.recent("v", 9) == (event(4, user_id="v"),)
-    assert histories.forgotten() == {unkeyed("u"): event(2).at, unkeyed("w"): event(1).at}
+    assert histories.forgotten() == {
+        hash_without_key("u"): event(2).at,
+        hash_without_key("w"): event(1).at,
+    }
 
 
-def test_impressions_are_no_history(histories: Histories) -> None:
+def test_impressions_are_not_history(histories: Histories) -> None:
     histories.append([event(1, type_="impression"), event(2)])
     assert histories.recent("u", 10) == (event(2),)
 
@@ -177,7 +180,7 @@ def test_at_least_the_newest_thousand_stay(histories: Histories) -> None:
     assert len(histories.recent("u", 10_000)) < 2500, "histories are not pruned"
 
 
-def test_a_late_event_lands_in_its_place(histories: Histories) -> None:
+def test_a_late_event_is_sorted_by_its_time(histories: Histories) -> None:
     histories.append([event(number) for number in range(0, 2400, 2)])
     histories.append([event(2301)])
     assert [one.event_id for one in histories.recent("u", 51)][:3] == [
@@ -187,7 +190,7 @@ def test_a_late_event_lands_in_its_place(histories: Histories) -> None:
     ]
 
 
-def test_the_newest_word_on_an_item_decides_whether_it_is_hidden(histories: Histories) -> None:
+def test_the_newest_item_record_decides_what_is_hidden(histories: Histories) -> None:
     histories.append([item(1, "a", hidden=True), item(1, "b", hidden=True), item(1, "c")])
     assert histories.hidden() == {"a", "b"}
     histories.append([item(3, "a", hidden=False)])
@@ -195,7 +198,7 @@ def test_the_newest_word_on_an_item_decides_whether_it_is_hidden(histories: Hist
     assert histories.hidden() == {"b"}
 
 
-def test_of_some_items_the_hidden_ones_are_told(histories: Histories) -> None:
+def test_hidden_items_are_found_among_given_ones(histories: Histories) -> None:
     hidden = [item(1, f"h{number}", hidden=True) for number in range(3_000)]
     histories.append([*hidden, item(1, "日本", hidden=True), item(1, "c")])
     assert histories.hidden_among([]) == frozenset()
@@ -203,7 +206,7 @@ def test_of_some_items_the_hidden_ones_are_told(histories: Histories) -> None:
     assert len(histories.hidden_among([f"h{number}" for number in range(2_000, 6_000)])) == 1_000
 
 
-def test_of_two_words_at_one_time_the_greater_id_decides(histories: Histories) -> None:
+def test_the_greater_id_decides_between_records_of_one_time(histories: Histories) -> None:
     histories.append(
         [replace(item(2, "a", hidden=True), at=START_AT), replace(item(1, "a"), at=START_AT)]
     )
@@ -227,7 +230,7 @@ def test_reopened_histories_are_the_same(histories: Histories, url: str) -> None
     assert again.hidden() == {"a"}
 
 
-def test_clear_leaves_nothing(histories: Histories) -> None:
+def test_clear_deletes_everything(histories: Histories) -> None:
     histories.append([event(1), item(1, "a", hidden=True)], cursor=Cursor("7"))
     histories.clear()
     assert histories.recent("u", 10) == ()
@@ -267,7 +270,7 @@ def test_a_user_is_forgotten_for_good_while_others_write(histories: Histories, u
 
 
 def _first_left(histories: Histories) -> int:
-    """The mark covers what was there when the user was forgotten, which may be later than the time that was asked for."""
+    """The mark covers all events of that moment, which may be later than the given time."""
     left = histories.recent("u", 1000)
     return int(left[0].event_id[1:]) if left else 300
 

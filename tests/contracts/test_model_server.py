@@ -1,7 +1,10 @@
-"""The ModelServer port on every back end: a real TorchServe, two of them, and the fakes of the cycle's tests, one and two.
+"""The ModelServer port on every back end.
 
-.venv/bin/python -m pytest tests/contracts/test_model_server.py
-.venv/bin/python -m pytest tests/contracts/test_model_server.py --services
+The back ends are a real TorchServe, two of them, and the fakes of the cycle's tests, one and two.
+The back ends are a real TorchServe, two of them, and the fakes of the cycle's tests, one and two:
+
+    .venv/bin/python -m pytest tests/contracts/test_model_server.py
+    .venv/bin/python -m pytest tests/contracts/test_model_server.py --services
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(
     tmp_path_factory: pytest.TempPathFactory, store: Path
 ) -> Iterator[Callable[[int], list[Running]]]:
-    """Return so many nodes, started when they are first asked for."""
+    """Return this number of nodes, started at the first use."""
     with ExitStack() as stack:
         running: list[Running] = []
 
@@ -62,7 +65,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(
     back_end: str, store: Path, start: Callable[[int], list[Running]], tmp_path: Path
 ) -> Iterator[ModelServer]:
-    """An empty server."""
+    """Return an empty server."""
     with ExitStack() as stack:
         number = 2 if back_end.startswith("two") else 1
         nodes: list[ModelServer] = []
@@ -90,7 +93,7 @@ def test_an_empty_server_has_no_version_and_no_live_one(server: ModelServer) -> 
         server.predict(None, TOP, timeout_s=60)
 
 
-def test_the_first_registered_version_is_live_and_later_ones_wait(
+def test_only_the_first_registered_version_becomes_live(
     server: ModelServer, publish: Callable[[int], str]
 ) -> None:
     for version in (0, 2, 10):
@@ -154,7 +157,7 @@ def test_a_file_that_holds_another_version_is_refused(
         server.register(5, "misnamed.mar")
 
 
-def test_a_server_tells_what_a_version_takes_and_what_is_left(
+def test_a_server_reports_used_and_free_memory(
     server: ModelServer, publish: Callable[[int], str]
 ) -> None:
     assert server.memory() is None
@@ -165,7 +168,7 @@ def test_a_server_tells_what_a_version_takes_and_what_is_left(
     assert memory.has_room
 
 
-def test_unregister_forgets_a_version_and_knows_no_other(
+def test_unregister_removes_that_version_alone(
     server: ModelServer, publish: Callable[[int], str]
 ) -> None:
     for version in (1, 2):

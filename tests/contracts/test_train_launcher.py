@@ -1,4 +1,7 @@
-"""The TrainLauncher port, on every back end, with the real trainer: one child process, two ranks under torchrun, two on Ray."""
+"""The TrainLauncher port with the real trainer, on every back end.
+
+The back ends are one child process, two ranks under torchrun, and two on Ray.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def launcher(url: str, tmp_path: Path) -> TrainLauncher:
 
 
 def small_snapshot(folder: Path) -> Path:
-    """Write one item without a text, so that no encoder is loaded, and some users and events."""
+    """Write some users and events, and one item without text, so that no encoder is loaded."""
     rows = [
         Row(
             seq=seq,
@@ -70,7 +73,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 def trainers(out: Path) -> list[psutil.Process]:
-    """Return the processes that make this candidate."""
+    """Return the processes that train this candidate."""
     return [
         one
         for one in psutil.process_iter(["cmdline"])
@@ -90,7 +93,7 @@ def training(out: Path) -> bool:
     return any((out.parent / f"{out.name}.partial" / "checkpoint").glob("*.safetensors"))
 
 
-def test_training_gives_a_candidate_and_a_second_call_the_same(
+def test_a_second_call_returns_the_same_candidate(
     launcher: TrainLauncher, snapshot: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs" / "candidate"
@@ -101,7 +104,7 @@ def test_training_gives_a_candidate_and_a_second_call_the_same(
     assert (out / "report.json").stat().st_mtime_ns == written
 
 
-def test_a_trainer_that_fails_is_told_with_its_last_words(
+def test_a_failed_training_is_reported_with_its_last_lines(
     launcher: TrainLauncher, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingFailed, match="ended with status 1") as caught:
@@ -139,7 +142,10 @@ def test_the_wall_limit_ends_the_whole_group(
 def end_an_endless_training(
     launcher: TrainLauncher, snapshot: Path, out: Path, how: Callable[[], None]
 ) -> None:
-    """Start one that never ends by itself, and once it has a checkpoint end it, from another thread, as the callers do."""
+    """Start a training that never ends, and end it once it has a checkpoint.
+
+    It is ended from another thread, as the callers do.
+    """
     ended: list[BaseException] = []
 
     def train() -> None:
@@ -157,7 +163,7 @@ def end_an_endless_training(
     assert trainers(out) == []
 
 
-def test_stop_ends_the_training_and_its_checkpoint_is_gone_on_from(
+def test_a_stopped_training_resumes_from_its_checkpoint(
     launcher: TrainLauncher, snapshot: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs" / "candidate"
@@ -185,12 +191,11 @@ def test_a_cancel_right_before_a_training_ends_that_one(
     assert trainers(out) == []
 
 
-def test_the_training_dies_with_the_process_that_asked_for_it(
-    url: str, snapshot: Path, tmp_path: Path
-) -> None:
+def test_the_training_dies_with_its_parent(url: str, snapshot: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "candidate"
     program = (
-        "from pathlib import Path; from tests.contracts.test_train_launcher import ENDLESS, open_launcher; "
+        "from pathlib import Path; "
+        "from tests.contracts.test_train_launcher import ENDLESS, open_launcher; "
         f"launcher = open_launcher({url!r}, text_cache=Path({str(tmp_path)!r})); "
         f"launcher.train(Path({str(snapshot)!r}), ENDLESS, Path({str(out)!r}), limit_s=99)"
     )
@@ -216,7 +221,7 @@ def test_both_launchers_make_the_same_candidate(snapshot: Path, tmp_path: Path) 
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
-def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_processes_has_died(
+def test_a_training_survives_the_death_of_one_process(
     launcher: TrainLauncher, snapshot: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "runs" / "candidate"
@@ -239,7 +244,7 @@ def test_a_training_goes_on_from_its_checkpoint_when_one_of_its_processes_has_di
 MAKE = "import os, pathlib, sys; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); "
 
 
-def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path: Path) -> None:
+def test_a_trainer_that_dies_after_its_work_succeeded(snapshot: Path, tmp_path: Path) -> None:
     program = MAKE + "out.mkdir(); (out / 'report.json').touch(); os.abort()"
     out = tmp_path / "runs" / "candidate"
     assert (
@@ -250,9 +255,7 @@ def test_a_trainer_that_dies_after_its_work_has_done_it(snapshot: Path, tmp_path
     )
 
 
-def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_wrong(
-    snapshot: Path, tmp_path: Path
-) -> None:
+def test_a_trainer_is_restarted_once_and_only_after_a_crash(snapshot: Path, tmp_path: Path) -> None:
     count = MAKE + "print('begun', file=(out.parent / 'begun').open('a')); "
     ends: list[tuple[str, int, type[TrainingFailed]]] = [
         ("os.abort()", 2, TrainerDied),
@@ -272,9 +275,7 @@ def test_a_trainer_is_started_twice_after_a_crash_and_once_when_it_says_what_is_
         assert (out.parent / "begun").read_text().count("begun") == times
 
 
-def test_a_crash_is_told_by_what_crashed_and_not_by_the_page_after_it(
-    snapshot: Path, tmp_path: Path
-) -> None:
+def test_a_crash_is_reported_by_its_cause(snapshot: Path, tmp_path: Path) -> None:
     program = "import os, sys; print('  what(): Connection closed', file=sys.stderr); os.abort()"
     launcher = TrainerProcess(
         ("bash", "-c", f'{sys.executable} -c "{program}"; seq 10000'), text_cache=tmp_path
@@ -289,7 +290,7 @@ def test_a_crash_is_told_by_what_crashed_and_not_by_the_page_after_it(
 @pytest.mark.parametrize(
     "url", ["torchrun:?nproc=none", "torchrun:?nproc=0", "torchrun:?workers=2"]
 )
-def test_a_launcher_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
+def test_a_wrong_launcher_names_the_setting(url: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"store\.launcher = .*expected torchrun:\?nproc=N"):
         open_launcher(url, text_cache=tmp_path)
 
@@ -297,7 +298,7 @@ def test_a_launcher_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     "url", ["ray:?workers=0", "ray://head?workers=2", "ray://head:none", "ray:?nproc=2"]
 )
-def test_a_ray_url_that_cannot_be_names_the_setting(url: str, tmp_path: Path) -> None:
+def test_a_wrong_ray_url_names_the_setting(url: str, tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"store\.launcher = .*expected ray://HOST:PORT\?workers=N"
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
 from tests.contracts.records import event
 from tests.servers import Servers, unique
@@ -18,5 +18,5 @@ def test_marks_of_an_earlier_freshet_are_hashed_and_obeyed(servers: Servers) -> 
     histories.append([event(1), event(2, user_id="v")])
     assert histories.recent("u", 9) == ()
     assert histories.recent("v", 9) == (event(2, user_id="v"),)
-    assert list(histories.forgotten()) == [unkeyed("u")]
+    assert list(histories.forgotten()) == [hash_without_key("u")]
     assert raw.exists(f"{{{prefix}}}:forgotten") == 0

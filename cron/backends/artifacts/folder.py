@@ -1,8 +1,8 @@
-"""The artifact store in a folder, which is TorchServe's model store too: the embedded back end.
+"""The artifact store in a folder that is also TorchServe's model store: the embedded one.
 
-Knows names and bytes, not what they hold. An artifact lies under its own name; its sha256 and
-half-written copies lie in the hidden folder `.store`, so that whoever lists the model store sees
-whole artifacts only. A file without a sha256 there is no artifact.
+An artifact is stored under its own name. Its sha256, and half-written copies, are in the hidden
+folder `.store`, so a listing of the model store shows only whole artifacts. A file without a sha256
+there is not an artifact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WHAT = "the artifact store"
 
 
 class FolderArtifacts:
-    """ArtifactStore on a local folder; may be shared by threads and processes."""
+    """ArtifactStore on a local folder; threads and processes may share it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,7 +33,7 @@ class FolderArtifacts:
             durable_files.make_folder(self._unfinished)
 
     def put(self, name: str, file: Path) -> str:
-        """Store a file under a name that no other bytes bear; return its sha256."""
+        """Store a file under a name that no other bytes have; return its sha256."""
         target, digest_file = self._paths(name)
         with translate_os_errors(WHAT, self._folder), self._writing():
             unfinished = self._unfinished / secrets.token_hex(8)
@@ -48,8 +48,8 @@ class FolderArtifacts:
                     raise ArtifactConflict(name, expected=digest, found=recorded)
                 if found == digest and digest_file.is_file():
                     return digest
-            # The digest first: without its artifact it shows nowhere, and an artifact without it
-            # would not be one.
+            # The digest first: it is invisible without its file, and a file without it would not
+            # be an artifact.
             _write(digest_file, digest, self._unfinished / secrets.token_hex(8))
             durable_files.move(unfinished, target)
         return digest
@@ -64,12 +64,15 @@ class FolderArtifacts:
             self._copy_verified(name, unfinished, sha256)
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
-        """Return the bare file name: TorchServe looks for it in its model store, this folder. It runs what is inside: so only our bytes."""
+        """Return the bare file name, which TorchServe looks up in its model store, this folder.
+
+        TorchServe runs what it loads, so the bytes are verified first.
+        """
         target, digest_file = self._paths(name)
         with translate_os_errors(WHAT, self._folder):
             try:
                 expected, found = (
-                    _expected(name, digest_file, sha256),
+                    _recorded_sha256(name, digest_file, sha256),
                     durable_files.sha256_of(target),
                 )
             except FileNotFoundError as error:
@@ -105,20 +108,23 @@ class FolderArtifacts:
     def _copy_verified(self, name: str, into: Path, sha256: str | None) -> None:
         target, digest_file = self._paths(name)
         try:
-            expected, found = _expected(name, digest_file, sha256), _copy(target, into)
+            expected, found = _recorded_sha256(name, digest_file, sha256), _copy(target, into)
         except FileNotFoundError as error:
             raise ArtifactMissing(name, store=str(self._folder)) from error
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
 
     def _paths(self, name: str) -> tuple[Path, Path]:
-        """Return where an artifact and its sha256 lie; raise ValueError for a name that could lead out of the folder or hide in it."""
+        """Return the paths of an artifact and of its sha256.
+
+        Raise ValueError for a name that could lead out of the folder or be hidden in it.
+        """
         parts = check_name(name)
         return self._folder.joinpath(*parts), self._digests.joinpath(*parts)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Let one writer in at a time; what an earlier one left unfinished was cut off by its death and is cleared away."""
+        """Lock the store for one writer; remove what a writer that died left unfinished."""
         with file_lock(self._folder / ".store" / "lock"):
             self._clear_unfinished()
             try:
@@ -132,12 +138,12 @@ class FolderArtifacts:
 
 
 def open_artifacts(folder: Path) -> FolderArtifacts:
-    """Open the store in this folder, making it when there is none; raise Unavailable."""
+    """Open the store in this folder, creating it if it is missing; raise Unavailable."""
     return FolderArtifacts(folder)
 
 
-def _expected(name: str, digest_file: Path, sha256: str | None) -> str:
-    """Return the sha256 that the artifact must have; raise ArtifactCorrupt when the store recorded another one."""
+def _recorded_sha256(name: str, digest_file: Path, sha256: str | None) -> str:
+    """Return the recorded sha256; raise ArtifactCorrupt when `sha256` is another one."""
     recorded = digest_file.read_text()
     if sha256 is not None and recorded != sha256:
         raise ArtifactCorrupt(name, expected=sha256, found=recorded)

@@ -1,7 +1,7 @@
-"""What all our Kafka clients share: their settings, and what their errors mean to us.
+"""The settings of all our Kafka clients, and the translation of their errors.
 
-librdkafka connects in the background and for ever; here a call is over after LIMIT_S, and the last
-that was heard says why.
+librdkafka connects in the background and retries forever. Here a call ends after LIMIT_S, and the
+last error from a broker is the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cron.errors import AccessRefused, SettingsError, TopicMissing, Unavailable
 from cron.urls.kafka import KafkaUrl
 
 Client = TypeVar("Client", AdminClient, Consumer, Producer)
-# a broker that restarts, or a new leader, is back within; who waits for an answer waits no longer
+# enough for a broker that restarts, or for a new leader; nobody waits longer for an answer
 LIMIT_S = 10.0
 SECRETS = ("sasl.password", "ssl.key.password", "sasl.oauthbearer.client.secret")
 _REFUSED = (
@@ -47,49 +47,52 @@ def variable(secret: str) -> str:
 
 
 class Connection:
-    """Makes the clients of one setting, and remembers what they heard last; raise SettingsError for what librdkafka can't take."""
+    """Makes the clients for one URL, and remembers their last error.
+
+    Raise SettingsError for properties that librdkafka does not accept.
+    """
 
     def __init__(self, url: KafkaUrl, environment: Mapping[str, str] = os.environ) -> None:
         self.url = url
         self._settings = _settings(url, environment)
-        self._heard: KafkaError | None = None  # the last trouble since an answer came
-        self.is_refused = False  # since a call began: no patience mends that
+        self._heard: KafkaError | None = None  # the last error since an answer came
+        self.is_refused = False  # since a call began; waiting does not help then
 
     def admin(self) -> AdminClient:
         """Return a new client for questions."""
-        return self._made(AdminClient, {})
+        return self._new_client(AdminClient, {})
 
     def consumer(self) -> Consumer:
-        """Return a new consumer that is in no group: it commits nothing, and skips nothing in silence."""
+        """Return a new consumer without a group: it commits nothing and skips nothing silently."""
         ours = {
             "enable.auto.commit": False,
-            # its offset lies behind the marks of transactions, which no message shows
+            # the end of a partition is after the marks of transactions, which no message shows
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
-            # how long the end of a partition takes to tell; it is read only while there is more
+            # the delay before the end of a partition is reported
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 16_384,
         }
-        return self._made(Consumer, {"group.id": "freshet"}, ours)
+        return self._new_client(Consumer, {"group.id": "freshet"}, ours)
 
     def producer(self) -> Producer:
-        """Return a new producer that neither loses nor doubles nor reorders on its own retries."""
-        # with librdkafka's 5 ms of lingering each append of one event would wait that long
+        """Return a new producer whose own retries do not lose, double or reorder messages."""
+        # with librdkafka's default, each append of one event would wait 5 ms
         defaults = {"compression.type": "lz4", "linger.ms": 1}
-        # murmur2 is what Java's clients do: a user's events lie in one partition, whoever sends
-        # them
+        # murmur2 is the default of Java's clients: a user's events are in one partition for every
+        # sender
         ours = {
             "enable.idempotence": True,
             "partitioner": "murmur2_random",
             "message.timeout.ms": int(1000 * LIMIT_S),
         }
-        return self._made(Producer, defaults, ours)
+        return self._new_client(Producer, defaults, ours)
 
     def failure(
         self, error: KafkaError | None, *, topic: str | None = None, silence: str = "no answer"
     ) -> Unavailable:
-        """Return what to raise for an error, or for the silence of the brokers."""
+        """Return our error for a Kafka error, or for brokers that do not answer."""
         where = self.url.servers
         if error is None or error.code() in _SILENCE:
             error = self._heard or error
@@ -102,34 +105,34 @@ class Connection:
         return Unavailable("Kafka", where=where, why=error.str())
 
     def begins(self) -> None:
-        """Note that a call begins: what was refused before may be allowed now."""
+        """Record that a call begins; an earlier refusal may no longer hold."""
         self.is_refused = False
 
     def works(self) -> None:
-        """Note that an answer came."""
+        """Record that an answer came."""
         self._heard = None
 
     def _remedy(self, error: KafkaError) -> str:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
-            return f"check the user in store.events, and {variable('sasl.password')} in the environment"
+            password = variable("sasl.password")
+            return f"check the user in store.events, and {password} in the environment"
         topics = " and ".join(self.url.topics)
         return f"allow our user Read, Write and Describe on {topics}, and Read on the group freshet"
 
     def _hear(self, error: KafkaError) -> None:
         self.is_refused = self.is_refused or error.code() in _REFUSED
-        # "all brokers are down" follows the reason, and says less
+        # "all brokers are down" follows the actual reason
         if self._heard is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._heard = error
 
-    def _made(
+    def _new_client(
         self,
         client: Callable[[dict[str, Any]], Client],
         defaults: Mapping[str, object],
         ours: Mapping[str, object] | None = None,
     ) -> Client:
-        # log_level 0: what it would print is in our errors, and a broker that is away would fill a
-        # log with it reconnect: a broker that restarted is found within a second, not within the
-        # ten that librdkafka may wait by then
+        # log_level 0: our errors have the same text, and a broker that is away would fill the log.
+        # reconnect: a restarted broker is found within 1 s; librdkafka may wait up to 10 s.
         settings = {
             "log_level": 0,
             "reconnect.backoff.max.ms": 1000,
@@ -159,13 +162,13 @@ def _settings(url: KafkaUrl, environment: Mapping[str, str]) -> dict[str, object
     if "sasl.username" in settings and "sasl.password" not in settings:
         missing = f"set {variable('sasl.password')} in the environment"
         raise SettingsError(
-            f"store.events = {url.where!r}: there is a user and no password; {missing}"
+            f"store.events = {url.where!r}: there is a user without a password; {missing}"
         )
     return settings
 
 
 def _properties(file: Path) -> dict[str, str]:
-    """Read librdkafka's properties, `name=value` a line."""
+    """Read librdkafka's properties, one `name=value` per line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -179,7 +182,8 @@ def _properties(file: Path) -> dict[str, str]:
             raise SettingsError(f"{file}:{number}: expected name=value, a property of librdkafka")
         if name.strip() in SECRETS:
             raise SettingsError(
-                f"{file}:{number}: {name.strip()} is a secret; set {variable(name.strip())} in the environment instead"
+                f"{file}:{number}: {name.strip()} is a secret;"
+                f" set {variable(name.strip())} in the environment instead"
             )
         found[name.strip()] = value.strip()
     return found

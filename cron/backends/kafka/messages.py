@@ -1,9 +1,10 @@
-"""Records and Kafka's messages. What others send is checked like what comes through the gateway's door, and may be no record at all.
+"""Records and Kafka's messages.
 
-A record's JSON is what `POST /v1/events` takes, with `kind` where a topic holds both. A message
-without `event_id` gets one from its place, so that every reading gives the same; one without `at`
-has Kafka's own timestamp. `at` is compared with that timestamp, not with the reader's clock: two
-readers, or one that reads again after an outage, must not come to different verdicts.
+Messages of other senders are checked like requests to the gateway. A record's JSON is that of
+`POST /v1/events`, with `kind` where a topic holds both kinds. A message without `event_id` gets one
+from its place, so every reading gives the same id; one without `at` gets Kafka's own timestamp.
+`at` is compared with that timestamp, not with the reader's clock: two readers, or one that reads
+again after an outage, must come to the same verdict.
 """
 
 from __future__ import annotations
@@ -16,58 +17,60 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from cron.backends.kafka.writer import Outgoing
 from cron.ports import Rejected
-from cron.stored_records import shown
+from cron.stored_records import truncated_text
 from cron.urls.kafka import KafkaUrl
 from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item, to_json
 
-# Kafka 4 refuses messages that are stamped an hour ahead of the broker's clock; the second hour is
-# for clocks that differ.
+# Kafka 4 refuses timestamps an hour ahead of the broker's clock; the second hour is for clocks that
+# differ.
 MAX_LEAD = timedelta(hours=2)
 
 
 def to_message(record: Record, url: KafkaUrl) -> Outgoing:
-    """Return the message of a record; the key keeps one user's events, and one item's records, in one partition, hence in order."""
-    topic, key = (
-        (url.events, record.user_id) if isinstance(record, Event) else (url.items, record.item_id)
-    )
-    return Outgoing(topic, key.encode(), to_json(record).encode())
+    """Return the message of a record.
+
+    The key keeps a user's events, and an item's records, in one partition and so in order.
+    """
+    if isinstance(record, Event):
+        return Outgoing(url.events, record.user_id.encode(), to_json(record).encode())
+    return Outgoing(url.items, record.item_id.encode(), to_json(record).encode())
 
 
 def from_message(
     message: Message, url: KafkaUrl, ids: Mapping[str, str], *, now: datetime
 ) -> Record | Rejected:
-    """Return the record of a message, or why it is none; `ids` are the topics'."""
+    """Return the record of a message, or why it is not valid; `ids` are the topics' ids."""
     value = message.value()
     try:
-        return _parsed(value, message, url, ids, now)
+        return _parse(value, message, url, ids, now)
     except InvalidRecord as error:
         reason = error.reason
     except RecursionError:
         reason = "record: found deep nesting, expected a flat JSON object"
-    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
-        reason = f"record: found no JSON ({error})"
+    except ValueError as error:  # not JSON, not UTF-8, or a number with thousands of digits
+        reason = f"record: found invalid JSON ({error})"
     return Rejected(
         source=f"kafka {place(message, ids)}",
         reason=reason,
-        raw="null" if value is None else shown(value),
+        raw="null" if value is None else truncated_text(value),
     )
 
 
 def place(message: Message, ids: Mapping[str, str]) -> str:
-    """Return where a message lies, unlike that of any other message, of a topic made anew too."""
+    """Return the place of a message; unique even when its topic is recreated."""
     topic = str(message.topic())
-    # padded: ties in time keep the order of the partition
+    # padded, so that ties in time keep the order of the partition
     return f"{topic}.{ids[topic]}:{message.partition():04}:{message.offset():012}"
 
 
-def _parsed(
+def _parse(
     value: bytes | None, message: Message, url: KafkaUrl, ids: Mapping[str, str], now: datetime
 ) -> Record:
     if value is None:
         raise InvalidRecord(
             "record",
             found=None,
-            expected='a JSON object (an item is taken away with "hidden": true)',
+            expected='a JSON object (an item is removed with "hidden": true)',
         )
     fields = json.loads(value.decode())
     kind = fields.pop("kind", None) if isinstance(fields, dict) else None
@@ -83,9 +86,9 @@ def _parsed(
 
 
 def _sent_at(message: Message, now: datetime) -> datetime:
-    """Return Kafka's timestamp of a message: what its record is compared with, so that every reader comes to the same verdict.
+    """Return Kafka's timestamp of a message, with which its record is compared.
 
-    Our own clock judges only that timestamp, and only beyond what a broker accepts.
+    Our own clock is used only to check that timestamp, with more tolerance than a broker has.
     """
     kind, milliseconds = message.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:

@@ -1,7 +1,6 @@
-"""The cursor: in each partition the offset of the next record, and which topics it means.
+"""The cursor: the offset of the next record in each partition, and the ids of the topics.
 
-A topic's id tells it from one that was deleted and made anew under its name, whose offsets begin
-again.
+A topic's id distinguishes it from a deleted topic of the same name, whose offsets began at 0 too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Partition = tuple[str, int]  # a topic's name and the number of a partition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:
-    """Where a reader stands; `ids` by the topic's name."""
+    """A reader's place; `ids` by the topic's name."""
 
     ids: Mapping[str, str]
     next: Mapping[Partition, int]
@@ -36,7 +35,7 @@ def to_cursor(positions: Positions) -> Cursor:
 
 
 def from_cursor(cursor: Cursor) -> Positions | None:
-    """Read a cursor; None for one that another back end wrote."""
+    """Read a cursor; None for a cursor of another back end."""
     try:
         topics = json.loads(cursor)
         return Positions(

@@ -1,7 +1,4 @@
-"""Messages of some partitions from given offsets up to given ends: assigned by hand, in no consumer group.
-
-Knows offsets; what a message holds is none of its business. One thread at a time.
-"""
+"""Messages of some partitions between given offsets, read without a consumer group."""
 
 from __future__ import annotations
 
@@ -19,20 +16,22 @@ _LOOK_S = 0.1
 
 
 class TrimmedMeanwhile(Exception):
-    """An offset that was there a moment ago is gone."""
+    """An offset was deleted a moment ago."""
 
 
 class Reader:
-    """A consumer that goes on where it stands, when asked to: then what it fetched ahead is used."""
+    """A consumer for one thread at a time.
+
+    A read that continues the last one uses the messages that were fetched ahead.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._consumer = connection.consumer()
-        self._next: dict[
-            Partition, int
-        ] = {}  # where it stands, in the partitions that it fetches ahead
+        # the next offsets, in the partitions from which it fetches ahead
+        self._next: dict[Partition, int] = {}
 
-    def stands_at(self, starts: Mapping[Partition, int]) -> bool:
+    def is_at(self, starts: Mapping[Partition, int]) -> bool:
         """Tell whether these are the offsets at which the last read ended."""
         return self.is_ahead and all(
             starts.get(line) == offset for line, offset in self._next.items()
@@ -40,7 +39,7 @@ class Reader:
 
     @property
     def is_ahead(self) -> bool:
-        """Tell whether it fetches ahead of the last read."""
+        """Tell whether it has fetched ahead of the last read."""
         return bool(self._next)
 
     def read(
@@ -52,20 +51,18 @@ class Reader:
         """
         after = dict(starts)
         left = {line for line, offset in starts.items() if offset < ends[line]}
-        if not (left <= self._next.keys() and self.stands_at(starts)):
+        if not (left <= self._next.keys() and self.is_at(starts)):
             self._consumer.assign([TopicPartition(*line, starts[line]) for line in left])
             self._next = {line: starts[line] for line in left}
         messages: list[Message] = []
         left_bytes = BATCH_BYTES
         deadline = time.monotonic() + LIMIT_S
         while left and len(messages) < limit and left_bytes > 0:
-            found = self._fetched(
-                min(limit - len(messages), max(1, left_bytes // MAX_RECORD_BYTES))
-            )
+            found = self._fetch(min(limit - len(messages), max(1, left_bytes // MAX_RECORD_BYTES)))
             for message in found:
                 left_bytes -= len(message)
                 line = (str(message.topic()), int(message.partition() or 0))
-                after[line] = self._taken(message, messages, after[line])
+                after[line] = self._take(message, messages, after[line])
                 if after[line] >= ends[line]:
                     left.discard(line)
             deadline = time.monotonic() + LIMIT_S if found else deadline
@@ -74,23 +71,23 @@ class Reader:
         if left:
             self._next = {line: after[line] for line in self._next}
         else:
-            self._consumer.unassign()  # at the end it would ask for more all the time
+            self._consumer.unassign()  # at the end it would poll all the time
             self._next = {}
         return messages, after
 
     def close(self) -> None:
-        """Leave."""
+        """Close the consumer."""
         self._consumer.close()
 
-    def _fetched(self, most: int) -> list[Message]:
+    def _fetch(self, most: int) -> list[Message]:
         found = self._consumer.consume(most, 0)
         if not found:
             one = self._consumer.poll(_LOOK_S)
             found = [one] if one is not None else []
         return found
 
-    def _taken(self, message: Message, messages: list[Message], offset: int) -> int:
-        """Add a message to the others, when it is one, and return the offset after it."""
+    def _take(self, message: Message, messages: list[Message], offset: int) -> int:
+        """Add a message to the others, unless it is an error; return the offset after it."""
         error = message.error()
         if error is None:
             messages.append(message)

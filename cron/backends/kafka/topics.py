@@ -1,4 +1,4 @@
-"""What the brokers say of our topics: which they are, how far they reach. And forgetting what lies before an offset."""
+"""Calls to the brokers about our topics: ids, partitions, offsets; deleting records."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """Our topics as they are now: their ids by name, and all their partitions."""
+class TopicsState:
+    """Our topics now: their ids by name, and all their partitions."""
 
     ids: Mapping[str, str]
     lines: tuple[Partition, ...]
@@ -44,21 +44,25 @@ class Described:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """The offsets of one partition: of the earliest record that is left, and of the next one that transactions let a reader see."""
+    """The offsets of one partition.
+
+    `first` is that of the earliest record left, `end` that after the last one that committed
+    transactions let a reader see.
+    """
 
     first: int
     end: int
 
 
 class Topics:
-    """Questions about one log's topics; raise Unavailable, AccessRefused or TopicMissing."""
+    """One log's topics; every call may raise Unavailable, AccessRefused or TopicMissing."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._client: AdminClient | None = None
 
-    def described(self) -> Described:
-        """Ask which topics there are."""
+    def describe(self) -> TopicsState:
+        """Return the topics' ids and partitions."""
         names = self._connection.url.topics
         found = self._answers(
             lambda admin: admin.describe_topics(
@@ -70,10 +74,10 @@ class Topics:
             for name in names
             for part in sorted(found[name].partitions, key=lambda one: int(one.id))
         )
-        return Described(ids={name: str(found[name].topic_id) for name in names}, lines=lines)
+        return TopicsState(ids={name: str(found[name].topic_id) for name in names}, lines=lines)
 
     def extents(self, lines: Iterable[Partition]) -> dict[Partition, Extent]:
-        """Ask how far partitions reach."""
+        """Return the first and the end offset of partitions."""
         partitions = [TopicPartition(*line) for line in lines]
         firsts, ends = (
             self._answers(partial(_offsets, partitions, spec)) for spec in (_EARLIEST, _LATEST)
@@ -99,14 +103,14 @@ class Topics:
         return self._client
 
     def _answers(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
-        """Ask, and again while leaders change: after a restart, or just after a topic was made."""
+        """Ask, again while leaders change: after a restart, or when a topic was just created."""
         deadline = time.monotonic() + LIMIT_S
         self._connection.begins()
         while True:
             asked = ask(self._admin())
             while not all(one.done() for one in asked.values()) and not self._connection.is_refused:
                 wait(asked.values(), _LOOK_S)
-                self._admin().poll(0)  # what it hears meanwhile
+                self._admin().poll(0)  # runs the error callback
             if self._connection.is_refused:
                 raise self._connection.failure(None)
             failed = {

@@ -1,4 +1,4 @@
-"""Messages into topics, each acknowledged by all replicas in sync before the call returns. Threads share one producer."""
+"""Sends messages; a call returns once all replicas in sync have acknowledged each of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from cron.backends.kafka.connection import LIMIT_S, Connection
 
 _LOOK_S = 0.05
-_TURN_S = 0.005  # how soon another thread goes on polling when the one that did has its answers
-_MARGIN_S = 5.0  # librdkafka gives up on a message after LIMIT_S, and tells
+_TURN_S = 0.005  # how soon another thread polls when the polling one has its answers
+_MARGIN_S = 5.0  # librdkafka gives up on a message after LIMIT_S, and reports it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Outgoing:
 
 
 class Writer:
-    """A producer, made at the first use; raise Unavailable when any message of a call was not acknowledged."""
+    """One producer for all threads, created at the first use."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,8 +35,8 @@ class Writer:
         self._producer: Producer | None = None
 
     def write(self, messages: Sequence[Outgoing]) -> None:
-        """Send and wait."""
-        producer = self._made()
+        """Send and wait; raise Unavailable when any message was not acknowledged."""
+        producer = self._shared_producer()
         call = _Call(len(messages))
         deadline = time.monotonic() + LIMIT_S + _MARGIN_S
         for message in messages:
@@ -44,17 +44,17 @@ class Writer:
         while not call.ended.is_set() and time.monotonic() < deadline:
             self._poll(producer, call)
         if call.error is not None and call.error.fatal():
-            self._producer = None  # the next call makes another
+            self._producer = None  # the next call creates another
         if call.error is not None or not call.ended.is_set():
             raise self._connection.failure(call.error, topic=call.topic)
         self._connection.works()
 
     def close(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for messages in flight."""
         if self._producer is not None:
             self._producer.flush(LIMIT_S)
 
-    def _made(self) -> Producer:
+    def _shared_producer(self) -> Producer:
         with self._making:
             if self._producer is None:
                 self._producer = self._connection.producer()
@@ -63,8 +63,10 @@ class Writer:
     def _queue(self, producer: Producer, message: Outgoing, call: _Call, deadline: float) -> None:
         while True:
             try:
-                producer.produce(message.topic, message.value, message.key, on_delivery=call.told)
-            except BufferError:  # full: other calls are on their way too
+                producer.produce(
+                    message.topic, message.value, message.key, on_delivery=call.on_delivery
+                )
+            except BufferError:  # the queue is full with messages of other calls
                 producer.poll(_LOOK_S)
                 if time.monotonic() > deadline:
                     raise self._connection.failure(None, silence="its queue stays full") from None
@@ -74,7 +76,7 @@ class Writer:
                 return
 
     def _poll(self, producer: Producer, call: _Call) -> None:
-        """Let callbacks be called, those of other threads too; while another thread does so, wait for ours."""
+        """Run delivery callbacks, or wait for ours while another thread runs them."""
         if self._polling.acquire(blocking=False):
             try:
                 producer.poll(_LOOK_S)
@@ -85,7 +87,7 @@ class Writer:
 
 
 class _Call:
-    """How many messages of one call are not acknowledged yet, and the first error."""
+    """The number of unacknowledged messages of one call, and the first error."""
 
     def __init__(self, num_messages: int) -> None:
         self._left = num_messages
@@ -93,7 +95,7 @@ class _Call:
         self.topic: str | None = None  # of the error
         self.ended = threading.Event()
 
-    def told(self, error: KafkaError | None, message: Message) -> None:
+    def on_delivery(self, error: KafkaError | None, message: Message) -> None:
         self._left -= 1
         if error is not None and self.error is None:
             self.error, self.topic = error, message.topic()

@@ -1,7 +1,6 @@
-"""A training as a child process of this machine, whatever starts its ranks: what `process:` and `torchrun:` share.
+"""A training as a child process of this machine, for every launcher.
 
-Knows how to start, bound and end a child; does not know what a trainer does. The trainer itself
-resumes from its checkpoint and holds a lock on its output.
+The trainer itself resumes from its checkpoint and holds a lock on its output.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[3]
 _TAIL_CHARS = 2000
-_SENTENCE = "trainer: "  # how `python -m trainer` begins what it says before it ends with status 1
-_OF_THE_MACHINE = _SENTENCE + "machine: "  # … when nothing is wrong with the snapshot
+_SENTENCE = "trainer: "  # begins the message with which `python -m trainer` ends with status 1
+_OF_THE_MACHINE = _SENTENCE + "machine: "  # … when the snapshot is not the cause
 _CRASH = (
     "terminate called",
     "  what():",
@@ -40,10 +39,11 @@ _GONE_WITHIN_S = 10.0
 
 
 class TrainerProcess:
-    """A TrainLauncher: one training at a time, in a process group of its own. `runner` is the command before the trainer's arguments.
+    """A TrainLauncher: one training at a time, in its own process group.
 
-    The trainer sees no password: only what any program needs, what torch reads, and the variables
-    that `also` names.
+    `runner` is the command before the trainer's arguments.
+    The trainer gets no password: only the variables that any program needs, those of torch, and
+    those named in `also`.
     """
 
     def __init__(
@@ -56,21 +56,21 @@ class TrainerProcess:
         self._cancelled = threading.Event()
 
     def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
-        """Run the trainer to its end; its output goes to `trainer.log` beside `out`.
+        """Run the trainer to its end; its output goes to `trainer.log` next to `out`.
 
-        Raise TrainingFailed when it says what is wrong with its input, TrainerDied when something
-        else ended it, Stopped when told to end. A candidate that lies there is one, whatever its
-        maker died of afterwards. A trainer that ends without a word of its own has crashed, of the
-        network or the memory of a moment perhaps: it is started once more, and goes on from its
+        Raise TrainingFailed when it reports what is wrong with its input, TrainerDied when
+        something else ended it, Stopped after `stop` or `cancel`. A candidate that exists counts,
+        even if the trainer died afterwards. A trainer that ends without a message has crashed,
+        perhaps because of the network or of memory: it is started once more and resumes from its
         checkpoint.
         """
         try:
             return out if _is_candidate(out) else self._make(snapshot, config, out, limit_s)
         finally:
-            self._cancelled.clear()  # not at the start: a `cancel` that came just before counts
+            self._cancelled.clear()  # not at the start: a `cancel` just before counts
 
     def _make(self, snapshot: Path, config: TrainConfig, out: Path, limit_s: float) -> Path:
-        if self._is_told_to_end():
+        if self._is_stopping():
             raise Stopped
         out.parent.mkdir(parents=True, exist_ok=True)
         dump_config(config, out.parent / "config.json")
@@ -82,16 +82,15 @@ class TrainerProcess:
             )
             if _is_candidate(out):
                 break
-            said = _sentences(printed)
-            kind = (
-                TrainingFailed if said and not said[-1].startswith(_OF_THE_MACHINE) else TrainerDied
-            )
+            messages = _messages(printed)
+            of_input = bool(messages) and not messages[-1].startswith(_OF_THE_MACHINE)
+            kind = TrainingFailed if of_input else TrainerDied
             failed = kind(
                 exit_status=status, limit_s=limit_s, log=trainer_log, tail=_last_words(printed)
             )
-            if again or status is None or said:
+            if again or status is None or messages:
                 raise failed
-            log.warning("%s; going on from its checkpoint, if it wrote one", failed)
+            log.warning("%s; resuming from its checkpoint, if it wrote one", failed)
         return out
 
     def _try(
@@ -101,7 +100,10 @@ class TrainerProcess:
         trainer_log: Path,
         ends_at: float,
     ) -> tuple[int | None, str]:
-        """Start the trainer once; return its status, None when the wall limit ended it, and what it printed."""
+        """Start the trainer once; return its status and what it printed.
+
+        The status is None when the wall limit ended it.
+        """
         with trainer_log.open("ab") as stream:
             begin = stream.tell()
             child = subprocess.Popen(
@@ -112,26 +114,25 @@ class TrainerProcess:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only asks the kernel for something
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - only a system call
             )
             status = self._wait(child, ends_at)
         return status, trainer_log.read_bytes()[begin:].decode(errors="replace")
 
     def stop(self) -> None:
-        """End the training under way, from another thread, and start none after; `train` raises Stopped. A checkpoint stays."""
+        """See the port."""
         self._stopping.set()
 
     def cancel(self) -> None:
-        """End the training under way, or the next one at its start, from another thread; `train` raises Stopped. A checkpoint stays."""
+        """See the port."""
         self._cancelled.set()
 
-    def _is_told_to_end(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self._stopping.is_set() or self._cancelled.is_set()
 
     def _command(self, snapshot: Path, out: Path) -> list[str]:
-        nice = shutil.which(
-            "nice"
-        )  # the model server on the same cores answers people, the trainer does not
+        # people wait for the model server on the same cores, not for the trainer
+        nice = shutil.which("nice")
         files = {
             "snapshot": snapshot,
             "config": out.parent / "config.json",
@@ -154,7 +155,7 @@ class TrainerProcess:
                     return child.wait(timeout=_POLL_S)
                 except subprocess.TimeoutExpired:
                     pass
-                if self._is_told_to_end():
+                if self._is_stopping():
                     raise Stopped
                 if time.monotonic() >= ends_at:
                     return None
@@ -163,7 +164,10 @@ class TrainerProcess:
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """End whatever is left of the child and its ranks, which may have sessions of their own; at once, for a checkpoint lies on disk."""
+    """Kill the child and its ranks, which may have their own sessions.
+
+    Nothing is lost: a checkpoint is on disk.
+    """
     try:
         ranks = psutil.Process(child.pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -181,14 +185,14 @@ def _is_candidate(out: Path) -> bool:
     return (out / "report.json").is_file()  # the folder is renamed into place as a whole
 
 
-def _sentences(printed: str) -> list[str]:
+def _messages(printed: str) -> list[str]:
     return [line for line in printed.splitlines() if line.startswith(_SENTENCE)]
 
 
 def _last_words(printed: str) -> str:
-    """Return the sentence in which the trainer said why, or what it crashed of, else the end of what was printed.
+    """Return the trainer's message, or the cause of its crash, or else the end of its output.
 
     A runner prints a page after any of them.
     """
     crash = [line for line in printed.splitlines() if line.startswith(_CRASH)]
-    return "\n".join(_sentences(printed)[-1:] or crash) or printed[-_TAIL_CHARS:].strip()
+    return "\n".join(_messages(printed)[-1:] or crash) or printed[-_TAIL_CHARS:].strip()

@@ -1,16 +1,17 @@
-"""The event log in one Redis stream: several machines, and as durable as that server's append-only file.
+"""The event log in one Redis stream: for several machines, as durable as Redis' own file.
 
-Knows positions and event ids; what a record means is none of its business. Three keys with one hash
-tag, so in one slot of a cluster:
+Three keys share one hash tag, so they are in one slot of a cluster:
 
     {NAME}       the stream; an entry's id is `position-nonce`, its one field `record` is the JSON
-    {NAME}:ids   sorted set, event id → position, of the entries in the stream: tells duplicates, trimmed with it
-    {NAME}:log   hash: identity (drawn when the log is made), last (position), trimmed (id of the last trimmed entry), relayed
+    {NAME}:ids   sorted set, event id → position, of the entries in the stream: finds duplicates,
+                 trimmed with the stream
+    {NAME}:log   hash: identity (random, from the creation of the log), last (position), trimmed (id
+                 of the last trimmed entry), relayed
 
 Positions go 1, 2, 3, … without holes, also over a trim, so a backlog is a difference and a missing
-entry is seen. The nonce is drawn for each append: it makes a repeated append harmless, and tells a
-record from another one at its position, which there may be after a crash of a server that did not
-write to disk at once. A cursor is `position-nonce@identity`.
+entry is noticed. Each append has a random nonce, which makes a repeated append harmless. It also
+distinguishes a record from another one at the same position, which is possible after a crash of a
+server that does not write to disk at once. A cursor is `position-nonce@identity`.
 """
 
 from __future__ import annotations
@@ -29,19 +30,18 @@ from cron.urls.redis import RedisUrl
 from recommender.events import Record, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
-CHUNK_BYTES = (
-    4 << 20
-)  # of one script call; an append of more is several in one MULTI, so it is still all or none
-TRIM_BATCH = 10_000  # a hundredth of a second, in which the server answers nobody else
+# of one script call; a larger append is several calls in one MULTI, so it is still all or nothing
+CHUNK_BYTES = 4 << 20
+TRIM_BATCH = 10_000  # takes 10 ms, in which the server answers nobody else
 _NOTHING = "0-0"
 
 log = logging.getLogger(__name__)
 
-# ARGV: identity for a new log, nonce, '' or what a relay wants with its cursor ('check', 'move'),
-# that cursor before and after, then pairs of event id and JSON. Returns the places of the
-# duplicates, or -1 when another relay was quicker. An id that is there already with our nonce is
-# from an earlier try of this same call. The stream is looked at first: nothing is undone when a
-# command fails half-way.
+# ARGV: identity for a new log, nonce, '' or what a relay does with its cursor ('check', 'move'),
+# that cursor before and after, then pairs of event id and JSON. Returns the positions in the call
+# of the duplicates, or -1 when another relay was faster. An id that is already there with our nonce
+# is from an earlier try of this same call. The stream is checked first, since nothing is undone
+# when a command fails half-way.
 _APPEND = """
 local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
 local identity, nonce, relay, before, after = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -50,7 +50,8 @@ if relay ~= '' and (state[3] or '') ~= before then return -1 end
 local last = tonumber(state[2] or 0)
 local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 if newest and tonumber(newest[1]:match('^%d+')) > last then
-  return redis.error_reply('ERR ' .. stream .. ' holds entries that are not of this log; use another name')
+  return redis.error_reply(
+    'ERR ' .. stream .. ' holds entries that are not of this log; use another name')
 end
 if not state[1] then redis.call('HSET', log, 'identity', identity, 'trimmed', '0-0') end
 local duplicates = {}
@@ -60,7 +61,9 @@ for i = 6, #ARGV, 2 do
     redis.call('XADD', stream, string.format('%.0f-%s', last, nonce), 'record', ARGV[i + 1])
   else
     local ours = string.format('%.0f-%s', redis.call('ZSCORE', ids, ARGV[i]), nonce)
-    if #redis.call('XRANGE', stream, ours, ours) == 0 then duplicates[#duplicates + 1] = (i - 6) / 2 end
+    if #redis.call('XRANGE', stream, ours, ours) == 0 then
+      duplicates[#duplicates + 1] = (i - 6) / 2
+    end
   end
 end
 redis.call('HSET', log, 'last', string.format('%.0f', last))
@@ -68,11 +71,11 @@ if relay == 'move' then redis.call('HSET', log, 'relayed', after) end
 return duplicates
 """
 
-# ARGV: first and last entry id, limit, bytes. The state and the entries of one moment, flat: the
-# client parses that in half the time. Ends before the third entry or a later one that would exceed
-# the bytes (the first may be the reader's own place), and looks at CHUNK entries at a time, which
-# bounds what the script holds. No MULTI, which a full server refuses even for reading, and then
-# nothing could be collected to make room.
+# ARGV: first and last entry id, limit, bytes. Returns the state and the entries of one moment, as a
+# flat list, which the client parses in half the time. Ends before the third entry or a later one
+# that would exceed the bytes (the first may be the reader's own), and reads CHUNK entries at a
+# time, which bounds the script's memory. No MULTI: a full server refuses it even for reading, and
+# then nothing could be collected to make room.
 _LOOK = """
 local state = redis.call('HMGET', KEYS[1], 'identity', 'last', 'trimmed')
 local flat = {state[1] or '', state[2] or '0', state[3] or '0-0'}
@@ -93,9 +96,9 @@ return flat
 """.replace("CHUNK", "64")
 
 # ARGV: identity, batch, then the readers' entry ids, the one furthest behind first. Trims up to
-# that one, at most a batch; nothing unless all are in this log: a reader whose record was lost in a
-# crash reads from the start again. Returns 1 when more is left to trim. XTRIM comes first: a full
-# server takes no other command as the first one of a script.
+# that one, at most a batch. Trims nothing unless all are in this log: a reader whose record was
+# lost in a crash reads from the start again. Returns 1 when more is left to trim. XTRIM comes
+# first: a full server accepts no other command as the first one of a script.
 _TRIM = """
 local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('HGET', log, 'identity') ~= ARGV[1] then return 0 end
@@ -113,10 +116,10 @@ redis.call('HSET', log, 'trimmed', trimmed)
 return through < upto and 1 or 0
 """
 
-# ARGV: identity and entry id of a reader's place. When what follows that place, or the trimmed
-# records where it is not there, is missing, all up to the next entry that is left counts as
-# trimmed, ids included: a sender may send again what was lost. Returns the new place, with the
-# log's identity. XTRIM comes first, as above.
+# ARGV: identity and entry id of a reader's place. Without that entry the place is the end of the
+# trimmed records. If the entries after the place are missing, everything up to the next remaining
+# entry counts as trimmed, ids included, so a sender may send lost events again. Returns the new
+# place, with the log's identity. XTRIM comes first, as above.
 _GIVE_UP = """
 local log, stream, ids = KEYS[1], KEYS[2], KEYS[3]
 local state = redis.call('HMGET', log, 'identity', 'last', 'trimmed')
@@ -138,13 +141,16 @@ return place .. '@' .. state[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    identity: str  # empty: no log there yet
+    identity: str  # empty: there is no log yet
     last: int
     trimmed: str
 
 
 class RedisEventLog:
-    """EventLog on a Redis stream; may be shared by threads, processes and machines. Only Freshet writes to it."""
+    """EventLog on a Redis stream; threads, processes and machines may share it.
+
+    Only Freshet writes to it.
+    """
 
     def __init__(self, url: RedisUrl) -> None:
         self._server = RedisServer(url, what="the event log", reply_timeout_s=REPLY_TIMEOUT_S)
@@ -153,29 +159,27 @@ class RedisEventLog:
         self._keys = (f"{stream}:log", stream, f"{stream}:ids")
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records in one transaction; duplicates are told by their place in the call."""
+        """Store records in one transaction."""
         appended = self._append(records, ("", START, START)) if records else None
         return appended or Appended(accepted=0, duplicates=())
 
-    def relayed(self) -> Cursor:
-        """Return how far a relay has brought another log into this one: that log's cursor."""
+    def relay_cursor(self) -> Cursor:
+        """Return the other log's cursor up to which a relay has copied it into this one."""
         found = self._server.call("HGET", self._keys[0], "relayed")
         return START if found is None else Cursor(_text(found))
 
     def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
-        """Append what another log holds between two of its cursors, and note `after`, in one transaction.
+        """Append another log's records between two cursors, and store `after`, in one transaction.
 
-        Do nothing and return None when the noted cursor is not `before`: another relay, or an
-        earlier try, was here.
+        Do nothing and return None when the stored cursor is not `before`: another relay, or an
+        earlier try, was faster.
         """
         return self._append(records, ("move", before, after))
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` records after the cursor, in the order in which they were stored."""
+        """Return at most `limit` records after the cursor, in the order of storing."""
         place = _place(after)
-        state, entries = self._look(
-            place or "-", "+", limit + 1
-        )  # the cursor's own comes with them
+        state, entries = self._look(place or "-", "+", limit + 1)  # the cursor's own entry included
         if after == START and not state.identity and not entries:
             return Batch(records=(), cursor=after)
         if not state.identity or (after != START and _identity(after) != state.identity):
@@ -183,8 +187,8 @@ class RedisEventLog:
         if place and entries and entries[0][0] == place:
             del entries[0]
         elif (place or _NOTHING) != state.trimmed:
-            state, place, entries = self._again(after, state, limit)
-        entries = self._whole(after, _position(place or _NOTHING), state, entries)[:limit]
+            state, place, entries = self._reread(after, state, limit)
+        entries = self._without_holes(after, _position(place or _NOTHING), state, entries)[:limit]
         if not entries:
             return Batch(records=(), cursor=after)
         found = [
@@ -194,14 +198,20 @@ class RedisEventLog:
         return batch_of(found, Cursor(f"{entries[-1][0]}@{state.identity}"))
 
     def give_up(self, after: Cursor) -> Cursor:
-        """Forget what is missing after the cursor, and all before that, which its reader has; return the place behind it."""
+        """Mark the missing records after the cursor, and all before, as trimmed.
+
+        Return the place after them.
+        """
         place = _place(after) or _NOTHING
         return Cursor(
             _text(self._server.call("EVAL", _GIVE_UP, 3, *self._keys, _identity(after), place))
         )
 
     def backlog(self, after: Cursor) -> int:
-        """Count the records after the cursor; all that are left when its record is not of this log, or was lost in a crash."""
+        """Count the records after the cursor.
+
+        All that are left count when its record belongs to another log, or was lost in a crash.
+        """
         place = _place(after)
         state, entries = self._look(place, place, 1) if place else self._look("-", "-", 1)
         is_ours = (
@@ -212,7 +222,10 @@ class RedisEventLog:
         return state.last - _position(place if is_ours and place else state.trimmed)
 
     def trim(self, *before: Cursor) -> None:
-        """Delete the records up to and including the furthest behind of the cursors, in batches; nothing unless all are of this log."""
+        """Delete the records up to and including the earliest of the cursors, in batches.
+
+        Delete nothing unless all cursors belong to this log.
+        """
         places = [place for place in map(_place, before) if place is not None]
         identities = set(map(_identity, before))
         if len(places) < len(before) or len(identities) != 1:
@@ -258,29 +271,29 @@ class RedisEventLog:
         duplicates = tuple(sorted(repeated | known))
         return Appended(accepted=len(records) - len(duplicates), duplicates=duplicates)
 
-    def _again(
+    def _reread(
         self, after: Cursor, state: _State, limit: int
     ) -> tuple[_State, str, list[tuple[str, bytes]]]:
-        """Return what to read where the cursor's record is not there: all that is left, when the record was lost and not trimmed."""
+        """Return what to read when the cursor's record is missing.
+
+        That is all that is left when the record was lost in a crash. Raise LogGap when it was
+        trimmed.
+        """
         place = _place(after) or _NOTHING
         if _position(place) <= _position(state.trimmed):
-            raise self._gap(
-                after,
-                f"{_position(state.trimmed) + 1}"
-                if state.last > _position(state.trimmed)
-                else "none",
-            )
-        # It was read, then the server crashed before it was on disk. Reading too much is harmless;
-        # whatever has its position now is not it.
+            first = _position(state.trimmed) + 1
+            raise self._gap(after, str(first) if state.last >= first else "none")
+        # It was read, and then the server crashed before it was on disk. Reading too much is
+        # harmless; the entry that has its position now is another one.
         log.warning(
-            "the log lost its newest records in a crash; read again from its start",
+            "the log lost its newest records in a crash; reading it again from the start",
             extra={"log": self._where, "cursor": after},
         )
         state, entries = self._look("-", "+", limit)
         return state, state.trimmed, entries
 
     def _look(self, first: str, last: str, limit: int) -> tuple[_State, list[tuple[str, bytes]]]:
-        """Return the log's state and entries, of one moment."""
+        """Return the log's state and entries at one moment."""
         flat = cast(
             "list[bytes]",
             self._server.call("EVAL", _LOOK, 2, *self._keys[:2], first, last, limit, BATCH_BYTES),
@@ -290,10 +303,13 @@ class RedisEventLog:
             (place.decode(), body) for place, body in zip(flat[3::2], flat[4::2], strict=True)
         ]
 
-    def _whole(
+    def _without_holes(
         self, after: Cursor, position: int, state: _State, entries: list[tuple[str, bytes]]
     ) -> list[tuple[str, bytes]]:
-        """Return the entries that follow the position without a hole; raise LogGap when it comes first: somebody else has deleted."""
+        """Return the entries that follow the position without a hole.
+
+        Raise LogGap when the first one is missing: somebody else has deleted entries.
+        """
         whole = [
             entry
             for expected, entry in enumerate(entries, position + 1)
@@ -313,7 +329,10 @@ def open_log(url: RedisUrl) -> RedisEventLog:
 
 
 def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, list[str], bool]]:
-    """Cut records into pieces of CHUNK_BYTES: where each begins, its event ids and JSON in turn, and whether it is the last."""
+    """Split records into chunks of CHUNK_BYTES.
+
+    Of each: the number of its first record, its event ids and JSON in turn, whether it is the last.
+    """
     start, size_bytes, pairs = 0, 0, list[str]()
     for number, record in enumerate(records):
         body = to_json(record)
@@ -326,7 +345,7 @@ def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, list[str], bool]]:
 
 
 def _place(cursor: Cursor) -> str | None:
-    """Return the id of the cursor's entry; None for the start, and for what is no cursor of a Redis log."""
+    """Return the id of the cursor's entry; None for the start and for other logs' cursors."""
     place = cursor.partition("@")[0]
     position, dash, nonce = place.partition("-")
     return place if dash and position.isdigit() and nonce.isdigit() else None

@@ -1,17 +1,17 @@
-"""Histories in Redis: written by gateways and a follower on several machines at once.
+"""Histories in Redis, written by gateways and a follower on several machines at once.
 
-Knows who did what lately; it is a projection and may be deleted, then rebuilt from the journal. All
-keys have one hash tag, so they lie in one slot of a cluster and one transaction reaches them:
+They are a projection: they may be deleted, and are then rebuilt from the journal. All keys have one
+hash tag, so they are in one slot of a cluster and one transaction reaches them:
 
     {NAME}:user:USER_ID   hash, event id → `at`, item id, type, rating; about the newest 1,000
     {NAME}:marks          hash, user key → `at` up to which a forgotten user's events stay out
-    {NAME}:items          hash, item id → (`at`, event id) of the last word on it
+    {NAME}:items          hash, item id → (`at`, event id) of its newest record
     {NAME}:hidden         set of the hidden items' ids
     {NAME}:follower       the follower's cursor
 
-A hash and no sorted set: an event is there once by its id whatever else a repeat says, in less
-memory. `recent` sorts what it reads. `at` is 16 digits of microseconds, which sort as text until
-the year 2286; fields are joined by NUL, which no record holds.
+A hash, not a sorted set: an event is stored once by its id even when a repeat differs otherwise,
+and in less memory. `recent` sorts what it reads. `at` is 16 digits of microseconds, which sort as
+text until the year 2286. Fields are joined by NUL, which no record contains.
 """
 
 from __future__ import annotations
@@ -24,28 +24,31 @@ from cron.backends.redis.server import RedisServer
 from cron.epoch import micros, moment
 from cron.ports import START, Cursor
 from cron.urls.redis import RedisUrl
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 from recommender.events import Event, Item, Record
 
-REPLY_TIMEOUT_S = 5.0  # a shop's page waits for `recent`, and does without it then
-# a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
+REPLY_TIMEOUT_S = 5.0  # a shop's page waits this long for `recent`, then goes on without it
+# per user; the longest history that a tower reads is far shorter, and `exclude_seen` needs this
+# many
 KEPT_EVENTS = 1000
-# so many more before the oldest go: pruning reads the whole history, and need not be done at each
-# event
+# the excess at which the oldest are deleted: pruning reads the whole history, too much to do at
+# each event
 SLACK_EVENTS = 100
-CHUNK_EVENTS = 5_000  # of one script call, several of which make a transaction
+CHUNK_EVENTS = 5_000  # of one script call; a transaction has several calls
 PRUNE_USERS = 50  # read at a time, some megabytes
 SCAN_KEYS = 1_000
 
-# KEYS: marks, then one a user. ARGV: the length that calls for pruning, then for each user: key,
-# number of events, pairs of event id and value. Returns the numbers of the users to prune.
+# KEYS: marks, then one per user. ARGV: the length from which to prune, then for each user: key,
+# number of events, pairs of event id and value. Returns the indices of the users to prune.
 _ADD_EVENTS = """
 local full, at = {}, 2
 for key = 2, #KEYS do
   local forgotten = tonumber(redis.call('HGET', KEYS[1], ARGV[at]) or 0)
   local last = at + 1 + 2 * ARGV[at + 1]
   for i = at + 2, last, 2 do
-    if tonumber(ARGV[i + 1]:sub(1, 16)) > forgotten then redis.call('HSETNX', KEYS[key], ARGV[i], ARGV[i + 1]) end
+    if tonumber(ARGV[i + 1]:sub(1, 16)) > forgotten then
+      redis.call('HSETNX', KEYS[key], ARGV[i], ARGV[i + 1])
+    end
   end
   if redis.call('HLEN', KEYS[key]) > tonumber(ARGV[1]) then full[#full + 1] = key - 2 end
   at = last + 1
@@ -54,7 +57,7 @@ return full
 """
 
 # KEYS: items, hidden. ARGV: triples of item id, (`at`, event id), whether it is hidden. Bytes are
-# compared one by one: Lua's own comparison goes by the server's locale.
+# compared one by one: Lua's own comparison depends on the server's locale.
 _ADD_ITEMS = """
 local function is_later(one, other)
   for i = 1, math.min(#one, #other) do
@@ -71,12 +74,14 @@ for i = 1, #ARGV, 3 do
 end
 """
 
-# KEYS: marks, the user's. ARGV: user key, `at`. The mark never moves back, and covers what was
-# stamped ahead of our clock. The deletion comes first: a full server takes no other command as the
+# KEYS: marks, the user's. ARGV: user key, `at`. The mark never moves back, and covers events with
+# times ahead of our clock. The deletion comes first: a full server accepts no other command as the
 # first one of a script. Returns the mark.
 _FORGET = """
 local mark = math.max(tonumber(ARGV[2]), tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0))
-for _, value in ipairs(redis.call('HVALS', KEYS[2])) do mark = math.max(mark, tonumber(value:sub(1, 16))) end
+for _, value in ipairs(redis.call('HVALS', KEYS[2])) do
+  mark = math.max(mark, tonumber(value:sub(1, 16)))
+end
 redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', mark))
 return string.format('%.0f', mark)
@@ -90,41 +95,41 @@ for i = 1, #ARGV, 2 do
 end
 """
 
-# One text instead of thousands of replies: the client parses it in a tenth of the time.
+# One text instead of thousands of replies, which the client parses in a tenth of the time.
 _ALL_EVENTS = "return table.concat(redis.call('HGETALL', KEYS[1]), '\\0')"
 
 Command = tuple[str | int, ...]
 
 
 class RedisHistories:
-    """Histories in Redis; may be shared by threads, processes and machines."""
+    """Histories in Redis; threads, processes and machines may share them."""
 
-    def __init__(self, url: RedisUrl, user_key: Callable[[str], str] = unkeyed) -> None:
+    def __init__(self, url: RedisUrl, user_key: Callable[[str], str] = hash_without_key) -> None:
         self._user_key_of = user_key
         self._has_old_marks = True
         self._server = RedisServer(url, what="the history store", reply_timeout_s=REPLY_TIMEOUT_S)
         self._prefix = f"{{{url.name}}}:"
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
-        """Add records, and move the follower's cursor, in one transaction; then prune who has too many."""
+        """Add records and move the cursor in one transaction; then prune long histories."""
         users: dict[str, list[str]] = {}
         items: dict[str, tuple[str, bool]] = {}
         for record in records:
             if isinstance(record, Item):
-                said = (f"{_micros(record.at)}\0{record.event_id}", record.hidden)
-                items[record.item_id] = max(items.get(record.item_id, said), said)
+                newest = (f"{_micros(record.at)}\0{record.event_id}", record.hidden)
+                items[record.item_id] = max(items.get(record.item_id, newest), newest)
             elif record.type != "impression":
                 users.setdefault(record.user_id, []).extend((record.event_id, _value(record)))
         chunks = list(_chunks(users))
         commands: list[Command] = [self._add_events(chunk, users) for chunk in chunks]
         if items:
-            said_of = [
+            triples = [
                 argument
-                for item_id, (said, hidden) in items.items()
-                for argument in (item_id, said, int(hidden))
+                for item_id, (order, hidden) in items.items()
+                for argument in (item_id, order, int(hidden))
             ]
             commands.append(
-                ("EVAL", _ADD_ITEMS, 2, self._key("items"), self._key("hidden"), *said_of)
+                ("EVAL", _ADD_ITEMS, 2, self._key("items"), self._key("hidden"), *triples)
             )
         if cursor is not None:
             commands.append(("SET", self._key("follower"), cursor))
@@ -150,7 +155,7 @@ class RedisHistories:
         return tuple(_event(user_id, *fields[place : place + 5]) for _, _, place in order[-n:])
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
-        """Delete everything known about a user, and note for what arrives late up to when; return that."""
+        """Delete everything about a user; return, and store, up to when their events stay out."""
         self._hash_old_marks()
         keys = (self._key("marks"), self._user_key(user_id))
         return _moment(
@@ -158,13 +163,13 @@ class RedisHistories:
         )
 
     def forgotten(self) -> dict[str, datetime]:
-        """Return up to when each forgotten user's events stay out, by user key."""
+        """Return, by user key, the time up to which forgotten users' events stay out."""
         self._hash_old_marks()
         marks = cast("dict[bytes, bytes]", self._server.call("HGETALL", self._key("marks")))
         return {user_key.decode(): _moment(at) for user_key, at in marks.items()}
 
     def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
-        """Note up to when events of forgotten users stay out."""
+        """Store the times up to which forgotten users' events stay out."""
         marks = [(user_key, _micros(at)) for user_key, at in forgotten.items()]
         for start in range(0, len(marks), CHUNK_EVENTS):
             chunk = [text for mark in marks[start : start + CHUNK_EVENTS] for text in mark]
@@ -194,7 +199,10 @@ class RedisHistories:
         return START if found is None else Cursor(found.decode())
 
     def clear(self) -> None:
-        """Delete everything but who was forgotten; the cursor first, so that a clearing that was cut off calls for another."""
+        """Delete everything except who was forgotten.
+
+        The cursor goes first, so that an interrupted clearing is done again.
+        """
         self._server.call("UNLINK", self._key("follower"), self._key("items"), self._key("hidden"))
         place = b"0"
         while True:
@@ -213,7 +221,7 @@ class RedisHistories:
         self._server.close()
 
     def _hash_old_marks(self) -> None:
-        """Hash the marks of an earlier Freshet, which kept the ids themselves; once a process."""
+        """Hash the marks of an earlier Freshet, which stored the ids; once per process."""
         if not self._has_old_marks:
             return
         old = cast("dict[bytes, bytes]", self._server.call("HGETALL", self._key("forgotten")))
@@ -238,7 +246,10 @@ class RedisHistories:
         return ("EVAL", _ADD_EVENTS, len(keys), *keys, *arguments)
 
     def _prune(self, user_ids: Sequence[str]) -> None:
-        """Delete all but the newest; what is added meanwhile is newer than what goes, or older than it and goes next time."""
+        """Delete all but the newest events.
+
+        Events added meanwhile are newer than the deleted ones, or are deleted the next time.
+        """
         for start in range(0, len(user_ids), PRUNE_USERS):
             keys = [self._user_key(user_id) for user_id in user_ids[start : start + PRUNE_USERS]]
             histories = cast(
@@ -256,13 +267,15 @@ class RedisHistories:
                 self._server.transaction(deletions)
 
 
-def open_histories(url: RedisUrl, user_key: Callable[[str], str] = unkeyed) -> RedisHistories:
+def open_histories(
+    url: RedisUrl, user_key: Callable[[str], str] = hash_without_key
+) -> RedisHistories:
     """Open the histories; nothing is sent until they are used."""
     return RedisHistories(url, user_key)
 
 
 def _chunks(users: dict[str, list[str]]) -> Iterator[list[str]]:
-    """Cut users into groups of about CHUNK_EVENTS events together."""
+    """Split users into groups with about CHUNK_EVENTS events."""
     group, num_events = list[str](), 0
     for user_id, pairs in users.items():
         group.append(user_id)

@@ -1,7 +1,6 @@
-"""One Redis server as the log and the histories use it: a bounded pool, time-outs, one bounded retry, and errors as ours.
+"""One Redis server for log and histories: bounded pool, time-outs, one bounded retry.
 
-Knows Redis; does not know what the keys mean. A call that is cut off is made again, so every call
-made here must be safe to repeat.
+A call that is interrupted is made again, so every call made here must be safe to repeat.
 """
 
 from __future__ import annotations
@@ -22,19 +21,15 @@ from cron.errors import AccessRefused, CannotKeep, Unavailable
 from cron.urls.redis import RedisUrl
 
 CONNECT_TIMEOUT_S = 2.0
-# the gateway answers with up to 40 threads; a call takes well under a millisecond, so the last ones
-# wait no longer
+# The gateway answers with up to 40 threads; a call takes well under a millisecond, so the last ones
+# do not wait long.
 POOL_SIZE = 32
-IDLE_CHECK_S = (
-    15.0  # a connection that was idle for so long is asked first: a proxy may have dropped it
-)
+IDLE_CHECK_S = 15.0  # ping a connection idle for this long: a proxy may have dropped it
 TRIES = 4
-# doubled each time: a restarted server is back within the four tries, a dead one is told within a
+# doubled each time: a restarted server is back within four tries, a dead one is reported within a
 # second
 FIRST_PAUSE_S = 0.05
-GIVE_UP_S = (
-    3.0  # no further try after so long; a server that swallows packets costs one time-out, not four
-)
+GIVE_UP_S = 3.0  # no further try after this: a server that drops packets costs one time-out
 
 Argument = str | bytes | int
 Answer = TypeVar("Answer")
@@ -50,7 +45,10 @@ _REFUSALS = (redis.AuthenticationError, AuthorizationError, NoPermissionError)
 
 
 class RedisServer:
-    """A client that may be shared by threads; `what` names the thing for people. Nothing is sent until the first call."""
+    """A client that threads may share; nothing is sent until the first call.
+
+    `what` is its name in messages.
+    """
 
     def __init__(self, url: RedisUrl, *, what: str, reply_timeout_s: float) -> None:
         self.where = url.where
@@ -66,23 +64,25 @@ class RedisServer:
             db=url.database,
             username=os.environ.get("REDIS_USERNAME") or None,
             password=os.environ.get("REDIS_PASSWORD") or None,
-            # what every server and proxy speaks; the client's own default changed with its version
-            # 8
+            # every server and proxy supports it; the client's own default changed in version 8
             protocol=2,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=reply_timeout_s,
             health_check_interval=IDLE_CHECK_S,
-            retry=Retry(NoBackoff(), 0),  # ours is the only one
+            retry=Retry(NoBackoff(), 0),  # we retry ourselves
             **tls,
         )
         self._client = redis.Redis(connection_pool=pool)
 
     def call(self, *command: Argument) -> object:
         """Send one command that may be repeated; raise Unavailable."""
-        return self._repeated(lambda: self._send(*command))
+        return self._retry(lambda: self._send(*command))
 
     def transaction(self, commands: Sequence[tuple[Argument, ...]]) -> list[object]:
-        """Send commands in one MULTI, which may be repeated as a whole; raise Unavailable when it or one of them failed."""
+        """Send commands in one MULTI, which may be repeated as a whole.
+
+        Raise Unavailable when it, or one of the commands, failed.
+        """
 
         def send() -> list[object]:
             with self._client.pipeline(transaction=True) as pipeline:
@@ -90,7 +90,7 @@ class RedisServer:
                     pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
                 return pipeline.execute()
 
-        return self._repeated(send)
+        return self._retry(send)
 
     def close(self) -> None:
         """Close all connections."""
@@ -99,14 +99,15 @@ class RedisServer:
     def _send(self, *command: Argument) -> object:
         return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
-    def _repeated(self, send: Callable[[], Answer]) -> Answer:
+    def _retry(self, send: Callable[[], Answer]) -> Answer:
         give_up_at = time.monotonic() + GIVE_UP_S
         pause_s = FIRST_PAUSE_S
         for attempt in range(TRIES):
             try:
                 self._check()
                 return send()
-            except _REFUSALS as error:  # before _PASSING: the client takes a wrong password for a broken connection
+            # before _PASSING: for the client a wrong password is a broken connection
+            except _REFUSALS as error:
                 remedy = "set REDIS_USERNAME and REDIS_PASSWORD to a user who may use its keys"
                 raise AccessRefused(
                     self._what, where=self.where, why=_reason(error), remedy=remedy
@@ -114,7 +115,7 @@ class RedisServer:
             except _PASSING as error:
                 if attempt == TRIES - 1 or time.monotonic() > give_up_at:
                     raise Unavailable(self._what, where=self.where, why=_reason(error)) from error
-                if isinstance(error, redis.ReadOnlyError):  # connected to what is a replica now
+                if isinstance(error, redis.ReadOnlyError):  # the server has become a replica
                     self._client.connection_pool.disconnect()
             except redis.RedisError as error:
                 raise self._refusal(_reason(error)) from error
@@ -123,7 +124,7 @@ class RedisServer:
         raise AssertionError("the last try returns or raises")
 
     def _refusal(self, why: str) -> Unavailable:
-        """Return what an error reply means; Redis 6.2 wraps the one that it is full into the script's."""
+        """Return our error for an error reply; Redis 6.2 wraps "full" in the script's error."""
         if "command not allowed when used memory" in why:
             remedy = "give it more maxmemory, or let the worker collect and trim"
             return CannotKeep(
@@ -132,16 +133,16 @@ class RedisServer:
         return Unavailable(self._what, where=self.where, why=why)
 
     def _check(self) -> None:
-        """Refuse a server that throws keys away when memory is short: a log would lose records without a word."""
+        """Refuse a server that evicts keys when memory is short: it would lose records silently."""
         if self._is_checked:
             return
         try:
             memory = cast("dict[str, object]", self._send("INFO", "memory"))
-        except NoPermissionError:  # a user with few rights; gaps in the log are noticed anyway
+        except NoPermissionError:  # few rights; gaps in the log are noticed anyway
             memory = {}
         policy = str(memory.get("maxmemory_policy", "noeviction"))
         if policy.startswith("allkeys"):
-            why = f"its maxmemory-policy is {policy}, which forgets keys when memory is short"
+            why = f"its maxmemory-policy is {policy}, which evicts keys when memory is short"
             raise CannotKeep(
                 self._what, where=self.where, why=why, remedy="set maxmemory-policy noeviction"
             )
@@ -149,5 +150,5 @@ class RedisServer:
 
 
 def _reason(error: Exception) -> str:
-    """Return what the server or the socket said, without the command, which holds users' records."""
+    """Return the error's text without the command, which holds users' records."""
     return str(error).rpartition("of pipeline caused error: ")[2]

@@ -1,8 +1,7 @@
-"""The event log in one SQLite file: the embedded back end, several processes on one machine.
+"""The event log in one SQLite file: the embedded back end, for processes of one machine.
 
-Knows positions and event ids; what a record means is none of its business. A cursor is
-`position@identity`: the identity is drawn when the file is made, so that a cursor of a deleted log
-is never taken for a place in its successor.
+A cursor is `position@identity`. The identity is random, from the creation of the file, so a cursor
+of a deleted log is never taken for a place in its successor.
 """
 
 from __future__ import annotations
@@ -19,32 +18,33 @@ from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
 from recommender.events import Record, to_json
 
-TRIM_BATCH = 10_000  # a tenth of a second, in which nobody else writes
-# SQLite's own longest pause between two tries for a lock that another holds: then each writer gets
-# in
+TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
+# SQLite's own longest pause between two tries for a lock, so other writers get their turn
 _TRIM_PAUSE_S = 0.1
 
 # AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS log (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS records (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS log (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), identity TEXT NOT NULL,
     trimmed_through INTEGER NOT NULL);
 INSERT OR IGNORE INTO log VALUES (1, lower(hex(randomblob(4))), 0);
 """
 
 
 class SqliteEventLog:
-    """EventLog on a SQLite file; may be shared by threads and processes."""
+    """EventLog on a SQLite file; threads and processes may share it."""
 
     def __init__(self, path: Path) -> None:
-        # FULL, not NORMAL: a sender that got its answer may forget the event, so it must survive a
-        # power cut. One fsync a batch.
+        # FULL, not NORMAL: a sender may forget an event once it has the answer, so the event must
+        # survive a power cut. One fsync per batch.
         self._file = SqliteFile(path, what="the event log", synchronous="FULL", schema=_SCHEMA)
         with self._file.transaction(write=False) as db:
             self._identity = str(db.execute("SELECT identity FROM log").fetchone()[0])
 
     def append(self, records: Sequence[Record]) -> Appended:
-        """Store records in one transaction; duplicates are told by their place in the call."""
+        """Store records in one transaction."""
         bodies = [(record.event_id, to_json(record)) for record in records]
         with self._file.transaction() as db:
             seen = _known_ids(db, [event_id for event_id, _ in bodies])
@@ -60,7 +60,7 @@ class SqliteEventLog:
         return Appended(accepted=len(new), duplicates=tuple(duplicates))
 
     def read(self, after: Cursor, limit: int) -> Batch:
-        """Return at most `limit` records after the cursor, in the order in which they were stored."""
+        """Return at most `limit` records after the cursor, in the order of storing."""
         with self._file.transaction(write=False) as db:
             position = self._position(db, after)
             rows = _rows(db, position, limit)
@@ -70,17 +70,15 @@ class SqliteEventLog:
         return batch_of(found, self._cursor(rows[-1][0]))
 
     def give_up(self, after: Cursor) -> Cursor:
-        """Return the place before the earliest record that is left, unless the cursor can be read from."""
+        """Return the place before the earliest remaining record, unless the cursor is readable."""
         with self._file.transaction(write=False) as db:
             position, trimmed_through = self._parse(after), _trimmed_through(db)
-        return (
-            after
-            if position is not None and position >= trimmed_through
-            else self._cursor(trimmed_through)
-        )
+        if position is not None and position >= trimmed_through:
+            return after
+        return self._cursor(trimmed_through)
 
     def backlog(self, after: Cursor) -> int:
-        """Count the records after the cursor; all that are left when the cursor is of another log."""
+        """Count the records after the cursor; all of them for another log's cursor."""
         position = self._parse(after) or 0
         with self._file.transaction(write=False) as db:
             return int(
@@ -90,10 +88,12 @@ class SqliteEventLog:
             )
 
     def trim(self, *before: Cursor) -> None:
-        """Delete the records before all of the cursors, in batches; the file keeps its size and uses the room again."""
-        position = min(
-            (self._parse(cursor) or 0 for cursor in before), default=0
-        )  # 0: the start, or another log's cursor: nothing of ours
+        """Delete the records before the earliest cursor, in batches.
+
+        The file keeps its size; the space is reused.
+        """
+        # 0 for the start and for another log's cursor: nothing is deleted
+        position = min((self._parse(cursor) or 0 for cursor in before), default=0)
         while position and self._trim_some(position):
             time.sleep(_TRIM_PAUSE_S)
         self._file.scrub()
@@ -103,7 +103,7 @@ class SqliteEventLog:
         self._file.close()
 
     def _trim_some(self, position: int) -> bool:
-        """Delete the oldest records up to a position, a batch of them; tell whether more are left."""
+        """Delete one batch of the records up to a position; tell whether more are left."""
         with self._file.transaction() as db:
             oldest = "SELECT position FROM records WHERE position <= ? ORDER BY position LIMIT ?"
             last = db.execute(
@@ -115,12 +115,15 @@ class SqliteEventLog:
         return last is not None and last < position
 
     def _position(self, db: sqlite3.Connection, cursor: Cursor) -> int:
-        """Return the cursor's position, or raise LogGap when a record after it was trimmed or the log is not the cursor's."""
+        """Return the cursor's position.
+
+        Raise LogGap when a record after it was trimmed, or the cursor is of another log.
+        """
         position = self._parse(cursor)
         if position is None or position < _trimmed_through(db):
             earliest = db.execute("SELECT min(position) FROM records").fetchone()[0]
-            shown = "none" if earliest is None else self._cursor(earliest)
-            raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=shown)
+            first = "none" if earliest is None else self._cursor(earliest)
+            raise LogGap(log=str(self._file.path), cursor=cursor or "start", earliest=first)
         return position
 
     def _parse(self, cursor: Cursor) -> int | None:
@@ -135,13 +138,19 @@ class SqliteEventLog:
 
 
 def open_log(path: Path) -> SqliteEventLog:
-    """Open the log at this path, making it when there is none; raise Unavailable."""
+    """Open the log at this path, creating it if it is missing; raise Unavailable."""
     return SqliteEventLog(path)
 
 
 def _rows(db: sqlite3.Connection, position: int, limit: int) -> list[tuple[int, bytes]]:
-    """Return the rows after a position that make one batch. As bytes: SQLite keeps text that is not UTF-8 too."""
-    query = "SELECT position, CAST(body AS BLOB) FROM records WHERE position > ? ORDER BY position LIMIT ?"
+    """Return the rows after a position that make one batch.
+
+    The bodies are bytes, since SQLite also stores text that is not UTF-8.
+    """
+    query = (
+        "SELECT position, CAST(body AS BLOB) FROM records WHERE position > ?"
+        " ORDER BY position LIMIT ?"
+    )
     rows: list[tuple[int, bytes]] = []
     left_bytes = BATCH_BYTES
     for place, body in db.execute(query, (position, limit)):
@@ -157,7 +166,7 @@ def _trimmed_through(db: sqlite3.Connection) -> int:
 
 
 def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:
-    """Return which ids the log holds: one query, whatever their number."""
+    """Return the ids that are in the log, with one query."""
     found = db.execute(
         "SELECT event_id FROM records WHERE event_id IN (SELECT value FROM json_each(?))",
         (json.dumps(event_ids),),

@@ -1,6 +1,6 @@
-"""Histories in one SQLite file: the embedded back end, written by the gateway and the follower at once.
+"""Histories in one SQLite file: the embedded back end, for one gateway and the follower.
 
-Knows who did what lately; it is a projection and may be deleted, then rebuilt from the journal.
+They are a projection: they may be deleted, and are then rebuilt from the journal.
 """
 
 from __future__ import annotations
@@ -13,49 +13,59 @@ from pathlib import Path
 from cron.epoch import micros, moment
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import START, Cursor
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 from recommender.events import Event, Item, Record
 
-# a user; the longest history that a tower reads is far shorter, and `exclude_seen` wants this many
+# per user; the longest history that a tower reads is far shorter, `exclude_seen` needs this many
 KEPT_EVENTS = 1000
-WRITE_WAIT_S = 2.0  # a gateway goes on without it: the follower brings what could not be written
+WRITE_WAIT_S = 2.0  # then a gateway goes on: the follower writes it later
 
-# The unique event id makes a repeat harmless even when a sender's retry bears another time.
+# The unique event id makes a repeat harmless even when a sender's retry has another time.
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (user_id TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL UNIQUE, item_id TEXT NOT NULL,
-    type TEXT NOT NULL, rating REAL, PRIMARY KEY (user_id, at_us, event_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS items (item_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS events (
+    user_id TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL UNIQUE,
+    item_id TEXT NOT NULL, type TEXT NOT NULL, rating REAL,
+    PRIMARY KEY (user_id, at_us, event_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS items (
+    item_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
     hidden INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS hidden_items ON items (item_id) WHERE hidden;
-CREATE TABLE IF NOT EXISTS marks (user_key TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS follower (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), cursor TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (
+    user_key TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgotten (
+    user_id TEXT PRIMARY KEY, at_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS follower (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1), cursor TEXT NOT NULL);
 """
 _ADD_ITEM = """
 INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT (item_id) DO UPDATE
 SET at_us = excluded.at_us, event_id = excluded.event_id, hidden = excluded.hidden
 WHERE (excluded.at_us, excluded.event_id) > (items.at_us, items.event_id)
 """
-# The follower brings what was appended before a user was forgotten, and so does a rebuild.
+# The follower and a rebuild may bring events from before a user was forgotten.
 _ADD_EVENT = """
 INSERT OR IGNORE INTO events SELECT ?1, ?2, ?3, ?4, ?5, ?6
 WHERE NOT EXISTS (SELECT 1 FROM marks WHERE user_key = ?7 AND at_us >= ?2)
 """
 # A mark never moves back.
-_MARK = "INSERT INTO marks VALUES (?, ?) ON CONFLICT (user_key) DO UPDATE SET at_us = max(at_us, excluded.at_us)"
+_MARK = """
+INSERT INTO marks VALUES (?, ?)
+ON CONFLICT (user_key) DO UPDATE SET at_us = max(at_us, excluded.at_us)
+"""
 _PRUNE = """
 DELETE FROM events WHERE user_id = ?1 AND (at_us, event_id) <
-    (SELECT at_us, event_id FROM events WHERE user_id = ?1 ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
+    (SELECT at_us, event_id FROM events WHERE user_id = ?1
+     ORDER BY at_us DESC, event_id DESC LIMIT 1 OFFSET ?2)
 """
 
 
 class SqliteHistories:
-    """Histories on a SQLite file; may be shared by threads and processes."""
+    """Histories on a SQLite file; threads and processes may share them."""
 
-    def __init__(self, path: Path, user_key: Callable[[str], str] = unkeyed) -> None:
+    def __init__(self, path: Path, user_key: Callable[[str], str] = hash_without_key) -> None:
         self._user_key = user_key
-        # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so the
-        # log gives them again.
+        # NORMAL: a power cut may lose the last commits, but with them the follower's cursor, so
+        # they are read from the log again.
         self._file = SqliteFile(
             path,
             what="the history store",
@@ -65,7 +75,7 @@ class SqliteHistories:
         )
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
-        """Add records, and move the follower's cursor, in one transaction."""
+        """Add records and move the follower's cursor in one transaction."""
         lasting = [
             record
             for record in records
@@ -103,7 +113,10 @@ class SqliteHistories:
 
     def recent(self, user_id: str, n: int) -> tuple[Event, ...]:
         """Return the user's newest n events, newest last."""
-        query = "SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ? ORDER BY at_us DESC, event_id DESC LIMIT ?"
+        query = (
+            "SELECT at_us, event_id, item_id, type, rating FROM events WHERE user_id = ?"
+            " ORDER BY at_us DESC, event_id DESC LIMIT ?"
+        )
         with self._file.transaction(write=False) as db:
             rows = db.execute(query, (user_id, max(n, 0))).fetchall()
         return tuple(
@@ -119,16 +132,15 @@ class SqliteHistories:
         )
 
     def forget(self, user_id: str, *, at: datetime) -> datetime:
-        """Delete everything known about a user, and note for what arrives late up to when; return that."""
+        """Delete everything about a user; return, and store, up to when their events stay out."""
         user_key = self._user_key(user_id)
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             latest = db.execute(
                 "SELECT max(at_us) FROM events WHERE user_id = ?", (user_id,)
             ).fetchone()[0]
-            db.execute(
-                _MARK, (user_key, max(micros(at), latest or 0))
-            )  # what was stamped ahead of our clock too
+            # an event may have a time ahead of our clock
+            db.execute(_MARK, (user_key, max(micros(at), latest or 0)))
             db.execute("DELETE FROM events WHERE user_id = ?", (user_id,))
             at_us = db.execute(
                 "SELECT at_us FROM marks WHERE user_key = ?", (user_key,)
@@ -137,14 +149,14 @@ class SqliteHistories:
         return moment(at_us)
 
     def forgotten(self) -> dict[str, datetime]:
-        """Return up to when each forgotten user's events stay out, by user key."""
+        """Return, by user key, the time up to which forgotten users' events stay out."""
         with self._file.transaction() as db:
             self._hash_old_marks(db)
             rows = db.execute("SELECT user_key, at_us FROM marks").fetchall()
         return {user_key: moment(at_us) for user_key, at_us in rows}
 
     def keep_out(self, forgotten: Mapping[str, datetime]) -> None:
-        """Note up to when events of forgotten users stay out."""
+        """Store the times up to which forgotten users' events stay out."""
         with self._file.transaction() as db:
             db.executemany(_MARK, [(user_key, micros(at)) for user_key, at in forgotten.items()])
 
@@ -155,7 +167,8 @@ class SqliteHistories:
 
     def hidden_among(self, item_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the ids that must not be recommended now."""
-        query = f"SELECT item_id FROM items WHERE hidden AND item_id IN ({','.join('?' * len(item_ids))})"
+        places = ",".join("?" * len(item_ids))
+        query = f"SELECT item_id FROM items WHERE hidden AND item_id IN ({places})"
         with self._file.transaction(write=False) as db:
             return frozenset(row[0] for row in db.execute(query, item_ids))
 
@@ -176,13 +189,15 @@ class SqliteHistories:
         self._file.close()
 
     def _hash_old_marks(self, db: sqlite3.Connection) -> None:
-        """Hash the marks of an earlier Freshet, which kept the ids themselves."""
+        """Hash the marks of an earlier Freshet, which stored the ids."""
         old = db.execute("SELECT user_id, at_us FROM forgotten").fetchall()
         if old:
             db.executemany(_MARK, [(self._user_key(user_id), at_us) for user_id, at_us in old])
             db.execute("DELETE FROM forgotten")
 
 
-def open_histories(path: Path, user_key: Callable[[str], str] = unkeyed) -> SqliteHistories:
-    """Open the histories at this path, making them when there are none; raise Unavailable."""
+def open_histories(
+    path: Path, user_key: Callable[[str], str] = hash_without_key
+) -> SqliteHistories:
+    """Open the histories at this path, creating them if missing; raise Unavailable."""
     return SqliteHistories(path, user_key)

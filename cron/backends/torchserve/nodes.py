@@ -1,7 +1,6 @@
 """The ModelServer port over several nodes: each call goes to all of them at once.
 
-Nodes that are away are left out of a call; who reconciles brings them up to date when they return.
-Knows the port, not TorchServe.
+Nodes that are away are left out of a call; reconciling brings them up to date when they return.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ from cron.ports import ModelServer, ServerMemory, ServerVersion
 
 Answer = TypeVar("Answer")
 
-_LAGGARD_S = (
-    0.3  # a switch takes a node milliseconds; one that hangs is set right when it answers again
-)
+_LAGGARD_S = 0.3  # a switch takes milliseconds; a node that hangs is corrected when it answers
 
 
 class ServerNodes:
@@ -35,9 +32,9 @@ class ServerNodes:
     def register(self, version: int, url: str) -> None:
         """See the port."""
         before = self._from_all(lambda node: _find(node, version) is not None)
-        took, refused = self._ask(lambda node: node.register(version, url), before)
+        registered, refused = self._ask(lambda node: node.register(version, url), before)
         if refused:
-            self._take_back(version, [name for name in took if not before[name]])
+            self._take_back(version, [name for name in registered if not before[name]])
             raise _refusal(version, refused)
 
     def predict(self, version: int | None, body: object, *, timeout_s: float) -> object:
@@ -51,17 +48,15 @@ class ServerNodes:
                 away.append(str(error))
             except ServerRefused as error:
                 refused[name] = error
-                if error.status not in (
-                    404,
-                    503,
-                ):  # not there, or without a worker: another node may have it
+                # 404 not registered, 503 without a worker: another node may have the version
+                if error.status not in (404, 503):
                     break
         if not refused:
             raise self._all_away(away)
         raise _refusal(version, refused)
 
     def set_live(self, version: int) -> None:
-        """See the port; a node that is much slower than another counts as away, since a rollback must not wait for it."""
+        """See the port; a rollback must not wait, so a much slower node counts as away."""
         found, refused = self._ask(
             lambda node: _find(node, version), self._nodes, wait_s=_LAGGARD_S
         )
@@ -87,20 +82,17 @@ class ServerNodes:
         ]
         everywhere = sorted({version for found in seen for version in found})
         return tuple(
-            _joined(version, [found.get(version) for found in seen]) for version in everywhere
+            _merge(version, [found.get(version) for found in seen]) for version in everywhere
         )
 
     def memory(self) -> ServerMemory | None:
         """See the port."""
-        told = [
-            found
-            for found in self._from_all(lambda node: node.memory()).values()
-            if found is not None
-        ]
-        return min(told, key=lambda found: found.left_bytes - found.taken_bytes, default=None)
+        memories = self._from_all(lambda node: node.memory()).values()
+        known = [memory for memory in memories if memory is not None]
+        return min(known, key=lambda memory: memory.left_bytes - memory.taken_bytes, default=None)
 
     def unregister(self, version: int) -> None:
-        """See the port; where it is not the default it goes, even when another node refuses."""
+        """See the port; nodes where it is not the default unregister it even if another refuses."""
         defaults = self._from_all(lambda node: node.live())
         _, refused = self._ask(
             lambda node: node.unregister(version),
@@ -116,13 +108,16 @@ class ServerNodes:
             raise _refusal(version, refused)
 
     def _take_back(self, version: int, names: Collection[str]) -> None:
-        """Unregister a version where it was taken; what can't be done now is done when the next run tidies up."""
+        """Unregister a version on these nodes.
+
+        What fails now is repeated when the next run cleans up.
+        """
         if names:
             with suppress(Unavailable):
                 self._ask(lambda node: node.unregister(version), names)
 
     def _from_all(self, ask: Callable[[ModelServer], Answer]) -> dict[str, Answer]:
-        """Ask every node for something that none may refuse; raise what one said that did."""
+        """Ask every node; raise ServerRefused when one refuses."""
         answers, refused = self._ask(ask, self._nodes)
         if refused:
             raise _refusal(None, refused)
@@ -135,15 +130,15 @@ class ServerNodes:
         *,
         wait_s: float | None = None,
     ) -> tuple[dict[str, Answer], dict[str, ServerRefused]]:
-        """Return what the nodes answered and what those said that refused, by address; raise Unavailable when all are away.
+        """Return the nodes' answers and refusals, by address; raise Unavailable if all are away.
 
-        With `wait_s` the others are waited for no longer than that once a node has answered.
+        With `wait_s`, wait at most that long for the others once a node has answered.
         """
         answers: dict[str, Answer] = {}
         refused: dict[str, ServerRefused] = {}
         away: list[str] = []
-        calls = {_called(ask, self._nodes[name]): name for name in names}
-        for call in _ended(calls, wait_s):
+        calls = {_start_call(ask, self._nodes[name]): name for name in names}
+        for call in _finished_calls(calls, wait_s):
             try:
                 answers[calls[call]] = call.result()
             except ServerRefused as error:
@@ -160,22 +155,24 @@ class ServerNodes:
         )
 
 
-def _called(ask: Callable[[ModelServer], Answer], node: ModelServer) -> Future[Answer]:
-    """Start a call in a thread of its own, for which neither the caller nor the end of the process has to wait."""
+def _start_call(ask: Callable[[ModelServer], Answer], node: ModelServer) -> Future[Answer]:
+    """Start a call in a daemon thread; neither the caller nor the process's exit waits for it."""
     call: Future[Answer] = Future()
 
     def run() -> None:
         try:
             call.set_result(ask(node))
-        except BaseException as error:  # whoever asks for the result gets it
+        except BaseException as error:  # raised by `result`
             call.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
     return call
 
 
-def _ended(calls: Collection[Future[Answer]], wait_s: float | None) -> Collection[Future[Answer]]:
-    """Return the calls that have ended, in their order: all, or those that did within `wait_s` of the first answer."""
+def _finished_calls(
+    calls: Collection[Future[Answer]], wait_s: float | None
+) -> Collection[Future[Answer]]:
+    """Return the finished calls, in order: all, or those within `wait_s` of the first answer."""
     if wait_s is not None:
         left, answered = set(calls), False
         while left and not answered:
@@ -188,7 +185,7 @@ def _ended(calls: Collection[Future[Answer]], wait_s: float | None) -> Collectio
 
 
 def _refusal(version: int | None, refused: Mapping[str, ServerRefused]) -> ServerRefused:
-    """Return what the first node said, with its name."""
+    """Return the first node's refusal, with the node's name."""
     name, error = next(iter(refused.items()))
     return ServerRefused(version, status=error.status, message=f"{error.message} (node {name})")
 
@@ -197,13 +194,15 @@ def _find(node: ModelServer, version: int) -> ServerVersion | None:
     return next((found for found in node.versions() if found.version == version), None)
 
 
-def _joined(version: int, found: list[ServerVersion | None]) -> ServerVersion:
-    there = [one for one in found if one is not None]
+def _merge(version: int, found: list[ServerVersion | None]) -> ServerVersion:
+    registered = [one for one in found if one is not None]
     return ServerVersion(
         version=version,
-        ready_workers=min(
-            0 if one is None or not one.ready else one.ready_workers for one in found
-        ),
-        min_workers=max(one.min_workers for one in there),
-        pending_requests=sum(one.pending_requests for one in there),
+        ready_workers=min(map(_ready_workers, found)),
+        min_workers=max(one.min_workers for one in registered),
+        pending_requests=sum(one.pending_requests for one in registered),
     )
+
+
+def _ready_workers(found: ServerVersion | None) -> int:
+    return found.ready_workers if found is not None and found.ready else 0

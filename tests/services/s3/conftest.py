@@ -1,4 +1,4 @@
-"""What the tests of the store on S3 share: a store in a bucket of its own, the keys to it, a proxy before it, a client beside it."""
+"""Fixtures of the tests on S3: a store in its own bucket, its keys, a proxy, a raw client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.services.s3.files import KEY_VARIABLES, take_keys
 
 @pytest.fixture(autouse=True)
 def keys(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The key pair that may do all, in the environment."""
+    """Put the key pair with all rights into the environment."""
     for name in KEY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return take_keys(monkeypatch, dict(servers.s3_keys()))
@@ -40,7 +40,7 @@ def proxy(servers: Servers) -> Iterator[Proxy]:
 
 @pytest.fixture
 def raw(servers: Servers, keys: dict[str, str]) -> Minio:
-    """A client that bypasses the port."""
+    """Return a client that bypasses the port."""
     return Minio(
         f"127.0.0.1:{servers.s3.port}",
         keys["AWS_ACCESS_KEY_ID"],

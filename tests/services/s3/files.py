@@ -1,4 +1,4 @@
-"""Files to put and what came back of them, keys and URLs: small words of the tests on S3."""
+"""Files, keys and URLs for the tests on S3."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def file_of(tmp_path: Path, content: bytes) -> Path:
     return path
 
 
-def fetched(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
-    into = tmp_path / unique("fetched")
+def fetch_bytes(store: ArtifactStore, name: str, tmp_path: Path) -> bytes:
+    into = tmp_path / unique("fetch_bytes")
     store.fetch(name, into)
     return into.read_bytes()
 
 
 def resolve_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make BUCKET.localhost known, as a wildcard record of a real domain would."""
+    """Resolve BUCKET.localhost, as a wildcard record of a real domain would."""
     resolve = socket.getaddrinfo
     monkeypatch.setattr(
         socket,

@@ -1,4 +1,4 @@
-"""Buckets of all kinds: missing, shared with others, full, with versions, locked, in the host name."""
+"""Buckets: missing, shared with others, full, with versions, locked, in the host name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
 from tests.servers import Servers
 from tests.services.proxy import Proxy
-from tests.services.s3.files import PARTS, bucket_of, fetched, file_of, resolve_to_loopback, through
+from tests.services.s3.files import (
+    PARTS,
+    bucket_of,
+    fetch_bytes,
+    file_of,
+    resolve_to_loopback,
+    through,
+)
 
 
-def test_a_missing_bucket_is_empty_and_is_made_by_the_first_put(
+def test_a_missing_bucket_is_created_by_the_first_put(
     store: ArtifactStore, raw: Minio, url: str, tmp_path: Path
 ) -> None:
     assert store.names() == ()
@@ -33,21 +40,21 @@ def test_a_missing_bucket_is_empty_and_is_made_by_the_first_put(
     assert raw.bucket_exists(bucket_of(url))
 
 
-def test_the_prefix_keeps_stores_apart_and_strangers_out(
+def test_the_prefix_separates_stores(
     store: ArtifactStore, url: str, raw: Minio, tmp_path: Path
 ) -> None:
     others = open_artifacts(url.replace("/archives", "/archives-2/%C3%BC"))
     store.put("a.mar", file_of(tmp_path, b"one"))
     others.put("a.mar", file_of(tmp_path, b"two"))
     assert (store.names(), others.names()) == (("a.mar",), ("a.mar",))
-    assert fetched(others, "a.mar", tmp_path) == b"two"
+    assert fetch_bytes(others, "a.mar", tmp_path) == b"two"
     assert {found.object_name for found in raw.list_objects(bucket_of(url), recursive=True)} == {
         "archives/a.mar",
         "archives-2/ü/a.mar",
     }
 
 
-def test_what_others_put_is_no_artifact_and_is_never_overwritten(
+def test_foreign_objects_are_never_overwritten(
     store: ArtifactStore, url: str, raw: Minio, tmp_path: Path
 ) -> None:
     raw.make_bucket(bucket_of(url))
@@ -59,7 +66,7 @@ def test_what_others_put_is_no_artifact_and_is_never_overwritten(
     with pytest.raises(ArtifactConflict):
         store.put("a.mar", file_of(tmp_path, b"ours"))
     store.put("a.mar", file_of(tmp_path, b"theirs"))  # the same bytes: it becomes one
-    assert fetched(store, "a.mar", tmp_path) == b"theirs"
+    assert fetch_bytes(store, "a.mar", tmp_path) == b"theirs"
 
 
 def test_thousands_of_names_come_page_by_page(
@@ -99,8 +106,8 @@ def test_the_bucket_in_the_host_name(
     by_path.put("a.mar", file_of(tmp_path, b"one"))
     large = file_of(tmp_path, os.urandom(PARTS))
     by_host.put("b/ü.mar", large)
-    assert fetched(by_host, "a.mar", tmp_path) == b"one"
-    assert fetched(by_path, "b/ü.mar", tmp_path) == large.read_bytes()
+    assert fetch_bytes(by_host, "a.mar", tmp_path) == b"one"
+    assert fetch_bytes(by_path, "b/ü.mar", tmp_path) == large.read_bytes()
     assert by_host.names() == ("a.mar", "b/ü.mar")
     assert by_host.url("a.mar").startswith(
         f"http://{bucket_of(url)}.localhost:{servers.s3.port}/archives/a.mar?"
@@ -119,4 +126,4 @@ def goes_and_comes_back(store: ArtifactStore, tmp_path: Path) -> None:
     with pytest.raises(ArtifactMissing):
         store.fetch("a.mar", tmp_path / "x")
     store.put("a.mar", large)
-    assert fetched(store, "a.mar", tmp_path) == large.read_bytes()
+    assert fetch_bytes(store, "a.mar", tmp_path) == large.read_bytes()

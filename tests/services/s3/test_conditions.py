@@ -1,4 +1,4 @@
-"""Two writers and one name, on a server that knows conditional puts and on one that does not."""
+"""Two writers and one name, on servers with and without conditional puts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cron.errors import ArtifactConflict
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
 from tests.services.proxy import Proxy
-from tests.services.s3.files import PARTS, bucket_of, fetched, file_of, through
+from tests.services.s3.files import PARTS, bucket_of, fetch_bytes, file_of, through
 
 
 @pytest.mark.parametrize("size_bytes", [1000, PARTS])
@@ -26,10 +26,10 @@ def test_names_are_never_reused_there_either(
     store.put("a.mar", file)
     with pytest.raises(ArtifactConflict):
         store.put("a.mar", file_of(tmp_path, b"other"))
-    assert fetched(store, "a.mar", tmp_path) == file.read_bytes()
+    assert fetch_bytes(store, "a.mar", tmp_path) == file.read_bytes()
 
 
-def test_who_was_overwritten_there_is_told(
+def test_a_writer_that_was_overwritten_gets_an_error(
     store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     store.put("first", file_of(tmp_path, b"makes the bucket"))
@@ -65,4 +65,4 @@ def test_conditional_puts_never_replace_an_object(
     proxy.on_request = be_faster
     with pytest.raises(ArtifactConflict):
         open_artifacts(through(proxy, url)).put("a.mar", file_of(tmp_path, b"ours"))
-    assert fetched(store, "a.mar", tmp_path) == b"theirs"
+    assert fetch_bytes(store, "a.mar", tmp_path) == b"theirs"

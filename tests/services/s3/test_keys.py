@@ -11,7 +11,7 @@ from cron.errors import AccessRefused
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
 from tests.servers import Servers, free_port
-from tests.services.s3.files import KEY_VARIABLES, fetched, file_of, take_keys
+from tests.services.s3.files import KEY_VARIABLES, fetch_bytes, file_of, take_keys
 
 
 @pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
@@ -70,7 +70,7 @@ def test_keys_come_from_a_profile_in_the_usual_file(
     assert store.names() == ("a.mar",)
 
 
-def test_who_may_only_read_reads_and_is_told_when_writing(
+def test_a_reader_may_fetch_and_not_put(
     servers: Servers,
     store: ArtifactStore,
     url: str,
@@ -80,7 +80,7 @@ def test_who_may_only_read_reads_and_is_told_when_writing(
     store.put("a.mar", file_of(tmp_path, b"one"))
     take_keys(monkeypatch, dict(servers.s3_keys("reader")))
     reader = open_artifacts(url)
-    assert fetched(reader, "a.mar", tmp_path) == b"one"
+    assert fetch_bytes(reader, "a.mar", tmp_path) == b"one"
     with pytest.raises(AccessRefused, match="list, read, write and delete in the bucket"):
         reader.put("b.mar", file_of(tmp_path, b"two"))
     with pytest.raises(AccessRefused):

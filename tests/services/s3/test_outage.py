@@ -1,4 +1,4 @@
-"""A store on S3 whose server goes away, breaks off, or loses its answers."""
+"""A store on S3 whose server stops, breaks off, or loses its answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contracts.records import start_process
 from tests.contracts.test_artifact_store import PUT
 from tests.servers import Servers
 from tests.services.proxy import Proxy
-from tests.services.s3.files import PARTS, fetched, file_of, through
+from tests.services.s3.files import PARTS, fetch_bytes, file_of, through
 
 OUTAGE_LIMIT_S = 20.0
 
@@ -39,19 +39,19 @@ def test_an_outage_is_reported_soon_and_ends_by_itself(
             started = time.monotonic()
             with pytest.raises(
                 Unavailable,
-                match=r"the artifact store at s3://\w+/archives on http://127[\d.:]+ does not answer",
+                match=r"artifact store at s3://\w+/archives on http://127[\d.:]+ does not answer",
             ):
                 call()
             assert time.monotonic() - started < OUTAGE_LIMIT_S
     finally:
         servers.s3.start()
     assert not (tmp_path / "x").exists()
-    assert fetched(store, "a.mar", tmp_path) == b"one"
+    assert fetch_bytes(store, "a.mar", tmp_path) == b"one"
     store.put("b.mar", two)
     assert store.names() == ("a.mar", "b.mar")
 
 
-def test_a_server_killed_during_an_upload_leaves_nothing_to_see(
+def test_a_server_killed_during_an_upload_shows_nothing(
     servers: Servers, store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     large = file_of(tmp_path, os.urandom(PARTS))
@@ -64,10 +64,10 @@ def test_a_server_killed_during_an_upload_leaves_nothing_to_see(
         server.start()
     assert store.names() == ()
     store.put("rec-1.mar", large)
-    assert fetched(store, "rec-1.mar", tmp_path) == large.read_bytes()
+    assert fetch_bytes(store, "rec-1.mar", tmp_path) == large.read_bytes()
 
 
-def test_an_uploader_that_is_killed_leaves_nothing_to_see(
+def test_a_killed_uploader_leaves_nothing_visible(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     large = file_of(tmp_path, os.urandom(PARTS))
@@ -79,10 +79,10 @@ def test_an_uploader_that_is_killed_leaves_nothing_to_see(
     putter.communicate(timeout=60)
     assert store.names() == ()
     store.put("rec-1.mar", large)
-    assert fetched(store, "rec-1.mar", tmp_path) == large.read_bytes()
+    assert fetch_bytes(store, "rec-1.mar", tmp_path) == large.read_bytes()
 
 
-def test_parts_of_an_upload_that_failed_are_given_back(
+def test_parts_of_a_failed_upload_are_aborted(
     store: ArtifactStore, raw: Minio, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     large = file_of(tmp_path, os.urandom(PARTS))
@@ -100,13 +100,13 @@ def test_parts_of_an_upload_that_failed_are_given_back(
     assert [line for line in proxy.requests if line.startswith("DELETE") and "uploadId" in line]
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(
+def test_an_interrupted_answer_is_requested_again(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     content = os.urandom(5_000_000)
     store.put("a.mar", file_of(tmp_path, content))
     proxy.cuts = 2
-    assert fetched(open_artifacts(through(proxy, url)), "a.mar", tmp_path) == content
+    assert fetch_bytes(open_artifacts(through(proxy, url)), "a.mar", tmp_path) == content
     proxy.cuts = 100
     into = tmp_path / "folder" / "x"
     with pytest.raises(Unavailable):
@@ -122,10 +122,10 @@ def test_a_put_whose_answer_is_lost_is_done_once(
     store.names()
     proxy.lost = 1
     open_artifacts(through(proxy, url)).put("rec-1.mar", file)
-    assert fetched(store, "rec-1.mar", tmp_path) == file.read_bytes()
+    assert fetch_bytes(store, "rec-1.mar", tmp_path) == file.read_bytes()
 
 
-def test_what_is_no_s3_server_is_unavailable(servers: Servers, tmp_path: Path) -> None:
+def test_a_server_without_s3_is_unavailable(servers: Servers, tmp_path: Path) -> None:
     (master,) = [
         option.partition("=")[2]
         for option in servers.s3.program.command

@@ -1,4 +1,4 @@
-"""A store behind TLS with an authority of its own."""
+"""A store behind TLS with a private authority."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy.servers.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
 from tests.contracts.records import start_process, wait_for_end
 from tests.contracts.test_artifact_store import PUT
 from tests.servers import Server, free_port, unique
-from tests.services.s3.files import PARTS, fetched, file_of, take_keys
+from tests.services.s3.files import PARTS, fetch_bytes, file_of, take_keys
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,13 @@ def tls_url(tls_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{unique()}/archives?endpoint=https://127.0.0.1:{tls_server.port}"
 
 
-def test_an_authority_of_ones_own(
+def test_a_private_authority_is_trusted(
     tls_server: Server, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = file_of(tmp_path, os.urandom(PARTS))
     store = open_artifacts(f"{tls_url}&ca={tls_server.folder}/ca.pem")
     store.put("a.mar", file)
-    assert fetched(store, "a.mar", tmp_path) == file.read_bytes()
+    assert fetch_bytes(store, "a.mar", tmp_path) == file.read_bytes()
     monkeypatch.setenv("SSL_CERT_FILE", f"{tls_server.folder}/ca.pem")
     assert open_artifacts(tls_url).names() == ("a.mar",)
     assert wait_for_end(start_process(PUT, tls_url, "a.mar", str(file)))

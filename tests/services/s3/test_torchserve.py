@@ -1,4 +1,4 @@
-"""A real TorchServe that loads archives from a bucket: by signed URL, and from a folder that is shared with it."""
+"""A real TorchServe loads archives from a bucket, by signed URL or from a shared folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from tests.system.torchserve import Running, open_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
-# The worker process dies of the first and the version goes with it; of the second TorchServe keeps
-# a version without workers.
+# The first kills the worker process, and the version disappears. The second leaves a version
+# without workers in TorchServe.
 SPOILT = {
     "bundle/manifest.json": b"{}",
-    "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
+    "recommend.py": b"class Recommend:\n"
+    b"    def initialize(self, context): raise RuntimeError\n"
+    b"    def handle(self, data, context): pass\n",
 }
 
 
@@ -39,7 +41,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def archives(store: ArtifactStore, bundle: Path, tmp_path: Path) -> dict[int, str]:
-    """Versions 1 and 2 in the bucket: their names."""
+    """Put versions 1 and 2 into the bucket; return their names."""
     names = {}
     for version in (1, 2):
         mar = pack(bundle=bundle, version=version, out=tmp_path / "packed")
@@ -67,7 +69,7 @@ def spoil(mar: Path, out: Path, spoilt: str) -> Path:
     return out
 
 
-def test_a_version_comes_by_url_goes_and_comes_again(
+def test_a_version_is_loaded_by_url_twice(
     store: ArtifactStore, archives: dict[int, str], node: Running
 ) -> None:
     with open_node(node) as server:
@@ -81,7 +83,7 @@ def test_a_version_comes_by_url_goes_and_comes_again(
         assert server.predict(2, TOP, timeout_s=30)
 
 
-def test_a_killed_server_loads_again_what_it_had_fetched(
+def test_a_killed_server_loads_a_fetched_file_again(
     store: ArtifactStore, archives: dict[int, str], node: Running, url: str, tmp_path: Path
 ) -> None:
     with open_node(node) as server:
@@ -100,7 +102,7 @@ def test_a_killed_server_loads_again_what_it_had_fetched(
             assert server.predict(version, TOP, timeout_s=30)
 
 
-def test_a_file_that_bars_its_url_is_registered_by_name(
+def test_a_file_that_blocks_its_url_is_registered_by_name(
     store: ArtifactStore, archives: dict[int, str], node: Running, tmp_path: Path
 ) -> None:
     store.fetch(archives[1], node.store / archives[1])
@@ -162,7 +164,7 @@ def test_only_this_bucket_and_prefix_are_loaded_from(
     assert list(node.store.iterdir()) == []
 
 
-def test_what_the_bucket_refuses_is_told_without_the_signature(
+def test_a_refusal_is_reported_without_the_signature(
     store: ArtifactStore, archives: dict[int, str], node: Running
 ) -> None:
     with open_node(node) as server, pytest.raises(ServerRefused, match=r"rec-9-abc\.mar") as caught:

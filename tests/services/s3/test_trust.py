@@ -1,4 +1,4 @@
-"""Bytes in the bucket are looked at before anybody runs them, and every answer is closed whatever becomes of it."""
+"""Bytes in the bucket are verified before anybody runs them; every answer is closed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 import pytest
 from minio import Minio
 
-from cron.backends.artifacts.s3.upload import SHA256_HEADER
+from cron.backends.artifacts.s3.store import SHA256_HEADER
 from cron.errors import ArtifactCorrupt, ArtifactMissing, StoreError
 from cron.ports import ArtifactStore
 from tests.servers import Servers
@@ -21,10 +21,10 @@ LARGE_BYTES = (
 )
 
 
-def test_bytes_exchanged_under_the_old_digest_get_no_url(
+def test_replaced_bytes_get_no_url(
     store: ArtifactStore, raw: Minio, url: str, tmp_path: Path
 ) -> None:
-    """Whoever may write into the bucket writes what TorchServe would run, and keeps the metadata."""
+    """Somebody who can write to the bucket can replace bytes and keep their metadata."""
     sha256 = store.put("rec-1.mar", file_of(tmp_path, b"ours"))
     raw.put_object(
         urlsplit(url).netloc,
@@ -40,9 +40,7 @@ def test_bytes_exchanged_under_the_old_digest_get_no_url(
             store.fetch("rec-1.mar", tmp_path / "here", sha256=expected)
 
 
-def test_bytes_exchanged_together_with_their_digest_get_no_url(
-    store: ArtifactStore, tmp_path: Path
-) -> None:
+def test_bytes_replaced_with_their_digest_get_no_url(store: ArtifactStore, tmp_path: Path) -> None:
     sha256 = store.put("rec-1.mar", file_of(tmp_path, b"ours"))
     store.delete("rec-1.mar")
     store.put("rec-1.mar", file_of(tmp_path, b"evil"))
@@ -53,7 +51,7 @@ def test_bytes_exchanged_together_with_their_digest_get_no_url(
 def test_no_answer_is_left_open(
     store: ArtifactStore, raw: Minio, servers: Servers, url: str, tmp_path: Path
 ) -> None:
-    """Each error holds the frames in which the answer was; an answer that was not closed would hold its connection."""
+    """Each error keeps the frames of its answer; an unclosed answer keeps its connection."""
     bucket = urlsplit(url).netloc
     sha256 = store.put("damaged.mar", file_of(tmp_path, b"x" * LARGE_BYTES))
     raw.put_object(

@@ -1,4 +1,4 @@
-"""What TorchServe is given: a signed URL for its own name of the server, or a file in the shared folder."""
+"""The URLs for TorchServe: signed for its name of the server, or a shared file's name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_signed_url_follows_a_check_of_the_bytes(
     assert signed.startswith(archives_url(through(proxy, url)))
 
 
-def test_it_is_signed_for_the_host_name_that_torchserve_uses(
+def test_a_url_is_signed_for_torchserves_host_name(
     store: ArtifactStore, url: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))
@@ -46,7 +46,7 @@ def test_it_is_signed_for_the_host_name_that_torchserve_uses(
     assert signed.startswith(archives_url(public))
 
 
-def test_a_shared_folder_gets_whole_and_right_files_only(
+def test_a_shared_folder_gets_only_whole_verified_files(
     servers: Servers, store: ArtifactStore, url: str, tmp_path: Path
 ) -> None:
     store.put("a.mar", file_of(tmp_path, b"one"))

@@ -1,5 +1,5 @@
-"""The artifact store in a bucket: MinIO, AWS S3, SeaweedFS, or anything else that speaks the S3 API.
+"""The artifact store in a bucket: any server with the S3 API.
 
-`where` reads the URL and knows no client; `client` makes one and translates what it says; `upload`
-and `store` are the port.
+`client` and `uploading_client` make the clients and translate their errors; `upload` and `store`
+are the port.
 """

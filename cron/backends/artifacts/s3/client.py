@@ -1,7 +1,4 @@
-"""The `minio` client as we want it: credentials from the environment, short time-outs, bounded retries, errors in our own words.
-
-Knows the S3 API; does not know what an artifact is.
-"""
+"""The `minio` client with short time-outs, bounded retries, and errors translated into ours."""
 
 from __future__ import annotations
 
@@ -26,60 +23,30 @@ from minio.credentials.providers import (
 from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError, MaxRetryError
 
-from cron.errors import AccessRefused, StoreError, Unavailable
+from cron.backends.artifacts.s3.errors import KEYS, WHAT, not_s3, refusal, silence
+from cron.errors import AccessRefused, Unavailable
 from cron.urls.s3 import S3Url, parse
 
-WHAT = "the artifact store"
-CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed"})
-
-_CONNECT_S, _READ_S = (
-    3.0,
-    20.0,
-)  # a read time-out is silence, not duration: a slow large answer is fine
-_RETRIES = 3
+CONNECT_S = 3.0
+READ_S = 20.0  # the longest silence, not the duration: a slow large answer is allowed
+RETRIES = 3
 _ROLE_S = 2.0  # outside a cloud nobody answers at the address of its roles
-_REFUSED = frozenset(
-    {
-        "AccessDenied",
-        "AllAccessDisabled",
-        "AccountProblem",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-    }
-)
-_PASSING = frozenset(
-    {
-        "SlowDown",
-        "InternalError",
-        "ServiceUnavailable",
-        "RequestTimeout",
-        "OperationAborted",
-        "ServerBusy",
-    }
-)
-_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or AWS_PROFILE for a profile in ~/.aws/credentials"
 
 
 def new_client(url: S3Url, *, endpoint: str, is_anonymous: bool = False) -> Minio:
-    """Return a client for one endpoint; nothing is sent until it is used. Share it among threads, not with a forked process."""
-    keys = None if is_anonymous else _Keys(url)
+    """Return a client for one endpoint; nothing is sent until it is used.
+
+    Threads may share it, forked processes may not.
+    """
     parts = urlsplit(endpoint)
-    ca_certs = (
-        str(url.ca) if url.ca is not None else os.environ.get("SSL_CERT_FILE") or certifi.where()
-    )
     pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+        timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S),
         maxsize=10,
         cert_reqs="CERT_REQUIRED",
-        ca_certs=ca_certs,
-        # Every request of ours may be repeated: a put carries a condition, or is looked at
-        # afterwards.
+        ca_certs=ca_file(url),
+        # Every request may be repeated.
         retries=urllib3.Retry(
-            total=_RETRIES,
+            total=RETRIES,
             allowed_methods=None,
             status_forcelist=[500, 502, 503, 504],
             backoff_factor=0.2,
@@ -91,15 +58,20 @@ def new_client(url: S3Url, *, endpoint: str, is_anonymous: bool = False) -> Mini
         secure=parts.scheme == "https",
         region=url.region,
         http_client=pool,
-        credentials=keys,
+        credentials=None if is_anonymous else KeyProvider(url),
     )
-    if url.is_virtual is not None:
-        (
-            client.enable_virtual_style_endpoint
-            if url.is_virtual
-            else client.disable_virtual_style_endpoint
-        )()  # type: ignore[no-untyped-call]
+    if url.is_virtual is True:
+        client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    elif url.is_virtual is False:
+        client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
     return client
+
+
+def ca_file(url: S3Url) -> str:
+    """Return the file of certificates that the server is verified against."""
+    if url.ca is not None:
+        return str(url.ca)
+    return os.environ.get("SSL_CERT_FILE") or certifi.where()
 
 
 def archives_url(setting: str) -> str:
@@ -113,29 +85,29 @@ def archives_url(setting: str) -> str:
 
 
 @contextmanager
-def in_our_words(url: S3Url) -> Iterator[None]:
-    """Turn what the client raises into Unavailable, AccessRefused or StoreError; nothing of it holds a secret."""
+def translate_minio_errors(url: S3Url) -> Iterator[None]:
+    """Raise what the client raises as Unavailable, AccessRefused or StoreError."""
     try:
         yield
     except S3Error as error:
-        raise _translated(url, error) from error
+        raise refusal(
+            url, code=str(error.code), message=str(error.message), status=error.response.status
+        ) from error
     except MaxRetryError as error:
-        raise Unavailable(WHAT, where=url.where, why=_reason(error)) from error
-    except (
-        InvalidResponseError,
-        ElementTree.ParseError,
-    ) as error:  # the text of the first is all of the answer
-        raise Unavailable(
-            WHAT, where=url.where, why="what answers there does not speak S3"
-        ) from error
+        raise silence(url, str(error.reason or error)) from error
+    # the text of an InvalidResponseError is the whole answer, so it is not shown
+    except (InvalidResponseError, ElementTree.ParseError) as error:
+        raise not_s3(url) from error
     except (MinioException, HTTPError) as error:
-        raise Unavailable(
-            WHAT, where=url.where, why=f"{type(error).__name__}: {error}"[:300]
-        ) from error
+        why = f"{type(error).__name__}: {error}"[:300]
+        raise Unavailable(WHAT, where=url.where, why=why) from error
 
 
-class _Keys(Provider):
-    """Where the usual tools look too: AWS's variables, MinIO's, AWS's credentials file, then the role of the machine."""
+class KeyProvider(Provider):
+    """The key pair, from where the usual tools read it too.
+
+    In this order: AWS's variables, MinIO's, AWS's credentials file, the role of the machine.
+    """
 
     def __init__(self, url: S3Url) -> None:
         role = urllib3.PoolManager(timeout=_ROLE_S, retries=False)
@@ -153,28 +125,6 @@ class _Keys(Provider):
         """Return the credentials; raise AccessRefused when there are none."""
         try:
             return self._chain.retrieve()
-        except (ValueError, HTTPError, OSError) as error:  # OSError: a token file that is not there
+        except (ValueError, HTTPError, OSError) as error:  # OSError: a missing token file
             why = "there are no credentials"
-            raise AccessRefused(WHAT, where=self._url.where, why=why, remedy=_KEYS) from error
-
-
-def _translated(url: S3Url, error: S3Error) -> Exception:
-    code, message = str(error.code), str(error.message)
-    if code in _REFUSED:
-        remedy = (
-            f"{_KEYS}; the key needs to list, read, write and delete in the bucket {url.bucket}"
-        )
-        return AccessRefused(WHAT, where=url.where, why=f"{code}: {message}", remedy=remedy)
-    if code in _PASSING or error.response.status >= 500:
-        return Unavailable(WHAT, where=url.where, why=f"{code}: {message}")
-    return StoreError(f"{WHAT} at {url.where} says {code}: {message}")
-
-
-def _reason(error: MaxRetryError) -> str:
-    reason = str(error.reason or error)
-    hint = (
-        "; name your own authority with ca=/PATH or SSL_CERT_FILE"
-        if "CERTIFICATE_VERIFY_FAILED" in reason
-        else ""
-    )
-    return f"{reason.partition('(Caused by')[0].strip()}{hint}"[:400]
+            raise AccessRefused(WHAT, where=self._url.where, why=why, remedy=KEYS) from error

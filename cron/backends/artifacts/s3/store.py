@@ -1,33 +1,31 @@
 """The ArtifactStore port on a bucket.
 
-An artifact is an object whose metadata holds its sha256; one without is none of ours. ETags are not
-looked at: that of an upload in parts is no MD5. Knows names and bytes, not what they hold.
+An artifact is an object whose metadata holds its sha256; an object without it is not an artifact.
+ETags are not used: that of an upload in parts is not an MD5.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+import secrets
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
+from botocore.client import BaseClient
 from minio import Minio
+from minio.credentials.credentials import Credentials
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from cron.backends.artifacts.s3.client import (
-    CONDITION_FAILED,
-    NOT_OFFERED,
-    WHAT,
-    in_our_words,
-    new_client,
-)
-from cron.backends.artifacts.s3.upload import SHA256_HEADER, Upload
+from cron.backends.artifacts.s3.client import KeyProvider, new_client, translate_minio_errors
+from cron.backends.artifacts.s3.errors import WHAT, refusal
+from cron.backends.artifacts.s3.upload import SHA256_KEY, Upload, UploadRefused
+from cron.backends.artifacts.s3.uploading_client import new_uploading_client
 from cron.errors import (
     AccessRefused,
     ArtifactConflict,
@@ -40,76 +38,86 @@ from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name
 from cron.urls.s3 import S3Url
 from trainer import durable_files
 
-URL_HOLDS_FOR = timedelta(
-    minutes=30
-)  # TorchServe fetches at once; several nodes load one after the other
-_UPLOADS = 3  # one, and one more each for a bucket that is missing and a server without conditions
+SHA256_HEADER = f"x-amz-meta-{SHA256_KEY}"
+# TorchServe fetches at once; several nodes load one after the other
+URL_HOLDS_FOR = timedelta(minutes=30)
+_UPLOADS = 3  # one more each for a missing bucket and for a server without conditions
 _DOWNLOADS = 3
-_NO_BUCKET, _NO_UPLOAD = "NoSuchBucket", "NoSuchUpload"
+_NO_BUCKET = "NoSuchBucket"
+_NO_UPLOAD = "NoSuchUpload"
+_CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _StoredObject:
+    """An object in the bucket; `sha256` is None when Freshet did not put it."""
+
     size_bytes: int
-    sha256: str | None  # None: not put by us
+    sha256: str | None
 
 
 class S3Artifacts:
-    """ArtifactStore on a bucket; may be shared by threads. Nothing is sent until it is used; a bucket that is missing is made by `put`."""
+    """ArtifactStore on a bucket; threads may share it. Nothing is sent until it is used.
+
+    `put` creates a missing bucket.
+    """
 
     def __init__(self, url: S3Url) -> None:
         self._url = url
         self._has_conditions = True  # until the server says otherwise
+        self._keys = KeyProvider(url)
+        self._uploader: tuple[Credentials, BaseClient] | None = None
 
     def put(self, name: str, file: Path) -> str:
-        """Store a file under a name that no other bytes bear; return its sha256."""
+        """Store a file under a name that no other bytes have; return its sha256."""
         check_name(name)
         sha256, size_bytes = durable_files.sha256_of(file), file.stat().st_size
-        with in_our_words(self._url):
+        with translate_minio_errors(self._url):
             for attempt in range(_UPLOADS + 1):
                 found = self._look(name)
                 if found is not None and self._holds(name, found, sha256, size_bytes):
                     return sha256
-                if (
-                    attempt < _UPLOADS
-                ):  # what lies there has our bytes but lacks its sha256, or was cut short: it is replaced
+                # an object with our bytes but without their sha256, or cut short, is replaced
+                if attempt < _UPLOADS:
                     self._upload(name, file, sha256, is_exclusive=found is None)
-        raise Unavailable(
-            WHAT, where=self._url.where, why=f"after {_UPLOADS} uploads {name} is not there"
-        )
+        why = f"after {_UPLOADS} uploads {name} is not there"
+        raise Unavailable(WHAT, where=self._url.where, why=why)
 
     def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
         """Write the artifact to the path `into`, atomically, verified."""
         check_name(name)
-        with (
-            translate_os_errors("the copy of an artifact", into),
-            durable_files.replacing(into) as unfinished,
-        ):
-            self._download(name, unfinished, sha256)
+        with translate_os_errors("the copy of an artifact", into):
+            durable_files.make_folder(into.parent)
+            unfinished = into.with_name(f".{into.name}.{secrets.token_hex(4)}")
+            try:
+                self._download(name, unfinished, sha256)
+                durable_files.move(unfinished, into)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
     def url(self, name: str, *, sha256: str | None = None) -> str:
-        """Return a signed URL for TorchServe, or a bare file name once the artifact lies in the folder that is shared with it.
+        """Return a signed URL for TorchServe, or a bare name in the folder shared with it.
 
-        The bytes are read and hashed first, which is a second download: TorchServe runs what it
-        fetches.
+        TorchServe runs what it fetches, so the bytes are first read and hashed: a second download.
         """
         check_name(name)
         if self._url.shared is not None:
             with translate_os_errors("the folder shared with TorchServe", self._url.shared):
                 return self._shared_name(name, self._url.shared, sha256)
         expected = self._known_sha256(name, sha256)
-        with in_our_words(self._url):
+        with translate_minio_errors(self._url):
             found = self._sha256_of_object(name)
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
-        with in_our_words(self._url):
+        with translate_minio_errors(self._url):
             return self._signer.presigned_get_object(
                 self._url.bucket, self._key(name), expires=URL_HOLDS_FOR
             )
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
-        """Return all names that begin with a prefix, sorted; a thousand a request."""
-        with in_our_words(self._url):
+        """Return all names that begin with a prefix, sorted; a thousand per request."""
+        with translate_minio_errors(self._url):
             try:
                 objects = list(
                     self._client.list_objects(
@@ -124,9 +132,12 @@ class S3Artifacts:
         return tuple(sorted(name for name in names if is_name(name)))
 
     def delete(self, name: str) -> None:
-        """Delete an artifact, and its copy in the shared folder; in a bucket with versions the bucket's own rules say what stays."""
+        """Delete an artifact, and its copy in the shared folder.
+
+        In a bucket with versions, the bucket's own rules decide what is kept.
+        """
         check_name(name)
-        with in_our_words(self._url):
+        with translate_minio_errors(self._url):
             try:
                 self._client.remove_object(self._url.bucket, self._key(name))
             except S3Error as error:
@@ -142,23 +153,31 @@ class S3Artifacts:
 
     @cached_property
     def _signer(self) -> Minio:
-        """Return a client that signs for the host name under which TorchServe reaches the server; it sends nothing."""
+        """Return a client that signs URLs for TorchServe's view of the server; it sends nothing."""
         return new_client(self._url, endpoint=self._url.public)
+
+    def _uploading_client(self) -> BaseClient:
+        """Return a client with the present keys: those of a machine's role expire."""
+        keys = self._keys.retrieve()
+        if self._uploader is None or self._uploader[0] is not keys:
+            self._uploader = (keys, new_uploading_client(self._url, keys))
+        return self._uploader[1]
 
     def _key(self, name: str) -> str:
         return self._url.prefix + name
 
-    def _look(self, name: str) -> _Stored | None:
+    def _look(self, name: str) -> _StoredObject | None:
         try:
             found = self._client.stat_object(self._url.bucket, self._key(name))
         except S3Error as error:
             if error.code in ("NoSuchKey", _NO_BUCKET):
                 return None
             raise
-        return _Stored(size_bytes=found.size or 0, sha256=(found.metadata or {}).get(SHA256_HEADER))
+        sha256 = (found.metadata or {}).get(SHA256_HEADER)
+        return _StoredObject(size_bytes=found.size or 0, sha256=sha256)
 
-    def _holds(self, name: str, found: _Stored, sha256: str, size_bytes: int) -> bool:
-        """Tell whether these very bytes are stored as an artifact; raise ArtifactConflict for other bytes."""
+    def _holds(self, name: str, found: _StoredObject, sha256: str, size_bytes: int) -> bool:
+        """Tell whether these bytes are stored as an artifact; raise ArtifactConflict for others."""
         there = found.sha256 if found.sha256 is not None else self._sha256_of_object(name)
         if there != sha256:
             raise ArtifactConflict(name, expected=sha256, found=there)
@@ -172,11 +191,13 @@ class S3Artifacts:
         return digest.hexdigest()
 
     def _upload(self, name: str, file: Path, sha256: str, *, is_exclusive: bool) -> None:
-        """Upload once. Whether it is there is looked at afterwards: a lost answer, or another's file under that name, says nothing here."""
+        """Upload once; the caller then looks for the object.
+
+        A lost answer, or another's file under that name, decides nothing here.
+        """
         upload = Upload(
-            client=self._client,
-            bucket=self._url.bucket,
-            key=self._key(name),
+            client=self._uploading_client(),
+            url=self._url,
             name=name,
             file=file,
             sha256=sha256,
@@ -184,30 +205,33 @@ class S3Artifacts:
         )
         try:
             upload.send()
-        except S3Error as error:
+        except UploadRefused as error:
             if error.code == _NO_BUCKET:
                 self._make_bucket()
-            elif error.code in NOT_OFFERED and upload.is_exclusive:
+            elif error.code in _NOT_OFFERED and upload.is_exclusive:
                 self._has_conditions = False
-            elif error.code not in CONDITION_FAILED and error.code != _NO_UPLOAD:
-                raise
+            elif error.code not in _CONDITION_FAILED and error.code != _NO_UPLOAD:
+                raise refusal(
+                    self._url, code=error.code, message=error.message, status=error.status
+                ) from error
 
     def _make_bucket(self) -> None:
         try:
             self._client.make_bucket(self._url.bucket, location=self._url.region)
         except S3Error as error:
             if error.code == "AccessDenied":
-                why, remedy = (
-                    f"there is no bucket {self._url.bucket}, and it may not be made",
-                    "make it, or let the key make it",
-                )
-                raise AccessRefused(WHAT, where=self._url.where, why=why, remedy=remedy) from error
+                raise AccessRefused(
+                    WHAT,
+                    where=self._url.where,
+                    why=f"there is no bucket {self._url.bucket}, and the key may not create it",
+                    remedy="create it, or allow the key to create it",
+                ) from error
             if error.code != "BucketAlreadyOwnedByYou":
                 raise
 
     def _download(self, name: str, unfinished: Path, sha256: str | None) -> None:
-        """Fetch into a new file; an answer that breaks off is asked for again from its beginning."""
-        with in_our_words(self._url):
+        """Fetch into a new file; an answer that breaks off is requested again from its start."""
+        with translate_minio_errors(self._url):
             for attempt in range(1, _DOWNLOADS):
                 try:
                     return self._download_once(name, unfinished, sha256)
@@ -226,20 +250,18 @@ class S3Artifacts:
         with closing(answer):
             expected = answer.headers.get(SHA256_HEADER)
             if expected is None:
-                raise ArtifactMissing(
-                    name,
-                    store=f"{self._url.where}: what lies there was not put by Freshet and has no sha256",
-                )
+                foreign = "the object was not put by Freshet and has no sha256"
+                raise ArtifactMissing(name, store=f"{self._url.where}: {foreign}")
             if sha256 is not None and expected != sha256:
                 raise ArtifactCorrupt(name, expected=sha256, found=expected)
-            found = durable_files.write_new(_chunks(answer.stream(CHUNK_BYTES)), unfinished)
+            found = durable_files.write_new(answer.stream(CHUNK_BYTES), unfinished)
             answer.release_conn()
         if found != expected:
             raise ArtifactCorrupt(name, expected=expected, found=found)
 
     def _known_sha256(self, name: str, sha256: str | None) -> str:
-        """Return the sha256 that the store recorded; raise ArtifactMissing, or ArtifactCorrupt when it is not the one that is wanted."""
-        with in_our_words(self._url):
+        """Return the recorded sha256; raise ArtifactMissing, or ArtifactCorrupt for another one."""
+        with translate_minio_errors(self._url):
             found = self._look(name)
         if found is None or found.sha256 is None:
             raise ArtifactMissing(name, store=self._url.where)
@@ -248,7 +270,10 @@ class S3Artifacts:
         return found.sha256
 
     def _shared_name(self, name: str, folder: Path, sha256: str | None) -> str:
-        """Put the artifact into the folder unless these bytes are there; while the store is away, what was put there before will do."""
+        """Put the artifact into the folder unless these bytes are there.
+
+        While the store is away, an earlier copy with the right sha256 is used.
+        """
         file, digest_file = folder / name, _digest_file(folder / name)
         try:
             expected = self._known_sha256(name, sha256)
@@ -261,7 +286,7 @@ class S3Artifacts:
         if not file.is_file() or durable_files.sha256_of(file) != expected:
             self.fetch(name, file, sha256=expected)
         if not digest_file.is_file() or digest_file.read_text() != expected:
-            durable_files.replace_text(digest_file, expected)
+            durable_files.replace_bytes(digest_file, expected.encode())
         return name
 
 
@@ -272,7 +297,3 @@ def open_artifacts(url: S3Url) -> S3Artifacts:
 
 def _digest_file(file: Path) -> Path:
     return file.with_name(f".{file.name}.sha256")
-
-
-def _chunks(stream: Iterator[bytes]) -> Iterator[bytes]:
-    yield from stream

@@ -1,4 +1,4 @@
-"""What a kafka:// setting says, and what it must not."""
+"""Kafka's URL, its secrets and its properties."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_setting_names_brokers_and_topics() -> None:
     assert parse("kafka://a/both?items=both").topics == ("both",)
 
 
-def test_whoever_has_something_to_hide_is_encrypted() -> None:
+def test_a_user_or_a_certificate_means_encryption() -> None:
     assert parse("kafka://us%40er@a/e").client == {
         "security.protocol": "sasl_ssl",
         "sasl.username": "us@er",
@@ -144,5 +144,5 @@ def test_equal_positions_are_equal_cursors() -> None:
         '{"events":{"id":"x","next":["y"]}}',
     ],
 )
-def test_a_cursor_of_another_back_end_is_nobodys(cursor: str) -> None:
+def test_a_cursor_of_another_back_end_is_not_read(cursor: str) -> None:
     assert from_cursor(Cursor(cursor)) is None

@@ -1,4 +1,4 @@
-"""Where this installation's own gateway is called."""
+"""The address of this installation's own gateway."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ from deploy.machine.endpoints import endpoints
         ("::", "http://[::1]:8000"),  # a server on it has no IPv4: asyncio listens with IPV6_V6ONLY
     ],
 )
-def test_every_host_that_a_gateway_listens_on_gives_a_url_that_can_be_called(
-    host: str, url: str
-) -> None:
+def test_every_listening_host_gives_a_callable_url(host: str, url: str) -> None:
     settings = Settings(gateway=GatewaySettings(host=host))
     assert gateway_url(settings.gateway) == url
     assert endpoints(settings).gateway == url
     assert httpx.URL(f"{url}/readyz").port == 8000
 
 
-def test_a_key_is_shown_in_bytes_whatever_its_letters() -> None:
+def test_a_key_becomes_bytes_whatever_its_letters() -> None:
     for key, shown in (
         ("secret", b"secret"),
         ("ключ", "ключ".encode()),

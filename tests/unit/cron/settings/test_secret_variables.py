@@ -1,4 +1,4 @@
-"""A secret that is set and empty is an error that names it, whatever it is for."""
+"""A secret that is set and empty is an error that names it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STORES = {
 @pytest.mark.parametrize(
     "name", [variable(key) for key, leaf in settings_leaves().items() if leaf.secret]
 )
-def test_an_empty_secret_of_the_settings_opens_nothing(name: str, value: str) -> None:
+def test_an_empty_secret_of_the_settings_is_an_error(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"environment {name}: is set and empty"):
         load_settings(None, {name: value})
 
@@ -35,5 +35,5 @@ def test_an_empty_secret_of_a_server_that_is_used_is_an_error(name: str) -> None
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_secrets_of_servers_that_are_not_used_are_nobodys_business(name: str) -> None:
+def test_secrets_of_unused_servers_are_ignored(name: str) -> None:
     assert load_settings(None, {name: ""}).settings.gateway.api_key is None

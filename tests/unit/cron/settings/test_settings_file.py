@@ -1,4 +1,4 @@
-"""The settings file: what is taken, from where, and how what can't be is told."""
+"""The settings file: its values, their origins, and the errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_shipped_file_holds_the_defaults() -> None:
     assert loaded.settings == Settings()
 
 
-def test_the_shipped_file_for_real_servers_loads_and_has_no_password() -> None:
+def test_the_shipped_file_for_real_servers_loads() -> None:
     loaded = load_settings(PROJECT_ROOT / "deploy" / "cluster.toml", {})
     assert loaded.settings.store.events.startswith("kafka://")
     assert len(parse_nodes(loaded.settings.store.server)) == 2
@@ -75,7 +75,7 @@ def test_the_shipped_file_for_a_gpu_is_larger_than_the_default() -> None:
         "FRESHET__GATEWAY_API__KEY",
     ],
 )
-def test_a_variable_that_is_nearly_a_setting_s_is_not_passed_over(name: str) -> None:
+def test_a_variable_that_resembles_a_settings_is_an_error(name: str) -> None:
     said = refusal(None, {name: "hush"})
     assert name in said
     assert "gateway.api_key" in said or "FRESHET__GATEWAY__API_KEY" in said
@@ -109,7 +109,7 @@ def test_the_environment_beats_the_file_and_the_file_the_default(tmp_path: Path)
     assert loaded.origins["worker.min_events"] == "default"
 
 
-def test_the_file_is_named_by_the_argument_then_by_the_environment(tmp_path: Path) -> None:
+def test_the_argument_goes_before_the_environments_file(tmp_path: Path) -> None:
     first, second = write(tmp_path, "[gateway]\nport = 1111\n"), tmp_path / "second.toml"
     second.write_text("[gateway]\nport = 2222\n")
     env = {"FRESHET_CONFIG": str(second)}
@@ -117,7 +117,7 @@ def test_the_file_is_named_by_the_argument_then_by_the_environment(tmp_path: Pat
     assert load_settings(None, env).settings.gateway.port == 2222
 
 
-def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
+def test_every_key_can_be_set_from_the_environment() -> None:
     for key in settings_leaves():
         value = value_of(Settings(), key)
         text = "" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
@@ -201,7 +201,7 @@ def test_every_key_can_be_set_from_the_environment_to_its_own_value() -> None:
         ("[worker\n", ["not a TOML file"]),
     ],
 )
-def test_what_cannot_be_is_told_by_file_key_value_and_what_would_be_right(
+def test_an_error_names_file_key_value_and_what_is_expected(
     tmp_path: Path, text: str, says: list[str]
 ) -> None:
     file = write(tmp_path, text)
@@ -209,19 +209,19 @@ def test_what_cannot_be_is_told_by_file_key_value_and_what_would_be_right(
     assert all(part in message for part in [str(file), *says]), message
 
 
-def test_the_environment_is_told_by_its_variable() -> None:
+def test_an_error_names_the_environment_variable() -> None:
     assert "FRESHET__WORKER__INTERVALL_S" in refusal(None, {"FRESHET__WORKER__INTERVALL_S": "3"})
     assert "FRESHET__GATEWAY__PORT" in refusal(None, {"FRESHET__GATEWAY__PORT": "http"})
 
 
-def test_a_secret_is_never_shown() -> None:
+def test_an_empty_secret_is_an_error_by_name() -> None:
     message = refusal(
         None, {"FRESHET__GATEWAY__API_KEY": " ", "FRESHET__GATEWAY__HOST": "127.0.0.1"}
     )
     assert "FRESHET__GATEWAY__API_KEY: is set and empty" in message
 
 
-def test_a_key_that_no_header_can_hold_is_refused_and_a_line_end_behind_one_is_not() -> None:
+def test_a_key_must_fit_into_a_header() -> None:
     message = refusal(None, {"FRESHET__GATEWAY__API_KEY": "two\nlines"})
     assert "gateway.api_key = ***: expected one line" in message
     load_settings(None, {"FRESHET__GATEWAY__API_KEY": "schlüssel\n"})
@@ -231,9 +231,7 @@ def test_a_key_that_no_header_can_hold_is_refused_and_a_line_end_behind_one_is_n
     "url",
     ["postgresql://me:pa/ss@host/db", "postgresql://me@host/db?sslmode=require&password=pa/ss"],
 )
-def test_a_password_in_the_file_is_refused_and_one_in_the_environment_never_shown(
-    tmp_path: Path, url: str
-) -> None:
+def test_a_password_is_refused_in_the_file_and_never_shown(tmp_path: Path, url: str) -> None:
     message = refusal(write(tmp_path, f'[store]\nledger = "{url}"\n'))
     assert "store.ledger holds a password" in message
     assert "FRESHET__STORE__LEDGER" in message
@@ -257,7 +255,7 @@ def test_a_password_in_the_file_is_refused_and_one_in_the_environment_never_show
     ],
 )
 def test_a_password_of_any_signs_is_shown_nowhere(tmp_path: Path, url: str) -> None:
-    """A `#` or `?` in it ends the host for a parser, so the sentence about the port had the whole URL in it."""
+    """A `#` or `?` ends the host for a parser, so its error about the port quotes the URL."""
     shown = hide_password(url)
     assert "***" in shown
     assert "ss@" not in shown
@@ -286,7 +284,7 @@ def test_a_ledger_names_its_database_without_passwords() -> None:
     assert display_url(engine) == "postgresql://me:***@host/db?sslmode=require"
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     assert "--config" in refusal(tmp_path / "none.toml")
     assert "FRESHET_CONFIG" in refusal(None, {"FRESHET_CONFIG": str(tmp_path / "none.toml")})
 

@@ -1,4 +1,4 @@
-"""Redis URLs: what they say, and what is refused without showing a password."""
+"""Redis URLs: what they accept, and what is refused without showing a password."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ for open_it in open_log, open_histories:
     assert (
         told
         == [
-            "redis:// needs the package redis, which is not installed; run: pip install 'freshet[redis]'"
+            "redis:// needs the package redis, which is not installed;"
+            " run: pip install 'freshet[redis]'"
         ]
         * 2
     )

@@ -1,4 +1,4 @@
-"""The URL of an artifact store on S3: what it may say, what it may not, and what TorchServe is allowed because of it."""
+"""The URL of an artifact store on S3, and the URLs that TorchServe may fetch from it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def test_a_bucket_on_aws_needs_no_more_than_its_region() -> None:
     assert url.is_virtual is None
 
 
-def test_all_that_a_url_can_say() -> None:
+def test_every_option_of_a_url() -> None:
     url = parse(
-        "s3://models/a/%C3%BC%20b/?endpoint=https://minio:9000&public=http://10.0.0.7&style=path&shared=/srv/store&ca=/etc/ca.pem"
+        "s3://models/a/%C3%BC%20b/?endpoint=https://minio:9000&public=http://10.0.0.7&style=path"
+        "&shared=/srv/store&ca=/etc/ca.pem"
     )
     assert (url.prefix, url.endpoint, url.public) == (
         "a/ü b/",
