@@ -27,7 +27,7 @@ ON_SERVERS: dict[str, Callable[[Servers], str]] = {
 }
 APPEND_MANY = """
 import sys
-from cron.user_keys import unkeyed
+from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
 from tests.contracts.records import event
 histories = open_histories(sys.argv[1])
