@@ -64,7 +64,7 @@ from bench.report.labels import (
     SKETCH,
     TEXT_ALONE,
 )
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from recommender.bundle import Bundle
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig
@@ -154,7 +154,7 @@ def _rankings(fold: Fold, new_N: Flags) -> dict[str, tuple[Flags, Flags]]:
     }
 
 
-def run(name: str, num_folds: int, share: float) -> list[Metric]:
+def run(name: str, num_folds: int, share: float) -> list[BenchMetric]:
     """Run all folds of one set, or take what is kept, and return the metrics."""
     data = sample_users(load_set(name), share) if share < 1 else load_set(name)
     config = CONFIGS[name]
@@ -174,7 +174,7 @@ def run(name: str, num_folds: int, share: float) -> list[Metric]:
     return metrics_of(name, folds, note="" if share == 1 else f"{share:.0%} of the users")
 
 
-def metrics_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) -> list[Metric]:
+def metrics_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) -> list[BenchMetric]:
     """Return means over users, and our differences from each baseline, user by user.
 
     Intervals are by bootstrap over users. Folds differ in items and users and share one seed.
@@ -188,7 +188,7 @@ def metrics_of(name: str, folds: Sequence[Mapping[str, object]], *, note: str) -
                 shown = mean_interval(value_U)
                 notes = (f"{len(value_U):,} users", num_folds, note)
                 metrics.append(
-                    Metric(
+                    BenchMetric(
                         metric=metric,
                         value=shown.value,
                         low=shown.low,

@@ -41,7 +41,7 @@ from bench.ranking.stream_lines import (
 )
 from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of, write_curve
 from bench.report.kept import code_digest, data_digest, kept_part
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from cron.settings.tree import GateSettings
 from recommender.bundle import load_bundle
 from trainer.config import TrainConfig
@@ -143,7 +143,7 @@ def _line_result(line: StreamLine) -> dict[str, object]:
     return {"ndcg": line.ndcg, "seconds": line.seconds, "accepted": accepted}
 
 
-def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> list[Metric]:
+def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> list[BenchMetric]:
     """Run all seeds of one set, or take what is kept; write the curve and return the metrics."""
     stream = stream_of(load_set(name), num_windows)
     fulls = full_windows(num_windows, num_fulls)

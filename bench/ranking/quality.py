@@ -37,7 +37,7 @@ from bench.data.snapshots import Roles, write_snapshot
 from bench.ranking.ratings import rating_metrics
 from bench.report.kept import code_digest, data_digest, files_digest, kept_part
 from bench.report.labels import FRESHET, SKETCH
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from cron.settings.file import load_settings
 from trainer.config import TrainConfig
 
@@ -138,7 +138,7 @@ def simple_models(split: Split) -> dict[str, RankingResult]:
     return {name: RankingResult(**one) for name, one in found.items() if isinstance(one, dict)}
 
 
-def ranking_metrics(split: Split, options: Options) -> list[Metric]:
+def ranking_metrics(split: Split, options: Options) -> list[BenchMetric]:
     """Score all models on one split.
 
     An interval is by bootstrap over users, of the mean over seeds.
@@ -172,14 +172,14 @@ def _metrics(
     runs: Sequence[RankingResult],
     *,
     versions: Mapping[str, str] | None = None,
-) -> list[Metric]:
+) -> list[BenchMetric]:
     ndcg_SU = np.array([run.ndcg_U for run in runs])
     metrics = []
     for metric, value_SU in (("NDCG@10", ndcg_SU), ("HR@10", (ndcg_SU > 0).astype(float))):
         shown, by_seed = mean_interval(value_SU.mean(0)), value_SU.mean(1)
         spread = f", seeds {by_seed.min():.4f} to {by_seed.max():.4f}" if len(runs) > 1 else ""
         metrics.append(
-            Metric(
+            BenchMetric(
                 metric=metric,
                 value=shown.value,
                 low=shown.low,
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peers=not given.without_peers,
         settings=given.settings,
     )
-    metrics: list[Metric] = []
+    metrics: list[BenchMetric] = []
     for name in given.sets.split(","):
         data = load_set(name, given.path)
         if not given.without_ranking:

@@ -23,7 +23,7 @@ from bench.data.sets import RatingsSet
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import code_digest, data_digest, files_digest, kept_part
 from bench.report.labels import FRESHET, RATINGS, SKETCH
-from bench.report.rows import Metric
+from bench.report.rows import BenchMetric
 from recommender.bundle import Bundle
 from recommender.ranker import HistoryElement, Ranker
 from trainer.config import TrainConfig
@@ -54,7 +54,7 @@ def rating_metrics(
     seeds: Sequence[int],
     tuning: bool,
     alone_as: str | None = None,
-) -> list[Metric]:
+) -> list[BenchMetric]:
     """Return RMSE of every model with an interval by bootstrap over users.
 
     With `alone_as` only our model is trained, and its rows have that name.
@@ -177,7 +177,7 @@ def _kept_form(sum_U: NDArray[np.number], seconds: float, note: str = "") -> dic
     return asdict(UserErrors(sum_U=sum_U.tolist(), seconds=seconds, note=note))
 
 
-def _rmse(task: RatingTask, name: str, runs: Sequence[UserErrors], stage: str) -> Metric:
+def _rmse(task: RatingTask, name: str, runs: Sequence[UserErrors], stage: str) -> BenchMetric:
     """Return the RMSE over ratings, of errors that are means over seeds.
 
     A name is `model (kind)`.
@@ -195,7 +195,7 @@ def _rmse(task: RatingTask, name: str, runs: Sequence[UserErrors], stage: str) -
     rmse_S = np.sqrt([np.sum(run.sum_U) / count_U.sum() for run in runs])
     spread = f"seeds {rmse_S.min():.4f} to {rmse_S.max():.4f}" if len(runs) > 1 else ""
     notes = (f"{count_U.sum():,} ratings of {len(sum_U):,} users", runs[0].note, spread)
-    shown = Metric(
+    shown = BenchMetric(
         metric="RMSE",
         value=float(np.sqrt(sum_U.sum() / count_U.sum())),
         low=float(low),

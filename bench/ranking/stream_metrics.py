@@ -13,7 +13,7 @@ from bench.contestants.offline import BOOTSTRAP_DRAWS
 from bench.ranking.stream import takeovers
 from bench.report.curve import draw
 from bench.report.labels import STREAM
-from bench.report.rows import Metric, results_folder
+from bench.report.rows import BenchMetric, results_folder
 
 LINES = ("sketch", "static", "control", "update", "accepted", "rolling", "full")
 SeedRun = Mapping[str, Mapping[str, object]]  # by line: ndcg of each window, seconds, accepted
@@ -29,7 +29,7 @@ class StreamValue:
     high: float | None = None
 
 
-def metrics_of(name: str, runs: Sequence[SeedRun], fulls: Sequence[int]) -> list[Metric]:
+def metrics_of(name: str, runs: Sequence[SeedRun], fulls: Sequence[int]) -> list[BenchMetric]:
     """Return each line's mean, its gain over `static`, and its share of the full retrains'.
 
     Means are over windows and seeds. The gain of `full`, and all shares, are over the windows that
@@ -41,7 +41,7 @@ def metrics_of(name: str, runs: Sequence[SeedRun], fulls: Sequence[int]) -> list
         seconds = float(np.mean([float(str(one[line]["seconds"])) for one in runs]))
         for metric, value in _line_values(line, curves, runs, fulls).items():
             metrics.append(
-                Metric(
+                BenchMetric(
                     metric=metric,
                     value=value.value,
                     low=value.low,

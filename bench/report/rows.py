@@ -35,7 +35,7 @@ PACKAGES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class BenchMetric:
     """One measured value of one bench; `unit` is s, ms, 1/s, 1 (a share or a count)."""
 
     metric: str
@@ -67,7 +67,7 @@ def results_folder(results: Path = RESULTS) -> Path:
 def save(
     bench: str,
     data_set: str,
-    metrics: Sequence[Metric],
+    metrics: Sequence[BenchMetric],
     *,
     command: str,
     results: Path = RESULTS,

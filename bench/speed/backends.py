@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from cron.ports import START, EventLog, Histories
 from cron.wiring import open_histories, open_log
 from recommender.events import Event, from_json, parse_event, to_json
@@ -63,7 +63,7 @@ def events(num: int) -> list[Event]:
     ]
 
 
-def metrics_of(pair: Pair) -> list[Metric]:
+def metrics_of(pair: Pair) -> list[BenchMetric]:
     """Run both sides in turns and keep the best of each: other work only slows them."""
     best = {"ours": 0.0, "bare": 0.0}
     for _ in range(ROUNDS):
@@ -72,9 +72,9 @@ def metrics_of(pair: Pair) -> list[Metric]:
             num = work()
             best[side] = max(best[side], num / (time.perf_counter() - began))
     return [
-        Metric(metric=pair.name, value=best["ours"], unit=pair.unit),
-        Metric(metric=f"{pair.name}, bare client", value=best["bare"], unit=pair.unit),
-        Metric(metric=f"{pair.name}, overhead", value=best["bare"] / best["ours"], unit="×"),
+        BenchMetric(metric=pair.name, value=best["ours"], unit=pair.unit),
+        BenchMetric(metric=f"{pair.name}, bare client", value=best["bare"], unit=pair.unit),
+        BenchMetric(metric=f"{pair.name}, overhead", value=best["bare"] / best["ours"], unit="×"),
     ]
 
 

@@ -26,7 +26,7 @@ from statistics import median
 
 import httpx
 
-from bench.report.rows import Metric, is_quick, save
+from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.model_stand_in import serve_model
 from cron.project_root import PROJECT_ROOT
 
@@ -226,43 +226,43 @@ async def _connection(port: int, seat: int, until: float, seen: RoundTally) -> N
 
 def _metrics(
     seen: Mapping[str, Sequence[RoundTally]], connections: int, seconds: float, before: str
-) -> list[Metric]:
+) -> list[BenchMetric]:
     """Return the medians over the rounds, before and now, and the ratios."""
-    metrics: list[Metric] = []
+    metrics: list[BenchMetric] = []
     rates, medians_s = {}, {}
     for name, rounds in seen.items():
         title = f"{connections} connections, {name if name == 'now' else f'at {before}'}"
         rates[name] = median(len(one.latencies_s) / seconds for one in rounds)
         medians_s[name] = median(median(one.latencies_s) for one in rounds)
         metrics += [
-            Metric(
+            BenchMetric(
                 metric=f"{title}: answers of the model",
                 value=rates[name],
                 unit="1/s",
                 note=f"median of {len(rounds)} rounds",
             ),
-            Metric(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
-            Metric(
+            BenchMetric(metric=f"{title}: p50", value=1000 * medians_s[name], unit="ms"),
+            BenchMetric(
                 metric=f"{title}: fallbacks",
                 value=median(one.num_fallbacks / one.num for one in rounds),
                 unit="1",
             ),
-            Metric(
+            BenchMetric(
                 metric=f"{title}: refused with 503",
                 value=median(one.num_refused / one.num for one in rounds),
                 unit="1",
             ),
-            Metric(
+            BenchMetric(
                 metric=f"{title}: failed", value=sum(one.num_failed for one in rounds), unit="1"
             ),
         ]
     ratio = f"{connections} connections, now over {before}"
     metrics.append(
-        Metric(
+        BenchMetric(
             metric=f"{ratio}: answers of the model", value=rates["now"] / rates["before"], unit="1"
         )
     )
     metrics.append(
-        Metric(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
+        BenchMetric(metric=f"{ratio}: p50", value=medians_s["now"] / medians_s["before"], unit="1")
     )
     return metrics

@@ -29,7 +29,7 @@ from bench.contestants.offline import train_bundle
 from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import work_folder
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from recommender.config import EncoderConfig
@@ -137,7 +137,7 @@ def measure_training(
     return values, f"{report['versions']['device']}; {extent}"
 
 
-def run(shape: str, config: TrainConfig, folder: Path) -> list[Metric]:
+def run(shape: str, config: TrainConfig, folder: Path) -> list[BenchMetric]:
     """Write the model, read all titles with it, and train it."""
     num_weights = write_model(folder / "model", SHAPES[shape])
     print(f"{num_weights / 1e9:.2f} billion weights written", flush=True)
@@ -150,7 +150,7 @@ def run(shape: str, config: TrainConfig, folder: Path) -> list[Metric]:
     trained, note = measure_training(data, config, folder)
     note = f"{num_weights / 1e9:.2f} billion random weights, {note}"
     metrics = [
-        Metric(metric=metric, value=value, unit=unit, note=note)
+        BenchMetric(metric=metric, value=value, unit=unit, note=note)
         for metric, (value, unit) in (read | trained).items()
     ]
     for one in metrics:

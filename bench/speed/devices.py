@@ -29,7 +29,7 @@ from bench.data.sets import RatingsSet, load_set
 from bench.data.snapshots import Roles, write_snapshot
 from bench.report.kept import work_folder
 from bench.report.labels import DEVICES
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from trainer.config import Device, TrainConfig
 
 COMMAND = "python -m bench devices"
@@ -59,7 +59,7 @@ def train_once(snapshot: Path, config: TrainConfig, folder: Path) -> TrainingCos
     )
 
 
-def run(data_set: str, config: TrainConfig) -> list[Metric]:
+def run(data_set: str, config: TrainConfig) -> list[BenchMetric]:
     """Metric one set's training on both devices."""
     data = load_set(data_set)
     work_folder().mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def run(data_set: str, config: TrainConfig) -> list[Metric]:
 
 def metrics_of(
     data: RatingsSet, config: TrainConfig, gpu: TrainingCost, cpu: TrainingCost
-) -> list[Metric]:
+) -> list[BenchMetric]:
     """Return the rates of both devices and their ratios."""
     shape = (
         f"width {config.model.dim}, {config.model.num_layers} layers,"
@@ -104,7 +104,7 @@ def metrics_of(
         for model, one in {**value, "GPU, times as fast": ratio}.items():
             memory = f", {gpu.peak_gib:.2f} GiB of the GPU's memory" if model == "GPU" else ""
             rows.append(
-                Metric(
+                BenchMetric(
                     metric=metric,
                     value=one,
                     unit="1",

@@ -19,7 +19,7 @@ from statistics import median
 
 import httpx
 
-from bench.report.rows import Metric, is_quick, save
+from bench.report.rows import BenchMetric, is_quick, save
 from cron.ledger import metric_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Run
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with running_machine() as (machine, first_start_s):
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
         metrics = [
-            Metric(
+            BenchMetric(
                 metric="first start, training included",
                 value=first_start_s,
                 unit="s",
                 note="packages and data already there",
             ),
-            Metric(
+            BenchMetric(
                 metric="first full training",
                 value=_first_training_s(ledger),
                 unit="s",
@@ -77,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         started = time.perf_counter()
         machine.start()
         metrics.append(
-            Metric(metric="second start to ready", value=time.perf_counter() - started, unit="s")
+            BenchMetric(
+                metric="second start to ready", value=time.perf_counter() - started, unit="s"
+            )
         )
     save("freshness", "ML-100K demo", metrics, command=COMMAND)
 
@@ -91,7 +93,7 @@ def _first_training_s(ledger: Ledger) -> float:
     )
 
 
-def _event_to_answer(machine: Machine) -> list[Metric]:
+def _event_to_answer(machine: Machine) -> list[BenchMetric]:
     """Post a view of the first recommended item, and ask until it is no longer recommended."""
     latencies_s = []
     with httpx.Client(base_url=machine.gateway, timeout=10, trust_env=False) as client:
@@ -116,7 +118,7 @@ def _recommendations(client: httpx.Client, user_id: str) -> list[str]:
     return [item["id"] for item in client.get(f"/v1/recommendations/{user_id}").json()["items"]]
 
 
-def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Metric]:
+def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[BenchMetric]:
     """Replay the rest; measure the cycles, and each event from its sending to the switch."""
     began = datetime.now(UTC)
     speed = QUICK_SPEED if is_quick() else SPEED
@@ -135,15 +137,17 @@ def _cycle_and_weights(machine: Machine, ledger: Ledger) -> list[Metric]:
         if run.ended_at is not None
     )
     metrics = [
-        Metric(metric="update cycles", value=len(cycles), unit="1"),
-        Metric(
+        BenchMetric(metric="update cycles", value=len(cycles), unit="1"),
+        BenchMetric(
             metric="accepted share of the update cycles",
             value=len(published) / len(cycles),
             unit="1",
             note="by the default gate",
         ),
-        Metric(metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)),
-        Metric(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
+        BenchMetric(
+            metric="shortest cycle", value=seconds[0], unit="s", note=_sizes(ledger, published)
+        ),
+        BenchMetric(metric="median cycle", value=seconds[len(seconds) // 2], unit="s"),
     ]
     return metrics + _percentiles(
         "event to live weights",
@@ -203,7 +207,7 @@ def _weights_s(machine: Machine, ledger: Ledger, published: list[Run]) -> list[f
     return latencies_s
 
 
-def _rollback(machine: Machine, ledger: Ledger) -> list[Metric]:
+def _rollback(machine: Machine, ledger: Ledger) -> list[BenchMetric]:
     """Roll back and promote, three times."""
     walls_s, switches_s = [], []
     newest = str(max(one.version for one in release_rows.newest_releases(ledger)))
@@ -214,13 +218,13 @@ def _rollback(machine: Machine, ledger: Ledger) -> list[Metric]:
         switches_s.append(metric_rows.stored_metrics(ledger)["rollback_seconds"])
         _run_cron(machine, "promote", newest)
     return [
-        Metric(
+        BenchMetric(
             metric="rollback, the whole command",
             value=median(walls_s),
             unit="s",
             note="median of 3",
         ),
-        Metric(
+        BenchMetric(
             metric="rollback, decision to switched",
             value=median(switches_s),
             unit="s",
@@ -234,10 +238,10 @@ def _run_cron(machine: Machine, *words: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[Metric]:
+def _percentiles(metric: str, latencies_s: list[float], *, note: str) -> list[BenchMetric]:
     ordered = sorted(latencies_s)
     return [
-        Metric(
+        BenchMetric(
             metric=f"{metric}, p{round(100 * share)}",
             value=ordered[min(len(ordered) - 1, int(share * len(ordered)))],
             unit="s",

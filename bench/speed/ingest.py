@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.report.rows import Metric, is_quick, save
+from bench.report.rows import BenchMetric, is_quick, save
 from cron.project_root import PROJECT_ROOT
 
 COMMAND = "python -m bench ingest"
@@ -72,7 +72,7 @@ def run_ingest(folder: Path, *words: str) -> tuple[dict[str, object], float, flo
     return json.loads(report), time.monotonic() - began, usage.ru_maxrss / 1024
 
 
-def run(num_ratings: int, *, whole_days: bool) -> list[Metric]:
+def run(num_ratings: int, *, whole_days: bool) -> list[BenchMetric]:
     """Metric the reading of one file, and its ingestion unless its times are whole days."""
     metrics = []
     times = "whole days" if whole_days else "seconds"
@@ -86,10 +86,10 @@ def run(num_ratings: int, *, whole_days: bool) -> list[Metric]:
             note = f"{report['events']:,} events, {size_mib:.0f} MiB of CSV, times of {times}"
             title = f"{num_ratings:,} ratings, times of {times}, {what}"
             metrics.append(
-                Metric(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note)
+                BenchMetric(metric=f"{title}: peak memory", value=peak_mib, unit="MiB", note=note)
             )
             metrics.append(
-                Metric(
+                BenchMetric(
                     metric=f"{title}: events a second",
                     value=num_ratings / seconds,
                     unit="1/s",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench.report.rows import Metric, is_quick, save
+from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.load import load
 from tests.planted import planted_bundle
 from tests.system.torchserve import Running, open_node, running_torchserve
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         after, after_s = _register_under_load(
             node, "asked until READY", ask_until_ready, unregister
         )
-    ratio = Metric(
+    ratio = BenchMetric(
         metric="slowest answer, asked until READY beside synchronous=true",
         value=after_s / before_s,
         unit="1",
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _register_under_load(
     node: Running, name: str, register: Callable[[], None], unregister: Callable[[], None]
-) -> tuple[list[Metric], float]:
+) -> tuple[list[BenchMetric], float]:
     """Register several times under load.
 
     Return the rows, and the median over registrations of the slowest answer.
@@ -95,19 +95,21 @@ def _register_under_load(
     median_s = statistics.median(slowest_s)
     each = f"{len(slowest_s)} registrations, {CONNECTIONS} kept connections"
     return [
-        Metric(
+        BenchMetric(
             metric=f"{name}: slowest answer, median of registrations",
             value=1000 * median_s,
             unit="ms",
             note=each,
         ),
-        Metric(metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"),
-        Metric(
+        BenchMetric(
+            metric=f"{name}: slowest answer, the worst", value=1000 * max(slowest_s), unit="ms"
+        ),
+        BenchMetric(
             metric=f"{name}: answers over {LONG_S:.0f} s a registration",
             value=statistics.mean(long_ones),
             unit="1",
         ),
-        Metric(
+        BenchMetric(
             metric=f"{name}: failed",
             value=len(failures),
             unit="1",

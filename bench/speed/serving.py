@@ -11,7 +11,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 
-from bench.report.rows import Metric, is_quick, save
+from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import running_machine
 from bench.speed.load import Tally, load
 from cron.ledger import release_rows, run_rows
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(
         prog=COMMAND, description="Requests a second and latency, steady and during releases."
     ).parse_args(arguments)
-    metrics: list[Metric] = []
+    metrics: list[BenchMetric] = []
     with running_machine() as (machine, _):
         # so that there is a second release
         assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
@@ -79,13 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     save("serving", "ML-100K demo", metrics, command=COMMAND)
 
 
-def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[Metric]:
+def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[BenchMetric]:
     with load(machine.ports.inference, "/predictions/rec", body, connections=connections) as tally:
         time.sleep(QUICK_STEADY_S if is_quick() else STEADY_S)
     return _metrics(f"{name}, {connections} connections", tally)
 
 
-def _swapping(machine: Machine) -> list[Metric]:
+def _swapping(machine: Machine) -> list[BenchMetric]:
     """Roll back and promote under load."""
     with load(machine.ports.inference, "/predictions/rec", top_k, connections=8) as tally:
         for number in range(NUM_SWAPS):
@@ -101,17 +101,17 @@ def _newest(machine: Machine) -> str:
     return str(max(one.version for one in release_rows.newest_releases(ledger)))
 
 
-def _metrics(name: str, tally: Tally) -> list[Metric]:
+def _metrics(name: str, tally: Tally) -> list[BenchMetric]:
     return [
-        Metric(
+        BenchMetric(
             metric=f"{name}: requests",
             value=tally.rate,
             unit="1/s",
             note=f"{len(tally.latencies_s):,} answered",
         ),
-        Metric(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
-        Metric(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
-        Metric(
+        BenchMetric(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
+        BenchMetric(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
+        BenchMetric(
             metric=f"{name}: failed",
             value=len(tally.failures),
             unit="1",

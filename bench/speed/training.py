@@ -26,7 +26,7 @@ from bench.data.leave_one_out import RankingResult, Split, split_of
 from bench.data.sets import load_set
 from bench.ranking.quality import freshet
 from bench.report.labels import FRESHET, SKETCH, TRAINING
-from bench.report.rows import Metric, save
+from bench.report.rows import BenchMetric, save
 from trainer.config import TrainConfig
 
 COMMAND = "python -m bench training"
@@ -90,7 +90,7 @@ def peer_curve(training: PeerTraining, split: Split) -> Curve:
     )
 
 
-def metrics_of(name: str, ours: Curve, theirs: Curve, sketch: Curve) -> list[Metric]:
+def metrics_of(name: str, ours: Curve, theirs: Curve, sketch: Curve) -> list[BenchMetric]:
     """Return rates, times to the shares of the peer's best, their ratios, and all curves."""
     common = {"set": name, "protocol": TRAINING, "seeds": 1}
     rows = []
@@ -119,7 +119,7 @@ def metrics_of(name: str, ours: Curve, theirs: Curve, sketch: Curve) -> list[Met
 
 def _times(
     common: dict[str, object], ours: Curve, theirs: Curve, share: float, *, kind: str, unit: str
-) -> list[Metric]:
+) -> list[BenchMetric]:
     """Return the times to a share of the peer's best, and their ratio if ours reached it."""
     target = share * max(theirs.ndcg)
     metric = f"{unit} to NDCG@10 {target:.4f}, {100 * share:.0f} % of {theirs.model}'s best"
@@ -134,9 +134,9 @@ def _times(
     return rows
 
 
-def _row(common: dict[str, object], model: str, metric: str, value: float) -> Metric:
+def _row(common: dict[str, object], model: str, metric: str, value: float) -> BenchMetric:
     versions = VERSIONS if model.startswith("RecTools") else None
-    return Metric(
+    return BenchMetric(
         metric=metric,
         value=value,
         unit="1",
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="a name; another run measures again instead of taking what is kept",
     )
     given = parser.parse_args(arguments)
-    found: list[Metric] = []
+    found: list[BenchMetric] = []
     for name in given.sets.split(","):
         split = split_of(load_set(name), tuning=True)
         sasrec = next(peer for peer in PEERS[name] if peer.model == "SASRec")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bench.report import rows
-from bench.report.rows import Metric, results_folder, save
+from bench.report.rows import BenchMetric, results_folder, save
 
 
-def row(data: str, model: str, value: float) -> Metric:
-    return Metric(
+def row(data: str, model: str, value: float) -> BenchMetric:
+    return BenchMetric(
         metric="NDCG@10",
         value=value,
         unit="1",
@@ -72,7 +72,7 @@ def test_plain_rows_are_replaced(tmp_path: Path) -> None:
         save(
             "serving",
             "demo",
-            [Metric(metric=metric, value=1.0, unit="s")],
+            [BenchMetric(metric=metric, value=1.0, unit="s")],
             command="x",
             results=tmp_path,
         )
