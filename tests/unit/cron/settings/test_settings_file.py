@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -299,3 +299,14 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 )
 def test_three_slashes_are_relative_and_four_absolute(url: str, path: Path) -> None:
     assert files.parse(url).path == path
+
+
+def test_every_rule_of_a_branch_names_a_key() -> None:
+    leaves = settings_leaves()
+    named = {
+        f"{field.name}.{key}"
+        for field in fields(Settings)
+        for key in field.metadata.get("rules", {})
+    }
+    assert named
+    assert named == {key for key, leaf in leaves.items() if leaf.rule is not None}

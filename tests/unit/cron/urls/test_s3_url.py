@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from cron.backends.artifacts.s3.client import archives_url
 from cron.errors import SettingsError
+from cron.project_root import PROJECT_ROOT
 from cron.urls.s3 import parse
 from cron.urls.wrong_url import WrongUrl
 from cron.wiring import open_artifacts
@@ -95,3 +98,21 @@ def test_a_wrong_url_names_what_was_expected(url: str, what: str) -> None:
 )
 def test_where_torchserve_fetches_from(url: str, begins_with: str) -> None:
     assert archives_url(url) == begins_with
+
+
+def test_a_missing_upload_client_names_its_extra() -> None:
+    code = """
+import sys
+sys.modules["boto3"] = None
+from cron.errors import MissingClient
+from cron.wiring import open_artifacts
+try:
+    open_artifacts("s3://models/a")
+except MissingClient as error:
+    print(error)
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "s3:// needs the package boto3" in output
+    assert "pip install 'freshet[s3]'" in output
