@@ -1,29 +1,33 @@
--- Impressions and clicks in, Freshet's events out: an impression that was clicked within the window becomes one click event, one that was
--- not becomes one impression event. What happens to late, doubled, lonely and broken messages: docs/backends.md, "Flink".
+-- Impressions and clicks in, Freshet's events out: an impression that was clicked within the window
+-- becomes one click event; one that was not becomes one impression event. docs/backends.md, "Flink", says
+-- what happens to late, duplicate, unmatched and broken messages.
 --
--- A template: ${bootstrap}, ${impressions}, ${clicks}, ${events}, ${rejected}, ${name} and ${checkpoints} are filled in by
--- deploy/stack/join.py, or by sed. Nothing in here reads a clock, so a replay of the topics gives the same rows under the same event ids.
+-- This is a template: deploy/stack/join.py, or sed, fills in ${bootstrap}, ${impressions}, ${clicks},
+-- ${events}, ${rejected}, ${name} and ${checkpoints}. Nothing in it reads a clock, so a replay of the
+-- topics gives the same rows under the same event ids.
 
 SET 'pipeline.name' = '${name}';
 SET 'table.local-time-zone' = 'UTC';
--- rows become visible at a checkpoint: this is the delay of a click on its way to the event log
+-- Rows become visible at a checkpoint: this is how long a click takes to reach the event log.
 SET 'execution.checkpointing.interval' = '5 s';
 SET 'execution.checkpointing.mode' = 'EXACTLY_ONCE';
 SET 'execution.checkpointing.dir' = '${checkpoints}';
 SET 'execution.checkpointing.externalized-checkpoint-retention' = 'RETAIN_ON_CANCELLATION';
--- on disk, so that a busy hour of ids needs no more heap
+-- On disk, so that a busy hour of ids needs no more heap.
 SET 'state.backend.type' = 'rocksdb';
 -- Forever: the job recovers when Kafka or a task manager comes back; until then its metrics show
 -- the restarts.
 SET 'restart-strategy.type' = 'exponential-delay';
 SET 'restart-strategy.exponential-delay.initial-backoff' = '1 s';
 SET 'restart-strategy.exponential-delay.max-backoff' = '30 s';
--- How long an id is remembered to know its duplicate. The join itself forgets by event time, so all state is bounded.
+-- How long an id is kept to recognise its duplicate. The join itself drops state by event time, so all
+-- state is bounded.
 SET 'table.exec.state.ttl' = '1 h';
 
--- Both topics as they are, a message one text: a format that parses would end the job at the first broken line, or drop it unseen.
--- `ts` is `at`, epoch seconds or ISO 8601 (no zone: UTC), and 1970 when it is neither. What is rejected below moves no watermark: one clock
--- that is a year ahead would close everybody's windows.
+-- Both topics unparsed, one text per message: a format that parses would end the job at the first broken
+-- line, or drop it silently. `ts` is `at`, as epoch seconds or ISO 8601 (UTC without a zone), and 1970 if
+-- it is neither. A rejected message does not move the watermark: one clock that is a year ahead would
+-- close all windows.
 CREATE TEMPORARY TABLE messages (
   line STRING,
   topic STRING METADATA VIRTUAL,
@@ -47,8 +51,8 @@ CREATE TEMPORARY TABLE messages (
   'properties.bootstrap.servers' = '${bootstrap}',
   'properties.group.id' = '${name}',
   'properties.isolation.level' = 'read_committed',
-  'scan.startup.mode' = 'earliest-offset',  -- of a first start; later ones go on from their checkpoint
-  'scan.watermark.idle-timeout' = '10 s',   -- a quiet partition, or topic, holds up the others no longer than this
+  'scan.startup.mode' = 'earliest-offset',  -- at the first start; later ones resume from their checkpoint
+  'scan.watermark.idle-timeout' = '10 s',   -- a quiet partition or topic delays the others at most this long
   'format' = 'raw'
 );
 
@@ -67,8 +71,8 @@ CREATE TEMPORARY TABLE events (
   'value.format' = 'json',
   'sink.delivery-guarantee' = 'exactly-once',
   'sink.transactional-id-prefix' = '${name}',
-  'sink.transaction-naming-strategy' = 'POOLING',  -- reuses its ids; the default leaves a new one in the broker at each checkpoint
-  'properties.transaction.timeout.ms' = '600000'   -- must stay under the broker's transaction.max.timeout.ms, 15 minutes by default
+  'sink.transaction-naming-strategy' = 'POOLING',  -- reuses its ids; by default each checkpoint leaves a new one in the broker
+  'properties.transaction.timeout.ms' = '600000'   -- below the broker's transaction.max.timeout.ms, 15 minutes by default
 );
 
 CREATE TEMPORARY TABLE rejected (
@@ -82,7 +86,7 @@ CREATE TEMPORARY TABLE rejected (
   'topic' = '${rejected}',
   'properties.bootstrap.servers' = '${bootstrap}',
   'format' = 'json',
-  'sink.delivery-guarantee' = 'at-least-once'  -- topic, partition and offset tell a line that was written twice
+  'sink.delivery-guarantee' = 'at-least-once'  -- topic, partition and offset identify a line that was written twice
 );
 
 CREATE TEMPORARY VIEW fields AS
@@ -95,7 +99,7 @@ SELECT
   ts, received, arrival, topic, `partition`, `offset`, line
 FROM messages;
 
--- 480: the event id, made of it below, may have 512 characters
+-- 480: the event id, which is built from it below, may have at most 512 characters.
 CREATE TEMPORARY VIEW judged AS
 SELECT
   *,
@@ -112,7 +116,7 @@ SELECT
   END AS reason
 FROM fields;
 
--- The first to arrive stays: it keeps its event time, and what comes late is not dropped.
+-- The first to arrive is kept, with its event time; late messages are not dropped.
 CREATE TEMPORARY VIEW shown AS
 SELECT * FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY impression_id ORDER BY arrival) AS nth FROM judged WHERE NOT is_click AND reason IS NULL

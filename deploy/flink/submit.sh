@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Keeps the join running on the cluster of deploy/compose.yaml: submits it whenever the job manager does not have it, from its newest
-# checkpoint. deploy/stack/join.py is the same for `make stack`; both fill in join.sql alike.
+# Keeps the join running on the cluster of deploy/compose.yaml: submits it, from its newest checkpoint,
+# whenever the job manager does not have it. deploy/stack/join.py does the same for `make stack`; both
+# fill in join.sql in the same way.
 set -euo pipefail
 
 name=freshet-join-events

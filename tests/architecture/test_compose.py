@@ -1,4 +1,7 @@
-"""deploy/compose.yaml is valid, and the same as the native stack: ports, names, topics, settings. No Docker engine is needed for that."""
+"""deploy/compose.yaml is valid and matches the native stack: ports, names, topics, settings.
+
+No Docker engine is needed.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +52,8 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 
 
 @pytest.mark.parametrize("key", ["events", "histories", "artifacts", "ledger", "server"])
-def test_a_store_is_the_one_of_the_cluster_file_under_the_services_name(key: str) -> None:
-    """Each host name of the containers' network, put back to this machine's published port, gives the URL of deploy/cluster.toml."""
+def test_each_store_is_that_of_the_cluster_file(key: str) -> None:
+    """With this machine's published ports, the URLs are those of deploy/cluster.toml."""
     url = _environment("worker")[variable(f"store.{key}")]
     if key == "server":  # a node's management port names it; the door listens there
         url = re.sub(r"torchserve-[ab]:(8081|8091)", r"127.0.0.1:\1", url.partition("&socket=")[0])
@@ -67,7 +70,7 @@ def test_a_store_is_the_one_of_the_cluster_file_under_the_services_name(key: str
     assert outside == getattr(CLUSTER.store, key)
 
 
-def test_worker_and_gateway_have_the_same_settings_and_those_are_settings() -> None:
+def test_worker_and_gateway_have_the_same_valid_settings() -> None:
     assert _environment("worker") == _environment("gateway") == _environment("topics")
     found = {
         name: value for name, value in _environment("worker").items() if name.startswith("FRESHET_")
@@ -126,7 +129,7 @@ def test_no_secret_is_in_the_file() -> None:
     assert "deploy/.env" in (PROJECT_ROOT / ".dockerignore").read_text().split()
 
 
-def test_every_image_is_pinned_every_server_restarts_and_says_whether_it_is_well() -> None:
+def test_images_are_pinned_and_servers_restart_and_are_checked() -> None:
     for name, service in SERVICES.items():
         assert re.search(r":[^:/]*\d+\.?\d+", str(service["image"])), (
             f"{name}: {service['image']} has no version"
@@ -146,7 +149,7 @@ def test_every_image_is_pinned_every_server_restarts_and_says_whether_it_is_well
             }, f"{name}: {other}"
 
 
-def test_what_must_last_lies_in_volumes() -> None:
+def test_lasting_data_is_in_volumes() -> None:
     volumes = yaml.safe_load(COMPOSE.read_text())["volumes"]
     mounted = {
         one.split(":")[0]
@@ -197,7 +200,7 @@ def test_a_node_may_fetch_from_the_bucket_and_from_nowhere_else() -> None:
         assert not _environment(name), "a node needs no password"
 
 
-def test_worker_and_door_share_the_sockets_of_the_nodes_and_nobody_else_does() -> None:
+def test_only_worker_and_door_share_the_sockets_of_the_nodes() -> None:
     nodes = parse_nodes(_environment("worker")[variable("store.server")])
     mounts = {
         name: dict(mount.split(":")[:2] for mount in _list(service.get("volumes")))
@@ -242,7 +245,7 @@ def test_the_join_is_the_same() -> None:
     )
 
 
-def test_what_the_containers_run_is_there() -> None:
+def test_the_programs_of_the_containers_exist() -> None:
     commands = [_list(service.get("command")) for service in SERVICES.values()]
     checks = [
         _list(service["healthcheck"]["test"])  # type: ignore[index]
@@ -261,7 +264,7 @@ def test_what_the_containers_run_is_there() -> None:
     assert all(find_spec(module) for module in modules)
 
 
-def test_the_image_has_what_runs_and_nobody_in_it_is_root() -> None:
+def test_the_image_has_all_programs_and_no_root_user() -> None:
     lines = (DEPLOY / "Dockerfile").read_text().splitlines()
     copied = {
         word
@@ -308,7 +311,7 @@ def _ports(name: str) -> list[tuple[int, int]]:
 
 
 def _kafka_ports() -> tuple[str, int]:
-    """Return what the containers call Kafka, and the port under which this machine reaches the same broker."""
+    """Return Kafka's address among the containers, and its port on this machine."""
     advertised = dict(
         one.split("://") for one in _environment("kafka")["KAFKA_ADVERTISED_LISTENERS"].split(",")
     )
