@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class Metric(Protocol):
+class WorkerMetric(Protocol):
     """A Prometheus counter or histogram of TorchServe."""
 
     def add_or_update(self, value: float, dimension_values: list[str]) -> None:
@@ -17,12 +17,12 @@ class Metric(Protocol):
         ...
 
 
-class Metrics(Protocol):
+class WorkerMetrics(Protocol):
     """The metrics of one worker."""
 
     def add_metric_to_cache(
         self, metric_name: str, unit: str, dimension_names: list[str], metric_type: object = ...
-    ) -> Metric:
+    ) -> WorkerMetric:
         """Create a metric, by default a counter.
 
         The server shows it only if its metrics configuration declares it too.
@@ -35,7 +35,7 @@ class TorchServeContext(Protocol):
 
     manifest: Mapping[str, Mapping[str, object]]
     system_properties: Mapping[str, object]
-    metrics: Metrics | None
+    metrics: WorkerMetrics | None
 
     def get_request_header(self, idx: int, key: str) -> str | None:
         """Return a header of one request of the batch."""

@@ -54,7 +54,7 @@ class Reject:
     num_lines: int = 1
 
 
-def each_once(
+def first_of_each_item(
     file: str, items: Iterable[tuple[int, RawRecord]]
 ) -> tuple[list[RawRecord], list[Reject]]:
     """Return the first item of each id, and rejects for the lines of repeated ones."""

@@ -33,10 +33,10 @@ def id_of(cell: str) -> str:
 
 def ids_of(cells: Cells) -> NDArray[np.object_]:
     """Return the id of each cell."""
-    return each_once(id_of, cells)
+    return map_distinct(id_of, cells)
 
 
-def each_once(read: Callable[[str], str], cells: Cells) -> NDArray[np.object_]:
+def map_distinct(read: Callable[[str], str], cells: Cells) -> NDArray[np.object_]:
     """Apply a function to each cell, calling it once for equal cells."""
     places_N, uniques = pd.factorize(
         cells if isinstance(cells, pd.Series) else np.asarray(cells, dtype=object)

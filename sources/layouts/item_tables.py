@@ -11,7 +11,7 @@ from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder, data_folders
 from sources.interactions import record_id
 from sources.layouts.table_files import role_chunks
-from sources.source import TITLE_CHARS, RawRecord, Reject, SourceError, each_once
+from sources.source import TITLE_CHARS, RawRecord, Reject, SourceError, first_of_each_item
 from sources.tables.columns import Chunk, ItemColumns
 from sources.tables.rows import no_good_row, raw_rows
 
@@ -52,7 +52,7 @@ def read_items(columns: ItemColumns) -> ListedItems:
     blocks = Blocks(folder, file)
     for chunk in role_chunks(blocks, folder, file, columns.by_role(), None, rejects):
         rows += _rows(chunk, file, columns, rejects)
-    items, repeated = each_once(file, rows)
+    items, repeated = first_of_each_item(file, rows)
     digest = hashlib.sha256(f"items of {blocks.sha256}".encode()).hexdigest()
     for item in items:
         item["event_id"] = record_id(digest, int(str(item["event_id"])))

@@ -19,7 +19,7 @@ from sources.cells.values import id_of
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
 from sources.layouts.films import Film, film_of, film_record
-from sources.source import Reject, Source, each_once
+from sources.source import Reject, Source, first_of_each_item
 from sources.tables.quoted import CsvRow, cells_of, csv_rows
 from sources.tables.ratings import CALLED, COLUMNS, RatingsFormat, named_columns, read_ratings
 from sources.tables.rows import no_good_row, raw_rows, text_lines
@@ -115,7 +115,7 @@ def read_source(folder: DataFolder, file: str) -> Source:
         for film in films
         if isinstance(film, Film)
     )
-    items, repeated = each_once(layout.films, records)
+    items, repeated = first_of_each_item(layout.films, records)
     ratings = read_ratings(folder, layout.ratings, layout.form)
     return Source(
         name=f"MovieLens ({layout.ratings}, {layout.films})",

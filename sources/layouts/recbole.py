@@ -18,7 +18,7 @@ from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
 from sources.interactions import record_id
 from sources.layouts.films import Film, film_of, film_record, with_year
-from sources.source import RawRecord, Reject, Source, SourceError, each_once
+from sources.source import RawRecord, Reject, Source, SourceError, first_of_each_item
 from sources.tables.quoted import expect_header
 from sources.tables.ratings import CALLED, RatingsFormat, named_columns, read_ratings
 from sources.tables.rows import no_good_row, raw_rows, text_lines
@@ -138,7 +138,7 @@ def _items(folder: DataFolder, file: str) -> tuple[list[RawRecord], list[Reject]
             rejects.append(record)
         else:
             records.append((line, record))
-    items, repeated = each_once(file, records)
+    items, repeated = first_of_each_item(file, records)
     if not items:
         raise no_good_row(folder, file, rejects, "at least one item")
     return items, sorted(rejects + repeated, key=lambda reject: reject.line)

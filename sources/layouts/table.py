@@ -23,10 +23,10 @@ from sources.cells.event_types import (
 )
 from sources.cells.times import EXPECTED_TIME, times_of
 from sources.cells.values import (
-    each_once,
     expected_id,
     expected_number,
     ids_of,
+    map_distinct,
     number_text,
     text_of,
 )
@@ -135,7 +135,7 @@ class _Reading:
         at_N = times_of(chunk.texts["at"])
         has_rating_N, ratings_N = _ratings(texts.get("rating"), num_rows)
         ids = {role: ids_of(texts[role]) for role in ("user", "item")}
-        types_N = each_once(self._type, texts["type"]) if self._types is not None else None
+        types_N = map_distinct(self._type, texts["type"]) if self._types is not None else None
         checks = {role: (values != "").astype(np.bool_) for role, values in ids.items()}
         checks |= {"at": np.isfinite(at_N), "rating": np.isfinite(ratings_N) | ~has_rating_N}
         if types_N is not None:
@@ -217,7 +217,7 @@ def _ratings(
     """Return whether each row has a rating, and the rating; NaN if it is not a number."""
     if cells is None:
         return np.zeros(num_rows, np.bool_), np.full(num_rows, np.nan)
-    texts = each_once(number_text, cells)
+    texts = map_distinct(number_text, cells)
     ratings_N = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
     return (texts != "").astype(np.bool_), ratings_N
 

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from sources.cells.event_types import TypeNames, fault_of
 from sources.cells.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
 from sources.cells.values import (
-    each_once,
     expected_id,
     expected_number,
     expected_width,
     ids_of,
+    map_distinct,
     number_text,
 )
 from sources.files.blocks import Blocks
@@ -241,7 +241,7 @@ def _check_values(
     if "type" in frame:
         names = TypeNames(form.called["type"], {})
         words["type"] = pd.Series(
-            each_once(lambda cell: names.name_of(cell) or "", frame["type"]), frame.index, object
+            map_distinct(lambda cell: names.name_of(cell) or "", frame["type"]), frame.index, object
         )
     checks = {name: (values != "").to_numpy(dtype=np.bool_) for name, values in words.items()}
     checks |= {name: np.isfinite(values.to_numpy()) for name, values in numbers.items()}
