@@ -90,13 +90,10 @@ def look_at_ledger(
     ledger: Ledger, *, now: datetime, num_releases: int | None = NUM_RELEASES
 ) -> Overview:
     """Read the ledger only, without log and progress; `num_releases` of the newest releases."""
-    live, runs, segments = (
-        release_rows.live(ledger),
-        run_rows.newest(ledger, NUM_RUNS),
-        journal_rows.segments(ledger),
-    )
+    live = release_rows.live(ledger)
+    runs = run_rows.newest(ledger, NUM_RUNS)
     learned = live.manifest.trained_through if live else 0
-    newest = max((segment.last_at for segment in segments), default=None)
+    newest = max((segment.last_at for segment in journal_rows.segments(ledger)), default=None)
     return Overview(
         at=now,
         live=live,
@@ -148,24 +145,16 @@ def panel_ndcg(overview: Overview, release: Release) -> float | None:
 
 def to_json(overview: Overview) -> dict[str, object]:
     """Render the overview as JSON values; times are ISO 8601."""
-    live = overview.live
     return {
         "at": overview.at.isoformat(),
-        "live": None
-        if live is None
-        else release_json(live, overview)
-        | {"age_s": (overview.at - live.published_at).total_seconds()},
-        "hold": None
-        if overview.hold is None
-        else {"reason": overview.hold.reason, "since": overview.hold.since.isoformat()},
+        "live": _live_json(overview),
+        "hold": _hold_json(overview.hold),
         "waiting": {
             "in_log": overview.waiting.in_log,
             "in_journal": overview.waiting.in_journal,
             "newest_event_at": _iso(overview.waiting.newest_event_at),
         },
-        "current_run": None
-        if overview.current is None
-        else run_json(overview.current) | {"progress": _progress_json(overview.progress)},
+        "current_run": _current_run_json(overview),
         "releases": [release_json(release, overview) for release in overview.releases],
         "updates": {
             "judged": len(overview.judged_updates),
@@ -219,12 +208,30 @@ def reasons_json(run: Run) -> list[Mapping[str, object]]:
     return [{name: getattr(reason, name) for name in names} for reason in run.reasons]
 
 
+def _live_json(overview: Overview) -> dict[str, object] | None:
+    live = overview.live
+    if live is None:
+        return None
+    age_s = (overview.at - live.published_at).total_seconds()
+    return release_json(live, overview) | {"age_s": age_s}
+
+
+def _hold_json(hold: Hold | None) -> dict[str, object] | None:
+    if hold is None:
+        return None
+    return {"reason": hold.reason, "since": hold.since.isoformat()}
+
+
+def _current_run_json(overview: Overview) -> dict[str, object] | None:
+    if overview.current is None:
+        return None
+    return run_json(overview.current) | {"progress": _progress_json(overview.progress)}
+
+
 def _progress_json(progress: Progress | None) -> dict[str, object] | None:
-    return (
-        None
-        if progress is None
-        else {name: getattr(progress, name) for name in ("phase", "done", "total", "loss")}
-    )
+    if progress is None:
+        return None
+    return {name: getattr(progress, name) for name in ("phase", "done", "total", "loss")}
 
 
 def _quality_json(quality: Quality) -> dict[str, object]:

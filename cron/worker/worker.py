@@ -124,11 +124,11 @@ class Worker:
         """Start the jobs; the first turn runs at once."""
         settings = self._services.settings.worker
         self._keep_lease()
-        turn = (
-            CronTrigger.from_crontab(settings.cron, timezone=UTC)
-            if settings.cron
-            else IntervalTrigger(seconds=settings.interval_s, timezone=UTC)
-        )
+        turn: CronTrigger | IntervalTrigger
+        if settings.cron:
+            turn = CronTrigger.from_crontab(settings.cron, timezone=UTC)
+        else:
+            turn = IntervalTrigger(seconds=settings.interval_s, timezone=UTC)
         self._add("cycle", self._turn, turn)
         self._add("watch", self._watch, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
         self._add("follow", self._follow, IntervalTrigger(seconds=settings.poll_s, timezone=UTC))
@@ -299,11 +299,8 @@ class Worker:
         """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""
         if self._services.stop.is_set():
             return
-        ledger, ttl_s, lease = (
-            self._services.ledger,
-            self._services.settings.worker.lease_s,
-            self._lease,
-        )
+        ledger, lease = self._services.ledger, self._lease
+        ttl_s = self._services.settings.worker.lease_s
         try:
             if lease is not None:
                 lease_row.renew(ledger, lease, ttl_s, lease_row.clock(ledger))

@@ -281,7 +281,7 @@ def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_pa
         "from cron.worker.worker import run_worker; from tests.workshop import open_workshop; "
         f"services = open_workshop(Path({str(tmp_path)!r})); "
         "slow = replace(services.settings, train=replace(services.settings.train, full_epochs=1_000_000)); "
-        "sys.exit(run_worker(replace(services, settings=slow, launcher=open_launcher('process:', text_cache=services.paths.texts))))"
+        "sys.exit(run_worker(replace(services, settings=slow, launcher=open_launcher(text_cache=services.paths.texts))))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],

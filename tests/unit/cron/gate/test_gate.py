@@ -328,6 +328,7 @@ def test_sanity_accepts_what_a_dozen_users_cannot_tell_from_noise() -> None:
     assert verdict.accepted
     assert reason.figure == pytest.approx((sum(noisy) - sum(live) / 2) / 12)
     assert reason.low is not None
+    assert reason.figure is not None
     assert reason.high is not None
     assert reason.low < reason.figure < 0 <= reason.high
     assert reason.text.startswith(
