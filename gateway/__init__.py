@@ -1,1 +1,1 @@
-"""The HTTP door for shops: events in, recommendations out."""
+"""The HTTP gateway for shops: events in, recommendations out."""

@@ -21,14 +21,18 @@ from gateway.app import create_app
 from gateway.http.connections import limits_here, raise_file_limit
 from gateway.http.server import server_config
 
-NOT_STARTED = 3  # as uvicorn itself says it; its log has the reason
+NOT_STARTED = 3  # uvicorn's own status; its log has the reason
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM or Ctrl-C; 2 with one sentence when the settings can't be, 3 when the server did not start."""
+    """Serve until SIGTERM or Ctrl-C and return the exit status.
+
+    0: it served. 2: the settings are wrong; one sentence says why. 3: the server did not start.
+    """
     keep_private()
     parser = argparse.ArgumentParser(
-        prog="python -m gateway", description="Serve the HTTP door: events in, recommendations out."
+        prog="python -m gateway",
+        description="Serve the HTTP gateway: events in, recommendations out.",
     )
     parser.add_argument(
         "--config",

@@ -1,8 +1,6 @@
-"""The HTTP door: events and items in, recommendations out, a page for people.
+"""The application: every call, and what stands around them.
 
-    uvicorn serves what `create_app(settings)` returns; `python -m gateway` does so on the configured port.
-
-Knows which parts make the application; each group of calls is a module of its own.
+`python -m gateway` serves what `create_app(settings)` returns.
 """
 
 from __future__ import annotations
@@ -13,15 +11,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from cron.settings.tree import Settings
-from gateway.calls import answers, records, watch
+from gateway.calls import answers, documentation, records, watch
 from gateway.http.head import HeadAsGet
 from gateway.http.problems import handle_problems
-from gateway.metrics import Metered
+from gateway.metrics import CallMetrics
+from gateway.openapi import TAGS, describe_bodies
 from gateway.services import open_services
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application; its back ends are opened when it starts and closed when it ends."""
+    """Build the application. It opens its back ends when it starts and closes them at its end."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,15 +31,18 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Freshet",
         summary="A recommender that keeps learning while it serves.",
+        openapi_tags=[dict(tag) for tag in TAGS],
         lifespan=lifespan,
         openapi_url="/openapi.json",
+        docs_url=None,  # gateway.calls.documentation serves it without another host
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
-    app.add_middleware(Metered)
-    app.add_middleware(
-        HeadAsGet
-    )  # around Metered, which looks for the route in the scope that it passed on
+    app.add_middleware(CallMetrics)
+    # outside CallMetrics, which reads the route from the scope that it passed on
+    app.add_middleware(HeadAsGet)
     handle_problems(app)
-    for calls in (records, answers, watch):
+    for calls in (records, answers, watch, documentation):
         app.include_router(calls.router)
+    describe_bodies(app)
     return app

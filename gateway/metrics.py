@@ -1,6 +1,6 @@
-"""The gateway's figures for Prometheus: its own calls and answers, and beside them what ledger, log and histories say.
+"""The gateway's metrics for Prometheus: calls, records, answers, and the ledger's metrics.
 
-Knows names and units of the gateway's own metrics; the others are `cron.metrics.ledger_metrics`'.
+`cron.metrics.ledger_metrics` collects those of the ledger, the log and the histories.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# an answer is usually 5 to 50 ms; past the 2 s of the inference time-out it is a fallback
+# an answer usually takes 5 to 50 ms; after the inference time-out of 2 s it is a fallback
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-# by call and version: the live one and a few before it. A release comes every few minutes, and
-# labels are for ever
+# By call and version: the live version and a few before it. A release comes every few minutes, and
+# Prometheus keeps labels forever.
 NUM_SERIES = 16
-FALLBACK = "fallback"  # in the place of a version: the popular items answered
+FALLBACK = "fallback"  # the version of an answer from the popular items
 
 
 class GatewayMetrics:
-    """One registry a gateway, so that two in one process (tests) don't share counts."""
+    """One registry for each gateway, so that two in one process (in tests) share no counts."""
 
     def __init__(self, ledger: Collector) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here plots
+        # it would add a second series to every counter, which nothing here plots
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "freshet_requests",
@@ -61,17 +62,17 @@ class GatewayMetrics:
             "Recommendations answered from the popular items",
             registry=self.registry,
         )
-        self.answers = Answers(self.registry)
+        self.answers = AnswerTimes(self.registry)
         self.registry.register(ledger)
         ProcessCollector(registry=self.registry)
 
     def text(self) -> bytes:
-        """Render everything in Prometheus' text format."""
+        """Render all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
-class Answers:
-    """Answers by call and by the model version that gave them: how many, and how long they took. Thread-safe."""
+class AnswerTimes:
+    """The times of the model's answers, by call and by model version. Thread-safe."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         text = "Time to an answer of the model, history included, by the version that gave it"
@@ -85,8 +86,8 @@ class Answers:
         self._lock = threading.Lock()
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def add(self, call: str, version: object, seconds: float) -> None:
-        """Count one answer; the labels that were used longest ago are dropped."""
+    def add(self, call: str, version: int | str, seconds: float) -> None:
+        """Count one answer, and drop the least recently used labels beyond NUM_SERIES."""
         labels = (call, str(version))
         with self._lock:
             self._seen[labels] = None
@@ -96,28 +97,28 @@ class Answers:
             self._seconds.labels(*labels).observe(seconds)
 
 
-class Metered:
-    """ASGI middleware: counts and times every call by its route's template, so that ids never become labels."""
+class CallMetrics:
+    """ASGI middleware: count and time calls by route template, so that ids never become labels."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on and watch its answer."""
+        """Pass the call on and observe its answer."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
         status = 500
 
-        async def watched(message: Message) -> None:
+        async def send_observing_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_observing_status)
         finally:
             call = getattr(scope.get("route"), "path", "unknown")
             metrics: GatewayMetrics = scope["app"].state.services.metrics

@@ -1,7 +1,7 @@
-"""The line before a part of the gateway: so many calls work at once, others wait, and who would wait too long is refused.
+"""A queue before a part of the gateway: a few calls work at once, the others wait.
 
-Knows how long calls take; does not know what they do. Without it every call is begun, all of them
-get slower together, and in the end each one takes longer than its caller waits.
+A call that would wait too long is refused at once. Without the queue every call would be started,
+all would slow down together, and each would take longer than its caller waits.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-_NEWEST_SHARE = 0.1  # of the newest call in the moving average of how long calls work
+_NEWEST_SHARE = 0.1  # weight of the newest call in the moving average of working times
 
 
 class Overloaded(Exception):
-    """Too much is under way, and this call was not begun: the sender may try again after `retry_after_s`."""
+    """Too many calls are under way. This one was not started and may be sent again."""
 
     def __init__(self, reason: str) -> None:
         self.retry_after_s = 1
@@ -25,16 +25,16 @@ class Overloaded(Exception):
 class WaitingQueue:
     """First come, first served. Used in one event loop."""
 
-    def __init__(self, *, at_once: int, max_wait_s: float) -> None:
+    def __init__(self, *, at_once: int, max_wait_s: float, work_s: float = 0.0) -> None:
         self._at_once = at_once
         self._max_wait_s = max_wait_s
         self._slots = asyncio.Semaphore(at_once)
         self._num_waiting = 0
-        self._work_s = 0.0  # a moving average
+        self._work_s = work_s  # how long a call works: a moving average
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; raise Overloaded at once where the wait would be too long, or when it was."""
+        """Wait for a turn and hold it; raise Overloaded when the wait is, or would be, too long."""
         await self._wait()
         began = time.monotonic()
         try:
@@ -46,17 +46,18 @@ class WaitingQueue:
     async def _wait(self) -> None:
         expected_s = self._work_s * (self._num_waiting + 1) / self._at_once
         if self._slots.locked() and expected_s > self._max_wait_s:
-            raise self._overloaded()
+            raise self._refusal()
         self._num_waiting += 1
         try:
             async with asyncio.timeout(self._max_wait_s):
                 await self._slots.acquire()
         except TimeoutError as error:
-            raise self._overloaded() from error
+            raise self._refusal() from error
         finally:
             self._num_waiting -= 1
 
-    def _overloaded(self) -> Overloaded:
+    def _refusal(self) -> Overloaded:
         return Overloaded(
-            f"the gateway is overloaded: this call would have waited longer than {self._max_wait_s:g} s for its turn"
+            "the gateway is overloaded: this call would have waited longer than "
+            f"{self._max_wait_s:g} s for its turn"
         )

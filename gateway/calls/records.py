@@ -1,31 +1,39 @@
-"""The calls that bring records in: `POST /v1/events`, `POST /v1/items`, and the one that forgets a user.
-
-Knows HTTP; what a record is and where it goes is `gateway.intake.intake`'s.
-"""
+"""The calls that store events and items, and the call that forgets a user."""
 
 from __future__ import annotations
-
-from dataclasses import asdict
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from gateway.bodies.records import (
+    AssignedId,
+    EventBody,
+    ForgottenUser,
+    ItemBody,
+    RecordsAnswer,
+    RejectedRecord,
+)
+from gateway.bodies.refusal import refusal
 from gateway.http.access import UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
-from gateway.http.record_bodies import MAX_CALL_BYTES, NDJSON, raw_records
+from gateway.http.record_bodies import MAX_CALL_BYTES, raw_records
 from gateway.http.user_paths import USER_ID
-from gateway.intake.intake import Kind, Taken
+from gateway.intake.record_intake import IntakeResult, RecordKind
+from gateway.openapi import Responses, answer, records_body, refusals
 from gateway.services import GatewayServices
 
+MAX_LISTED = 1_000  # rejections listed one by one; the others are counted
+
 router = APIRouter(
-    prefix="/v1", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
+    prefix="/v1",
+    tags=["records"],
+    dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
 )
 
-MAX_LISTED = 1_000  # rejections told one by one; their number is told always
-
 _EVENT = {
+    "event_id": "order-7312",
     "user_id": "ann",
     "item_id": "50",
     "type": "rating",
@@ -36,71 +44,109 @@ _ITEM = {
     "item_id": "new-1",
     "title": "The River (2026)",
     "text": "A river floods a valley.",
-    "attributes": {"genre": ["Drama"]},
+    "attributes": {"genre": ["Drama"], "year": 2026},
+}
+_REJECTED = RejectedRecord(
+    index=1,
+    field="rating",
+    reason="rating: found 'five', expected a number from -1,000,000 to 1,000,000, or null",
+)
+_ANSWERS: Responses = {
+    **answer(
+        202,
+        "The accepted records are durable, and accepted events are part of the users' histories.",
+        accepted=RecordsAnswer(
+            accepted=1,
+            duplicates=0,
+            rejected=(_REJECTED,),
+            event_ids=(AssignedId(index=0, event_id="01a21201-e281-7a76-aed1-b5da2d1fa61f"),),
+        ),
+    ),
+    **refusals(400, 401, 403, 413, 415, 503),
+    **answer(
+        400,
+        "The body can't be read, or every record was rejected.",
+        rejected=RecordsAnswer(accepted=0, duplicates=0, rejected=(_REJECTED,)),
+        refusal=refusal(
+            "body", "the body is empty; expected a JSON object, a list of them, or NDJSON"
+        ),
+    ),
 }
 
 
-def _body_of(example: dict[str, object]) -> dict[str, object]:
-    one = {
-        "schema": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
-        "example": example,
-    }
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": one, NDJSON: {"schema": {"type": "string"}}},
-        }
-    }
-
-
-@router.post("/events", status_code=202, openapi_extra=_body_of(dict(_EVENT)))
+@router.post(
+    "/events",
+    status_code=202,
+    responses=_ANSWERS,
+    openapi_extra=records_body(EventBody, dict(_EVENT)),
+)
 async def post_events(request: Request, services: UseServices) -> Response:
-    """Take events: one object, a list, or NDJSON. Once this answers they are durable, and part of the users' histories."""
+    """Store events: one object, a list, or NDJSON.
+
+    After the answer they are durable and part of the users' histories.
+    """
     return await _take("event", request, services)
 
 
-@router.post("/items", status_code=202, openapi_extra=_body_of(dict(_ITEM)))
+@router.post(
+    "/items",
+    status_code=202,
+    responses=_ANSWERS,
+    openapi_extra=records_body(ItemBody, dict(_ITEM)),
+)
 async def post_items(request: Request, services: UseServices) -> Response:
-    """Take items: one object, a list, or NDJSON. The last record of an item wins; `hidden` works at once."""
+    """Store items: one object, a list, or NDJSON.
+
+    The latest record of an item replaces the others; `hidden` takes effect at once.
+    """
     return await _take("item", request, services)
 
 
-@router.delete(f"/users/{USER_ID}")
+@router.delete(
+    f"/users/{USER_ID}",
+    responses={
+        **answer(
+            200,
+            "The user is a cold user from now on.",
+            forgotten=ForgottenUser(user_id="ann", up_to="2026-01-31T12:00:00+00:00"),
+        ),
+        **refusals(400, 401, 403, 503),
+    },
+)
 def forget_user(user_id: str, services: UseServices) -> Response:
-    """Forget a user: the next recommendation is a cold user's, and the worker erases what they did in its next turn.
+    """Forget a user: the history is gone at once, the worker erases the rest in its next turn.
 
-    The next full retrain learns without it. What the same id does later counts again.
+    The next full retrain learns without it. Later events of the same id count again.
     """
     done = services.forget(user_id)
-    return json_response({"user_id": user_id, "forgotten": True, "up_to": done.up_to.isoformat()})
+    return json_response(ForgottenUser(user_id=user_id, up_to=done.up_to.isoformat()))
 
 
-async def _take(kind: Kind, request: Request, services: GatewayServices) -> Response:
+async def _take(kind: RecordKind, request: Request, services: GatewayServices) -> Response:
     content_type = request.headers.get("content-type", "")
     async with (
         services.bodies.read(request, limit=MAX_CALL_BYTES) as body,
         services.record_queue.turn(),
     ):
-        taken = await run_in_threadpool(
+        result = await run_in_threadpool(
             lambda: services.intake.take(kind, raw_records(body, content_type))
         )
     for outcome, number in (
-        ("accepted", taken.accepted),
-        ("duplicate", taken.duplicates),
-        ("rejected", len(taken.rejected)),
+        ("accepted", result.accepted),
+        ("duplicate", result.duplicates),
+        ("rejected", len(result.rejected)),
     ):
         services.metrics.records.labels(kind=kind, outcome=outcome).inc(number)
-    return json_response(_answer(taken), status=202 if taken.accepted or taken.duplicates else 400)
+    status = 202 if result.accepted or result.duplicates else 400
+    return json_response(_records_answer(result), status=status)
 
 
-def _answer(taken: Taken) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "accepted": taken.accepted,
-        "duplicates": taken.duplicates,
-        "rejected": [asdict(rejected) for rejected in taken.rejected[:MAX_LISTED]],
-    }
-    if len(taken.rejected) > MAX_LISTED:
-        answer["more_rejected"] = len(taken.rejected) - MAX_LISTED
-    return answer | (
-        {"event_ids": [asdict(assigned) for assigned in taken.event_ids]} if taken.event_ids else {}
+def _records_answer(result: IntakeResult) -> RecordsAnswer:
+    num_unlisted = max(0, len(result.rejected) - MAX_LISTED)
+    return RecordsAnswer(
+        accepted=result.accepted,
+        duplicates=result.duplicates,
+        rejected=result.rejected[:MAX_LISTED],
+        more_rejected=num_unlisted or None,
+        event_ids=result.event_ids or None,
     )

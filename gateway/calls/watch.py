@@ -1,7 +1,4 @@
-"""The calls for people and their monitors: status page and its JSON, liveness, readiness, metrics.
-
-Knows HTTP; what the figures mean is in `cron.metrics.overview` and `gateway.metrics`.
-"""
+"""The calls for people and monitors: the status page, status, metrics, liveness, readiness."""
 
 from __future__ import annotations
 
@@ -11,53 +8,99 @@ from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from cron.metrics.overview import to_json
+from cron.metrics import overview
+from gateway.bodies.codec import codec_of
+from gateway.bodies.health import AliveAnswer, ReadyAnswer
+from gateway.bodies.status import StatusAnswer, UpdatesStatus, WaitingStatus
 from gateway.http.access import UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
-from gateway.model.inference import NoAnswer
+from gateway.openapi import answer, refusals
 
-router = APIRouter()
+router = APIRouter(tags=["operation"])
 
-_PAGE = Path(__file__).parent.with_name("static") / "status.html"
-# the page holds its own script and style, and loads and sends nothing elsewhere
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
+_STATUS_PAGE = Path(__file__).parent.with_name("static") / "status.html"
+# the page holds its own script and style, and calls nothing but this gateway
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:"
+)
+_STATUS = StatusAnswer(
+    at="2026-03-01T12:00:00+00:00",
+    live=None,
+    hold=None,
+    waiting=WaitingStatus(in_log=40, in_journal=0, newest_event_at=None),
+    current_run=None,
+    releases=(),
+    updates=UpdatesStatus(judged=0, accepted=0),
+    runs=(),
+    quality=(),
+    endpoint="http://127.0.0.1:8080/predictions/rec",
+    in_service={"127.0.0.1:8081": True},
+)
+_METRICS = {
+    "description": "All metrics, in Prometheus' text format.",
+    "content": {
+        "text/plain": {
+            "schema": {"type": "string", "description": "One metric on each line."},
+            "examples": {"live": {"value": "freshet_live_version 3.0\n"}},
+        }
+    },
+}
 
 
 @router.get("/", include_in_schema=False)
 def status_page() -> Response:
-    """Show the status page; it asks `/v1/status` for what it shows."""
+    """Return the status page, which asks `/v1/status` for its contents."""
     return Response(
-        _PAGE.read_bytes(), media_type="text/html", headers={"Content-Security-Policy": _POLICY}
+        _STATUS_PAGE.read_bytes(),
+        media_type="text/html",
+        headers={"Content-Security-Policy": _POLICY},
     )
 
 
-@router.get("/v1/status", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
+@router.get(
+    "/v1/status",
+    dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
+    responses={
+        **answer(200, "The whole system at one moment.", new=_STATUS),
+        **refusals(400, 401, 403, 503),
+    },
+)
 def status(services: UseServices) -> Response:
-    """Say what is live, how fresh, how good, what waits and what runs."""
+    """Return what is live, how good it is, what waits and what runs."""
     inference = services.inference
-    return json_response(
-        to_json(services.overviews.look())
-        | {"endpoint": inference.url, "in_service": inference.in_service()}
-    )
+    values = overview.to_json(services.overview()) | {
+        "endpoint": inference.url,
+        "in_service": inference.in_service(),
+    }
+    return json_response(codec_of(StatusAnswer).validate_python(values))
 
 
-@router.get("/metrics", dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)])
+@router.get(
+    "/metrics",
+    dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
+    response_class=Response,
+    responses={200: _METRICS, **refusals(400, 401, 403, 503)},
+)
 def metrics(services: UseServices) -> Response:
-    """Give all figures in Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     return Response(services.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=answer(200, "The process answers.", alive=AliveAnswer()))
 async def alive() -> Response:
-    """Say that this process answers."""
-    return json_response({"status": "alive"})
+    """Answer that this process is alive."""
+    return json_response(AliveAnswer())
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    responses={
+        **answer(200, "A live model answers.", ready=ReadyAnswer(model_version=3)),
+        **refusals(503),
+    },
+)
 async def ready(services: UseServices) -> Response:
-    """Say whether a live model answers: 200 with its version, or 503 with the reason."""
-    answer = await services.readiness.ask()
-    if answer.status != 200 or not isinstance(answer.body, dict):
-        raise NoAnswer(f"the live model answered {answer.status} to a plain question")
-    return json_response({"status": "ready", "model_version": answer.body.get("model_version")})
+    """Answer 200 with the live version when a live model answers, 503 with the reason otherwise."""
+    return json_response(ReadyAnswer(model_version=await services.readiness.live_version()))

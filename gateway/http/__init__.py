@@ -1,1 +1,1 @@
-"""HTTP: connections, request bodies, access, refusals. Nothing here knows a recommendation."""
+"""HTTP: connections, request bodies, access and refusals."""

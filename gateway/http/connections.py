@@ -1,7 +1,7 @@
-"""HTTP connections with an end: time limits for headers, bodies and readers, and room for a newcomer when all are taken.
+"""HTTP connections with time limits for headers, bodies and readers, and room for newcomers.
 
-uvicorn's protocol on h11, which limits the size of headers and the time between two requests, and
-no other time. Knows sockets and the state of a request; does not know the application.
+A protocol on uvicorn's for h11, which limits only the size of headers and the time between two
+requests.
 """
 
 from __future__ import annotations
@@ -14,38 +14,41 @@ from typing import ClassVar, Literal
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_MAX_FILES = 4096  # open at once: connections, those to the model server, databases
-_TICK_SHARE = 0.1  # of the shortest limit: how often a connection is looked at
+_MAX_FILES = 4096  # clients' connections, those to the model server, databases
+_TICK_SHARE = 0.1  # of the shortest limit: how often a connection is checked
 
 Phase = Literal["headers", "body", "answering", "rest of body", "closing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a connection may take, in seconds, and how many there may be.
+class ConnectionLimits:
+    """The time limits of a connection, and the number of connections.
 
-    A slow phone sends its headers within a second. A body has `body_s`, and a second more for every
-    `body_bytes_s` that came.
+    A slow phone sends its headers within a second. A body has `body_s`, and one second more for
+    every `body_bytes_s` bytes that arrived.
     """
 
-    headers_s: float = 10.0  # from the connection, or from the last answer, to a whole head
+    headers_s: float = 10.0  # from the connection or the last answer to the end of the headers
     body_s: float = 10.0
     body_bytes_s: int = 32 * 1024
-    reader_s: float = 20.0  # for a client that takes nothing of its answer
-    connections: int = 1000  # a few dozen KiB each
+    reader_s: float = 20.0  # for a client that does not read its answer
+    connections: int = 1000  # each takes a few dozen KiB
 
     def tick_s(self) -> float:
-        """Return how often a connection is looked at."""
+        """Return how often a connection is checked."""
         return _TICK_SHARE * min(self.headers_s, self.body_s, self.reader_s)
 
 
 class BoundedConnection(H11Protocol):
-    """One connection. Each phase of a request has its time; a connection that waits for its client makes room for a new one."""
+    """One connection. Each phase of a request has a time limit.
 
-    limits: ClassVar[Limits] = Limits()
+    When there are too many connections, one that waits for its client is closed for a new one.
+    """
+
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, and close the one that has waited longest for its client when there are too many."""
+        """Start a connection. When there are too many, close the one that has waited longest."""
         super().connection_made(transport)
         self._phase: Phase = "headers"
         self._since = self._stuck_since = self.loop.time()
@@ -56,52 +59,52 @@ class BoundedConnection(H11Protocol):
         self._tick()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop looking."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes, and see whether the phase has changed."""
+        """Count the bytes and update the phase."""
         self._received_bytes += len(data)
         super().data_received(data)
-        self._look(came_bytes=len(data))
+        self._update_phase(new_bytes=len(data))
 
     def on_response_complete(self) -> None:
-        """Begin the time of the next request."""
+        """Start the time of the next request."""
         super().on_response_complete()
-        self._look()
+        self._update_phase()
 
     def pause_writing(self) -> None:
-        """Note when the client stopped reading."""
+        """Record when the client stopped reading."""
         self._stuck_since = self.loop.time()
         super().pause_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP in the form of every other refusal."""
+        """Refuse invalid HTTP in the form of every other refusal."""
         self._refuse(
             400,
             "Bad Request",
             field="request",
-            reason=f"{msg.rstrip('.')}: expected HTTP/1.1 with at most 16 KiB of headers",
+            reason=f"{msg.rstrip('.')}; expected HTTP/1.1 with at most 16 KiB of headers",
         )
 
     @property
     def waits(self) -> bool:
-        """Tell whether it waits for its client, and so may be closed for another."""
+        """Tell whether it waits for its client, so that it may be closed for another."""
         return self._phase != "answering"
 
     def _tick(self) -> None:
-        self._look()
+        self._update_phase()
         now = self.loop.time()
         if self._is_over(now):
             self._end()
         self._timer = self.loop.call_later(self.limits.tick_s(), self._tick)
 
-    def _look(self, *, came_bytes: int = 0) -> None:
+    def _update_phase(self, *, new_bytes: int = 0) -> None:
         phase = self._current_phase()
         if phase != self._phase:
-            self._phase, self._since, self._received_bytes = phase, self.loop.time(), came_bytes
+            self._phase, self._since, self._received_bytes = phase, self.loop.time(), new_bytes
 
     def _current_phase(self) -> Phase:
         if self.transport.is_closing():
@@ -123,7 +126,7 @@ class BoundedConnection(H11Protocol):
         return took_s > (self.limits.headers_s if self._phase == "headers" else self.limits.body_s)
 
     def _end(self) -> None:
-        """Close; say why where a request was begun and nothing of an answer was sent."""
+        """Close. Say why when a request has begun and no part of an answer was sent."""
         has_begun = (
             self._received_bytes > 0
             if self._phase == "headers"
@@ -134,13 +137,13 @@ class BoundedConnection(H11Protocol):
                 408,
                 "Request Timeout",
                 field=self._phase,
-                reason=f"the {self._phase} of the request took too long to arrive",
+                reason=f"the {self._phase} of the request took too long to arrive; send it again",
             )
         elif self._phase in ("closing", "answering"):
-            self.transport.abort()  # what is unsent would keep it open
+            self.transport.abort()  # unsent bytes would keep it open
         else:
             self.transport.close()
-        self._look()
+        self._update_phase()
 
     def _make_room(self) -> None:
         others = [
@@ -175,15 +178,18 @@ class BoundedConnection(H11Protocol):
 
 
 def raise_file_limit() -> None:
-    """Let this process open more files, as far as the machine allows: its soft limit, often 1,024, counts every connection."""
+    """Raise the number of files that this process may open, as far as the machine allows.
+
+    The soft limit, often 1,024, counts every connection.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(_MAX_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def connection_class(limits: Limits) -> type[BoundedConnection]:
-    """Return the protocol with these limits; uvicorn makes one for each connection."""
+def connection_class(limits: ConnectionLimits) -> type[BoundedConnection]:
+    """Return the protocol with these limits; uvicorn creates one for each connection."""
 
     class Connection(BoundedConnection):
         pass
@@ -192,8 +198,10 @@ def connection_class(limits: Limits) -> type[BoundedConnection]:
     return Connection
 
 
-def limits_here() -> Limits:
-    """Return the limits for this process: half of the files that it may open at most are connections."""
+def limits_here() -> ConnectionLimits:
+    """Return this process's limits: connections take at most half of the files it may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = Limits().connections
-    return Limits(connections=most if soft == resource.RLIM_INFINITY else min(most, soft // 2))
+    most = ConnectionLimits().connections
+    return ConnectionLimits(
+        connections=most if soft == resource.RLIM_INFINITY else min(most, soft // 2)
+    )

@@ -1,7 +1,4 @@
-"""What went wrong, as JSON: `{"error": {"field", "reason"}}`, the endpoint's own form, for every status.
-
-Knows statuses and sentences; does not know what a call does.
-"""
+"""The answer to every error of a call: `{"error": {"field", "reason"}}`."""
 
 from __future__ import annotations
 
@@ -15,49 +12,52 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from cron.errors import FreshetError, LedgerFailed, Unavailable, WrongUserId
+from gateway.bodies.codec import to_json
+from gateway.bodies.refusal import refusal
 from gateway.http.access import OtherSite
+from gateway.http.query import expected_value
 from gateway.http.request_body import BadBody
-from gateway.model.inference import NoAnswer, TooLarge
+from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
 from gateway.waiting_queue import Overloaded
 
-CLIENT_GONE = 499  # nobody reads it, but figures and alarms must not take it for a fault of ours
+# nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
+CLIENT_GONE = 499
+_AGAIN = {"Retry-After": "1"}
 
 log = logging.getLogger(__name__)
 
 
 def json_response(
-    content: object, *, status: int = 200, headers: dict[str, str] | None = None
+    body: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Render JSON as UTF-8; a lone surrogate, which UTF-8 can't hold, stays the escape that it came as."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=str) + "\n"
+    """Render a body as JSON in UTF-8. A lone surrogate, which UTF-8 lacks, becomes an escape."""
+    text = json.dumps(to_json(body), ensure_ascii=False, separators=(",", ":")) + "\n"
     return Response(text.encode("utf-8", "backslashreplace"), status, headers, "application/json")
 
 
 def problem(
     status: int, *, field: str, reason: str, headers: dict[str, str] | None = None
 ) -> Response:
-    """Render one problem."""
-    return json_response(
-        {"error": {"field": field, "reason": reason}}, status=status, headers=headers
-    )
+    """Render one refusal."""
+    return json_response(refusal(field, reason), status=status, headers=headers)
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make every error that a call can raise an answer with a sentence."""
+    """Register an answer for every error that a call can raise."""
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(WrongUserId, _wrong_user_id)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(TooLarge, _too_large)
-    app.add_exception_handler(Overloaded, _overloaded)
-    app.add_exception_handler(NoAnswer, _unavailable)
-    app.add_exception_handler(FreshetError, _unavailable)
-    app.add_exception_handler(OSError, _unavailable)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Overloaded, _refuse_overload)
+    app.add_exception_handler(NoAnswer, _no_answer)
+    app.add_exception_handler(FreshetError, _own_error)
+    app.add_exception_handler(OSError, _storage_error)
+    app.add_exception_handler(Exception, _hide_error)
 
 
 def _bad_body(_request: Request, error: Exception) -> Response:
@@ -75,7 +75,7 @@ def _wrong_user_id(_request: Request, error: Exception) -> Response:
     return problem(400, field="user_id", reason=str(error))
 
 
-def _gone(_request: Request, _error: Exception) -> Response:
+def _client_gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=CLIENT_GONE)
 
 
@@ -88,56 +88,52 @@ def _bad_query(_request: Request, error: Exception) -> Response:
     return problem(400, field=error.field, reason=str(error))
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+def _wrong_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     field = str(first["loc"][-1])
-    return problem(
-        400,
-        field=field,
-        reason=f"{field}: found {ascii(first.get('input'))[:80]}, expected: {first['msg']}",
-    )
+    found, expected = ascii(first.get("input"))[:80], expected_value(request, field)
+    return problem(400, field=field, reason=f"{field}: found {found}, expected {expected}")
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    path = request.url.path
+    path, headers = request.url.path, dict(error.headers or {})
     field, reason = "path", str(error.detail)
     if error.status_code == 404:
         reason = f"there is nothing at {path}; /docs lists the calls"
     elif error.status_code == 405:
-        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get(
-            "allow", "other methods"
-        )
-        field, reason = "method", f"{path} does not take {request.method}, only {allowed}"
+        by_name = {name.lower(): value for name, value in headers.items()}
+        allowed = by_name.get("allow", "other methods")
+        field, reason = "method", f"{path} does not take {request.method}; use {allowed}"
     elif error.status_code == 401:
         field = "authorization"
-    return problem(error.status_code, field=field, reason=reason, headers=dict(error.headers or {}))
+    return problem(error.status_code, field=field, reason=reason, headers=headers)
 
 
-def _overloaded(_request: Request, error: Exception) -> Response:
+def _refuse_overload(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Overloaded)
     return problem(
         503, field="server", reason=str(error), headers={"Retry-After": str(error.retry_after_s)}
     )
 
 
-def _unavailable(request: Request, error: Exception) -> Response:
-    ours = isinstance(error, FreshetError | NoAnswer)
-    if not ours:  # what another machine does is in the figures; a failing disk is nowhere else
-        log.warning("call not answered", extra={"path": request.url.path}, exc_info=error)
-    reason = (
-        str(error) if ours else f"the gateway's storage does not answer ({type(error).__name__})"
-    )
-    again = (
-        {"Retry-After": "1"}
-        if isinstance(error, LedgerFailed | Unavailable | NoAnswer | OSError)
-        else None
-    )
-    return problem(503, field="server", reason=reason, headers=again)
+def _no_answer(_request: Request, error: Exception) -> Response:
+    return problem(503, field="server", reason=str(error), headers=_AGAIN)
 
 
-def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem(
-        500, field="server", reason="the gateway met an error of its own; its log has the details"
-    )
+def _own_error(_request: Request, error: Exception) -> Response:
+    headers = _AGAIN if isinstance(error, LedgerFailed | Unavailable) else None
+    return problem(503, field="server", reason=str(error), headers=headers)
+
+
+def _storage_error(request: Request, error: Exception) -> Response:
+    # metrics show other machines' failures; a failing disk is visible in the log alone
+    log.warning("call not answered", extra={"path": request.url.path}, exc_info=error)
+    reason = f"the gateway's storage does not answer ({type(error).__name__}); try again in 1 s"
+    return problem(503, field="server", reason=reason, headers=_AGAIN)
+
+
+def _hide_error(_request: Request, _error: Exception) -> Response:
+    reason = "the gateway failed unexpectedly; its log has the traceback"
+    return problem(500, field="server", reason=reason)

@@ -1,7 +1,4 @@
-"""Query parameters: an unknown one is refused like an unknown field of a body, and so is one that is given twice for one value.
-
-Knows which parameters a route declares; does not know what they mean.
-"""
+"""Query parameters: unknown and repeated ones are refused, and wrong values are explained."""
 
 from __future__ import annotations
 
@@ -9,27 +6,46 @@ import typing
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from pydantic.fields import FieldInfo
 
 from gateway.model.recommendations import BadQuery
 
 
 def refuse_unknown_parameters(request: Request) -> None:
-    """Raise BadQuery for a parameter that the route does not declare, or that stands twice where one value is meant."""
+    """Raise BadQuery for a parameter that the route does not declare, or a repeated single one."""
     if not request.query_params:
         return
-    route = request.scope.get("route")
-    known = (
-        {one.alias: one.field_info.annotation for one in route.dependant.query_params}
-        if isinstance(route, APIRoute)
-        else {}
-    )
+    known = _parameters(request)
     for name in request.query_params:
         shown = ascii(name)[1:-1][:80]
         if name not in known:
             raise BadQuery(shown, f"{shown}: found an unknown parameter, expected {_only(known)}")
         given = request.query_params.getlist(name)
-        if len(given) > 1 and not _is_list(known[name]):
+        if len(given) > 1 and not _is_list(known[name].annotation):
             raise BadQuery(shown, f"{shown}: found {len(given)} values, expected one")
+
+
+def expected_value(request: Request, name: str) -> str:
+    """Return in words which values a query parameter of the request's route takes."""
+    field = _parameters(request).get(name)
+    if field is None:
+        return "another value"
+    if field.annotation is bool:
+        return "true or false"
+    return f"a whole number from {_limit(field, 'ge'):,} to {_limit(field, 'le'):,}"
+
+
+def _parameters(request: Request) -> dict[str, FieldInfo]:
+    """Return the query parameters that the request's route declares."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return {}
+    return {one.alias: one.field_info for one in route.dependant.query_params}
+
+
+def _limit(field: FieldInfo, name: str) -> int:
+    (bound,) = [getattr(one, name) for one in field.metadata if hasattr(one, name)]
+    return int(bound)
 
 
 def _only(known: typing.Iterable[str]) -> str:

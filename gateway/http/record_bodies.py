@@ -1,8 +1,7 @@
-"""Request bodies that hold records: one object, a list, or NDJSON. Bytes become JSON values or a reason why not.
+"""Request bodies that hold records: one object, a list, or NDJSON.
 
-One record is parsed at a time: a whole body as JSON values takes thirty times its bytes, and the
-parser lets no other thread work meanwhile. Knows JSON and sizes; does not know what a record is,
-nor what a call does with it.
+One record is parsed at a time. A whole body as JSON values takes thirty times its bytes, and the
+parser lets no other thread run meanwhile.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from gateway.http.request_body import BadBody
 from recommender.events import MAX_RECORD_BYTES
 
 MAX_CALL_BYTES = 32 * 1024 * 1024
-MAX_CALL_RECORDS = (
-    100_000  # of events of usual length some 15 MB; 32 MiB could hold 16 million worthless ones
-)
-WINDOW_CHARS = 4 * MAX_RECORD_BYTES  # looked at together: a longer record is refused with its call
+# events of usual length take some 15 MB; 32 MiB could hold 16 million worthless records
+MAX_CALL_RECORDS = 100_000
+# decoded at a time; a record that is longer is refused together with its call
+WINDOW_CHARS = 4 * MAX_RECORD_BYTES
 NDJSON = "application/x-ndjson"
 _SHOWN_CHARS = 200  # of a record in a message
 _EXPECTED = f"expected a JSON object, a list of them, or NDJSON as content type {NDJSON}"
-_LINE = re.compile(rb"\S[^\n]*")  # blank lines are passed over in C, however many there are
+_LINE = re.compile(rb"\S[^\n]*")  # skips blank lines in C, however many there are
 _SPACE = re.compile(r"[ \t\n\r]*")
 _scan = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readable:
-    """One record of a body: its JSON value, and the text that it was written as."""
+    """One record of a body: its JSON value and its original text."""
 
     value: object
     raw: str
@@ -39,17 +38,21 @@ class Readable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """One record of a body that is no JSON or too large; `raw` is its beginning."""
+    """One record of a body that is not JSON or is too large; `raw` is its beginning."""
 
     raw: str
-    reason: str
+    found: str
+    expected: str = "a JSON object"
 
 
 Raw = Readable | Unreadable
 
 
 def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
-    """Yield the records of a body; raise BadBody, perhaps after some of them, when it can't be read as a whole."""
+    """Yield the records of a body; raise BadBody when it can't be read as a whole.
+
+    BadBody may come after some records.
+    """
     is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
     num_records = 0
     for record in _lines(body) if is_lines else _values(_Window(body)):
@@ -66,16 +69,16 @@ def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
 
 def parse_object(body: bytes | bytearray) -> dict[str, object]:
     """Return the one JSON object of a body; raise BadBody."""
-    value = _parsed(body)
-    if isinstance(value, Unreadable):
-        raise BadBody(f"the body is {value.reason}; expected a JSON object")
-    if not isinstance(value, dict):
-        raise BadBody(f"the body is a JSON {type(value).__name__}; expected an object")
-    return value
+    record = _parse(body)
+    if isinstance(record, Unreadable):
+        raise BadBody(f"the body is {record.found}; expected a JSON object")
+    if not isinstance(record.value, dict):
+        raise BadBody(f"the body is a JSON {type(record.value).__name__}; expected an object")
+    return record.value
 
 
 class _Window:
-    """The text of a body, of which a part is decoded at a time. `at` is the place of the next character in `text`."""
+    """The text of a body, decoded part by part. `at` is the next character's place in `text`."""
 
     def __init__(self, body: bytes | bytearray) -> None:
         self._body = memoryview(body)
@@ -86,7 +89,7 @@ class _Window:
         self.is_whole = False  # the rest of the body is in `text`
 
     def fill(self) -> None:
-        """Hold WINDOW_CHARS characters from `at` on, or all that are left."""
+        """Decode until WINDOW_CHARS characters follow `at`, or all that are left."""
         while not self.is_whole and len(self.text) - self.at < WINDOW_CHARS:
             piece = self._body[self._next_byte : self._next_byte + WINDOW_CHARS]
             self._next_byte += len(piece)
@@ -100,7 +103,7 @@ class _Window:
             self.text, self.at = self.text[self.at :] + text, 0
 
     def next_character(self) -> str:
-        """Return the next character that is no space, without taking it; an empty text at the end."""
+        """Return the next character that is not a space, without taking it; "" at the end."""
         while True:
             self.fill()
             space = _SPACE.match(self.text, self.at)
@@ -118,24 +121,22 @@ class _Window:
         try:
             value, self.at = _scan(self.text, start)
         except RecursionError as error:
-            raise BadBody(f"the body is nested too deeply; {_EXPECTED}") from error
+            raise BadBody(f"the body is JSON nested too deeply; {_EXPECTED}") from error
         except ValueError as error:  # not JSON, or a number of thousands of digits
             if not self.is_whole and _is_cut(error, len(self.text)):
-                raise _too_large() from error
+                raise _too_large_call() from error
             raise BadBody(f"the body is not JSON ({error}); {_EXPECTED}") from error
         if self.at == len(self.text) and not self.is_whole:
-            raise _too_large()
+            raise _too_large_call()
         raw = self.text[start : self.at]
         size_bytes = len(raw) if raw.isascii() else len(raw.encode(errors="surrogatepass"))
-        return (
-            Readable(value=value, raw=raw)
-            if size_bytes <= MAX_RECORD_BYTES
-            else _oversized(raw[:_SHOWN_CHARS], size_bytes)
-        )
+        if size_bytes > MAX_RECORD_BYTES:
+            return _too_large_record(raw[:_SHOWN_CHARS], size_bytes)
+        return Readable(value=value, raw=raw)
 
 
 def _values(window: _Window) -> Iterator[Raw]:
-    """Yield the elements of a list, or the one value that is no list."""
+    """Yield the elements of a list, or the one value that is not a list."""
     if not window.next_character():
         return
     if window.next_character() != "[":
@@ -150,7 +151,8 @@ def _values(window: _Window) -> Iterator[Raw]:
             yield window.take_value()
         if window.next_character() != "]":
             raise BadBody(
-                f"the body is not JSON (found {window.next_character()!a} between two elements of the list); {_EXPECTED}"
+                f"the body is not JSON (found {window.next_character()!a} between two elements of "
+                f"the list); {_EXPECTED}"
             )
         window.at += 1
     if rest := window.next_character():
@@ -158,49 +160,44 @@ def _values(window: _Window) -> Iterator[Raw]:
 
 
 def _is_cut(error: ValueError, length: int) -> bool:
-    """Tell whether JSON may be wrong only because the window ends in it."""
+    """Tell whether JSON may be invalid only because the window ends in it."""
     is_in_text = isinstance(error, json.JSONDecodeError) and "Unterminated" in error.msg
     return is_in_text or (isinstance(error, json.JSONDecodeError) and error.pos > length - 16)
 
 
-def _too_large() -> BadBody:
-    reason = f"a record of the body holds more than {WINDOW_CHARS // 1024} KiB, expected at most {MAX_RECORD_BYTES // 1024} KiB a record"
-    return BadBody(reason, status=413)
+def _too_large_call() -> BadBody:
+    return BadBody(
+        f"a record of the body holds more than {WINDOW_CHARS // 1024} KiB, expected at most "
+        f"{MAX_RECORD_BYTES // 1024} KiB in each record",
+        status=413,
+    )
 
 
 def _lines(body: bytes | bytearray) -> Iterator[Raw]:
     for found in _LINE.finditer(body):
         start, end = found.span()
         if end - start > MAX_RECORD_BYTES:
-            yield _oversized(
-                bytes(body[start : start + _SHOWN_CHARS]).decode(errors="replace"), end - start
-            )
-            continue
-        line = found[0].rstrip()
-        value = _parsed(line)
-        yield (
-            value
-            if isinstance(value, Unreadable)
-            else Readable(value=value, raw=line.decode("utf-8", "replace"))
-        )
+            shown = bytes(body[start : start + _SHOWN_CHARS]).decode(errors="replace")
+            yield _too_large_record(shown, end - start)
+        else:
+            yield _parse(found[0].rstrip())
 
 
-def _oversized(shown: str, size_bytes: int) -> Unreadable:
+def _too_large_record(shown: str, size_bytes: int) -> Unreadable:
     return Unreadable(
         raw=shown,
-        reason=f"found {size_bytes:,} bytes, expected at most {MAX_RECORD_BYTES // 1024} KiB a record",
+        found=f"{size_bytes:,} bytes",
+        expected=f"at most {MAX_RECORD_BYTES // 1024} KiB in each record",
     )
 
 
-def _parsed(text: bytes | bytearray) -> object | Unreadable:
+def _parse(text: bytes | bytearray) -> Raw:
     try:
         value: object = json.loads(text)
     except RecursionError:
-        return Unreadable(
-            raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason="nested too deeply"
-        )
+        found = "JSON nested too deeply"
     except ValueError as error:  # not JSON, not UTF-8, or a number of thousands of digits
-        return Unreadable(
-            raw=text[:_SHOWN_CHARS].decode(errors="replace"), reason=f"not JSON ({error})"
-        )
-    return value
+        found = f"not JSON ({error})"
+    else:
+        return Readable(value=value, raw=text.decode("utf-8", "replace"))
+    return Unreadable(raw=text[:_SHOWN_CHARS].decode(errors="replace"), found=found)

@@ -1,7 +1,4 @@
-"""Request bodies as bytes: read within limits, unpacked where they are gzip, and so many at a time as the memory allows.
-
-Knows sizes and content encodings; does not know JSON.
-"""
+"""Request bodies as bytes: within limits, unpacked from gzip, in a bounded amount of memory."""
 
 from __future__ import annotations
 
@@ -16,19 +13,19 @@ from gateway.waiting_queue import Overloaded
 
 _PIECE_BYTES = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
-_MOST_UNPACKED = 1032  # bytes out of one packed byte: deflate's limit
+_MOST_UNPACKED = 1032  # bytes from one packed byte: deflate's limit
 
 
 class BadBody(ValueError):
-    """A body that can't be taken as a whole: the sentence for the sender, and the status."""
+    """A body that is refused as a whole: the sentence for the sender, and the status."""
 
     def __init__(self, sentence: str, *, status: int = 400) -> None:
         self.status = status
         super().__init__(sentence)
 
 
-class Bodies:
-    """Reads the bodies of all calls, at most `max_bytes` of them at a time. Used in one event loop."""
+class RequestBodies:
+    """Reads the bodies of all calls, at most `max_bytes` at a time. Used in one event loop."""
 
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -36,39 +33,39 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request, *, limit: int) -> AsyncIterator[bytes | bytearray]:
-        """Give a body of at most `limit` bytes, unpacked; its room is kept until the block ends.
+        """Read a body of at most `limit` bytes, unpacked; raise BadBody or Overloaded.
 
-        Reading stops at the limit, so neither a false length nor a missing one can fill the memory.
-        Raise BadBody and Overloaded.
+        The body counts against `max_bytes` until the block ends. Reading stops at the limit, so
+        neither a false length nor a missing one can fill the memory.
         """
         is_gzip = _is_gzip(request)
         body = bytearray()
         held_bytes = 0
         try:
-            _check_size(_announced(request), limit)
+            _check_size(_content_length(request), limit)
             async for chunk in request.stream():
                 body += chunk
                 _check_size(len(body), limit)
                 held_bytes = self._hold(held_bytes, len(body))
             if is_gzip:
                 held_bytes = self._hold(held_bytes, min(limit, _MOST_UNPACKED * len(body)))
-                body = await run_in_threadpool(_unpacked, body, limit)
+                body = await run_in_threadpool(_unpack, body, limit)
                 held_bytes = self._hold(held_bytes, len(body))
             yield body
         finally:
             self._held_bytes -= held_bytes
 
     def _hold(self, held_bytes: int, wanted_bytes: int) -> int:
-        """Change how much one body holds; return what it holds now."""
+        """Change how many bytes one body counts for; return the new number."""
         if self._held_bytes - held_bytes + wanted_bytes > self._max_bytes:
             raise Overloaded(
-                "the gateway is overloaded: it holds as many bodies of other calls as its memory allows"
+                "the gateway is overloaded: bodies of other calls fill the memory set aside for them"
             )
         self._held_bytes += wanted_bytes - held_bytes
         return wanted_bytes
 
 
-def _announced(request: Request) -> int:
+def _content_length(request: Request) -> int:
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else 0
 
@@ -76,7 +73,8 @@ def _announced(request: Request) -> int:
 def _check_size(size_bytes: int, limit: int) -> None:
     if size_bytes > limit:
         raise BadBody(
-            f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send less in one call",
+            f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send "
+            "less in one call",
             status=413,
         )
 
@@ -90,7 +88,7 @@ def _is_gzip(request: Request) -> bool:
     return encoding in ("gzip", "x-gzip")
 
 
-def _unpacked(packed: bytearray, limit: int) -> bytearray:
+def _unpack(packed: bytearray, limit: int) -> bytearray:
     """Unpack gzip, of one member or several, piece by piece up to the limit; raise BadBody."""
     body = bytearray()
     try:
@@ -98,7 +96,9 @@ def _unpacked(packed: bytearray, limit: int) -> bytearray:
             body += piece
             _check_size(len(body), limit)
     except zlib.error as error:
-        raise BadBody(f"the body is not gzip, as Content-Encoding says ({error})") from error
+        raise BadBody(
+            f"the body is not gzip, although Content-Encoding says so ({error}); send it again"
+        ) from error
     return body
 
 
@@ -110,4 +110,4 @@ def _pieces(packed: bytes) -> Iterator[bytes]:
             yield piece
             packed = member.unused_data if member.eof else member.unconsumed_tail
             if not piece and not packed and not member.eof:
-                raise BadBody("the body is gzip that ends too early; send it again")
+                raise BadBody("the gzip body ends too early; send it again")

@@ -1,18 +1,17 @@
-"""How uvicorn serves the gateway: which limits it has, and what it leaves out.
-
-Knows uvicorn; does not know the calls.
-"""
+"""How uvicorn serves the gateway."""
 
 from __future__ import annotations
 
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.http.connections import Limits, connection_class
+from gateway.http.connections import ConnectionLimits, connection_class
 
 
-def server_config(app: FastAPI, *, host: str, port: int, limits: Limits) -> uvicorn.Config:
-    """Return uvicorn's configuration. No line per request: the figures are in /metrics."""
+def server_config(
+    app: FastAPI, *, host: str, port: int, limits: ConnectionLimits
+) -> uvicorn.Config:
+    """Return uvicorn's configuration. It logs no line per request: `/metrics` counts them."""
     return uvicorn.Config(
         app,
         host=host,

@@ -1,4 +1,4 @@
-"""Ids of users in paths: USER_ID takes slashes, as `{user_id:path}` does, and line feeds, which no other part of a path takes."""
+"""User ids in paths: USER_ID matches slashes, as `{user_id:path}` does, and line feeds too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recommender.ids import MAX_ID_CHARS
 
 
 class AnyText(StringConvertor):
-    """A part of a path that may hold anything."""
+    """A part of a path that may hold any characters."""
 
     regex = r"[\s\S]*"
 

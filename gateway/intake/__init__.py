@@ -1,1 +1,1 @@
-"""The way in: records become durable in the event log and part of the histories."""
+"""Intake of records: into the event log, durably, and into the histories."""

@@ -1,7 +1,6 @@
-"""Ids for records that come without one: UUIDv7 (RFC 9562), so that ids sort as they were given.
+"""Ids for records without one: UUIDv7 (RFC 9562), which sort by the time of assignment.
 
-Python 3.11 has no `uuid.uuid7`. Knows the clock and the last id of this process; does not know
-other processes.
+Python 3.11 has no `uuid.uuid7`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,10 @@ _RANDOM_BITS = 74  # 12 before the variant, 62 after it
 
 
 class RecordIds:
-    """A source of ever greater UUIDv7, also within one millisecond and when the clock steps back. Thread-safe."""
+    """A source of increasing UUIDv7, within one process. Thread-safe.
+
+    They increase within one millisecond too, and when the clock steps back.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,8 +27,8 @@ class RecordIds:
         """Return the next id."""
         fresh = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            # the random step keeps neighbours unguessable; an overflow of the random part moves on
-            # to the next millisecond
+            # the random step keeps the next id unguessable; an overflow of the random part carries
+            # into the milliseconds
             self._last = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)
             number = self._last
         milliseconds, high, low = (

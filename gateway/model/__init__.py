@@ -1,1 +1,1 @@
-"""The way to the model: TorchServe nodes, the live release, recommendations and their fallback."""
+"""The model and what stands behind it: TorchServe nodes, the live release, recommendations."""

@@ -1,8 +1,9 @@
-"""The way to the model: one TorchServe, asked for its default version, or several, asked for the version that the ledger names.
+"""The model behind one TorchServe node or several.
 
-Several nodes may differ in their defaults for a moment, so none is asked for its default. A node
-that fails is left out for a while, and the request goes to another: asking has no effects. One that
-lacks the live version, fresh from a restart, say, fails in this sense.
+One node is asked for its default version. Several nodes may differ in their defaults for a moment,
+so they are asked for the version that the ledger names. A node that fails takes a break, and the
+request goes to another: questions have no effects. A node that lacks the live version, after a
+restart for example, has failed.
 """
 
 from __future__ import annotations
@@ -14,104 +15,116 @@ from collections.abc import Sequence
 import aiohttp
 
 from cron.urls.torchserve import Node as Place
+from gateway.bodies.codec import to_json
+from gateway.bodies.recommendations import TopItemsQuestion
+from gateway.bodies.refusal import Refusal
+from gateway.model.answers import Answer, ModelQuestion, NoAnswer, Ranked, Rated
 from gateway.model.live_release import LiveRelease
-from gateway.model.node import TOO_LATE, Answer, NoAnswer, Node, TooLarge
+from gateway.model.node import TOO_LATE, ModelNode
 
-__all__ = ["Answer", "Inference", "NoAnswer", "TooLarge"]
-
-_FIRST_SHARE = 0.6  # of the time that is left: a node that hangs must leave some for another
+_FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
 
 
 class Inference:
-    """Asks the model. Made inside the event loop that uses it."""
+    """A client of the model. Create it inside the event loop that uses it."""
 
     def __init__(self, places: Sequence[Place], live: LiveRelease, *, timeout_s: float) -> None:
-        # No limit of its own: the gateway's line bounds the calls. Not httpx, whose pool looks at
+        # No limit of its own: the gateway's queue bounds the calls. Not httpx, whose pool looks at
         # every connection for each call: 5 ms of processor time a call at 32 connections where this
-        # client takes .2. What is idle for 5 s TorchServe may have closed.
+        # client takes .2. TorchServe may have closed a connection that was idle for 5 s.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
         self._client = aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar()
         )
-        self._nodes = [Node(place, self._client) for place in places]
+        self._nodes = [ModelNode(place, self._client) for place in places]
         self._live = live
         self._timeout_s = timeout_s
         self._turns = 0
 
     @property
     def url(self) -> str:
-        """Where the first node answers, for people to try."""
+        """The first node's endpoint, for people to try."""
         return self._nodes[0].place.predictions
 
     def in_service(self) -> dict[str, bool]:
-        """Tell of each node whether it answers, as far as requests have shown: its newest answer counts."""
+        """Tell for each node whether its newest answer was usable."""
         return {node.place.address: not node.failed_last for node in self._nodes}
 
     def deadline(self) -> float:
-        """Return until when, by time.monotonic(), a call that begins now may take."""
+        """Return when, by time.monotonic(), a call that begins now must have ended."""
         return time.monotonic() + self._timeout_s
 
-    async def predict(self, body: object, *, deadline: float | None = None) -> Answer:
-        """Return the answer; raise NoAnswer for anything but a 200, or a 400 of the model's own, and TooLarge.
+    async def recommend(
+        self, question: TopItemsQuestion, *, deadline: float | None = None
+    ) -> Ranked | Refusal:
+        """Ask for ranked items; raise NoAnswer, TooLarge or Overloaded.
 
-        A caller that asks several times for one call of its own names one deadline for all of them.
+        A caller that asks several times for one call of its own passes the same deadline each time.
         """
-        # NaN stays, and a lone surrogate is the escape that it came as: the endpoint answers those
-        # with a reason, httpx would raise
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "backslashreplace"
-        )
-        until = self.deadline() if deadline is None else deadline
-        return await (
-            self._from_the_only(content, until)
-            if len(self._nodes) == 1
-            else self._from_any(content, until)
-        )
+        content = _encode(to_json(question))
+        return await self._ask(ModelQuestion(content=content, answer_type=Ranked), deadline)
+
+    async def predict(self, body: object) -> Rated | Refusal:
+        """Pass a client's question for one rating on; raise NoAnswer, TooLarge or Overloaded."""
+        return await self._ask(ModelQuestion(content=_encode(body), answer_type=Rated), None)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
-    async def _from_the_only(self, content: bytes, deadline: float) -> Answer:
-        """Ask the one node, also while it fails: there is no other to go to."""
+    async def _ask(
+        self, question: ModelQuestion[Answer], deadline: float | None
+    ) -> Answer | Refusal:
+        until = self.deadline() if deadline is None else deadline
+        if len(self._nodes) == 1:
+            return await self._ask_the_only(question, until)
+        return await self._ask_any(question, until)
+
+    async def _ask_the_only(
+        self, question: ModelQuestion[Answer], deadline: float
+    ) -> Answer | Refusal:
+        """Ask the one node, even while it fails: there is no other."""
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise NoAnswer(TOO_LATE)
         (node,) = self._nodes
         try:
-            return await node.predict(content, None, timeout_s=left_s, connect_s=left_s)
+            return await node.ask(question, None, timeout_s=left_s, connect_s=left_s)
         except NoAnswer:
-            node.failed()
+            node.fail()
             raise
 
-    async def _from_any(self, content: bytes, deadline: float) -> Answer:
+    async def _ask_any(self, question: ModelQuestion[Answer], deadline: float) -> Answer | Refusal:
         version = await self._live.version()
         if version is None:
             raise NoAnswer("no release is live yet")
-        failed: list[Node] = []
+        failed: list[ModelNode] = []
         why = NoAnswer(TOO_LATE)
         while (left_s := deadline - time.monotonic()) > 0 and (
-            node := self._next(failed)
+            node := self._next_node(failed)
         ) is not None:
             share = _FIRST_SHARE if len(failed) + 1 < len(self._nodes) else 1.0
             try:
-                return await node.predict(
-                    content, version, timeout_s=left_s * share, connect_s=left_s * _CONNECT_SHARE
+                return await node.ask(
+                    question, version, timeout_s=left_s * share, connect_s=left_s * _CONNECT_SHARE
                 )
             except NoAnswer as error:
                 why = error
-                newest = await self._live.version(anew=True) if error.status == 404 else version
+                newest = await self._live.version(refresh=True) if error.status == 404 else version
                 if newest is not None and newest != version:
-                    # it was unloaded after a switch that we had not seen: the node is not to blame
+                    # unloaded after a switch that we had not seen: the node is not at fault
                     version = newest
                     continue
-                node.failed()
+                node.fail()
                 failed.append(node)
         raise why
 
-    def _next(self, failed: Sequence[Node]) -> Node | None:
-        """Return the node with the least under way, in turn among equals; one that is left out only when there is no other."""
+    def _next_node(self, failed: Sequence[ModelNode]) -> ModelNode | None:
+        """Return the least busy node that has not failed; None when all have.
+
+        Nodes on a break come last. Equally busy nodes take turns.
+        """
         left = [node for node in self._nodes if node not in failed]
         if not left:
             return None
@@ -119,3 +132,9 @@ class Inference:
         self._turns += 1
         node.turn = self._turns
         return node
+
+
+def _encode(body: object) -> bytes:
+    """Encode a question. NaN and lone surrogates are kept: the model refuses both by field."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
-"""The live release as the ledger names it, read at most twice a second: the version to ask for, the fallback list, the figures.
+"""The live release as the ledger names it, read at most twice a second.
 
-Keeps serving the last one that it saw while the ledger does not answer, and never goes back to an
-earlier decision than it has seen: what a late answer or a replica that lags behind says is dropped.
+While the ledger does not answer, the last known release stays. A late answer, or one of a replica
+that lags behind, is dropped: the release never goes back to an earlier decision.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from cron.errors import FreshetError
 from cron.lineage import Release, Serving
 
-# less than a version stays loaded after it was superseded: its requests are waited for, and then
-# one second more
+# A superseded version stays loaded until its requests have ended and one second more; this is less.
 MAX_AGE_S = 0.5
-_PATIENCE_S = 0.25  # with a ledger that hangs, before the last known release is taken
+_PATIENCE_S = 0.25  # with a ledger that hangs, before the last known release is used
 log = logging.getLogger(__name__)
 
 
@@ -40,17 +39,18 @@ class LiveRelease:
     def get(self) -> Release | None:
         """Return the live release, at most MAX_AGE_S old; None before the first."""
         if self._is_old():
-            self._read(self._read_at)
+            self._refresh(self._read_at)
         return self._release
 
-    async def version(self, *, anew: bool = False) -> int | None:
-        """Return the live version, at most MAX_AGE_S old, or read just now; None before the first."""
-        if anew or self._is_old():
+    async def version(self, *, refresh: bool = False) -> int | None:
+        """Return the live version, at most MAX_AGE_S old; None before the first release.
+
+        With `refresh` the ledger is read now.
+        """
+        if refresh or self._is_old():
             if self._reading is None or self._reading.done():
-                self._reading, self._hangs = (
-                    asyncio.create_task(run_in_threadpool(self._read, self._read_at)),
-                    False,
-                )
+                self._reading = asyncio.create_task(run_in_threadpool(self._refresh, self._read_at))
+                self._hangs = False
             if not self._hangs:
                 await asyncio.wait({self._reading}, timeout=_PATIENCE_S)
                 self._hangs = not self._reading.done()
@@ -59,28 +59,29 @@ class LiveRelease:
     def _is_old(self) -> bool:
         return time.monotonic() - self._read_at > MAX_AGE_S
 
-    def _read(self, found_at: float) -> None:
-        """Read the ledger, unless another thread did since `found_at`; with a ledger that hangs, one thread alone waits for it."""
+    def _refresh(self, found_at: float) -> None:
+        """Read the ledger, unless another thread has read it since `found_at`.
+
+        Only one thread waits for a ledger that hangs.
+        """
         if not self._lock.acquire(timeout=_PATIENCE_S):
             return
         try:
             if self._read_at == found_at:
-                self._look()
+                self._update()
                 self._read_at = time.monotonic()
         except FreshetError as error:
-            log.warning(
-                "ledger not readable, the last known release stands", extra={"why": str(error)}
-            )
+            log.warning("ledger not readable, keeping the last release", extra={"why": str(error)})
             self._read_at = time.monotonic()
         finally:
             self._lock.release()
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         serving = self._serving()
         found = (serving.epoch, serving.switch is None)
         if found < self._seen:
             log.warning(
-                "the ledger went back, the last known release stands",
+                "ledger is behind, keeping the last release",
                 extra={"found": serving.epoch, "seen": self._seen[0]},
             )
             return

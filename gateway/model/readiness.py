@@ -1,33 +1,39 @@
-"""Whether a live model answers, asked once for all who ask at the same time: probes show no key, so they must cost little.
+"""Readiness: whether a live model answers.
 
-Knows a plain question; does not know HTTP.
+Probes need no key, so they must be cheap: all that arrive while one is under way share its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from gateway.model.inference import Answer, Inference
+from gateway.bodies.recommendations import TopItemsQuestion
+from gateway.bodies.refusal import Refusal
+from gateway.model.answers import NoAnswer, Ranked
+from gateway.model.inference import Inference
 
-_QUESTION = {"user_seq": [], "k": 1}
+_QUESTION = TopItemsQuestion(user_seq=(), k=1)
 
 
 class Readiness:
-    """Used in one event loop."""
+    """Asks the model a plain question. Used in one event loop."""
 
     def __init__(self, inference: Inference) -> None:
         self._inference = inference
-        self._asking: asyncio.Task[Answer] | None = None
+        self._asking: asyncio.Task[Ranked | Refusal] | None = None
 
-    async def ask(self) -> Answer:
-        """Return the model's answer to a plain question; raise NoAnswer. Who comes while it is asked shares the answer."""
+    async def live_version(self) -> int:
+        """Return the version that answers; raise NoAnswer."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._inference.predict(_QUESTION))
-            self._asking.add_done_callback(_look_at)
-        return await asyncio.shield(self._asking)
+            self._asking = asyncio.create_task(self._inference.recommend(_QUESTION))
+            self._asking.add_done_callback(_retrieve_error)
+        answer = await asyncio.shield(self._asking)
+        if isinstance(answer, Refusal):
+            raise NoAnswer("the live model refused a plain question with 400")
+        return answer.model_version
 
 
-def _look_at(asked: asyncio.Task[Answer]) -> None:
-    """Take note of an error that nobody waits for any more, or asyncio logs it."""
+def _retrieve_error(asked: asyncio.Task[Ranked | Refusal]) -> None:
+    """Retrieve an error that nobody waits for any more; otherwise asyncio logs it."""
     if not asked.cancelled():
         asked.exception()

@@ -1,7 +1,7 @@
-"""A real gateway on a free port, over real SQLite back ends, beside a stand-in for TorchServe's inference endpoint.
+"""A real gateway on a free port, with SQLite back ends and a stand-in for TorchServe.
 
-The stand-in speaks only what the gateway needs of that protocol: it answers what a test tells it to
-and remembers what it was asked.
+The stand-in implements only the part of the protocol that the gateway uses. It answers what a test
+sets, and records what it was asked.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from cron import wiring
 from cron.ports import START
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from gateway.app import create_app
-from gateway.http.connections import Limits
+from gateway.http.connections import ConnectionLimits
 from gateway.http.server import server_config
 from recommender.events import Record
 
 START_LIMIT_S = 20.0
-PLAIN = Limits()
-HANG_LIMIT_S = 20.0  # of a stand-in that hangs, should a test forget it
+PLAIN = ConnectionLimits()
+HANG_LIMIT_S = 20.0  # of a stand-in that hangs, in case a test forgets it
 
 
 class StandIn:
-    """TorchServe's `/predictions/rec`, as a test wants it to answer.
+    """TorchServe's `/predictions/rec` with answers that a test sets.
 
-    `versions` are those that it knows, None for any; while `free` is cleared it answers nobody.
-    `delay_s` lies before an answer, `pause_s` between its bytes.
+    `versions` are those that it has, None for any. While `free` is cleared no call is answered.
+    `delay_s` is the time before an answer, `pause_s` the time between its bytes.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -51,9 +51,10 @@ class StandIn:
         self.stopped = threading.Event()
         self.body: object = {
             "items": [{"id": "7", "title": "Film 7", "score": 1.5}],
+            "score": 3.5,
             "model_version": 3,
         }
-        self.content: bytes | None = None  # in place of `body`, as it is
+        self.content: bytes | None = None  # sent as it is, in place of `body`
         self.asked: list[dict[str, object]] = []
         self.received = b""  # the newest call's body
         self.authorization: str | None = None
@@ -65,7 +66,7 @@ class StandIn:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering: connections are refused from now on."""
+        """Stop: connections are refused from now on."""
         self.free.set()
         self.stopped.set()
         self._server.shutdown()
@@ -73,7 +74,7 @@ class StandIn:
         self._thread.join()
 
     def answer(self, path: str, asked: dict[str, object]) -> tuple[int, object]:
-        """Return status and body for a path; a version of its own stands at its end. Of the items come as many as were asked for."""
+        """Return status and body for a path, which may end in a version; at most `k` items."""
         version = path.removeprefix("/predictions/rec").removeprefix("/")
         if version and self.versions is not None and int(version) not in self.versions:
             return 404, {
@@ -89,7 +90,7 @@ class StandIn:
         ) else body
 
     def write(self, to: BufferedIOBase, content: bytes) -> None:
-        """Write an answer's body, as slowly as the test wants; a gateway that has hung up is no matter."""
+        """Write an answer's body, as slowly as the test wants, until the gateway hangs up."""
         parts = [content[at : at + 1] for at in range(len(content))] if self.pause_s else [content]
         with suppress(ConnectionError):
             for part in parts:
@@ -125,8 +126,10 @@ class StandIn:
         return Handler
 
 
-def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None) -> Settings:
-    """Return settings whose stores lie in a folder."""
+def settings_in(
+    folder: Path, *, inference_port: int, api_key: str | None = None, timeout_s: float = 10.0
+) -> Settings:
+    """Return settings whose stores are in a folder."""
     return Settings(
         store=StoreSettings(
             events=f"sqlite:///{folder}/events.db",
@@ -136,13 +139,15 @@ def settings_in(folder: Path, *, inference_port: int, api_key: str | None = None
             server=f"torchserve://127.0.0.1:{inference_port}/rec?inference={inference_port}",
             var=str(folder / "var"),
         ),
-        gateway=GatewaySettings(api_key=api_key, inference_timeout_s=10.0),
+        gateway=GatewaySettings(api_key=api_key, inference_timeout_s=timeout_s),
     )
 
 
 @contextmanager
-def gateway(settings: Settings, *, port: int = 0, limits: Limits = PLAIN) -> Iterator[httpx.Client]:
-    """Serve a gateway, on a free port unless one is named; give a client of it."""
+def gateway(
+    settings: Settings, *, port: int = 0, limits: ConnectionLimits = PLAIN
+) -> Iterator[httpx.Client]:
+    """Serve a gateway, on a free port unless one is given; yield a client."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
@@ -168,24 +173,30 @@ def gateway(settings: Settings, *, port: int = 0, limits: Limits = PLAIN) -> Ite
 
 
 @dataclass(frozen=True, kw_only=True)
-class House:
-    """A running gateway and what is behind it."""
+class RunningGateway:
+    """A running gateway, its settings and the stand-in for its model server."""
 
     client: httpx.Client
     settings: Settings
     model: StandIn
 
-    def logged(self) -> tuple[Record, ...]:
+    def in_service(self) -> list[bool]:
+        """Return for each node what the status says of it."""
+        return list(self.client.get("/v1/status").json()["in_service"].values())
+
+    def log_records(self) -> tuple[Record, ...]:
         """Return what the event log holds."""
         return wiring.open_log(self.settings.store.events).read(START, 10_000).records
 
 
 @contextmanager
-def furnished(folder: Path, ledger: Path, *, limits: Limits = PLAIN) -> Iterator[House]:
-    """Serve a gateway in a folder, with a copy of a ledger, beside a stand-in for the model server."""
+def run_gateway(
+    folder: Path, ledger: Path, *, limits: ConnectionLimits = PLAIN, timeout_s: float = 10.0
+) -> Iterator[RunningGateway]:
+    """Serve a gateway in a folder, with a copy of a ledger and a stand-in for the model server."""
     model = StandIn()
     shutil.copy(ledger, folder / "ledger.db")
-    settings = settings_in(folder, inference_port=model.port)
+    settings = settings_in(folder, inference_port=model.port, timeout_s=timeout_s)
     with gateway(settings, limits=limits) as client:
-        yield House(client=client, settings=settings, model=model)
+        yield RunningGateway(client=client, settings=settings, model=model)
     model.stop()

@@ -1,4 +1,4 @@
-"""One TorchServe node as the gateway sees it: failures are counted as its own, for however long they go on."""
+"""One TorchServe node: what counts as its failure, and how long its breaks are."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import aiohttp
 import pytest
 
 from cron.urls.torchserve import parse as parse_nodes
-from gateway.model.node import TRIES_AT_ONCE, NoAnswer, Node
+from gateway.model.answers import ModelQuestion, NoAnswer, Ranked
+from gateway.model.node import TRIES_AT_ONCE, ModelNode
 from gateway.waiting_queue import Overloaded
 from tests.component.gateway_process import StandIn
 
 WAIT_S = 10.0
-QUESTION = json.dumps({"user_seq": [], "k": 1}).encode()
+QUESTION = ModelQuestion(content=json.dumps({"user_seq": [], "k": 1}).encode(), answer_type=Ranked)
 
 
 @pytest.fixture
@@ -27,44 +28,47 @@ def model() -> Iterator[StandIn]:
     model.stop()
 
 
-def with_node(port: int, work: Callable[[Node], Awaitable[None]]) -> None:
+def with_node(port: int, work: Callable[[ModelNode], Awaitable[None]]) -> None:
     """Run something on a node at a port."""
 
     async def run() -> None:
         (place,) = parse_nodes(f"torchserve://127.0.0.1:1/rec?inference={port}")
         async with aiohttp.ClientSession() as client:
-            await work(Node(place, client))
+            await work(ModelNode(place, client))
 
     asyncio.run(run())
 
 
-async def ask(node: Node) -> object:
-    return (await node.predict(QUESTION, None, timeout_s=WAIT_S, connect_s=WAIT_S)).body
+async def ask(node: ModelNode) -> list[str]:
+    """Return the ids of the items that a node answers."""
+    answer = await node.ask(QUESTION, None, timeout_s=WAIT_S, connect_s=WAIT_S)
+    assert isinstance(answer, Ranked)
+    return [item.id for item in answer.items]
 
 
-def test_a_node_that_fails_a_thousand_times_comes_back(model: StandIn) -> None:
-    """A counter in an exponent overflowed after 1,025 failures, and the gateway answered 500 from then on."""
+def test_a_node_recovers_after_thousands_of_failures(model: StandIn) -> None:
+    """An exponent once overflowed after 1,025 failures, and the gateway answered 500 since."""
 
-    async def work(node: Node) -> None:
+    async def work(node: ModelNode) -> None:
         model.status = 503
         for _ in range(3):
             with pytest.raises(NoAnswer):
                 await ask(node)
-            node.failed()
+            node.fail()
         for _ in range(2_000):
-            node.failed()
+            node.fail()
         model.status = 200
-        assert await ask(node) == {**dict(model.body), "items": model.body["items"][:1]}  # type: ignore[index, call-overload]
+        assert await ask(node) == ["7"]
         assert not node.failed_last
 
     with_node(model.port, work)
 
 
 def test_breaks_grow_to_five_seconds_and_no_further() -> None:
-    async def work(node: Node) -> None:
+    async def work(node: ModelNode) -> None:
         breaks_s = []
         for _ in range(2_000):
-            node.failed()
+            node.fail()
             breaks_s.append(round(node.out_until - asyncio.get_running_loop().time(), 1))
         assert breaks_s[:5] == [0.5, 1.0, 2.0, 4.0, 5.0]
         assert set(breaks_s[5:]) == {5.0}
@@ -72,17 +76,17 @@ def test_breaks_grow_to_five_seconds_and_no_further() -> None:
     with_node(9, work)
 
 
-def test_an_answer_that_breaks_the_reader_is_a_failure_of_its_node(model: StandIn) -> None:
-    async def work(node: Node) -> None:
+def test_an_unreadable_answer_is_the_nodes_failure(model: StandIn) -> None:
+    async def work(node: ModelNode) -> None:
         model.content = b"[" * 100_000
-        with pytest.raises(NoAnswer, match="RecursionError"):
+        with pytest.raises(NoAnswer, match="unexpected form"):
             await ask(node)
 
     with_node(model.port, work)
 
 
-def test_an_answer_that_is_no_http_is_a_failure_of_its_node() -> None:
-    async def work(_: Node) -> None:
+def test_an_answer_that_is_not_http_is_the_nodes_failure() -> None:
+    async def work(_: ModelNode) -> None:
         async def babble(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
             writer.close()
@@ -93,27 +97,27 @@ def test_an_answer_that_is_no_http_is_a_failure_of_its_node() -> None:
         )
         async with aiohttp.ClientSession() as client:
             with pytest.raises(NoAnswer, match="does not answer"):
-                await ask(Node(place, client))
+                await ask(ModelNode(place, client))
         server.close()
 
     with_node(9, work)
 
 
-def test_a_connection_that_the_server_closed_meanwhile_costs_no_answer() -> None:
-    """The first connection answers once and is closed at the next request, as TorchServe does with idle ones."""
-    body = json.dumps({"items": []}).encode()
+def test_a_connection_closed_by_the_server_costs_no_answer() -> None:
+    """Like TorchServe with idle ones, the server closes each connection at its second request."""
+    body = json.dumps({"items": [], "model_version": 3}).encode()
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
-    async def work(_: Node) -> None:
+    async def work(_: ModelNode) -> None:
         num_answered = 0
 
         async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal num_answered
-            await reader.readuntil(QUESTION)
+            await reader.readuntil(QUESTION.content)
             num_answered += 1
             writer.write(answer)
             with suppress(asyncio.IncompleteReadError):
-                await reader.readuntil(QUESTION)
+                await reader.readuntil(QUESTION.content)
             writer.close()
 
         server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
@@ -121,17 +125,17 @@ def test_a_connection_that_the_server_closed_meanwhile_costs_no_answer() -> None
             f"torchserve://127.0.0.1:1/rec?inference={server.sockets[0].getsockname()[1]}"
         )
         async with aiohttp.ClientSession() as client:
-            node = Node(place, client)
-            assert [await ask(node), await ask(node)] == [{"items": []}] * 2
+            node = ModelNode(place, client)
+            assert [await ask(node), await ask(node)] == [[], []]
         assert num_answered == 2
         server.close()
 
     with_node(9, work)
 
 
-def test_of_a_node_that_hangs_few_calls_wait(model: StandIn) -> None:
-    async def work(node: Node) -> None:
-        node.failed()
+def test_only_a_few_calls_try_a_hanging_node(model: StandIn) -> None:
+    async def work(node: ModelNode) -> None:
+        node.fail()
         model.free.clear()
         trying = [asyncio.create_task(ask(node)) for _ in range(TRIES_AT_ONCE)]
         await asyncio.sleep(0)
@@ -139,19 +143,19 @@ def test_of_a_node_that_hangs_few_calls_wait(model: StandIn) -> None:
             await ask(node)
         model.free.set()
         await asyncio.gather(*trying)
-        assert await ask(node)
+        assert await ask(node) == ["7"]
 
     with_node(model.port, work)
 
 
-def test_a_model_that_is_busy_with_texts_has_not_failed(model: StandIn) -> None:
-    async def work(node: Node) -> None:
+def test_a_busy_model_has_not_failed(model: StandIn) -> None:
+    async def work(node: ModelNode) -> None:
         model.status = 503
         with pytest.raises(NoAnswer):
             await ask(node)
-        node.failed()
+        node.fail()
         model.status = 429
-        with pytest.raises(Overloaded, match="much to read"):
+        with pytest.raises(Overloaded, match="busy with the texts"):
             await ask(node)
         assert not node.failed_last
 
@@ -163,7 +167,7 @@ def test_a_closed_port_is_no_answer() -> None:
         closed.bind(("127.0.0.1", 0))
         port = int(closed.getsockname()[1])
 
-    async def work(node: Node) -> None:
+    async def work(node: ModelNode) -> None:
         with pytest.raises(NoAnswer, match="does not answer"):
             await ask(node)
 

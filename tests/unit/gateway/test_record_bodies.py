@@ -1,4 +1,4 @@
-"""Bodies cut into records: one parsed at a time, each within its limit, and none of a body that can't be read."""
+"""Bodies divided into records: parsed one at a time, each within its limit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def values(body: bytes, content_type: str = "application/json") -> list[object]:
     return [one.value for one in found if isinstance(one, Readable)]
 
 
-def refused(body: bytes, content_type: str = "application/json") -> BadBody:
+def refusal_of(body: bytes, content_type: str = "application/json") -> BadBody:
     with pytest.raises(BadBody) as caught:
         list(raw_records(body, content_type))
     return caught.value
@@ -65,28 +65,28 @@ def test_a_list_is_its_elements_however_it_is_written(
 @given(
     body=st.binary(max_size=60) | st.text(alphabet='[]{},:"\\ 0a\n', max_size=40).map(str.encode)
 )
-def test_what_json_refuses_is_refused_and_what_it_takes_is_taken(body: bytes) -> None:
+def test_exactly_valid_json_is_read(body: bytes) -> None:
     try:
         expected = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        assert refused(body).status == 400
+        assert refusal_of(body).status == 400
         return
     if expected == []:
-        assert "empty" in str(refused(body))
+        assert "empty" in str(refusal_of(body))
     else:
         assert values(body) == (expected if isinstance(expected, list) else [expected])
 
 
-def test_a_body_over_many_windows_is_read_whole() -> None:
+def test_a_body_of_many_windows_is_read_whole() -> None:
     records = [{"id": number, "text": "δοκιμή " * 300} for number in range(3_000)]
     assert values(json.dumps(records, ensure_ascii=False).encode()) == records
 
 
-def test_a_record_over_its_limit_is_left_out_alone() -> None:
+def test_only_the_record_over_its_limit_is_refused() -> None:
     large = {"text": "x" * MAX_RECORD_BYTES}
     first, second, third = raw_records(json.dumps([1, large, 2]).encode(), "application/json")
     assert isinstance(second, Unreadable)
-    assert "256 KiB" in second.reason
+    assert "256 KiB" in second.expected
     assert len(second.raw) < 1_000
     assert [one.value for one in (first, third) if isinstance(one, Readable)] == [1, 2]
 
@@ -101,8 +101,8 @@ def test_a_record_over_its_limit_is_left_out_alone() -> None:
     ],
 )
 def test_a_record_far_over_its_limit_is_refused_with_its_call(large: bytes) -> None:
-    assert refused(b"[1," + large + b",2]").status in (400, 413)
-    assert refused(large).status in (400, 413)
+    assert refusal_of(b"[1," + large + b",2]").status in (400, 413)
+    assert refusal_of(large).status in (400, 413)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_record_far_over_its_limit_is_refused_with_its_call(large: bytes) -> N
     ],
     ids=["lists", "zeros", "objects", "nested lists", "depth", "escapes", "line feeds", "spaces"],
 )
-def test_no_body_of_32_mib_takes_twice_its_size_to_be_refused(body: bytes) -> None:
-    """Parsed as a whole, the first of these took 900 MiB, and nothing else ran meanwhile."""
+def test_no_body_takes_twice_its_size_in_memory(body: bytes) -> None:
+    """Parsed as a whole, the first of these took 900 MiB, and no other thread ran."""
     tracemalloc.start()
     try:
         for content_type in ("application/json", NDJSON):
@@ -139,11 +139,11 @@ def refused_or_counted(body: bytes, content_type: str) -> None:
 
 def test_records_are_counted_as_they_come() -> None:
     assert len(values(b"[" + b"0," * (MAX_CALL_RECORDS - 1) + b"0]")) == MAX_CALL_RECORDS
-    assert refused(b"[" + b"0," * MAX_CALL_RECORDS + b"0]").status == 413
-    assert refused(b"0\n" * (MAX_CALL_RECORDS + 1), NDJSON).status == 413
+    assert refusal_of(b"[" + b"0," * MAX_CALL_RECORDS + b"0]").status == 413
+    assert refusal_of(b"0\n" * (MAX_CALL_RECORDS + 1), NDJSON).status == 413
 
 
-def test_lines_are_records_and_a_bad_one_harms_no_other() -> None:
+def test_lines_are_records_and_bad_ones_are_reported() -> None:
     body = b'\xef\xbb\xbf{"a":1}\r\n\n  {"b":2}\nnot json\n\xff\n' + b"[" * 5_000 + b'\n{"c":3}'
     found: list[Raw] = list(raw_records(body, f"{NDJSON}; charset=utf-8"))
     assert [one.value for one in found if isinstance(one, Readable)] == [
@@ -151,14 +151,14 @@ def test_lines_are_records_and_a_bad_one_harms_no_other() -> None:
         {"b": 2},
         {"c": 3},
     ]
-    assert [one.reason.split(" (")[0] for one in found if isinstance(one, Unreadable)] == [
+    assert [one.found.split(" (")[0] for one in found if isinstance(one, Unreadable)] == [
         "not JSON",
         "not JSON",
-        "nested too deeply",
+        "JSON nested too deeply",
     ]
-    assert "empty" in str(refused(b"\n \n", NDJSON))
+    assert "empty" in str(refusal_of(b"\n \n", NDJSON))
 
 
-def test_a_record_keeps_the_text_that_it_was_written_as() -> None:
+def test_a_record_keeps_its_original_text() -> None:
     first, second = raw_records('[ {"a": "é"} , "x" ]'.encode(), "application/json")
     assert [first.raw, second.raw] == ['{"a": "é"}', '"x"']

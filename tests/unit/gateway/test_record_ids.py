@@ -18,7 +18,7 @@ def test_ids_carry_the_time_and_the_version() -> None:
     assert before <= made.int >> 80 <= time.time_ns() // 1_000_000
 
 
-def test_ids_grow_within_a_millisecond_and_when_the_clock_steps_back(
+def test_ids_increase_though_the_clock_steps_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     new_id = RecordIds()

@@ -8,7 +8,7 @@ import gzip
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.http.request_body import Bodies
+from gateway.http.request_body import RequestBodies
 
 LIMIT = 1 << 20
 
@@ -22,9 +22,9 @@ def request_with(body: bytes, *headers: tuple[bytes, bytes]) -> Request:
     )
 
 
-def test_a_small_gzip_body_takes_no_more_room_than_it_can_unpack_to() -> None:
-    """With the room for a body of the greatest size kept for each, three small ones at once were too many."""
-    bodies = Bodies(max_bytes=LIMIT)
+def test_a_small_gzip_body_reserves_little_memory() -> None:
+    """When each reserved the greatest size, three small ones at once were too many."""
+    bodies = RequestBodies(max_bytes=LIMIT)
 
     async def read_both() -> bytes:
         async with bodies.read(request_with(b"{}"), limit=LIMIT):

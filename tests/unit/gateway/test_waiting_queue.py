@@ -1,4 +1,4 @@
-"""The line before the model: so many at once, the others wait, and who would wait too long hears it at once."""
+"""The queue before the model: a few calls work, others wait, the rest are refused at once."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def run(work: Callable[[], Awaitable[None]]) -> None:
 
 
 class Calls:
-    """Calls that hold their turn until they are let go."""
+    """Calls that hold their turn until `go` is set."""
 
-    def __init__(self, line: WaitingQueue) -> None:
-        self._line = line
+    def __init__(self, queue: WaitingQueue) -> None:
+        self._queue = queue
         self.num_at_work = self.most_at_work = 0
         self.go = asyncio.Event()
 
     async def call(self) -> None:
-        async with self._line.turn():
+        async with self._queue.turn():
             self.num_at_work += 1
             self.most_at_work = max(self.most_at_work, self.num_at_work)
             await self.go.wait()
@@ -41,7 +41,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def test_no_more_work_at_once_than_agreed_and_all_have_their_turn() -> None:
+def test_at_most_the_agreed_number_of_calls_work_at_once() -> None:
     async def work() -> None:
         calls = Calls(WaitingQueue(at_once=3, max_wait_s=LONG_S))
         tasks = [asyncio.create_task(calls.call()) for _ in range(20)]
@@ -54,7 +54,7 @@ def test_no_more_work_at_once_than_agreed_and_all_have_their_turn() -> None:
     run(work)
 
 
-def test_who_waits_longer_than_allowed_is_refused_and_the_others_go_on() -> None:
+def test_a_call_that_waits_too_long_is_refused() -> None:
     async def work() -> None:
         calls = Calls(WaitingQueue(at_once=1, max_wait_s=0.01))
         first = asyncio.create_task(calls.call())
@@ -68,13 +68,12 @@ def test_who_waits_longer_than_allowed_is_refused_and_the_others_go_on() -> None
     run(work)
 
 
-def test_who_would_wait_too_long_by_the_pace_so_far_is_refused_at_once() -> None:
-    """With a patience of a minute: nothing here waits it out."""
+def test_a_call_that_would_wait_too_long_is_refused_at_once() -> None:
+    """The longest wait is a minute, and nothing here waits that long."""
 
     async def work() -> None:
-        line = WaitingQueue(at_once=1, max_wait_s=LONG_S)
-        line._work_s = LONG_S / 2  # so long did calls take
-        calls = Calls(line)
+        queue = WaitingQueue(at_once=1, max_wait_s=LONG_S, work_s=LONG_S / 2)
+        calls = Calls(queue)
         at_work, waiting = asyncio.create_task(calls.call()), asyncio.create_task(calls.call())
         await settle()
         patient = asyncio.create_task(calls.call())
@@ -87,13 +86,13 @@ def test_who_would_wait_too_long_by_the_pace_so_far_is_refused_at_once() -> None
     run(work)
 
 
-def test_a_call_that_fails_or_is_cancelled_gives_its_turn_back() -> None:
+def test_a_failed_or_cancelled_call_frees_its_turn() -> None:
     async def work() -> None:
-        line = WaitingQueue(at_once=1, max_wait_s=LONG_S)
+        queue = WaitingQueue(at_once=1, max_wait_s=LONG_S)
         with pytest.raises(ValueError, match="broken"):
-            async with line.turn():
+            async with queue.turn():
                 raise ValueError("broken")
-        calls = Calls(line)
+        calls = Calls(queue)
         at_work, waiting = asyncio.create_task(calls.call()), asyncio.create_task(calls.call())
         await settle()
         waiting.cancel()

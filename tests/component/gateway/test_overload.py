@@ -1,4 +1,4 @@
-"""A real gateway with more calls than it can answer: what waits too long is refused quickly, and probes cost nothing."""
+"""More calls than the gateway can answer: some are refused quickly, and probes stay cheap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,8 +15,10 @@ import pytest
 
 from gateway.http.record_bodies import MAX_CALL_BYTES
 from gateway.services import ANSWERS_AT_ONCE, MAX_BODIES_BYTES
-from tests.component import story
-from tests.component.gateway_process import House, StandIn, gateway, settings_in
+from tests.component.gateway_process import (
+    RunningGateway,
+    run_gateway,
+)
 
 WAIT_S = 20.0
 MODEL_S = 1.0  # the model's time, of which a call waits half for its turn
@@ -27,14 +28,10 @@ PLAIN_CALL = (
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    story.tell(tmp_path / "ledger.db").close()
-    model = StandIn()
-    plain = settings_in(tmp_path, inference_port=model.port)
-    settings = replace(plain, gateway=replace(plain.gateway, inference_timeout_s=MODEL_S))
-    with gateway(settings) as client:
-        yield House(client=client, settings=settings, model=model)
-    model.stop()
+def running(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
+    """Serve a gateway whose calls wait half of MODEL_S for their turn."""
+    with run_gateway(tmp_path, story_ledger, timeout_s=MODEL_S) as running:
+        yield running
 
 
 def connect(client: httpx.Client, stack: ExitStack) -> socket.socket:
@@ -42,7 +39,7 @@ def connect(client: httpx.Client, stack: ExitStack) -> socket.socket:
     return stack.enter_context(socket.create_connection(address, timeout=WAIT_S))
 
 
-def answered(connection: socket.socket) -> tuple[bytes, dict[str, object]]:
+def read_answer(connection: socket.socket) -> tuple[bytes, dict[str, object]]:
     """Return head and JSON of the one answer on a connection."""
     content = b""
     while part := connection.recv(65536):
@@ -51,13 +48,13 @@ def answered(connection: socket.socket) -> tuple[bytes, dict[str, object]]:
     return head, dict(json.loads(body))
 
 
-def test_who_would_wait_too_long_is_refused_and_the_others_are_answered(house: House) -> None:
-    house.model.free.clear()
+def test_calls_that_would_wait_too_long_are_refused(running: RunningGateway) -> None:
+    running.model.free.clear()
     with ExitStack() as stack:
-        calls = [connect(house.client, stack) for _ in range(ANSWERS_AT_ONCE + 6)]
+        calls = [connect(running.client, stack) for _ in range(ANSWERS_AT_ONCE + 6)]
         for call in calls:
             call.sendall(PLAIN_CALL)
-        answers = [answered(call) for call in calls]
+        answers = [read_answer(call) for call in calls]
     refused = [(head, body) for head, body in answers if head.startswith(b"HTTP/1.1 503")]
     assert len(refused) == 6
     for head, body in refused:
@@ -66,19 +63,19 @@ def test_who_would_wait_too_long_is_refused_and_the_others_are_answered(house: H
     assert all(
         body.get("fallback") is True for head, body in answers if head.startswith(b"HTTP/1.1 200")
     )
-    house.model.free.set()
-    assert "fallback" not in house.client.get("/v1/recommendations/ann?k=1").json()
+    running.model.free.set()
+    assert "fallback" not in running.client.get("/v1/recommendations/ann?k=1").json()
 
 
-def test_bodies_take_no_more_memory_than_agreed(house: House) -> None:
-    """Calls that stop just before their end hold what they sent; of one too many one is refused."""
+def test_bodies_in_memory_are_limited(running: RunningGateway) -> None:
+    """Unfinished calls hold the bytes they sent; with one call too many, one is refused."""
     head = (
         b"POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
         % MAX_CALL_BYTES
     )
     with ExitStack() as stack:
         holders = [
-            connect(house.client, stack) for _ in range(MAX_BODIES_BYTES // MAX_CALL_BYTES + 1)
+            connect(running.client, stack) for _ in range(MAX_BODIES_BYTES // MAX_CALL_BYTES + 1)
         ]
         for holder in holders:
             threading.Thread(
@@ -88,27 +85,27 @@ def test_bodies_take_no_more_memory_than_agreed(house: House) -> None:
         answer = answered_ones[0].recv(65536)
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 1" in answer.lower()
-    answer_later = house.client.post(
+    answer_later = running.client.post(
         "/v1/events", json={"user_id": "ann", "item_id": "5", "type": "view"}
     )
     assert answer_later.status_code == 202
 
 
 def send_quietly(connection: socket.socket, content: bytes) -> None:
-    """Send, until the other end wants no more."""
+    """Send until the other end closes."""
     with suppress(OSError):
         connection.sendall(content)
 
 
-def test_probes_at_the_same_time_are_one_question(house: House) -> None:
-    house.model.free.clear()
+def test_probes_at_the_same_time_are_one_question(running: RunningGateway) -> None:
+    running.model.free.clear()
     with ExitStack() as stack:
-        probes = [connect(house.client, stack) for _ in range(20)]
+        probes = [connect(running.client, stack) for _ in range(20)]
         for probe in probes:
             probe.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        while not house.model.asked:
-            assert house.client.get("/healthz").status_code == 200
-        house.model.free.set()
-        heads = [answered(probe)[0] for probe in probes]
+        while not running.model.asked:
+            assert running.client.get("/healthz").status_code == 200
+        running.model.free.set()
+        heads = [read_answer(probe)[0] for probe in probes]
     assert all(head.startswith(b"HTTP/1.1 200") for head in heads)
-    assert len(house.model.asked) < len(probes) / 2
+    assert len(running.model.asked) < len(probes) / 2

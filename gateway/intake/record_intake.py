@@ -1,7 +1,7 @@
-"""Intake: raw records become durable records in the event log, and at once part of the histories.
+"""Intake: parse raw records, append them to the event log, add them to the histories.
 
-One bad record is answered by index, field and reason and kept in the dead-letter file; the good
-ones of the same call are stored. Does not know HTTP.
+A bad record is reported by index, field and reason, and kept in the dead-letter file. The good
+records of the same call are stored.
 """
 
 from __future__ import annotations
@@ -15,42 +15,26 @@ from typing import Literal
 from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories
+from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.http.record_bodies import Raw, Unreadable
 from recommender.events import InvalidRecord, Record, parse_event, parse_item
 
-Kind = Literal["event", "item"]
+RecordKind = Literal["event", "item"]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """A record that was not taken: its place in the call, the field at fault, and the reason."""
-
-    index: int
-    field: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignedId:
-    """The event id that a record without one was given."""
-
-    index: int
-    event_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """What became of one call. `duplicates` is what the log can tell at once; the journal has the last word."""
+class IntakeResult:
+    """What became of one call. `duplicates` are those that the log finds; the journal finds all."""
 
     accepted: int
     duplicates: int
-    rejected: tuple[Rejected, ...]
+    rejected: tuple[RejectedRecord, ...]
     event_ids: tuple[AssignedId, ...]
 
 
-class Intake:
-    """Accepts calls from many threads at once."""
+class RecordIntake:
+    """Takes calls from many threads at once."""
 
     def __init__(
         self,
@@ -65,63 +49,66 @@ class Intake:
         self._dead_letters = dead_letters
         self._new_id = new_id
 
-    def take(self, kind: Kind, raw: Iterable[Raw]) -> Taken:
-        """Store the good records durably, then return; raise Unavailable when the log can't, and nothing is stored."""
+    def take(self, kind: RecordKind, raw: Iterable[Raw]) -> IntakeResult:
+        """Store the good records durably; raise Unavailable, storing nothing, when the log fails."""
         now = datetime.now(UTC)
         records: list[Record] = []
-        rejected: list[Rejected] = []
-        refused: list[tuple[str, str]] = []
+        rejected: list[RejectedRecord] = []
+        letters: list[tuple[str, str]] = []
         assigned: list[AssignedId] = []
         for index, one in enumerate(raw):
             try:
                 record = self._parse(kind, one, now)
             except InvalidRecord as error:
-                rejected.append(Rejected(index=index, field=error.field, reason=error.reason))
-                refused.append(
-                    (error.reason, one.raw[: MAX_RAW_CHARS + 1])
-                )  # one more, so that the letter shows that it was cut
+                rejected.append(RejectedRecord(index=index, field=error.field, reason=error.reason))
+                # one character more than a letter keeps, so that the letter shows that it was cut
+                letters.append((error.reason, one.raw[: MAX_RAW_CHARS + 1]))
                 continue
-            if (
-                not isinstance(one, Unreadable)
-                and isinstance(one.value, dict)
-                and one.value.get("event_id") is None
-            ):
+            if _has_no_id(one):
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
         num_duplicates = self._store(records) if records else 0
-        # after the good ones: of a call that is answered 503 and comes again, nothing is kept twice
-        if refused:
-            self._dead_letters.add_all(refused, source=f"gateway {kind}", at=now)
-        return Taken(
+        # last: a call that was answered 503 comes again, and its letters must not be kept twice
+        if letters:
+            self._dead_letters.add_all(letters, source=f"gateway {kind}", at=now)
+        return IntakeResult(
             accepted=len(records) - num_duplicates,
             duplicates=num_duplicates,
             rejected=tuple(rejected),
             event_ids=tuple(assigned),
         )
 
-    def _parse(self, kind: Kind, raw: Raw, now: datetime) -> Record:
+    def _parse(self, kind: RecordKind, raw: Raw, now: datetime) -> Record:
         if isinstance(raw, Unreadable):
-            raise InvalidRecord("record", found=raw.raw, expected=f"a JSON object ({raw.reason})")
+            raise InvalidRecord("record", problem=raw.found, expected=raw.expected)
         parse = parse_event if kind == "event" else parse_item
         try:
             return parse(raw.value, now=now, new_id=self._new_id)
         except RecursionError as error:
             raise InvalidRecord(
-                "record", found="deep nesting", expected="a flat JSON object"
+                "record", problem="JSON nested too deeply", expected="a flat JSON object"
             ) from error
 
     def _store(self, records: Sequence[Record]) -> int:
-        """Append to the log, then write through; return the number of duplicates."""
+        """Append to the log, then write to the histories; return the number of duplicates."""
         appended = self._log.append(records)
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
         try:
             self._histories.append(fresh)
         except FreshetError as error:
-            # the records are safe in the log, and the follower brings them into the histories
-            # within a second
+            # the records are durable in the log; the follower adds them to the histories within a
+            # second
             log.warning(
                 "histories not written through",
                 extra={"num_records": len(fresh), "why": str(error)},
             )
         return len(duplicates)
+
+
+def _has_no_id(raw: Raw) -> bool:
+    return (
+        not isinstance(raw, Unreadable)
+        and isinstance(raw.value, dict)
+        and raw.value.get("event_id") is None
+    )

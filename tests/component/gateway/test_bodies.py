@@ -1,18 +1,16 @@
-"""What the gateway answers to each kind of body, and that no body makes it answer 500 or hang."""
+"""The answer to each kind of body. No body makes the gateway answer 500 or hang."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
 
 import pytest
 
 from gateway.calls.answers import MAX_PREDICT_BYTES
 from gateway.http.record_bodies import MAX_CALL_BYTES, NDJSON
-from tests.component import story
-from tests.component.gateway_process import House, furnished
+from tests.component.gateway_process import RunningGateway
 
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 JSON, TEXT, FORM = "application/json", "text/plain", "application/x-www-form-urlencoded"
@@ -26,15 +24,7 @@ DEEP = b"[" * 50_000 + b"]" * 50_000
 CALLS = ["/v1/events", "/v1/items", "/predict"]
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("bodies")
-    story.tell(folder / "told.db").close()
-    with furnished(folder, folder / "told.db") as house:
-        yield house
-
-
-def encoded(value: object) -> bytes:
+def to_bytes(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
@@ -67,10 +57,10 @@ def encoded(value: object) -> bytes:
         (JSON, b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "nested too deeply"),
     ],
 )
-def test_a_body_that_holds_nothing_of_use_is_a_400_with_a_sentence(
-    house: House, path: str, content_type: str, body: bytes, says: str
+def test_a_useless_body_is_a_400_with_a_sentence(
+    shared: RunningGateway, path: str, content_type: str, body: bytes, says: str
 ) -> None:
-    answer = house.client.post(path, content=body, headers={"Content-Type": content_type})
+    answer = shared.client.post(path, content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 400
     assert says in answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -83,21 +73,21 @@ def test_a_body_that_holds_nothing_of_use_is_a_400_with_a_sentence(
 @pytest.mark.parametrize(
     "body",
     [
-        encoded(VIEW),
-        encoded([VIEW]),
-        b"\xef\xbb\xbf" + encoded(VIEW),
+        to_bytes(VIEW),
+        to_bytes([VIEW]),
+        b"\xef\xbb\xbf" + to_bytes(VIEW),
         json.dumps(VIEW, indent=4).replace("\n", "\r\n").encode(),
         b'{"user_id": "first", "user_id": "ann", "item_id": 5, "type": "view"}',
     ],
     ids=["object", "list", "byte order mark", "indented", "a name twice"],
 )
-def test_an_event_is_taken_whatever_its_content_type_says(
-    house: House, content_type: str, body: bytes
+def test_an_event_is_stored_whatever_its_content_type(
+    shared: RunningGateway, content_type: str, body: bytes
 ) -> None:
-    """Of a name that stands twice in an object the last value counts, as in most readers of JSON."""
-    answer = house.client.post("/v1/events", content=body, headers={"Content-Type": content_type})
+    """When a name occurs twice in an object, the last value counts, as in most parsers."""
+    answer = shared.client.post("/v1/events", content=body, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
-    assert house.logged()[-1].user_id == "ann"  # type: ignore[union-attr]
+    assert shared.log_records()[-1].user_id == "ann"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +120,13 @@ def test_an_event_is_taken_whatever_its_content_type_says(
         ("event_id", b"false"),
     ],
 )
-def test_a_wrong_value_is_told_by_its_field(house: House, field: str, value: bytes) -> None:
-    body = encoded(
+def test_a_wrong_value_is_refused_by_its_field(
+    shared: RunningGateway, field: str, value: bytes
+) -> None:
+    body = to_bytes(
         {"user_id": "ann", "item_id": "5", "type": "view", "rating": 3} | {field: "HERE"}
     ).replace(b'"HERE"', value)
-    answer = house.client.post("/v1/events", content=body)
+    answer = shared.client.post("/v1/events", content=body)
     assert answer.status_code == 400
     assert [one["field"] for one in answer.json()["rejected"]] == [field]
     assert len(answer.json()["rejected"][0]["reason"]) < 400
@@ -151,25 +143,27 @@ def test_a_wrong_value_is_told_by_its_field(house: House, field: str, value: byt
         {"user_seq": ["\ud800"], "item_desc": "x"},
     ],
 )
-def test_what_only_the_model_can_tell_reaches_it_as_it_came(house: House, body: object) -> None:
-    house.model.body = {"score": 3.5, "model_version": 3}
+def test_what_only_the_model_can_judge_is_passed_on_unchanged(
+    shared: RunningGateway, body: object
+) -> None:
+    shared.model.body = {"items": [], "score": 3.5, "model_version": 3}
     sent = json.dumps(body).encode()
-    assert house.client.post("/predict", content=sent).status_code == 200
-    assert json.dumps(house.model.asked[-1]) == json.dumps(json.loads(sent))
+    assert shared.client.post("/predict", content=sent).status_code == 200
+    assert json.dumps(shared.model.asked[-1]) == json.dumps(json.loads(sent))
 
 
 @pytest.mark.parametrize(
     "packed",
     [
-        gzip.compress(encoded(VIEW)),
-        gzip.compress(b"[" + encoded(VIEW)) + gzip.compress(b"]"),
-        gzip.compress(encoded([VIEW] * 2_000)),
+        gzip.compress(to_bytes(VIEW)),
+        gzip.compress(b"[" + to_bytes(VIEW)) + gzip.compress(b"]"),
+        gzip.compress(to_bytes([VIEW] * 2_000)),
     ],
     ids=["one member", "two members", "a large body"],
 )
-def test_a_gzip_body_is_unpacked(house: House, packed: bytes) -> None:
+def test_a_gzip_body_is_unpacked(shared: RunningGateway, packed: bytes) -> None:
     for encoding in ("gzip", "GZIP", "x-gzip"):
-        answer = house.client.post(
+        answer = shared.client.post(
             "/v1/events", content=packed, headers={"Content-Encoding": encoding}
         )
         assert answer.status_code == 202
@@ -177,12 +171,10 @@ def test_a_gzip_body_is_unpacked(house: House, packed: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_a_small_gzip_body_that_unpacks_to_very_much_is_refused_by_its_unpacked_size(
-    house: House, path: str
-) -> None:
+def test_gzip_bodies_are_limited_by_their_unpacked_size(shared: RunningGateway, path: str) -> None:
     packed = gzip.compress(b" " * (MAX_CALL_BYTES + 1))
     assert len(packed) < 100_000
-    answer = house.client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
+    answer = shared.client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 413
     assert "MiB" in answer.text
 
@@ -190,35 +182,35 @@ def test_a_small_gzip_body_that_unpacks_to_very_much_is_refused_by_its_unpacked_
 @pytest.mark.parametrize(
     ("encoding", "body", "status", "says"),
     [
-        ("gzip", encoded(VIEW), 400, "not gzip"),
-        ("gzip", gzip.compress(encoded(VIEW))[:-12], 400, "ends too early"),
-        ("gzip", gzip.compress(encoded(VIEW)) + b"more", 400, "not gzip"),
+        ("gzip", to_bytes(VIEW), 400, "not gzip"),
+        ("gzip", gzip.compress(to_bytes(VIEW))[:-12], 400, "ends too early"),
+        ("gzip", gzip.compress(to_bytes(VIEW)) + b"more", 400, "not gzip"),
         ("gzip", b"", 400, "empty"),
         ("gzip", gzip.compress(b""), 400, "empty"),
-        ("br", encoded(VIEW), 415, "expected gzip or none"),
-        ("deflate", zlib.compress(encoded(VIEW)), 415, "expected gzip or none"),
-        ("gzip, gzip", gzip.compress(gzip.compress(encoded(VIEW))), 415, "expected gzip or none"),
+        ("br", to_bytes(VIEW), 415, "expected gzip or none"),
+        ("deflate", zlib.compress(to_bytes(VIEW)), 415, "expected gzip or none"),
+        ("gzip, gzip", gzip.compress(gzip.compress(to_bytes(VIEW))), 415, "expected gzip or none"),
     ],
 )
-def test_what_is_not_gzip_or_another_encoding_is_refused(
-    house: House, encoding: str, body: bytes, status: int, says: str
+def test_broken_gzip_and_other_encodings_are_refused(
+    shared: RunningGateway, encoding: str, body: bytes, status: int, says: str
 ) -> None:
-    answer = house.client.post("/v1/events", content=body, headers={"Content-Encoding": encoding})
+    answer = shared.client.post("/v1/events", content=body, headers={"Content-Encoding": encoding})
     assert (answer.status_code, says in answer.text) == (status, True)
     assert answer.headers.get("accept-encoding") == ("gzip" if status == 415 else None)
 
 
-def test_lines_may_be_gzip_too(house: House) -> None:
-    body = gzip.compress(encoded(VIEW) + b"\nnot json\n" + encoded(VIEW))
-    answer = house.client.post(
+def test_lines_may_be_gzip_too(shared: RunningGateway) -> None:
+    body = gzip.compress(to_bytes(VIEW) + b"\nnot json\n" + to_bytes(VIEW))
+    answer = shared.client.post(
         "/v1/events", content=body, headers={"Content-Encoding": "gzip", "Content-Type": NDJSON}
     ).json()
     assert (answer["accepted"], len(answer["rejected"])) == (2, 1)
 
 
-def test_a_plain_question_over_its_limit_is_a_413(house: House) -> None:
-    body = encoded({"user_seq": ["x" * MAX_PREDICT_BYTES], "item_desc": "x"})
-    answer = house.client.post("/predict", content=body)
+def test_a_prediction_body_over_its_limit_is_a_413(shared: RunningGateway) -> None:
+    body = to_bytes({"user_seq": ["x" * MAX_PREDICT_BYTES], "item_desc": "x"})
+    answer = shared.client.post("/predict", content=body)
     assert answer.status_code == 413
     assert "1 MiB" in answer.text
 
@@ -237,40 +229,42 @@ def test_a_plain_question_over_its_limit_is_a_413(house: House) -> None:
         ("DELETE", "/v1/users/ann?really=no", "really", "expected none"),
     ],
 )
-def test_an_unknown_query_parameter_is_refused_like_an_unknown_field(
-    house: House, method: str, call: str, field: str, says: str
+def test_unknown_and_repeated_parameters_are_refused(
+    shared: RunningGateway, method: str, call: str, field: str, says: str
 ) -> None:
-    answer = house.client.request(method, call, content=encoded(VIEW) if method == "POST" else None)
+    answer = shared.client.request(
+        method, call, content=to_bytes(VIEW) if method == "POST" else None
+    )
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == field
     assert says in answer.json()["error"]["reason"]
 
 
-def test_a_filter_may_stand_several_times_and_probes_may_add_what_they_like(house: House) -> None:
+def test_filters_may_repeat_and_probes_take_any_parameter(shared: RunningGateway) -> None:
     assert (
-        house.client.get(
+        shared.client.get(
             "/v1/recommendations/ann?filter=a:1&filter=a:2&k=3&exclude_seen=false"
         ).status_code
         == 200
     )
-    assert house.client.get("/healthz?now=1").status_code == 200
-    assert house.client.get("/readyz?now=1").status_code == 200
+    assert shared.client.get("/healthz?now=1").status_code == 200
+    assert shared.client.get("/readyz?now=1").status_code == 200
 
 
-def test_a_body_where_none_belongs_is_ignored(house: House) -> None:
+def test_a_body_where_none_belongs_is_ignored(shared: RunningGateway) -> None:
     for path in ("/healthz", "/v1/recommendations/ann"):
-        assert house.client.request("GET", path, content=DEEP).status_code == 200
+        assert shared.client.request("GET", path, content=DEEP).status_code == 200
 
 
-def test_nothing_of_all_this_was_an_error_of_ours(house: House) -> None:
-    assert 'status="500"' not in house.client.get("/metrics").text
+def test_none_of_these_calls_was_an_internal_error(shared: RunningGateway) -> None:
+    assert 'status="500"' not in shared.client.get("/metrics").text
 
 
-def test_an_answer_without_a_list_of_items_is_no_answer(house: House) -> None:
+def test_an_answer_without_valid_items_gives_the_fallback(shared: RunningGateway) -> None:
     for items in (None, "7", [7], [{"title": "no id"}], [{"id": 7}]):
-        house.model.body = (
+        shared.model.body = (
             {"items": items, "model_version": 3}
             if isinstance(items, list)
             else {"items": {}, "model_version": 3}
         )
-        assert house.client.get("/v1/recommendations/ann").json()["fallback"] is True
+        assert shared.client.get("/v1/recommendations/ann").json()["fallback"] is True

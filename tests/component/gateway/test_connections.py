@@ -1,8 +1,9 @@
-"""Connections to a real gateway that send too little, read nothing, or are too many: each ends, and nobody is shut out."""
+"""Connections that stall, do not read, or are too many: each ends, and others are served."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,31 +12,32 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.http.connections import Limits
+from gateway.http.connections import ConnectionLimits
 from gateway.http.record_bodies import MAX_CALL_BYTES
-from tests.component import story
-from tests.component.gateway_process import House, StandIn, furnished, gateway, settings_in
+from tests.component.gateway_process import (
+    RunningGateway,
+    StandIn,
+    gateway,
+    run_gateway,
+    settings_in,
+)
 
 WAIT_S = 20.0  # of a test for what must happen; nothing is waited out
-HASTY = Limits(headers_s=0.3, body_s=0.3, body_bytes_s=1_000_000, reader_s=0.3)
-FEW = Limits(connections=20, headers_s=10 * WAIT_S, body_s=10 * WAIT_S)
+HASTY = ConnectionLimits(headers_s=0.3, body_s=0.3, body_bytes_s=1_000_000, reader_s=0.3)
+FEW = ConnectionLimits(connections=20, headers_s=10 * WAIT_S, body_s=10 * WAIT_S)
 HEAD = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
-@pytest.fixture
-def told(tmp_path: Path) -> Path:
-    story.tell(tmp_path / "told.db").close()
-    return tmp_path / "told.db"
+@contextmanager
+def gateway_with(
+    tmp_path: Path, story_ledger: Path, limits: ConnectionLimits
+) -> Iterator[RunningGateway]:
+    with run_gateway(tmp_path, story_ledger, limits=limits) as running:
+        yield running
 
 
 @contextmanager
-def house_with(tmp_path: Path, told: Path, limits: Limits) -> Iterator[House]:
-    with furnished(tmp_path, told, limits=limits) as house:
-        yield house
-
-
-@contextmanager
-def connected(client: httpx.Client) -> Iterator[socket.socket]:
+def connection_to(client: httpx.Client) -> Iterator[socket.socket]:
     with socket.create_connection(
         (client.base_url.host, client.base_url.port or 80), timeout=WAIT_S
     ) as connection:
@@ -85,40 +87,46 @@ def answer_from(connection: socket.socket) -> bytes:
         "half a second request",
     ],
 )
-def test_a_connection_that_sends_no_more_is_closed(
-    tmp_path: Path, told: Path, sent: bytes, says: bytes
+def test_a_stalled_connection_is_closed(
+    tmp_path: Path, story_ledger: Path, sent: bytes, says: bytes
 ) -> None:
-    with house_with(tmp_path, told, HASTY) as house, connected(house.client) as connection:
+    with (
+        gateway_with(tmp_path, story_ledger, HASTY) as running,
+        connection_to(running.client) as connection,
+    ):
         connection.sendall(sent)
         answer = rest_of(connection)
         assert says in answer
         assert (b" 408 " in answer) == (b"took too long" in says)
 
 
-def test_a_body_that_comes_slowly_but_steadily_is_taken(tmp_path: Path, told: Path) -> None:
-    """Each byte buys time, so a slow line is no reason to close it; a connection that stops is."""
+def test_a_slow_but_steady_body_is_read(tmp_path: Path, story_ledger: Path) -> None:
+    """Each byte adds time, so only a connection that stops is closed, not a slow one."""
     body = json.dumps({"user_id": "ann", "item_id": "5", "type": "view"}).encode()
-    limits = Limits(headers_s=WAIT_S, body_s=0.05, body_bytes_s=1, reader_s=WAIT_S)
-    with house_with(tmp_path, told, limits) as house, connected(house.client) as connection:
+    limits = ConnectionLimits(headers_s=WAIT_S, body_s=0.05, body_bytes_s=1, reader_s=WAIT_S)
+    with (
+        gateway_with(tmp_path, story_ledger, limits) as running,
+        connection_to(running.client) as connection,
+    ):
         connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body[:40])
         for _ in range(50):  # far longer than the time of a body that brings nothing
-            house.client.get("/healthz")
+            running.client.get("/healthz")
         connection.sendall(body[40:])
         assert b" 202 " in answer_from(connection)
 
 
-def test_an_answer_that_nobody_reads_does_not_keep_its_connection(
-    tmp_path: Path, told: Path
-) -> None:
-    with house_with(tmp_path, told, HASTY) as house:
-        house.model.body = {
-            "items": [{"id": str(number), "title": "x" * 5_000} for number in range(1_000)],
+def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path, story_ledger: Path) -> None:
+    with gateway_with(tmp_path, story_ledger, HASTY) as running:
+        running.model.body = {
+            "items": [
+                {"id": str(number), "title": "x" * 5_000, "score": 1.0} for number in range(1_000)
+            ],
             "model_version": 3,
         }
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(WAIT_S)
-            connection.connect((house.client.base_url.host, house.client.base_url.port or 80))
+            connection.connect((running.client.base_url.host, running.client.base_url.port or 80))
             connection.sendall(
                 b"GET /v1/recommendations/ann?k=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
             )
@@ -126,25 +134,26 @@ def test_an_answer_that_nobody_reads_does_not_keep_its_connection(
 
 
 def open_until_reset(connection: socket.socket) -> None:
-    """Send until the other end says that the connection is no more; read nothing."""
+    """Send until the other end closes the connection; read nothing."""
     with suppress(BrokenPipeError, ConnectionResetError):
         while True:
             connection.sendall(b"G")
 
 
-def test_half_open_connections_shut_nobody_out(tmp_path: Path, told: Path) -> None:
-    """1,100 of them, without a key, had a gateway answer nobody: they were never closed, and files are 1,024."""
-    with house_with(tmp_path, told, FEW) as house:
+def test_half_open_connections_shut_nobody_out(tmp_path: Path, story_ledger: Path) -> None:
+    """1,100 of them once blocked a gateway: never closed, they used up its 1,024 files."""
+    with gateway_with(tmp_path, story_ledger, FEW) as running:
         idle = []
         for number in range(3 * FEW.connections):
             idle.append(
                 socket.create_connection(
-                    (house.client.base_url.host, house.client.base_url.port or 80), timeout=WAIT_S
+                    (running.client.base_url.host, running.client.base_url.port or 80),
+                    timeout=WAIT_S,
                 )
             )
             idle[-1].sendall(b"GET /hea" if number % 2 else HEAD + b"Content-Length: 9\r\n\r\n")
         with httpx.Client(
-            base_url=house.client.base_url, timeout=WAIT_S, trust_env=False
+            base_url=running.client.base_url, timeout=WAIT_S, trust_env=False
         ) as newcomer:
             assert newcomer.get("/healthz").status_code == 200
         assert rest_of(idle[0]) == b""  # the oldest one made room
@@ -152,17 +161,22 @@ def test_half_open_connections_shut_nobody_out(tmp_path: Path, told: Path) -> No
             connection.close()
 
 
-def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, told: Path) -> None:
-    with house_with(tmp_path, told, FEW) as house, connected(house.client) as at_work:
-        house.model.free.clear()
+def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, story_ledger: Path) -> None:
+    with (
+        gateway_with(tmp_path, story_ledger, FEW) as running,
+        connection_to(running.client) as at_work,
+    ):
+        running.model.free.clear()
         at_work.sendall(b"GET /v1/recommendations/ann?k=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        while not house.model.asked:
-            assert house.client.get("/healthz").status_code == 200
+        while not running.model.asked:
+            assert running.client.get("/healthz").status_code == 200
         many = [
-            socket.create_connection((house.client.base_url.host, house.client.base_url.port or 80))
+            socket.create_connection(
+                (running.client.base_url.host, running.client.base_url.port or 80)
+            )
             for _ in range(2 * FEW.connections)
         ]
-        house.model.free.set()
+        running.model.free.set()
         assert b'"id":"7"' in answer_from(at_work)
         at_work.close()
         for connection in many:
@@ -170,13 +184,16 @@ def test_a_call_at_work_is_never_closed_for_a_newcomer(tmp_path: Path, told: Pat
 
 
 @pytest.mark.parametrize("num_bytes", [1, 65_536])
-def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes(
-    tmp_path: Path, told: Path, num_bytes: int
+def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(
+    tmp_path: Path, story_ledger: Path, num_bytes: int
 ) -> None:
-    """Its length is announced nowhere. The sender never ends it, so whoever waits for its end waits forever."""
+    """It has no Content-Length and no end, so waiting for the end would take forever."""
     piece = b" " * 65_536
     chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
-    with house_with(tmp_path, told, Limits()) as house, connected(house.client) as connection:
+    with (
+        gateway_with(tmp_path, story_ledger, ConnectionLimits()) as running,
+        connection_to(running.client) as connection,
+    ):
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(MAX_CALL_BYTES // len(piece)):
             connection.sendall(chunk)
@@ -187,8 +204,11 @@ def test_a_chunked_body_over_the_limit_is_refused_while_it_still_comes(
         assert b"32 MiB" in answer
 
 
-def test_what_comes_after_a_refusal_is_not_read_forever(tmp_path: Path, told: Path) -> None:
-    with house_with(tmp_path, told, HASTY) as house, connected(house.client) as connection:
+def test_the_rest_of_a_refused_body_is_not_read_forever(tmp_path: Path, story_ledger: Path) -> None:
+    with (
+        gateway_with(tmp_path, story_ledger, HASTY) as running,
+        connection_to(running.client) as connection,
+    ):
         connection.sendall(HEAD + b"Content-Length: 999999999\r\n\r\n[")
         assert b" 413 " in rest_of(connection)
 
@@ -203,8 +223,11 @@ def test_what_comes_after_a_refusal_is_not_read_forever(tmp_path: Path, told: Pa
     ],
     ids=["TLS", "no HTTP", "long headers", "a negative length"],
 )
-def test_what_is_no_http_is_refused_as_json(tmp_path: Path, told: Path, sent: bytes) -> None:
-    with house_with(tmp_path, told, Limits()) as house, connected(house.client) as connection:
+def test_invalid_http_is_refused_as_json(tmp_path: Path, story_ledger: Path, sent: bytes) -> None:
+    with (
+        gateway_with(tmp_path, story_ledger, ConnectionLimits()) as running,
+        connection_to(running.client) as connection,
+    ):
         with suppress(ConnectionError):
             connection.sendall(sent)
         head, _, body = rest_of(connection).partition(b"\r\n\r\n")
@@ -212,11 +235,11 @@ def test_what_is_no_http_is_refused_as_json(tmp_path: Path, told: Path, sent: by
         assert json.loads(body)["error"]["field"] == "request"
 
 
-def test_a_model_that_hangs_costs_the_popular_items_no_time(tmp_path: Path, told: Path) -> None:
-    """Only a few calls wait for a model server that fails; the others are answered from the popular items at once."""
+def test_a_hanging_model_does_not_delay_the_fallback(tmp_path: Path, story_ledger: Path) -> None:
+    """Only a few calls wait for a failing model server; the others get popular items at once."""
     model = StandIn()
     settings = settings_in(tmp_path, inference_port=model.port)
-    told.rename(tmp_path / "ledger.db")
+    shutil.copy(story_ledger, tmp_path / "ledger.db")
     with gateway(settings) as client:
         model.status = 503
         assert client.get("/v1/recommendations/ann").json()["fallback"] is True

@@ -1,0 +1,175 @@
+"""The bodies of recommendations and predictions: what is asked of the model, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.bodies.codec import is_none
+
+FilterValue = str | int | float | bool | None | list[object] | dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedItem:
+    """A recommended item."""
+
+    id: Annotated[str, Field(description="The item's id.", examples=["181"])]
+    title: Annotated[
+        str | None,
+        Field(
+            description="The item's title; null when no item record has come yet.",
+            examples=["Return of the Jedi (1983)"],
+        ),
+    ]
+    score: Annotated[
+        float,
+        Field(
+            description="Orders the list and means nothing else: scores of two answers or "
+            "releases cannot be compared.",
+            examples=[5.861498],
+        ),
+    ]
+    rating: Annotated[
+        float | None,
+        Field(
+            description="The predicted rating on the data's scale. Missing when the data has no "
+            "ratings.",
+            examples=[4.316891],
+            exclude_if=is_none,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackItem:
+    """A popular item."""
+
+    id: Annotated[str, Field(description="The item's id.", examples=["50"])]
+    title: Annotated[
+        str | None,
+        Field(
+            description="The item's title; null when no item record has come yet.",
+            examples=["Star Wars (1977)"],
+        ),
+    ]
+
+
+ForUser = Annotated[str, Field(description="The user who was asked for.", examples=["ann"])]
+Version = Annotated[int, Field(description="The release that answered.", examples=[3])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedAnswer:
+    """Recommendations of the live model, best first."""
+
+    user_id: ForUser
+    model_version: Version
+    items: Annotated[
+        tuple[RankedItem, ...],
+        Field(description="At most `k` items, best first; fewer when fewer are left."),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackAnswer:
+    """The popular items of the live release, while the model server does not answer."""
+
+    user_id: ForUser
+    model_version: Annotated[
+        int | None,
+        Field(description="The release whose popular items these are; null before the first."),
+    ]
+    items: Annotated[
+        tuple[FallbackItem, ...],
+        Field(description="At most `k` items, most popular first. Empty with a `filter`."),
+    ]
+    fallback: Annotated[Literal[True], Field(description="Always true.")] = True
+    reason: Annotated[
+        str,
+        Field(
+            description="Why the model did not answer.",
+            examples=["the model server did not answer in time"],
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryElement:
+    """Something that the user did, newest last. Either `id` or `text` names the item."""
+
+    id: Annotated[
+        str | int | None, Field(description="The item's id.", examples=["50"], exclude_if=is_none)
+    ] = None
+    text: Annotated[
+        str | None,
+        Field(
+            description="Free text in place of an id; it is never looked up.",
+            examples=["A heist film set on a submarine"],
+            exclude_if=is_none,
+        ),
+    ] = None
+    type: Annotated[
+        str | None,
+        Field(
+            description="What the user did. Default: `rating` with a rating, otherwise `view`.",
+            examples=["rating"],
+            exclude_if=is_none,
+        ),
+    ] = None
+    rating: Annotated[
+        float | None,
+        Field(description="The rating, on the data's scale.", examples=[5], exclude_if=is_none),
+    ] = None
+    at: Annotated[
+        str | float | None,
+        Field(
+            description="When it happened: ISO 8601 or epoch seconds, from 1990 on.",
+            examples=["1998-01-05T18:00:00Z"],
+            exclude_if=is_none,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopItemsQuestion:
+    """What the gateway asks the model for a user: `k` items for a history."""
+
+    user_seq: tuple[HistoryElement, ...]
+    k: int
+    exclude_seen: bool = True
+    exclude: tuple[str, ...] = ()
+    filter: Annotated[dict[str, FilterValue] | None, Field(exclude_if=is_none)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionBody:
+    """One rating to predict. The model checks the fields and names the one at fault."""
+
+    user_seq: Annotated[
+        list[str | int | HistoryElement],
+        Field(
+            description="The user's history, newest last. A string is looked up as an id, then as "
+            "an exact title, and is read as free text otherwise; a whole number is an id. An "
+            "empty list is a user without a history.",
+            examples=[["Toy Story (1995)", "Heat (1995)"]],
+        ),
+    ]
+    item_desc: Annotated[
+        str | int | HistoryElement,
+        Field(
+            description="The item: a string, a whole number, or an object with `id` or `text`.",
+            examples=["GoldenEye (1995)"],
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionAnswer:
+    """A predicted rating. The header `X-Model-Version` names the release."""
+
+    score: Annotated[
+        float, Field(description="The rating, on the data's own scale.", examples=[3.40523])
+    ]

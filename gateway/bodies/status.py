@@ -1,0 +1,183 @@
+"""The body of `GET /v1/status`: what is live, how good it is, what waits and what runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from cron.lineage import Kind, Outcome
+
+_TIME = {"format": "date-time"}
+
+Moment = Annotated[
+    str, Field(json_schema_extra=_TIME, description="ISO 8601.", examples=["2026-03-01T12:00:00Z"])
+]
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonStatus:
+    """One test of the gate, or why a run ended as it did."""
+
+    name: Annotated[str, Field(description="The test's name.", examples=["ndcg"])]
+    ok: Annotated[bool, Field(description="Whether the candidate passed the test.")]
+    text: Annotated[str, Field(description="The result in one sentence, with its numbers.")]
+    figure: Annotated[Number | None, Field(description="The number that was tested.")]
+    low: Annotated[Number | None, Field(description="The lower end of its interval.")]
+    high: Annotated[Number | None, Field(description="The upper end of its interval.")]
+    limit: Annotated[Number | None, Field(description="The limit it was compared with.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStatus:
+    """A release: an archive that is or was live."""
+
+    version: Annotated[int, Field(description="Its version, as TorchServe names it.")]
+    live: Annotated[bool, Field(description="Whether it is live now.")]
+    mode: Annotated[
+        str, Field(description="How it was made: `baseline`, `full`, `update` or `items`.")
+    ]
+    parent: Annotated[int | None, Field(description="The release whose weights it started from.")]
+    published_at: Annotated[Moment, Field(description="When it first became live.")]
+    rolled_back_at: Annotated[
+        Moment | None, Field(description="When it was last rolled back from.")
+    ]
+    trained_range: Annotated[
+        tuple[int, int] | None,
+        Field(description="The first and last journal number that it was trained on."),
+    ]
+    num_items: Annotated[int, Field(description="Items in its catalogue.")]
+    archive: Annotated[str, Field(description="The name of its archive.")]
+    archive_gone: Annotated[bool, Field(description="Whether its archive was deleted.")]
+    ndcg: Annotated[
+        Number | None,
+        Field(description="Its NDCG@10 on the panel; null when that was not measured recently."),
+    ]
+    figures: Annotated[dict[str, Number], Field(description="Its metrics, by name.")]
+    reasons: Annotated[
+        tuple[ReasonStatus, ...],
+        Field(description="The gate's verdict; empty when its run is not a recent one."),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveStatus(ReleaseStatus):
+    """The live release."""
+
+    age_s: Annotated[Number, Field(description="Seconds since it was published.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """One turn of the cycle."""
+
+    run_id: Annotated[int, Field(description="The run's number.")]
+    mode: Annotated[str | None, Field(description="What it makes; null for a skipped turn.")]
+    outcome: Annotated[Outcome | None, Field(description="How it ended; null while it runs.")]
+    version: Annotated[int | None, Field(description="The version that it made, if any.")]
+    started_at: Annotated[Moment, Field(description="When it started.")]
+    ended_at: Annotated[Moment | None, Field(description="When it ended; null while it runs.")]
+    count: Annotated[
+        int, Field(description="How many equal skipped turns this row stands for.", examples=[1])
+    ]
+    seconds: Annotated[dict[str, Number], Field(description="The time of each step.")]
+    figures: Annotated[dict[str, Number], Field(description="Its metrics, by name.")]
+    reasons: Annotated[tuple[ReasonStatus, ...], Field(description="Why it ended so.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressStatus:
+    """How far the trainer is."""
+
+    phase: Annotated[str, Field(description="What it does now.", examples=["train"])]
+    done: Annotated[int, Field(description="Steps done in this phase.")]
+    total: Annotated[int, Field(description="Steps of this phase.")]
+    loss: Annotated[Number | None, Field(description="The newest loss.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentRunStatus(RunStatus):
+    """The run that is under way."""
+
+    progress: Annotated[
+        ProgressStatus | None, Field(description="How far the trainer is; null between trainings.")
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldStatus:
+    """Publishing is paused until somebody resumes it."""
+
+    reason: Annotated[str, Field(description="Why it was paused.")]
+    since: Annotated[Moment, Field(description="When it was paused.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingStatus:
+    """Records that the live weights have not learned from."""
+
+    in_log: Annotated[
+        int | None,
+        Field(description="Records in the event log; null while the log does not answer."),
+    ]
+    in_journal: Annotated[int, Field(description="Records in the journal.")]
+    newest_event_at: Annotated[
+        Moment | None, Field(description="The latest event time in the journal.")
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatesStatus:
+    """What the gate decided about recent updates."""
+
+    judged: Annotated[int, Field(description="Updates with a verdict.")]
+    accepted: Annotated[int, Field(description="Updates that were published.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityStatus:
+    """The ranking quality of one model on one set of events."""
+
+    run_id: Annotated[int, Field(description="The run that measured it.")]
+    kind: Annotated[
+        Kind,
+        Field(description="`fresh`: scored before training. `panel`, `older`: the gate's sets."),
+    ]
+    model: Annotated[str, Field(description="`live`, `candidate` or `popularity`, for example.")]
+    version: Annotated[int | None, Field(description="The model's version, if it had one.")]
+    ndcg: Annotated[Number, Field(description="NDCG@10.")]
+    rmse: Annotated[Number | None, Field(description="The error of predicted ratings.")]
+    num_users: Annotated[int, Field(description="Users measured.")]
+    num_events: Annotated[int, Field(description="Events measured.")]
+    at: Annotated[Moment, Field(description="When it was measured.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusAnswer:
+    """The whole system at one moment."""
+
+    at: Annotated[Moment, Field(description="The time of this answer.")]
+    live: Annotated[LiveStatus | None, Field(description="The live release, if any.")]
+    hold: Annotated[HoldStatus | None, Field(description="Null unless publishing is paused.")]
+    waiting: Annotated[WaitingStatus, Field(description="Records not yet learned from.")]
+    current_run: Annotated[CurrentRunStatus | None, Field(description="The run under way, if any.")]
+    releases: Annotated[tuple[ReleaseStatus, ...], Field(description="Newest first.")]
+    updates: Annotated[UpdatesStatus, Field(description="What the gate decided lately.")]
+    runs: Annotated[tuple[RunStatus, ...], Field(description="Newest first.")]
+    quality: Annotated[tuple[QualityStatus, ...], Field(description="Oldest first.")]
+    endpoint: Annotated[
+        str,
+        Field(
+            description="Where the first TorchServe node takes predictions.",
+            examples=["http://127.0.0.1:8080/predictions/rec"],
+        ),
+    ]
+    in_service: Annotated[
+        dict[str, bool],
+        Field(
+            description="For each TorchServe node, whether its newest answer was usable.",
+            examples=[{"127.0.0.1:8081": True}],
+        ),
+    ]

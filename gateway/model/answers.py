@@ -1,0 +1,87 @@
+"""What TorchServe answers to a question, parsed once: ranked items, a rating, or a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from gateway.bodies.codec import codec_of
+from gateway.bodies.recommendations import RankedItem
+from gateway.bodies.refusal import Refusal
+
+Answer = TypeVar("Answer")
+
+
+class NoAnswer(Exception):
+    """The model server gave no usable answer: it is down, slow, overloaded, or has no model.
+
+    `status` is the HTTP status of its answer, if there was one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class TooLarge(Exception):
+    """The model server does not accept a request of this size. The node is not at fault."""
+
+    def __init__(self, size_bytes: int, *, limit_bytes: int) -> None:
+        super().__init__(
+            f"the question holds {size_bytes:,} bytes, more than the model server accepts (its "
+            f"max_request_size; Freshet starts it with {limit_bytes:,}); send less in one call"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Ranked items, best first."""
+
+    items: tuple[RankedItem, ...]
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A predicted rating."""
+
+    score: float
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelQuestion(Generic[Answer]):
+    """One body for the model, and the type that answers it."""
+
+    content: bytes
+    answer_type: type[Answer]
+
+    def parse(self, status: int, content: bytes) -> Answer | Refusal:
+        """Parse the answer of status 200 or 400; raise NoAnswer for another shape."""
+        try:
+            if status == 200:
+                return codec_of(self.answer_type).validate_json(content)
+            return codec_of(Refusal).validate_json(content)
+        except ValidationError as error:
+            if status == 200:
+                raise NoAnswer("the model server's answer has an unexpected form") from error
+            # TorchServe's own refusal: a wrong key, for one
+            raise NoAnswer(
+                f"the model server refused the call ({_message(content)})", status=400
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ServersRefusal:
+    """A refusal of TorchServe itself."""
+
+    message: str
+
+
+def _message(content: bytes) -> str:
+    try:
+        return codec_of(_ServersRefusal).validate_json(content).message
+    except ValidationError:
+        return "400"

@@ -1,0 +1,176 @@
+"""The description of the calls in `/openapi.json`, generated from the types of `gateway.bodies`.
+
+Examples are values of those types, so an example cannot have a field that an answer lacks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.recommendations import PredictionBody
+from gateway.bodies.records import EventBody, ItemBody
+from gateway.bodies.refusal import Refusal, refusal
+from gateway.http.record_bodies import NDJSON
+
+Responses = dict[int | str, dict[str, object]]
+Operation = dict[str, object]
+
+TAGS: Sequence[Mapping[str, str]] = (
+    {"name": "records", "description": "Send events and items; forget users."},
+    {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
+    {"name": "operation", "description": "Status, metrics and probes."},
+)
+_REF = "#/components/schemas/{model}"
+_REFUSALS: Mapping[int, tuple[str, Refusal]] = {
+    400: (
+        "The request is wrong; `field` and `reason` say where and why.",
+        refusal("k", "k: found '0', expected a whole number from 1 to 1,000"),
+    ),
+    401: (
+        "A key is set, and the call has no key or a wrong one.",
+        refusal(
+            "authorization",
+            "this gateway requires its key, the setting gateway.api_key; send Authorization: "
+            "Bearer KEY",
+        ),
+    ),
+    403: (
+        "No key is set, and the call may come from another site's web page.",
+        refusal(
+            "host",
+            "Host is 'shop.example', not a loopback name (127.0.0.1, localhost, [::1]), and "
+            "without a key this gateway answers this machine alone; call http://127.0.0.1:8000, "
+            "or set gateway.api_key (FRESHET__GATEWAY__API_KEY) and send it as Authorization: "
+            "Bearer KEY",
+        ),
+    ),
+    413: (
+        "The body is too large. Nothing of it was stored.",
+        refusal(
+            "body",
+            "the body holds 40,000,000 bytes or more, the limit is 32 MiB; send less in one call",
+        ),
+    ),
+    415: (
+        "The body has a Content-Encoding other than gzip.",
+        refusal("body", "Content-Encoding is 'br', expected gzip or none"),
+    ),
+    503: (
+        "The gateway is overloaded, or a service that the call needs does not answer. Nothing "
+        "was stored. Send the call again after the seconds in `Retry-After`.",
+        refusal(
+            "server",
+            "the gateway is overloaded: this call would have waited longer than 1 s for its "
+            "turn; try again in 1 s",
+        ),
+    ),
+}
+
+
+def answer(
+    status: int,
+    description: str,
+    *,
+    headers: Mapping[str, object] | None = None,
+    **examples: object,
+) -> Responses:
+    """Return the description of an answer; its type is that of the examples."""
+    values = {name: {"value": to_json(example)} for name, example in examples.items()}
+    return {
+        status: {
+            "model": reduce(or_, dict.fromkeys(type(example) for example in examples.values())),
+            "description": description,
+            "content": {"application/json": {"examples": values}},
+            "headers": headers or {},
+        }
+    }
+
+
+def refusals(*statuses: int) -> Responses:
+    """Return the descriptions of the refusals with these statuses."""
+    described: Responses = {}
+    for status in statuses:
+        description, example = _REFUSALS[status]
+        described |= answer(status, description, refusal=example)
+    return described
+
+
+def records_body(record_type: type[object], example: Mapping[str, object]) -> Operation:
+    """Return the description of a body that holds records: one, a list, or NDJSON."""
+    record = {"$ref": _REF.format(model=record_type.__name__)}
+    line = json.dumps(example)
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "At most 32 MiB and 100,000 records, each of at most 256 KiB. "
+            "`Content-Encoding: gzip` is accepted.",
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [record, {"type": "array", "items": record}]},
+                    "examples": {"one": {"value": example}, "list": {"value": [example]}},
+                },
+                NDJSON: {
+                    "schema": {"type": "string", "description": "One record on each line."},
+                    "examples": {"lines": {"value": f"{line}\n"}},
+                },
+            },
+        }
+    }
+
+
+def object_body(body_type: type[object], example: Mapping[str, object]) -> Operation:
+    """Return the description of a body that is one JSON object."""
+    schema = {"$ref": _REF.format(model=body_type.__name__)}
+    content = {"application/json": {"schema": schema, "examples": {"one": {"value": example}}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def describe_bodies(app: FastAPI) -> None:
+    """Make the application's OpenAPI complete.
+
+    FastAPI does not know the bodies that the calls read themselves, and it announces a 422 where a
+    wrong parameter is a 400.
+    """
+    plain = app.openapi
+
+    def described() -> dict[str, object]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _complete(plain())
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, object]) -> dict[str, object]:
+    schemas = _child(_child(document, "components"), "schemas")
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas |= _body_schemas()
+    paths = _child(document, "paths")
+    for path in paths:
+        for method in (operations := _child(paths, path)):
+            _child(_child(operations, method), "responses").pop("422", None)
+    return document
+
+
+def _child(parent: dict[str, object], name: str) -> dict[str, object]:
+    child = parent[name]
+    assert isinstance(child, dict)
+    return child
+
+
+def _body_schemas() -> dict[str, object]:
+    mode: JsonSchemaMode = "validation"
+    _, schema = TypeAdapter.json_schemas(
+        [(one, mode, codec_of(one)) for one in (EventBody, ItemBody, PredictionBody)],
+        ref_template=_REF,
+    )
+    return dict(schema["$defs"])
