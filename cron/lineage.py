@@ -1,17 +1,19 @@
-"""The values that say where a release comes from: segments, manifests, releases, runs, holds, leases.
+"""The values that say where a release comes from: segments, manifests, runs, leases.
 
-Plain values and their JSON; knows nothing of how the ledger keeps them, and loads neither torch nor
-numpy.
+Plain values and their JSON. How the ledger stores them is not known here; neither torch nor numpy
+is loaded. A `Struct` has a field whose stored key is older than its name: `figure`, `figures`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
+from trainer.codec import decode, encode
 from trainer.config import Mode
 from trainer.report import PopularItem
 
@@ -23,9 +25,10 @@ Range = tuple[int, int]  # first and last journal number, both included
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One immutable Parquet file of the journal in the artifact store. `last_at` is the latest event time in it.
+    """One immutable Parquet file of the journal in the artifact store.
 
-    `size_bytes` is what its rows take in memory; 0 when that was not recorded yet.
+    `last_at` is the latest event time in it. `size_bytes` is what its rows take in memory, 0 when
+    that was not recorded yet.
     """
 
     name: str
@@ -40,7 +43,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to run cycles. `token` grows with every acquisition, so that a late writer is told apart."""
+    """The right to run cycles.
+
+    `token` grows with every acquisition, so that writes of a former holder are recognised.
+    """
 
     holder: str
     token: int
@@ -59,7 +65,7 @@ SwitchKind = Literal["publish", "rollback", "promote", "restore"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """A change of the live version under way. The greatest epoch rules."""
+    """A change of the live version that is under way. The greatest epoch wins."""
 
     version: int
     epoch: int
@@ -68,34 +74,42 @@ class Switch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What the server ought to do now: `live` is its default version unless a switch is under way. `epoch` counts the switches begun."""
+    """What the server should serve now.
+
+    `live` is its default version unless a switch is under way. `epoch` counts the switches begun.
+    """
 
     live: int | None
     switch: Switch | None
     epoch: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One test of a verdict, or why a run ended as it did; `text` is what people read."""
 
     name: str
     ok: bool
     text: str
-    figure: float | None = None
+    value: float | None = msgspec.field(default=None, name="figure")
     low: float | None = None
     high: float | None = None
     limit: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=FORMAT,
+):
     """The lineage of one archive, stored beside it and in the ledger.
 
     `target_range` is what this release itself trained on, without `excluded`; None for `items` and
-    `baseline`. `parent` is the release whose weights it started from; `supersedes` the one that was
-    live when its run began. `anchor` is the last full retrain up the lineage: a full retrain names
-    itself, a baseline has none.
+    `baseline`. `parent` is the release whose weights it started from; `supersedes` is the one that
+    was live when its run began. `anchor` is the last full retrain in its lineage: a full retrain
+    names itself, a baseline has none.
     """
 
     version: int
@@ -117,15 +131,15 @@ class Manifest:
     code_digest: str
     created_at: datetime
     config: Mapping[str, object]
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float] = msgspec.field(name="figures")
     libraries: Mapping[str, str]
     num_items: int
     rating_scale: tuple[float, float] | None = None
     popular: tuple[PopularItem, ...] = ()
     # id of the secret that keys the panel's hash; empty: a plain hash, from before there was one
     panel_key: str = ""
-    bundle_format: int = 0  # of the bundle in the archive; 0: made before this was written down
-    state_sha256: str | None = None  # None: no state, or made before this was written down
+    bundle_format: int = 0  # of the bundle in the archive; 0: made before this was recorded
+    state_sha256: str | None = None  # None: no state, or made before this was recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +155,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One turn of the cycle. `outcome` is None while it is under way; `count` counts equal skipped turns kept as one row."""
+    """One turn of the cycle.
+
+    `outcome` is None while it is under way. `count` is the number of equal skipped turns that are
+    stored as one row.
+    """
 
     run_id: int
     mode: Mode | None  # None for a skipped turn
     outcome: Outcome | None
     reasons: tuple[Reason, ...]
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     supersedes: int | None
     version: int | None
     started_at: datetime
@@ -161,8 +179,9 @@ Kind = Literal["fresh", "panel", "older"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """Figures of one model on one set of events: `fresh` is scored before training on them, `panel` and `older` are what the gate judged.
+    """The metrics of one model on one set of events.
 
+    `fresh` events are scored before training on them; `panel` and `older` are what the gate judged.
     `version` is the version that was live for `fresh`, and the candidate's (None before it has one)
     for `panel`.
     """
@@ -179,36 +198,33 @@ class Quality:
 
 
 def manifest_to_json(manifest: Manifest) -> str:
-    """Serialise a manifest; equal manifests give equal bytes."""
-    values = {"format": FORMAT, **asdict(manifest), "created_at": manifest.created_at.isoformat()}
-    return json.dumps(values, ensure_ascii=False, indent=1, sort_keys=True)
+    """Return a manifest as JSON; equal manifests give equal bytes."""
+    return encode(manifest, indent=1, sort_keys=True)
 
 
 def manifest_from_json(text: str) -> Manifest:
-    """Read what `manifest_to_json` wrote; raise ValueError for another format."""
-    values = json.loads(text)
-    if values.pop("format", None) != FORMAT:
-        raise ValueError(f"not a release manifest of format {FORMAT}")
-    values["created_at"] = datetime.fromisoformat(values["created_at"])
-    for name in ("target_range", "rating_scale"):
-        values[name] = tuple(values[name]) if values[name] is not None else None
-    values["excluded"] = tuple((first, last) for first, last in values["excluded"])
-    values["popular"] = tuple(PopularItem(**item) for item in values["popular"])
-    return Manifest(**values)
+    """Return the manifest that `manifest_to_json` wrote; raise ValueError for another format."""
+    try:
+        return decode(text, Manifest)
+    except ValueError as error:
+        raise ValueError(f"not a release manifest of format {FORMAT}: {error}") from error
 
 
 def reasons_to_json(reasons: Iterable[Reason]) -> str:
-    """Serialise reasons."""
-    return json.dumps([asdict(reason) for reason in reasons], ensure_ascii=False)
+    """Return reasons as JSON."""
+    return encode(list(reasons))
 
 
 def reasons_from_json(text: str) -> tuple[Reason, ...]:
-    """Read what `reasons_to_json` wrote."""
-    return tuple(Reason(**reason) for reason in json.loads(text))
+    """Return the reasons that `reasons_to_json` wrote."""
+    return decode(text, tuple[Reason, ...])
 
 
 def trained_ranges(manifests: Mapping[int, Manifest], version: int) -> tuple[Range, ...]:
-    """Return the ranges on which a release and its ancestors trained, oldest first, down to the full retrain at their root."""
+    """Return the ranges on which a release and its ancestors trained, oldest first.
+
+    The first is that of the full retrain at the root of the lineage.
+    """
     ranges: list[Range] = []
     at: int | None = version
     while at is not None:
@@ -219,7 +235,7 @@ def trained_ranges(manifests: Mapping[int, Manifest], version: int) -> tuple[Ran
     return tuple(reversed(ranges))
 
 
-def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
+def merge_ranges(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """Return the same numbers as disjoint ascending ranges."""
     result: list[Range] = []
     for first, last in sorted(ranges):

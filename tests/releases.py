@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
+
+import msgspec
 
 from cron.ledger import release_rows, switches
 from cron.ledger.ledger import Ledger
@@ -31,7 +32,7 @@ _PLAIN = Manifest(
     bundle_format=BUNDLE_FORMAT,
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     config={},
-    figures={},
+    metrics={},
     libraries={},
     num_items=40,
 )
@@ -40,13 +41,13 @@ _PLAIN = Manifest(
 def manifest(version: int, **changes: object) -> Manifest:
     """Return a manifest of that version."""
     named = {"version": version, "archive": f"rec-{version}-0123456789ab.mar"}
-    return replace(_PLAIN, **{**named, **changes})  # type: ignore[arg-type]
+    return msgspec.structs.replace(_PLAIN, **{**named, **changes})
 
 
 def reason(name: str, *, ok: bool) -> Reason:
     """Return a reason with every figure set."""
     return Reason(
-        name=name, ok=ok, text=f"{name}: −.011", figure=-0.011, low=-0.014, high=0.001, limit=-0.01
+        name=name, ok=ok, text=f"{name}: −.011", value=-0.011, low=-0.014, high=0.001, limit=-0.01
     )
 
 

@@ -15,7 +15,8 @@ from bench.contestants.offline import train_bundle
 from bench.data.snapshots import Flags, Roles, event_rows, write_snapshot
 from bench.ranking.stream import Stream
 from bench.report.kept import work_folder
-from cron.gate.verdicts import Against, offline_verdict
+from cron.gate.offline_verdict import offline_verdict
+from cron.gate.wording import Against
 from cron.settings.tree import GateSettings
 from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_of
 from cron.snapshot.limits import Limits, within_limits

@@ -1,90 +1,71 @@
-"""What waits and what happened lately, read from the ledger and the journal for `cron.cycle.plan`; decides nothing."""
+"""The state that `cron.cycle.plan` decides on, read from the ledger and the journal."""
 
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+
+import msgspec
 
 from cron.cycle.plan import PlanState
 from cron.errors import TrainingFailed
 from cron.journal.journal import Journal
 from cron.ledger import holds, journal_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
-from cron.lineage import Range, Run
-from cron.services import Services
+from cron.lineage import Manifest, Range, Run
 from recommender.config import BUNDLE_FORMAT
+from trainer.codec import decode, encode
+from trainer.config import TrainConfig
 
-# refusals in a row are counted over the newest runs; back-off and skipped rows make 200 more than a
-# day
+# Refusals in a row are counted over the newest runs. With back-off and skipped turns stored as one
+# row, 200 are more than a day.
 _NUM_RUNS = 200
 
 
-def observe(services: Services, *, force_full: bool = False) -> PlanState:
-    """Gather the state that `decide` needs."""
-    ledger = services.ledger
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that an update cannot change, because its weights would not fit."""
+
+    encoder: object = None
+    model: object = None
+
+
+def observe(
+    ledger: Ledger, journal: Journal, config: TrainConfig, *, force_full: bool = False
+) -> PlanState:
+    """Return the state that `decide` needs."""
     live = release_rows.live(ledger)
     manifest = live.manifest if live is not None else None
-    unpublished = _unpublished(ledger)
+    unpublished = _unpublished_runs(ledger)
     last_full = run_rows.last_full(ledger)
     items_through = manifest.items_through if manifest is not None else 0
+    new_records = journal.count(items_through + 1, journal_rows.last_seq(ledger))
     return PlanState(
         now=ledger.now(),
         live=manifest,
         hold=holds.current(ledger),
-        num_new_events=num_new_events(ledger, services.journal),
-        num_new_items=services.journal.count(
-            items_through + 1, journal_rows.last_seq(ledger)
-        ).items,
+        num_new_events=num_new_events(ledger, journal),
+        num_new_items=new_records.items,
         num_refusals=sum(map(_is_verdict, unpublished)),
         num_unpublished=len(unpublished),
         last_ended_at=unpublished[0].ended_at if unpublished else None,
         last_full_at=last_full.ended_at if last_full is not None else None,
         last_full_s=last_full.seconds.get("train") if last_full is not None else None,
-        settings_changed=manifest is not None
-        and _shape(manifest.config)
-        != _shape(json.loads(json.dumps(asdict(services.settings.train)))),
+        settings_changed=manifest is not None and not _has_shape(manifest, config),
         format_changed=manifest is not None and manifest.bundle_format != BUNDLE_FORMAT,
         force_full=force_full,
     )
 
 
-def _unpublished(ledger: Ledger) -> list[Run]:
-    """Return the runs that were refused or failed since the last one that published, newest first."""
-    since = itertools.takewhile(
-        lambda run: run.outcome != "published", run_rows.newest(ledger, _NUM_RUNS)
-    )
-    return [run for run in since if run.outcome in ("refused", "failed")]
-
-
-def _is_verdict(run: Run) -> bool:
-    """Tell whether a run says something about the model or its data, to which a full retrain may be the answer.
-
-    A full disk, a dead worker or trainer, a store that is away and an error of our own say nothing;
-    neither does a model server that was only too slow.
-    """
-    if run.outcome == "failed":
-        return run.reasons[-1].name == TrainingFailed.__name__
-    return any(not reason.ok and reason.name != "latency" for reason in run.reasons)
-
-
-def _shape(config: Mapping[str, object]) -> tuple[object, object]:
-    """Return the settings that an update can't change: its weights would not fit."""
-    return config.get("encoder"), config.get("model")
-
-
 def num_new_events(ledger: Ledger, journal: Journal) -> int:
-    """Count the journal's events that the live release did not learn from and that are not excluded."""
-    live = release_rows.live(ledger)
-    first_seq = max(journal.first_seq, live.manifest.trained_through + 1 if live is not None else 1)
-    return usable_events(
-        journal, (first_seq, journal_rows.last_seq(ledger)), holds.excluded_ranges(ledger)
-    )
+    """Return how many events the live release was not trained on, without excluded ones."""
+    live, first_seq = release_rows.live(ledger), journal.first_seq
+    if live is not None:
+        first_seq = max(first_seq, live.manifest.trained_through + 1)
+    span = (first_seq, journal_rows.last_seq(ledger))
+    return num_usable_events(journal, span, holds.excluded_ranges(ledger))
 
 
-def usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) -> int:
-    """Count the events in a range without the excluded ones; the excluded ranges are disjoint."""
+def num_usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) -> int:
+    """Return how many events are in a range but not in the excluded ranges, which are disjoint."""
     first, last = span
     num_events = journal.count(first, last).events if first <= last else 0
     for start, end in excluded:
@@ -93,16 +74,41 @@ def usable_events(journal: Journal, span: Range, excluded: tuple[Range, ...]) ->
     return num_events
 
 
-def capped(journal: Journal, span: Range, excluded: tuple[Range, ...], *, max_events: int) -> Range:
-    """Return the longest beginning of a range that holds at most `max_events` usable events."""
+def capped_range(
+    journal: Journal, span: Range, excluded: tuple[Range, ...], *, max_events: int
+) -> Range:
+    """Return the longest start of a range that contains at most `max_events` usable events."""
     first, last = span
-    if usable_events(journal, span, excluded) <= max_events:
+    if num_usable_events(journal, span, excluded) <= max_events:
         return span
-    fits, exceeds = first, last  # the end lies in [fits, exceeds)
+    fits, exceeds = first, last  # the end is in [fits, exceeds)
     while exceeds - fits > 1:
         middle = (fits + exceeds) // 2
-        if usable_events(journal, (first, middle), excluded) <= max_events:
+        if num_usable_events(journal, (first, middle), excluded) <= max_events:
             fits = middle
         else:
             exceeds = middle
     return first, fits
+
+
+def _unpublished_runs(ledger: Ledger) -> list[Run]:
+    """Return the runs refused or failed since the last one that published, newest first."""
+    runs = run_rows.newest(ledger, _NUM_RUNS)
+    since = itertools.takewhile(lambda run: run.outcome != "published", runs)
+    return [run for run in since if run.outcome in ("refused", "failed")]
+
+
+def _is_verdict(run: Run) -> bool:
+    """Return whether a run's end says something about the model or its data.
+
+    Only then may a full retrain help. A full disk, a dead worker or trainer, an unreachable store
+    and an error of our own say nothing about the model; nor does a model server that was only slow.
+    """
+    if run.outcome == "failed":
+        return run.reasons[-1].name == TrainingFailed.__name__
+    return any(not reason.ok and reason.name != "latency" for reason in run.reasons)
+
+
+def _has_shape(manifest: Manifest, config: TrainConfig) -> bool:
+    """Return whether a release was made with the encoder and the model of the settings."""
+    return msgspec.convert(manifest.config, _Shape) == decode(encode(config), _Shape)

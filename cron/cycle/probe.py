@@ -1,46 +1,49 @@
-"""Ask a registered version the golden requests: first for the answers, then for the time it takes.
+"""The probes of a registered version: golden requests, first for the answers, then for their time.
 
-What is not an answer says nothing about the model: it raises, and never becomes a verdict.
+Something that is not an answer says nothing about the model: it raises, and never becomes a
+verdict.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from cron.errors import ServerRefused, Unanswered, Unavailable
-from cron.gate.verdicts import Probe, Verdict, online_verdict
+from cron.gate.online_verdict import Probe, online_verdict
+from cron.gate.verdict import Verdict
 from cron.ports import ModelServer
-from cron.settings.tree import GateSettings
 
 _FIRST_ANSWER_S = 60.0  # the free text among the golden requests loads the encoder
 _ANSWER_S = 10.0
-_LATENCY_ROUNDS = 3  # the best one counts: a neighbour's burst of work is no fault of the version
+_LATENCY_ROUNDS = 3  # the best one counts: a short load on the machine is no fault of the version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
-    """A request of the endpoint and the trainer's own answer to it."""
+    """A request to the endpoint and the trainer's own answer to it."""
 
     request: object
     answer: object
 
 
 def probe(
-    server: ModelServer, version: int, golden: Sequence[Golden], gate: GateSettings
+    server: ModelServer, version: int, golden: Sequence[Golden], *, limit_ms: float
 ) -> Verdict:
-    """Probe a version on every node that has it and is not away; the worst node decides.
+    """Probe a version on every reachable node that has it, and return the worst node's verdict.
 
-    Raise Unanswered when a node gives something that is not an answer, Unavailable when no node has
-    the version any more.
+    Raise Unanswered when a node returns something that is not an answer, Unavailable when no node
+    has the version any more.
     """
     nodes = server.nodes()
     verdicts: dict[str, Verdict] = {}
     for name, node in nodes.items():
         try:
             if len(nodes) == 1 or any(found.version == version for found in node.versions()):
-                verdicts[name] = _probe_node(node, version, golden, gate)
+                verdicts[name] = _probe_node(node, version, golden, limit_ms)
         except Unavailable:
             if len(nodes) == 1:
                 raise
@@ -48,34 +51,30 @@ def probe(
         raise Unavailable(
             "every node with the new version",
             where=", ".join(nodes),
-            why="all that had it are away",
+            why="no node that has it can be reached",
         )
-    worst = max(
-        verdicts,
-        key=lambda name: (
-            not verdicts[name].accepted,
-            verdicts[name].figures.get("probe_p99_ms", 0.0),
-        ),
-    )
-    return (
-        verdicts[worst]
-        if len(nodes) == 1
-        else _named(verdicts[worst], f"node {worst}, the worst of {len(verdicts)}")
-    )
+    worst = max(verdicts, key=lambda name: _badness(verdicts[name]))
+    if len(nodes) == 1:
+        return verdicts[worst]
+    return _with_place(verdicts[worst], f"node {worst}, the worst of {len(verdicts)}")
+
+
+def _badness(verdict: Verdict) -> tuple[bool, float]:
+    return not verdict.accepted, verdict.metrics.get("probe_p99_ms", 0.0)
 
 
 def _probe_node(
-    server: ModelServer, version: int, golden: Sequence[Golden], gate: GateSettings
+    server: ModelServer, version: int, golden: Sequence[Golden], limit_ms: float
 ) -> Verdict:
     found = [_ask(server, version, one.request, timeout_s=_FIRST_ANSWER_S)[0] for one in golden]
-    verdict = Verdict(reasons=(), figures={})
+    verdict = Verdict(reasons=(), metrics={})
     for _ in range(_LATENCY_ROUNDS):
         times = [_ask(server, version, one.request, timeout_s=_ANSWER_S)[1] for one in golden]
         probes = [
             Probe(expected=one.answer, found=answer, latency_ms=ms)
             for one, answer, ms in zip(golden, found, times, strict=True)
         ]
-        verdict = online_verdict(probes, gate)
+        verdict = online_verdict(probes, limit_ms=limit_ms)
         if verdict.accepted:
             break
     return verdict
@@ -84,7 +83,10 @@ def _probe_node(
 def _ask(
     server: ModelServer, version: int, request: object, *, timeout_s: float
 ) -> tuple[object, float]:
-    """Return an answer and the milliseconds it took; raise Unanswered, or Unavailable when the whole server is away."""
+    """Return an answer and the milliseconds it took.
+
+    Raise Unanswered, or Unavailable when the whole server cannot be reached.
+    """
     started = time.perf_counter()
     try:
         answer = server.predict(version, request, timeout_s=timeout_s)
@@ -99,14 +101,13 @@ def _ask(
 
 
 def _is_answer(body: object) -> bool:
-    """Tell an answer from an error body: ours has `error`, TorchServe's `code` and `type`."""
+    """Return whether a body is not an error: ours has `error`, TorchServe's `code` and `type`."""
     return isinstance(body, Mapping) and "error" not in body and not {"code", "type"} <= body.keys()
 
 
-def _named(verdict: Verdict, where: str) -> Verdict:
-    return replace(
-        verdict,
-        reasons=tuple(
-            replace(reason, text=f"{reason.text} ({where})") for reason in verdict.reasons
-        ),
-    )
+def _with_place(verdict: Verdict, place: str) -> Verdict:
+    reasons = [
+        msgspec.structs.replace(reason, text=f"{reason.text} ({place})")
+        for reason in verdict.reasons
+    ]
+    return msgspec.structs.replace(verdict, reasons=tuple(reasons))

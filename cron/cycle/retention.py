@@ -1,5 +1,7 @@
-"""What is let go: the log after each collection; after a turn old journal segments and rows of the ledger; after a run versions on the
-server, archives, files of ended runs.
+"""The deletion of what nothing needs any more.
+
+After each collection the log is trimmed. After each turn old journal segments and old rows of the
+ledger go; after a run also versions on the server, archives and files of ended runs.
 
 What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain
 at the root of its lineage.
@@ -17,33 +19,56 @@ from pathlib import Path
 from cron.cycle.release_files import manifest_name
 from cron.errors import FreshetError, LeaseLost
 from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switches
+from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest
+from cron.ports import ArtifactStore, EventLog, Histories, ModelServer
 from cron.services import Services
 from cron.serving.restore import kept_loaded
 
 log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
-_FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has more files by far
-# caches by last use: of the live encoder, of the untrained one from which the next learns, and of
-# two to roll back to
+_FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has far more files
+# The most recently used caches: of the live encoder, of the untrained one from which the next
+# learns, and of two to roll back to.
 _KEPT_TEXTS = 4
-_KEPT_RUNS = 3  # folders of ended runs, for a look at what went wrong
+_KEPT_RUNS = 3  # folders of ended runs, to see what went wrong
 
 
 def tidy(services: Services, lease: Lease) -> None:
-    """Let go of everything that nothing needs any more; what can't be reached now is tried after the next turn."""
-    _let_go(services, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
+    """Delete everything that nothing needs; what fails now is tried after the next turn."""
+    _do_each(services, lease, (_unload, _delete_archives, _delete_folders, _delete_texts))
     tidy_records(services, lease)
 
 
 def tidy_records(services: Services, lease: Lease) -> None:
-    """Let go of old events and of the ledger's old rows: they grow old at turns that are skipped, too."""
-    _let_go(services, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
+    """Delete old events and old rows of the ledger, which also age during skipped turns."""
+    _do_each(services, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
 
 
-def _let_go(
+def trim_log(event_log: EventLog, ledger: Ledger, histories: Histories) -> None:
+    """Trim the log up to where both journal and histories have read it.
+
+    What fails now is tried after the next collection.
+    """
+    try:
+        event_log.trim(journal_rows.log_cursor(ledger), histories.cursor())
+    except FreshetError as error:
+        log.warning("log not trimmed", extra={"why": str(error)})
+
+
+def drop_version(ledger: Ledger, server: ModelServer, version: int) -> None:
+    """Unregister the version of a run that did not publish, unless a person made it live."""
+    if release_rows.is_release(ledger, version):
+        return
+    try:
+        server.unregister(version)
+    except FreshetError as error:
+        log.warning("not unregistered", extra={"version": version, "why": str(error)})
+
+
+def _do_each(
     services: Services, lease: Lease, works: Sequence[Callable[[Services, Lease], None]]
 ) -> None:
     for work in works:
@@ -55,35 +80,20 @@ def _let_go(
             log.warning("not tidied", extra={"what": work.__name__.strip("_"), "why": str(error)})
 
 
-def trim_log(services: Services) -> None:
-    """Let the log go up to where journal and histories have both come; what can't be trimmed now is tried after the next collection."""
-    try:
-        services.log.trim(journal_rows.log_cursor(services.ledger), services.histories.cursor())
-    except FreshetError as error:
-        log.warning("log not trimmed", extra={"why": str(error)})
+def _needed_releases(services: Services) -> dict[int, Manifest]:
+    """Return the releases whose archives stay.
 
-
-def drop_version(services: Services, version: int) -> None:
-    """Unregister the version of a run that did not publish; one that a person made live meanwhile stays."""
-    if release_rows.is_release(services.ledger, version):
-        return
-    try:
-        services.server.unregister(version)
-    except FreshetError as error:
-        log.warning("not unregistered", extra={"version": version, "why": str(error)})
-
-
-def needed(services: Services) -> dict[int, Manifest]:
-    """Return the releases whose archives stay: the newest, those to roll back to, and the anchor of each."""
+    Those are the newest, those to roll back to, and the anchor of each.
+    """
     releases = {one.version: one.manifest for one in release_rows.kept_releases(services.ledger)}
     kept = sorted(releases)[-services.settings.release.keep_releases :]
     kept += [one.version for one in kept_loaded(services)]
-    kept += [
-        anchor
-        for version in kept
-        if version in releases and (anchor := releases[version].anchor) is not None
-    ]
-    return {version: releases[version] for version in kept if version in releases}
+    needed: dict[int, Manifest] = {}
+    for version in kept:
+        for one in (version, releases[version].anchor if version in releases else None):
+            if one is not None and one in releases:
+                needed[one] = releases[one]
+    return needed
 
 
 def _unload(services: Services, lease: Lease) -> None:
@@ -93,46 +103,63 @@ def _unload(services: Services, lease: Lease) -> None:
     keep = {one.version for one in kept_loaded(services)} | {services.server.live()}
     for found in services.server.versions():
         if found.version not in keep:
-            lease_row.check(services.ledger, lease)  # a successor may have loaded it for good
+            lease_row.check(services.ledger, lease)  # a successor may have loaded it to keep
             services.server.unregister(found.version)
 
 
 def _delete_archives(services: Services, lease: Lease) -> None:
-    """Delete what no kept release needs, each version's manifest first: without it nobody takes the rest for a whole version."""
-    keep, left = needed(services), _left(services)
-    open_run = run_rows.open_run(services.ledger)
-    for manifest in release_rows.archive_manifests(services.ledger, also=set(left.values())):
-        if manifest.version in keep or (
-            open_run is not None and open_run.version == manifest.version
-        ):
+    """Delete what no kept release needs, each version's manifest first.
+
+    Without its manifest a version is never taken for complete.
+    """
+    ledger, artifacts = services.ledger, services.artifacts
+    kept, version_of = set(_needed_releases(services)), _versions_by_file(artifacts)
+    open_run = run_rows.open_run(ledger)
+    if open_run is not None and open_run.version is not None:
+        kept.add(open_run.version)
+    for manifest in release_rows.archive_manifests(ledger, also=set(version_of.values())):
+        if manifest.version in kept:
             continue
-        if release_rows.mark_archive_gone(services.ledger, manifest.version, lease=lease):
-            slim_release(services.ledger, manifest, lease=lease)
+        if release_rows.mark_archive_gone(ledger, manifest.version, lease=lease):
+            slim_release(ledger, manifest, lease=lease)
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
-                services.artifacts.delete(name)
-    _delete_strays(services, left, lease)
+                artifacts.delete(name)
+    _delete_strays(ledger, artifacts, version_of, lease)
 
 
-def _left(services: Services) -> dict[str, int]:
+def _versions_by_file(artifacts: ArtifactStore) -> dict[str, int]:
     """Return the version of each file in the store that belongs to one, manifests first."""
-    names = [name for begin in _FOLDERS for name in services.artifacts.names(begin)]
-    return {name: int(found[1]) for name in names if (found := _OF_A_VERSION.fullmatch(name))}
+    versions: dict[str, int] = {}
+    for folder in _FOLDERS:
+        for name in artifacts.names(folder):
+            if (found := _OF_A_VERSION.fullmatch(name)) is not None:
+                versions[name] = int(found[1])
+    return versions
 
 
-def _delete_strays(services: Services, left: Mapping[str, int], lease: Lease) -> None:
-    """Delete what was put for a run that ended without entering it in the ledger: its worker died, or lost its lease, on another host."""
-    versions = run_rows.versions_never_recorded(services.ledger, set(left.values()))
-    for name in (name for name, version in left.items() if version in versions):
-        lease_row.check(services.ledger, lease)
-        services.artifacts.delete(name)
+def _delete_strays(
+    ledger: Ledger, artifacts: ArtifactStore, version_of: Mapping[str, int], lease: Lease
+) -> None:
+    """Delete files that were put for runs that ended without recording them in the ledger.
+
+    Their worker died, or lost its lease, on another host.
+    """
+    strays = run_rows.versions_never_recorded(ledger, set(version_of.values()))
+    for name, version in version_of.items():
+        if version in strays:
+            lease_row.check(ledger, lease)
+            artifacts.delete(name)
 
 
 def _delete_old_segments(services: Services, lease: Lease) -> None:
-    """Drop journal segments past their days, but nothing that a run after a rollback to any kept release would train on."""
+    """Drop journal segments that are too old.
+
+    A run after a rollback to any kept release must still find all that it would train on.
+    """
     days = services.settings.release.keep_journal_days
     trained = [
         manifest.trained_through
-        for manifest in needed(services).values()
+        for manifest in _needed_releases(services).values()
         if manifest.mode != "baseline"
     ]
     if days is not None and trained:
@@ -152,44 +179,45 @@ def _prune_ledger(services: Services, lease: Lease) -> None:
 
 
 def _delete_folders(services: Services, _lease: Lease) -> None:
-    open_run = run_rows.open_run(services.ledger)
-    ended = [
-        folder
-        for folder in _folders(services.paths.runs)
-        if open_run is None or folder.name != str(open_run.run_id)
-    ]
-    for folder in sorted(ended, key=lambda one: int(one.name) if one.name.isdecimal() else 0)[
-        :-_KEPT_RUNS
-    ]:
-        shutil.rmtree(folder, ignore_errors=True)
+    _delete_run_folders(services.ledger, services.paths.runs)
+    compared = _compared_versions(services.ledger)
     kept = {
         manifest.archive.removesuffix(".mar")
-        for version, manifest in needed(services).items()
-        if version in _compared(services)
+        for version, manifest in _needed_releases(services).items()
+        if version in compared
     }
-    for path in services.paths.bundles.iterdir() if services.paths.bundles.is_dir() else ():
+    bundles = services.paths.bundles
+    for path in bundles.iterdir() if bundles.is_dir() else ():
         if path.name.removesuffix(".safetensors") not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _delete_run_folders(ledger: Ledger, runs: Path) -> None:
+    """Delete the folders of ended runs but the newest."""
+    open_run = run_rows.open_run(ledger)
+    ended = []
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        if folder.is_dir() and (open_run is None or folder.name != str(open_run.run_id)):
+            ended.append(folder)
+    ended.sort(key=lambda folder: int(folder.name) if folder.name.isdecimal() else 0)
+    for folder in ended[:-_KEPT_RUNS]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _delete_texts(services: Services, _lease: Lease) -> None:
-    """Delete caches of encoders that were not used lately, and what a trainer was killed over: no training is under way."""
-    caches = sorted(
-        services.paths.texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime
-    )
-    for path in [*caches[:-_KEPT_TEXTS], *services.paths.texts.glob("*.tmp")]:
+    """Delete caches of encoders that were not used lately, and files of killed trainers.
+
+    No training is under way now.
+    """
+    texts = services.paths.texts
+    caches = sorted(texts.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+    for path in [*caches[:-_KEPT_TEXTS], *texts.glob("*.tmp")]:
         path.unlink()
 
 
-def _compared(services: Services) -> set[int]:
+def _compared_versions(ledger: Ledger) -> set[int]:
     """Return the versions whose bundles the next snapshot copies."""
-    live = release_rows.live(services.ledger)
-    return (
-        {version for version in (live.version, live.manifest.anchor) if version is not None}
-        if live is not None
-        else set()
-    )
-
-
-def _folders(parent: Path) -> list[Path]:
-    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    live = release_rows.live(ledger)
+    if live is None:
+        return set()
+    return {version for version in (live.version, live.manifest.anchor) if version is not None}

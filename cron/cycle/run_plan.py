@@ -1,18 +1,19 @@
-"""The numbers that a run is about, settled once at its start: ranges, panel share, parent, anchor.
+"""The plan of one run, made at its start: ranges of the journal, panel share, parent, anchor.
 
-`cron.cycle.plan` chooses the mode; this settles what the mode means for the journal as it is now.
+`cron.cycle.plan` chooses the mode; the run plan is what that mode means for the journal as it is
+now.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from cron.cycle.outlook import capped
+from cron.cycle.outlook import capped_range
+from cron.journal.journal import Journal
 from cron.ledger import holds, journal_rows, release_rows
+from cron.ledger.ledger import Ledger
 from cron.lineage import Manifest, Range, Run
-from cron.services import Services
+from cron.settings.tree import Settings
 from cron.snapshot.panel import PLAIN, Panel
 from cron.snapshot.panel_choice import choose_panel_share
 from cron.snapshot.panel_key import own_panel, panel_of
@@ -21,11 +22,12 @@ from trainer.config import Mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """See the module's docstring. `fresh_range` holds the events that the live model never trained on and is scored by.
+    """The numbers of a run.
 
-    `panel_share` and `panel_key` say who is kept out of training from now on, `judged_share` and
-    `judged_key` who is scored: those whom none of the compared models was trained on either.
-    `older_before` is the first number that the live model has not seen.
+    `fresh_range` are the events that the live model never trained on and is scored on. `panel_share`
+    and `panel_key` say who is kept out of training from now on; `judged_share` and `judged_key` say
+    who is scored: users on whom none of the compared models was trained either. `older_before` is
+    the first number that the live model has not seen.
     """
 
     mode: Mode
@@ -38,119 +40,110 @@ class RunPlan:
     parent: int | None
     anchor: int | None
     panel_key: str = PLAIN
-    judged_share: float | None = None  # None: as the panel
+    judged_share: float | None = None  # None: the same as the panel
     judged_key: str = PLAIN
     older_before: int | None = None
 
     @property
     def counted_range(self) -> Range | None:
-        """The range whose events the snapshot holds: the targets; for a baseline, which trains on nothing but counts, all there are."""
+        """The range whose events the snapshot holds.
+
+        A baseline trains on nothing but counts popularity over all events; the others hold their
+        targets.
+        """
         return (1, self.items_through) if self.mode == "baseline" else self.target_range
 
 
-def settle(services: Services, run: Run) -> RunPlan:
-    """Choose a run's numbers: `items` and `update` go on from the release that was live at its start, the others start anew.
+def make_plan(ledger: Ledger, journal: Journal, settings: Settings, run: Run) -> RunPlan:
+    """Return the plan of a run.
 
-    That release and no later one, whatever a person did meanwhile: its weights are what the
-    snapshot holds, and what the switch compares.
+    `items` and `update` continue from the release that was live at the run's start, the other modes
+    start from scratch. It is that release whatever happened since: the snapshot holds its weights,
+    and the switch compares with it.
     """
     assert run.mode is not None, "a run that was started has a mode"
-    journal, last_seq = services.journal, journal_rows.last_seq(services.ledger)
-    manifest = (
-        release_rows.release(services.ledger, run.supersedes).manifest
-        if run.supersedes is not None
-        else None
-    )
-    excluded = holds.excluded_ranges(services.ledger)
-    learned = manifest.trained_through if manifest is not None else 0
+    live = _manifest(ledger, run.supersedes)
+    last_seq, excluded = journal_rows.last_seq(ledger), holds.excluded_ranges(ledger)
+    learned = live.trained_through if live is not None else 0
     unlearned = (max(learned + 1, journal.first_seq), last_seq)
     target: Range | None = None
     if run.mode == "full":
         target = (journal.first_seq, last_seq)
     elif run.mode == "update":
-        target = capped(
-            journal, unlearned, excluded, max_events=services.settings.worker.max_events_per_run
-        )
-    parent = manifest if run.mode in ("update", "items") else None
-    panel = (
-        panel_of(services.ledger, parent)
-        if parent is not None
-        else _new_panel(services, last_seq, excluded)
-    )
-    judged = _judged(
-        panel, compared(services, run.supersedes, manifest.anchor if manifest is not None else None)
-    )
+        max_events = settings.worker.max_events_per_run
+        target = capped_range(journal, unlearned, excluded, max_events=max_events)
+    parent = live if run.mode in ("update", "items") else None
+    anchor = live.anchor if live is not None else None
+    if parent is not None:
+        panel = panel_of(ledger, parent)
+    else:
+        panel = _new_panel(ledger, journal, settings, last_seq=last_seq, excluded=excluded)
+    judged = _judged_panel(panel, compared_panels(ledger, run.supersedes, anchor))
     return RunPlan(
         mode=run.mode,
         target_range=target,
-        fresh_range=_fresh_range(manifest, target, unlearned),
+        fresh_range=_fresh_range(live, target, unlearned),
         items_through=last_seq,
         trained_through=target[1] if target is not None else learned,
         panel_share=panel.share,
         panel_key=panel.key,
         judged_share=judged.share,
         judged_key=judged.key,
-        older_before=learned + 1 if manifest is not None and manifest.mode != "baseline" else None,
+        older_before=learned + 1 if live is not None and live.mode != "baseline" else None,
         excluded=excluded,
         parent=parent.version if parent is not None else None,
-        anchor=manifest.anchor if manifest is not None else None,
+        anchor=anchor,
     )
 
 
-def compared(services: Services, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
-    """Return the panels of the models that a candidate is compared with; a baseline was trained on nobody."""
-    versions = {version for version in (live, anchor) if version is not None}
-    manifests = [
-        release_rows.release(services.ledger, version).manifest for version in sorted(versions)
-    ]
-    return tuple(
-        panel_of(services.ledger, manifest) for manifest in manifests if manifest.mode != "baseline"
-    )
+def compared_panels(ledger: Ledger, live: int | None, anchor: int | None) -> tuple[Panel, ...]:
+    """Return the panels of the models that a candidate is compared with.
+
+    A baseline has none: it was trained on nobody.
+    """
+    panels = []
+    for version in sorted({version for version in (live, anchor) if version is not None}):
+        manifest = release_rows.release(ledger, version).manifest
+        if manifest.mode != "baseline":
+            panels.append(panel_of(ledger, manifest))
+    return tuple(panels)
 
 
-def _new_panel(services: Services, last_seq: int, excluded: tuple[Range, ...]) -> Panel:
-    panel = own_panel(services.ledger, share=1.0)
-    settings = services.settings
+def _manifest(ledger: Ledger, version: int | None) -> Manifest | None:
+    return release_rows.release(ledger, version).manifest if version is not None else None
+
+
+def _new_panel(
+    ledger: Ledger,
+    journal: Journal,
+    settings: Settings,
+    *,
+    last_seq: int,
+    excluded: tuple[Range, ...],
+) -> Panel:
+    panel = own_panel(ledger, share=1.0)
     share = choose_panel_share(
-        services.journal, panel, settings.gate, settings.train, last_seq=last_seq, excluded=excluded
+        journal, panel, settings.gate, settings.train, last_seq=last_seq, excluded=excluded
     )
     return replace(panel, share=share)
 
 
-def _judged(panel: Panel, others: tuple[Panel, ...]) -> Panel:
-    """Return whom all compared models and the candidate are judged by: the smallest of their panels.
+def _judged_panel(panel: Panel, others: tuple[Panel, ...]) -> Panel:
+    """Return the smallest panel of the candidate and the compared models.
 
-    The others' key differs from the candidate's at the full retrain that takes the installation's
-    secret: it is judged by the users whom the others know nothing of, and they are kept out of its
-    training too.
+    At the full retrain that takes the installation's secret, the others' key differs from the
+    candidate's. That candidate is judged on the users on whom the others were not trained, and they
+    are kept out of its training too.
     """
     key = others[0].key if others else panel.key
     return min((one for one in (panel, *others) if one.key == key), key=lambda one: one.share)
 
 
-def to_output(plan: RunPlan) -> dict[str, object]:
-    """Make a plan JSON for the ledger."""
-    values: dict[str, object] = json.loads(json.dumps(asdict(plan)))
-    return values
-
-
-def from_output(output: Mapping[str, object]) -> RunPlan:
-    """Read a recorded plan."""
-    plan = RunPlan(**output)  # type: ignore[arg-type]
-    return replace(
-        plan,
-        target_range=_range(plan.target_range),
-        fresh_range=_range(plan.fresh_range),
-        excluded=tuple((first, last) for first, last in plan.excluded),
-    )
-
-
-def _range(raw: Range | None) -> Range | None:
-    return (raw[0], raw[1]) if raw is not None else None
-
-
 def _fresh_range(live: Manifest | None, target: Range | None, unlearned: Range) -> Range | None:
-    """Return the new events that the live model is scored on before any training; a baseline's figure would say nothing."""
+    """Return the new events that the live model is scored on before any training.
+
+    A baseline is not scored: its metrics would mean nothing.
+    """
     if live is None or live.mode == "baseline" or target is None or unlearned[0] > unlearned[1]:
         return None
     return unlearned[0], min(unlearned[1], target[1])

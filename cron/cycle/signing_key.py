@@ -1,8 +1,8 @@
-"""The worker's key that archives are signed with: made when there is none, beside it the public keys that nodes are to trust.
+"""The worker's key for signing archives, and the file of public keys that nodes trust.
 
-Knows two files in `store.var`: `signing.pem`, readable by this account alone, and `signing.pub`,
-whose keys nodes trust. A new key is added to the latter and older ones stay, so that archives from
-before a change of keys go on loading; a person takes them out.
+They are two files in `store.var`: `signing.pem`, readable by this account only and made when it is
+missing, and `signing.pub`. A new public key is added to the latter and older ones stay, so that
+archives from before a change of keys can still be loaded; only a person removes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PRIVATE, _PUBLIC = "signing.pem", "signing.pub"
 
 
 def signing_key(var: Path) -> str:
-    """Return the private key, PEM, made now when the file is missing; raise SettingsError."""
+    """Return the private key as PEM; make it if the file is missing. Raise SettingsError."""
     file = var / _PRIVATE
     try:
         if not file.is_file():
@@ -28,20 +28,23 @@ def signing_key(var: Path) -> str:
         private = file.read_text()
         _publish(public_key(private), trusted_keys(var))
     except (OSError, NotTrusted) as error:
-        remedy = "mend it, or move it away: the worker then makes a new one"
+        remedy = "repair it, or move it away and the worker makes a new one"
         raise SettingsError(
-            f"release.sign_archives: the key {file} can't be used ({error}); {remedy}"
+            f"release.sign_archives: the key {file} cannot be used ({error}); {remedy}"
         ) from error
     return private
 
 
 def trusted_keys(var: Path) -> Path:
-    """Return the file of the public keys that nodes are to trust, which lies beside the signing key."""
+    """Return the file of the public keys that nodes trust."""
     return var / _PUBLIC
 
 
 def _make(file: Path) -> None:
-    """Write a new key that nobody else can read at any moment; of two workers that start at once, one's key stays."""
+    """Write a new key that no other account can read at any moment.
+
+    If two workers start at once, the key of one of them stays.
+    """
     durable_files.make_folder(file.parent)
     unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -59,7 +62,7 @@ def _make(file: Path) -> None:
 def _check_private(file: Path) -> None:
     if file.stat().st_mode & 0o077:
         raise SettingsError(
-            f"release.sign_archives: the key {file} can be read by other accounts; run: chmod 600 {file}"
+            f"release.sign_archives: other accounts can read the key {file}; run: chmod 600 {file}"
         )
 
 

@@ -1,18 +1,20 @@
-"""Is what a run makes still wanted? A hold, a promotion or another worker may have doomed it.
+"""The check that a run's result is still wanted.
 
-Knows the ledger's rules for publishing through `cron.ledger.switches`; does not know the steps of a
-run.
+A hold, a promotion or another worker may have made it useless. `cron.ledger.switches` has the rules
+for publishing.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-from cron.cycle import run_plan
+from cron.cycle.run_plan import RunPlan
+from cron.cycle.steps import stored_value
 from cron.errors import Held, LeaseLost, Superseded, Unavailable
-from cron.ledger import lease_row, run_rows, switches
+from cron.ledger import lease_row, switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Run
 from cron.local.beside import repeated
 from cron.services import Services
@@ -20,42 +22,42 @@ from cron.services import Services
 log = logging.getLogger(__name__)
 
 
-def check_wanted(services: Services, run: Run, lease: Lease) -> None:
-    """Raise Held, Superseded or LeaseLost when the run could not publish any more."""
-    lease_row.check(services.ledger, lease)
+def check_wanted(
+    ledger: Ledger, serving_lock: AbstractContextManager[object], run: Run, lease: Lease
+) -> None:
+    """Raise Held, Superseded or LeaseLost if the run could no longer publish."""
+    lease_row.check(ledger, lease)
     try:
-        _check(services, run)
+        _check(ledger, run)
     except Superseded:
-        with (
-            services.serving_lock
-        ):  # not while the live version is reloaded and another one stands in for it
-            _check(services, run)
+        # not while the live version is being reloaded and another one stands in for it
+        with serving_lock:
+            _check(ledger, run)
 
 
 @contextmanager
 def cancelled_when_unwanted(services: Services, run: Run, lease: Lease) -> Iterator[None]:
-    """Cancel the training in this block as soon as the run is not wanted any more."""
+    """Cancel the training in this block as soon as the run is no longer wanted."""
 
-    def look() -> bool:
+    def cancel_if_unwanted() -> bool:
         try:
-            check_wanted(services, run, lease)
+            check_wanted(services.ledger, services.serving_lock, run, lease)
         except (Held, Superseded, LeaseLost) as error:
             log.info("training cancelled", extra={"run_id": run.run_id, "why": str(error)})
             services.launcher.cancel()
             return False
-        except Unavailable:  # the ledger; looked at again
+        except Unavailable:  # the ledger; the next look asks again
             pass
         return True
 
-    with repeated(look, every_s=services.settings.worker.poll_s):
+    with repeated(cancel_if_unwanted, every_s=services.settings.worker.poll_s):
         yield
 
 
-def _check(services: Services, run: Run) -> None:
-    output = run_rows.step_output(services.ledger, run.run_id, "plan")
-    plan = run_plan.from_output(output) if output is not None else None
+def _check(ledger: Ledger, run: Run) -> None:
+    plan = stored_value(ledger, run.run_id, "plan", RunPlan)
     switches.check_wanted(
-        services.ledger,
+        ledger,
         expected=run.supersedes,
         target_range=plan.target_range if plan is not None else None,
         excluded=plan.excluded if plan is not None else (),

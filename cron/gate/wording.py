@@ -1,13 +1,62 @@
-"""How figures read in verdicts: +.012, −.014, 0."""
+"""How the gate's reasons read: names of models, +.012 and −.014, accepted or not."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 
-def signed(value: float) -> str:
-    """Show a difference to three decimals with its sign, without a leading zero; a value that rounds to zero is 0."""
+from cron.gate.bootstrap import Interval
+from cron.lineage import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """The versions of the report's models `live` and `anchor`."""
+
+    live: int | None
+    anchor: int | None
+    live_is_baseline: bool = False
+
+
+def signed_text(value: float) -> str:
+    """Format a difference with its sign and three decimals, without a leading zero.
+
+    A difference that rounds to zero is "0".
+    """
     shown = f"{value:+.3f}"
     if shown in ("+0.000", "-0.000"):
         return "0"
-    return (
-        shown.replace("0.", ".", 1).replace("-", "−") if abs(value) < 1 else shown.replace("-", "−")
+    if abs(value) < 1:
+        shown = shown.replace("0.", ".", 1)
+    return shown.replace("-", "−")
+
+
+def model_name(model: str, against: Against) -> str:
+    """Return how a reason names one of the report's models."""
+    if model == "live":
+        return f"version {against.live}"
+    if model == "anchor":
+        return f"the last full retrain, version {against.anchor}"
+    return model
+
+
+def verdict_word(ok: bool) -> str:
+    """Return "accepted" or "not accepted"."""
+    return "accepted" if ok else "not accepted"
+
+
+def interval_reason(name: str, text: str, interval: Interval, *, ok: bool, limit: float) -> Reason:
+    """Return a reason with a difference and its bounds; values that are not finite are None."""
+    return Reason(
+        name=name,
+        ok=ok,
+        text=text,
+        value=_finite_or_none(interval.difference),
+        low=_finite_or_none(interval.low),
+        high=_finite_or_none(interval.high),
+        limit=limit,
     )
+
+
+def _finite_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

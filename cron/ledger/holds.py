@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
-from cron.lineage import Hold, Range, merged
+from cron.lineage import Hold, Range, merge_ranges
 
 
 def current(ledger: Ledger) -> Hold | None:
@@ -37,7 +37,7 @@ def resume(ledger: Ledger, exclude: Sequence[Range] = ()) -> None:
         connection.execute(schema.desk.update().values(hold_reason=None, hold_since=None))
         before = connection.execute(sa.select(schema.excluded)).all()
         connection.execute(schema.excluded.delete())
-        ranges = merged([*((row.first_seq, row.last_seq) for row in before), *exclude])
+        ranges = merge_ranges([*((row.first_seq, row.last_seq) for row in before), *exclude])
         if ranges:
             rows = [{"first_seq": first, "last_seq": last} for first, last in ranges]
             connection.execute(schema.excluded.insert(), rows)

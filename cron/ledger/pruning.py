@@ -8,8 +8,8 @@ continue an open run, are emptied when the run ends (`run_rows.finish`).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
+import msgspec
 import sqlalchemy as sa
 
 from cron.ledger import database, schema
@@ -59,7 +59,7 @@ def slim_release(ledger: Ledger, manifest: Manifest, *, lease: Lease) -> None:
     """
     with ledger.write(lease) as connection:
         row = schema.releases.c.version == manifest.version
-        slim = manifest_to_json(replace(manifest, popular=()))
+        slim = manifest_to_json(msgspec.structs.replace(manifest, popular=()))
         connection.execute(
             schema.releases.update()
             .where(row & schema.releases.c.archive_gone)

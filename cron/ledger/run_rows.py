@@ -43,31 +43,30 @@ def record_step(
     ledger: Ledger,
     run_id: int,
     step: str,
-    output: Mapping[str, object],
+    output: str,
     *,
     seconds: float,
     lease: Lease,
 ) -> None:
-    """Store the output of a finished step; an output stored earlier stays."""
+    """Store the JSON output of a finished step; an output stored earlier stays."""
     with ledger.write(lease) as connection:
         where = (schema.steps.c.run_id == run_id) & (schema.steps.c.step == step)
         if connection.execute(sa.select(schema.steps.c.step).where(where)).first() is None:
             values = {
                 "run_id": run_id,
                 "step": step,
-                "output": json.dumps(output, ensure_ascii=False),
+                "output": output,
                 "seconds": seconds,
             }
             connection.execute(schema.steps.insert().values(values))
 
 
-def step_output(ledger: Ledger, run_id: int, step: str) -> dict[str, object] | None:
-    """Return what a step stored; None when it did not finish."""
+def step_output(ledger: Ledger, run_id: int, step: str) -> str | None:
+    """Return the JSON that a step stored; None when it did not finish."""
     with ledger.read() as connection:
         where = (schema.steps.c.run_id == run_id) & (schema.steps.c.step == step)
         query = sa.select(schema.steps.c.output).where(where)
-        output = connection.execute(query).scalar_one_or_none()
-    return json.loads(output) if output is not None else None
+        return connection.execute(query).scalar_one_or_none()
 
 
 def finish(
@@ -204,7 +203,7 @@ def _run_from(row: schema.Row, seconds: Mapping[str, float]) -> Run:
         mode=row.mode,
         outcome=row.outcome,
         reasons=reasons_from_json(row.reasons),
-        figures=json.loads(row.metrics),
+        metrics=json.loads(row.metrics),
         supersedes=row.supersedes,
         version=row.version,
         started_at=datetime.fromisoformat(row.started_at),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from cron.errors import FreshetError
 from cron.ledger import holds, journal_rows, metric_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
@@ -181,7 +183,7 @@ def release_json(release: Release, overview: Overview) -> dict[str, object]:
         "archive": manifest.archive,
         "archive_gone": release.archive_gone,
         "ndcg": panel_ndcg(overview, release),
-        "figures": dict(manifest.figures),
+        "figures": dict(manifest.metrics),
         "reasons": reasons_json(run) if run else [],
     }
 
@@ -197,15 +199,14 @@ def run_json(run: Run) -> dict[str, object]:
         "ended_at": _iso(run.ended_at),
         "count": run.count,
         "seconds": dict(run.seconds),
-        "figures": dict(run.figures),
+        "figures": dict(run.metrics),
         "reasons": reasons_json(run),
     }
 
 
 def reasons_json(run: Run) -> list[Mapping[str, object]]:
     """Render the reasons of a run."""
-    names = ("name", "ok", "text", "figure", "low", "high", "limit")
-    return [{name: getattr(reason, name) for name in names} for reason in run.reasons]
+    return [msgspec.to_builtins(reason) for reason in run.reasons]
 
 
 def _live_json(overview: Overview) -> dict[str, object] | None:

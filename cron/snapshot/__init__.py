@@ -1,1 +1,1 @@
-"""Snapshots: which events a run trains on and is judged by, written as files for the trainer."""
+"""Snapshots: the events that a run trains on and is judged by, as files for the trainer."""

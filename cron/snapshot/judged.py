@@ -1,9 +1,9 @@
-"""Which panel events a candidate is judged by, and how large a panel must be to have enough of them. Pure array work.
+"""The panel events that a candidate is judged on, and the panel size that suffices for it.
 
-One rule for both: what is counted when the panel is chosen is what the evaluation scores. An event
-can be judged when its user chose the item (`trainer.positives`) or rated it, and only users with a
-choice among their events count. Suffix N: one entry an event; R: one entry a row of the panel,
-newest first.
+One rule serves both: the events counted when the panel is chosen are the events that the evaluation
+scores. An event can be judged when its user chose the item (`trainer.positives`) or rated it; only
+users with a choice among their events count. Suffix N: one entry per event; R: one entry per row of
+the panel, newest first. Pure array work.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cron.settings.tree import GateSettings
 from cron.snapshot.timeline import Mask, Numbers, Timeline
 from trainer.positives import mark_positive
 
-# of what is needed, when the panel is chosen: events are excluded and users forgotten afterwards
+# The panel is chosen larger than needed: events are excluded and users forgotten afterwards.
 SLACK = 1.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """How much the gate needs, and how much of it one item may be."""
+    """The users and events that the gate needs, and the greatest share of one item in them."""
 
     min_users: int
     min_events: int
@@ -32,11 +32,17 @@ class Need:
 
     @property
     def user_limit(self) -> int:
-        """Events that one user may contribute: users are what the gate resamples, so the hundredth event adds no certainty."""
+        """Events that one user may contribute.
+
+        The gate resamples users, so a user's hundredth event adds no certainty.
+        """
         return max(1, 2 * self.min_events // max(1, self.min_users))
 
     def item_limit(self, num_items: int) -> int:
-        """Events that one item may contribute: one of each user at least, and enough for few items to fill the panel."""
+        """Return how many events one item may contribute.
+
+        At least one per user, and enough that few items can fill the panel.
+        """
         return max(
             math.ceil(SLACK * max(1, self.min_users)),
             math.ceil(self.max_item_share * self.min_events),
@@ -44,19 +50,19 @@ class Need:
         )
 
     def met_by(self, num_users: int, num_events: float, *, slack: float = 1.0) -> bool:
-        """Tell whether so many users and events are enough."""
+        """Return whether this many users and events are enough."""
         return num_users >= slack * self.min_users and num_events >= slack * self.min_events
 
 
 def need_of(gate: GateSettings) -> Need:
-    """Return what the settings ask for."""
+    """Return the need that the settings ask for."""
     return Need(
         min_users=gate.min_users, min_events=gate.min_events, max_item_share=gate.max_item_share
     )
 
 
 def positive_of(events: Timeline, types: Sequence[str], rating: float | None) -> Mask:
-    """Mark what users chose: events of these types, with a threshold those not rated below it."""
+    """Mark what users chose: events of these types that are not rated below the threshold."""
     names, type_N = events.types()
     return mark_positive(
         names, type_N, events.rating_N, positive_types=types, positive_rating=rating
@@ -64,36 +70,37 @@ def positive_of(events: Timeline, types: Sequence[str], rating: float | None) ->
 
 
 def newest_judged(events: Timeline, positive_N: Mask, pool_N: Mask, need: Need) -> Mask:
-    """Mark the newest events of the pool that can be judged, as few as are needed; all that are within the limits when there are fewer."""
+    """Mark the newest events of the pool that can be judged, as few as are needed.
+
+    If there are fewer, all that are within the limits.
+    """
     rows = _within_limits(events, positive_N, _newest_first(events, positive_N, pool_N), need)
-    return _marked(events, rows[: _num_needed(events, positive_N, rows, need)])
+    return _mask(events, rows[: _num_needed(events, positive_N, rows, need)])
 
 
 def older_judged(events: Timeline, positive_N: Mask, pool_N: Mask, need: Need) -> Mask:
-    """Mark twice the needed events of the pool, spread evenly over the journal: no burst of events can make up most of them.
+    """Mark twice the needed events of the pool, spread evenly over the journal.
 
-    What stays within a user's or an item's limit is drawn at random too, so that a user's newest do
-    not push out the others.
+    So no burst of events can make up most of them. The events within a user's or an item's limit
+    are drawn at random too, so that a user's newest do not displace the others.
     """
     rows = _newest_first(events, positive_N, pool_N)
     rows = _within_limits(events, positive_N, np.random.default_rng(0).permutation(rows), need)
     rows = rows[np.argsort(events.seq_N[rows])]
-    wanted = 2 * need.min_events
-    spread = (
-        rows[np.linspace(0, len(rows) - 1, wanted).round().astype(np.int64)]
-        if len(rows) > wanted
-        else rows
-    )
+    wanted, spread = 2 * need.min_events, rows
+    if len(rows) > wanted:
+        spread = rows[np.linspace(0, len(rows) - 1, wanted).round().astype(np.int64)]
     num_users = len(np.unique(events.user_N[spread[positive_N[spread]]]))
-    return _marked(events, spread if num_users >= need.min_users else rows)
+    return _mask(events, spread if num_users >= need.min_users else rows)
 
 
 def smallest_enough_share(
     events: Timeline, positive_N: Mask, fraction: Callable[[str], float], gate: GateSettings
 ) -> float:
-    """Return the smallest share within the settings' bounds whose panel can be judged, with slack; the greatest if none can.
+    """Return the smallest share within the settings' bounds whose panel is large enough.
 
-    Shares have four decimals. `fraction` is a user's place in the panel's hash.
+    Large enough includes SLACK; if no share is, return the greatest. Shares have four decimals.
+    `fraction` returns a user's place in the panel's hash.
     """
     need = need_of(gate)
     fraction_N = events.by_user(fraction)
@@ -117,32 +124,32 @@ def _newest_first(events: Timeline, positive_N: Mask, pool_N: Mask) -> Numbers:
 
 
 def _within_limits(events: Timeline, positive_N: Mask, rows: Numbers, need: Need) -> Numbers:
-    """Drop what is over one user's or one item's limit; choices and mere ratings have a limit each."""
-    rows = rows[places(2 * events.user_N[rows] + positive_N[rows]) < need.user_limit]
+    """Drop events over a user's or an item's limit; choices and mere ratings count separately."""
+    rows = rows[earlier_equals(2 * events.user_N[rows] + positive_N[rows]) < need.user_limit]
     item_limit = need.item_limit(len(np.unique(events.item_N[rows])))
-    return rows[places(2 * events.item_N[rows] + positive_N[rows]) < item_limit]
+    return rows[earlier_equals(2 * events.item_N[rows] + positive_N[rows]) < item_limit]
 
 
 def _num_needed(events: Timeline, positive_N: Mask, rows: Numbers, need: Need) -> int:
-    """Return how many rows, from the first on, hold the users and events that are needed."""
+    """Return how many of the first rows contain the needed users and events."""
     chosen = np.flatnonzero(positive_N[rows])
     _, firsts = np.unique(events.user_N[rows[chosen]], return_index=True)
     if len(firsts) < need.min_users or len(chosen) < need.min_events:
         return len(rows)
-    num_chosen = max(
-        need.min_events, int(np.sort(firsts)[need.min_users - 1]) + 1 if need.min_users else 0
-    )
+    num_chosen = need.min_events
+    if need.min_users:
+        num_chosen = max(num_chosen, int(np.sort(firsts)[need.min_users - 1]) + 1)
     return int(chosen[num_chosen - 1]) + 1 if num_chosen else 0
 
 
-def _marked(events: Timeline, rows: Numbers) -> Mask:
+def _mask(events: Timeline, rows: Numbers) -> Mask:
     marked_N = np.zeros(len(events.seq_N), np.bool_)
     marked_N[rows] = True
     return marked_N
 
 
-def places(key_R: Numbers) -> Numbers:
-    """Return how many equal keys stand before each one."""
+def earlier_equals(key_R: Numbers) -> Numbers:
+    """Return for each key how many equal keys come before it."""
     by_key = np.argsort(key_R, kind="stable")
     starts = np.flatnonzero(np.diff(key_R[by_key], prepend=-1))
     lengths = np.diff(starts, append=len(key_R))

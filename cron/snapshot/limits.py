@@ -1,6 +1,7 @@
-"""How much one user and one item may contribute to what a run learns. Pure array work.
+"""The limits on how much one user and one item may contribute to a run's training.
 
-A sender may choose ids and times; the journal's numbers, by which the newest events stay, are ours.
+The newest events within a limit are kept, by journal number: a sender can choose ids and times, but
+not these numbers. Pure array work; suffix N: one entry per event.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cron.snapshot.judged import places
+from cron.snapshot.judged import earlier_equals
 from cron.snapshot.timeline import Mask, Timeline
 
-# events: below that a share says little, and a single film fan rates 700 films in an evening
+# events; below that a share means little: a single film fan rates 700 films in an evening
 FLOOR = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Shares of a run's events that one user and one item may be; `floor` events are always allowed."""
+    """The greatest shares of a run's events from one user and of one item.
+
+    `floor` events are always allowed.
+    """
 
     user_share: float
     item_share: float
@@ -27,7 +31,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What is within the limits, and how many events were left out for their user and for their item."""
+    """The events within the limits, and how many exceed the limit of their user or item."""
 
     mask_N: Mask
     over_user: int
@@ -35,13 +39,16 @@ class Kept:
 
 
 def within_limits(events: Timeline, chosen_N: Mask, limits: Limits) -> Kept:
-    """Keep the newest of each user's and then of each item's chosen events; impressions are counted by themselves."""
+    """Keep the newest of each user's, and then of each item's, chosen events.
+
+    Impressions are counted separately.
+    """
     rows = np.flatnonzero(chosen_N)
     rows = rows[np.argsort(events.seq_N[rows])[::-1]]
     of_user = max(limits.floor, round(limits.user_share * len(rows)))
     of_item = max(limits.floor, round(limits.item_share * len(rows)))
-    kept = rows[places(2 * events.user_N[rows] + events.lasting_N[rows]) < of_user]
-    left = kept[places(2 * events.item_N[kept] + events.lasting_N[kept]) < of_item]
+    kept = rows[earlier_equals(2 * events.user_N[rows] + events.lasting_N[rows]) < of_user]
+    left = kept[earlier_equals(2 * events.item_N[kept] + events.lasting_N[kept]) < of_item]
     mask_N = np.zeros_like(chosen_N)
     mask_N[left] = True
     return Kept(mask_N=mask_N, over_user=len(rows) - len(kept), over_item=len(kept) - len(left))

@@ -1,8 +1,8 @@
-"""The panel: the users who are judged by and never trained on, told by a keyed hash of their id.
+"""The panel: the users on whom models are judged and never trained, chosen by a keyed hash.
 
-Knows ids and a secret; neither the journal nor the ledger. Whoever chooses ids and knew the hash
-could keep poison out of the panel or flood it, so the hash is keyed with a secret of the
-installation. Only the key's id is ever written down.
+Somebody who chooses ids and knows the hash could keep poison out of the panel, or flood it. So the
+hash is keyed with a secret of the installation. Only the id of the key is ever stored. The journal
+and the ledger are not known here.
 """
 
 from __future__ import annotations
@@ -16,27 +16,32 @@ PLAIN = ""  # the key id of panels from before there was a secret: a plain sha25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The users whose hash, read as a fraction, lies below `share`. `key` is the id of `secret`, which is never shown."""
+    """The users whose hash, read as a fraction, is below `share`.
+
+    `key` is the id of `secret`, which is never shown.
+    """
 
     share: float
     key: str = PLAIN
     secret: str = field(default="", repr=False)
 
     def holds(self, user_id: str) -> bool:
-        """Tell whether a user belongs to the panel. The panel of a smaller share under the same key is a part of this one."""
+        """Return whether a user belongs to the panel.
+
+        The panel of a smaller share under the same key is a subset of this one.
+        """
         return self.fraction(user_id) < self.share
 
     def fraction(self, user_id: str) -> float:
         """Return the user's hash as a fraction of its range."""
         text = user_id.encode()
-        digest = (
-            hashlib.sha256(text)
-            if self.key == PLAIN
-            else hmac.new(self.secret.encode(), text, hashlib.sha256)
-        )
-        return int.from_bytes(digest.digest()) / 2**256
+        if self.key == PLAIN:
+            digest = hashlib.sha256(text).digest()
+        else:
+            digest = hmac.digest(self.secret.encode(), text, "sha256")
+        return int.from_bytes(digest) / 2**256
 
 
 def key_id(secret: str) -> str:
-    """Return the name by which lineage refers to a secret without telling it."""
+    """Return the id by which manifests refer to a secret; it does not reveal the secret."""
     return hashlib.sha256(f"panel key {secret}".encode()).hexdigest()[:12]

@@ -1,4 +1,7 @@
-"""How many users a full retrain keeps for judging: as few as the gate needs, counted on the journal as it is now."""
+"""The share of users that a full retrain keeps for judging: as few as the gate needs.
+
+They are counted in the journal as it is now.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,10 @@ def choose_panel_share(
     last_seq: int,
     excluded: tuple[Range, ...] = (),
 ) -> float:
-    """Return the smallest share within the settings' bounds whose panel can be judged, with slack; the greatest if none can.
+    """Return the smallest share within the settings' bounds whose panel is large enough.
 
-    The share of `panel` does not matter, its key does.
+    Large enough includes slack; if no share is, return the greatest. Only the key of `panel` is
+    used, not its share.
     """
     records = journal.read(1, last_seq, columns=["kind", *COLUMNS])
     events = records.filter(pc.equal(records["kind"], "event"))

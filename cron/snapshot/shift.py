@@ -1,7 +1,8 @@
-"""How far the mix of a run's new events is from that of the events before them: a flood shows here before anything is learned.
+"""The distance between the mix of a run's new events and that of the events before them.
 
-Pure array work. Each figure is a total variation distance, 0 for the same mix and 1 for nothing in
-common.
+A flood is visible here before anything is trained on it. Each distance is a total variation
+distance: 0 for the same mix, 1 for nothing in common. Suffixes: N one entry per event, B per bin,
+I per item. Pure array work.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from cron.snapshot.timeline import Mask, Numbers, Timeline, in_ranges
 
 MIN_NEW = 100  # fewer events differ from any mix by chance
-HISTORY_RATIO = 10  # events before them for each new one
+HISTORY_RATIO = 10  # earlier events for each new one
 MIN_HISTORY = 5_000
 NUM_BINS = 10
 
@@ -23,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """The distances of three mixes: of event types, of items by how popular they were, and of ratings."""
+    """The distances of three mixes: event types, items by their earlier popularity, ratings."""
 
     types: float
     items: float
@@ -31,24 +32,29 @@ class Shift:
 
 
 def shift_of(events: Timeline, new: tuple[int, int]) -> Shift | None:
-    """Compare the events of a range of journal numbers with those before it; None where there are too few of either."""
+    """Compare the events in a range of journal numbers with those before it.
+
+    Return None if there are too few of either.
+    """
     new_N = in_ranges(events.seq_N, [new])
     before = np.sort(events.seq_N[events.seq_N < new[0]])
     size = max(MIN_HISTORY, HISTORY_RATIO * int(new_N.sum()))
-    before_N = (events.seq_N < new[0]) & (events.seq_N >= (before[-size:][0] if len(before) else 0))
+    oldest = before[-size:][0] if len(before) else 0
+    before_N = (events.seq_N < new[0]) & (events.seq_N >= oldest)
     if new_N.sum() < MIN_NEW or before_N.sum() < MIN_NEW:
         return None
-    lasting_N = events.lasting_N
     return Shift(
         types=_distance(events.types()[1], before_N, new_N),
-        items=_distance(
-            _popularity_bins(events, before_N & lasting_N), before_N & lasting_N, new_N & lasting_N
-        ),
-        ratings=_of_ratings(events, before_N, new_N),
+        items=_item_distance(events, before_N & events.lasting_N, new_N & events.lasting_N),
+        ratings=_rating_distance(events, before_N, new_N),
     )
 
 
-def _of_ratings(events: Timeline, before_N: Mask, new_N: Mask) -> float:
+def _item_distance(events: Timeline, before_N: Mask, new_N: Mask) -> float:
+    return _distance(_popularity_bins(events, before_N), before_N, new_N)
+
+
+def _rating_distance(events: Timeline, before_N: Mask, new_N: Mask) -> float:
     rated_N = ~np.isnan(events.rating_N)
     known = events.rating_N[before_N & rated_N]
     if min(len(known), int((new_N & rated_N).sum())) < MIN_NEW:
@@ -59,7 +65,11 @@ def _of_ratings(events: Timeline, before_N: Mask, new_N: Mask) -> float:
 
 
 def _popularity_bins(events: Timeline, before_N: Mask) -> Numbers:
-    """Return each event's bin: items in the order of their events before, cut into bins of equal mass; the last one is of new items."""
+    """Return each event's bin.
+
+    Items are sorted by their number of earlier events and cut into bins of equal mass; the last
+    bin is for new items.
+    """
     count_I: Floats = np.bincount(
         events.item_N[before_N], minlength=int(events.item_N.max(initial=0)) + 1
     ).astype(float)
@@ -73,9 +83,8 @@ def _popularity_bins(events: Timeline, before_N: Mask) -> Numbers:
 
 def _distance(bin_N: Numbers, before_N: Mask, new_N: Mask) -> float:
     num_bins = int(bin_N.max(initial=0)) + 1
-    before_B, new_B = (
-        np.bincount(bin_N[mask_N], minlength=num_bins).astype(float) for mask_N in (before_N, new_N)
-    )
+    before_B = np.bincount(bin_N[before_N], minlength=num_bins).astype(float)
+    new_B = np.bincount(bin_N[new_N], minlength=num_bins).astype(float)
     if not before_B.sum() or not new_B.sum():
         return 0.0
     return float(np.abs(before_B / before_B.sum() - new_B / new_B.sum()).sum() / 2)

@@ -1,8 +1,8 @@
-"""A snapshot: the directory that the trainer reads, made from the journal and copies of two bundles. See docs/architecture.md.
+"""The snapshot: a folder for the trainer, made from the journal and copies of bundles.
 
-Knows which events are trained, replayed, judged or only looked back on; does not know what is
-learned from them. The same journal and request give the same content, hence the same `data_digest`,
-on any machine.
+Its files are described in docs/architecture.md. Events are trained, replayed, judged or read as
+context. The same journal and request give the same content, hence the same `data_digest`, on any
+machine.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +35,7 @@ from cron.snapshot.timeline import (
     with_roles,
 )
 from trainer import durable_files
+from trainer.codec import decode, encode
 from trainer.config import Mode
 
 FORMAT = 2
@@ -41,14 +43,15 @@ FORMAT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRequest:
-    """What a snapshot is to hold. Ranges are journal numbers, both ends included.
+    """The content of a snapshot. Ranges are journal numbers, both ends included.
 
-    `panel`: whose events are kept out of training, now and in the updates to come. `judged`: whose
-    events are scored, when those are not the same; they are kept out of this training too. The
-    compared models were trained on none of them. `older_before`: panel events below this number are
-    scored by themselves; None scores none. `fresh_range`: events that the live model never trained
-    on, for its progressive figure; left out, an update takes its target range and everything else
-    none. `shift_range`: events whose mix is compared with that of the events before them.
+    `panel`: users whose events are kept out of training, now and in later updates.
+    `judged`: users whose events are scored, if they are others; their events are kept out of this
+    training too. None of the compared models was trained on them.
+    `older_before`: panel events below this number are scored separately; None scores none.
+    `fresh_range`: events that the live model never trained on, on which it is scored. By default an
+    update uses its target range and other modes use none.
+    `shift_range`: events whose mix is compared with that of the events before them.
     """
 
     mode: Mode
@@ -74,18 +77,19 @@ class SnapshotRequest:
     older_before: int | None = None
 
     @property
-    def scored(self) -> Panel:
-        """Return whose events are scored."""
+    def scored_panel(self) -> Panel:
+        """The users whose events are scored."""
         return self.judged or self.panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotInfo:
-    """What a snapshot turned out to hold.
+    """The measured content of a snapshot.
 
-    `num_panel_users` and `num_panel_events` are the choices that are scored, and their users;
-    `num_older_events` of the older ones. `over_user_limit` and `over_item_limit` count events of
-    the target range that are not trained on. `shift` is None where it can't be told.
+    `num_panel_events` and `num_panel_users` count the scored choices and their users,
+    `num_older_events` those among the older events. `over_user_limit` and `over_item_limit` count
+    events of the target range that are not trained on. `shift` is None where there are too few
+    events.
     """
 
     data_digest: str
@@ -101,19 +105,23 @@ class SnapshotInfo:
 
 
 def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> SnapshotInfo:
-    """Write a snapshot to the folder `out`, whole or not at all; one that is there already for the same request is kept."""
-    known = _existing(request, out)
-    if known is not None:
-        return known
+    """Write a complete snapshot to the folder `out`.
+
+    A snapshot that is already there for the same request is kept.
+    """
+    existing = _existing(request, out)
+    if existing is not None:
+        return existing
     partial = out.with_name(out.name + ".partial")
     for leftover in (partial, out):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
 
-    through = max(request.items_through, request.target_range[1] if request.target_range else 0)
+    through = request.items_through
+    if request.target_range is not None:
+        through = max(through, request.target_range[1])
     records = journal.read(1, through)
-    events = _events(records, request)
-    chosen = _chosen(events, request)
+    chosen = _choose(_events(records, request), request)
     tables = {f"{name}.parquet": table for name, table in chosen.tables.items()}
     tables["items.parquet"] = _items(
         records.filter(pc.less_equal(records["seq"], request.items_through))
@@ -128,27 +136,28 @@ def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> Sna
         shutil.copyfile(request.state, partial / "state" / "optimizer.safetensors")
 
     info = _info(tables, chosen)
-    (partial / "manifest.json").write_text(
-        json.dumps({**_asked(request), **asdict(info)}, indent=1)
-    )
+    manifest = {**_request_values(request), **msgspec.to_builtins(info)}
+    (partial / "manifest.json").write_text(encode(manifest, indent=1))
     durable_files.sync_tree(partial)
     durable_files.move(partial, out)
     return info
 
 
 def _events(records: pa.Table, request: SnapshotRequest) -> Timeline:
-    """Return all events but the excluded ones: what was excluded as poison is neither trained on nor looked back on nor judged by."""
+    """Return all events but the excluded ones, which are not used for anything."""
     events = records.filter(pc.equal(records["kind"], "event"))
     events = events.filter(pa.array(~in_ranges(events["seq"].to_numpy(), request.excluded)))
     return timeline(
         events,
-        is_panel=lambda user_id: request.panel.holds(user_id) or request.scored.holds(user_id),
+        is_panel=lambda user_id: (
+            request.panel.holds(user_id) or request.scored_panel.holds(user_id)
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The event files, and what was counted on the way."""
+    """The tables of events, and counts taken while choosing them."""
 
     tables: dict[str, pa.Table]
     judged: tuple[int, int]  # users and choices that are scored
@@ -157,19 +166,19 @@ class _Chosen:
     shift: Shift | None
 
 
-def _chosen(events: Timeline, request: SnapshotRequest) -> _Chosen:
+def _choose(events: Timeline, request: SnapshotRequest) -> _Chosen:
     kept = _targets(events, request)
     replay_N = _replay(events, request, kept.mask_N)
     positive_N = positive_of(events, request.positive_types, request.positive_rating)
-    judged_N = events.by_user(request.scored.holds) > 0
+    judged_N = events.by_user(request.scored_panel.holds) > 0
     score_N = newest_judged(events, positive_N, judged_N, request.need)
     older = events.before(request.older_before or 0)
     is_older_N = events.seq_N < (request.older_before or 0)
     older_N = older_judged(older, positive_N[is_older_N], judged_N[is_older_N], request.need)
 
-    fresh_range = request.fresh_range or (
-        request.target_range if request.mode == "update" else None
-    )
+    fresh_range = request.fresh_range
+    if fresh_range is None and request.mode == "update":
+        fresh_range = request.target_range
     fresh_N = in_ranges(events.seq_N, [fresh_range] if fresh_range else []) & events.lasting_N
     return _Chosen(
         tables={
@@ -194,7 +203,10 @@ def _targets(events: Timeline, request: SnapshotRequest) -> Kept:
 
 
 def _replay(events: Timeline, request: SnapshotRequest, target_N: Mask) -> Mask:
-    """Draw older events for an update, within the same limits: what one sender flooded the journal with is not replayed either."""
+    """Draw older events for an update, within the same limits.
+
+    So a sender's flood is not replayed either.
+    """
     size = round(request.replay_ratio * int((target_N & events.lasting_N).sum()))
     if request.mode != "update" or request.target_range is None or not size:
         return np.zeros_like(target_N)
@@ -210,14 +222,17 @@ def _replay(events: Timeline, request: SnapshotRequest, target_N: Mask) -> Mask:
 
 
 def _with_context(events: Timeline, request: SnapshotRequest, **roles: Mask) -> pa.Table:
-    """Return the events with these roles, and what their users did before each of them."""
+    """Return the events in these roles, and the events of their users before each of them."""
     chosen_N = np.logical_or.reduce(list(roles.values()))
     context_N = context_of(events, chosen_N, max_history=request.max_history)
     return with_roles(events, [*roles.items(), ("context", context_N)])
 
 
 def _items(records: pa.Table) -> pa.Table:
-    """Return the latest record of each item. Excluded ranges count here: an item is the shop's word, replaced by saying it again."""
+    """Return the latest record of each item.
+
+    Excluded ranges are included here: the shop corrects an item by sending it again.
+    """
     latest = segments.latest_items(records)
     payloads = [json.loads(payload) for payload in latest["payload"].to_pylist()]
     return pa.table(
@@ -227,11 +242,7 @@ def _items(records: pa.Table) -> pa.Table:
             "title": pa.array([one["title"] for one in payloads], pa.string()),
             "text": pa.array([one["text"] for one in payloads], pa.string()),
             "attributes": pa.array(
-                [
-                    json.dumps(one["attributes"], ensure_ascii=False, sort_keys=True)
-                    for one in payloads
-                ],
-                pa.string(),
+                [encode(one["attributes"], sort_keys=True) for one in payloads], pa.string()
             ),
             "hidden": pa.array([one["hidden"] for one in payloads], pa.bool_()),
             "at_us": latest["at_us"],
@@ -256,50 +267,64 @@ def _info(tables: dict[str, pa.Table], chosen: _Chosen) -> SnapshotInfo:
 
 
 def content_digest(tables: dict[str, pa.Table]) -> str:
-    """Return the sha256 over names, columns and values in order; Parquet's own bytes depend on the library's version and don't count."""
+    """Return the sha256 over names, columns and values, in order.
+
+    The bytes of the Parquet files are not used: they depend on the library's version.
+    """
     digest = hashlib.sha256()
     for name in sorted(tables):
-        for column_name, column in zip(
-            tables[name].column_names, tables[name].columns, strict=True
-        ):
+        table = tables[name]
+        for column_name, column in zip(table.column_names, table.columns, strict=True):
             digest.update(f"{name}/{column_name}/{column.type}/{len(column)};".encode())
-            for part in _content(column):
+            for part in _column_bytes(column):
                 digest.update(part)
     return digest.hexdigest()
 
 
-def _content(column: pa.ChunkedArray) -> list[bytes]:
+def _column_bytes(column: pa.ChunkedArray) -> list[bytes]:
     missing = pc.is_null(column).to_numpy().tobytes()
     if pa.types.is_string(column.type):
         lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy().tobytes()
-        return [
-            missing,
-            lengths,
-            "".join(value for value in column.to_pylist() if value is not None).encode(),
-        ]
+        text = "".join(value for value in column.to_pylist() if value is not None)
+        return [missing, lengths, text.encode()]
     return [missing, pc.fill_null(column, pa.scalar(0).cast(column.type)).to_numpy().tobytes()]
 
 
-def _asked(request: SnapshotRequest) -> dict[str, object]:
-    """Return the request's part of the manifest, as JSON gives it back. Of a panel's secret there is only the id."""
-    values: dict[str, object] = {"format": FORMAT}
-    for name in request.__dataclass_fields__:
-        value = getattr(request, name)
-        if name in ("panel", "judged"):
-            values |= {f"{name}_share": value and value.share, f"{name}_key": value and value.key}
-        elif name in ("need", "limits"):
-            values |= asdict(value)
-        elif name not in ("live", "anchor", "state"):
-            values[name] = value
-    return dict(json.loads(json.dumps(values)))
+def _request_values(request: SnapshotRequest) -> dict[str, object]:
+    """Return the request's part of the manifest. Of a panel's secret it has only the id."""
+    judged = request.judged
+    return {
+        "format": FORMAT,
+        "mode": request.mode,
+        "target_range": request.target_range,
+        "items_through": request.items_through,
+        "panel_share": request.panel.share,
+        "panel_key": request.panel.key,
+        "judged_share": judged.share if judged is not None else None,
+        "judged_key": judged.key if judged is not None else None,
+        "excluded": request.excluded,
+        "replay_ratio": request.replay_ratio,
+        "max_history": request.max_history,
+        "seed": request.seed,
+        **msgspec.to_builtins(request.need),
+        **msgspec.to_builtins(request.limits),
+        "positive_types": request.positive_types,
+        "positive_rating": request.positive_rating,
+        "live_version": request.live_version,
+        "anchor_version": request.anchor_version,
+        "fresh_range": request.fresh_range,
+        "shift_range": request.shift_range,
+        "older_before": request.older_before,
+    }
 
 
 def _existing(request: SnapshotRequest, out: Path) -> SnapshotInfo | None:
+    """Return the content of the snapshot in `out`; None if it is of another request."""
     manifest = out / "manifest.json"
     if not manifest.is_file():
         return None
-    values = json.loads(manifest.read_text())
-    info = {name: values.pop(name, None) for name in SnapshotInfo.__dataclass_fields__}
-    if values != _asked(request):
+    found = decode(manifest.read_text(), dict[str, object])
+    wanted = decode(encode(_request_values(request)), dict[str, object])
+    if {name: found.get(name) for name in wanted} != wanted:
         return None
-    return SnapshotInfo(**{**info, "shift": Shift(**info["shift"]) if info["shift"] else None})
+    return decode(manifest.read_text(), SnapshotInfo)

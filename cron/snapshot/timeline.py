@@ -1,7 +1,7 @@
-"""Events in the order of their users' lives, and which of them a snapshot takes: replay, and everybody's context.
+"""The timeline of events, and the choice of the replayed events and of everybody's context.
 
-Pure array work; knows neither files nor the journal. Suffix N: one entry an event, sorted by
-(user_id, at_us, event_id).
+Pure array work. Suffix N: one entry per event, sorted by (user_id, at_us, event_id); C: one entry
+per candidate among them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ COLUMNS = ("seq", "event_id", "user_id", "item_id", "type", "rating", "at_us")
 class Timeline:
     """Events sorted by (user_id, at_us, event_id).
 
-    `user_N` holds numbers into `users`, `item_N` counts items in no order; `lasting_N` is false for
-    impressions, which are no history. `panel_N` marks the events of users who are kept out of
-    training.
+    `user_N` holds indices into `users`; `item_N` numbers the items in no order. `lasting_N` is
+    false for impressions, which are not part of a history. `panel_N` marks the events of users who
+    are kept out of training.
     """
 
     table: pa.Table
@@ -40,11 +40,11 @@ class Timeline:
     panel_N: Mask
 
     def by_user(self, value: Callable[[str], float]) -> NDArray[np.float64]:
-        """Return a value of each event's user, who is asked for once."""
+        """Return `value` of each event's user; it is called once per user."""
         return np.array([value(user_id) for user_id in self.users], dtype=np.float64)[self.user_N]
 
     def before(self, seq: int) -> Timeline:
-        """Return the events numbered below `seq`, as if nothing had come after them."""
+        """Return the events with numbers below `seq`, as if no others existed."""
         kept_N = self.seq_N < seq
         known, user_N = np.unique(self.user_N[kept_N], return_inverse=True)  # numbers without gaps
         return Timeline(
@@ -60,12 +60,12 @@ class Timeline:
         )
 
     def types(self) -> tuple[list[str], Numbers]:
-        """Return the names of the event types, and each event's number into them."""
-        return _coded(self.table["type"])
+        """Return the names of the event types, and each event's index into them."""
+        return _dictionary_codes(self.table["type"])
 
 
 def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
-    """Sort events and mark the panel's; `events` has at least COLUMNS.
+    """Sort events, which have at least COLUMNS, and mark those of the panel.
 
     The table gets two columns: `is_first`, a user's first event with an item, and
     `is_first_rating`, their first rating of it.
@@ -75,7 +75,7 @@ def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
         .sort_by([("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")])
         .combine_chunks()
     )
-    users, user_N = _coded(table["user_id"])
+    users, user_N = _dictionary_codes(table["user_id"])
     of_panel = np.array([is_panel(user_id) for user_id in users], dtype=np.bool_)
     rating_N: NDArray[np.float64] = table["rating"].cast(pa.float64()).to_numpy()
     made = Timeline(
@@ -84,7 +84,7 @@ def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
         seq_N=table["seq"].to_numpy(),
         at_us_N=table["at_us"].to_numpy(),
         user_N=user_N,
-        item_N=_coded(table["item_id"])[1],
+        item_N=_dictionary_codes(table["item_id"])[1],
         rating_N=np.where(np.isfinite(rating_N), rating_N, np.nan),
         lasting_N=pc.not_equal(table["type"], "impression").to_numpy(),
         panel_N=of_panel[user_N] if len(user_N) else np.zeros(0, np.bool_),
@@ -99,7 +99,10 @@ def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
 
 
 def _first_meetings(events: Timeline, among_N: Mask) -> Mask:
-    """Mark of the events `among_N` each user's first with each item, by journal number: a sender may choose times, not numbers."""
+    """Mark each user's first event with each item, among the events `among_N`.
+
+    First by journal number: a sender can choose times, but not these numbers.
+    """
     chosen = np.flatnonzero(among_N)
     chosen = chosen[np.argsort(events.seq_N[chosen])]
     pair_C = events.user_N[chosen] * (int(events.item_N.max(initial=0)) + 1) + events.item_N[chosen]
@@ -109,15 +112,14 @@ def _first_meetings(events: Timeline, among_N: Mask) -> Mask:
     return first_N
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[list[str], Numbers]:
+def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], Numbers]:
     encoded = column.combine_chunks().dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(
-        np.int64
-    )
+    codes: Numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary.to_pylist(), codes
 
 
 def in_ranges(numbers: Numbers, ranges: Iterable[tuple[int, int]]) -> Mask:
-    """Tell which numbers lie in one of the ranges, both ends included."""
+    """Mark the numbers that are in one of the ranges; both ends are included."""
     inside = np.zeros(len(numbers), np.bool_)
     for first, last in ranges:
         inside |= (numbers >= first) & (numbers <= last)
@@ -125,14 +127,13 @@ def in_ranges(numbers: Numbers, ranges: Iterable[tuple[int, int]]) -> Mask:
 
 
 def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
-    """Mark the last `max_history` lasting events before each chosen event, of the same user, the chosen ones left out.
+    """Mark each chosen event's last `max_history` lasting events of the same user.
 
-    Lasting events get ranks 0, 1, 2, …; each chosen event needs an interval of ranks; a difference
-    array marks their union.
+    Chosen events are not marked. Lasting events get ranks 0, 1, 2, …; each chosen event needs an
+    interval of ranks; a difference array marks the union of the intervals.
     """
-    lasting_rank_N: Numbers = (
-        np.cumsum(events.lasting_N) - events.lasting_N
-    )  # lasting events before this one, of all users
+    # lasting events before this one, of all users
+    lasting_rank_N: Numbers = np.cumsum(events.lasting_N) - events.lasting_N
     starts = np.flatnonzero(np.diff(events.user_N, prepend=-1))
     first_rank_N: Numbers = lasting_rank_N[starts][events.user_N] if len(starts) else lasting_rank_N
     chosen = np.flatnonzero(chosen_N)
@@ -150,11 +151,11 @@ def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
 def replay_sample(
     events: Timeline, allowed_N: Mask, *, first_N: Mask, size: int, run: int, seed: int
 ) -> Mask:
-    """Draw about `size` of the allowed events: those of `first_N` and runs of others.
+    """Draw about `size` of the allowed events: those of `first_N`, and runs of others.
 
-    A run is a user's up to `run` events that end at a random one. Single events would each bring a
-    history to look back on, which costs as much to read as it would to learn; for the same reason
-    `first_N`, what is read anyway, is taken whatever its number.
+    A run is at most `run` consecutive events of a user, the last of which is drawn at random.
+    Single events would each need their own history, and reading a history costs as much as training
+    on it. For the same reason all of `first_N`, which are read anyway, are taken.
     """
     sample_N = allowed_N & first_N
     candidates = np.flatnonzero(allowed_N)
@@ -172,7 +173,10 @@ def replay_sample(
 
 
 def with_roles(events: Timeline, roles: Iterable[tuple[str, Mask]]) -> pa.Table:
-    """Return the marked events with a `role` column, order kept; of several marks on one event the first counts."""
+    """Return the marked events, in order, with a `role` column.
+
+    If an event has several marks, the first counts.
+    """
     role_N = np.full(len(events.seq_N), "", dtype=object)
     for role, mask_N in reversed(list(roles)):
         role_N[mask_N] = role

@@ -24,7 +24,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from cron.cycle.cycle import NOT_COLLECTED, run_cycle
+from cron.cycle.collecting import NOT_COLLECTED
+from cron.cycle.cycle import run_cycle
 from cron.cycle.outlook import num_new_events
 from cron.cycle.signing_key import signing_key
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable

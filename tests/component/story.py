@@ -76,7 +76,7 @@ def publish(
         ),
         lease=lease,
     )
-    run_rows.record_step(ledger, run.run_id, "train", {}, seconds=12.5, lease=lease)
+    run_rows.record_step(ledger, run.run_id, "train", "{}", seconds=12.5, lease=lease)
     if ndcg is not None:
         metric_rows.add_quality(ledger, quality(run.run_id, supersedes, ndcg, clock()), lease=lease)
     switch = switches.begin_publish(ledger, version, expected=supersedes, lease=lease)
@@ -87,7 +87,7 @@ def publish(
             name="ndcg_live",
             ok=True,
             text="NDCG@10 +.004 over live, interval −.002 to +.010: accepted",
-            figure=0.004,
+            value=0.004,
         )
     ]
     run_rows.finish(
@@ -113,7 +113,7 @@ def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
             name="ndcg_live",
             ok=False,
             text=NOT_ACCEPTED,
-            figure=-0.031,
+            value=-0.031,
             low=-0.052,
             high=-0.011,
             limit=-0.01,
@@ -147,7 +147,7 @@ def manifest(
         bundle_format=BUNDLE_FORMAT,
         created_at=at,
         config={},
-        figures={},
+        metrics={},
         libraries={},
         num_items=1682,
         popular=POPULAR,

@@ -12,7 +12,7 @@ import pytest
 
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
-from cron.cycle.run_plan import settle
+from cron.cycle.run_plan import make_plan
 from cron.cycle.stages import folder_of
 from cron.errors import LeaseLost, Stopped, Unavailable
 from cron.journal.collect import collect
@@ -174,7 +174,7 @@ def test_an_excluded_range_is_never_trained_on(services: Services, lease: Lease)
     assert run_cycle(services, lease).outcome == "published"
     assert release_rows.release(services.ledger, 2).manifest.excluded == ((451, 470),)
     run = run_rows.newest(services.ledger)[0]
-    events = pq.read_table(folder_of(services, run) / "snapshot" / "events.parquet")
+    events = pq.read_table(folder_of(services.paths, run) / "snapshot" / "events.parquet")
     seqs = set(events["seq"].to_pylist())
     assert not seqs & set(range(451, 471))
     assert seqs & set(range(471, 541))
@@ -194,7 +194,7 @@ def test_three_refused_runs_lead_to_a_full_retrain(services: Services, lease: Le
         assert any(
             "popularity" in reason.text and "not accepted" in reason.text for reason in run.reasons
         )
-        trained = pq.read_table(folder_of(services, run) / "snapshot" / "events.parquet")
+        trained = pq.read_table(folder_of(services.paths, run) / "snapshot" / "events.parquet")
         assert max(trained["seq"].to_pylist()) <= 480 + 40 * number
     assert live_version(services) == 1
     again = run_cycle(services, lease)
@@ -305,7 +305,7 @@ def test_a_promotion_before_the_plan_does_not_mix_two_lineages(
     )
     release.promote(services.ledger, services.server, 0)
     collect(services.log, services.journal, services.ledger, lease)
-    plan = settle(services, started)
+    plan = make_plan(services.ledger, services.journal, services.settings, started)
     assert (plan.parent, plan.target_range) == (1, (441, 520))
 
 
@@ -350,7 +350,7 @@ def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
     if is_another:  # its candidate would be judged, and ours be packed
         open_run = run_rows.open_run(services.ledger)
         assert open_run is not None
-        report = folder_of(services, open_run) / "candidate" / "report.json"
+        report = folder_of(services.paths, open_run) / "candidate" / "report.json"
         report.write_text(report.read_text() + " ")
     else:
         shutil.rmtree(services.paths.runs)

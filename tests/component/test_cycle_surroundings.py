@@ -14,6 +14,7 @@ import pytest
 from cron.cycle import outlook, stages
 from cron.cycle.cycle import run_cycle
 from cron.cycle.retention import tidy
+from cron.cycle.steps import Trained
 from cron.errors import Unavailable
 from cron.journal.follow import follow_once
 from cron.ledger import holds, release_rows, switches
@@ -46,7 +47,7 @@ def test_without_memory_a_version_is_never_registered(
     send(services, event_records(401, 480))
     server, train = server_of(services), stages.train
 
-    def train_while_memory_goes(services: Services, run: Run) -> stages.Output:
+    def train_while_memory_goes(services: Services, run: Run) -> Trained:
         server.left_bytes = 999
         return train(services, run)
 

@@ -122,7 +122,7 @@ def test_what_a_run_makes_survives(services: Services, lease: Lease, disk: Disk)
     shutil.rmtree(services.paths.bundles)
     run = run_cycle(services, lease)
     assert run.outcome == "published"
-    folder = folder_of(services, run)
+    folder = folder_of(services.paths, run)
     made = [folder / "snapshot", folder / "candidate", services.paths.bundles]
     assert [disk.lost_paths(one) for one in made] == [[], [], []]
     assert [one for one in made if not disk.survives(one, below=one.parent)] == []

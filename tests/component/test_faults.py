@@ -91,7 +91,7 @@ def test_a_version_that_never_answers_fails_and_is_not_refused(
         if name.startswith("refused_by")
     ]
     assert [found.version for found in services.server.versions()] == [0, 1]
-    state = observe(services)
+    state = observe(services.ledger, services.journal, services.settings.train)
     assert (state.num_refusals, state.num_unpublished) == (0, 1)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cron.cycle.cycle import run_cycle
@@ -43,38 +43,40 @@ def test_a_damaged_copy_of_a_bundle_is_fetched_again(
     services: Services, damage: Callable[[Path], None]
 ) -> None:
     manifest = release_rows.release(services.ledger, 1).manifest
-    damage(bundle_of(services, manifest))
-    verify_bundle(bundle_of(services, manifest))
+    damage(bundle_of(services.artifacts, services.paths.bundles, manifest))
+    verify_bundle(bundle_of(services.artifacts, services.paths.bundles, manifest))
 
 
 def test_a_whole_bundle_of_another_release_is_replaced(services: Services) -> None:
     first, second = (release_rows.release(services.ledger, version).manifest for version in (0, 1))
-    folder = bundle_of(services, second)
+    folder = bundle_of(services.artifacts, services.paths.bundles, second)
     shutil.rmtree(folder)
-    shutil.copytree(bundle_of(services, first), folder)
-    assert (bundle_of(services, second) / "manifest.json").read_bytes() != (
-        bundle_of(services, first) / "manifest.json"
+    shutil.copytree(bundle_of(services.artifacts, services.paths.bundles, first), folder)
+    assert (
+        bundle_of(services.artifacts, services.paths.bundles, second) / "manifest.json"
+    ).read_bytes() != (
+        bundle_of(services.artifacts, services.paths.bundles, first) / "manifest.json"
     ).read_bytes()
 
 
 def test_a_damaged_copy_of_a_state_is_fetched_again(services: Services) -> None:
     manifest = release_rows.release(services.ledger, 1).manifest
-    file = state_of(services, manifest)
+    file = state_of(services.artifacts, services.paths.bundles, manifest)
     assert file is not None
     whole = file.read_bytes()
     for known in (
         manifest,
-        replace(manifest, state_sha256=None),
+        msgspec.structs.replace(manifest, state_sha256=None),
     ):  # None: a release from before the digest was recorded
         file.write_bytes(whole[:-1])
-        state_of(services, known)
+        state_of(services.artifacts, services.paths.bundles, known)
         assert file.read_bytes() == whole
 
 
 def test_publishing_goes_on_over_damaged_copies(services: Services, lease: Lease) -> None:
     manifest = release_rows.release(services.ledger, 1).manifest
-    cut_short(bundle_of(services, manifest))
-    state = state_of(services, manifest)
+    cut_short(bundle_of(services.artifacts, services.paths.bundles, manifest))
+    state = state_of(services.artifacts, services.paths.bundles, manifest)
     assert state is not None
     state.write_bytes(b"cut")
     send(services, event_records(401, 480))
@@ -96,4 +98,4 @@ def test_a_bundle_or_state_unknown_to_the_ledger_is_refused(
         services.artifacts.put(name, tmp_path / "other")
         shutil.rmtree(services.paths.bundles, ignore_errors=True)
         with pytest.raises(ArtifactCorrupt, match=name):
-            fetch(services, manifest)
+            fetch(services.artifacts, services.paths.bundles, manifest)

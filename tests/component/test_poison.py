@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cron.cycle import stages
 from cron.cycle.cycle import run_cycle
 from cron.errors import UnknownPanelKey
-from cron.gate.verdicts import FEW_EVENTS
+from cron.gate.tolerance import FEW_EVENTS
 from cron.ledger import holds, metric_rows, release_rows, schema
 from cron.ledger.ledger import open_ledger
 from cron.lineage import Lease, Run
@@ -65,7 +65,7 @@ def test_an_event_without_choice_keeps_the_tolerance_tests(
     assert (run.mode, run.outcome) == ("items", "published")
     assert FEW_EVENTS not in {reason.name for reason in run.reasons}
     assert metric_rows.stored_metrics(services.ledger)[SANITY_ONLY] == 0
-    assert run.figures["panel_users"] >= gate.min_users
+    assert run.metrics["panel_users"] >= gate.min_users
 
 
 def test_a_too_small_panel_is_a_metric(services: Services, lease: Lease) -> None:
@@ -111,7 +111,7 @@ def test_users_that_any_compared_model_saw_are_not_judged(services: Services, le
     assert (run.mode, run.outcome) == ("update", "published"), [
         reason.text for reason in run.reasons
     ]
-    assert run.figures["panel_users"] == sum(panel.holds(f"user{number}") for number in range(60))
+    assert run.metrics["panel_users"] == sum(panel.holds(f"user{number}") for number in range(60))
 
 
 def test_the_panel_key_stays_in_the_ledger(
@@ -193,7 +193,9 @@ def test_a_plain_panel_stays_until_the_next_full_retrain(services: Services, lea
 
 def _users(services: Services, run: Run, file: str) -> set[str]:
     return set(
-        pq.read_table(stages.folder_of(services, run) / "snapshot" / file)["user_id"].to_pylist()
+        pq.read_table(stages.folder_of(services.paths, run) / "snapshot" / file)[
+            "user_id"
+        ].to_pylist()
     )
 
 

@@ -142,13 +142,13 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
     send(signing, event_records(401, 480))
     run = run_cycle(signing, lease)
     manifest = release_rows.release(services.ledger, 2).manifest
-    mar = stages.folder_of(services, run) / "archive" / manifest.archive
+    mar = stages.folder_of(services.paths, run) / "archive" / manifest.archive
     with zipfile.ZipFile(mar) as archive:
         archive.extractall(tmp_path / "model")
     verify_folder(tmp_path / "model", trusted_keys(services.paths.var).read_text())
     mar.write_bytes(mar.read_bytes()[:-1])
     with pytest.raises(stages.FilesGone, match="was damaged since it was made"):
-        stages.put(services, run, manifest)
+        stages.put(services.artifacts, stages.folder_of(services.paths, run), manifest)
 
 
 class StopsAfter(HereLauncher):

@@ -22,7 +22,8 @@ from bench.ranking.prequential import run_seed
 from bench.ranking.stream import Stream, full_windows, stream_of, takeovers
 from bench.ranking.stream_lines import StreamLine
 from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of
-from cron.gate.verdicts import Verdict, offline_verdict
+from cron.gate.offline_verdict import offline_verdict
+from cron.gate.verdict import Verdict
 from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig

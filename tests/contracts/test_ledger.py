@@ -104,7 +104,7 @@ def test_every_write_of_a_run_is_fenced(ledger: Ledger, lease: Lease) -> None:
     )
     for write in (
         lambda: journal_rows.commit_segment(ledger, segment(1, 2), Cursor("x"), lease),
-        lambda: run_rows.record_step(ledger, run.run_id, "train", {}, seconds=1, lease=lease),
+        lambda: run_rows.record_step(ledger, run.run_id, "train", "{}", seconds=1, lease=lease),
         lambda: run_rows.finish(ledger, run.run_id, "failed", reasons=[], metrics={}, lease=lease),
         lambda: run_rows.record_skip(ledger, reason("x", ok=False), lease=lease),
         lambda: run_rows.allot_version(ledger, run.run_id, lease=lease),
@@ -124,12 +124,12 @@ def test_a_repeated_step_keeps_its_first_output(ledger: Ledger, lease: Lease) ->
     run = run_rows.start(ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease)
     assert run_rows.step_output(ledger, run.run_id, "archive") is None
     run_rows.record_step(
-        ledger, run.run_id, "archive", {"sha256": "first"}, seconds=1.5, lease=lease
+        ledger, run.run_id, "archive", '{"sha256": "first"}', seconds=1.5, lease=lease
     )
     run_rows.record_step(
-        ledger, run.run_id, "archive", {"sha256": "second"}, seconds=9, lease=lease
+        ledger, run.run_id, "archive", '{"sha256": "second"}', seconds=9, lease=lease
     )
-    assert run_rows.step_output(ledger, run.run_id, "archive") == {"sha256": "first"}
+    assert run_rows.step_output(ledger, run.run_id, "archive") == '{"sha256": "first"}'
     found = run_rows.open_run(ledger)
     assert found is not None
     assert found.seconds == {"archive": 1.5}
@@ -148,7 +148,7 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
         lease=lease,
     )
     assert [one.name for one in ended.reasons] == ["why", "gate"]
-    assert (ended.outcome, ended.supersedes, ended.figures) == ("refused", 3, {"ndcg": 0.1})
+    assert (ended.outcome, ended.supersedes, ended.metrics) == ("refused", 3, {"ndcg": 0.1})
     assert run_rows.open_run(ledger) is None
     assert run_rows.newest(ledger) == (ended,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,12 @@ def ended_run(
     """Make a run with a step and a quality row."""
     run = run_rows.start(ledger, mode, reason=reason("why", ok=True), supersedes=None, lease=lease)
     run_rows.record_step(
-        ledger, run.run_id, "archive", {"manifest": "x" * 1000}, seconds=2.5, lease=lease
+        ledger,
+        run.run_id,
+        "archive",
+        json.dumps({"manifest": "x" * 1000}),
+        seconds=2.5,
+        lease=lease,
     )
     if outcome == "published":
         run_rows.allot_version(ledger, run.run_id, lease=lease)
@@ -63,7 +69,7 @@ def run_counts(ledger: Ledger) -> dict[str, float]:
 
 def test_what_continues_an_open_run_is_forgotten_when_it_ends(ledger: Ledger, lease: Lease) -> None:
     run = ended_run(ledger, lease)
-    assert run_rows.step_output(ledger, run.run_id, "archive") == {}
+    assert run_rows.step_output(ledger, run.run_id, "archive") == "{}"
     assert run.seconds == {"archive": 2.5}
     assert run_rows.newest(ledger) == (run,)
 
@@ -137,7 +143,7 @@ def test_the_step_to_this_shape_prunes_what_older_releases_kept(
         connection.execute(schema.steps.update().values(output='{"manifest": "x"}'))
         with Operations.context(MigrationContext.configure(connection)):
             r0004_ended_runs.upgrade()
-    assert run_rows.step_output(ledger, run.run_id, "archive") == {}
+    assert run_rows.step_output(ledger, run.run_id, "archive") == "{}"
     assert release_rows.release(ledger, 1).manifest == manifest(1)
     assert release_rows.release(ledger, 2).manifest.popular == POPULAR
 
@@ -153,7 +159,12 @@ def test_a_file_that_is_mostly_free_gives_its_disk_back(tmp_path: Path, megabyte
     )
     for number in range(megabytes):
         run_rows.record_step(
-            ledger, run.run_id, f"step {number}", {"text": "x" * 2**20}, seconds=1, lease=lease
+            ledger,
+            run.run_id,
+            f"step {number}",
+            json.dumps({"text": "x" * 2**20}),
+            seconds=1,
+            lease=lease,
         )
     assert not pruning.give_back_disk(ledger), "nothing is free"
     run_rows.finish(ledger, run.run_id, "refused", reasons=[], metrics={}, lease=lease)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +10,7 @@ from cron.lineage import (
     Manifest,
     manifest_from_json,
     manifest_to_json,
-    merged,
+    merge_ranges,
     reasons_from_json,
     reasons_to_json,
     trained_ranges,
@@ -31,16 +30,14 @@ def test_a_manifest_comes_back_equal_from_its_json() -> None:
         rating_scale=(1.0, 5.0),
         popular=(PopularItem(item_id="ä", title=None), PopularItem(item_id="b", title="B 🎬")),
         created_at=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),
-        figures={"ndcg_candidate": 0.1},
+        metrics={"ndcg_candidate": 0.1},
     )
     assert manifest_from_json(manifest_to_json(whole)) == whole
 
 
 def test_equal_manifests_give_equal_bytes_and_others_other_bytes() -> None:
     assert manifest_to_json(manifest(1)) == manifest_to_json(manifest(1))
-    assert manifest_to_json(manifest(1)) != manifest_to_json(
-        replace(manifest(1), archive="rec-1-other.mar")
-    )
+    assert manifest_to_json(manifest(1)) != manifest_to_json(manifest(1, archive="rec-1-other.mar"))
 
 
 def test_a_manifest_of_another_format_is_refused() -> None:
@@ -77,4 +74,4 @@ def test_the_ranges_of_a_lineage_end_at_its_full_retrain() -> None:
 def test_ranges_merge_into_disjoint_ascending_ones(
     ranges: list[tuple[int, int]], expected: tuple[tuple[int, int], ...]
 ) -> None:
-    assert merged(ranges) == expected
+    assert merge_ranges(ranges) == expected

@@ -17,7 +17,7 @@ def run(run_id: int, outcome: Outcome, *reasons: Reason) -> Run:
         mode="update",
         outcome=outcome,
         reasons=reasons,
-        figures={},
+        metrics={},
         supersedes=1,
         version=None,
         started_at=at,
