@@ -227,7 +227,7 @@ class TestKey:
             signing_key(tmp_path)
         (tmp_path / "signing.pem").chmod(0o600)
         (tmp_path / "signing.pem").write_text("not a key")
-        with pytest.raises(SettingsError, match=r"the key .*signing.pem can't be used"):
+        with pytest.raises(SettingsError, match=r"the key .*signing.pem cannot be used"):
             signing_key(tmp_path)
 
 
