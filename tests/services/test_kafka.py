@@ -324,7 +324,7 @@ def test_largest_foreign_messages_and_every_compression(shop: Shop, log: KafkaEv
         records += batch.records
         rejected += batch.rejected
     assert len(records) == 5
-    assert all("at most 262144 bytes" in one.reason and len(one.raw) < 20_000 for one in rejected)
+    assert all("at most 262,144 bytes" in one.reason and len(one.raw) < 20_000 for one in rejected)
     assert len(rejected) == 5
 
 

@@ -225,7 +225,7 @@ def test_a_user_with_the_documented_rights_can_do_all(
     server: Server, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (PROJECT_ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
-    rights = re.search(r"An ACL user needs\s+`(.+?)` on `(.+?)` and `(.+?)`", text)
+    rights = re.search(r"An ACL user needs\s+`(.+?)`\s+on\s+`(.+?)`\s+and\s+`(.+?)`", text)
     assert rights is not None
     keys = [
         pattern.replace("events", "shop").replace("histories", "who")
