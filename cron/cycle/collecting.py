@@ -1,4 +1,4 @@
-"""The start of a turn: the log's records are collected into the journal, or why they are not."""
+"""The start of a turn: the collection of the log's records into the journal."""
 
 from __future__ import annotations
 

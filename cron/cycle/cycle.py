@@ -136,7 +136,7 @@ def _publish(open_run: OpenRun) -> Run:
         lambda: stages.archive(services, run, plan, version=version, metrics=offline.metrics),
     )
     manifest = manifest_from_json(packed.manifest)
-    open_run.step("put", Done, lambda: _put(open_run, manifest))
+    open_run.step("put", Done, lambda: _store_archive(open_run, manifest))
     # A crash may have come after the switch; if a person has rolled back since, that stands.
     if not release_rows.is_release(ledger, manifest.version):
         online = go_live(open_run, manifest)
@@ -174,9 +174,9 @@ def _judge(open_run: OpenRun, plan: RunPlan) -> Verdict:
     return stages.judge(services, run, plan)
 
 
-def _put(open_run: OpenRun, manifest: Manifest) -> Done:
+def _store_archive(open_run: OpenRun, manifest: Manifest) -> Done:
     services = open_run.services
     folder = stages.folder_of(services.paths, open_run.run)
-    stages.put(services.artifacts, folder, manifest)
+    stages.store_archive(services.artifacts, folder, manifest)
     release_rows.add(services.ledger, manifest, lease=open_run.lease)
     return Done()

@@ -1,4 +1,4 @@
-"""The last steps of a run: register a version, probe it, and switch to it when it is accepted."""
+"""The last steps of a run: register a version, probe it, and switch to it if accepted."""
 
 from __future__ import annotations
 

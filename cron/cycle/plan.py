@@ -1,7 +1,6 @@
-"""What the next turn does: a pure function of what waits, what is live and what happened lately.
+"""The choice of the next turn, a pure function of what waits, what is live and recent runs.
 
-Knows the rules of DESIGN's cycle; does not know how they are carried out, nor when a turn comes
-(`cron.worker.worker`).
+`cron.cycle.cycle` carries the turn out; `cron.worker.worker` decides when a turn comes.
 """
 
 from __future__ import annotations
@@ -13,21 +12,24 @@ from cron.lineage import Hold, Manifest, Reason
 from cron.settings.tree import WorkerSettings
 from trainer.config import Mode
 
-MAX_BACKOFF = timedelta(hours=1)  # a person who mended the data should not wait longer
+MAX_BACKOFF = timedelta(hours=1)  # somebody who repaired the data should not wait longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanState:
-    """Everything that decides. `num_new_*` count journal records after the live release's ranges, without excluded ones.
+    """The state on which the choice depends.
 
+    `num_new_*` count journal records after the live release's ranges, without excluded ones.
     `settings_changed`: the live release was made with another encoder or model than the settings
-    now ask for. `format_changed`: it was made by a version of this program whose bundles this one
-    can't go on from. Times after `now` were noted before the clock was set back: how long ago that
-    was is not known, and nothing waits for them. `last_full_s` is how long the training of the last
-    full retrain took. Since the last run that published: `num_refusals` are those that say
-    something about the model or its data (refused by the gate, or by the trainer itself),
-    `num_unpublished` also those that failed for a fault of the machinery; `last_ended_at` is the
-    end of the latest.
+    ask for now. `format_changed`: it was made by a version of this program whose bundles this one
+    cannot continue from. `last_full_s` is how long the last full retrain's training took.
+
+    Since the last run that published: `num_refusals` counts the runs whose end says something about
+    the model or its data (refused by the gate, or by the trainer itself); `num_unpublished` also
+    counts those that failed for a fault of the machinery; `last_ended_at` is the end of the latest.
+
+    Times after `now` were recorded before the clock was set back. How long ago that was is not
+    known, and nothing waits for them.
     """
 
     now: datetime
@@ -67,18 +69,23 @@ def decide(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
     if state.live is None:
         if state.num_new_events + state.num_new_items == 0:
             return _skip("nothing_collected", "nothing was collected yet: no events and no items")
-        return _baseline(
-            state, settings, name="nothing_live", text="nothing is live yet: a baseline goes first"
-        )
+        text = "nothing is live yet: a baseline goes first"
+        return _baseline(state, settings, name="nothing_live", text=text)
     if state.force_full:
         return _turn("full", "asked_for", "a full retrain was asked for")
     if (wait := _backoff(state, settings)) is not None:
         return wait
-    return _by_need(state, state.live, settings)
+    if state.live.mode == "baseline":
+        return _after_baseline(state, settings)
+    needed = _needed_full(state, settings)
+    return needed if needed is not None else _by_what_waits(state, settings)
 
 
 def backoff(num_unpublished: int, settings: WorkerSettings) -> timedelta:
-    """Return how long to wait after so many runs that did not publish: doubled with each, at most an hour."""
+    """Return how long to wait after this many runs that did not publish.
+
+    The time doubles with each run, up to an hour.
+    """
     if num_unpublished == 0:
         return timedelta(0)
     return min(
@@ -87,67 +94,62 @@ def backoff(num_unpublished: int, settings: WorkerSettings) -> timedelta:
     )
 
 
-def _by_need(state: PlanState, live: Manifest, settings: WorkerSettings) -> Turn | Skip:
-    few = _skip(
-        "too_few_events",
-        f"not enough new events: {state.num_new_events:,} of {settings.min_events:,}",
-    )
-    enough = state.num_new_events >= settings.min_events
-    if live.mode == "baseline":
-        if enough:
-            return _turn(
-                "full",
-                "first_training",
-                f"{state.num_new_events:,} events wait and only a baseline is live: the first training",
-            )
-        return (
-            _baseline(state, settings, name="new_items", text=f"{state.num_new_items:,} new items")
-            if state.num_new_items
-            else few
+def _after_baseline(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
+    """Choose the turn while only a baseline is live."""
+    if state.num_new_events >= settings.min_events:
+        text = (
+            f"{state.num_new_events:,} events wait and only a baseline is live: the first training"
         )
+        return _turn("full", "first_training", text)
+    if state.num_new_items:
+        text = f"{state.num_new_items:,} new items"
+        return _baseline(state, settings, name="new_items", text=text)
+    return _too_few_events(state, settings)
+
+
+def _needed_full(state: PlanState, settings: WorkerSettings) -> Turn | None:
+    """Return a full retrain if there is a reason for one."""
     if state.format_changed:
-        return _turn(
-            "full",
-            "format_changed",
-            "the live release is of another version of this program: a full retrain",
-        )
+        text = "the live release is of another version of this program: a full retrain"
+        return _turn("full", "format_changed", text)
     if state.settings_changed:
-        return _turn(
-            "full",
-            "settings_changed",
-            "the settings ask for another encoder or model: a full retrain",
-        )
+        text = "the settings ask for another encoder or model: a full retrain"
+        return _turn("full", "settings_changed", text)
     if state.num_refusals >= settings.max_refusals:
-        return _turn(
-            "full",
-            "refusals",
-            f"{state.num_refusals} runs were refused since the last release: a full retrain",
+        text = f"{state.num_refusals} runs were refused since the last release: a full retrain"
+        return _turn("full", "refusals", text)
+    if _is_full_due(state, settings) and state.num_new_events > 0:
+        hours = settings.full_every_s / 3600
+        text = f"the last full retrain is more than {hours:.0f} hours ago"
+        return _turn("full", "full_is_due", text)
+    share = _share_of_full(state)
+    is_enough = state.num_new_events >= settings.min_events
+    if is_enough and share is not None and share <= settings.full_share:
+        text = (
+            f"a full retrain takes {share:.0%} of the time since the last, "
+            f"at most {settings.full_share:.0%}"
         )
-    period = timedelta(seconds=settings.full_every_s)
-    is_due = (
-        state.last_full_at is None or not timedelta(0) <= state.now - state.last_full_at < period
-    )
-    if is_due and state.num_new_events > 0:
-        return _turn(
-            "full",
-            "full_is_due",
-            f"the last full retrain is more than {settings.full_every_s / 3600:.0f} hours ago",
-        )
-    if enough and (share := _share_of_full(state)) is not None and share <= settings.full_share:
-        return _turn(
-            "full",
-            "full_is_cheap",
-            f"a full retrain takes {share:.0%} of the time since the last, at most {settings.full_share:.0%}",
-        )
-    if enough:
+        return _turn("full", "full_is_cheap", text)
+    return None
+
+
+def _by_what_waits(state: PlanState, settings: WorkerSettings) -> Turn | Skip:
+    if state.num_new_events >= settings.min_events:
         return _turn("update", "new_events", f"{state.num_new_events:,} new events")
     if state.num_new_items > 0:
         return _turn("items", "new_items", f"{state.num_new_items:,} new or changed items")
-    return few
+    return _too_few_events(state, settings)
+
+
+def _is_full_due(state: PlanState, settings: WorkerSettings) -> bool:
+    if state.last_full_at is None:
+        return True
+    period = timedelta(seconds=settings.full_every_s)
+    return not timedelta(0) <= state.now - state.last_full_at < period
 
 
 def _share_of_full(state: PlanState) -> float | None:
-    """Return how long a full retrain takes, as a share of the time since the last one; None when that is not known."""
+    """Return a full retrain's duration as a share of the time since the last; None if unknown."""
     if state.last_full_at is None or state.last_full_s is None or state.now <= state.last_full_at:
         return None
     return state.last_full_s / (state.now - state.last_full_at).total_seconds()
@@ -159,10 +161,16 @@ def _backoff(state: PlanState, settings: WorkerSettings) -> Skip | None:
     until = state.last_ended_at + backoff(state.num_unpublished, settings)
     if state.now >= until:
         return None
-    return _skip(
-        "backoff",
-        f"after {state.num_unpublished} runs that did not publish the next one waits until {until:%H:%M:%S} UTC",
+    text = (
+        f"after {state.num_unpublished} runs that did not publish "
+        f"the next one waits until {until:%H:%M:%S} UTC"
     )
+    return _skip("backoff", text)
+
+
+def _too_few_events(state: PlanState, settings: WorkerSettings) -> Skip:
+    text = f"not enough new events: {state.num_new_events:,} of {settings.min_events:,}"
+    return _skip("too_few_events", text)
 
 
 def _baseline(state: PlanState, settings: WorkerSettings, *, name: str, text: str) -> Turn | Skip:

@@ -1,4 +1,4 @@
-"""The probes of a registered version: golden requests, first for the answers, then for their time.
+"""The probes of a registered version: golden requests, for their answers and their time.
 
 Something that is not an answer says nothing about the model: it raises, and never becomes a
 verdict.

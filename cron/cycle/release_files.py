@@ -1,4 +1,4 @@
-"""The files of a release in the artifact store, and local copies of its bundle and optimiser state.
+"""The files of a release: in the artifact store, and as local copies.
 
 A local copy is verified against the ledger's digests each time it is used, and fetched again if it
 is damaged.

@@ -1,4 +1,4 @@
-"""The plan of one run, made at its start: ranges of the journal, panel share, parent, anchor.
+"""The plan of one run, made at its start: ranges, panel share, parent, anchor.
 
 `cron.cycle.plan` chooses the mode; the run plan is what that mode means for the journal as it is
 now.
@@ -24,10 +24,10 @@ from trainer.config import Mode
 class RunPlan:
     """The numbers of a run.
 
-    `fresh_range` are the events that the live model never trained on and is scored on. `panel_share`
-    and `panel_key` say who is kept out of training from now on; `judged_share` and `judged_key` say
-    who is scored: users on whom none of the compared models was trained either. `older_before` is
-    the first number that the live model has not seen.
+    `fresh_range` are the events that the live model never trained on and is scored on.
+    `panel_share` and `panel_key` say who is kept out of training from now on. `judged_share` and
+    `judged_key` say who is scored: users on whom none of the compared models was trained either.
+    `older_before` is the first number that the live model has not seen.
     """
 
     mode: Mode

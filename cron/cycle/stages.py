@@ -151,7 +151,7 @@ def archive(
     return Packed(manifest=manifest_to_json(manifest))
 
 
-def put(artifacts: ArtifactStore, folder: Path, manifest: Manifest) -> None:
+def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) -> None:
     """Store the .mar, the optimiser state, and last the manifest.
 
     So a reader never sees an incomplete version. `folder` is the run's.

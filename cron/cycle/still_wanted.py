@@ -30,7 +30,7 @@ def check_wanted(
     try:
         _check(ledger, run)
     except Superseded:
-        # not while the live version is being reloaded and another one stands in for it
+        # not while the live version is being reloaded and another release is live in its place
         with serving_lock:
             _check(ledger, run)
 

@@ -41,7 +41,7 @@ def rmse(evaluation: Evaluation, model: str) -> float | None:
 def ndcg_difference(
     evaluations: Sequence[Evaluation], reference: str, resamples: int, *, ratio: float = 1.0
 ) -> Interval:
-    """Compare the candidate's NDCG with `ratio` times the reference's, over all evaluations' users.
+    """Compare the candidate's NDCG with `ratio` times the reference's over all users.
 
     A user who is in several evaluations is one user, with all their events.
     """

@@ -1,4 +1,4 @@
-"""The online verdict: does a registered version answer the golden requests correctly and in time?"""
+"""The online verdict on a registered version: are its answers right, and in time?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Probe:
 
 
 def online_verdict(probes: Sequence[Probe], *, limit_ms: float) -> Verdict:
-    """Judge a registered version: answers equal to the offline ones, p99 latency within the limit.
+    """Judge a version: are its answers the offline ones, and is its p99 latency in the limit?
 
     The latency is the 99th percentile by nearest rank, which among 20 probes is the slowest.
     """

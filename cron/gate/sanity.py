@@ -1,4 +1,4 @@
-"""The sanity tests: with few panel events, only a candidate that is clearly ruined is refused.
+"""The sanity tests: with few panel events, only a clearly ruined candidate is refused.
 
 A small panel cannot tell a loss of .01 from noise. Ruined means: more than half of the quality
 lost, or the rating error up by more than a quarter of the scale, with 95 % certainty.

@@ -40,8 +40,8 @@ def newest_events_reasons(
 ) -> list[Reason]:
     """Compare ranking with live, the anchor and popularity, and rating errors with live.
 
-    Popularity is compared on newest and older events together: no ranker can be told from
-    popularity by users without a past, and anybody can send hundreds of those.
+    Popularity is compared on newest and older events together: on users without a past no ranker
+    differs from popularity, and anybody can send hundreds of those.
     """
     reasons = []
     everything = [panel, older] if older is not None and is_enough(older, settings) else [panel]
@@ -90,8 +90,9 @@ def newest_alone_reasons(reasons: Sequence[Reason]) -> list[Reason]:
     if older is None or older.low is None or older.low > 0:
         return []
     text = (
-        f"the gain of {signed_text(newest.value or 0.0)} is on the newest events alone, the older ones "
-        f"say {signed_text(older.value or 0.0)}: the data changed, which need not make the model better"
+        f"the gain of {signed_text(newest.value or 0.0)} is on the newest events alone, "
+        f"the older ones say {signed_text(older.value or 0.0)}: "
+        "the data changed, which need not make the model better"
     )
     return [Reason(name="newest_alone", ok=True, text=text, value=newest.value, limit=older.value)]
 
@@ -115,7 +116,8 @@ def _ndcg_reason(name: str, reference: str, interval: Interval, limit: float) ->
     ok = interval.low > limit
     text = (
         f"NDCG@10 {signed_text(interval.difference)} against {reference}, "
-        f"95 % lower bound {signed_text(interval.low)}, limit {signed_text(limit)}: {verdict_word(ok)}"
+        f"95 % lower bound {signed_text(interval.low)}, limit {signed_text(limit)}: "
+        f"{verdict_word(ok)}"
     )
     return interval_reason(name, text, interval, ok=ok, limit=limit)
 

@@ -23,7 +23,7 @@ from tests.workshop import (
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_services(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a baseline and a full release, copied by each test."""
     folder = tmp_path_factory.mktemp("trained")
     services = open_workshop(folder)
@@ -35,9 +35,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def services(trained: Path, tmp_path: Path) -> Iterator[Services]:
+def services(trained_services: Path, tmp_path: Path) -> Iterator[Services]:
     folder = tmp_path / "workshop"
-    shutil.copytree(trained, folder)
+    shutil.copytree(trained_services, folder)
     services = open_workshop(folder)
     yield services
     close_workshop(services)

@@ -148,7 +148,7 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
     verify_folder(tmp_path / "model", trusted_keys(services.paths.var).read_text())
     mar.write_bytes(mar.read_bytes()[:-1])
     with pytest.raises(stages.FilesGone, match="was damaged since it was made"):
-        stages.put(services.artifacts, stages.folder_of(services.paths, run), manifest)
+        stages.store_archive(services.artifacts, stages.folder_of(services.paths, run), manifest)
 
 
 class StopsAfter(HereLauncher):

@@ -29,7 +29,7 @@ QUIET = PlanState(
 )
 
 
-def chosen(**changes: object) -> str:
+def chosen_turn(**changes: object) -> str:
     turn = decide(replace(QUIET, **changes), SETTINGS)  # type: ignore[arg-type]
     return turn.mode if isinstance(turn, Turn) else f"skip: {turn.reason.name}"
 
@@ -183,7 +183,7 @@ def chosen(**changes: object) -> str:
     ],
 )
 def test_the_next_turn(changes: dict[str, object], expected: str) -> None:
-    assert chosen(**changes) == expected
+    assert chosen_turn(**changes) == expected
 
 
 def test_a_skipped_turn_says_how_many_events_are_missing() -> None:

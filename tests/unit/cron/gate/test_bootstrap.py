@@ -8,7 +8,7 @@ from cron.gate.bootstrap import paired_mean_difference, paired_root_difference
 
 
 def test_the_lower_bound_is_right_nineteen_times_of_twenty() -> None:
-    """Draw panels from a known population: a one-sided 95 % bound lies above the truth in about 5 % of them."""
+    """Draw panels from a known population: the bound is above the truth in about 5 % of them."""
     rng = np.random.default_rng(0)
     above = 0
     for _ in range(300):

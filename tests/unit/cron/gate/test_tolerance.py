@@ -1,4 +1,4 @@
-"""The tolerance tests: losses against live, the anchor and popularity, on newest and older events."""
+"""The tolerance tests: losses against live, the anchor and popularity."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_worse_ratings_are_refused_if_there_is_a_scale() -> None:
 
 
 def test_a_rating_error_that_may_have_grown_is_refused() -> None:
-    """The mean is within the tolerance; what counts is the upper bound, which some users' much worse errors push over it."""
+    """The mean is within the limit, but the bound is not: some users' errors are far worse."""
     errors = ERRORS.copy()
     errors[:4] += 1.2
     spoilt = candidate()
@@ -83,7 +83,7 @@ def test_a_rating_error_that_may_have_grown_is_refused() -> None:
 
 
 def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
-    """A flood of the newest panel events reads as a gain there; the older events tell what the others lose."""
+    """A flood of new panel events looks like a gain; older events show what the others lose."""
     flooded = with_older(candidate(0.08), -0.03)
     verdict = offline_verdict(flooded, SETTINGS, AGAINST)
     assert refusals(verdict) == ["ndcg_older"]
@@ -95,7 +95,7 @@ def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
 
 
 def test_a_gain_on_the_newest_events_alone_is_explained() -> None:
-    """Floods that spoil nothing for the others are accepted, and the verdict says what the gain is."""
+    """A flood that harms nobody else is accepted, and the verdict explains the gain."""
     verdict = offline_verdict(with_older(candidate(0.084)), SETTINGS, AGAINST)
     assert verdict.accepted
     (reason,) = [one for one in verdict.reasons if one.name == "newest_alone"]
@@ -122,7 +122,7 @@ def test_few_older_events_are_reported_and_never_refuse() -> None:
 
 
 def test_a_flood_of_new_users_does_not_refuse_an_update() -> None:
-    """Of five hundred new users with three random views each no ranker knows more than popularity does."""
+    """No ranker beats popularity on five hundred new users with three random views each."""
     quick = replace(SETTINGS, resamples=300)
     nothing = scores([0.003] * 500, None)
     flood = report(
@@ -150,7 +150,7 @@ def test_a_flood_of_new_users_does_not_refuse_an_update() -> None:
 
 
 def test_a_user_with_newest_and_older_events_is_one_user() -> None:
-    """Compared with popularity on all events: two halves of everybody's are no more certain than the whole."""
+    """Two copies of everybody's events are no more certain than one."""
     noisy = candidate(0.0, noise=0.2)
     alone = next(
         r for r in offline_verdict(noisy, SETTINGS, AGAINST).reasons if r.name == "ndcg_popularity"

@@ -1,4 +1,4 @@
-"""Which events a panel is judged by, and how large it must be: one rule, checked against the evaluation's own count."""
+"""The judged events and the size of a panel, checked against the evaluation's own count."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def positives(lives: Timeline, rating: float | None = None) -> Mask:
     return positive_of(lives, TYPES, rating)
 
 
-def counted(lives: Timeline, score_N: Mask, rating: float | None = None) -> tuple[int, int]:
+def count_judged(lives: Timeline, score_N: Mask, rating: float | None = None) -> tuple[int, int]:
     """Return the users and choices that the trainer's evaluation finds among the scored events."""
     names, type_N = lives.types()
     users, user_E = np.unique(lives.user_N[score_N], return_inverse=True)
@@ -107,11 +107,11 @@ acts = st.builds(
 def test_what_is_chosen_is_what_the_evaluation_counts(
     events: list[Act], threshold: float | None, needed: int
 ) -> None:
-    """Whatever comes: when enough could be judged, the evaluation finds enough, and as few as that takes."""
+    """If enough events can be judged, the evaluation finds enough, and no more than needed."""
     lives, need = lives_of(events), Need(min_users=needed, min_events=4, max_item_share=1.0)
     positive_N = positives(lives, threshold)
     score_N = newest_judged(lives, positive_N, everyone(lives), need)
-    found = counted(lives, score_N, threshold)
+    found = count_judged(lives, score_N, threshold)
     assert found == (
         len(np.unique(lives.user_N[score_N & positive_N])),
         (score_N & positive_N).sum(),
@@ -142,13 +142,13 @@ def fifty_users(num_each: int = 30) -> list[Act]:
     ]
 
 
-def test_an_event_that_nobody_is_judged_by_does_not_push_out_one_that_is() -> None:
-    """A fifty-first panel user puts something into a cart, which is no choice by the settings: fifty users are still judged."""
+def test_an_event_that_is_not_judged_displaces_none_that_is() -> None:
+    """A fifty-first user's `add_to_cart` is not a choice here: fifty users are still judged."""
     lives = lives_of(
         [*fifty_users(), Act(user="shopper-2", at=10_000, item="50", type="add_to_cart")]
     )
     score_N = newest_judged(lives, positives(lives), everyone(lives), NEED)
-    assert counted(lives, score_N) == (50, 1000)
+    assert count_judged(lives, score_N) == (50, 1000)
 
 
 def test_a_rating_that_is_no_choice_is_judged_as_a_rating() -> None:
@@ -191,7 +191,7 @@ def test_a_catalogue_of_few_items_can_still_fill_the_panel() -> None:
 
 
 def test_older_events_are_spread_over_the_journal() -> None:
-    """A burst of five thousand events makes up its share of the journal and no more, however new it is."""
+    """A burst of five thousand new events gets its share of the journal and no more."""
     honest = [
         Act(user=f"u{number % 500}", at=number, item=f"i{number % 300}") for number in range(10_000)
     ]
@@ -205,8 +205,8 @@ def test_older_events_are_spread_over_the_journal() -> None:
     assert (older_N & (lives.seq_N > 10_000)).sum() == pytest.approx(2000 / 3, abs=10)
 
 
-def test_a_known_users_burst_does_not_push_their_older_events_out() -> None:
-    """Fifty panel users with a hundred honest events each send forty more: those stay a minority of what is judged."""
+def test_a_users_burst_does_not_displace_their_older_events() -> None:
+    """Fifty users with a hundred events each send forty more: those stay a minority."""
     burst = [
         Act(user=f"u{user}", at=20_000 + step * 50 + user, item=f"x{step}")
         for step in range(40)

@@ -83,7 +83,7 @@ def test_views_of_random_items_shift_types_and_items() -> None:
     assert found.items > 0.3
 
 
-def test_a_flood_of_one_item_shifts_the_items_whether_it_is_rare_or_new() -> None:
+def test_a_flood_of_a_rare_or_new_item_shifts_the_items() -> None:
     assert (
         shift(
             [

@@ -1,4 +1,4 @@
-"""Who belongs to the panel: told by a hash of the id, under the installation's secret or, as of old, without one."""
+"""Membership in the panel: by a hash of the id, with a secret or, in old releases, without."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USERS = [str(number) for number in range(4000)]
 SECRET = "5" * 64
 
 
-def keyed(share: float, secret: str = SECRET) -> Panel:
+def keyed_panel(share: float, secret: str = SECRET) -> Panel:
     return Panel(share=share, key=key_id(secret), secret=secret)
 
 
@@ -22,7 +22,7 @@ def test_a_panel_without_a_key_is_a_plain_hash_of_the_id() -> None:
     assert not Panel(share=fraction).holds("42")
 
 
-@pytest.mark.parametrize("panel", [Panel(share=0.1), keyed(0.1)])
+@pytest.mark.parametrize("panel", [Panel(share=0.1), keyed_panel(0.1)])
 def test_the_share_is_the_part_of_the_users_that_it_holds(panel: Panel) -> None:
     assert sum(map(panel.holds, USERS)) == pytest.approx(400, abs=80)
     assert not any(map(Panel(share=0.0, key=panel.key, secret=panel.secret).holds, USERS))
@@ -31,13 +31,13 @@ def test_the_share_is_the_part_of_the_users_that_it_holds(panel: Panel) -> None:
 
 
 def test_who_knows_the_ids_does_not_know_the_panel() -> None:
-    """Ids made for the plain hash, or for another secret, are spread over a keyed panel like any others."""
+    """Ids chosen for the plain hash or another secret are spread over the panel like others."""
     made = [user for user in USERS if Panel(share=0.1).holds(user)]
-    assert 0 < sum(map(keyed(0.1).holds, made)) < len(made) / 4
-    assert 0 < sum(map(keyed(0.1, "6" * 64).holds, made)) < len(made) / 4
+    assert 0 < sum(map(keyed_panel(0.1).holds, made)) < len(made) / 4
+    assert 0 < sum(map(keyed_panel(0.1, "6" * 64).holds, made)) < len(made) / 4
 
 
 def test_a_secret_is_not_shown_and_its_id_does_not_tell_it() -> None:
-    assert SECRET not in repr(keyed(0.1))
+    assert SECRET not in repr(keyed_panel(0.1))
     assert key_id(SECRET) not in SECRET
     assert key_id(SECRET) != key_id("6" * 64)

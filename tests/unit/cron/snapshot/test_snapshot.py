@@ -67,7 +67,7 @@ def numbers_of(events: Timeline, mask_N: np.ndarray[tuple[int], np.dtype[np.bool
     chosen=st.sets(st.integers(1, 40)),
     max_history=st.integers(1, 5),
 )
-def test_context_is_the_last_lasting_events_before_each_chosen_one(
+def test_context_is_the_last_lasting_events_before_each_target(
     events: list[Row], chosen: set[int], max_history: int
 ) -> None:
     lives = timeline_of(events)
@@ -96,7 +96,7 @@ def test_the_timeline_is_sorted_by_user_time_and_id() -> None:
     assert lives.user_N.tolist() == [0, 1, 1, 1]
 
 
-def test_what_came_before_a_number_is_as_if_nothing_had_come_after() -> None:
+def test_a_timeline_before_a_number_ignores_later_events() -> None:
     events = [Row(user="cabd"[number % 4], at=100 - number) for number in range(40)]
     before, alone = (
         timeline_of([*events, Row(user="aa", at=1)]).before(21),
