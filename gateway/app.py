@@ -44,5 +44,6 @@ def create_app(settings: Settings) -> FastAPI:
     handle_problems(app)
     for calls in (records, answers, watch, documentation):
         app.include_router(calls.router)
-    describe_bodies(app)
+    described = (records, answers, watch)
+    describe_bodies(app, [route for calls in described for route in calls.router.routes])
     return app

@@ -11,8 +11,10 @@ from functools import reduce
 from operator import or_
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
+from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.recommendations import PredictionBody
@@ -83,7 +85,10 @@ def answer(
     **examples: object,
 ) -> Responses:
     """Return the description of an answer; its type is that of the examples."""
-    values = {name: {"value": to_json(example)} for name, example in examples.items()}
+    values = {
+        name: {"value": json.loads(json.dumps(to_json(example)))}
+        for name, example in examples.items()
+    }
     return {
         status: {
             "model": reduce(or_, dict.fromkeys(type(example) for example in examples.values())),
@@ -133,7 +138,7 @@ def object_body(body_type: type[object], example: Mapping[str, object]) -> Opera
     return {"requestBody": {"required": True, "content": content}}
 
 
-def describe_bodies(app: FastAPI) -> None:
+def describe_bodies(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Make the application's OpenAPI complete.
 
     FastAPI does not know the bodies that the calls read themselves, and it announces a 422 where a
@@ -143,13 +148,13 @@ def describe_bodies(app: FastAPI) -> None:
 
     def described() -> dict[str, object]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(plain())
+            app.openapi_schema = _complete(plain(), routes)
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, object]) -> dict[str, object]:
+def _complete(document: dict[str, object], routes: Sequence[BaseRoute]) -> dict[str, object]:
     schemas = _child(_child(document, "components"), "schemas")
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -158,7 +163,21 @@ def _complete(document: dict[str, object]) -> dict[str, object]:
     for path in paths:
         for method in (operations := _child(paths, path)):
             _child(_child(operations, method), "responses").pop("422", None)
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                operation = _child(_child(paths, route.path_format), method.lower())
+                _restore_examples(_child(operation, "responses"), route.responses)
     return document
+
+
+def _restore_examples(described: dict[str, object], responses: Responses) -> None:
+    """Put the examples of answers back as they are: FastAPI drops their nulls."""
+    for status, response in responses.items():
+        contents = _child(response, "content")
+        for media_type in contents:
+            content = _child(_child(_child(described, str(status)), "content"), media_type)
+            content["examples"] = _child(contents, media_type)["examples"]
 
 
 def _child(parent: dict[str, object], name: str) -> dict[str, object]:

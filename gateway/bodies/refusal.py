@@ -36,7 +36,7 @@ class RefusalReason:
 class Refusal:
     """A request that was not carried out."""
 
-    error: Annotated[RefusalReason, Field(description="What was wrong, and where.")]
+    error: Annotated[RefusalReason, Field(description="Why the request was refused.")]
     model_version: Annotated[
         int | None,
         Field(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -113,7 +115,9 @@ async def post_items(request: Request, services: UseServices) -> Response:
         **refusals(400, 401, 403, 503),
     },
 )
-def forget_user(user_id: str, services: UseServices) -> Response:
+def forget_user(
+    user_id: Annotated[str, Path(description="The user to forget.")], services: UseServices
+) -> Response:
     """Forget a user: the history is gone at once, the worker erases the rest in its next turn.
 
     The next full retrain learns without it. Later events of the same id count again.
