@@ -1,4 +1,4 @@
-"""The description of the calls in `/openapi.json`, generated from the types of `gateway.bodies`.
+"""The calls as `/openapi.json` describes them, generated from the types of `gateway.bodies`.
 
 Examples are values of those types, so an example cannot have a field that an answer lacks.
 """
@@ -146,12 +146,12 @@ def describe_bodies(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """
     plain = app.openapi
 
-    def described() -> dict[str, object]:
+    def complete_document() -> dict[str, object]:
         if app.openapi_schema is None:
             app.openapi_schema = _complete(plain(), routes)
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign]
+    app.openapi = complete_document  # type: ignore[method-assign]
 
 
 def _complete(document: dict[str, object], routes: Sequence[BaseRoute]) -> dict[str, object]:

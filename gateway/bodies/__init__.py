@@ -1,1 +1,1 @@
-"""What requests and answers hold: one dataclass for each body, read, written and documented by it."""
+"""The bodies of requests and answers, one dataclass each."""

@@ -1,4 +1,4 @@
-"""The bodies of recommendations and predictions: what is asked of the model, and what it answers."""
+"""The bodies of recommendations and predictions: questions to the model and its answers."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ class RunStatus:
     started_at: Annotated[Moment, Field(description="When it started.")]
     ended_at: Annotated[Moment | None, Field(description="When it ended; null while it runs.")]
     count: Annotated[
-        int, Field(description="How many equal skipped turns this row stands for.", examples=[1])
+        int,
+        Field(description="How many equal skipped turns are counted in this row.", examples=[1]),
     ]
     seconds: Annotated[dict[str, Number], Field(description="The time of each step.")]
     figures: Annotated[dict[str, Number], Field(description="Its metrics, by name.")]

@@ -59,7 +59,7 @@ class RequestBodies:
         """Change how many bytes one body counts for; return the new number."""
         if self._held_bytes - held_bytes + wanted_bytes > self._max_bytes:
             raise Overloaded(
-                "the gateway is overloaded: bodies of other calls fill the memory set aside for them"
+                "the gateway is overloaded: bodies of other calls fill the memory reserved for them"
             )
         self._held_bytes += wanted_bytes - held_bytes
         return wanted_bytes

@@ -50,7 +50,7 @@ class RecordIntake:
         self._new_id = new_id
 
     def take(self, kind: RecordKind, raw: Iterable[Raw]) -> IntakeResult:
-        """Store the good records durably; raise Unavailable, storing nothing, when the log fails."""
+        """Store the good records durably; raise Unavailable, storing none, when the log fails."""
         now = datetime.now(UTC)
         records: list[Record] = []
         rejected: list[RejectedRecord] = []

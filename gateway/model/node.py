@@ -59,7 +59,7 @@ class ModelNode:
         """Ask a version, or the node's default; raise NoAnswer, TooLarge or Overloaded.
 
         `timeout_s` bounds the whole call, so a server that sends a byte now and then gets no extra
-        time. While the node fails, a few calls at a time try it, and the others are refused at once.
+        time. While the node fails, a few calls at a time try it; the others are refused at once.
         """
         if self.failed_last:
             if self.pending >= TRIES_AT_ONCE:
@@ -135,7 +135,7 @@ class ModelNode:
             return response.status, await response.read()
 
     def _authorization(self) -> dict[str, str]:
-        """Read the key at each call, some microseconds: TorchServe makes new keys when it starts."""
+        """Read the key at each call, in microseconds: TorchServe makes new keys at its start."""
         if self.place.keys is None:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""Recommendations for a user id: history, the live model's ranking, popular items as fallback."""
+"""Recommendations for a user id: the live model's ranking, or the popular items."""
 
 from __future__ import annotations
 

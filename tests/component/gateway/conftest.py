@@ -27,7 +27,7 @@ def running(tmp_path: Path, story_ledger: Path) -> Iterator[RunningGateway]:
 
 
 @pytest.fixture(scope="module")
-def shared(
+def shared_gateway(
     tmp_path_factory: pytest.TempPathFactory, story_ledger: Path
 ) -> Iterator[RunningGateway]:
     """Serve one gateway for all the calls of a module that leave nothing behind."""

@@ -72,7 +72,7 @@ def test_another_sites_refusal_names_header_and_setting(
 
 
 def test_another_sites_page_cannot_post_events(
-    shared: RunningGateway,
+    shared_gateway: RunningGateway,
 ) -> None:
     for site, status in (("cross-site", 403), ("same-origin", 202), ("none", 202)):
         headers = {
@@ -80,7 +80,9 @@ def test_another_sites_page_cannot_post_events(
             "Content-Type": "text/plain",
         }  # no preflight asks for such a call
         assert (
-            shared.client.post("/v1/events", content=json.dumps(VIEW), headers=headers).status_code
+            shared_gateway.client.post(
+                "/v1/events", content=json.dumps(VIEW), headers=headers
+            ).status_code
             == status
         )
 
@@ -90,19 +92,21 @@ def test_another_sites_page_cannot_post_events(
     "name",
     ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::1", ""],
 )
-def test_a_page_that_rebinds_dns_is_refused(shared: RunningGateway, header: str, name: str) -> None:
+def test_a_page_that_rebinds_dns_is_refused(
+    shared_gateway: RunningGateway, header: str, name: str
+) -> None:
     """DNS rebinding: the browser sees one origin, but Host has the name that it called."""
     address = f"{name}:8000" if header == "Host" else f"http://{name}:8000"
     headers = {"Sec-Fetch-Site": "same-origin", header: address}
-    answer = shared.client.get("/v1/status", headers=headers)
+    answer = shared_gateway.client.get("/v1/status", headers=headers)
     assert answer.status_code == 403
     assert f"{header} is " in answer.json()["error"]["reason"]
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "shop.localhost", "127.8.8.8"])
-def test_loopback_names_are_answered(shared: RunningGateway, name: str) -> None:
+def test_loopback_names_are_answered(shared_gateway: RunningGateway, name: str) -> None:
     headers = {"Host": f"{name}:8000", "Origin": f"http://{name}:3000"}
-    assert shared.client.get("/v1/status", headers=headers).status_code == 200
+    assert shared_gateway.client.get("/v1/status", headers=headers).status_code == 200
 
 
 def test_calls_need_the_key_when_one_is_set(tmp_path: Path) -> None:

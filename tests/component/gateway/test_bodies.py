@@ -58,9 +58,9 @@ def to_bytes(value: object) -> bytes:
     ],
 )
 def test_a_useless_body_is_a_400_with_a_sentence(
-    shared: RunningGateway, path: str, content_type: str, body: bytes, says: str
+    shared_gateway: RunningGateway, path: str, content_type: str, body: bytes, says: str
 ) -> None:
-    answer = shared.client.post(path, content=body, headers={"Content-Type": content_type})
+    answer = shared_gateway.client.post(path, content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 400
     assert says in answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -82,12 +82,14 @@ def test_a_useless_body_is_a_400_with_a_sentence(
     ids=["object", "list", "byte order mark", "indented", "a name twice"],
 )
 def test_an_event_is_stored_whatever_its_content_type(
-    shared: RunningGateway, content_type: str, body: bytes
+    shared_gateway: RunningGateway, content_type: str, body: bytes
 ) -> None:
     """When a name occurs twice in an object, the last value counts, as in most parsers."""
-    answer = shared.client.post("/v1/events", content=body, headers={"Content-Type": content_type})
+    answer = shared_gateway.client.post(
+        "/v1/events", content=body, headers={"Content-Type": content_type}
+    )
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
-    assert shared.log_records()[-1].user_id == "ann"  # type: ignore[union-attr]
+    assert shared_gateway.log_records()[-1].user_id == "ann"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -121,12 +123,12 @@ def test_an_event_is_stored_whatever_its_content_type(
     ],
 )
 def test_a_wrong_value_is_refused_by_its_field(
-    shared: RunningGateway, field: str, value: bytes
+    shared_gateway: RunningGateway, field: str, value: bytes
 ) -> None:
     body = to_bytes(
         {"user_id": "ann", "item_id": "5", "type": "view", "rating": 3} | {field: "HERE"}
     ).replace(b'"HERE"', value)
-    answer = shared.client.post("/v1/events", content=body)
+    answer = shared_gateway.client.post("/v1/events", content=body)
     assert answer.status_code == 400
     assert [one["field"] for one in answer.json()["rejected"]] == [field]
     assert len(answer.json()["rejected"][0]["reason"]) < 400
@@ -144,12 +146,12 @@ def test_a_wrong_value_is_refused_by_its_field(
     ],
 )
 def test_what_only_the_model_can_judge_is_passed_on_unchanged(
-    shared: RunningGateway, body: object
+    shared_gateway: RunningGateway, body: object
 ) -> None:
-    shared.model.body = {"items": [], "score": 3.5, "model_version": 3}
+    shared_gateway.model.body = {"items": [], "score": 3.5, "model_version": 3}
     sent = json.dumps(body).encode()
-    assert shared.client.post("/predict", content=sent).status_code == 200
-    assert json.dumps(shared.model.asked[-1]) == json.dumps(json.loads(sent))
+    assert shared_gateway.client.post("/predict", content=sent).status_code == 200
+    assert json.dumps(shared_gateway.model.asked[-1]) == json.dumps(json.loads(sent))
 
 
 @pytest.mark.parametrize(
@@ -161,9 +163,9 @@ def test_what_only_the_model_can_judge_is_passed_on_unchanged(
     ],
     ids=["one member", "two members", "a large body"],
 )
-def test_a_gzip_body_is_unpacked(shared: RunningGateway, packed: bytes) -> None:
+def test_a_gzip_body_is_unpacked(shared_gateway: RunningGateway, packed: bytes) -> None:
     for encoding in ("gzip", "GZIP", "x-gzip"):
-        answer = shared.client.post(
+        answer = shared_gateway.client.post(
             "/v1/events", content=packed, headers={"Content-Encoding": encoding}
         )
         assert answer.status_code == 202
@@ -171,10 +173,12 @@ def test_a_gzip_body_is_unpacked(shared: RunningGateway, packed: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", CALLS)
-def test_gzip_bodies_are_limited_by_their_unpacked_size(shared: RunningGateway, path: str) -> None:
+def test_gzip_bodies_are_limited_by_their_unpacked_size(
+    shared_gateway: RunningGateway, path: str
+) -> None:
     packed = gzip.compress(b" " * (MAX_CALL_BYTES + 1))
     assert len(packed) < 100_000
-    answer = shared.client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
+    answer = shared_gateway.client.post(path, content=packed, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 413
     assert "MiB" in answer.text
 
@@ -193,24 +197,26 @@ def test_gzip_bodies_are_limited_by_their_unpacked_size(shared: RunningGateway, 
     ],
 )
 def test_broken_gzip_and_other_encodings_are_refused(
-    shared: RunningGateway, encoding: str, body: bytes, status: int, says: str
+    shared_gateway: RunningGateway, encoding: str, body: bytes, status: int, says: str
 ) -> None:
-    answer = shared.client.post("/v1/events", content=body, headers={"Content-Encoding": encoding})
+    answer = shared_gateway.client.post(
+        "/v1/events", content=body, headers={"Content-Encoding": encoding}
+    )
     assert (answer.status_code, says in answer.text) == (status, True)
     assert answer.headers.get("accept-encoding") == ("gzip" if status == 415 else None)
 
 
-def test_lines_may_be_gzip_too(shared: RunningGateway) -> None:
+def test_lines_may_be_gzip_too(shared_gateway: RunningGateway) -> None:
     body = gzip.compress(to_bytes(VIEW) + b"\nnot json\n" + to_bytes(VIEW))
-    answer = shared.client.post(
+    answer = shared_gateway.client.post(
         "/v1/events", content=body, headers={"Content-Encoding": "gzip", "Content-Type": NDJSON}
     ).json()
     assert (answer["accepted"], len(answer["rejected"])) == (2, 1)
 
 
-def test_a_prediction_body_over_its_limit_is_a_413(shared: RunningGateway) -> None:
+def test_a_prediction_body_over_its_limit_is_a_413(shared_gateway: RunningGateway) -> None:
     body = to_bytes({"user_seq": ["x" * MAX_PREDICT_BYTES], "item_desc": "x"})
-    answer = shared.client.post("/predict", content=body)
+    answer = shared_gateway.client.post("/predict", content=body)
     assert answer.status_code == 413
     assert "1 MiB" in answer.text
 
@@ -230,9 +236,9 @@ def test_a_prediction_body_over_its_limit_is_a_413(shared: RunningGateway) -> No
     ],
 )
 def test_unknown_and_repeated_parameters_are_refused(
-    shared: RunningGateway, method: str, call: str, field: str, says: str
+    shared_gateway: RunningGateway, method: str, call: str, field: str, says: str
 ) -> None:
-    answer = shared.client.request(
+    answer = shared_gateway.client.request(
         method, call, content=to_bytes(VIEW) if method == "POST" else None
     )
     assert answer.status_code == 400
@@ -240,31 +246,31 @@ def test_unknown_and_repeated_parameters_are_refused(
     assert says in answer.json()["error"]["reason"]
 
 
-def test_filters_may_repeat_and_probes_take_any_parameter(shared: RunningGateway) -> None:
+def test_filters_may_repeat_and_probes_take_any_parameter(shared_gateway: RunningGateway) -> None:
     assert (
-        shared.client.get(
+        shared_gateway.client.get(
             "/v1/recommendations/ann?filter=a:1&filter=a:2&k=3&exclude_seen=false"
         ).status_code
         == 200
     )
-    assert shared.client.get("/healthz?now=1").status_code == 200
-    assert shared.client.get("/readyz?now=1").status_code == 200
+    assert shared_gateway.client.get("/healthz?now=1").status_code == 200
+    assert shared_gateway.client.get("/readyz?now=1").status_code == 200
 
 
-def test_a_body_where_none_belongs_is_ignored(shared: RunningGateway) -> None:
+def test_a_body_where_none_belongs_is_ignored(shared_gateway: RunningGateway) -> None:
     for path in ("/healthz", "/v1/recommendations/ann"):
-        assert shared.client.request("GET", path, content=DEEP).status_code == 200
+        assert shared_gateway.client.request("GET", path, content=DEEP).status_code == 200
 
 
-def test_none_of_these_calls_was_an_internal_error(shared: RunningGateway) -> None:
-    assert 'status="500"' not in shared.client.get("/metrics").text
+def test_none_of_these_calls_was_an_internal_error(shared_gateway: RunningGateway) -> None:
+    assert 'status="500"' not in shared_gateway.client.get("/metrics").text
 
 
-def test_an_answer_without_valid_items_gives_the_fallback(shared: RunningGateway) -> None:
+def test_an_answer_without_valid_items_gives_the_fallback(shared_gateway: RunningGateway) -> None:
     for items in (None, "7", [7], [{"title": "no id"}], [{"id": 7}]):
-        shared.model.body = (
+        shared_gateway.model.body = (
             {"items": items, "model_version": 3}
             if isinstance(items, list)
             else {"items": {}, "model_version": 3}
         )
-        assert shared.client.get("/v1/recommendations/ann").json()["fallback"] is True
+        assert shared_gateway.client.get("/v1/recommendations/ann").json()["fallback"] is True

@@ -100,7 +100,10 @@ def test_items_hidden_since_the_release_leave_no_gap(
 
 
 def test_a_client_that_leaves_is_not_an_internal_error(running: RunningGateway) -> None:
-    head = "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+    head = (
+        "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "Content-Length: 1000\r\n\r\n"
+    )
     with socket.create_connection(
         (running.client.base_url.host, running.client.base_url.port or 80)
     ) as connection:

@@ -1,4 +1,4 @@
-"""`/openapi.json` describes every call, and real answers have exactly the fields that it names."""
+"""`/openapi.json` describes every call, and real answers match their descriptions."""
 
 from __future__ import annotations
 
@@ -196,18 +196,20 @@ def test_answers_that_ask_for_the_key_are_as_described(tmp_path: Path) -> None:
     check("GET /v1/recommendations/{user_id}", answer)
 
 
-def test_a_wrong_value_is_refused_in_one_sentence(shared: RunningGateway) -> None:
+def test_a_wrong_value_is_refused_in_one_sentence(shared_gateway: RunningGateway) -> None:
     for query, reason in (
         ("k=0", "k: found '0', expected a whole number from 1 to 1,000"),
         ("k=ten", "k: found 'ten', expected a whole number from 1 to 1,000"),
         ("exclude_seen=maybe", "exclude_seen: found 'maybe', expected true or false"),
         ("kk=3", "kk: found an unknown parameter, expected only exclude_seen, filter, k"),
     ):
-        answer = shared.client.get(f"/v1/recommendations/ann?{query}").json()
+        answer = shared_gateway.client.get(f"/v1/recommendations/ann?{query}").json()
         assert answer["error"]["reason"] == reason
-    (rejected,) = shared.client.post("/v1/events", json=[{**VIEW, "ratng": 3}]).json()["rejected"]
+    (rejected,) = shared_gateway.client.post("/v1/events", json=[{**VIEW, "ratng": 3}]).json()[
+        "rejected"
+    ]
     assert rejected["reason"].startswith("ratng: found an unknown field, expected one of at, ")
 
 
-def test_the_document_is_served(shared: RunningGateway) -> None:
-    assert shared.client.get("/openapi.json").json() == json.loads(json.dumps(document()))
+def test_the_document_is_served(shared_gateway: RunningGateway) -> None:
+    assert shared_gateway.client.get("/openapi.json").json() == json.loads(json.dumps(document()))

@@ -84,9 +84,9 @@ def test_answer_times_keep_the_newest_versions(running: RunningGateway) -> None:
     )
 
 
-def test_unknown_paths_and_methods_are_refused_as_json(shared: RunningGateway) -> None:
-    assert shared.client.get("/v1/nothing").json()["error"]["field"] == "path"
-    answer = shared.client.get("/v1/events")
+def test_unknown_paths_and_methods_are_refused_as_json(shared_gateway: RunningGateway) -> None:
+    assert shared_gateway.client.get("/v1/nothing").json()["error"]["field"] == "path"
+    answer = shared_gateway.client.get("/v1/events")
     assert answer.status_code == 405
     assert "POST" in answer.json()["error"]["reason"]
 
@@ -104,11 +104,13 @@ def test_unknown_paths_and_methods_are_refused_as_json(shared: RunningGateway) -
         "/v1/nothing",
     ],
 )
-def test_head_answers_like_get_without_a_body(shared: RunningGateway, path: str) -> None:
-    answer, full = shared.client.head(path), shared.client.get(path)
+def test_head_answers_like_get_without_a_body(shared_gateway: RunningGateway, path: str) -> None:
+    answer, full = shared_gateway.client.head(path), shared_gateway.client.get(path)
     assert (answer.status_code, answer.content) == (full.status_code, b"")
     assert answer.headers["content-type"] == full.headers["content-type"]
-    assert shared.client.get("/healthz").text == '{"status":"alive"}\n'  # the connection is in step
+    assert (
+        shared_gateway.client.get("/healthz").text == '{"status":"alive"}\n'
+    )  # the connection is in step
 
 
 def test_head_is_counted_by_route_and_refused_like_get(running: RunningGateway) -> None:

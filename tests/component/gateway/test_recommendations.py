@@ -18,8 +18,8 @@ from tests.component.gateway_process import (
 VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 
 
-def test_a_recommendation_names_user_version_and_items(shared: RunningGateway) -> None:
-    answer = shared.client.get("/v1/recommendations/a%2Fb?k=1")
+def test_a_recommendation_names_user_version_and_items(shared_gateway: RunningGateway) -> None:
+    answer = shared_gateway.client.get("/v1/recommendations/a%2Fb?k=1")
     assert answer.json() == {
         "user_id": "a/b",
         "model_version": 3,
@@ -43,10 +43,10 @@ def test_a_recommendation_names_user_version_and_items(shared: RunningGateway) -
     ],
 )
 def test_filters_reach_the_model(
-    shared: RunningGateway, query: str, sent: dict[str, object]
+    shared_gateway: RunningGateway, query: str, sent: dict[str, object]
 ) -> None:
-    shared.client.get(f"/v1/recommendations/ann?{query}")
-    assert shared.model.asked[-1]["filter"] == sent
+    shared_gateway.client.get(f"/v1/recommendations/ann?{query}")
+    assert shared_gateway.model.asked[-1]["filter"] == sent
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_filters_reach_the_model(
     ],
 )
 def test_a_wrong_query_is_refused_by_its_parameter(
-    shared: RunningGateway, query: str, field: str
+    shared_gateway: RunningGateway, query: str, field: str
 ) -> None:
-    answer = shared.client.get(f"/v1/recommendations/ann?{query}")
+    answer = shared_gateway.client.get(f"/v1/recommendations/ann?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == field
     assert field in answer.json()["error"]["reason"]
@@ -125,8 +125,8 @@ def test_predict_answers_a_score_and_its_version(running: RunningGateway) -> Non
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"user_seq": []}', b'{"user_seq"'])
-def test_a_wrong_prediction_body_is_refused(shared: RunningGateway, body: bytes) -> None:
-    answer = shared.client.post("/predict", content=body)
+def test_a_wrong_prediction_body_is_refused(shared_gateway: RunningGateway, body: bytes) -> None:
+    answer = shared_gateway.client.post("/predict", content=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == "body"
 

@@ -135,9 +135,9 @@ def test_only_bad_records_are_a_400(running: RunningGateway) -> None:
     ],
 )
 def test_hostile_bodies_are_refused_with_a_sentence(
-    shared: RunningGateway, body: bytes, status: int, says: str
+    shared_gateway: RunningGateway, body: bytes, status: int, says: str
 ) -> None:
-    answer = shared.client.post("/v1/events", content=body)
+    answer = shared_gateway.client.post("/v1/events", content=body)
     assert answer.status_code == status
     assert says in answer.text
     answer.json()
