@@ -4,7 +4,8 @@
     python -m cron rollback
     python -m cron VERB --help
 
-Exit status: 0 it worked, 1 it failed (one sentence on stderr), 2 wrong use or wrong settings.
+Exit status: 0 for success, 1 for failure (with one sentence on stderr), 2 for wrong arguments or
+settings.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ VERBS = (
 
 
 class Verb(Protocol):
-    """What a module in `cron.verbs` offers."""
+    """The interface of a module in `cron.verbs`."""
 
     SUMMARY: str
 
@@ -52,30 +53,29 @@ class Verb(Protocol):
         ...
 
     def run(self, arguments: argparse.Namespace, loaded: Loaded) -> int:
-        """Do it; return the exit status."""
+        """Run the verb and return the exit status."""
         ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit status."""
+    """Run one verb and return the exit status."""
     keep_private()
     parsed = build_parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a file's name may be no text of any encoding
+        # The name of a file need not be valid in any encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         loaded = load_settings(parsed.config, os.environ)
         close_to_others(loaded.settings.store)
         status = verb(parsed.verb).run(parsed, loaded)
-        sys.stdout.flush()  # now, while we can still say that it failed
+        sys.stdout.flush()  # now, while a failure can still be reported
         return status
     except FreshetError as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, SettingsError | MissingClient) else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         _discard_output()
         return 0
     except OSError as error:
@@ -83,13 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _discard_output()
         sys.stderr.write(
-            f"the output could not be written ({error.strerror}); send it elsewhere, or make room there\n"
+            f"the output could not be written ({error.strerror}); "
+            "write it elsewhere, or free space there\n"
         )
         return 1
 
 
 def _output_works() -> bool:
-    """Tell whether standard output takes one more line: what failed may have been another file."""
+    """Return whether standard output accepts a line; if so, another file failed."""
     try:
         os.write(sys.stdout.fileno(), b"\n")
     except OSError:
@@ -98,14 +99,14 @@ def _output_works() -> bool:
 
 
 def _discard_output() -> None:
-    """Send standard output nowhere, so that Python's own flush at the end doesn't fail too."""
+    """Redirect standard output to /dev/null, so that Python's flush at exit does not fail too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all verbs."""
+    """Return the parser of all verbs."""
     parser = argparse.ArgumentParser(
-        prog="python -m cron", description="Freshet: decide which recommender is live."
+        prog="python -m cron", description="Freshet: train, judge and publish recommenders."
     )
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(

@@ -45,11 +45,12 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
         }
         if len(found) > 1:
             names = ", ".join(sorted(name.removeprefix(f"{path}/") for name in found))
-            or_parts = "" if columns is None else ", or give --parts if together they are one table"
+            num_folders = len({folder.path_of("") for folder, _, _ in found.values()})
+            remedy = _if_one_table(columns, is_one_folder=num_folders == 1)
             raise SourceError(
                 str(path),
                 found=names,
-                expected=f"one data set; name the file to read{or_parts}",
+                expected=f"one data set; name the file to read{remedy}",
             )
         for folder, file, read in found.values():
             folder.expect_text(file)
@@ -62,6 +63,15 @@ def _formats(columns: Columns | None) -> tuple[tuple[Finder, Reader], ...]:
         return _FORMATS
     finder = partial(table_files.sets_in, columns=columns)
     return ((finder, partial(table.read_source, columns=columns)),)
+
+
+def _if_one_table(columns: Columns | None, *, is_one_folder: bool) -> str:
+    """Return what to do with several files that are one table together."""
+    if columns is None:
+        return ""
+    if not is_one_folder:  # such as a table that Hive or Spark partitioned by folder
+        return ", or, if together they are one table, put them into one folder and give --parts"
+    return "" if columns.is_parts else ", or give --parts if together they are one table"
 
 
 def _nothing(path: Path, folders: list[DataFolder], columns: Columns | None) -> SourceError:

@@ -1,4 +1,5 @@
-"""The verbs of the command line, a module each: `SUMMARY`, `add_arguments(parser)`, `run(arguments, loaded) -> exit status`.
+"""The verbs of the command line, one module each.
 
-A module's top loads only what is quick; what a verb needs is imported when it runs.
+A module has `SUMMARY`, `add_arguments(parser)` and `run(arguments, loaded)`, which returns the exit
+status. At its top it imports only what loads quickly; the rest is imported in `run`.
 """

@@ -1,4 +1,4 @@
-"""`adopt`: bring segments of the journal into a ledger that does not know them, after an older one was put back."""
+"""`adopt`: add the journal's newer segments to a ledger that was restored from a backup."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 
 from cron.ledger import journal_rows
 from cron.settings.file import Loaded
+from cron.verbs.table import count
 
-SUMMARY = "take over newer segments of the journal after an older ledger was put back"
+SUMMARY = "add newer segments of the journal to the ledger after restoring an older ledger"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,26 +17,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Adopt; print which numbers were taken over."""
+    """Adopt the segments and print their range."""
     del arguments
     from cron.wiring import open_services
     from cron.worker.lease import working_alone
 
     services = open_services(loaded.settings)
-    # Every segment is fetched and verified, which takes longer than a lease lasts where there are
-    # many.
+    # Every segment is fetched and verified, which can take longer than a lease lasts.
     with working_alone(services) as lease:
-        # The log has nothing of what the newer ledger had collected; what is left may come again,
-        # and counts once.
+        # The log no longer has what the newer ledger had collected. What is left in it may be
+        # collected again and counts once.
         cursor = services.log.give_up(journal_rows.log_cursor(services.ledger))
         adopted = services.journal.adopt(cursor, lease)
     if not adopted.segments:
         print(
-            f"nothing to adopt: the ledger knows the journal up to its last number, {adopted.last_seq:,}"
+            "nothing to adopt: the ledger has all segments of the journal, "
+            f"up to number {adopted.last_seq:,}"
         )
         return 0
     first = min(one.first_seq for one in adopted.segments)
-    num_events = sum(one.num_events for one in adopted.segments)
-    taken = f"{len(adopted.segments):,} segments from number {first:,}, {num_events:,} events"
-    print(f"adopted {taken}; the journal's last is {adopted.last_seq:,}")
+    events = count(sum(one.num_events for one in adopted.segments), "event")
+    what = f"{count(len(adopted.segments), 'segment')} from number {first:,}, {events}"
+    print(f"adopted {what}; the journal's last number is {adopted.last_seq:,}")
     return 0

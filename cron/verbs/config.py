@@ -1,17 +1,16 @@
-"""`config`: the settings in force and where each came from; with `--check`, whether everything that they name answers."""
+"""`config`: print the settings in force; with `--check`, try everything that they name."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 
 from cron.settings.file import Loaded
 from cron.settings.keys import settings_leaves, value_of
 from cron.urls.passwords import hide_password
-from cron.verbs.connections import look_at_all
+from cron.verbs.connections import look_at_all, look_json
 from cron.verbs.table import show_json, table
 
-SUMMARY = "the settings in force and where each came from; secrets are hidden"
+SUMMARY = "show the settings in force and where each came from; secrets are hidden"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="connect to everything that the settings name, and say how each answers",
+        help="connect to everything that the settings name and report how each answers",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Print the settings; wrong ones never come this far."""
+    """Print the settings, which were checked when they were loaded."""
     if arguments.check:
         return _check(loaded, as_json=arguments.json)
     rows = [
-        (key, _shown(loaded, key, secret=leaf.secret), loaded.origins[key])
+        (key, _value_to_show(loaded, key, secret=leaf.secret), loaded.origins[key])
         for key, leaf in settings_leaves().items()
     ]
     if arguments.json:
@@ -47,16 +46,16 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 def _check(loaded: Loaded, *, as_json: bool) -> int:
     looks = look_at_all(loaded.settings)
     if as_json:
-        show_json([asdict(one) for one in looks])
+        show_json([look_json(one) for one in looks])
     else:
-        print(
-            f"settings   {loaded.file or 'the embedded defaults'}: fine, {len(settings_leaves())} keys"
-        )
-        print(*(f"{one.part:<9}  {one.url}  {one.said}" for one in looks), sep="\n")
+        origin = loaded.file or "the embedded defaults"
+        print(f"settings   {origin}: valid, {len(settings_leaves())} keys")
+        for one in looks:
+            print(f"{one.part:<9}  {one.url}  {one.report}")
     return 0 if all(one.ok for one in looks) else 1
 
 
-def _shown(loaded: Loaded, key: str, *, secret: bool) -> object:
+def _value_to_show(loaded: Loaded, key: str, *, secret: bool) -> object:
     value = value_of(loaded.settings, key)
     if secret and value is not None:
         return "***"
@@ -64,7 +63,7 @@ def _shown(loaded: Loaded, key: str, *, secret: bool) -> object:
 
 
 def in_toml(value: object) -> str:
-    """Write a value as the settings file would; a dash for nothing."""
+    """Return a value as the settings file would have it; a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, bool):

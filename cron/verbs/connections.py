@@ -1,7 +1,7 @@
-"""One look at each thing that the settings name: does it answer, and what does it say? For `config --check`.
+"""Try each part that the settings name and report how it answers, for `config --check`.
 
-Every part is tried, also after another one failed. Reads only; opening an embedded one makes its
-empty file, as every verb does.
+Every part is tried, even after another one failed. Nothing is written, except that opening an
+embedded part makes its empty file, as every verb does.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ from cron.services import Paths
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings, StoreSettings
 from cron.urls.passwords import hide_password
+from cron.verbs.table import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one part answered; `said` is one sentence, what to do included when it is not `ok`."""
+    """How one part answered; if it failed, `report` also says what to do."""
 
     part: str
     url: str
     ok: bool
-    said: str
+    report: str
+
+
+def look_json(look: Look) -> dict[str, object]:
+    """Return a look as a JSON object."""
+    return {"part": look.part, "url": look.url, "ok": look.ok, "said": look.report}
 
 
 def look_at_all(settings: Settings) -> list[Look]:
-    """Try every part, in the order in which a record passes them."""
+    """Try every part, in the order in which a record passes through them."""
     store = settings.store
     tries: tuple[tuple[str, str, Callable[[], str]], ...] = (
         ("events", store.events, lambda: _events(store)),
@@ -45,10 +51,10 @@ def look_at_all(settings: Settings) -> list[Look]:
 
 def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
     try:
-        said, ok = answer(), True
+        report, ok = answer(), True
     except FreshetError as error:
-        said, ok = str(error), False
-    return Look(part=part, url=hide_password(url), ok=ok, said=said)
+        report, ok = str(error), False
+    return Look(part=part, url=hide_password(url), ok=ok, report=report)
 
 
 def _events(store: StoreSettings) -> str:
@@ -56,19 +62,20 @@ def _events(store: StoreSettings) -> str:
     try:
         cursor = journal_rows.log_cursor(wiring.open_ledger(store.ledger))
     except FreshetError:  # the ledger's own line says why
-        return f"ok, {log.backlog(START):,} records; how many of them wait is in the ledger"
+        records = count(log.backlog(START), "record")
+        return f"ok, {records}; the number that wait is in the ledger"
     return f"ok, {log.backlog(cursor):,} waiting"
 
 
 def _histories(store: StoreSettings) -> str:
     histories = wiring.open_histories(store.histories)
-    started = "nothing followed yet" if histories.cursor() == START else "follows the log"
-    return f"ok, {started}, {len(histories.hidden()):,} hidden items"
+    started = "no record followed yet" if histories.cursor() == START else "follows the log"
+    return f"ok, {started}, {count(len(histories.hidden()), 'hidden item')}"
 
 
 def _artifacts(store: StoreSettings) -> str:
     archives = wiring.open_artifacts(store.artifacts).names("rec-")
-    return f"ok, {len(archives):,} archives"
+    return f"ok, {count(len(archives), 'archive')}"
 
 
 def _ledger(store: StoreSettings) -> str:
@@ -87,12 +94,9 @@ def _server(settings: Settings) -> str:
     versions = server.versions()
     ready = ", ".join(str(one.version) for one in versions if one.ready)
     loading = ", ".join(str(one.version) for one in versions if not one.ready)
-    return "ok, " + (
-        "; ".join(
-            [
-                *([f"serves {ready}"] if ready else []),
-                *([f"not ready: {loading}"] if loading else []),
-            ]
-        )
-        or "empty"
-    )
+    states = []
+    if ready:
+        states.append(f"serves {ready}")
+    if loading:
+        states.append(f"not ready: {loading}")
+    return f"ok, {'; '.join(states) or 'empty'}"

@@ -1,4 +1,4 @@
-"""`follow`: bring the log into the histories, where the worker doesn't, or make the histories anew."""
+"""`follow`: copy the log into the histories where no worker does it, or rebuild them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from contextlib import suppress
 from cron.errors import LogGap
 from cron.ledger import journal_rows
 from cron.settings.file import Loaded
+from cron.verbs.table import count
 
-SUMMARY = "bring new events into the histories until SIGTERM; the worker does so by itself"
+SUMMARY = "copy new events into the histories until SIGTERM; the worker also does this"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
+    parser.add_argument(
+        "--once", action="store_true", help="stop when there is nothing more to copy"
+    )
     parser.add_argument(
         "--new-log",
         action="store_true",
-        help="the log was made anew, or its loss is accepted: go on with what is left",
+        help="accept that the log was recreated or has lost records: continue with what it has",
     )
     parser.add_argument(
         "--rebuild",
         action="store_true",
-        help="first make the histories anew, from the journal and the log",
+        help="first rebuild the histories from the journal and the log",
     )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Follow."""
+    """Follow the log until told to stop."""
     from cron.journal.follow import follow_once, must_rebuild, rebuild
     from cron.verbs.repeat import repeat
     from cron.wiring import open_services
@@ -41,9 +44,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             only_one(services.paths.lock),
             held_lease(services.ledger, holder_of(services.paths.var), lease_s) as lease,
         ):
-            services.journal.refuse_newer(
-                is_log_trimmed=True
-            )  # what the log has lost may lie in the store
+            # What the log has lost may be in newer segments, which `adopt` adds.
+            services.journal.refuse_newer(is_log_trimmed=True)
             journal_rows.commit_segment(
                 services.ledger,
                 None,
@@ -54,14 +56,12 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         rebuild(services.journal, services.log, services.histories)
 
     def turn() -> int:
-        with suppress(
-            LogGap
-        ):  # the log was trimmed past our place, and the journal has what is gone
+        with suppress(LogGap):  # trimmed past our cursor; the journal has those records
             if not must_rebuild(services.journal, services.histories):
                 return follow_once(services.log, services.histories)
         rebuild(services.journal, services.log, services.histories)
         return follow_once(services.log, services.histories)
 
     total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
-    print(f"{total:,} records followed")
+    print(f"{count(total, 'record')} followed")
     return 0

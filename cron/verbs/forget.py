@@ -1,6 +1,6 @@
-"""`forget`: delete what users did, and say what was removed and what the weights still hold.
+"""`forget`: delete what users did; report what was deleted and what the weights still have.
 
-Erases at once where no worker runs; otherwise the worker does in its next turn.
+The journal is erased at once if no worker runs, otherwise by the worker in its next turn.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from cron.errors import AlreadyRunning, LeaseLost
 from cron.settings.file import Loaded
-from cron.verbs.table import clock, show_json
+from cron.verbs.table import clock, count, show_json
 
-if TYPE_CHECKING:  # pyarrow, which the other verbs do without
+if TYPE_CHECKING:  # imports pyarrow
     from cron.forgetting.what_is_held import Held
     from cron.services import Services
 
-SUMMARY = "forget users: what they did is erased, and the next full retrain is without it"
+SUMMARY = "forget users: erase what they did; the next full retrain is without it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What became of one user's data. `up_to` is None when nothing was done (a dry run)."""
+    """What became of one user's data; `up_to` is None after a dry run."""
 
     user_id: str
     held: Held
@@ -36,20 +36,22 @@ class Report:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("users", nargs="+", metavar="USER", help="an id, exactly as events have it")
+    parser.add_argument(
+        "users", nargs="+", metavar="USER", help="a user's id, exactly as in the events"
+    )
     parser.add_argument(
         "--by",
         metavar="TEXT",
-        help="who asked for it, kept in the ledger (default: your account's name)",
+        help="who asked for it; stored in the ledger (default: the name of your account)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what there is, and delete nothing"
+        "--dry-run", action="store_true", help="report what there is and delete nothing"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Forget, erase where that can be done now, and report."""
+    """Forget the users, erase their data if no worker runs, and report."""
     from cron.forgetting.request import check_user_id, forget
     from cron.forgetting.what_is_held import full_retrain_due, held
     from cron.journal.dead_letters import DeadLetters
@@ -91,7 +93,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 
 def _erase_now(services: Services) -> bool:
-    """Erase as the worker would, unless one runs; tell whether nothing is left to erase."""
+    """Erase as the worker does, unless one runs; return whether nothing is left to erase."""
     from cron.forgetting.erase_users import erase_forgotten
     from cron.ledger import forgotten
     from cron.worker.lease import working_alone
@@ -105,20 +107,18 @@ def _erase_now(services: Services) -> bool:
 
 
 def _lines(report: Report) -> list[str]:
-    """Say a report in lines."""
+    """Return a report as lines of text."""
     held, done = report.held, report.up_to is not None
-    events = f"{held.num_events:,} events"
+    events = count(held.num_events, "event")
     if not done:
-        journal, head = events, f"{report.user_id}: nothing was deleted (a dry run)"
+        journal, head = events, f"{report.user_id}: nothing was deleted (dry run)"
     else:
         journal = (
             f"{events} erased"
             if report.is_erased
-            else f"{events}, erased by the worker in its next turn"
+            else f"{events}, to be erased by the worker in its next turn"
         )
-        head = (
-            f"{report.user_id}: forgotten, with all that happened until {clock(report.up_to)} UTC"
-        )
+        head = f"{report.user_id}: forgotten, with all events until {clock(report.up_to)} UTC"
     lines = [head, f"  journal       {journal}"]
     if done:
         lines += [
@@ -137,12 +137,13 @@ def _weights(report: Report) -> str:
         if report.full_retrain_due is not None
         else "the next run"
     )
+    live = f"release {held.live}, which is live,"
     until = f"until the next full retrain ({due}; now: python -m cron run-once --full)"
     if held.num_trained:
-        return f"release {held.live}, which is live, was trained on {held.num_trained:,} of them at most, {until}"
+        return f"{live} was trained on at most {held.num_trained:,} of them, {until}"
     if held.may_hold_erased:
-        return f"release {held.live}, which is live, may have been trained on what was forgotten before, {until}"
-    return f"release {held.live}, which is live, was not trained on any of them"
+        return f"{live} may have been trained on events that were forgotten before, {until}"
+    return f"{live} was not trained on any of them"
 
 
 def _archives(report: Report) -> list[str]:
@@ -150,12 +151,13 @@ def _archives(report: Report) -> list[str]:
         return []
     versions = ", ".join(map(str, report.held.releases))
     return [
-        f"  archives      such weights are kept in releases {versions}, until release.keep_releases lets them go"
+        f"  archives      such weights are in the archives of {versions}, "
+        "until release.keep_releases lets them be deleted"
     ]
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    held = report.held
+    held, due = report.held, report.full_retrain_due
     return {
         "user_id": report.user_id,
         "up_to": report.up_to.isoformat() if report.up_to is not None else None,
@@ -165,8 +167,6 @@ def _as_json(report: Report) -> dict[str, object]:
         "live_version": held.live,
         "events_trained_on": held.num_trained,
         "may_hold_erased": held.may_hold_erased,
-        "full_retrain_due": report.full_retrain_due.isoformat()
-        if report.full_retrain_due is not None
-        else None,
+        "full_retrain_due": due.isoformat() if due is not None else None,
         "releases": list(held.releases),
     }

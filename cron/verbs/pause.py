@@ -9,7 +9,7 @@ from cron.ledger import holds
 from cron.settings.file import Loaded
 from cron.wiring import open_ledger
 
-SUMMARY = "publish nothing until `resume`; events are still taken and collected"
+SUMMARY = "publish nothing until `resume`; events are still accepted and collected"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Pause."""
+    """Pause publishing."""
     reason = arguments.reason or f"paused by {getpass.getuser()} on the command line"
     hold = holds.pause(open_ledger(loaded.settings.store.ledger), reason)
-    print(f"publishing is paused: {hold.reason}; go on with: python -m cron resume")
+    print(f"publishing is paused: {hold.reason}; to continue: python -m cron resume")
     return 0

@@ -1,4 +1,4 @@
-"""`relay`: bring another event log, Kafka perhaps, into the one that the worker reads, Redis perhaps."""
+"""`relay`: copy another event log, such as Kafka, into the Redis log that the worker reads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from cron.errors import FreshetError, LogGap, SettingsError
 from cron.ports import Rejected
 from cron.settings.file import Loaded
+from cron.verbs.table import count
 
-SUMMARY = "bring another event log into a Redis one until SIGTERM; nothing is lost, and nothing comes twice"
+SUMMARY = "copy another event log into a Redis log until SIGTERM, each record exactly once"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,21 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="source",
         required=True,
         metavar="URL",
-        help="the other event log, as in kafka://HOST:9092/events",
+        help="the other event log, such as kafka://HOST:9092/events",
     )
     parser.add_argument(
         "--to", dest="target", metavar="URL", help="a Redis event log (default: store.events)"
     )
-    parser.add_argument("--once", action="store_true", help="stop when nothing is left to bring")
+    parser.add_argument(
+        "--once", action="store_true", help="stop when there is nothing more to copy"
+    )
     parser.add_argument(
         "--from-start",
         action="store_true",
-        help="begin with the other log's earliest record, wherever it was left off",
+        help="start with the other log's earliest record instead of where the last relay ended",
     )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Relay; print how much was brought."""
+    """Relay records and print their number."""
     from tqdm import tqdm
 
     from cron.journal.dead_letters import DeadLetters
@@ -72,13 +75,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
                 return 0
             num_duplicates += relayed.num_duplicates
             bar.update(relayed.num_read)
-            return relayed.num_read or 1  # there may be more behind what the source skipped
+            return (
+                relayed.num_read or 1
+            )  # the source may have more after the records that it skipped
 
         try:
             total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
         except LogGap as error:
             raise FreshetError(
-                f"{error.gone}; to go on with the earliest that is left, add --from-start"
+                f"{error.gone}; to continue with the earliest record that is left, add --from-start"
             ) from error
-    print(f"{total:,} records read, {num_duplicates:,} of them in the log already")
+    print(f"{count(total, 'record')} read, {num_duplicates:,} of them already in the log")
     return 0

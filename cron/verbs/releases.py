@@ -1,4 +1,4 @@
-"""`releases`: every archive that is or was live, with its lineage and figures."""
+"""`releases`: list every archive that is or was live, with lineage and metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from cron.settings.file import Loaded
 from cron.verbs.table import clock, number, show_json, table
 from cron.wiring import open_ledger
 
-SUMMARY = "every archive that is or was live, newest first"
+SUMMARY = "list every archive that is or was live, newest first"
+
+_HEADER = (
+    "release",
+    "mode",
+    "parent",
+    "trained on",
+    "published (UTC)",
+    "NDCG@10",
+    "archive",
+    "",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,23 +37,9 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.json:
         show_json([release_json(release, overview) for release in overview.releases])
     elif not overview.releases:
-        print("no release yet; the worker publishes a baseline first")
+        print("no release yet; the worker first publishes a baseline")
     else:
-        print(
-            table(
-                [
-                    "release",
-                    "mode",
-                    "parent",
-                    "trained on",
-                    "published (UTC)",
-                    "NDCG@10",
-                    "archive",
-                    "",
-                ],
-                _rows(overview),
-            )
-        )
+        print(table(_HEADER, _rows(overview)))
     return 0
 
 

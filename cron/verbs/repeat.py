@@ -1,4 +1,4 @@
-"""How `follow` and `relay` keep at it: turn after turn until SIGTERM, through the absence of the machines they work with."""
+"""Repeat the turns of `follow` and `relay` until SIGTERM, waiting for servers that are down."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from cron.errors import Unavailable
 from cron.logs import set_up_logs
 
-FIRST_WAIT_S, LAST_WAIT_S = 1.0, 30.0  # for a machine that is away, doubled each time
+FIRST_WAIT_S, LAST_WAIT_S = 1.0, 30.0  # for a server that is down; doubled each time
 
 log = logging.getLogger(__name__)
 
 
 def repeat(turn: Callable[[], int], *, once: bool, poll_s: float) -> int:
-    """Call `turn` until SIGTERM, or with `once` until it moved nothing; return how many records it moved in all.
+    """Call `turn`, which returns a number of records, until SIGTERM; return their sum.
 
-    A turn is never cut short. Without `once` a machine that is away is waited for; with it
-    Unavailable is raised.
+    With `once`, stop when a turn moved no record. A turn is never interrupted. A server that is
+    down is waited for; with `once`, Unavailable is raised instead.
     """
     set_up_logs()
     stop = threading.Event()
@@ -32,7 +32,7 @@ def repeat(turn: Callable[[], int], *, once: bool, poll_s: float) -> int:
         except Unavailable as error:
             if once:
                 raise
-            log.warning("waiting for another machine", extra={"why": str(error), "wait_s": wait_s})
+            log.warning("waiting for a server", extra={"why": str(error), "wait_s": wait_s})
             stop.wait(wait_s)
             wait_s = min(2 * wait_s, LAST_WAIT_S)
             continue

@@ -1,6 +1,6 @@
-"""`replay`: send a file's events through `POST /v1/events` as if they happened now, in time order, at a chosen speed.
+"""`replay`: send a data set's events to the gateway in time order, as if they happened now.
 
-Event ids come from what the rows say, so an event that was sent or ingested before counts once.
+An event's id is made from its content, so an event that was sent or ingested before counts once.
 """
 
 from __future__ import annotations
@@ -18,33 +18,27 @@ from cron.errors import FreshetError, Unavailable
 from cron.settings.file import Loaded
 from cron.settings.own_gateway import authorization, gateway_url
 from cron.settings.places import var_folder
-from cron.verbs.part import (
-    Part,
-    add_column_arguments,
-    columns_of,
-    parse_part,
-    read_note,
-    read_source,
-)
+from cron.verbs.datasets.first_ingest import read_note
+from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
+from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
+from cron.verbs.table import count
 
 if TYPE_CHECKING:
     import httpx
 
 RawEvent = Mapping[str, object]
 
-SUMMARY = "send the rest of the data through the gateway as if it happened now"
-BATCHES_PER_S = 20  # a batch of all events of 50 ms: smooth at any speed, and few calls
+SUMMARY = "send the rest of the data to the gateway as if it happened now"
+BATCHES_PER_S = 20  # one batch per 50 ms: even at any speed, and few calls
 MAX_BATCH = 5_000  # under 1 MiB of JSON
 TRY_AGAIN_S = 1.0
-MAX_LAG_S = 1.0  # so much is caught up with after a slow answer
-GIVE_UP_S = (
-    300.0  # a restart or a laptop's nap passes; a gateway that was never started should be told
-)
+MAX_LAG_S = 1.0  # how much of the time lost by a slow answer is made up for
+GIVE_UP_S = 300.0  # longer than a restart; a gateway that was never started is reported
 
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
-    """What the gateway said so far."""
+    """What the gateway answered so far."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -59,26 +53,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         metavar="PATH",
-        help="default: the data that the first `make serve` ingested",
+        help="the data set (default: the one that the first `make serve` ingested)",
     )
     parser.add_argument(
-        "--speed", type=_speed, default=100.0, metavar="N", help="events a second (default 100)"
+        "--speed", type=_speed, default=100.0, metavar="N", help="events per second (default 100)"
     )
     parser.add_argument(
         "--part",
-        type=parse_part,
+        type=parse_slice,
         metavar="FROM:TO",
-        help="default: what was not ingested, or all of another PATH",
+        help="which events (default: what `make serve` did not ingest, or all of another PATH)",
     )
     parser.add_argument(
-        "--keep-time", action="store_true", help="send the file's own times instead of now"
+        "--keep-time",
+        action="store_true",
+        help="send the events' own times instead of the current time",
     )
-    parser.add_argument("--url", metavar="URL", help="the gateway (default: as configured)")
+    parser.add_argument("--url", metavar="URL", help="the gateway (default: that of the settings)")
     add_column_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Replay; print what became of the events."""
+    """Replay the events and print what became of them."""
     from tqdm import tqdm
 
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
@@ -93,27 +89,29 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None
         ) as bar,
     ):
-        for batch in paced(
+        for batch in even_batches(
             source.events.between(first, last),
             arguments.speed,
             clock=time.monotonic,
             sleep=time.sleep,
         ):
             sender.send(
-                batch if arguments.keep_time else _stamped(batch, datetime.now(UTC)), say=bar.write
+                batch if arguments.keep_time else _with_sending_time(batch, datetime.now(UTC)),
+                say=bar.write,
             )
             bar.update(len(batch))
     sent = sender.sent
     print(
-        f"replayed {source.name}, part {part}: {sent.accepted:,} accepted, {sent.duplicates:,} duplicates, {sent.rejected:,} rejected"
+        f"replayed {source.name}, part {part}: {sent.accepted:,} accepted, "
+        f"{count(sent.duplicates, 'duplicate')}, {sent.rejected:,} rejected"
     )
     if sent.rejected:
-        print(f"the first reason: {sent.first_reason}")
+        print(f"the reason of the first rejection: {sent.first_reason}")
     return 1 if sent.rejected else 0
 
 
 class Sender:
-    """Posts batches, and the same batch again until the gateway has answered."""
+    """Posts batches, each one again until the gateway has answered."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
         import httpx
@@ -129,7 +127,7 @@ class Sender:
         self._client.close()
 
     def send(self, batch: Sequence[RawEvent], *, say: Callable[[str], object]) -> None:
-        """Send one batch; wait while the gateway is away, and raise Unavailable when it stays away."""
+        """Send one batch, waiting while the gateway is down; raise Unavailable if it stays down."""
         answer = self._post(batch, say)
         if answer.status_code not in (202, 400):
             raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
@@ -145,7 +143,7 @@ class Sender:
     def _post(self, batch: Sequence[RawEvent], say: Callable[[str], object]) -> httpx.Response:
         import httpx
 
-        away_since: float | None = None
+        down_since: float | None = None
         while True:
             try:
                 answer = self._client.post(self._url, json=batch)
@@ -155,38 +153,42 @@ class Sender:
             except httpx.TransportError as error:
                 why = type(error).__name__
             now = time.monotonic()
-            if away_since is None:
-                away_since = now
+            if down_since is None:
+                down_since = now
                 say(
-                    f"the gateway at {self._url} does not answer ({why}); waiting for it, the same events are sent again"
+                    f"the gateway at {self._url} does not answer ({why}); "
+                    "waiting to send the same events again"
                 )
-            if now - away_since > GIVE_UP_S:
+            if now - down_since > GIVE_UP_S:
                 raise Unavailable("the gateway", where=self._url, why=why)
             time.sleep(TRY_AGAIN_S)
 
 
-def _data(path: Path | None, part: Part | None, var: Path) -> tuple[Path, Part]:
-    """Choose data and part: by default what the first `make serve` did not ingest."""
+def _data(path: Path | None, part: TimelineSlice | None, var: Path) -> tuple[Path, TimelineSlice]:
+    """Choose data and part; by default, what the first `make serve` did not ingest."""
     note = read_note(var)
     if path is None and note is None:
         raise FreshetError(
-            "nothing was ingested by make serve yet, so name the data: python -m cron replay PATH"
+            "make serve has not ingested anything yet, so name the data: python -m cron replay PATH"
         )
     if note is not None and (path is None or path.resolve() == note.path.resolve()):
-        rest = Part(first=note.part.last, last=1.0) if note.part.last < 1 else Part()
-        return note.path, part or rest
+        rest_from = note.part.last if note.part.last < 1 else 0.0
+        return note.path, part or TimelineSlice(first=rest_from, last=1.0)
     assert path is not None
-    return path, part or Part()
+    return path, part or TimelineSlice()
 
 
-def paced(
+def even_batches(
     events: Iterable[RawEvent],
     speed: float,
     *,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Iterator[list[RawEvent]]:
-    """Yield batches at so many events a second; time lost while waiting for the gateway is not made up by a burst."""
+    """Yield batches at `speed` events per second.
+
+    Time lost while waiting for the gateway is not made up for by a burst.
+    """
     size = min(MAX_BATCH, max(1, round(speed / BATCHES_PER_S)))
     stream = iter(events)
     due = clock()
@@ -196,8 +198,8 @@ def paced(
         due = max(due + len(batch) / speed, clock() - MAX_LAG_S)
 
 
-def _stamped(batch: Sequence[RawEvent], now: datetime) -> list[RawEvent]:
-    """Give each event the time of sending, a microsecond apart, because their order would else be that of their ids."""
+def _with_sending_time(batch: Sequence[RawEvent], now: datetime) -> list[RawEvent]:
+    """Return the events with the time of sending, a microsecond apart to keep their order."""
     return [
         {**event, "at": (now + timedelta(microseconds=place)).isoformat()}
         for place, event in enumerate(batch)
@@ -217,5 +219,7 @@ def _speed(text: str) -> float:
     except ValueError:
         speed = 0.0
     if not 0 < speed <= 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; expected events a second, over 0")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid speed; expected a number of events per second above 0"
+        )
     return speed

@@ -1,4 +1,4 @@
-"""`resume`: publish again, leaving out journal ranges that must never be trained on."""
+"""`resume`: publish again, without journal ranges that must never be trained on."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FROM-TO",
-        help="journal numbers never to be trained on, both included; may be repeated; `releases` shows what each release was trained on",
+        help="journal numbers that must never be trained on, both inclusive; may be repeated; "
+        "`releases` shows what each release was trained on",
     )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Resume."""
+    """Resume publishing."""
     ledger = open_ledger(loaded.settings.store.ledger)
     hold = holds.current(ledger)
     holds.resume(ledger, exclude=arguments.exclude)
     excluded = ", ".join(f"{first}–{last}" for first, last in holds.excluded_ranges(ledger))
     never = f"; never trained on: {excluded}" if excluded else ""
-    print(f"publishing goes on{never}" if hold else f"publishing was not paused{never}")
+    print(f"publishing continues{never}" if hold else f"publishing was not paused{never}")
     return 0
 
 
@@ -39,6 +40,6 @@ def journal_range(text: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no range; expected FROM-TO, such as 81234-82233"
+            f"{text!r} is not a valid range; expected FROM-TO, such as 81234-82233"
         )
     return int(first), int(last)

@@ -1,4 +1,4 @@
-"""`rollback`: put a release back at once, and pause publishing."""
+"""`rollback`: make an earlier release live at once, and pause publishing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from cron.ports import ArtifactStore
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.wiring import open_artifacts, open_ledger, open_server
 
 SUMMARY = (
-    "put the previous good release back at once, or VERSION; publishing is paused until `resume`"
+    "make the previous good release, or VERSION, live at once; publishing is paused until `resume`"
 )
 
 
@@ -26,14 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Roll back; needs the ledger and the model server only, unless the version is not loaded any more."""
+    """Roll back.
+
+    This needs only the ledger and the model server, unless the version is no longer loaded.
+    """
     from cron.serving.release import rollback
 
     settings = loaded.settings
     ledger = open_ledger(settings.store.ledger)
     limit_s = settings.release.drain_timeout_s
     server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
-    artifacts = lambda: open_artifacts(settings.store.artifacts)  # noqa: E731 - opened only when it is needed
+
+    def artifacts() -> ArtifactStore:
+        return open_artifacts(settings.store.artifacts)  # opened only if needed
+
     by, asked_at = (
         f"{getpass.getuser()} on the command line",
         ledger.now() - timedelta(seconds=_age_s()),
@@ -47,8 +54,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 
 def _age_s() -> float:
-    """Return how long this process has run: whoever started it had not seen what happened since."""
-    ticks = int(
-        Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
-    )  # the time of its start, since boot
+    """Return the age of this process: the person who started it saw the state of that time."""
+    # The time of its start, in clock ticks since boot.
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

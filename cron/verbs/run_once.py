@@ -1,4 +1,4 @@
-"""`run-once`: one turn of the cycle now, and what came of it."""
+"""`run-once`: do one turn of the cycle now and print its outcome."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
 
 LOOK_S = 0.5
-SUMMARY = "do one turn of the cycle now; print the verdict and its reasons"
+SUMMARY = "do one turn of the cycle now and print the verdict with its reasons"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--full", action="store_true", help="retrain from scratch, however little is new"
+        "--full", action="store_true", help="retrain from scratch, even if there are few new events"
     )
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Take the lease, turn once, print; 1 when the run was refused or failed."""
+    """Do one turn and print its outcome; return 1 if the run was refused or failed."""
     from cron.wiring import open_services
     from cron.worker.worker import run_once
 
@@ -39,17 +39,17 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
 @contextmanager
 def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
-    """Show on a terminal how far the run and its training are."""
+    """Show the progress of the run and its training on a terminal."""
     from tqdm import tqdm
 
     def look() -> bool:
         run = run_rows.open_run(ledger)
         progress = read_progress(runs_folder, run.run_id) if run else None
-        bar.set_description(
-            progress.phase if progress else f"run {run.run_id}" if run else "collecting",
-            refresh=False,
-        )
-        bar.total, bar.n = (max(progress.total, 1), progress.done) if progress else (1, 0)
+        bar.set_description(f"run {run.run_id}" if run else "collecting", refresh=False)
+        bar.total, bar.n = 1, 0
+        if progress:
+            bar.set_description(progress.phase, refresh=False)
+            bar.total, bar.n = max(progress.total, 1), progress.done
         bar.refresh()
         return True
 

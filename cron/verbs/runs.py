@@ -1,4 +1,4 @@
-"""`runs`: why each run did or didn't publish."""
+"""`runs`: show why each run did or did not publish."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cron.settings.file import Loaded
 from cron.verbs.table import age, clock, show_json
 from cron.wiring import open_ledger
 
-SUMMARY = "why each run did or didn't publish, newest first"
+SUMMARY = "show why each run did or did not publish, newest first"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="so many runs (default 20)"
+        "--limit", type=int, default=20, metavar="N", help="the number of runs to show (default 20)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -28,26 +28,26 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     if arguments.json:
         show_json([run_json(one) for one in runs])
     elif not runs:
-        print("no run yet; the worker starts one by itself, python -m cron run-once does it now")
+        print("no run yet; the worker will start one, or start one now: python -m cron run-once")
     else:
         print("\n".join(line for one in runs for line in lines_of(one)))
     return 0
 
 
 def lines_of(run: Run) -> list[str]:
-    """Say how a run ended and why, a line a reason."""
-    times = f", {run.count} times" if run.count > 1 else ""
-    took = (
-        ""
-        if run.ended_at is None or run.mode is None
-        else f", took {age(run.ended_at - run.started_at)}"
-    )
-    version = (
-        ""
-        if run.version is None
-        else f" release {run.version}"
-        if run.outcome == "published"
-        else f" version {run.version}"
-    )
-    head = f"run {run.run_id}  {clock(run.started_at)}  {run.mode or '–'}  {run.outcome or 'under way'}{version}{times}{took}"
+    """Return how a run ended, followed by one line per reason."""
+    head = f"run {run.run_id}  {clock(run.started_at)}  {run.mode or '–'}  {_outcome(run)}"
     return [head, *(f"    {'✓' if reason.ok else '✗'} {reason.text}" for reason in run.reasons)]
+
+
+def _outcome(run: Run) -> str:
+    """Return the outcome with its version, the number of equal runs and the duration."""
+    text = str(run.outcome or "in progress")
+    if run.version is not None:
+        noun = "release" if run.outcome == "published" else "version"
+        text += f" {noun} {run.version}"
+    if run.count > 1:
+        text += f", {run.count} times"
+    if run.ended_at is not None and run.mode is not None:
+        text += f", took {age(run.ended_at - run.started_at)}"
+    return text

@@ -1,4 +1,4 @@
-"""`status`: what is live, how fresh, how good, what waits, what runs."""
+"""`status`: show what is live, how fresh and good it is, what waits and what runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cron.services import Paths
 from cron.settings.file import Loaded
 from cron.settings.places import var_folder
 from cron.urls.torchserve import parse as parse_nodes
-from cron.verbs.table import age, clock, number, show_json, sparkline, table
+from cron.verbs.table import age, clock, count, number, show_json, sparkline, table
 from cron.wiring import open_ledger, open_log
 
-SUMMARY = "what is live, how fresh, how good; what waits and what runs"
+SUMMARY = "show what is live, how fresh and good it is, what waits and what runs"
 NUM_SHOWN = 8
 
 
@@ -40,7 +40,8 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
     lines = [_live(overview)]
     if overview.hold:
         lines.append(
-            f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; go on with: python -m cron resume"
+            f"held     {overview.hold.reason}, for {age(overview.at - overview.hold.since)}; "
+            "to continue: python -m cron resume"
         )
     lines += [
         *_nodes(overview, nodes),
@@ -56,51 +57,48 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
 def _live(overview: Overview) -> str:
     live = overview.live
     if live is None:
-        return "live     nothing yet; the worker publishes a baseline first (python -m cron run-once does it now)"
-    origin = (
-        f"{live.manifest.mode} of {live.manifest.parent}"
-        if live.manifest.parent is not None
-        else live.manifest.mode
-    )
+        return (
+            "live     nothing yet; the worker first publishes a baseline "
+            "(to do it now: python -m cron run-once)"
+        )
+    manifest = live.manifest
+    origin = manifest.mode if manifest.parent is None else f"{manifest.mode} of {manifest.parent}"
     published = age(overview.at - live.published_at)
-    return f"live     release {live.version} ({origin}), published {published} ago, {live.manifest.num_items:,} items"
+    items = count(manifest.num_items, "item")
+    return f"live     release {live.version} ({origin}), published {published} ago, {items}"
 
 
 def _nodes(overview: Overview, nodes: list[str]) -> list[str]:
-    """Name the nodes of the model server that the worker could not ask at its last look."""
+    """Name the nodes of the model server that did not answer the worker last time."""
     away = [
         name
         for number, name in enumerate(nodes, start=1)
         if overview.metrics.get(f"node_{number}_away")
     ]
-    return (
-        [
-            f"away     {', '.join(away)} of {len(nodes)} TorchServe nodes; brought up to date when it returns"
-        ]
-        if away
-        else []
-    )
+    if not away:
+        return []
+    names = ", ".join(away)
+    return [f"away     {names} of {len(nodes)} TorchServe nodes; updated when it returns"]
 
 
 def _waiting(overview: Overview) -> str:
     waiting = overview.waiting
-    in_log = (
-        "the log does not answer"
-        if waiting.in_log is None
-        else f"{waiting.in_log:,} records in the log"
-    )
-    newest = (
-        f"; newest collected event {age(overview.at - waiting.newest_event_at)} old"
-        if waiting.newest_event_at
-        else ""
-    )
-    return f"waiting  {in_log}, {waiting.in_journal:,} in the journal that the live weights have not seen{newest}"
+    in_log = "the log does not answer"
+    if waiting.in_log is not None:
+        in_log = f"{count(waiting.in_log, 'record')} in the log"
+    in_journal = f"{waiting.in_journal:,} in the journal that the live weights have not seen"
+    newest = ""
+    if waiting.newest_event_at:
+        newest = f"; newest collected event {age(overview.at - waiting.newest_event_at)} old"
+    return f"waiting  {in_log}, {in_journal}{newest}"
 
 
 def _current(overview: Overview) -> str:
     if overview.current is None:
-        return "run      none under way"
-    started = f"run      {overview.current.run_id} ({overview.current.mode}), {age(overview.at - overview.current.started_at)} so far"
+        return "run      none in progress"
+    current = overview.current
+    elapsed = age(overview.at - current.started_at)
+    started = f"run      {current.run_id} ({current.mode}), {elapsed} so far"
     progress = overview.progress
     if progress is None:
         return started
@@ -110,16 +108,14 @@ def _current(overview: Overview) -> str:
 
 
 def _updates(overview: Overview) -> list[str]:
-    judged = len(overview.judged_updates)
-    return (
-        [f"gate     {overview.num_accepted_updates} of the latest {judged} updates accepted"]
-        if judged
-        else []
-    )
+    updates = count(len(overview.judged_updates), "update")
+    if not overview.judged_updates:
+        return []
+    return [f"gate     {overview.num_accepted_updates} of the latest {updates} accepted"]
 
 
 def _quality(overview: Overview) -> list[str]:
-    """Show the live model on events before it was trained on them, and popularity beside it."""
+    """Show the quality of the live model and of popularity on events before training on them."""
     lines = []
     for model, label in (
         ("live", "quality  NDCG@10 of the live model on new events, before training on them"),

@@ -1,4 +1,4 @@
-"""How the reading verbs show things: tables, ages, sparklines, JSON. Knows text; does not know what it shows."""
+"""How the verbs print things: tables, counts, ages, sparklines, JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns under a header; the last column is not padded."""
+    """Return rows in columns under a header; the last column is not padded."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -20,7 +20,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def sparkline(values: Sequence[float], *, width: int = 40) -> str:
-    """Draw the newest `width` values as bars from their least to their greatest; equal values are all in the middle."""
+    """Return the newest `width` values as bars that span their range.
+
+    Equal values are bars of medium height.
+    """
     values = values[-width:]
     if not values:
         return ""
@@ -32,8 +35,13 @@ def sparkline(values: Sequence[float], *, width: int = 40) -> str:
     )
 
 
+def count(num: int, noun: str) -> str:
+    """Return a number with its noun: 1 event, 2,000 events."""
+    return f"{num:,} {noun}" if num == 1 else f"{num:,} {noun}s"
+
+
 def age(span: timedelta) -> str:
-    """Say a span in its greatest two units at most: 42 s, 5 min, 3 h 20 min, 2 d 4 h."""
+    """Return a span in at most its two greatest units: 42 s, 5 min, 3 h 20 min, 2 d 4 h."""
     seconds = max(0, round(span.total_seconds()))
     if seconds < 120:
         return f"{seconds} s"
@@ -45,12 +53,12 @@ def age(span: timedelta) -> str:
 
 
 def clock(at: datetime | None) -> str:
-    """Say a time in UTC to the second; a dash for none."""
+    """Return a UTC time to the second; a dash for None."""
     return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def number(value: float | None, *, digits: int = 3) -> str:
-    """Say a figure; a dash for none."""
+    """Return a number with a fixed number of digits; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

@@ -10,12 +10,12 @@ SUMMARY = "keep the model fresh: collect, train, judge, publish, reconcile, foll
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments: there are none."""
+    """Declare no arguments."""
     del parser
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
-    """Run until told to stop."""
+    """Run until SIGTERM."""
     del arguments
     from cron.wiring import open_services
     from cron.worker.worker import run_worker

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
-from cron.verbs.part import NOTE, noted_path, read_source
+from cron.verbs.datasets.first_ingest import NOTE, noted_path
+from cron.verbs.datasets.table_options import read_source
 from deploy.machine.demo import demo_data
 from deploy.machine.preflight import NotReady
 from trainer.durable_files import replace_text

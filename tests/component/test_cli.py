@@ -191,7 +191,7 @@ def test_a_file_without_a_good_time_is_refused(
         "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?"
         in said.err
     )
-    assert ("of 2 events none can be taken" in said.err, said.out, logged_records(settings)) == (
+    assert ("none of 2 events is valid" in said.err, said.out, logged_records(settings)) == (
         True,
         "",
         [],
@@ -204,7 +204,7 @@ def test_a_table_needs_its_columns_named(
     table = tmp_path / "clicks.tsv"
     table.write_text("who\twhat\twhen\nann\tshoe\t2026-01-01T10:00:00Z\nbob\that\t2026-01-02\n")
     assert main(["ingest", str(table), "--user", "who", "--item", "what"]) == 1
-    assert "a table needs --at too: the column with the time" in capsys.readouterr().err
+    assert "a table also needs --at: the column with the time" in capsys.readouterr().err
     assert main(["ingest", str(table), "--user", "who", "--item", "what", "--at", "when"]) == 0
     assert "2 events and 0 items new to the log" in capsys.readouterr().out
 
@@ -250,7 +250,7 @@ def test_a_damaged_note_of_the_first_data_is_named(
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(note)
     assert main(["replay"]) != 0
-    assert f"{file} is damaged; delete it, and name the data" in capsys.readouterr().err
+    assert f"{file} is damaged; delete it and name the data" in capsys.readouterr().err
 
 
 def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -> None:
@@ -329,7 +329,7 @@ def test_the_pace_is_kept_and_lost_time_is_not_made_up() -> None:
 
     events: list[replay.RawEvent] = [{"event_id": str(number)} for number in range(40)]
     sizes = []
-    for batch in replay.paced(events, 200.0, clock=now, sleep=sleep):
+    for batch in replay.even_batches(events, 200.0, clock=now, sleep=sleep):
         sizes.append(len(batch))
         if len(sizes) == 2:
             clock.move(1)  # the gateway was away for a minute
@@ -479,7 +479,7 @@ def test_config_check_reports_every_service(
         "server",
     ]
     assert said["events"] == f"{settings.store.events}  ok, {NUM_RATINGS + 2} waiting"
-    assert said["histories"].endswith("ok, nothing followed yet, 0 hidden items")
+    assert said["histories"].endswith("ok, no record followed yet, 0 hidden items")
     assert said["ledger"].endswith("ok, nothing live yet")
     assert "does not answer" in said["server"]
 

@@ -132,7 +132,7 @@ def test_a_killed_relay_neither_loses_nor_repeats_records(
         process.kill()
         process.wait()
     printed = finish(start("relay", "--from", source_url, "--to", target_url, "--once"))
-    assert "records read, 0 of them in the log already" in printed
+    assert "records read, 0 of them already in the log" in printed
     relayed = everything(target)
     assert len(relayed) == NUM_RECORDS
     assert by_user(relayed) == by_user(records)
@@ -168,7 +168,7 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
     redis.start()
     until(lambda: open_log(target_url).backlog(START) == 2, process)
     process.send_signal(signal.SIGTERM)
-    assert finish(process) == "2 records read, 0 of them in the log already\n"
+    assert finish(process) == "2 records read, 0 of them already in the log\n"
     assert everything(open_log(target_url)) == [event(1), event(2)]
 
 
@@ -202,7 +202,7 @@ def test_a_relay_skips_a_gap_only_when_asked(
     printed = finish(
         start("relay", "--from", source_url, "--to", target_url, "--once", "--from-start")
     )
-    assert printed == f"2 records read, {num_known} of them in the log already\n"
+    assert printed == f"2 records read, {num_known} of them already in the log\n"
     assert everything(open_log(target_url)) == [
         event(1),
         event(2),
