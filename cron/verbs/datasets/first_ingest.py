@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cron.errors import FreshetError
-from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.project_root import PROJECT_ROOT
+from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 
 # In var: a JSON object with the path and the part. A path inside the checkout is relative to it, so
 # that it is still valid after the checkout was moved.
