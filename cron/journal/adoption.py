@@ -1,9 +1,9 @@
-"""Segments of the journal that the ledger does not know: told apart, and adopted where they hold newer records.
+"""Stored segments that the ledger does not name: sort them, and adopt those with newer records.
 
 A worker that dies between put and commit leaves one segment right after the ledger's last number,
-whose records are still in the log. An older ledger that was put back leaves more: segments further
-on, or merged ones in place of files that it still names. Those hold the only copy of their records,
-since the log was trimmed. Knows names and the ledger; does not know the log.
+whose records are still in the log. After an older ledger was restored there are more: segments with
+higher numbers, or merged ones in place of files that it still names. Those have the only copy of
+their records, because the log was trimmed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cron.errors import ArtifactMissing, FreshetError, JournalAhead
-from cron.journal.segment_files import SegmentFiles, SegmentName, parsed_name
+from cron.journal.segment_files import SegmentFiles, SegmentName, parse_name
 from cron.ledger import journal_rows
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
@@ -21,9 +21,10 @@ from cron.ports import Cursor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strays:
-    """The stored segments without a ledger entry: those whose records the ledger holds, those it may lack, and its last number.
+    """The stored segments without a ledger entry, and the ledger's last number.
 
-    `left` are the latter that a crash alone can leave: they begin right after the last number.
+    `settled`: their records are in the ledger's segments too. `left`: they begin right after the
+    last number, so a crash may have left them. `newer`: the ledger lacks their records.
     """
 
     settled: tuple[SegmentName, ...]
@@ -34,20 +35,20 @@ class Strays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """What was brought into the ledger, and its last number since."""
+    """The segments that were added to the ledger, and its new last number."""
 
     segments: tuple[Segment, ...]
     last_seq: int
 
 
 def strays_among(names: Sequence[str], ledger: Ledger) -> Strays:
-    """Sort the stored segments that no ledger entry names; list the names before."""
+    """Sort the stored segments that no ledger entry names; list `names` before calling this."""
     committed, last_seq = journal_rows.segments(ledger), journal_rows.last_seq(ledger)
     known, stored = {segment.name for segment in committed}, set(names)
     gone = [(one.first_seq, one.last_seq) for one in committed if one.name not in stored]
     settled, left, newer = [], [], []
     for stray in (
-        parsed for name in names if name not in known and (parsed := parsed_name(name)) is not None
+        parsed for name in names if name not in known and (parsed := parse_name(name)) is not None
     ):
         if stray.covers[0] == last_seq + 1:
             left.append(stray)
@@ -59,10 +60,10 @@ def strays_among(names: Sequence[str], ledger: Ledger) -> Strays:
 
 
 def refuse_newer(ledger: Ledger, files: SegmentFiles, *, is_log_trimmed: bool = False) -> None:
-    """Raise JournalAhead when the store holds records that the ledger lacks.
+    """Raise JournalAhead when the store has records that the ledger lacks.
 
-    `is_log_trimmed`: the log does not have what comes after the ledger's last number, so that what
-    a crash left is the only copy too.
+    `is_log_trimmed`: the log lacks the records after the ledger's last number, so that a segment
+    that a crash left is the only copy too.
     """
     strays = strays_among(files.names(), ledger)
     found = (*strays.newer, *(strays.left if is_log_trimmed else ()))
@@ -72,13 +73,13 @@ def refuse_newer(ledger: Ledger, files: SegmentFiles, *, is_log_trimmed: bool = 
 
 
 def adopt(ledger: Ledger, files: SegmentFiles, cursor: Cursor, lease: Lease) -> Adopted:
-    """Bring the stored segments that continue the ledger's into it, all at once, with the place in the log to go on from.
+    """Add the stored segments that continue the ledger's, with the cursor to collect from next.
 
-    Raise ArtifactMissing when a number that the ledger gave is in no stored segment, and
-    FreshetError when one between two segments is; nothing is then changed.
+    This is one transaction. Raise ArtifactMissing when a number that the ledger gave is in no
+    stored segment, and FreshetError for a gap between two segments; nothing is changed then.
     """
     committed = {segment.name: segment for segment in journal_rows.segments(ledger)}
-    stored = [parsed for name in files.names() if (parsed := parsed_name(name)) is not None]
+    stored = [parsed for name in files.names() if (parsed := parse_name(name)) is not None]
     start = min(
         (one.first_seq for one in committed.values()),
         default=min((one.covers[0] for one in stored), default=1),
@@ -109,22 +110,23 @@ def _refuse_gap(stored: Sequence[SegmentName], end: int) -> None:
         (one for one in stored if one.covers[0] > end + 1), key=lambda one: one.covers, default=None
     )
     if beyond is not None:
-        gap = f"the journal's numbers {end + 1} to {beyond.covers[0] - 1} are in no stored segment, and {beyond.name} comes after them"
+        numbers = f"numbers {end + 1} to {beyond.covers[0] - 1}"
         raise FreshetError(
-            f"{gap}; restore the missing file from a backup, or move those after it out of the store to do without them"
+            f"the journal's {numbers} are in no stored segment, but {beyond.name} comes after "
+            "them; restore the missing file from a backup, or move the files after it out of the "
+            "store to continue without them"
         )
 
 
 def _longest_chain(
     stored: Sequence[SegmentName], start: int, *, known: set[str]
 ) -> list[SegmentName]:
-    """Return segments without gap or overlap, from a number on as far as they reach.
+    """Return the longest chain of segments from a number on, without gap or overlap.
 
-    Of two that lead as far, the one that the ledger names, then the one of the later lease.
+    Of two that lead equally far, prefer the one that the ledger names, then the later lease's.
     """
-    best: dict[
-        int, tuple[tuple[int, bool, int], SegmentName]
-    ] = {}  # by first number: how good the best chain from there is
+    # By first number: the rank of the best chain from there, and its first segment.
+    best: dict[int, tuple[tuple[int, bool, int], SegmentName]] = {}
     for one in sorted(stored, key=lambda segment: segment.covers, reverse=True):
         first, last = one.covers
         reaches = best[last + 1][0][0] if last + 1 in best else last

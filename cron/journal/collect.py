@@ -1,8 +1,4 @@
-"""Collect: from the event log into the journal.
-
-Knows the order of things; what a duplicate is, and what is committed when, is the journal's
-business.
-"""
+"""Collect records from the event log into the journal."""
 
 from __future__ import annotations
 
@@ -17,17 +13,15 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.ports import Batch, EventLog, Rejected
 
-BATCH_RECORDS = (
-    10_000  # one segment; a few hundred bytes a record, so a batch is a few megabytes in memory
-)
-_OTHERS_LETTERS = (
-    1000  # dead letters that gateway and ingest may have written since a batch was buried
-)
+# One segment. A record has a few hundred bytes, so a batch takes a few megabytes of memory.
+BATCH_RECORDS = 10_000
+# Dead letters that gateway and `ingest` may have written since a batch was buried.
+_OTHERS_LETTERS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What one collection brought: new events and items, duplicates left out, what was no record, the journal's last number."""
+    """The numbers of records of one collection, and the journal's last number after it."""
 
     num_events: int
     num_items: int
@@ -45,10 +39,10 @@ def collect(
     limit: int | None = None,
     show: Callable[[Batch], None] | None = None,
 ) -> Collected:
-    """Bring the log's new records, at most `limit` of them, into the journal; raise LogGap or LeaseLost.
+    """Add the log's new records, at most `limit`, to the journal; raise LogGap or LeaseLost.
 
-    `show` is shown each batch before it is committed, so what it does for one is done again after a
-    death in between. May die anywhere and be called again: nothing is lost and nothing counts
+    `show` is called with each batch before it is committed, and called again with it after a crash
+    in between. After a crash at any point, calling this again loses no record and counts none
     twice.
     """
     num_events = num_items = num_duplicates = num_rejected = num_read = 0
@@ -77,7 +71,10 @@ def collect(
 
 
 def bury(letters: DeadLetters, rejected: Sequence[Rejected], *, at: datetime) -> None:
-    """Keep what was no record, each once: those of a batch that is shown again after a death are among the newest letters."""
+    """Store what was not a valid record as dead letters, each once.
+
+    After a crash the same batch comes again; its letters are then among the newest ones.
+    """
     if not rejected:
         return
     known = {letter.source for letter in letters.newest(len(rejected) + _OTHERS_LETTERS)}

@@ -1,12 +1,12 @@
-"""Fewer segments: old ones dropped but for what must stay, small ones merged, stray ones swept.
+"""Reduce the number of segments: drop old ones, merge small ones, sweep stray files.
 
-Numbers never change, so lineages don't notice. Each change is one ledger transaction, after the new
-file was put and before the old ones are deleted; whatever dies in between leaves stray files, for
-the next sweep.
+Journal numbers never change, so lineages are not affected. Each change is one ledger transaction,
+after the new file was put and before the old ones are deleted. A crash in between leaves stray
+files for the next sweep.
 
-No step holds more than MERGED_BYTES of rows and one segment. The segments that stand for dropped
-ones are merged by size, like the bits of a counter: each id is written again as often as their
-bytes double, not each time something is dropped.
+No step has more than MERGED_BYTES of rows and one segment in memory. The segments that replace
+dropped ones are merged by size, like the bits of a counter: each id is written again whenever their
+bytes double, not whenever something is dropped.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Segment
 
 SMALL_RECORDS = 5_000
-SMALL_BYTES = 4 << 20  # of rows; half of a batch, which is what large records are cut into
-MERGED_BYTES = (
-    64 << 20
-)  # of rows in one merged segment: some 700,000 ids, and as much again in memory while it is read
-# small segments beside others; a turn every two minutes makes 720 a day, and each costs
-# milliseconds at every read
+SMALL_BYTES = 4 << 20  # of rows; half of the batches that large records are cut into
+# Of rows in one merged segment: some 700,000 ids, and as much memory again while it is read.
+MERGED_BYTES = 64 << 20
+# How many small neighbours start a merge. A turn every two minutes makes 720 segments per day, and
+# each costs milliseconds at every read.
 NUM_MERGED = 64
 _ITEM_COLUMNS = ("seq", "kind", "item_id", "at_us", "event_id")
 
@@ -39,9 +38,10 @@ _ITEM_COLUMNS = ("seq", "kind", "item_id", "at_us", "event_id")
 def drop_old(
     ledger: Ledger, files: SegmentFiles, *, older_than: datetime, needed_from: int, lease: Lease
 ) -> int:
-    """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
+    """Drop the oldest segments and return their number.
 
-    The latest records of their items and all their event ids move into segments that stay.
+    All of their events are older than `older_than` and have numbers below `needed_from`. The latest
+    records of their items and all their event ids move into segments that stay.
     """
     old: list[Segment] = []
     for segment in journal_rows.segments(ledger):
@@ -50,10 +50,10 @@ def drop_old(
         if not is_compacted(segment):
             old.append(segment)
     if not old:
-        sweep(ledger, files, lease=lease)  # what a death after an earlier drop left
+        sweep(ledger, files, lease=lease)  # files that a crash after an earlier drop left
         return 0
     for group, rows in _groups(files, old):
-        _replace(ledger, files, group, segments.compacted(rows), lease=lease)
+        _replace(ledger, files, group, segments.compact(rows), lease=lease)
     _merge_compacted(ledger, files, lease=lease)
     if any(segment.num_items for segment in old):
         _forget_replaced_items(ledger, files, lease=lease)
@@ -62,7 +62,7 @@ def drop_old(
 
 
 def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
-    """Merge small segments that are neighbours, once there are many of them; return how many were merged."""
+    """Merge small neighbouring segments if there are many; return how many were merged."""
     runs = _small_neighbours(journal_rows.segments(ledger))
     num_merged = sum(map(len, runs))
     if num_merged < NUM_MERGED:
@@ -75,13 +75,13 @@ def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
 
 
 def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
-    """Delete segments that no ledger entry names: dropped ones, and those whose writer died before it could commit them.
+    """Delete dropped segments, and those that were never committed; raise LeaseLost.
 
-    Only what the ledger holds already goes: a segment that reaches past its last number, or stands
-    for entries whose files are gone, is left, since an older ledger may have been put back
-    (`cron.journal.adoption`). Raise LeaseLost. A holder that was paused anywhere in here deletes
-    nothing of its successor's when it wakes up: files put under a later lease than ours stay, and
-    those of an earlier one can't be committed any more, whatever the time.
+    Only segments whose records the ledger has are deleted. A segment that reaches past its last
+    number, or replaces entries whose files are missing, is kept, because an older ledger may have
+    been restored (`cron.journal.adoption`). A holder that was paused in here deletes no file of its
+    successor: files put under a later lease than ours are kept, and files of an earlier lease can
+    no longer be committed.
     """
     names = files.names()
     strays = strays_among(names, ledger)
@@ -90,7 +90,7 @@ def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
 
 
 def _small_neighbours(ordered: Sequence[Segment]) -> list[list[Segment]]:
-    """Return the small segments by runs of two or more; one alone between large ones would only be merged with a large one."""
+    """Return the runs of two or more neighbouring small segments."""
     runs = [list(run) for small, run in groupby(ordered, key=_is_small) if small]
     return [run for run in runs if len(run) > 1]
 
@@ -105,7 +105,7 @@ def _is_small(segment: Segment) -> bool:
 def _groups(
     files: SegmentFiles, ordered: Sequence[Segment]
 ) -> Iterator[tuple[list[Segment], pa.Table]]:
-    """Cut neighbours into groups of about MERGED_BYTES of rows, and read them."""
+    """Read neighbouring segments in groups of about MERGED_BYTES of rows."""
     group: list[Segment] = []
     tables: list[pa.Table] = []
     for segment in ordered:
@@ -128,14 +128,14 @@ def _replace(
     lease: Lease,
     compacted: bool = True,
 ) -> None:
-    """Put one segment in the place of neighbours."""
+    """Replace neighbouring segments by one with these rows."""
     covers = (group[0].first_seq, group[-1].last_seq)
     kept = files.put(rows, covers=covers, lease=lease, compacted=compacted)
     journal_rows.drop_segments(ledger, [segment.name for segment in group], kept=kept, lease=lease)
 
 
 def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
-    """Merge the newest compacted segments while they are of like size."""
+    """Merge the two newest compacted segments while they have similar sizes."""
     while True:
         pair = [segment for segment in journal_rows.segments(ledger) if is_compacted(segment)][-2:]
         if len(pair) < 2:
@@ -147,11 +147,14 @@ def _merge_compacted(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> No
         ):
             return
         rows = pa.concat_tables([files.read(segment) for segment in pair])
-        _replace(ledger, files, pair, segments.compacted(rows), lease=lease)
+        _replace(ledger, files, pair, segments.compact(rows), lease=lease)
 
 
 def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
-    """Leave bare ids of item records that a later one in another compacted segment replaces, where they are most of a segment's."""
+    """Reduce item records to bare ids where a later record in another segment replaces them.
+
+    Only compacted segments are considered, and of those only where most items are replaced.
+    """
     compacted = [
         segment
         for segment in journal_rows.segments(ledger)
@@ -168,6 +171,6 @@ def _forget_replaced_items(ledger: Ledger, files: SegmentFiles, *, lease: Lease)
                 ledger,
                 files,
                 [segment],
-                segments.compacted(files.read(segment), only=latest),
+                segments.compact(files.read(segment), only=latest),
                 lease=lease,
             )

@@ -1,8 +1,7 @@
-"""Records that could not be taken, kept with their reason: one JSON line each, bounded in size.
+"""Dead letters: rejected records with their reasons, one JSON line each, in files of bounded size.
 
-Knows nothing of what was wrong; the gateway, `ingest` and `collect` say so. Shared by processes. A
-letter is a side record: when it can't be written, that is logged, and whoever wrote it goes on with
-the good records.
+Several processes may write them. A letter that can't be written is logged, and the writer continues
+with the valid records.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ from cron.local.disk_errors import translate_os_errors
 from trainer.durable_files import replace_text
 from trainer.file_lock import file_lock
 
-MAX_FILE_BYTES = (
-    16 << 20
-)  # with one older file of this size: 32 MiB on disk at most, some 50,000 records
-MAX_RAW_CHARS = 8192  # enough to see what was sent; a bad megabyte need not be kept whole
+# With one older file of this size, at most 32 MiB on disk, or some 50,000 records.
+MAX_FILE_BYTES = 16 << 20
+MAX_RAW_CHARS = 8192  # enough to see what was sent
 
 
 log = logging.getLogger(__name__)
@@ -31,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One refused record: where it came from, why it was refused, its JSON (cut at MAX_RAW_CHARS), when."""
+    """One rejected record; `raw` is its JSON, cut at MAX_RAW_CHARS."""
 
     source: str
     reason: str
@@ -40,7 +38,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """An append-only file of dead letters; the full file becomes `NAME.1`, replacing the one before."""
+    """An append-only file of dead letters; a full file becomes `NAME.1`, replacing the last."""
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         self._path = path
@@ -49,24 +47,27 @@ class DeadLetters:
         self._max_bytes = max_bytes
 
     def add(self, *, source: str, reason: str, raw: object, at: datetime) -> bool:
-        """Append one letter durably enough to survive our own death, and tell whether it was kept; `raw` is whatever was found."""
+        """Append one letter and return whether it was written; `raw` may be any value.
+
+        A written letter survives a crash of this process.
+        """
         return self.add_all([(reason, raw)], source=source, at=at)
 
     def add_all(self, refused: Iterable[tuple[str, object]], *, source: str, at: datetime) -> bool:
-        """Append letters of one source, reason and `raw` of each, with one lock and one write a file; tell whether all were kept."""
+        """Append the reasons and raw values of one source; return whether all were written."""
         letters = list(refused)
         try:
             self._append([_line(source, reason, raw, at) for reason, raw in letters])
         except OSError as error:
             first = letters[0][0] if letters else ""
-            told = {
+            details = {
                 "num_letters": len(letters),
                 "source": source,
                 "first_reason": first,
                 "path": str(self._path),
                 "why": str(error),
             }
-            log.warning("dead letters not kept", extra=told)
+            log.warning("dead letters not written", extra=details)
             return False
         return True
 
@@ -84,12 +85,18 @@ class DeadLetters:
             self._write(unwritten)
 
     def drop(self, is_unwanted: Callable[[DeadLetter], bool]) -> int:
-        """Delete letters; return how many. Lines cut off by a crash go with them. Raise Unavailable when the files can't be written."""
+        """Delete letters and return their number; raise Unavailable.
+
+        Lines that a crash cut off are deleted too.
+        """
         with translate_os_errors("the dead letters", self._path):
             return self._drop(is_unwanted)
 
     def newest(self, n: int) -> tuple[DeadLetter, ...]:
-        """Return the newest n letters, newest last; a line cut off by a crash is left out, and so is a file that can't be read."""
+        """Return the newest n letters, newest last.
+
+        Lines that a crash cut off and files that can't be read are left out.
+        """
         lines = [line for file in (self._older, self._path) for line in _lines_of(file)]
         letters = [_letter(line) for line in lines[-n:]] if n > 0 else []
         return tuple(letter for letter in letters if letter is not None)
@@ -110,14 +117,12 @@ class DeadLetters:
         return num_dropped
 
     def _write(self, lines: Sequence[bytes]) -> None:
-        """Append whole lines or nothing: a write that is cut short by a full disk is taken back."""
+        """Append all lines or none: a write that a full disk cut short is undone."""
         with self._path.open("a+b", buffering=0) as file:
             size_bytes = file.seek(0, os.SEEK_END)
             content = b"".join(lines)
             if _ends_torn(file, size_bytes):
-                content = (
-                    b"\n" + content
-                )  # a line that a crash cut off must not swallow the next one
+                content = b"\n" + content  # keep a line that a crash cut off separate
             try:
                 _write_all(file, content)
             except OSError:
@@ -127,7 +132,7 @@ class DeadLetters:
 
 def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
     return (
-        json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _shown(raw)})
+        json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _raw_text(raw)})
         + "\n"
     ).encode()
 
@@ -141,11 +146,7 @@ def _letter(line: str) -> DeadLetter | None:
             raw=one["raw"],
             at=datetime.fromisoformat(one["at"]),
         )
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # the end of a line that was cut off may still be JSON
+    except (ValueError, KeyError, TypeError):  # the end of a cut line may still be JSON
         return None
 
 
@@ -167,16 +168,19 @@ def _ends_torn(file: FileIO, size_bytes: int) -> bool:
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
-    """Write all bytes: of a disk that fills up, one call may take only some, and the next one says why."""
+    """Write all bytes.
+
+    On a disk that fills up, one call may write only some of them, and the next one raises.
+    """
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
 
 
-def _shown(raw: object) -> str:
-    """Return JSON where the value has any; text that is no JSON stays as it is."""
+def _raw_text(raw: object) -> str:
+    """Return a text unchanged, and any other value as JSON if it has any."""
     try:
-        shown = raw if isinstance(raw, str) else json.dumps(raw, default=repr, skipkeys=True)
-    except (ValueError, RecursionError):  # a number of thousands of digits, an endless nest
-        shown = f"a {type(raw).__name__} that JSON can't hold"
-    return shown if len(shown) <= MAX_RAW_CHARS else shown[:MAX_RAW_CHARS] + "…"
+        text = raw if isinstance(raw, str) else json.dumps(raw, default=repr, skipkeys=True)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or a cycle
+        text = f"a {type(raw).__name__} that JSON can't represent"
+    return text if len(text) <= MAX_RAW_CHARS else text[:MAX_RAW_CHARS] + "…"

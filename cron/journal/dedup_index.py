@@ -1,7 +1,6 @@
-"""Which event ids the journal holds: an index on disk, at the same cost a batch however long the journal is.
+"""An index on disk of the journal's event ids; its cost per batch does not grow with the journal.
 
-Knows ids and how far it has come, not what the records were. It may be deleted, or turn out
-damaged, and is made anew from the segments.
+It may be deleted or damaged at any time, and is then built again from the segments.
 """
 
 from __future__ import annotations
@@ -18,47 +17,53 @@ BUSY_TIMEOUT_S = 30.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS progress (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), through INTEGER NOT NULL,
-    last_event_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS progress (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    through INTEGER NOT NULL,
+    last_event_id TEXT NOT NULL
+);
 """
 
 
 class IndexDamaged(Exception):
-    """The file is no whole database. It is cheaper to make anew than to mend."""
+    """The file is not a valid database; building it again is cheaper than repairing it."""
 
 
 class DedupIndex:
-    """The event ids of all segments up to number `through`. Every method may raise IndexDamaged, or Unavailable (a full disk, a lock)."""
+    """The event ids of all segments up to number `through`.
+
+    Every method may raise IndexDamaged, or Unavailable for a full disk or a lock.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        with _telling(path):
+        with _translate_errors(path):
             self._db = _open(path)
 
     def through(self) -> int:
-        """Return the last journal number that is indexed; 0 when empty."""
-        with _telling(self._path):
+        """Return the last journal number that is indexed; 0 for an empty index."""
+        with _translate_errors(self._path):
             row = self._db.execute("SELECT through FROM progress").fetchone()
         return int(row[0]) if row is not None else 0
 
     def last_event_id(self) -> str | None:
-        """Return the event id that bears the number `through`; None when empty."""
-        with _telling(self._path):
+        """Return the event id with the number `through`; None for an empty index."""
+        with _translate_errors(self._path):
             row = self._db.execute("SELECT last_event_id FROM progress").fetchone()
         return str(row[0]) if row is not None else None
 
-    def known(self, event_ids: Sequence[str]) -> set[str]:
-        """Return those of the ids that are indexed."""
+    def among(self, event_ids: Sequence[str]) -> set[str]:
+        """Return which of these ids are indexed."""
         query = "SELECT event_id FROM seen WHERE event_id IN (SELECT value FROM json_each(?))"
-        with _telling(self._path):
+        with _translate_errors(self._path):
             return {row[0] for row in self._db.execute(query, (json.dumps(event_ids),))}
 
     def add(self, event_ids: Sequence[str], *, through: int) -> None:
-        """Index the ids of a segment, in the order of their numbers, the last of which is `through`; one transaction."""
-        with _telling(self._path), self._db:
+        """Index the ids of a segment, in order of their numbers up to `through`, at once."""
+        with _translate_errors(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            # In key order the tree grows at few places at once; half the time of a random order.
+            # In key order the tree grows in few places, which takes half as long as a random order.
             self._db.executemany(
                 "INSERT OR IGNORE INTO seen VALUES (?)",
                 ((event_id,) for event_id in sorted(event_ids)),
@@ -68,8 +73,8 @@ class DedupIndex:
             )
 
     def replace(self, event_ids: Mapping[str, str]) -> None:
-        """Let other ids stand for some that are indexed; one transaction."""
-        with _telling(self._path), self._db:
+        """Replace indexed ids by others, in one transaction."""
+        with _translate_errors(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "DELETE FROM seen WHERE event_id = ?", ((old,) for old in sorted(event_ids))
@@ -81,8 +86,8 @@ class DedupIndex:
             last = event_ids.get(self.last_event_id() or "")
             if last is not None:
                 self._db.execute("UPDATE progress SET last_event_id = ?", (last,))
-        with _telling(self._path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no byte of the old ids stays
+        with _translate_errors(self._path):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that no byte of the old ids remains
 
     def close(self) -> None:
         """Close the file."""
@@ -90,7 +95,7 @@ class DedupIndex:
 
 
 def delete_index(path: Path) -> None:
-    """Delete an index that nobody has open, before it is made anew."""
+    """Delete an index that is not open, so that it can be built again."""
     for part in path.parent.glob(path.name + "*"):
         part.unlink()
 
@@ -102,7 +107,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA secure_delete=ON")
-        db.execute("PRAGMA synchronous=NORMAL")  # what a power cut takes, the segments give again
+        db.execute("PRAGMA synchronous=NORMAL")  # the segments restore what a power cut loses
         db.executescript(_SCHEMA)
     except sqlite3.DatabaseError:
         db.close()
@@ -111,14 +116,12 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """Tell damage, after which the index is made anew, from what would only come again: a full disk, a lock."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Raise IndexDamaged for a damaged file, and Unavailable for a full disk or a lock."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in (
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-        ):  # the low byte; above it are details
+        code = error.sqlite_errorcode & 0xFF  # the low byte; the others are details
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise IndexDamaged(f"{path}: {error}") from error
         raise Unavailable("the index of event ids", where=str(path), why=str(error)) from error

@@ -1,9 +1,9 @@
-"""Erase what forgotten users did from the journal's rows.
+"""Erase the events of forgotten users from the journal.
 
-Numbers never change and nothing is accepted twice: in the place of an erased event stay its number,
-its time and a keyed hash of its id, which says nothing of the user and still tells a repeat.
-Segments that hold such events are written again under a new name, each put in the old one's place
-in one ledger transaction.
+Of an erased event, the journal keeps its number, its time and a keyed hash of its id, which does not
+identify the user. So numbers never change, and a repeat of the event is still recognised. Segments
+with such events are written again under a new name; each replaces the old one in one ledger
+transaction.
 """
 
 from __future__ import annotations
@@ -27,33 +27,29 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.user_keys import UserKeys
 
-COLUMNS = ("seq", "kind", "user_id", "at_us")  # what must be known of a row
+COLUMNS = ("seq", "kind", "user_id", "at_us")  # needed to recognise an erased event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eraser:
-    """Marks, and the hashes that find their users."""
+    """The marks of forgotten users, and the hashes by which their events are found."""
 
     marks: Sequence[Mark]
     keys: UserKeys
 
-    def found(self, table: pa.Table) -> Found:
+    def find(self, table: pa.Table) -> Found:
         """Return which rows are events of forgotten users; `table` has at least COLUMNS."""
         marks = {mark.user_key: mark for mark in self.marks}
         users = table["user_id"].combine_chunks().dictionary_encode()
-        keys = [
-            None if user_id is None else self.keys.of_user(user_id)
-            for user_id in users.dictionary.to_pylist()
-        ]
+        user_ids = users.dictionary.to_pylist()  # without null
+        keys = [self.keys.of_user(user_id) for user_id in user_ids]
         found_U = np.array([key in marks for key in keys], np.bool_)
         if not found_U.any():
             return Found(rows_N=np.zeros(table.num_rows, np.bool_), num_events=Counter())
-        up_to_U = np.array(
-            [micros(marks[key].up_to) if key in marks else 0 for key in keys], np.int64
-        )
-        through_U = np.array(
-            [marks[key].through_seq if key in marks else 0 for key in keys], np.int64
-        )
+        up_to_U, through_U = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+        for user in np.flatnonzero(found_U):
+            mark = marks[keys[user]]
+            up_to_U[user], through_U[user] = micros(mark.up_to), mark.through_seq
         user_N = users.indices.fill_null(0).to_numpy(zero_copy_only=False)
         is_before_N = (table["at_us"].to_numpy() <= up_to_U[user_N]) | (
             table["seq"].to_numpy() <= through_U[user_N]
@@ -69,17 +65,17 @@ class Eraser:
         )
 
     def without(self, table: pa.Table) -> pa.Table:
-        """Return the rows that are left."""
+        """Return the rows without the events of forgotten users."""
         if not self.marks:
             return table
-        rows_N = self.found(table).rows_N
+        rows_N = self.find(table).rows_N
         return table.filter(pa.array(~rows_N)) if rows_N.any() else table
 
-    def erased(self, table: pa.Table) -> pa.Table:
-        """Return all rows, with bare numbers and hashed ids in place of erased events."""
+    def erase(self, table: pa.Table) -> pa.Table:
+        """Return all rows, with erased events reduced to number, time and hashed id."""
         if not self.marks:
             return table
-        rows_N = self.found(table).rows_N
+        rows_N = self.find(table).rows_N
         if not rows_N.any():
             return table
         gone = table.filter(pa.array(rows_N))
@@ -96,7 +92,7 @@ class Eraser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Rows of forgotten users, and how many they are by user key."""
+    """The rows of forgotten users, and their number by user key."""
 
     rows_N: NDArray[np.bool_]
     num_events: Counter[str]
@@ -110,14 +106,14 @@ def erase_segments(
     replace_ids: Callable[[dict[str, str]], None],
     lease: Lease,
 ) -> Counter[str]:
-    """Write every segment again that holds events of forgotten users; return the number of events by user key.
+    """Erase events from every segment that has some; return their number by user key.
 
-    `replace_ids` is given event ids and what stands for them, before the ledger is changed: the
-    index of ids knows both kinds, so that a death in between costs nothing. Raise LeaseLost.
+    `replace_ids` is called with the hashes that replace event ids, before the ledger is changed.
+    The index may have either of them, so a crash in between does no harm. Raise LeaseLost.
     """
     num_erased: Counter[str] = Counter()
     for segment in [one for one in journal_rows.segments(ledger) if not is_compacted(one)]:
-        found = eraser.found(files.read(segment, COLUMNS))
+        found = eraser.find(files.read(segment, COLUMNS))
         if not found.num_events:
             continue
         table = files.read(segment)
@@ -128,7 +124,7 @@ def erase_segments(
             }
         )
         rewritten = files.put(
-            eraser.erased(table), covers=(segment.first_seq, segment.last_seq), lease=lease
+            eraser.erase(table), covers=(segment.first_seq, segment.last_seq), lease=lease
         )
         journal_rows.drop_segments(ledger, [segment.name], kept=rewritten, lease=lease)
         num_erased += found.num_events
