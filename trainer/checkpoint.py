@@ -54,7 +54,8 @@ class Checkpoint:
                 metadata = file.metadata()
                 if metadata.get("key") != self.key:
                     return []
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+                names = file.keys()  # not a mapping
+            tensors = {name: file.get_tensor(name) for name in names}
         except (OSError, SafetensorError):
             return []
         trainee.model.load_state_dict(_without_prefix(_MODEL, tensors))

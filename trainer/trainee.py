@@ -1,4 +1,4 @@
-"""What the training loop changes: a model, its optimiser, and the facts about the items it reads."""
+"""What the training loop changes: a model, its optimiser, and the item facts it reads."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from cron.errors import Held, LeaseLost, Superseded, Unavailable
 from cron.ledger import lease_row, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Run
-from cron.local.beside import repeated
+from cron.local.beside import repeating
 from cron.services import Services
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def cancelled_when_unwanted(services: Services, run: Run, lease: Lease) -> Itera
             pass
         return True
 
-    with repeated(cancel_if_unwanted, every_s=services.settings.worker.poll_s):
+    with repeating(cancel_if_unwanted, every_s=services.settings.worker.poll_s):
         yield
 
 

@@ -1,7 +1,7 @@
-"""Erase what forgotten users did: journal, files of ended runs, dead letters. The worker's part, at the start of each turn.
+"""Erases forgotten users from the journal, ended runs and dead letters, in each turn.
 
-Also brings the marks in ledger and histories together: either may have been made anew or put back
-from a backup.
+It also synchronises the marks in ledger and histories, because either may have been recreated or
+restored from a backup.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def erase_forgotten(services: Services, lease: Lease) -> None:
-    """Erase whatever is still there of forgotten users; what can't be reached now is tried in the next turn. Raise LeaseLost.
+    """Erase what remains of forgotten users; what fails is tried again in the next turn.
 
     A run that a crash left open keeps its files until it ends, and its users stay marked until
-    then.
+    then. Raise LeaseLost.
     """
     ledger = services.ledger
     try:
-        _bring_together(services)
+        _synchronise_marks(services)
         marks = forgotten.pending(ledger)
         if not marks:
             return
@@ -58,14 +58,14 @@ def erase_forgotten(services: Services, lease: Lease) -> None:
         log.warning("forgotten users not erased", extra={"why": str(error)})
 
 
-def _bring_together(services: Services) -> None:
-    """Let ledger and histories have the same marks."""
+def _synchronise_marks(services: Services) -> None:
+    """Give ledger and histories the same marks."""
     theirs, ours = services.histories.forgotten(), services.journal.forgotten()
     if forgotten.adopt(
         services.ledger,
         {key: up_to for key, up_to in theirs.items() if key not in ours or ours[key] < up_to},
     ):
-        log.warning("users were forgotten in the histories alone; the ledger knows them now")
+        log.warning("added users to the ledger who were forgotten in the histories only")
     missing = {
         key: up_to for key, up_to in ours.items() if key not in theirs or theirs[key] < up_to
     }
@@ -74,7 +74,7 @@ def _bring_together(services: Services) -> None:
 
 
 def _delete_run_folders(services: Services, *, except_for: str) -> None:
-    """Delete snapshots and candidates: they hold the events of many users, and are only there to be looked at."""
+    """Delete snapshots and candidates, which hold events of many users."""
     for folder in services.paths.runs.iterdir() if services.paths.runs.is_dir() else ():
         if folder.is_dir() and folder.name != except_for:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Forget a user: what happens at once, when somebody asks for it. The rest is the worker's (`cron.forgetting.erase_users`).
+"""Forgetting a user: what happens at once. The worker does the rest (`erase_users`).
 
-The ledger is told first: from then on neither the journal, nor a rebuild of the histories, nor a
-snapshot has what the user did before. Then the histories and this machine's dead letters lose it.
-Called again after a failure it ends what was begun.
+The ledger is updated first: from then on neither the journal, nor a rebuild of the histories, nor a
+snapshot contains what the user did before. Then the histories and this machine's dead letters are
+cleaned. After a failure, calling it again completes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9A-Fa-f]{4})|(?P<sign>[\"\\/]))")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What was done at once: events up to `up_to` stay out; so many dead letters were deleted."""
+    """What was done at once: events up to `up_to` stay out, and dead letters were deleted."""
 
     user_id: str
     up_to: datetime
@@ -35,21 +35,22 @@ class Forgotten:
 def forget(
     ledger: Ledger, histories: Histories, letters: DeadLetters, user_id: str, *, asked_by: str
 ) -> Forgotten:
-    """Forget a user; raise WrongUserId for what never was one, or Unavailable, after which it has to be asked again.
+    """Forget a user. Raise WrongUserId for an invalid id, or Unavailable: then ask again.
 
-    Ids with control characters, which are not taken any more, may be from before and can be
-    forgotten.
+    Ids with control characters are no longer accepted, but may be from before and can be forgotten.
     """
     check_user_id(user_id)
     now, user_key = ledger.now(), forgotten.keys_of(ledger).of_user(user_id)
     forgotten.record(ledger, user_key, up_to=now, asked_by=asked_by)
     up_to = histories.forget(user_id, at=now)
     mark = forgotten.record(ledger, user_key, up_to=up_to, asked_by=asked_by)
-    return Forgotten(user_id=user_id, up_to=mark.up_to, num_letters=letters.drop(_names(user_id)))
+    return Forgotten(
+        user_id=user_id, up_to=mark.up_to, num_letters=letters.drop(_mentions(user_id))
+    )
 
 
 def check_user_id(user_id: str) -> None:
-    """Raise WrongUserId for what never was a user's id."""
+    """Raise WrongUserId for a text that never was a valid user id."""
     if not is_id_text(user_id):
         raise WrongUserId(
             user_id, expected=f"a non-empty text of at most {MAX_ID_CHARS} characters"
@@ -57,7 +58,7 @@ def check_user_id(user_id: str) -> None:
 
 
 def user_of(letter: DeadLetter) -> str | None:
-    """Return the user whom the record in a letter names; None where it is no JSON object, or names none."""
+    """Return the user named by a letter's record; None if it is not a JSON object or names none."""
     try:
         raw = json.loads(letter.raw)
     except (ValueError, RecursionError):
@@ -66,11 +67,10 @@ def user_of(letter: DeadLetter) -> str | None:
     return str(user_id) if isinstance(user_id, str | int) else None
 
 
-def _names(user_id: str) -> Callable[[DeadLetter], bool]:
-    """Return what tells letters about a user: by the record, or by the id as a whole word where there is no record.
+def _mentions(user_id: str) -> Callable[[DeadLetter], bool]:
+    """Return a test for letters about a user: by the record, else by the id as a whole word.
 
-    Many senders write `ü` as `\\u00fc`, and of a record that is cut or is no JSON the letter has it
-    as it came.
+    Many senders escape `ü` as `\\u00fc`, and the letter of a truncated or invalid record keeps it.
     """
     word = re.compile(rf"(?<!\w){re.escape(user_id)}(?!\w)")
 
@@ -79,17 +79,16 @@ def _names(user_id: str) -> Callable[[DeadLetter], bool]:
         return (
             named == user_id
             if named is not None
-            else bool(word.search(letter.raw) or word.search(_unescaped(letter.raw)))
+            else bool(word.search(letter.raw) or word.search(_unescape(letter.raw)))
         )
 
     return is_about
 
 
-def _unescaped(text: str) -> str:
-    """Return a text with JSON's escapes read; what is no escape stays."""
+def _unescape(text: str) -> str:
+    """Return a text with JSON's escapes decoded; everything else stays."""
     read = _ESCAPE.sub(
         lambda found: chr(int(found["code"], 16)) if found["code"] else found["sign"], text
     )
-    return read.encode("utf-16", "surrogatepass").decode(
-        "utf-16", "replace"
-    )  # an emoji is two escapes
+    # An emoji is two escapes.
+    return read.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

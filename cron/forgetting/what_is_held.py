@@ -1,7 +1,6 @@
 """What is held of users: events in the journal, and which releases were trained on them.
 
-Weights can't be asked what they learned; what they were trained on is in the ledger, by journal
-numbers.
+Weights cannot tell what they learned, but the ledger has the journal numbers they were trained on.
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ from cron.snapshot.timeline import Numbers, in_ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What is held of one user, before anything is erased.
+class HeldData:
+    """What is held of one user before anything is erased.
 
-    `num_trained` counts the events in the ranges that the live release was trained on; a user of
-    the panel is in none of its trainings, so that it is the most that the weights can have learned
-    from. `releases` are those with such events whose archives are kept. `may_hold_erased`: the user
-    was forgotten before, and the full retrain from which the live release descends was made before
-    that was erased.
+    `num_trained` counts the events in the ranges that the live release was trained on. It is an
+    upper bound, because panel users are never trained on. `releases` are the kept releases with
+    such events. `may_hold_erased`: the user was forgotten before, and the full retrain that the
+    live release descends from is older than that erasure.
     """
 
     num_events: int
@@ -39,7 +37,7 @@ class Held:
     may_hold_erased: bool
 
 
-def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
+def held_data(services: Services, user_ids: Sequence[str]) -> dict[str, HeldData]:
     """Return what is held of each user; reads the whole journal once."""
     numbers = _numbers(services, user_ids)
     keys = forgotten.keys_of(services.ledger)
@@ -52,13 +50,13 @@ def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
     releases = {one.version: one.manifest for one in release_rows.newest_releases(services.ledger)}
     kept = [one.version for one in release_rows.kept_releases(services.ledger)]
     live = switches.serving(services.ledger).live
-    found: dict[str, Held] = {}
+    found: dict[str, HeldData] = {}
     for user_id, seq_N in numbers.items():
         trained = {
             version: _num_trained(releases, version, seq_N)
             for version in {*kept, *([live] if live is not None else [])}
         }
-        found[user_id] = Held(
+        found[user_id] = HeldData(
             num_events=len(seq_N),
             num_trained=trained.get(live, 0) if live is not None else 0,
             live=live,
@@ -69,7 +67,7 @@ def held(services: Services, user_ids: Sequence[str]) -> dict[str, Held]:
 
 
 def full_retrain_due(ledger: Ledger, every_s: float) -> datetime | None:
-    """Return when the next full retrain begins at the latest; None when there was none yet, and the next run is one."""
+    """Return when the next full retrain is due; None if there was none, so it is the next run."""
     last = run_rows.last_full(ledger)
     return last.started_at + timedelta(seconds=every_s) if last is not None else None
 
@@ -85,7 +83,7 @@ def _numbers(services: Services, user_ids: Collection[str]) -> dict[str, Numbers
 
 
 def _may_hold_erased(releases: Mapping[int, Manifest], live: int | None, mark: Mark | None) -> bool:
-    """Tell whether the live release may have learned from what was erased; no run is under way while something is."""
+    """Tell whether the live release may have learned from what was erased."""
     anchor = releases[live].anchor if live is not None else None
     if mark is None or anchor is None:
         return False

@@ -1,4 +1,4 @@
-"""Stored segments that the ledger does not name: sort them, and adopt those with newer records.
+"""Stored segments that the ledger does not name: adopt those with newer records.
 
 A worker that dies between put and commit leaves one segment right after the ledger's last number,
 whose records are still in the log. After an older ledger was restored there are more: segments with

@@ -1,4 +1,4 @@
-"""Dead letters: rejected records with their reasons, one JSON line each, in files of bounded size.
+"""Dead letters: rejected records with their reasons, as JSON lines in files of bounded size.
 
 Several processes may write them. A letter that can't be written is logged, and the writer continues
 with the valid records.
@@ -132,7 +132,9 @@ class DeadLetters:
 
 def _line(source: str, reason: str, raw: object, at: datetime) -> bytes:
     return (
-        json.dumps({"at": at.isoformat(), "source": source, "reason": reason, "raw": _raw_text(raw)})
+        json.dumps(
+            {"at": at.isoformat(), "source": source, "reason": reason, "raw": _raw_text(raw)}
+        )
         + "\n"
     ).encode()
 

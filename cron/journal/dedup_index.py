@@ -1,4 +1,4 @@
-"""An index on disk of the journal's event ids; its cost per batch does not grow with the journal.
+"""An index of the journal's event ids on disk, with constant cost per batch.
 
 It may be deleted or damaged at any time, and is then built again from the segments.
 """
@@ -87,7 +87,9 @@ class DedupIndex:
             if last is not None:
                 self._db.execute("UPDATE progress SET last_event_id = ?", (last,))
         with _translate_errors(self._path):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that no byte of the old ids remains
+            self._db.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )  # so that no byte of the old ids remains
 
     def close(self) -> None:
         """Close the file."""

@@ -1,9 +1,9 @@
 """Erase the events of forgotten users from the journal.
 
-Of an erased event, the journal keeps its number, its time and a keyed hash of its id, which does not
-identify the user. So numbers never change, and a repeat of the event is still recognised. Segments
-with such events are written again under a new name; each replaces the old one in one ledger
-transaction.
+Of an erased event, the journal keeps its number, its time and a keyed hash of its id, which does
+not identify the user. So numbers never change, and a repeat of the event is still recognised.
+Segments with such events are written again under a new name; each replaces the old one in one
+ledger transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Copy the event log into the histories, so that the next recommendation uses the newest events.
+"""Copy the event log into the histories, so that the next answer uses the newest events.
 
 The histories store the follower's cursor; the journal has another one.
 """

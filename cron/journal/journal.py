@@ -1,11 +1,10 @@
-"""The journal: all accepted records, each once, numbered 1, 2, 3, … It is the truth about data.
+"""The journal: all accepted records, each once, numbered 1, 2, 3, …: the truth about data.
 
-Knows segments (Parquet files in the artifact store) and their entries in the ledger; does not know
-the log that records come from nor what is trained on. One writer at a time, the holder of the
-lease; readers as many as like.
+It consists of segments (Parquet files in the artifact store) and their entries in the ledger. It
+has one writer at a time, the holder of the lease, and any number of readers.
 
-A segment is put before it is committed, and the index is told after: whatever dies in between, the
-ledger alone decides what was accepted.
+A segment is stored before it is committed, and the index is updated afterwards. If the process dies
+in between, the ledger alone decides what was accepted.
 """
 
 from __future__ import annotations
@@ -36,7 +35,10 @@ from recommender.events import Event, Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """What became of one batch; no segment when every record was a duplicate. Events of forgotten users count nowhere."""
+    """The result of one batch. Events of forgotten users are not counted.
+
+    `segment` is None if every record was a duplicate.
+    """
 
     segment: Segment | None
     num_events: int
@@ -53,7 +55,10 @@ class Counts:
 
 
 class Journal:
-    """The journal of one ledger and artifact store; `folder` holds what can be fetched or rebuilt: copies of segments, the index of ids."""
+    """The journal of one ledger and artifact store.
+
+    `folder` holds what can be fetched or rebuilt: copies of segments, and the index of ids.
+    """
 
     def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
         self._ledger = ledger
@@ -64,7 +69,7 @@ class Journal:
 
     @property
     def first_seq(self) -> int:
-        """Return the first number whose event is kept; one after the last when there is none."""
+        """Return the first number whose event is kept; last + 1 if there is none."""
         kept = (
             segment.first_seq
             for segment in journal_rows.segments(self._ledger)
@@ -74,12 +79,12 @@ class Journal:
 
     @property
     def last_seq(self) -> int:
-        """Return the last number given, 0 before the first."""
+        """Return the last assigned number, 0 before the first."""
         return journal_rows.last_seq(self._ledger)
 
     @property
     def log_cursor(self) -> Cursor:
-        """Return the place in the log up to which the journal holds everything."""
+        """Return the cursor in the log up to which the journal holds everything."""
         return journal_rows.log_cursor(self._ledger)
 
     def ranges(self) -> tuple[Range, ...]:
@@ -89,26 +94,26 @@ class Journal:
         )
 
     def accept(self, records: Sequence[Record], cursor: Cursor, lease: Lease) -> Accepted:
-        """Number the records that are new, in their order, and commit them with the log's new cursor; raise LeaseLost.
+        """Number the new records in order and commit them with the log's new cursor.
 
-        Of what forgotten users did up to then nothing but the number is kept.
+        For records of forgotten users only the number is kept. Raise LeaseLost.
         """
         try:
-            index = self._caught_up_index()
+            index = self._updated_index()
             new = self._unseen(records, index)
         except IndexDamaged:
-            index = self._index_made_anew()
+            index = self._rebuild_index()
             new = self._unseen(records, index)
         segment: Segment | None = None
         if new:
             first_seq = self.last_seq + 1
-            table = self._eraser_of(new).erased(segments.table_of(new, first_seq=first_seq))
+            table = self._eraser_of(new).erase(segments.table_of(new, first_seq=first_seq))
             segment = self._files.put(
                 table, covers=(first_seq, first_seq + len(new) - 1), lease=lease
             )
         journal_rows.commit_segment(self._ledger, segment, cursor, lease)
         if segment is not None:
-            with suppress(IndexDamaged):  # the next batch finds it behind, and then damaged
+            with suppress(IndexDamaged):  # the next batch notices the damage
                 index.add(table["event_id"].to_pylist(), through=segment.last_seq)
         num_events = segment.num_events if segment is not None else 0
         num_items = segment.num_items if segment is not None else 0
@@ -122,13 +127,13 @@ class Journal:
     def read(
         self, first_seq: int, last_seq: int, *, columns: Sequence[str] | None = None
     ) -> pa.Table:
-        """Return the events and items numbered first to last, both included, ascending; columns of `segments.SCHEMA`.
+        """Return the events and items numbered first to last, inclusive, in ascending order.
 
-        Of dropped segments the latest items are still there. What forgotten users did is left out
-        at once, before it is erased. Raise ArtifactMissing or ArtifactCorrupt.
+        Columns are those of `segments.SCHEMA`. Of dropped segments the latest items remain. Events
+        of forgotten users are left out at once, before they are erased. Raise ArtifactMissing or
+        ArtifactCorrupt.
         """
-        # the marks first: once one is gone, the segments that are found next hold nothing of its
-        # user
+        # Read the marks first: once a mark is gone, later segments hold nothing of its user.
         eraser = Eraser(marks=forgotten.pending(self._ledger), keys=self._keys)
         overlapping = self._overlapping(first_seq, last_seq)
         needed = segments.SCHEMA.names
@@ -142,7 +147,7 @@ class Journal:
         except ArtifactMissing:
             if self._overlapping(first_seq, last_seq) == overlapping:
                 raise
-            return self.read(first_seq, last_seq, columns=columns)  # merged under our eyes
+            return self.read(first_seq, last_seq, columns=columns)  # merged meanwhile
         whole = pa.concat_tables([segments.SCHEMA.empty_table().select(needed), *tables])
         return whole if columns is None else whole.select(list(columns))
 
@@ -165,28 +170,29 @@ class Journal:
         return Counts(events=events, items=items)
 
     def compact_and_drop(self, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
-        """Drop the oldest segments whose events are all older than a time and numbered below `needed_from`; return how many.
+        """Drop the oldest segments whose events are all too old and unneeded; return how many.
 
-        Nothing is forgotten that a catalogue needs, and nothing that was dropped is accepted again.
+        All their events are older than `older_than` and numbered below `needed_from`. What a
+        catalogue needs stays, and a dropped record is never accepted again.
         """
         return compaction.drop_old(
             self._ledger, self._files, older_than=older_than, needed_from=needed_from, lease=lease
         )
 
     def merge_small(self, lease: Lease) -> int:
-        """Merge small segments that are neighbours, once there are many; return how many were merged."""
+        """Merge adjacent small segments once there are many; return how many were merged."""
         return compaction.merge_small(self._ledger, self._files, lease=lease)
 
     def delete_stale_copies(self) -> None:
-        """Delete our copies of segments that the ledger no longer names."""
+        """Delete local copies of segments that the ledger no longer names."""
         self._files.delete_copies(
             but=[segment.name for segment in journal_rows.segments(self._ledger)]
         )
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
         """Erase what forgotten users did; return how many events by user key. Safe to repeat."""
-        with suppress(IndexDamaged):  # the next batch makes it anew, from what is left
-            self._caught_up_index()
+        with suppress(IndexDamaged):  # the next batch rebuilds it from what remains
+            self._updated_index()
 
         def replace_ids(event_ids: dict[str, str]) -> None:
             with suppress(IndexDamaged):
@@ -199,15 +205,15 @@ class Journal:
         )
 
     def forgotten(self) -> dict[str, datetime]:
-        """Return up to when each forgotten user's events stay out, by user key: what the histories have to know."""
+        """Return the time up to which each forgotten user's events stay out, by user key."""
         return {mark.user_key: mark.up_to for mark in forgotten.every(self._ledger)}
 
     def refuse_newer(self, *, is_log_trimmed: bool = False) -> None:
-        """Raise JournalAhead when the store holds records that the ledger lacks: an older one was put back."""
+        """Raise JournalAhead if the store has newer records than the ledger, which was restored."""
         adoption.refuse_newer(self._ledger, self._files, is_log_trimmed=is_log_trimmed)
 
     def adopt(self, cursor: Cursor, lease: Lease) -> Adopted:
-        """Bring stored segments into the ledger that it does not know, with the place in the log to go on from."""
+        """Add unknown stored segments to the ledger, with the log cursor to continue from."""
         return adoption.adopt(self._ledger, self._files, cursor, lease)
 
     def close(self) -> None:
@@ -236,13 +242,13 @@ class Journal:
             )
         return table
 
-    def _caught_up_index(self) -> DedupIndex:
-        """Return the index with every committed segment in it; one that belongs to another journal is made anew."""
+    def _updated_index(self) -> DedupIndex:
+        """Return the index of all committed segments; rebuild one of another journal."""
         index = self._index
         if index is None:
             index = self._index = DedupIndex(self._index_path)
             if not self._is_ours(index):
-                return self._index_made_anew()
+                return self._rebuild_index()
         if index.through() < self.last_seq:
             for segment in self._overlapping(index.through() + 1, self.last_seq):
                 index.add(
@@ -251,23 +257,26 @@ class Journal:
                 )
         return index
 
-    def _index_made_anew(self) -> DedupIndex:
+    def _rebuild_index(self) -> DedupIndex:
         self.close()
         delete_index(self._index_path)
-        return self._caught_up_index()
+        return self._updated_index()
 
     def _is_ours(self, index: DedupIndex) -> bool:
-        """Tell whether the last record that is indexed bears its number here: a ledger may have been restored, or begun anew."""
+        """Tell whether the last indexed record has the same number in this journal.
+
+        It has not if the ledger was restored or created again.
+        """
         through = index.through()
         for segment in self._overlapping(through, through):
             rows = self._files.read(segment, ["seq", "event_id"])
             last = index.last_event_id() or ""
             found = rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist()
-            return found in ([last], [self._keys.of_event(last)])  # erased on another host
+            return found in ([last], [self._keys.of_event(last)])  # erased by another host
         return through == 0
 
     def _eraser_of(self, records: Sequence[Record]) -> Eraser:
-        """Return what erases the records of forgotten users among these."""
+        """Return the eraser for forgotten users among the records."""
         if not forgotten.any_forgotten(self._ledger):
             return Eraser(marks=(), keys=self._keys)
         users = {record.user_id for record in records if isinstance(record, Event)}
@@ -277,11 +286,11 @@ class Journal:
         )
 
     def _unseen(self, records: Sequence[Record], index: DedupIndex) -> list[Record]:
-        """Return the records whose ids neither the journal nor an earlier one of them bears, in their order."""
-        seen = index.known([record.event_id for record in records])
+        """Return the records, in order, whose ids are new to the journal and to this batch."""
+        seen = index.among([record.event_id for record in records])
         if forgotten.any_forgotten(self._ledger):
             hashes = {self._keys.of_event(record.event_id): record.event_id for record in records}
-            seen |= {hashes[one] for one in index.known(list(hashes))}
+            seen |= {hashes[one] for one in index.among(list(hashes))}
         new = []
         for record in records:
             if record.event_id not in seen:

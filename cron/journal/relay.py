@@ -1,8 +1,8 @@
-"""Relay: from one event log into another, for those whose log is Kafka and who want the buffer in memory.
+"""Relay: copies records from one event log into another, such as from Kafka into Redis.
 
-The other log's cursor lies in the target, and moves in the transaction that stores the records: a
-relay that is killed anywhere, started twice or moved to another machine loses nothing and brings
-nothing twice. Trims neither log.
+The source's cursor is stored in the target, in the same transaction as the records. So a relay that
+is killed, started twice or moved to another machine loses nothing and copies nothing twice. It
+trims neither log.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ BATCH_RECORDS = 5_000
 
 
 class RelayTarget(EventLog, Protocol):
-    """An event log that keeps another log's cursor beside what came from there; one other log a target."""
+    """An event log that stores the cursor of one source beside the records from it."""
 
     def relay_cursor(self) -> Cursor:
-        """Return how far the other log was brought; START when nothing was."""
+        """Return how far the source was copied; START at first."""
         ...
 
     def relay(self, records: Sequence[Record], *, before: Cursor, after: Cursor) -> Appended | None:
-        """Append what lies between two of the other log's cursors and note `after`, in one transaction.
+        """Append the records between two cursors of the source and store `after`, atomically.
 
-        Do nothing and return None when the noted cursor is not `before`: another relay was here.
+        If the stored cursor is not `before`, another relay was faster: do nothing and return None.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relayed:
-    """One batch that was brought: how much was read, rejected records included, and how many records the target had already."""
+    """One copied batch.
+
+    `num_read` includes rejected records; `num_duplicates` counts records the target already had.
+    """
 
     num_read: int
     num_duplicates: int
@@ -47,10 +50,10 @@ def relay_once(
     *,
     limit: int = BATCH_RECORDS,
 ) -> Relayed | None:
-    """Bring one batch; None when nothing is left. Raise LogGap when the source has lost what comes next, or was made anew.
+    """Copy one batch; return None when nothing is left.
 
-    `bury` is given what is no record before the cursor moves past it: twice after a crash rather
-    than never.
+    `bury` receives invalid entries before the cursor passes them, so after a crash twice rather
+    than never. Raise LogGap if the source lost the next records, or was recreated.
     """
     while True:
         before = target.relay_cursor()
@@ -67,7 +70,10 @@ def relay_once(
 
 
 def begin_again(source: EventLog, target: RelayTarget) -> None:
-    """Let the next batch be the earliest that the source has left: it was made anew, or what it lost is given up."""
+    """Continue with the earliest record the source has.
+
+    For a source that was recreated, or whose losses are accepted.
+    """
     earliest = source.give_up(START)
     while (before := target.relay_cursor()) != earliest:
         target.relay((), before=before, after=earliest)

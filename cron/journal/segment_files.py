@@ -1,9 +1,8 @@
-"""Files of segments: in the artifact store, with copies in a folder of ours.
+"""Files of segments: in the artifact store, with copies in a local folder.
 
-Knows names, digests and places; what is in force is the ledger's to say. A segment's name carries
-its digest, so that one that was put and never committed is in nobody's way, and the token of its
-writer's lease, so that nobody else will ever commit that very file: whoever holds a later lease may
-delete it.
+The ledger decides which of them count. A segment's name carries its digest, so a segment that was
+stored and never committed collides with nothing. It also carries the token of its writer's lease,
+so nobody else ever commits the same file, and the holder of a later lease may delete it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,11 @@ _NAME = re.compile(r"journal/(\d{12})-(\d{12})-([0-9a-f]{12})(?:-t(\d+))?(?:-com
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentName:
-    """What a segment's name says: its range, the beginning of its sha256, the token of its writer's lease (0: from before names had it)."""
+    """The content of a segment's name.
+
+    `digest` is the first 12 characters of its sha256; `token` is that of its writer's lease, 0 in
+    names from before tokens.
+    """
 
     name: str
     covers: Range
@@ -52,13 +55,16 @@ class SegmentFiles:
     def put(
         self, table: pa.Table, *, covers: Range, lease: Lease, compacted: bool = False
     ) -> Segment:
-        """Write rows to the store as the segment that covers a range of numbers; it counts once the ledger says so."""
+        """Store rows as a segment for a range of numbers; it counts once it is committed."""
         with translate_os_errors("the journal's folder", self._folder):
             name, sha256 = self._put(table, covers, lease, kind=_COMPACTED if compacted else "")
         return _segment(name, sha256, covers, table)
 
     def describe(self, name: SegmentName) -> Segment:
-        """Return the entry that the ledger would have for a stored file; raise ArtifactMissing, ArtifactCorrupt or StoreError."""
+        """Return the ledger's entry for a stored file.
+
+        Raise ArtifactMissing, ArtifactCorrupt or StoreError.
+        """
         path = self._copy_of(name.name)
         with translate_os_errors("the journal's folder", self._folder):
             self._artifacts.fetch(name.name, path)
@@ -70,22 +76,22 @@ class SegmentFiles:
         bounds = pc.min_max(table["seq"]).as_py()
         if table.num_rows == 0 or bounds["min"] < name.covers[0] or bounds["max"] > name.covers[1]:
             raise StoreError(
-                f"segment {name.name}: its numbers are not those of its name; restore it from a backup"
+                f"segment {name.name}: its numbers differ from its name; restore it from a backup"
             )
         return _segment(name.name, sha256, name.covers, table)
 
     def _put(self, table: pa.Table, covers: Range, lease: Lease, *, kind: str) -> tuple[str, str]:
-        """Write a segment's file and put it; return its name and sha256."""
+        """Write a segment's file and store it; return its name and sha256."""
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._folder / f".unfinished-{secrets.token_hex(4)}"
         try:
             segments.write(table, unfinished)
             sha256 = sha256_of(unfinished)
-            name = f"{PREFIX}{covers[0]:012}-{covers[1]:012}-{sha256[:12]}-t{lease.token}{kind}.parquet"
+            numbers = f"{covers[0]:012}-{covers[1]:012}"
+            name = f"{PREFIX}{numbers}-{sha256[:12]}-t{lease.token}{kind}.parquet"
             self._artifacts.put(name, unfinished)
-            unfinished.replace(
-                self._copy_of(name)
-            )  # a copy of what is stored; verified at each use, so never synced
+            # A copy of what is stored: it is verified at each use, so it is not synced.
+            unfinished.replace(self._copy_of(name))
         finally:
             unfinished.unlink(missing_ok=True)
         return name, sha256
@@ -95,33 +101,31 @@ class SegmentFiles:
         with translate_os_errors("the journal's folder", self._folder):
             try:
                 return segments.read(self.local(segment), columns)
-            except (
-                FileNotFoundError
-            ) as error:  # merged and swept by another thread since it was found
+            except FileNotFoundError as error:  # another thread merged and deleted it meanwhile
                 raise ArtifactMissing(segment.name, store=str(self._folder)) from error
 
     def local(self, segment: Segment) -> Path:
-        """Return the segment's file in our folder, fetched when it isn't there or was damaged."""
+        """Return the segment's local copy; fetch it if it is missing or damaged."""
         path = self._copy_of(segment.name)
         if not path.is_file() or sha256_of(path) != segment.sha256:
             self._artifacts.fetch(segment.name, path, sha256=segment.sha256)
         return path
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all segments that were put."""
+        """Return the names of all stored segments."""
         return self._artifacts.names(PREFIX)
 
     def delete(self, names: Collection[str]) -> None:
-        """Delete segments and our copies of them."""
+        """Delete segments and their local copies."""
         for name in names:
             self._artifacts.delete(name)
             self._copy_of(name).unlink(missing_ok=True)
 
     def delete_copies(self, *, but: Collection[str]) -> None:
-        """Delete our copies of all segments but these, and what a writer left that was killed.
+        """Delete local copies except these, and files left by a writer that was killed.
 
-        Another host may have merged or dropped them, and then nobody asks for these copies again.
-        Files of the last hour stay: another thread may be about to read or to finish them.
+        Another host may have merged or dropped the segments, and then the copies are never used
+        again. Files of the last hour stay, because another thread may be reading or writing them.
         """
         kept = {self._copy_of(name) for name in but}
         before = time.time() - COPY_MIN_AGE_S
@@ -148,12 +152,12 @@ def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
 
 
 def is_compacted(segment: Segment) -> bool:
-    """Tell whether a segment stands for dropped ones."""
+    """Tell whether a segment replaces dropped ones."""
     return segment.name.endswith(f"{_COMPACTED}.parquet")
 
 
-def parsed_name(name: str) -> SegmentName | None:
-    """Read a segment's name; None for a file that is none of ours."""
+def parse_name(name: str) -> SegmentName | None:
+    """Parse a segment's name; return None for any other file."""
     found = _NAME.fullmatch(name)
     if found is None:
         return None

@@ -1,8 +1,7 @@
 """Segments of the journal: records as rows of a Parquet file, and back.
 
-Knows the columns; does not know which records were accepted, nor where the files lie. A compacted
-segment stands for older ones: it holds their items, the newest of each, and the bare ids of
-everything else, which must never be accepted again.
+A compacted segment replaces older ones: it holds the newest record of each of their items, and the
+bare ids of everything else, which must never be accepted again.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ import pyarrow.parquet as pq
 from cron.epoch import micros, moment
 from recommender.events import Event, Item, Record
 
-# kind: event, item, or id: of a record that retention dropped, or that was erased with a forgotten
-# user. payload: an item's title, text, attributes and hidden as JSON.
+# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
+# user). payload: an item's title, text, attributes and hidden as JSON.
 SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),
@@ -56,7 +55,7 @@ def records_of(table: pa.Table) -> list[Record]:
 
 
 def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
-    """Cut rows into tables of about so many bytes: as records they take several times their room."""
+    """Split rows into tables of about `part_bytes`; as records they take several times as much."""
     num_parts = -(-table.nbytes // part_bytes)
     num_rows = max(1, table.num_rows // max(1, num_parts))
     for start in range(0, table.num_rows, num_rows):
@@ -64,7 +63,7 @@ def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
 
 
 def latest_items(table: pa.Table) -> pa.Table:
-    """Return the item rows with the greatest (at, event_id) of each item, by item id."""
+    """Return each item's row with the greatest (at, event_id), by item id."""
     items = table.filter(pc.equal(table["kind"], "item"))
     items = items.sort_by(
         [("item_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")]
@@ -76,8 +75,11 @@ def latest_items(table: pa.Table) -> pa.Table:
     return items.filter(pa.concat_arrays([last_of_its_item, pa.array([True])]))
 
 
-def compacted(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Table:
-    """Return what must stay of rows that go: the latest items, of them `only` those with these numbers, and every other event id."""
+def compact(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Table:
+    """Return what must stay of dropped rows: the latest items and all other event ids.
+
+    Of the latest items, `only` those with these numbers stay.
+    """
     items = latest_items(table)
     if only is not None:
         items = items.filter(pc.is_in(items["seq"], value_set=only.combine_chunks()))
@@ -86,18 +88,15 @@ def compacted(table: pa.Table, *, only: pa.ChunkedArray | None = None) -> pa.Tab
 
 
 def bare_ids(table: pa.Table) -> pa.Table:
-    """Return rows without all that a record said: number, event id and time stay."""
+    """Return rows reduced to number, event id and time."""
     kept = {
         "seq": table["seq"],
         "event_id": table["event_id"],
         "at_us": table["at_us"],
         "kind": pa.repeat("id", table.num_rows),
     }
-    arrays = [
-        kept[field.name] if field.name in kept else pa.nulls(table.num_rows, field.type)
-        for field in SCHEMA
-    ]
-    return pa.table(arrays, schema=SCHEMA)
+    empty = {field.name: pa.nulls(table.num_rows, field.type) for field in SCHEMA}
+    return pa.table({**empty, **kept}, schema=SCHEMA)
 
 
 def write(table: pa.Table, path: Path) -> None:
@@ -106,7 +105,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read rows, or some columns of them."""
+    """Return rows, or some columns of them."""
     names = SCHEMA.names if columns is None else list(columns)
     return pq.read_table(path, columns=names, use_threads=False).select(names)
 
@@ -163,10 +162,10 @@ def _record(row: dict[str, object]) -> Record | None:
             at=moment(at_us),
         )
     payload = json.loads(str(row["payload"]))
-    attributes = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in payload.pop("attributes").items()
-    }
+    attributes = payload.pop("attributes")
+    for name, value in attributes.items():
+        if isinstance(value, list):
+            attributes[name] = tuple(value)
     return Item(
         event_id=event_id, item_id=item_id, at=moment(at_us), attributes=attributes, **payload
     )

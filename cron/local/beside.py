@@ -1,7 +1,4 @@
-"""Repeat a small piece of work beside a long one, in a thread that ends with it.
-
-Knows time; does not know what the work is.
-"""
+"""Repeats a small piece of work in a thread while a long one runs."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeated(work: Callable[[], bool], *, every_s: float) -> Iterator[None]:
-    """Call `work` every so many seconds while the block runs, until it returns False."""
+def repeating(work: Callable[[], bool], *, every_s: float) -> Iterator[None]:
+    """Call `work` every `every_s` seconds while the block runs, until it returns False."""
     done = threading.Event()
 
     def repeat() -> None:

@@ -1,4 +1,4 @@
-"""What the operating system says about a disk, as our own errors with the path in them."""
+"""Translates the operating system's errors about a disk into ours, with the path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _REFUSED = frozenset({errno.EACCES, errno.EPERM})
 
 @contextmanager
 def translate_os_errors(what: str, where: Path) -> Iterator[None]:
-    """Turn an OSError into CannotKeep (no room), AccessRefused (no right) or Unavailable; `where` is used when it names no path."""
+    """Turn an OSError into CannotKeep (no room), AccessRefused (no right) or Unavailable.
+
+    `where` is used if the error names no path.
+    """
     try:
         yield
     except OSError as error:

@@ -1,7 +1,4 @@
-"""One SQLite file shared by threads and processes: how the embedded back ends open it and keep their transactions.
-
-Knows SQLite; does not know what the rows are.
-"""
+"""One SQLite file shared by threads and processes, with strict transactions."""
 
 from __future__ import annotations
 
@@ -16,25 +13,25 @@ from typing import Literal
 from cron.errors import AccessRefused, CannotKeep, Unavailable
 
 BUSY_TIMEOUT_S = 30.0
-READ_WAIT_S = 2.0  # readers wait for nobody in WAL mode, unless a process has the whole file locked
+READ_WAIT_S = 2.0  # in WAL mode readers only wait for a lock on the whole file
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 
 
 def read_only_uri(path: Path) -> str | None:
-    """Return the URI that opens a file only to read; None where this account may write it.
+    """Return the URI that opens a file read-only; None if this account may write it.
 
-    A disk that was remounted read-only, or another account's files, still show what is in them.
+    So files of another account, or on a disk that was remounted read-only, can still be read.
     """
     if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return None
-    # Readers share an index beside the file. Without recent writes there is none, and none can be
-    # made here, so nobody is writing: SQLite then reads the file without looking for one.
+    # Readers share an index beside the file. Without recent writes it does not exist and cannot be
+    # created here, so nobody is writing: SQLite then reads the file without it.
     is_quiet = not path.with_name(f"{path.name}-wal").exists()
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_quiet else ''}"
 
 
 def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailable:
-    """Translate a failure of SQLite, or of the file system under it, with what to do about it."""
+    """Translate a failure of SQLite or its file system into our error, with a remedy."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; above it are details
     why = " ".join(str(error).split())
     if code == sqlite3.SQLITE_FULL:
@@ -50,7 +47,10 @@ def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailabl
 
 
 class _Connection:
-    """One connection, for one thread at a time. Waits at most `wait_s` for its turn, and as long again for other processes."""
+    """One connection, for one thread at a time.
+
+    It waits at most `wait_s` for its turn, and as long again for other processes.
+    """
 
     def __init__(self, path: Path, *, wait_s: float) -> None:
         read_only = read_only_uri(path)
@@ -67,11 +67,11 @@ class _Connection:
 
 
 class SqliteFile:
-    """A file in WAL mode. `what` names the thing for people; every failure is Unavailable.
+    """A file in WAL mode. `what` names it in messages; every failure is Unavailable.
 
-    Reads have a connection of their own, so that none waits for a write that waits for another
-    process. A write waits at most `write_wait_s`. A file that this account may not write is opened
-    to read, and each write fails.
+    Reads have their own connection, so none waits for a write that waits for another process. A
+    write waits at most `write_wait_s`. A file that this account may not write is opened read-only,
+    and each write fails.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SqliteFile:
             if not self._writer.is_read_only:
                 self._writer.db.execute("PRAGMA journal_mode=WAL")
                 self._writer.db.execute(f"PRAGMA synchronous={synchronous}")
-                # it is somebody's data: no byte of what is deleted stays
+                # it is personal data: overwrite what is deleted
                 self._writer.db.execute("PRAGMA secure_delete=ON")
             self._reader = _Connection(path, wait_s=READ_WAIT_S)
         except (sqlite3.Error, OSError) as error:
@@ -103,7 +103,10 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
-        """Open a transaction, alone among the readers or writers of this process; a writing one alone among all processes."""
+        """Open a transaction, exclusive among this process's readers or writers.
+
+        A writing transaction is exclusive among all processes.
+        """
         connection = self._writer if write else self._reader
         if not connection.lock.acquire(timeout=connection.wait_s):
             raise Unavailable(
@@ -124,8 +127,8 @@ class SqliteFile:
             connection.lock.release()
 
     def scrub(self) -> None:
-        """Take what was deleted out of the write-ahead log too, where no reader stands in the way."""
-        with self._writer.lock, suppress(sqlite3.Error):  # it is overwritten by later writes anyway
+        """Remove deleted data from the write-ahead log too, unless a reader prevents it."""
+        with self._writer.lock, suppress(sqlite3.Error):  # later writes overwrite it anyway
             self._writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from cron.settings.file import Loaded
 from cron.verbs.table import clock, count, show_json
 
 if TYPE_CHECKING:  # imports pyarrow
-    from cron.forgetting.what_is_held import Held
+    from cron.forgetting.what_is_held import HeldData
     from cron.services import Services
 
 SUMMARY = "forget users: erase what they did; the next full retrain is without it"
@@ -27,7 +27,7 @@ class Report:
     """What became of one user's data; `up_to` is None after a dry run."""
 
     user_id: str
-    held: Held
+    held: HeldData
     up_to: datetime | None
     num_letters: int
     is_erased: bool
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Forget the users, erase their data if no worker runs, and report."""
     from cron.forgetting.request import check_user_id, forget
-    from cron.forgetting.what_is_held import full_retrain_due, held
+    from cron.forgetting.what_is_held import full_retrain_due, held_data
     from cron.journal.dead_letters import DeadLetters
     from cron.wiring import open_services
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     for user_id in users:  # before anybody is forgotten
         check_user_id(user_id)
     services = open_services(loaded.settings)
-    found = held(services, users)
+    found = held_data(services, users)
     done = {}
     if not arguments.dry_run:
         letters = DeadLetters(services.paths.var / "dead-letters.jsonl")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from cron.errors import FreshetError, LogGap, SettingsError
@@ -43,17 +43,11 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     from cron.journal.dead_letters import DeadLetters
     from cron.journal.relay import begin_again, relay_once
     from cron.settings.places import var_folder
-    from cron.urls.stores import parse_events
-    from cron.urls.wrong_url import WrongUrl
     from cron.verbs.repeat import repeat
     from cron.wiring import open_log, open_relay_target
 
     target_url = arguments.target or loaded.settings.store.events
-    for option, url in (("--from", arguments.source), ("--to", target_url)):
-        try:
-            parse_events(url)
-        except WrongUrl as error:
-            raise SettingsError(f"{option} = {error}") from error
+    _check_urls({"--from": arguments.source, "--to": target_url})
     source, target = open_log(arguments.source), open_relay_target(target_url)
     letters = DeadLetters(var_folder(loaded.settings) / "dead-letters.jsonl")
 
@@ -75,9 +69,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
                 return 0
             num_duplicates += relayed.num_duplicates
             bar.update(relayed.num_read)
-            return (
-                relayed.num_read or 1
-            )  # the source may have more after the records that it skipped
+            return relayed.num_read or 1  # the source may have more after skipped records
 
         try:
             total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
@@ -87,3 +79,15 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             ) from error
     print(f"{count(total, 'record')} read, {num_duplicates:,} of them already in the log")
     return 0
+
+
+def _check_urls(urls: Mapping[str, str]) -> None:
+    """Raise SettingsError for a URL that is no event log's, with its option."""
+    from cron.urls.stores import parse_events
+    from cron.urls.wrong_url import WrongUrl
+
+    for option, url in urls.items():
+        try:
+            parse_events(url)
+        except WrongUrl as error:
+            raise SettingsError(f"{option} = {error}") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cron.ledger import run_rows
 from cron.ledger.ledger import Ledger
-from cron.local.beside import repeated
+from cron.local.beside import repeating
 from cron.metrics.overview import read_progress
 from cron.settings.file import Loaded
 from cron.verbs.runs import lines_of
@@ -63,5 +63,5 @@ def _progress(ledger: Ledger, runs_folder: Path) -> Iterator[None]:
         if bar.disable:
             yield
             return
-        with repeated(look, every_s=LOOK_S):
+        with repeating(look, every_s=LOOK_S):
             yield

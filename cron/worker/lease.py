@@ -17,7 +17,7 @@ from cron.errors import AlreadyRunning, LeaseLost, Stopped, Unavailable
 from cron.ledger import lease_row
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
-from cron.local.beside import repeated
+from cron.local.beside import repeating
 from cron.services import Services
 from trainer import durable_files
 from trainer.file_lock import LockHeld, file_lock
@@ -94,7 +94,7 @@ def renewing(
             cancel()
         return not lost
 
-    with repeated(renew, every_s=ttl_s / 3):
+    with repeating(renew, every_s=ttl_s / 3):
         try:
             yield
         except Stopped:

@@ -318,7 +318,7 @@ def test_the_verb_adopts_and_no_log_is_given_up_before(
     assert "python -m cron adopt" in capsys.readouterr().err
     assert main(["adopt"]) == 0
     assert (
-        "adopted 1 segments from number 11, 20 events; the journal's last is 30"
+        "adopted 1 segment from number 11, 20 events; the journal's last number is 30"
         in capsys.readouterr().out
     )
     assert main(["adopt"]) == 0

@@ -85,7 +85,7 @@ def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(
         match=r"the index of event ids at .*seen\.db does not answer \(database or disk is full\)",
     ):
         index.add([f"e{number:06}" for number in range(10_000)], through=10_001)
-    assert (index.through(), index.known(["one", "e000001"])) == (1, {"one"})
+    assert (index.through(), index.among(["one", "e000001"])) == (1, {"one"})
     index._db.execute("PRAGMA journal_mode=DELETE")  # in which a reader is locked out
     index.close()
     monkeypatch.setattr(dedup_index, "BUSY_TIMEOUT_S", 0.05)

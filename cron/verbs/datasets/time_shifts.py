@@ -1,4 +1,4 @@
-"""By how much `ingest --shift-to-now` moved each part, so that a repeat moves it by the same."""
+"""The shift of each part by `ingest --shift-to-now`, so that a repeat uses the same."""
 
 from __future__ import annotations
 

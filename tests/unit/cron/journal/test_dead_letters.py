@@ -63,7 +63,7 @@ def test_a_letter_that_does_not_fit_on_the_disk_is_told_and_leaves_no_half(
         assert not letters.add_all([("second", "x" * 100), ("third", "y")], source="s", at=AT)
     assert file.stat().st_size == size_bytes
     (told,) = [
-        record for record in caplog.records if record.getMessage() == "dead letters not kept"
+        record for record in caplog.records if record.getMessage() == "dead letters not written"
     ]
     assert (told.num_letters, told.first_reason) == (2, "second")  # type: ignore[attr-defined]
     assert letters.add(source="s", reason="fourth", raw="x", at=AT)
