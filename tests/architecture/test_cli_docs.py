@@ -34,10 +34,7 @@ def arguments_of(verb: str) -> list[str]:
     actions = [
         action for action in verbs.choices[verb]._actions if action.dest not in ("help", "config")
     ]
-    return [
-        action.option_strings[-1] if action.option_strings else str(action.metavar)
-        for action in actions
-    ]
+    return [(action.option_strings or [str(action.metavar)])[-1] for action in actions]
 
 
 def test_every_verb_is_documented_and_no_other() -> None:

@@ -53,7 +53,7 @@ def test_a_torn_letter_does_not_swallow_the_next(tmp_path: Path) -> None:
     assert [letter.reason for letter in letters.newest(9)] == ["second", "third"]
 
 
-def test_a_letter_that_does_not_fit_on_the_disk_is_told_and_leaves_no_half(
+def test_a_letter_that_does_not_fit_is_logged_and_leaves_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     letters, file = DeadLetters(tmp_path / "dead.jsonl"), tmp_path / "dead.jsonl"

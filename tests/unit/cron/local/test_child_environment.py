@@ -1,4 +1,4 @@
-"""Which variables each kind of child process gets, and that no secret is among those of who has no use for it."""
+"""Which environment variables each kind of child process gets, and that secrets stay out."""
 
 from __future__ import annotations
 
@@ -98,7 +98,11 @@ def test_a_launched_trainer_sees_no_secret(tmp_path: Path, monkeypatch: pytest.M
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     seen = "json.dump({'seen': list(os.environ)}, open(out / 'report.json', 'w'))"
-    script = f"import json, os, sys, pathlib; out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); out.mkdir(); {seen}"
+    script = (
+        "import json, os, sys, pathlib; "
+        "out = pathlib.Path(sys.argv[sys.argv.index('--out') + 1]); "
+        f"out.mkdir(); {seen}"
+    )
     launcher = TrainerProcess((sys.executable, "-c", script), text_cache=tmp_path / "texts")
     made = launcher.train(
         tmp_path / "snapshot", TrainConfig(), tmp_path / "run" / "out", limit_s=60

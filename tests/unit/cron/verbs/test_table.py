@@ -26,7 +26,7 @@ def test_ages(seconds: int, said: str) -> None:
     assert age(timedelta(seconds=seconds)) == said
 
 
-def test_a_sparkline_spans_from_least_to_greatest_and_keeps_the_newest() -> None:
+def test_a_sparkline_spans_its_range_and_keeps_the_newest() -> None:
     assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"
     assert sparkline([3.0, 3.0]) == "▄▄"
     assert sparkline([]) == ""
