@@ -17,7 +17,7 @@ class WorkerMetric(Protocol):
         ...
 
 
-class WorkerMetrics(Protocol):
+class TorchServeMetrics(Protocol):
     """The metrics of one worker."""
 
     def add_metric_to_cache(
@@ -35,7 +35,7 @@ class TorchServeContext(Protocol):
 
     manifest: Mapping[str, Mapping[str, object]]
     system_properties: Mapping[str, object]
-    metrics: WorkerMetrics | None
+    metrics: TorchServeMetrics | None
 
     def get_request_header(self, idx: int, key: str) -> str | None:
         """Return a header of one request of the batch."""

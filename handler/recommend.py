@@ -25,7 +25,7 @@ from recommender.ranker import Ranker
 from recommender.wire import BadRequest, Busy, JsonObject, error_body
 
 if TYPE_CHECKING:
-    from handler.context import TorchServeContext, WorkerMetrics
+    from handler.context import TorchServeContext, TorchServeMetrics
 
 # Above max_response_size (deploy/torchserve.properties) TorchServe kills the worker and its batch.
 MAX_ANSWER_BYTES = 16_000_000
@@ -81,7 +81,7 @@ class Recommend:
         )
         return [content for _, content in rendered]
 
-    def _declare_metrics(self, metrics: WorkerMetrics | None) -> None:
+    def _declare_metrics(self, metrics: TorchServeMetrics | None) -> None:
         """Create our metrics, which deploy/servers/torchserve/configuration.py declares too.
 
         They have no label for the version, because TorchServe never drops a series.

@@ -47,7 +47,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class RecordCounts:
     """Records in a range of journal numbers."""
 
     events: int
@@ -151,7 +151,7 @@ class Journal:
         whole = pa.concat_tables([segments.SCHEMA.empty_table().select(needed), *tables])
         return whole if columns is None else whole.select(list(columns))
 
-    def count(self, first_seq: int, last_seq: int) -> Counts:
+    def count(self, first_seq: int, last_seq: int) -> RecordCounts:
         """Count what `read` would return; only the segments at the ends of the range are opened."""
         events = items = 0
         for segment in self._overlapping(first_seq, last_seq):
@@ -167,7 +167,7 @@ class Journal:
                 num_events = pc.sum(pc.equal(kinds, "event")).as_py() or 0
                 events += num_events
                 items += len(kinds) - num_events
-        return Counts(events=events, items=items)
+        return RecordCounts(events=events, items=items)
 
     def compact_and_drop(self, *, older_than: datetime, needed_from: int, lease: Lease) -> int:
         """Drop the oldest segments whose events are all too old and unneeded; return how many.

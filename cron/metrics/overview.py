@@ -26,7 +26,7 @@ NUM_RELEASES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RunProgress:
     """How far the trainer has come."""
 
     phase: str
@@ -56,7 +56,7 @@ class Overview:
     hold: Hold | None
     waiting: Waiting
     current: Run | None
-    progress: Progress | None
+    progress: RunProgress | None
     releases: tuple[Release, ...]
     runs: tuple[Run, ...]
     quality: tuple[Quality, ...]
@@ -114,12 +114,12 @@ def look_at_ledger(
     )
 
 
-def read_progress(runs_folder: Path, run_id: int) -> Progress | None:
+def read_progress(runs_folder: Path, run_id: int) -> RunProgress | None:
     """Read the trainer's progress file of a run; None while it is not training."""
     file = runs_folder / str(run_id) / "candidate.partial" / "progress.json"
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
-        return Progress(
+        return RunProgress(
             phase=str(raw["phase"]),
             done=int(raw["done"]),
             total=int(raw["total"]),
@@ -229,7 +229,7 @@ def _current_run_json(overview: Overview) -> dict[str, object] | None:
     return run_json(overview.current) | {"progress": _progress_json(overview.progress)}
 
 
-def _progress_json(progress: Progress | None) -> dict[str, object] | None:
+def _progress_json(progress: RunProgress | None) -> dict[str, object] | None:
     if progress is None:
         return None
     return {name: getattr(progress, name) for name in ("phase", "done", "total", "loss")}

@@ -21,7 +21,7 @@ from cron.verbs.table import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ConnectionCheck:
     """How one part answered; if it failed, `report` also says what to do."""
 
     part: str
@@ -30,12 +30,12 @@ class Look:
     report: str
 
 
-def look_json(look: Look) -> dict[str, object]:
+def look_json(look: ConnectionCheck) -> dict[str, object]:
     """Return a look as a JSON object."""
     return {"part": look.part, "url": look.url, "ok": look.ok, "said": look.report}
 
 
-def look_at_all(settings: Settings) -> list[Look]:
+def look_at_all(settings: Settings) -> list[ConnectionCheck]:
     """Try every part, in the order in which a record passes through them."""
     store = settings.store
     tries: tuple[tuple[str, str, Callable[[], str]], ...] = (
@@ -49,12 +49,12 @@ def look_at_all(settings: Settings) -> list[Look]:
     return [_try(part, url, answer) for part, url, answer in tries]
 
 
-def _try(part: str, url: str, answer: Callable[[], str]) -> Look:
+def _try(part: str, url: str, answer: Callable[[], str]) -> ConnectionCheck:
     try:
         report, ok = answer(), True
     except FreshetError as error:
         report, ok = str(error), False
-    return Look(part=part, url=hide_password(url), ok=ok, report=report)
+    return ConnectionCheck(part=part, url=hide_password(url), ok=ok, report=report)
 
 
 def _events(store: StoreSettings) -> str:

@@ -23,7 +23,7 @@ SUMMARY = "forget users: erase what they did; the next full retrain is without i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ForgetReport:
     """What became of one user's data; `up_to` is None after a dry run."""
 
     user_id: str
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     is_erased = bool(done) and _erase_now(services)
     due = full_retrain_due(services.ledger, loaded.settings.worker.full_every_s)
     reports = [
-        Report(
+        ForgetReport(
             user_id=user_id,
             held=found[user_id],
             up_to=done[user_id].up_to if user_id in done else None,
@@ -106,7 +106,7 @@ def _erase_now(services: Services) -> bool:
     return not forgotten.pending(services.ledger)
 
 
-def _lines(report: Report) -> list[str]:
+def _lines(report: ForgetReport) -> list[str]:
     """Return a report as lines of text."""
     held, done = report.held, report.up_to is not None
     events = count(held.num_events, "event")
@@ -128,7 +128,7 @@ def _lines(report: Report) -> list[str]:
     return [*lines, f"  weights       {_weights(report)}", *_archives(report)]
 
 
-def _weights(report: Report) -> str:
+def _weights(report: ForgetReport) -> str:
     held = report.held
     if held.live is None:
         return "nothing is live"
@@ -146,7 +146,7 @@ def _weights(report: Report) -> str:
     return f"{live} was not trained on any of them"
 
 
-def _archives(report: Report) -> list[str]:
+def _archives(report: ForgetReport) -> list[str]:
     if not report.held.releases:
         return []
     versions = ", ".join(map(str, report.held.releases))
@@ -156,7 +156,7 @@ def _archives(report: Report) -> list[str]:
     ]
 
 
-def _as_json(report: Report) -> dict[str, object]:
+def _as_json(report: ForgetReport) -> dict[str, object]:
     held, due = report.held, report.full_retrain_due
     return {
         "user_id": report.user_id,

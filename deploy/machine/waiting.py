@@ -32,7 +32,7 @@ def wait_for_release(
     Return what is live, and why it is only the baseline. Shows the trainer's progress, and why a
     run made nothing live. `check` is called at every look; it raises if waiting is pointless.
     """
-    with Progress(ledger, var / "runs") as progress:
+    with StartProgress(ledger, var / "runs") as progress:
         while True:
             check()
             live = release_rows.live(ledger)
@@ -71,7 +71,7 @@ def wait_for_answer(
             time.sleep(POLL_S)
 
 
-class Progress:
+class StartProgress:
     """The trainer's progress file, as a bar on a terminal and as one line per phase elsewhere."""
 
     def __init__(self, ledger: Ledger, runs: Path) -> None:
@@ -85,7 +85,7 @@ class Progress:
         self._phase = ""
         self._last = ""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> StartProgress:
         return self
 
     def __exit__(self, *_: object) -> None:

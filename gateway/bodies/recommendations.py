@@ -97,7 +97,7 @@ class FallbackAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryElement:
+class HistoryElementBody:
     """Something that the user did, newest last. Either `id` or `text` names the item."""
 
     id: Annotated[
@@ -137,7 +137,7 @@ class HistoryElement:
 class TopItemsQuestion:
     """What the gateway asks the model for a user: `k` items for a history."""
 
-    user_seq: tuple[HistoryElement, ...]
+    user_seq: tuple[HistoryElementBody, ...]
     k: int
     exclude_seen: bool = True
     exclude: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ class PredictionBody:
     """One rating to predict. The model checks the fields and names the one at fault."""
 
     user_seq: Annotated[
-        list[str | int | HistoryElement],
+        list[str | int | HistoryElementBody],
         Field(
             description="The user's history, newest last. A string is looked up as an id, then as "
             "an exact title, and is read as free text otherwise; a whole number is an id. An "
@@ -158,7 +158,7 @@ class PredictionBody:
         ),
     ]
     item_desc: Annotated[
-        str | int | HistoryElement,
+        str | int | HistoryElementBody,
         Field(
             description="The item: a string, a whole number, or an object with `id` or `text`.",
             examples=["GoldenEye (1995)"],

@@ -14,7 +14,7 @@ from gateway.bodies.recommendations import (
     FallbackAnswer,
     FallbackItem,
     FilterValue,
-    HistoryElement,
+    HistoryElementBody,
     RankedAnswer,
     TopItemsQuestion,
 )
@@ -171,7 +171,7 @@ def _filter_value(values: Sequence[str]) -> FilterValue:
     return texts if len(texts) > 1 else values[0]
 
 
-def _element(event: Event) -> HistoryElement:
-    return HistoryElement(
+def _element(event: Event) -> HistoryElementBody:
+    return HistoryElementBody(
         id=event.item_id, type=event.type, rating=event.rating, at=event.at.isoformat()
     )

@@ -13,7 +13,7 @@ from cron.settings.private_files import keep_private
 from deploy.servers.program import MissingPart
 from deploy.servers.torchserve.command import Management, Ports, Server, command
 from deploy.servers.torchserve.own_files import (
-    CannotStart,
+    ServerCannotStart,
     clear_fetched,
     clear_leftovers,
     hold_lock,
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     keep_private()
     try:
         _become_torchserve(parse_arguments(argv))
-    except (CannotStart, MissingPart, OtherTorchServe, OSError) as error:
+    except (ServerCannotStart, MissingPart, OtherTorchServe, OSError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -12,7 +12,7 @@ from cron.local.child_environment import MODEL, SYSTEM, only
 from cron.urls.management_socket import management_socket, usable_path
 from deploy.servers.java import find_java
 from deploy.servers.torchserve.configuration import write_metrics, write_properties
-from deploy.servers.torchserve.own_files import CannotStart, check_own, temporary_folder
+from deploy.servers.torchserve.own_files import ServerCannotStart, check_own, temporary_folder
 from deploy.servers.torchserve.without_grpc import write_class
 
 MAIN_CLASS = "org.pytorch.serve.ModelServer"
@@ -130,7 +130,7 @@ def _addresses(server: Server) -> dict[str, object]:
 def _torchserve_package() -> Path:
     found = importlib.util.find_spec("ts")
     if found is None or found.origin is None:
-        raise CannotStart(
+        raise ServerCannotStart(
             "the package torchserve is not installed; run: pip install -r requirements.txt"
         )
     return Path(found.origin).resolve().parent

@@ -13,12 +13,12 @@ from trainer.file_lock import LockHeld, lock_descriptor
 MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
 
 
-class CannotStart(Exception):
+class ServerCannotStart(Exception):
     """Why TorchServe can't be started and what to do, in one sentence."""
 
 
 def hold_lock(var: Path) -> int:
-    """Lock `var/torchserve` while the server lives; raise CannotStart if another one runs.
+    """Lock `var/torchserve` while the server lives; raise ServerCannotStart if another one runs.
 
     The descriptor that is returned survives exec.
     """
@@ -29,7 +29,7 @@ def hold_lock(var: Path) -> int:
         lock_descriptor(descriptor, home / "lock")
     except LockHeld as error:
         os.close(descriptor)
-        raise CannotStart(
+        raise ServerCannotStart(
             f"TorchServe already runs on {home}; stop it first, or use another --var"
         ) from error
     os.set_inheritable(descriptor, True)
@@ -74,12 +74,12 @@ def temporary_folder(home: Path) -> Path:
 
 
 def check_own(folder: Path) -> None:
-    """Raise CannotStart for another account's folder.
+    """Raise ServerCannotStart for another account's folder.
 
     Archives are unpacked there and run, and in /tmp anybody may have made it first.
     """
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise CannotStart(
+        raise ServerCannotStart(
             f"{folder} belongs to another user or is a link; delete it, or use a --var with a "
             "shorter path"
         )

@@ -15,7 +15,7 @@ from deploy.servers.java import find_java
 from deploy.servers.torchserve.command import Management, Ports, Server, command
 from deploy.servers.torchserve.configuration import allowed_urls
 from deploy.servers.torchserve.own_files import (
-    CannotStart,
+    ServerCannotStart,
     clear_fetched,
     clear_leftovers,
     hold_lock,
@@ -104,7 +104,7 @@ def test_sockets_fit_at_any_depth_of_the_checkout(tmp_path: Path) -> None:
     # another account made it first, to have our archives unpacked there
     Path(env["TMPDIR"]).symlink_to(tmp_path)
     for use in (lambda: command(server), lambda: clear_leftovers(deep)):
-        with pytest.raises(CannotStart, match="a link"):
+        with pytest.raises(ServerCannotStart, match="a link"):
             use()
     Path(env["TMPDIR"]).unlink()
 
@@ -143,7 +143,7 @@ def test_a_java_that_is_a_shim_is_asked_for_its_home(
 
 def test_a_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     descriptor = hold_lock(tmp_path)
-    with pytest.raises(CannotStart, match="already runs"):
+    with pytest.raises(ServerCannotStart, match="already runs"):
         hold_lock(tmp_path)
     os.close(descriptor)
     os.close(hold_lock(tmp_path))
