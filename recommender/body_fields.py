@@ -1,4 +1,4 @@
-"""Single fields of a request's body, checked and converted, or refused as a BadRequest."""
+"""Fields of a request's body: checked against the limits and converted, or refused."""
 
 from __future__ import annotations
 

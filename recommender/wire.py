@@ -1,4 +1,4 @@
-"""Requests of the endpoint as types, their limits, and the errors for a bad request.
+"""Requests of TorchServe's endpoint as types, the values of their limits, and their errors.
 
 Rules for all requests:
 * A whole number is accepted as an id and means its decimal string, as in events: 17 and "17" are

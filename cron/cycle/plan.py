@@ -1,4 +1,4 @@
-"""The choice of the next turn, a pure function of what waits, what is live and recent runs.
+"""Whether the next turn trains, and how. Pure: from what waits, what is live, recent runs.
 
 `cron.cycle.cycle` carries the turn out; `cron.worker.worker` decides when a turn comes.
 """

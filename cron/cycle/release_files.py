@@ -1,4 +1,4 @@
-"""The files of a release: in the artifact store, and as local copies.
+"""Local copies of the files of a release, fetched from the artifact store and verified.
 
 A local copy is verified against the ledger's digests each time it is used, and fetched again if it
 is damaged.

@@ -1,4 +1,4 @@
-"""The deletion of what nothing needs any more.
+"""Which old archives, run folders, journal segments and ledger rows are deleted.
 
 After each collection the log is trimmed. After each turn old journal segments and old rows of the
 ledger go; after a run also versions on the server, archives and files of ended runs.

@@ -1,4 +1,4 @@
-"""Removal of rows that nothing needs, so that the ledger does not grow with every run.
+"""Removes old rows of runs, so that the ledger does not grow with every run.
 
 Lineage stays forever: a release keeps its manifest. The newest KEPT_RUNS runs keep their reasons
 and metrics; of the older ones only the number per outcome stays. Outputs of steps, needed only to

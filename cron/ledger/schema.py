@@ -1,4 +1,4 @@
-"""The ledger's tables. `cron.ledger.migrations` creates them.
+"""The ledger's tables as queries use them. A change also needs a step in `migrations`.
 
 SQLAlchemy Core, so that the same statements run on SQLite (one machine) and PostgreSQL (several).
 Times are aware UTC in ISO 8601, which sorts as text; structured values are JSON text.

@@ -1,4 +1,4 @@
-"""Which versions stay loaded on the server's nodes, and how lost ones are restored.
+"""Which versions the server must have loaded, and how lost ones are loaded again.
 
 Every change of the live version is a switch in the ledger, so that a person who decides meanwhile
 wins. The callers decide when to restore.

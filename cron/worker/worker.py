@@ -1,4 +1,4 @@
-"""The worker: it runs turns, reconciles the server, follows the log and keeps the lease.
+"""The worker: decides when a turn runs; reconciles the server and follows the log.
 
 Four jobs on APScheduler: `cycle` (an interval or a crontab line; sooner when enough events wait),
 `watch`, `follow`, `lease`. `cron.cycle.cycle` does the work of a turn. The process may be killed at

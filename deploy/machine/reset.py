@@ -1,4 +1,4 @@
-"""Delete everything that a machine has learned: `make reset`, or
+"""`make reset`: delete everything that a machine has learned.
 
     python -m deploy.machine.reset [--confirm yes]
 

@@ -1,4 +1,4 @@
-"""Everything on one machine: `make serve`, or
+"""`make serve`: everything on one machine.
 
     python -m deploy.machine.serve [--data PATH]
 

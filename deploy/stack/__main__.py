@@ -1,4 +1,4 @@
-"""The whole stack on this machine: `make stack`, `make stack-status`, `make stack-down`, or
+"""`make stack`, `make stack-status`, `make stack-down`: the whole stack on this machine.
 
     python -m deploy.stack up [--data PATH]
     python -m deploy.stack status

@@ -1,4 +1,4 @@
-"""Replace this process by a command that sees only the environment variables of its kind.
+"""Run a command with only the environment variables that its kind of program needs.
 
     python -m deploy.supervision.confine worker -- python -m cron worker
     python -m deploy.supervision.confine server --with FLINK_CONF_DIR -- java ...

@@ -1,4 +1,4 @@
-"""The codec of every body: JSON from and to the dataclasses, and their JSON schema.
+"""The codec of the gateway's bodies: JSON to and from dataclasses, and their JSON schema.
 
 Field descriptions and limits stand on the fields, so the parser, the answers and `/openapi.json`
 cannot disagree.
