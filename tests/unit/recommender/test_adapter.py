@@ -152,7 +152,5 @@ def test_a_network_whose_layers_take_no_adapter_is_refused() -> None:
     gpt2 = GPT2Model(
         GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=20, bos_token_id=0, eos_token_id=0)
     )
-    with pytest.raises(
-        EncoderError, match="gpt2: an adapter needs linear layers, and it has none; set"
-    ):
+    with pytest.raises(EncoderError, match="encoder gpt2 has no linear layers for an adapter; set"):
         lora_layers(gpt2, EncoderConfig(model="gpt2"))
