@@ -2,7 +2,7 @@
 
 It calls itself `meta`, the one device for which autograd needs no driver, and holds real numbers:
 code that a GPU would refuse for a tensor made in the wrong place is refused here, and other code
-gives the CPU's numbers. Stricter than a GPU in one thing: an index must lie on the card too. Knows
+gives the CPU's numbers. Stricter than a GPU in one thing: an index must be on the card too. Knows
 nothing of a GPU's kernels, speed or memory.
 """
 

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ]:
         del os.environ[name]  # a developer's own settings are not the tests'
     for kind in KINDS:
-        config.addinivalue_line("markers", f"{kind}: lies in tests/{kind}")
+        config.addinivalue_line("markers", f"{kind}: stored in tests/{kind}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

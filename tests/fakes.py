@@ -62,7 +62,8 @@ class FakeServer:
             raise ServerRefused(
                 version,
                 status=200,
-                message=f"{url} does not hold version {version}; does the file hold another version, {inside}?",
+                message=f"{url} does not hold version {version}; "
+                f"does the file hold another version, {inside}?",
             )
         with self._change() as state:
             state["registered"] = sorted({*_versions(state), version})
@@ -112,7 +113,7 @@ class FakeServer:
 
     def versions(self) -> tuple[ServerVersion, ...]:
         """Return all versions, all of them ready but the lost ones."""
-        workers = {version: 0 if version in self.lost else 1 for version in sorted(self._read()[0])}
+        workers = {one: int(one not in self.lost) for one in sorted(self._read()[0])}
         return tuple(
             ServerVersion(version=one, ready_workers=n, min_workers=n, pending_requests=0)
             for one, n in workers.items()

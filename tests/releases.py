@@ -45,7 +45,7 @@ def manifest(version: int, **changes: object) -> Manifest:
 
 
 def reason(name: str, *, ok: bool) -> Reason:
-    """Return a reason with every figure set."""
+    """Return a reason with every number set."""
     return Reason(
         name=name, ok=ok, text=f"{name}: −.011", value=-0.011, low=-0.014, high=0.001, limit=-0.01
     )

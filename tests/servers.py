@@ -1,6 +1,6 @@
 """Real servers for the service suites, each started at its first use for the session.
 
-`make test-services` runs the contract suites of every port on them, and what lies in
+`make test-services` runs the contract suites of every port on them, and the tests in
 tests/services. A server that is not installed is a failure there, never a skip.
 """
 
@@ -67,7 +67,8 @@ class Server:
                 f"{self.program.name} ended at start:\n{self.tail()}"
             )
             assert time.monotonic() < deadline, (
-                f"{self.program.name} was not ready in {self.program.starts_within_s} s:\n{self.tail()}"
+                f"{self.program.name} was not ready in {self.program.starts_within_s} s:\n"
+                f"{self.tail()}"
             )
             time.sleep(0.05)
 
@@ -110,7 +111,7 @@ class Servers:
 
     @property
     def kafka(self) -> Server:
-        """Kafka, one node; topics are made by the tests, with `deploy.servers.kafka.create_topics`."""
+        """Kafka on one node; tests create topics with `deploy.servers.kafka.create_topics`."""
         return self._server(
             "kafka",
             lambda folder, port: kafka_program(
@@ -175,7 +176,7 @@ class Servers:
 
     @cached_property
     def flink(self) -> Cluster:
-        """Flink's session cluster; of its two servers the tests ask one by one. Four jobs have room."""
+        """Flink's session cluster with room for four jobs; tests address its two servers singly."""
         return Cluster(
             folder=self._folder / "flink", rest_port=free_port(), rpc_port=free_port(), slots=4
         )

@@ -1,7 +1,7 @@
 """Two workers on two simulated hosts: a working folder each, everything else shared.
 
-The ledger is a real database server. A worker may be told a place at which it pauses itself with
-SIGSTOP, once, as a frozen machine would right before one call of the product's code.
+The ledger is a real database server. A worker can be given a place at which it pauses itself
+once with SIGSTOP, as a frozen machine would, right before one call of the product's code.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def work(folder: Path, host: str, ledger_url: str, pause_at: str | None = None) 
     log = os.open(folder / f"{host}.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(log, sys.stderr.fileno())
     if pause_at is not None:
-        FakeServer._change = _one_at_a_time(FakeServer._change)  # type: ignore[method-assign, assignment]
-        SqliteFile.transaction = _one_at_a_time(SqliteFile.transaction)  # type: ignore[method-assign, assignment]
+        for serialized, call in ((FakeServer, "_change"), (SqliteFile, "transaction")):
+            setattr(serialized, call, _one_at_a_time(getattr(serialized, call)))
         owner, name, begin = PAUSES[pause_at]
         setattr(owner, name, _pausing(getattr(owner, name), begin))
     sys.exit(run_worker(open_host(folder, host, ledger_url)))

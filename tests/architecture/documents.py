@@ -12,7 +12,7 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\((?P<target>[^)\s]+)\)")
 
 
 def documents() -> list[Path]:
-    """Return every Markdown file of ours, sorted."""
+    """Return every Markdown file of the project, sorted."""
     folders = ("docs", "bench", "archives")
     return sorted(
         [

@@ -25,7 +25,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def python_files() -> list[Path]:
-    """Return every Python file of ours, sorted."""
+    """Return every Python file of the project, sorted."""
     return sorted(
         file
         for package in PACKAGES

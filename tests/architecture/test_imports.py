@@ -64,7 +64,7 @@ VALUES = (
 # Of cron, only these may import the wiring.
 MAY_OPEN_ALL = ("cron.wiring", "cron.worker.worker", "cron.__main__", "cron.verbs")
 
-# The first prefix that fits a module says what of ours it may import.
+# The first prefix that fits a module says which of the project's modules it may import.
 ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
@@ -162,7 +162,7 @@ def test_the_allow_list_bites() -> None:
 
 
 def _imported_names(tree: ast.Module) -> set[str]:
-    """Return the dotted names of ours that a module imports, wherever in it."""
+    """Return the dotted names of the project's modules that a module imports anywhere."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -73,12 +73,15 @@ def test_nothing_happens_at_import(file: Path) -> None:
 
 def test_the_limits_bite() -> None:
     deep = (
-        "def deep(a, b, c, d, e, f, g):\n if a:\n  for b in c:\n   while d:\n    with e:\n     pass\n"
-        + " x = 1\n" * 80
+        "def deep(a, b, c, d, e, f, g):\n"
+        " if a:\n  for b in c:\n   while d:\n    with e:\n     pass\n" + " x = 1\n" * 80
     )
     (function,) = functions(ast.parse(deep))
     assert len(list(_faults(function))) == 3
-    chain = "def chain(a):\n if a == 1:\n  pass\n elif a == 2:\n  pass\n elif a == 3:\n  pass\n elif a == 4:\n  pass\n"
+    chain = (
+        "def chain(a):\n if a == 1:\n  pass\n elif a == 2:\n  pass\n"
+        " elif a == 3:\n  pass\n elif a == 4:\n  pass\n"
+    )
     (function,) = functions(ast.parse(chain))
     assert not list(_faults(function))
     assert list(

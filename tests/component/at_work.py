@@ -32,7 +32,7 @@ def working(services: Services) -> Iterator[Worker]:
 
 
 def free(services: Services) -> None:
-    """Let go of the lease that the test's own set-up took."""
+    """Release the lease that the test's own set-up took."""
     lease = lease_row.acquire(services.ledger, "test", 60, services.ledger.now())
     assert lease is not None
     lease_row.release(services.ledger, lease)

@@ -291,7 +291,7 @@ def test_two_holders_of_one_number_are_told_apart(tmp_path: Path) -> None:
             call()
     lease_row.release(ledger, frozen)
     assert lease_row.acquire(ledger, "one host", 60, NOW + timedelta(seconds=1)) is None, (
-        "the other's lease was let go"
+        "the other's lease was released"
     )
     ledger.close()
 

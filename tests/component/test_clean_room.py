@@ -53,12 +53,14 @@ class Context:
     def set_response_content_type(self, idx, value): assert value == "application/json"
 
 import inspect, recommend
-classes = [one for _, one in inspect.getmembers(recommend, inspect.isclass) if one.__module__ == "recommend"]
+members = inspect.getmembers(recommend, inspect.isclass)
+classes = [one for _, one in members if one.__module__ == "recommend"]
 assert len(classes) == 1, f"TorchServe wants exactly one class, found {{classes}}"
 handler, context = classes[0](), Context()
 handler.initialize(context)
 answers = handler.handle([{{"body": request}} for request in requests], context)
-json.dump([[context.statuses.get(i, 200), json.loads(answer)] for i, answer in enumerate(answers)], sys.stdout)
+statuses = [context.statuses.get(i, 200) for i in range(len(answers))]
+json.dump([[status, json.loads(a)] for status, a in zip(statuses, answers)], sys.stdout)
 """
 
 

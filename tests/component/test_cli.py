@@ -129,7 +129,7 @@ def test_of_a_longer_export_only_what_is_new_counts(
     assert main(["ingest", str(data), "--shift-to-now", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["events"], said["duplicates"]) == (2, NUM_RATINGS + 2), (
-        "a shift is no part of an id, and the films are the same file"
+        "a shift does not change an id, and the films are the same file"
     )
     assert logged_records(settings)[:NUM_RATINGS] == before
 
@@ -187,10 +187,8 @@ def test_a_file_without_a_good_time_is_refused(
     )
     assert main(["ingest", str(data), *more]) == 1
     said = capsys.readouterr()
-    assert (
-        "ratings.csv, line 2, column timestamp: found 1000000000000.0, expected ISO 8601 or epoch seconds (milliseconds?"
-        in said.err
-    )
+    place, found = "ratings.csv, line 2, column timestamp", "found 1000000000000.0"
+    assert f"{place}: {found}, expected ISO 8601 or epoch seconds (milliseconds?" in said.err
     assert ("none of 2 events is valid" in said.err, said.out, logged_records(settings)) == (
         True,
         "",

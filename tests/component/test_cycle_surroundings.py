@@ -123,7 +123,8 @@ def test_collecting_goes_on_when_trimming_is_refused(
         def trim(self, *before: Cursor) -> None:
             raise Unavailable("the event log", where="here", why="the test refuses")
 
-    assert run_cycle(replace(services, log=Untrimmed()), lease).outcome == "published"  # type: ignore[arg-type]
+    untrimmed = replace(services, log=Untrimmed())  # type: ignore[arg-type]
+    assert run_cycle(untrimmed, lease).outcome == "published"
     assert "log not trimmed" in [record.getMessage() for record in caplog.records]
 
 

@@ -39,8 +39,8 @@ def test_a_full_standard_output_is_one_sentence(settings: Settings, words: list[
         )
     assert done.returncode == 1
     assert (
-        done.stderr
-        == "the output could not be written (No space left on device); write it elsewhere, or free space there\n"
+        done.stderr == "the output could not be written (No space left on device); "
+        "write it elsewhere, or free space there\n"
     )
 
 

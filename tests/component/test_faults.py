@@ -217,7 +217,8 @@ def after_three(services: Services, faulty: Services, lease: Lease, outcome: Out
 def test_three_runs_on_a_full_disk_call_for_no_full_retrain(
     services: Services, lease: Lease
 ) -> None:
-    run = after_three(services, replace(services, artifacts=FullDisk(services)), lease, "failed")  # type: ignore[arg-type]
+    full = replace(services, artifacts=FullDisk(services))  # type: ignore[arg-type]
+    run = after_three(services, full, lease, "failed")
     assert (run.mode, run.outcome) == ("update", "published")
 
 

@@ -120,7 +120,7 @@ def test_what_was_erased_is_a_duplicate_for_ever(house: House, tmp_path: Path) -
         ).num_duplicates
         == 2
     )
-    for file in (tmp_path / "journal").glob("seen.db*"):  # the index is made anew from the segments
+    for file in (tmp_path / "journal").glob("seen.db*"):  # the index is rebuilt from the segments
         file.unlink()
     again = open_house(tmp_path)
     again_taken = again.journal.accept(

@@ -30,7 +30,7 @@ from tests.workshop import (
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    """Return a workshop whose figures are served on a free port."""
+    """Return a workshop whose metrics are served on a free port."""
     opened = open_workshop(tmp_path)
     yield on_port(opened, free_port())
     close_workshop(opened)
@@ -45,7 +45,7 @@ def on_port(services: Services, port: int) -> Services:
     )
 
 
-def figures(services: Services) -> dict[str, float]:
+def samples_on_page(services: Services) -> dict[str, float]:
     """Return every sample on the page."""
     page = httpx.get(
         f"http://127.0.0.1:{services.settings.worker.metrics_port}/metrics", trust_env=False
@@ -57,14 +57,14 @@ def figures(services: Services) -> dict[str, float]:
 def test_a_cycle_leaves_its_steps_its_events_and_its_release(services: Services) -> None:
     send(services, [*item_records(), *event_records(1, 200)])
     with serve_metrics(services):
-        before = figures(services)
+        before = samples_on_page(services)
         assert before["freshet_live_version"] == -1
         assert before["freshet_log_backlog"] > 200
         assert before["freshet_event_lag_seconds"] > 0
         for _ in range(2):  # the baseline, then a first training
             run_cycle(services, lease_of(services.ledger))
         send(services, event_records(201, 210))
-        after = figures(services)
+        after = samples_on_page(services)
     assert after["freshet_live_version"] == 1
     assert after['freshet_runs_total{outcome="published"}'] == 2
     assert after['freshet_cycle_step_seconds_count{step="train"}'] == 2
@@ -82,9 +82,9 @@ def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> No
     run_cycle(services, lease_of(services.ledger))
     strict = with_gate(services, GateSettings(probe_p99_ms=0.0))
     with serve_metrics(strict):
-        assert figures(strict)['freshet_refusals_total{reason="latency"}'] == 0
+        assert samples_on_page(strict)['freshet_refusals_total{reason="latency"}'] == 0
         assert run_cycle(strict, lease_of(services.ledger)).outcome == "refused"
-        after = figures(strict)
+        after = samples_on_page(strict)
     assert after['freshet_refusals_total{reason="latency"}'] == 1
     assert after['freshet_refusals_total{reason="golden_answers"}'] == 0
     assert after['freshet_runs_total{outcome="refused"}'] == 1
@@ -93,13 +93,13 @@ def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> No
 def test_the_lease_is_told(services: Services) -> None:
     with serve_metrics(services):
         worker = Worker(services)
-        assert figures(services)["freshet_lease_held"] == 0
+        assert samples_on_page(services)["freshet_lease_held"] == 0
         worker.start()
-        assert figures(services)["freshet_lease_held"] == 1
+        assert samples_on_page(services)["freshet_lease_held"] == 1
         assert worker.end(60.0)
 
 
-def test_a_taken_port_costs_the_figures_and_not_the_work(
+def test_a_taken_port_costs_the_metrics_and_not_the_work(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as other:
@@ -113,9 +113,9 @@ def test_the_port_is_free_again_afterwards_and_0_is_off(services: Services) -> N
     for _ in range(2):
         again = replace(services, metrics=WorkerMetrics())
         with serve_metrics(again):
-            assert figures(again)["freshet_ledger_up"] == 1
+            assert samples_on_page(again)["freshet_ledger_up"] == 1
     with serve_metrics(on_port(services, 0)), pytest.raises(httpx.ConnectError):
-        figures(services)
+        samples_on_page(services)
 
 
 def test_the_page_is_there_when_the_ledger_is_not(services: Services, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_page_is_there_when_the_ledger_is_not(services: Services, tmp_path: 
         for name in ("ledger.db-wal", "ledger.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
         (tmp_path / "ledger.db").write_bytes(b"no database any more")
-        found = figures(services)
+        found = samples_on_page(services)
     assert found["freshet_ledger_up"] == 0
     assert found["freshet_history_backlog"] == 0
     assert "freshet_event_lag_seconds" not in found

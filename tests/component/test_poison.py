@@ -57,10 +57,14 @@ def test_an_event_without_choice_keeps_the_tolerance_tests(
     """A panel user without choices sends one `dislike`: the gate judges as before."""
     gate = replace(EASY, min_users=13, min_events=60)
     services = with_gate(services, gate)
-    send(services, [
-        Event(event_id="cart", user_id=panel_user(services, "shopper"), item_id="i5", type="dislike", at=LATER),
-        Item(event_id="item", item_id="new", title="New", at=LATER),
-    ])  # fmt: skip
+    shopper = panel_user(services, "shopper")
+    send(
+        services,
+        [
+            Event(event_id="cart", user_id=shopper, item_id="i5", type="dislike", at=LATER),
+            Item(event_id="item", item_id="new", title="New", at=LATER),
+        ],
+    )
     run = run_cycle(services, lease)
     assert (run.mode, run.outcome) == ("items", "published")
     assert FEW_EVENTS not in {reason.name for reason in run.reasons}
@@ -86,7 +90,7 @@ class Teller(HereLauncher):
         super().train(snapshot, config, out, limit_s=limit_s)
         users = tuple(f"user{number}" for number in range(60))
         none, flat = (None,) * len(users), (0.5,) * len(users)
-        mine = tuple(0.5 if self._panel.holds(user) else 0.0 for user in users)
+        mine = tuple(0.5 * self._panel.holds(user) for user in users)
         models = {"candidate": mine, "live": flat, "popularity": (0.1,) * len(users)}
         told = Evaluation(
             user_ids=users,

@@ -68,7 +68,7 @@ def test_a_program_that_fails_at_start_is_named_with_its_log(tmp_path: Path) -> 
 
 
 def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
-    """It has started in supervisord's eyes, and would be started anew for ever."""
+    """Supervisord counts it as started and would restart it forever."""
 
     def check(processes: Supervisor) -> bool:
         processes.check()
@@ -87,21 +87,25 @@ def test_what_is_given_up_is_told_each_and_started_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def script(name: str) -> str:
-        return f"from pathlib import Path\nif not Path({str(tmp_path / name)!r}).exists(): raise SystemExit('no disk')\n{MEEK}"
+        return (
+            "from pathlib import Path\n"
+            f"if not Path({str(tmp_path / name)!r}).exists(): raise SystemExit('no disk')\n"
+            f"{MEEK}"
+        )
 
     def sleep(_: float) -> None:
         time.sleep(0.05)
         if set(processes.states().values()) == {"FATAL"}:
-            (tmp_path / "mended").touch()
-        if processes.states()["mended"] == "RUNNING":
+            (tmp_path / "repaired").touch()
+        if processes.states()["repaired"] == "RUNNING":
             raise serve.Stop
 
-    with _start(tmp_path, {name: script(name) for name in ("broken", "mended")}) as processes:
+    with _start(tmp_path, {name: script(name) for name in ("broken", "repaired")}) as processes:
         _until(lambda: set(processes.states().values()) == {"FATAL"}, "both to be given up")
         with pytest.raises(serve.Stop):
             serve.stay(processes, retry_s=1.0, sleep=sleep)
     said = capsys.readouterr().err
-    assert [said.count(f"{name} does not stay up") for name in ("broken", "mended")] == [1, 1]
+    assert [said.count(f"{name} does not stay up") for name in ("broken", "repaired")] == [1, 1]
 
 
 def test_programs_end_when_their_starter_is_killed(tmp_path: Path) -> None:

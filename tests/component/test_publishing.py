@@ -52,11 +52,16 @@ class Watched:
 
 
 def watched_services(services: Services, **calls: Callable[[str], None]) -> Services:
-    return replace(services, artifacts=Watched(services.artifacts, **calls))  # type: ignore[arg-type]
+    watched = Watched(services.artifacts, **calls)
+    return replace(services, artifacts=watched)  # type: ignore[arg-type]
 
 
 def kinds(names: list[str]) -> list[str]:
-    return ["archive" if name.endswith(".mar") else name.partition("/")[0] for name in names]
+    return [kind(name) for name in names]
+
+
+def kind(name: str) -> str:
+    return "archive" if name.endswith(".mar") else name.partition("/")[0]
 
 
 def test_store_readers_only_see_complete_versions(services: Services, lease: Lease) -> None:
@@ -82,7 +87,8 @@ def test_a_damaged_archive_is_not_registered(
 ) -> None:
     send(services, event_records(401, 480))
     asked: list[int] = []
-    server_of(services).register = lambda version, url: asked.append(version)  # type: ignore[method-assign]
+    server = server_of(services)
+    server.register = lambda version, url: asked.append(version)  # type: ignore[method-assign]
 
     def spoil(name: str) -> None:
         if name.startswith("manifests/"):
@@ -152,7 +158,7 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
 
 
 class StopsAfter(HereLauncher):
-    """A trainer whose worker is told to end before it notes that the candidate is there."""
+    """A trainer whose worker is asked to stop before it records the candidate."""
 
     def train(self, *arguments: object, **named: object) -> Path:
         super().train(*arguments, **named)  # type: ignore[arg-type]

@@ -140,7 +140,7 @@ def test_a_running_switch_is_not_taken_for_a_persons(
     )
     reconciler = ticks(services, 1)
     switches.begin_publish(services.ledger, 4, expected=3, lease=lease)
-    services.server.set_live(2)  # the server is told something else before the ledger is
+    services.server.set_live(2)  # the server is switched before the ledger records it
     reconciler.tick()
     assert holds.current(services.ledger) is None
 

@@ -383,7 +383,10 @@ def test_a_change_that_was_overtaken_says_what_is_live(
 
 def test_what_a_rollback_loads_is_neither_torch_nor_numpy() -> None:
     heavy = "{'torch', 'transformers', 'numpy', 'pandas', 'pyarrow', 'apscheduler'}"
-    program = f"import sys, cron.serving.release, cron.ledger.ledger, cron.ledger.switches; print(sorted({heavy} & set(sys.modules)))"
+    program = (
+        "import sys, cron.serving.release, cron.ledger.ledger, cron.ledger.switches; "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True

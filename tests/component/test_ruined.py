@@ -34,7 +34,7 @@ from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.evaluate import evaluate, scored_events
 from trainer.golden import write_golden
-from trainer.report import read_report, write_report
+from trainer.report import Evaluation, read_report, write_report
 
 # 13 users are few, so the tolerances are wide; a ruin loses far more.
 GATE = GateSettings(
@@ -88,10 +88,9 @@ class Ruiner(HereLauncher):
         panel, older = (read_events(snapshot / name) for name in ("panel.parquet", "older.parquet"))
         rankers = {"candidate": ranker, "live": Ranker(load_bundle(snapshot / "live"))}
         scored = [scored_events(events, config, newest=None) for events in (panel, older)]
-        found = [
-            evaluate(one, rankers, baselines_of=ranker) if one is not None else None
-            for one in scored
-        ]
+        found: list[Evaluation | None] = []
+        for one in scored:
+            found.append(None if one is None else evaluate(one, rankers, baselines_of=ranker))
         report = read_report(out / "report.json")
         finite = all(bool(tensor.isfinite().all()) for tensor in spoilt.model.state_dict().values())
         write_report(

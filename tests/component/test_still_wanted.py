@@ -100,7 +100,7 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
     read = ledger.read
 
     @contextmanager
-    def seen() -> Iterator[sa.Connection]:
+    def watched_read() -> Iterator[sa.Connection]:
         try:
             with read() as connection:
                 yield connection
@@ -108,7 +108,7 @@ def test_a_version_that_stands_in_for_a_moment_dooms_no_training(
             looked.release()
             raise
 
-    ledger.read = seen  # type: ignore[method-assign]
+    ledger.read = watched_read  # type: ignore[method-assign]
 
     class Reloads(HereLauncher):
         def train(self, *arguments: object, **named: object) -> Path:

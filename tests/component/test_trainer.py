@@ -155,15 +155,15 @@ def test_a_rating_off_the_scale_stretches_it_for_nobody(
     ]
     rows = [*planted_rows(), *mistakes]
     quick = replace(config, full_epochs=1)
-    anew = load_bundle(
-        train(tmp_path, write_planted_snapshot(tmp_path / "anew", rows=rows), quick, name="full")
+    fresh = load_bundle(
+        train(tmp_path, write_planted_snapshot(tmp_path / "fresh", rows=rows), quick, name="full")
         / "bundle"
     )
     update = write_planted_snapshot(
         tmp_path / "more", mode="update", rows=mistakes, live=full / "bundle", state=full / "state"
     )
     updated = train(tmp_path, update, config, name="update")
-    for bundle in (anew, load_bundle(updated / "bundle")):
+    for bundle in (fresh, load_bundle(updated / "bundle")):
         assert bundle.manifest.rating_scale == (2.0, 4.5)
         assert bundle.facts.rating_sum_N.abs().max() < 100.0
     before = load_bundle(full / "bundle").facts
@@ -506,9 +506,9 @@ def test_another_program_version_needs_a_full_training(
     )
     assert main(command(tmp_path, update, config)) == 1
     assert "another version of this program; train with mode full" in capsys.readouterr().err
-    anew = write_planted_snapshot(tmp_path / "anew", mode="full", live=tmp_path / "old")
-    shutil.copytree(tmp_path / "old", anew / "anchor")
-    panel = report(train(tmp_path, anew, config)).panel
+    fresh = write_planted_snapshot(tmp_path / "fresh", mode="full", live=tmp_path / "old")
+    shutil.copytree(tmp_path / "old", fresh / "anchor")
+    panel = report(train(tmp_path, fresh, config)).panel
     assert panel is not None
     assert set(panel.models) == {"candidate", "popularity", "biases"}
 

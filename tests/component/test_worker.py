@@ -277,11 +277,14 @@ def test_one_worker_a_folder_and_the_second_names_the_first(fresh: Services) -> 
 def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_path: Path) -> None:
     send(fresh, [*item_records(), *event_records(1, 200)])
     program = (
-        "import sys; from dataclasses import replace; from pathlib import Path; from cron.backends.launch.process import open_launcher; "
+        "import sys; from dataclasses import replace; from pathlib import Path; "
+        "from cron.backends.launch.process import open_launcher; "
         "from cron.worker.worker import run_worker; from tests.workshop import open_workshop; "
         f"services = open_workshop(Path({str(tmp_path)!r})); "
-        "slow = replace(services.settings, train=replace(services.settings.train, full_epochs=1_000_000)); "
-        "sys.exit(run_worker(replace(services, settings=slow, launcher=open_launcher(text_cache=services.paths.texts))))"
+        "train = replace(services.settings.train, full_epochs=1_000_000); "
+        "slow = replace(services.settings, train=train); "
+        "launcher = open_launcher(text_cache=services.paths.texts); "
+        "sys.exit(run_worker(replace(services, settings=slow, launcher=launcher)))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],

@@ -159,7 +159,7 @@ class Slow:
 def test_the_lease_is_kept_while_any_job_is_at_something(
     shelf: Services, port: str, call: str
 ) -> None:
-    """Whoever got it then would meet the calls of a worker that has said it is gone."""
+    """The next holder would otherwise run into the calls of a worker that reported its end."""
     slow = Slow(getattr(shelf, port), call)
     services = replace(shelf, **{port: slow})  # type: ignore[arg-type]
     if port == "server":
@@ -180,11 +180,13 @@ def test_the_lease_is_kept_while_any_job_is_at_something(
 def test_sigterm_ends_a_worker_waiting_for_its_server(shelf: Services, tmp_path: Path) -> None:
     holds.pause(shelf.ledger, "no turn does anything here")
     program = (
-        "import sys, time; from dataclasses import replace; from pathlib import Path; from cron.worker.worker import run_worker; "
+        "import sys, time; from dataclasses import replace; from pathlib import Path; "
+        "from cron.worker.worker import run_worker; "
         "from tests.workshop import open_workshop, server_of; "
         f"services = open_workshop(Path({str(tmp_path)!r})); "
         "server_of(services).versions = lambda: (print('asked', flush=True), time.sleep(60)); "
-        f"settings = replace(services.settings, worker=replace(services.settings.worker, grace_s={GRACE_S})); "
+        f"worker = replace(services.settings.worker, grace_s={GRACE_S}); "
+        "settings = replace(services.settings, worker=worker); "
         "sys.exit(run_worker(replace(services, settings=settings)))"
     )
     with subprocess.Popen(

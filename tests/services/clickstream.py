@@ -127,7 +127,8 @@ class Clickstream:
         deadline = time.monotonic() + LIMIT_S
         while missing:
             assert time.monotonic() < deadline, (
-                f"{len(missing)} events did not come, {sorted(missing)[:5]} among them; {self._why()}"
+                f"{len(missing)} events did not come, {sorted(missing)[:5]} among them; "
+                f"{self._why()}"
             )
             self._read()
             missing -= self.ids()

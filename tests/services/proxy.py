@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-NOT_IMPLEMENTED = b"<Error><Code>NotImplemented</Code><Message>A header implies what this server does not do</Message></Error>"
+NOT_IMPLEMENTED = (
+    b"<Error><Code>NotImplemented</Code>"
+    b"<Message>A header implies what this server does not do</Message></Error>"
+)
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
@@ -24,8 +27,8 @@ class Proxy:
     to_port: int
     requests: list[str] = field(default_factory=list)  # "HEAD /bucket/name"
     refuses_conditions: bool = False
-    cuts: int = 0  # so many answers to GET are broken off half-way
-    lost: int = 0  # so many answers to PUT never arrive, though the server did as it was told
+    cuts: int = 0  # how many answers to GET are cut off half-way
+    lost: int = 0  # how many answers to PUT never arrive, though the server stored the object
     on_request: Callable[[str], None] = lambda _line: None
 
 

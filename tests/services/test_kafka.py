@@ -28,7 +28,7 @@ from tests.component.house import House, open_house
 from tests.contracts.records import event, item
 from tests.servers import Server, Servers, unique
 
-PATIENCE_S = 25.0  # a call to a broker that is away is told well within
+PATIENCE_S = 25.0  # a broker outage is reported well within
 
 
 class Shop:
@@ -105,7 +105,7 @@ def until(done: Callable[[], bool], *, limit_s: float = 30.0) -> None:
 
 
 def patiently(call: Callable[[], object]) -> object:
-    """Do what a caller does who was told Unavailable: the same again."""
+    """Repeat a call until it no longer raises Unavailable, as a caller would."""
     deadline = time.monotonic() + 90
     while True:
         try:
@@ -185,7 +185,10 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
         pass
     shop.send(*lines(4, 5, 6))
     shop.delete_records(shop.events, 0, 5)
-    gone = rf"records after cursor offset 3 of {shop.events}, partition 0 are gone \(the earliest left is offset 5, the end 6\)"
+    gone = (
+        rf"records after cursor offset 3 of {shop.events}, partition 0 are gone "
+        r"\(the earliest left is offset 5, the end 6\)"
+    )
     for step in (
         house.collect,
         lambda: follow_once(house.log, house.histories),
@@ -215,7 +218,8 @@ def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
     )  # more than the cursor's offsets, so that nothing else would give it away
     with pytest.raises(
         LogGap,
-        match=rf"of {shop.events} with the id \S+ are gone \(the earliest left is in {shop.events} with the id",
+        match=rf"of {shop.events} with the id \S+ are gone "
+        rf"\(the earliest left is in {shop.events} with the id",
     ):
         patiently(house.collect)
     house.log.trim(journal_rows.log_cursor(house.ledger))  # of another topic: nothing

@@ -52,7 +52,7 @@ class Watched:
         return answer["data"]
 
     def has_data(self, query: str) -> bool:
-        """Tell whether a query, as Grafana would send it, gave a number at any time since the start."""
+        """Tell whether a query in Grafana's form gave a number at any time since the start."""
         for name, value in (("$__rate_interval", "8s"), ("$__interval", "2s")):
             query = query.replace(name, value)
         data = self.ask("query_range", query=query, start=self.began, end=time.time(), step=2)
@@ -193,7 +193,7 @@ def test_the_reference_lists_what_is_exported_and_nothing_else(watched_machine: 
         exported.update({name: (*pages["gateway"][name], "ledger") for name in shared})
         return "freshet_empty_answers" in exported and "freshet_batch_seconds" in exported
 
-    until(all_there, "the handler's figures", limit_s=LIMIT_S)
+    until(all_there, "the handler's metrics", limit_s=LIMIT_S)
     rows = re.findall(
         r"^\| `(freshet_\w+)` \| (\w+) \| ([^|]*)\| (\w+) \|", OPERATIONS.read_text(), re.MULTILINE
     )

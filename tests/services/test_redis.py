@@ -27,7 +27,7 @@ from tests.contracts.records import event, item
 from tests.servers import Server, free_port
 from tests.services.cutter import Cutter
 
-PATIENCE_S = 8.0  # a call to a server that is away is told well within it
+PATIENCE_S = 8.0  # a server outage is reported well within it
 
 
 @pytest.fixture
@@ -433,7 +433,8 @@ def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
     server.start()
     client = redis.Redis(port=port)
     try:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+        slots = ("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        client.execute_command(*slots)  # type: ignore[no-untyped-call]
         log, histories = open_log(log_url(server)), open_histories(histories_url(server))
         until_done(lambda: log.append([event(1), event(2)]))  # the cluster needs a moment to be one
         histories.append(
@@ -472,7 +473,8 @@ def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
     program = redis_program(tmp_path / "redis", port=plain)
     with Path(program.command[-1]).open("a") as config:
         config.write(
-            f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\ntls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n"
+            f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\n"
+            f"tls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n"
         )
         config.write(f"tls-ca-cert-file {tmp_path}/ca.pem\n")
     server = Server(program, port=plain, folder=tmp_path / "redis")

@@ -46,7 +46,8 @@ def test_a_loss_that_is_given_up_costs_nothing_that_is_left(
     log.append([event(number) for number in range(10)])
     cursor = log.read(START, 3).cursor
     entries = raw.xrange(f"{{{name}}}")
-    raw.xdel(f"{{{name}}}", *(entries[place][0] for place in places))  # type: ignore[arg-type, index]
+    ids = [entries[place][0] for place in places]  # type: ignore[index]
+    raw.xdel(f"{{{name}}}", *ids)  # type: ignore[arg-type]
     raw.config_set("maxmemory", 1 if is_full else 0)
     found: list[Record] = []
     for _ in range(len(places) + 1):  # a person accepts one gap after the other

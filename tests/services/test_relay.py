@@ -99,12 +99,13 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def records_of(users: int = 50) -> list[Record]:
     """Return many events and an item here and there, each user's in order."""
-    return [
-        item(number, f"i{number % 1000}", hidden=number % 300 == 0)
-        if number % 100 == 0
-        else event(number, user_id=f"u{number % users}")
-        for number in range(NUM_RECORDS)
-    ]
+    return [record(number, users) for number in range(NUM_RECORDS)]
+
+
+def record(number: int, users: int) -> Record:
+    if number % 100 == 0:
+        return item(number, f"i{number % 1000}", hidden=number % 300 == 0)
+    return event(number, user_id=f"u{number % users}")
 
 
 def by_user(records: list[Record]) -> dict[str, list[Record]]:
@@ -173,7 +174,7 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
 
 
 @pytest.mark.parametrize(
-    ("lost", "num_known", "brought"), [("made anew", 1, (3,)), ("trimmed", 0, (4, 5))]
+    ("lost", "num_known", "brought"), [("recreated", 1, (3,)), ("trimmed", 0, (4, 5))]
 )
 def test_a_relay_skips_a_gap_only_when_asked(
     target_url: str,
@@ -186,7 +187,7 @@ def test_a_relay_skips_a_gap_only_when_asked(
     source_url = f"sqlite:///{tmp_path}/source.db"
     open_log(source_url).append([event(1), event(2)])
     finish(start("relay", "--from", source_url, "--to", target_url, "--once"))
-    if lost == "made anew":
+    if lost == "recreated":
         for file in tmp_path.glob("source.db*"):
             file.unlink()
         open_log(source_url).append([event(2), event(3)])
@@ -247,10 +248,7 @@ def test_a_follower_is_killed_moved_and_rebuilt(
     )
     histories = open_histories(histories_url)
     log.append(records[: NUM_RECORDS // 2])
-    for name in (
-        "one",
-        "two",
-    ):  # two machines, and nothing passes between them but what lies in Redis
+    for name in ("one", "two"):  # two machines that share nothing but Redis
         (tmp_path / name).mkdir()
         before = histories.cursor()
         process = start("follow", events=source_url, histories=histories_url, home=tmp_path / name)

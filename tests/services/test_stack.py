@@ -52,7 +52,10 @@ class Stack:
             "FRESHET_CONFIG": str(PROJECT_ROOT / "deploy" / "cluster.toml"),
             "FRESHET__STORE__EVENTS": f"kafka://127.0.0.1:{free_port()}/events?items=items",
             "FRESHET__STORE__HISTORIES": f"redis://127.0.0.1:{free_port()}/0?prefix=histories",
-            "FRESHET__STORE__ARTIFACTS": f"s3://freshet/archives?endpoint=http://127.0.0.1:{free_port()}&region=us-east-1&style=path",
+            "FRESHET__STORE__ARTIFACTS": (
+                f"s3://freshet/archives?endpoint=http://127.0.0.1:{free_port()}"
+                "&region=us-east-1&style=path"
+            ),
             "FRESHET__STORE__LEDGER": f"postgresql://freshet@127.0.0.1:{free_port()}/freshet",
             "FRESHET__STORE__SERVER": f"torchserve://{addresses}/rec?inference={inferences}",
             "FRESHET__STORE__VAR": str(home),
@@ -107,7 +110,7 @@ class Stack:
 
 
 def _pair() -> int:
-    """Return a free port for a node's management; TorchServe's figures take the one above it."""
+    """Return a free port for a node's management; TorchServe's metrics use the one above it."""
     while True:
         port = free_port()
         if not listens(port + 1):

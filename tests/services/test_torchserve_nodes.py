@@ -95,7 +95,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         nodes = [start(0), start(1)]
         hosts = ",".join(f"127.0.0.1:{one.management}" for one in ports)
         sockets = ",".join(str(node.socket) for node in nodes)
-        url = f"torchserve://{hosts}/rec?inference={ports[0].inference},{ports[1].inference}&socket={sockets}"
+        inferences = ",".join(str(one.inference) for one in ports)
+        url = f"torchserve://{hosts}/rec?inference={inferences}&socket={sockets}"
         servers = {
             node.address: stack.enter_context(closing(TorchServe(node)))
             for node in parse_nodes(url)

@@ -31,7 +31,7 @@ QUICK = {
     "FRESHET__WORKER__MIN_EVENTS": "200",
     "FRESHET__WORKER__FULL_SHARE": "0",
     "FRESHET__WORKER__AFTER_EVENTS": "200",
-    "FRESHET__GATE__MIN_USERS": "100000",  # never so many, so sanity tests decide
+    "FRESHET__GATE__MIN_USERS": "100000",  # never reached, so sanity tests decide
     "FRESHET__GATE__MIN_COVERAGE_RATIO": "0",
     "FRESHET__GATE__PROBE_P99_MS": "5000",
 }
@@ -48,7 +48,7 @@ class Ports:
 
 
 class Machine:
-    """A machine that is off until `start`; everything it keeps lies in `folder`."""
+    """A machine that is off until `start`; it stores everything in `folder`."""
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str]) -> None:
         self.folder = folder
@@ -203,7 +203,9 @@ def _places(folder: Path, ports: Ports) -> dict[str, str]:
         **places,
         "FRESHET__STORE__VAR": str(folder / "var"),
         "FRESHET__STORE__ARTIFACTS": f"file:///{folder}/archives",
-        "FRESHET__STORE__SERVER": f"torchserve://127.0.0.1:{ports.management}/rec?inference={ports.inference}",
+        "FRESHET__STORE__SERVER": (
+            f"torchserve://127.0.0.1:{ports.management}/rec?inference={ports.inference}"
+        ),
         "FRESHET__GATEWAY__PORT": str(ports.gateway),
         "FRESHET__WORKER__METRICS_PORT": str(ports.worker),
     }

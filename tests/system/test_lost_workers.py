@@ -51,7 +51,7 @@ def test_an_abandoned_live_version_is_loaded_again(
         _kill_until_given_up(
             node, lambda: next(found for found in server.versions() if found.version == 2)
         )
-        with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it for ever
+        with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it forever
             httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=2)
         clock = Clock()
         reconciler = Reconciler(services, monotonic=clock)

@@ -1,4 +1,4 @@
-"""Who may manage a real TorchServe: whoever owns its socket, and nobody through any port.
+"""Who may manage a real TorchServe: the owner of its socket, and nobody through any port.
 
 .venv/bin/python -m pytest tests/system/test_management.py
 """
@@ -37,7 +37,11 @@ PATHS = (
 )
 METHODS = ("POST", "PUT", "GET", "DELETE", "OPTIONS", "PATCH")
 SECRETS = ("FRESHET__GATEWAY__API_KEY", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "REDIS_PASSWORD")
-WRITES_A_FILE = "open({marker!r}, 'w').close()\nclass H:\n    def initialize(self, c): pass\n    def handle(self, d, c): return [1] * len(d)\n"
+WRITES_A_FILE = """open({marker!r}, 'w').close()
+class H:
+    def initialize(self, c): pass
+    def handle(self, d, c): return [1] * len(d)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,7 @@ def test_only_inference_and_metrics_listen(node: Running) -> None:
 
 
 def test_no_port_registers_a_folder(node: Running, door: str, tmp_path: Path) -> None:
-    """Whatever is allowed by URL, TorchServe takes an absolute folder and runs what lies there."""
+    """TorchServe accepts an absolute folder and runs its code, whichever URLs are allowed."""
     marker, folder = tmp_path / "ran", tmp_path / "Downloads"
     folder.mkdir()
     (folder / "evil.py").write_text(WRITES_A_FILE.format(marker=str(marker)))
@@ -145,7 +149,8 @@ def test_a_body_is_read_and_forgotten(door: str) -> None:
     host, port = door.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as raw:
         raw.sendall(
-            b"GET /models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabcDELETE /models/rec/1 HTTP/1.1\r\n\r\n"
+            b"GET /models HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
+            b"abcDELETE /models/rec/1 HTTP/1.1\r\n\r\n"
         )
         answers = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answers.count(b"HTTP/1.") == 1

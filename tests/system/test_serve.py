@@ -1,8 +1,7 @@
 """The README's whole story on a real machine, from serve to stop and start again.
 
-Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate is
-open but for its sanity tests: what it accepts is tested elsewhere, and here every cycle shall
-publish.
+Real TorchServe, gateway, worker and trainer, started by `make serve` as a user would. The gate
+applies only its sanity tests, so that every cycle publishes; other tests cover what it accepts.
 """
 
 from __future__ import annotations
@@ -102,7 +101,8 @@ def test_rollback_holds_until_resume(machine: Machine) -> None:
     assert machine.live() == 1
     answer = _shell(
         machine.here(
-            "curl -s http://127.0.0.1:8080/predictions/rec -H 'Content-Type: application/json' -d '{\"user_seq\": [], \"k\": 1}'"
+            "curl -s http://127.0.0.1:8080/predictions/rec -H 'Content-Type: application/json' "
+            '-d \'{"user_seq": [], "k": 1}\''
         )
     )
     assert json.loads(answer)["model_version"] == 1

@@ -80,7 +80,10 @@ def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int
 # keeps a version without workers.
 SPOILT = {
     "bundle/manifest.json": b"{}",
-    "recommend.py": b"class Recommend:\n    def initialize(self, context): raise RuntimeError\n    def handle(self, data, context): pass\n",
+    "recommend.py": b"""class Recommend:
+    def initialize(self, context): raise RuntimeError
+    def handle(self, data, context): pass
+""",
 }
 SLOW_START = b"""import time
 class Recommend:

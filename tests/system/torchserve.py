@@ -41,7 +41,9 @@ class Running:
     def url(self) -> str:
         """What `open_server` and the settings take."""
         keys = f"&keys={self.var}/torchserve/key_file.json" if self.tokens else ""
-        return f"torchserve://127.0.0.1:{self.ports.management}/rec?inference={self.ports.inference}&socket={self.socket}{keys}"
+        ports = self.ports
+        server = f"torchserve://127.0.0.1:{ports.management}/rec"
+        return f"{server}?inference={ports.inference}&socket={self.socket}{keys}"
 
     @property
     def socket(self) -> Path:
@@ -149,7 +151,10 @@ def write_archive(store: Path, version: int, *, handler: bytes) -> str:
         },
         "archiverVersion": "0.12.0",
     }
-    settings = "minWorkers: 1\nmaxWorkers: 1\nbatchSize: 1\nmaxBatchDelay: 1\nresponseTimeout: 60\nstartupTimeout: 60\n"
+    settings = (
+        "minWorkers: 1\nmaxWorkers: 1\nbatchSize: 1\nmaxBatchDelay: 1\n"
+        "responseTimeout: 60\nstartupTimeout: 60\n"
+    )
     with zipfile.ZipFile(store / name, "w") as archive:
         archive.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
         archive.writestr("model-config.yaml", settings)
