@@ -11,7 +11,12 @@ import pytest
 from cron.cycle.cycle import run_cycle
 from cron.lineage import Lease
 from cron.services import Services
+from cron.settings.tree import Settings
+from tests.component.command_line import NUM_RATINGS
+from tests.component.gateway_process import settings_in
 from tests.component.house import House, open_house
+from tests.component.training import small_config, train
+from tests.planted import write_planted_snapshot
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -20,6 +25,7 @@ from tests.workshop import (
     open_workshop,
     send,
 )
+from trainer.config import TrainConfig
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +60,43 @@ def house(tmp_path: Path) -> Iterator[House]:
     yield opened
     opened.journal.close()
     opened.ledger.close()
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    return small_config(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory, config: TrainConfig) -> Path:
+    """A candidate trained on the planted data."""
+    folder = tmp_path_factory.mktemp("full")
+    return train(folder, write_planted_snapshot(folder / "snapshot"), config)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Return settings in a folder, in force for the command line."""
+    settings = settings_in(tmp_path, inference_port=9)
+    for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
+        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
+    return settings
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a small data set: hourly ratings, newest first, one of them broken, two films."""
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    rows = [
+        f"{1 + number % 2},{1 + number % 2},4.0,{1_000_000_000 + 3600 * number}"
+        for number in range(NUM_RATINGS)
+    ]
+    (folder / "ratings.csv").write_text(
+        "\n".join(["userId,movieId,rating,timestamp", *reversed(rows), "1,1,good,1000000000"])
+        + "\n"
+    )
+    (folder / "movies.csv").write_text(
+        "movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Action|Crime\n"
+    )
+    return folder

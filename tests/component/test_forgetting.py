@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cron.cycle.cycle import run_cycle
-from cron.errors import Unavailable, WrongUserId
-from cron.forgetting.request import forget
-from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
+from cron.errors import WrongUserId
+from cron.journal.dead_letters import DeadLetters
 from cron.journal.follow import follow_once, rebuild
 from cron.journal.segment_files import is_compacted
 from cron.ledger import forgotten, journal_rows, run_rows
@@ -28,6 +27,7 @@ from cron.snapshot.panel import Panel
 from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.events import Event
 from recommender.ids import MAX_ID_CHARS
+from tests.component.forgetting import forget_in, one_raw
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import START_AT, event, item
 from tests.workshop import close_workshop, lease_of, open_workshop
@@ -41,16 +41,6 @@ def one(
     """Return an event whose id gives its user away."""
     return replace(
         event(number, user_id=user_id, item_id=item_id, at=at), event_id=f"{user_id}-{number:04}"
-    )
-
-
-def forget_in(house: House, folder: Path, user_id: str = "ann") -> None:
-    forget(
-        house.ledger,
-        house.histories,
-        DeadLetters(folder / "dead-letters.jsonl"),
-        user_id,
-        asked_by="a test",
     )
 
 
@@ -346,47 +336,6 @@ def test_what_no_user_can_be_called_makes_no_row(
     with pytest.raises(WrongUserId, match=f"at most {MAX_ID_CHARS} characters"):
         forget_in(house, tmp_path, user_id)
     assert forgotten.every(house.ledger) == []
-
-
-def one_raw(user_id: str) -> dict[str, object]:
-    return {"user_id": user_id, "item_id": "i", "type": "view", "at": "yesterday"}
-
-
-def test_dead_letters_with_the_id_as_a_word_are_deleted(house: House, tmp_path: Path) -> None:
-    letters = DeadLetters(tmp_path / "dead-letters.jsonl")
-    for raw in (
-        "ann,50,five",
-        "joanna,50,five",
-        "annabel",
-        json.dumps(one_raw("ann")),
-        json.dumps(one_raw("anna")),
-    ):
-        letters.add(source="ingest", reason="bad", raw=raw, at=START_AT)
-    forget_in(house, tmp_path)
-    assert [letter.raw for letter in letters.newest(9)] == [
-        "joanna,50,five",
-        "annabel",
-        json.dumps(one_raw("anna")),
-    ]
-
-
-@pytest.mark.parametrize("user_id", ["müller", "🎬", 'the "one"', "a/b", r"c\d"])
-def test_cut_dead_letters_go_when_they_hold_the_id_escaped(
-    house: House, tmp_path: Path, user_id: str
-) -> None:
-    """`json.dumps` escapes `ü`, and a cut letter is not JSON any more."""
-    letters = DeadLetters(tmp_path / "dead-letters.jsonl")
-    raw = json.dumps({"user_id": user_id, "x": "y" * MAX_RAW_CHARS}).replace("/", r"\/")
-    letters.add(source="gateway", reason="x: …", raw=raw, at=START_AT)
-    assert len(letters.newest(9)) == 1
-    forget_in(house, tmp_path, user_id)
-    assert letters.newest(9) == ()
-
-
-def test_dead_letters_not_deleted_are_reported(house: House, tmp_path: Path) -> None:
-    (tmp_path / "dead-letters.jsonl.lock").mkdir()
-    with pytest.raises(Unavailable, match="the dead letters at "):
-        forget_in(house, tmp_path)
 
 
 def test_no_byte_is_left_in_the_files_of_histories_and_log(house: House, tmp_path: Path) -> None:

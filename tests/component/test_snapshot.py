@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from cron.snapshot.panel import Panel, key_id
 from cron.snapshot.panel_choice import choose_panel_share
 from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
 from recommender.events import Event
-from tests.component.house import House, open_house
+from tests.component.house import House
 from tests.contracts.records import START_AT, event, item
 from trainer.config import TrainConfig
 
@@ -48,13 +47,11 @@ Row = dict[str, object]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = open_house(tmp_path)
+def house(house: House) -> House:
+    """Return the shared empty house with `EVENTS` in its journal."""
     for begin in range(0, NUM_EVENTS, 200):
-        opened.journal.accept(EVENTS[begin : begin + 200], Cursor("0"), opened.lease)
-    yield opened
-    opened.journal.close()
-    opened.ledger.close()
+        house.journal.accept(EVENTS[begin : begin + 200], Cursor("0"), house.lease)
+    return house
 
 
 def rows(folder: Path, file: str, role: str | None = None) -> list[Row]:

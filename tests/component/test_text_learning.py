@@ -18,8 +18,7 @@ from recommender.bundle import ADAPTER, ENCODER, load_bundle
 from recommender.catalogue import CatalogueItem
 from recommender.encoder import load_encoder
 from recommender.ranker import HistoryElement, Ranker
-from tests.component.test_trainer import new_rows
-from tests.component.training import ROOT, command, report, small_config, train
+from tests.component.training import ROOT, command, new_rows, report, small_config, train
 from tests.planted import planted_rows, write_planted_snapshot
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import NoReturn
 import pytest
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from cron.errors import AlreadyRunning, LeaseLost, LogGap, Unavailable
+from cron.errors import AlreadyRunning, LeaseLost, Unavailable
 from cron.ledger import (
     holds,
     journal_rows,
@@ -28,13 +28,13 @@ from cron.ledger import (
     switches,
 )
 from cron.lineage import Lease
-from cron.ports import Appended, Batch, Cursor, EventLog
+from cron.ports import Batch, Cursor
 from cron.services import Services
 from cron.wiring import open_launcher
 from cron.worker.lease import held_lease, only_one
 from cron.worker.worker import run_once
-from recommender.events import Record
 from tests.component.at_work import LIMIT_S, free, until, working
+from tests.component.worker_logs import SlowLog, StrangeLog
 from tests.shelf import open_shelf
 from tests.workshop import (
     close_workshop,
@@ -365,46 +365,3 @@ def test_a_crontab_worker_takes_its_first_turn_at_once(
             0,
             timedelta(0),
         )
-
-
-class SlowLog:
-    """A log whose reads wait for a test."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
-        self.goes_on = threading.Event()
-        self.append, self.give_up, self.backlog, self.trim = (
-            log.append,
-            log.give_up,
-            log.backlog,
-            log.trim,
-        )
-
-    def read(self, after: Cursor, limit: int) -> Batch:
-        assert self.goes_on.wait(LIMIT_S)
-        return self._log.read(after, limit)
-
-
-class StrangeLog:
-    """A log whose records after our cursor are gone, as after a deleted file."""
-
-    def __init__(self, *, backlog: int = 0) -> None:
-        self.num_reads = self.num_looks = 0
-        self._backlog = backlog
-
-    def append(self, records: Sequence[Record]) -> Appended:
-        return Appended(accepted=0, duplicates=())
-
-    def read(self, after: Cursor, limit: int) -> Batch:
-        self.num_reads += 1
-        raise LogGap(log="events.db", cursor=after, earliest="none")
-
-    def give_up(self, after: Cursor) -> Cursor:
-        return after
-
-    def backlog(self, after: Cursor) -> int:
-        self.num_looks += 1
-        return self._backlog
-
-    def trim(self, *before: Cursor) -> None:
-        return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from recommender.catalogue import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from tests.planted import write_tiny_encoder
+from tests.planted import Row, planted_rows, write_tiny_encoder
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig, dump_config
 from trainer.device import claim_device
@@ -62,4 +63,15 @@ def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "o
         str(folder / name),
         "--text-cache",
         str(folder / "texts"),
+    ]
+
+
+def new_rows(count: int) -> list[Row]:
+    """Return newer events of the same users, with an item that no earlier event has."""
+    known = planted_rows(seed=1)[:count]
+    rows = [replace(row, seq=1000 + row.seq, at_us=row.at_us + 10**13) for row in known]
+    return [
+        replace(rows[0], seq=1, item_id="i0", role="context"),
+        *rows,
+        replace(rows[-1], seq=2000, item_id="new", at_us=10**16),
     ]

@@ -5,7 +5,6 @@ Event times are the tests' own, a day for each test, so one running job serves a
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -19,11 +18,18 @@ from deploy.servers.kafka import create_topics
 from deploy.stack.join import join_program, submit
 from tests.servers import Server, Servers, unique
 from tests.services.clickstream import Clickstream, click, impression
+from tests.services.traffic import (
+    SKEW_S,
+    WINDOW_S,
+    clicked_ids,
+    iso,
+    joined_events,
+    random_traffic,
+    send_traffic,
+)
 
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 DAY_S = 86_400.0
-WINDOW_S = 600.0
-SKEW_S = 60.0
 HOUR_S = 3600.0
 UNICODE = "Zoë 🛒 'quoted' \"twice\" \\ ${bootstrap}"
 
@@ -127,14 +133,14 @@ def rejected_messages(stream: Clickstream) -> Clickstream:
 def test_impressions_become_clicks_or_impressions(
     rejected_messages: Clickstream,
 ) -> None:
-    clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": _iso(FIRST_DAY + 20)}
+    clicked = {"user_id": "u1", "item_id": "i1", "type": "click", "at": iso(FIRST_DAY + 20)}
     assert rejected_messages.event("click:clicked") == clicked
     assert rejected_messages.event("impression:clicked") is None
     assert rejected_messages.event("impression:unclicked") == {
         "user_id": "u2",
         "item_id": "i1",
         "type": "impression",
-        "at": _iso(FIRST_DAY + 1),
+        "at": iso(FIRST_DAY + 1),
     }
     assert rejected_messages.event("click:unclicked") is None
     assert {row.key == row.value["user_id"] for row in rejected_messages.events} == {True}, (
@@ -178,7 +184,7 @@ def test_a_click_without_an_impression_is_kept(rejected_messages: Clickstream) -
         "user_id": "u9",
         "item_id": "i9",
         "type": "click",
-        "at": _iso(FIRST_DAY + 7),
+        "at": iso(FIRST_DAY + 7),
     }
 
 
@@ -281,16 +287,16 @@ def test_a_killed_task_manager_loses_and_doubles_nothing(
     servers: Servers, stream: Clickstream
 ) -> None:
     day = FIRST_DAY + 4 * DAY_S
-    before, during, after = (_traffic(day + part * 1000, seed=part) for part in range(3))
-    expected = {**_joined_events(*before), **_joined_events(*during), **_joined_events(*after)}
+    before, during, after = (random_traffic(day + part * 1000, seed=part) for part in range(3))
+    expected = {**joined_events(*before), **joined_events(*during), **joined_events(*after)}
     assert {event["type"] for event in expected.values()} == {"click", "impression"}
-    _send(stream, before)
+    send_traffic(stream, before)
     stream.wait_for(
-        _clicked_ids(before)
+        clicked_ids(before)
     )  # so a checkpoint holds impressions that still wait for their click
-    _send(stream, during)
+    send_traffic(stream, during)
     servers.flink_taskmanager.kill()
-    _send(stream, after)
+    send_traffic(stream, after)
     servers.flink_taskmanager.start()
     stream.push_time(day + DAY_S / 2)
     stream.wait_for(expected)
@@ -305,14 +311,14 @@ def test_a_killed_job_manager_loses_and_doubles_nothing(
 ) -> None:
     """It has forgotten the job, which the keeper then submits from its newest checkpoint."""
     day = FIRST_DAY + 5 * DAY_S
-    before, after = (_traffic(day + part * 1000, seed=10 + part) for part in range(2))
-    expected = {**_joined_events(*before), **_joined_events(*after)}
+    before, after = (random_traffic(day + part * 1000, seed=10 + part) for part in range(2))
+    expected = {**joined_events(*before), **joined_events(*after)}
     old = submit(servers.flink, stream.join)
-    _send(stream, before)
-    stream.wait_for(_clicked_ids(before))
+    send_traffic(stream, before)
+    stream.wait_for(clicked_ids(before))
     jobmanager = servers.flink_jobmanager
     jobmanager.kill()
-    _send(stream, after)
+    send_traffic(stream, after)
     jobmanager.start()
     keeper = Server(
         join_program(servers.flink, stream.join),
@@ -329,81 +335,3 @@ def test_a_killed_job_manager_loses_and_doubles_nothing(
         keeper.stop()
     assert {event_id: stream.event(event_id) for event_id in expected} == expected
     assert stream.doubles() == []
-
-
-Traffic = tuple[list[dict[str, object]], list[dict[str, object]]]
-
-
-def _traffic(at: float, *, seed: int, num_impressions: int = 500) -> Traffic:
-    """Return ten minutes of impressions, and clicks: some twice, too late, or never shown."""
-    rng = random.Random(seed)
-    shown = [
-        impression(
-            f"traffic {seed}.{one}",
-            at + rng.randrange(600),
-            user_id=f"u{one % 50}",
-            item_id=f"i{rng.randrange(90)}",
-        )
-        for one in range(num_impressions)
-    ]
-    clicks = []
-    for seen in rng.sample(shown, num_impressions // 3):
-        who = {"user_id": str(seen["user_id"]), "item_id": str(seen["item_id"])}
-        clicked_at = float(str(seen["at"])) + rng.choice(
-            [-SKEW_S - 1, -SKEW_S, 0, 1, 30, WINDOW_S, WINDOW_S + 1]
-        )
-        clicks += [
-            click(str(seen["impression_id"]), clicked_at, **who)
-            for _ in range(rng.choice([1, 1, 2]))
-        ]
-    clicks += [click(f"traffic {seed}.never {one}", at + one) for one in range(20)]
-    return sorted(shown + rng.sample(shown, 20), key=_at), sorted(clicks, key=_at)
-
-
-def _joined_events(
-    shown: list[dict[str, object]], clicks: list[dict[str, object]]
-) -> dict[str, dict[str, object]]:
-    """Join as the SQL should: the events by their ids."""
-    clicked = {str(one["impression_id"]): one for one in reversed(clicks)}
-    events = {
-        f"click:{impression_id}": _event("click", one) for impression_id, one in clicked.items()
-    }
-    for seen in shown:
-        found = clicked.get(str(seen["impression_id"]))
-        if found is None or not -SKEW_S <= _at(found) - _at(seen) <= WINDOW_S:
-            events[f"impression:{seen['impression_id']}"] = _event("impression", seen)
-    return events
-
-
-def _clicked_ids(traffic: Traffic) -> list[str]:
-    """Return event ids of clicks that meet their impressions, due at the next checkpoint."""
-    joined = _joined_events(*traffic)
-    ids = [str(seen["impression_id"]) for seen in traffic[0]]
-    return [
-        f"click:{one}"
-        for one in ids
-        if f"click:{one}" in joined and f"impression:{one}" not in joined
-    ]
-
-
-def _event(type_: str, message: dict[str, object]) -> dict[str, object]:
-    return {
-        "user_id": message["user_id"],
-        "item_id": message["item_id"],
-        "type": type_,
-        "at": _iso(_at(message)),
-    }
-
-
-def _send(stream: Clickstream, traffic: Traffic) -> None:
-    shown, clicks = traffic
-    stream.send(stream.join.impressions, shown)
-    stream.send(stream.join.clicks, clicks)
-
-
-def _at(message: dict[str, object]) -> float:
-    return float(str(message["at"]))
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

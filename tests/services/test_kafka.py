@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
@@ -19,61 +18,17 @@ from cron.backends.kafka.log import KafkaEventLog
 from cron.errors import AccessRefused, LogGap, TopicMissing, Unavailable
 from cron.journal.follow import follow_once, rebuild
 from cron.ledger import journal_rows
-from cron.ports import START, Cursor, EventLog, Rejected
+from cron.ports import START, EventLog, Rejected
 from cron.urls.kafka import parse as parse_url
 from cron.wiring import open_log
 from deploy.servers.kafka import create_topics
 from recommender.events import Event, Item, Record, to_json
 from tests.component.house import House, open_house
 from tests.contracts.records import event, item
-from tests.servers import Server, Servers, unique
+from tests.servers import Servers, unique
+from tests.services.kafka_shop import Shop, everything, lines, patiently, until
 
 PATIENCE_S = 25.0  # a broker outage is reported well within
-
-
-class Shop:
-    """Two topics as a shop's own programs see them."""
-
-    def __init__(self, server: Server, *, partitions: int = 2) -> None:
-        self.address = f"127.0.0.1:{server.port}"
-        name = unique("shop")
-        self.events, self.items, self._partitions = f"{name}.events", f"{name}.items", partitions
-        self.url = f"kafka://{self.address}/{self.events}?items={self.items}"
-        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
-        self.make()
-
-    def make(self) -> None:
-        create_topics(self.address, {self.events: self._partitions, self.items: 1})
-
-    def delete(self, topic: str) -> None:
-        self.admin.delete_topics([topic])[topic].result()
-        until(lambda: topic not in self.admin.list_topics(timeout=10).topics)
-
-    def delete_records(self, topic: str, partition: int, before: int) -> None:
-        for done in self.admin.delete_records([TopicPartition(topic, partition, before)]).values():
-            done.result()
-
-    def producer(self, **settings: object) -> Producer:
-        return Producer(
-            {
-                "bootstrap.servers": self.address,
-                "log_level": 0,
-                **{name.replace("_", "."): value for name, value in settings.items()},
-            }
-        )
-
-    def send(
-        self,
-        *values: bytes | None,
-        topic: str | None = None,
-        partition: int = 0,
-        **settings: object,
-    ) -> None:
-        """Send values into one partition."""
-        producer = self.producer(**settings)
-        for value in values:
-            producer.produce(topic or self.events, value, partition=partition)
-        assert producer.flush(30) == 0
 
 
 @pytest.fixture
@@ -95,35 +50,6 @@ def house(shop: Shop, tmp_path: Path) -> Iterator[House]:
     yield opened
     opened.journal.close()
     opened.ledger.close()
-
-
-def until(done: Callable[[], bool], *, limit_s: float = 30.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def patiently(call: Callable[[], object]) -> object:
-    """Repeat a call until it no longer raises Unavailable, as a caller would."""
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            return call()
-        except Unavailable:
-            assert time.monotonic() < deadline
-
-
-def everything(log: EventLog, after: Cursor = START) -> list[Record]:
-    found: list[Record] = []
-    while (batch := log.read(after, 100)).cursor != after:
-        found += batch.records
-        after = batch.cursor
-    return found
-
-
-def lines(*numbers: int) -> list[bytes]:
-    return [to_json(event(number)).encode() for number in numbers]
 
 
 def test_only_committed_transactions_are_read(shop: Shop, log: KafkaEventLog) -> None:

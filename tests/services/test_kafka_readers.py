@@ -18,7 +18,7 @@ from cron.urls.kafka import parse as parse_url
 from recommender.events import MAX_CLOCK_SKEW, Event, to_json
 from tests.contracts.records import event
 from tests.servers import Servers, unique
-from tests.services.test_kafka import Shop, everything, lines, until
+from tests.services.kafka_shop import Shop, everything, lines, until
 
 OTHER_PROPERTIES = """\
 isolation.level=read_uncommitted

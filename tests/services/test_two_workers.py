@@ -182,21 +182,7 @@ def test_a_holder_that_ends_in_order_hands_over(
     assert hosts.workers["a"].exitcode == 0
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "commit_segment",
-        "put",
-        "add_release",
-        "register",
-        "begin_publish",
-        "set_live",
-        "end_switch",
-        "finish_run",
-    ],
-)
-def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) -> None:
-    """The other has published what both wanted to, and more, by then."""
+def let_b_publish_twice_while_a_is_paused(hosts: Hosts, place: str) -> None:
     send(hosts.services, event_records(FIRST + 1, FIRST + EACH))
     hosts.start("a", place)
     hosts.until(lambda: hosts.is_paused("a"), f"a pauses before {place}")
@@ -215,6 +201,24 @@ def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) 
         lambda: run_rows.open_run(hosts.services.ledger) is None and len(hosts.versions()) > 3,
         "b publishes again",
     )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "commit_segment",
+        "put",
+        "add_release",
+        "register",
+        "begin_publish",
+        "set_live",
+        "end_switch",
+        "finish_run",
+    ],
+)
+def test_a_paused_holder_changes_nothing_on_waking_up(hosts: Hosts, place: str) -> None:
+    """The other has published what both wanted to, and more, by then."""
+    let_b_publish_twice_while_a_is_paused(hosts, place)
     before = (
         switches.serving(hosts.services.ledger),
         journal_rows.segments(hosts.services.ledger),

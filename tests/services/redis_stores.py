@@ -1,0 +1,39 @@
+"""A log and histories in a test's own Redis, and what the tests read from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from cron.errors import Unavailable
+from cron.ports import START, Cursor, EventLog
+from recommender.events import Record
+from tests.servers import Server
+
+
+def log_url(server: Server, *, port: int | None = None) -> str:
+    return f"redis://127.0.0.1:{port or server.port}/0?stream=shop"
+
+
+def histories_url(server: Server) -> str:
+    return f"redis://127.0.0.1:{server.port}/0?prefix=who"
+
+
+def everything(log: EventLog, *, after: Cursor = START) -> list[Record]:
+    found: list[Record] = []
+    while (batch := log.read(after, 1000)).records:
+        found += batch.records
+        after = batch.cursor
+    return found
+
+
+def until_done(call: Callable[[], object]) -> None:
+    """Repeat a call as a sender does whose server is restarted."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            call()
+        except Unavailable:
+            assert time.monotonic() < deadline
+        else:
+            return
