@@ -1,4 +1,4 @@
-"""A live version or candidate that lost its workers: what is loaded, and what serves meanwhile."""
+"""A live version or candidate that lost its workers: what is loaded and what serves."""
 
 from __future__ import annotations
 
