@@ -157,7 +157,9 @@ def test_another_program_version_needs_a_full_training(
         tmp_path / "update", mode="update", rows=new_rows(50), live=tmp_path / "old"
     )
     assert main(command(tmp_path, update, config)) == 1
-    assert "another version of this program made it; train with mode full" in capsys.readouterr().err
+    assert (
+        "another version of this program made it; train with mode full" in capsys.readouterr().err
+    )
     fresh = write_planted_snapshot(tmp_path / "fresh", mode="full", live=tmp_path / "old")
     shutil.copytree(tmp_path / "old", fresh / "anchor")
     panel = report(train(tmp_path, fresh, config)).panel
