@@ -118,7 +118,7 @@ def _train_update(
         num_updates=line.num_updates + 1,
     )
     report = read_report(folder / "candidate" / "report.json")
-    if gated and not offline_verdict(report, GateSettings(), Against(live=2, anchor=1)).accepted:
+    if gated and not offline_verdict(report, GateSettings(), Against(live=2, anchor=1)).is_accepted:
         return tried
     return replace(tried, folder=folder, waiting=waiting, num_accepted=line.num_accepted + 1)
 

@@ -126,7 +126,7 @@ def _publish(open_run: OpenRun) -> Run:
     offline = open_run.step("judge", Verdict, lambda: _judge(open_run, plan))
     is_sanity_only = any(reason.name == FEW_EVENTS for reason in offline.reasons)
     metric_rows.set_gauge(ledger, SANITY_ONLY, float(is_sanity_only))
-    if not offline.accepted:
+    if not offline.is_accepted:
         return open_run.end("refused", *offline.reasons, metrics=offline.metrics)
 
     version = run_rows.allot_version(ledger, run.run_id, lease=lease)
@@ -140,7 +140,7 @@ def _publish(open_run: OpenRun) -> Run:
     # A crash may have come after the switch; if a person has rolled back since, that stands.
     if not release_rows.is_release(ledger, manifest.version):
         online = go_live(open_run, manifest)
-        if not online.accepted:
+        if not online.is_accepted:
             reasons = (*offline.reasons, *online.reasons)
             return open_run.end("refused", *reasons, metrics=offline.metrics)
     probed = stored_value(ledger, run.run_id, "probe", Verdict)

@@ -47,7 +47,7 @@ def _try_to_go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
     services, lease = open_run.services, open_run.lease
     open_run.repeat("register", lambda: _register(services, manifest, lease))
     online = open_run.repeat("probe", lambda: _probe(open_run, manifest))
-    if online.accepted:
+    if online.is_accepted:
         open_run.repeat("set_live", lambda: _set_live(services, manifest, lease))
     return online
 

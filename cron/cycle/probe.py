@@ -60,7 +60,7 @@ def probe(
 
 
 def _badness(verdict: Verdict) -> tuple[bool, float]:
-    return not verdict.accepted, verdict.metrics.get("probe_p99_ms", 0.0)
+    return not verdict.is_accepted, verdict.metrics.get("probe_p99_ms", 0.0)
 
 
 def _probe_node(
@@ -75,7 +75,7 @@ def _probe_node(
             for one, answer, ms in zip(golden, found, times, strict=True)
         ]
         verdict = online_verdict(probes, limit_ms=limit_ms)
-        if verdict.accepted:
+        if verdict.is_accepted:
             break
     return verdict
 

@@ -16,6 +16,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, float] = msgspec.field(name="figures")
 
     @property
-    def accepted(self) -> bool:
+    def is_accepted(self) -> bool:
         """Whether every test was passed."""
         return all(reason.ok for reason in self.reasons)

@@ -37,7 +37,7 @@ def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
     try:
         with pytest.raises(
             CannotKeep,
-            match=rf"the artifact store at {tmp_path}/archives.* cannot store our data .*; make room there",
+            match=rf"store at {tmp_path}/archives.* cannot store our data .*; make room there",
         ):
             store.put("rec-1.mar", tmp_path / "large")
     finally:

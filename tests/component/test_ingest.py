@@ -150,7 +150,10 @@ def test_items_without_any_event_are_reported(
 ) -> None:
     (tmp_path / "ratings.csv").write_text(f"userId,movieId,rating,timestamp\n1,m296,5,{SECONDS}\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n296,Heat,Crime\n297,Cold,Crime\n")
-    warning = "no event is about any of the 2 items of movies.csv; do both files write the ids in the same way?"
+    warning = (
+        "no event is about any of the 2 items of movies.csv; "
+        "do both files write the ids in the same way?"
+    )
     assert main(["ingest", str(tmp_path), "--dry-run"]) == 0
     assert warning in capsys.readouterr().out
     assert main(["ingest", str(tmp_path), "--dry-run", "--json"]) == 0

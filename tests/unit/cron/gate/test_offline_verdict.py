@@ -24,7 +24,7 @@ from tests.unit.cron.gate.reports import (
 
 def test_an_honest_update_is_accepted_with_a_reason_per_test() -> None:
     verdict = offline_verdict(candidate(0.001), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert [reason.name for reason in verdict.reasons] == [
         "finite_weights",
         "ndcg_live",
@@ -49,7 +49,7 @@ def test_ratings_worse_than_the_biases_are_a_remark() -> None:
     verdict = offline_verdict(
         replace(made, panel=replace(made.panel, models=models)), SETTINGS, AGAINST
     )
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert verdict.reasons[-1].name == "rmse_biases"
     assert verdict.reasons[-1].limit == pytest.approx(np.sqrt(ERRORS.mean()) / 2)
     assert "ndcg_biases" not in verdict.metrics
@@ -62,7 +62,7 @@ def test_a_collapse_of_coverage_is_refused() -> None:
 def test_a_first_training_may_cover_less_than_a_baseline() -> None:
     assert offline_verdict(
         candidate(coverage=0.2), SETTINGS, Against(live=0, anchor=None, live_is_baseline=True)
-    ).accepted
+    ).is_accepted
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:
@@ -83,14 +83,16 @@ def test_weights_that_are_not_finite_are_refused() -> None:
 
 def test_a_panel_without_events_is_reported() -> None:
     verdict = offline_verdict(replace(candidate(), panel=None), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert verdict.reasons[1].text.startswith("only 0 panel events of 0 users")
 
 
 def test_a_baseline_must_only_be_finite() -> None:
     baseline = replace(candidate(-0.3), mode="baseline")
-    assert offline_verdict(baseline, SETTINGS, AGAINST).accepted
-    assert not offline_verdict(replace(baseline, finite_weights=False), SETTINGS, AGAINST).accepted
+    assert offline_verdict(baseline, SETTINGS, AGAINST).is_accepted
+    assert not offline_verdict(
+        replace(baseline, finite_weights=False), SETTINGS, AGAINST
+    ).is_accepted
 
 
 def test_only_users_in_every_panel_are_compared() -> None:
@@ -99,9 +101,9 @@ def test_only_users_in_every_panel_are_compared() -> None:
     ndcg[70:] -= 0.3
     models = {"candidate": scores(ndcg, ERRORS), "live": scores(LIVE, ERRORS)}
     users = frozenset(f"u{number}" for number in range(70))
-    assert not offline_verdict(report(models), SETTINGS, AGAINST).accepted
+    assert not offline_verdict(report(models), SETTINGS, AGAINST).is_accepted
     verdict = offline_verdict(report(models), SETTINGS, AGAINST, users=users)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert verdict.metrics["panel_users"] == 70
 
 

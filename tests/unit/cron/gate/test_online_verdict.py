@@ -14,7 +14,7 @@ def test_the_answers_and_the_slowest_probe_decide() -> None:
         for number in range(20)
     ]
     verdict = online_verdict(probes, limit_ms=250.0)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert verdict.metrics == {"probe_p99_ms": 39.0}
     slow = [*probes[:-1], replace(probes[-1], latency_ms=400.0)]
     assert refusals(online_verdict(slow, limit_ms=250.0)) == ["latency"]

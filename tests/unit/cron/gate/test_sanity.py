@@ -20,7 +20,7 @@ def small_panel(candidate_ndcg: list[float], live_ndcg: list[float]) -> Report:
 def test_with_few_panel_events_only_ruin_is_refused() -> None:
     few = {"candidate": scores(LIVE[:9] * 0.9, ERRORS[:9]), "live": scores(LIVE[:9], ERRORS[:9])}
     verdict = offline_verdict(report(few, num_users=9), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert (
         "only 180 panel events of 9 users, 1000 of 50 are needed: sanity tests"
         in verdict.reasons[1].text
@@ -38,7 +38,7 @@ def test_a_loss_that_may_be_noise_of_a_dozen_users_is_accepted() -> None:
     noisy = [0.0, 0.0, 0.1, 0.2, *[0.0] * 8]
     verdict = offline_verdict(small_panel(noisy, live), SETTINGS, AGAINST)
     (reason,) = [one for one in verdict.reasons if one.name == "sanity_ndcg"]
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert reason.value == pytest.approx((sum(noisy) - sum(live) / 2) / 12)
     assert reason.low is not None
     assert reason.high is not None
@@ -57,5 +57,5 @@ def test_a_ranker_that_hits_nothing_is_refused() -> None:
 
 def test_four_users_are_too_few_for_sanity_tests() -> None:
     verdict = offline_verdict(small_panel([0.0] * 4, [0.3] * 4), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert "sanity_ndcg" not in {reason.name for reason in verdict.reasons}

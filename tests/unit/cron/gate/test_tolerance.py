@@ -61,7 +61,7 @@ def test_a_ranker_that_is_popularity_is_refused() -> None:
 def test_worse_ratings_are_refused_if_there_is_a_scale() -> None:
     worse = candidate(error_change=0.3)
     assert refusals(offline_verdict(worse, SETTINGS, AGAINST)) == ["rmse_live"]
-    assert offline_verdict(replace(worse, rating_scale=None), SETTINGS, AGAINST).accepted
+    assert offline_verdict(replace(worse, rating_scale=None), SETTINGS, AGAINST).is_accepted
 
 
 def test_a_rating_error_that_may_have_grown_is_refused() -> None:
@@ -91,13 +91,13 @@ def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
     assert reason.text.startswith(
         "NDCG@10 −.030 against version 3 on older events, 95 % lower bound −.030, limit −.015"
     )
-    assert offline_verdict(flooded, replace(SETTINGS, older_tolerance=0.04), AGAINST).accepted
+    assert offline_verdict(flooded, replace(SETTINGS, older_tolerance=0.04), AGAINST).is_accepted
 
 
 def test_a_gain_on_the_newest_events_alone_is_explained() -> None:
     """A flood that harms nobody else is accepted, and the verdict explains the gain."""
     verdict = offline_verdict(with_older(candidate(0.084)), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     (reason,) = [one for one in verdict.reasons if one.name == "newest_alone"]
     assert reason.text.startswith(
         "the gain of +.084 is on the newest events alone, the older ones say 0: the data changed"
@@ -114,7 +114,7 @@ def test_ratings_that_got_worse_on_older_events_are_refused() -> None:
 
 def test_few_older_events_are_reported_and_never_refuse() -> None:
     verdict = offline_verdict(with_older(candidate(), -0.3, num_users=9), SETTINGS, AGAINST)
-    assert verdict.accepted
+    assert verdict.is_accepted
     assert (
         "only 180 older panel events of 9 users, 1000 of 50 are needed: the newest alone decide"
         in [r.text for r in verdict.reasons]
@@ -135,7 +135,7 @@ def test_a_flood_of_new_users_does_not_refuse_an_update() -> None:
         flood, panel=replace(flood.panel, user_ids=tuple(f"new{number}" for number in range(500)))
     )
     assert refusals(offline_verdict(flood, quick, AGAINST)) == ["ndcg_popularity"]
-    assert offline_verdict(with_older(flood), quick, AGAINST).accepted
+    assert offline_verdict(with_older(flood), quick, AGAINST).is_accepted
     popular = with_older(flood)
     assert popular.older is not None
     models = {
