@@ -111,7 +111,7 @@ def test_functions_are_named_for_what_they_return_or_do(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=display_path)
 def test_no_comprehension_holds_a_conditional_expression(file: Path) -> None:
     wrong = [
-        f"{display_path(file)}:{node.lineno}: use a loop or a named function"
+        f"{display_path(file)}:{getattr(node, 'lineno', 0)}: use a loop or a named function"
         for node in ast.walk(syntax_tree(file))
         if any(isinstance(part, ast.IfExp) for part in _elements(node))
     ]
