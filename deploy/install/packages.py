@@ -115,7 +115,8 @@ def install_packages(root: Path, venv: Path, files: "list[str]", lock: "IO[str]"
     locks = [root / name for name in locks_of(files) if (root / name).exists()]
     with _tools(venv, lock) as tools:
         if _add_uv(tools):
-            words = ["install", *STRATEGY, *names]
+            # Without bytecode each process would compile torch again where none may be written.
+            words = ["install", "--compile-bytecode", *STRATEGY, *names]
             words += [word for file in locks for word in ("-c", str(file))]
             status, errors = tools.uv(words, tools.uv_environment(), Downloads(sys.stdout).show)
             if not status:
