@@ -114,6 +114,8 @@ def errors_translated(engine: sa.Engine) -> Iterator[None]:
         ):
             raise Unavailable("the ledger", where=where, why=why) from error
         raise LedgerFailed(where=where, why=why) from error
+    except sa.exc.SQLAlchemyError as error:  # a row is missing, perhaps while a backup is restored
+        raise LedgerFailed(where=where, why=_one_line(error)) from error
 
 
 def _open_sqlite(url: sa.URL) -> sa.Engine:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from cron.errors import LeaseLost
+from cron.errors import LeaseLost, LedgerFailed
 from cron.ledger import (
     holds,
     journal_rows,
@@ -296,3 +296,11 @@ def test_a_reader_sees_one_moment(ledger: Ledger, lease: Lease) -> None:
         assert connection.execute(sa.select(schema.segments)).all() == []
         assert connection.execute(sa.select(schema.desk.c.last_seq)).scalar_one() == before
     assert journal_rows.last_seq(ledger) == 2
+
+
+def test_a_half_restored_ledger_is_one_of_our_errors(ledger: Ledger) -> None:
+    """The gateway keeps its last release, and the page of metrics its other metrics."""
+    with ledger.write() as connection:
+        connection.execute(schema.desk.delete())
+    with pytest.raises(LedgerFailed, match="No row was found"):
+        switches.serving(ledger)
