@@ -56,6 +56,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(Overloaded, _refuse_overload)
     app.add_exception_handler(NoAnswer, _no_answer)
     app.add_exception_handler(FreshetError, _own_error)
+    app.add_exception_handler(LedgerFailed, _storage_error)
     app.add_exception_handler(OSError, _storage_error)
     app.add_exception_handler(Exception, _hide_error)
 
@@ -123,12 +124,13 @@ def _no_answer(_request: Request, error: Exception) -> Response:
 
 
 def _own_error(_request: Request, error: Exception) -> Response:
-    headers = _AGAIN if isinstance(error, LedgerFailed | Unavailable) else None
+    headers = _AGAIN if isinstance(error, Unavailable) else None
     return problem(503, field="server", reason=str(error), headers=headers)
 
 
 def _storage_error(request: Request, error: Exception) -> Response:
-    # metrics show other machines' failures; a failing disk is visible in the log alone
+    # Metrics show that another machine is away. A failing disk or database is visible in the log
+    # alone, and its own words are not for callers.
     log.warning("call not answered", extra={"path": request.url.path}, exc_info=error)
     reason = f"the gateway's storage does not answer ({type(error).__name__}); try again in 1 s"
     return problem(503, field="server", reason=reason, headers=_AGAIN)

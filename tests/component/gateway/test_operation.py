@@ -52,11 +52,24 @@ def test_metrics_count_calls_records_and_answers(running: RunningGateway) -> Non
     assert "ann" not in text
 
 
-def test_metrics_without_a_ledger_keep_the_gateways_own(running: RunningGateway) -> None:
-    running.client.post("/v1/events", json=VIEW)
+def damage_ledger(running: RunningGateway) -> None:
     files.parse(running.settings.store.ledger).path.write_bytes(b"not a database")
     for name in ("-wal", "-shm"):
         files.parse(running.settings.store.ledger + name).path.unlink(missing_ok=True)
+
+
+def test_status_hides_what_a_failing_database_says(running: RunningGateway) -> None:
+    damage_ledger(running)
+    answer = running.client.get("/v1/status")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"]["reason"] == (
+        "the gateway's storage does not answer (LedgerFailed); try again in 1 s"
+    )
+
+
+def test_metrics_without_a_ledger_keep_the_gateways_own(running: RunningGateway) -> None:
+    running.client.post("/v1/events", json=VIEW)
+    damage_ledger(running)
     answer = running.client.get("/metrics")
     assert answer.status_code == 200
     assert "freshet_ledger_up 0.0" in answer.text
