@@ -21,9 +21,14 @@ from pathlib import Path
 from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.config import load_config
 from trainer.distributed import BACKENDS, PATIENCE
+from trainer.retries import RetryPolicy, call_with_retries
 
 _ROOT = str(Path(__file__).resolve().parents[1])
-_JOIN_TRIES = 5
+# Ray's proxy forks for each driver while its gRPC threads run, and a few forks in a hundred crash
+# (ray-project/ray#63202). Nothing has started by then, so connecting again is safe.
+_JOINS = RetryPolicy(
+    may_pass=lambda error: isinstance(error, ConnectionAbortedError), max_tries=5, first_pause_s=0.0
+)
 # Marks a rank's error about its input, which reaches us inside Ray's own errors.
 _UNFIT = "the trainer can't use its input: "
 _MAX_FAILURES = 1  # of workers; they start again, and the training resumes from its checkpoint
@@ -121,19 +126,13 @@ def _fit(command: _Command, *, uses_gpu: bool) -> None:
 def join(connect: Callable[[], object]) -> None:
     """Connect to the cluster, again if its head accepts and then drops the connection.
 
-    Raise ConnectionAbortedError when that happens each time. Ray's proxy forks for each driver
-    while its gRPC threads run, and a few forks in a hundred crash (ray-project/ray#63202). Nothing
-    has started by then, so connecting again is safe.
+    Raise ConnectionAbortedError when that happens each time.
     """
-    for tries_left in reversed(range(_JOIN_TRIES)):
-        try:
-            connect()
-        except ConnectionAbortedError as error:
-            if not tries_left:
-                raise
-            sys.stderr.write(f"on Ray: {_last_line(error)} Connecting again\n")
-        else:
-            return
+
+    def report(error: BaseException, _: int) -> None:
+        sys.stderr.write(f"on Ray: {_last_line(error)} Connecting again\n")
+
+    call_with_retries(_JOINS, connect, before_pause=report)
 
 
 def sentence(error: Exception) -> str:
@@ -153,7 +152,7 @@ def _rank(config: dict[str, list[str]]) -> None:
         raise RuntimeError(f"{_UNFIT}{error}") from None
 
 
-def _last_line(error: Exception) -> str:
+def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__
 

@@ -233,7 +233,7 @@ def user_means(parts: Sequence[object], model: str, metric: str) -> NDArray[np.f
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Items that were held out entirely, ranked from their text alone."
     )

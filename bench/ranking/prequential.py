@@ -177,7 +177,7 @@ def run(name: str, seeds: Sequence[int], num_windows: int, num_fulls: int) -> li
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description="Quality over time, of models that are kept up to date in different ways.",

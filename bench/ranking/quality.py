@@ -204,7 +204,7 @@ def _metrics(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.without_ranking and given.without_ratings:

@@ -343,7 +343,7 @@ def _chunks(records: Sequence[Event]) -> Iterator[Sequence[Event]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric all and write the results."""
+    """Measure all and write the results."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Our back ends and their bare clients at the same work."
     ).parse_args(arguments)

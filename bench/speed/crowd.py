@@ -53,7 +53,7 @@ class RoundTally:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write `bench/results/crowd.json`."""
+    """Measure and write `bench/results/crowd.json`."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Recommendations of the gateway at many connections."
     )

@@ -159,7 +159,7 @@ def run(shape: str, config: TrainConfig, folder: Path) -> list[BenchMetric]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description="A language model of DeepSeek LLM 7B's shape in the product's trainer.",

@@ -60,7 +60,7 @@ def train_once(snapshot: Path, config: TrainConfig, folder: Path) -> TrainingCos
 
 
 def run(data_set: str, config: TrainConfig) -> list[BenchMetric]:
-    """Metric one set's training on both devices."""
+    """Measure one set's training on both devices."""
     data = load_set(data_set)
     work_folder().mkdir(parents=True, exist_ok=True)
     costs: dict[Device, TrainingCost] = {}
@@ -119,7 +119,7 @@ def metrics_of(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND,
         description="The same training on a GPU and on the processor of the same machine.",

@@ -49,7 +49,7 @@ def running_machine() -> Iterator[tuple[Machine, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write `bench/results/freshness.json`."""
+    """Measure and write `bench/results/freshness.json`."""
     argparse.ArgumentParser(
         prog=COMMAND,
         description="Event to next answer and to live weights, a cycle, a rollback, starts.",

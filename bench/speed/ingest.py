@@ -73,7 +73,7 @@ def run_ingest(folder: Path, *words: str) -> tuple[dict[str, object], float, flo
 
 
 def run(num_ratings: int, *, whole_days: bool) -> list[BenchMetric]:
-    """Metric the reading of one file, and its ingestion unless its times are whole days."""
+    """Measure the reading of one file, and its ingestion unless its times are whole days."""
     metrics = []
     times = "whole days" if whole_days else "seconds"
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
@@ -101,7 +101,7 @@ def run(num_ratings: int, *, whole_days: bool) -> list[BenchMetric]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Memory and rate of reading and ingesting large files."
     ).parse_args(arguments)

@@ -30,7 +30,7 @@ LIVE, OTHER = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write `bench/results/registering.json`."""
+    """Measure and write `bench/results/registering.json`."""
     argparse.ArgumentParser(
         prog=COMMAND, description="The slowest answer on kept connections during a registration."
     ).parse_args(arguments)

@@ -54,7 +54,7 @@ def free_text(number: int) -> object:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write `bench/results/serving.json`."""
+    """Measure and write `bench/results/serving.json`."""
     argparse.ArgumentParser(
         prog=COMMAND, description="Requests a second and latency, steady and during releases."
     ).parse_args(arguments)

@@ -147,7 +147,7 @@ def _row(common: dict[str, object], model: str, metric: str, value: float) -> Be
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Metric and write the results."""
+    """Measure and write the results."""
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Training speed of Freshet and of RecTools' SASRec."
     )

@@ -15,6 +15,7 @@ from cron.lineage import Lease, Manifest
 from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import check_room, restore
+from trainer.retries import RetryPolicy, call_with_retries
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +28,24 @@ def go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
     A worker that died is READY again, or loaded again, when the registration returns. Raise the
     error of the last try: a fault of the machinery says nothing about the model.
     """
-    stop, pause_s = open_run.services.stop, open_run.services.settings.worker.poll_s
-    for tries_left in reversed(range(_SERVER_TRIES)):
-        try:
-            return _try_to_go_live(open_run, manifest)
-        except (ServerRefused, Unanswered) as error:
-            if not tries_left or not _may_pass(error):
-                raise
-            log.warning(
-                "the server is tried again",
-                extra={"run_id": open_run.run.run_id, "why": str(error)},
-            )
-        if stop.wait(pause_s):
+
+    def report(error: BaseException, _: int) -> None:
+        log.warning(
+            "the server is tried again", extra={"run_id": open_run.run.run_id, "why": str(error)}
+        )
+
+    def pause(seconds: float) -> None:
+        if open_run.services.stop.wait(seconds):
             raise Stopped
-    raise AssertionError("the last try returns or raises")
+
+    policy = RetryPolicy(
+        may_pass=_may_pass,
+        max_tries=_SERVER_TRIES,
+        first_pause_s=open_run.services.settings.worker.poll_s,
+    )
+    return call_with_retries(
+        policy, lambda: _try_to_go_live(open_run, manifest), sleep=pause, before_pause=report
+    )
 
 
 def _try_to_go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
@@ -52,12 +57,14 @@ def _try_to_go_live(open_run: OpenRun, manifest: Manifest) -> Verdict:
     return online
 
 
-def _may_pass(error: ServerRefused | Unanswered) -> bool:
+def _may_pass(error: BaseException) -> bool:
     """Return whether a repetition may help.
 
     409 is a version without a READY worker, 200 one that lost it while it was registered.
     """
-    return isinstance(error, Unanswered) or error.status >= 500 or error.status in (200, 409)
+    if isinstance(error, ServerRefused):
+        return error.status >= 500 or error.status in (200, 409)
+    return isinstance(error, Unanswered)
 
 
 def _register(services: Services, manifest: Manifest, lease: Lease) -> Done:

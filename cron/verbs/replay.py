@@ -22,6 +22,7 @@ from cron.verbs.datasets.first_ingest import read_note
 from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
 from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.verbs.table import count
+from trainer.retries import RetryPolicy, call_with_retries
 
 if TYPE_CHECKING:
     import httpx
@@ -110,6 +111,10 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 1 if sent.rejected else 0
 
 
+class _NoAnswer(Exception):
+    """Why the gateway did not take a batch; the same batch may be sent again."""
+
+
 class Sender:
     """Posts batches, each one again until the gateway has answered."""
 
@@ -141,27 +146,34 @@ class Sender:
             self.sent.first_reason = body["rejected"][0]["reason"]
 
     def _post(self, batch: Sequence[RawEvent], say: Callable[[str], object]) -> httpx.Response:
-        import httpx
-
-        down_since: float | None = None
-        while True:
-            try:
-                answer = self._client.post(self._url, json=batch)
-                why = f"503: {_reason(answer)}"
-                if answer.status_code != 503:
-                    return answer
-            except httpx.TransportError as error:
-                why = type(error).__name__
-            now = time.monotonic()
-            if down_since is None:
-                down_since = now
+        def report(error: BaseException, num_tries: int) -> None:
+            if num_tries == 1:
                 say(
-                    f"the gateway at {self._url} does not answer ({why}); "
+                    f"the gateway at {self._url} does not answer ({error}); "
                     "waiting to send the same events again"
                 )
-            if now - down_since > GIVE_UP_S:
-                raise Unavailable("the gateway", where=self._url, why=why)
-            time.sleep(TRY_AGAIN_S)
+
+        policy = RetryPolicy(
+            may_pass=lambda error: isinstance(error, _NoAnswer),
+            limit_s=GIVE_UP_S,
+            first_pause_s=TRY_AGAIN_S,
+            longest_pause_s=TRY_AGAIN_S,
+        )
+        try:
+            return call_with_retries(policy, lambda: self._post_once(batch), before_pause=report)
+        except _NoAnswer as error:
+            raise Unavailable("the gateway", where=self._url, why=str(error)) from error
+
+    def _post_once(self, batch: Sequence[RawEvent]) -> httpx.Response:
+        import httpx
+
+        try:
+            answer = self._client.post(self._url, json=batch)
+        except httpx.TransportError as error:
+            raise _NoAnswer(type(error).__name__) from error
+        if answer.status_code == 503:
+            raise _NoAnswer(f"503: {_reason(answer)}")
+        return answer
 
 
 def _data(path: Path | None, part: TimelineSlice | None, var: Path) -> tuple[Path, TimelineSlice]:

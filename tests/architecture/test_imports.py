@@ -31,6 +31,7 @@ LIGHT = (
     "trainer.config",
     "trainer.positives",
     "trainer.report",
+    "trainer.retries",
     "trainer.archive",
     "trainer.durable_files",
     "trainer.file_lock",
@@ -54,6 +55,7 @@ VALUES = (
     "trainer.config",
     "trainer.positives",
     "trainer.report",
+    "trainer.retries",
     "trainer.archive",
     "trainer.durable_files",
     "trainer.file_lock",
@@ -100,6 +102,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "trainer.durable_files",
             "trainer.file_lock",
             "trainer.prctl",
+            "trainer.retries",
         ),
     ),
     (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -21,15 +19,28 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from cron.backends.kafka.connection import LIMIT_S, Connection
 from cron.backends.kafka.positions import Partition
+from cron.errors import Unavailable
+from trainer.retries import RetryPolicy, call_with_retries
 
 Key = TypeVar("Key")
-_LOOK_S, _PAUSE_S = 0.1, 0.2
+_LOOK_S = 0.1
 _SETTLING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
+)
+
+
+def _is_settling(error: BaseException) -> bool:
+    """Return whether leaders are changing: after a restart, or when a topic was just created."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else None
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _SETTLING
+
+
+_RETRIES = RetryPolicy(
+    may_pass=_is_settling, limit_s=LIMIT_S, first_pause_s=0.2, longest_pause_s=0.2
 )
 _EARLIEST, _LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -103,28 +114,23 @@ class Topics:
         return self._client
 
     def _answers(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
-        """Ask, again while leaders change: after a restart, or when a topic was just created."""
-        deadline = time.monotonic() + LIMIT_S
+        """Ask, again while leaders change."""
         self._connection.begins()
-        while True:
-            asked = ask(self._admin())
-            while not all(one.done() for one in asked.values()) and not self._connection.is_refused:
-                wait(asked.values(), _LOOK_S)
-                self._admin().poll(0)  # runs the error callback
-            if self._connection.is_refused:
-                raise self._connection.failure(None)
-            failed = {
-                key: error
-                for key, one in asked.items()
-                if isinstance(error := one.exception(), KafkaException)
-            }
-            if not failed:
-                self._connection.works()
-                return {key: one.result() for key, one in asked.items()}
-            key, error = next(iter(failed.items()))
-            if error.args[0].code() not in _SETTLING or time.monotonic() > deadline:
+        return call_with_retries(_RETRIES, lambda: self._answers_once(ask))
+
+    def _answers_once(self, ask: Callable[[AdminClient], dict[Key, Future[Any]]]) -> dict[Key, Any]:
+        asked = ask(self._admin())
+        while not all(one.done() for one in asked.values()) and not self._connection.is_refused:
+            wait(asked.values(), _LOOK_S)
+            self._admin().poll(0)  # runs the error callback
+        if self._connection.is_refused:
+            raise self._connection.failure(None)
+        for key, one in asked.items():
+            error = one.exception()
+            if isinstance(error, KafkaException):
                 raise self._connection.failure(error.args[0], topic=str(key)) from error
-            time.sleep(random.uniform(0.5, 1.0) * _PAUSE_S)
+        self._connection.works()
+        return {key: one.result() for key, one in asked.items()}
 
 
 def _offsets(

@@ -6,8 +6,6 @@ A call that is interrupted is made again, so every call made here must be safe t
 from __future__ import annotations
 
 import os
-import random
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
@@ -19,17 +17,13 @@ from redis.retry import Retry
 
 from cron.errors import AccessRefused, CannotKeep, Unavailable
 from cron.urls.redis import RedisUrl
+from trainer.retries import RetryPolicy, call_with_retries
 
 CONNECT_TIMEOUT_S = 2.0
 # The gateway answers with up to 40 threads; a call takes well under a millisecond, so the last ones
 # do not wait long.
 POOL_SIZE = 32
 IDLE_CHECK_S = 15.0  # ping a connection idle for this long: a proxy may have dropped it
-TRIES = 4
-# doubled each time: a restarted server is back within four tries, a dead one is reported within a
-# second
-FIRST_PAUSE_S = 0.05
-GIVE_UP_S = 3.0  # no further try after this: a server that drops packets costs one time-out
 
 Argument = str | bytes | int
 Answer = TypeVar("Answer")
@@ -42,6 +36,15 @@ _PASSING = (
     redis.ReadOnlyError,
 )
 _REFUSALS = (redis.AuthenticationError, AuthorizationError, NoPermissionError)
+# A restarted server is back within four tries, and a dead one is reported within a second. A server
+# that drops packets costs one time-out.
+_RETRIES = RetryPolicy(
+    # for the client a wrong password is a broken connection
+    may_pass=lambda error: isinstance(error, _PASSING) and not isinstance(error, _REFUSALS),
+    max_tries=4,
+    first_pause_s=0.05,
+    limit_s=3.0,
+)
 
 
 class RedisServer:
@@ -100,28 +103,27 @@ class RedisServer:
         return self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
     def _retry(self, send: Callable[[], Answer]) -> Answer:
-        give_up_at = time.monotonic() + GIVE_UP_S
-        pause_s = FIRST_PAUSE_S
-        for attempt in range(TRIES):
-            try:
-                self._check()
-                return send()
-            # before _PASSING: for the client a wrong password is a broken connection
-            except _REFUSALS as error:
-                remedy = "set REDIS_USERNAME and REDIS_PASSWORD to a user who may use its keys"
-                raise AccessRefused(
-                    self._what, where=self.where, why=_reason(error), remedy=remedy
-                ) from error
-            except _PASSING as error:
-                if attempt == TRIES - 1 or time.monotonic() > give_up_at:
-                    raise Unavailable(self._what, where=self.where, why=_reason(error)) from error
-                if isinstance(error, redis.ReadOnlyError):  # the server has become a replica
-                    self._client.connection_pool.disconnect()
-            except redis.RedisError as error:
-                raise self._refusal(_reason(error)) from error
-            time.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s *= 2
-        raise AssertionError("the last try returns or raises")
+        def try_once() -> Answer:
+            self._check()
+            return send()
+
+        try:
+            return call_with_retries(_RETRIES, try_once, before_pause=self._leave_replica)
+        # before _PASSING: for the client a wrong password is a broken connection
+        except _REFUSALS as error:
+            remedy = "set REDIS_USERNAME and REDIS_PASSWORD to a user who may use its keys"
+            raise AccessRefused(
+                self._what, where=self.where, why=_reason(error), remedy=remedy
+            ) from error
+        except _PASSING as error:
+            raise Unavailable(self._what, where=self.where, why=_reason(error)) from error
+        except redis.RedisError as error:
+            raise self._refusal(_reason(error)) from error
+
+    def _leave_replica(self, error: BaseException, _: int) -> None:
+        """Drop the connections to a server that has become a replica."""
+        if isinstance(error, redis.ReadOnlyError):
+            self._client.connection_pool.disconnect()
 
     def _refusal(self, why: str) -> Unavailable:
         """Return our error for an error reply; Redis 6.2 wraps "full" in the script's error."""

@@ -18,7 +18,6 @@ TorchServe has these traps, each one tried:
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,8 +41,8 @@ from cron.errors import ServerRefused, Unavailable
 from cron.ports import ModelServer, ServerMemory, ServerVersion
 from cron.urls.management_socket import usable_path
 from cron.urls.torchserve import Node
+from trainer.retries import RetryPolicy, call_with_retries
 
-_READ_ATTEMPTS = 3  # reads only: they are idempotent
 _READ_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0  # a host that is gone does not refuse; the other nodes wait this long
 _RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
@@ -55,6 +54,14 @@ _MISSING = (
 )
 _NO_START = "its handler does not start; see model.log next to torchserve.log"
 _SETTLE_S = 1.0  # for requests to the old default that are not in its queue yet
+# Reads only: they are idempotent. A node whose packets are lost has already cost a time-out.
+_READ_RETRIES = RetryPolicy(
+    may_pass=lambda error: (
+        isinstance(error, Unavailable) and not isinstance(error.__cause__, httpx.ConnectTimeout)
+    ),
+    max_tries=3,
+    first_pause_s=0.15,
+)
 
 
 def utc_now() -> datetime:
@@ -305,14 +312,11 @@ class TorchServe:
         return found
 
     def _read(self, url: str) -> httpx.Response:
-        for attempt in range(1, _READ_ATTEMPTS + 1):
-            try:
-                return self._send("GET", url, timeout_s=_READ_TIMEOUT_S)
-            except Unavailable as error:
-                if attempt == _READ_ATTEMPTS or isinstance(error.__cause__, httpx.ConnectTimeout):
-                    raise
-            self._sleep(0.1 * attempt * random.uniform(0.5, 1.5))
-        raise AssertionError("the last attempt returns or raises")
+        return call_with_retries(
+            _READ_RETRIES,
+            lambda: self._send("GET", url, timeout_s=_READ_TIMEOUT_S),
+            sleep=self._sleep,
+        )
 
     def _authorization(self, kind: str) -> dict[str, str]:
         """Read the key for each call: TorchServe makes new ones when it starts."""

@@ -7,9 +7,7 @@ ETags are not used: that of an upload in parts is not an MD5.
 from __future__ import annotations
 
 import hashlib
-import random
 import secrets
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,12 +35,16 @@ from cron.local.disk_errors import translate_os_errors
 from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name
 from cron.urls.s3 import S3Url
 from trainer import durable_files
+from trainer.retries import RetryPolicy, call_with_retries
 
 SHA256_HEADER = f"x-amz-meta-{SHA256_KEY}"
 # TorchServe fetches at once; several nodes load one after the other
 URL_HOLDS_FOR = timedelta(minutes=30)
 _UPLOADS = 3  # one more each for a missing bucket and for a server without conditions
-_DOWNLOADS = 3
+# an answer that breaks off is requested again from its start
+_DOWNLOADS = RetryPolicy(
+    may_pass=lambda error: isinstance(error, HTTPError), max_tries=3, first_pause_s=0.3
+)
 _NO_BUCKET = "NoSuchBucket"
 _NO_UPLOAD = "NoSuchUpload"
 _CONDITION_FAILED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
@@ -230,15 +232,13 @@ class S3Artifacts:
                 raise
 
     def _download(self, name: str, unfinished: Path, sha256: str | None) -> None:
-        """Fetch into a new file; an answer that breaks off is requested again from its start."""
+        """Fetch into a new file."""
         with translate_minio_errors(self._url):
-            for attempt in range(1, _DOWNLOADS):
-                try:
-                    return self._download_once(name, unfinished, sha256)
-                except HTTPError:
-                    unfinished.unlink(missing_ok=True)
-                time.sleep(0.2 * attempt * random.uniform(0.5, 1.5))
-            return self._download_once(name, unfinished, sha256)
+            call_with_retries(
+                _DOWNLOADS,
+                lambda: self._download_once(name, unfinished, sha256),
+                before_pause=lambda *_: unfinished.unlink(missing_ok=True),
+            )
 
     def _download_once(self, name: str, unfinished: Path, sha256: str | None) -> None:
         try:
