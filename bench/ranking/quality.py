@@ -9,7 +9,7 @@ and an SVD. Seconds of training are the processor's, those of ratings the clock'
 encoding of all texts.
 
 `--tuning` is for choosing configurations, regularisation and epochs: it trains without the last two
-events of each user, asks for the last but one, and writes no results. `--settings` metrics ours
+events of each user, asks for the last but one, and writes no results. `--settings` measures ours
 alone, with the `[train]` of a settings file (environment variables included) on its device, instead
 of contestants/configs.py, which is for the CPU; its rows have the file's name. Finished parts are
 kept in var/bench. What `--without-ranking` or `--without-ratings` leaves out keeps its rows in the
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--settings",
         type=Path,
-        help="a settings file whose [train] replaces contestants/configs.py; metrics ours alone",
+        help="a settings file whose [train] replaces contestants/configs.py; measures ours alone",
     )
     parser.add_argument(
         "--path",

@@ -22,6 +22,7 @@ from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_
 from cron.snapshot.limits import Limits, within_limits
 from cron.snapshot.timeline import Mask, Timeline, context_of, replay_sample, timeline
 from trainer.config import TrainConfig
+from trainer.durable_files import replace_text
 from trainer.report import read_report
 
 PROGRESS = "progress.json"
@@ -187,9 +188,7 @@ def save_progress(lines: Mapping[str, StreamLine], folder: Path) -> None:
         state = asdict(line) | {part: getattr(line, part).name for part in FOLDERS}
         del state["config"]
         states[name] = state
-    partial = folder / f"{PROGRESS}.tmp"
-    partial.write_text(json.dumps(states))
-    partial.replace(folder / PROGRESS)
+    replace_text(folder / PROGRESS, json.dumps(states))
     needed = {part for line in lines.values() for part in (line.folder, line.anchor)}
     for part in folder.iterdir():
         if part.is_dir() and part not in needed:

@@ -53,6 +53,7 @@ from cron.settings.values import check_value, from_text
 from recommender.bundle import load_bundle
 from recommender.config import EncoderConfig, ModelConfig
 from trainer.config import TrainConfig
+from trainer.durable_files import replacing
 
 COMMAND = "python -m bench tune"
 SPACE: Mapping[str, Sequence[str]] = {
@@ -281,15 +282,12 @@ def write_table(question: Question, results: Sequence[TrialResult], path: Path) 
                 for row in csv.DictReader(file)
                 if (row["on"], row["code"], row["changes"], row["seeds"]) not in names
             ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_suffix(".tmp")
-    with partial_path.open("w", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(
             sorted([*rows, *fresh], key=lambda row: (str(row["on"]), -float(str(row["ndcg"]))))
         )
-    partial_path.replace(path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

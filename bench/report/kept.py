@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.data.sets import RatingsSet
 from cron.project_root import PROJECT_ROOT
+from trainer.durable_files import replace_text
 
 # without sources/: the digest of the data covers what they read
 PRODUCT = (
@@ -82,9 +83,7 @@ def kept_part(name: str, decided_by: object, make: Callable[[Path], object]) -> 
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         value = make(folder)
-        partial = kept.with_suffix(".tmp")
-        partial.write_text(json.dumps(value))
-        partial.replace(kept)
+        replace_text(kept, json.dumps(value))
         for heavy in ("snapshot", "texts", "candidate/state"):
             shutil.rmtree(folder / heavy, ignore_errors=True)
     return json.loads(kept.read_text())

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.report.rows import BenchMetric, is_quick, save
-from bench.speed.freshness import running_machine
+from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
 from bench.speed.load import Tally, load
 from cron.ledger import release_rows, run_rows
-from cron.ledger.ledger import open_ledger
-from tests.system.machine import Machine
+from cron.ledger.ledger import Ledger, open_ledger
+from tests.system.machine import Machine, until
 
 COMMAND = "python -m bench serving"
 STEADY_S, QUICK_STEADY_S = 15.0, 4.0
@@ -63,10 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # so that there is a second release
         assert machine.command("make", "replay", "SPEED=2000", timeout_s=600).returncode == 0
         ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
-        while (
-            run_rows.open_run(ledger) is not None or len(release_rows.newest_releases(ledger)) < 3
-        ):
-            time.sleep(1)
+        until(lambda: _has_two_trained(ledger), "a second release", limit_s=CYCLE_LIMIT_S)
         machine.cron("pause")
         for name, body in (
             ("score", score),
@@ -77,6 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 metrics += _steady(machine, name, body, connections)
         metrics += _swapping(machine)
     save("serving", "ML-100K demo", metrics, command=COMMAND)
+
+
+def _has_two_trained(ledger: Ledger) -> bool:
+    """Return whether no run is open, and two releases follow the baseline."""
+    is_between_runs = run_rows.open_run(ledger) is None
+    return is_between_runs and len(release_rows.newest_releases(ledger)) >= 3
 
 
 def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[BenchMetric]:

@@ -18,7 +18,7 @@ ABSOLUTE = 1e-3  # scores near zero; half-precision text vectors differ by about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ranked:
+class _ScoredItem:
     id: str
     score: float
     values: Mapping[str, object]
@@ -65,7 +65,7 @@ def _list_difference(expected: Sequence[object], found: object, where: str) -> s
     return None
 
 
-def _ranking_difference(expected: list[_Ranked], raw: object, where: str) -> str | None:
+def _ranking_difference(expected: list[_ScoredItem], raw: object, where: str) -> str | None:
     """Compare two rankings place by place.
 
     Another item in a place must have had the same score, or the score of the last place, from
@@ -90,7 +90,7 @@ def _ranking_difference(expected: list[_Ranked], raw: object, where: str) -> str
     return None
 
 
-def _ranking(value: object) -> list[_Ranked] | None:
+def _ranking(value: object) -> list[_ScoredItem] | None:
     """Read a list of ranked items; None when it is something else."""
     if not isinstance(value, list):
         return None
@@ -98,7 +98,7 @@ def _ranking(value: object) -> list[_Ranked] | None:
     for item in value:
         if not isinstance(item, dict) or "id" not in item or not _is_number(item.get("score")):
             return None
-        items.append(_Ranked(id=item["id"], score=item["score"], values=item))
+        items.append(_ScoredItem(id=item["id"], score=item["score"], values=item))
     return items
 
 

@@ -46,7 +46,7 @@ def sqlite_failure(what: str, *, where: str, error: BaseException) -> Unavailabl
     return Unavailable(what, where=where, why=why, remedy="check that disk and that file")
 
 
-class _Connection:
+class _SqliteConnection:
     """One connection, for one thread at a time.
 
     It waits at most `wait_s` for its turn, and as long again for other processes.
@@ -87,13 +87,13 @@ class SqliteFile:
         self._what = what
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = _Connection(path, wait_s=write_wait_s)
+            self._writer = _SqliteConnection(path, wait_s=write_wait_s)
             if not self._writer.is_read_only:
                 self._writer.db.execute("PRAGMA journal_mode=WAL")
                 self._writer.db.execute(f"PRAGMA synchronous={synchronous}")
                 # it is personal data: overwrite what is deleted
                 self._writer.db.execute("PRAGMA secure_delete=ON")
-            self._reader = _Connection(path, wait_s=READ_WAIT_S)
+            self._reader = _SqliteConnection(path, wait_s=READ_WAIT_S)
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(error) from error
         if not self._writer.is_read_only:

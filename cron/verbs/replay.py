@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 1 if sent.rejected else 0
 
 
-class _NoAnswer(Exception):
+class _GatewayDown(Exception):
     """Why the gateway did not take a batch; the same batch may be sent again."""
 
 
@@ -154,14 +154,14 @@ class Sender:
                 )
 
         policy = RetryPolicy(
-            may_pass=lambda error: isinstance(error, _NoAnswer),
+            may_pass=lambda error: isinstance(error, _GatewayDown),
             limit_s=GIVE_UP_S,
             first_pause_s=TRY_AGAIN_S,
             longest_pause_s=TRY_AGAIN_S,
         )
         try:
             return call_with_retries(policy, lambda: self._post_once(batch), before_pause=report)
-        except _NoAnswer as error:
+        except _GatewayDown as error:
             raise Unavailable("the gateway", where=self._url, why=str(error)) from error
 
     def _post_once(self, batch: Sequence[RawEvent]) -> httpx.Response:
@@ -170,9 +170,9 @@ class Sender:
         try:
             answer = self._client.post(self._url, json=batch)
         except httpx.TransportError as error:
-            raise _NoAnswer(type(error).__name__) from error
+            raise _GatewayDown(type(error).__name__) from error
         if answer.status_code == 503:
-            raise _NoAnswer(f"503: {_reason(answer)}")
+            raise _GatewayDown(f"503: {_reason(answer)}")
         return answer
 
 

@@ -107,12 +107,11 @@ def _read_stamp(venv: Path) -> "dict[str, object]":
 
 
 def _write_stamp(venv: Path, stamp: "dict[str, object]") -> None:
-    partial = venv / (STAMP + ".partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(stamp))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(venv / STAMP)
+    # Standard library only, but in a syntax that Python 3.6 can't read: imported after the check of
+    # the version.
+    from trainer.durable_files import replace_text
+
+    replace_text(venv / STAMP, json.dumps(stamp))
 
 
 def _check_disk(root: Path, needed_gb: float) -> None:

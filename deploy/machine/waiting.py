@@ -24,6 +24,19 @@ REPORT_AFTER_S = 20.0  # a gateway that starts on a busy machine does not answer
 NUM_RUNS = 5  # the newest ones that may say why nothing is live; runs that only wait come between
 
 
+def wait_until_ready(
+    ledger: Ledger, var: Path, check: Callable[[], None], *, wait_for_gateway: Callable[[], None]
+) -> tuple[Release, str | None]:
+    """Wait for a release and for the gateway; return what is then live, as `wait_for_release`.
+
+    A rollback of a stopped system is carried out by the worker before the gateway can answer, so
+    the release that was live at first may no longer be.
+    """
+    live, why_baseline = wait_for_release(ledger, var, check)
+    wait_for_gateway()
+    return release_rows.live(ledger) or live, why_baseline
+
+
 def wait_for_release(
     ledger: Ledger, var: Path, check: Callable[[], None]
 ) -> tuple[Release, str | None]:

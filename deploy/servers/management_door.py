@@ -42,7 +42,7 @@ _OWN_PAGES = ("none", "same-origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ManagementCall:
     """What decides whether a request may pass."""
 
     method: str
@@ -50,7 +50,7 @@ class Call:
     headers: Message
 
 
-def why_not(call: Call) -> str | None:
+def why_not(call: ManagementCall) -> str | None:
     """Return why a request is refused; None when it may pass."""
     hosts = call.headers.get_all("Host", [])
     if len(hosts) != 1 or not _names_loopback(hosts[0]):
@@ -182,7 +182,9 @@ class Request(BaseHTTPRequestHandler):
             self.rfile.read(int(length))
 
     def _answer(self) -> None:
-        refused = why_not(Call(method=self.command, target=self.path, headers=self.headers))
+        refused = why_not(
+            ManagementCall(method=self.command, target=self.path, headers=self.headers)
+        )
         if refused is not None:
             self._send_error(
                 HTTPStatus.FORBIDDEN,

@@ -28,7 +28,7 @@ from cron.settings.tree import Settings
 from cron.wiring import open_ledger
 from deploy.machine.first_data import ingest_once, was_ingested
 from deploy.machine.preflight import NotReady, check_disk, check_ports
-from deploy.machine.waiting import wait_for_release
+from deploy.machine.waiting import wait_until_ready
 from deploy.servers.kafka import create_topics
 from deploy.servers.program import Program, new_folder
 from deploy.servers.topics import topics
@@ -73,11 +73,17 @@ def up(loaded: Loaded, data: Path | None, environment: Mapping[str, str]) -> Non
         create_topics(place.bootstrap, topics(settings.store.events))
         note = ingest_once(place.home, data, inherited)
         _start(supervisor, {**stack.flink, **stack.freshet})
-        live, why_baseline = wait_for_release(
-            open_ledger(settings.store.ledger), place.home, supervisor.check
+
+        def wait_for_gateway() -> None:
+            _wait(supervisor, {**stack.flink, **stack.freshet})
+            _wait_for_answer(supervisor, place)
+
+        live, why_baseline = wait_until_ready(
+            open_ledger(settings.store.ledger),
+            place.home,
+            supervisor.check,
+            wait_for_gateway=wait_for_gateway,
         )
-        _wait(supervisor, {**stack.flink, **stack.freshet})
-        _wait_for_answer(supervisor, place)
     asks_for_key = settings.gateway.api_key is not None
     say(
         ready_block(

@@ -8,10 +8,9 @@ from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
-from cron.metrics import overview
-from gateway.bodies.codec import codec_of
 from gateway.bodies.health import AliveAnswer, ReadyAnswer
 from gateway.bodies.status import StatusAnswer, UpdatesStatus, WaitingStatus
+from gateway.bodies.status_from_overview import status_answer
 from gateway.http.access import UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
@@ -70,11 +69,10 @@ def status_page() -> Response:
 def status(services: UseServices) -> Response:
     """Return what is live, how good it is, what waits and what runs."""
     inference = services.inference
-    values = overview.to_json(services.overview()) | {
-        "endpoint": inference.url,
-        "in_service": inference.in_service(),
-    }
-    return json_response(codec_of(StatusAnswer).validate_python(values))
+    answer_now = status_answer(
+        services.overview(), endpoint=inference.url, in_service=inference.in_service()
+    )
+    return json_response(answer_now)
 
 
 @router.get(

@@ -55,7 +55,7 @@ def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
     """
     is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
     num_records = 0
-    for record in _lines(body) if is_lines else _values(_Window(body)):
+    for record in _lines(body) if is_lines else _values(_TextWindow(body)):
         num_records += 1
         if num_records > MAX_CALL_RECORDS:
             raise BadBody(
@@ -77,7 +77,7 @@ def parse_object(body: bytes | bytearray) -> dict[str, object]:
     return record.value
 
 
-class _Window:
+class _TextWindow:
     """The text of a body, decoded part by part. `at` is the next character's place in `text`."""
 
     def __init__(self, body: bytes | bytearray) -> None:
@@ -135,7 +135,7 @@ class _Window:
         return Readable(value=value, raw=raw)
 
 
-def _values(window: _Window) -> Iterator[Raw]:
+def _values(window: _TextWindow) -> Iterator[Raw]:
     """Yield the elements of a list, or the one value that is not a list."""
     if not window.next_character():
         return

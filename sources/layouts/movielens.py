@@ -64,7 +64,7 @@ _100K_GENRES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
+class _MovieLensFiles:
     """The two files of one form of the data set."""
 
     ratings: str
@@ -130,7 +130,7 @@ def read_source(folder: DataFolder, file: str) -> Source:
     )
 
 
-def _layout(folder: DataFolder, file: str) -> _Layout:
+def _layout(folder: DataFolder, file: str) -> _MovieLensFiles:
     name = file.lower().removesuffix(".gz")
     folder.sole(name)
     films = next(folder.sole(films) for ratings, films in _PAIRS if ratings == name)
@@ -144,7 +144,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
             scale=_SCALE,
             once=True,
         )
-        return _Layout(ratings=file, films=films, form=form, read_films=_films_100k)
+        return _MovieLensFiles(ratings=file, films=films, form=form, read_films=_films_100k)
     if films.lower().startswith("movies.dat"):
         form = RatingsFormat(
             separator=b"::",
@@ -154,7 +154,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
             scale=_SCALE,
             once=True,
         )
-        return _Layout(ratings=file, films=films, form=form, read_films=_films_dat)
+        return _MovieLensFiles(ratings=file, films=films, form=form, read_films=_films_dat)
     names = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "at"}
     columns = named_columns(folder.path_of(file), cells_of(folder.first_line(file)), names)
     called = {ours: name for name, ours in names.items()}
@@ -167,7 +167,7 @@ def _layout(folder: DataFolder, file: str) -> _Layout:
         once=True,
         has_named_times=True,
     )
-    return _Layout(ratings=file, films=films, form=form, read_films=_films_csv)
+    return _MovieLensFiles(ratings=file, films=films, form=form, read_films=_films_csv)
 
 
 def _films_100k(lines: Iterable[str], path: str) -> Iterator[Film | Reject]:

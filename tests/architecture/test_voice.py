@@ -153,3 +153,16 @@ def _elements(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
         return [node.elt]
     return [node.key, node.value] if isinstance(node, ast.DictComp) else []
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    """A leading underscore does not make another name; tests may have classes of their own."""
+    places: dict[str, list[str]] = {}
+    for file in python_files():
+        if file.is_relative_to(PROJECT_ROOT / "tests"):
+            continue
+        for node in ast.walk(syntax_tree(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(display_path(file))
+    shared = {name: files for name, files in places.items() if len(files) > 1}
+    assert not shared

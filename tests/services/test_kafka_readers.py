@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Message
 
-from cron.backends.kafka.connection import Connection
+from cron.backends.kafka.connection import KafkaConnection
 from cron.backends.kafka.log import KafkaEventLog
 from cron.backends.kafka.messages import MAX_LEAD, from_message
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
@@ -35,7 +35,7 @@ def shop(servers: Servers) -> Shop:
 @pytest.fixture
 def reader(shop: Shop, tmp_path: Path) -> Iterator[Reader]:
     """A reader of settings that would weaken it."""
-    opened = Reader(Connection(parse_url(weakened_properties(shop, tmp_path))))
+    opened = Reader(KafkaConnection(parse_url(weakened_properties(shop, tmp_path))))
     yield opened
     opened.close()
 

@@ -46,7 +46,7 @@ def variable(secret: str) -> str:
     return "FRESHET_KAFKA_" + secret.upper().replace(".", "_")
 
 
-class Connection:
+class KafkaConnection:
     """Makes the clients for one URL, and remembers their last error.
 
     Raise SettingsError for properties that librdkafka does not accept.

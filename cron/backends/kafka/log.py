@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from cron.backends.kafka.connection import Connection
+from cron.backends.kafka.connection import KafkaConnection
 from cron.backends.kafka.messages import from_message, to_message
 from cron.backends.kafka.positions import Partition, Positions, from_cursor, to_cursor
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
@@ -31,7 +31,7 @@ class KafkaEventLog:
 
     def __init__(self, url: KafkaUrl) -> None:
         self._url = url
-        self._connection = Connection(url)
+        self._connection = KafkaConnection(url)
         self._topics = Topics(self._connection)
         self._writer = Writer(self._connection)
         self._are_known = False

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from cron.backends.kafka.connection import LIMIT_S, Connection
+from cron.backends.kafka.connection import LIMIT_S, KafkaConnection
 from cron.backends.kafka.positions import Partition
 from cron.ports import BATCH_BYTES
 from recommender.events import MAX_RECORD_BYTES
@@ -25,7 +25,7 @@ class Reader:
     A read that continues the last one uses the messages that were fetched ahead.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
         self._consumer = connection.consumer()
         # the next offsets, in the partitions from which it fetches ahead

@@ -17,7 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from cron.backends.kafka.connection import LIMIT_S, Connection
+from cron.backends.kafka.connection import LIMIT_S, KafkaConnection
 from cron.backends.kafka.positions import Partition
 from cron.errors import Unavailable
 from trainer.retries import RetryPolicy, call_with_retries
@@ -68,7 +68,7 @@ class Extent:
 class Topics:
     """One log's topics; every call may raise Unavailable, AccessRefused or TopicMissing."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
         self._client: AdminClient | None = None
 

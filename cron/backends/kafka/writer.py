@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from cron.backends.kafka.connection import LIMIT_S, Connection
+from cron.backends.kafka.connection import LIMIT_S, KafkaConnection
 
 _LOOK_S = 0.05
 _TURN_S = 0.005  # how soon another thread polls when the polling one has its answers
@@ -28,7 +28,7 @@ class Outgoing:
 class Writer:
     """One producer for all threads, created at the first use."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: KafkaConnection) -> None:
         self._connection = connection
         self._making = threading.Lock()
         self._polling = threading.Lock()
@@ -37,7 +37,7 @@ class Writer:
     def write(self, messages: Sequence[Outgoing]) -> None:
         """Send and wait; raise Unavailable when any message was not acknowledged."""
         producer = self._shared_producer()
-        call = _Call(len(messages))
+        call = _Delivery(len(messages))
         deadline = time.monotonic() + LIMIT_S + _MARGIN_S
         for message in messages:
             self._queue(producer, message, call, deadline)
@@ -60,7 +60,9 @@ class Writer:
                 self._producer = self._connection.producer()
             return self._producer
 
-    def _queue(self, producer: Producer, message: Outgoing, call: _Call, deadline: float) -> None:
+    def _queue(
+        self, producer: Producer, message: Outgoing, call: _Delivery, deadline: float
+    ) -> None:
         while True:
             try:
                 producer.produce(
@@ -75,7 +77,7 @@ class Writer:
             else:
                 return
 
-    def _poll(self, producer: Producer, call: _Call) -> None:
+    def _poll(self, producer: Producer, call: _Delivery) -> None:
         """Run delivery callbacks, or wait for ours while another thread runs them."""
         if self._polling.acquire(blocking=False):
             try:
@@ -86,7 +88,7 @@ class Writer:
             call.ended.wait(_TURN_S)
 
 
-class _Call:
+class _Delivery:
     """The number of unacknowledged messages of one call, and the first error."""
 
     def __init__(self, num_messages: int) -> None:

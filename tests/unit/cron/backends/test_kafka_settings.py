@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cron.backends.kafka.connection import Connection
+from cron.backends.kafka.connection import KafkaConnection
 from cron.backends.kafka.positions import Positions, from_cursor, to_cursor
 from cron.errors import MissingClient, SettingsError
 from cron.ports import START, Cursor
@@ -83,14 +83,14 @@ def test_a_wrong_setting_says_what_was_expected(url: str, why: str) -> None:
 
 def test_secrets_come_from_the_environment_alone(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="set FRESHET_KAFKA_SASL_PASSWORD"):
-        Connection(parse("kafka://u@a/e"), {})
+        KafkaConnection(parse("kafka://u@a/e"), {})
     file = tmp_path / "client.properties"
     file.write_text("# ours\n\nsasl.password = hunter2\n")
     with pytest.raises(
         SettingsError,
         match=r"client.properties:3: sasl.password is a secret; set FRESHET_KAFKA_SASL_PASSWORD",
     ) as told:
-        Connection(parse(f"kafka://a/e?properties={file}"), {})
+        KafkaConnection(parse(f"kafka://a/e?properties={file}"), {})
     assert "hunter2" not in str(told.value)
 
 
@@ -98,17 +98,17 @@ def test_properties_are_librdkafkas_own(tmp_path: Path) -> None:
     file = tmp_path / "client.properties"
     url = parse(f"kafka://u@127.0.0.1:1/e?properties={file}")
     with pytest.raises(SettingsError, match="can't be read"):
-        Connection(url, PASSWORD)
+        KafkaConnection(url, PASSWORD)
     file.write_text("client.id=freshet-1\nclient.dns.lookup = use_all_dns_ips\n")
-    Connection(url, PASSWORD).admin()
+    KafkaConnection(url, PASSWORD).admin()
     file.write_text("clientid=freshet-1\n")
     with pytest.raises(
         SettingsError, match=r'store.events = .*No such configuration property: "clientid"'
     ):
-        Connection(url, PASSWORD).admin()
+        KafkaConnection(url, PASSWORD).admin()
     file.write_text("just words\n")
     with pytest.raises(SettingsError, match=r"client.properties:1: expected name=value"):
-        Connection(url, PASSWORD)
+        KafkaConnection(url, PASSWORD)
 
 
 def test_a_missing_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

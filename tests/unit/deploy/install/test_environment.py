@@ -91,6 +91,11 @@ def test_a_second_installation_waits_for_the_first(
     assert "is running; waiting for it to end" in capsys.readouterr().out
 
 
+def test_the_installation_needs_the_standard_library_alone() -> None:
+    needed = "import deploy.install.__main__, trainer.durable_files"
+    subprocess.run([sys.executable, "-S", "-c", needed], cwd=PROJECT_ROOT, check=True)
+
+
 def test_the_lock_is_held_until_the_installer_ends(root: Path) -> None:
     """uv or pip runs on for a while when the process that started it is killed."""
     (root / BASE).write_text("# changed\n")

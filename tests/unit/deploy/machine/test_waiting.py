@@ -10,12 +10,12 @@ from threading import Thread
 
 import pytest
 
-from cron.ledger import journal_rows, lease_row, run_rows
+from cron.ledger import journal_rows, lease_row, run_rows, switches
 from cron.ledger.ledger import Ledger, open_ledger
-from cron.lineage import Lease, Segment
+from cron.lineage import Lease, Segment, Switch
 from cron.ports import Cursor
 from deploy.machine.endpoints import Endpoints
-from deploy.machine.waiting import wait_for_answer, wait_for_release
+from deploy.machine.waiting import wait_for_answer, wait_for_release, wait_until_ready
 from tests.releases import publish_releases, reason
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,6 +53,23 @@ def test_a_failed_baseline_is_reported_once_and_waited_for(
     printed = "".join(capfd.readouterr())
     assert printed.count("nothing is live yet: ServerRefused") == 1
     assert "the worker tries again by itself" in printed
+
+
+def test_a_rollback_that_the_start_carries_out_is_shown(
+    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path
+) -> None:
+    """The rollback of a stopped system changes what is live while the gateway is waited for."""
+    ledger, lease = ledger_and_lease
+    publish_releases(ledger, lease, 1, 2)
+    begun = switches.begin_rollback(ledger, 1, reason="by a person")
+    live, why = wait_until_ready(
+        ledger, tmp_path, lambda: None, wait_for_gateway=lambda: _end_switch(ledger, begun)
+    )
+    assert (live.version, why) == (1, None)
+
+
+def _end_switch(ledger: Ledger, begun: Switch) -> None:
+    assert switches.end(ledger, begun)
 
 
 def test_collecting_events_is_reported_before_the_baseline(

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from deploy.servers.management_door import MAX_CALLS, Call, Door, why_not
+from deploy.servers.management_door import MAX_CALLS, Door, ManagementCall, why_not
 
 HERE = {"Host": "127.0.0.1:8081"}
 
 
-def call(method: str, target: str, headers: dict[str, str]) -> Call:
+def call(method: str, target: str, headers: dict[str, str]) -> ManagementCall:
     message = Message()
     for name, value in headers.items():
         message[name] = value
-    return Call(method=method, target=target, headers=message)
+    return ManagementCall(method=method, target=target, headers=message)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_host_and_two_hosts_are_refused() -> None:
     two = Message()
     two["Host"], two["host"] = "127.0.0.1:8081", "evil.example"
     assert "Host is given 2 times" in str(
-        why_not(Call(method="GET", target="/models", headers=two))
+        why_not(ManagementCall(method="GET", target="/models", headers=two))
     )
 
 
