@@ -55,7 +55,7 @@ ITEMS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class PlantedRow:
     """One line of a snapshot's event files."""
 
     seq: int
@@ -88,7 +88,7 @@ def planted_items(num_items: int = NUM_ITEMS) -> list[CatalogueItem]:
 
 def planted_rows(
     num_users: int = 60, num_items: int = NUM_ITEMS, *, events_per_user: int = 12, seed: int = 0
-) -> list[Row]:
+) -> list[PlantedRow]:
     """Return ratings of users u0, u1, … in time order; nine of ten have the user's parity."""
     rng = np.random.default_rng(seed)
     chosen = []
@@ -103,7 +103,7 @@ def planted_rows(
     for seq, (_, user, item) in enumerate(chosen, start=1):
         rating = 3.0 + (1.0 if user % 2 == item % 2 else -1.0) + (0.5 if user % 3 == 0 else 0.0)
         rows.append(
-            Row(
+            PlantedRow(
                 seq=seq,
                 user_id=f"u{user}",
                 item_id=f"i{item}",
@@ -123,7 +123,7 @@ def write_planted_snapshot(
     folder: Path,
     *,
     mode: Literal["full", "update", "items", "baseline"] = "full",
-    rows: Sequence[Row] | None = None,
+    rows: Sequence[PlantedRow] | None = None,
     items: Sequence[CatalogueItem] | None = None,
     live: Path | None = None,
     state: Path | None = None,
@@ -166,7 +166,7 @@ def write_planted_snapshot(
     return folder
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
+def write_rows(path: Path, rows: Iterable[PlantedRow]) -> None:
     """Write one event file, sorted as the contract says."""
     ordered = sorted(rows, key=lambda row: (row.user_id, row.at_us, row.seq))
     columns = {

@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class Server:
+class ServerProcess:
     """One running program; stop, kill and start it in the middle of a test as you like."""
 
     def __init__(self, program: Program, *, port: int, folder: Path) -> None:
@@ -100,17 +100,17 @@ class Servers:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._running: dict[str, Server] = {}
+        self._running: dict[str, ServerProcess] = {}
 
     @property
-    def redis(self) -> Server:
+    def redis(self) -> ServerProcess:
         """Redis that writes its append-only file at each command, so a kill loses nothing."""
         return self._server(
             "redis", lambda folder, port: redis_program(folder, port=port, fsync="always")
         )
 
     @property
-    def kafka(self) -> Server:
+    def kafka(self) -> ServerProcess:
         """Kafka on one node; tests create topics with `deploy.servers.kafka.create_topics`."""
         return self._server(
             "kafka",
@@ -133,7 +133,7 @@ class Servers:
         return f"kafka://127.0.0.1:{self.kafka.port}/{name}.events?items={name}.items&trim=yes"
 
     @property
-    def postgres(self) -> Server:
+    def postgres(self) -> ServerProcess:
         """PostgreSQL that checks passwords; a kill loses nothing, a power cut would."""
         return self._server(
             "postgres",
@@ -157,7 +157,7 @@ class Servers:
         return f"{server}/{name}"
 
     @property
-    def s3(self) -> Server:
+    def s3(self) -> ServerProcess:
         """An S3 server that knows the key pairs in `s3_keys`."""
         return self._server(
             "s3",
@@ -182,28 +182,28 @@ class Servers:
         )
 
     @property
-    def flink_jobmanager(self) -> Server:
+    def flink_jobmanager(self) -> ServerProcess:
         """Flink's job manager, which forgets its jobs when it ends."""
         return self._server("flink-jobmanager", lambda *_: jobmanager_program(self.flink))
 
     @property
-    def flink_taskmanager(self) -> Server:
+    def flink_taskmanager(self) -> ServerProcess:
         """Flink's task manager; it needs the job manager."""
         _ = self.flink_jobmanager
         return self._server("flink-taskmanager", lambda *_: taskmanager_program(self.flink))
 
-    def prometheus(self, targets: Mapping[str, Sequence[str]]) -> Server:
+    def prometheus(self, targets: Mapping[str, Sequence[str]]) -> ServerProcess:
         """Return a new Prometheus with the jobs of deploy/prometheus.yml on these targets."""
         return self._server(
             unique("prometheus-"),
             lambda folder, port: prometheus_program(folder, port=port, targets=targets, scrape_s=1),
         )
 
-    def _server(self, name: str, program: Callable[[Path, int], Program]) -> Server:
+    def _server(self, name: str, program: Callable[[Path, int], Program]) -> ServerProcess:
         """Return a server by name; start it if it is missing or was stopped by a test."""
         if name not in self._running:
             port = free_port()
-            self._running[name] = Server(
+            self._running[name] = ServerProcess(
                 program(self._folder / name, port), port=port, folder=self._folder / name
             )
         self._running[name].start()

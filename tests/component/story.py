@@ -22,7 +22,7 @@ NOT_ACCEPTED = "NDCG@10 −.031, interval −.052 to −.011, limit −.010: not
 
 
 @dataclass(slots=True)
-class Clock:
+class StoryClock:
     """A clock that a test moves."""
 
     now: datetime = BEGAN
@@ -35,9 +35,9 @@ class Clock:
         self.now += timedelta(minutes=minutes)
 
 
-def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
+def tell(ledger_file: Path, *, now: StoryClock | None = None) -> Ledger:
     """Write the story up to release 3 live, after a refused run."""
-    clock = now or Clock()
+    clock = now or StoryClock()
     ledger = open_ledger(f"sqlite:///{ledger_file}", now=clock)
     lease = lease_row.acquire(ledger, "story", 3600, clock())
     assert lease is not None
@@ -56,7 +56,7 @@ def tell(ledger_file: Path, *, now: Clock | None = None) -> Ledger:
 
 
 def publish(
-    ledger: Ledger, lease: Lease, mode: Mode, clock: Clock, *, ndcg: float | None = None
+    ledger: Ledger, lease: Lease, mode: Mode, clock: StoryClock, *, ndcg: float | None = None
 ) -> None:
     """Add a run that published."""
     live = release_rows.live(ledger)
@@ -95,7 +95,7 @@ def publish(
     )
 
 
-def refuse(ledger: Ledger, lease: Lease, clock: Clock) -> None:
+def refuse(ledger: Ledger, lease: Lease, clock: StoryClock) -> None:
     """Add a run that the gate refused."""
     live = release_rows.live(ledger)
     supersedes = live.version if live else None

@@ -116,7 +116,7 @@ def test_replay_without_data_says_what_to_name(
 
 
 def test_the_pace_is_kept_and_lost_time_is_not_made_up() -> None:
-    clock = story.Clock()
+    clock = story.StoryClock()
     slept: list[float] = []
 
     def now() -> float:

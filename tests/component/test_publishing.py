@@ -27,7 +27,7 @@ def _pass(name: str) -> None:
     del name
 
 
-class Watched:
+class WatchedStore:
     """An artifact store that calls a test before each put of a release's files, and after it."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Watched:
 
 
 def watched_services(services: Services, **calls: Callable[[str], None]) -> Services:
-    watched = Watched(services.artifacts, **calls)
+    watched = WatchedStore(services.artifacts, **calls)
     return replace(services, artifacts=watched)  # type: ignore[arg-type]
 
 

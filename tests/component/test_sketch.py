@@ -15,7 +15,7 @@ from recommender.events import Item
 from recommender.model import Sketch
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import report, small_config, train
-from tests.planted import Row, planted_items, planted_rows, write_planted_snapshot
+from tests.planted import PlantedRow, planted_items, planted_rows, write_planted_snapshot
 from tests.workshop import (
     START,
     close_workshop,
@@ -41,7 +41,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return replace(small, model=replace(small.model, tower="sketch"))
 
 
-def good_and_bad(rating: float | None) -> list[Row]:
+def good_and_bad(rating: float | None) -> list[PlantedRow]:
     """Even items are better for everybody by two, and users of even items add one."""
     rows = []
     for row in planted_rows():

@@ -18,7 +18,15 @@ from recommender.bundle import ADAPTER, ENCODER, load_bundle
 from recommender.catalogue import CatalogueItem
 from recommender.encoder import load_encoder
 from recommender.ranker import HistoryElement, Ranker
-from tests.component.training import ROOT, command, new_rows, report, small_config, train
+from tests.component.training import (
+    ROOT,
+    TrainingKilled,
+    command,
+    new_rows,
+    report,
+    small_config,
+    train,
+)
 from tests.planted import planted_rows, write_planted_snapshot
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
@@ -193,10 +201,6 @@ def test_an_update_keeps_what_the_encoder_learned(
     assert [path.stem for path in (tmp_path / "texts").iterdir()] == [live.manifest.encoder_digest]
 
 
-class Killed(Exception):
-    """What a test stops a training with."""
-
-
 def test_a_killed_training_resumes_with_its_encoder(snapshot: Path, config: TrainConfig) -> None:
     config = replace(
         learning(config, "lora"), device="cpu", full_epochs=2
@@ -212,9 +216,9 @@ def test_a_killed_training_resumes_with_its_encoder(snapshot: Path, config: Trai
 
     def stop() -> None:
         if (job.partial / "checkpoint" / "epoch.safetensors").exists():
-            raise Killed
+            raise TrainingKilled
 
-    with pytest.raises(Killed):
+    with pytest.raises(TrainingKilled):
         make_candidate(replace(job, check=stop))
     make_candidate(job)
     for name in (ADAPTER, "model.safetensors", "texts.safetensors"):

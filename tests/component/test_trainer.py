@@ -16,7 +16,7 @@ from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, new_rows, report, train
 from tests.planted import (
     PANEL_SHARE,
-    Row,
+    PlantedRow,
     in_panel,
     planted_items,
     planted_rows,
@@ -111,7 +111,7 @@ def test_golden_answers_are_those_of_the_saved_bundle(full: Path) -> None:
 
 def test_panel_users_and_their_items_leave_no_trace(tmp_path: Path, config: TrainConfig) -> None:
     panel_user = next(f"u{number}" for number in range(60) if in_panel(f"u{number}", PANEL_SHARE))
-    late = Row(
+    late = PlantedRow(
         seq=10_000,
         user_id=panel_user,
         item_id="from the future",
@@ -134,7 +134,9 @@ def test_a_rating_off_the_scale_stretches_it_for_nobody(
 ) -> None:
     user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
     mistakes = [
-        Row(seq=10_000 + at, user_id=user, item_id="i1", at_us=2 * 10**15 + at, rating=rating)
+        PlantedRow(
+            seq=10_000 + at, user_id=user, item_id="i1", at_us=2 * 10**15 + at, rating=rating
+        )
         for at, rating in enumerate((1e6, -5.0))
     ]
     rows = [*planted_rows(), *mistakes]
@@ -163,7 +165,9 @@ def test_a_scale_grows_by_what_more_than_a_thousandth_gave(
 ) -> None:
     user = next(f"u{number}" for number in range(60) if not in_panel(f"u{number}"))
     lower = [
-        Row(seq=10_000 + at, user_id=user, item_id=f"i{at}", at_us=2 * 10**15 + at, rating=1.0)
+        PlantedRow(
+            seq=10_000 + at, user_id=user, item_id=f"i{at}", at_us=2 * 10**15 + at, rating=1.0
+        )
         for at in range(5)
     ]
     update = write_planted_snapshot(
@@ -175,7 +179,7 @@ def test_a_scale_grows_by_what_more_than_a_thousandth_gave(
 def test_evaluation_and_serving_rank_alike(tmp_path: Path, full: Path, config: TrainConfig) -> None:
     ranker = Ranker(load_bundle(full / "bundle"))
     events = [
-        Row(
+        PlantedRow(
             seq=seq,
             user_id="p",
             item_id=f"i{item}",
@@ -195,7 +199,10 @@ def test_evaluation_and_serving_rank_alike(tmp_path: Path, full: Path, config: T
     snapshot = write_planted_snapshot(tmp_path / "snapshot", mode="items", live=full / "bundle")
     write_rows(
         snapshot / "panel.parquet",
-        [*events, Row(seq=9, user_id="p", item_id=str(served[2]), at_us=2 * 10**15, role="score")],
+        [
+            *events,
+            PlantedRow(seq=9, user_id="p", item_id=str(served[2]), at_us=2 * 10**15, role="score"),
+        ],
     )
     assert panel_mean(train(tmp_path, snapshot, config), "live") == pytest.approx(0.5)
 
@@ -250,12 +257,12 @@ def test_a_baseline_needs_no_training(tmp_path: Path, config: TrainConfig) -> No
 
 
 SINGLE = [
-    Row(
+    PlantedRow(
         seq=number, user_id=f"u{number}", item_id=f"i{number % 3}", at_us=number * 10**6, rating=3.0
     )
     for number in range(1, 30)
 ]
-ODDITIES: dict[str, tuple[list[Row], list[CatalogueItem]]] = {
+ODDITIES: dict[str, tuple[list[PlantedRow], list[CatalogueItem]]] = {
     "no events": ([], planted_items()),
     "nothing at all": ([], []),
     "no items": (planted_rows(), []),
@@ -310,7 +317,7 @@ def test_odd_data_gives_a_candidate_that_serves(
 def test_impressions_push_down_what_was_shown_in_vain(tmp_path: Path, config: TrainConfig) -> None:
     rows = planted_rows()
     shown = [
-        Row(
+        PlantedRow(
             seq=5000 + number,
             user_id=row.user_id,
             item_id="i7",

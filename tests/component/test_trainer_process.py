@@ -16,21 +16,12 @@ import torch
 
 from recommender.bundle import load_bundle
 from recommender.ranker import HistoryElement, Ranker
-from tests.component.training import NAMELESS, ROOT, command, report, small_config, train
+from tests.component.training import NAMELESS, ROOT, TrainingKilled, command, report, train
 from tests.planted import write_planted_snapshot
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
 from trainer.guard import CandidateInUse, candidate_lock
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    return small_config(tmp_path_factory.mktemp("encoder"))
-
-
-class Killed(Exception):
-    pass
 
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
@@ -46,7 +37,7 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
     def die() -> None:
         calls.append(1)
         if len(calls) == 16:
-            raise Killed
+            raise TrainingKilled
 
     job = Job(
         snapshot=snapshot,
@@ -55,7 +46,7 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
         text_cache=tmp_path / "texts",
         check=die,
     )
-    with pytest.raises(Killed):
+    with pytest.raises(TrainingKilled):
         make_candidate(job)
     assert json.loads((job.partial / "progress.json").read_text())["phase"] == "train"
     first_try = len(calls)

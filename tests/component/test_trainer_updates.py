@@ -16,7 +16,7 @@ from recommender.catalogue import CatalogueItem
 from recommender.config import BUNDLE_FORMAT
 from tests.component.training import command, new_rows, report, train
 from tests.planted import (
-    Row,
+    PlantedRow,
     in_panel,
     planted_items,
     towers_of,
@@ -34,7 +34,7 @@ def test_an_update_goes_on_from_the_live_bundle(
         *planted_items(),
         CatalogueItem(item_id="new", title="Newest thing", text="even calm blue"),
     ]
-    rejected = Row(
+    rejected = PlantedRow(
         seq=3000, user_id=new_rows(1)[1].user_id, item_id="i39", at_us=2 * 10**16, type="dislike"
     )
     snapshot = write_planted_snapshot(

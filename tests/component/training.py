@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recommender.catalogue import CatalogueItem
 from recommender.config import EncoderConfig, ModelConfig
-from tests.planted import Row, planted_rows, write_tiny_encoder
+from tests.planted import PlantedRow, planted_rows, write_tiny_encoder
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig, dump_config
 from trainer.device import claim_device
@@ -17,6 +17,10 @@ ROOT = Path(__file__).parents[2]
 NAMELESS = [
     CatalogueItem(item_id="i0", title=" ")
 ]  # no texts: child processes start without the encoder
+
+
+class TrainingKilled(Exception):
+    """A test raises it from a job's check, to end the training there."""
 
 
 def small_config(folder: Path) -> TrainConfig:
@@ -66,7 +70,7 @@ def command(folder: Path, snapshot: Path, config: TrainConfig, *, name: str = "o
     ]
 
 
-def new_rows(count: int) -> list[Row]:
+def new_rows(count: int) -> list[PlantedRow]:
     """Return newer events of the same users, with an item that no earlier event has."""
     known = planted_rows(seed=1)[:count]
     rows = [replace(row, seq=1000 + row.seq, at_us=row.at_us + 10**13) for row in known]

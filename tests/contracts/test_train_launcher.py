@@ -24,7 +24,7 @@ from cron.ports import TrainLauncher
 from cron.wiring import open_launcher
 from recommender.config import EncoderConfig, ModelConfig
 from tests.component.training import NAMELESS
-from tests.planted import Row, write_planted_snapshot
+from tests.planted import PlantedRow, write_planted_snapshot
 from trainer.config import TrainConfig
 from trainer.report import read_report
 
@@ -55,7 +55,7 @@ def launcher(url: str, tmp_path: Path) -> TrainLauncher:
 def small_snapshot(folder: Path) -> Path:
     """Write some users and events, and one item without text, so that no encoder is loaded."""
     rows = [
-        Row(
+        PlantedRow(
             seq=seq,
             user_id=f"u{seq % 7}",
             item_id="i0",

@@ -54,7 +54,7 @@ def click(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class JoinedMessage:
     """One message that the job wrote: its key and its JSON."""
 
     key: str | None
@@ -91,8 +91,8 @@ class Clickstream:
                 for one in range(NUM_PARTITIONS)
             ]
         )
-        self.events: list[Row] = []
-        self.rejected: list[Row] = []
+        self.events: list[JoinedMessage] = []
+        self.rejected: list[JoinedMessage] = []
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
         """Send and wait until Kafka has all; messages of one user stay in their order."""
@@ -175,7 +175,9 @@ class Clickstream:
             assert message.error() is None, message.error()
             key, value = message.key(), message.value()
             assert value is not None
-            row = Row(key=key.decode() if key is not None else None, value=json.loads(value))
+            row = JoinedMessage(
+                key=key.decode() if key is not None else None, value=json.loads(value)
+            )
             (self.events if message.topic() == self.join.events else self.rejected).append(row)
 
     def _why(self) -> str:

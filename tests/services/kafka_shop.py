@@ -13,13 +13,13 @@ from cron.ports import START, Cursor, EventLog
 from deploy.servers.kafka import create_topics
 from recommender.events import Record, to_json
 from tests.contracts.records import event
-from tests.servers import Server, unique
+from tests.servers import ServerProcess, unique
 
 
-class Shop:
+class ShopTopics:
     """Two topics as a shop's own programs see them."""
 
-    def __init__(self, server: Server, *, partitions: int = 2) -> None:
+    def __init__(self, server: ServerProcess, *, partitions: int = 2) -> None:
         self.address = f"127.0.0.1:{server.port}"
         name = unique("shop")
         self.events, self.items, self._partitions = f"{name}.events", f"{name}.items", partitions

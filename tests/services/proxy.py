@@ -37,7 +37,7 @@ def proxy_to(port: int) -> Iterator[Proxy]:
     """Start a proxy on a free port of loopback."""
     state = Proxy(port=0, to_port=port)
 
-    class Handler(BaseHTTPRequestHandler):
+    class ProxyHandler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -48,7 +48,7 @@ def proxy_to(port: int) -> Iterator[Proxy]:
         def log_message(self, format: str, *args: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ProxyHandler)
     server.daemon_threads = True
     state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

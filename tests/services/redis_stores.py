@@ -8,14 +8,14 @@ from collections.abc import Callable
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, EventLog
 from recommender.events import Record
-from tests.servers import Server
+from tests.servers import ServerProcess
 
 
-def log_url(server: Server, *, port: int | None = None) -> str:
+def log_url(server: ServerProcess, *, port: int | None = None) -> str:
     return f"redis://127.0.0.1:{port or server.port}/0?stream=shop"
 
 
-def histories_url(server: Server) -> str:
+def histories_url(server: ServerProcess) -> str:
     return f"redis://127.0.0.1:{server.port}/0?prefix=who"
 
 

@@ -16,7 +16,7 @@ from cron.ports import START
 from cron.wiring import open_log
 from deploy.servers.kafka import create_topics
 from deploy.stack.join import join_program, submit
-from tests.servers import Server, Servers, unique
+from tests.servers import ServerProcess, Servers, unique
 from tests.services.clickstream import Clickstream, click, impression
 from tests.services.traffic import (
     SKEW_S,
@@ -320,7 +320,7 @@ def test_a_killed_job_manager_loses_and_doubles_nothing(
     jobmanager.kill()
     send_traffic(stream, after)
     jobmanager.start()
-    keeper = Server(
+    keeper = ServerProcess(
         join_program(servers.flink, stream.join),
         port=servers.flink.rest_port,
         folder=tmp_path / "keeper",

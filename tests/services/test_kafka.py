@@ -26,25 +26,25 @@ from recommender.events import Event, Item, Record, to_json
 from tests.component.house import House, open_house
 from tests.contracts.records import event, item
 from tests.servers import Servers, unique
-from tests.services.kafka_shop import Shop, everything, lines, patiently, until
+from tests.services.kafka_shop import ShopTopics, everything, lines, patiently, until
 
 PATIENCE_S = 25.0  # a broker outage is reported well within
 
 
 @pytest.fixture
-def shop(servers: Servers) -> Shop:
-    return Shop(servers.kafka)
+def shop(servers: Servers) -> ShopTopics:
+    return ShopTopics(servers.kafka)
 
 
 @pytest.fixture
-def log(shop: Shop) -> Iterator[KafkaEventLog]:
+def log(shop: ShopTopics) -> Iterator[KafkaEventLog]:
     opened = KafkaEventLog(parse_url(shop.url))
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def house(shop: Shop, tmp_path: Path) -> Iterator[House]:
+def house(shop: ShopTopics, tmp_path: Path) -> Iterator[House]:
     """Everything that collects, from Kafka."""
     opened = open_house(tmp_path, log=open_log(shop.url))
     yield opened
@@ -52,7 +52,7 @@ def house(shop: Shop, tmp_path: Path) -> Iterator[House]:
     opened.ledger.close()
 
 
-def test_only_committed_transactions_are_read(shop: Shop, log: KafkaEventLog) -> None:
+def test_only_committed_transactions_are_read(shop: ShopTopics, log: KafkaEventLog) -> None:
     shop.send(*lines(1, 2))
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
@@ -72,7 +72,7 @@ def test_only_committed_transactions_are_read(shop: Shop, log: KafkaEventLog) ->
 
 
 def test_a_transactions_mark_at_the_end_is_no_record_that_waits(
-    shop: Shop, log: KafkaEventLog
+    shop: ShopTopics, log: KafkaEventLog
 ) -> None:
     """A topic whose retention outlives its last record has no gap: the marker was passed."""
     producer = shop.producer(transactional_id=unique())
@@ -91,7 +91,9 @@ def test_a_transactions_mark_at_the_end_is_no_record_that_waits(
     assert log.read(cursor, 10).cursor == cursor
 
 
-def test_added_partitions_are_read_from_their_beginning(shop: Shop, log: KafkaEventLog) -> None:
+def test_added_partitions_are_read_from_their_beginning(
+    shop: ShopTopics, log: KafkaEventLog
+) -> None:
     shop.send(*lines(1, 2))
     cursor = log.read(START, 10).cursor
     shop.admin.create_partitions([NewPartitions(shop.events, 4)])[shop.events].result()
@@ -104,7 +106,7 @@ def test_added_partitions_are_read_from_their_beginning(shop: Shop, log: KafkaEv
     assert log.read(batch.cursor, 10).cursor == batch.cursor
 
 
-def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House) -> None:
+def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: ShopTopics, house: House) -> None:
     shop.send(*lines(1, 2, 3))
     house.collect()
     while follow_once(house.log, house.histories):
@@ -132,7 +134,7 @@ def test_what_others_trimmed_is_an_alarm_and_a_refusal(shop: Shop, house: House)
     assert house.records() == [event(1), event(2), event(3), event(6)]
 
 
-def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
+def test_a_recreated_topic_is_an_alarm(shop: ShopTopics, house: House) -> None:
     shop.send(*lines(1, 2, 3))
     house.collect()
     shop.delete(shop.events)
@@ -155,7 +157,7 @@ def test_a_recreated_topic_is_an_alarm(shop: Shop, house: House) -> None:
     assert house.collect() == (4, 0, 1)  # what stood in both counts once
 
 
-def test_a_topic_recreated_while_reading_is_noticed(shop: Shop, log: KafkaEventLog) -> None:
+def test_a_topic_recreated_while_reading_is_noticed(shop: ShopTopics, log: KafkaEventLog) -> None:
     shop.send(*lines(*range(50)))
     cursor = log.read(START, 10).cursor  # the reader has fetched the rest ahead
     shop.delete(shop.events)
@@ -165,7 +167,9 @@ def test_a_topic_recreated_while_reading_is_noticed(shop: Shop, log: KafkaEventL
         patiently(lambda: log.read(cursor, 10))
 
 
-def test_a_retention_of_its_own_is_left_alone_unless_told(shop: Shop, log: KafkaEventLog) -> None:
+def test_a_retention_of_its_own_is_left_alone_unless_told(
+    shop: ShopTopics, log: KafkaEventLog
+) -> None:
     shop.send(*lines(1, 2))
     log.trim(log.read(START, 10).cursor)
     assert log.backlog(START) == 2
@@ -186,7 +190,7 @@ def test_a_compacted_topic_of_items_may_have_holes(servers: Servers) -> None:
     assert len(everything(log)) == 10
 
 
-def test_foreign_messages_are_records_or_rejected(shop: Shop, log: KafkaEventLog) -> None:
+def test_foreign_messages_are_records_or_rejected(shop: ShopTopics, log: KafkaEventLog) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     good = b'{"user_id": 17, "item_id": "\\u65e5\\u672c", "type": "click"}'
     bad = (
@@ -237,7 +241,9 @@ def test_foreign_messages_are_records_or_rejected(shop: Shop, log: KafkaEventLog
     assert "hidden" in reasons["000000000009"]
 
 
-def test_largest_foreign_messages_and_every_compression(shop: Shop, log: KafkaEventLog) -> None:
+def test_largest_foreign_messages_and_every_compression(
+    shop: ShopTopics, log: KafkaEventLog
+) -> None:
     large = json.dumps(
         {"event_id": "large", "item_id": "i", "title": "T", "text": "x" * 262_000}
     ).encode()
@@ -259,13 +265,13 @@ def test_largest_foreign_messages_and_every_compression(shop: Shop, log: KafkaEv
 
 
 def test_one_topic_may_hold_both_kinds(servers: Servers) -> None:
-    shop = Shop(servers.kafka)
+    shop = ShopTopics(servers.kafka)
     log = open_log(f"kafka://{shop.address}/{shop.events}?items={shop.events}")
     log.append([event(1), item(2, "i")])
     assert sorted(one.event_id for one in everything(log)) == ["e000001", "i000002"]
 
 
-def test_a_users_order_is_kept_between_writers(shop: Shop, log: KafkaEventLog) -> None:
+def test_a_users_order_is_kept_between_writers(shop: ShopTopics, log: KafkaEventLog) -> None:
     """By the key, which other clients hash as we do."""
     other = shop.producer(partitioner="murmur2_random")
     sent = []
@@ -280,7 +286,7 @@ def test_a_users_order_is_kept_between_writers(shop: Shop, log: KafkaEventLog) -
 
 
 def test_broker_kills_neither_lose_nor_repeat_records(
-    servers: Servers, shop: Shop, house: House
+    servers: Servers, shop: ShopTopics, house: House
 ) -> None:
     server = servers.kafka
     sent: list[Record] = []
@@ -311,7 +317,7 @@ def test_broker_kills_neither_lose_nor_repeat_records(
 
 
 def test_a_broker_outage_is_reported_and_survived(
-    servers: Servers, shop: Shop, log: KafkaEventLog
+    servers: Servers, shop: ShopTopics, log: KafkaEventLog
 ) -> None:
     server = servers.kafka
     log.append([event(1)])
@@ -336,7 +342,7 @@ def test_a_broker_outage_is_reported_and_survived(
 
 
 def test_a_wrong_password_is_told_and_never_shown(
-    servers: Servers, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, shop: ShopTopics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sasl = servers.kafka_sasl
     options = f"items={shop.items}&security=sasl_plaintext&mechanism=PLAIN"

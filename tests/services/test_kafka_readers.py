@@ -18,7 +18,7 @@ from cron.urls.kafka import parse as parse_url
 from recommender.events import MAX_CLOCK_SKEW, Event, to_json
 from tests.contracts.records import event
 from tests.servers import Servers, unique
-from tests.services.kafka_shop import Shop, everything, lines, until
+from tests.services.kafka_shop import ShopTopics, everything, lines, until
 
 OTHER_PROPERTIES = """\
 isolation.level=read_uncommitted
@@ -28,24 +28,26 @@ enable.auto.commit=true
 
 
 @pytest.fixture
-def shop(servers: Servers) -> Shop:
-    return Shop(servers.kafka)
+def shop(servers: Servers) -> ShopTopics:
+    return ShopTopics(servers.kafka)
 
 
 @pytest.fixture
-def reader(shop: Shop, tmp_path: Path) -> Iterator[Reader]:
+def reader(shop: ShopTopics, tmp_path: Path) -> Iterator[Reader]:
     """A reader of settings that would weaken it."""
     opened = Reader(KafkaConnection(parse_url(weakened_properties(shop, tmp_path))))
     yield opened
     opened.close()
 
 
-def weakened_properties(shop: Shop, tmp_path: Path) -> str:
+def weakened_properties(shop: ShopTopics, tmp_path: Path) -> str:
     (tmp_path / "kafka.properties").write_text(OTHER_PROPERTIES)
     return f"{shop.url}&properties={tmp_path}/kafka.properties"
 
 
-def test_a_properties_file_cannot_let_aborted_transactions_in(shop: Shop, tmp_path: Path) -> None:
+def test_a_properties_file_cannot_let_aborted_transactions_in(
+    shop: ShopTopics, tmp_path: Path
+) -> None:
     producer = shop.producer(transactional_id=unique())
     producer.init_transactions(30)
     producer.begin_transaction()
@@ -58,7 +60,9 @@ def test_a_properties_file_cannot_let_aborted_transactions_in(shop: Shop, tmp_pa
     log.close()
 
 
-def test_a_reader_whose_offset_is_deleted_meanwhile_says_so(shop: Shop, reader: Reader) -> None:
+def test_a_reader_whose_offset_is_deleted_meanwhile_says_so(
+    shop: ShopTopics, reader: Reader
+) -> None:
     """A client would continue elsewhere, and nobody would learn of the missing records."""
     line = (shop.events, 0)
     shop.send(*lines(1, 2, 3, 4))
@@ -67,7 +71,9 @@ def test_a_reader_whose_offset_is_deleted_meanwhile_says_so(shop: Shop, reader: 
         reader.read({line: 1}, {line: 4}, 10)
 
 
-def test_readers_at_different_times_come_to_the_same_verdict(shop: Shop, reader: Reader) -> None:
+def test_readers_at_different_times_come_to_the_same_verdict(
+    shop: ShopTopics, reader: Reader
+) -> None:
     sent_at = datetime.now(UTC).replace(microsecond=0)  # Kafka counts milliseconds
     leads = [timedelta(0), MAX_CLOCK_SKEW + timedelta(minutes=1), timedelta(days=1)]
     producer = shop.producer()
@@ -83,7 +89,7 @@ def test_readers_at_different_times_come_to_the_same_verdict(shop: Shop, reader:
         assert found == [Event, Rejected, Rejected], f"read {later} after it was sent"
 
 
-def test_a_message_stamped_far_ahead_is_rejected(shop: Shop, reader: Reader) -> None:
+def test_a_message_stamped_far_ahead_is_rejected(shop: ShopTopics, reader: Reader) -> None:
     """A broker before Kafka 4, or one whose clock is wrong, takes any timestamp."""
     shop.send(*lines(1), b'{"user_id": "u", "item_id": "i", "type": "view"}')
     messages, _ = reader.read({(shop.events, 0): 0}, {(shop.events, 0): 2}, 10)
@@ -93,5 +99,5 @@ def test_a_message_stamped_far_ahead_is_rejected(shop: Shop, reader: Reader) -> 
         assert rejected.reason.startswith("timestamp: ")
 
 
-def verdict(shop: Shop, message: Message, now: datetime) -> object:
+def verdict(shop: ShopTopics, message: Message, now: datetime) -> object:
     return from_message(message, parse_url(shop.url), {shop.events: "id"}, now=now)

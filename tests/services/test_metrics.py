@@ -20,7 +20,7 @@ import yaml
 from cron.project_root import PROJECT_ROOT
 from deploy.servers.program import find_executable
 from deploy.servers.prometheus import ALERTS, CONFIG, REMEDY, configuration
-from tests.servers import Server, Servers
+from tests.servers import ServerProcess, Servers
 from tests.system.machine import QUICK, Machine, until, write_slice
 
 DEPLOY = PROJECT_ROOT / "deploy"
@@ -35,10 +35,10 @@ PANELS = {
 LIMIT_S = 90.0
 
 
-class Watched:
+class ScrapedMachine:
     """A machine and the Prometheus that scrapes it."""
 
-    def __init__(self, machine: Machine, prometheus: Server) -> None:
+    def __init__(self, machine: Machine, prometheus: ServerProcess) -> None:
         self.machine = machine
         self.began = time.time()
         self.client = httpx.Client(
@@ -99,7 +99,7 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched_machine(
     tmp_path_factory: pytest.TempPathFactory, servers: Servers, movielens_100k: Path
-) -> Iterator[Watched]:
+) -> Iterator[ScrapedMachine]:
     """Return a machine after a training, an update and a rollback, scraped from the start."""
     folder = tmp_path_factory.mktemp("watched")
     machine = Machine(folder, settings=QUICK)
@@ -108,7 +108,7 @@ def watched_machine(
         "freshet-worker": machine.ports.worker,
         "torchserve": machine.ports.management + 1,
     }
-    watched_machine = Watched(
+    watched_machine = ScrapedMachine(
         machine, servers.prometheus({job: [f"127.0.0.1:{port}"] for job, port in ports.items()})
     )
     try:
@@ -128,7 +128,7 @@ def watched_machine(
         machine.stop()
 
 
-def test_every_panel_of_the_dashboard_has_data(watched_machine: Watched) -> None:
+def test_every_panel_of_the_dashboard_has_data(watched_machine: ScrapedMachine) -> None:
     missing = dict(PANELS)
 
     def all_have() -> bool:
@@ -143,7 +143,7 @@ def test_every_panel_of_the_dashboard_has_data(watched_machine: Watched) -> None
     assert not missing
 
 
-def test_the_dashboard_marks_releases(watched_machine: Watched) -> None:
+def test_the_dashboard_marks_releases(watched_machine: ScrapedMachine) -> None:
     (annotation,) = DASHBOARD["annotations"]["list"]
     until(
         lambda: watched_machine.has_data(annotation["expr"]),
@@ -152,7 +152,7 @@ def test_the_dashboard_marks_releases(watched_machine: Watched) -> None:
     )
 
 
-def test_every_metric_that_an_alarm_speaks_of_exists(watched_machine: Watched) -> None:
+def test_every_metric_that_an_alarm_speaks_of_exists(watched_machine: ScrapedMachine) -> None:
     watched_machine.call()
     spoken_of = {
         name
@@ -167,7 +167,7 @@ def test_every_metric_that_an_alarm_speaks_of_exists(watched_machine: Watched) -
     )
 
 
-def test_no_alarm_fires_on_a_healthy_machine(watched_machine: Watched) -> None:
+def test_no_alarm_fires_on_a_healthy_machine(watched_machine: ScrapedMachine) -> None:
     def firing() -> list[object]:
         data = watched_machine.ask("alerts")
         assert isinstance(data, dict)
@@ -178,7 +178,9 @@ def test_no_alarm_fires_on_a_healthy_machine(watched_machine: Watched) -> None:
     until(lambda: not firing(), "the alarms of the start to end", limit_s=LIMIT_S)
 
 
-def test_the_reference_lists_what_is_exported_and_nothing_else(watched_machine: Watched) -> None:
+def test_the_reference_lists_what_is_exported_and_nothing_else(
+    watched_machine: ScrapedMachine,
+) -> None:
     watched_machine.call()
     exported: dict[str, tuple[str, tuple[str, ...], str]] = {}
 

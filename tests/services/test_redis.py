@@ -21,7 +21,7 @@ from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_histories, open_log
 from deploy.servers.redis import redis_program
 from tests.contracts.records import event, item
-from tests.servers import Server, free_port
+from tests.servers import ServerProcess, free_port
 from tests.services.cutter import Cutter
 from tests.services.redis_stores import everything, histories_url, log_url, until_done
 
@@ -29,10 +29,10 @@ PATIENCE_S = 8.0  # a server outage is reported well within it
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A Redis of the test's own, which loses nothing that it answered."""
     port = free_port()
-    own = Server(
+    own = ServerProcess(
         redis_program(tmp_path / "redis", port=port, fsync="always"),
         port=port,
         folder=tmp_path / "redis",
@@ -43,24 +43,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def log(server: Server) -> EventLog:
+def log(server: ServerProcess) -> EventLog:
     return open_log(log_url(server))
 
 
 @pytest.fixture
-def histories(server: Server) -> Histories:
+def histories(server: ServerProcess) -> Histories:
     return open_histories(histories_url(server))
 
 
 @pytest.fixture
-def raw(server: Server) -> Iterator[redis.Redis]:
+def raw(server: ServerProcess) -> Iterator[redis.Redis]:
     """The server as an operator's own tools see it."""
     client = redis.Redis(port=server.port)
     yield client
     client.close()
 
 
-def test_a_server_killed_during_appends_loses_nothing(server: Server, log: EventLog) -> None:
+def test_a_server_killed_during_appends_loses_nothing(server: ServerProcess, log: EventLog) -> None:
     batches = [
         [event(number) for number in range(first, first + 10)] for first in range(0, 2000, 10)
     ]
@@ -88,7 +88,7 @@ def _backlog(log: EventLog) -> int:
 
 
 def test_a_server_outage_is_reported_and_survived(
-    server: Server, log: EventLog, histories: Histories
+    server: ServerProcess, log: EventLog, histories: Histories
 ) -> None:
     log.append([event(1)])
     histories.append([event(1)], cursor=Cursor("7"))
@@ -120,7 +120,7 @@ def test_a_server_outage_is_reported_and_survived(
     assert histories.cursor() == "7"
 
 
-def test_an_append_with_a_lost_answer_counts_once(server: Server) -> None:
+def test_an_append_with_a_lost_answer_counts_once(server: ServerProcess) -> None:
     with Cutter(server.port) as cutter:
         log = open_log(log_url(server, port=cutter.port))
         log.append([event(0)])
@@ -153,7 +153,7 @@ def test_an_append_of_several_chunks_is_atomic(
 
 
 def test_a_user_with_the_documented_rights_can_do_all(
-    server: Server, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    server: ServerProcess, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (PROJECT_ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
     rights = re.search(r"An ACL user needs\s+`(.+?)`\s+on\s+`(.+?)`\s+and\s+`(.+?)`", text)
@@ -216,7 +216,7 @@ def test_a_user_is_forgotten_on_a_full_server_too(histories: Histories, raw: red
 
 
 def test_a_server_that_evicts_keys_is_refused(
-    server: Server, log: EventLog, raw: redis.Redis
+    server: ServerProcess, log: EventLog, raw: redis.Redis
 ) -> None:
     raw.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(
@@ -230,7 +230,7 @@ def test_a_server_that_evicts_keys_is_refused(
 
 
 def test_a_log_without_its_newest_records_is_no_gap(
-    server: Server, log: EventLog, tmp_path: Path
+    server: ServerProcess, log: EventLog, tmp_path: Path
 ) -> None:
     log.append([event(1), event(2), event(3)])
     server.stop()
@@ -315,7 +315,7 @@ def test_a_history_never_grows_far_over_its_bound(histories: Histories, raw: red
 
 
 def test_clearing_leaves_other_keys_alone(
-    histories: Histories, server: Server, log: EventLog, raw: redis.Redis
+    histories: Histories, server: ServerProcess, log: EventLog, raw: redis.Redis
 ) -> None:
     other = open_histories(f"redis://127.0.0.1:{server.port}/0?prefix=who2")
     other.append([event(1)])

@@ -15,7 +15,7 @@ from cron.ports import START, Cursor
 from cron.wiring import open_histories, open_log
 from deploy.servers.redis import redis_program
 from tests.contracts.records import event, item
-from tests.servers import Server, free_port
+from tests.servers import ServerProcess, free_port
 from tests.services.redis_stores import histories_url, log_url, until_done
 
 
@@ -33,7 +33,7 @@ def test_a_wrong_password_is_told_and_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
-    server = Server(
+    server = ServerProcess(
         redis_program(tmp_path / "redis", port=port, password="right-one"),
         port=port,
         folder=tmp_path / "redis",
@@ -63,7 +63,7 @@ def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
     program = redis_program(tmp_path / "redis", port=port)
     with Path(program.command[-1]).open("a") as config:
         config.write(f"cluster-enabled yes\ncluster-port {free_port()}\n")
-    server = Server(program, port=port, folder=tmp_path / "redis")
+    server = ServerProcess(program, port=port, folder=tmp_path / "redis")
     server.start()
     client = redis.Redis(port=port)
     try:
@@ -111,7 +111,7 @@ def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
             f"tls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n"
         )
         config.write(f"tls-ca-cert-file {tmp_path}/ca.pem\n")
-    server = Server(program, port=plain, folder=tmp_path / "redis")
+    server = ServerProcess(program, port=plain, folder=tmp_path / "redis")
     server.start()
     try:
         log = open_log(f"rediss://127.0.0.1:{port}/0?ca={tmp_path}/ca.pem")

@@ -18,7 +18,7 @@ from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_histories, open_log, open_relay_target
 from recommender.events import Item, Record
 from tests.contracts.records import event, item
-from tests.servers import Server, Servers, unique
+from tests.servers import ServerProcess, Servers, unique
 
 LIMIT_S = 60.0
 NUM_RECORDS = 24_000
@@ -162,7 +162,7 @@ def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
     source.append([event(1)])
     process = start("relay", "--from", source_url, events=target_url)
     until(lambda: open_log(target_url).backlog(START) == 1, process)
-    redis: Server = servers.redis
+    redis: ServerProcess = servers.redis
     redis.kill()
     source.append([event(2)])
     assert process.poll() is None

@@ -28,7 +28,7 @@ GENRE = "Horror"
 VISITOR = "visitor-1-0"
 
 
-class Stack:
+class RunningStack:
     """`make stack` with its own ports and folder; commands use its settings and passwords."""
 
     def __init__(self, home: Path) -> None:
@@ -118,10 +118,10 @@ def _pair() -> int:
 
 
 @pytest.fixture(scope="module")
-def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp("stack")
     data = write_slice(movielens_100k, folder / "data", num_events=8_000)
-    stack = Stack(folder / "home")
+    stack = RunningStack(folder / "home")
     try:
         printed = stack.run("make", "stack", f"DATA={data}", limit_s=560)
         assert "ready: release" in printed, printed
@@ -130,7 +130,7 @@ def stack(movielens_100k: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         stack.run("make", "stack-down")
 
 
-def test_everything_answers(stack: Stack) -> None:
+def test_everything_answers(stack: RunningStack) -> None:
     said = stack.cron("config", "--check")
     assert {line.split()[0] for line in said.splitlines() if " ok" in line} >= {
         "events",
@@ -142,14 +142,14 @@ def test_everything_answers(stack: Stack) -> None:
     assert stack.defaults() == [stack.live()] * 2
 
 
-def test_a_second_make_stack_is_quick_and_changes_nothing(stack: Stack) -> None:
+def test_a_second_make_stack_is_quick_and_changes_nothing(stack: RunningStack) -> None:
     live, began = stack.live(), time.monotonic()
     assert f"ready: release {live} is live" in stack.run("make", "stack")
     assert time.monotonic() - began < 60
     assert set(stack.run("make", "stack-status").split()[1::2]) == {"running"}
 
 
-def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
+def test_a_shops_clicks_become_a_release_on_both_nodes(stack: RunningStack) -> None:
     before, live = stack.recommended_items(VISITOR), stack.live()
     assert "messages sent" in stack.run(
         sys.executable, "-m", "deploy.stack.shop", "--genre", GENRE, "--visitors", "60"
@@ -163,7 +163,7 @@ def test_a_shops_clicks_become_a_release_on_both_nodes(stack: Stack) -> None:
     assert "fallback" not in after
 
 
-def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: Stack) -> None:
+def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: RunningStack) -> None:
     live = stack.live()
     stack.supervisor.stop_programs(("kafka", "redis", "s3"), limit_s=40)
     said = stack.run("make", "rollback")
@@ -181,14 +181,14 @@ def test_rollback_needs_neither_kafka_nor_redis_nor_s3(stack: Stack) -> None:
         assert answer.json()["model_version"] == back
 
 
-def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: Stack) -> None:
+def test_what_was_stopped_comes_back_and_the_stack_goes_on(stack: RunningStack) -> None:
     live = stack.live()
     assert "ready: release" in stack.run("make", "stack")
     assert "resumed" in stack.cron("resume").lower() or stack.live() == live
     assert stack.recommended_items(VISITOR)["model_version"] == live
 
 
-def test_stack_down_leaves_no_process(stack: Stack) -> None:
+def test_stack_down_leaves_no_process(stack: RunningStack) -> None:
     stack.run("make", "stack-down")
     left = [
         one.info

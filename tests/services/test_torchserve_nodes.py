@@ -42,7 +42,7 @@ LIMIT_S = 60.0
 
 
 @dataclass(slots=True)
-class House:
+class TwoNodeDeployment:
     """A worker's parts, two nodes that may be restarted on their ports, and a gateway."""
 
     services: Services
@@ -82,7 +82,7 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def deployment(tmp_path: Path) -> Iterator[TwoNodeDeployment]:
     with ExitStack() as stack:
         ports = [free_ports(), free_ports()]
 
@@ -116,10 +116,12 @@ def house(tmp_path: Path) -> Iterator[House]:
         def restart(number: int) -> None:
             nodes[number] = start(number)
 
-        house = House(services=services, client=client, nodes=nodes, restart=restart)
+        deployment = TwoNodeDeployment(
+            services=services, client=client, nodes=nodes, restart=restart
+        )
         send(services, item_records())
-        assert (house.publish(600), house.publish(0)) == (0, 1)
-        yield house
+        assert (deployment.publish(600), deployment.publish(0)) == (0, 1)
+        yield deployment
 
 
 @dataclass(slots=True)
@@ -156,33 +158,44 @@ def load(client: httpx.Client) -> Iterator[Answers]:
             caller.join()
 
 
-def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> None:
-    reconciler = Reconciler(house.services)
-    with load(house.client) as answers:
+def test_releases_a_rollback_and_a_killed_node_cost_no_answer(
+    deployment: TwoNodeDeployment,
+) -> None:
+    reconciler = Reconciler(deployment.services)
+    with load(deployment.client) as answers:
         until(
-            lambda: min(house.num_answered(0), house.num_answered(1)) > 20, "both nodes to be asked"
+            lambda: min(deployment.num_answered(0), deployment.num_answered(1)) > 20,
+            "both nodes to be asked",
         )
-        assert [house.publish() for _ in range(2)] == [2, 3]  # version 1 is unloaded under load
-        house.kill(0)
+        assert [deployment.publish() for _ in range(2)] == [
+            2,
+            3,
+        ]  # version 1 is unloaded under load
+        deployment.kill(0)
         killed_at = len(answers.versions)
-        assert house.publish() == 4  # the node that is away is left out
+        assert deployment.publish() == 4  # the node that is away is left out
         reconciler.tick()
-        assert metric_rows.stored_metrics(house.services.ledger)["nodes_away"] == 1
+        assert metric_rows.stored_metrics(deployment.services.ledger)["nodes_away"] == 1
         assert (
-            release.rollback(house.services.ledger, house.services.server, None, by="test").version
+            release.rollback(
+                deployment.services.ledger, deployment.services.server, None, by="test"
+            ).version
             == 3
         )
-        holds.resume(house.services.ledger)
+        holds.resume(deployment.services.ledger)
         until(
             lambda: answers.versions[-NUM_CALLERS:] == [3] * NUM_CALLERS, "the rollback to be seen"
         )
-        house.restart(0)
+        deployment.restart(0)
         assert (
-            house.services.server.nodes()[f"127.0.0.1:{house.nodes[0].ports.management}"].versions()
+            deployment.services.server.nodes()[
+                f"127.0.0.1:{deployment.nodes[0].ports.management}"
+            ].versions()
             == ()
         )
         until(
-            lambda: repair(reconciler) and house.num_answered(0) > 20, "the node to be asked again"
+            lambda: repair(reconciler) and deployment.num_answered(0) > 20,
+            "the node to be asked again",
         )
         back_at = len(answers.versions)
         until(lambda: len(answers.versions) > back_at + 50, "more answers")
@@ -190,7 +203,7 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(house: House) -> N
     assert back_at > killed_at + 50  # the other node went on answering
     assert list(dict.fromkeys(answers.versions)) == [1, 2, 3, 4]
     assert set(answers.versions[back_at:]) == {3}
-    assert [node.live() for node in house.services.server.nodes().values()] == [3, 3]
+    assert [node.live() for node in deployment.services.server.nodes().values()] == [3, 3]
 
 
 def repair(reconciler: Reconciler) -> bool:

@@ -38,7 +38,7 @@ QUICK = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class MachinePorts:
     """Free ports; TorchServe's metrics take the one above its management."""
 
     gateway: int
@@ -194,7 +194,7 @@ def _genres(item: Mapping[str, object]) -> list[str]:
     return [str(genre) for genre in attributes.get("genre", [])]
 
 
-def _places(folder: Path, ports: Ports) -> dict[str, str]:
+def _places(folder: Path, ports: MachinePorts) -> dict[str, str]:
     store = {"EVENTS": "events", "HISTORIES": "histories", "LEDGER": "ledger"}
     places = {
         f"FRESHET__STORE__{key}": f"sqlite:///{folder}/var/{name}.db" for key, name in store.items()
@@ -219,7 +219,7 @@ def _clean_environment() -> dict[str, str]:
     }
 
 
-def _free_ports() -> Ports:
+def _free_ports() -> MachinePorts:
     """Return ports that are free now; the one above the management port too."""
     while True:
         with ExitStack() as stack:
@@ -231,4 +231,6 @@ def _free_ports() -> Ports:
                 above.bind(("127.0.0.1", management + 1))
             except OSError:
                 continue
-            return Ports(gateway=gateway, worker=worker, inference=inference, management=management)
+            return MachinePorts(
+                gateway=gateway, worker=worker, inference=inference, management=management
+            )

@@ -23,7 +23,7 @@ from tests.system.torchserve import Running, emptied_node, running_torchserve, w
 
 SLOW_S = 3.0  # longer than the settling second and the looks around it
 HANDLER = b"""import json, pathlib, time
-class Recommend:
+class WaitsOnRequest:
     def initialize(self, context): pass
     def handle(self, data, context):
         for request in data:

@@ -33,7 +33,7 @@ EVENTS_A_RUN = 120
 
 
 @dataclass(slots=True)
-class Shop:
+class LiveWorkshop:
     """A workshop whose releases go to a real TorchServe."""
 
     services: Services
@@ -67,39 +67,39 @@ class Shop:
 
 
 @contextmanager
-def open_shop(folder: Path) -> Iterator[Shop]:
+def open_live_workshop(folder: Path) -> Iterator[LiveWorkshop]:
     with (
         running_torchserve(folder, store=folder / "archives") as running,
         open_node(running) as server,
     ):
         services = replace(open_workshop(folder), server=server)
         try:
-            yield Shop(services=services, server=running)
+            yield LiveWorkshop(services=services, server=running)
         finally:
             close_workshop(services)
 
 
 def test_no_request_fails_during_releases_and_a_rollback(tmp_path: Path) -> None:
-    with open_shop(tmp_path) as shop:
-        shop.start()
+    with open_live_workshop(tmp_path) as workshop:
+        workshop.start()
         bodies = (
             {"user_seq": ["i0", "i2"], "k": 5},
             {"user_seq": ["i1"], "item_desc": "odd words never seen"},
         )
         with load(
-            shop.server.ports.inference,
+            workshop.server.ports.inference,
             "/predictions/rec",
             lambda number: bodies[number % 2],
             connections=4,
         ) as tally:
-            shop.publish(
+            workshop.publish(
                 num_releases=3
             )  # versions 2, 3 and 4; with two kept loaded, older ones are unregistered under load
-            release.rollback(shop.services.ledger, shop.services.server, None, by="test")
-            _until(lambda: shop.live_version() == 3)
+            release.rollback(workshop.services.ledger, workshop.services.server, None, by="test")
+            _until(lambda: workshop.live_version() == 3)
         assert tally.failures == []
         assert len(tally.latencies_s) > 100
-        assert [one.version for one in shop.services.server.versions()] == [3, 4]
+        assert [one.version for one in workshop.services.server.versions()] == [3, 4]
 
 
 def test_a_killed_server_serves_the_same_version_again(tmp_path: Path) -> None:
@@ -109,60 +109,65 @@ def test_a_killed_server_serves_the_same_version_again(tmp_path: Path) -> None:
         open_node(running) as server,
     ):
         services = replace(open_workshop(tmp_path), server=server)
-        shop = Shop(services=services, server=running)
-        shop.start()
-        shop.publish()
+        workshop = LiveWorkshop(services=services, server=running)
+        workshop.start()
+        workshop.publish()
         running.process.kill()
         running.process.wait()
     with (
         running_torchserve(tmp_path, store=tmp_path / "archives", ports=ports) as running,
         open_node(running) as server,
     ):
-        shop.services = replace(shop.services, server=server)
+        workshop.services = replace(workshop.services, server=server)
         assert server.versions() == ()
-        reconciler = Reconciler(shop.services)
+        reconciler = Reconciler(workshop.services)
         _until(lambda: _ticking(reconciler) and len(server.versions()) == 2)
-        assert shop.live_version() == 2
+        assert workshop.live_version() == 2
         assert [one.version for one in server.versions() if one.ready] == [1, 2]
-        close_workshop(shop.services)
+        close_workshop(workshop.services)
 
 
 def test_a_worker_killed_during_its_probe_is_retried(tmp_path: Path) -> None:
-    with open_shop(tmp_path) as shop:
-        send(shop.services, [*item_records(), *event_records(1, 600)])
-        server = shop.services.server
+    with open_live_workshop(tmp_path) as workshop:
+        send(workshop.services, [*item_records(), *event_records(1, 600)])
+        server = workshop.services.server
         predict, asked = server.predict, list[int]()
 
         def kill_at_the_third(version: int | None, body: object, *, timeout_s: float) -> object:
             asked.append(1)
             if len(asked) == 3:
-                os.kill(shop.server.worker_pids()[-1], signal.SIGKILL)
+                os.kill(workshop.server.worker_pids()[-1], signal.SIGKILL)
             return predict(version, body, timeout_s=timeout_s)
 
         server.predict = kill_at_the_third  # type: ignore[method-assign]
-        run = run_cycle(shop.services, lease_of(shop.services.ledger))
+        run = run_cycle(workshop.services, lease_of(workshop.services.ledger))
         assert (run.mode, run.outcome) == ("baseline", "published"), run.reasons
         assert len(asked) > 3
-        assert shop.live_version() == 0
+        assert workshop.live_version() == 0
 
 
 def test_an_operators_own_curl_counts_as_a_rollback_and_holds(tmp_path: Path) -> None:
-    with open_shop(tmp_path) as shop:
-        shop.start()
-        shop.publish()
-        assert shop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
-        reconciler = Reconciler(shop.services)
-        _until(lambda: _ticking(reconciler) and holds.current(shop.services.ledger) is not None)
-        live = release_rows.live(shop.services.ledger)
+    with open_live_workshop(tmp_path) as workshop:
+        workshop.start()
+        workshop.publish()
+        assert workshop.server.manage("PUT", "/models/rec/1/set-default").status_code == 200
+        reconciler = Reconciler(workshop.services)
+        _until(lambda: _ticking(reconciler) and holds.current(workshop.services.ledger) is not None)
+        live = release_rows.live(workshop.services.ledger)
         assert live is not None
         assert live.version == 1
-        send(shop.services, event_records(shop.num_sent + 1, shop.num_sent + EVENTS_A_RUN))
-        run = run_cycle(shop.services, lease_of(shop.services.ledger))
+        send(
+            workshop.services,
+            event_records(workshop.num_sent + 1, workshop.num_sent + EVENTS_A_RUN),
+        )
+        run = run_cycle(workshop.services, lease_of(workshop.services.ledger))
         assert (run.outcome, run.reasons[0].name) == ("skipped", "held")
-        assert shop.live_version() == 1
-        holds.resume(shop.services.ledger)
-        assert run_cycle(shop.services, lease_of(shop.services.ledger)).outcome == "published"
-        assert shop.live_version() == 3
+        assert workshop.live_version() == 1
+        holds.resume(workshop.services.ledger)
+        assert (
+            run_cycle(workshop.services, lease_of(workshop.services.ledger)).outcome == "published"
+        )
+        assert workshop.live_version() == 3
 
 
 def _ticking(reconciler: Reconciler) -> bool:

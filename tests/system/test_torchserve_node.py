@@ -80,13 +80,13 @@ def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int
 # keeps a version without workers.
 SPOILT = {
     "bundle/manifest.json": b"{}",
-    "recommend.py": b"""class Recommend:
+    "recommend.py": b"""class FailsToStart:
     def initialize(self, context): raise RuntimeError
     def handle(self, data, context): pass
 """,
 }
 SLOW_START = b"""import time
-class Recommend:
+class StartsSlowly:
     def initialize(self, context): time.sleep(8)
     def handle(self, data, context): return [{}] * len(data)
 """

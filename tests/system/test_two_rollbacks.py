@@ -22,7 +22,7 @@ from tests.releases import manifest
 from tests.system.torchserve import Running, open_node, running_torchserve, write_archive
 from tests.workshop import close_workshop, lease_of, open_workshop
 
-HANDLER = b"""class Recommend:
+HANDLER = b"""class AnswersNothing:
     def initialize(self, context): pass
     def handle(self, data, context): return [{}] * len(data)
 """

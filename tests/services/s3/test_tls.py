@@ -14,7 +14,7 @@ from cron.wiring import open_artifacts
 from deploy.servers.s3 import INNER_PORTS, Tls, s3_credentials, s3_program
 from tests.contracts.records import start_process, wait_for_end
 from tests.contracts.test_artifact_store import PUT
-from tests.servers import Server, free_port, unique
+from tests.servers import ServerProcess, free_port, unique
 from tests.services.s3.files import PARTS, fetch_bytes, file_of, take_keys
 
 
@@ -24,7 +24,9 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture(scope="module")
-def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def tls_server(
+    authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("tls") / "s3"
     folder.mkdir()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
@@ -35,7 +37,7 @@ def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) 
         free_port(),
         Tls(port=free_port(), certificate=folder / "cert.pem", key=folder / "key.pem"),
     )
-    server = Server(
+    server = ServerProcess(
         s3_program(folder, port=port, inner_ports=[free_port() for _ in INNER_PORTS], tls=tls),
         port=tls.port,
         folder=folder,
@@ -46,13 +48,13 @@ def tls_server(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def tls_url(tls_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+def tls_url(tls_server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> str:
     take_keys(monkeypatch, dict(s3_credentials(tls_server.folder)))
     return f"s3://{unique()}/archives?endpoint=https://127.0.0.1:{tls_server.port}"
 
 
 def test_a_private_authority_is_trusted(
-    tls_server: Server, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tls_server: ServerProcess, tls_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = file_of(tmp_path, os.urandom(PARTS))
     store = open_artifacts(f"{tls_url}&ca={tls_server.folder}/ca.pem")

@@ -26,7 +26,7 @@ TOP = {"user_seq": ["i3"], "k": 3}
 # without workers in TorchServe.
 SPOILT = {
     "bundle/manifest.json": b"{}",
-    "recommend.py": b"class Recommend:\n"
+    "recommend.py": b"class FailsToStart:\n"
     b"    def initialize(self, context): raise RuntimeError\n"
     b"    def handle(self, data, context): pass\n",
 }

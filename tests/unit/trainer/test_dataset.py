@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.planted import Row, write_planted_snapshot, write_rows
+from tests.planted import PlantedRow, write_planted_snapshot, write_rows
 from trainer.dataset import (
     EventTable,
     SnapshotError,
@@ -19,7 +19,7 @@ from trainer.dataset import (
 )
 
 
-def table(tmp_path: Path, rows: list[Row]) -> EventTable:
+def table(tmp_path: Path, rows: list[PlantedRow]) -> EventTable:
     write_rows(tmp_path / "events.parquet", rows)
     return read_events(tmp_path / "events.parquet")
 
@@ -28,9 +28,11 @@ def test_events_are_read_by_user_and_time(tmp_path: Path) -> None:
     events = table(
         tmp_path,
         [
-            Row(seq=1, user_id="b", item_id="x", at_us=5_000_000, rating=4.0),
-            Row(seq=2, user_id="a", item_id="y", at_us=9_000_000, type="click", role="context"),
-            Row(seq=3, user_id="a", item_id="x", at_us=3_500_000, type="view"),
+            PlantedRow(seq=1, user_id="b", item_id="x", at_us=5_000_000, rating=4.0),
+            PlantedRow(
+                seq=2, user_id="a", item_id="y", at_us=9_000_000, type="click", role="context"
+            ),
+            PlantedRow(seq=3, user_id="a", item_id="x", at_us=3_500_000, type="view"),
         ],
     )
     assert [events.users[number] for number in events.user_E] == ["a", "a", "b"]
@@ -43,12 +45,14 @@ def test_events_are_read_by_user_and_time(tmp_path: Path) -> None:
 
 
 def test_events_of_one_moment_keep_the_order_of_their_ids(tmp_path: Path) -> None:
-    rows = [Row(seq=seq, user_id="a", item_id=f"i{seq}", at_us=1_000_000) for seq in (3, 1, 2)]
+    rows = [
+        PlantedRow(seq=seq, user_id="a", item_id=f"i{seq}", at_us=1_000_000) for seq in (3, 1, 2)
+    ]
     assert table(tmp_path, rows).seq_E.tolist() == [1, 2, 3]
 
 
 def test_what_is_positive_depends_on_type_and_threshold(tmp_path: Path) -> None:
-    base = Row(seq=0, user_id="a", item_id="x", at_us=0)
+    base = PlantedRow(seq=0, user_id="a", item_id="x", at_us=0)
     kinds = [("rating", 5.0), ("rating", 2.0), ("click", None), ("impression", None), ("view", 3.0)]
     events = table(
         tmp_path,
@@ -76,9 +80,9 @@ def test_what_is_positive_depends_on_type_and_threshold(tmp_path: Path) -> None:
 
 def test_items_of_events_come_by_first_appearance_in_the_journal(tmp_path: Path) -> None:
     rows = [
-        Row(seq=2, user_id="a", item_id="x", at_us=1),
-        Row(seq=1, user_id="b", item_id="y", at_us=2),
-        Row(seq=3, user_id="b", item_id="x", at_us=3),
+        PlantedRow(seq=2, user_id="a", item_id="x", at_us=1),
+        PlantedRow(seq=1, user_id="b", item_id="y", at_us=2),
+        PlantedRow(seq=3, user_id="b", item_id="x", at_us=3),
     ]
     assert [item.item_id for item in event_items(table(tmp_path, rows))] == ["y", "x"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recommender.ranker import HistoryElement, Ranker
-from tests.planted import Row, planted_bundle, planted_items, write_rows
+from tests.planted import PlantedRow, planted_bundle, planted_items, write_rows
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.evaluate import Scored, _spans, evaluate, scored_events
@@ -28,7 +28,7 @@ def score_table(
 ) -> Scored | None:
     names = {"s": "score", "c": "context"}
     rows = [
-        Row(
+        PlantedRow(
             seq=seq,
             user_id=user,
             item_id=item,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recommender.model import event_type_code
-from tests.planted import Row, write_rows
+from tests.planted import PlantedRow, write_rows
 from trainer.config import TrainConfig
 from trainer.dataset import read_events
 from trainer.sampling import (
@@ -22,7 +22,7 @@ from trainer.sampling import (
 
 
 def sequences(
-    tmp_path: Path, rows: list[Row], *, positive_rating: float | None = None
+    tmp_path: Path, rows: list[PlantedRow], *, positive_rating: float | None = None
 ) -> Sequences:
     write_rows(tmp_path / "events.parquet", rows)
     events = read_events(tmp_path / "events.parquet")
@@ -31,11 +31,11 @@ def sequences(
     return build_sequences(events, rows_E, config)
 
 
-def user(name: str, roles: str, *, first_seq: int = 1) -> list[Row]:
+def user(name: str, roles: str, *, first_seq: int = 1) -> list[PlantedRow]:
     """One event a letter: t target, r replay, c context; item number = place."""
     names = {"t": "target", "r": "replay", "c": "context"}
     return [
-        Row(
+        PlantedRow(
             seq=first_seq + place,
             user_id=name,
             item_id=f"i{place}",
@@ -110,7 +110,7 @@ def test_below_the_threshold_is_a_rating_to_learn_but_no_choice(tmp_path: Path) 
 
 @pytest.mark.parametrize("type_", ["impression", "dislike"])
 def test_a_rejected_item_is_a_negative_and_never_history(tmp_path: Path, type_: str) -> None:
-    shown = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type=type_)
+    shown = PlantedRow(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type=type_)
     last = replace(shown, seq=91, item_id="i41", at_us=9_000_000)
     clicked_later = replace(shown, seq=92, item_id="i2")
     data = sequences(tmp_path, [*user("a", "ttt"), shown, last, clicked_later])
@@ -126,7 +126,9 @@ def test_a_rejected_item_is_a_negative_and_never_history(tmp_path: Path, type_: 
 
 
 def test_a_type_that_says_nothing_is_neither_history_nor_learned(tmp_path: Path) -> None:
-    own = Row(seq=90, user_id="a", item_id="i40", at_us=1_500_000, type="a word of the shop's own")
+    own = PlantedRow(
+        seq=90, user_id="a", item_id="i40", at_us=1_500_000, type="a word of the shop's own"
+    )
     data = sequences(tmp_path, [*user("a", "ttt"), own])
     batch = assemble(
         data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()]
@@ -136,7 +138,9 @@ def test_a_type_that_says_nothing_is_neither_history_nor_learned(tmp_path: Path)
 
 
 def test_a_user_with_only_impressions_has_the_cold_state(tmp_path: Path) -> None:
-    data = sequences(tmp_path, [Row(seq=1, user_id="a", item_id="i4", at_us=5, type="impression")])
+    data = sequences(
+        tmp_path, [PlantedRow(seq=1, user_id="a", item_id="i4", at_us=5, type="impression")]
+    )
     batch = assemble(
         data, cut_windows(data, max_history=10, generator=np.random.default_rng(0)), [Withheld()]
     )

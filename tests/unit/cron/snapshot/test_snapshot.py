@@ -22,7 +22,7 @@ from cron.snapshot.timeline import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class TimedEvent:
     """One event of a test."""
 
     user: str
@@ -31,14 +31,14 @@ class Row:
 
 
 rows = st.builds(
-    Row,
+    TimedEvent,
     user=st.sampled_from("abc"),
     at=st.integers(0, 8),
     type=st.sampled_from(["view", "view", "impression"]),
 )
 
 
-def table_of(events: Sequence[Row]) -> pa.Table:
+def table_of(events: Sequence[TimedEvent]) -> pa.Table:
     numbers = range(1, len(events) + 1)
     return pa.table(
         {
@@ -53,7 +53,7 @@ def table_of(events: Sequence[Row]) -> pa.Table:
     )
 
 
-def timeline_of(events: Sequence[Row], *, panel: str = "") -> Timeline:
+def timeline_of(events: Sequence[TimedEvent], *, panel: str = "") -> Timeline:
     return timeline(table_of(events), is_panel=lambda user: user in panel)
 
 
@@ -68,7 +68,7 @@ def numbers_of(events: Timeline, mask_N: np.ndarray[tuple[int], np.dtype[np.bool
     max_history=st.integers(1, 5),
 )
 def test_context_is_the_last_lasting_events_before_each_target(
-    events: list[Row], chosen: set[int], max_history: int
+    events: list[TimedEvent], chosen: set[int], max_history: int
 ) -> None:
     lives = timeline_of(events)
     chosen_N = np.isin(lives.seq_N, list(chosen))
@@ -90,16 +90,21 @@ def test_context_is_the_last_lasting_events_before_each_target(
 
 def test_the_timeline_is_sorted_by_user_time_and_id() -> None:
     lives = timeline_of(
-        [Row(user="b", at=2), Row(user="a", at=3), Row(user="b", at=1), Row(user="b", at=2)]
+        [
+            TimedEvent(user="b", at=2),
+            TimedEvent(user="a", at=3),
+            TimedEvent(user="b", at=1),
+            TimedEvent(user="b", at=2),
+        ]
     )
     assert lives.seq_N.tolist() == [2, 3, 1, 4]
     assert lives.user_N.tolist() == [0, 1, 1, 1]
 
 
 def test_a_timeline_before_a_number_ignores_later_events() -> None:
-    events = [Row(user="cabd"[number % 4], at=100 - number) for number in range(40)]
+    events = [TimedEvent(user="cabd"[number % 4], at=100 - number) for number in range(40)]
     before, alone = (
-        timeline_of([*events, Row(user="aa", at=1)]).before(21),
+        timeline_of([*events, TimedEvent(user="aa", at=1)]).before(21),
         timeline_of(events[:20]),
     )
     assert before.table.drop_columns(["is_first", "is_first_rating"]) == alone.table.drop_columns(
@@ -131,7 +136,9 @@ def replay(
 
 def test_a_replay_is_drawn_from_the_allowed_events_alone() -> None:
     events = [
-        Row(user="abc"[number % 3], at=number, type="impression" if number % 5 == 0 else "view")
+        TimedEvent(
+            user="abc"[number % 3], at=number, type="impression" if number % 5 == 0 else "view"
+        )
         for number in range(300)
     ]
     lives = timeline_of(events, panel="c")
@@ -146,7 +153,9 @@ def test_a_replay_is_drawn_from_the_allowed_events_alone() -> None:
 
 
 def test_a_replay_is_made_of_runs_of_a_users_events() -> None:
-    lives = timeline_of([Row(user="abcdefghij"[number % 10], at=number) for number in range(1000)])
+    lives = timeline_of(
+        [TimedEvent(user="abcdefghij"[number % 10], at=number) for number in range(1000)]
+    )
     sample = replay(lives, before=1001, size=60, run=20)
     lengths = []
     for number in sorted(sample):  # numbers of a user lie ten apart
@@ -158,7 +167,7 @@ def test_a_replay_is_made_of_runs_of_a_users_events() -> None:
 
 def test_what_is_read_anyway_is_replayed_first() -> None:
     lives = timeline_of(
-        [Row(user="abcdefghij"[number % 10], at=number) for number in range(200)], panel="c"
+        [TimedEvent(user="abcdefghij"[number % 10], at=number) for number in range(200)], panel="c"
     )
     read = {1, 11, 21, 31, 3, 199}
     assert replay(lives, before=100, size=2, first=read) == {1, 11, 21, 31}, (
@@ -170,7 +179,7 @@ def test_what_is_read_anyway_is_replayed_first() -> None:
 
 
 def test_a_replay_larger_than_the_past_takes_all_of_it() -> None:
-    lives = timeline_of([Row(user="a", at=number) for number in range(10)])
+    lives = timeline_of([TimedEvent(user="a", at=number) for number in range(10)])
     assert replay(lives, before=6, size=100) == {1, 2, 3, 4, 5}
     assert replay(lives, before=1, size=100) == set()
 
@@ -190,7 +199,7 @@ def test_ranges_hold_both_ends() -> None:
 
 
 def test_roles_leave_the_rest_out_and_the_first_mark_counts() -> None:
-    lives = timeline_of([Row(user="a", at=number) for number in range(3)])
+    lives = timeline_of([TimedEvent(user="a", at=number) for number in range(3)])
     table = with_roles(lives, [("target", lives.seq_N == 2), ("context", lives.seq_N <= 2)])
     assert table["seq"].to_pylist() == [1, 2]
     assert table["role"].to_pylist() == ["context", "target"]
