@@ -29,6 +29,7 @@ from cron.ledger import metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
+from trainer.retries import RetryPolicy, call_with_retries
 
 OpenArtifacts = Callable[[], ArtifactStore]
 Wait = Callable[[float], bool]  # wait that many seconds; True when the caller must stop
@@ -37,7 +38,10 @@ Wait = Callable[[float], bool]  # wait that many seconds; True when the caller m
 # is loading it
 LOADING_S = 60.0
 _LOOK_S = 1.0
-_CHOICES = 3  # tries to choose the release before the live one, when that changes meanwhile
+# Choosing the release before the live one, when that changes meanwhile.
+_CHOICES = RetryPolicy(
+    may_pass=lambda error: isinstance(error, Superseded), max_tries=3, first_pause_s=0.0
+)
 
 
 def publish(
@@ -194,21 +198,18 @@ def _begin_rollback(
 
     When another release becomes live while the previous one is chosen, choose again.
     """
-    for tries_left in reversed(range(_CHOICES)):
+
+    def begin() -> tuple[Switch, int]:
         live = release_rows.live(ledger)
         target = _rollback_target(ledger, version)
         if target is None or live is None:
             raise NothingToRollBackTo(live=live.version if live is not None else None)
         reason = f"rolled back from version {live.version} to {target.version} by {by}"
         asked = switches.Asked(live=live.version, at=asked_at) if version is None else None
-        try:
-            begun = switches.begin_rollback(ledger, target.version, reason=reason, asked=asked)
-        except Superseded:
-            if not tries_left:
-                raise
-        else:
-            return begun, live.version
-    raise AssertionError("the last try returns or raises")
+        begun = switches.begin_rollback(ledger, target.version, reason=reason, asked=asked)
+        return begun, live.version
+
+    return call_with_retries(_CHOICES, begin)
 
 
 def _rollback_target(ledger: Ledger, version: int | None) -> Release | None:

@@ -299,7 +299,7 @@ def test_a_reader_sees_one_moment(ledger: Ledger, lease: Lease) -> None:
 
 
 def test_a_half_restored_ledger_is_one_of_our_errors(ledger: Ledger) -> None:
-    """The gateway keeps its last release, and the page of metrics its other metrics."""
+    """The gateway keeps its last release, and the metrics page keeps the others."""
     with ledger.write() as connection:
         connection.execute(schema.desk.delete())
     with pytest.raises(LedgerFailed, match="No row was found"):
