@@ -310,6 +310,6 @@ def _with_texts(
 
 
 def _whitening(raw_NR: torch.Tensor, text_dim: int) -> Whitening:
-    from trainer.texts import fit_whitening
+    from trainer.data.texts import fit_whitening
 
     return fit_whitening(raw_NR, text_dim)

@@ -11,7 +11,7 @@ from tests.planted import planted_bundle
 from tests.releases import manifest
 from tests.workshop import lease_of, open_workshop
 from trainer.archive import pack
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 
 def open_shelf(folder: Path, *versions: int) -> Services:

@@ -23,14 +23,14 @@ import torch
 
 from recommender.bundle import BundleError
 from recommender.encoder import EncoderError
-from trainer import distributed
 from trainer.candidate import Job, make_candidate
 from trainer.config import load_config
-from trainer.dataset import SnapshotError
-from trainer.device import claim_device
-from trainer.guard import CandidateInUse, Orphaned, Parent, candidate_lock
-from trainer.memory import keep_freed_memory
-from trainer.start import CannotStart
+from trainer.data.dataset import SnapshotError
+from trainer.data.start import CannotStart
+from trainer.machine import distributed
+from trainer.machine.device import claim_device
+from trainer.machine.guard import CandidateInUse, Orphaned, Parent, candidate_lock
+from trainer.machine.memory import keep_freed_memory
 
 # The message of each says why in one sentence.
 CANNOT = (BundleError, EncoderError, SnapshotError, CannotStart, ValueError)

@@ -19,8 +19,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from trainer import durable_files
-from trainer.durable_files import sha256_of
+from trainer.machine import durable_files
+from trainer.machine.durable_files import sha256_of
 
 MODEL_NAME = "rec"
 BUNDLE = "bundle"

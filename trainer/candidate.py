@@ -21,22 +21,29 @@ from safetensors.torch import load_file, save_file
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.model import Baseline, Trained
 from recommender.ranker import Ranker
-from trainer import averaging, distributed, durable_files
-from trainer.checkpoint import Checkpoint
 from trainer.config import TrainConfig
-from trainer.dataset import EventTable, SnapshotManifest, read_events, read_items, read_manifest
-from trainer.device import CPU, device_name, fast_products, to_device
-from trainer.evaluate import evaluate, scored_events
-from trainer.golden import write_golden
-from trainer.loop import Schedule, Watch, train
-from trainer.optimizer import Optimizer
+from trainer.data.dataset import (
+    EventTable,
+    SnapshotManifest,
+    read_events,
+    read_items,
+    read_manifest,
+)
+from trainer.data.sampling import build_sequences
+from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
+from trainer.data.texts import TextVectors
+from trainer.evaluation.evaluate import evaluate, scored_events
+from trainer.evaluation.golden import write_golden
+from trainer.learning import averaging
+from trainer.learning.checkpoint import Checkpoint
+from trainer.learning.loop import Schedule, Watch, train
+from trainer.learning.optimizer import Optimizer
+from trainer.learning.text_learner import text_learner
+from trainer.learning.trainee import FactsSource, FixedFacts, Trainee
+from trainer.machine import distributed, durable_files
+from trainer.machine.device import CPU, device_name, fast_products, to_device
 from trainer.progress import Progress
 from trainer.report import Evaluation, PopularItem, Report, write_report
-from trainer.sampling import build_sequences
-from trainer.start import Added, CannotStart, grown_bundle, new_bundle
-from trainer.text_learner import text_learner
-from trainer.texts import TextVectors
-from trainer.trainee import FactsSource, FixedFacts, Trainee
 
 NUM_POPULAR = 200
 STATE = "optimizer.safetensors"

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from trainer.__main__ import CANNOT, MACHINE, train
 from trainer.config import load_config
-from trainer.distributed import BACKENDS, PATIENCE
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.distributed import BACKENDS, PATIENCE
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 _ROOT = str(Path(__file__).resolve().parents[1])
 # Ray's proxy forks for each driver while its gRPC threads run, and a few forks in a hundred crash

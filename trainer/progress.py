@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 EVERY_S = 0.5
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 SIGNATURE = "signature.json"
 _TITLE = "Freshet archive, signature 1\n"  # nothing else that a key may sign begins with this

@@ -23,10 +23,10 @@ from recommender.bundle import Bundle, load_bundle
 from recommender.ranker import Ranker
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
-from trainer.dataset import read_events
-from trainer.device import claim_device
-from trainer.evaluate import Scored, evaluate, scored_events
-from trainer.memory import keep_freed_memory
+from trainer.data.dataset import read_events
+from trainer.evaluation.evaluate import Scored, evaluate, scored_events
+from trainer.machine.device import claim_device
+from trainer.machine.memory import keep_freed_memory
 from trainer.report import Evaluation
 
 BOOTSTRAP_DRAWS = 2_000

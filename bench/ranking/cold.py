@@ -68,7 +68,7 @@ from bench.report.rows import BenchMetric, save
 from recommender.bundle import Bundle
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig
-from trainer.evaluate import baseline_of
+from trainer.evaluation.evaluate import baseline_of
 
 COMMAND = "python -m bench cold"
 SETS = ("ml-100k", "ml-1m", "beauty")

@@ -15,7 +15,7 @@ from bench.ranking.cold_folds import EventBatch, Fold, draw_events, event_batche
 from bench.report.labels import NEW_AMONG_ALL, NEW_AMONG_NEW
 from recommender.bundle import Bundle
 from recommender.ranker import Ranker
-from trainer.metrics import TOP, ndcg
+from trainer.evaluation.metrics import TOP, ndcg
 
 NUMBERS_OF_NEIGHBOURS = (1, 3, 10, 30, 100)
 TUNING_EVENTS = 2_000

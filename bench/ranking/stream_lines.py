@@ -22,7 +22,7 @@ from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_
 from cron.snapshot.limits import Limits, within_limits
 from cron.snapshot.timeline import Mask, Timeline, context_of, replay_sample, timeline
 from trainer.config import TrainConfig
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 from trainer.report import read_report
 
 PROGRESS = "progress.json"

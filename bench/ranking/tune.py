@@ -53,7 +53,7 @@ from cron.settings.values import check_value, from_text
 from recommender.bundle import load_bundle
 from recommender.config import EncoderConfig, ModelConfig
 from trainer.config import TrainConfig
-from trainer.durable_files import replacing
+from trainer.machine.durable_files import replacing
 
 COMMAND = "python -m bench tune"
 SPACE: Mapping[str, Sequence[str]] = {

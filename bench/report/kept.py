@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.data.sets import RatingsSet
 from cron.project_root import PROJECT_ROOT
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 # without sources/: the digest of the data covers what they read
 PRODUCT = (

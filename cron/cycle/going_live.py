@@ -15,7 +15,7 @@ from cron.lineage import Lease, Manifest
 from cron.services import Services
 from cron.serving import release
 from cron.serving.restore import check_room, restore
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 log = logging.getLogger(__name__)
 

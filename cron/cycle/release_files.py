@@ -13,9 +13,9 @@ from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
-from trainer import durable_files
 from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
-from trainer.durable_files import sha256_of
+from trainer.machine import durable_files
+from trainer.machine.durable_files import sha256_of
 
 STATE = "state/optimizer.safetensors"  # in a candidate
 _COPIES = "the local copies of releases"

@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from cron.errors import SettingsError
-from trainer import durable_files
+from trainer.machine import durable_files
 from trainer.signature import NotTrusted, new_key, public_key, public_keys
 
 _PRIVATE, _PUBLIC = "signing.pem", "signing.pub"

@@ -33,7 +33,7 @@ from cron.snapshot.snapshot import SnapshotInfo, SnapshotRequest, build_snapshot
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack
 from trainer.codec import decode
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 from trainer.report import Report, read_report
 
 

@@ -16,8 +16,8 @@ from io import FileIO
 from pathlib import Path
 
 from cron.local.disk_errors import translate_os_errors
-from trainer.durable_files import replace_text
-from trainer.file_lock import file_lock
+from trainer.machine.durable_files import replace_text
+from trainer.machine.file_lock import file_lock
 
 # With one older file of this size, at most 32 MiB on disk, or some 50,000 records.
 MAX_FILE_BYTES = 16 << 20

@@ -23,7 +23,7 @@ from cron.journal import segments
 from cron.lineage import Lease, Range, Segment
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 PREFIX = "journal/"
 COPY_MIN_AGE_S = 3600.0

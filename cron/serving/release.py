@@ -29,7 +29,7 @@ from cron.ledger import metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 OpenArtifacts = Callable[[], ArtifactStore]
 Wait = Callable[[float], bool]  # wait that many seconds; True when the caller must stop

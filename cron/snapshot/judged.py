@@ -1,9 +1,9 @@
 """The panel events that a candidate is judged on, and the panel size that suffices for it.
 
 One rule serves both: the events counted when the panel is chosen are the events that the evaluation
-scores. An event can be judged when its user chose the item (`trainer.positives`) or rated it; only
-users with a choice among their events count. Suffix N: one entry per event; R: one entry per row of
-the panel, newest first. Pure array work.
+scores. An event can be judged when its user chose the item (`trainer.data.positives`) or rated it;
+only users with a choice among their events count. Suffix N: one entry per event; R: one entry per
+row of the panel, newest first. Pure array work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from cron.settings.tree import GateSettings
 from cron.snapshot.timeline import Mask, Numbers, Timeline
-from trainer.positives import mark_positive
+from trainer.data.positives import mark_positive
 
 # The panel is chosen larger than needed: events are excluded and users forgotten afterwards.
 SLACK = 1.2

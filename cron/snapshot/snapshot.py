@@ -34,9 +34,9 @@ from cron.snapshot.timeline import (
     timeline,
     with_roles,
 )
-from trainer import durable_files
 from trainer.codec import decode, encode
 from trainer.config import Mode
+from trainer.machine import durable_files
 
 FORMAT = 2
 

@@ -22,7 +22,7 @@ from cron.verbs.datasets.first_ingest import read_note
 from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
 from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
 from cron.verbs.table import count
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 if TYPE_CHECKING:
     import httpx

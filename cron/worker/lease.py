@@ -19,8 +19,8 @@ from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.local.beside import repeating
 from cron.services import Services
-from trainer import durable_files
-from trainer.file_lock import LockHeld, file_lock
+from trainer.machine import durable_files
+from trainer.machine.file_lock import LockHeld, file_lock
 
 
 @contextmanager

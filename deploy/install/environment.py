@@ -109,7 +109,7 @@ def _read_stamp(venv: Path) -> "dict[str, object]":
 def _write_stamp(venv: Path, stamp: "dict[str, object]") -> None:
     # Standard library only, but in a syntax that Python 3.6 can't read: imported after the check of
     # the version.
-    from trainer.durable_files import replace_text
+    from trainer.machine.durable_files import replace_text
 
     replace_text(venv / STAMP, json.dumps(stamp))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from cron.errors import FreshetError
 from cron.project_root import PROJECT_ROOT
 from cron.settings.private_files import keep_private
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 VARIABLE = "FRESHET_DATA"  # a folder that holds ml-100k/ already; nothing is fetched then
 LICENCE = """\

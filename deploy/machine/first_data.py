@@ -14,7 +14,7 @@ from cron.verbs.datasets.first_ingest import NOTE, noted_path
 from cron.verbs.datasets.table_options import read_source
 from deploy.machine.demo import demo_data
 from deploy.machine.preflight import NotReady
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 FIRST_PART = "0:0.8"  # of the timeline; `make replay` sends the rest
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from cron.errors import FreshetError
-from trainer.file_lock import LockHeld, lock_descriptor
+from trainer.machine.file_lock import LockHeld, lock_descriptor
 
 NEEDED_BYTES = 2 * 10**9  # twenty releases of 60 MB with their optimiser states, the journal, logs
 

@@ -21,7 +21,7 @@ from cron.errors import FreshetError
 from deploy.servers.java import find_java_version
 from deploy.servers.maven import PARTS, fetch_jars
 from deploy.servers.program import LOOK_S, Program, listens, new_folder
-from trainer.file_lock import file_lock
+from trainer.machine.file_lock import file_lock
 
 VERSION = "2.2.1"
 JAVA = 17  # the only version on which Flink 2.2 was tried

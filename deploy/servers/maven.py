@@ -17,7 +17,7 @@ from cron.errors import FreshetError
 from cron.project_root import PROJECT_ROOT
 from deploy.servers.java import find_java
 from deploy.servers.program import find_executable, new_folder
-from trainer.file_lock import file_lock
+from trainer.machine.file_lock import file_lock
 
 PARTS = PROJECT_ROOT / "var" / "stack" / "parts"
 GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"

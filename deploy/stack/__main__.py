@@ -37,7 +37,7 @@ from deploy.stack.programs import SERVER_STOP_S, build, is_up, supervised_progra
 from deploy.stack.ready import ready_block
 from deploy.supervision.configuration import STOP_S, Place
 from deploy.supervision.supervisor import ProgramFailed, Supervisor
-from trainer.file_lock import LockHeld, file_lock
+from trainer.machine.file_lock import LockHeld, file_lock
 
 CLUSTER = PROJECT_ROOT / "deploy" / "cluster.toml"
 POLL_S = 0.2

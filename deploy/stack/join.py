@@ -26,7 +26,7 @@ from cron.settings.private_files import keep_private
 from deploy.servers.flink import REST_PORT, Cluster, run_sql
 from deploy.servers.maven import PARTS
 from deploy.servers.program import Program, new_folder
-from trainer.file_lock import file_lock
+from trainer.machine.file_lock import file_lock
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from cron.urls.torchserve import Node
 from cron.urls.torchserve import parse as parse_nodes
 from deploy.machine.preflight import NotReady, free_port
 from deploy.servers.s3 import INNER_PORTS
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 LOOPBACK = ("127.0.0.1", "localhost")
 NODES = "ab"  # torchserve-a, torchserve-b

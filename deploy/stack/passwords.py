@@ -62,8 +62,8 @@ def make_passwords(file: Path, names: "tuple[str, ...]" = NAMES) -> "dict[str, s
 
 def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
     """Write the file, quoted as shells and Docker read it, for its owner alone from the start."""
-    # Not with trainer.durable_files: this module also runs alone, by its path, under any Python
-    # from 3.6 on, so it can't import the project.
+    # Not with trainer.machine.durable_files: this module also runs alone, by its path, under any
+    # Python from 3.6 on, so it can't import the project.
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
     if partial.exists():

@@ -24,7 +24,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from cron.errors import FreshetError
 from deploy.supervision.configuration import Place, Supervised, choose_socket, read_socket, render
-from trainer.prctl import adopt_orphans, die_with_parent
+from trainer.machine.prctl import adopt_orphans, die_with_parent
 
 SUPERVISORD = "supervisord"
 GROUP = "freshet"  # as in supervisord.conf

@@ -29,13 +29,13 @@ LIGHT = (
     "recommender.config",
     "trainer.codec",
     "trainer.config",
-    "trainer.positives",
+    "trainer.data.positives",
     "trainer.report",
-    "trainer.retries",
+    "trainer.machine.retries",
     "trainer.archive",
-    "trainer.durable_files",
-    "trainer.file_lock",
-    "trainer.prctl",
+    "trainer.machine.durable_files",
+    "trainer.machine.file_lock",
+    "trainer.machine.prctl",
     "cron.ledger.ledger",
     "cron.serving.release",
     "cron.settings.file",
@@ -53,13 +53,13 @@ VALUES = (
     "recommender.config",
     "trainer.codec",
     "trainer.config",
-    "trainer.positives",
+    "trainer.data.positives",
     "trainer.report",
-    "trainer.retries",
+    "trainer.machine.retries",
     "trainer.archive",
-    "trainer.durable_files",
-    "trainer.file_lock",
-    "trainer.prctl",
+    "trainer.machine.durable_files",
+    "trainer.machine.file_lock",
+    "trainer.machine.prctl",
     "trainer.signature",
 )
 
@@ -99,10 +99,10 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "recommender.events",
             "trainer.config",
             "trainer.report",
-            "trainer.durable_files",
-            "trainer.file_lock",
-            "trainer.prctl",
-            "trainer.retries",
+            "trainer.machine.durable_files",
+            "trainer.machine.file_lock",
+            "trainer.machine.prctl",
+            "trainer.machine.retries",
         ),
     ),
     (
@@ -151,7 +151,7 @@ def test_a_module_imports_only_what_its_room_may(file: Path) -> None:
 
 
 def test_the_allow_list_bites() -> None:
-    assert not _may("recommender.model", "trainer.loop")
+    assert not _may("recommender.model", "trainer.learning.loop")
     assert not _may("cron.cycle.cycle", "recommender.model")
     assert not _may("cron.cycle.cycle", "cron.backends.sqlite.events")
     assert not _may("cron.backends.redis.events", "cron.backends.sqlite.histories")

@@ -19,8 +19,8 @@ from cron.wiring import open_artifacts
 from tests.planted import planted_bundle
 from tests.power_cut import Disk, recorded_syncs
 from tests.workshop import event_records, send
-from trainer import durable_files
 from trainer.archive import pack, unpack_bundle
+from trainer.machine import durable_files
 
 FULL = 2  # of SQLite's `synchronous`
 

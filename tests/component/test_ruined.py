@@ -31,9 +31,9 @@ from tests.workshop import (
     with_gate,
 )
 from trainer.config import TrainConfig
-from trainer.dataset import read_events
-from trainer.evaluate import evaluate, scored_events
-from trainer.golden import write_golden
+from trainer.data.dataset import read_events
+from trainer.evaluation.evaluate import evaluate, scored_events
+from trainer.evaluation.golden import write_golden
 from trainer.report import Evaluation, read_report, write_report
 
 # 13 users are few, so the tolerances are wide; a ruin loses far more.

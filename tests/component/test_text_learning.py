@@ -30,7 +30,7 @@ from tests.component.training import (
 from tests.planted import planted_rows, write_planted_snapshot
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
-from trainer.text_learner import TextLearner, text_learner
+from trainer.learning.text_learner import TextLearner, text_learner
 
 NUM_ITEMS = 60
 

@@ -26,7 +26,7 @@ from tests.planted import (
 )
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
-from trainer.dataset import read_events
+from trainer.data.dataset import read_events
 
 
 def panel_mean(candidate: Path, model: str) -> float:

@@ -21,7 +21,7 @@ from tests.planted import write_planted_snapshot
 from trainer.__main__ import main
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig
-from trainer.guard import CandidateInUse, candidate_lock
+from trainer.machine.guard import CandidateInUse, candidate_lock
 
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(
@@ -130,7 +130,7 @@ STAY = """
 import sys
 from pathlib import Path
 import torch
-from trainer import distributed
+from trainer.machine import distributed
 with distributed.process_group(torch.device("cpu")):
     if distributed.rank() == 0:
         sys.stdin.read()

@@ -10,7 +10,7 @@ from recommender.config import EncoderConfig, ModelConfig
 from tests.planted import PlantedRow, planted_rows, write_tiny_encoder
 from trainer.candidate import Job, make_candidate
 from trainer.config import TrainConfig, dump_config
-from trainer.device import claim_device
+from trainer.machine.device import claim_device
 from trainer.report import Report, read_report
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ from tests.releases import manifest
 from tests.system.torchserve import Running, open_node, running_torchserve
 from tests.workshop import close_workshop, lease_of, open_workshop
 from trainer.archive import pack
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 # of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
 PATIENCE_S = 3

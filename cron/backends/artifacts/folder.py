@@ -15,8 +15,8 @@ from pathlib import Path
 from cron.errors import ArtifactConflict, ArtifactCorrupt, ArtifactMissing
 from cron.local.disk_errors import translate_os_errors
 from cron.urls.artifact_name import CHUNK_BYTES, check_name
-from trainer import durable_files
-from trainer.file_lock import file_lock
+from trainer.machine import durable_files
+from trainer.machine.file_lock import file_lock
 
 WHAT = "the artifact store"
 

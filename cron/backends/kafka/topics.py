@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from cron.backends.kafka.connection import LIMIT_S, KafkaConnection
 from cron.backends.kafka.positions import Partition
 from cron.errors import Unavailable
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 Key = TypeVar("Key")
 _LOOK_S = 0.1

@@ -21,7 +21,7 @@ import psutil
 from cron.errors import Stopped, TrainerDied, TrainingFailed
 from cron.local.child_environment import MODEL, RANKS, SYSTEM, only
 from trainer.config import TrainConfig, dump_config
-from trainer.prctl import die_with_parent
+from trainer.machine.prctl import die_with_parent
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from cron.errors import AccessRefused, CannotKeep, Unavailable
 from cron.urls.redis import RedisUrl
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 CONNECT_TIMEOUT_S = 2.0
 # The gateway answers with up to 40 threads; a call takes well under a millisecond, so the last ones

@@ -41,7 +41,7 @@ from cron.errors import ServerRefused, Unavailable
 from cron.ports import ModelServer, ServerMemory, ServerVersion
 from cron.urls.management_socket import usable_path
 from cron.urls.torchserve import Node
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 _READ_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0  # a host that is gone does not refuse; the other nodes wait this long

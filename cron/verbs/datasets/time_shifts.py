@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cron.errors import FreshetError, SettingsError
 from cron.verbs.datasets.timeline_slice import TimelineSlice
 from recommender.events import MAX_CLOCK_SKEW
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 if TYPE_CHECKING:  # imports pandas
     from sources.source import Source

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.servers.java_properties import escape_value
-from trainer.durable_files import replace_text
+from trainer.machine.durable_files import replace_text
 
 # What handler/recommend.py reports: kind, name, unit, labels.
 HANDLER_METRICS = (

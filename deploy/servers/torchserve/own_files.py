@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from trainer.file_lock import LockHeld, lock_descriptor
+from trainer.machine.file_lock import LockHeld, lock_descriptor
 
 MAX_SOCKET_FOLDER = 80  # a Unix socket's path ends at 107 bytes, and TorchServe adds its own name
 

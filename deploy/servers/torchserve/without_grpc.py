@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from trainer import durable_files
+from trainer.machine import durable_files
 
 SERVER_CLASS = "org/pytorch/serve/ModelServer.class"
 # ModelServer.startGRPCServers(): two calls of startGRPCServer, each kept in a field, and a return

@@ -16,7 +16,7 @@ from recommender.adapter import Adapter, load_adapter
 from recommender.config import EncoderConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from tests.planted import write_tiny_encoder
-from trainer.text_learner import lora_layers
+from trainer.learning.text_learner import lora_layers
 
 TEXTS = ["toy story (1995)", "a", "goldeneye (1995). action, adventure, thriller"]
 

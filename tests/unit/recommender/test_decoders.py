@@ -39,7 +39,7 @@ from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
 from tests.unit.recommender.test_adapter import peft_vectors, random_adapter
 from tests.wheels import SMOLLM2, unpacked_wheel
-from trainer.text_learner import TextLearner, text_learner
+from trainer.learning.text_learner import TextLearner, text_learner
 
 TEXTS = [
     "GoldenEye (1995)",

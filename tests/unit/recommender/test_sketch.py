@@ -9,8 +9,8 @@ from torch import nn
 from recommender.config import ModelConfig
 from recommender.model import ItemFacts, Sketch
 from tests.unit.recommender.test_model import batch as histories
-from tests.unit.trainer.test_losses import batch, facts
-from trainer.sketch_losses import sketch_losses
+from tests.unit.trainer.learning.test_losses import batch, facts
+from trainer.learning.sketch_losses import sketch_losses
 
 CONFIG = ModelConfig(tower="sketch", text_dim=4, dim=8, max_history=8, dropout=0.0)
 NUM_ITEMS = 6

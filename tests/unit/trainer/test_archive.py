@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from trainer.archive import ArchiveError, code_digest, pack, unpack_bundle
-from trainer.durable_files import sha256_of
+from trainer.machine.durable_files import sha256_of
 
 
 @pytest.fixture

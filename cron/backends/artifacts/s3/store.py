@@ -34,8 +34,8 @@ from cron.errors import (
 from cron.local.disk_errors import translate_os_errors
 from cron.urls.artifact_name import CHUNK_BYTES, check_name, is_name
 from cron.urls.s3 import S3Url
-from trainer import durable_files
-from trainer.retries import RetryPolicy, call_with_retries
+from trainer.machine import durable_files
+from trainer.machine.retries import RetryPolicy, call_with_retries
 
 SHA256_HEADER = f"x-amz-meta-{SHA256_KEY}"
 # TorchServe fetches at once; several nodes load one after the other

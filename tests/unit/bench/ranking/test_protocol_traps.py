@@ -27,8 +27,8 @@ from recommender.config import ModelConfig
 from recommender.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, planted_items
 from trainer.config import TrainConfig
-from trainer.dataset import read_events
-from trainer.evaluate import evaluate, scored_events
+from trainer.data.dataset import read_events
+from trainer.evaluation.evaluate import evaluate, scored_events
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 100, 40
 FIRST_ITEM = 20  # ties go to the lower row, so the first rows are nobody's answer

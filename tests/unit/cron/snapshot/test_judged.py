@@ -21,8 +21,8 @@ from cron.snapshot.judged import (
 )
 from cron.snapshot.timeline import Mask, Timeline, timeline
 from trainer.config import TrainConfig
-from trainer.dataset import EventTable
-from trainer.evaluate import scored_events
+from trainer.data.dataset import EventTable
+from trainer.evaluation.evaluate import scored_events
 
 TYPES = ("view", "rating")
 NEED = Need(min_users=50, min_events=1000, max_item_share=1.0)

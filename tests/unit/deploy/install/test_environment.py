@@ -92,7 +92,7 @@ def test_a_second_installation_waits_for_the_first(
 
 
 def test_the_installation_needs_the_standard_library_alone() -> None:
-    needed = "import deploy.install.__main__, trainer.durable_files"
+    needed = "import deploy.install.__main__, trainer.machine.durable_files"
     subprocess.run([sys.executable, "-S", "-c", needed], cwd=PROJECT_ROOT, check=True)
 
 

@@ -1,0 +1,72 @@
+"""The optimiser leaves other rows unchanged, and its state can be restored."""
+
+import pytest
+import torch
+
+from recommender.config import ModelConfig
+from recommender.model import TwoTowers
+from trainer.learning.optimizer import Optimizer
+
+CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4, dropout=0.0)
+
+
+def model(num_items: int = 6) -> TwoTowers:
+    torch.manual_seed(0)
+    made = TwoTowers(CONFIG, num_items)
+    torch.nn.init.normal_(made.table)
+    return made
+
+
+def one_step(network: TwoTowers, optimizer: Optimizer, rows: list[int]) -> None:
+    torch.manual_seed(len(rows))
+    for weight in network.parameters():
+        weight.grad = torch.randn_like(weight)
+    optimizer.step(torch.tensor(rows), lr=0.01)
+
+
+def test_untouched_rows_neither_move_nor_decay() -> None:
+    network = model()
+    before = network.table.detach().clone()
+    one_step(network, Optimizer(network, weight_decay=0.5), [1, 4])
+    moved_N = (network.table != before).any(dim=1)
+    assert moved_N.tolist() == [False, True, False, False, True, False]
+
+
+def test_a_touched_row_moves_as_adam_would_move_it() -> None:
+    network, twin = model(), model()
+    optimizer, adam = (
+        Optimizer(network, weight_decay=0.0),
+        torch.optim.Adam([twin.table], lr=0.01, betas=(0.9, 0.99)),
+    )
+    for _ in range(3):
+        gradient = torch.randn_like(twin.table)
+        network.table.grad, twin.table.grad = gradient.clone(), gradient.clone()
+        optimizer.gradients()
+        optimizer.step(torch.arange(6), lr=0.01)
+        adam.step()
+    assert torch.allclose(network.table, twin.table, atol=1e-6)
+
+
+def test_training_goes_on_from_a_saved_state_as_if_never_stopped() -> None:
+    network = model()
+    optimizer = Optimizer(network, weight_decay=0.1)
+    one_step(network, optimizer, [0, 1])
+    twin = model()
+    twin.load_state_dict(network.state_dict())
+    resumed = Optimizer(twin, weight_decay=0.1)
+    resumed.load(optimizer.state())
+    one_step(network, optimizer, [1, 2])
+    one_step(twin, resumed, [1, 2])
+    for (name, one), other in zip(network.named_parameters(), twin.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_a_state_fits_a_larger_catalogue_but_not_a_smaller_one() -> None:
+    small = model(4)
+    optimizer = Optimizer(small, weight_decay=0.0)
+    one_step(small, optimizer, [0])
+    grown = Optimizer(model(6), weight_decay=0.0)
+    grown.load(optimizer.state())
+    assert grown.state()["table.steps"].tolist() == [1, 0, 0, 0, 0, 0]
+    with pytest.raises(ValueError, match=r"its table has 6 rows.*train with mode full"):
+        optimizer.load(grown.state())

@@ -1,0 +1,1 @@
+"""What a training reads: events, texts, the start bundle, and batches of windows."""

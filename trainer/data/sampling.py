@@ -1,0 +1,248 @@
+"""Cut histories into windows and group windows into batches, one batch per training step.
+
+Every learnable event is predicted once per epoch, from the state before it. The epoch's seed
+decides where a long history is cut, and a window that starts inside a history includes context from
+before the cut. Letters as in `recommender.model`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recommender.config import IMPRESSION
+from recommender.model import HistoryBatch, event_type_code
+from trainer.config import TrainConfig
+from trainer.data.dataset import EventTable, Flags, Floats, Ints, positive_events
+
+# The share of context in a window that continues an earlier one. No context costs quality, and half
+# a window of context costs time.
+CONTEXT_SHARE = 0.3
+TIMELESS_SHARE = 0.2  # share of windows read without times, since requests may come without them
+UNTYPED = "view"  # the endpoint's type for an element with neither type nor rating
+BARE_SHARE = 0.1  # share read without types and ratings: a request may be a list of titles
+WINDOWS_A_SORT = 16  # number of batches whose windows are sorted by length together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequences:
+    """All histories, one after the other.
+
+    The `shown` columns are impressions and rejections, by the place before which they happened.
+    """
+
+    rows: Ints
+    types: Ints
+    ratings: Floats
+    at_s: Floats
+    positive: Flags  # ranking targets
+    learnable: Flags  # targets and replay; the rest is context
+    user_bounds: Ints  # user u is [bounds[u], bounds[u + 1])
+    shown_places: Ints  # ascending
+    shown_rows: Ints
+    shown_users: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Events [start, stop) of one user; those at or after `first` are learned."""
+
+    user: int
+    start: int
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """What is hidden from the model in a window's history; its targets stay the same."""
+
+    times: bool = False
+    signals: bool = False  # types and ratings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainBatch:
+    """Histories, and the targets that follow each state.
+
+    `target_rows_BS` is −1 where there is nothing to rank, and `target_ratings_BS` is NaN where
+    there is no rating to predict.
+    """
+
+    histories: HistoryBatch
+    target_rows_BS: Tensor
+    rated_rows_BS: Tensor
+    target_ratings_BS: Tensor
+    shown_user_X: Tensor
+    shown_state_X: Tensor
+    shown_row_X: Tensor
+
+
+def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Sequences:
+    """Return the events, which are sorted by user, as sequences.
+
+    An impression or a rejection is a negative unless the user chose the item from then on.
+    """
+    signals = config.signals
+    positive_E = positive_events(events, types=config.positive_types, rating=config.positive_rating)
+    learnable_E = events.role_is("target", "replay")
+    kept_E = events.attracts(signals) & (rows_E >= 0)
+    unwanted_E = events.type_is((IMPRESSION, *signals.negative))
+    codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int64)
+    place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
+    bounds = np.append(
+        np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum()
+    )
+    last_choice: dict[tuple[int, int], int] = {}
+    for event in np.flatnonzero(kept_E & positive_E) if unwanted_E.any() else ():
+        last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
+    shown = [
+        int(event)
+        for event in np.flatnonzero(unwanted_E & learnable_E & (rows_E >= 0))
+        if last_choice.get((int(events.user_E[event]), int(rows_E[event])), -1) < event
+    ]
+    return Sequences(
+        rows=rows_E[kept_E],
+        types=codes[events.type_E[kept_E]],
+        ratings=events.rating_E[kept_E],
+        at_s=events.at_s_E[kept_E],
+        positive=positive_E[kept_E],
+        learnable=learnable_E[kept_E],
+        user_bounds=bounds.astype(np.int64),
+        shown_places=place_E[shown].astype(np.int64),
+        shown_rows=rows_E[shown],
+        shown_users=events.user_E[shown],
+    )
+
+
+def cut_windows(
+    sequences: Sequences, *, max_history: int, generator: np.random.Generator
+) -> list[Window]:
+    """Cover every learnable place once, cutting long histories at random places.
+
+    A window is filled with context up to `max_history` events.
+    """
+    context = int(max_history * CONTEXT_SHARE)
+    wanted = sequences.learnable & (sequences.positive | ~np.isnan(sequences.ratings))
+    windows = []
+    for user, (low, high) in enumerate(
+        zip(sequences.user_bounds[:-1], sequences.user_bounds[1:], strict=True)
+    ):
+        places = np.union1d(
+            low + np.flatnonzero(wanted[low:high]),
+            sequences.shown_places[_shown_to(sequences, user)],
+        )
+        # The length of the first window; the others are as long as possible.
+        length = int(generator.integers(context + 1, max_history + 1))
+        done = 0
+        while done < len(places):
+            first = int(places[done])
+            reach = max(low, first - context) + (
+                length if done == 0 and high - low > max_history else max_history
+            )
+            done = int(np.searchsorted(places, reach)) if reach < high else len(places)
+            stop = min(int(places[done - 1]) + 1, int(high))
+            windows.append(
+                Window(
+                    user=user,
+                    start=max(int(low), min(first, stop - max_history)),
+                    first=first,
+                    stop=stop,
+                )
+            )
+    return windows
+
+
+def batches(
+    windows: Sequence[Window], *, batch_size: int, generator: np.random.Generator
+) -> list[list[Window]]:
+    """Return batches in random order, each of windows of similar length."""
+    order = generator.permutation(len(windows))
+    groups: list[list[Window]] = []
+    for start in range(0, len(order), batch_size * WINDOWS_A_SORT):
+        chosen = sorted(
+            (windows[index] for index in order[start : start + batch_size * WINDOWS_A_SORT]),
+            key=lambda one: one.stop - one.start,
+        )
+        groups.extend(
+            chosen[begin : begin + batch_size] for begin in range(0, len(chosen), batch_size)
+        )
+    return [groups[index] for index in generator.permutation(len(groups))]
+
+
+def draw_withheld(num_windows: int, generator: np.random.Generator) -> list[Withheld]:
+    """Decide what is hidden from each window of a batch."""
+    draws = generator.random((num_windows, 2)) < (TIMELESS_SHARE, BARE_SHARE)
+    return [Withheld(times=bool(times), signals=bool(signals)) for times, signals in draws]
+
+
+def assemble(
+    sequences: Sequences, windows: Sequence[Window], withheld: Sequence[Withheld]
+) -> TrainBatch:
+    """Turn windows into tensors."""
+    length = max(window.stop - window.start for window in windows)
+    shape = (len(windows), length)
+    rows, types = (
+        np.zeros(shape, dtype=np.int64),
+        np.full(shape, event_type_code(UNTYPED), dtype=np.int64),
+    )
+    ratings, at_s = np.full(shape, math.nan, dtype=np.float32), np.full(shape, math.nan)
+    target_rows = np.full((len(windows), length + 1), -1, dtype=np.int64)
+    target_ratings = np.full((len(windows), length + 1), math.nan, dtype=np.float32)
+    rated_rows = np.zeros((len(windows), length + 1), dtype=np.int64)
+    for user, window in enumerate(windows):
+        events = slice(window.start, window.stop)
+        filled = slice(0, window.stop - window.start)
+        rows[user, filled] = sequences.rows[events]
+        if not withheld[user].signals:
+            types[user, filled], ratings[user, filled] = (
+                sequences.types[events],
+                sequences.ratings[events],
+            )
+        if not withheld[user].times:
+            at_s[user, filled] = sequences.at_s[events]
+        learned = sequences.learnable[events] & (
+            np.arange(window.start, window.stop) >= window.first
+        )
+        target_rows[user, filled] = np.where(
+            learned & sequences.positive[events], sequences.rows[events], -1
+        )
+        target_ratings[user, filled] = np.where(learned, sequences.ratings[events], math.nan)
+        rated_rows[user, filled] = sequences.rows[events]
+    shown = list(_shown_in(sequences, windows))
+    shown_X3 = torch.tensor(shown, dtype=torch.long).view(-1, 3)
+    return TrainBatch(
+        histories=HistoryBatch(
+            rows_BL=torch.from_numpy(rows),
+            types_BL=torch.from_numpy(types),
+            ratings_BL=torch.from_numpy(ratings),
+            at_s_BL=torch.from_numpy(at_s),
+            length_B=torch.tensor([window.stop - window.start for window in windows]),
+        ),
+        target_rows_BS=torch.from_numpy(target_rows),
+        rated_rows_BS=torch.from_numpy(rated_rows),
+        target_ratings_BS=torch.from_numpy(target_ratings),
+        shown_user_X=shown_X3[:, 0],
+        shown_state_X=shown_X3[:, 1],
+        shown_row_X=shown_X3[:, 2],
+    )
+
+
+def _shown_in(sequences: Sequences, windows: Sequence[Window]) -> Iterator[tuple[int, int, int]]:
+    for user, window in enumerate(windows if len(sequences.shown_rows) else ()):
+        ends = window.stop == sequences.user_bounds[window.user + 1]
+        shown = _shown_to(sequences, window.user)
+        for place, row in zip(
+            sequences.shown_places[shown], sequences.shown_rows[shown], strict=True
+        ):
+            if window.first <= place < window.stop + int(ends):
+                yield user, int(place) - window.start, int(row)
+
+
+def _shown_to(sequences: Sequences, user: int) -> slice:
+    return slice(*np.searchsorted(sequences.shown_users, [user, user + 1]))

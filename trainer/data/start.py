@@ -1,0 +1,235 @@
+"""The bundle that training starts from: new, or the live one plus what the snapshot adds.
+
+Only target events are counted here, so that each event is counted once along a lineage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recommender.bundle import Bundle, BundleManifest, Whitening
+from recommender.catalogue import Catalogue, CatalogueItem
+from recommender.config import ModelConfig
+from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
+from trainer.config import Mode, TrainConfig
+from trainer.data.dataset import EventTable, event_items
+from trainer.data.texts import TextVectors, fit_whitening
+
+DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
+MIN_DOUBTING = 50  # with fewer ratings, none is clipped
+
+
+class CannotStart(ValueError):
+    """Snapshot, configuration and parent do not fit together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """The items and events that a snapshot adds."""
+
+    items: Sequence[CatalogueItem]
+    events: EventTable
+
+
+def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode) -> Bundle:
+    """Return an untrained bundle: catalogue, whitened texts, counts and weights.
+
+    The weights are initialised from the configuration's seed.
+    """
+    model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
+    empty = Bundle(
+        manifest=BundleManifest(
+            model=model_config,
+            encoder=config.encoder,
+            encoder_digest=None,
+            rating_scale=None,
+            num_items=0,
+            files={},
+            signals=config.signals,
+        ),
+        catalogue=Catalogue(),
+        model=_fresh_model(model_config, 0, config.seed),
+        facts=_no_facts(0, model_config.text_dim),
+        whitening=Whitening(
+            mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
+        ),
+    )
+    catalogue = _catalogue(empty.catalogue, added)[0]
+    different_texts = sorted(
+        {text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None}
+    )
+    if different_texts:
+        raw_MR = texts.encode(different_texts)
+        manifest = replace(empty.manifest, encoder_digest=texts.digest)
+        empty = replace(
+            empty,
+            manifest=manifest,
+            whitening=fit_whitening(raw_MR, model_config.text_dim),
+            encoder=texts.loaded_encoder,
+        )
+    bundle = _count_events(_add_items(empty, added, texts, seed=config.seed), added.events)
+    if isinstance(bundle.model, TwoTowers):
+        bundle.model.expect(bundle.facts)
+    return bundle
+
+
+def grown_bundle(
+    live: Bundle, added: Added, config: TrainConfig, texts: TextVectors, *, mode: Mode
+) -> Bundle:
+    """Return the live bundle with new and changed items; raise CannotStart.
+
+    For an update, the target events are counted too. If the live bundle was made without any text,
+    it has no whitening, and texts are not used before the next full retrain.
+    """
+    _check_parent(live, config, mode)
+    grown = _add_items(live, added, texts, seed=config.seed)
+    grown = replace(grown, manifest=replace(grown.manifest, signals=config.signals))
+    return _count_events(grown, added.events) if mode == "update" else grown
+
+
+def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
+    manifest = live.manifest
+    if mode == "update" and manifest.model != config.model:
+        raise CannotStart(
+            f"the configuration asks for {config.model}, but the live bundle has {manifest.model}; "
+            "train with mode full"
+        )
+    if manifest.encoder != config.encoder:
+        raise CannotStart(
+            f"the configuration asks for {config.encoder}, but the live bundle has "
+            f"{manifest.encoder}; train with mode full"
+        )
+
+
+def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
+    catalogue, changed = _catalogue(bundle.catalogue, added)
+    new = len(catalogue) - len(bundle.catalogue)
+    facts = _append(bundle.facts, _no_facts(new, bundle.manifest.model.text_dim))
+    with_text = [(row, text) for row in changed if (text := catalogue.text(row)) is not None]
+    vectors_NT, has_text_N = facts.texts_NT.clone(), facts.has_text_N.clone()
+    vectors_NT[list(changed)] = 0.0
+    has_text_N[list(changed)] = False
+    if with_text and bundle.manifest.encoder_digest is not None:
+        rows = [row for row, _ in with_text]
+        # Rounded as they will be stored, so that training, evaluation and serving use the same.
+        vectors_NT[rows] = (
+            bundle.whitening.apply(texts.encode([text for _, text in with_text])).half().float()
+        )
+        has_text_N[rows] = True
+    return replace(
+        bundle,
+        manifest=replace(bundle.manifest, num_items=len(catalogue)),
+        catalogue=catalogue,
+        model=_grown_model(bundle.model, len(catalogue), seed),
+        facts=replace(facts, texts_NT=vectors_NT, has_text_N=has_text_N),
+    )
+
+
+def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int, ...]]:
+    named, changed = catalogue.with_items(added.items)
+    whole, anonymous = named.with_items(event_items(added.events))
+    return whole, tuple(sorted({*changed, *anonymous}))
+
+
+def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
+    """Count the target events.
+
+    The first ratings fix mean and standard deviation until the next full retrain. A user counts
+    once for an item, and once among its ratings, no matter how many events they have with it.
+    """
+    target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
+    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
+    rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
+    met, rated, ratings = (
+        rows_E[target_E & events.first_E],
+        rows_E[rated_E],
+        events.rating_E[rated_E],
+    )
+    model, known = bundle.model, bundle.manifest.rating_scale
+    scale = _scale(ratings, known, float(bundle.facts.rating_count_N.sum()))
+    if scale is not None:
+        ratings = ratings.clip(*scale)
+        if known is None:
+            model.rating_mean.fill_(float(ratings.mean()))
+            model.rating_std.fill_(float(ratings.std()) or 1.0)
+    num_items = len(bundle.catalogue)
+    above = ratings - float(model.rating_mean)
+    facts = replace(
+        bundle.facts,
+        counts_N=bundle.facts.counts_N + _sums(met, np.ones(len(met)), num_items),
+        rating_sum_N=bundle.facts.rating_sum_N + _sums(rated, above, num_items),
+        rating_count_N=bundle.facts.rating_count_N + _sums(rated, np.ones(len(above)), num_items),
+    )
+    return replace(bundle, facts=facts, manifest=replace(bundle.manifest, rating_scale=scale))
+
+
+def _scale(
+    ratings_R: np.ndarray[tuple[int], np.dtype[np.float64]],
+    known: tuple[float, float] | None,
+    num_known: float,
+) -> tuple[float, float] | None:
+    """Return the range of the new ratings and of those known before.
+
+    The most extreme ratings at either end are left out, so that one mistake cannot stretch the
+    scale for everybody.
+    """
+    num = num_known + len(ratings_R)
+    doubtful = math.ceil(DOUBTFUL_SHARE * num) if num >= MIN_DOUBTING else 0
+    sure_R = np.sort(ratings_R)[doubtful : len(ratings_R) - doubtful]
+    if not len(sure_R):
+        return known
+    low, high = float(sure_R[0]), float(sure_R[-1])
+    return (low, high) if known is None else (min(known[0], low), max(known[1], high))
+
+
+def _sums(
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    values: np.ndarray[tuple[int], np.dtype[np.float64]],
+    num_items: int,
+) -> Tensor:
+    return torch.from_numpy(np.bincount(rows, weights=values, minlength=num_items)).float()
+
+
+def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
+    return ItemFacts(
+        texts_NT=torch.zeros(num_items, text_dim),
+        has_text_N=torch.zeros(num_items, dtype=torch.bool),
+        counts_N=torch.zeros(num_items),
+        rating_sum_N=torch.zeros(num_items),
+        rating_count_N=torch.zeros(num_items),
+    )
+
+
+def _append(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
+    return ItemFacts(
+        **{
+            name: torch.cat([getattr(facts, name), getattr(more, name)])
+            for name in ItemFacts.__dataclass_fields__
+        }
+    )
+
+
+def _fresh_model(config: ModelConfig, num_items: int, seed: int) -> Recommender:
+    torch.manual_seed(seed)
+    return new_model(config, num_items)
+
+
+def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
+    """Return a copy with untrained rows appended to the item table.
+
+    The towers initialise them to zero, so the vector of a new item is that of its text.
+    """
+    grown = _fresh_model(model.config, num_items, seed)
+    weights = dict(model.state_dict())
+    if not isinstance(grown, Baseline):
+        weights["table"] = torch.cat(
+            [weights["table"], grown.table.detach()[len(weights["table"]) :]]
+        )
+    grown.load_state_dict(weights)
+    return grown

@@ -1,0 +1,135 @@
+"""Text vectors for the trainer: a cache in front of the encoder, and their whitening.
+
+The whitening is fitted once. The encoder is loaded only when a text is not in the cache.
+
+    M  texts      N  items      R  raw vector      T  whitened vector
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from recommender.bundle import Whitening
+from recommender.config import EncoderConfig
+from recommender.encoder import TextEncoder, load_encoder
+from trainer.machine.durable_files import replacing
+
+log = logging.getLogger(__name__)
+
+# Relative to the greatest component's variance. Less is rounding noise, which whitening would scale
+# up.
+MIN_VARIANCE = 1e-4
+
+
+class TextVectors:
+    """An encoder with a cache.
+
+    `folder` is the parent bundle's packed encoder and `adapter` the adapter trained on it, if any.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        *,
+        cache: Path,
+        digest: str | None = None,
+        folder: Path | None = None,
+        adapter: Path | None = None,
+    ) -> None:
+        self._config = config
+        self._cache = cache
+        self._folder = folder
+        self._adapter = adapter
+        self._digest = digest
+        self._encoder: TextEncoder | None = None
+
+    @property
+    def loaded_encoder(self) -> TextEncoder | None:
+        """Return the encoder if it had to be loaded, otherwise None."""
+        return self._encoder
+
+    @property
+    def digest(self) -> str:
+        """Return the encoder's digest, loading the encoder unless the digest was given."""
+        if self._digest is None:
+            self._digest = self.encoder().digest
+        return self._digest
+
+    def encoder(self) -> TextEncoder:
+        """Load the encoder once; raise ValueError when it is not the parent bundle's."""
+        if self._encoder is None:
+            self._encoder = load_encoder(self._config, self._folder, adapter=self._adapter)
+            if self._digest not in (None, self._encoder.digest):
+                raise ValueError(
+                    f"encoder {self._config.model} is not the one of the live bundle; "
+                    "train with mode full"
+                )
+        return self._encoder
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return the raw vectors_MR of texts in their order, encoding only what is not cached."""
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        path = self._cache / f"{self.digest}.safetensors"
+        vectors = _read_cache(path)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
+        if missing:
+            fresh = self.encoder().encode(list(missing.values()))
+            vectors |= dict(zip(missing, fresh, strict=True))
+            try:
+                _write_cache(path, vectors)
+            except (OSError, SafetensorError) as error:  # the next training encodes them again
+                log.warning(
+                    "text cache not written", extra={"path": str(path), "error": str(error)}
+                )
+        return torch.stack([vectors[key] for key in keys])
+
+
+def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
+    """Return the mean and the leading principal components, each scaled to unit variance.
+
+    Directions without variance become zero.
+    """
+    width = raw_MR.shape[1]
+    mean_R = raw_MR.mean(0)
+    centred_MR = (raw_MR - mean_R).double()
+    variance_R, axes_RR = torch.linalg.eigh(centred_MR.T @ centred_MR / max(1, len(raw_MR)))
+    order_R = variance_R.argsort(descending=True)[:text_dim]
+    kept = variance_R[order_R]
+    scale = torch.where(
+        kept > MIN_VARIANCE * kept[0].clamp(min=1e-12), kept.clamp(min=1e-12).rsqrt(), 0.0
+    )
+    components_RT = torch.zeros(width, text_dim)
+    components_RT[:, : len(order_R)] = (axes_RR[:, order_R] * scale).float()
+    return Whitening(mean_R=mean_R, components_RT=components_RT)
+
+
+def _read_cache(path: Path) -> dict[str, Tensor]:
+    if not path.exists():
+        return {}
+    try:
+        tensors = load_file(path)
+        with suppress(OSError):  # it may be read-only
+            path.touch()  # the worker deletes the caches that were used longest ago
+        keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
+        return dict(zip(keys, tensors["vectors"], strict=True))
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        log.warning(
+            "text cache is damaged; its vectors are computed again",
+            extra={"path": str(path), "error": str(error)},
+        )
+        return {}
+
+
+def _write_cache(path: Path, vectors: dict[str, Tensor]) -> None:
+    keys = torch.tensor([list(bytes.fromhex(key)) for key in vectors], dtype=torch.uint8)
+    with replacing(path) as unfinished:
+        save_file({"keys": keys, "vectors": torch.stack(list(vectors.values()))}, unfinished)

@@ -1,0 +1,1 @@
+"""How good a candidate is: metrics, their values on the panel, and golden answers."""

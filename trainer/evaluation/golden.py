@@ -1,0 +1,72 @@
+"""Golden answers: requests with the in-process ranker's answers, to probe a release with.
+
+The probe compares a release's answers with these before it goes live. The same snapshot gives the
+same requests.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from recommender.answer import answer_batch
+from recommender.ranker import Ranker
+from trainer.data.dataset import EventTable
+
+NUM_HISTORIES = 12
+NEWEST = 20  # events of a history: enough to show that order, ratings and times arrive
+
+
+def write_golden(ranker: Ranker, events: EventTable, path: Path) -> None:
+    """Write at most 20 requests with their answers.
+
+    The last request has a free text, so that the encoder is loaded before the release goes live.
+    """
+    requests = _requests(ranker, events)
+    answers = answer_batch(ranker, requests)
+    pairs = [
+        {"request": request, "answer": answer}
+        for request, answer in zip(requests, answers, strict=True)
+        if isinstance(answer, dict)
+    ]
+    path.write_text(json.dumps(pairs, indent=1, ensure_ascii=False))
+
+
+def _requests(ranker: Ranker, events: EventTable) -> list[dict[str, object]]:
+    requests: list[dict[str, object]] = [{"user_seq": [], "k": 10}]
+    histories = _histories(events)
+    items = [{"id": item.item_id} for item in ranker.catalogue.items[:5]]
+    for number, history in enumerate(histories):
+        if number % 3 == 2 and items:
+            requests.append({"user_seq": history, "items": items})
+        else:
+            requests.append({"user_seq": history, "k": 10})
+    requests += [{"similar_to": item["id"], "k": 5} for item in items[:3]]
+    if ranker.has_ratings and items:
+        requests += [{"user_seq": history, "item_desc": items[0]} for history in histories[:3]]
+    requests.append({"user_seq": ["a text that is no title here"], "k": 10})
+    return requests
+
+
+def _histories(events: EventTable) -> list[list[dict[str, object]]]:
+    """Return the newest events of the first users, oldest first."""
+    histories: list[list[dict[str, object]]] = []
+    places = [place for place in range(len(events)) if not events.impression_E[place]]
+    for place in places:
+        if events.user_E[place] >= NUM_HISTORIES:
+            break
+        while len(histories) <= events.user_E[place]:
+            histories.append([])
+        histories[events.user_E[place]].append(_element(events, place))
+    return [history[-NEWEST:] for history in histories if history]
+
+
+def _element(events: EventTable, place: int) -> dict[str, object]:
+    element: dict[str, object] = {
+        "id": events.items[events.item_E[place]],
+        "type": events.types[events.type_E[place]],
+        "at": float(events.at_s_E[place]),
+    }
+    rating = float(events.rating_E[place])
+    return element if math.isnan(rating) else element | {"rating": rating}

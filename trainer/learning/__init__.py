@@ -1,0 +1,1 @@
+"""How a model learns: the loop, the losses, the optimiser, and the checkpoint."""

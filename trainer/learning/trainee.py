@@ -1,0 +1,87 @@
+"""What the training loop changes: a model, its optimiser, and the item facts it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from recommender.bundle import Bundle
+from recommender.model import ItemFacts, Trained
+from trainer.learning.optimizer import Optimizer
+
+
+class FactsSource(Protocol):
+    """Where the loop gets the facts about the items: fixed, or with text vectors that learn too."""
+
+    @property
+    def last_facts(self) -> ItemFacts:
+        """Return the facts as they were last computed."""
+
+    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:
+        """Return the facts for one step.
+
+        `rows_of_step` returns the rows that the step reads. On several ranks it is a collective
+        call, so either every rank calls it or none does.
+        """
+
+    def gradients(self) -> list[Tensor]:
+        """Return all gradients of the source's own weights, in a fixed order."""
+
+    def step(self, *, lr: float) -> None:
+        """Change the source's own weights by their gradients, then clear the gradients."""
+
+    def refresh(self) -> None:
+        """Compute all facts again; called after each epoch."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return everything that changes, as named tensors for a checkpoint."""
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+
+    def finish(self, bundle: Bundle) -> Bundle:
+        """Return the trained bundle with what this source learned. Call it once, at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedFacts:
+    """Facts that stay as they are, because the text encoder is not trained."""
+
+    last_facts: ItemFacts
+
+    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:  # noqa: ARG002
+        """Return the facts, which no step changes."""
+        return self.last_facts
+
+    def gradients(self) -> list[Tensor]:
+        """Return no gradients."""
+        return []
+
+    def step(self, *, lr: float) -> None:
+        """Change nothing."""
+
+    def refresh(self) -> None:
+        """Compute nothing."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return no tensors."""
+        return {}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore nothing."""
+
+    def finish(self, bundle: Bundle) -> Bundle:
+        """Return the bundle unchanged."""
+        return bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainee:
+    """A model in training, with its optimiser and its source of facts, all on one device."""
+
+    model: Trained
+    optimizer: Optimizer
+    source: FactsSource

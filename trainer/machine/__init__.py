@@ -1,0 +1,1 @@
+"""What the trainer needs of the machine: its device, ranks, files, memory, parent process."""
