@@ -12,11 +12,13 @@ from cron.cycle.cycle import run_cycle
 from cron.lineage import Lease
 from cron.services import Services
 from cron.settings.tree import Settings
+from tests.component.at_work import free
 from tests.component.command_line import NUM_RATINGS
 from tests.component.gateway_process import settings_in
 from tests.component.house import House, open_house
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
+from tests.shelf import open_shelf
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -45,6 +47,15 @@ def services(trained_services: Path, tmp_path: Path) -> Iterator[Services]:
     folder = tmp_path / "workshop"
     shutil.copytree(trained_services, folder)
     services = open_workshop(folder)
+    yield services
+    close_workshop(services)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Services]:
+    """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
+    services = open_shelf(tmp_path, 1, 2)
+    free(services)
     yield services
     close_workshop(services)
 

@@ -15,16 +15,6 @@ from cron import wiring
 from cron.__main__ import main
 from cron.settings.tree import Settings
 from cron.urls import files
-from tests.component.gateway_process import settings_in
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings in a folder, in force for the command line."""
-    settings = settings_in(tmp_path / "kept", inference_port=9)
-    for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
-        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
-    return settings
 
 
 @pytest.mark.parametrize("words", [["runs"], ["status", "--json"], ["config"]], ids=" ".join)

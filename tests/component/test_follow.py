@@ -23,19 +23,9 @@ from cron.urls import files
 from cron.worker.lease import held_lease
 from cron.worker.worker import Worker
 from recommender.events import Record
-from tests.component.gateway_process import settings_in
 from tests.component.house import House, OthersLog, open_house
 from tests.contracts.records import event, item
 from tests.workshop import close_workshop, open_workshop
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings in a folder, in force for the command line."""
-    settings = settings_in(tmp_path, inference_port=9)
-    for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
-        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
-    return settings
 
 
 def collected_workshop(services: Services) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,17 +15,13 @@ from cron.ports import Cursor
 from cron.services import Services
 from cron.settings.tree import Settings
 from cron.worker.lease import held_lease, only_one
-from tests.component.gateway_process import settings_in
 from tests.contracts.records import event
 from tests.releases import publish_releases
 
 
 @pytest.fixture
-def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def services(settings: Settings) -> Iterator[Services]:
     """Open services with 150 journal events of ann and bob, and release 1, trained on 100."""
-    settings: Settings = settings_in(tmp_path, inference_port=9)
-    for name in ("events", "histories", "artifacts", "ledger", "server", "var"):
-        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
     services = wiring.open_services(settings)
     with held_lease(services.ledger, "test", 60) as lease:
         users = ["ann", "bob", "bob"] * 50

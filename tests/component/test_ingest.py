@@ -16,19 +16,9 @@ from cron.__main__ import main
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.settings.tree import Settings
 from cron.urls import files
-from tests.component.gateway_process import settings_in
 
 SECONDS = 1472688000
 TABLE = ["--user", "u", "--item", "i", "--at", "t"]
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Return settings with all stores in a folder, also in force for the command line."""
-    settings = settings_in(tmp_path, inference_port=9)
-    for name in ("events", "var"):
-        monkeypatch.setenv(f"FRESHET__STORE__{name.upper()}", getattr(settings.store, name))
-    return settings
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from cron.journal.compaction import MERGED_BYTES, NUM_MERGED, SMALL_BYTES
 from cron.journal.follow import follow_once, rebuild
@@ -15,19 +12,11 @@ from cron.ledger import journal_rows
 from cron.lineage import Segment
 from cron.ports import BATCH_BYTES, START, Cursor
 from recommender.events import MAX_RECORD_BYTES, Item
-from tests.component.house import House, accept, open_house
+from tests.component.house import House, accept
 from tests.contracts.records import START_AT, item
 
 TEXT = "x" * (MAX_RECORD_BYTES - 1000)
 NUM_IN_A_BATCH = BATCH_BYTES // MAX_RECORD_BYTES
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    opened = open_house(tmp_path)
-    yield opened
-    opened.journal.close()
-    opened.ledger.close()
 
 
 def large_items(first: int, number: int) -> list[Item]:

@@ -33,9 +33,8 @@ from cron.services import Services
 from cron.wiring import open_launcher
 from cron.worker.lease import held_lease, only_one
 from cron.worker.worker import run_once
-from tests.component.at_work import LIMIT_S, free, until, working
+from tests.component.at_work import LIMIT_S, until, working
 from tests.component.worker_logs import SlowLog, StrangeLog
-from tests.shelf import open_shelf
 from tests.workshop import (
     close_workshop,
     event_records,
@@ -51,15 +50,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Services]:
     services = open_workshop(tmp_path)
-    yield services
-    close_workshop(services)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Services]:
-    """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
-    services = open_shelf(tmp_path, 1, 2)
-    free(services)
     yield services
     close_workshop(services)
 

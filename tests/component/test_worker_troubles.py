@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -22,23 +21,13 @@ from cron.project_root import PROJECT_ROOT
 from cron.services import Services
 from cron.worker import wall_clock, worker
 from cron.worker.worker import Worker
-from tests.component.at_work import LIMIT_S, free, until, working
-from tests.shelf import open_shelf
-from tests.workshop import close_workshop, event_records, send, server_of
+from tests.component.at_work import LIMIT_S, until, working
+from tests.workshop import event_records, send, server_of
 
 GRACE_S = 3.0
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Services]:
-    """Versions 1 and 2 are loaded, 2 is live; the lease is free."""
-    services = open_shelf(tmp_path, 1, 2)
-    free(services)
-    yield services
-    close_workshop(services)
-
-
-class Clock(datetime):
+class SetBackDatetime(datetime):
     """A wall clock that a test sets back."""
 
     back = timedelta(0)
@@ -54,8 +43,8 @@ def test_a_clock_that_is_set_back_stops_no_job(
     shelf: Services, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None
 ) -> None:
     for module in (base, worker, wall_clock):
-        monkeypatch.setattr(module, "datetime", Clock)
-    monkeypatch.setattr(Clock, "back", timedelta(0))
+        monkeypatch.setattr(module, "datetime", SetBackDatetime)
+    monkeypatch.setattr(SetBackDatetime, "back", timedelta(0))
     services = replace(
         shelf,
         settings=replace(
@@ -65,7 +54,7 @@ def test_a_clock_that_is_set_back_stops_no_job(
     holds.pause(shelf.ledger, "turns are counted here, and make nothing")
     with working(services) as begun:
         until(lambda: run_rows.newest(shelf.ledger, 1) and not begun._under_way["cycle"].locked())
-        monkeypatch.setattr(Clock, "back", back)
+        monkeypatch.setattr(SetBackDatetime, "back", back)
         until(
             lambda: run_rows.newest(shelf.ledger, 1)[0].count == 2
         )  # the next turn would be hours away

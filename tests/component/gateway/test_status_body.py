@@ -22,7 +22,7 @@ ENDPOINT, IN_SERVICE = "http://127.0.0.1:8080/predictions/rec", {"127.0.0.1:8081
 
 def overview_of_a_training(folder: Path) -> Overview:
     """Return an overview with a live release, a hold, skipped and refused runs, and a training."""
-    clock = story.Clock()
+    clock = story.StoryClock()
     with closing(story.tell(folder / "ledger.db", now=clock)) as ledger:
         lease = lease_row.acquire(ledger, "a worker", 3600, clock())
         assert lease is not None

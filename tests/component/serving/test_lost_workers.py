@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,22 +11,12 @@ from cron.ledger import holds, metric_rows, release_rows, switches
 from cron.services import Services
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import restore
-from tests.component.reconciling import Clock, record_asked, ticks
-from tests.shelf import open_shelf
-from tests.workshop import close_workshop, server_of
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    """Versions 1, 2, 3 were published, all are loaded; two stay loaded by the settings."""
-    services = open_shelf(tmp_path, 1, 2, 3)
-    server_of(services).log.clear()
-    yield services
-    close_workshop(services)
+from tests.component.serving.reconciling import SteppedClock, record_asked, ticks
+from tests.workshop import server_of
 
 
 def lost_for(services: Services, seconds: float) -> Reconciler:
-    clock = Clock()
+    clock = SteppedClock()
     reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
     clock.now += seconds
@@ -101,7 +89,7 @@ def test_a_candidate_that_lost_its_workers_is_loaded_again(services: Services) -
 def test_a_candidate_waits_until_there_is_memory(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, clock = server_of(services), Clock()
+    server, clock = server_of(services), SteppedClock()
     server.unregister(2)
     server.left_bytes = 999
     reconciler = Reconciler(services, monotonic=clock)
@@ -145,7 +133,7 @@ def test_a_refused_default_does_not_count_as_restored(
 
 
 def test_a_refusing_server_is_asked_every_half_minute(services: Services) -> None:
-    server, clock = server_of(services), Clock()
+    server, clock = server_of(services), SteppedClock()
     server.restart_empty()
     server.refuses = True
     asked = record_asked(services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,19 +15,9 @@ from cron.services import Services
 from cron.serving import release
 from cron.serving.reconcile import Reconciler
 from cron.serving.restore import restore
-from tests.component.reconciling import Clock, record_asked, ticks
+from tests.component.serving.reconciling import SteppedClock, record_asked, ticks
 from tests.releases import manifest
-from tests.shelf import open_shelf
-from tests.workshop import close_workshop, lease_of, server_of
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    """Versions 1, 2, 3 were published, all are loaded; two stay loaded by the settings."""
-    services = open_shelf(tmp_path, 1, 2, 3)
-    server_of(services).log.clear()
-    yield services
-    close_workshop(services)
+from tests.workshop import lease_of, server_of
 
 
 def begin_rollback(ledger: Ledger, version: int) -> Switch:
@@ -124,7 +114,7 @@ def test_a_restart_completes_a_switch_that_was_begun(services: Services) -> None
 
 
 def test_a_switch_whose_process_died_is_completed_after_a_while(services: Services) -> None:
-    clock = Clock()
+    clock = SteppedClock()
     reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
     switches.begin_rollback(services.ledger, 2, reason="x")
@@ -144,7 +134,7 @@ def test_a_command_loading_a_version_gets_a_minute(
     services: Services, begin: Callable[[Ledger, int], Switch]
 ) -> None:
     services.server.unregister(1)
-    clock = Clock()
+    clock = SteppedClock()
     reconciler = Reconciler(services, monotonic=clock)
     begin(services.ledger, 1)
     for clock.now in (1000.0, 1011.0, 1059.0):  # the first look of a new worker, too
@@ -156,7 +146,7 @@ def test_a_command_loading_a_version_gets_a_minute(
 
 
 def test_where_nothing_answers_nobody_is_waited_for(services: Services) -> None:
-    clock = Clock()
+    clock = SteppedClock()
     reconciler = Reconciler(services, monotonic=clock)
     reconciler.tick()
     server_of(services).restart_empty()
@@ -228,7 +218,7 @@ def test_a_failing_live_version_is_tried_three_times(
 ) -> None:
     server_of(services).restart_empty()
     server_of(services).broken.add(3)
-    reconciler = Reconciler(services, monotonic=Clock())
+    reconciler = Reconciler(services, monotonic=SteppedClock())
     for _ in range(2):
         reconciler.tick()
         assert switches.serving(services.ledger).live == 3

@@ -7,7 +7,7 @@ from cron.serving.reconcile import Reconciler
 from tests.workshop import server_of
 
 
-class Clock:
+class SteppedClock:
     """A monotonic clock that a test moves."""
 
     now = 1000.0
@@ -30,7 +30,7 @@ def record_asked(services: Services) -> list[int]:
 
 
 def ticks(services: Services, number: int = 4) -> Reconciler:
-    reconciler = Reconciler(services, monotonic=Clock())
+    reconciler = Reconciler(services, monotonic=SteppedClock())
     for _ in range(number):
         reconciler.tick()
     return reconciler

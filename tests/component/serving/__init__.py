@@ -1,0 +1,1 @@
+"""The reconciler: what it does when server and ledger differ."""
