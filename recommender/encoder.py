@@ -45,9 +45,11 @@ class TextEncoder:
         *,
         adapter: Adapter | None = None,
         device: str | None = None,
+        max_float32_weights: int = MAX_FLOAT32_WEIGHTS,
     ) -> None:
         self.config = config
         self._source = source
+        self._max_float32_weights = max_float32_weights
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer, self.network = load_model(config, source)
         self._tokenizer.padding_side = "right"
@@ -156,7 +158,8 @@ class TextEncoder:
         return (hidden_MWT * weight_MW1).sum(1) / weight_MW1.sum(1)
 
     def _working_dtype(self) -> torch.dtype:
-        if sum(weight.numel() for weight in self.network.parameters()) <= MAX_FLOAT32_WEIGHTS:
+        num_weights = sum(weight.numel() for weight in self.network.parameters())
+        if num_weights <= self._max_float32_weights:
             return torch.float32
         if self._device.startswith("cuda") and not torch.cuda.is_bf16_supported():
             return torch.float16
@@ -180,14 +183,22 @@ def load_encoder(
     *,
     adapter: Path | None = None,
     device: str | None = None,
+    max_float32_weights: int = MAX_FLOAT32_WEIGHTS,
 ) -> TextEncoder:
     """Load the encoder from a bundle's folder or the configured source; raise EncoderError.
 
     `adapter` is a bundle's adapter file. Without `device` a GPU is used when there is one.
+    A model with more than `max_float32_weights` weights computes in half precision.
     """
     source = EncoderSource(folder=str(folder)) if folder is not None else find_source(config.model)
     learned = load_adapter(adapter, scale=config.lora_scale) if adapter is not None else None
-    encoder = TextEncoder(config, source, adapter=learned, device=device)
+    encoder = TextEncoder(
+        config,
+        source,
+        adapter=learned,
+        device=device,
+        max_float32_weights=max_float32_weights,
+    )
     encoder.try_out()
     return encoder
 

@@ -44,14 +44,14 @@ def code_digest(*more: str) -> str:
     return hashlib.sha256(f"{files_digest(*PRODUCT, *more)} {libraries}".encode()).hexdigest()
 
 
-def files_digest(*patterns: str) -> str:
-    """Return the digest of all files that match a pattern, relative to the project's root."""
+def files_digest(*patterns: str, root: Path = PROJECT_ROOT) -> str:
+    """Return the digest of all files below `root` that match a pattern."""
     digest = hashlib.sha256()
     for pattern in patterns:
-        files = sorted(PROJECT_ROOT.glob(pattern))
+        files = sorted(root.glob(pattern))
         assert files, f"{pattern} matches no file"
         for file in files:
-            digest.update(f"{file.relative_to(PROJECT_ROOT)}\n{file.read_text()}\n".encode())
+            digest.update(f"{file.relative_to(root)}\n{file.read_text()}\n".encode())
     return digest.hexdigest()
 
 

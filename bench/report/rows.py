@@ -82,7 +82,7 @@ def save(
         "set": data_set,
         "command": _with_arguments(command),
         "hardware": hardware(),
-        "versions": _versions(),
+        "versions": versions_of(PACKAGES),
         "commit": commit(),
     }
     if is_quick():
@@ -100,10 +100,10 @@ def save(
     path.with_suffix(".md").write_text(render(rows))
 
 
-def _versions() -> dict[str, str]:
-    """Return the versions of the installed packages; a machine that only trains has fewer."""
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of the installed ones; a machine that only trains has fewer."""
     versions = {}
-    for name in PACKAGES:
+    for name in packages:
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
     return versions

@@ -19,7 +19,6 @@ import httpx
 import psutil
 import pytest
 
-from cron.backends.torchserve import server as server_torchserve
 from cron.backends.torchserve.server import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
 from cron.urls.torchserve import parse as parse_nodes
@@ -141,13 +140,16 @@ def test_a_version_another_process_loads_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its host's clock is twenty minutes behind ours."""
-    monkeypatch.setattr(server_torchserve, "_RECOVERY_S", 0.1)  # long over while it loads
     monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
     archive = publish_broken(2, "recommend.py")
     with ThreadPoolExecutor(1) as pool, open_node(node) as other:
         first = pool.submit(other.register, 2, archive)
         until_loading(node, 2)
-        ahead = TorchServe(parse_nodes(node.url)[0], now=lambda: utc_now() + timedelta(minutes=20))
+        ahead = TorchServe(
+            parse_nodes(node.url)[0],
+            recovery_s=0.1,  # long over while it loads
+            now=lambda: utc_now() + timedelta(minutes=20),
+        )
         ahead.register(2, archive)
         ahead.close()
         first.result(60)

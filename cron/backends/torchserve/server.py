@@ -45,7 +45,6 @@ from trainer.machine.retries import RetryPolicy, call_with_retries
 
 _READ_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0  # a host that is gone does not refuse; the other nodes wait this long
-_RECOVERY_S = 15.0  # a killed worker is READY again in 2 to 4 s
 _POLL_S = 0.1
 _FILE_EXISTS = "Model file already exists"
 _MISSING = (
@@ -77,6 +76,7 @@ class TorchServe:
         node: Node,
         *,
         drain_timeout_s: float = 60.0,
+        recovery_s: float = 15.0,  # a killed worker is READY again in 2 to 4 s
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -89,6 +89,7 @@ class TorchServe:
         self._predictions = node.predictions
         self._keys = node.keys
         self._drain_timeout_s = drain_timeout_s
+        self._recovery_s = recovery_s
         self._sleep = sleep
         self._now = now
         self._seen_ready: dict[int, str] = {}  # by version: the start time of its first worker
@@ -235,8 +236,8 @@ class TorchServe:
             # recovers.
             if found.min_workers == 0 or len(pids) > num_deaths + 1:
                 return _NO_START
-            if number >= _RECOVERY_S / _POLL_S and not found.is_starting:
-                return f"no READY worker within {_RECOVERY_S:.0f} s"
+            if number >= self._recovery_s / _POLL_S and not found.is_starting:
+                return f"no READY worker within {self._recovery_s:.0f} s"
             self._sleep(_POLL_S)
         return f"no READY worker within {START_TIMEOUT_S:.0f} s"
 
@@ -252,7 +253,7 @@ class TorchServe:
             found = self._find(version)
             pending = found.pending_requests if found is not None else 0
             num_dead = 0 if found is not None and found.ready_workers else num_dead + 1
-            if num_dead > _RECOVERY_S / _POLL_S:
+            if num_dead > self._recovery_s / _POLL_S:
                 return  # a version without workers never answers them
             if pending == 0:
                 self._sleep(_SETTLE_S)

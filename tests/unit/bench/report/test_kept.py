@@ -10,7 +10,6 @@ import pytest
 
 from bench.contestants.peers import PEERS, PeerTraining, Ranking, rankings
 from bench.data.leave_one_out import RankingResult, split_of
-from bench.report import kept
 from bench.report.kept import data_digest, events_digest, files_digest, kept_part
 from bench.speed.training import Curve, metrics_of
 from tests.unit.bench.tastes import tastes
@@ -44,19 +43,17 @@ def test_an_interrupted_part_finds_its_folder_again() -> None:
     assert kept_part("quality/x", "code", lambda folder: (folder / "half").exists()) is True
 
 
-def test_the_digest_of_code_changes_with_its_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kept, "PROJECT_ROOT", tmp_path)
+def test_the_digest_of_code_changes_with_its_text(tmp_path: Path) -> None:
     (tmp_path / "trainer").mkdir()
     (tmp_path / "trainer" / "loop.py").write_text("one")
     (tmp_path / "peer.py").write_text("two")
-    ours, theirs = files_digest("trainer/**/*.py", "peer.py"), files_digest("peer.py")
+    ours = files_digest("trainer/**/*.py", "peer.py", root=tmp_path)
+    theirs = files_digest("peer.py", root=tmp_path)
     (tmp_path / "trainer" / "loop.py").write_text("one!")
-    assert files_digest("trainer/**/*.py", "peer.py") != ours
-    assert files_digest("peer.py") == theirs
+    assert files_digest("trainer/**/*.py", "peer.py", root=tmp_path) != ours
+    assert files_digest("peer.py", root=tmp_path) == theirs
     with pytest.raises(AssertionError, match=r"pear\.py matches no file"):
-        files_digest("pear.py")
+        files_digest("pear.py", root=tmp_path)
 
 
 def test_the_digest_of_data_covers_events_order_and_items() -> None:
