@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recommender.excerpt import shorten
 from sources.files.folders import DataFolder, data_folders
+from sources.files.limits import DEFAULT_LIMITS, ReadLimits
 from sources.layouts import amazon, movielens, recbole, table, table_files
 from sources.source import Source, SourceError
 from sources.tables.columns import Columns
@@ -25,13 +26,15 @@ _MIND = ("behaviors.tsv", "behaviors.tsv.gz")  # a row is a whole page with its 
 _NUM_SHOWN = 4
 
 
-def open_source(path: Path, columns: Columns | None = None) -> Source:
+def open_source(
+    path: Path, columns: Columns | None = None, *, limits: ReadLimits = DEFAULT_LIMITS
+) -> Source:
     """Open the data set at a path, or a table whose columns are named; raise SourceError.
 
     If folders are nested, the outermost ones with a data set count. More than one data set is
     refused.
     """
-    for _, level in groupby(data_folders(path), DataFolder.depth):
+    for _, level in groupby(data_folders(path, limits), DataFolder.depth):
         searched = [
             (folder, sets_in(folder), read)
             for folder in level
@@ -55,7 +58,7 @@ def open_source(path: Path, columns: Columns | None = None) -> Source:
         for folder, file, read in found.values():
             folder.expect_text(file)
             return read(folder, file)
-    raise _nothing(path, list(data_folders(path)), columns)
+    raise _nothing(path, list(data_folders(path, limits)), columns)
 
 
 def _formats(columns: Columns | None) -> tuple[tuple[Finder, Reader], ...]:

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Ids = Sequence[str] | NDArray[np.object_]
-_CHUNK_ROWS = 50_000
+CHUNK_ROWS = 50_000
 _LAST_S = 1e12  # beyond any calendar; microseconds up to here fit into 64 bits
 
 
@@ -66,7 +66,7 @@ class Interactions:
     A rating of NaN means none; `at` is in epoch seconds. `places` counts the earlier rows of the
     same user and microsecond. Without `types_N`, or with an empty type, a row with a rating is a
     rating and any other row is of `type_without_rating`. `parts` are the files if there are
-    several.
+    several. `chunk_rows` rows are converted at once.
     """
 
     file: str
@@ -83,6 +83,7 @@ class Interactions:
     types: Sequence[str] = ()
     types_N: NDArray[np.int16] | None = None
     parts: FileParts = FileParts()
+    chunk_rows: int = CHUNK_ROWS
 
     def __len__(self) -> int:
         return len(self.at_N)
@@ -96,8 +97,8 @@ class Interactions:
 
     def with_lines(self, first: int, last: int) -> Iterator[tuple[int, dict[str, object]]]:
         """Yield the same events with their lines."""
-        for begin in range(first, last, _CHUNK_ROWS):
-            rows = slice(begin, min(begin + _CHUNK_ROWS, last))
+        for begin in range(first, last, self.chunk_rows):
+            rows = slice(begin, min(begin + self.chunk_rows, last))
             kept = (
                 self.users_N,
                 self.items_N,
@@ -152,9 +153,13 @@ class _Rows:
 
 
 class Gathering:
-    """Rows to be turned into Interactions; chunks are added in file order."""
+    """Rows to be turned into Interactions; chunks are added in file order.
 
-    def __init__(self) -> None:
+    The Interactions are made, and later read, by `chunk_rows` rows at a time.
+    """
+
+    def __init__(self, *, chunk_rows: int = CHUNK_ROWS) -> None:
+        self._chunk_rows = chunk_rows
         self._users, self._items = _Codes(), _Codes()
         self._chunks: list[_Rows] = []
         self._types = _Codes()
@@ -211,7 +216,7 @@ class Gathering:
                 columns["type"] = types_N
             is_repeat_N = _repeats(columns, order_N)
         order_N = order_N[~is_repeat_N[order_N]]
-        places_N = _places(users_N[order_N], _micros(at_N[order_N]))
+        places_N = _places(users_N[order_N], _micros(at_N[order_N]), self._chunk_rows)
         gathered = Interactions(
             file=file,
             file_sha256=file_sha256,
@@ -226,6 +231,7 @@ class Gathering:
             type_without_rating=type_without_rating,
             types=self._types.ids,
             parts=parts or FileParts(),
+            chunk_rows=self._chunk_rows,
             types_N=None if types_N is None else types_N[order_N],
         )
         return gathered, lines_N[is_repeat_N].tolist()
@@ -266,13 +272,15 @@ def _micros(at_N: NDArray[np.float64]) -> NDArray[np.int64]:
     return whole_N.astype(np.int64) * 1_000_000 + np.rint((near_N - whole_N) * 1e6).astype(np.int64)
 
 
-def _places(users_N: NDArray[np.int32], at_us_N: NDArray[np.int64]) -> NDArray[np.int32]:
+def _places(
+    users_N: NDArray[np.int32], at_us_N: NDArray[np.int64], chunk_rows: int
+) -> NDArray[np.int32]:
     """Return how many earlier rows have the same user and time; rows are in time order."""
     places_N = np.zeros(len(users_N), np.int32)
     begin = 0
     # By chunks: sorting ten million rows whose times are whole days took 500 MB.
     while begin < len(users_N):
-        last_us = at_us_N[min(begin + _CHUNK_ROWS, len(users_N)) - 1]
+        last_us = at_us_N[min(begin + chunk_rows, len(users_N)) - 1]
         end = int(np.searchsorted(at_us_N, last_us, side="right"))
         users_C, at_us_C = users_N[begin:end], at_us_N[begin:end]
         order_C = np.lexsort((users_C, at_us_C))

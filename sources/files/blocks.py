@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from sources.files.folders import BOM, DataFolder
+from sources.files.limits import ReadLimits
 from sources.files.magic import expect_text
 from sources.source import SourceError
 
@@ -26,6 +27,11 @@ class Blocks:
         self._folder = folder
         self._name = name
         self._digest = hashlib.sha256()
+
+    @property
+    def limits(self) -> ReadLimits:
+        """The limits of reading the file."""
+        return self._folder.limits
 
     @property
     def sha256(self) -> str:

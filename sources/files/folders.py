@@ -18,11 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from sources.files.decoding import as_text
+from sources.files.limits import DEFAULT_LIMITS, ReadLimits
 from sources.files.magic import NUM_BYTES, expect_text
 from sources.source import SourceError
 
 _DEPTH = 3  # the publishers' zips nest one folder, the wheels two
-_BLOCK_BYTES = 1 << 24
 _BROKEN = (
     zipfile.BadZipFile,
     gzip.BadGzipFile,
@@ -35,10 +35,6 @@ BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _OFFICE = "[Content_Types].xml"
 _FIRST_BYTES = 1 << 20
-# Event logs shrink to between a fifth and a thirtieth. A file that unpacks to more than this was
-# made to fill a disk or the memory.
-_UNPACKED_PER_BYTE = 200
-_UNPACKED_ANYWAY_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +49,7 @@ class DataFolder:
     open_raw: Callable[[str], BinaryIO]
     packed_bytes: Callable[[str], int]
     chosen: str | None = None
+    limits: ReadLimits = DEFAULT_LIMITS
 
     def path_of(self, name: str) -> str:
         """Return a file's name for messages."""
@@ -101,7 +98,7 @@ class DataFolder:
         num_bytes = 0
         try:
             with _open_unpacked(self.open_raw(name)) as stream:
-                while block := stream.read(_BLOCK_BYTES):
+                while block := stream.read(self.limits.block_bytes):
                     num_bytes += len(block)
                     self._expect_sane_size(name, num_bytes)
                     yield block
@@ -110,12 +107,11 @@ class DataFolder:
 
     def _expect_sane_size(self, name: str, num_bytes: int) -> None:
         """Raise SourceError if a file unpacks to more than real data would."""
-        packed_bytes = self.packed_bytes(name)
-        if num_bytes > max(_UNPACKED_ANYWAY_BYTES, packed_bytes * _UNPACKED_PER_BYTE):
+        packed_bytes, per_byte = self.packed_bytes(name), self.limits.unpacked_per_byte
+        if num_bytes > max(self.limits.unpacked_anyway_bytes, packed_bytes * per_byte):
             found = f"over {num_bytes >> 20:,} MiB packed in {packed_bytes:,} bytes"
             expected = (
-                f"at most {_UNPACKED_PER_BYTE} times its packed size; "
-                "unpack it yourself if it is correct"
+                f"at most {per_byte} times its packed size; unpack it yourself if it is correct"
             )
             raise SourceError(self.path_of(name), found=found, expected=expected)
 
@@ -154,24 +150,24 @@ class DataFolder:
         return _unreadable(self.path_of(name), error, "an undamaged file; fetch it again")
 
 
-def data_folders(path: Path) -> Iterator[DataFolder]:
+def data_folders(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[DataFolder]:
     """Yield the folders at a path, outermost first; raise SourceError.
 
     A folder or zip file gives itself and the folders inside. A file gives its own folder.
     """
     try:
         if path.is_dir():
-            yield from _in_folder(path)
+            yield from _in_folder(path, limits)
         elif path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
-            yield from _in_zip(path, PurePosixPath())
+            yield from _in_zip(path, PurePosixPath(), limits)
         elif path.is_file():
-            yield _folder(path.parent, chosen=path.name)
+            yield _folder(path.parent, limits, chosen=path.name)
         elif (
             archive := next(
                 (one for one in path.parents if one.is_file() and zipfile.is_zipfile(one)), None
             )
         ) is not None:
-            yield from _in_zip(archive, PurePosixPath(path.relative_to(archive)))
+            yield from _in_zip(archive, PurePosixPath(path.relative_to(archive)), limits)
         else:
             raise SourceError(
                 str(path), expected="a folder, a file or a zip file; nothing is there"
@@ -180,10 +176,10 @@ def data_folders(path: Path) -> Iterator[DataFolder]:
         raise _unreadable(str(path), error, "a folder, a file or a zip file") from error
 
 
-def _in_folder(path: Path) -> Iterator[DataFolder]:
+def _in_folder(path: Path, limits: ReadLimits) -> Iterator[DataFolder]:
     """Yield a folder and those inside it; unreadable ones, such as `lost+found`, are skipped."""
     folders = [path]
-    yield _folder(path)
+    yield _folder(path, limits)
     for _ in range(_DEPTH):
         folders = [
             child
@@ -191,10 +187,11 @@ def _in_folder(path: Path) -> Iterator[DataFolder]:
             for child in sorted(folder.iterdir())
             if _is_open(child) and not _is_hidden(child.name)
         ]
-        yield from map(_folder, folders)
+        for folder in folders:
+            yield _folder(folder, limits)
 
 
-def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
+def _in_zip(path: Path, inside: PurePosixPath, limits: ReadLimits) -> Iterator[DataFolder]:
     """Yield the folders of a zip file, or those at a path inside it."""
     try:
         archive = zipfile.ZipFile(path)
@@ -223,7 +220,12 @@ def _in_zip(path: Path, inside: PurePosixPath) -> Iterator[DataFolder]:
                 _zip_sizes(archive, entries[folder]),
             )
             yield DataFolder(
-                where=where, names=names, open_raw=opener, packed_bytes=sizes, chosen=chosen
+                where=where,
+                names=names,
+                open_raw=opener,
+                packed_bytes=sizes,
+                chosen=chosen,
+                limits=limits,
             )
 
 
@@ -239,7 +241,7 @@ def _unreadable(path: str, error: Exception, expected: str) -> SourceError:
     return SourceError(path, found=f"{type(error).__name__}: {error}", expected=expected)
 
 
-def _folder(folder: Path, chosen: str | None = None) -> DataFolder:
+def _folder(folder: Path, limits: ReadLimits, chosen: str | None = None) -> DataFolder:
     names = frozenset(
         child.name for child in folder.iterdir() if child.is_file() and not _is_hidden(child.name)
     )
@@ -249,6 +251,7 @@ def _folder(folder: Path, chosen: str | None = None) -> DataFolder:
         open_raw=lambda name: (folder / name).open("rb"),
         packed_bytes=lambda name: (folder / name).stat().st_size,
         chosen=chosen,
+        limits=limits,
     )
 
 

@@ -240,7 +240,7 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
         if rows:
             users, items, ratings, at, lines = zip(*rows, strict=True)
             gathering.add(user_ids=users, item_ids=items, ratings=ratings, at=at, lines=lines)
-        if is_hopeless(rejects, gathering):
+        if is_hopeless(rejects, gathering, folder.limits):
             break
     if not len(gathering):
         expected = f"reviews with {fields.user}, {fields.items[0]}, {fields.rating} and {fields.at}"

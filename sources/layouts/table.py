@@ -53,7 +53,7 @@ def read_source(folder: DataFolder, file: str, columns: Columns) -> Source:
         blocks = Blocks(folder, part)
         for chunk in chunks_of(blocks, folder, part, columns, reading.rejects):
             reading.take(chunk, part, num_before[-1])
-            if is_hopeless(reading.rejects, reading.gathering):
+            if is_hopeless(reading.rejects, reading.gathering, folder.limits):
                 break
         digests.append(blocks.sha256)
         num_before.append(reading.last_line)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK_ROWS = 50_000
 _ROLES = ("user", "item", "at", "rating", "type", "title", "text")
 
 

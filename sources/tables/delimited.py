@@ -18,7 +18,7 @@ from sources.cells.times import is_time
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError
-from sources.tables.columns import CHUNK_ROWS, Chunk
+from sources.tables.columns import Chunk
 from sources.tables.quoted import CsvRow, Delimited, cells_of, csv_rows, expect_header, names_of
 from sources.tables.rows import text_lines
 
@@ -93,7 +93,7 @@ def chunks(
     """Yield a file's rows by role; rows that are not valid are added to `rejects`."""
     lines = _without(text_lines(blocks), layout.num_skipped)
     rows = csv_rows(lines, path, expected=list(roles.values()), form=layout.form)
-    while chunk := list(islice(rows, CHUNK_ROWS)):
+    while chunk := list(islice(rows, blocks.limits.chunk_rows)):
         rejects += [row for row in chunk if isinstance(row, Reject)]
         good = [row for row in chunk if isinstance(row, CsvRow)]
         texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}

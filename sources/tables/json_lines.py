@@ -19,7 +19,7 @@ from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError
-from sources.tables.columns import CHUNK_ROWS, Chunk
+from sources.tables.columns import Chunk
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 EXPECTED = "a JSON object"
@@ -70,7 +70,7 @@ def chunks(
             elif text not in ("", "[", "]"):
                 rejects.append(Reject(file=file, line=line, reason=f"expected {EXPECTED}"))
             num_before = line
-            if len(objects) == CHUNK_ROWS:
+            if len(objects) == blocks.limits.chunk_rows:
                 missing = _still_missing(path, objects, missing)
                 yield _chunk(objects, lines, roles)
                 objects, lines = [], []

@@ -18,7 +18,7 @@ from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.source import SourceError
-from sources.tables.columns import CHUNK_ROWS, Chunk
+from sources.tables.columns import Chunk
 from sources.tables.quoted import expect_header
 
 _IDS = frozenset({"user", "item"})
@@ -47,7 +47,8 @@ def chunks(blocks: Blocks, path: str, roles: Mapping[str, str]) -> Iterator[Chun
         table = pq.ParquetFile(io.BytesIO(data))
         expect_header(path, table.schema_arrow.names, list(roles.values()))
         _expect_types(path, table.schema_arrow, roles)
-        for batch in table.iter_batches(CHUNK_ROWS, columns=sorted(set(roles.values()))):
+        columns = sorted(set(roles.values()))
+        for batch in table.iter_batches(blocks.limits.chunk_rows, columns=columns):
             for role in _IDS & roles.keys():
                 _expect_words(path, roles[role], batch.column(roles[role]))
             texts = {

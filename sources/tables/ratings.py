@@ -28,6 +28,7 @@ from sources.cells.values import (
 from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
+from sources.files.limits import ReadLimits
 from sources.interactions import Gathering, Interactions
 from sources.source import REPEATED_ROW, Reject
 from sources.tables.quoted import OPEN_QUOTE, expect_header
@@ -35,7 +36,6 @@ from sources.tables.rows import no_good_row
 
 COLUMNS = ("user_id", "item_id", "rating", "at")
 CALLED = {name: name for name in COLUMNS} | {"at": "timestamp"}
-HOPELESS = 50_000  # bad rows at the start, after which reading stops
 _QUOTED = re.compile(rb'(?<![^,\n])"([^",\r\n]*)"(?=[,\r\n]|\Z)')  # a whole cell
 
 
@@ -91,7 +91,7 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
         num_lines, wrong = _read_block(block, file, form, first_line, gathering)
         rejects += wrong
         first_line += num_lines
-        if is_hopeless(rejects, gathering):
+        if is_hopeless(rejects, gathering, folder.limits):
             break
     if not len(gathering):
         raise no_good_row(
@@ -109,9 +109,9 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
     )
 
 
-def is_hopeless(rejects: Sequence[Reject], gathering: Gathering) -> bool:
+def is_hopeless(rejects: Sequence[Reject], gathering: Gathering, limits: ReadLimits) -> bool:
     """Tell whether a file has had many bad rows and no good one, so that reading can stop."""
-    return len(rejects) >= HOPELESS and not len(gathering)
+    return len(rejects) >= limits.hopeless_rows and not len(gathering)
 
 
 def _read_block(

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from sources.cells.times import EXPECTED_TIME
+from sources.files.limits import ReadLimits
 from sources.formats import open_source
 from sources.source import Source, SourceError
-from sources.tables import delimited, ratings
 from sources.tables.columns import Columns
 from tests.unit.sources.downloads import (
     COLUMNS,
@@ -253,18 +253,14 @@ def test_tags_of_movielens_10m_are_in_the_text(tmp_path: Path) -> None:
     assert [(reject.file, reject.line) for reject in source.rejects] == [("tags.dat", 3)]
 
 
-def test_reading_stops_after_many_bad_rows_and_no_good_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ratings, "HOPELESS", 10)
-    monkeypatch.setattr(delimited, "CHUNK_ROWS", 10)
-    monkeypatch.setattr("sources.files.folders._BLOCK_BYTES", 100)
+def test_reading_stops_after_many_bad_rows_and_no_good_one(tmp_path: Path) -> None:
+    limits = ReadLimits(hopeless_rows=10, chunk_rows=10, block_bytes=100)
     folder = movielens(
         tmp_path / "ml",
         ratings=RATINGS.splitlines()[0] + "\n" + "1;2;3;4\n" * 50 + f"7,1,4.5,{SECONDS}\n",
     )
     with pytest.raises(SourceError, match=r"ratings\.csv, line 2: found '1;2;3;4'"):
-        open_source(folder)
+        open_source(folder, limits=limits)
     with pytest.raises(
         SourceError,
         match=r"t\.csv, line 2: found 'u,i,5,never,x', expected rows with .*when: expected a time",
@@ -272,4 +268,5 @@ def test_reading_stops_after_many_bad_rows_and_no_good_one(
         open_source(
             write(tmp_path / "t", t_csv=HEADER + "u,i,5,never,x\n" * 50 + f"u,i,5,{SECONDS},x\n"),
             COLUMNS,
+            limits=limits,
         )

@@ -13,7 +13,7 @@ import pytest
 
 from recommender.events import parse_event
 from sources.formats import open_source
-from sources.interactions import Gathering, Interactions, event_id
+from sources.interactions import CHUNK_ROWS, Gathering, Interactions, event_id
 from sources.tables.columns import Columns
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -33,9 +33,14 @@ def table(folder: Path, rows: str) -> Path:
 
 
 def gather(
-    *, users: list[str], items: list[str], at: list[float], ratings: list[float] | None = None
+    *,
+    users: list[str],
+    items: list[str],
+    at: list[float],
+    ratings: list[float] | None = None,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> Interactions:
-    gathering = Gathering()
+    gathering = Gathering(chunk_rows=chunk_rows)
     gathering.add(
         user_ids=users,
         item_ids=items,
@@ -170,15 +175,10 @@ def test_an_impossible_time_still_has_an_id() -> None:
     assert len({raw["event_id"] for raw in events}) == 4
 
 
-def test_ids_do_not_depend_on_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sources.interactions._CHUNK_ROWS", 3)
-    interactions = gather(
-        users=list("aabaababaa"), items=list("xyzxyzxyzx"), at=[1, 1, 1, 1, 2, 2, 1, 1, 1, 3]
-    )
-    whole = [raw["event_id"] for raw in interactions]
-    monkeypatch.undo()
-    fresh = gather(
-        users=list("aabaababaa"), items=list("xyzxyzxyzx"), at=[1, 1, 1, 1, 2, 2, 1, 1, 1, 3]
-    )
+def test_ids_do_not_depend_on_the_part() -> None:
+    users, items, at = list("aabaababaa"), list("xyzxyzxyzx"), [1.0] * 4 + [2.0] * 2 + [1.0] * 3
+    in_parts = gather(users=users, items=items, at=[*at, 3.0], chunk_rows=3)
+    whole = [raw["event_id"] for raw in in_parts]
+    fresh = gather(users=users, items=items, at=[*at, 3.0])
     assert [raw["event_id"] for raw in fresh] == whole
     assert [raw["event_id"] for raw in fresh.between(4, 10)] == whole[4:]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sources.files import folders
 from sources.files.blocks import MAX_LINE_BYTES
+from sources.files.limits import ReadLimits
 from sources.formats import open_source
 from sources.source import SourceError
 from sources.tables.columns import Columns
@@ -31,14 +31,12 @@ def zip_of(path: Path, *, line_bytes: int) -> Path:
     return path
 
 
-def test_an_endless_line_in_a_small_zip_is_refused_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_line_in_a_small_zip_is_refused_early(tmp_path: Path) -> None:
     """No more than two blocks are unpacked.
 
     So the wrong checksum at the file's end goes unnoticed.
     """
-    monkeypatch.setattr(folders, "_BLOCK_BYTES", MAX_LINE_BYTES // 2)
+    limits = ReadLimits(block_bytes=MAX_LINE_BYTES // 2)
     path = zip_of(tmp_path / "bomb.zip", line_bytes=3 * MAX_LINE_BYTES)
     content = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
@@ -49,15 +47,12 @@ def test_an_endless_line_in_a_small_zip_is_refused_early(
         SourceError,
         match=r"bomb\.zip/f\.csv, line 3: found a line of over 16 MiB, expected a row a line",
     ):
-        open_source(path, COLUMNS)
+        open_source(path, COLUMNS, limits=limits)
 
 
 @pytest.mark.parametrize("name", ["f.csv.gz", "f.zip"])
-def test_a_file_that_unpacks_to_far_too_much_is_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folders, "_UNPACKED_ANYWAY_BYTES", 1 << 17)
-    monkeypatch.setattr(folders, "_BLOCK_BYTES", 1 << 16)
+def test_a_file_that_unpacks_to_far_too_much_is_refused(name: str, tmp_path: Path) -> None:
+    limits = ReadLimits(unpacked_anyway_bytes=1 << 17, block_bytes=1 << 16)
     content = HEADER + ROW * 30_000
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress(content))
@@ -68,18 +63,16 @@ def test_a_file_that_unpacks_to_far_too_much_is_refused(
         SourceError,
         match=r"f\.csv.*: found over 0 MiB packed in .* bytes, expected at most 200 times",
     ):
-        open_source(tmp_path / name, COLUMNS)
+        open_source(tmp_path / name, COLUMNS, limits=limits)
 
 
-def test_a_log_that_compresses_well_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folders, "_UNPACKED_ANYWAY_BYTES", 1 << 10)
+def test_a_log_that_compresses_well_is_read(tmp_path: Path) -> None:
+    limits = ReadLimits(unpacked_anyway_bytes=1 << 10)
     rows = "".join(
         f"user-{number % 97},item-{number % 31},{1600000000 + number}\n" for number in range(5_000)
     )
     (tmp_path / "f.csv.gz").write_bytes(gzip.compress(HEADER + rows.encode()))
-    assert len(open_source(tmp_path, COLUMNS).events) == 5_000
+    assert len(open_source(tmp_path, COLUMNS, limits=limits).events) == 5_000
 
 
 def test_a_zip_with_backslashes_in_its_names_is_read(tmp_path: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from sources.files import folders
+from sources.files.limits import ReadLimits
 from sources.formats import open_source
 from sources.interactions import Gathering
 from tests.unit.sources.data_sets import SECONDS, write
@@ -26,7 +25,7 @@ def test_tags_of_two_people_are_in_a_films_text(tmp_path: Path) -> None:
     assert film["text"] == "Toy Story (1995). Comedy. pixar"
 
 
-def test_lines_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_counted_across_blocks(tmp_path: Path) -> None:
     rows = [f"u{number % 7}\ti{number}\t3\t{SECONDS + number % 5}\n" for number in range(500)]
     rows[250] = "u\ti\tthree\t1\n"
     write(
@@ -34,8 +33,7 @@ def test_lines_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.Mon
         {"u.data": "".join(rows).encode(), "u.item": ("1|A (1995)|||" + "|0" * 19 + "\n").encode()},
     )
     whole = open_source(tmp_path)
-    monkeypatch.setattr(folders, "_BLOCK_BYTES", 100)
-    in_blocks = open_source(tmp_path)
+    in_blocks = open_source(tmp_path, limits=ReadLimits(block_bytes=100))
     assert list(in_blocks.events) == list(whole.events)
     assert in_blocks.rejects == whole.rejects
     assert in_blocks.rejects[0].line == 251
