@@ -21,7 +21,7 @@ from trainer.machine.durable_files import replace_text
 # without sources/: the digest of the data covers what they read
 PRODUCT = (
     "recommender/**/*.py",
-    "trainer/*.py",
+    "trainer/**/*.py",
     "bench/contestants/offline.py",
     "bench/data/sets.py",
     "bench/data/snapshots.py",

@@ -10,8 +10,9 @@ import pytest
 
 from bench.contestants.peers import PEERS, PeerTraining, Ranking, rankings
 from bench.data.leave_one_out import RankingResult, split_of
-from bench.report.kept import data_digest, events_digest, files_digest, kept_part
+from bench.report.kept import PRODUCT, data_digest, events_digest, files_digest, kept_part
 from bench.speed.training import Curve, metrics_of
+from cron.project_root import PROJECT_ROOT
 from tests.unit.bench.tastes import tastes
 
 
@@ -54,6 +55,13 @@ def test_the_digest_of_code_changes_with_its_text(tmp_path: Path) -> None:
     assert files_digest("peer.py", root=tmp_path) == theirs
     with pytest.raises(AssertionError, match=r"pear\.py matches no file"):
         files_digest("pear.py", root=tmp_path)
+
+
+@pytest.mark.parametrize("package", ["recommender", "trainer"])
+def test_the_digest_covers_every_file_of_a_package(package: str) -> None:
+    """A file that the digest misses could change, and a kept part would still count as current."""
+    covered = {file for pattern in PRODUCT for file in PROJECT_ROOT.glob(pattern)}
+    assert covered >= set((PROJECT_ROOT / package).rglob("*.py"))
 
 
 def test_the_digest_of_data_covers_events_order_and_items() -> None:
