@@ -251,7 +251,7 @@ def _libraries(cluster: Cluster) -> Path:
     return folder / "pyflink"
 
 
-def _fetch_libraries(folder: Path) -> None:
+def _fetch_libraries(folder: Path, *, limit_s: float = FETCH_LIMIT_S) -> None:
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     what = f"fetching its libraries (pip install {WHEEL})"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -260,12 +260,10 @@ def _fetch_libraries(folder: Path) -> None:
     try:
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=FETCH_LIMIT_S
+                command, capture_output=True, text=True, check=False, timeout=limit_s
             )
         except subprocess.TimeoutExpired as error:
-            raise FlinkFailed(
-                what, why=f"312 MB did not arrive within {FETCH_LIMIT_S:.0f} s"
-            ) from error
+            raise FlinkFailed(what, why=f"312 MB did not arrive within {limit_s:.0f} s") from error
         if done.returncode:
             raise FlinkFailed(what, why=done.stdout + done.stderr)
         partial.rename(folder)

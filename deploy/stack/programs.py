@@ -69,7 +69,7 @@ def build(settings: Settings, place: Layout, say: Callable[[str], None]) -> Stac
     secrets = make_passwords(place.home / SECRETS, OURS)
     built: dict[str, Program] = {}
     missing: dict[str, MissingPart] = {}
-    for name, builder in _builders(settings, place, secrets).items():
+    for name, builder in builders(settings, place, secrets).items():
         say(name)
         try:
             built[name] = builder()
@@ -83,7 +83,7 @@ def build(settings: Settings, place: Layout, say: Callable[[str], None]) -> Stac
     return Stack(servers=servers, flink=flink, freshet=_freshet(settings, place), secrets=secrets)
 
 
-def _builders(
+def builders(
     settings: Settings, place: Layout, secrets: Mapping[str, str]
 ) -> dict[str, Callable[[], Program]]:
     """Return what makes each server's program, by its name, in the order of the start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from deploy.servers import flink, kafka, redis
 from deploy.servers.java_properties import escape_value
 from deploy.servers.torchserve.command import Ports, Server, command
 from deploy.stack.passwords import make_passwords, read_passwords, write_passwords
+from tests.unit.deploy.executables import call_of, executable
 
 ODD = "Ünï cödé \U0001f4a7 100%"
 
@@ -47,12 +47,11 @@ def test_torchserve_finds_its_files_under_any_path(tmp_path: Path) -> None:
     )
 
 
-def test_kafka_keeps_its_data_in_its_own_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka, "fetch_jars", lambda *_, **__: tmp_path / "jars")
-    monkeypatch.setattr(kafka, "_format", lambda *_: None)
-    kafka.kafka_program(tmp_path / ODD)
+def test_kafka_keeps_its_data_in_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "parts" / f"kafka-{kafka.VERSION}").mkdir(parents=True)  # fetched before
+    (tmp_path / ODD / "data").mkdir(parents=True)
+    (tmp_path / ODD / "data" / "meta.properties").touch()  # formatted before
+    kafka.kafka_program(tmp_path / ODD, parts=tmp_path / "parts")
     lines = dict(
         line.partition("=")[::2]
         for line in (tmp_path / ODD / "server.properties").read_text().splitlines()
@@ -63,7 +62,7 @@ def test_kafka_keeps_its_data_in_its_own_folder(
 def test_redis_reads_the_folder_as_one_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: "/usr/bin/redis-server")
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "bin" / "redis-server").parent))
     redis.redis_program(tmp_path / ODD)
     assert f'dir "{tmp_path / ODD}"' in (tmp_path / ODD / "redis.conf").read_text().splitlines()
 
@@ -71,18 +70,16 @@ def test_redis_reads_the_folder_as_one_word(
 def test_flinks_sql_client_gets_a_file_name_without_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for part in ("find_java_version", "_libraries", "_jars"):
-        monkeypatch.setattr(flink, part, lambda *_: tmp_path / "part")
-    ran: list[tuple[list[str], Path]] = []
-
-    def run(command: list[str], *, cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
-        ran.append((command, cwd))
-        return subprocess.CompletedProcess(command, 0, stdout="", stderr="")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    flink.run_sql(flink.Cluster(folder=tmp_path / ODD), tmp_path / ODD / "join.sql", limit_s=1)
-    ((command, cwd),) = ran
-    assert (command[command.index("-f") + 1], cwd) == ("join.sql", tmp_path / ODD), (
+    java = executable(tmp_path / "jdk" / "bin" / "java")
+    (tmp_path / "jdk" / "release").write_text(f'JAVA_VERSION="{flink.JAVA}.0.1"\n')
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    cluster = flink.Cluster(folder=tmp_path / ODD, parts=tmp_path / "parts")
+    for fetched in (f"flink-{flink.VERSION}", f"flink-jars-{flink.VERSION}"):
+        (cluster.parts / fetched).mkdir(parents=True)
+    cluster.folder.mkdir()
+    flink.run_sql(cluster, cluster.folder / "join.sql", limit_s=60)
+    cwd, *arguments = call_of(java)
+    assert (arguments[arguments.index("-f") + 1], Path(cwd)) == ("join.sql", cluster.folder), (
         "in its folder, since a space ends a URI"
     )
 

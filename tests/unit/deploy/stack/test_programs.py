@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,28 +10,20 @@ from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from deploy.machine.preflight import NotReady
 from deploy.servers import flink, s3
-from deploy.servers.program import Program
-from deploy.stack import programs
 from deploy.stack.layout import choose_inner, layout
+from deploy.stack.programs import builders
+from tests.unit.deploy.executables import executable
 
 
 def test_prometheus_gets_the_gateways_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, object] = {}
-
-    def prometheus(_: Path, **options: object) -> Program:
-        given.update(options)
-        return _program()
-
-    for name in ("kafka", "redis", "postgres", "s3", "jobmanager", "taskmanager", "join"):
-        monkeypatch.setattr(programs, f"{name}_program", lambda *_, **__: _program())
-    monkeypatch.setattr(programs, "s3_credentials", lambda _: {})
-    monkeypatch.setattr(programs, "prometheus_program", prometheus)
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "bin" / "prometheus").parent))
     settings = load_settings(
         PROJECT_ROOT / "deploy" / "cluster.toml",
         {"FRESHET__STORE__VAR": str(tmp_path), "FRESHET__GATEWAY__API_KEY": "hush"},
     ).settings
-    programs.build(settings, layout(settings), lambda _: None)
-    assert given["gateway_key"] == "hush", (
+    place = layout(settings)
+    builders(settings, place, secrets={})["prometheus"]()
+    assert (place.home / "prometheus" / "gateway.key").read_text() == "hush", (
         "without it the gateway refuses its metrics, and the alert fires"
     )
 
@@ -40,7 +31,7 @@ def test_prometheus_gets_the_gateways_key(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_s3_server_logs_to_its_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "find_executable", lambda *_, **__: "weed")
+    monkeypatch.setenv("PATH", str(executable(tmp_path / "bin" / "weed").parent))
     command = s3.s3_program(tmp_path).command
     assert "-logtostderr=true" in command[: command.index("server")], (
         "not into files of 1.8 GB in /tmp"
@@ -52,10 +43,6 @@ def test_inner_ports_avoid_the_ports_of_settings(tmp_path: Path) -> None:
     moved = choose_inner(tmp_path, taken={usual["prometheus"]})
     assert moved["prometheus"] != usual["prometheus"]
     assert len(set(moved.values())) == len(moved)
-
-
-def _program() -> Program:
-    return Program(name="x", command=("x",), is_ready=lambda: True)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +65,7 @@ def test_what_make_stack_can_not_start_is_reported(setting: str, url: str, sente
         layout(settings)
 
 
-def test_a_network_too_slow_for_flinks_libraries_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(command: list[str], **_: object) -> None:
-        raise subprocess.TimeoutExpired(command, 900)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(flink.FlinkFailed, match="did not arrive within 900 s"):
-        flink._fetch_libraries(tmp_path / "flink")
+def test_a_network_too_slow_for_flinks_libraries_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(flink.FlinkFailed, match="did not arrive within 0 s"):
+        flink._fetch_libraries(tmp_path / "flink", limit_s=0.001)
     assert not list(tmp_path.iterdir())
