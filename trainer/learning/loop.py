@@ -172,7 +172,14 @@ class _Step:
         if isinstance(model, Sketch):
             return sketch_losses(model, facts, batch)
         known_N = torch.rand(len(facts.counts_N), generator=negatives) >= FORGOTTEN_SHARE
-        return batch_losses(model, facts, batch, negatives, known_N=known_N.to(facts.counts_N))
+        return batch_losses(
+            model,
+            facts,
+            batch,
+            negatives,
+            known_N=known_N.to(facts.counts_N),
+            sampling=self.trainee.sampling,
+        )
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
         return (

@@ -22,8 +22,16 @@ from torch.nn import functional as F  # noqa: N812
 from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
 
-FULL_SOFTMAX_ITEMS = 10_000  # sampling takes a third of the time on Beauty's 12,101 items
-NUM_NEGATIVES = 2_048  # shared by a batch; not tuned
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegativeSampling:
+    """From which size of the catalogue negatives are drawn, and how many."""
+
+    max_full_items: int = 10_000  # sampling takes a third of the time on Beauty's 12,101 items
+    num_drawn: int = 2_048  # shared by a batch; not tuned
+
+
+DEFAULT_SAMPLING = NegativeSampling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +80,7 @@ def batch_losses(
     generator: torch.Generator,
     *,
     known_N: Tensor | None = None,
+    sampling: NegativeSampling = DEFAULT_SAMPLING,
 ) -> LossSums:
     """Run the model on a batch.
 
@@ -85,7 +94,8 @@ def batch_losses(
     shown_XD = state_BSD[batch.shown_user_X, batch.shown_state_X]
     state_PD = torch.cat([state_BSD[ranked_BS], shown_XD])
     picked_P = torch.cat([target_Q, batch.shown_row_X])
-    log_p_P = _log_probabilities(model, side, state_PD, picked_P, facts, generator)
+    drawn = _draw_negatives(facts, generator, sampling)
+    log_p_P = _log_probabilities(model, side, state_PD, picked_P, drawn)
     above_average_X = log_p_P[len(target_Q) :] + math.log(max(1, len(side.bias_N)))
     return LossSums(
         ranking=-log_p_P[: len(target_Q)].sum(),
@@ -94,28 +104,44 @@ def batch_losses(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Negatives:
+    """Rows drawn with replacement, and how often each row is expected among them."""
+
+    rows_C: Tensor
+    expected_C: Tensor
+
+
+def _draw_negatives(
+    facts: ItemFacts, generator: torch.Generator, sampling: NegativeSampling
+) -> _Negatives | None:
+    """Draw the negatives of a batch; None if the catalogue is small enough for all of it."""
+    if len(facts.counts_N) <= sampling.max_full_items:
+        return None
+    share_N = (facts.counts_N + 1.0).pow(0.75)  # as word2vec draws them (Mikolov et al. 2013)
+    share_N /= share_N.sum()
+    rows_C = torch.multinomial(
+        share_N.cpu(), sampling.num_drawn, replacement=True, generator=generator
+    ).to(share_N.device)
+    return _Negatives(rows_C=rows_C, expected_C=sampling.num_drawn * share_N[rows_C])
+
+
 def _log_probabilities(
     model: TwoTowers,
     side: ItemSide,
     state_PD: Tensor,
     picked_P: Tensor,
-    facts: ItemFacts,
-    generator: torch.Generator,
+    negatives: _Negatives | None,
 ) -> Tensor:
-    num_items = len(side.bias_N)
-    if num_items <= FULL_SOFTMAX_ITEMS:
+    if negatives is None:
         return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
-    share_N = (facts.counts_N + 1.0).pow(0.75)  # as word2vec draws them (Mikolov et al. 2013)
-    share_N /= share_N.sum()
-    drawn_C = torch.multinomial(
-        share_N.cpu(), NUM_NEGATIVES, replacement=True, generator=generator
-    ).to(share_N.device)
+    drawn_C = negatives.rows_C
     drawn = ItemSide(
         vectors_ND=side.vectors_ND[drawn_C],
         bias_N=side.bias_N[drawn_C],
         rating_bias_N=side.rating_bias_N[drawn_C],
     )
-    negative_PC = model.logits(drawn, state_PD) - torch.log(NUM_NEGATIVES * share_N[drawn_C])
+    negative_PC = model.logits(drawn, state_PD) - torch.log(negatives.expected_C)
     negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))
     picked_PD = side.vectors_ND[picked_P] / model.config.dim**0.5
     positive_P = (state_PD[:, : model.config.dim] * picked_PD).sum(1) + side.bias_N[picked_P]

@@ -13,7 +13,7 @@ from recommender.config import ModelConfig
 from recommender.model import HistoryBatch, ItemFacts, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
 from trainer.learning.losses import (
-    FULL_SOFTMAX_ITEMS,
+    DEFAULT_SAMPLING,
     batch_losses,
     counts,
     learned_rows,
@@ -56,7 +56,7 @@ def batch(
 
 
 def test_sampled_negatives_estimate_the_full_softmax() -> None:
-    num_items = FULL_SOFTMAX_ITEMS + 1
+    num_items = DEFAULT_SAMPLING.max_full_items + 1
     torch.manual_seed(0)
     model, known, one = (
         TwoTowers(CONFIG, num_items).eval(),

@@ -16,9 +16,9 @@ from recommender.model import Baseline, ItemFacts, Trained, new_model
 from tests.card import CARD, OnCard, WrongDevice, card, put_on_card
 from trainer.config import Device, TrainConfig
 from trainer.data.sampling import Sequences
-from trainer.learning import losses
 from trainer.learning.checkpoint import Checkpoint
 from trainer.learning.loop import Schedule, Watch, train
+from trainer.learning.losses import DEFAULT_SAMPLING, NegativeSampling
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.trainee import FixedFacts, Trainee
 from trainer.machine.device import CPU, claim_device, device_name, to_device
@@ -68,10 +68,17 @@ class Result:
     losses: tuple[float, ...]
 
 
-def train_tower(tower: str, device: torch.device, folder: Path, *, epochs: int = 2) -> Result:
+def train_tower(
+    tower: str,
+    device: torch.device,
+    folder: Path,
+    *,
+    sampling: NegativeSampling = DEFAULT_SAMPLING,
+    epochs: int = 2,
+) -> Result:
     """Train on a device; the last epoch goes on from the checkpoint of those before."""
     if epochs > 1:
-        train_tower(tower, device, folder, epochs=epochs - 1)
+        train_tower(tower, device, folder, sampling=sampling, epochs=epochs - 1)
     shape = ModelConfig(
         tower=tower,  # type: ignore[arg-type]
         text_dim=8,
@@ -93,7 +100,7 @@ def train_tower(tower: str, device: torch.device, folder: Path, *, epochs: int =
     watch = Watch(progress=Progress(None), check=lambda: None)
     on_device = to_device(facts(), device)
     losses_so_far = train(
-        Trainee(model=model, optimizer=optimizer, source=FixedFacts(on_device)),
+        Trainee(model=model, optimizer=optimizer, source=FixedFacts(on_device), sampling=sampling),
         sequences(),
         config=TrainConfig(batch_size=3),
         schedule=schedule,
@@ -111,27 +118,18 @@ def telling(name: str, weight: torch.Tensor) -> torch.Tensor:
     return torch.cat(weight.chunk(3)[::2]) if name.endswith("qkv.bias") else weight
 
 
-@pytest.fixture
-def few_negatives(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Make nine items a large catalogue, of which negatives are drawn."""
-
-    def shrink() -> None:
-        monkeypatch.setattr(losses, "FULL_SOFTMAX_ITEMS", 5)
-        monkeypatch.setattr(losses, "NUM_NEGATIVES", 4)
-
-    return shrink
-
-
 @pytest.mark.parametrize("tower", ["transformer", "lstm", "sketch"])
-@pytest.mark.parametrize("catalogue", ["small", "large"])
+@pytest.mark.parametrize(
+    "sampling",
+    [DEFAULT_SAMPLING, NegativeSampling(max_full_items=5, num_drawn=4)],
+    ids=["small catalogue", "large catalogue"],
+)
 def test_training_on_another_device_gives_the_same_result(
-    tower: str, catalogue: str, few_negatives: Callable[[], None], tmp_path: Path
+    tower: str, sampling: NegativeSampling, tmp_path: Path
 ) -> None:
-    if catalogue == "large":
-        few_negatives()
-    expected = train_tower(tower, CPU, tmp_path / "cpu")
+    expected = train_tower(tower, CPU, tmp_path / "cpu", sampling=sampling)
     with card() as device:
-        found = train_tower(tower, device, tmp_path / "card")
+        found = train_tower(tower, device, tmp_path / "card", sampling=sampling)
         assert all(isinstance(weight.data, OnCard) for weight in found.model.parameters())
         state = found.optimizer.state()
         weights = {name: tensor.to(CPU) for name, tensor in found.model.state_dict().items()}
