@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cron.errors import Unavailable
 
-BUSY_TIMEOUT_S = 30.0
+_BUSY_TIMEOUT_S = 30.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -32,14 +32,15 @@ class IndexDamaged(Exception):
 class DedupIndex:
     """The event ids of all segments up to number `through`.
 
-    Every method may raise IndexDamaged, or Unavailable for a full disk or a lock.
+    Every method may raise IndexDamaged, or Unavailable for a full disk or a lock that another
+    process holds for longer than `busy_timeout_s`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float = _BUSY_TIMEOUT_S) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         with _translate_errors(path):
-            self._db = _open(path)
+            self._db = _open(path, busy_timeout_s)
 
     def through(self) -> int:
         """Return the last journal number that is indexed; 0 for an empty index."""
@@ -102,9 +103,9 @@ def delete_index(path: Path) -> None:
         part.unlink()
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     db = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
     )
     try:
         db.execute("PRAGMA journal_mode=WAL")

@@ -22,7 +22,7 @@ EXAMPLES = "for example sqlite:///var/ledger.db, or postgresql://freshet@host/fr
 _LOCK = int.from_bytes(b"freshet", "big")  # number of the advisory lock; each database has its own
 _LOCK_WAIT_S = 30
 # A writer that freezes during a transaction must not block all the others: the server ends it.
-_IDLE_LIMIT_S = 15
+IDLE_LIMIT_S = 15
 # libpq's options: detect a vanished host in seconds, not after TCP's quarter of an hour
 _CONNECTION = {
     "connect_timeout": 5,
@@ -71,13 +71,19 @@ def reader(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def writer(engine: sa.Engine) -> sa.Engine:
-    """Return the engine for writing transactions, which run one at a time."""
+def writer(engine: sa.Engine, *, idle_limit_s: int = IDLE_LIMIT_S) -> sa.Engine:
+    """Return the engine for writing transactions, which run one at a time.
+
+    PostgreSQL ends one that does nothing for `idle_limit_s`.
+    """
     if engine.dialect.name == "sqlite":
         return engine.execution_options(writes=True)
     # Set explicitly: under a stricter default the snapshot would be older than the lock.
     return engine.execution_options(
-        writes=True, isolation_level="READ COMMITTED", postgresql_readonly=False
+        writes=True,
+        idle_limit_s=idle_limit_s,
+        isolation_level="READ COMMITTED",
+        postgresql_readonly=False,
     )
 
 
@@ -182,9 +188,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _begin_postgresql(connection: sa.Connection) -> None:
     """Take the lock of all writers; it ends with the transaction or the connection."""
     if _writes(connection):
+        idle_limit_s = int(connection.get_execution_options()["idle_limit_s"])
         connection.exec_driver_sql(
             f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s';"
-            f" SET LOCAL idle_in_transaction_session_timeout = '{_IDLE_LIMIT_S}s'"
+            f" SET LOCAL idle_in_transaction_session_timeout = '{idle_limit_s}s'"
         )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 

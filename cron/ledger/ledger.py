@@ -37,18 +37,34 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_ledger(url: str, *, now: Callable[[], datetime] = utc_now) -> Ledger:
+def open_ledger(
+    url: str,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    idle_limit_s: int = database.IDLE_LIMIT_S,
+) -> Ledger:
     """Open the ledger at an SQLAlchemy database URL; create or upgrade its tables."""
-    return Ledger(migrations.open_up_to_date(url), now=now)
+    return Ledger(migrations.open_up_to_date(url), now=now, idle_limit_s=idle_limit_s)
 
 
 class Ledger:
-    """An open database and its transactions. `now` is the clock for the times in its rows."""
+    """An open database and its transactions.
 
-    def __init__(self, engine: sa.Engine, *, now: Callable[[], datetime] = utc_now) -> None:
+    `now` is the clock for the times in its rows. A writer that does nothing for `idle_limit_s`
+    during a transaction loses it on PostgreSQL, so that the others can write.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        idle_limit_s: int = database.IDLE_LIMIT_S,
+    ) -> None:
         self.engine = engine
         self.now = now
-        self._reader, self._writer = database.reader(engine), database.writer(engine)
+        self._reader = database.reader(engine)
+        self._writer = database.writer(engine, idle_limit_s=idle_limit_s)
 
     def close(self) -> None:
         """Close the connections."""

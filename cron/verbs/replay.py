@@ -32,9 +32,7 @@ RawEvent = Mapping[str, object]
 SUMMARY = "send the rest of the data to the gateway as if it happened now"
 BATCHES_PER_S = 20  # one batch per 50 ms: even at any speed, and few calls
 MAX_BATCH = 5_000  # under 1 MiB of JSON
-TRY_AGAIN_S = 1.0
 MAX_LAG_S = 1.0  # how much of the time lost by a slow answer is made up for
-GIVE_UP_S = 300.0  # longer than a restart; a gateway that was never started is reported
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,13 +113,24 @@ class _GatewayDown(Exception):
     """Why the gateway did not take a batch; the same batch may be sent again."""
 
 
+def _is_down(error: BaseException) -> bool:
+    return isinstance(error, _GatewayDown)
+
+
+# 300 s is longer than a restart; a gateway that was never started is reported
+WHILE_DOWN = RetryPolicy(may_pass=_is_down, limit_s=300.0, first_pause_s=1.0, longest_pause_s=1.0)
+
+
 class Sender:
     """Posts batches, each one again until the gateway has answered."""
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(
+        self, url: str, api_key: str | None, *, while_down: RetryPolicy = WHILE_DOWN
+    ) -> None:
         import httpx
 
         self.sent = Sent()
+        self._while_down = while_down
         self._url = url.rstrip("/") + "/v1/events"
         self._client = httpx.Client(timeout=30.0, headers=authorization(api_key), trust_env=False)
 
@@ -153,14 +162,10 @@ class Sender:
                     "waiting to send the same events again"
                 )
 
-        policy = RetryPolicy(
-            may_pass=lambda error: isinstance(error, _GatewayDown),
-            limit_s=GIVE_UP_S,
-            first_pause_s=TRY_AGAIN_S,
-            longest_pause_s=TRY_AGAIN_S,
-        )
         try:
-            return call_with_retries(policy, lambda: self._post_once(batch), before_pause=report)
+            return call_with_retries(
+                self._while_down, lambda: self._post_once(batch), before_pause=report
+            )
         except _GatewayDown as error:
             raise Unavailable("the gateway", where=self._url, why=str(error)) from error
 

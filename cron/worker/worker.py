@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -106,6 +106,7 @@ class Worker:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._now = services.ledger.now
         self._holder = holder_of(services.paths.var)
         self._lease: Lease | None = None
         services.metrics.watch_lease(lambda: self._lease is not None)
@@ -141,7 +142,9 @@ class Worker:
         )
         self._scheduler.start()
         threading.Thread(
-            target=watch_clock, args=(self._catch_up, self._services.stop), daemon=True
+            target=watch_clock,
+            args=(self._now, self._catch_up, self._services.stop),
+            daemon=True,
         ).start()
         log.info("worker started", extra={"pid": os.getpid(), "holder": self._holder})
 
@@ -179,7 +182,7 @@ class Worker:
             trigger,
             id=name,
             name=name,
-            next_run_time=datetime.now(UTC),
+            next_run_time=self._now(),
             misfire_grace_time=None,
             coalesce=True,
             max_instances=1,
@@ -189,7 +192,7 @@ class Worker:
         """Run every job now: APScheduler plans by the clock, which was set back, and would wait."""
         log.warning("the clock was set back", extra={"by_s": by_s})
         for job in self._scheduler.get_jobs():
-            job.modify(next_run_time=datetime.now(UTC))
+            job.modify(next_run_time=self._now())
 
     def _turn(self) -> None:
         lease = self._lease
@@ -360,7 +363,7 @@ class Worker:
     def _wake(self, after_s: float) -> None:
         if not self._services.stop.is_set():
             self._scheduler.modify_job(
-                "cycle", next_run_time=datetime.now(UTC) + timedelta(seconds=after_s)
+                "cycle", next_run_time=self._now() + timedelta(seconds=after_s)
             )
 
 

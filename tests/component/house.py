@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +58,33 @@ def open_house(folder: Path, *, log: EventLog | None = None) -> House:
 def accept(house: House, records: Sequence[Record]) -> None:
     """Bring records into the journal without a log."""
     house.journal.accept(records, Cursor("0"), house.lease)
+
+
+class HookedArtifacts:
+    """An artifact store during whose calls something else happens.
+
+    `after_fetch` and `after_put` are called with the artifact's name.
+    """
+
+    def __init__(
+        self,
+        artifacts: ArtifactStore,
+        *,
+        after_fetch: Callable[[str], object] = lambda _: None,
+        after_put: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._artifacts = artifacts
+        self._after_fetch, self._after_put = after_fetch, after_put
+        self.url, self.names, self.delete = artifacts.url, artifacts.names, artifacts.delete
+
+    def put(self, name: str, file: Path) -> str:
+        sha256 = self._artifacts.put(name, file)
+        self._after_put(name)
+        return sha256
+
+    def fetch(self, name: str, into: Path, *, sha256: str | None = None) -> None:
+        self._artifacts.fetch(name, into, sha256=sha256)
+        self._after_fetch(name)
 
 
 class OthersLog:

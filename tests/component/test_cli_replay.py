@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cron.__main__ import main
+from cron.errors import Unavailable
 from cron.settings.tree import Settings
 from cron.verbs import replay
 from sources.formats import open_source
@@ -71,10 +73,7 @@ def test_replay_can_keep_the_times_of_the_file(settings: Settings, data: Path) -
     assert logged_records(settings)[0].at == datetime.fromtimestamp(1_000_000_000, UTC)
 
 
-def test_replay_waits_for_the_gateway_and_resends(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replay, "TRY_AGAIN_S", 0.01)
+def test_replay_waits_for_the_gateway_and_resends(settings: Settings) -> None:
     batch = [{"event_id": "e1", "user_id": "ann", "item_id": "1", "type": "view"}]
     with gateway(settings) as client:
         url, port = str(client.base_url), client.base_url.port
@@ -87,7 +86,8 @@ def test_replay_waits_for_the_gateway_and_resends(
         started.append(gateway(settings, port=port))
         started[0].__enter__()
 
-    with replay.Sender(url, None) as sender:
+    while_down = replace(replay.WHILE_DOWN, first_pause_s=0.01)
+    with replay.Sender(url, None, while_down=while_down) as sender:
         sender.send(batch, say=say)
     started[0].__exit__(None, None, None)
     assert len(said) == 1
@@ -96,16 +96,16 @@ def test_replay_waits_for_the_gateway_and_resends(
     assert [event.event_id for event in logged_records(settings)] == ["e1"]
 
 
-def test_replay_gives_up_on_a_gateway_that_stays_away(
-    settings: Settings,
-    data: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(replay, "TRY_AGAIN_S", 0.01)
-    monkeypatch.setattr(replay, "GIVE_UP_S", 0.05)
-    assert main(["replay", str(data), "--url", "http://127.0.0.1:9"]) == 1
-    assert "is it running?" in capsys.readouterr().err
+def test_replay_gives_up_on_a_gateway_that_stays_away() -> None:
+    said: list[str] = []
+    while_down = replace(replay.WHILE_DOWN, first_pause_s=0.01, limit_s=0.05)
+    with (
+        replay.Sender("http://127.0.0.1:9", None, while_down=while_down) as sender,
+        pytest.raises(Unavailable, match="does not answer"),
+    ):
+        sender.send([{"event_id": "e1"}], say=said.append)
+    assert len(said) == 1
+    assert sender.sent == replay.Sent()
 
 
 def test_replay_without_data_says_what_to_name(

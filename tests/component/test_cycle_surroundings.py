@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from cron.cycle import outlook, stages
 from cron.cycle.cycle import run_cycle
+from cron.cycle.release_files import bundle_of
 from cron.cycle.retention import tidy
-from cron.cycle.steps import Trained
 from cron.errors import Unavailable
 from cron.journal.follow import follow_once
-from cron.ledger import holds, release_rows, switches
-from cron.lineage import Lease, Run, Switch, SwitchKind
-from cron.ports import START, Cursor
+from cron.ledger import holds, release_rows, run_rows, switches
+from cron.lineage import Lease, Switch, SwitchKind
+from cron.ports import START, Cursor, TrainLauncher
 from cron.services import Services
 from cron.serving import release
-from recommender import bundle
 from recommender.config import BUNDLE_FORMAT
+from tests.fakes import FakeServer
+from tests.releases import reason
 from tests.workshop import event_records, live_version, send, server_of
+from trainer.archive import bundle_digest, pack
+from trainer.config import TrainConfig
+from trainer.machine.durable_files import sha256_of
 
 
 def test_nothing_is_trained_for_which_there_is_no_memory(services: Services, lease: Lease) -> None:
@@ -41,18 +47,23 @@ def test_nothing_is_trained_for_which_there_is_no_memory(services: Services, lea
     assert live_version(services) == 2
 
 
-def test_without_memory_a_version_is_never_registered(
-    services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class MemoryUsingLauncher:
+    """A launcher during whose training the server runs out of memory."""
+
+    def __init__(self, launcher: TrainLauncher, server: FakeServer) -> None:
+        self._launcher, self._server = launcher, server
+        self.stop, self.cancel = launcher.stop, launcher.cancel
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        self._server.left_bytes = 999
+        return self._launcher.train(snapshot, config, out, limit_s=limit_s)
+
+
+def test_without_memory_a_version_is_never_registered(services: Services, lease: Lease) -> None:
     send(services, event_records(401, 480))
-    server, train = server_of(services), stages.train
-
-    def train_while_memory_goes(services: Services, run: Run) -> Trained:
-        server.left_bytes = 999
-        return train(services, run)
-
-    monkeypatch.setattr(stages, "train", train_while_memory_goes)
-    run = run_cycle(services, lease)
+    server = server_of(services)
+    launcher = MemoryUsingLauncher(services.launcher, server)
+    run = run_cycle(replace(services, launcher=launcher), lease)
     assert (run.outcome, run.version, live_version(services)) == ("failed", 2, 1)
     assert run.reasons[-1].name == "NoRoom"
     assert [found.version for found in server.versions()] == [0, 1]
@@ -187,17 +198,46 @@ def begin(services: Services, kind: SwitchKind) -> Switch:
     return switches.begin_rollback(services.ledger, 0, reason="x")
 
 
-def test_a_changed_bundle_format_leads_to_a_full_retrain(
-    services: Services, lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (bundle, outlook, stages):
-        monkeypatch.setattr(module, "BUNDLE_FORMAT", BUNDLE_FORMAT + 1)
+def publish_in_older_format(services: Services, lease: Lease) -> None:
+    """Publish the live model again, in a bundle as an older version of this program wrote it."""
+    ledger = services.ledger
+    live = release_rows.live(ledger)
+    assert live is not None
+    run = run_rows.start(
+        ledger, "full", reason=reason("x", ok=True), supersedes=live.version, lease=lease
+    )
+    version = run_rows.allot_version(ledger, run.run_id, lease=lease)
+    bundle = services.paths.var / "older_format"
+    shutil.copytree(bundle_of(services.artifacts, services.paths.bundles, live.manifest), bundle)
+    content = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps({**content, "format": BUNDLE_FORMAT - 1}))
+    mar = pack(bundle=bundle, version=version, out=services.paths.var / "packed")
+    services.artifacts.put(mar.name, mar)
+    manifest = msgspec.structs.replace(
+        live.manifest,
+        version=version,
+        run_id=run.run_id,
+        anchor=version,
+        supersedes=live.version,
+        archive=mar.name,
+        archive_sha256=sha256_of(mar),
+        bundle_digest=bundle_digest(bundle),
+        bundle_format=BUNDLE_FORMAT - 1,
+    )
+    release_rows.add(ledger, manifest, lease=lease)
+    services.server.register(version, mar.name)
+    release.publish(ledger, services.server, version, expected=live.version, lease=lease)
+    run_rows.finish(ledger, run.run_id, "published", reasons=[], metrics={}, lease=lease)
+
+
+def test_a_changed_bundle_format_leads_to_a_full_retrain(services: Services, lease: Lease) -> None:
+    publish_in_older_format(services, lease)
     send(services, event_records(401, 480))
     full = run_cycle(services, lease)
-    assert (full.mode, full.outcome, live_version(services)) == ("full", "published", 2)
+    assert (full.mode, full.outcome, live_version(services)) == ("full", "published", 3)
     names = [reason.name for reason in full.reasons]
     assert names[0] == "format_changed"
     assert {"ndcg_live", "ndcg_anchor"}.isdisjoint(names), "there was nothing to compare it with"
     send(services, event_records(481, 560))
     update = run_cycle(services, lease)
-    assert (update.mode, update.outcome, live_version(services)) == ("update", "published", 3)
+    assert (update.mode, update.outcome, live_version(services)) == ("update", "published", 4)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from cron.errors import Unavailable
-from cron.journal import dedup_index
 from cron.journal.dedup_index import DedupIndex, IndexDamaged
+from cron.journal.journal import Journal
 from cron.ports import Cursor
-from tests.component.house import House, accept, open_house
+from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import event
 
 
@@ -54,29 +53,39 @@ def test_an_index_damaged_in_the_middle_is_rebuilt(house: House, tmp_path: Path,
     assert again.journal.accept(records, Cursor("9"), again.lease).num_events == 0
 
 
-def test_damage_found_after_a_commit_loses_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_found_after_a_commit_loses_nothing(house: House, tmp_path: Path) -> None:
+    """The index is damaged after it was asked for duplicates, while the segment is stored."""
+    damages: list[str] = []
+
+    def damage_once(segment: str) -> None:
+        if not damages:
+            damages.append(segment)
+            damage_schema(tmp_path / "journal" / "seen.db")
+
+    artifacts = HookedArtifacts(house.artifacts, after_put=damage_once)
     accept(house, [event(1)])
-    add = DedupIndex.add
-
-    def damage(*_: object, **__: object) -> NoReturn:
-        monkeypatch.setattr(DedupIndex, "add", add)
-        raise IndexDamaged
-
-    monkeypatch.setattr(DedupIndex, "add", damage)
-    assert house.journal.accept([event(2)], Cursor("1"), house.lease).num_events == 1
-    assert (
-        house.journal.accept(
-            [event(1), event(2), event(3)], Cursor("2"), house.lease
-        ).num_duplicates
-        == 2
-    )
+    house.journal.close()
+    journal = Journal(house.ledger, artifacts, tmp_path / "journal")
+    accepted = journal.accept([event(2)], Cursor("1"), house.lease)
+    assert accepted.num_events == 1
+    with pytest.raises(IndexDamaged):
+        DedupIndex(tmp_path / "journal" / "seen.db")
+    again = journal.accept([event(1), event(2), event(3)], Cursor("2"), house.lease)
+    assert (again.num_events, again.num_duplicates) == (1, 2)
+    journal.close()
 
 
-def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def damage_schema(index: Path) -> None:
+    """Damage an index that is open, so that its next transaction finds out."""
+    db = sqlite3.connect(index, isolation_level=None)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_master SET sql = 'damaged' WHERE name = 'seen'")
+    (version,) = db.execute("PRAGMA schema_version").fetchone()
+    db.execute(f"PRAGMA schema_version = {version + 1}")
+    db.close()
+
+
+def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(tmp_path: Path) -> None:
     index = DedupIndex(tmp_path / "seen.db")
     index.add(["one"], through=1)
     index._db.execute("PRAGMA max_page_count=1")
@@ -88,11 +97,10 @@ def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(
     assert (index.through(), index.among(["one", "e000001"])) == (1, {"one"})
     index._db.execute("PRAGMA journal_mode=DELETE")  # in which a reader is locked out
     index.close()
-    monkeypatch.setattr(dedup_index, "BUSY_TIMEOUT_S", 0.05)
     other = sqlite3.connect(tmp_path / "seen.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(Unavailable, match="database is locked"):
-        DedupIndex(tmp_path / "seen.db")
+        DedupIndex(tmp_path / "seen.db", busy_timeout_s=0.05)
     other.close()
     again = DedupIndex(tmp_path / "seen.db")
     assert again.through() == 1

@@ -12,11 +12,10 @@ import pytest
 from cron import wiring
 from cron.__main__ import main
 from cron.errors import ArtifactCorrupt, ArtifactMissing, LogGap
-from cron.journal import segments
 from cron.journal.collect import collect
 from cron.journal.follow import follow_once, must_rebuild, rebuild
 from cron.ledger import journal_rows
-from cron.ports import START
+from cron.ports import START, Cursor, Histories
 from cron.services import Services
 from cron.settings.tree import Settings
 from cron.urls import files
@@ -97,18 +96,31 @@ def test_a_shortened_log_reveals_lost_histories(house: House) -> None:
     assert not must_rebuild(house.journal, house.histories)
 
 
-def test_a_rebuild_that_was_cut_off_is_asked_for_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = trimmed_by_others(house)
-    rebuild(house.journal, house.log, house.histories)
+class InterruptedHistories:
+    """Histories whose writer is interrupted at the first records."""
 
-    def die(*_: object) -> None:
+    def __init__(self, histories: Histories) -> None:
+        self.recent, self.forget, self.forgotten = (
+            histories.recent,
+            histories.forget,
+            histories.forgotten,
+        )
+        self.keep_out, self.hidden, self.hidden_among = (
+            histories.keep_out,
+            histories.hidden,
+            histories.hidden_among,
+        )
+        self.cursor, self.clear = histories.cursor, histories.clear
+
+    def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(segments, "records_of", die)
+
+def test_a_rebuild_that_was_cut_off_is_asked_for_again(house: House) -> None:
+    house = trimmed_by_others(house)
+    rebuild(house.journal, house.log, house.histories)
     with pytest.raises(KeyboardInterrupt):
-        rebuild(house.journal, house.log, house.histories)
+        rebuild(house.journal, house.log, InterruptedHistories(house.histories))
     assert must_rebuild(house.journal, house.histories)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,16 +21,15 @@ TABLE = ["--user", "u", "--item", "i", "--at", "t"]
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_a_file_name_that_is_not_text_is_printed(
-    more: list[str], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    more: list[str],
+    settings: Settings,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],  # a strict UTF-8 standard output
 ) -> None:
     file = tmp_path / os.fsdecode(b"caf\xe9.csv")
     file.write_text(f"u,i,t\n1,2,{SECONDS}\n")
-    printed = io.BytesIO()
-    monkeypatch.setattr(
-        sys, "stdout", io.TextIOWrapper(printed, "utf-8", "strict", write_through=True)
-    )
     assert main(["ingest", str(file), *TABLE, "--dry-run", *more]) == 0
-    output = printed.getvalue().decode()
+    output = capsysbinary.readouterr().out.decode()
     assert "caf\\udce9.csv" in output
     if more:
         assert json.loads(output)["format"] == f"table ({file.name})"

@@ -15,13 +15,12 @@ from cron.journal.collect import bury, collect
 from cron.journal.compaction import NUM_MERGED
 from cron.journal.dead_letters import DeadLetters
 from cron.journal.follow import follow_once
-from cron.journal.segment_files import SegmentFiles
+from cron.journal.journal import Journal
 from cron.journal.segments import records_of, table_of, write
 from cron.ledger import journal_rows
-from cron.lineage import Segment
 from cron.ports import START, Appended, Batch, Cursor, Rejected
 from recommender.events import Record
-from tests.component.house import House, accept, open_house
+from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import START_AT, event, item
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
@@ -106,24 +105,25 @@ def test_a_segment_replaced_with_its_digest_is_not_read(house: House, tmp_path: 
         house.records()
 
 
-def test_a_copy_deleted_by_a_merge_is_fetched_again(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The cycle's thread merges and sweeps right after the follower found the copy."""
+def test_a_copy_deleted_by_a_merge_is_fetched_again(house: House, tmp_path: Path) -> None:
+    """The cycle's thread merges and sweeps right after the follower fetched the copy."""
     records = [event(number) for number in range(NUM_MERGED)]
     for one in records:
         accept(house, [one])
-    find = SegmentFiles.local
+    copies = tmp_path / "journal" / "segments"
+    shutil.rmtree(copies)
+    merged: list[str] = []
 
-    def find_and_merge(files: SegmentFiles, segment: Segment) -> Path:
-        path = find(files, segment)
-        monkeypatch.setattr(SegmentFiles, "local", find)
-        assert house.journal.merge_small(house.lease) == NUM_MERGED
-        assert not path.exists()
-        return path
+    def merge_once(segment: str) -> None:
+        if not merged:
+            merged.append(segment)
+            assert house.journal.merge_small(house.lease) == NUM_MERGED
+            assert not (copies / Path(segment).name).exists()
 
-    monkeypatch.setattr(SegmentFiles, "local", find_and_merge)
-    assert house.records() == records
+    artifacts = HookedArtifacts(house.artifacts, after_fetch=merge_once)
+    reader = Journal(house.ledger, artifacts, tmp_path / "journal")
+    assert records_of(reader.read(1, NUM_MERGED)) == records
+    assert merged
 
 
 def test_a_batch_opens_no_old_segment_so_its_cost_stays_flat(house: House, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ once.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,17 +18,13 @@ import pytest
 from bench.contestants.offline import event_ndcg, train_bundle
 from bench.data.sets import RatingsSet
 from bench.data.snapshots import Roles, write_snapshot
-from bench.ranking import stream_lines
 from bench.ranking.prequential import run_seed
 from bench.ranking.stream import Stream, full_windows, stream_of, takeovers
-from bench.ranking.stream_lines import StreamLine
+from bench.ranking.stream_lines import StreamLine, update_line
 from bench.ranking.stream_metrics import LINES, SeedRun, metrics_of
-from cron.gate.offline_verdict import offline_verdict
-from cron.gate.verdict import Verdict
-from recommender.bundle import Bundle
 from recommender.config import ModelConfig
 from trainer.config import TrainConfig
-from trainer.report import Report
+from trainer.report import read_report
 
 NUM_USERS, NUM_WINDOWS, NUM_OLD = 30, 4, 40
 CONFIG = TrainConfig(
@@ -84,31 +81,49 @@ def test_no_line_knows_a_hit_before_it_is_asked(tmp_path: Path) -> None:
         assert line["ndcg"] == [0.0] * NUM_WINDOWS, name
 
 
-def test_an_interrupted_stream_ends_with_the_same_scores(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Interruptions:
+    """Updates of which some are interrupted once: in their training, or right after it.
+
+    `trained_at` has the times at which each folder of the stream was trained.
+    """
+
+    def __init__(self) -> None:
+        self.tried: set[str] = set()
+        self.num_interrupted = 0
+        self.trained_at: dict[str, set[int]] = defaultdict(set)
+
+    def update(
+        self, stream: Stream, line: StreamLine, folder: Path, first: int, last: int, *, how: str
+    ) -> StreamLine:
+        is_first_try = folder.name not in self.tried
+        self.tried.add(folder.name)
+        if is_first_try and len(self.tried) % 3 == 0:
+            (folder / "snapshot" / "live").mkdir(parents=True)  # an interrupted training leaves it
+            self._interrupt()
+        updated = update_line(stream, line, folder, first, last, how=how)
+        for report in folder.parent.glob("*/candidate/report.json"):
+            self.trained_at[report.parts[-3]].add(report.stat().st_mtime_ns)
+        if is_first_try and len(self.tried) % 4 == 0:
+            self._interrupt()
+        return updated
+
+    def _interrupt(self) -> None:
+        self.num_interrupted += 1
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_stream_ends_with_the_same_scores(tmp_path: Path) -> None:
     stream, fulls = stream_of(early_set(), NUM_WINDOWS), frozenset({2})
     whole = run_seed(stream, CONFIG, fulls, tmp_path / "whole")
-    trainings = 0
-
-    def interrupt_some(*given: Any, **more: Any) -> tuple[Bundle, float]:
-        nonlocal trainings
-        trainings += 1
-        if trainings % 5 == 0:
-            raise KeyboardInterrupt
-        return train_bundle(*given, **more)
-
-    monkeypatch.setattr(stream_lines, "train_bundle", interrupt_some)
-    cut_off = 0
+    interruptions = Interruptions()
     while True:
-        try:
-            resumed = run_seed(stream, CONFIG, fulls, tmp_path / "cut")
+        with suppress(KeyboardInterrupt):
+            resumed = run_seed(stream, CONFIG, fulls, tmp_path / "cut", update=interruptions.update)
             break
-        except KeyboardInterrupt:
-            cut_off += 1
-    assert cut_off > 2
+    assert interruptions.num_interrupted > 2
     # bases, updates, the full retrain, the update after it
-    assert trainings - cut_off == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1
+    assert len(interruptions.trained_at) == 3 + 4 * (NUM_WINDOWS - 1) + 1 + 1
+    assert all(len(times) == 1 for times in interruptions.trained_at.values())
     assert {name: (line["ndcg"], line["accepted"]) for name, line in resumed.items()} == {
         name: (line["ndcg"], line["accepted"]) for name, line in whole.items()
     }
@@ -143,18 +158,21 @@ def test_a_model_that_learns_first_would_find_the_hit(tmp_path: Path) -> None:
     assert scores["peeking"] > 0.3
 
 
-def test_the_gate_compares_with_live_and_the_last_full_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_gate_compares_with_live_and_the_last_full_training(tmp_path: Path) -> None:
     compared = []
 
-    def record_models(report: Report, *given: Any) -> Verdict:
-        assert report.panel is not None
-        compared.append(set(report.panel.models))
-        return offline_verdict(report, *given)
+    def update_and_record(
+        stream: Stream, line: StreamLine, folder: Path, first: int, last: int, *, how: str
+    ) -> StreamLine:
+        updated = update_line(stream, line, folder, first, last, how=how)
+        if how == "accepted":
+            report = read_report(folder / "candidate" / "report.json")  # which the gate reads
+            assert report.panel is not None
+            compared.append(set(report.panel.models))
+        return updated
 
-    monkeypatch.setattr(stream_lines, "offline_verdict", record_models)
-    run_seed(stream_of(early_set(), NUM_WINDOWS), CONFIG, frozenset(), tmp_path / "stream")
+    stream = stream_of(early_set(), NUM_WINDOWS)
+    run_seed(stream, CONFIG, frozenset(), tmp_path / "stream", update=update_and_record)
     assert len(compared) == NUM_WINDOWS - 1
     assert all(models >= {"candidate", "live", "anchor"} for models in compared)
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,9 @@ from apscheduler.schedulers import base
 
 from cron.errors import ServerRefused
 from cron.ledger import holds, journal_rows, lease_row, metric_rows, run_rows, switches
+from cron.ledger.ledger import Ledger
 from cron.project_root import PROJECT_ROOT
 from cron.services import Services
-from cron.worker import wall_clock, worker
 from cron.worker.worker import Worker
 from tests.component.at_work import LIMIT_S, until, working
 from tests.workshop import event_records, send, server_of
@@ -27,14 +27,14 @@ from tests.workshop import event_records, send, server_of
 GRACE_S = 3.0
 
 
-class SetBackDatetime(datetime):
-    """A wall clock that a test sets back."""
+class HostClock:
+    """A wall clock that a test sets back; `now` also stands in for `datetime.now`."""
 
-    back = timedelta(0)
+    def __init__(self) -> None:
+        self.back = timedelta(0)
 
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return datetime.now(tz) - cls.back
+    def now(self, tz: tzinfo = UTC) -> datetime:
+        return datetime.now(tz) - self.back
 
 
 @pytest.mark.parametrize("cron", [None, "0 3 * * sun"], ids=["interval", "crontab"])
@@ -42,11 +42,11 @@ class SetBackDatetime(datetime):
 def test_a_clock_that_is_set_back_stops_no_job(
     shelf: Services, monkeypatch: pytest.MonkeyPatch, back: timedelta, cron: str | None
 ) -> None:
-    for module in (base, worker, wall_clock):
-        monkeypatch.setattr(module, "datetime", SetBackDatetime)
-    monkeypatch.setattr(SetBackDatetime, "back", timedelta(0))
+    host = HostClock()
+    monkeypatch.setattr(base, "datetime", host)  # APScheduler has no parameter for it
     services = replace(
         shelf,
+        ledger=Ledger(shelf.ledger.engine, now=host.now),
         settings=replace(
             shelf.settings, worker=replace(shelf.settings.worker, cron=cron, lease_s=1.0)
         ),
@@ -54,7 +54,7 @@ def test_a_clock_that_is_set_back_stops_no_job(
     holds.pause(shelf.ledger, "turns are counted here, and make nothing")
     with working(services) as begun:
         until(lambda: run_rows.newest(shelf.ledger, 1) and not begun._under_way["cycle"].locked())
-        monkeypatch.setattr(SetBackDatetime, "back", back)
+        host.back = back
         until(
             lambda: run_rows.newest(shelf.ledger, 1)[0].count == 2
         )  # the next turn would be hours away
@@ -64,7 +64,7 @@ def test_a_clock_that_is_set_back_stops_no_job(
         until(lambda: switches.serving(shelf.ledger).live == 1)
         assert (
             lease_row.acquire(
-                shelf.ledger, "elsewhere", 1, shelf.ledger.now() + timedelta(seconds=0.5)
+                shelf.ledger, "elsewhere", 1, services.ledger.now() + timedelta(seconds=0.5)
             )
             is None
         )

@@ -154,16 +154,18 @@ def test_only_one_run_is_open(ledger: Ledger, lease: Lease) -> None:
 
 
 def test_the_last_full_retrain_does_not_depend_on_the_clock(
-    ledger: Ledger, lease: Lease, monkeypatch: pytest.MonkeyPatch
+    url: str, ledger: Ledger, lease: Lease
 ) -> None:
-    for ended_at in (NOW + timedelta(days=400), NOW):  # the clock was set back between them
-        monkeypatch.setattr(ledger, "now", lambda at=ended_at: at)
+    ahead = open_ledger(url, now=lambda: NOW + timedelta(days=400))
+    set_back = open_ledger(url, now=lambda: NOW)
+    for opened in (ahead, set_back):
         run = run_rows.start(
-            ledger, "full", reason=reason("x", ok=True), supersedes=None, lease=lease
+            opened, "full", reason=reason("x", ok=True), supersedes=None, lease=lease
         )
         ended = run_rows.finish(
-            ledger, run.run_id, "published", reasons=[], metrics={}, lease=lease
+            opened, run.run_id, "published", reasons=[], metrics={}, lease=lease
         )
+        opened.close()
     assert run_rows.last_full(ledger) == ended
 
 

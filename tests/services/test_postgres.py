@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from cron.errors import AccessRefused, Unavailable
-from cron.ledger import database, holds, journal_rows, lease_row, metric_rows, schema
+from cron.ledger import holds, journal_rows, lease_row, metric_rows, schema
 from cron.ledger.ledger import Ledger, open_ledger
 from cron.lineage import Lease
 from cron.ports import Cursor
@@ -99,11 +99,8 @@ def test_a_connection_lost_in_a_transaction_writes_nothing(
         assert (journal_rows.log_cursor(ledger), journal_rows.last_seq(ledger)) == ("", 0)
 
 
-def test_a_frozen_writer_blocks_others_only_briefly(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_IDLE_LIMIT_S", 1)
-    frozen, other = open_ledger(url), open_ledger(url)
+def test_a_frozen_writer_blocks_others_only_briefly(url: str) -> None:
+    frozen, other = open_ledger(url, idle_limit_s=1), open_ledger(url)
     with pytest.raises(
         Unavailable
     ):  # the other waits for the lock, which the server takes from the frozen one
@@ -163,12 +160,13 @@ def test_a_user_who_may_not_make_tables_is_told_so(url: str) -> None:
         open_ledger(sa.make_url(url).set(username="guest").render_as_string(hide_password=False))
 
 
-def test_leases_run_by_the_servers_clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_run_by_the_servers_clock(url: str) -> None:
     """A host whose clock is an hour ahead does not take the lease of one that lives."""
-    monkeypatch.setattr(ledger, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
+    ledger = open_ledger(url, now=lambda: datetime.now(UTC) + timedelta(hours=1))
     assert lease_row.acquire(ledger, "one", 30, lease_row.clock(ledger)) is not None
     assert lease_row.acquire(ledger, "two", 30, lease_row.clock(ledger)) is None
     assert abs(lease_row.clock(ledger) - datetime.now(UTC)) < timedelta(minutes=1)
+    ledger.close()
 
 
 def test_the_command_line_finds_the_password_in_the_environment(
