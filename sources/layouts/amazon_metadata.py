@@ -73,7 +73,7 @@ def _record(item_id: str, values: Mapping[str, object]) -> RawRecord | None:
     title = (
         _clean(values.get("title"))
         or " ".join(part for part in (brand, *categories[-1:]) if part)
-        or description
+        or description[:TITLE_CHARS]
     )
     if not title:
         return None

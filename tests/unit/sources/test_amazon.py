@@ -13,7 +13,7 @@ import pytest
 
 from recommender.events import parse_event, parse_item
 from sources.formats import open_source
-from sources.source import SourceError
+from sources.source import TITLE_CHARS, SourceError
 from tests.unit.sources.data_sets import (
     ROWS,
     SECONDS,
@@ -136,6 +136,19 @@ def test_every_amazon_release_gives_the_same_records(form: str, tmp_path: Path) 
     assert events_of(open_source(folder / reviews)) == events_of(source), (
         "the file alone gives the same as its folder"
     )
+
+
+def test_a_description_in_place_of_a_title_is_not_repeated_whole(tmp_path: Path) -> None:
+    description = "It's a brush. " * 10_000
+    meta = json.dumps({"asin": "7806397051", "description": description})
+    reviews = gzip.compress(json_lines([review(*row) for row in ROWS]))
+    source = open_source(
+        write(tmp_path, {"Beauty_5.json.gz": reviews, "meta_Beauty.json.gz": gzip_of([meta])})
+    )
+    item = parse_item(next(iter(source.items)), now=NOW, new_id=str)
+    assert len(item.title) == TITLE_CHARS
+    assert item.text is not None
+    assert len(item.text) <= TITLE_CHARS + 2 + len(description)
 
 
 def test_bad_and_repeated_reviews_are_rejected(tmp_path: Path) -> None:
