@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from cron.ledger import lease_row
+from cron.ledger.ledger import Ledger, open_ledger
+from cron.lineage import Lease
 from cron.project_root import PROJECT_ROOT
 from deploy.machine.demo import demo_data
+from tests.contracts.ledgers import NOW
 from tests.servers import Servers
 
 KINDS = ("unit", "contracts", "component", "system", "services", "architecture")
@@ -65,6 +69,31 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     started = Servers(tmp_path_factory.mktemp("servers"))
     yield started
     started.close()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an untrained bundle with a tiny encoder; tests pack it and do not change it."""
+    from tests.planted import planted_bundle  # torch is imported after pytest_configure
+
+    folder = tmp_path_factory.mktemp("bundles") / "planted"
+    planted_bundle(folder, tower="lstm", encoder="tiny")
+    return folder
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    """Open the ledger at the URL that the suite's `url` fixture returns."""
+    ledger = open_ledger(url)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def lease(ledger: Ledger) -> Lease:
+    lease = lease_row.acquire(ledger, "one", 30, NOW)
+    assert lease is not None
+    return lease
 
 
 @pytest.fixture(scope="session")

@@ -18,21 +18,23 @@ def open_shelf(folder: Path, *versions: int) -> Services:
     """Open a workshop in which these versions were published; the last one is live."""
     services = open_workshop(folder)
     planted_bundle(folder / "bundle")
-    lease = lease_of(services.ledger)
     for version in versions:
         mar = pack(bundle=folder / "bundle", version=version, out=folder / "packed")
-        services.artifacts.put(mar.name, mar)
-        release_rows.add(
-            services.ledger,
-            manifest(version, archive=mar.name, archive_sha256=sha256_of(mar)),
-            lease=lease,
-        )
-        services.server.register(version, mar.name)
-        release.publish(
-            services.ledger,
-            services.server,
-            version,
-            expected=switches.serving(services.ledger).live,
-            lease=lease,
-        )
+        publish_archive(services, version, mar)
     return services
+
+
+def publish_archive(services: Services, version: int, mar: Path) -> None:
+    """Store an archive, register it with the model server, and make it live."""
+    lease = lease_of(services.ledger)
+    services.artifacts.put(mar.name, mar)
+    entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(mar))
+    release_rows.add(services.ledger, entry, lease=lease)
+    services.server.register(version, services.artifacts.url(mar.name))
+    release.publish(
+        services.ledger,
+        services.server,
+        version,
+        expected=switches.serving(services.ledger).live,
+        lease=lease,
+    )

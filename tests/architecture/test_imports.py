@@ -20,32 +20,7 @@ from tests.architecture.sources import PACKAGES, display_path, python_files, syn
 
 HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 
-# Everything that `rollback`, `status` and `releases` load, and the values that pass between the
-# rooms.
-LIGHT = (
-    "recommender.events",
-    "recommender.excerpt",
-    "recommender.ids",
-    "recommender.config",
-    "trainer.codec",
-    "trainer.config",
-    "trainer.data.positives",
-    "trainer.report",
-    "trainer.machine.retries",
-    "trainer.archive",
-    "trainer.machine.durable_files",
-    "trainer.machine.file_lock",
-    "trainer.machine.prctl",
-    "cron.ledger.ledger",
-    "cron.serving.release",
-    "cron.settings.file",
-    "cron.wiring",
-    "cron.backends.torchserve.server",
-    "deploy.servers.torchserve.command",
-    "deploy.machine.serve",
-)
-
-
+# The values that pass between the rooms.
 VALUES = (
     "recommender.events",
     "recommender.excerpt",
@@ -61,6 +36,18 @@ VALUES = (
     "trainer.machine.file_lock",
     "trainer.machine.prctl",
     "trainer.signature",
+)
+
+# Everything that `rollback`, `status` and `releases` load.
+LIGHT = (
+    *VALUES,
+    "cron.ledger.ledger",
+    "cron.serving.release",
+    "cron.settings.file",
+    "cron.wiring",
+    "cron.backends.torchserve.server",
+    "deploy.servers.torchserve.command",
+    "deploy.machine.serve",
 )
 
 # Of cron, only these may import the wiring.

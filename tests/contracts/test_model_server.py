@@ -1,6 +1,5 @@
 """The ModelServer port on every back end.
 
-The back ends are a real TorchServe, two of them, and the fakes of the cycle's tests, one and two.
 The back ends are a real TorchServe, two of them, and the fakes of the cycle's tests, one and two:
 
     .venv/bin/python -m pytest tests/contracts/test_model_server.py
@@ -20,7 +19,6 @@ from cron.backends.torchserve.nodes import ServerNodes
 from cron.errors import ServerRefused
 from cron.ports import ModelServer
 from tests.fakes import FakeServer
-from tests.planted import planted_bundle
 from tests.system.torchserve import Running, emptied_node, running_torchserve
 from trainer.archive import pack
 
@@ -52,13 +50,6 @@ def start(
             return running[:number]
 
         yield nodes
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "planted"
-    planted_bundle(folder, tower="lstm", encoder="tiny")
-    return folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,26 +23,10 @@ from cron.project_root import PROJECT_ROOT
 from tests.releases import publish_releases
 from tests.servers import POSTGRES_PASSWORD, Servers
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
 
 @pytest.fixture
 def url(servers: Servers) -> str:
     return servers.postgres_database()
-
-
-@pytest.fixture
-def ledger(url: str) -> Iterator[Ledger]:
-    ledger = open_ledger(url)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
-def lease(ledger: Ledger) -> Lease:
-    lease = lease_row.acquire(ledger, "one", 30, NOW)
-    assert lease is not None
-    return lease
 
 
 def test_after_a_restart_of_the_server_the_next_call_works(

@@ -19,7 +19,7 @@ import pytest
 from cron.backends.torchserve import server as server_torchserve
 from cron.backends.torchserve.server import TorchServe
 from cron.urls.torchserve import parse as parse_nodes
-from tests.system.torchserve import Running, emptied_node, running_torchserve, write_archive
+from tests.system.torchserve import Running, emptied_node, write_archive
 
 SLOW_S = 3.0  # longer than the settling second and the looks around it
 HANDLER = b"""import json, pathlib, time
@@ -33,12 +33,6 @@ class WaitsOnRequest:
                 time.sleep(body["wait_s"])
         return [{}] * len(data)
 """
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_torchserve(tmp_path_factory.mktemp("node")) as running:
-        yield running
 
 
 @pytest.fixture

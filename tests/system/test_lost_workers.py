@@ -12,29 +12,19 @@ import httpx
 import psutil
 import pytest
 
-from cron.ledger import holds, metric_rows, release_rows, switches
+from cron.ledger import holds, metric_rows, switches
 from cron.ports import ServerVersion
 from cron.services import Services
-from cron.serving import release
 from cron.serving.reconcile import Reconciler
+from tests.component.serving.reconciling import SteppedClock
 from tests.planted import planted_bundle
-from tests.releases import manifest
+from tests.shelf import publish_archive
 from tests.system.torchserve import Running, open_node, running_torchserve
-from tests.workshop import close_workshop, lease_of, open_workshop
+from tests.workshop import close_workshop, open_workshop
 from trainer.archive import pack
-from trainer.machine.durable_files import sha256_of
 
 # of TorchServe with a worker that does not come back; five minutes unless an archive says otherwise
 PATIENCE_S = 3
-
-
-class Clock:
-    """A monotonic clock that a test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_an_abandoned_live_version_is_loaded_again(
@@ -53,10 +43,10 @@ def test_an_abandoned_live_version_is_loaded_again(
         )
         with pytest.raises(httpx.ReadTimeout):  # TorchServe queues it forever
             httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=2)
-        clock = Clock()
+        clock = SteppedClock()
         reconciler = Reconciler(services, monotonic=clock)
         reconciler.tick()
-        clock.now = 31.0
+        clock.now += 31.0
         reconciler.tick()
         answer = httpx.post(node.predictions, json={"user_seq": [], "k": 1}, timeout=30)
         assert (answer.status_code, answer.json()["model_version"]) == (200, 2)
@@ -75,18 +65,7 @@ def _publish(services: Services, folder: Path, version: int) -> None:
                 else b""
             )
             impatient.writestr(name, packed.read(name) + also)
-    services.artifacts.put(mar.name, folder / mar.name)
-    lease = lease_of(services.ledger)
-    entry = manifest(version, archive=mar.name, archive_sha256=sha256_of(folder / mar.name))
-    release_rows.add(services.ledger, entry, lease=lease)
-    services.server.register(version, services.artifacts.url(mar.name))
-    release.publish(
-        services.ledger,
-        services.server,
-        version,
-        expected=switches.serving(services.ledger).live,
-        lease=lease,
-    )
+    publish_archive(services, version, folder / mar.name)
 
 
 def _kill_until_given_up(node: Running, live: Callable[[], ServerVersion]) -> None:

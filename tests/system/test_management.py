@@ -20,7 +20,6 @@ import pytest
 
 from cron.urls.management_socket import MAX_PATH_BYTES
 from deploy.servers.management_door import Door
-from tests.planted import planted_bundle
 from tests.system.machine import until
 from tests.system.torchserve import Running, emptied_node, running_torchserve
 from trainer.archive import pack
@@ -56,9 +55,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def archives(node: Running, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], str]:
-    bundle = tmp_path_factory.mktemp("bundles") / "planted"
-    planted_bundle(bundle, tower="lstm", encoder="tiny")
+def archives(node: Running, bundle: Path) -> Callable[[int], str]:
     return lambda version: pack(bundle=bundle, version=version, out=node.store).name
 
 

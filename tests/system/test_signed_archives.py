@@ -12,8 +12,7 @@ import pytest
 from cron.backends.torchserve.server import TorchServe
 from cron.cycle.signing_key import signing_key, trusted_keys
 from cron.errors import ServerRefused
-from tests.planted import planted_bundle
-from tests.system.torchserve import Running, emptied_node, running_torchserve
+from tests.system.torchserve import Running, changed_copy, running_torchserve
 from trainer.archive import pack
 
 MANIFEST = "MAR-INF/MANIFEST.json"
@@ -31,41 +30,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def server(node: Running) -> Iterator[TorchServe]:
-    with emptied_node(node) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "planted"
-    planted_bundle(folder, tower="lstm", encoder="tiny")
-    return folder
-
-
-@pytest.fixture
 def key(node: Running) -> str:
     return signing_key(node.var.parent)
 
 
-def changed_copy(mar: Path, store: Path, files: dict[str, str]) -> str:
-    """Store a copy of an archive with some files replaced and its signature kept."""
-    with (
-        zipfile.ZipFile(mar) as source,
-        zipfile.ZipFile(store / f"changed-{mar.name}", "w") as copy,
-    ):
-        for name in source.namelist():
-            if name not in files:
-                copy.writestr(name, source.read(name))
-        for name, text in files.items():
-            copy.writestr(name, text)
-    return f"changed-{mar.name}"
-
-
-def with_runtime(mar: Path, runtime: str) -> str:
+def with_runtime(mar: Path, runtime: str) -> bytes:
     """Return the manifest with another runtime, which names the worker's start command."""
     with zipfile.ZipFile(mar) as archive:
-        return json.dumps({**json.loads(archive.read(MANIFEST)), "runtime": runtime})
+        return json.dumps({**json.loads(archive.read(MANIFEST)), "runtime": runtime}).encode()
 
 
 def test_a_signed_archive_answers_and_its_worker_may_start_again(
@@ -89,7 +61,7 @@ def test_nothing_else_runs(
     server: TorchServe, node: Running, bundle: Path, key: str, tmp_path: Path, how: str
 ) -> None:
     mark = tmp_path / "ran"
-    evil = MARK.format(mark=str(mark))
+    evil = MARK.format(mark=str(mark)).encode()
     signed = pack(bundle=bundle, version=3, out=tmp_path, signing_key=key)
     if how == "unsigned":
         url = pack(bundle=bundle, version=3, out=node.store).name
@@ -98,11 +70,11 @@ def test_nothing_else_runs(
             "changed": {"recommend.py": evil, "json.py": evil, "sitecustomize.py": evil},
             "torchrun": {
                 "recommend.py": evil,
-                "model-config.yaml": "parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n",
+                "model-config.yaml": b"parallelType: pp\nminWorkers: 1\nmaxWorkers: 1\n",
             },
             "environment of its own": {
                 "recommend.py": evil,
-                "model-config.yaml": "useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n",
+                "model-config.yaml": b"useVenv: true\nminWorkers: 1\nmaxWorkers: 1\n",
             },
             "another python": {
                 "recommend.py": evil,
@@ -110,7 +82,7 @@ def test_nothing_else_runs(
                 MANIFEST: with_runtime(signed, "python3"),
             },
         }[how]
-        url = changed_copy(signed, node.store, files)
+        url = changed_copy(signed, node.store / f"changed-{signed.name}", files).name
     with pytest.raises(ServerRefused):
         server.register(3, url)
     assert not mark.exists()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
@@ -23,33 +22,17 @@ from cron.backends.torchserve.server import TorchServe, utc_now
 from cron.errors import ServerRefused, Unavailable
 from cron.urls.torchserve import parse as parse_nodes
 from cron.wiring import open_server
-from tests.planted import planted_bundle
-from tests.system.torchserve import Running, emptied_node, open_node, running_torchserve
+from tests.system.torchserve import SPOILT, Running, changed_copy, open_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
 # Hundreds of texts that no cache knows: long enough in flight to be caught there.
 SLOW = {"user_seq": [], "items": [{"text": f"{number} " * 60} for number in range(100)]}
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running_torchserve(tmp_path_factory.mktemp("node")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "planted"
-    planted_bundle(folder, tower="lstm", encoder="tiny")
-    return folder
-
-
-@pytest.fixture
-def server(node: Running) -> Iterator[TorchServe]:
-    """An empty server."""
-    with emptied_node(node) as server:
-        yield server
+SLOW_START = b"""import time
+class StartsSlowly:
+    def initialize(self, context): time.sleep(8)
+    def handle(self, data, context): return [{}] * len(data)
+"""
 
 
 @pytest.fixture
@@ -59,36 +42,16 @@ def publish(node: Running, bundle: Path) -> Callable[[int], str]:
 
 
 @pytest.fixture
-def publish_broken(node: Running, bundle: Path, tmp_path: Path) -> Callable[[int, str], str]:
-    """Store an archive with one damaged member, so that its handler cannot start."""
+def publish_changed(
+    node: Running, bundle: Path, tmp_path: Path
+) -> Callable[[int, str, bytes], str]:
+    """Pack a version and store it with one member replaced; return what register takes."""
 
-    def put(version: int, member: str) -> str:
+    def publish_with(version: int, member: str, content: bytes) -> str:
         good = pack(bundle=bundle, version=version, out=tmp_path)
-        with (
-            zipfile.ZipFile(good) as source,
-            zipfile.ZipFile(node.store / f"broken-{version}.mar", "w") as broken,
-        ):
-            for name in source.namelist():
-                broken.writestr(name, SPOILT[name] if name == member else source.read(name))
-        return f"broken-{version}.mar"
+        return changed_copy(good, node.store / f"changed-{version}.mar", {member: content}).name
 
-    return put
-
-
-# The worker process dies of the first and the version goes with it; of the second TorchServe mostly
-# keeps a version without workers.
-SPOILT = {
-    "bundle/manifest.json": b"{}",
-    "recommend.py": b"""class FailsToStart:
-    def initialize(self, context): raise RuntimeError
-    def handle(self, data, context): pass
-""",
-}
-SLOW_START = b"""import time
-class StartsSlowly:
-    def initialize(self, context): time.sleep(8)
-    def handle(self, data, context): return [{}] * len(data)
-"""
+    return publish_with
 
 
 def zombie(node: Running, version: int) -> None:
@@ -123,11 +86,11 @@ def test_an_archive_that_cannot_start_leaves_nothing(
     spoilt: str,
     server: TorchServe,
     publish: Callable[[int], str],
-    publish_broken: Callable[[int, str], str],
+    publish_changed: Callable[[int, str, bytes], str],
 ) -> None:
     server.register(1, publish(1))
     with pytest.raises(ServerRefused):
-        server.register(2, publish_broken(2, spoilt))
+        server.register(2, publish_changed(2, spoilt, SPOILT[spoilt]))
     assert [found.version for found in server.versions()] == [1]
     server.register(2, publish(2))
     assert server.predict(2, TOP, timeout_s=60)
@@ -135,13 +98,11 @@ def test_an_archive_that_cannot_start_leaves_nothing(
 
 def test_a_version_another_process_loads_is_waited_for(
     server: TorchServe,
-    publish_broken: Callable[[int, str], str],
+    publish_changed: Callable[[int, str, bytes], str],
     node: Running,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its host's clock is twenty minutes behind ours."""
-    monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
-    archive = publish_broken(2, "recommend.py")
+    archive = publish_changed(2, "recommend.py", SLOW_START)
     with ThreadPoolExecutor(1) as pool, open_node(node) as other:
         first = pool.submit(other.register, 2, archive)
         until_loading(node, 2)
@@ -159,13 +120,11 @@ def test_a_version_another_process_loads_is_waited_for(
 def test_kept_connections_are_answered_while_a_version_starts(
     server: TorchServe,
     publish: Callable[[int], str],
-    publish_broken: Callable[[int, str], str],
+    publish_changed: Callable[[int, str, bytes], str],
     node: Running,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A call waiting for the start would block one of two network threads."""
-    monkeypatch.setitem(SPOILT, "recommend.py", SLOW_START)
-    archive = publish_broken(2, "recommend.py")
+    archive = publish_changed(2, "recommend.py", SLOW_START)
     server.register(1, publish(1))
     with ExitStack() as stack:
         clients = [stack.enter_context(httpx.Client()) for _ in range(8)]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,15 @@ from deploy.servers.torchserve.command import Ports
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 20.0
+# Members with which a version cannot start. The first kills the worker process, and the version
+# disappears. The second mostly leaves a version without workers in TorchServe.
+SPOILT = {
+    "bundle/manifest.json": b"{}",
+    "recommend.py": b"""class FailsToStart:
+    def initialize(self, context): raise RuntimeError
+    def handle(self, data, context): pass
+""",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +169,17 @@ def write_archive(store: Path, version: int, *, handler: bytes) -> str:
         archive.writestr("model-config.yaml", settings)
         archive.writestr("recommend.py", handler)
     return name
+
+
+def changed_copy(mar: Path, out: Path, files: Mapping[str, bytes]) -> Path:
+    """Copy an archive to `out` with these members replaced or added; keep its signature."""
+    with zipfile.ZipFile(mar) as source, zipfile.ZipFile(out, "w") as copy:
+        for name in source.namelist():
+            if name not in files:
+                copy.writestr(name, source.read(name))
+        for name, content in files.items():
+            copy.writestr(name, content)
+    return out
 
 
 def free_ports() -> Ports:

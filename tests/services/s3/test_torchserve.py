@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,29 +13,13 @@ from cron.backends.artifacts.s3.client import archives_url
 from cron.errors import ServerRefused
 from cron.ports import ArtifactStore
 from cron.wiring import open_artifacts
-from tests.planted import planted_bundle
 from tests.servers import Servers
 from tests.services.proxy import Proxy
 from tests.services.s3.files import through
-from tests.system.torchserve import Running, open_node, running_torchserve
+from tests.system.torchserve import SPOILT, Running, changed_copy, open_node, running_torchserve
 from trainer.archive import pack
 
 TOP = {"user_seq": ["i3"], "k": 3}
-# The first kills the worker process, and the version disappears. The second leaves a version
-# without workers in TorchServe.
-SPOILT = {
-    "bundle/manifest.json": b"{}",
-    "recommend.py": b"class FailsToStart:\n"
-    b"    def initialize(self, context): raise RuntimeError\n"
-    b"    def handle(self, data, context): pass\n",
-}
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "planted"
-    planted_bundle(folder, tower="lstm", encoder="tiny")
-    return folder
 
 
 @pytest.fixture
@@ -60,13 +43,6 @@ def kill(node: Running) -> None:
     """End a server and all its workers at once, as a power cut would."""
     os.killpg(node.process.pid, signal.SIGKILL)
     node.process.wait()
-
-
-def spoil(mar: Path, out: Path, spoilt: str) -> Path:
-    with zipfile.ZipFile(mar) as source, zipfile.ZipFile(out, "w") as written:
-        for member in source.namelist():
-            written.writestr(member, SPOILT[member] if member == spoilt else source.read(member))
-    return out
 
 
 def test_a_version_is_loaded_by_url_twice(
@@ -137,10 +113,8 @@ def test_two_nodes_with_one_model_store(
 def test_a_failed_registration_leaves_nothing(
     member: str, store: ArtifactStore, archives: dict[int, str], node: Running, tmp_path: Path
 ) -> None:
-    store.put(
-        "rec-2-broken.mar",
-        spoil(tmp_path / "packed" / archives[2], tmp_path / "broken.mar", member),
-    )
+    good, spoilt = tmp_path / "packed" / archives[2], {member: SPOILT[member]}
+    store.put("rec-2-broken.mar", changed_copy(good, tmp_path / "broken.mar", spoilt))
     with open_node(node) as server:
         server.register(1, store.url(archives[1]))
         with pytest.raises(ServerRefused):

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
-from cron.ledger import lease_row, release_rows
-from cron.ledger.ledger import Ledger, open_ledger
+from cron.ledger import release_rows
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
@@ -27,25 +24,14 @@ from tests.releases import publish_releases
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def ledger_and_lease(tmp_path: Path) -> Iterator[tuple[Ledger, Lease]]:
-    """An empty ledger in `tmp_path`, and its lease."""
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    lease = lease_row.acquire(ledger, "a worker", 30.0, NOW)
-    assert lease is not None
-    yield ledger, lease
-    ledger.close()
-
-
 def test_the_commands_of_the_ready_block_send_the_needed_keys(
-    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path
+    ledger: Ledger, lease: Lease, tmp_path: Path
 ) -> None:
     keys = tmp_path / "my var" / "torchserve" / "key_file.json"
     keys.parent.mkdir(parents=True)
     keys.write_text(json.dumps({"management": {"key": "m"}, "inference": {"key": "i"}}))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    ledger, lease = ledger_and_lease
     publish_releases(ledger, lease, 1)
     live = release_rows.live(ledger)
     assert live is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -10,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from cron.ledger import journal_rows, lease_row, run_rows, switches
-from cron.ledger.ledger import Ledger, open_ledger
+from cron.ledger import journal_rows, run_rows, switches
+from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Segment, Switch
 from cron.ports import Cursor
 from deploy.machine.endpoints import Endpoints
@@ -21,20 +20,9 @@ from tests.releases import publish_releases, reason
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def ledger_and_lease(tmp_path: Path) -> Iterator[tuple[Ledger, Lease]]:
-    """An empty ledger in `tmp_path`, and its lease."""
-    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
-    lease = lease_row.acquire(ledger, "a worker", 30.0, NOW)
-    assert lease is not None
-    yield ledger, lease
-    ledger.close()
-
-
 def test_a_failed_baseline_is_reported_once_and_waited_for(
-    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ledger: Ledger, lease: Lease, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ledger, lease = ledger_and_lease
     run = run_rows.start(
         ledger, "baseline", reason=reason("nothing_live", ok=True), supersedes=None, lease=lease
     )
@@ -56,10 +44,9 @@ def test_a_failed_baseline_is_reported_once_and_waited_for(
 
 
 def test_a_rollback_that_the_start_carries_out_is_shown(
-    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path
+    ledger: Ledger, lease: Lease, tmp_path: Path
 ) -> None:
     """The rollback of a stopped system changes what is live while the gateway is waited for."""
-    ledger, lease = ledger_and_lease
     publish_releases(ledger, lease, 1, 2)
     begun = switches.begin_rollback(ledger, 1, reason="by a person")
     live, why = wait_until_ready(
@@ -73,10 +60,9 @@ def _end_switch(ledger: Ledger, begun: Switch) -> None:
 
 
 def test_collecting_events_is_reported_before_the_baseline(
-    ledger_and_lease: tuple[Ledger, Lease], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ledger: Ledger, lease: Lease, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A journal of millions takes minutes; without a terminal it is one line."""
-    ledger, lease = ledger_and_lease
     looks = 0
 
     def check() -> None:
