@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from cron.errors import Unavailable
 from cron.ports import START, Cursor, EventLog
+from deploy.servers.redis import redis_program
 from recommender.events import Record
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, free_port
+
+
+@contextmanager
+def own_redis(
+    folder: Path, *, password: str | None = None, fsync: str = "everysec", more_config: str = ""
+) -> Iterator[ServerProcess]:
+    """Run a Redis on a free port, with more lines in its redis.conf; stop it at the end."""
+    port = free_port()
+    program = redis_program(folder, port=port, password=password, fsync=fsync)
+    with Path(program.command[-1]).open("a") as config:
+        config.write(more_config)
+    server = ServerProcess(program, port=port, folder=folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def log_url(server: ServerProcess, *, port: int | None = None) -> str:

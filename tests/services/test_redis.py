@@ -19,11 +19,16 @@ from cron.errors import AccessRefused, CannotKeep, LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog, Histories
 from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_histories, open_log
-from deploy.servers.redis import redis_program
 from tests.contracts.records import event, item
-from tests.servers import ServerProcess, free_port
+from tests.servers import ServerProcess
 from tests.services.cutter import Cutter
-from tests.services.redis_stores import everything, histories_url, log_url, until_done
+from tests.services.redis_stores import (
+    everything,
+    histories_url,
+    log_url,
+    own_redis,
+    until_done,
+)
 
 PATIENCE_S = 8.0  # a server outage is reported well within it
 
@@ -31,15 +36,8 @@ PATIENCE_S = 8.0  # a server outage is reported well within it
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A Redis of the test's own, which loses nothing that it answered."""
-    port = free_port()
-    own = ServerProcess(
-        redis_program(tmp_path / "redis", port=port, fsync="always"),
-        port=port,
-        folder=tmp_path / "redis",
-    )
-    own.start()
-    yield own
-    own.stop()
+    with own_redis(tmp_path / "redis", fsync="always") as server:
+        yield server
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,9 @@ import redis
 from cron.errors import AccessRefused, Unavailable
 from cron.ports import START, Cursor
 from cron.wiring import open_histories, open_log
-from deploy.servers.redis import redis_program
 from tests.contracts.records import event, item
-from tests.servers import ServerProcess, free_port
-from tests.services.redis_stores import histories_url, log_url, until_done
+from tests.servers import free_port
+from tests.services.redis_stores import histories_url, log_url, own_redis, until_done
 
 
 def test_a_server_that_swallows_packets_is_told_too() -> None:
@@ -32,14 +32,7 @@ def test_a_server_that_swallows_packets_is_told_too() -> None:
 def test_a_wrong_password_is_told_and_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    server = ServerProcess(
-        redis_program(tmp_path / "redis", port=port, password="right-one"),
-        port=port,
-        folder=tmp_path / "redis",
-    )
-    server.start()
-    try:
+    with own_redis(tmp_path / "redis", password="right-one") as server:
         for password in (None, "wrong-one"):
             if password:
                 monkeypatch.setenv("REDIS_PASSWORD", password)
@@ -54,19 +47,14 @@ def test_a_wrong_password_is_told_and_never_shown(
                 open_histories(histories_url(server)).recent("u", 1)
         monkeypatch.setenv("REDIS_PASSWORD", "right-one")
         assert open_log(log_url(server)).append([event(1)]).accepted == 1
-    finally:
-        server.stop()
 
 
 def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
-    port = free_port()
-    program = redis_program(tmp_path / "redis", port=port)
-    with Path(program.command[-1]).open("a") as config:
-        config.write(f"cluster-enabled yes\ncluster-port {free_port()}\n")
-    server = ServerProcess(program, port=port, folder=tmp_path / "redis")
-    server.start()
-    client = redis.Redis(port=port)
-    try:
+    cluster = f"cluster-enabled yes\ncluster-port {free_port()}\n"
+    with (
+        own_redis(tmp_path / "redis", more_config=cluster) as server,
+        closing(redis.Redis(port=server.port)) as client,
+    ):
         slots = ("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         client.execute_command(*slots)  # type: ignore[no-untyped-call]
         log, histories = open_log(log_url(server)), open_histories(histories_url(server))
@@ -83,9 +71,6 @@ def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
             (event(2, user_id="b"),),
         )
         histories.clear()
-    finally:
-        client.close()
-        server.stop()
 
 
 def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
@@ -103,20 +88,13 @@ def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    port, plain = free_port(), free_port()
-    program = redis_program(tmp_path / "redis", port=plain)
-    with Path(program.command[-1]).open("a") as config:
-        config.write(
-            f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\n"
-            f"tls-key-file {tmp_path}/key.pem\ntls-auth-clients no\n"
-        )
-        config.write(f"tls-ca-cert-file {tmp_path}/ca.pem\n")
-    server = ServerProcess(program, port=plain, folder=tmp_path / "redis")
-    server.start()
-    try:
+    port = free_port()
+    tls = (
+        f"tls-port {port}\ntls-cert-file {tmp_path}/ca.pem\ntls-key-file {tmp_path}/key.pem\n"
+        f"tls-auth-clients no\ntls-ca-cert-file {tmp_path}/ca.pem\n"
+    )
+    with own_redis(tmp_path / "redis", more_config=tls):
         log = open_log(f"rediss://127.0.0.1:{port}/0?ca={tmp_path}/ca.pem")
         assert log.append([event(1)]).accepted == 1
         with pytest.raises(Unavailable, match=r"(?i)certificate"):
             open_log(f"rediss://127.0.0.1:{port}/0").append([event(2)])
-    finally:
-        server.stop()
