@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 _RANDOM_BITS = 74  # 12 before the variant, 62 after it
 
@@ -19,13 +20,14 @@ class RecordIds:
     They increase within one millisecond too, and when the clock steps back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, time_ns: Callable[[], int] = time.time_ns) -> None:
+        self._time_ns = time_ns
         self._lock = threading.Lock()
         self._last = 0  # milliseconds and random part, one number
 
     def __call__(self) -> str:
         """Return the next id."""
-        fresh = (time.time_ns() // 1_000_000 << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+        fresh = (self._time_ns() // 1_000_000 << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
         with self._lock:
             # the random step keeps the next id unguessable; an overflow of the random part carries
             # into the milliseconds
