@@ -13,13 +13,15 @@ import pytest
 from cron.cycle import stages
 from cron.cycle.cycle import run_cycle
 from cron.cycle.signing_key import trusted_keys
-from cron.errors import SettingsError, Stopped, Unavailable
+from cron.errors import SettingsError, Unavailable
 from cron.ledger import release_rows, run_rows
 from cron.lineage import Lease
 from cron.ports import ArtifactStore
 from cron.services import Services
 from cron.settings.file import load_settings
+from tests.component.switchable_ledger import SwitchableLedger
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
+from trainer.config import TrainConfig
 from trainer.signature import verify_folder
 
 
@@ -157,29 +159,31 @@ def test_an_archive_is_signed_and_a_damaged_one_is_not_put(
         stages.store_archive(services.artifacts, stages.folder_of(services.paths, run), manifest)
 
 
-class StopsAfter(HereLauncher):
-    """A trainer whose worker is asked to stop before it records the candidate."""
+class LedgerLosingLauncher(HereLauncher):
+    """A trainer after which the ledger takes `writes_left` more writes."""
 
-    def train(self, *arguments: object, **named: object) -> Path:
-        super().train(*arguments, **named)  # type: ignore[arg-type]
-        raise Stopped
+    def __init__(self, texts: Path, ledger: SwitchableLedger, writes_left: int) -> None:
+        super().__init__(texts)
+        self._ledger, self._writes_left = ledger, writes_left
+
+    def train(self, snapshot: Path, config: TrainConfig, out: Path, *, limit_s: float) -> Path:
+        candidate = super().train(snapshot, config, out, limit_s=limit_s)
+        self._ledger.writes_left = self._writes_left
+        return candidate
 
 
 @pytest.mark.parametrize("is_noted", [False, True], ids=["before it is noted", "after"])
 def test_a_manifest_names_the_settings_that_trained(
-    services: Services, lease: Lease, is_noted: bool, monkeypatch: pytest.MonkeyPatch
+    services: Services, lease: Lease, is_noted: bool
 ) -> None:
-    def stop(*_: object) -> None:
-        raise Stopped
-
     send(services, event_records(401, 480))
-    with monkeypatch.context() as patched:
-        patched.setattr(stages, "judge", stop)
-        stopped = (
-            services if is_noted else replace(services, launcher=StopsAfter(services.paths.texts))
-        )
-        with pytest.raises(Stopped):
-            run_cycle(stopped, lease)
+    ledger = SwitchableLedger(services.ledger.engine)
+    launcher = LedgerLosingLauncher(services.paths.texts, ledger, writes_left=int(is_noted))
+    with pytest.raises(Unavailable):
+        run_cycle(replace(services, ledger=ledger, launcher=launcher), lease)
+    open_run = run_rows.open_run(services.ledger)
+    assert open_run is not None
+    assert ("train" in open_run.seconds) == is_noted
     train = services.settings.train
     wider = replace(train, update_epochs=7, model=replace(train.model, dim=2 * train.model.dim))
     changed = replace(services, settings=replace(services.settings, train=wider))

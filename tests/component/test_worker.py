@@ -9,16 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from apscheduler.events import EVENT_JOB_MISSED, JobExecutionEvent
 
-from cron.errors import AlreadyRunning, LeaseLost, Unavailable
+from cron.errors import AlreadyRunning, LeaseLost
 from cron.ledger import (
     holds,
     journal_rows,
@@ -28,14 +26,13 @@ from cron.ledger import (
     run_rows,
     switches,
 )
-from cron.ledger.ledger import Ledger
-from cron.lineage import Lease
 from cron.ports import Batch, Cursor
 from cron.services import Services
 from cron.wiring import open_launcher
 from cron.worker.lease import held_lease, only_one
 from cron.worker.worker import run_once
 from tests.component.at_work import LIMIT_S, until, working
+from tests.component.switchable_ledger import SwitchableLedger
 from tests.component.worker_logs import SlowLog, StrangeLog
 from tests.workshop import (
     close_workshop,
@@ -219,32 +216,15 @@ def test_a_standby_takes_over_an_expired_lease(
         until(lambda: versions(fresh) == [0, 1])
 
 
-class SwitchableLedger(Ledger):
-    """A ledger that refuses writes while `is_down`; `refusals` counts them."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        super().__init__(engine)
-        self.is_down = False
-        self.refusals = threading.Semaphore(0)
-
-    @contextmanager
-    def write(self, lease: Lease | None = None) -> Iterator[sa.Connection]:
-        if self.is_down:
-            self.refusals.release()
-            raise Unavailable("the ledger", where="here", why="switched off by the test")
-        with super().write(lease) as connection:
-            yield connection
-
-
 def test_a_worker_waits_for_its_ledger_to_answer(shelf: Services) -> None:
     ledger = SwitchableLedger(shelf.ledger.engine)
     settings = replace(shelf.settings, worker=replace(shelf.settings.worker, lease_s=0.3))
     with working(replace(shelf, ledger=ledger, settings=settings)) as worker:
         until(lambda: worker._lease is not None)
-        ledger.is_down = True
+        ledger.writes_left = 0
         for _ in range(3):
             assert ledger.refusals.acquire(timeout=LIMIT_S)
-        ledger.is_down = False
+        ledger.writes_left = None
         shelf.server.set_live(1)
         until(lambda: holds.current(shelf.ledger) is not None)
     assert "job_errors" not in metric_rows.stored_metrics(shelf.ledger)
