@@ -45,21 +45,21 @@ class SettlingBroker:
         """Run no callback."""
 
 
-class Connection(KafkaConnection):
-    """A connection whose admin client is ours."""
+class SettlingConnection(KafkaConnection):
+    """A connection whose admin client is the settling broker."""
 
     def __init__(self, broker: SettlingBroker) -> None:
         super().__init__(parse("kafka://a/shop?items=shop-items"), {})
         self._broker = broker
 
     def admin(self) -> AdminClient:
-        """Return our client."""
+        """Return the broker as the client."""
         return cast("AdminClient", self._broker)
 
 
 def test_a_question_is_asked_again_while_leaders_change() -> None:
     broker = SettlingBroker(KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
-    state = Topics(Connection(broker)).describe()
+    state = Topics(SettlingConnection(broker)).describe()
     assert state.ids == {"shop": "an-id", "shop-items": "an-id"}
     assert broker.num_calls == 3
 
@@ -74,5 +74,5 @@ def test_a_question_is_asked_again_while_leaders_change() -> None:
 def test_another_error_is_reported_at_once(code: int, error: type[Exception], text: str) -> None:
     broker = SettlingBroker(code)
     with pytest.raises(error, match=text):
-        Topics(Connection(broker)).describe()
+        Topics(SettlingConnection(broker)).describe()
     assert broker.num_calls == 1
