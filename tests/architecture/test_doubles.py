@@ -11,12 +11,7 @@ import pytest
 from cron.project_root import PROJECT_ROOT
 from tests.architecture.sources import PACKAGES, display_path, python_files, syntax_tree
 
-NOT_YET = ("tests/component/test_bench_quality.py",)  # their replacements still have to go
-TESTS = [
-    file
-    for file in python_files()
-    if file.is_relative_to(PROJECT_ROOT / "tests") and display_path(file) not in NOT_YET
-]
+TESTS = [file for file in python_files() if file.is_relative_to(PROJECT_ROOT / "tests")]
 REPLACING = ("setattr", "delattr")  # methods of pytest's MonkeyPatch
 
 
