@@ -101,8 +101,8 @@ class Interruptions:
             (folder / "snapshot" / "live").mkdir(parents=True)  # an interrupted training leaves it
             self._interrupt()
         updated = update_line(stream, line, folder, first, last, how=how)
-        for report in folder.parent.glob("*/candidate/report.json"):
-            self.trained_at[report.parts[-3]].add(report.stat().st_mtime_ns)
+        for cost in folder.parent.glob("*/seconds.json"):  # written at the end of each training
+            self.trained_at[cost.parent.name].add(cost.stat().st_mtime_ns)
         if is_first_try and len(self.tried) % 4 == 0:
             self._interrupt()
         return updated
