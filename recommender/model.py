@@ -1,10 +1,11 @@
 """The networks that a bundle can hold, all with the same methods.
 
 They are the two towers, the untrained baseline, and the sketch. They handle tensors only;
-`recommender.ranker` serves with them and `trainer.learning.loop` trains them. Each has
-`item_side(facts)`, `text_side(texts_MT)`, `states(side, histories)`, `logits(side, state_XD)`,
-`ratings(side, state_XD, rows_XK)`, a `config`, the width `state_dim` of its states, and the mean
-and spread of the ratings. The trained ones have a `table` of item rows.
+`recommender.ranker` serves with them and `trainer.learning.loop` trains them. Each has `item_side(facts)`,
+`text_side(texts_MT)`, `states(side, histories)`, `logits(side, state_XD)`, `ratings(side, state_XD,
+rows_XK)`, a `config`, the width `state_dim` of its states, and the mean and spread of the ratings.
+The trained ones have a `table` of item rows and `block_side(block)`, the item side
+of some rows.
 
     B  users      L  events of a history      S  states, L + 1: before the first and after each
     N  items      M  free texts               T  text vector
@@ -17,7 +18,14 @@ from recommender.baseline import Baseline
 from recommender.biases import ITEM_SHRINKAGE
 from recommender.config import ModelConfig
 from recommender.sketch import Sketch
-from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide, event_type_code
+from recommender.tensors import (
+    EVENT_TYPES,
+    HistoryBatch,
+    ItemBlock,
+    ItemFacts,
+    ItemSide,
+    event_type_code,
+)
 from recommender.two_towers import TwoTowers
 
 __all__ = [
@@ -25,6 +33,7 @@ __all__ = [
     "ITEM_SHRINKAGE",
     "Baseline",
     "HistoryBatch",
+    "ItemBlock",
     "ItemFacts",
     "ItemSide",
     "Recommender",

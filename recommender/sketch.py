@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
+from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide
 
 EMBEDDING_STD = 0.1
 
@@ -39,8 +39,13 @@ class Sketch(nn.Module):
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return embeddings and text vectors side by side; an item without text has zeros."""
-        text_NT = facts.texts_NT * facts.has_text_N.unsqueeze(1) * math.sqrt(self.config.text_dim)
-        return _side(torch.cat([self.table, text_NT], dim=1))
+        return self.block_side(ItemBlock.whole(facts, self.table))
+
+    def block_side(self, block: ItemBlock) -> ItemSide:
+        """Return the embeddings and text vectors of a block of items side by side."""
+        facts = block.facts
+        text_XT = facts.texts_NT * facts.has_text_N.unsqueeze(1) * math.sqrt(self.config.text_dim)
+        return _side(torch.cat([block.table_XE, text_XT], dim=1))
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
         """Return free texts as items with a zero embedding, so they add nothing to a history."""

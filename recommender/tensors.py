@@ -5,7 +5,7 @@ Letters are those of `recommender.model`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -23,6 +23,30 @@ class ItemFacts:
     rating_sum_N: Tensor  # of (rating − mean rating)
     rating_count_N: Tensor
 
+    def at(self, rows_X: Tensor) -> ItemFacts:
+        """Return the facts of some rows, which are distinct and ascending."""
+        return ItemFacts(
+            **{field.name: rows_at(getattr(self, field.name), rows_X) for field in fields(self)}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemBlock:
+    """Some items of a catalogue, or all of them: the input of the item tower.
+
+    Where `known_X` (1 or 0) is 0, the item is treated as brand new.
+    """
+
+    facts: ItemFacts
+    table_XE: Tensor
+    mean_count: Tensor  # interactions per item, over the whole catalogue
+    known_X: Tensor | None = None
+
+    @classmethod
+    def whole(cls, facts: ItemFacts, table_NE: Tensor) -> ItemBlock:
+        """Return the whole catalogue as a block."""
+        return cls(facts=facts, table_XE=table_NE, mean_count=facts.counts_N.mean())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSide:
@@ -31,6 +55,14 @@ class ItemSide:
     vectors_ND: Tensor
     bias_N: Tensor
     rating_bias_N: Tensor
+
+    def at(self, rows_X: Tensor) -> ItemSide:
+        """Return some rows, in the given order."""
+        return ItemSide(
+            vectors_ND=self.vectors_ND[rows_X],
+            bias_N=self.bias_N[rows_X],
+            rating_bias_N=self.rating_bias_N[rows_X],
+        )
 
     def concat(self, more: ItemSide) -> ItemSide:
         """Return these rows followed by others, for histories that contain both."""
@@ -53,6 +85,11 @@ class HistoryBatch:
     ratings_BL: Tensor
     at_s_BL: Tensor  # float64
     length_B: Tensor
+
+
+def rows_at(whole_N: Tensor, rows_X: Tensor) -> Tensor:
+    """Return some rows of a tensor, distinct and ascending; no copy when they are all rows."""
+    return whole_N if len(rows_X) == len(whole_N) else whole_N[rows_X]
 
 
 def event_type_code(name: str) -> int:

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from recommender.biases import USER_SHRINKAGE, item_rating_biases, ratings_above_items, tastes
 from recommender.config import ModelConfig
-from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemFacts, ItemSide
+from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemBlock, ItemFacts, ItemSide
 from recommender.towers import LstmTower, TransformerTower
 
 FACTOR_RIDGE = 10.0  # initial ridge of a taste's factors; docs/log.md
@@ -58,30 +58,28 @@ class TwoTowers(nn.Module):
         nn.init.zeros_(self.expected_log_count.bias)
         nn.init.normal_(self.type_embedding.weight, std=0.02)
 
-    def item_side(self, facts: ItemFacts, known_N: Tensor | None = None) -> ItemSide:
-        """Return the catalogue's vectors and biases. An item without text is its residual alone.
+    def item_side(self, facts: ItemFacts) -> ItemSide:
+        """Return the catalogue's vectors and biases. An item without text is its residual alone."""
+        return self.block_side(ItemBlock.whole(facts, self.table))
 
-        Items where `known_N` (1 or 0) is 0 are treated as brand new: no ID residual, no ranking
-        bias, no count.
+    def block_side(self, block: ItemBlock) -> ItemSide:
+        """Return the vectors and biases of a block of items.
+
+        A brand-new item has no ID residual, no ranking bias and no count.
         """
-        residual_ND, bias_N, learned_N = self.table[:, :-2], self.table[:, -2], self.table[:, -1]
-        counts_N = facts.counts_N
-        if known_N is not None:
-            residual_ND, bias_N, counts_N = (
-                residual_ND * known_N.unsqueeze(1),
-                bias_N * known_N,
-                counts_N * known_N,
-            )
-        text_NT = facts.texts_NT * math.sqrt(self.config.text_dim)
-        text_ND = self.adapter(text_NT) * facts.has_text_N.unsqueeze(1)
-        popularity_N = (
-            torch.logaddexp(counts_N.log(), self.expected_log_count(text_NT).squeeze(1))
-            - (facts.counts_N.mean() + 1.0).log()
-        )
+        facts, table_XE, counts_X = block.facts, block.table_XE, block.facts.counts_N
+        residual_XD, bias_X, learned_X = table_XE[:, :-2], table_XE[:, -2], table_XE[:, -1]
+        if block.known_X is not None:
+            residual_XD = residual_XD * block.known_X.unsqueeze(1)
+            bias_X, counts_X = bias_X * block.known_X, counts_X * block.known_X
+        text_XT = facts.texts_NT * math.sqrt(self.config.text_dim)
+        text_XD = self.adapter(text_XT) * facts.has_text_N.unsqueeze(1)
+        expected_X = self.expected_log_count(text_XT).squeeze(1)
+        popularity_X = torch.logaddexp(counts_X.log(), expected_X) - (block.mean_count + 1.0).log()
         return ItemSide(
-            vectors_ND=text_ND + residual_ND,
-            bias_N=bias_N + self.popularity_weight * popularity_N,
-            rating_bias_N=item_rating_biases(facts) + learned_N,
+            vectors_ND=text_XD + residual_XD,
+            bias_N=bias_X + self.popularity_weight * popularity_X,
+            rating_bias_N=item_rating_biases(facts) + learned_X,
         )
 
     @torch.no_grad()

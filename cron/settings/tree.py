@@ -139,6 +139,8 @@ _TRAIN_RULES: dict[str, Rule] = {
     "update_lr": POSITIVE,
     "full_epochs": AT_LEAST_ONE,
     "batch_size": AT_LEAST_ONE,
+    "full_softmax_items": AT_LEAST_ONE,
+    "num_negatives": AT_LEAST_ONE,
     "num_threads": AT_LEAST_ONE,
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,

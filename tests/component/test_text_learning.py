@@ -17,6 +17,7 @@ from safetensors import safe_open
 from recommender.bundle import ADAPTER, ENCODER, load_bundle
 from recommender.catalogue import CatalogueItem
 from recommender.encoder import load_encoder
+from recommender.model import ItemFacts
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import (
     ROOT,
@@ -261,8 +262,11 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
         replace(bundle, encoder=load_encoder(encoder)), replace(config, encoder=encoder)
     )
     assert isinstance(learner, TextLearner)
-    facts = learner.facts(lambda: torch.arange(20), seed=3)
-    again = learner.facts(lambda: torch.arange(20), seed=3)
+
+    def step_facts() -> ItemFacts:
+        return learner.facts(torch.arange(NUM_ITEMS), lambda: torch.arange(20), seed=3)
+
+    facts, again = step_facts(), step_facts()
     weights_NT = torch.randn(facts.texts_NT.shape, generator=torch.Generator().manual_seed(0))
     (facts.texts_NT * weights_NT).sum().backward()  # type: ignore[no-untyped-call]
     assert any(gradient.abs().sum() > 0 for gradient in learner.gradients())
@@ -272,7 +276,7 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
     assert not moved_N[20:].any()
     before_NT = facts.texts_NT.detach()
     learner.step(lr=config.full_lr)
-    assert not torch.allclose(learner.facts(lambda: torch.arange(20), seed=3).texts_NT, before_NT)
+    assert not torch.allclose(step_facts().texts_NT, before_NT)
 
 
 def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -> None:
@@ -282,7 +286,7 @@ def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -
     learner = text_learner(replace(bundle, encoder=on_cpu), replace(config, encoder=encoder))
     assert learner is not None
     for _ in range(20):
-        facts = learner.facts(lambda: torch.arange(NUM_ITEMS), seed=0)
+        facts = learner.facts(torch.arange(NUM_ITEMS), lambda: torch.arange(NUM_ITEMS), seed=0)
         facts.texts_NT[:, 0].sum().backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
     learned = learner.finish(bundle)

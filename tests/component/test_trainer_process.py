@@ -108,7 +108,8 @@ def running(pid: int) -> bool:
 
 
 def test_one_rank_and_two_give_the_same_losses(tmp_path: Path, config: TrainConfig) -> None:
-    config = replace(config, full_epochs=2)
+    """With negatives, so that the ranks also have to agree on the items of each step."""
+    config = replace(config, full_epochs=2, full_softmax_items=1, num_negatives=8)
     snapshot = write_planted_snapshot(tmp_path / "snapshot", items=NAMELESS)
     one = train(tmp_path, snapshot, config, name="one")
     arguments = command(tmp_path, snapshot, config, name="two")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -81,6 +81,37 @@ class TrainBatch:
     shown_user_X: Tensor
     shown_state_X: Tensor
     shown_row_X: Tensor
+
+    def read_rows(self) -> Tensor:
+        """Return the rows in histories and impressions, with repetition."""
+        lengths_B1, rows_BL = self.histories.length_B.unsqueeze(1), self.histories.rows_BL
+        place_L = torch.arange(rows_BL.shape[1], device=rows_BL.device)
+        return torch.cat([rows_BL[place_L < lengths_B1], self.shown_row_X])
+
+    def named_rows(self) -> Tensor:
+        """Return the rows that are read, ranked or rated, with repetition."""
+        ranked_X = self.target_rows_BS[self.target_rows_BS >= 0]
+        rated_X = self.rated_rows_BS[~self.target_ratings_BS.isnan()]
+        return torch.cat([self.read_rows(), ranked_X, rated_X])
+
+    def placed(self, rows_X: Tensor) -> TrainBatch:
+        """Return the batch with places in a block of rows, which has all named rows, for rows.
+
+        Padding gets any place.
+        """
+
+        def places(rows: Tensor) -> Tensor:
+            return torch.searchsorted(rows_X, rows.contiguous()).clamp(max=len(rows_X) - 1)
+
+        return replace(
+            self,
+            histories=replace(self.histories, rows_BL=places(self.histories.rows_BL)),
+            target_rows_BS=torch.where(
+                self.target_rows_BS >= 0, places(self.target_rows_BS), self.target_rows_BS
+            ),
+            rated_rows_BS=places(self.rated_rows_BS),
+            shown_row_X=places(self.shown_row_X),
+        )
 
 
 def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Sequences:

@@ -12,35 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from recommender.model import ItemFacts, Sketch
 from trainer.config import TrainConfig
-from trainer.data.sampling import (
-    Sequences,
-    TrainBatch,
-    Window,
-    Withheld,
-    assemble,
-    batches,
-    cut_windows,
-    draw_withheld,
-)
+from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
 from trainer.learning.checkpoint import Checkpoint
-from trainer.learning.losses import LossSums, batch_losses, counts, learned_rows, touched_rows
-from trainer.learning.sketch_losses import sketch_losses
+from trainer.learning.step import Step
 from trainer.learning.trainee import Trainee
-from trainer.machine import distributed
-from trainer.machine.device import to_device
 from trainer.progress import Progress
 
 WARM_UP_SHARE = 0.05  # of a full training; Adam's first steps are wild
-LAST_LR_SHARE = 0.05  # not tuned, nor are the constants below except the last
-SHOWN_WEIGHT = 0.1  # an impression says less than a choice
-MAX_GRADIENT_NORM = 5.0
-# The share of items that a step treats as brand new. Without it the ranking of new items is a sixth
-# worse; see docs/log.md.
-FORGOTTEN_SHARE = 0.05
+LAST_LR_SHARE = 0.05  # not tuned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +70,7 @@ def train(
     """
     model, progress = trainee.model, watch.progress
     losses = checkpoint.load(trainee)
-    step = _Step(
-        trainee=trainee,
-        learned_X=learned_rows(trainee.source.last_facts, sequences),
-        rating_weight=config.rating_weight,
-    )
+    step = Step(trainee, sequences, config)
     progress.phase("train", schedule.epochs)
     model.train()
     for epoch in range(len(losses), schedule.epochs):
@@ -107,7 +84,7 @@ def train(
         for number, group in enumerate(groups):
             done = epoch + number / len(groups)
             withheld = draw_withheld(len(group), generator)
-            loss = step.run(sequences, group, withheld, lr=schedule.lr_at(done / schedule.epochs))
+            loss = step.run(group, withheld, lr=schedule.lr_at(done / schedule.epochs))
             total += loss
             watch.check()
             progress.step(epoch * len(groups) + number, num_steps, loss)
@@ -117,73 +94,3 @@ def train(
         progress.step((epoch + 1) * len(groups), num_steps, losses[-1])
     model.eval()
     return tuple(losses)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    trainee: Trainee
-    learned_X: Tensor
-    rating_weight: float
-
-    def run(
-        self, sequences: Sequences, group: list[Window], withheld: list[Withheld], *, lr: float
-    ) -> float:
-        """Take one step on a global batch, reading this rank's share; return the batch's loss."""
-        batch = self._share(sequences, group, withheld)
-        device = self.trainee.model.table.device
-        totals_3 = counts(batch) if batch is not None else torch.zeros(3, device=device)
-        distributed.add_up([totals_3])
-        # The same on all ranks, no matter which other random numbers were drawn.
-        seed = group[0].first * 1_000_003 + group[-1].stop
-        facts = self.trainee.source.facts(lambda: self._touched_rows(batch), seed=seed)
-        loss = torch.zeros((), device=device)
-        if batch is not None:
-            negatives = torch.Generator().manual_seed(seed)
-            loss = self._loss(self._sums(facts, batch, negatives), totals_3.clamp(min=1.0))
-            loss.backward()  # type: ignore[no-untyped-call]
-        total = loss.detach().clone()
-        gradients = [*self.trainee.optimizer.gradients(), *self.trainee.source.gradients()]
-        distributed.add_up([*gradients, total])
-        torch.nn.utils.clip_grad_norm_(self.trainee.model.parameters(), MAX_GRADIENT_NORM)
-        self.trainee.optimizer.step(self.learned_X, lr=lr)
-        self.trainee.source.step(lr=lr)
-        return float(total)
-
-    def _share(
-        self, sequences: Sequences, group: list[Window], withheld: list[Withheld]
-    ) -> TrainBatch | None:
-        """Return this rank's share of a global batch; None when it is empty."""
-        mine = distributed.share(list(zip(group, withheld, strict=True)))
-        if not mine:
-            return None
-        batch = assemble(sequences, [window for window, _ in mine], [one for _, one in mine])
-        return to_device(batch, self.trainee.model.table.device)
-
-    def _touched_rows(self, batch: TrainBatch | None) -> Tensor:
-        """Return the rows that the batches of all ranks read."""
-        touched_N = torch.zeros_like(self.trainee.model.table[:, 0])
-        if batch is not None:
-            touched_N[touched_rows(batch)] = 1.0
-        distributed.add_up([touched_N])
-        return touched_N.nonzero().squeeze(1)
-
-    def _sums(self, facts: ItemFacts, batch: TrainBatch, negatives: torch.Generator) -> LossSums:
-        model = self.trainee.model
-        if isinstance(model, Sketch):
-            return sketch_losses(model, facts, batch)
-        known_N = torch.rand(len(facts.counts_N), generator=negatives) >= FORGOTTEN_SHARE
-        return batch_losses(
-            model,
-            facts,
-            batch,
-            negatives,
-            known_N=known_N.to(facts.counts_N),
-            sampling=self.trainee.sampling,
-        )
-
-    def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
-        return (
-            sums.ranking / totals_3[0]
-            + SHOWN_WEIGHT * sums.shown / totals_3[1]
-            + self.rating_weight * sums.rating / totals_3[2]
-        )

@@ -19,19 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.model import ITEM_SHRINKAGE, ItemFacts, ItemSide, TwoTowers
+from recommender.model import ITEM_SHRINKAGE, ItemBlock, ItemFacts, ItemSide, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NegativeSampling:
-    """From which size of the catalogue negatives are drawn, and how many."""
-
-    max_full_items: int = 10_000  # sampling takes a third of the time on Beauty's 12,101 items
-    num_drawn: int = 2_048  # shared by a batch; not tuned
-
-
-DEFAULT_SAMPLING = NegativeSampling()
+from trainer.learning.negatives import Negatives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,77 +43,42 @@ def counts(batch: TrainBatch) -> Tensor:
     return torch.stack([number.float() for number in numbers])
 
 
-def touched_rows(batch: TrainBatch) -> Tensor:
-    """Return the rows that the batch reads."""
-    lengths_B1 = batch.histories.length_B.unsqueeze(1)
-    read_BL = (
-        torch.arange(batch.histories.rows_BL.shape[1], device=lengths_B1.device).unsqueeze(0)
-        < lengths_B1
-    )
-    return torch.cat([batch.histories.rows_BL[read_BL], batch.shown_row_X])
-
-
-def learned_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
-    """Return the rows whose residuals and biases learn: those that at least one user has met.
+def learning_rows(facts: ItemFacts, sequences: Sequences) -> Tensor:
+    """Mark the rows whose residuals and biases learn: those that at least one user has met.
 
     They learn as negatives too. The vector of every other item stays the one of its text.
     """
     met_N = facts.counts_N > 0
     met_N[torch.from_numpy(sequences.shown_rows).to(met_N.device)] = True
-    return met_N.nonzero().squeeze(1)
+    return met_N
 
 
 def batch_losses(
     model: TwoTowers,
-    facts: ItemFacts,
+    block: ItemBlock,
     batch: TrainBatch,
-    generator: torch.Generator,
+    negatives: Negatives | None,
     *,
-    known_N: Tensor | None = None,
-    sampling: NegativeSampling = DEFAULT_SAMPLING,
+    num_items: int,
 ) -> LossSums:
-    """Run the model on a batch.
+    """Run the model on a batch whose rows, like the negatives, are places in the block.
 
-    The generator, on the CPU, draws the negatives of a large catalogue. `known_N` is that of
-    `item_side`.
+    Without negatives the block is the whole catalogue. `num_items` is the catalogue's size.
     """
-    side = model.item_side(facts, known_N)
+    side = model.block_side(block)
     state_BSD = model.states(side, batch.histories)
     ranked_BS = batch.target_rows_BS >= 0
     target_Q = batch.target_rows_BS[ranked_BS]
     shown_XD = state_BSD[batch.shown_user_X, batch.shown_state_X]
     state_PD = torch.cat([state_BSD[ranked_BS], shown_XD])
     picked_P = torch.cat([target_Q, batch.shown_row_X])
-    drawn = _draw_negatives(facts, generator, sampling)
-    log_p_P = _log_probabilities(model, side, state_PD, picked_P, drawn)
-    above_average_X = log_p_P[len(target_Q) :] + math.log(max(1, len(side.bias_N)))
+    log_p_P = _log_probabilities(model, side, state_PD, picked_P, negatives)
+    above_average_X = log_p_P[len(target_Q) :] + math.log(max(1, num_items))
     return LossSums(
         ranking=-log_p_P[: len(target_Q)].sum(),
         shown=F.softplus(above_average_X).sum(),
-        rating=_rating_loss(model, side, facts, batch, state_BSD),
+        rating=_rating_loss(model, side, block.facts, batch, state_BSD),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Negatives:
-    """Rows drawn with replacement, and how often each row is expected among them."""
-
-    rows_C: Tensor
-    expected_C: Tensor
-
-
-def _draw_negatives(
-    facts: ItemFacts, generator: torch.Generator, sampling: NegativeSampling
-) -> _Negatives | None:
-    """Draw the negatives of a batch; None if the catalogue is small enough for all of it."""
-    if len(facts.counts_N) <= sampling.max_full_items:
-        return None
-    share_N = (facts.counts_N + 1.0).pow(0.75)  # as word2vec draws them (Mikolov et al. 2013)
-    share_N /= share_N.sum()
-    rows_C = torch.multinomial(
-        share_N.cpu(), sampling.num_drawn, replacement=True, generator=generator
-    ).to(share_N.device)
-    return _Negatives(rows_C=rows_C, expected_C=sampling.num_drawn * share_N[rows_C])
 
 
 def _log_probabilities(
@@ -131,18 +86,14 @@ def _log_probabilities(
     side: ItemSide,
     state_PD: Tensor,
     picked_P: Tensor,
-    negatives: _Negatives | None,
+    negatives: Negatives | None,
 ) -> Tensor:
     if negatives is None:
         return -F.cross_entropy(model.logits(side, state_PD), picked_P, reduction="none")
-    drawn_C = negatives.rows_C
-    drawn = ItemSide(
-        vectors_ND=side.vectors_ND[drawn_C],
-        bias_N=side.bias_N[drawn_C],
-        rating_bias_N=side.rating_bias_N[drawn_C],
-    )
-    negative_PC = model.logits(drawn, state_PD) - torch.log(negatives.expected_C)
-    negative_PC = negative_PC.masked_fill(picked_P.unsqueeze(1) == drawn_C, float("-inf"))
+    drawn = side.at(negatives.places_C)
+    negative_PC = model.logits(drawn, state_PD) - negatives.log_expected_C
+    same_PC = picked_P.unsqueeze(1) == negatives.places_C
+    negative_PC = negative_PC.masked_fill(same_PC, float("-inf"))
     picked_PD = side.vectors_ND[picked_P] / model.config.dim**0.5
     positive_P = (state_PD[:, : model.config.dim] * picked_PD).sum(1) + side.bias_N[picked_P]
     log_p_P: Tensor = positive_P - torch.logsumexp(

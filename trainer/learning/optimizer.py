@@ -38,37 +38,33 @@ class Optimizer:
         self._adam = torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON)
 
     def gradients(self) -> list[Tensor]:
-        """Return all gradients in a fixed order; zeros for a weight that took no part."""
-        for weight in (self._table, *self._dense.values()):
+        """Return the gradients of the dense weights in a fixed order.
+
+        They are zeros for a weight that took no part.
+        """
+        for weight in self._dense.values():
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-        return [
-            weight.grad
-            for weight in (self._table, *self._dense.values())
-            if weight.grad is not None
-        ]
+        return [weight.grad for weight in self._dense.values() if weight.grad is not None]
 
     @torch.no_grad()
-    def step(self, rows_X: Tensor, *, lr: float) -> None:
-        """Change the dense weights and the given rows of the table; then clear the gradients."""
+    def step(self, rows_X: Tensor, gradient_XE: Tensor, *, lr: float) -> None:
+        """Change the dense weights by their gradients, which are cleared, and rows of the table.
+
+        `gradient_XE` is the gradient of the given rows, which are distinct.
+        """
         for group in self._adam.param_groups:
             group["lr"] = lr
         self._adam.step()
-        self._step_table(rows_X, lr)
         self._adam.zero_grad(set_to_none=True)
-        self._table.grad = None
-
-    def _step_table(self, rows_X: Tensor, lr: float) -> None:
-        assert self._table.grad is not None
-        gradient_XE = self._table.grad[rows_X]
         first, second = BETAS
         self._steps_N[rows_X] += 1
-        self._mean_NE[rows_X] = self._mean_NE[rows_X].lerp(gradient_XE, 1 - first)
-        self._square_NE[rows_X] = self._square_NE[rows_X].lerp(gradient_XE.square(), 1 - second)
+        mean_XE = self._mean_NE[rows_X].lerp(gradient_XE, 1 - first)
+        square_XE = self._square_NE[rows_X].lerp(gradient_XE.square(), 1 - second)
+        self._mean_NE[rows_X], self._square_NE[rows_X] = mean_XE, square_XE
         steps_X1 = self._steps_N[rows_X].unsqueeze(1)
-        mean_XE = self._mean_NE[rows_X] / (1 - first**steps_X1)
-        root_XE = (self._square_NE[rows_X] / (1 - second**steps_X1)).sqrt() + EPSILON
-        self._table[rows_X] -= lr * mean_XE / root_XE
+        root_XE = (square_XE / (1 - second**steps_X1)).sqrt() + EPSILON
+        self._table[rows_X] -= lr * mean_XE / (1 - first**steps_X1) / root_XE
 
     def state(self) -> dict[str, Tensor]:
         """Return the whole state as named tensors on the CPU."""

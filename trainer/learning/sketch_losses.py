@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from recommender.model import ItemFacts, ItemSide, Sketch
+from recommender.model import ItemBlock, ItemSide, Sketch
 from trainer.data.sampling import TrainBatch
 from trainer.learning.losses import LossSums
 
 
-def sketch_losses(model: Sketch, facts: ItemFacts, batch: TrainBatch) -> LossSums:
-    """Return the sketch's losses: `rating` alone if the data has ratings, else `ranking` alone."""
-    side = model.item_side(facts)
+def sketch_losses(model: Sketch, block: ItemBlock, batch: TrainBatch) -> LossSums:
+    """Return the sketch's losses: `rating` alone if the data has ratings, else `ranking` alone.
+
+    The block is the whole catalogue.
+    """
+    side = model.block_side(block)
     state_BSD = model.states(side, batch.histories)
-    rated = bool(facts.rating_count_N.any())
+    rated = bool(block.facts.rating_count_N.any())
     wanted_BS = ~batch.target_ratings_BS.isnan() if rated else batch.target_rows_BS >= 0
     rows_BS = batch.rated_rows_BS if rated else batch.target_rows_BS
     predicted_X = model.ratings(

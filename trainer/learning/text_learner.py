@@ -69,22 +69,23 @@ class TextLearner:
         """Return the facts as they were last computed."""
         return self._facts
 
-    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:
-        """Return the facts with some of the rows' texts encoded again, with gradients.
+    def facts(self, rows_X: Tensor, read_rows: Callable[[], Tensor], *, seed: int) -> ItemFacts:
+        """Return the facts of the rows, with some of the read texts encoded with gradients.
 
         The seed decides which texts.
         """
-        rows_X = rows_of_step()
-        with_text_X = rows_X[self._facts.has_text_N[rows_X]]
+        read_X = read_rows()
+        with_text_X = read_X[self._facts.has_text_N[read_X]]
         order_X = torch.randperm(len(with_text_X), generator=torch.Generator().manual_seed(seed))
         picked_P = with_text_X[order_X[: self._encoder.config.texts_per_step]]
         if not len(picked_P):
-            return self._facts
+            return self._facts.at(rows_X)
         raw_PR = self._encoder.encode_for_gradients([self._texts[row] for row in picked_P.tolist()])
         drift_R = (raw_PR - self._untrained_NR[picked_P.cpu()]).mean(0)
         read_PT = self._whitening.apply(raw_PR - drift_R).to(self._facts.texts_NT.device)
         self._facts.texts_NT[picked_P] = read_PT.detach()
-        return replace(self._facts, texts_NT=self._facts.texts_NT.index_put((picked_P,), read_PT))
+        facts, place_P = self._facts.at(rows_X), torch.searchsorted(rows_X, picked_P)
+        return replace(facts, texts_NT=facts.texts_NT.index_put((place_P,), read_PT))
 
     def gradients(self) -> list[Tensor]:
         """Return all gradients in a fixed order; zeros for a weight that took no part."""

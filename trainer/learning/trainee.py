@@ -21,11 +21,11 @@ class FactsSource(Protocol):
     def last_facts(self) -> ItemFacts:
         """Return the facts as they were last computed."""
 
-    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:
-        """Return the facts for one step.
+    def facts(self, rows_X: Tensor, read_rows: Callable[[], Tensor], *, seed: int) -> ItemFacts:
+        """Return the facts of some rows, distinct and ascending, for one step.
 
-        `rows_of_step` returns the rows that the step reads. On several ranks it is a collective
-        call, so either every rank calls it or none does.
+        `read_rows` returns those of them that the step's histories and impressions name. On several
+        ranks it is a collective call, so either every rank calls it or none does.
         """
 
     def gradients(self) -> list[Tensor]:
@@ -53,9 +53,15 @@ class FixedFacts:
 
     last_facts: ItemFacts
 
-    def facts(self, rows_of_step: Callable[[], Tensor], *, seed: int) -> ItemFacts:  # noqa: ARG002
-        """Return the facts, which no step changes."""
-        return self.last_facts
+    def facts(
+        self,
+        rows_X: Tensor,
+        read_rows: Callable[[], Tensor],  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+    ) -> ItemFacts:
+        """Return the facts of the rows, which no step changes."""
+        return self.last_facts.at(rows_X)
 
     def gradients(self) -> list[Tensor]:
         """Return no gradients."""

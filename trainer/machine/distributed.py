@@ -15,6 +15,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 T = TypeVar("T")
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
@@ -71,6 +72,23 @@ def add_up(tensors: Sequence[Tensor]) -> None:
         tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
     ):
         tensor.copy_(part.view_as(tensor))
+
+
+def union(values_X: Tensor) -> Tensor:
+    """Return the distinct values of a one-dimensional tensor of all ranks, ascending."""
+    mine_X: Tensor = torch.unique(values_X)
+    if not dist.is_initialized():
+        return mine_X
+    lengths = torch.zeros(dist.get_world_size(), dtype=torch.long, device=mine_X.device)
+    lengths[dist.get_rank()] = len(mine_X)
+    dist.all_reduce(lengths)
+    longest = int(lengths.max())
+    padded = F.pad(mine_X, (0, longest - len(mine_X)))
+    parts = [torch.zeros_like(padded) for _ in lengths]
+    dist.all_gather(parts, padded)
+    every = [part[:length] for part, length in zip(parts, lengths.tolist(), strict=True)]
+    union_X: Tensor = torch.unique(torch.cat(every))
+    return union_X
 
 
 def from_first(make: Callable[[], T]) -> T:

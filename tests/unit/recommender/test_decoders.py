@@ -193,7 +193,8 @@ def test_a_large_decoder_gets_an_adapter(tmp_path: Path, folder: Path) -> None:
     learner = text_learner(replace(bundle, encoder=large), config)
     assert isinstance(learner, TextLearner)
     for step in range(2):  # the first step changes only B, which starts at zero
-        loss = learner.facts(lambda: torch.arange(4), seed=step).texts_NT[0].sum()
+        facts = learner.facts(torch.arange(len(items)), lambda: torch.arange(4), seed=step)
+        loss = facts.texts_NT[0].sum()
         loss.backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
     learned = learner.finish(bundle)

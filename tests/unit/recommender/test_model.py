@@ -1,6 +1,7 @@
 """The network: no state depends on later events, and an item without events is its text."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from recommender.config import ModelConfig
 from recommender.model import (
     Baseline,
     HistoryBatch,
+    ItemBlock,
     ItemFacts,
     Recommender,
     TwoTowers,
@@ -196,7 +198,11 @@ def test_an_item_marked_unknown_counts_as_brand_new() -> None:
         model.table[1] = 0.0  # a brand new item with the text of item 0
         known, forgotten = (
             model.item_side(facts),
-            model.item_side(facts, torch.tensor([0.0, 1.0, 1.0, 1.0])),
+            model.block_side(
+                replace(
+                    ItemBlock.whole(facts, model.table), known_X=torch.tensor([0.0, 1.0, 1.0, 1.0])
+                )
+            ),
         )
     assert torch.equal(forgotten.vectors_ND[0], known.vectors_ND[1])
     assert torch.equal(forgotten.bias_N[0], known.bias_N[1])

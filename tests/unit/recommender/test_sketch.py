@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from recommender.config import ModelConfig
-from recommender.model import ItemFacts, Sketch
+from recommender.model import ItemBlock, ItemFacts, Sketch
 from tests.unit.recommender.test_model import batch as histories
 from tests.unit.trainer.learning.test_losses import batch, facts
 from trainer.learning.sketch_losses import sketch_losses
@@ -64,7 +64,7 @@ def test_it_learns_from_ratings_if_there_are_any() -> None:
     side = model.item_side(known)
     state_BSD = model.states(side, one.histories)
     predicted = model.ratings(side, state_BSD[0, :1], torch.tensor([[1]])).item()
-    sums = sketch_losses(model, known, one)
+    sums = sketch_losses(model, ItemBlock.whole(known, model.table), one)
     assert sums.rating.item() == pytest.approx(((predicted - 5.0) / 2.0) ** 2, rel=1e-5)
     assert sums.ranking.item() == sums.shown.item() == 0.0
 
@@ -83,7 +83,7 @@ def test_without_ratings_it_learns_choices_against_uniform_items() -> None:
         .item()
         for _ in range(4000)
     ]
-    sums = sketch_losses(model, unrated_facts(), one)
+    sums = sketch_losses(model, ItemBlock.whole(unrated_facts(), model.table), one)
     assert sums.ranking.item() == pytest.approx(chosen.item() + sum(drawn) / len(drawn), rel=0.05)
     assert sums.rating.item() == 0.0
 
@@ -93,7 +93,8 @@ def test_without_ratings_it_learns_choices_against_uniform_items() -> None:
 )
 def test_all_weights_learn_and_only_the_used_table_rows(known: ItemFacts) -> None:
     model = sketch().train()
-    sums = sketch_losses(model, known, batch([1, 2, 3], [4.0, 2.0, 1.0]))
+    block = ItemBlock.whole(known, model.table)
+    sums = sketch_losses(model, block, batch([1, 2, 3], [4.0, 2.0, 1.0]))
     (sums.ranking + sums.rating).backward()  # type: ignore[no-untyped-call]
     for name, weight in model.named_parameters():
         assert weight.grad is not None, name
@@ -103,7 +104,9 @@ def test_all_weights_learn_and_only_the_used_table_rows(known: ItemFacts) -> Non
 
 
 def test_without_targets_the_loss_is_zero_with_gradients() -> None:
-    sums = sketch_losses(sketch(), facts(NUM_ITEMS), batch([1], [math.nan]))
+    model = sketch()
+    block = ItemBlock.whole(facts(NUM_ITEMS), model.table)
+    sums = sketch_losses(model, block, batch([1], [math.nan]))
     loss = sums.ranking + sums.shown + sums.rating
     assert loss.item() == 0.0
     loss.backward()  # type: ignore[no-untyped-call]

@@ -10,15 +10,10 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.model import HistoryBatch, ItemFacts, TwoTowers
+from recommender.model import HistoryBatch, ItemBlock, ItemFacts, TwoTowers
 from trainer.data.sampling import Sequences, TrainBatch
-from trainer.learning.losses import (
-    DEFAULT_SAMPLING,
-    batch_losses,
-    counts,
-    learned_rows,
-    touched_rows,
-)
+from trainer.learning.losses import batch_losses, counts, learning_rows
+from trainer.learning.negatives import NegativeSampler
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=8, dropout=0.0)
 
@@ -56,7 +51,7 @@ def batch(
 
 
 def test_sampled_negatives_estimate_the_full_softmax() -> None:
-    num_items = DEFAULT_SAMPLING.max_full_items + 1
+    num_items = 10_001
     torch.manual_seed(0)
     model, known, one = (
         TwoTowers(CONFIG, num_items).eval(),
@@ -68,8 +63,15 @@ def test_sampled_negatives_estimate_the_full_softmax() -> None:
     exact = F.cross_entropy(
         model.logits(side, state_BSD[0, :3]), torch.tensor([5, 900, 10_000]), reduction="sum"
     )
+    block, sampler = ItemBlock.whole(known, model.table), NegativeSampler(known.counts_N, 2_048)
     estimates = [
-        batch_losses(model, known, one, torch.Generator().manual_seed(seed)).ranking.item()
+        batch_losses(
+            model,
+            block,
+            one,
+            sampler.draw(torch.Generator().manual_seed(seed)),
+            num_items=num_items,
+        ).ranking.item()
         for seed in range(20)
     ]
     assert sum(estimates) / 20 == pytest.approx(exact.item(), rel=0.01)
@@ -81,7 +83,9 @@ def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
     torch.manual_seed(0)
     model = TwoTowers(CONFIG, 3)
     model.rating_mean.fill_(3.0)
-    sums = batch_losses(model, facts(3), batch([1], [5.0]), torch.Generator())
+    sums = batch_losses(
+        model, ItemBlock.whole(facts(3), model.table), batch([1], [5.0]), None, num_items=3
+    )
     assert sums.rating.item() == pytest.approx(4.0, abs=1e-4)
     assert counts(batch([1], [5.0])).tolist() == [1.0, 0.0, 1.0]
 
@@ -89,12 +93,14 @@ def test_an_items_mean_does_not_tell_the_rating_to_be_predicted() -> None:
 def test_what_was_shown_in_vain_is_punished_at_its_place() -> None:
     torch.manual_seed(0)
     model = TwoTowers(CONFIG, 3)
-    sums = batch_losses(model, facts(3), batch([1], [math.nan], shown=[(1, 2)]), torch.Generator())
+    block = ItemBlock.whole(facts(3), model.table)
+    one = batch([1], [math.nan], shown=[(1, 2)])
+    sums = batch_losses(model, block, one, None, num_items=3)
     assert sums.shown.item() > 0.0
     sums.shown.backward()  # type: ignore[no-untyped-call]
     assert model.table.grad is not None
     assert model.table.grad[2, -2] > 0.0
-    assert touched_rows(batch([1], [math.nan], shown=[(1, 2)])).tolist() == [1, 2]
+    assert one.read_rows().tolist() == [1, 2]
 
 
 def test_rows_that_nobody_has_met_do_not_learn() -> None:
@@ -102,6 +108,6 @@ def test_rows_that_nobody_has_met_do_not_learn() -> None:
     met = replace(known, counts_N=torch.tensor([2.0, 0.0, 0.0, 1.0]))
     rows = np.zeros(0, np.int64)
     empty = dict.fromkeys(Sequences.__dataclass_fields__, rows)
-    assert learned_rows(met, Sequences(**empty)).tolist() == [0, 3]  # type: ignore[arg-type]
+    assert learning_rows(met, Sequences(**empty)).tolist() == [True, False, False, True]  # type: ignore[arg-type]
     shown = Sequences(**{**empty, "shown_rows": np.array([2])})
-    assert learned_rows(met, shown).tolist() == [0, 2, 3], "what was shown was met"
+    assert learning_rows(met, shown).tolist() == [True, False, True, True], "what was shown was met"
