@@ -59,6 +59,8 @@ class Step:
         generator = torch.Generator().manual_seed(seed)
         negatives = None if self._sampler is None else self._sampler.draw(generator)
         rows_X = self._rows(batch, negatives)
+        learning_X = rows_at(self._learning_N, rows_X)
+        trainee.optimizer.catch_up(rows_X[learning_X], lr=lr)
         block = self._block(rows_X, batch, generator, seed)
         loss = torch.zeros((), device=self._device)
         if batch is not None:
@@ -71,10 +73,13 @@ class Step:
         gradients = [table_XE.grad, *trainee.optimizer.gradients(), *trainee.source.gradients()]
         distributed.add_up([*gradients, total])
         clip_grad_norm_([table_XE, *trainee.model.parameters()], MAX_GRADIENT_NORM)
-        learning_X = rows_at(self._learning_N, rows_X)
         trainee.optimizer.step(rows_X[learning_X], table_XE.grad[learning_X], lr=lr)
         trainee.source.step(lr=lr)
         return float(total)
+
+    def settle(self, *, lr: float) -> None:
+        """Bring the whole table up to date, so that it can be stored; call it after each epoch."""
+        self._trainee.optimizer.catch_up(self._learning_N.nonzero().squeeze(1), lr=lr)
 
     def _share(self, group: list[Window], withheld: list[Withheld]) -> TrainBatch | None:
         """Return this rank's share of a global batch; None when it is empty."""
