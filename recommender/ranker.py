@@ -11,17 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.encoder import TextEncoder
 from recommender.model import HistoryBatch, event_type_code
 
-Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 
 
@@ -51,11 +49,8 @@ class Ranker:
         self._model = bundle.model.eval()
         with torch.inference_mode():
             self._side = self._model.item_side(bundle.facts)
-            # A cosine of NaN ranks nothing. The gate refuses broken weights; here they must not
-            # raise an exception.
-            self._unit_ND = torch.nn.functional.normalize(
-                self._side.vectors_ND.nan_to_num(0.0), dim=1
-            )
+            self._length_N = self._side.vectors_ND.norm(dim=1).clamp(min=1e-12)
+        self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
         self._encoder: TextEncoder | None = bundle.encoder
         counts_N = bundle.counts_N.numpy()
         self._popular = np.argsort(-counts_N, kind="stable")
@@ -150,14 +145,16 @@ class Ranker:
         Hidden items are left out. Ties go to the lower row. A user with fewer than k items left
         gets fewer.
         """
-        scores = scores_BN.numpy()
         answers = []
-        for score_N, k_one, mask_N, excluded in zip(scores, k, allowed, excluded_rows, strict=True):
-            open_N = ~self.catalogue.hidden_N & ~np.isnan(score_N)
+        for row_N, k_one, mask_N, excluded in zip(
+            scores_BN.numpy(), k, allowed, excluded_rows, strict=True
+        ):
+            score_N = row_N.copy()
+            score_N[self._hidden_rows] = np.nan
+            score_N[np.fromiter(excluded, dtype=np.int64)] = np.nan
             if mask_N is not None:
-                open_N &= mask_N
-            open_N[np.fromiter(excluded, dtype=np.int64)] = False
-            answers.append(_best(score_N, np.flatnonzero(open_N), k_one))
+                np.putmask(score_N, ~mask_N, np.nan)
+            answers.append(best_rows(score_N, k_one))
         return answers
 
     @torch.inference_mode()
@@ -168,13 +165,14 @@ class Ranker:
         if (row is None) == (text_T is None):
             raise ValueError("similar: expected either a row or a text vector")
         if row is not None:
-            unit_D = self._unit_ND[row]
+            vector_D = self._side.vectors_ND[row]
         else:
             assert text_T is not None
             vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
-            unit_D = torch.nn.functional.normalize(vector_D, dim=0)
+        unit_D = torch.nn.functional.normalize(vector_D, dim=0)
+        cosine_N = self._side.vectors_ND @ unit_D / self._length_N
         excluded = () if row is None else (row,)
-        return self.top_k((self._unit_ND @ unit_D).unsqueeze(0), [k], [None], [excluded])[0]
+        return self.top_k(cosine_N.unsqueeze(0), [k], [None], [excluded])[0]
 
     def popular_rows(self, n: int) -> Rows:
         """Return the n rows with most interactions, ties by lower row, without hidden items."""
@@ -220,14 +218,3 @@ def _place(element: HistoryElement, num_items: int) -> int:
     if element.text_row is None:
         raise ValueError("a history element needs a row or a text_row")
     return num_items + element.text_row
-
-
-def _best(score_N: Scores, rows: Rows, k: int) -> tuple[Rows, Scores]:
-    values = score_N[rows]
-    if 0 < k < len(rows):
-        limit = np.partition(values, len(values) - k)[len(values) - k]
-        # Keep all rows that tie for the last place, so that the lower one wins it.
-        rows = rows[values >= limit]
-        values = score_N[rows]
-    order = np.argsort(-values, kind="stable")[:k]
-    return rows[order], values[order]

@@ -129,8 +129,8 @@ class TwoTowers(nn.Module):
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
-        read_XD = state_XD[:, : self.config.dim]
-        return (read_XD * (1.0 / math.sqrt(self.config.dim))) @ side.vectors_ND.T + side.bias_N
+        read_XD = state_XD[:, : self.config.dim] * (1.0 / math.sqrt(self.config.dim))
+        return torch.addmm(side.bias_N, read_XD, side.vectors_ND.T)
 
     def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
         """Return predicted ratings of the given rows, not clamped.
