@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from recommender.model import ItemBlock, Sketch
+from recommender.model import ItemBlock
 from recommender.tensors import rows_at
 from trainer.config import TrainConfig
 from trainer.data.sampling import Sequences, TrainBatch, Window, Withheld, assemble
-from trainer.learning.losses import LossSums, batch_losses, counts, learning_rows
-from trainer.learning.negatives import Negatives, NegativeSampler
-from trainer.learning.sketch_losses import sketch_losses
+from trainer.learning.losses import LossSums, counts, learning_rows
+from trainer.learning.negatives import Negatives
+from trainer.learning.objective import objective_of
 from trainer.learning.trainee import Trainee
 from trainer.machine import distributed
 from trainer.machine.device import to_device
@@ -42,12 +42,7 @@ class Step:
         self._learning_N = learning_rows(facts, sequences)
         self._mean_count = facts.counts_N.mean()
         self._all_N = torch.arange(len(facts.counts_N), device=self._device)
-        is_large = len(facts.counts_N) >= config.full_softmax_items
-        self._sampler = (
-            NegativeSampler(facts.counts_N, config.num_negatives)
-            if is_large and not isinstance(trainee.model, Sketch)
-            else None
-        )
+        self._objective = objective_of(trainee.model, facts.counts_N, config)
 
     def run(self, group: list[Window], withheld: list[Withheld], *, lr: float) -> float:
         """Take one step on a global batch, reading this rank's share; return the batch's loss."""
@@ -57,14 +52,15 @@ class Step:
         # The same on all ranks, no matter which other random numbers were drawn.
         seed = group[0].first * 1_000_003 + group[-1].stop
         generator = torch.Generator().manual_seed(seed)
-        negatives = None if self._sampler is None else self._sampler.draw(generator)
+        negatives = self._objective.negatives(generator)
         rows_X = self._rows(batch, negatives)
         learning_X = rows_at(self._learning_N, rows_X)
         trainee.optimizer.catch_up(rows_X[learning_X], lr=lr)
         block = self._block(rows_X, batch, generator, seed)
         loss = torch.zeros((), device=self._device)
         if batch is not None:
-            loss = self._loss(self._sums(block, rows_X, batch, negatives), totals_3.clamp(min=1.0))
+            sums = self._objective.sums(block, rows_X, batch, negatives)
+            loss = self._loss(sums, totals_3.clamp(min=1.0))
             loss.backward()  # type: ignore[no-untyped-call]
         total = loss.detach().clone()
         table_XE = block.table_XE
@@ -113,16 +109,6 @@ class Step:
             mean_count=self._mean_count,
             known_X=known_X.to(table_XE),
         )
-
-    def _sums(
-        self, block: ItemBlock, rows_X: Tensor, batch: TrainBatch, negatives: Negatives | None
-    ) -> LossSums:
-        model, num_items = self._trainee.model, len(self._all_N)
-        if isinstance(model, Sketch):
-            return sketch_losses(model, block, batch)
-        if negatives is not None:
-            batch, negatives = batch.placed(rows_X), negatives.placed(rows_X)
-        return batch_losses(model, block, batch, negatives, num_items=num_items)
 
     def _loss(self, sums: LossSums, totals_3: Tensor) -> Tensor:
         return (
