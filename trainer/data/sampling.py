@@ -94,7 +94,7 @@ class TrainBatch:
         rated_X = self.rated_rows_BS[~self.target_ratings_BS.isnan()]
         return torch.cat([self.read_rows(), ranked_X, rated_X])
 
-    def placed(self, rows_X: Tensor) -> TrainBatch:
+    def at_places(self, rows_X: Tensor) -> TrainBatch:
         """Return the batch with places in a block of rows, which has all named rows, for rows.
 
         Padding gets any place.

@@ -18,13 +18,13 @@ POPULARITY_POWER = 0.75
 class Negatives:
     """Drawn items, with repetition, and the log of the expected number of draws of each.
 
-    `places_C` are rows of the catalogue when drawn, and places in a block after `placed`.
+    `places_C` are rows of the catalogue when drawn, and places in a block after `at_places`.
     """
 
     places_C: Tensor
     log_expected_C: Tensor
 
-    def placed(self, rows_X: Tensor) -> Negatives:
+    def at_places(self, rows_X: Tensor) -> Negatives:
         """Return the negatives as places in a block of rows, which contains them."""
         return Negatives(
             places_C=torch.searchsorted(rows_X, self.places_C), log_expected_C=self.log_expected_C
@@ -32,9 +32,10 @@ class Negatives:
 
 
 class NegativeSampler:
-    """Draws items in proportion to (count + 1)^.75, in time that hardly grows with the catalogue.
+    """Draws items in proportion to (count + 1)^.75.
 
-    It draws on the CPU, so that all ranks draw the same from the same generator.
+    The time of a draw hardly grows with the catalogue. It draws on the CPU, so that all ranks draw
+    the same from the same generator.
     """
 
     def __init__(self, counts_N: Tensor, num_negatives: int) -> None:

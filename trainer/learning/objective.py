@@ -67,5 +67,5 @@ class _TowersObjective:
         self, block: ItemBlock, rows_X: Tensor, batch: TrainBatch, negatives: Negatives | None
     ) -> LossSums:
         if negatives is not None:
-            batch, negatives = batch.placed(rows_X), negatives.placed(rows_X)
+            batch, negatives = batch.at_places(rows_X), negatives.at_places(rows_X)
         return batch_losses(self.model, block, batch, negatives, num_items=self.num_items)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from recommender.bundle import Bundle
 from recommender.model import ItemFacts, Trained
-from trainer.learning.losses import DEFAULT_SAMPLING, NegativeSampling
 from trainer.learning.optimizer import Optimizer
 
 
@@ -87,12 +86,8 @@ class FixedFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainee:
-    """A model in training, with its optimiser and its source of facts, all on one device.
-
-    `sampling` says when its ranking loss is estimated from drawn negatives.
-    """
+    """A model in training, with its optimiser and its source of facts, all on one device."""
 
     model: Trained
     optimizer: Optimizer
     source: FactsSource
-    sampling: NegativeSampling = DEFAULT_SAMPLING

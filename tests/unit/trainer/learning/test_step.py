@@ -1,4 +1,4 @@
-"""A step on a large catalogue computes a part of it and changes what computing all would change."""
+"""A step on a large catalogue computes a part of it, with the gradients of the whole."""
 
 from dataclasses import replace
 
@@ -56,13 +56,13 @@ def test_the_named_rows_of_a_batch_are_read_ranked_or_rated() -> None:
     one = batch([9, 4], [3.0, 1.0], shown=[(1, 6)])
     rows_X = torch.unique(one.named_rows())
     assert rows_X.tolist() == [4, 6, 9]
-    placed = one.placed(rows_X)
+    placed = one.at_places(rows_X)
     assert rows_X[placed.histories.rows_BL].tolist() == [[9, 4]]
     assert placed.target_rows_BS.tolist() == [[2, 0, -1]]
     assert rows_X[placed.shown_row_X].tolist() == [6]
 
 
-def test_a_block_has_the_loss_and_the_gradients_of_the_whole_catalogue() -> None:
+def test_a_block_has_the_gradients_of_the_whole_catalogue() -> None:
     model, facts = large_model()
     one = batch(ROWS, [4.0, 2.0, 2.0, 5.0, 1.0], shown=[(2, 250)])
     negatives = NegativeSampler(facts.counts_N, 32).draw(torch.Generator().manual_seed(1))
@@ -75,7 +75,7 @@ def test_a_block_has_the_loss_and_the_gradients_of_the_whole_catalogue() -> None
     losses = []
     for block, told, drawn in (
         (ItemBlock.whole(facts, model.table), one, negatives),
-        (part, one.placed(rows_X), negatives.placed(rows_X)),
+        (part, one.at_places(rows_X), negatives.at_places(rows_X)),
     ):
         sums = batch_losses(model, block, told, drawn, num_items=NUM_ITEMS)
         losses.append(sums.ranking + sums.shown + sums.rating)
@@ -87,7 +87,7 @@ def test_a_block_has_the_loss_and_the_gradients_of_the_whole_catalogue() -> None
     assert torch.count_nonzero(model.table.grad) == torch.count_nonzero(part.table_XE.grad)
 
 
-def test_a_step_moves_the_rows_it_names_and_the_negatives_that_were_met() -> None:
+def test_a_step_moves_named_rows_and_met_negatives() -> None:
     model, facts = large_model()
     before_NE = model.table.detach().clone()
     optimizer = Optimizer(model, weight_decay=0.0)
