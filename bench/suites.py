@@ -56,6 +56,7 @@ QUICK = (
     BenchRun(bench="serving"),
     BenchRun(bench="registering"),
     BenchRun(bench="ingest"),
+    BenchRun(bench="scale"),
     BenchRun(
         bench="quality",
         arguments=("--sets", "ml-100k", "--threads", "2", "--without-peers", "--without-ratings"),
@@ -73,6 +74,7 @@ FULL_ML_100K = (
     BenchRun(bench="crowd"),
     BenchRun(bench="backends"),
     BenchRun(bench="ingest"),
+    BenchRun(bench="scale"),
     BenchRun(bench="quality", arguments=("--sets", "ml-100k", "--seeds", "0,1,2")),
     BenchRun(bench="cold", arguments=("--sets", "ml-100k", "--folds", "5")),
     BenchRun(bench="prequential", arguments=("--sets", "ml-100k", "--seeds", "0,1,2")),
