@@ -13,11 +13,10 @@ TEMPLATE = Path(__file__).resolve().parents[1] / "supervisord.conf"
 STOP_S = 7.0  # from the stop signal to the kill; with a final sweep everything is gone after 10 s
 MAX_SOCKET_PATH = 100  # the kernel's limit for a Unix socket's path is 107 bytes
 
-# A program that lives for 2 s has started; after three failed starts it is given up (FATAL).
 PROGRAM = """[program:{name}]
 command={command}
-startsecs=2
-startretries=3
+startsecs={started_after_s}
+startretries={retries}
 autostart={autostart}
 autorestart=true
 stopsignal={stop_signal}
@@ -76,6 +75,8 @@ class Supervised:
     starts_by_itself: bool = True  # otherwise `Supervisor.start_program` starts it
     stop_signal: str = "TERM"
     stop_s: float = STOP_S
+    started_after_s: int = 2  # a program that lives so long has started
+    retries: int = 3  # failed starts after the first one until it is given up (FATAL)
 
 
 def render(
@@ -126,6 +127,8 @@ def _section(name: str, program: Supervised, log: Path) -> str:
         autostart=str(program.starts_by_itself).lower(),
         stop_signal=program.stop_signal,
         stop_s=int(program.stop_s),
+        started_after_s=program.started_after_s,
+        retries=program.retries,
         log=_double_percents(_double_percents(log)),
         environment=",".join(
             f'{key}="{_double_percents(value)}"' for key, value in program.environment.items()

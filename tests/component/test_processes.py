@@ -74,7 +74,7 @@ def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
         processes.check()
         return False
 
-    slow = {"slow": f"import time\ntime.sleep(2.3)\n{BROKEN}"}
+    slow = {"slow": f"import time\ntime.sleep(1.3)\n{BROKEN}"}
     with (
         _start(tmp_path, slow) as processes,
         pytest.raises(ProgramFailed, match="bad news") as failure,
@@ -206,7 +206,10 @@ def _start(folder: Path, scripts: dict[str, str]) -> Iterator[Supervisor]:
     for name, text in scripts.items():
         (folder / f"{name}.py").write_text(text)
     programs = {
-        name: Supervised(command=[sys.executable, str(folder / f"{name}.py")]) for name in scripts
+        name: Supervised(
+            command=[sys.executable, str(folder / f"{name}.py")], started_after_s=1, retries=1
+        )
+        for name in scripts
     }
     processes = Supervisor(Place(root=PROJECT_ROOT, var=var))
     try:

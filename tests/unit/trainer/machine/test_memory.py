@@ -10,8 +10,8 @@ from trainer.machine.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(60):  # the heap grows for the first few
-    torch.ones(20_000_000)
+for _ in range(30):  # the heap grows for the first few
+    torch.ones(10_000_000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
