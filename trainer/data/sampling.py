@@ -129,14 +129,10 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
     bounds = np.append(
         np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum()
     )
-    last_choice: dict[tuple[int, int], int] = {}
-    for event in np.flatnonzero(kept_E & positive_E) if unwanted_E.any() else ():
-        last_choice[int(events.user_E[event]), int(rows_E[event])] = int(event)
-    shown = [
-        int(event)
-        for event in np.flatnonzero(unwanted_E & learnable_E & (rows_E >= 0))
-        if last_choice.get((int(events.user_E[event]), int(rows_E[event])), -1) < event
-    ]
+    shown = np.flatnonzero(unwanted_E & learnable_E & (rows_E >= 0))
+    chosen = np.flatnonzero(kept_E & positive_E) if len(shown) else shown
+    pair_E = events.user_E * (rows_E.max(initial=0) + 1) + rows_E
+    shown = shown[_last_events(pair_E[chosen], chosen, pair_E[shown]) < shown]
     return Sequences(
         rows=rows_E[kept_E],
         types=codes[events.type_E[kept_E]],
@@ -149,6 +145,15 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
         shown_rows=rows_E[shown],
         shown_users=events.user_E[shown],
     )
+
+
+def _last_events(keys_C: Ints, events_C: Ints, wanted_X: Ints) -> Ints:
+    """Return for each wanted key the last of its events, which are ascending; −1 if it has none."""
+    known_K, from_end_K = np.unique(keys_C[::-1], return_index=True)
+    last_K = np.append(events_C[::-1][from_end_K], -1)
+    place_X = np.searchsorted(known_K, wanted_X)
+    found_X = np.append(known_K, -1)[place_X] == wanted_X
+    return np.where(found_X, last_K[place_X], -1)
 
 
 def cut_windows(

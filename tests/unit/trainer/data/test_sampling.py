@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recommender.model import event_type_code
 from tests.planted import PlantedRow, write_rows
 from trainer.config import TrainConfig
-from trainer.data.dataset import read_events
+from trainer.data.dataset import EventTable, read_events
 from trainer.data.sampling import (
     Sequences,
     TrainBatch,
@@ -183,3 +185,37 @@ def test_nothing_to_learn_gives_no_windows(tmp_path: Path) -> None:
         cut_windows(sequences(tmp_path, []), max_history=10, generator=np.random.default_rng(0))
         == []
     )
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_was_shown_counts_unless_it_was_chosen_from_then_on(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    num_events = int(generator.integers(0, 30))
+    users = np.sort(generator.integers(0, 3, num_events))
+    events = EventTable(
+        users=("a", "b", "c"),
+        items=("x", "y", "z"),
+        types=("view", "impression"),
+        roles=("target", "context"),
+        seq_E=np.arange(num_events),
+        user_E=users,
+        item_E=generator.integers(0, 3, num_events),
+        type_E=generator.integers(0, 2, num_events),
+        role_E=generator.integers(0, 2, num_events),
+        rating_E=np.full(num_events, np.nan),
+        at_s_E=np.linspace(0.0, 1.0, num_events),
+        first_E=np.ones(num_events, np.bool_),
+        first_rating_E=np.ones(num_events, np.bool_),
+    )
+    rows_E = events.item_E - 1  # the catalogue lacks the first item
+    found = build_sequences(events, rows_E, TrainConfig())
+    expected = [
+        (user, row)
+        for event, (user, row) in enumerate(zip(users, rows_E, strict=True))
+        if events.type_E[event] == 1 and events.role_E[event] == 0 and row >= 0
+        if not any(
+            events.type_E[later] == 0 and users[later] == user and rows_E[later] == row
+            for later in range(event, num_events)
+        )
+    ]
+    assert list(zip(found.shown_users, found.shown_rows, strict=True)) == expected
