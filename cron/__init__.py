@@ -1,1 +1,1 @@
-"""Decide which model is live: the worker, its ledger, its ports and their back ends."""
+"""Collect events, start training, and decide which model is live."""

@@ -1,4 +1,4 @@
-"""Start the real thing: settings files at the door, and the programs in four rooms.
+"""Start Freshet: settings files here, programs in the folders below.
 
 install      `.venv` and its packages, from the requirement and lock files
 supervision  supervisord: its configuration, its driver, what it passes to its programs

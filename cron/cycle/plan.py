@@ -1,5 +1,6 @@
-"""Whether the next turn trains, and how. Pure: from what waits, what is live, recent runs.
+"""Whether the next turn trains, and whether as an update or a full retrain. Pure.
 
+It decides from what waits, what is live, and recent runs.
 `cron.cycle.cycle` carries the turn out; `cron.worker.worker` decides when a turn comes.
 """
 

@@ -1,4 +1,4 @@
-"""The journal: all accepted records, each once, numbered 1, 2, 3, …: the truth about data.
+"""The journal: all accepted records, each once, numbered 1, 2, 3, ….
 
 It consists of segments (Parquet files in the artifact store) and their entries in the ledger. It
 has one writer at a time, the holder of the lease, and any number of readers.

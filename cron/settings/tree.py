@@ -1,4 +1,4 @@
-"""The Settings tree: one TOML file, environment overrides, every default a decision.
+"""The tree of settings: every branch with its fields, defaults and rules.
 
 Each part of the program gets only its branch. A field's rule is part of its type; a number without
 one is finite and not negative, a text is not empty. `cron.settings.file` reads and checks.

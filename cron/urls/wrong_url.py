@@ -1,4 +1,4 @@
-"""The one error of this room."""
+"""WrongUrl, the only error of `cron.urls`."""
 
 from __future__ import annotations
 

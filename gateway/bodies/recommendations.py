@@ -1,4 +1,4 @@
-"""The bodies of recommendations and predictions: questions to the model and its answers."""
+"""The bodies and answers of recommendations (top-k) and of `POST /predict`."""
 
 from __future__ import annotations
 

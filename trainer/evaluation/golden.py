@@ -1,4 +1,4 @@
-"""Golden answers: requests with the in-process ranker's answers, to probe a release with.
+"""Golden answers: requests with the ranker's answers, to probe a registered version.
 
 The probe compares a release's answers with these before it goes live. The same snapshot gives the
 same requests.

@@ -1,4 +1,4 @@
-"""The state of a training after each epoch, in a file, so that a killed run can continue."""
+"""The state of a training after each epoch, in a file from which a killed training resumes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards of a training: one trainer per candidate folder, and none without its parent."""
+"""Guards: one trainer per candidate folder, and none without its parent process."""
 
 from __future__ import annotations
 
