@@ -130,7 +130,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     manifest = replace(bundle.manifest, files={name: _sha256(folder / name) for name in names})
     (folder / "manifest.json").write_text(
-        json.dumps({"format": BUNDLE_FORMAT, **asdict(manifest)}, indent=1)
+        json.dumps({"format": BUNDLE_FORMAT, **asdict(manifest)}, indent=1), encoding="utf-8"
     )
     return bundle_digest(folder)
 
@@ -172,7 +172,7 @@ def read_manifest(folder: Path) -> BundleManifest:
     """Read only `manifest.json`; raise BundleError, or OtherFormat."""
     path = folder / "manifest.json"
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         found = raw.pop("format")
         if found != BUNDLE_FORMAT:
             raise OtherFormat(

@@ -14,7 +14,7 @@ def own_bytes(proc: Path = PROC) -> int | None:
     Another process of the same kind shares the libraries.
     """
     try:
-        _, resident, shared = (proc / "self" / "statm").read_text().split()[:3]
+        _, resident, shared = (proc / "self" / "statm").read_text(encoding="utf-8").split()[:3]
         return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return None
@@ -44,8 +44,8 @@ def _left_in_container(cgroup: Path) -> int | None:
     Inactive file pages count as available: the kernel frees them on demand.
     """
     try:
-        limit = int((cgroup / "memory.max").read_text())
-        used = int((cgroup / "memory.current").read_text())
+        limit = int((cgroup / "memory.max").read_text(encoding="utf-8"))
+        used = int((cgroup / "memory.current").read_text(encoding="utf-8"))
         return max(0, limit - used + _fields(cgroup / "memory.stat")["inactive_file"])
     except (OSError, ValueError, KeyError):  # no container, or `max`: no limit
         return None
@@ -54,6 +54,6 @@ def _left_in_container(cgroup: Path) -> int | None:
 def _fields(path: Path) -> dict[str, int]:
     return {
         line.split()[0]: int(line.split()[1])
-        for line in path.read_text().splitlines()
+        for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip()
     }

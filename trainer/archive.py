@@ -101,7 +101,7 @@ def verify_bundle(bundle: Path) -> None:
     Raise ArchiveError naming the first file that is missing, changed or not listed.
     """
     try:
-        listed = json.loads((bundle / MANIFEST).read_text())["files"]
+        listed = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveError(bundle, f"not a bundle: {MANIFEST} is missing or not valid") from error
     found = {
@@ -126,7 +126,7 @@ def bundle_digest(bundle: Path) -> str:
     It equals that of `recommender.bundle.bundle_digest`, and a release's manifest records it.
     """
     files = {
-        **json.loads((bundle / MANIFEST).read_text())["files"],
+        **json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["files"],
         MANIFEST: sha256_of(bundle / MANIFEST),
     }
     return hashlib.sha256(

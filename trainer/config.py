@@ -44,8 +44,8 @@ class TrainConfig:
     average_decay: float = 0.8
     # sequences, over all ranks; as many epochs of 32 are too few steps
     batch_size: int = 16
-    # catalogues of this size are not ranked whole in each step: it computes only
-    # the items of its batch and the negatives, a third of the time at 12,101 items
+    # a step of a catalogue of this size or larger computes only the items of its batch and the
+    # negatives, which takes a third of the time at 12,101 items
     full_softmax_items: int = 10_000
     num_negatives: int = 2_048  # drawn by popularity, shared by a batch; not tuned
     weight_decay: float = 0.01  # AdamW's own default; not searched
@@ -68,12 +68,12 @@ class TrainConfig:
 
 def dump_config(config: TrainConfig, path: Path) -> None:
     """Write a configuration for the trainer's `--config`."""
-    path.write_text(encode(config, indent=1))
+    path.write_text(encode(config, indent=1), encoding="utf-8")
 
 
 def load_config(path: Path) -> TrainConfig:
     """Read what `dump_config` wrote; raise ValueError naming the file."""
     try:
-        return decode(path.read_text(), TrainConfig)
+        return decode(path.read_text(encoding="utf-8"), TrainConfig)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a training configuration ({error})") from error

@@ -82,12 +82,12 @@ class Report:
 
 def write_report(report: Report, path: Path) -> None:
     """Write a report. It need not be atomic: the candidate's folder is renamed into place."""
-    path.write_text(encode(report, indent=1))
+    path.write_text(encode(report, indent=1), encoding="utf-8")
 
 
 def read_report(path: Path) -> Report:
     """Read what `write_report` wrote; raise ValueError naming the file."""
     try:
-        return decode(path.read_text(), Report)
+        return decode(path.read_text(encoding="utf-8"), Report)
     except ValueError as error:
         raise ValueError(f"{path}: not a report of format 1: {error}") from error

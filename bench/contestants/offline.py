@@ -137,7 +137,9 @@ def training_seconds(candidate: Path) -> float:
 
     After an interruption they count from where the training was resumed.
     """
-    seconds: dict[str, float] = json.loads((candidate / "report.json").read_text())["seconds"]
+    seconds: dict[str, float] = json.loads((candidate / "report.json").read_text(encoding="utf-8"))[
+        "seconds"
+    ]
     return sum(spent for phase, spent in seconds.items() if phase != "evaluate")
 
 

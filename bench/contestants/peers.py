@@ -159,7 +159,7 @@ def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[di
     )
     rows[split.train_E].to_csv(folder / "interactions.csv", index=False)
     rows.loc[split.asked_E, ["user", "at"]].to_csv(folder / "asked.csv", index=False)
-    (folder / "task.json").write_text(json.dumps(task))
+    (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
     names = ("task.json", "interactions.csv", "asked.csv", "rankings.jsonl")
     command = [
         str(environment / "bin" / "python"),
@@ -167,11 +167,14 @@ def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[di
         *(str(folder / name) for name in names),
     ]
     variables = os.environ | MALLOC | {"OMP_NUM_THREADS": str(task["threads"])}
-    with (folder / "log.txt").open("w") as log:
+    with (folder / "log.txt").open("w", encoding="utf-8") as log:
         subprocess.run(
             command, cwd=folder, check=True, env=variables, stdout=log, stderr=subprocess.STDOUT
         )
-    answers = [json.loads(line) for line in (folder / "rankings.jsonl").read_text().splitlines()]
+    answers = [
+        json.loads(line)
+        for line in (folder / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     for name in names[1:]:
         (folder / name).unlink()
     return [{"epoch": one["epoch"], "scored": asdict(_result_of(one, split))} for one in answers]

@@ -63,7 +63,7 @@ class EpochClock(Callback):  # type: ignore[misc]  # Lightning is in the other e
 
 def main(task_file: str, interactions: str, asked: str, out: str) -> None:
     """Train epoch by epoch, and rank every few epochs."""
-    task = json.loads(Path(task_file).read_text())
+    task = json.loads(Path(task_file).read_text(encoding="utf-8"))
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(task["threads"])
@@ -89,7 +89,7 @@ def main(task_file: str, interactions: str, asked: str, out: str) -> None:
         ),
         recommend_torch_device="cpu",
     )
-    with Path(out).open("w") as file:
+    with Path(out).open("w", encoding="utf-8") as file:
         for epoch in range(task["every"], task["epochs"] + 1, task["every"]):
             model.fit_partial(dataset, min_epochs=task["every"], max_epochs=task["every"])
             tops = _tops(model, dataset, asked_rows)

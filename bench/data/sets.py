@@ -125,15 +125,15 @@ def _beauty(folder: Path) -> RatingsSet:
     Beauty has no times, so the events of a user are a day apart, from the same start for all users.
     Each user's order is that of the file.
     """
-    names = json.loads((folder / "datamaps.json").read_text())["id2item"]
+    names = json.loads((folder / "datamaps.json").read_text(encoding="utf-8"))["id2item"]
     titles = dict(
         line.split("\t", 1)
-        for line in (folder / "titles.tsv").read_text().splitlines()
+        for line in (folder / "titles.tsv").read_text(encoding="utf-8").splitlines()
         if "\t" in line
     )
     rows = [
         [int(number) for number in line.split()]
-        for line in (folder / "sequential.txt").read_text().splitlines()
+        for line in (folder / "sequential.txt").read_text(encoding="utf-8").splitlines()
     ]
     number_of = {
         item: place for place, item in enumerate(sorted({item for row in rows for item in row[1:]}))

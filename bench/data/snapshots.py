@@ -70,7 +70,7 @@ def write_snapshot(
         "num_replay": int(chosen.replay_E.sum()) if chosen.replay_E is not None else 0,
         "seed": seed,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder.rename(whole)
 
 

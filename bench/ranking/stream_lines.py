@@ -138,8 +138,8 @@ def _train(folder: Path, config: TrainConfig, write: Callable[[Path], None]) -> 
             snapshot, config, folder / "candidate", text_cache=work_folder() / "texts"
         )
         shutil.rmtree(snapshot)
-        cost.write_text(json.dumps(seconds))
-    return float(json.loads(cost.read_text()))
+        cost.write_text(json.dumps(seconds), encoding="utf-8")
+    return float(json.loads(cost.read_text(encoding="utf-8")))
 
 
 def _limited_events(lives: Timeline, chosen_N: Mask) -> Mask:
@@ -201,7 +201,7 @@ def load_progress(folder: Path, config: TrainConfig) -> dict[str, StreamLine] | 
         return None
     configs = {"sketch": sketch_config(config)}
     lines = {}
-    for name, state in json.loads((folder / PROGRESS).read_text()).items():
+    for name, state in json.loads((folder / PROGRESS).read_text(encoding="utf-8")).items():
         folders = {part: folder / state[part] for part in FOLDERS}
         lines[name] = StreamLine(config=configs.get(name, config), **{**state, **folders})
     return lines

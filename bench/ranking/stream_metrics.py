@@ -126,7 +126,9 @@ def write_curve(name: str, runs: Sequence[SeedRun], fulls: Sequence[int]) -> Non
     """
     columns = {line: curve_SW.mean(0) for line, curve_SW in _curves(runs, fulls).items()}
     results_folder().mkdir(parents=True, exist_ok=True)
-    with (results_folder() / f"prequential-{name}.csv").open("w", newline="") as file:
+    with (results_folder() / f"prequential-{name}.csv").open(
+        "w", newline="", encoding="utf-8"
+    ) as file:
         rows = csv.writer(file)
         rows.writerow(["window", *columns])
         for window in range(len(columns["static"])):

@@ -276,13 +276,13 @@ def write_table(question: Question, results: Sequence[TrialResult], path: Path) 
     names = {(question.on, code, one.changes, str(one.seeds)) for one in results}
     rows: list[dict[str, object]] = []
     if path.exists():
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = [
                 dict(row)
                 for row in csv.DictReader(file)
                 if (row["on"], row["code"], row["changes"], row["seeds"]) not in names
             ]
-    with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(

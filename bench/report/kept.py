@@ -51,7 +51,9 @@ def files_digest(*patterns: str, root: Path = PROJECT_ROOT) -> str:
         files = sorted(root.glob(pattern))
         assert files, f"{pattern} matches no file"
         for file in files:
-            digest.update(f"{file.relative_to(root)}\n{file.read_text()}\n".encode())
+            digest.update(
+                f"{file.relative_to(root)}\n{file.read_text(encoding='utf-8')}\n".encode()
+            )
     return digest.hexdigest()
 
 
@@ -86,4 +88,4 @@ def kept_part(name: str, decided_by: object, make: Callable[[Path], object]) -> 
         replace_text(kept, json.dumps(value))
         for heavy in ("snapshot", "texts", "candidate/state"):
             shutil.rmtree(folder / heavy, ignore_errors=True)
-    return json.loads(kept.read_text())
+    return json.loads(kept.read_text(encoding="utf-8"))

@@ -95,9 +95,13 @@ def save(
     path = folder / f"{bench}.json"
     if path.exists() and any(metric.set is not None for metric in metrics):
         measured = {_subject(row) for row in rows}
-        rows = [row for row in json.loads(path.read_text()) if _subject(row) not in measured] + rows
-    path.write_text(json.dumps(rows, indent=1) + "\n")
-    path.with_suffix(".md").write_text(render(rows))
+        rows = [
+            row
+            for row in json.loads(path.read_text(encoding="utf-8"))
+            if _subject(row) not in measured
+        ] + rows
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(render(rows), encoding="utf-8")
 
 
 def versions_of(packages: Sequence[str]) -> dict[str, str]:
@@ -185,7 +189,7 @@ def hardware() -> str:
     if cpuinfo.exists():
         names = [
             line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
+            for line in cpuinfo.read_text(encoding="utf-8").splitlines()
             if line.startswith("model name")
         ]
         cpu = names[0] if names else cpu

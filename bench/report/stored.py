@@ -13,7 +13,9 @@ SET_NAMES = {"ml-100k": "ML-100K", "ml-1m": "ML-1M", "beauty": "Amazon Beauty"}
 def stored_rows(results: Path, bench: str) -> StoredRows:
     """Return the rows of one bench, sets in our order; empty if it has no results yet."""
     path = results / f"{bench}.json"
-    rows: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
+    rows: list[Mapping[str, object]] = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    )
     order = list(SET_NAMES)
     return sorted(
         rows,

@@ -219,6 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Render all pages of results and the README's summary of quality.",
     ).parse_args(arguments)
     for file in sorted(RESULTS.rglob("*.json")):
-        file.with_suffix(".md").write_text(render(json.loads(file.read_text())))
-    PAGE.write_text(quality_page())
-    README.write_text(with_section(README.read_text(), readme_section()))
+        file.with_suffix(".md").write_text(
+            render(json.loads(file.read_text(encoding="utf-8"))), encoding="utf-8"
+        )
+    PAGE.write_text(quality_page(), encoding="utf-8")
+    README.write_text(
+        with_section(README.read_text(encoding="utf-8"), readme_section()), encoding="utf-8"
+    )

@@ -117,7 +117,7 @@ def measure_training(
     everything = Roles(target_E=np.ones(len(data.users_E), np.bool_))
     snapshot = write_snapshot(folder / "snapshot", data, everything, mode="full")
     bundle, _ = train_bundle(snapshot, config, folder / "candidate", text_cache=folder / "texts")
-    report = json.loads((folder / "candidate" / "report.json").read_text())
+    report = json.loads((folder / "candidate" / "report.json").read_text(encoding="utf-8"))
     if not report["finite_weights"] or not Ranker(bundle).text_vectors([QUERY]).isfinite().all():
         raise SystemExit(
             f"{COMMAND}: the training ended with weights that are not finite:"

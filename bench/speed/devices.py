@@ -55,7 +55,10 @@ def train_once(snapshot: Path, config: TrainConfig, folder: Path) -> TrainingCos
             )
     peak = torch.cuda.max_memory_allocated() / 2**30 if config.device == "cuda" else 0.0
     return TrainingCost(
-        seconds=json.loads((folder / "timed" / "report.json").read_text())["seconds"], peak_gib=peak
+        seconds=json.loads((folder / "timed" / "report.json").read_text(encoding="utf-8"))[
+            "seconds"
+        ],
+        peak_gib=peak,
     )
 
 

@@ -25,7 +25,7 @@ def signing_key(var: Path) -> str:
         if not file.is_file():
             _make(file)
         _check_private(file)
-        private = file.read_text()
+        private = file.read_text(encoding="utf-8")
         _publish(public_key(private), trusted_keys(var))
     except (OSError, NotTrusted) as error:
         remedy = "repair it, or move it away and the worker makes a new one"
@@ -49,7 +49,7 @@ def _make(file: Path) -> None:
     unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(new_key())
             stream.flush()
             os.fsync(stream.fileno())
@@ -67,6 +67,6 @@ def _check_private(file: Path) -> None:
 
 
 def _publish(public: str, file: Path) -> None:
-    text = file.read_text() if file.is_file() else ""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     if public.strip() not in public_keys(text):
         durable_files.replace_text(file, f"{text}{public.strip()}\n")

@@ -140,7 +140,7 @@ def archive(
         data_digest=report.data_digest,
         code_digest=code_digest(),
         created_at=ledger.now(),
-        config=decode(config.read_text(), dict[str, object]),
+        config=decode(config.read_text(encoding="utf-8"), dict[str, object]),
         metrics=metrics,
         libraries=report.versions,
         num_items=report.num_items,
@@ -161,7 +161,7 @@ def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) ->
     if manifest.state is not None:
         _check_file(state, manifest.state_sha256)
     text = folder / "archive" / "manifest.json"
-    text.write_text(manifest_to_json(manifest))
+    text.write_text(manifest_to_json(manifest), encoding="utf-8")
     artifacts.put(manifest.archive, mar)
     if manifest.state is not None:
         artifacts.put(manifest.state, state)
@@ -170,7 +170,9 @@ def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) ->
 
 def golden(paths: Paths, ledger: Ledger, run: Run, *, limit: int) -> list[Golden]:
     """Return the candidate's newest golden requests with their answers, at most `limit`."""
-    pairs = decode((_candidate(paths, ledger, run) / "golden.json").read_text(), list[Golden])
+    pairs = decode(
+        (_candidate(paths, ledger, run) / "golden.json").read_text(encoding="utf-8"), list[Golden]
+    )
     return pairs[-limit:]
 
 

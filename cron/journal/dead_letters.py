@@ -154,7 +154,7 @@ def _letter(line: str) -> DeadLetter | None:
 
 def _lines_of(file: Path) -> list[str]:
     try:
-        return file.read_text(errors="replace").splitlines()
+        return file.read_text(errors="replace", encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:

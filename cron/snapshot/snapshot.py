@@ -137,7 +137,7 @@ def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> Sna
 
     info = _info(tables, chosen)
     manifest = {**_request_values(request), **msgspec.to_builtins(info)}
-    (partial / "manifest.json").write_text(encode(manifest, indent=1))
+    (partial / "manifest.json").write_text(encode(manifest, indent=1), encoding="utf-8")
     durable_files.sync_tree(partial)
     durable_files.move(partial, out)
     return info
@@ -323,8 +323,8 @@ def _existing(request: SnapshotRequest, out: Path) -> SnapshotInfo | None:
     manifest = out / "manifest.json"
     if not manifest.is_file():
         return None
-    found = decode(manifest.read_text(), dict[str, object])
+    found = decode(manifest.read_text(encoding="utf-8"), dict[str, object])
     wanted = decode(encode(_request_values(request)), dict[str, object])
     if {name: found.get(name) for name in wanted} != wanted:
         return None
-    return decode(manifest.read_text(), SnapshotInfo)
+    return decode(manifest.read_text(encoding="utf-8"), SnapshotInfo)

@@ -56,5 +56,5 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 def _age_s() -> float:
     """Return the age of this process: the person who started it saw the state of that time."""
     # The time of its start, in clock ticks since boot.
-    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    ticks = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

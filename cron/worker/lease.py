@@ -59,7 +59,7 @@ def holder_of(var: Path) -> str:
     var.mkdir(parents=True, exist_ok=True)
     if not mark.is_file():
         durable_files.replace_text(mark, secrets.token_hex(4))
-    return f"{socket.gethostname()}:{var.resolve()}#{mark.read_text()}"
+    return f"{socket.gethostname()}:{var.resolve()}#{mark.read_text(encoding='utf-8')}"
 
 
 @contextmanager

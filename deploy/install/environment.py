@@ -65,7 +65,7 @@ def _state(root: Path, wanted: "dict[str, str]") -> "tuple[bool, list[str]]":
 def _only_installation(root: Path) -> "Iterator[IO[str]]":
     """Hold the lock of all installations of this checkout; wait for one that is running."""
     (root / "var").mkdir(exist_ok=True)
-    with (root / "var" / "install.lock").open("w") as lock:
+    with (root / "var" / "install.lock").open("w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -100,7 +100,7 @@ def _install(root: Path, wanted: "dict[str, str]", lock: "IO[str]") -> None:
 
 def _read_stamp(venv: Path) -> "dict[str, object]":
     try:
-        stamp = json.loads((venv / STAMP).read_text())
+        stamp = json.loads((venv / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {INCOMPLETE: True}

@@ -71,7 +71,7 @@ def _path_to_note(path: Path) -> str:
 
 def _read_note(file: Path) -> Note:
     try:
-        return Note(**json.loads(file.read_text()))
+        return Note(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as why:
         raise NotReady(
             f"{file} is damaged; delete it, and the next start ingests the data again, without "

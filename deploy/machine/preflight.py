@@ -33,7 +33,7 @@ def only_instance(var: Path) -> Iterator[None]:
     """
     try:
         var.mkdir(parents=True, exist_ok=True)
-        opened = (var / "serve.lock").open("a+")
+        opened = (var / "serve.lock").open("a+", encoding="utf-8")
     except OSError as why:
         raise NotReady(
             f"{why.filename} can't be used ({why.strerror}): it must be a folder that this "

@@ -190,10 +190,11 @@ def _write_config(cluster: Cluster) -> None:
             slots=cluster.slots,
             task_manager_mb=TASK_MANAGER_MB,
             temporary=temporary,
-        )
+        ),
+        encoding="utf-8",
     )
-    (folder / "log4j.properties").write_text(_LOGGING.format(level="info"))
-    (folder / "log4j-client.properties").write_text(_LOGGING.format(level="off"))
+    (folder / "log4j.properties").write_text(_LOGGING.format(level="info"), encoding="utf-8")
+    (folder / "log4j-client.properties").write_text(_LOGGING.format(level="off"), encoding="utf-8")
 
 
 def _java(cluster: Cluster) -> tuple[str, ...]:

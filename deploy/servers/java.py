@@ -69,7 +69,7 @@ def _version_of(home: Path) -> int | None:
     """Read the version from the file that every JDK since 9 has; faster than running it."""
     if not (home / "bin" / "java").is_file() or not (home / "release").is_file():
         return None
-    for line in (home / "release").read_text(errors="replace").splitlines():
+    for line in (home / "release").read_text(errors="replace", encoding="utf-8").splitlines():
         if line.startswith("JAVA_VERSION="):
             major = line.split("=", 1)[1].strip('"').split(".")[0]
             return int(major) if major.isdecimal() else None

@@ -113,9 +113,10 @@ def kafka_program(
             controller_port=controller_port,
             sasl_listener=f",SASL://127.0.0.1:{sasl.port}" if sasl else "",
             sasl=_SASL.format(user=sasl.user, password=sasl.password) if sasl else "",
-        )
+        ),
+        encoding="utf-8",
     )
-    (folder / "log4j2.properties").write_text(_LOGGING)
+    (folder / "log4j2.properties").write_text(_LOGGING, encoding="utf-8")
     if not (folder / "data" / "meta.properties").exists():
         _format(java, jars, folder, config)
     logging = f"-Dlog4j2.configurationFile={(folder / 'log4j2.properties').resolve()}"

@@ -78,7 +78,7 @@ def _fetch(
         dependencies = "\n".join(
             _DEPENDENCY.format(*map(escape, artefact.split(":"))) for artefact in artefacts
         )
-        pom.write_text(_POM.format(dependencies=dependencies))
+        pom.write_text(_POM.format(dependencies=dependencies), encoding="utf-8")
         command = [maven, "-q", "-B", "-ntp", "-f", str(pom), GOAL]
         command += [f"-Dmaven.repo.local={folder.parent / 'maven-repository'}"]
         command += [f"-DoutputDirectory={partial / 'jars'}", "-DincludeScope=runtime"]

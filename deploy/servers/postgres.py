@@ -49,7 +49,9 @@ def postgres_program(
     become = _ordinary_user(folder)
     if not (data / "PG_VERSION").is_file():
         _make_cluster(data, password, become)
-    (data / "postgresql.conf").write_text(CONFIG.format(port=port, fsync="on" if fsync else "off"))
+    (data / "postgresql.conf").write_text(
+        CONFIG.format(port=port, fsync="on" if fsync else "off"), encoding="utf-8"
+    )
     command = (*become, executable, "-D", str(data))
     return Program(
         name="postgres", command=command, is_ready=lambda: _answers(port), stop_signal=signal.SIGINT
@@ -103,7 +105,7 @@ def _make_cluster(data: Path, password: str, become: tuple[str, ...]) -> None:
     secret = data.with_name("password")
     try:
         secret.touch(mode=0o600)
-        secret.write_text(password)
+        secret.write_text(password, encoding="utf-8")
         initdb = [_find_newest("initdb"), "--pgdata", str(unfinished), "--username", USER]
         initdb += ["--pwfile", str(secret), "--auth", "scram-sha-256", "--no-sync"]
         initdb += ["--encoding", "UTF8", "--locale", "C.UTF-8"]

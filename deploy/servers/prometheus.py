@@ -36,10 +36,11 @@ def prometheus_program(
     if gateway_key is not None:
         key = folder / "gateway.key"
         key.touch(mode=0o600)
-        key.write_text(gateway_key)
+        key.write_text(gateway_key, encoding="utf-8")
     config = folder / "prometheus.yml"
     config.write_text(
-        configuration(targets or {}, scrape_s=scrape_s, has_key=gateway_key is not None)
+        configuration(targets or {}, scrape_s=scrape_s, has_key=gateway_key is not None),
+        encoding="utf-8",
     )
     command = (
         executable,
@@ -55,7 +56,7 @@ def configuration(targets: Mapping[str, Sequence[str]], *, scrape_s: int, has_ke
     """Return deploy/prometheus.yml with other targets; raise KeyError for an unknown job."""
     import yaml
 
-    config = yaml.safe_load(CONFIG.read_text())
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": f"{scrape_s}s", "evaluation_interval": f"{scrape_s}s"}
     config["rule_files"] = [str(ALERTS)]
     jobs = {job["job_name"]: job for job in config["scrape_configs"]}

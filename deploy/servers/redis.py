@@ -36,7 +36,8 @@ def redis_program(
             folder=folder,
             fsync=fsync,
             password=f"requirepass {password}" if password else "",
-        )
+        ),
+        encoding="utf-8",
     )
     config.chmod(0o600)
     return Program(name="redis", command=(executable, str(config)), is_ready=lambda: _answers(port))

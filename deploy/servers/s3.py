@@ -101,7 +101,7 @@ def _gateway_options(folder: Path, port: int, tls: Tls | None) -> dict[str, obje
 
 def s3_credentials(folder: Path, user: str = "freshet") -> Mapping[str, str]:
     """Return the environment variables with which a client of this server is that user."""
-    identities = json.loads((folder / KEYS_FILE).read_text())["identities"]
+    identities = json.loads((folder / KEYS_FILE).read_text(encoding="utf-8"))["identities"]
     pair = next(one["credentials"][0] for one in identities if one["name"] == user)
     return {"AWS_ACCESS_KEY_ID": pair["accessKey"], "AWS_SECRET_ACCESS_KEY": pair["secretKey"]}
 
@@ -115,7 +115,7 @@ def _write_keys(file: Path) -> Path:
         }
         identities = [_identity(name, actions) for name, actions in rights.items()]
         file.touch(mode=0o600)
-        file.write_text(json.dumps({"identities": identities}, indent=2))
+        file.write_text(json.dumps({"identities": identities}, indent=2), encoding="utf-8")
     return file
 
 

@@ -82,7 +82,7 @@ def submit(cluster: Cluster, join: Join) -> str:
             return found
         restore = checkpoint_to_restore(join.checkpoints, now=time.time())
         script = cluster.folder / f"{join.name}.sql"
-        script.write_text(render(join, restore))
+        script.write_text(render(join, restore), encoding="utf-8")
         log.info(
             "submitting the join",
             extra={"job": join.name, "checkpoint": str(restore) if restore else None},
@@ -105,7 +105,11 @@ def render(join: Join, restore: Path | None) -> str:
         "checkpoints": f"file://{join.checkpoints.resolve()}",
     }
     values |= {topic: str(getattr(join, topic)) for topic in TOPICS}
-    sql = re.sub(r"\$\{(\w+)\}", lambda found: _escape_quotes(values[found[1]]), SQL.read_text())
+    sql = re.sub(
+        r"\$\{(\w+)\}",
+        lambda found: _escape_quotes(values[found[1]]),
+        SQL.read_text(encoding="utf-8"),
+    )
     if restore is None:
         return sql
     path = _escape_quotes(str(restore.resolve()))

@@ -159,7 +159,7 @@ def choose_inner(home: Path, *, taken: Collection[int]) -> Mapping[str, int]:
 
 def _read_inner(home: Path) -> Mapping[str, int]:
     try:
-        stored = json.loads((home / PORTS_FILE).read_text())
+        stored = json.loads((home / PORTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         stored = {}
     return {name: int(stored.get(name, usual)) for name, usual in INNER.items()}

@@ -31,7 +31,7 @@ def read_passwords(file: Path) -> "dict[str, str]":
         return {}
     lines = [
         line.partition("=")
-        for line in file.read_text().splitlines()
+        for line in file.read_text(encoding="utf-8").splitlines()
         if line and not line.startswith("#")
     ]
     return {name: _unquote(value) for name, _, value in lines if value}
@@ -69,7 +69,7 @@ def write_passwords(file: Path, passwords: "dict[str, str]") -> None:
     if partial.exists():
         partial.unlink()
     descriptor = os.open(str(partial), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in passwords.items()]
         stream.write("# made by Freshet; never commit it\n" + "".join(lines))
         stream.flush()

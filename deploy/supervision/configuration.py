@@ -89,7 +89,7 @@ def render(
     paths = {"root": place.root, "var": place.var, "log": place.log, "socket": socket}
     words = {name: _double_percents(path) for name, path in paths.items()}
     sections = [_section(name, program, place.log_of(name)) for name, program in programs.items()]
-    return Template(TEMPLATE.read_text()).substitute(
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         words,
         names=",".join(programs),
         programs="\n".join(sections),
@@ -111,7 +111,7 @@ def read_socket(configuration: Path) -> Path | None:
     The folder of a long path is another one at each start.
     """
     try:
-        lines = configuration.read_text().splitlines()
+        lines = configuration.read_text(encoding="locale").splitlines()
     except OSError:
         return None
     for line in lines:

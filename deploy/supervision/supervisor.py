@@ -187,7 +187,8 @@ class Supervisor:
         text = render(self.place, choose_socket(self.place.var), programs, is_daemon=is_daemon)
         self.place.configuration.unlink(missing_ok=True)
         self.place.configuration.touch(mode=0o600)
-        self.place.configuration.write_text(text)
+        # supervisord reads it, and the paths in it, in the encoding of the locale
+        self.place.configuration.write_text(text, encoding="locale")
 
     def _command(self) -> list[str]:
         module = "deploy.supervision.supervisord"
@@ -232,7 +233,7 @@ class Supervisor:
         with suppress(OSError, ValueError, psutil.Error):
             if self._child is not None:
                 return psutil.Process(self._child.pid) if self._child.poll() is None else None
-            process = psutil.Process(int(self.place.pid_file.read_text()))
+            process = psutil.Process(int(self.place.pid_file.read_text(encoding="utf-8")))
             is_ours = str(self.place.configuration) in process.cmdline()
             if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                 return process
@@ -254,7 +255,7 @@ class Supervisor:
 def tail(log: Path, lines: int = 12) -> str:
     """Return the last lines of a log; a sentence when there is none."""
     try:
-        text = log.read_text(errors="replace")
+        text = log.read_text(errors="replace", encoding="utf-8")
     except OSError:
         return "  (no log yet)"
     return "\n".join(f"  {line}" for line in text.splitlines()[-lines:]) or "  (the log is empty)"

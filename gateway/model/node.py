@@ -139,7 +139,7 @@ class ModelNode:
         if self.place.keys is None:
             return {}
         try:
-            key = json.loads(self.place.keys.read_text())["inference"]["key"]
+            key = json.loads(self.place.keys.read_text(encoding="utf-8"))["inference"]["key"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NoAnswer(
                 f"the model server's key file can't be read ({type(error).__name__})"

@@ -126,7 +126,7 @@ def read_manifest(snapshot: Path) -> SnapshotManifest:
     """Read the manifest; raise SnapshotError."""
     path = snapshot / "manifest.json"
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != FORMAT:
             raise SnapshotError(f"{path}: expected format {FORMAT}, found {raw['format']}")
         return SnapshotManifest(

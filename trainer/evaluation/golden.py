@@ -30,7 +30,7 @@ def write_golden(ranker: Ranker, events: EventTable, path: Path) -> None:
         for request, answer in zip(requests, answers, strict=True)
         if isinstance(answer, dict)
     ]
-    path.write_text(json.dumps(pairs, indent=1, ensure_ascii=False))
+    path.write_text(json.dumps(pairs, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def _requests(ranker: Ranker, events: EventTable) -> list[dict[str, object]]:

@@ -25,7 +25,7 @@ def file_lock(file: Path, *, wait: bool = True, holder: str = "") -> Iterator[No
     written into the file, so that others can say who holds the lock.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as stream:
+    with file.open("a", encoding="utf-8") as stream:
         lock_descriptor(stream.fileno(), file, wait=wait)
         stream.truncate(0)
         stream.write(holder)
@@ -46,6 +46,6 @@ def lock_descriptor(descriptor: int, file: Path, *, wait: bool = False) -> None:
 
 def _holder(file: Path) -> str:
     try:
-        return file.read_text(errors="replace").strip()
+        return file.read_text(errors="replace", encoding="utf-8").strip()
     except OSError:
         return ""

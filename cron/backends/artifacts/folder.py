@@ -43,7 +43,9 @@ class FolderArtifacts:
                 raise ArtifactCorrupt(name, expected=digest, found=stored)
             if target.is_file():
                 found = durable_files.sha256_of(target)
-                recorded = digest_file.read_text() if digest_file.is_file() else found
+                recorded = (
+                    digest_file.read_text(encoding="utf-8") if digest_file.is_file() else found
+                )
                 if recorded != digest:
                     raise ArtifactConflict(name, expected=digest, found=recorded)
                 if found == digest and digest_file.is_file():
@@ -144,7 +146,7 @@ def open_artifacts(folder: Path) -> FolderArtifacts:
 
 def _recorded_sha256(name: str, digest_file: Path, sha256: str | None) -> str:
     """Return the recorded sha256; raise ArtifactCorrupt when `sha256` is another one."""
-    recorded = digest_file.read_text()
+    recorded = digest_file.read_text(encoding="utf-8")
     if sha256 is not None and recorded != sha256:
         raise ArtifactCorrupt(name, expected=sha256, found=recorded)
     return recorded

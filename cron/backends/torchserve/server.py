@@ -324,7 +324,8 @@ class TorchServe:
         if self._keys is None:
             return {}
         try:
-            return {"Authorization": f"Bearer {json.loads(self._keys.read_text())[kind]['key']}"}
+            keys = json.loads(self._keys.read_text(encoding="utf-8"))
+            return {"Authorization": f"Bearer {keys[kind]['key']}"}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Unavailable(
                 "TorchServe's key file", where=str(self._keys), why=type(error).__name__

@@ -24,7 +24,7 @@ def write_properties(
     home: Path, values: Mapping[str, object], *, tokens: bool, archives: str | None
 ) -> Path:
     """Fill in the template and write it into `home`; return the file."""
-    text = _TEMPLATE.read_text()
+    text = _TEMPLATE.read_text(encoding="utf-8")
     without_tokens = {"without_tokens": str(not tokens).lower()}
     allowed = {"allowed_urls": "^$" if archives is None else allowed_urls(archives)}
     for name, value in {**values, **without_tokens, **allowed}.items():
@@ -52,7 +52,7 @@ def write_metrics(home: Path, package: Path) -> Path:
     """
     import yaml
 
-    metrics = yaml.safe_load((package / "configs" / "metrics.yaml").read_text())
+    metrics = yaml.safe_load((package / "configs" / "metrics.yaml").read_text(encoding="utf-8"))
     for kind, known in metrics["ts_metrics"].items():
         metrics["ts_metrics"][kind] = [
             one for one in known if not _LABELS_OF_A_RELEASE.intersection(one["dimensions"])

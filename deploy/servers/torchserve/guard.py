@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
 
 def _trusted_keys(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
 

@@ -51,6 +51,6 @@ def signature_options(settings: Settings) -> list[str]:
 
 
 def _write_program(file: Path, text: str) -> Path:
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     file.chmod(stat.S_IRWXU)
     return file

@@ -280,12 +280,12 @@ class S3Artifacts:
         except Unavailable:
             if not digest_file.is_file() or not file.is_file():
                 raise
-            if durable_files.sha256_of(file) != (sha256 or digest_file.read_text()):
+            if durable_files.sha256_of(file) != (sha256 or digest_file.read_text(encoding="utf-8")):
                 raise
             return name
         if not file.is_file() or durable_files.sha256_of(file) != expected:
             self.fetch(name, file, sha256=expected)
-        if not digest_file.is_file() or digest_file.read_text() != expected:
+        if not digest_file.is_file() or digest_file.read_text(encoding="utf-8") != expected:
             durable_files.replace_bytes(digest_file, expected.encode())
         return name
 
