@@ -1,4 +1,4 @@
-"""The application: every call, and what stands around them.
+"""The application: every call, and the middleware around them.
 
 `python -m gateway` serves what `create_app(settings)` returns.
 """

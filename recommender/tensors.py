@@ -1,4 +1,4 @@
-"""The inputs of a network and what passes between its parts: item facts, items, histories.
+"""The arrays that a network takes and passes on: item facts, items, histories.
 
 Letters are those of `recommender.model`.
 """

@@ -1,4 +1,4 @@
-"""Requests of TorchServe's endpoint as types, the values of their limits, and their errors.
+"""Request types of TorchServe's endpoint (not the gateway's), their size limits and errors.
 
 Rules for all requests:
 * A whole number is accepted as an id and means its decimal string, as in events: 17 and "17" are

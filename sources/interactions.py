@@ -1,4 +1,4 @@
-"""Interactions in tens of millions, stored as numbers and yielded as events in time order.
+"""Tens of millions of interactions, stored as numbers and yielded as events in time order.
 
 They may be added in any order. A row costs 36 bytes, and each id its text once.
 """

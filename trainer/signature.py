@@ -1,4 +1,4 @@
-"""Ed25519 signatures of archives.
+"""Sign and verify .mar archives (Ed25519).
 
 A signature covers the names and sha256 of all files in the unpacked archive and is stored with them
 in `signature.json`. An additional file is refused like a changed one, because Python would load it.

@@ -1,4 +1,4 @@
-"""The gateway at many connections, compared with the gateway of an earlier commit.
+"""The gateway with many connections, compared with the gateway of an earlier commit.
 
     python -m bench crowd [--before COMMIT] [--connections 200] [--seconds 10]
 

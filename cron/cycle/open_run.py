@@ -1,4 +1,4 @@
-"""A run that is being carried out: its steps, each stored when it finishes, and its end."""
+"""A run in progress: its steps, each stored when it finishes, and its end."""
 
 from __future__ import annotations
 

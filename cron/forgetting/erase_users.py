@@ -1,4 +1,4 @@
-"""Erases forgotten users from the journal, ended runs and dead letters, in each turn.
+"""Erase forgotten users from the journal, stored runs and dead letters, in each turn.
 
 It also synchronises the marks in ledger and histories, because either may have been recreated or
 restored from a backup.

@@ -1,4 +1,4 @@
-"""The live version, and beginning and ending a switch of it.
+"""The live version, and the rows that begin and end a switch of it.
 
 Between the two `cron.serving.release` sets the server's default. Every begin raises the epoch, so
 that of two switches the later one wins.

@@ -1,4 +1,4 @@
-"""The share of users that a full retrain keeps for judging: as few as the gate needs.
+"""The share of users that a full retrain keeps for judging: as small as the gate allows.
 
 They are counted in the journal as it is now.
 """

@@ -1,4 +1,4 @@
-"""The packages: uv installs what the locks name, and pip steps in where uv can't.
+"""The packages: uv installs what the locks name; pip does where uv can't run.
 
 The locks are constraints with hashes, not lists of what to install: the index that pip is
 configured for may offer another build of torch (for the CPU alone), which needs fewer packages

@@ -1,4 +1,4 @@
-"""The bodies of the two probes."""
+"""The answers of the liveness and the readiness check."""
 
 from __future__ import annotations
 

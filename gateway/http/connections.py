@@ -1,4 +1,4 @@
-"""HTTP connections with time limits for headers, bodies and readers, and room for newcomers.
+"""HTTP connections: time limits for headers, bodies and readers; places for new ones.
 
 A protocol on uvicorn's for h11, which limits only the size of headers and the time between two
 requests.

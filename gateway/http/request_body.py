@@ -1,4 +1,4 @@
-"""Request bodies as bytes: within limits, unpacked from gzip, in a bounded amount of memory."""
+"""Request bodies as bytes: unpacked from gzip, and refused when too large."""
 
 from __future__ import annotations
 

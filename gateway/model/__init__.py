@@ -1,1 +1,1 @@
-"""The model and what stands behind it: TorchServe nodes, the live release, recommendations."""
+"""The way to the model: TorchServe nodes, the live release, recommendations."""
