@@ -243,7 +243,7 @@ class ServerVersion:
 
     @property
     def ready(self) -> bool:
-        """Tell whether the version can take traffic."""
+        """Return whether the version can take traffic."""
         return self.ready_workers >= max(1, self.min_workers)
 
 
@@ -256,7 +256,7 @@ class ServerMemory:
 
     @property
     def has_room(self) -> bool:
-        """Tell whether a second version of that size fits."""
+        """Return whether a second version of that size fits."""
         return self.left_bytes >= self.taken_bytes
 
 

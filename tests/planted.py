@@ -115,7 +115,7 @@ def planted_rows(
 
 
 def in_panel(user_id: str, share: float = PANEL_SHARE) -> bool:
-    """Tell whether a user belongs to the panel, as cron does."""
+    """Return whether a user belongs to the panel, as cron does."""
     return int(hashlib.sha256(user_id.encode()).hexdigest(), 16) < share * 2**256
 
 

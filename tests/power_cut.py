@@ -38,7 +38,7 @@ class Disk:
             self._contents[found.st_ino] = (found.st_size, found.st_mtime_ns)
 
     def survives(self, path: Path, *, below: Path) -> bool:
-        """Tell whether a path would survive a cut whole; `below` existed before."""
+        """Return whether a path would survive a cut whole; `below` existed before."""
         found = path.stat()
         is_kept = path.is_dir() or self._contents.get(found.st_ino) == (
             found.st_size,

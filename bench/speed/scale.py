@@ -144,7 +144,7 @@ def ranking_costs(num_items: int) -> list[Cost]:
                 began_s = time.process_time()
                 answers = answer_batch(ranker, bodies)
                 seconds.append(time.process_time() - began_s)
-            assert all(isinstance(one, dict) and len(one["items"]) == 10 for one in answers)  # type: ignore[arg-type]
+            assert all(map(_has_ten_items, answers))
             filtered = f", filtered to 1/{NUM_KINDS}" if filters else ""
             costs.append(
                 Cost(
@@ -155,6 +155,10 @@ def ranking_costs(num_items: int) -> list[Cost]:
                 )
             )
     return costs
+
+
+def _has_ten_items(answer: object) -> bool:
+    return isinstance(answer, dict) and len(answer["items"]) == 10
 
 
 def _bundle(num_items: int, facts: ItemFacts) -> Bundle:

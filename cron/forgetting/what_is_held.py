@@ -83,7 +83,7 @@ def _numbers(services: Services, user_ids: Collection[str]) -> dict[str, Numbers
 
 
 def _may_hold_erased(releases: Mapping[int, Manifest], live: int | None, mark: Mark | None) -> bool:
-    """Tell whether the live release may have learned from what was erased."""
+    """Return whether the live release may have learned from what was erased."""
     anchor = releases[live].anchor if live is not None else None
     if mark is None or anchor is None:
         return False

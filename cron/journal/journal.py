@@ -263,7 +263,7 @@ class Journal:
         return self._updated_index()
 
     def _is_ours(self, index: DedupIndex) -> bool:
-        """Tell whether the last indexed record has the same number in this journal.
+        """Return whether the last indexed record has the same number in this journal.
 
         It has not if the ledger was restored or created again.
         """

@@ -152,7 +152,7 @@ def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
 
 
 def is_compacted(segment: Segment) -> bool:
-    """Tell whether a segment replaces dropped ones."""
+    """Return whether a segment replaces dropped ones."""
     return segment.name.endswith(f"{_COMPACTED}.parquet")
 
 

@@ -80,7 +80,7 @@ def among(ledger: Ledger, user_keys: Collection[str]) -> list[Mark]:
 
 
 def any_forgotten(ledger: Ledger) -> bool:
-    """Tell whether there is any mark."""
+    """Return whether there is any mark."""
     with ledger.read() as connection:
         return (
             connection.execute(sa.select(schema.forgotten.c.user_key).limit(1)).first() is not None

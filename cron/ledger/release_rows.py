@@ -60,7 +60,7 @@ def release(ledger: Ledger, version: int) -> Release:
 
 
 def is_release(ledger: Ledger, version: int) -> bool:
-    """Tell whether a version is or was live."""
+    """Return whether a version is or was live."""
     with ledger.read() as connection:
         query = sa.select(schema.RELEASED).where(schema.releases.c.version == version)
         return connection.execute(query).scalar() is True

@@ -126,7 +126,7 @@ class Reconciler:
             self._watch_default(serving, live, next(iter(found.values())))
 
     def _is_lost(self, name: str, live: ServerVersion) -> bool:
-        """Tell whether the live version has had no READY worker for `_LOST_S`."""
+        """Return whether the live version has had no READY worker for `_LOST_S`."""
         if live.ready:
             self._unready_since.pop(name, None)
             return False
@@ -227,7 +227,7 @@ class Reconciler:
             )
 
     def _is_cut_off(self, switch: Switch, found: Found) -> bool:
-        """Tell whether the process that began a switch has died."""
+        """Return whether the process that began a switch has died."""
         now = self._monotonic()
         if self._pending is None or self._pending[0] != switch.epoch:
             self._pending = (switch.epoch, now)
@@ -258,7 +258,7 @@ class Reconciler:
             return
 
     def _may_try(self, name: str, version: int) -> bool:
-        """Tell whether a version may be loaded on a node now; if so, not again for `_RETRY_S`."""
+        """Return whether a version may be loaded on a node now; if so, not again for `_RETRY_S`."""
         if self._retry_at.get((name, version), 0.0) > self._monotonic():
             return False
         self._retry_at[name, version] = self._monotonic() + _RETRY_S

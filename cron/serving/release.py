@@ -119,7 +119,7 @@ def promote(
 
 
 def may_be_loading(begun: Switch, ready: Collection[int]) -> bool:
-    """Tell whether a person's process may be loading the version now.
+    """Return whether a person's process may be loading the version now.
 
     A second load would then find half an archive and spoil the first. `ready` are the versions that
     can answer; when there is none, nobody is waited for.

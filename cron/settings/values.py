@@ -97,7 +97,7 @@ def _default_rule(value: object) -> Rule | None:
 
 
 def _convert(value: object, kind: object) -> tuple[bool, object]:
-    """Tell whether a value is of a type, and return it as that type."""
+    """Return whether a value is of a type, and return it as that type."""
     if kind is type(None):
         return value is None, None
     if get_origin(kind) is Literal:

@@ -24,7 +24,7 @@ def check_name(name: str) -> tuple[str, ...]:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether an artifact may have this name."""
+    """Return whether an artifact may have this name."""
     try:
         check_name(name)
     except ValueError:

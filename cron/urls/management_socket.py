@@ -10,7 +10,7 @@ MAX_PATH_BYTES = 107  # of a Unix socket in the kernel
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is loopback: a name or an address, IPv6 with or without brackets."""
+    """Return whether a host is loopback: a name or an address, IPv6 with or without brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

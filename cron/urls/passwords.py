@@ -18,7 +18,7 @@ _PASSWORD = re.compile(
 
 
 def holds_password(url: str) -> bool:
-    """Tell whether a URL contains a password, which the settings file must not."""
+    """Return whether a URL contains a password, which the settings file must not."""
     return hide_password(url) != url
 
 

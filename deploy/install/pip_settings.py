@@ -92,5 +92,5 @@ def uv_environment(
 
 
 def _exists(link: str) -> bool:
-    """Tell whether a link is a URL or there on this disk; pip ignores others, uv fails."""
+    """Return whether a link is a URL or there on this disk; pip ignores others, uv fails."""
     return "://" in link or Path(link).expanduser().exists()

@@ -33,7 +33,7 @@ class Note:
 
 
 def was_ingested(var: Path) -> bool:
-    """Tell whether an earlier start has ingested its data."""
+    """Return whether an earlier start has ingested its data."""
     return (var / NOTE).exists()
 
 

@@ -117,7 +117,7 @@ def _check_chosen_once(addresses: Mapping[str, tuple[str, int]]) -> None:
 
 
 def _exclude_each_other(host: str, other: str) -> bool:
-    """Tell whether a port can be listened on at only one of two hosts at a time."""
+    """Return whether a port can be listened on at only one of two hosts at a time."""
     hosts = {_ip(host), _ip(other)}
     of_one_family = len({":" in one for one in hosts}) == 1
     return len(hosts) == 1 or (of_one_family and not hosts.isdisjoint({"0.0.0.0", "::"}))

@@ -54,7 +54,7 @@ def find_executable(name: str, *, remedy: str, also_in: str = SYSTEM_FOLDERS) ->
 
 
 def listens(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Tell whether something accepts connections on a port."""
+    """Return whether something accepts connections on a port."""
     with socket.socket() as one:
         one.settimeout(LOOK_S)
         return one.connect_ex((host, port)) == 0

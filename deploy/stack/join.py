@@ -137,7 +137,7 @@ def checkpoint_to_restore(checkpoints: Path, *, now: float) -> Path | None:
 
 
 def is_running(cluster: Cluster, join: Join) -> bool:
-    """Tell whether every task of the job runs."""
+    """Return whether every task of the job runs."""
     try:
         job = _job(cluster, join)
         if job is None:

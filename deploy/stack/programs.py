@@ -206,7 +206,7 @@ def _targets(place: Layout) -> Mapping[str, list[str]]:
 
 
 def is_up(url: str) -> bool:
-    """Tell whether a page answers."""
+    """Return whether a page answers."""
     try:
         return httpx.get(url, timeout=LOOK_S * 4, trust_env=False).is_success
     except httpx.HTTPError:

@@ -30,5 +30,5 @@ def to_json(body: object) -> object:
 
 
 def is_none(value: object) -> bool:
-    """Tell whether a field is None, for `exclude_if`, which leaves it out of the JSON."""
+    """Return whether a field is None, for `exclude_if`, which leaves it out of the JSON."""
     return value is None

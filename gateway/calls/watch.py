@@ -69,10 +69,10 @@ def status_page() -> Response:
 def status(services: UseServices) -> Response:
     """Return what is live, how good it is, what waits and what runs."""
     inference = services.inference
-    answer_now = status_answer(
+    body = status_answer(
         services.overview(), endpoint=inference.url, in_service=inference.in_service()
     )
-    return json_response(answer_now)
+    return json_response(body)
 
 
 @router.get(

@@ -108,7 +108,7 @@ def _refuse_other_sites(request: Request, gateway: GatewaySettings) -> None:
 
 
 def _is_loopback(address: str, own_host: str) -> bool:
-    """Tell whether a Host (`name:port`) or an Origin (`scheme://name:port`) is this machine."""
+    """Return whether a Host (`name:port`) or an Origin (`scheme://name:port`) is this machine."""
     try:
         name = urlsplit(address if "://" in address else f"//{address}").hostname or ""
     except ValueError:  # an unmatched bracket

@@ -91,7 +91,7 @@ class BoundedConnection(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Tell whether it waits for its client, so that it may be closed for another."""
+        """Return whether it waits for its client, so that it may be closed for another."""
         return self._phase != "answering"
 
     def _tick(self) -> None:

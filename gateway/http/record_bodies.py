@@ -160,7 +160,7 @@ def _values(window: _TextWindow) -> Iterator[Raw]:
 
 
 def _is_cut(error: ValueError, length: int) -> bool:
-    """Tell whether JSON may be invalid only because the window ends in it."""
+    """Return whether JSON may be invalid only because the window ends in it."""
     is_in_text = isinstance(error, json.JSONDecodeError) and "Unterminated" in error.msg
     return is_in_text or (isinstance(error, json.JSONDecodeError) and error.pos > length - 16)
 

@@ -40,12 +40,12 @@ class ModelNode:
 
     @property
     def is_out(self) -> bool:
-        """Tell whether the node is on a break."""
+        """Return whether the node is on a break."""
         return time.monotonic() < self.out_until
 
     @property
     def failed_last(self) -> bool:
-        """Tell whether the node's newest answer was a failure, on a break or not."""
+        """Return whether the node's newest answer was a failure, on a break or not."""
         return self._break_s > 0
 
     async def ask(

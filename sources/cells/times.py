@@ -60,7 +60,7 @@ def times_of(texts: Sequence[str] | pd.Series) -> NDArray[np.float64]:
 
 
 def is_time(text: str) -> bool:
-    """Tell whether a text is a time and not a plain number."""
+    """Return whether a text is a time and not a plain number."""
     return not text.strip().isdigit() and bool(np.isfinite(times_of([text])[0]))
 
 

@@ -295,7 +295,7 @@ def _number(value: object) -> object:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a finite number; NaN fails the comparison."""
+    """Return whether a value is a finite number; NaN fails the comparison."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)

@@ -153,7 +153,7 @@ def _is_items_file(folder: DataFolder, name: str, columns: Columns) -> bool:
 
 
 def _are_parts(folder: DataFolder, files: Sequence[str], columns: Columns) -> bool:
-    """Tell whether several files are parts of one table.
+    """Return whether several files are parts of one table.
 
     Either the user says so, or their names are those that a program gives to parts.
     """
@@ -171,7 +171,7 @@ def _ending(name: str) -> str:
 
 
 def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
-    """Tell whether a file has all named columns; true if that can't be known.
+    """Return whether a file has all named columns; true if that can't be known.
 
     A damaged file does not count. Without a header the columns can't be known.
     """

@@ -102,7 +102,7 @@ def chunks(
 
 
 def looks_like_a_row(line: str) -> bool:
-    """Tell whether a line has numbers or times, which a header does not have."""
+    """Return whether a line has numbers or times, which a header does not have."""
     cells = names_of(cells_of(line, _delimiter(line, (), None)))
     return len(cells) > 1 and not _are_counted(cells) and any(map(_is_value, cells))
 
@@ -171,7 +171,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _are_counted(names: Sequence[str]) -> bool:
-    """Tell whether names count from 0 or 1, as pandas names columns without a name."""
+    """Return whether names count from 0 or 1, as pandas names columns without a name."""
     return any(
         list(names) == [str(number) for number in range(start, start + len(names))]
         for start in (0, 1)

@@ -32,7 +32,7 @@ _WRAPPED = frozenset(
 
 
 def is_json(folder: DataFolder, file: str) -> bool:
-    """Tell whether a file begins as JSON; raise SourceError for a list over several lines."""
+    """Return whether a file begins as JSON; raise SourceError for a list over several lines."""
     lines = [line.strip() for line in folder.first_lines(file, _FIRST_LINES)]
     first = next((line for line in lines if line), "")
     if not first.startswith(("{", "[")):

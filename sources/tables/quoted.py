@@ -181,7 +181,7 @@ class _RereadableLines:
 
 
 def _are_rows(lines: Sequence[str], width: int, delimiter: str) -> bool:
-    """Tell whether the lines of one row would each be a whole row.
+    """Return whether the lines of one row would each be a whole row.
 
     Then two stray quotes join them, and it is not a text over several lines.
     """

@@ -110,7 +110,7 @@ def read_ratings(folder: DataFolder, file: str, form: RatingsFormat) -> Ratings:
 
 
 def is_hopeless(rejects: Sequence[Reject], gathering: Gathering, limits: ReadLimits) -> bool:
-    """Tell whether a file has had many bad rows and no good one, so that reading can stop."""
+    """Return whether a file has had many bad rows and no good one, so that reading can stop."""
     return len(rejects) >= limits.hopeless_rows and not len(gathering)
 
 

@@ -1,6 +1,7 @@
-"""Measure how dense and large Python code is: `python -m tests.architecture.surface PATH`.
+"""Measure how dense and large Python code is: `python -m tests.architecture.surface PATH…`.
 
-docs/decisions/house.md compares ours with others by these metrics.
+It prints each path's metrics, and those of all paths together. docs/decisions/house.md compares
+ours with others by these metrics.
 """
 
 from __future__ import annotations
@@ -68,5 +69,7 @@ def _num_methods(node: ast.ClassDef) -> int:
 
 
 if __name__ == "__main__":
-    for path in sys.argv[1:]:
-        sys.stdout.write(f"{path}: {measure([Path(path)])}\n")
+    paths = [Path(word) for word in sys.argv[1:]]
+    for path in paths:
+        sys.stdout.write(f"{path}: {measure([path])}\n")
+    sys.stdout.write(f"all: {measure(paths)}\n")

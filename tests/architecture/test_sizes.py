@@ -151,7 +151,7 @@ def _effects(body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
 
 
 def _is_main(statement: ast.stmt) -> bool:
-    """Tell whether the statement is `if __name__ == "__main__"` or `if TYPE_CHECKING`."""
+    """Return whether the statement is `if __name__ == "__main__"` or `if TYPE_CHECKING`."""
     if not isinstance(statement, ast.If):
         return False
     names = {node.id for node in ast.walk(statement.test) if isinstance(node, ast.Name)}

@@ -103,7 +103,7 @@ def test_functions_are_named_for_what_they_return_or_do(file: Path) -> None:
     wrong = [
         f"{display_path(file)}:{function.lineno} {function.name}"
         for function in functions(syntax_tree(file))
-        if _is_bare(function.name) or _is_long_test(function.name)
+        if _is_bare(function.name) or _is_long_test(function.name) or _has_old_phrase(function.name)
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -118,12 +118,27 @@ def test_no_comprehension_holds_a_conditional_expression(file: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_no_two_classes_have_the_same_name() -> None:
+    """A leading underscore does not make another name; tests may have classes of their own."""
+    places: dict[str, list[str]] = {}
+    for file in python_files():
+        if file.is_relative_to(PROJECT_ROOT / "tests"):
+            continue
+        for node in ast.walk(syntax_tree(file)):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(display_path(file))
+    shared = {name: files for name, files in places.items() if len(files) > 1}
+    assert not shared
+
+
 def test_the_checks_would_notice() -> None:
     assert _is_bare("_said")
     assert _is_bare("narrowed")
     assert not _is_bare("_seed")
     assert not _is_bare("said_by")
     assert _is_long_test("test_" + "x" * MAX_TEST_NAME)
+    assert _has_old_phrase("test_a_full_disk_is_told")
+    assert not _has_old_phrase("test_two_holders_are_told_apart")
     (statement,) = ast.parse("[a if a else b for a in c]").body
     assert isinstance(statement, ast.Expr)
     assert [type(part) for part in _elements(statement.value)] == [ast.IfExp]
@@ -148,21 +163,13 @@ def _is_long_test(name: str) -> bool:
     return name.startswith("test_") and len(name) > MAX_TEST_NAME
 
 
+def _has_old_phrase(name: str) -> bool:
+    words = name.replace("_", " ")
+    return any(re.search(phrase, words) for phrase in PHRASES)
+
+
 def _elements(node: ast.AST) -> list[ast.expr]:
     """Return what a comprehension yields; nothing for other nodes."""
     if isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
         return [node.elt]
     return [node.key, node.value] if isinstance(node, ast.DictComp) else []
-
-
-def test_no_two_classes_have_the_same_name() -> None:
-    """A leading underscore does not make another name; tests may have classes of their own."""
-    places: dict[str, list[str]] = {}
-    for file in python_files():
-        if file.is_relative_to(PROJECT_ROOT / "tests"):
-            continue
-        for node in ast.walk(syntax_tree(file)):
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name.lstrip("_"), []).append(display_path(file))
-    shared = {name: files for name, files in places.items() if len(files) > 1}
-    assert not shared

@@ -63,7 +63,7 @@ def accept(house: House, records: Sequence[Record]) -> None:
 class HookedArtifacts:
     """An artifact store during whose calls something else happens.
 
-    `after_fetch` and `after_put` are called with the artifact's name.
+    `after_fetch`, `before_put` and `after_put` are called with the artifact's name.
     """
 
     def __init__(
@@ -71,13 +71,15 @@ class HookedArtifacts:
         artifacts: ArtifactStore,
         *,
         after_fetch: Callable[[str], object] = lambda _: None,
+        before_put: Callable[[str], object] = lambda _: None,
         after_put: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._artifacts = artifacts
-        self._after_fetch, self._after_put = after_fetch, after_put
+        self._artifacts, self._after_fetch = artifacts, after_fetch
+        self._before_put, self._after_put = before_put, after_put
         self.url, self.names, self.delete = artifacts.url, artifacts.names, artifacts.delete
 
     def put(self, name: str, file: Path) -> str:
+        self._before_put(name)
         sha256 = self._artifacts.put(name, file)
         self._after_put(name)
         return sha256

@@ -91,7 +91,7 @@ def test_unknown_newer_segments_survive_and_are_adopted(tmp_path: Path) -> None:
     close_ledger(again)
 
 
-def test_one_newer_segment_is_told_from_a_crash_by_the_log(tmp_path: Path) -> None:
+def test_the_log_tells_one_newer_segment_from_a_crash(tmp_path: Path) -> None:
     house = open_house(tmp_path)
     collected_house(house, 0, 10)
     copy = kept_copy(tmp_path)

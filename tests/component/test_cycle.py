@@ -338,7 +338,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(services: Services, lease:
 
 
 @pytest.mark.parametrize("is_another", [False, True], ids=["gone", "another host's were recorded"])
-def test_a_run_whose_files_are_gone_is_abandoned_and_begun_anew(
+def test_a_run_whose_files_are_gone_is_abandoned_and_repeated(
     services: Services, lease: Lease, is_another: bool
 ) -> None:
     send(services, event_records(401, 480))

@@ -182,7 +182,9 @@ def test_what_a_person_left_begun_is_carried_out_after_a_while(
     assert live_version(services) == 0
 
 
-def test_a_worker_that_is_told_to_end_waits_for_no_person(services: Services, lease: Lease) -> None:
+def test_a_worker_that_is_asked_to_end_waits_for_no_person(
+    services: Services, lease: Lease
+) -> None:
     services.server.unregister(0)
     begun = begin(services, "promote")
     services.stop.set()

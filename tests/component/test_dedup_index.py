@@ -85,7 +85,7 @@ def damage_schema(index: Path) -> None:
     db.close()
 
 
-def test_a_full_disk_or_a_lock_is_told_and_the_index_stays(tmp_path: Path) -> None:
+def test_a_full_disk_or_a_lock_is_reported_and_the_index_stays(tmp_path: Path) -> None:
     index = DedupIndex(tmp_path / "seen.db")
     index.add(["one"], through=1)
     index._db.execute("PRAGMA max_page_count=1")

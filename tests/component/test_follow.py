@@ -50,9 +50,7 @@ def test_histories_are_rebuilt_from_the_journal_then_the_log(house: House) -> No
     assert follow_once(house.log, house.histories) == 0
 
 
-def test_a_recreated_log_is_told_and_leaves_the_histories_alone(
-    house: House, tmp_path: Path
-) -> None:
+def test_a_recreated_log_is_reported_and_histories_stay(house: House, tmp_path: Path) -> None:
     house.log.append([event(1), event(2)])
     house.collect()
     while follow_once(house.log, house.histories):
@@ -181,7 +179,7 @@ def workshop(tmp_path: Path) -> Iterator[Services]:
     close_workshop(services)
 
 
-def test_the_worker_makes_lost_histories_anew(workshop: Services) -> None:
+def test_the_worker_rebuilds_lost_histories(workshop: Services) -> None:
     workshop.histories.clear()
     Worker(workshop)._follow()
     assert len(workshop.histories.recent("u", 100)) == 10

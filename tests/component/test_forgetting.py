@@ -100,7 +100,7 @@ def test_the_journal_excludes_a_forgotten_user_at_once(house: House, tmp_path: P
     assert erase(house) == 0  # safe to repeat
 
 
-def test_what_was_erased_is_a_duplicate_for_ever(house: House, tmp_path: Path) -> None:
+def test_what_was_erased_is_a_duplicate_forever(house: House, tmp_path: Path) -> None:
     accept(house, [one(1), one(2)])
     forget_in(house, tmp_path)
     erase(house)

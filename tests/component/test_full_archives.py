@@ -29,7 +29,7 @@ def block_writes(folder: Path) -> Iterator[None]:
     unfinished.mkdir()
 
 
-def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_its_path(tmp_path: Path) -> None:
     store = open_artifacts(f"file:///{tmp_path}/archives")
     (tmp_path / "large").write_bytes(b"x" * 200_000)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

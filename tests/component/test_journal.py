@@ -215,7 +215,7 @@ class ForeignLog:
         raise AssertionError("a collection only reads")
 
 
-def test_what_is_no_record_is_buried_once_and_stops_nobody(house: House, tmp_path: Path) -> None:
+def test_an_invalid_record_is_buried_once_and_stops_nobody(house: House, tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.jsonl")
     log = ForeignLog()
 
@@ -260,7 +260,7 @@ def test_a_letter_that_cannot_be_kept_stops_no_collection(house: House, tmp_path
     assert house.records() == [event(place) for place in range(25) if place % 3]
 
 
-def test_a_trimmed_log_that_was_not_collected_is_told(house: House) -> None:
+def test_a_trimmed_log_that_was_not_collected_is_reported(house: House) -> None:
     house.log.append([event(1), event(2)])
     house.log.trim(house.log.read(START, 1).cursor)
     with pytest.raises(LogGap):

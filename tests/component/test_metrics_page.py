@@ -90,7 +90,7 @@ def test_a_refusal_is_counted_by_the_test_that_refused(services: Services) -> No
     assert after['freshet_runs_total{outcome="refused"}'] == 1
 
 
-def test_the_lease_is_told(services: Services) -> None:
+def test_the_lease_is_reported(services: Services) -> None:
     with serve_metrics(services):
         worker = Worker(services)
         assert samples_on_page(services)["freshet_lease_held"] == 0

@@ -83,7 +83,7 @@ def test_a_program_that_keeps_ending_is_named(tmp_path: Path) -> None:
     assert failure.value.name == "slow"
 
 
-def test_what_is_given_up_is_told_each_and_started_again(
+def test_each_program_given_up_is_reported_and_started_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def script(name: str) -> str:

@@ -16,46 +16,18 @@ from cron.cycle.signing_key import trusted_keys
 from cron.errors import SettingsError, Unavailable
 from cron.ledger import release_rows, run_rows
 from cron.lineage import Lease
-from cron.ports import ArtifactStore
 from cron.services import Services
 from cron.settings.file import load_settings
+from tests.component.house import HookedArtifacts
 from tests.component.switchable_ledger import SwitchableLedger
 from tests.workshop import HereLauncher, event_records, live_version, send, server_of
 from trainer.config import TrainConfig
 from trainer.signature import verify_folder
 
 
-def _pass(name: str) -> None:
-    del name
-
-
-class WatchedStore:
-    """An artifact store that calls a test before each put of a release's files, and after it."""
-
-    def __init__(
-        self,
-        store: ArtifactStore,
-        *,
-        before: Callable[[str], None] = _pass,
-        after: Callable[[str], None] = _pass,
-    ) -> None:
-        self._store, self._before, self._after = store, before, after
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    def put(self, name: str, file: Path) -> str:
-        if name.startswith("journal/"):
-            return self._store.put(name, file)
-        self._before(name)
-        sha256 = self._store.put(name, file)
-        self._after(name)
-        return sha256
-
-
-def watched_services(services: Services, **calls: Callable[[str], None]) -> Services:
-    watched = WatchedStore(services.artifacts, **calls)
-    return replace(services, artifacts=watched)  # type: ignore[arg-type]
+def hooked_services(services: Services, **hooks: Callable[[str], object]) -> Services:
+    """Return services with an artifact store that calls the hooks of `HookedArtifacts`."""
+    return replace(services, artifacts=HookedArtifacts(services.artifacts, **hooks))
 
 
 def kinds(names: list[str]) -> list[str]:
@@ -71,11 +43,13 @@ def test_store_readers_only_see_complete_versions(services: Services, lease: Lea
     put: list[str] = []
 
     def look(name: str) -> None:
+        if kind(name) == "journal":
+            return
         put.append(name)
         assert release_rows.archive_manifest(services.ledger, 2) is None
         assert [found.version for found in services.server.versions()] == [0, 1]
 
-    assert run_cycle(watched_services(services, after=look), lease).outcome == "published"
+    assert run_cycle(hooked_services(services, after_put=look), lease).outcome == "published"
     assert kinds(put) == ["archive", "states", "manifests"]
 
 
@@ -97,7 +71,7 @@ def test_a_damaged_archive_is_not_registered(
             (mar,) = (tmp_path / "workshop" / "archives").glob("rec-2-*.mar")
             mar.write_bytes(damage(mar.read_bytes()))
 
-    run = run_cycle(watched_services(services, after=spoil), lease)
+    run = run_cycle(hooked_services(services, after_put=spoil), lease)
     assert (run.outcome, run.reasons[-1].name) == ("failed", "ArtifactCorrupt")
     assert (asked, live_version(services)) == ([], 1)
 
@@ -116,7 +90,7 @@ def test_a_store_lost_during_a_put_costs_only_time(
 
     for _ in range(2):
         with pytest.raises(Unavailable):
-            run_cycle(watched_services(services, before=refuse), lease)
+            run_cycle(hooked_services(services, before_put=refuse), lease)
     left_open = run_rows.open_run(services.ledger)
     assert left_open is not None
     assert (

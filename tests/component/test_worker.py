@@ -150,7 +150,7 @@ def endless(fresh: Services) -> Services:
 
 
 def trained_by(services: Services) -> bool:
-    """Tell whether a training has got as far as its first checkpoint."""
+    """Return whether a training has got as far as its first checkpoint."""
     return any(services.paths.var.rglob("checkpoint/*.safetensors"))
 
 
@@ -284,7 +284,7 @@ def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_pa
     assert (run.mode, run.outcome, versions(fresh)) == ("full", "published", [0, 1])
 
 
-def test_a_log_that_is_not_the_journals_is_told_once(
+def test_a_log_that_is_not_the_journals_is_reported_once(
     fresh: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = StrangeLog()

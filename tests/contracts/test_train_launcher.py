@@ -89,7 +89,7 @@ def until(condition: Callable[[], object], *, limit_s: float = 60.0) -> None:
 
 
 def training(out: Path) -> bool:
-    """Tell whether a checkpoint was written."""
+    """Return whether a checkpoint was written."""
     return any((out.parent / f"{out.name}.partial" / "checkpoint").glob("*.safetensors"))
 
 

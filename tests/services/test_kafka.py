@@ -71,7 +71,7 @@ def test_only_committed_transactions_are_read(shop: ShopTopics, log: KafkaEventL
     until(lambda: everything(log, cursor) == [event(5), event(6)])
 
 
-def test_a_transactions_mark_at_the_end_is_no_record_that_waits(
+def test_a_transactions_mark_at_the_end_is_not_waiting(
     shop: ShopTopics, log: KafkaEventLog
 ) -> None:
     """A topic whose retention outlives its last record has no gap: the marker was passed."""
@@ -167,7 +167,7 @@ def test_a_topic_recreated_while_reading_is_noticed(shop: ShopTopics, log: Kafka
         patiently(lambda: log.read(cursor, 10))
 
 
-def test_a_retention_of_its_own_is_left_alone_unless_told(
+def test_a_retention_of_its_own_is_left_alone_by_default(
     shop: ShopTopics, log: KafkaEventLog
 ) -> None:
     shop.send(*lines(1, 2))
@@ -341,7 +341,7 @@ def test_a_broker_outage_is_reported_and_survived(
     assert everything(log, cursor)[-1] == event(3)
 
 
-def test_a_wrong_password_is_told_and_never_shown(
+def test_a_wrong_password_is_reported_and_never_shown(
     servers: Servers, shop: ShopTopics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sasl = servers.kafka_sasl

@@ -52,7 +52,7 @@ class ScrapedMachine:
         return answer["data"]
 
     def has_data(self, query: str) -> bool:
-        """Tell whether a query in Grafana's form gave a number at any time since the start."""
+        """Return whether a query in Grafana's form gave a number at any time since the start."""
         for name, value in (("$__rate_interval", "8s"), ("$__interval", "2s")):
             query = query.replace(name, value)
         data = self.ask("query_range", query=query, start=self.began, end=time.time(), step=2)

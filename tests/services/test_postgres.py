@@ -127,16 +127,14 @@ def test_a_server_with_stricter_transactions_changes_nothing(ledger: Ledger, url
 
 
 @pytest.mark.parametrize("password", ["wrong", None])
-def test_a_wrong_password_is_told_with_the_remedy_and_not_shown(
-    url: str, password: str | None
-) -> None:
+def test_a_wrong_password_is_reported_with_the_remedy(url: str, password: str | None) -> None:
     parsed = sa.make_url(url)._replace(password=password)
     with pytest.raises(AccessRefused, match=r"refuses access .*PGPASSWORD") as told:
         open_ledger(parsed.render_as_string(hide_password=False))
     assert "wrong" not in str(told.value)
 
 
-def test_a_user_who_may_not_make_tables_is_told_so(url: str) -> None:
+def test_a_user_who_may_not_make_tables_is_reported(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{POSTGRES_PASSWORD}'".encode())

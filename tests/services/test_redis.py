@@ -275,7 +275,7 @@ def test_what_somebody_else_removed_is_a_gap(
         everything(log, after=cursor)
 
 
-def test_a_flushed_log_begins_anew_and_the_old_place_stays_a_gap(
+def test_a_flushed_log_starts_again_and_the_old_place_is_a_gap(
     log: EventLog, raw: redis.Redis
 ) -> None:
     log.append([event(1), event(2)])
@@ -299,7 +299,7 @@ def test_a_stream_that_is_somebody_elses_is_left_alone(log: EventLog, raw: redis
     assert log.append([event(1)]).duplicates == (), "a refused append left nothing behind"
 
 
-def test_a_key_of_another_kind_is_told(log: EventLog, raw: redis.Redis) -> None:
+def test_a_key_of_another_kind_is_reported(log: EventLog, raw: redis.Redis) -> None:
     raw.set("{shop}", "text")
     with pytest.raises(Unavailable, match="WRONGTYPE"):
         log.append([event(1)])

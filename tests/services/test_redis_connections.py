@@ -19,7 +19,7 @@ from tests.servers import free_port
 from tests.services.redis_stores import histories_url, log_url, own_redis, until_done
 
 
-def test_a_server_that_swallows_packets_is_told_too() -> None:
+def test_a_server_that_drops_packets_is_reported_too() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -29,7 +29,7 @@ def test_a_server_that_swallows_packets_is_told_too() -> None:
         assert time.monotonic() - started < 25, "a time-out a try, and few tries"
 
 
-def test_a_wrong_password_is_told_and_never_shown(
+def test_a_wrong_password_is_reported_and_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with own_redis(tmp_path / "redis", password="right-one") as server:
@@ -49,7 +49,7 @@ def test_a_wrong_password_is_told_and_never_shown(
         assert open_log(log_url(server)).append([event(1)]).accepted == 1
 
 
-def test_all_keys_lie_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
+def test_all_keys_are_in_one_slot_of_a_cluster(tmp_path: Path) -> None:
     cluster = f"cluster-enabled yes\ncluster-port {free_port()}\n"
     with (
         own_redis(tmp_path / "redis", more_config=cluster) as server,

@@ -154,7 +154,7 @@ def test_two_relays_at_once_bring_each_record_once(
     assert by_user(everything(open_log(target_url))) == by_user(records)
 
 
-def test_a_relay_outlives_its_target_and_ends_cleanly_when_told(
+def test_a_relay_outlives_its_target_and_ends_cleanly(
     target_url: str, servers: Servers, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     source_url = f"sqlite:///{tmp_path}/source.db"
@@ -228,7 +228,7 @@ def test_a_relay_skips_a_gap_only_when_asked(
         ),
     ],
 )
-def test_a_wrong_url_is_told(
+def test_a_wrong_url_is_reported(
     arguments: tuple[str, ...], said: str, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     process = start("relay", *arguments)
@@ -287,7 +287,7 @@ def test_a_follower_is_killed_moved_and_rebuilt(
     assert histories.cursor() == place
 
 
-def test_a_follower_waits_for_redis_and_ends_cleanly_when_told(
+def test_a_follower_waits_for_redis_and_ends_cleanly(
     servers: Servers, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     port = servers.redis.port

@@ -167,10 +167,8 @@ def test_releases_a_rollback_and_a_killed_node_cost_no_answer(
             lambda: min(deployment.num_answered(0), deployment.num_answered(1)) > 20,
             "both nodes to be asked",
         )
-        assert [deployment.publish() for _ in range(2)] == [
-            2,
-            3,
-        ]  # version 1 is unloaded under load
+        # version 1 is unloaded under load
+        assert [deployment.publish() for _ in range(2)] == [2, 3]
         deployment.kill(0)
         killed_at = len(answers.versions)
         assert deployment.publish() == 4  # the node that is away is left out

@@ -72,7 +72,7 @@ class Hosts:
         return psutil.Process(self.workers[host].pid).status() == psutil.STATUS_STOPPED
 
     def holds(self, host: str) -> bool:
-        """Tell whether a host's worker holds the lease."""
+        """Return whether a host's worker holds the lease."""
         return f"/{host}#" in (lease_row.holder(self.services.ledger) or "")
 
     def versions(self) -> list[int]:

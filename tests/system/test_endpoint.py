@@ -237,7 +237,7 @@ def test_a_body_in_chunks_is_read_whole(node: Running) -> None:
     assert answer.status_code == 200
 
 
-def test_a_form_is_told_to_be_json(node: Running) -> None:
+def test_a_form_is_refused_since_it_is_not_json(node: Running) -> None:
     answer = post(
         node, json.dumps(GOOD).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
     )

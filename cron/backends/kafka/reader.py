@@ -32,14 +32,14 @@ class Reader:
         self._next: dict[Partition, int] = {}
 
     def is_at(self, starts: Mapping[Partition, int]) -> bool:
-        """Tell whether these are the offsets at which the last read ended."""
+        """Return whether these are the offsets at which the last read ended."""
         return self.is_ahead and all(
             starts.get(line) == offset for line, offset in self._next.items()
         )
 
     @property
     def is_ahead(self) -> bool:
-        """Tell whether it has fetched ahead of the last read."""
+        """Return whether it has fetched ahead of the last read."""
         return bool(self._next)
 
     def read(

@@ -37,16 +37,16 @@ class Writer:
     def write(self, messages: Sequence[Outgoing]) -> None:
         """Send and wait; raise Unavailable when any message was not acknowledged."""
         producer = self._shared_producer()
-        call = _Delivery(len(messages))
+        delivery = _Delivery(len(messages))
         deadline = time.monotonic() + LIMIT_S + _MARGIN_S
         for message in messages:
-            self._queue(producer, message, call, deadline)
-        while not call.ended.is_set() and time.monotonic() < deadline:
-            self._poll(producer, call)
-        if call.error is not None and call.error.fatal():
+            self._queue(producer, message, delivery, deadline)
+        while not delivery.ended.is_set() and time.monotonic() < deadline:
+            self._poll(producer, delivery)
+        if delivery.error is not None and delivery.error.fatal():
             self._producer = None  # the next call creates another
-        if call.error is not None or not call.ended.is_set():
-            raise self._connection.failure(call.error, topic=call.topic)
+        if delivery.error is not None or not delivery.ended.is_set():
+            raise self._connection.failure(delivery.error, topic=delivery.topic)
         self._connection.works()
 
     def close(self) -> None:
@@ -61,12 +61,12 @@ class Writer:
             return self._producer
 
     def _queue(
-        self, producer: Producer, message: Outgoing, call: _Delivery, deadline: float
+        self, producer: Producer, message: Outgoing, delivery: _Delivery, deadline: float
     ) -> None:
         while True:
             try:
                 producer.produce(
-                    message.topic, message.value, message.key, on_delivery=call.on_delivery
+                    message.topic, message.value, message.key, on_delivery=delivery.on_delivery
                 )
             except BufferError:  # the queue is full with messages of other calls
                 producer.poll(_LOOK_S)
@@ -77,7 +77,7 @@ class Writer:
             else:
                 return
 
-    def _poll(self, producer: Producer, call: _Delivery) -> None:
+    def _poll(self, producer: Producer, delivery: _Delivery) -> None:
         """Run delivery callbacks, or wait for ours while another thread runs them."""
         if self._polling.acquire(blocking=False):
             try:
@@ -85,7 +85,7 @@ class Writer:
             finally:
                 self._polling.release()
         else:
-            call.ended.wait(_TURN_S)
+            delivery.ended.wait(_TURN_S)
 
 
 class _Delivery:

@@ -43,7 +43,7 @@ def start_time(described: Described) -> str | None:
 
 
 def may_be_starting(started: str, now: datetime) -> bool:
-    """Tell whether a worker may be in its first start, even when the two clocks differ."""
+    """Return whether a worker may be in its first start, even when the two clocks differ."""
     limit = timedelta(seconds=START_TIMEOUT_S + _CLOCKS_DIFFER_S)
     return now - datetime.fromisoformat(started) < limit
 

@@ -179,7 +179,7 @@ class S3Artifacts:
         return _StoredObject(size_bytes=found.size or 0, sha256=sha256)
 
     def _holds(self, name: str, found: _StoredObject, sha256: str, size_bytes: int) -> bool:
-        """Tell whether these bytes are stored as an artifact; raise ArtifactConflict for others."""
+        """Return whether an artifact has these bytes; raise ArtifactConflict for others."""
         there = found.sha256 if found.sha256 is not None else self._sha256_of_object(name)
         if there != sha256:
             raise ArtifactConflict(name, expected=sha256, found=there)

@@ -12,7 +12,7 @@ from sources.tables.columns import Columns
 
 
 @pytest.mark.parametrize("is_parts", [False, True])
-def test_a_folder_per_partition_is_not_told_to_give_parts(tmp_path: Path, is_parts: bool) -> None:
+def test_a_folder_per_partition_is_not_asked_for_parts(tmp_path: Path, is_parts: bool) -> None:
     """Hive and Spark write a folder per partition, and --parts joins the files of one folder."""
     for day in ("date=2024-01-01", "date=2024-01-02"):
         (tmp_path / day).mkdir()

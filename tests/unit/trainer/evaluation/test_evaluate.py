@@ -124,7 +124,7 @@ def test_an_evaluation_scores_each_event_as_the_server_would(tmp_path: Path) -> 
     assert ndcg(found, ranker) == pytest.approx(np.mean(gains))
 
 
-def test_figures_stand_beside_popularity_and_biases(tmp_path: Path, ranker: Ranker) -> None:
+def test_metrics_stand_beside_popularity_and_biases(tmp_path: Path, ranker: Ranker) -> None:
     found = score_table(tmp_path, ["i0", "i3", "unheard of"], "css")
     assert found is not None
     evaluation: Evaluation = evaluate(found, {"candidate": ranker}, baselines_of=ranker)
