@@ -13,7 +13,7 @@ from trainer.data.sampling import Sequences, Window, Withheld
 from trainer.learning.losses import batch_losses
 from trainer.learning.negatives import NegativeSampler
 from trainer.learning.optimizer import Optimizer
-from trainer.learning.step import Step
+from trainer.learning.step import SETTLED_AT_ONCE, Step
 from trainer.learning.trainee import FixedFacts, Trainee
 
 NUM_ITEMS = 500
@@ -21,17 +21,17 @@ CONFIG = TrainConfig(full_softmax_items=100, num_negatives=32)
 ROWS = [7, 499, 120, 7, 3]
 
 
-def large_model() -> tuple[TwoTowers, ItemFacts]:
+def large_model(num_items: int = NUM_ITEMS) -> tuple[TwoTowers, ItemFacts]:
     torch.manual_seed(0)
-    model = TwoTowers(ModelConfig(text_dim=4, dim=8, num_layers=1, dropout=0.0), NUM_ITEMS)
+    model = TwoTowers(ModelConfig(text_dim=4, dim=8, num_layers=1, dropout=0.0), num_items)
     torch.nn.init.normal_(model.table)
-    texts_NT = torch.nn.functional.normalize(torch.randn(NUM_ITEMS, 4), dim=1)
+    texts_NT = torch.nn.functional.normalize(torch.randn(num_items, 4), dim=1)
     facts = ItemFacts(
         texts_NT=texts_NT,
-        has_text_N=torch.ones(NUM_ITEMS, dtype=torch.bool),
-        counts_N=torch.arange(NUM_ITEMS) % 3,  # a third of the items have never been met
-        rating_sum_N=torch.zeros(NUM_ITEMS),
-        rating_count_N=torch.ones(NUM_ITEMS),
+        has_text_N=torch.ones(num_items, dtype=torch.bool),
+        counts_N=torch.arange(num_items) % 3,  # a third of the items have never been met
+        rating_sum_N=torch.zeros(num_items),
+        rating_count_N=torch.ones(num_items),
     )
     return model, replace(facts, counts_N=facts.counts_N.float())
 
@@ -100,3 +100,17 @@ def test_a_step_moves_named_rows_and_met_negatives() -> None:
     assert 3 not in moved_X.tolist(), "nobody has met it"
     assert len(ROWS) < len(moved_X) <= len(ROWS) + 1 + CONFIG.num_negatives
     assert optimizer.state()["table.steps"].nonzero().squeeze(1).tolist() == moved_X.tolist()
+
+
+def test_every_met_row_has_taken_every_step_when_settled() -> None:
+    model, facts = large_model(2 * SETTLED_AT_ONCE)
+    optimizer = Optimizer(model, weight_decay=0.0)
+    step = Step(
+        Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts)), sequences(), CONFIG
+    )
+    for stop in (2, 3, 5):  # other windows draw other negatives
+        step.run([Window(user=0, start=0, first=0, stop=stop)], [Withheld()], lr=1e-2)
+    step.settle(lr=1e-2)
+    met_N = facts.counts_N > 0
+    met_N[250] = True  # it was shown
+    assert torch.equal(optimizer.state()["table.steps"], met_N * 3.0)
