@@ -88,7 +88,7 @@ def train(
             total += loss
             watch.check()
             progress.step(epoch * len(groups) + number, num_steps, loss)
-        step.settle(lr=schedule.lr_at((epoch + 1) / schedule.epochs))
+        step.settle()
         trainee.source.refresh()
         losses.append(total / len(groups))
         checkpoint.save(trainee, losses)

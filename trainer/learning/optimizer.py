@@ -21,8 +21,8 @@ from recommender.model import Trained
 
 BETAS = (0.9, 0.99)  # 0.999 remembers longer than an update lasts
 EPSILON = 1e-8
-# Momentum moves a row by a share of its last step, times .9045 for each step that has passed since.
-# After so many steps the rest is less than a ten-thousandth of the whole.
+# Each step without a gradient moves a row .9045 times (β₁ / √β₂) as far as the one before. After so
+# many steps the rest is less than a ten-thousandth of the whole.
 MAX_DEFERRED = 96
 
 
@@ -34,7 +34,9 @@ class Optimizer:
         self._mean_NE = torch.zeros_like(model.table)
         self._square_NE = torch.zeros_like(model.table)
         self._steps_N = torch.zeros(len(model.table), device=model.table.device)
-        self._now = 0  # steps taken, and for each row how many of them are done
+        self._num_steps = 0
+        self._rates_J = torch.zeros(1024, device=model.table.device)  # of the steps, then zeros
+        # of each row: how many of the steps it has taken
         self._done_N = torch.zeros(len(model.table), dtype=torch.long, device=model.table.device)
         self._dense = {name: weight for name, weight in model.named_parameters() if name != "table"}
         decayed = [weight for name, weight in self._dense.items() if _decays(name, weight)]
@@ -56,29 +58,37 @@ class Optimizer:
         return [weight.grad for weight in self._dense.values() if weight.grad is not None]
 
     @torch.no_grad()
-    def catch_up(self, rows_X: Tensor, *, lr: float) -> None:
+    def catch_up(self, rows_X: Tensor) -> None:
         """Make up for the deferred steps of rows, which are distinct, before they are read.
 
         After j steps without a gradient Adam's moments are β₁ʲ m and β₂ʲ v, so the sum of those
-        steps is m / √v times a factor of the row's numbers of steps alone.
+        steps is m / √v times a factor that depends on the numbers and rates of the steps alone.
         """
-        num_X = self._now - self._done_N[rows_X]
-        late_X = num_X > 0
-        if not bool(late_X.any()):
+        rows_X = rows_X[self._done_N[rows_X] < self._num_steps]
+        if not len(rows_X):
             return
-        rows_X, num_X = rows_X[late_X], num_X[late_X]
         first, second = BETAS
-        after_J = torch.arange(1, min(int(num_X.max()), MAX_DEFERRED) + 1, device=rows_X.device)
-        steps_XJ = self._steps_N[rows_X].unsqueeze(1) + after_J
-        factor_XJ = (first / second**0.5) ** after_J * (1 - second**steps_XJ).sqrt()
-        factor_XJ = factor_XJ / (1 - first**steps_XJ) * (after_J <= num_X.unsqueeze(1))
+        deferred_X1 = (self._num_steps - self._done_N[rows_X]).unsqueeze(1)
         mean_XE, square_XE = self._mean_NE[rows_X], self._square_NE[rows_X]
         move_XE = mean_XE / (square_XE.sqrt() + EPSILON)
-        self._table[rows_X] -= lr * factor_XJ.sum(1, keepdim=True) * move_XE
-        self._mean_NE[rows_X] = mean_XE * first ** num_X.unsqueeze(1)
-        self._square_NE[rows_X] = square_XE * second ** num_X.unsqueeze(1)
-        self._steps_N[rows_X] += num_X
-        self._done_N[rows_X] = self._now
+        self._table[rows_X] -= self._deferred_factor(rows_X, deferred_X1) * move_XE
+        self._mean_NE[rows_X] = mean_XE * first**deferred_X1
+        self._square_NE[rows_X] = square_XE * second**deferred_X1
+        self._steps_N[rows_X] += deferred_X1.squeeze(1)
+        self._done_N[rows_X] = self._num_steps
+
+    def _deferred_factor(self, rows_X: Tensor, deferred_X1: Tensor) -> Tensor:
+        """Return factor_X1, by which m / √v is multiplied: a sum over the deferred steps J."""
+        first, second = BETAS
+        most = min(int(deferred_X1.max()), MAX_DEFERRED)
+        after_J = torch.arange(1, most + 1, device=rows_X.device)
+        step_XJ = self._steps_N[rows_X].unsqueeze(1) + after_J
+        correction_XJ = (1 - second**step_XJ).sqrt() / (1 - first**step_XJ)
+        # Behind the last step the rates are zero, which ends the sum of a row with fewer steps.
+        taken_XJ = (self._done_N[rows_X].unsqueeze(1) + after_J - 1).clamp(max=self._num_steps)
+        factor_XJ = (first / second**0.5) ** after_J * correction_XJ * self._rates_J[taken_XJ]
+        factor_X1: Tensor = factor_XJ.sum(1, keepdim=True)
+        return factor_X1
 
     @torch.no_grad()
     def step(self, rows_X: Tensor, gradient_XE: Tensor, *, lr: float) -> None:
@@ -92,8 +102,11 @@ class Optimizer:
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
         first, second = BETAS
-        self._now += 1
-        self._done_N[rows_X] = self._now
+        self._rates_J[self._num_steps] = lr
+        self._num_steps += 1
+        if self._num_steps == len(self._rates_J):
+            self._rates_J = torch.cat([self._rates_J, torch.zeros_like(self._rates_J)])
+        self._done_N[rows_X] = self._num_steps
         self._steps_N[rows_X] += 1
         mean_XE = self._mean_NE[rows_X].lerp(gradient_XE, 1 - first)
         square_XE = self._square_NE[rows_X].lerp(gradient_XE.square(), 1 - second)
@@ -133,6 +146,7 @@ class Optimizer:
         self._mean_NE[:num_rows] = tensors["table.mean"]
         self._square_NE[:num_rows] = tensors["table.square"]
         self._steps_N[:num_rows] = tensors["table.steps"]
+        self._done_N.fill_(self._num_steps)
         for name, weight in self._dense.items():
             if f"{name}.step" not in tensors:
                 continue

@@ -58,7 +58,7 @@ class Step:
         negatives = self._objective.negatives(generator)
         rows_X = self._rows(batch, negatives)
         learning_X = rows_at(self._learning_N, rows_X)
-        trainee.optimizer.catch_up(rows_X[learning_X], lr=lr)
+        trainee.optimizer.catch_up(rows_X[learning_X])
         block = self._block(rows_X, batch, generator, seed)
         loss = torch.zeros((), device=self._device)
         if batch is not None:
@@ -76,11 +76,11 @@ class Step:
         trainee.source.step(lr=lr)
         return float(total)
 
-    def settle(self, *, lr: float) -> None:
+    def settle(self) -> None:
         """Bring the whole table up to date, so that it can be stored; call it after each epoch."""
         learning_X = self._learning_N.nonzero().squeeze(1)
         for rows_X in torch.split(learning_X, SETTLED_AT_ONCE):
-            self._trainee.optimizer.catch_up(rows_X, lr=lr)
+            self._trainee.optimizer.catch_up(rows_X)
 
     def _share(self, group: list[Window], withheld: list[Withheld]) -> TrainBatch | None:
         """Return this rank's share of a global batch; None when it is empty."""

@@ -48,22 +48,24 @@ def test_a_touched_row_moves_as_adam_would_move_it() -> None:
 
 
 def test_deferred_steps_move_rows_as_adam_would_move_them() -> None:
-    """Row r has a gradient in every (r + 1)th step, and is read when it has one."""
+    """Row r has a gradient in every (17r + 1)th step, and is read then; the rate changes."""
     network, twin = model(), model()
     optimizer = Optimizer(network, weight_decay=0.0)
     adam = torch.optim.Adam([twin.table], lr=0.01, betas=(0.9, 0.99))
-    for number in range(1, 200):
+    for number in range(1, 1200):
+        lr = 0.01 * number / 1200
+        adam.param_groups[0]["lr"] = lr
         rows_X = torch.tensor([row for row in range(6) if number % (17 * row + 1) == 0])
         gradient_XE = torch.randn(len(rows_X), twin.table.shape[1])
         twin.table.grad = torch.zeros_like(twin.table).index_copy(0, rows_X, gradient_XE)
         optimizer.gradients()
-        optimizer.catch_up(rows_X, lr=0.01)
+        optimizer.catch_up(rows_X)
         assert torch.allclose(network.table[rows_X], twin.table[rows_X], atol=1e-4)
-        optimizer.step(rows_X, gradient_XE, lr=0.01)
+        optimizer.step(rows_X, gradient_XE, lr=lr)
         adam.step()
-    optimizer.catch_up(torch.arange(6), lr=0.01)
+    optimizer.catch_up(torch.arange(6))
     assert torch.allclose(network.table, twin.table, atol=1e-4)
-    assert optimizer.state()["table.steps"].tolist() == [199] * 6
+    assert optimizer.state()["table.steps"].tolist() == [1199] * 6
 
 
 def test_training_goes_on_from_a_saved_state_as_if_never_stopped() -> None:

@@ -110,7 +110,7 @@ def test_every_met_row_has_taken_every_step_when_settled() -> None:
     )
     for stop in (2, 3, 5):  # other windows draw other negatives
         step.run([Window(user=0, start=0, first=0, stop=stop)], [Withheld()], lr=1e-2)
-    step.settle(lr=1e-2)
+    step.settle()
     met_N = facts.counts_N > 0
     met_N[250] = True  # it was shown
     assert torch.equal(optimizer.state()["table.steps"], met_N * 3.0)
