@@ -86,13 +86,12 @@ def made_up_model(num_items: int) -> TwoTowers:
     return model
 
 
-def step_costs(num_items: int) -> list[Cost]:
-    """Measure training steps on a catalogue."""
-    torch.set_num_threads(1)
-    generator = np.random.default_rng(1)
-    items_E = made_up_items(num_items)
+def made_up_sequences(
+    items_E: np.ndarray[tuple[int], np.dtype[np.int64]], generator: np.random.Generator
+) -> Sequences:
+    """Return the events as histories with random ratings and times."""
     num_events, nothing = len(items_E), np.zeros(0, np.int64)
-    sequences = Sequences(
+    return Sequences(
         rows=items_E,
         types=np.ones(num_events, np.int64),
         ratings=generator.integers(1, 6, num_events).astype(np.float64),
@@ -104,6 +103,14 @@ def step_costs(num_items: int) -> list[Cost]:
         shown_rows=nothing,
         shown_users=nothing,
     )
+
+
+def step_costs(num_items: int) -> list[Cost]:
+    """Measure training steps on a catalogue, and the end of an epoch."""
+    torch.set_num_threads(1)
+    generator = np.random.default_rng(1)
+    items_E = made_up_items(num_items)
+    sequences = made_up_sequences(items_E, generator)
     model, facts = made_up_model(num_items).train(), made_up_facts(num_items, items_E)
     optimizer = Optimizer(model, weight_decay=0.01)
     config = TrainConfig(batch_size=WINDOWS)
@@ -116,6 +123,10 @@ def step_costs(num_items: int) -> list[Cost]:
         began_s = time.process_time()
         step.run(group, draw_withheld(len(group), generator), lr=1e-3)
         seconds.append(time.process_time() - began_s)
+    peak = peak_gib()
+    began_s = time.process_time()
+    step.settle()
+    settled_s = time.process_time() - began_s
     whole = num_items < config.full_softmax_items
     kind = "all items" if whole else f"{config.num_negatives:,} negatives"
     events = WINDOWS * EVENTS_PER_USER
@@ -124,9 +135,16 @@ def step_costs(num_items: int) -> list[Cost]:
             num_items=num_items,
             what=f"a training step of {events:,} events",
             seconds=float(np.median(seconds[WARM_UP_STEPS:])),
-            peak_gib=peak_gib(),
+            peak_gib=peak,
             note=f"softmax over {kind}",
-        )
+        ),
+        Cost(
+            num_items=num_items,
+            what="the end of an epoch",
+            seconds=settled_s,
+            peak_gib=peak_gib(),
+            note=f"after {WARM_UP_STEPS + TIMED_STEPS} steps",
+        ),
     ]
 
 
@@ -220,7 +238,7 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
     """Draw the time of each kind of work over the number of items, both axes in powers of ten."""
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(8, 4.5), layout="constrained")
+    picture = Figure(figsize=(8, 5.5), layout="constrained")
     axes = picture.add_subplot()
     for what in dict.fromkeys(cost.what for cost in costs):
         chosen = [cost for cost in costs if cost.what == what]
@@ -238,7 +256,7 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
         yscale="log",
     )
     axes.grid(alpha=0.3)
-    axes.legend()
+    picture.legend(loc="outside lower center", ncols=2)
     picture.savefig(path, dpi=120, metadata={"Software": None})
 
 

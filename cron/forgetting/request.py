@@ -1,4 +1,4 @@
-"""Forget a user: what a request does at once. The worker does the rest (`erase_users`).
+"""Forget a user: what goes at once (histories, dead letters); `erase_users` does the rest.
 
 The ledger is updated first: from then on neither the journal, nor a rebuild of the histories, nor a
 snapshot contains what the user did before. Then the histories and this machine's dead letters are

@@ -1,4 +1,4 @@
-"""At most one worker: a file lock per `store.var`, a lease in the ledger for all machines.
+"""At most one worker: a file lock on this machine, a lease in the ledger for all.
 
 The holder of the lock knows that the folder's earlier worker is dead, and takes over its lease at
 once. A worker on another machine waits until the lease is released or expires.

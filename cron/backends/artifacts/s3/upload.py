@@ -1,4 +1,4 @@
-"""One upload, whole or in parts, under a name that must be free.
+"""Upload one file, whole or in parts; fail if its name is taken.
 
 Only whole uploads are visible. Memory holds one part.
 """

@@ -1,4 +1,4 @@
-"""The `boto3` client for uploads: `minio` has no public call for a put with a condition."""
+"""The `boto3` client that `upload` uses: `minio` has no public call for a conditional put."""
 
 from __future__ import annotations
 
