@@ -30,6 +30,7 @@ from recommender.config import EncoderConfig, ModelConfig
 from recommender.model import ItemFacts, TwoTowers
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig
+from trainer.data.dataset import Ints
 from trainer.data.sampling import Sequences, batches, cut_windows, draw_withheld
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.step import Step
@@ -56,7 +57,7 @@ class Cost:
     note: str = ""
 
 
-def made_up_facts(num_items: int, items_E: np.ndarray[tuple[int], np.dtype[np.int64]]) -> ItemFacts:
+def made_up_facts(num_items: int, items_E: Ints) -> ItemFacts:
     """Return facts with random unit text vectors and the counts of the events."""
     width = ModelConfig().text_dim
     counts_N = torch.from_numpy(np.bincount(items_E, minlength=num_items)).float()
@@ -70,7 +71,7 @@ def made_up_facts(num_items: int, items_E: np.ndarray[tuple[int], np.dtype[np.in
     )
 
 
-def made_up_items(num_items: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def made_up_items(num_items: int) -> Ints:
     """Draw the item of each event; low rows are popular."""
     share_N = np.arange(1, num_items + 1) ** -ZIPF_EXPONENT
     events = NUM_USERS * EVENTS_PER_USER
@@ -86,9 +87,7 @@ def made_up_model(num_items: int) -> TwoTowers:
     return model
 
 
-def made_up_sequences(
-    items_E: np.ndarray[tuple[int], np.dtype[np.int64]], generator: np.random.Generator
-) -> Sequences:
+def made_up_sequences(items_E: Ints, generator: np.random.Generator) -> Sequences:
     """Return the events as histories with random ratings and times."""
     num_events, nothing = len(items_E), np.zeros(0, np.int64)
     return Sequences(
@@ -205,9 +204,7 @@ def _bundle(num_items: int, facts: ItemFacts) -> Bundle:
     )
 
 
-def _body(
-    items_E: np.ndarray[tuple[int], np.dtype[np.int64]], user: int, filters: dict[str, str]
-) -> dict[str, object]:
+def _body(items_E: Ints, user: int, filters: dict[str, str]) -> dict[str, object]:
     history = items_E[user * EVENTS_PER_USER : (user + 1) * EVENTS_PER_USER]
     return {"user_seq": [f"i{row}" for row in history], "k": 10, "filter": filters}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import APIRouter, Depends
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from cron.metrics import overview
+from gateway.bodies.codec import codec_of
 from gateway.bodies.health import AliveAnswer, ReadyAnswer
 from gateway.bodies.status import StatusAnswer, UpdatesStatus, WaitingStatus
-from gateway.bodies.status_from_overview import status_answer
 from gateway.http.access import UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
@@ -73,6 +75,14 @@ def status(services: UseServices) -> Response:
         services.overview(), endpoint=inference.url, in_service=inference.in_service()
     )
     return json_response(body)
+
+
+def status_answer(
+    seen: overview.Overview, *, endpoint: str, in_service: Mapping[str, bool]
+) -> StatusAnswer:
+    """Return the body of the status: what `python -m cron status --json` shows, and the nodes."""
+    values = overview.to_json(seen) | {"endpoint": endpoint, "in_service": in_service}
+    return codec_of(StatusAnswer).validate_python(values)
 
 
 @router.get(

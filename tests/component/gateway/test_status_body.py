@@ -12,7 +12,7 @@ from cron.metrics import overview
 from cron.metrics.overview import Overview, RunProgress
 from gateway.bodies.codec import codec_of
 from gateway.bodies.status import StatusAnswer
-from gateway.bodies.status_from_overview import status_answer
+from gateway.calls.watch import status_answer
 from gateway.http.problems import json_response
 from tests.component import story
 from tests.releases import reason
