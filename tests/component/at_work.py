@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cron.ledger import lease_row
 from cron.services import Services
@@ -19,6 +20,14 @@ def until(condition: Callable[[], object], *, limit_s: float = LIMIT_S) -> None:
     while not condition():
         assert time.monotonic() < ends_at, "waited in vain"
         threading.Event().wait(0.02)
+
+
+def has_file(folder: Path, pattern: str) -> bool:
+    """Return whether a file matches; a folder may be deleted or renamed meanwhile."""
+    try:
+        return any(folder.glob(pattern))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from cron.services import Services
 from cron.wiring import open_launcher
 from cron.worker.lease import held_lease, only_one
 from cron.worker.worker import run_once
-from tests.component.at_work import LIMIT_S, until, working
+from tests.component.at_work import LIMIT_S, has_file, until, working
 from tests.component.switchable_ledger import SwitchableLedger
 from tests.component.worker_logs import SlowLog, StrangeLog
 from tests.workshop import (
@@ -151,7 +151,7 @@ def endless(fresh: Services) -> Services:
 
 def trained_by(services: Services) -> bool:
     """Return whether a training has got as far as its first checkpoint."""
-    return any(services.paths.var.rglob("checkpoint/*.safetensors"))
+    return has_file(services.paths.runs, "*/candidate.partial/checkpoint/*.safetensors")
 
 
 def take_the_lease(services: Services) -> None:
@@ -271,7 +271,7 @@ def test_sigterm_ends_a_training_within_the_grace_period(fresh: Services, tmp_pa
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
     ) as process:
-        until(lambda: any(fresh.paths.runs.glob("*/candidate.partial/checkpoint/*.safetensors")))
+        until(lambda: trained_by(fresh))
         started = time.monotonic()
         for again in range(20):  # people press Ctrl-C until it works
             process.send_signal(signal.SIGINT if again % 2 else signal.SIGTERM)

@@ -262,6 +262,25 @@ def test_a_300_mb_archive_needs_little_memory(url: str, tmp_path: Path) -> None:
     assert grown_kb < 120_000
 
 
+def test_names_can_be_listed_while_others_are_deleted(store: ArtifactStore, make: Make) -> None:
+    """A deleted artifact may leave an empty folder, which is deleted under the listing."""
+    store.put("kept/a.mar", make(b"kept"))
+    file, done = make(b"deleted"), threading.Event()
+
+    def put_and_delete() -> None:
+        for number in range(60):
+            store.put(f"gone/{number}/a.mar", file)
+            store.delete(f"gone/{number}/a.mar")
+        done.set()
+
+    thread = threading.Thread(target=put_and_delete)
+    thread.start()
+    while not done.is_set():
+        assert "kept/a.mar" in store.names()
+    thread.join()
+    assert store.names() == ("kept/a.mar",)
+
+
 def test_threads_put_and_fetch(store: ArtifactStore, make: Make, tmp_path: Path) -> None:
     wrong: list[BaseException] = []
 

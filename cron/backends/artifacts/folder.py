@@ -7,6 +7,7 @@ there is not an artifact.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,15 +87,10 @@ class FolderArtifacts:
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted."""
         with translate_os_errors(WHAT, self._folder):
-            known = (
-                path.relative_to(self._digests).as_posix()
-                for path in self._digests.rglob("*")
-                if path.is_file()
-            )
             return tuple(
                 sorted(
                     name
-                    for name in known
+                    for name in _files_below(self._digests)
                     if name.startswith(prefix) and (self._folder / name).is_file()
                 )
             )
@@ -161,6 +157,18 @@ def _copy(source: Path, target: Path) -> str:
 def _write(file: Path, text: str, unfinished: Path) -> None:
     durable_files.write_new([text.encode()], unfinished)
     durable_files.move(unfinished, file)
+
+
+def _files_below(root: Path) -> Iterator[str]:
+    """Yield the relative paths of all files; a folder that is deleted meanwhile has none."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, _, names in os.walk(root, onerror=refuse):
+        for name in names:
+            yield (Path(parent) / name).relative_to(root).as_posix()
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
