@@ -31,7 +31,7 @@ installed:
 lock: ## remake the lock files after a change of a requirements file
 	@$(INSTALL) --lock
 
-serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own MovieLens folder or zip
+serve: install ## install, fetch the demo data, train, serve; DATA=path takes your own data
 	@exec $(RUN) -m deploy.machine.serve $(if $(DATA),--data "$$DATA")
 
 status: installed ## what is live, how fresh, how good

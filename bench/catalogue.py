@@ -39,6 +39,7 @@ BENCHES: Mapping[str, Bench] = {
     "prequential": Bench(room="ranking", phrase="what retraining brings, window by window"),
     "cold": Bench(room="ranking", phrase="new items, ranked by their text alone"),
     "tune": Bench(room="ranking", phrase="a search for training settings (writes no results)"),
+    "shop": Bench(room="data", phrase="makes a shop with planted structure (writes no results)"),
     "tables": Bench(room="report", phrase="renders results/*.md and the README's tables"),
 }
 

@@ -183,7 +183,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data",
         type=Path,
-        help="a MovieLens folder or the publisher's zip; without it MovieLens 100K is fetched",
+        help="a data set whose files are recognised (docs/data.md); without it MovieLens 100K is "
+        "fetched",
     )
     data = parser.parse_args(arguments).data
     for one in (signal.SIGINT, signal.SIGTERM):

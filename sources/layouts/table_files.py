@@ -68,9 +68,10 @@ def table_of(folder: DataFolder, file: str, columns: Columns) -> Table:
     holding = [name for name in candidates if _holds(folder, name, columns)]
     files = holding if file in holding and _are_parts(folder, holding, columns) else [file]
     others = [name for name in candidates if name not in files]
-    names, sample = _names_and_sample(folder, file, columns)
+    expected = list(columns.by_role().values())
+    names, sample = _names_and_sample(folder, file, expected, columns.header)
     for other in files[1:]:
-        if len(names) != len(_names_and_sample(folder, other, columns)[0]):
+        if len(names) != len(_names_and_sample(folder, other, expected, columns.header)[0]):
             raise SourceError(
                 folder.path_of(other),
                 found="other columns",
@@ -116,6 +117,11 @@ def role_chunks(
         )
     layout = delimited.layout_of(folder, file, list(roles.values()), header)
     return delimited.chunks(blocks, path, layout, roles, rejects)
+
+
+def column_names(folder: DataFolder, file: str, expected: Sequence[str]) -> Sequence[str]:
+    """Return the names of the columns of any table, one of which has `expected` in its header."""
+    return _names_and_sample(folder, file, expected, None)[0]
 
 
 def _is_parquet(file: str) -> bool:
@@ -178,7 +184,7 @@ def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
     if folder.chosen is not None or columns.header is not None:
         return True
     try:
-        names, _ = _names_and_sample(folder, file, columns)
+        names = column_names(folder, file, list(columns.by_role().values()))
         has_paths = not _is_parquet(file) and json_lines.is_json(folder, file)
     except SourceError:
         return False
@@ -189,11 +195,11 @@ def _holds(folder: DataFolder, file: str, columns: Columns) -> bool:
 
 
 def _names_and_sample(
-    folder: DataFolder, file: str, columns: Columns
+    folder: DataFolder, file: str, expected: Sequence[str], header: Sequence[str] | None
 ) -> tuple[Sequence[str], Sequence[Mapping[str, str]]]:
     if _is_parquet(file):
         return parquet.names_in(folder, file), ()
     if json_lines.is_json(folder, file):
         return json_lines.names_in(folder, file), ()
-    layout = delimited.layout_of(folder, file, list(columns.by_role().values()), columns.header)
+    layout = delimited.layout_of(folder, file, expected, header)
     return layout.names, layout.sample
