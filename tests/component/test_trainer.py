@@ -12,6 +12,7 @@ import torch
 from recommender.answer import answer_batch
 from recommender.bundle import bundle_digest, load_bundle, save_bundle
 from recommender.catalogue import CatalogueItem
+from recommender.config import EncoderConfig
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, new_rows, report, train
 from tests.planted import (
@@ -367,3 +368,26 @@ def test_a_finished_candidate_is_left_alone(full: Path, config: TrainConfig) -> 
         Job(snapshot=Path("nowhere"), config=config, out=full, text_cache=None, check=lambda: None)
     )
     assert (full / "report.json").stat().st_mtime_ns == before
+
+
+def test_hashed_words_need_no_language_model(tmp_path: Path, config: TrainConfig) -> None:
+    """A release has no encoder's files, and free texts and new items get vectors by their words."""
+    words = replace(config, encoder=EncoderConfig(model="words"), full_epochs=2)
+    full = train(tmp_path, write_planted_snapshot(tmp_path / "full"), words, name="1")
+    bundle = load_bundle(full / "bundle")
+    assert bundle.encoder_folder is None
+    ranker = Ranker(bundle)
+    (vector_T,) = ranker.text_vectors([bundle.catalogue.text(3) or ""])
+    assert torch.allclose(vector_T, bundle.texts_NT[3], atol=2e-3)
+    added = [*planted_items(), CatalogueItem(item_id="new", title=planted_items()[3].title)]
+    grown = train(
+        tmp_path,
+        write_planted_snapshot(tmp_path / "s", mode="items", items=added, live=full / "bundle"),
+        words,
+        name="2",
+    )
+    later = load_bundle(grown / "bundle")
+    row = later.catalogue.row("new")
+    assert row is not None
+    assert bool(later.facts.has_text_N[row])
+    assert later.texts_NT[row].norm() == pytest.approx(1.0, abs=1e-2)

@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.bundle import Whitening
-from recommender.config import EncoderConfig
+from recommender.config import HASHED_WORDS, EncoderConfig
 from recommender.encoder import TextEncoder, load_encoder
+from recommender.word_vectors import WordVectors
 from trainer.machine.durable_files import replacing
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,11 @@ log = logging.getLogger(__name__)
 # Relative to the greatest component's variance. Less is rounding noise, which whitening would scale
 # up.
 MIN_VARIANCE = 1e-4
+_TEXTS_AT_ONCE = 65_536  # a million vectors in double precision would take 3 GB
 
 
 class TextVectors:
-    """An encoder with a cache.
+    """An encoder with a cache. Hashed words need none: they are made faster than they are read.
 
     `folder` is the parent bundle's packed encoder and `adapter` the adapter trained on it, if any.
     """
@@ -51,32 +53,41 @@ class TextVectors:
         self._adapter = adapter
         self._digest = digest
         self._encoder: TextEncoder | None = None
+        self._words = WordVectors(config) if config.model == HASHED_WORDS else None
+        if self._words is not None and digest not in (None, self._words.digest):
+            raise self._other_encoder()
 
     @property
     def loaded_encoder(self) -> TextEncoder | None:
-        """Return the encoder if it had to be loaded, otherwise None."""
+        """Return the language model if it had to be loaded, otherwise None."""
         return self._encoder
 
     @property
     def digest(self) -> str:
         """Return the encoder's digest, loading the encoder unless the digest was given."""
+        if self._words is not None:
+            return self._words.digest
         if self._digest is None:
             self._digest = self.encoder().digest
         return self._digest
 
     def encoder(self) -> TextEncoder:
-        """Load the encoder once; raise ValueError when it is not the parent bundle's."""
+        """Load the language model once; raise ValueError when it is not the parent bundle's."""
         if self._encoder is None:
             self._encoder = load_encoder(self._config, self._folder, adapter=self._adapter)
             if self._digest not in (None, self._encoder.digest):
-                raise ValueError(
-                    f"encoder {self._config.model} is not the one of the live bundle; "
-                    "train with mode full"
-                )
+                raise self._other_encoder()
         return self._encoder
+
+    def _other_encoder(self) -> ValueError:
+        return ValueError(
+            f"encoder {self._config.model} is not the one of the live bundle; train with mode full"
+        )
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return the raw vectors_MR of texts in their order, encoding only what is not cached."""
+        if self._words is not None:
+            return self._words.encode(texts)
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         path = self._cache / f"{self.digest}.safetensors"
         vectors = _read_cache(path)
@@ -100,8 +111,11 @@ def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
     """
     width = raw_MR.shape[1]
     mean_R = raw_MR.mean(0)
-    centred_MR = (raw_MR - mean_R).double()
-    variance_R, axes_RR = torch.linalg.eigh(centred_MR.T @ centred_MR / max(1, len(raw_MR)))
+    products_RR = torch.zeros(width, width, dtype=torch.double)
+    for first in range(0, len(raw_MR), _TEXTS_AT_ONCE):
+        centred_MR = (raw_MR[first : first + _TEXTS_AT_ONCE] - mean_R).double()
+        products_RR += centred_MR.T @ centred_MR
+    variance_R, axes_RR = torch.linalg.eigh(products_RR / max(1, len(raw_MR)))
     order_R = variance_R.argsort(descending=True)[:text_dim]
     kept = variance_R[order_R]
     scale = torch.where(

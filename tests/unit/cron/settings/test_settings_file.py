@@ -194,6 +194,10 @@ def test_every_key_can_be_set_from_the_environment() -> None:
             ["train.encoder.texts_per_step = 1", "2 or more", "differ"],
         ),
         ("[train]\npositive_types = []\n", ["train.positive_types", "not empty"]),
+        (
+            '[train.encoder]\nmodel = "words"\ntrain = "lora"\n',
+            ["train.encoder.train", "needs a language model"],
+        ),
         ("[gate]\nmin_panel_share = 0.5\n", ["gate.min_panel_share = 0.5", "max_panel_share"]),
         ("[gate]\nnum_probes = 21\n", ["gate.num_probes = 21", "1 to 20"]),
         ("[gate]\nnum_probes = 0\n", ["gate.num_probes = 0", "1 to 20"]),

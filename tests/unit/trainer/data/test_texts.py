@@ -85,3 +85,20 @@ def test_few_or_equal_texts_give_finite_vectors(num_texts: int) -> None:
     assert whitening.components_RT.shape == (12, 16)
     assert whitening.apply(raw_MR).isfinite().all()
     assert whitening.apply(torch.randn(4, 12)).isfinite().all()
+
+
+def test_hashed_words_are_encoded_without_a_cache(tmp_path: Path) -> None:
+    words = TextVectors(EncoderConfig(model="words"), cache=tmp_path)
+    assert words.encode(["red oak chair", "blue lamp"]).shape == (2, 256)
+    assert words.loaded_encoder is None
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="train with mode full"):
+        TextVectors(EncoderConfig(model="words"), cache=tmp_path, digest="0" * 64)
+
+
+def test_whitening_by_blocks_is_whitening() -> None:
+    raw_MR = torch.randn(70_000, 3, generator=torch.Generator().manual_seed(0)) + 5.0
+    raw_MR[:, 1] *= 7.0
+    fitted = fit_whitening(raw_MR, 3)
+    spread_33 = ((raw_MR - fitted.mean_R) @ fitted.components_RT).T.cov()
+    assert torch.allclose(spread_33, torch.eye(3), atol=1e-3)
