@@ -151,10 +151,10 @@ def _similar(ranker: Ranker, one: Plan, k: int, texts_MT: Tensor | None) -> Json
 
 
 def _items(catalogue: Catalogue, rows: Sequence[int], scores: Sequence[float]) -> list[JsonObject]:
-    named = [(catalogue.items[row], score) for row, score in zip(rows, scores, strict=True)]
+    named = [(catalogue.name(row), score) for row, score in zip(rows, scores, strict=True)]
     return [
-        {"id": item.item_id, "title": item.title, "score": round(score, DECIMALS)}
-        for item, score in named
+        {"id": item_id, "title": title, "score": round(score, DECIMALS)}
+        for (item_id, title), score in named
     ]
 
 

@@ -124,7 +124,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     }
     save_file(weights, folder / "model.safetensors")
     save_file(_fact_tensors(bundle), folder / "texts.safetensors")
-    bundle.catalogue.save(folder / "catalogue.jsonl")
+    bundle.catalogue.save(folder)
     if bundle.manifest.encoder_digest is not None:
         _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -144,7 +144,7 @@ def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
     if verify:
         _verify(folder, manifest)
     try:
-        catalogue = Catalogue.load(folder / "catalogue.jsonl")
+        catalogue = Catalogue.load(folder)
         facts = load_file(folder / "texts.safetensors")
         model = new_model(manifest.model, manifest.num_items)
         model.load_state_dict(load_file(folder / "model.safetensors"))

@@ -1,23 +1,32 @@
 """The catalogue: the row, title, text and attributes of each item. Rows are only appended.
 
 An id is the client's string and a row is our integer; only this file converts between them. It
-imports no torch and holds no vectors.
+imports no torch and holds no vectors. A catalogue is *columns*, which all releases since a full
+retrain share, and the *changes* since then: the items that were replaced or added.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
-Value = str | float | tuple[str, ...]
+from recommender.attribute_index import AttributeIndex, Value
+from recommender.item_columns import CatalogueColumns, CatalogueItem, read_attributes
+
+COLUMNS_FILE = "catalogue.safetensors"
+CHANGES_FILE = "catalogue_changes.jsonl"
+OLD_FILE = "catalogue.jsonl"  # of bundles from before there were columns: all items
+# Changes are objects, which take a hundred times the memory of a row of the columns.
+MAX_CHANGED_SHARE = 0.1
+
 Mask = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.int64]
 
 
 class UnknownAttribute(KeyError):
@@ -31,17 +40,6 @@ class UnknownAttribute(KeyError):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogueItem:
-    """One row. `title` is None for an item that is known only from events."""
-
-    item_id: str
-    title: str | None = None
-    text: str | None = None
-    attributes: Mapping[str, Value] = field(default_factory=dict)
-    hidden: bool = False
-
-
 def item_text(title: str | None, text: str | None) -> str | None:
     """Return the text that the encoder reads of an item; None without title and text.
 
@@ -53,43 +51,79 @@ def item_text(title: str | None, text: str | None) -> str | None:
     return ". ".join(parts) or None
 
 
-class Catalogue:
+class Catalogue(Sequence[CatalogueItem]):
     """All items by row. It is immutable: `with_items` returns a new catalogue."""
 
     def __init__(self, items: Iterable[CatalogueItem] = ()) -> None:
-        self.items = tuple(items)
-        self._rows = {item.item_id: row for row, item in enumerate(self.items)}
-        if len(self._rows) != len(self.items):
+        every = tuple(items)
+        num_ids = len({item.item_id for item in every})
+        if num_ids != len(every):
             raise ValueError(
-                f"a catalogue of {len(self.items)} items has "
-                f"{len(self.items) - len(self._rows)} repeated ids"
+                f"a catalogue of {len(every)} items has {len(every) - num_ids} repeated ids"
             )
-        self._title_rows: dict[str, int] = {}
-        for row, item in enumerate(self.items):
-            if item.title is not None:
-                self._title_rows.setdefault(item.title, row)
+        self._columns = CatalogueColumns.of(every)
+        self._file: Path | None = None  # that has the columns
+        self._changes: dict[int, CatalogueItem] = {}
+        self._num_items = len(every)
+
+    @classmethod
+    def _of(
+        cls, columns: CatalogueColumns, file: Path | None, changes: dict[int, CatalogueItem]
+    ) -> Catalogue:
+        """Return the columns with some rows replaced, and with rows added at the end."""
+        made = cls.__new__(cls)
+        made._columns, made._file, made._changes = columns, file, changes
+        made._num_items = max(len(columns), max(changes, default=-1) + 1)
+        return made
 
     def __len__(self) -> int:
-        return len(self.items)
+        return self._num_items
+
+    @overload
+    def __getitem__(self, row: int) -> CatalogueItem: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[CatalogueItem]: ...
+    def __getitem__(self, row: int | slice) -> CatalogueItem | Sequence[CatalogueItem]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
+        changed = self._changes.get(row)
+        return self._columns[row] if changed is None else changed
+
+    def __iter__(self) -> Iterator[CatalogueItem]:
+        return map(self.__getitem__, range(len(self)))
+
+    def name(self, row: int) -> tuple[str, str | None]:
+        """Return the id and the title of a row; it takes less time than the whole item."""
+        changed = self._changes.get(row)
+        if changed is not None:
+            return changed.item_id, changed.title
+        return self._columns.ids[row] or "", self._columns.titles[row]
 
     def row(self, item_id: str) -> int | None:
         """Return the row of an id; None when it is unknown."""
-        return self._rows.get(item_id)
+        row = self._columns.row(item_id)
+        return self._added_rows.get(item_id) if row is None else row
 
     def row_of_title(self, title: str) -> int | None:
         """Return the first row with exactly this title."""
-        return self._title_rows.get(title)
+        unchanged = (row for row in self._columns.rows_of_title(title) if row not in self._changes)
+        rows = (next(unchanged, None), self._changed_titles.get(title))
+        return min((row for row in rows if row is not None), default=None)
 
     def text(self, row: int) -> str | None:
         """Return the text that the encoder reads of a row."""
-        return item_text(self.items[row].title, self.items[row].text)
+        changed = self._changes.get(row)
+        if changed is not None:
+            return item_text(changed.title, changed.text)
+        return item_text(self._columns.titles[row], self._columns.texts[row])
 
     @cached_property
     def hidden_N(self) -> Mask:
         """A mask of the rows that are never recommended."""
-        return np.fromiter(
-            (item.hidden for item in self.items), dtype=np.bool_, count=len(self.items)
-        )
+        hidden_N = np.zeros(len(self), np.bool_)
+        hidden_N[: len(self._columns)] = self._columns.hidden_N
+        hidden_N[list(self._changes)] = [item.hidden for item in self._changes.values()]
+        return hidden_N
 
     def with_items(self, items: Iterable[CatalogueItem]) -> tuple[Catalogue, tuple[int, ...]]:
         """Return a catalogue with these items, and the new or changed rows in ascending order.
@@ -97,19 +131,24 @@ class Catalogue:
         Unknown items are appended in the order given, known ones are replaced. An item without a
         title is known only from events and never replaces a record.
         """
-        merged = list(self.items)
-        rows = dict(self._rows)
-        changed: set[int] = set()
+        changes, added, changed = dict(self._changes), dict(self._added_rows), set[int]()
+        num_items = len(self)
         for item in items:
-            row = rows.get(item.item_id)
+            row = self._columns.row(item.item_id)
+            row = added.get(item.item_id) if row is None else row
             if row is None:
-                row = rows[item.item_id] = len(merged)
-                merged.append(item)
-                changed.add(row)
-            elif item.title is not None and item != merged[row]:
-                merged[row] = item
-                changed.add(row)
-        return (Catalogue(merged), tuple(sorted(changed))) if changed else (self, ())
+                row = added[item.item_id] = num_items
+                num_items += 1
+            elif item.title is None or item == (changes.get(row) or self._columns[row]):
+                continue
+            changes[row] = item
+            changed.add(row)
+        if not changed:
+            return self, ()
+        catalogue = Catalogue._of(self._columns, self._file, changes)
+        if len(changes) > MAX_CHANGED_SHARE * num_items:
+            catalogue = Catalogue(catalogue)
+        return catalogue, tuple(sorted(changed))
 
     def filter_rows(self, wanted: Mapping[str, Value]) -> Mask:
         """Mark the rows whose attributes match every key of `wanted`; raise UnknownAttribute.
@@ -118,60 +157,75 @@ class Catalogue:
         list of wanted values, one match is enough. A number also matches its decimal string, since
         a query string has no numbers.
         """
-        allowed_N = np.ones(len(self.items), dtype=np.bool_)
+        allowed_N = np.ones(len(self), dtype=np.bool_)
         for name, value in wanted.items():
-            rows_of_value = self._rows_of_attribute.get(name)
-            if rows_of_value is None:
-                raise UnknownAttribute(name, known=tuple(sorted(self._rows_of_attribute)))
-            matching_N = np.zeros(len(self.items), dtype=np.bool_)
-            for one in set(value) if isinstance(value, tuple) else (value,):
-                if (rows := rows_of_value.get(one)) is not None:
-                    matching_N[rows] = True
+            if name not in self._attribute_names:
+                raise UnknownAttribute(name, known=tuple(sorted(self._attribute_names)))
+            values = set(value) if isinstance(value, tuple) else (value,)
+            matching_N = np.zeros(len(self), dtype=np.bool_)
+            for one in values:
+                matching_N[self._columns.attribute_index.rows(name, one)] = True
+            matching_N[self._changed_rows] = False
+            for one in values:
+                matching_N[self._changed_attributes.rows(name, one)] = True
             allowed_N &= matching_N
         return allowed_N
 
-    @cached_property
-    def _rows_of_attribute(self) -> dict[str, dict[str | float, Rows]]:
-        index: dict[str, dict[str | float, list[int]]] = {}
-        for row, item in enumerate(self.items):
-            for name, value in item.attributes.items():
-                rows_of_value = index.setdefault(name, {})
-                for key in _keys(value):
-                    rows_of_value.setdefault(key, []).append(row)
-        return {
-            name: {key: np.array(rows) for key, rows in rows_of_value.items()}
-            for name, rows_of_value in index.items()
-        }
-
-    def save(self, path: Path) -> None:
-        """Write one item a line, in row order."""
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_to_json(item) + "\n" for item in self.items)
+    def save(self, folder: Path) -> None:
+        """Write the columns, as the file they came from if there is one, and the changes."""
+        if self._file is None:
+            self._columns.save(folder / COLUMNS_FILE)
+        else:
+            shutil.copyfile(self._file, folder / COLUMNS_FILE)
+        if self._changes:
+            with (folder / CHANGES_FILE).open("w", encoding="utf-8", newline="\n") as file:
+                for row in sorted(self._changes):
+                    file.write(_to_json(row, self._changes[row]) + "\n")
 
     @staticmethod
-    def load(path: Path) -> Catalogue:
-        """Read what `save` wrote; raise ValueError with the line that is not valid."""
-        items = []
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    items.append(_from_json(line))
-                except (ValueError, TypeError, AttributeError, KeyError) as error:
-                    raise ValueError(
-                        f"{path}, line {number}: not a valid catalogue item ({error})"
-                    ) from error
-        return Catalogue(items)
+    def load(folder: Path) -> Catalogue:
+        """Read what `save` wrote; raise OSError, or ValueError for what is not valid."""
+        if (folder / OLD_FILE).exists():
+            return Catalogue(item for _, item in _read_lines(folder / OLD_FILE))
+        columns, changes = CatalogueColumns.map(folder / COLUMNS_FILE), folder / CHANGES_FILE
+        changed = dict(_read_lines(changes)) if changes.exists() else {}
+        added = sorted(row for row in changed if row >= len(columns))
+        if added != list(range(len(columns), len(columns) + len(added))):
+            raise ValueError(f"{changes}: the rows after {len(columns) - 1} have gaps")
+        return Catalogue._of(columns, folder / COLUMNS_FILE, changed)
+
+    @cached_property
+    def _added_rows(self) -> dict[str, int]:
+        added = (row for row in self._changes if row >= len(self._columns))
+        return {self._changes[row].item_id: row for row in added}
+
+    @cached_property
+    def _changed_rows(self) -> npt.NDArray[np.int64]:
+        return np.array(sorted(self._changes), np.int64)
+
+    @cached_property
+    def _changed_titles(self) -> dict[str, int]:
+        titles: dict[str, int] = {}
+        for row in sorted(self._changes):
+            title = self._changes[row].title
+            if title is not None:
+                titles.setdefault(title, row)
+        return titles
+
+    @cached_property
+    def _changed_attributes(self) -> AttributeIndex:
+        rows = sorted(self._changes)
+        return AttributeIndex.build((row, self._changes[row].attributes) for row in rows)
+
+    @cached_property
+    def _attribute_names(self) -> frozenset[str]:
+        names = (*self._columns.attribute_index.names, *self._changed_attributes.names)
+        return frozenset(name for name in names if name is not None)
 
 
-def _keys(value: Value) -> tuple[str | float, ...]:
-    """Return the values by which a filter finds an attribute."""
-    if isinstance(value, tuple):
-        return value
-    return (value, f"{value:.15g}") if isinstance(value, float) else (value,)
-
-
-def _to_json(item: CatalogueItem) -> str:
+def _to_json(row: int, item: CatalogueItem) -> str:
     values = {
+        "row": row,
         "item_id": item.item_id,
         "title": item.title,
         "text": item.text,
@@ -181,22 +235,16 @@ def _to_json(item: CatalogueItem) -> str:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
-def _from_json(line: str) -> CatalogueItem:
-    values = json.loads(line)
-    values["attributes"] = read_attributes(values["attributes"])
-    return CatalogueItem(**values)
-
-
-def read_attributes(raw: Mapping[str, object]) -> dict[str, Value]:
-    """Convert attributes from JSON: lists become tuples, whole numbers become floats."""
-    attributes: dict[str, Value] = {}
-    for name, value in raw.items():
-        if isinstance(value, list):
-            attributes[name] = tuple(str(part) for part in value)
-        elif isinstance(value, str):
-            attributes[name] = value
-        elif isinstance(value, int | float):
-            attributes[name] = float(value)
-        else:
-            raise ValueError(f"attribute {name} is not a string, a number or a list of strings")
-    return attributes
+def _read_lines(path: Path) -> Iterator[tuple[int, CatalogueItem]]:
+    """Yield items by row; a line without a row has the number of the line before it, plus one."""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file):
+            try:
+                values = json.loads(line)
+                row = values.pop("row", number)
+                values["attributes"] = read_attributes(values["attributes"])
+                yield row, CatalogueItem(**values)
+            except (ValueError, TypeError, AttributeError, KeyError) as error:
+                raise ValueError(
+                    f"{path}, line {number + 1}: not a valid catalogue item ({error})"
+                ) from error

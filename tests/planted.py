@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import torch
 
 from recommender.bundle import Bundle, BundleManifest, Whitening, save_bundle
-from recommender.catalogue import Catalogue, CatalogueItem
+from recommender.catalogue import Catalogue
 from recommender.config import EncoderConfig, ModelConfig
+from recommender.item_columns import CatalogueItem
 from recommender.model import Baseline, ItemFacts, TwoTowers, new_model
 
 Tower = Literal["transformer", "lstm", "sketch", "baseline"]

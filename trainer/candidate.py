@@ -172,7 +172,7 @@ def _train(
     served = averaging.weights_of(model)
     if is_update:
         averaging.set_weights(model, averaging.from_state(state, served))
-    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
+    rows_E = events.rows(bundle.catalogue)
     trainee = _trainee(job, bundle, model, state, learns_texts=manifest.mode == "full")
     with fast_products(job.device):
         losses = train(
@@ -265,7 +265,7 @@ def _report(
     progress.step(1, 2)
     fresh = _fresh(job, rankers.get("live"))
     write_golden(ranker, panel_events, job.partial / "golden.json")
-    popular = [bundle.catalogue.items[row] for row in ranker.popular_rows(NUM_POPULAR)]
+    popular = [bundle.catalogue[row] for row in ranker.popular_rows(NUM_POPULAR)]
     return Report(
         mode=manifest.mode,
         finite_weights=all(

@@ -87,7 +87,7 @@ def run_fold(fold: Fold, config: TrainConfig, folder: Path) -> dict[str, object]
         )
     bundle, seconds = train_and_release(fold, snapshot, config, folder)
     sketch, _ = train_and_release(fold, snapshot, sketch_config(config), folder / "sketch")
-    item_ids = [item.item_id for item in bundle.catalogue.items]
+    item_ids = [item.item_id for item in bundle.catalogue]
     flags_of = {
         name: np.isin(item_ids, np.array(fold.data.item_ids)[held_N])
         for name, held_N in (("new", fold.cold_N), ("tuned", fold.tuned_N))

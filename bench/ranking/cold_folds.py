@@ -92,7 +92,7 @@ def event_batches(data: RatingsSet, chosen_E: Flags, bundle: Bundle) -> Iterator
 
     Histories also have the items that were new to the model.
     """
-    row_of_id = {item.item_id: row for row, item in enumerate(bundle.catalogue.items)}
+    row_of_id = {item.item_id: row for row, item in enumerate(bundle.catalogue)}
     row_N = np.array([row_of_id.get(item_id, -1) for item_id in data.item_ids])
     rows_E = row_N[data.items_E]
     places_of_user = np.split(

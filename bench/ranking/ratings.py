@@ -149,7 +149,7 @@ def _static_errors(task: RatingTask, bundle: Bundle) -> NDArray[np.float64]:
     A user who comes later has an empty history.
     """
     data, ranker = task.data, Ranker(bundle)
-    row_of = {item.item_id: row for row, item in enumerate(ranker.catalogue.items)}
+    row_of = {item.item_id: row for row, item in enumerate(ranker.catalogue)}
     row_E = np.array([row_of.get(item_id, UNKNOWN) for item_id in data.item_ids])[data.items_E]
     text_dim = bundle.manifest.model.text_dim
     sum_U = np.zeros(data.num_users)

@@ -25,8 +25,9 @@ import torch
 from bench.report.rows import BenchMetric, is_quick, results_folder, save
 from recommender.answer import answer_batch
 from recommender.bundle import Bundle, BundleManifest, Whitening
-from recommender.catalogue import Catalogue, CatalogueItem
+from recommender.catalogue import Catalogue
 from recommender.config import EncoderConfig, ModelConfig
+from recommender.item_columns import CatalogueItem
 from recommender.model import ItemFacts, TwoTowers
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig

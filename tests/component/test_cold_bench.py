@@ -72,7 +72,7 @@ def test_new_items_are_found_by_their_text(
     held_out = {f"i{number}" for number in np.flatnonzero(fold.cold_N)}
     assert {
         item.item_id
-        for item, count in zip(bundle.catalogue.items, bundle.counts_N, strict=True)
+        for item, count in zip(bundle.catalogue, bundle.counts_N, strict=True)
         if count == 0
     } == held_out
     assert bundle.counts_N.sum() == fold.train_E.sum()

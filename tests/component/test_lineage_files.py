@@ -24,7 +24,7 @@ def cut_short(folder: Path) -> None:
 
 
 def lose_a_file(folder: Path) -> None:
-    (folder / "catalogue.jsonl").unlink()
+    (folder / "catalogue.safetensors").unlink()
 
 
 def leave_the_manifest_alone(folder: Path) -> None:

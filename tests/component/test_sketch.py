@@ -10,8 +10,8 @@ import torch
 
 from cron.cycle.cycle import run_cycle
 from recommender.bundle import Bundle, load_bundle
-from recommender.catalogue import CatalogueItem
 from recommender.events import Item
+from recommender.item_columns import CatalogueItem
 from recommender.model import Sketch
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import report, small_config, train
@@ -77,7 +77,7 @@ def best_rows(bundle: Bundle, k: int = 10) -> list[list[int]]:
 
 def even_share(bundle: Bundle) -> float:
     rows = best_rows(bundle)[0]
-    return sum(int(bundle.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) / len(rows)
+    return sum(int(bundle.catalogue[row].item_id[1:]) % 2 == 0 for row in rows) / len(rows)
 
 
 def test_it_learns_what_an_item_and_a_reader_are_worth(full: Path) -> None:

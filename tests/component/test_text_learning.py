@@ -15,8 +15,8 @@ import torch
 from safetensors import safe_open
 
 from recommender.bundle import ADAPTER, ENCODER, load_bundle
-from recommender.catalogue import CatalogueItem
 from recommender.encoder import load_encoder
+from recommender.item_columns import CatalogueItem
 from recommender.model import ItemFacts
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import (
@@ -152,7 +152,13 @@ def test_an_unpacked_encoder_leaves_the_adapter_alone(snapshot: Path, config: Tr
         name="unpacked",
     )
     assert {path.name for path in (candidate / "bundle").iterdir()} == {
-        *("manifest.json", "catalogue.jsonl", "model.safetensors", "texts.safetensors", ADAPTER)
+        *(
+            "manifest.json",
+            "catalogue.safetensors",
+            "model.safetensors",
+            "texts.safetensors",
+            ADAPTER,
+        )
     }
     bundle = load_bundle(candidate / "bundle")
     assert bundle.load_encoder().digest == bundle.manifest.encoder_digest
@@ -197,7 +203,7 @@ def test_an_update_keeps_what_the_encoder_learned(
     assert bundle.manifest.encoder_digest == live.manifest.encoder_digest
     assert torch.equal(bundle.texts_NT[:NUM_ITEMS], live.texts_NT)
     expected_1T = live.whitening.apply(live.load_encoder().encode(letters(1, seed=2)))
-    assert bundle.catalogue.items[NUM_ITEMS].item_id == "new"
+    assert bundle.catalogue[NUM_ITEMS].item_id == "new"
     assert torch.allclose(bundle.texts_NT[NUM_ITEMS], expected_1T[0], atol=1e-3)
     assert [path.stem for path in (tmp_path / "texts").iterdir()] == [live.manifest.encoder_digest]
 
@@ -292,7 +298,7 @@ def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -
     learned = learner.finish(bundle)
     assert learned.texts_NT.mean(0).norm() < 0.5
     assert learned.encoder is not None
-    raw_NR = learned.encoder.encode([item.title or "" for item in bundle.catalogue.items])
+    raw_NR = learned.encoder.encode([item.title or "" for item in bundle.catalogue])
     assert torch.allclose(learned.whitening.mean_R, raw_NR.mean(0), atol=1e-4)
 
 

@@ -11,8 +11,8 @@ import torch
 
 from recommender.answer import answer_batch
 from recommender.bundle import bundle_digest, load_bundle, save_bundle
-from recommender.catalogue import CatalogueItem
 from recommender.config import EncoderConfig
+from recommender.item_columns import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
 from tests.component.training import NAMELESS, new_rows, report, train
 from tests.planted import (
@@ -54,7 +54,7 @@ def test_what_was_planted_is_found(full: Path) -> None:
     ]
     users = ranker.user_states([history])
     rows = ranker.top_k(ranker.scores(users), [8], [None], [()])[0][0]
-    assert sum(int(ranker.catalogue.items[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
+    assert sum(int(ranker.catalogue[row].item_id[1:]) % 2 == 0 for row in rows) >= 7
 
 
 def test_choices_predict_the_rating_of_an_unseen_text(

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from recommender.bundle import load_bundle
-from recommender.catalogue import CatalogueItem
 from recommender.config import BUNDLE_FORMAT
+from recommender.item_columns import CatalogueItem
 from tests.component.training import command, new_rows, report, train
 from tests.planted import (
     PlantedRow,
@@ -49,10 +49,10 @@ def test_an_update_goes_on_from_the_live_bundle(
     bundle = load_bundle(candidate / "bundle")
     counted = [row for row in new_rows(200) if not in_panel(row.user_id) and row.role == "target"]
     assert bundle.counts_N.sum() - live.counts_N.sum() == len(counted)
-    assert [item.item_id for item in bundle.catalogue.items[:40]] == [
-        item.item_id for item in live.catalogue.items
+    assert [item.item_id for item in bundle.catalogue[:40]] == [
+        item.item_id for item in live.catalogue
     ]
-    assert bundle.catalogue.items[40].item_id == "new"
+    assert bundle.catalogue[40].item_id == "new"
     assert bundle.facts.has_text_N[40]
     assert torch.equal(bundle.whitening.components_RT, live.whitening.components_RT)
     assert torch.equal(bundle.texts_NT[:40], live.texts_NT)
@@ -132,7 +132,7 @@ def test_new_items_come_without_gradients(tmp_path: Path, full: Path, config: Tr
     )
     candidate = train(tmp_path, snapshot, config)
     bundle = load_bundle(candidate / "bundle")
-    assert bundle.catalogue.items[0].hidden
+    assert bundle.catalogue[0].hidden
     assert torch.equal(towers_of(bundle).table[:40], towers_of(live).table)
     assert torch.allclose(bundle.texts_NT[40], live.texts_NT[0], atol=1e-3)
     assert torch.equal(bundle.counts_N[:40], live.counts_N)

@@ -6,7 +6,6 @@ E counts events.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recommender.catalogue import CatalogueItem, read_attributes
+from recommender.catalogue import Catalogue
 from recommender.config import IMPRESSION, Signals
+from recommender.item_columns import CatalogueItem, read_attributes
 from trainer.config import Mode
 from trainer.data.positives import mark_positive
 
@@ -94,9 +94,13 @@ class EventTable:
             self.role_E, [number for number, name in enumerate(self.roles) if name in names]
         )
 
-    def rows(self, row_of_id: Mapping[str, int]) -> Ints:
+    def rows(self, catalogue: Catalogue) -> Ints:
         """Return each event's row in a catalogue; −1 where the catalogue lacks the item."""
-        table = np.array([row_of_id.get(item_id, -1) for item_id in self.items], dtype=np.int64)
+        table = np.full(len(self.items), -1, np.int64)
+        for number, item_id in enumerate(self.items):
+            row = catalogue.row(item_id)
+            if row is not None:
+                table[number] = row
         return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int64)
 
     def within(self, scale: tuple[float, float] | None) -> EventTable:

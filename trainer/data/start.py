@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from recommender.bundle import Bundle, BundleManifest, Whitening
-from recommender.catalogue import Catalogue, CatalogueItem
+from recommender.catalogue import Catalogue
 from recommender.config import ModelConfig
+from recommender.item_columns import CatalogueItem
 from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
 from trainer.data.dataset import EventTable, event_items
@@ -144,7 +145,7 @@ def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
     once for an item, and once among its ratings, no matter how many events they have with it.
     """
     target_E = events.role_is("target") & events.attracts(bundle.manifest.signals)
-    rows_E = events.rows({item.item_id: row for row, item in enumerate(bundle.catalogue.items)})
+    rows_E = events.rows(bundle.catalogue)
     rated_E = target_E & events.first_rating_E & ~np.isnan(events.rating_E)
     met, rated, ratings = (
         rows_E[target_E & events.first_E],

@@ -164,7 +164,7 @@ class _Span:
 
 def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     events = scored.events
-    rows_E = events.rows({item.item_id: row for row, item in enumerate(ranker.catalogue.items)})
+    rows_E = events.rows(ranker.catalogue)
     known, begin_X, end_X = _before(
         scored, events.attracts(ranker.bundle.manifest.signals) & (rows_E >= 0)
     )

@@ -36,7 +36,7 @@ def write_golden(ranker: Ranker, events: EventTable, path: Path) -> None:
 def _requests(ranker: Ranker, events: EventTable) -> list[dict[str, object]]:
     requests: list[dict[str, object]] = [{"user_seq": [], "k": 10}]
     histories = _histories(events)
-    items = [{"id": item.item_id} for item in ranker.catalogue.items[:5]]
+    items = [{"id": item.item_id} for item in ranker.catalogue[:5]]
     for number, history in enumerate(histories):
         if number % 3 == 2 and items:
             requests.append({"user_seq": history, "items": items})

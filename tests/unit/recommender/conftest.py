@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.catalogue import CatalogueItem
+from recommender.item_columns import CatalogueItem
 from recommender.ranker import Ranker
 from tests.planted import planted_bundle, planted_items
 

@@ -29,10 +29,10 @@ from transformers import (
 )
 
 from recommender.bundle import load_bundle
-from recommender.catalogue import CatalogueItem
 from recommender.config import EncoderConfig
 from recommender.encoder import EncoderError, TextEncoder, load_encoder
 from recommender.encoder_source import EncoderSource, find_source
+from recommender.item_columns import CatalogueItem
 from recommender.ranker import Ranker
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.model.recommendations import parse_filter
+from recommender.attribute_index import Value
 from recommender.body import parse
-from recommender.catalogue import Catalogue, CatalogueItem, Value
+from recommender.catalogue import Catalogue
+from recommender.item_columns import CatalogueItem
 from recommender.wire import TopRequest
 
 VALUES: dict[str, Value] = {
@@ -29,9 +31,7 @@ def matching_ids(*filters: str) -> set[str]:
     request = parse({"user_seq": [], "k": 10, "filter": parse_filter(filters)})
     assert isinstance(request, TopRequest)
     allowed_N = CATALOGUE.filter_rows(request.filter)
-    return {
-        item.item_id for item, allowed in zip(CATALOGUE.items, allowed_N, strict=True) if allowed
-    }
+    return {item.item_id for item, allowed in zip(CATALOGUE, allowed_N, strict=True) if allowed}
 
 
 @pytest.mark.parametrize(

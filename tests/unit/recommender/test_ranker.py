@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.bundle import Bundle
-from recommender.catalogue import CatalogueItem
+from recommender.item_columns import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, planted_items
 

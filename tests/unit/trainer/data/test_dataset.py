@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recommender.catalogue import Catalogue
+from recommender.item_columns import CatalogueItem
 from tests.planted import PlantedRow, write_planted_snapshot, write_rows
 from trainer.data.dataset import (
     EventTable,
@@ -41,7 +43,7 @@ def test_events_are_read_by_user_and_time(tmp_path: Path) -> None:
     assert np.isnan(events.rating_E).tolist() == [True, True, False]
     assert events.role_is("target").tolist() == [True, False, True]
     assert events.user_starts.tolist() == [0, 0, 2]
-    assert events.rows({"x": 7}).tolist() == [7, -1, 7]
+    assert events.rows(Catalogue([CatalogueItem(item_id="x")])).tolist() == [0, -1, 0]
 
 
 def test_events_of_one_moment_keep_the_order_of_their_ids(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_items_of_events_come_by_first_appearance_in_the_journal(tmp_path: Path)
 def test_an_empty_file_is_an_empty_table(tmp_path: Path) -> None:
     events = table(tmp_path, [])
     assert len(events) == 0
-    assert events.rows({}).tolist() == []
+    assert events.rows(Catalogue()).tolist() == []
     assert event_items(events) == []
     assert events.role_is("target").tolist() == []
 

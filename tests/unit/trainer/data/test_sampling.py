@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recommender.catalogue import Catalogue
+from recommender.item_columns import CatalogueItem
 from recommender.model import event_type_code
 from tests.planted import PlantedRow, write_rows
 from trainer.config import TrainConfig
@@ -28,7 +30,7 @@ def sequences(
 ) -> Sequences:
     write_rows(tmp_path / "events.parquet", rows)
     events = read_events(tmp_path / "events.parquet")
-    rows_E = events.rows({f"i{number}": number for number in range(500)})
+    rows_E = events.rows(Catalogue(CatalogueItem(item_id=f"i{number}") for number in range(500)))
     config = TrainConfig(positive_types=("rating", "click"), positive_rating=positive_rating)
     return build_sequences(events, rows_E, config)
 
