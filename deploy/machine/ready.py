@@ -63,8 +63,7 @@ def what_is_live(live: Release, why_baseline: str | None, data: str) -> list[str
         return [f"ready: release {live.version} is live, trained on {data}"]
     lines = [f"ready: the baseline is live, over {data}"]
     if why_baseline:
-        lines += [f"  There is no trained release yet: {why_baseline}"]
-        lines += ["  The worker tries again by itself."]
+        lines += [f"  There is no trained release yet: {why_baseline}."]
     return lines
 
 

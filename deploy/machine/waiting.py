@@ -21,6 +21,8 @@ from deploy.machine.endpoints import Endpoints
 
 POLL_S = 0.4
 REPORT_AFTER_S = 20.0  # a gateway that starts on a busy machine does not answer for some seconds
+# With tens of millions of events the first training takes hours; the baseline answers until then.
+PATIENCE_S = 900.0
 NUM_RUNS = 5  # the newest ones that may say why nothing is live; runs that only wait come between
 
 
@@ -38,12 +40,13 @@ def wait_until_ready(
 
 
 def wait_for_release(
-    ledger: Ledger, var: Path, check: Callable[[], None]
+    ledger: Ledger, var: Path, check: Callable[[], None], *, patience_s: float = PATIENCE_S
 ) -> tuple[Release, str | None]:
     """Wait for a trained release, or for the end of a first run that did not make one.
 
-    Return what is live, and why it is only the baseline. Shows the trainer's progress, and why a
-    run made nothing live. `check` is called at every look; it raises if waiting is pointless.
+    Return what is live, and why it is only the baseline: at most `patience_s` after that is live.
+    Shows the trainer's progress, and why a run made nothing live. `check` is called at every look;
+    it raises if waiting is pointless.
     """
     with StartProgress(ledger, var / "runs") as progress:
         while True:
@@ -52,7 +55,7 @@ def wait_for_release(
             if live is not None and live.version > 0:
                 return live, None
             if live is not None and (why := _why_no_release(ledger)):
-                return live, why
+                return live, f"{why}; the worker tries again by itself"
             if live is None and (why := _why_nothing_is_live(ledger)):
                 log = var / "log" / "worker.out"
                 progress.say(
@@ -66,6 +69,8 @@ def wait_for_release(
                 progress.show("publishing the baseline")
             else:
                 progress.show("training release 1")
+            if live is not None and progress.shown_s > patience_s:
+                return live, f"{progress.state}, which goes on and goes live by itself"
             time.sleep(POLL_S)
 
 
@@ -95,6 +100,9 @@ class StartProgress:
             disable=None,
             bar_format="{desc:<30} {percentage:3.0f}% |{bar}| {elapsed}",
         )
+        self._what = ""
+        self._began_s = time.monotonic()
+        self._share_done = 0.0
         self._phase = ""
         self._last = ""
 
@@ -113,11 +121,24 @@ class StartProgress:
             phase, done, total = f"{what}: {state.phase}", state.done, state.total
         self._bar.set_description(phase, refresh=False)
         self._bar.total, self._bar.n = max(total, 1), done
+        self._share_done = done / max(total, 1)
+        if what != self._what:
+            self._what, self._began_s = what, time.monotonic()
         self._bar.refresh()
         line = once or phase
         if self._bar.disable and line != self._phase:
             print(f"  {line}", flush=True)
-            self._phase = line
+        self._phase = line
+
+    @property
+    def shown_s(self) -> float:
+        """The seconds since what is shown began, whatever its phases."""
+        return time.monotonic() - self._began_s
+
+    @property
+    def state(self) -> str:
+        """What was shown last, with the share that is done if it is known."""
+        return f"{self._phase}, {self._share_done:.0%} done" if self._share_done else self._phase
 
     def say(self, what: str) -> None:
         """Print a sentence above the bar, once."""

@@ -12,10 +12,11 @@ from cron.ledger.database import display_url, open_engine
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import DEFAULT_FILE, load_settings
 from cron.settings.keys import settings_leaves, value_of, variable
-from cron.settings.tree import Settings
+from cron.settings.tree import Settings, WorkerSettings
 from cron.urls import files
 from cron.urls.passwords import hide_password
 from cron.urls.torchserve import parse as parse_nodes
+from recommender.config import HASHED_WORDS
 from trainer.config import TrainConfig
 
 
@@ -57,6 +58,12 @@ def test_the_shipped_files_for_deepseek_load(name: str) -> None:
     assert encoder.model.startswith("deepseek-ai/")
     assert (encoder.pooling, encoder.is_packed) == ("last", False)
     assert encoder.train == ("lora" if name == "deepseek-7b" else "frozen")
+
+
+def test_the_file_for_large_shops_needs_no_language_model() -> None:
+    settings = load_settings(PROJECT_ROOT / "deploy" / "large.toml", {}).settings
+    assert settings.train.encoder.model == HASHED_WORDS
+    assert settings.worker.train_limit_s > WorkerSettings().train_limit_s
 
 
 def test_the_shipped_file_for_a_gpu_is_larger_than_the_default() -> None:

@@ -87,6 +87,23 @@ def test_collecting_events_is_reported_before_the_baseline(
     assert capfd.readouterr().out.count("collecting events") == 1
 
 
+def test_a_long_first_training_is_not_waited_for(
+    ledger: Ledger, lease: Lease, tmp_path: Path
+) -> None:
+    publish_releases(ledger, lease, 0)
+    run = run_rows.start(
+        ledger, "full", reason=reason("first_training", ok=True), supersedes=None, lease=lease
+    )
+    folder = tmp_path / "runs" / str(run.run_id) / "candidate.partial"
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text(
+        '{"phase": "train", "done": 30, "total": 1000, "loss": null}', encoding="utf-8"
+    )
+    live, why = wait_for_release(ledger, tmp_path, lambda: None, patience_s=0.5)
+    assert live.version == 0
+    assert why == "training release 1: train, 3% done, which goes on and goes live by itself"
+
+
 def test_a_gateway_that_is_not_ready_for_long_is_quoted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
