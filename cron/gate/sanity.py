@@ -25,7 +25,7 @@ def sanity_reasons(
         return []
     return [
         *_ndcg_reasons(panel, resamples, against),
-        *_rmse_reasons(panel, resamples, against, scale),
+        *sanity_rmse_reasons(panel, resamples, against, scale),
     ]
 
 
@@ -43,9 +43,10 @@ def _ndcg_reasons(panel: Evaluation, resamples: int, against: Against) -> list[R
     return [interval_reason("sanity_ndcg", text, interval, ok=ok, limit=0.0)]
 
 
-def _rmse_reasons(
+def sanity_rmse_reasons(
     panel: Evaluation, resamples: int, against: Against, scale: tuple[float, float] | None
 ) -> list[Reason]:
+    """Return the test of rating errors alone; none without ratings or a live model."""
     interval = rmse_difference(panel, resamples)
     if interval is None or scale is None:
         return []

@@ -1,6 +1,7 @@
 """The tolerance tests: is a candidate worse than live, the anchor or popularity by too much?
 
-They need `min_users` users and `min_events` events; with fewer, `cron.gate.sanity` decides.
+They need `min_users` users and `min_events` events, and those of rating errors as many ratings;
+with fewer, `cron.gate.sanity` decides.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 
 from cron.gate.bootstrap import Interval
 from cron.gate.comparison import ndcg_difference, rmse_difference
+from cron.gate.sanity import sanity_rmse_reasons
 from cron.gate.wording import Against, interval_reason, model_name, signed_text, verdict_word
 from cron.lineage import Reason
 from cron.settings.tree import GateSettings
@@ -132,6 +134,9 @@ def _rmse_reasons(
     interval = rmse_difference(evaluation, settings.resamples)
     if interval is None or scale is None:
         return []
+    if sum(evaluation.num_ratings) < settings.min_events:
+        # A shop where one event in fifty is a rating would be refused for the noise of twenty.
+        return sanity_rmse_reasons(evaluation, settings.resamples, against, scale)
     limit = settings.rating_tolerance * (scale[1] - scale[0])
     ok = bool(interval.high <= limit)
     on_older = " on older events" if name == "rmse_older" else ""

@@ -82,6 +82,22 @@ def test_a_rating_error_that_may_have_grown_is_refused() -> None:
     assert refusals(verdict) == ["rmse_live"]
 
 
+def test_a_few_ratings_do_not_refuse_a_better_ranking() -> None:
+    """In a shop, one event in fifty is a rating: their error is noise, unless it is ruined."""
+    few = candidate(ndcg_change=0.1, error_change=0.3)
+    assert few.panel is not None
+    rated = replace(few.panel, num_ratings=(1,) * len(few.panel.user_ids))
+    verdict = offline_verdict(replace(few, panel=rated), SETTINGS, AGAINST)
+    assert verdict.is_accepted
+    assert "sanity_rmse" in {one.name for one in verdict.reasons}
+    ruined = candidate(ndcg_change=0.1, error_change=8.0)
+    assert ruined.panel is not None
+    rated = replace(rated, models=ruined.panel.models)
+    assert refusals(offline_verdict(replace(ruined, panel=rated), SETTINGS, AGAINST)) == [
+        "sanity_rmse"
+    ]
+
+
 def test_an_improvement_on_the_newest_events_alone_is_refused() -> None:
     """A flood of new panel events looks like a gain; older events show what the others lose."""
     flooded = with_older(candidate(0.08), -0.03)
