@@ -153,7 +153,7 @@ def rankings(training: PeerTraining, split: Split) -> list[Ranking]:
 
 
 def _run_peer(task: Mapping[str, object], split: Split, folder: Path) -> list[dict[str, object]]:
-    environment = _make_environment()
+    environment = peer_environment("rectools", REQUIREMENTS)
     rows = pd.DataFrame(
         {"user": split.data.users_E, "item": split.data.items_E, "at": split.data.at_s_E}
     )
@@ -189,15 +189,16 @@ def _result_of(answer: Mapping[str, object], split: Split) -> RankingResult:
     return RankingResult(ndcg_U=ndcg_U, seconds=seconds, cpu_s=cpu_s)
 
 
-def _make_environment() -> Path:
-    """Return the environment with RecTools; make it at the first use."""
-    environment = work_folder() / "rectools"
+def peer_environment(name: str, requirements: Sequence[str]) -> Path:
+    """Return a peer's environment with its packages; make it at the first use."""
+    environment = work_folder() / name
     stamp = environment / "complete"
     if not stamp.exists():
-        needed = " ".join(REQUIREMENTS)
-        print(f"making {environment} with {needed}: a few minutes and 5 GB, once", flush=True)
+        needed = " ".join(requirements)
+        size = "a few minutes and 5 GB" if name == "rectools" else "a minute"
+        print(f"making {environment} with {needed}: {size}, once", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
         pip = str(environment / "bin" / "pip")
-        subprocess.run([pip, "install", "-q", *REQUIREMENTS], check=True)
+        subprocess.run([pip, "install", "-q", *requirements], check=True)
         stamp.touch()
     return environment

@@ -17,6 +17,7 @@ needs memory for its items only and its quality can be checked against the plan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,10 +106,10 @@ class Shop:
         while sum(map(len, parts)) < wanted:
             num_sessions = max(20, int(1.05 * wanted / VIEWS))
             parts.append(self._sessions(generator, num_sessions, began_s, ends_s))
-        whole = _concatenate(parts)
+        whole = concatenate(parts)
         # Any events may be left out, since each has its own time.
         kept = np.sort(generator.permutation(len(whole))[:wanted])
-        return _sorted_by_time(_rows(whole, kept))
+        return _sorted_by_time(rows_of(whole, kept))
 
     def _sessions(
         self, generator: np.random.Generator, num_sessions: int, began_s: int, ends_s: int
@@ -176,7 +177,8 @@ class Shop:
             return mixed ^ (mixed >> np.uint64(31))
 
 
-def _concatenate(parts: list[Events]) -> Events:
+def concatenate(parts: Sequence[Events]) -> Events:
+    """Return the events of all parts, one after the other."""
     return Events(
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -185,9 +187,10 @@ def _concatenate(parts: list[Events]) -> Events:
     )
 
 
-def _rows(events: Events, rows: Ints) -> Events:
+def rows_of(events: Events, rows: Ints) -> Events:
+    """Return some of the events, in the order of `rows`."""
     return Events(**{name: getattr(events, name)[rows] for name in Events.__dataclass_fields__})
 
 
 def _sorted_by_time(events: Events) -> Events:
-    return _rows(events, np.argsort(events.at_E, kind="stable"))
+    return rows_of(events, np.argsort(events.at_E, kind="stable"))

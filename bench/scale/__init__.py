@@ -1,0 +1,1 @@
+"""Benches of what grows with the catalogue and the history."""

@@ -1,0 +1,107 @@
+"""What grows with the catalogue and the history, up to a million items.
+
+    python -m bench scale [--parts steps,lists,trainings,peers]
+
+Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
+the processor's. `steps` and `lists` use random vectors; `trainings` and `peers` use the made-up
+shop of `python -m bench shop`, whose structure is planted. The small version takes two minutes, the
+full one about three hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.report.rows import is_quick, results_folder, save
+from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
+from bench.scale.lists import list_costs
+from bench.scale.peers import peer_costs
+from bench.scale.steps import step_costs
+from bench.scale.trainings import training_costs
+
+COMMAND = "python -m bench scale"
+_CATALOGUES = tuple(Size(num_items=num) for num in (2_000, 10_000, 100_000, 1_000_000))
+_SMALL_CATALOGUES = (Size(num_items=2_000), Size(num_items=20_000))
+_SHOPS = (
+    Size(num_items=10_000, num_events=1_000_000),
+    Size(num_items=100_000, num_events=1_000_000),
+    Size(num_items=1_000_000, num_events=1_000_000),
+    Size(num_items=100_000, num_events=10_000_000),
+)
+_SMALL_SHOPS = (Size(num_items=2_000, num_events=20_000),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalePart:
+    """A group of measurements that share a picture."""
+
+    title: str
+    measure: Callable[[Size], list[Cost]]
+    sizes: Sequence[Size]
+    small_sizes: Sequence[Size]
+
+
+PARTS: Mapping[str, ScalePart] = {
+    "steps": ScalePart(
+        title="Training steps, one core",
+        measure=step_costs,
+        sizes=_CATALOGUES,
+        small_sizes=_SMALL_CATALOGUES,
+    ),
+    "lists": ScalePart(
+        title="Top-10 lists, one core",
+        measure=list_costs,
+        sizes=_CATALOGUES,
+        small_sizes=_SMALL_CATALOGUES,
+    ),
+    "trainings": ScalePart(
+        title="Trainings and releases",
+        measure=training_costs,
+        sizes=_SHOPS,
+        small_sizes=_SMALL_SHOPS,
+    ),
+    "peers": ScalePart(
+        title="Training by others", measure=peer_costs, sizes=_SHOPS, small_sizes=_SMALL_SHOPS
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the chosen parts; write a page of results and a picture for each."""
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="What grows with the catalogue and the history."
+    )
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help=f"the parts to measure, of {', '.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        metavar="ITEMS[:EVENTS],...",
+        help="other sizes than the bench's, such as 100000:2000000",
+    )
+    given = parser.parse_args(arguments)
+    names = given.parts.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        parser.error(f"--parts {unknown[0]}: no such part; there are {', '.join(PARTS)}")
+    for name in names:
+        part = PARTS[name]
+        costs: list[Cost] = []
+        for size in given.sizes or (part.small_sizes if is_quick() else part.sizes):
+            found = in_own_process(part.measure, size)
+            costs += found
+            for cost in found:
+                print(f"{cost.size}, {cost.what}: {cost.value:.4g} {cost.unit}", flush=True)
+        bench = f"scale-{name}"
+        save(bench, "made-up catalogues", metrics_of(costs), command=f"{COMMAND} --parts {name}")
+        draw(costs, results_folder() / f"{bench}.png", title=part.title)
+
+
+def _sizes(text: str) -> tuple[Size, ...]:
+    sizes = []
+    for one in text.split(","):
+        items, _, events = one.partition(":")
+        sizes.append(Size(num_items=int(items), num_events=int(events or 0)))
+    return tuple(sizes)
