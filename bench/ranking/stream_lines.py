@@ -20,7 +20,7 @@ from cron.gate.wording import Against
 from cron.settings.tree import GateSettings
 from cron.snapshot.judged import need_of, newest_judged, older_judged, positive_of
 from cron.snapshot.limits import Limits, within_limits
-from cron.snapshot.timeline import Mask, Timeline, context_of, replay_sample, timeline
+from cron.snapshot.timeline import Mask, ReplayDraw, Timeline, context_of, replay_sample, timeline
 from trainer.config import TrainConfig
 from trainer.machine.durable_files import replace_text
 from trainer.report import read_report
@@ -87,9 +87,8 @@ def update_line(
     new_N = _limited_events(lives, new_E[lives.seq_N - 1])
     read_N = context_of(lives, new_N, max_history=limit)
     allowed_N = _limited_events(lives, (lives.seq_N <= before) & lives.lasting_N & ~lives.panel_N)
-    replay_N = replay_sample(
-        lives, allowed_N, first_N=read_N, size=old_size, run=limit, seed=line.config.seed + first
-    )
+    draw = ReplayDraw(size=old_size, run=limit, seed=line.config.seed + first)
+    replay_N = replay_sample(lives, allowed_N, first_N=read_N, draw=draw)
     context_N = context_of(lives, new_N | replay_N, max_history=limit)
     roles = Roles(
         target_E=_places(stream, lives, new_N),

@@ -28,8 +28,9 @@ from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from cron.snapshot.panel_key import panel_by
+from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift_review import unreviewed_part
-from cron.snapshot.snapshot import SnapshotInfo, SnapshotRequest, build_snapshot
+from cron.snapshot.snapshot import SnapshotInfo, build_snapshot
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack
 from trainer.codec import decode
@@ -52,6 +53,7 @@ def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
         target_range=plan.counted_range,
         fresh_range=plan.fresh_range,
         items_through=plan.items_through,
+        items_after=live.manifest.items_through if live is not None and plan.parent else 0,
         shift_range=unreviewed_part(ledger, plan.fresh_range),
         older_before=plan.older_before,
         panel=panel_by(ledger, share=plan.panel_share, key=plan.panel_key),

@@ -6,15 +6,12 @@ It may be deleted or damaged at any time, and is then built again from the segme
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cron.errors import Unavailable
+from cron.journal.index_file import BUSY_TIMEOUT_S, empty_wal, open_index, translate_errors
 
-_BUSY_TIMEOUT_S = 30.0
-
+_WHAT = "the index of event ids"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS seen (event_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS progress (
@@ -25,10 +22,6 @@ CREATE TABLE IF NOT EXISTS progress (
 """
 
 
-class IndexDamaged(Exception):
-    """The file is not a valid database; building it again is cheaper than repairing it."""
-
-
 class DedupIndex:
     """The event ids of all segments up to number `through`.
 
@@ -36,33 +29,31 @@ class DedupIndex:
     process holds for longer than `busy_timeout_s`.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = _BUSY_TIMEOUT_S) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = path
-        with _translate_errors(path):
-            self._db = _open(path, busy_timeout_s)
+        self._db = open_index(_WHAT, path, _SCHEMA, busy_timeout_s=busy_timeout_s)
 
     def through(self) -> int:
         """Return the last journal number that is indexed; 0 for an empty index."""
-        with _translate_errors(self._path):
+        with translate_errors(_WHAT, self._path):
             row = self._db.execute("SELECT through FROM progress").fetchone()
         return int(row[0]) if row is not None else 0
 
     def last_event_id(self) -> str | None:
         """Return the event id with the number `through`; None for an empty index."""
-        with _translate_errors(self._path):
+        with translate_errors(_WHAT, self._path):
             row = self._db.execute("SELECT last_event_id FROM progress").fetchone()
         return str(row[0]) if row is not None else None
 
     def among(self, event_ids: Sequence[str]) -> set[str]:
         """Return which of these ids are indexed."""
         query = "SELECT event_id FROM seen WHERE event_id IN (SELECT value FROM json_each(?))"
-        with _translate_errors(self._path):
+        with translate_errors(_WHAT, self._path):
             return {row[0] for row in self._db.execute(query, (json.dumps(event_ids),))}
 
     def add(self, event_ids: Sequence[str], *, through: int) -> None:
         """Index the ids of a segment, in order of their numbers up to `through`, at once."""
-        with _translate_errors(self._path), self._db:
+        with translate_errors(_WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             # In key order the tree grows in few places, which takes half as long as a random order.
             self._db.executemany(
@@ -75,7 +66,7 @@ class DedupIndex:
 
     def replace(self, event_ids: Mapping[str, str]) -> None:
         """Replace indexed ids by others, in one transaction."""
-        with _translate_errors(self._path), self._db:
+        with translate_errors(_WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
                 "DELETE FROM seen WHERE event_id = ?", ((old,) for old in sorted(event_ids))
@@ -87,44 +78,9 @@ class DedupIndex:
             last = event_ids.get(self.last_event_id() or "")
             if last is not None:
                 self._db.execute("UPDATE progress SET last_event_id = ?", (last,))
-        with _translate_errors(self._path):
-            self._db.execute(
-                "PRAGMA wal_checkpoint(TRUNCATE)"
-            )  # so that no byte of the old ids remains
+        with translate_errors(_WHAT, self._path):
+            empty_wal(self._db)
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-
-def delete_index(path: Path) -> None:
-    """Delete an index that is not open, so that it can be built again."""
-    for part in path.parent.glob(path.name + "*"):
-        part.unlink()
-
-
-def _open(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
-    )
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA secure_delete=ON")
-        db.execute("PRAGMA synchronous=NORMAL")  # the segments restore what a power cut loses
-        db.executescript(_SCHEMA)
-    except sqlite3.DatabaseError:
-        db.close()
-        raise
-    return db
-
-
-@contextmanager
-def _translate_errors(path: Path) -> Iterator[None]:
-    """Raise IndexDamaged for a damaged file, and Unavailable for a full disk or a lock."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = error.sqlite_errorcode & 0xFF  # the low byte; the others are details
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise IndexDamaged(f"{path}: {error}") from error
-        raise Unavailable("the index of event ids", where=str(path), why=str(error)) from error

@@ -22,9 +22,11 @@ import pyarrow.compute as pc
 from cron.errors import ArtifactMissing
 from cron.journal import adoption, compaction, segments
 from cron.journal.adoption import Adopted
-from cron.journal.dedup_index import DedupIndex, IndexDamaged, delete_index
+from cron.journal.dedup_index import DedupIndex
 from cron.journal.erasure import COLUMNS, Eraser, erase_segments
-from cron.journal.segment_files import SegmentFiles, is_compacted
+from cron.journal.index_file import IndexDamaged, delete_index
+from cron.journal.segment_files import SegmentFiles, first_kept
+from cron.journal.user_events import UserEvents
 from cron.ledger import forgotten, journal_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
@@ -57,7 +59,8 @@ class RecordCounts:
 class Journal:
     """The journal of one ledger and artifact store.
 
-    `folder` holds what can be fetched or rebuilt: copies of segments, and the index of ids.
+    `folder` holds what can be fetched or rebuilt: copies of segments, and the indexes. `by_user`
+    reads the events of single users.
     """
 
     def __init__(self, ledger: Ledger, artifacts: ArtifactStore, folder: Path) -> None:
@@ -66,16 +69,12 @@ class Journal:
         self._index_path = folder / "seen.db"
         self._index: DedupIndex | None = None
         self._keys = forgotten.keys_of(ledger)
+        self.by_user = UserEvents(ledger, self._files, self._keys, folder / "users.db")
 
     @property
     def first_seq(self) -> int:
         """Return the first number whose event is kept; last + 1 if there is none."""
-        kept = (
-            segment.first_seq
-            for segment in journal_rows.segments(self._ledger)
-            if not is_compacted(segment)
-        )
-        return next(kept, self.last_seq + 1)
+        return first_kept(journal_rows.segments(self._ledger))
 
     @property
     def last_seq(self) -> int:
@@ -200,9 +199,11 @@ class Journal:
                     self._index.replace(event_ids)
 
         eraser = Eraser(marks=marks, keys=self._keys)
-        return erase_segments(
+        num_erased = erase_segments(
             self._ledger, self._files, eraser, replace_ids=replace_ids, lease=lease
         )
+        self.by_user.erase()
+        return num_erased
 
     def forgotten(self) -> dict[str, datetime]:
         """Return the time up to which each forgotten user's events stay out, by user key."""
@@ -217,30 +218,20 @@ class Journal:
         return adoption.adopt(self._ledger, self._files, cursor, lease)
 
     def close(self) -> None:
-        """Close the index."""
-        if self._index is not None:
-            self._index.close()
-            self._index = None
+        """Close the indexes."""
+        self.by_user.close()
+        self._close_index()
 
     def _overlapping(self, first_seq: int, last_seq: int) -> list[Segment]:
-        return [
-            one
-            for one in journal_rows.segments(self._ledger)
-            if one.first_seq <= last_seq and one.last_seq >= first_seq
-        ]
+        return list(journal_rows.segments(self._ledger, within=(first_seq, last_seq)))
 
     def _part(
         self, segment: Segment, first_seq: int, last_seq: int, columns: Sequence[str]
     ) -> pa.Table:
-        table = self._files.read(segment, columns)
-        table = table.filter(pc.not_equal(table["kind"], "id"))
-        if segment.first_seq < first_seq or segment.last_seq > last_seq:
-            table = table.filter(
-                pc.and_(
-                    pc.greater_equal(table["seq"], first_seq), pc.less_equal(table["seq"], last_seq)
-                )
-            )
-        return table
+        is_whole = first_seq <= segment.first_seq and segment.last_seq <= last_seq
+        numbers = None if is_whole else (first_seq, last_seq)
+        table = self._files.read(segment, columns, numbers=numbers)
+        return table.filter(pc.not_equal(table["kind"], "id"))
 
     def _updated_index(self) -> DedupIndex:
         """Return the index of all committed segments; rebuild one of another journal."""
@@ -257,8 +248,13 @@ class Journal:
                 )
         return index
 
+    def _close_index(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
     def _rebuild_index(self) -> DedupIndex:
-        self.close()
+        self._close_index()
         delete_index(self._index_path)
         return self._updated_index()
 
@@ -267,13 +263,9 @@ class Journal:
 
         It has not if the ledger was restored or created again.
         """
-        through = index.through()
-        for segment in self._overlapping(through, through):
-            rows = self._files.read(segment, ["seq", "event_id"])
-            last = index.last_event_id() or ""
-            found = rows.filter(pc.equal(rows["seq"], through))["event_id"].to_pylist()
-            return found in ([last], [self._keys.of_event(last)])  # erased by another host
-        return through == 0
+        through, last = index.through(), index.last_event_id() or ""
+        found = self._files.event_id_at(self._overlapping(through, through), through)
+        return through == 0 or found in (last, self._keys.of_event(last))  # erased elsewhere
 
     def _eraser_of(self, records: Sequence[Record]) -> Eraser:
         """Return the eraser for forgotten users among the records."""

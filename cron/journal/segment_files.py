@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,13 +96,30 @@ class SegmentFiles:
             unfinished.unlink(missing_ok=True)
         return name, sha256
 
-    def read(self, segment: Segment, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return a segment's rows; raise ArtifactMissing or ArtifactCorrupt."""
+    def read(
+        self,
+        segment: Segment,
+        columns: Sequence[str] | None = None,
+        *,
+        numbers: Range | None = None,
+    ) -> pa.Table:
+        """Return a segment's rows, or those with numbers in a range.
+
+        Raise ArtifactMissing or ArtifactCorrupt.
+        """
         with translate_os_errors("the journal's folder", self._folder):
             try:
-                return segments.read(self.local(segment), columns)
+                return segments.read(self.local(segment), columns, numbers=numbers)
             except FileNotFoundError as error:  # another thread merged and deleted it meanwhile
                 raise ArtifactMissing(segment.name, store=str(self._folder)) from error
+
+    def event_id_at(self, ordered: Iterable[Segment], seq: int) -> str | None:
+        """Return the event id of the record with a number; None when no segment covers it."""
+        for segment in ordered:
+            if segment.first_seq <= seq <= segment.last_seq:
+                rows = self.read(segment, ["seq", "event_id"], numbers=(seq, seq))
+                return str(rows["event_id"][0]) if rows.num_rows else None
+        return None
 
     def local(self, segment: Segment) -> Path:
         """Return the segment's local copy; fetch it if it is missing or damaged."""
@@ -154,6 +171,16 @@ def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
 def is_compacted(segment: Segment) -> bool:
     """Return whether a segment replaces dropped ones."""
     return segment.name.endswith(f"{_COMPACTED}.parquet")
+
+
+def first_kept(ordered: Iterable[Segment]) -> int:
+    """Return the first number whose event is kept; one more than all if there is none."""
+    last = 0
+    for segment in ordered:
+        if not is_compacted(segment):
+            return segment.first_seq
+        last = segment.last_seq
+    return last + 1
 
 
 def parse_name(name: str) -> SegmentName | None:

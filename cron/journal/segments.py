@@ -15,10 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cron.epoch import micros, moment
+from cron.lineage import Range
 from recommender.events import Event, Item, Record
 
 # kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
 # user). payload: an item's title, text, attributes and hidden as JSON.
+ROWS_IN_A_GROUP = 16_384  # a part of a large segment is read by groups of rows
+
 SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),
@@ -100,14 +103,19 @@ def bare_ids(table: pa.Table) -> pa.Table:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write rows to a Parquet file."""
-    pq.write_table(table, path, compression="zstd")
+    """Write rows, in order of their numbers, to a Parquet file."""
+    pq.write_table(table, path, compression="zstd", row_group_size=ROWS_IN_A_GROUP)
 
 
-def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return rows, or some columns of them."""
+def read(
+    path: Path, columns: Sequence[str] | None = None, *, numbers: Range | None = None
+) -> pa.Table:
+    """Return rows, or some columns of them, or those in a range of numbers."""
     names = SCHEMA.names if columns is None else list(columns)
-    return pq.read_table(path, columns=names, use_threads=False).select(names)
+    inside = None
+    if numbers is not None:
+        inside = [("seq", ">=", numbers[0]), ("seq", "<=", numbers[1])]
+    return pq.read_table(path, columns=names, filters=inside, use_threads=False).select(names)
 
 
 def _row(record: Record) -> tuple[object, ...]:

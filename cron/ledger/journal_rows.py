@@ -9,14 +9,18 @@ import sqlalchemy as sa
 
 from cron.ledger import schema
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease, Segment
+from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
 
 
-def segments(ledger: Ledger) -> tuple[Segment, ...]:
-    """Return the journal's segments, ascending."""
+def segments(ledger: Ledger, *, within: Range | None = None) -> tuple[Segment, ...]:
+    """Return the journal's segments, or those with numbers in a range, ascending."""
+    query = sa.select(schema.segments).order_by(schema.segments.c.first_seq)
+    if within is not None:
+        query = query.where(
+            schema.segments.c.first_seq <= within[1], schema.segments.c.last_seq >= within[0]
+        )
     with ledger.read() as connection:
-        query = sa.select(schema.segments).order_by(schema.segments.c.first_seq)
         rows = connection.execute(query)
         return tuple(
             Segment(**{**row._mapping, "last_at": datetime.fromisoformat(row.last_at)})

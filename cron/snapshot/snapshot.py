@@ -14,72 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cron.journal import segments
 from cron.journal.journal import Journal
-from cron.snapshot.judged import Need, newest_judged, older_judged, positive_of
-from cron.snapshot.limits import Kept, Limits, within_limits
-from cron.snapshot.panel import Panel
-from cron.snapshot.shift import Shift, shift_of
-from cron.snapshot.timeline import (
-    Mask,
-    Timeline,
-    context_of,
-    in_ranges,
-    replay_sample,
-    timeline,
-    with_roles,
-)
+from cron.snapshot.choice import Chosen, choose
+from cron.snapshot.pools import SIZES, PoolSizes
+from cron.snapshot.request import SnapshotRequest
+from cron.snapshot.shift import Shift
 from trainer.codec import decode, encode
-from trainer.config import Mode
 from trainer.machine import durable_files
 
 FORMAT = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRequest:
-    """The content of a snapshot. Ranges are journal numbers, both ends included.
-
-    `panel`: users whose events are kept out of training, now and in later updates.
-    `judged`: users whose events are scored, if they are others; their events are kept out of this
-    training too. None of the compared models was trained on them.
-    `older_before`: panel events below this number are scored separately; None scores none.
-    `fresh_range`: events that the live model never trained on, on which it is scored. By default an
-    update uses its target range and other modes use none.
-    `shift_range`: events whose mix is compared with that of the events before them.
-    """
-
-    mode: Mode
-    target_range: tuple[int, int] | None
-    items_through: int
-    panel: Panel
-    judged: Panel | None = None
-    excluded: tuple[tuple[int, int], ...] = ()
-    replay_ratio: float = 0.0
-    max_history: int = 100
-    seed: int = 0
-    need: Need
-    limits: Limits
-    positive_types: tuple[str, ...]
-    positive_rating: float | None = None
-    live: Path | None = None
-    anchor: Path | None = None
-    state: Path | None = None
-    live_version: int | None = None
-    anchor_version: int | None = None
-    fresh_range: tuple[int, int] | None = None
-    shift_range: tuple[int, int] | None = None
-    older_before: int | None = None
-
-    @property
-    def scored_panel(self) -> Panel:
-        """The users whose events are scored."""
-        return self.judged or self.panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +52,9 @@ class SnapshotInfo:
     shift: Shift | None
 
 
-def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> SnapshotInfo:
+def build_snapshot(
+    journal: Journal, request: SnapshotRequest, out: Path, *, sizes: PoolSizes = SIZES
+) -> SnapshotInfo:
     """Write a complete snapshot to the folder `out`.
 
     A snapshot that is already there for the same request is kept.
@@ -117,15 +67,9 @@ def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> Sna
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
 
-    through = request.items_through
-    if request.target_range is not None:
-        through = max(through, request.target_range[1])
-    records = journal.read(1, through)
-    chosen = _choose(_events(records, request), request)
+    chosen = choose(journal, request, sizes)
     tables = {f"{name}.parquet": table for name, table in chosen.tables.items()}
-    tables["items.parquet"] = _items(
-        records.filter(pc.less_equal(records["seq"], request.items_through))
-    )
+    tables["items.parquet"] = _items(journal, request, sizes)
     for name, table in tables.items():
         pq.write_table(table, partial / name, compression="zstd")
     for name, source in (("live", request.live), ("anchor", request.anchor)):
@@ -143,97 +87,18 @@ def build_snapshot(journal: Journal, request: SnapshotRequest, out: Path) -> Sna
     return info
 
 
-def _events(records: pa.Table, request: SnapshotRequest) -> Timeline:
-    """Return all events but the excluded ones, which are not used for anything."""
-    events = records.filter(pc.equal(records["kind"], "event"))
-    events = events.filter(pa.array(~in_ranges(events["seq"].to_numpy(), request.excluded)))
-    return timeline(
-        events,
-        is_panel=lambda user_id: (
-            request.panel.holds(user_id) or request.scored_panel.holds(user_id)
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Chosen:
-    """The tables of events, and counts taken while choosing them."""
-
-    tables: dict[str, pa.Table]
-    judged: tuple[int, int]  # users and choices that are scored
-    num_older: int
-    kept: Kept
-    shift: Shift | None
-
-
-def _choose(events: Timeline, request: SnapshotRequest) -> _Chosen:
-    kept = _targets(events, request)
-    replay_N = _replay(events, request, kept.mask_N)
-    positive_N = positive_of(events, request.positive_types, request.positive_rating)
-    judged_N = events.by_user(request.scored_panel.holds) > 0
-    score_N = newest_judged(events, positive_N, judged_N, request.need)
-    older = events.before(request.older_before or 0)
-    is_older_N = events.seq_N < (request.older_before or 0)
-    older_N = older_judged(older, positive_N[is_older_N], judged_N[is_older_N], request.need)
-
-    fresh_range = request.fresh_range
-    if fresh_range is None and request.mode == "update":
-        fresh_range = request.target_range
-    fresh_N = in_ranges(events.seq_N, [fresh_range] if fresh_range else []) & events.lasting_N
-    return _Chosen(
-        tables={
-            "events": _with_context(events, request, target=kept.mask_N, replay=replay_N),
-            "panel": _with_context(events, request, score=score_N),
-            "older": _with_context(older, request, score=older_N),
-            "fresh": _with_context(events, request, score=fresh_N),
-        },
-        judged=(
-            len(np.unique(events.user_N[score_N & positive_N])),
-            int((score_N & positive_N).sum()),
-        ),
-        num_older=int((older_N & positive_N[is_older_N]).sum()),
-        kept=kept,
-        shift=shift_of(events, request.shift_range) if request.shift_range else None,
-    )
-
-
-def _targets(events: Timeline, request: SnapshotRequest) -> Kept:
-    inside_N = in_ranges(events.seq_N, [request.target_range] if request.target_range else [])
-    return within_limits(events, inside_N & ~events.panel_N, request.limits)
-
-
-def _replay(events: Timeline, request: SnapshotRequest, target_N: Mask) -> Mask:
-    """Draw older events for an update, within the same limits.
-
-    So a sender's flood is not replayed either.
-    """
-    size = round(request.replay_ratio * int((target_N & events.lasting_N).sum()))
-    if request.mode != "update" or request.target_range is None or not size:
-        return np.zeros_like(target_N)
-    older_N = (events.seq_N < request.target_range[0]) & events.lasting_N & ~events.panel_N
-    return replay_sample(
-        events,
-        within_limits(events, older_N, request.limits).mask_N,
-        first_N=context_of(events, target_N, max_history=request.max_history),
-        size=size,
-        run=request.max_history,
-        seed=request.seed,
-    )
-
-
-def _with_context(events: Timeline, request: SnapshotRequest, **roles: Mask) -> pa.Table:
-    """Return the events in these roles, and the events of their users before each of them."""
-    chosen_N = np.logical_or.reduce(list(roles.values()))
-    context_N = context_of(events, chosen_N, max_history=request.max_history)
-    return with_roles(events, [*roles.items(), ("context", context_N)])
-
-
-def _items(records: pa.Table) -> pa.Table:
-    """Return the latest record of each item.
+def _items(journal: Journal, request: SnapshotRequest, sizes: PoolSizes) -> pa.Table:
+    """Return the latest record of each item, or of each that is new to the parent.
 
     Excluded ranges are included here: the shop corrects an item by sending it again.
     """
+    through = request.items_through
+    is_whole = through - journal.first_seq < sizes.whole_up_to
+    records = journal.read(1 if is_whole else request.items_after + 1, through)
     latest = segments.latest_items(records)
+    if not is_whole and request.items_after:
+        keys = journal.by_user.records_of_items(latest["item_id"].to_pylist(), through=through)
+        latest = latest.filter(pc.is_in(latest["seq"], value_set=_latest_numbers(keys)))
     payloads = [json.loads(payload) for payload in latest["payload"].to_pylist()]
     return pa.table(
         {
@@ -250,7 +115,13 @@ def _items(records: pa.Table) -> pa.Table:
     )
 
 
-def _info(tables: dict[str, pa.Table], chosen: _Chosen) -> SnapshotInfo:
+def _latest_numbers(records: pa.Table) -> pa.Array:
+    """Return the number of each item's record with the greatest (at, event_id)."""
+    records = records.append_column("kind", pa.repeat("item", records.num_rows))
+    return segments.latest_items(records)["seq"].combine_chunks()
+
+
+def _info(tables: dict[str, pa.Table], chosen: Chosen) -> SnapshotInfo:
     trained = tables["events.parquet"]
     return SnapshotInfo(
         data_digest=content_digest(tables),
@@ -298,6 +169,7 @@ def _request_values(request: SnapshotRequest) -> dict[str, object]:
         "mode": request.mode,
         "target_range": request.target_range,
         "items_through": request.items_through,
+        "items_after": request.items_after,
         "panel_share": request.panel.share,
         "panel_key": request.panel.key,
         "judged_share": judged.share if judged is not None else None,

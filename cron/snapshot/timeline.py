@@ -43,6 +43,10 @@ class Timeline:
         """Return `value` of each event's user; it is called once per user."""
         return np.array([value(user_id) for user_id in self.users], dtype=np.float64)[self.user_N]
 
+    def users_at(self, seq: Numbers) -> list[str]:
+        """Return the users of the events with these numbers."""
+        return [self.users[user] for user in np.unique(self.user_N[np.isin(self.seq_N, seq)])]
+
     def before(self, seq: int) -> Timeline:
         """Return the events with numbers below `seq`, as if no others existed."""
         kept_N = self.seq_N < seq
@@ -148,12 +152,27 @@ def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
     return context_N & ~chosen_N
 
 
-def replay_sample(
-    events: Timeline, allowed_N: Mask, *, first_N: Mask, size: int, run: int, seed: int
-) -> Mask:
-    """Draw about `size` of the allowed events: those of `first_N`, and runs of others.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayDraw:
+    """How many older events are replayed, in runs of at most how many, and a seed."""
 
-    A run is at most `run` consecutive events of a user, the last of which is drawn at random.
+    size: int
+    run: int
+    seed: int
+
+
+def replay_sample(
+    events: Timeline,
+    allowed_N: Mask,
+    *,
+    first_N: Mask,
+    end_N: Mask | None = None,
+    draw: ReplayDraw,
+) -> Mask:
+    """Draw about `draw.size` of the allowed events: those of `first_N`, and runs of others.
+
+    A run is at most `draw.run` consecutive events of a user. The last of them is drawn at random,
+    among those of `end_N` if it is given.
     Single events would each need their own history, and reading a history costs as much as training
     on it. For the same reason all of `first_N`, which are read anyway, are taken.
     """
@@ -161,10 +180,11 @@ def replay_sample(
     candidates = np.flatnonzero(allowed_N)
     user_C = events.user_N[candidates]
     start_C = np.searchsorted(user_C, user_C)
-    ends = np.random.default_rng(seed).permutation(len(candidates))
-    missing = min(size, len(candidates)) - int(sample_N.sum())
+    places = np.arange(len(candidates)) if end_N is None else np.flatnonzero(end_N[candidates])
+    ends = np.random.default_rng(draw.seed).permutation(places)
+    missing = min(draw.size, len(candidates)) - int(sample_N.sum())
     for end in ends if missing > 0 else ():
-        drawn = candidates[max(start_C[end], end - run + 1) : end + 1]
+        drawn = candidates[max(start_C[end], end - draw.run + 1) : end + 1]
         missing -= int((~sample_N[drawn]).sum())
         sample_N[drawn] = True
         if missing <= 0:

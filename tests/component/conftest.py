@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from cron.cycle.cycle import run_cycle
 from cron.lineage import Lease
 from cron.services import Services
 from cron.settings.tree import Settings
+from cron.snapshot.pools import SIZES
+from cron.snapshot.snapshot import build_snapshot
 from tests.component.at_work import free
 from tests.component.command_line import NUM_RATINGS
 from tests.component.gateway_process import settings_in
 from tests.component.house import House, open_house
+from tests.component.snapshots import SMALL, Build
 from tests.component.training import small_config, train
 from tests.planted import write_planted_snapshot
 from tests.shelf import open_shelf
@@ -111,3 +115,9 @@ def data(tmp_path: Path) -> Path:
         "movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Action|Crime\n"
     )
     return folder
+
+
+@pytest.fixture(params=[SIZES, SMALL], ids=["whole", "parts"])
+def build(request: pytest.FixtureRequest) -> Build:
+    """Return `build_snapshot` of a journal that it reads whole, and of one it reads in parts."""
+    return partial(build_snapshot, sizes=request.param)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cron.errors import Unavailable
-from cron.journal.dedup_index import DedupIndex, IndexDamaged
+from cron.journal.dedup_index import DedupIndex
+from cron.journal.index_file import IndexDamaged
 from cron.journal.journal import Journal
 from cron.ports import Cursor
 from tests.component.house import HookedArtifacts, House, accept, open_house

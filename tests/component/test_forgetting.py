@@ -24,7 +24,8 @@ from cron.services import Services
 from cron.snapshot.judged import Need
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
-from cron.snapshot.snapshot import SnapshotRequest, build_snapshot
+from cron.snapshot.request import SnapshotRequest
+from cron.snapshot.snapshot import build_snapshot
 from recommender.events import Event
 from recommender.ids import MAX_ID_CHARS
 from tests.component.forgetting import forget_in, one_raw

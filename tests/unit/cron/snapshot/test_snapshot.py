@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cron.snapshot.snapshot import content_digest
 from cron.snapshot.timeline import (
+    ReplayDraw,
     Timeline,
     context_of,
     in_ranges,
@@ -130,7 +131,10 @@ def replay(
     first_N = np.isin(lives.seq_N, list(first))
     allowed_N = (lives.seq_N < before) & lives.lasting_N & ~lives.panel_N
     return numbers_of(
-        lives, replay_sample(lives, allowed_N, first_N=first_N, size=size, run=run, seed=seed)
+        lives,
+        replay_sample(
+            lives, allowed_N, first_N=first_N, draw=ReplayDraw(size=size, run=run, seed=seed)
+        ),
     )
 
 

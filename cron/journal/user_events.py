@@ -1,0 +1,237 @@
+"""The journal's events by user: reads an index, which it keeps in line with the segments.
+
+The index follows when something is read. The first time it is built from all segments, which takes
+minutes for a hundred million events; after that it costs what is new.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cron.errors import ArtifactMissing
+from cron.journal.erasure import Eraser
+from cron.journal.index_file import IndexDamaged, delete_index
+from cron.journal.segment_files import SegmentFiles, first_kept
+from cron.journal.user_index import EVENT_COLUMNS, IndexProgress, UserIndex
+from cron.journal.user_parts import sorted_by_user, user_bounds
+from cron.ledger import forgotten, journal_rows
+from cron.ledger.forgotten import Mark
+from cron.ledger.ledger import Ledger
+from cron.lineage import Range, Segment
+from cron.user_keys import UserKeys
+
+Result = TypeVar("Result")
+
+_SAMPLED_SEGMENTS = 64
+# The share of deleted numbers at which their events leave the file, since that reads all of it.
+_STALE_SHARE = 0.05
+_COLUMNS = ("kind", *EVENT_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortSizes:
+    """When the index is built by sorting, which needs fewer random writes, and in what parts.
+
+    It is with more new records than `sorted_from`. A part takes 200 bytes of memory for each row.
+    """
+
+    sorted_from: int = 1_000_000
+    part_rows: int = 500_000
+
+
+SIZES = SortSizes()
+
+
+class UserEvents:
+    """The events of a journal by user; `path` may be deleted at any time."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        files: SegmentFiles,
+        keys: UserKeys,
+        path: Path,
+        *,
+        sizes: SortSizes = SIZES,
+    ) -> None:
+        self._sizes = sizes
+        self._ledger = ledger
+        self._files = files
+        self._keys = keys
+        self._path = path
+        self._index: UserIndex | None = None
+
+    def of(self, user_ids: Iterable[str], numbers: Range) -> pa.Table:
+        """Return events of users in the order given, then by time and event id.
+
+        Columns are those of EVENT_COLUMNS. Events of forgotten users, and dropped ones, are left
+        out. Raise ArtifactMissing or ArtifactCorrupt.
+        """
+        wanted = list(user_ids)
+        eraser = Eraser(marks=forgotten.every(self._ledger), keys=self._keys)
+
+        def read(index: UserIndex) -> pa.Table:
+            first = max(numbers[0], first_kept(journal_rows.segments(self._ledger)))
+            return index.events_of(wanted, (first, numbers[1]))
+
+        table = self._with_index(read)
+        kinds = pa.repeat("event", table.num_rows)
+        return eraser.without(table.append_column("kind", kinds)).drop_columns("kind")
+
+    def records_of_items(self, item_ids: Iterable[str], *, through: int) -> pa.Table:
+        """Return the keys of all records of items up to a number; see ITEM_COLUMNS."""
+        wanted = list(item_ids)
+        return self._with_index(lambda index: index.records_of_items(wanted, through=through))
+
+    def erase(self) -> None:
+        """Delete from the file what forgotten users did; raise Unavailable."""
+        if self._path.exists():
+            self._with_index(lambda _: None)
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def _with_index(self, use: Callable[[UserIndex], Result]) -> Result:
+        """Return what `use` returns of the index in line with the journal.
+
+        A damaged index is built again.
+        """
+        try:
+            return use(self._in_line())
+        except IndexDamaged:
+            self._delete()
+            return use(self._in_line())
+
+    def _in_line(self) -> UserIndex:
+        """Return the index with everything that the journal has, and nothing else."""
+        index = self._open()
+        progress = index.progress()
+        if not self._is_ours(progress) or self._is_better_sorted(progress):
+            self._delete()
+            index = self._open()
+            self._fill_sorted(index)
+        self._follow(index)
+        self._forget(index)
+        self._drop(index)
+        return index
+
+    def _open(self) -> UserIndex:
+        if self._index is None:
+            self._index = UserIndex(self._path)
+        return self._index
+
+    def _delete(self) -> None:
+        self.close()
+        delete_index(self._path)
+
+    def _is_ours(self, progress: IndexProgress) -> bool:
+        """Return whether the last indexed record has the same number in this journal."""
+        if progress.through == 0:
+            return True
+        through = progress.through
+        covering = journal_rows.segments(self._ledger, within=(through, through))
+        found = self._files.event_id_at(covering, through)
+        last = progress.last_event_id
+        return found in (last, self._keys.of_event(last))  # erased by another host
+
+    def _is_better_sorted(self, progress: IndexProgress) -> bool:
+        """Return whether building the index from scratch costs less than adding to it."""
+        num_new = journal_rows.last_seq(self._ledger) - progress.through
+        return num_new > max(self._sizes.sorted_from, progress.through)
+
+    def _follow(self, index: UserIndex) -> None:
+        """Add the segments after those that the index has."""
+        missing: Segment | None = None
+        progress = index.progress()
+        while (segment := self._segment_after(progress.through)) is not None:
+            try:
+                rows = self._files.read(segment)
+            except ArtifactMissing:  # merged with its neighbours meanwhile
+                if segment == missing:
+                    raise
+                missing = segment
+                continue
+            new = rows.filter(pc.greater(rows["seq"], progress.through))
+            progress = self._progress_at(segment, progress)
+            index.add(new, progress)
+
+    def _fill_sorted(self, index: UserIndex) -> None:
+        """Fill an empty index with all segments, if there are many records."""
+        ordered = journal_rows.segments(self._ledger)
+        num_events = sum(segment.num_events for segment in ordered)
+        if num_events <= self._sizes.sorted_from:
+            return
+        bounds = user_bounds(
+            self._sample_users(ordered), num_parts=-(-num_events // self._sizes.part_rows)
+        )
+        folder = self._path.with_name(self._path.name + ".parts")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        unfinished = IndexProgress()  # a crash leaves an index that has nothing
+        for segment in ordered:
+            if segment.num_items:
+                rows = self._files.read(segment, [*_COLUMNS])
+                index.add(rows.filter(pc.equal(rows["kind"], "item")), unfinished)
+        for part in sorted_by_user(self._events(ordered), bounds, folder):
+            index.add(part, unfinished)
+        folder.rmdir()
+        index.note(self._progress_at(ordered[-1], unfinished))
+
+    def _sample_users(self, ordered: Sequence[Segment]) -> list[str]:
+        """Return the users of some events of some segments."""
+        users: list[str] = []
+        for segment in ordered[:: max(1, len(ordered) // _SAMPLED_SEGMENTS)]:
+            ids = self._files.read(segment, ["user_id"])["user_id"].drop_null()
+            users += ids[:: max(1, len(ids) // 1_000)].to_pylist()
+        return users
+
+    def _events(self, ordered: Iterable[Segment]) -> Iterator[pa.Table]:
+        for segment in ordered:
+            rows = self._files.read(segment, _COLUMNS)
+            yield rows.filter(pc.equal(rows["kind"], "event"))
+
+    def _progress_at(self, segment: Segment, before: IndexProgress) -> IndexProgress:
+        last_event_id = self._files.event_id_at([segment], segment.last_seq) or ""
+        return replace(before, through=segment.last_seq, last_event_id=last_event_id)
+
+    def _segment_after(self, seq: int) -> Segment | None:
+        after = (seq + 1, journal_rows.last_seq(self._ledger))
+        return next(iter(journal_rows.segments(self._ledger, within=after)), None)
+
+    def _forget(self, index: UserIndex) -> None:
+        """Delete the events of users who were forgotten since the last time.
+
+        Marks have a hash of the user only, so all users of the index are compared with them.
+        """
+        progress, marks = index.progress(), forgotten.every(self._ledger)
+        asked_at = max((mark.asked_at for mark in marks), default=progress.forgotten_through)
+        if asked_at <= progress.forgotten_through:
+            return
+        eraser = Eraser(marks=_after(marks, progress), keys=self._keys)
+        keys = {mark.user_key for mark in eraser.marks}
+        found = [user_id for user_id in index.users() if self._keys.of_user(user_id) in keys]
+        events = index.events_of(found, (0, progress.through))
+        events = events.append_column("kind", pa.repeat("event", events.num_rows))
+        gone = events.filter(pa.array(eraser.find(events).rows_N))
+        index.delete(gone, replace(progress, forgotten_through=asked_at))
+
+    def _drop(self, index: UserIndex) -> None:
+        """Delete dropped events once they are many; until then reads leave them out."""
+        progress = index.progress()
+        first = first_kept(journal_rows.segments(self._ledger))
+        if first - progress.first > _STALE_SHARE * (progress.through - progress.first):
+            index.delete_below(replace(progress, first=first))
+
+
+def _after(marks: Iterable[Mark], progress: IndexProgress) -> list[Mark]:
+    return [mark for mark in marks if mark.asked_at > progress.forgotten_through]
