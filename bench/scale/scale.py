@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for cost in found:
                 print(f"{cost.size}, {cost.what}: {cost.value:.4g} {cost.unit}", flush=True)
         bench = f"scale-{name}"
-        save(bench, "made-up catalogues", metrics_of(costs), command=f"{COMMAND} --parts {name}")
+        save(bench, "made-up catalogues", metrics_of(costs), command=COMMAND)
         draw(costs, results_folder() / f"{bench}.png", title=part.title)
 
 

@@ -25,6 +25,8 @@ from trainer.data.texts import TextVectors, fit_whitening
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
 MIN_DOUBTING = 50  # with fewer ratings, none is clipped
 
+ROWS_AT_ONCE = 65_536  # of text vectors, whose intermediate results would take gigabytes
+
 
 class CannotStart(ValueError):
     """Snapshot, configuration and parent do not fit together."""
@@ -66,12 +68,12 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         {text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None}
     )
     if different_texts:
-        raw_MR = texts.encode(different_texts)
-        manifest = replace(empty.manifest, encoder_digest=texts.digest)
+        # The raw vectors of a million texts take a gigabyte, so nothing here keeps them.
+        whitening = fit_whitening(texts.encode(different_texts), model_config.text_dim)
         empty = replace(
             empty,
-            manifest=manifest,
-            whitening=fit_whitening(raw_MR, model_config.text_dim),
+            manifest=replace(empty.manifest, encoder_digest=texts.digest),
+            whitening=whitening,
             encoder=texts.loaded_encoder,
         )
     bundle = _count_events(_add_items(empty, added, texts, seed=config.seed), added.events)
@@ -119,9 +121,10 @@ def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -
     if with_text and bundle.manifest.encoder_digest is not None:
         rows = [row for row, _ in with_text]
         # Rounded as they will be stored, so that training, evaluation and serving use the same.
-        vectors_NT[rows] = (
-            bundle.whitening.apply(texts.encode([text for _, text in with_text])).half().float()
-        )
+        raw_MR = texts.encode([text for _, text in with_text])
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            some = slice(first, first + ROWS_AT_ONCE)
+            vectors_NT[rows[some]] = bundle.whitening.apply(raw_MR[some]).half().float()
         has_text_N[rows] = True
     return replace(
         bundle,
