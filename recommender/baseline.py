@@ -17,7 +17,7 @@ from recommender.biases import (
     tastes,
 )
 from recommender.config import ModelConfig
-from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
+from recommender.tensors import HistoryBatch, ItemFacts, ItemSide, last_of
 
 SIMILARITY_WEIGHT = 4.0  # a cosine of 1 is worth a popularity of e⁴
 
@@ -56,6 +56,10 @@ class Baseline(nn.Module):
             torch.ones_like(off_BL).unsqueeze(2), off_BL, batch, off_BL.new_tensor([USER_SHRINKAGE])
         )
         return torch.cat([F.normalize(sums_BSD, dim=2), bias_BS1], dim=2)
+
+    def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the state after each whole history."""
+        return last_of(self.states(side, batch), batch.length_B)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return popularity plus similarity of every item for every state."""

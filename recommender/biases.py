@@ -53,7 +53,7 @@ def tastes(
     user's bias, the shrunk mean of `off`. Gradients flow to keys, ridges and prior (Bertinetto et
     al. 2019).
     """
-    key_BLF = torch.where(batch.ratings_BL.isnan().unsqueeze(2), 0.0, key_BLF)
+    key_BLF = _rated_keys(key_BLF, batch)
     gram_BSFF = F.pad(
         (key_BLF.unsqueeze(3) * key_BLF.unsqueeze(2)).cumsum(1), (0, 0, 0, 0, 1, 0)
     ) + torch.diag(ridge_F)
@@ -64,3 +64,20 @@ def tastes(
         gram_BSFF, answer_BSF
     ).result  # broken weights give NaN instead of an exception
     return taste_BSF
+
+
+def last_tastes(
+    key_BLF: Tensor, off_BL: Tensor, batch: HistoryBatch, ridge_F: Tensor, prior_BF: Tensor
+) -> Tensor:
+    """Return taste_BF after each whole history: the last row of `tastes`, one solution a user."""
+    key_BLF = _rated_keys(key_BLF, batch)
+    key_BFL = key_BLF.transpose(1, 2)
+    gram_BFF = key_BFL @ key_BLF + torch.diag(ridge_F)
+    answer_BF = (key_BFL @ off_BL.unsqueeze(2)).squeeze(2) + ridge_F * prior_BF
+    taste_BF: Tensor = torch.linalg.solve_ex(gram_BFF, answer_BF).result
+    return taste_BF
+
+
+def _rated_keys(key_BLF: Tensor, batch: HistoryBatch) -> Tensor:
+    """Return the keys with zeros where there is no rating."""
+    return torch.where(batch.ratings_BL.isnan().unsqueeze(2), 0.0, key_BLF)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from recommender.body_fields import (
     describe,
     expect_known_fields,
+    is_plain_text,
     read_count,
     read_filter,
     read_id,
@@ -30,6 +31,7 @@ from recommender.wire import (
     MAX_VALUES,
     BadRequest,
     Element,
+    Name,
     Request,
     ScoreRequest,
     SimilarRequest,
@@ -155,8 +157,13 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
         raise BadRequest(
             "user_seq", found="nothing", expected="a list; an empty one is a user without a history"
         )
-    elements = read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)
-    return tuple(_element(element, f"user_seq[{i}]") for i, element in enumerate(elements))
+    history = []
+    for i, raw in enumerate(read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)):
+        if isinstance(raw, str) and is_plain_text(raw):
+            history.append(Element(name=Name(kind="any", value=raw)))
+        else:
+            history.append(_element(raw, f"user_seq[{i}]"))
+    return tuple(history)
 
 
 def _element(raw: object, where: str) -> Element:

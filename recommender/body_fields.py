@@ -38,6 +38,11 @@ def read_name(raw: object, where: str) -> Name:
     return Name(kind="text", value=_read_text(raw["text"], f"{where}.text"))
 
 
+def is_plain_text(raw: str) -> bool:
+    """Tell whether a string is a valid text in ASCII, which few are not."""
+    return raw.isascii() and len(raw) <= MAX_TEXT_CHARS and bool(raw.strip())
+
+
 def read_id(raw: object, where: str) -> str:
     # str() raises for a number of thousands of digits.
     if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 10**MAX_ID_CHARS:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +19,12 @@ from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.encoder import Encoder
-from recommender.model import HistoryBatch, event_type_code
+from recommender.model import HistoryBatch, ItemSide, event_type_code
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryElement:
+class HistoryElement(NamedTuple):
     """One action of a user on a row of the catalogue, or on a free text.
 
     `text_row` is the text's row in the text vectors of the batch.
@@ -70,16 +70,25 @@ class Ranker:
             self._encoder = self.bundle.load_encoder()
         return self.bundle.whitening.apply(self._encoder.encode(texts))
 
+    @torch.inference_mode()
     def user_states(
         self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
     ) -> Tensor:
         """Return state_BD after each history, oldest element first; an empty one is a cold user.
 
-        Only the newest `max_history` elements count.
+        Only the newest `max_history` elements count. It computes what `states_along` does, up to
+        float32 rounding, without the states that are not wanted.
         """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
-        return self.states_along(recent, [(len(history),) for history in recent], texts_MT)
+        side = self._side_with(texts_MT)
+        order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
+        state_BD = torch.zeros(len(recent), self._model.state_dim)
+        for start in range(0, len(order), USERS_AT_ONCE):
+            picked = order[start : start + USERS_AT_ONCE]
+            batch = _batch([recent[index] for index in picked], len(self.catalogue))
+            state_BD[picked] = self._model.last_states(side, batch)
+        return state_BD
 
     @torch.inference_mode()
     def states_along(
@@ -92,9 +101,7 @@ class Ranker:
 
         The states of one history follow one another. No state depends on later elements.
         """
-        side = (
-            self._side if texts_MT is None else self._side.concat(self._model.text_side(texts_MT))
-        )
+        side = self._side_with(texts_MT)
         order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
         states = [torch.zeros(0, self._model.state_dim)]
         for start in range(0, len(order), USERS_AT_ONCE):
@@ -178,6 +185,12 @@ class Ranker:
         """Return the n rows with most interactions, ties by lower row, without hidden items."""
         return self._popular[~self.catalogue.hidden_N[self._popular]][:n]
 
+    def _side_with(self, texts_MT: Tensor | None) -> ItemSide:
+        """Return the catalogue's rows, followed by free texts if there are any."""
+        if texts_MT is None:
+            return self._side
+        return self._side.concat(self._model.text_side(texts_MT))
+
     def _clamp_to_scale(self, ratings_BK: Tensor) -> Tensor:
         scale = self.bundle.manifest.rating_scale
         if scale is None:
@@ -186,35 +199,33 @@ class Ranker:
 
 
 def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> HistoryBatch:
-    length = max(len(history) for history in histories)
-    rows = np.zeros((len(histories), length), dtype=np.int64)
-    types = np.zeros((len(histories), length), dtype=np.int64)
-    ratings = np.full((len(histories), length), math.nan, dtype=np.float32)
-    at_s = np.full((len(histories), length), math.nan)
-    for user, history in enumerate(histories):
-        if not history:
-            continue
-        filled = slice(0, len(history))
-        rows[user, filled] = [_place(element, num_items) for element in history]
-        types[user, filled] = [event_type_code(element.type) for element in history]
-        ratings[user, filled] = [_number(element.rating) for element in history]
-        at_s[user, filled] = [_number(element.at_s) for element in history]
+    """Return histories as arrays; a free text's row follows the catalogue's."""
+    length_B = np.array([len(history) for history in histories], dtype=np.int64)
+    filled_BL = np.arange(length_B.max(initial=0)) < length_B[:, np.newaxis]
+    rows_BL, types_BL = np.zeros(filled_BL.shape, np.int64), np.zeros(filled_BL.shape, np.int64)
+    ratings_BL = np.full(filled_BL.shape, math.nan, dtype=np.float32)
+    at_s_BL = np.full(filled_BL.shape, math.nan)
+    if filled_BL.any():
+        rows, text_rows, types, ratings, at_s = zip(*chain.from_iterable(histories), strict=True)
+        if None in rows:
+            rows = tuple(map(_place, rows, text_rows, repeat(num_items)))
+        rows_BL[filled_BL] = rows
+        types_BL[filled_BL] = list(map(event_type_code, types))
+        # numpy converts None to NaN
+        ratings_BL[filled_BL] = np.array(ratings, np.float32)
+        at_s_BL[filled_BL] = np.array(at_s, np.float64)
     return HistoryBatch(
-        rows_BL=torch.from_numpy(rows),
-        types_BL=torch.from_numpy(types),
-        ratings_BL=torch.from_numpy(ratings),
-        at_s_BL=torch.from_numpy(at_s),
-        length_B=torch.tensor([len(history) for history in histories], dtype=torch.long),
+        rows_BL=torch.from_numpy(rows_BL),
+        types_BL=torch.from_numpy(types_BL),
+        ratings_BL=torch.from_numpy(ratings_BL),
+        at_s_BL=torch.from_numpy(at_s_BL),
+        length_B=torch.from_numpy(length_B),
     )
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _place(element: HistoryElement, num_items: int) -> int:
-    if element.row is not None:
-        return element.row
-    if element.text_row is None:
+def _place(row: int | None, text_row: int | None, num_items: int) -> int:
+    if row is not None:
+        return row
+    if text_row is None:
         raise ValueError("a history element needs a row or a text_row")
-    return num_items + element.text_row
+    return num_items + text_row

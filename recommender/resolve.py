@@ -168,48 +168,42 @@ def _history(
 ) -> tuple[HistoryElement, ...]:
     """Return the newest `max_history` elements that the model reads, oldest first."""
     newest: list[HistoryElement] = []
-    signals = ranker.bundle.manifest.signals
+    manifest = ranker.bundle.manifest
+    kinds = {(element.type, element.rating is not None) for element in elements}
+    read = {kind for kind in kinds if manifest.signals.attracts(kind[0], is_rated=kind[1])}
     for index in range(len(elements) - 1, -1, -1):
-        if len(newest) == ranker.bundle.manifest.model.max_history:
+        if len(newest) == manifest.model.max_history:
             break
-        element, (how, row) = elements[index], found[index]
-        if how == "unknown" or not signals.attracts(
-            element.type, is_rated=element.rating is not None
-        ):
+        (name, type_, rating, at_s), (how, row) = elements[index], found[index]
+        if how == "unknown" or (type_, rating is not None) not in read:
             continue
-        text_row = (
-            texts.row(element.name.value, field=f"user_seq[{index}]") if row is None else None
-        )
-        rating = _rating(ranker, element.rating)
+        text_row = texts.row(name.value, field=f"user_seq[{index}]") if row is None else None
+        if rating is not None:
+            rating = _clamp_rating(rating, manifest.rating_scale)
         newest.append(
-            HistoryElement(
-                row=row, text_row=text_row, type=element.type, rating=rating, at_s=element.at_s
-            )
+            HistoryElement(row=row, text_row=text_row, type=type_, rating=rating, at_s=at_s)
         )
-    return tuple(reversed(newest))
+    newest.reverse()
+    return tuple(newest)
 
 
 def _seen_rows(
     found: Sequence[tuple[Resolved, int | None]], elements: Sequence[Element]
 ) -> list[int]:
     """Return the rows that count as seen; impressions do not."""
-    rows = [row for _, row in found]
     return [
         row
-        for row, element in zip(rows, elements, strict=True)
+        for (_, row), element in zip(found, elements, strict=True)
         if row is not None and element.type != IMPRESSION
     ]
 
 
-def _rating(ranker: Ranker, rating: float | None) -> float | None:
-    """Clamp a rating to the data's scale; the model has seen none beyond it.
+def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | None:
+    """Clamp a rating to the data's scale, beyond which the model has seen none; None without one.
 
     A rating such as 1e300 would be infinite in float32.
     """
-    scale = ranker.bundle.manifest.rating_scale
-    if rating is None or scale is None:
-        return None
-    return min(max(rating, scale[0]), scale[1])
+    return None if scale is None else min(max(rating, scale[0]), scale[1])
 
 
 def _allowed_rows(catalogue: Catalogue, request: TopRequest) -> Mask | None:

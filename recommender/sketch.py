@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide
+from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide, last_of
 
 EMBEDDING_STD = 0.1
 
@@ -62,6 +62,10 @@ class Sketch(nn.Module):
             sums_BSD = F.pad(output_BLD.cumsum(1), (0, 0, 1, 0))
         count_S1 = torch.arange(length + 1, device=sums_BSD.device).clamp(min=1).unsqueeze(1)
         return sums_BSD / count_S1
+
+    def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the state after each whole history."""
+        return last_of(self.states(side, batch), batch.length_B)
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return the predicted rating of every item for every state, by which items are ranked.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 EVENT_TYPES = ("other", "rating", "view", "click", "purchase")
+_TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,11 @@ def rows_at(whole_N: Tensor, rows_X: Tensor) -> Tensor:
     return whole_N if len(rows_X) == len(whole_N) else whole_N[rows_X]
 
 
+def last_of(value_BSX: Tensor, length_B: Tensor) -> Tensor:
+    """Return the values after the last event of each history."""
+    return value_BSX[torch.arange(len(length_B), device=length_B.device), length_B]
+
+
 def event_type_code(name: str) -> int:
     """Return the model's number of an event type; an unknown type is `other`."""
-    return EVENT_TYPES.index(name) if name in EVENT_TYPES else 0
+    return _TYPE_CODES.get(name, 0)

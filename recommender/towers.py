@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
+from recommender.tensors import last_of
 
 NUM_TIME_BUCKETS = 28  # 0: unknown; 1: no gap; then doubling from one second to four years
 NUM_PLACE_BUCKETS = 16  # doubling in half steps: 0, 1, 2, 3, 4-5, 6-7, …
@@ -49,18 +50,31 @@ class TransformerTower(nn.Module):
         self.norm = nn.LayerNorm(config.dim)
 
     def forward(self, input_BSD: Tensor, at_s_BS: Tensor) -> Tensor:
-        gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
-        place_HSS = _columns(
-            self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
-        )
-        bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
-        later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
-        bias_BHSS = bias_BHSS.masked_fill(later_SS, float("-inf"))
-        state_BSD = input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
+        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
         for layer in self.layers:
             state_BSD = layer(state_BSD, bias_BHSS)
         normed_BSD: Tensor = self.norm(state_BSD)
         return normed_BSD
+
+    def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
+        """Return state_BD after each whole history; the last layer computes only these."""
+        bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
+        *earlier, last = self.layers
+        for layer in earlier:
+            state_BSD = layer(state_BSD, bias_BHSS)
+        bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
+        normed_BD: Tensor = self.norm(last.last(state_BSD, bias_BHS, length_B))
+        return normed_BD
+
+    def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the biases of attention, −inf for later events, and the first layer's input."""
+        gap_BSS = (at_s_BS.unsqueeze(2) - at_s_BS.unsqueeze(1)).float()
+        later_SS = torch.ones(gap_BSS.shape[1:], dtype=torch.bool, device=input_BSD.device).triu(1)
+        place_HSS = _columns(
+            self.place_bias, place_buckets(input_BSD.shape[1]).to(input_BSD.device)
+        ).masked_fill(later_SS, float("-inf"))
+        bias_BHSS = _columns(self.time_bias, time_buckets(gap_BSS)).transpose(0, 1) + place_HSS
+        return bias_BHSS, input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS)))
 
 
 class _Layer(nn.Module):
@@ -83,12 +97,33 @@ class _Layer(nn.Module):
             for part in self.qkv(self.attention_norm(state_BSD)).chunk(3, dim=2)
         )
         seen_BHSd = F.scaled_dot_product_attention(query, key, value, attn_mask=bias_BHSS)
-        state_BSD = state_BSD + self.dropout(
-            self.merge(seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width))
+        return self._rest(
+            state_BSD, seen_BHSd.transpose(1, 2).reshape(num_users, num_states, width)
         )
-        hidden_BSD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_BSD))))
-        out_BSD: Tensor = state_BSD + self.dropout(hidden_BSD)
-        return out_BSD
+
+    def last(self, state_BSD: Tensor, bias_BHS: Tensor, length_B: Tensor) -> Tensor:
+        """Return the layer's state_BD after each whole history: one query for each user."""
+        num_users, _, width = state_BSD.shape
+        normed_BSD = self.attention_norm(state_BSD)
+        split = (num_users, -1, self.num_heads, width // self.num_heads)
+        query_weight, key_value_weight = self.qkv.weight.split([width, 2 * width])
+        query_bias, key_value_bias = self.qkv.bias.split([width, 2 * width])
+        query_BD = F.linear(last_of(normed_BSD, length_B), query_weight, query_bias)
+        key, value = (
+            part.view(split).transpose(1, 2)
+            for part in F.linear(normed_BSD, key_value_weight, key_value_bias).chunk(2, dim=2)
+        )
+        seen_BH1d = F.scaled_dot_product_attention(
+            query_BD.view(split).transpose(1, 2), key, value, attn_mask=bias_BHS.unsqueeze(2)
+        )
+        return self._rest(last_of(state_BSD, length_B), seen_BH1d.reshape(num_users, width))
+
+    def _rest(self, state_XD: Tensor, seen_XD: Tensor) -> Tensor:
+        """Return the layer's output from its input and what attention has read."""
+        state_XD = state_XD + self.dropout(self.merge(seen_XD))
+        hidden_XD = self.narrow(F.gelu(self.widen(self.hidden_norm(state_XD))))
+        out_XD: Tensor = state_XD + self.dropout(hidden_XD)
+        return out_XD
 
 
 class LstmTower(nn.Module):
@@ -106,6 +141,10 @@ class LstmTower(nn.Module):
         state_BSD, _ = self.lstm(input_BSD + self.gap_embedding(time_buckets(_gaps(at_s_BS))))
         normed_BSD: Tensor = self.norm(input_BSD + self.dropout(state_BSD))
         return normed_BSD
+
+    def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
+        """Return state_BD after each whole history."""
+        return last_of(self(input_BSD, at_s_BS), length_B)
 
 
 def _columns(table: nn.Embedding, rows_X: Tensor) -> Tensor:

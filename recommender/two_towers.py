@@ -11,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.biases import USER_SHRINKAGE, item_rating_biases, ratings_above_items, tastes
+from recommender.biases import (
+    USER_SHRINKAGE,
+    item_rating_biases,
+    last_tastes,
+    ratings_above_items,
+    tastes,
+)
 from recommender.config import ModelConfig
 from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemBlock, ItemFacts, ItemSide
 from recommender.towers import LstmTower, TransformerTower
@@ -105,19 +111,8 @@ class TwoTowers(nn.Module):
 
         The prior of the taste is predicted from the tower's output; ratings correct it.
         """
-        known_BL = ~batch.ratings_BL.isnan()
-        above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
-        off_BL = ratings_above_items(side, batch, self.rating_mean)
-        rating_BL3 = torch.stack(
-            [off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2
-        )
-        vectors_BLD = side.vectors_ND[batch.rows_BL]
-        input_BLD = (
-            vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
-        )
-        start_B1D = self.start.expand(len(input_BLD), 1, -1)
-        input_BSD = self.input_dropout(self.input_norm(torch.cat([start_B1D, input_BLD], dim=1)))
-        read_BSD: Tensor = self.tower(input_BSD, F.pad(batch.at_s_BL, (1, 0), value=math.nan))
+        vectors_BLD, off_BL = self._read(side, batch)
+        read_BSD: Tensor = self.tower(self._input(vectors_BLD, off_BL, batch), _times(batch))
         taste_BSF = tastes(
             self._rating_keys(vectors_BLD),
             off_BL,
@@ -126,6 +121,42 @@ class TwoTowers(nn.Module):
             self.taste_prior(read_BSD),
         )
         return torch.cat([read_BSD, taste_BSF], dim=2)
+
+    def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
+        """Return the state after each whole history: the last of `states`, up to rounding."""
+        vectors_BLD, off_BL = self._read(side, batch)
+        read_BD: Tensor = self.tower.last(
+            self._input(vectors_BLD, off_BL, batch), _times(batch), batch.length_B
+        )
+        taste_BF = last_tastes(
+            self._rating_keys(vectors_BLD),
+            off_BL,
+            batch,
+            self.log_ridge_F.exp(),
+            self.taste_prior(read_BD),
+        )
+        return torch.cat([read_BD, taste_BF], dim=1)
+
+    def _read(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
+        """Return the vectors of a history's items, and by how much ratings are above the items'."""
+        off_BL = ratings_above_items(side, batch, self.rating_mean)
+        return side.vectors_ND[batch.rows_BL], off_BL
+
+    def _input(self, vectors_BLD: Tensor, off_BL: Tensor, batch: HistoryBatch) -> Tensor:
+        """Return the tower's input_BSD: a learned start, then each event."""
+        known_BL = ~batch.ratings_BL.isnan()
+        above_BL = (batch.ratings_BL - self.rating_mean).nan_to_num(0.0)
+        rating_BL3 = torch.stack(
+            [off_BL.detach() / self.rating_std, above_BL / self.rating_std, known_BL.float()], dim=2
+        )
+        input_BLD = (
+            vectors_BLD + self.type_embedding(batch.types_BL) + self.rating_input(rating_BL3)
+        )
+        start_B1D = self.start.expand(len(input_BLD), 1, -1)
+        input_BSD: Tensor = self.input_dropout(
+            self.input_norm(torch.cat([start_B1D, input_BLD], dim=1))
+        )
+        return input_BSD
 
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
@@ -145,3 +176,8 @@ class TwoTowers(nn.Module):
     def _rating_keys(self, vectors_XD: Tensor) -> Tensor:
         """Return the factors that a taste is multiplied by: the keys, and 1 for the user's bias."""
         return F.pad(self.rating_key(vectors_XD), (0, 1), value=1.0)
+
+
+def _times(batch: HistoryBatch) -> Tensor:
+    """Return at_s_BS, the time of each state; that of the first is unknown."""
+    return F.pad(batch.at_s_BL, (1, 0), value=math.nan)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10
@@ -47,19 +47,18 @@ class Busy(Exception):
         super().__init__(self.reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class Name(NamedTuple):
     """What a bare string (`any`), `{"id"}` or `{"text"}` names.
 
-    `any` is looked up as an id, then as an exact title, and is otherwise read as text.
+    `any` is looked up as an id, then as an exact title, and is otherwise read as text. A batch has
+    thousands of names; a tuple is made in a third of the time that a frozen dataclass takes.
     """
 
     kind: Literal["any", "id", "text"]
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
+class Element(NamedTuple):
     """One element of a history, as the client sent it.
 
     Without a given `type` it is "rating" when there is a rating, else "view".
