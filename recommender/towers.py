@@ -7,6 +7,8 @@ those of `recommender.model`; P = S × S pairs.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -59,11 +61,11 @@ class TransformerTower(nn.Module):
     def last(self, input_BSD: Tensor, at_s_BS: Tensor, length_B: Tensor) -> Tensor:
         """Return state_BD after each whole history; the last layer computes only these."""
         bias_BHSS, state_BSD = self._prepare(input_BSD, at_s_BS)
-        *earlier, last = self.layers
-        for layer in earlier:
+        for layer in self.layers[:-1]:
             state_BSD = layer(state_BSD, bias_BHSS)
         bias_BHS = last_of(bias_BHSS.transpose(1, 2), length_B)
-        normed_BD: Tensor = self.norm(last.last(state_BSD, bias_BHS, length_B))
+        last_layer = cast(_Layer, self.layers[-1])
+        normed_BD: Tensor = self.norm(last_layer.last(state_BSD, bias_BHS, length_B))
         return normed_BD
 
     def _prepare(self, input_BSD: Tensor, at_s_BS: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,12 +108,11 @@ class _Layer(nn.Module):
         num_users, _, width = state_BSD.shape
         normed_BSD = self.attention_norm(state_BSD)
         split = (num_users, -1, self.num_heads, width // self.num_heads)
-        query_weight, key_value_weight = self.qkv.weight.split([width, 2 * width])
-        query_bias, key_value_bias = self.qkv.bias.split([width, 2 * width])
-        query_BD = F.linear(last_of(normed_BSD, length_B), query_weight, query_bias)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        query_BD = F.linear(last_of(normed_BSD, length_B), weight[:width], bias[:width])
         key, value = (
             part.view(split).transpose(1, 2)
-            for part in F.linear(normed_BSD, key_value_weight, key_value_bias).chunk(2, dim=2)
+            for part in F.linear(normed_BSD, weight[width:], bias[width:]).chunk(2, dim=2)
         )
         seen_BH1d = F.scaled_dot_product_attention(
             query_BD.view(split).transpose(1, 2), key, value, attn_mask=bias_BHS.unsqueeze(2)

@@ -74,7 +74,8 @@ def save(
 ) -> None:
     """Write `BENCH.json` (a list of rows) and `BENCH.md`.
 
-    A quality bench replaces only the rows of the sets, protocols and models that it measured now.
+    A bench whose metrics name their set replaces only the rows of the sets, protocols and models
+    that it measured now.
     """
     folder = results_folder(results)
     shared = {
@@ -114,7 +115,7 @@ def versions_of(packages: Sequence[str]) -> dict[str, str]:
 
 
 def _subject(row: Mapping[str, object]) -> tuple[object, ...]:
-    return row["set"], row["protocol"], row["model"]
+    return row["set"], row.get("protocol"), row.get("model")
 
 
 def _with_arguments(command: str) -> str:

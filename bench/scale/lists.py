@@ -37,11 +37,11 @@ def list_costs(size: Size) -> list[Cost]:
     torch.set_num_threads(1)
     num_items = size.num_items
     items_E = made_up_items(num_items)
-    ranker = Ranker(_bundle(num_items, made_up_facts(num_items, items_E)))
+    ranker = Ranker(made_up_bundle(num_items, made_up_facts(num_items, items_E)))
     costs = []
     for filters in ({}, {"kind": "k1"}):
         for num_users in BATCH_SIZES:
-            bodies = [_body(items_E, user, filters) for user in range(num_users)]
+            bodies = [made_up_body(items_E, user, filters) for user in range(num_users)]
             seconds = []
             for _ in range(WARM_UP_STEPS + TIMED_BATCHES):
                 began_s = time.process_time()
@@ -65,7 +65,8 @@ def _has_ten_items(answer: object) -> bool:
     return isinstance(answer, dict) and len(answer["items"]) == 10
 
 
-def _bundle(num_items: int, facts: ItemFacts) -> Bundle:
+def made_up_bundle(num_items: int, facts: ItemFacts) -> Bundle:
+    """Return an untrained bundle of the default network, whose items have one attribute."""
     config = ModelConfig()
     items = (
         CatalogueItem(
@@ -91,6 +92,7 @@ def _bundle(num_items: int, facts: ItemFacts) -> Bundle:
     )
 
 
-def _body(items_E: Ints, user: int, filters: dict[str, str]) -> dict[str, object]:
+def made_up_body(items_E: Ints, user: int, filters: dict[str, str]) -> dict[str, object]:
+    """Return a user's request for ten items, with the whole history."""
     history = items_E[user * EVENTS_PER_USER : (user + 1) * EVENTS_PER_USER]
     return {"user_seq": [f"i{row}" for row in history], "k": 10, "filter": filters}

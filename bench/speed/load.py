@@ -6,14 +6,16 @@ measured.
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from bench.report.rows import BenchMetric
 
 
 @dataclass(slots=True)
@@ -68,6 +70,26 @@ def load(
             total.failures += tally.failures
 
 
+def metrics_of(name: str, tally: Tally) -> list[BenchMetric]:
+    """Return the rate, the latencies and the failures as rows."""
+    return [
+        BenchMetric(
+            metric=f"{name}: requests",
+            value=tally.rate,
+            unit="1/s",
+            note=f"{len(tally.latencies_s):,} answered",
+        ),
+        BenchMetric(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
+        BenchMetric(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
+        BenchMetric(
+            metric=f"{name}: failed",
+            value=len(tally.failures),
+            unit="1",
+            note="; ".join(sorted(set(tally.failures)))[:200],
+        ),
+    ]
+
+
 def _connection(
     port: int,
     path: str,
@@ -76,22 +98,59 @@ def _connection(
     stop: threading.Event,
     pause_s: float,
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection: socket.socket | None = None
     while not stop.is_set():
         payload = json.dumps(next(bodies)).encode()
         started = time.perf_counter()
         try:
-            connection.request("POST", path, payload, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            if connection is None:
+                connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(_request(path, payload))
+            status, answer = _response(connection)
+        except (OSError, ValueError) as error:
             tally.failures.append(repr(error))
-            connection.close()
+            if connection is not None:
+                connection.close()
+                connection = None
             continue
-        if response.status == 200:
+        if status == 200:
             tally.latencies_s.append(time.perf_counter() - started)
         else:
-            tally.failures.append(f"{response.status} {answer[:200]!r}")
+            tally.failures.append(f"{status} {answer[:200]!r}")
         if pause_s:
             stop.wait(pause_s)
-    connection.close()
+    if connection is not None:
+        connection.close()
+
+
+def _request(path: str, payload: bytes) -> bytes:
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(payload)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + payload
+
+
+def _response(connection: socket.socket) -> tuple[int, bytes]:
+    """Return the status and body of a response that states its length, as TorchServe's do.
+
+    It takes a fifth of the time that `http.client` does, which the server would lack.
+    """
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _receive(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+    while len(body) < length:
+        body += _receive(connection)
+    return int(head.split(b" ", 2)[1]), body
+
+
+def _receive(connection: socket.socket) -> bytes:
+    part = connection.recv(1 << 16)
+    if not part:
+        raise ConnectionError("the server closed the connection before the end of its answer")
+    return part

@@ -1,8 +1,9 @@
 """Requests a second and latency of score and top-k, steady and during releases.
 
-    python -m bench serving
+    python -m bench serving [--items N]
 
-The client is Python threads on the same cores, so the server can do at least this much.
+With `--items` it serves a made-up catalogue of N items instead of the demo. The client is Python
+threads on the same cores, so the server can do at least this much.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
-from bench.speed.load import Tally, load
+from bench.speed.load import load, metrics_of
+from bench.speed.made_up_serving import made_up_serving
 from cron.ledger import release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.system.machine import Machine, until
 
 COMMAND = "python -m bench serving"
+DEMO = "ML-100K demo"
 STEADY_S, QUICK_STEADY_S = 15.0, 4.0
 NUM_SWAPS = 6
 TITLES = (
@@ -55,9 +59,21 @@ def free_text(number: int) -> object:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write `bench/results/serving.json`."""
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=COMMAND, description="Requests a second and latency, steady and during releases."
-    ).parse_args(arguments)
+    )
+    parser.add_argument(
+        "--items", type=int, metavar="N", help="serve a made-up catalogue of N items"
+    )
+    num_items = parser.parse_args(arguments).items
+    if num_items is None:
+        save("serving", DEMO, _demo(), command=COMMAND)
+        return
+    seconds = QUICK_STEADY_S if is_quick() else STEADY_S
+    save("serving", DEMO, made_up_serving(num_items, seconds=seconds), command=COMMAND)
+
+
+def _demo() -> list[BenchMetric]:
     metrics: list[BenchMetric] = []
     with running_machine() as (machine, _):
         # so that there is a second release
@@ -73,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for connections in (1, 8):
                 metrics += _steady(machine, name, body, connections)
         metrics += _swapping(machine)
-    save("serving", "ML-100K demo", metrics, command=COMMAND)
+    return [replace(one, set=DEMO) for one in metrics]
 
 
 def _has_two_trained(ledger: Ledger) -> bool:
@@ -85,7 +101,7 @@ def _has_two_trained(ledger: Ledger) -> bool:
 def _steady(machine: Machine, name: str, body: Body, connections: int) -> list[BenchMetric]:
     with load(machine.ports.inference, "/predictions/rec", body, connections=connections) as tally:
         time.sleep(QUICK_STEADY_S if is_quick() else STEADY_S)
-    return _metrics(f"{name}, {connections} connections", tally)
+    return metrics_of(f"{name}, {connections} connections", tally)
 
 
 def _swapping(machine: Machine) -> list[BenchMetric]:
@@ -96,28 +112,9 @@ def _swapping(machine: Machine) -> list[BenchMetric]:
             ended = machine.cron(*words)
             assert ended.returncode == 0, ended.stderr
             time.sleep(2)
-    return _metrics(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
+    return metrics_of(f"top-10, 8 connections, {NUM_SWAPS} swaps", tally)
 
 
 def _newest(machine: Machine) -> str:
     ledger = open_ledger(machine.environment["FRESHET__STORE__LEDGER"])
     return str(max(one.version for one in release_rows.newest_releases(ledger)))
-
-
-def _metrics(name: str, tally: Tally) -> list[BenchMetric]:
-    return [
-        BenchMetric(
-            metric=f"{name}: requests",
-            value=tally.rate,
-            unit="1/s",
-            note=f"{len(tally.latencies_s):,} answered",
-        ),
-        BenchMetric(metric=f"{name}: p50", value=tally.percentile_ms(0.5), unit="ms"),
-        BenchMetric(metric=f"{name}: p99", value=tally.percentile_ms(0.99), unit="ms"),
-        BenchMetric(
-            metric=f"{name}: failed",
-            value=len(tally.failures),
-            unit="1",
-            note="; ".join(sorted(set(tally.failures)))[:200],
-        ),
-    ]

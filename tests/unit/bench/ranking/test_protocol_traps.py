@@ -59,6 +59,11 @@ class Successor(Ranker):
         next_B = torch.tensor([self._next_row(history) for history in read])
         return torch.nn.functional.one_hot(next_B, len(self.catalogue) + 1).float()
 
+    def user_states(
+        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None = None
+    ) -> Tensor:
+        return self.states_along(histories, [(len(history),) for history in histories], texts_MT)
+
     def _next_row(self, history: Sequence[HistoryElement]) -> int:
         return (history[-1].row or 0) + self.step if history else 0
 
