@@ -199,9 +199,9 @@ def _seen_rows(
 
 
 def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | None:
-    """Clamp a rating to the data's scale, beyond which the model has seen none; None without one.
+    """Clamp a rating to the data's scale; without a scale it is None.
 
-    A rating such as 1e300 would be infinite in float32.
+    The model has seen none beyond it, and one such as 1e300 would be infinite in float32.
     """
     return None if scale is None else min(max(rating, scale[0]), scale[1])
 

@@ -111,7 +111,7 @@ class TwoTowers(nn.Module):
 
         The prior of the taste is predicted from the tower's output; ratings correct it.
         """
-        vectors_BLD, off_BL = self._read(side, batch)
+        vectors_BLD, off_BL = self._vectors_and_offsets(side, batch)
         read_BSD: Tensor = self.tower(self._input(vectors_BLD, off_BL, batch), _times(batch))
         taste_BSF = tastes(
             self._rating_keys(vectors_BLD),
@@ -124,7 +124,7 @@ class TwoTowers(nn.Module):
 
     def last_states(self, side: ItemSide, batch: HistoryBatch) -> Tensor:
         """Return the state after each whole history: the last of `states`, up to rounding."""
-        vectors_BLD, off_BL = self._read(side, batch)
+        vectors_BLD, off_BL = self._vectors_and_offsets(side, batch)
         read_BD: Tensor = self.tower.last(
             self._input(vectors_BLD, off_BL, batch), _times(batch), batch.length_B
         )
@@ -137,7 +137,7 @@ class TwoTowers(nn.Module):
         )
         return torch.cat([read_BD, taste_BF], dim=1)
 
-    def _read(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
+    def _vectors_and_offsets(self, side: ItemSide, batch: HistoryBatch) -> tuple[Tensor, Tensor]:
         """Return the vectors of a history's items, and by how much ratings are above the items'."""
         off_BL = ratings_above_items(side, batch, self.rating_mean)
         return side.vectors_ND[batch.rows_BL], off_BL

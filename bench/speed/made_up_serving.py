@@ -1,4 +1,4 @@
-"""Requests a second and latency of top-10 lists over a made-up catalogue, through TorchServe.
+"""Requests a second and latency of top-10 lists over made-up items, through TorchServe.
 
 The items, their attribute and the histories of 60 events are those of `python -m bench scale`. The
 load generator has its own process, on the same cores as TorchServe and its worker.

@@ -1,4 +1,4 @@
-"""The load generator counts answers, reads bodies that arrive in parts, and records failures."""
+"""The load generator counts answers, reads long bodies whole, and records failures."""
 
 from __future__ import annotations
 
