@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -36,7 +37,7 @@ WARM_UP_S = 3.0
 
 def made_up_serving(num_items: int, *, seconds: float) -> list[BenchMetric]:
     """Serve a made-up catalogue and measure each load for some seconds."""
-    metrics = []
+    metrics: list[BenchMetric] = []
     with tempfile.TemporaryDirectory(prefix="freshet-bench-") as folder:
         archives = Path(folder) / "archives"
         archives.mkdir()
@@ -47,16 +48,11 @@ def made_up_serving(num_items: int, *, seconds: float) -> list[BenchMetric]:
         ):
             server.register(VERSION, next(archives.glob("*.mar")).name)
             server.set_live(VERSION)
-            for filters in FILTERS:
-                bodies = _bodies(num_items, filters)
-                for connections in CONNECTIONS:
-                    filtered = f", filtered to 1/{NUM_KINDS}" if filters else ""
-                    name = f"top-10{filtered}, {connections} connections"
-                    measured = _measure(node, name, bodies, connections, seconds)
-                    metrics += [
-                        replace(one, set=f"{num_items:,} made-up items") for one in measured
-                    ]
-    return metrics
+            for filters, connections in product(FILTERS, CONNECTIONS):
+                filtered = f", filtered to 1/{NUM_KINDS}" if filters else ""
+                name = f"top-10{filtered}, {connections} connections"
+                metrics += _measure(node, name, _bodies(num_items, filters), connections, seconds)
+    return [replace(one, set=f"{num_items:,} made-up items") for one in metrics]
 
 
 def _measure(
