@@ -35,8 +35,9 @@ def test_a_cost_becomes_a_value_and_a_peak(tmp_path: Path) -> None:
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_part_has_small_sizes() -> None:
-    assert all(part.sizes and part.small_sizes for part in PARTS.values())
+def test_the_small_version_needs_no_packages_of_peers() -> None:
+    assert all(part.sizes for part in PARTS.values())
+    assert [name for name, part in PARTS.items() if not part.small_sizes] == ["peers"]
 
 
 def test_a_full_snapshot_trains_on_all_but_the_panel(tmp_path: Path) -> None:
