@@ -191,6 +191,13 @@ class ArtifactStore(Protocol):
         """
         ...
 
+    def folder(self) -> Path | None:
+        """Return the folder where model servers can read each artifact under its own name.
+
+        None: they can't.
+        """
+        ...
+
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted."""
         ...

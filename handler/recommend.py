@@ -50,7 +50,7 @@ class Recommend:
         self._version = int(str(context.manifest["model"]["modelVersion"]))
         self._name = str(context.manifest["model"]["modelName"])
         self._declare_metrics(context.metrics)
-        self._ranker = Ranker(load_bundle(model_dir / "bundle"))
+        self._ranker = Ranker(load_bundle(model_dir / "bundle", content=_content(model_dir)))
         # The first matrix product allocates memory; do it before a client waits.
         answer_batch(self._ranker, [{"user_seq": [], "k": 1}])
 
@@ -135,6 +135,20 @@ class Recommend:
                 log.exception("request failed: version=%d", self._version)
                 answers.append(None)
         return answers
+
+
+def _content(model_dir: Path) -> Path | None:
+    """Return the folder of the large arrays that the archive leaves out; None if it is whole."""
+    place = model_dir / "content.json"
+    if not place.is_file():
+        return None
+    folder = Path(str(json.loads(place.read_text(encoding="utf-8"))["folder"]))
+    if not folder.is_dir():
+        raise RuntimeError(
+            f"{folder} has the large arrays of this release and is not readable here; mount it at "
+            "the same path, or set release.share_bases = false for archives that are whole"
+        )
+    return folder
 
 
 def _body(request: Mapping[str, object]) -> object:

@@ -38,7 +38,7 @@ class Baseline(nn.Module):
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return text vectors, popularity, and the items' rating biases."""
         return ItemSide(
-            vectors_ND=facts.texts_NT,
+            vectors_ND=facts.texts_NT.float(),
             bias_N=log_popularity(facts),
             rating_bias_N=item_rating_biases(facts),
         )

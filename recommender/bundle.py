@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recommender.catalogue import Catalogue
+from recommender.bases import CONTENT, Bases, move_to_base, moved_file
+from recommender.catalogue import COLUMNS_FILE, Catalogue
 from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
 from recommender.encoder import Encoder, EncoderError, TextEncoder, open_encoder
+from recommender.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
 from recommender.model import ItemFacts, Recommender, new_model
 
 ENCODER = "encoder"
+WEIGHTS, FACTS = "model.safetensors", "texts.safetensors"
 ADAPTER = "encoder_adapter.safetensors"
 
 
@@ -113,18 +115,20 @@ class Bundle:
         return encoder
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> str:
+def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES) -> str:
     """Write the bundle into a new folder and return its digest.
 
-    A packed encoder is taken from memory, or else copied from the bundle's old folder.
+    A packed encoder is taken from memory, or else copied from the bundle's old folder. An array of
+    `whole_bytes` or more is stored as a base, shared with the old folder, and changed rows.
     """
     folder.mkdir(parents=True)
-    weights = {
-        name: tensor.detach().contiguous() for name, tensor in bundle.model.state_dict().items()
-    }
-    save_file(weights, folder / "model.safetensors")
-    save_file(_fact_tensors(bundle), folder / "texts.safetensors")
+    weights = {name: tensor.detach() for name, tensor in bundle.model.state_dict().items()}
+    for name, arrays in ((WEIGHTS, weights), (FACTS, _fact_tensors(bundle))):
+        parent = bundle.folder / name if bundle.folder is not None else None
+        save_arrays(arrays, folder / name, parent=parent, whole_bytes=whole_bytes)
     bundle.catalogue.save(folder)
+    if (folder / COLUMNS_FILE).stat().st_size >= whole_bytes:
+        move_to_base(folder / COLUMNS_FILE)
     if bundle.manifest.encoder_digest is not None:
         _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -135,21 +139,25 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     return bundle_digest(folder)
 
 
-def load_bundle(folder: Path, *, verify: bool = True) -> Bundle:
+def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = True) -> Bundle:
     """Read a bundle; raise BundleError when files are missing, unexpected or changed.
 
-    Digests are checked only with `verify`. A bundle of another format raises OtherFormat.
+    Digests are checked only with `verify`. A bundle of another format raises OtherFormat. `content`
+    is the folder of the bases that are not in the bundle's own. Large arrays are mapped, and the
+    large text vectors keep their half precision.
     """
     manifest = read_manifest(folder)
+    bases = Bases(folder=folder, beside=content)
     if verify:
-        _verify(folder, manifest)
+        _verify(bases, manifest)
     try:
-        catalogue = Catalogue.load(folder)
-        facts = load_file(folder / "texts.safetensors")
-        model = new_model(manifest.model, manifest.num_items)
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        columns_file = moved_file(folder / COLUMNS_FILE, bases)
+        catalogue = Catalogue.load(folder, columns_file=columns_file)
+        facts = load_arrays(folder / FACTS, bases)
+        model = _load_model(manifest, bases)
         whitening = Whitening(mean_R=facts.pop("mean"), components_RT=facts.pop("components"))
-        facts["texts_NT"] = facts["texts_NT"].float()
+        if "texts_NT" not in mapped_names(folder / FACTS):
+            facts["texts_NT"] = facts["texts_NT"].float()
         items = ItemFacts(**facts)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder}: can't read the bundle ({error})") from error
@@ -219,27 +227,46 @@ def _save_encoder(bundle: Bundle, folder: Path) -> None:
         )
 
 
-def _verify(folder: Path, manifest: BundleManifest) -> None:
+def _load_model(manifest: BundleManifest, bases: Bases) -> Recommender:
+    """Return the model; a large table stays mapped, and all other weights are copied."""
+    file = bases.folder / WEIGHTS
+    weights, mapped = load_arrays(file, bases), mapped_names(file)
+    model = new_model(manifest.model, manifest.num_items)
+    for name in weights.keys() - mapped:
+        weights[name] = weights[name].clone()
+    model.load_state_dict(weights, assign=bool(mapped))
+    return model
+
+
+def _verify(bases: Bases, manifest: BundleManifest) -> None:
+    folder = bases.folder
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {
         "manifest.json"
     }
+    if bases.beside is not None:
+        found |= {name for name in manifest.files if _base_file(bases, name).is_file()}
     for name in sorted(found ^ set(manifest.files)):
         raise BundleError(
             f"{folder / name}: {'not in the manifest' if name in found else 'missing'}"
         )
     for name, expected in manifest.files.items():
-        actual = _sha256(folder / name)
+        file = _base_file(bases, name)
+        actual = _sha256(file)
         if actual != expected:
-            raise BundleError(
-                f"{folder / name}: expected sha256 {expected[:12]}…, found {actual[:12]}…"
-            )
+            raise BundleError(f"{file}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
+
+
+def _base_file(bases: Bases, name: str) -> Path:
+    """Return the path of a file of the manifest, which for a base may be beside the archives."""
+    digest = name.removeprefix(f"{CONTENT}/")
+    return bases.folder / name if digest == name else bases.file(digest)
 
 
 def _fact_tensors(bundle: Bundle) -> dict[str, Tensor]:
     facts = {name: getattr(bundle.facts, name) for name in ItemFacts.__dataclass_fields__}
     facts["texts_NT"] = bundle.texts_NT.half()
     facts |= {"mean": bundle.whitening.mean_R, "components": bundle.whitening.components_RT}
-    return {name: tensor.contiguous() for name, tensor in facts.items()}
+    return facts
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,6 @@ retrain share, and the *changes* since then: the items that were replaced or add
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.attribute_index import AttributeIndex, Value
+from recommender.bases import link_or_copy
 from recommender.item_columns import CatalogueColumns, CatalogueItem, read_attributes
 
 COLUMNS_FILE = "catalogue.safetensors"
@@ -176,23 +176,27 @@ class Catalogue(Sequence[CatalogueItem]):
         if self._file is None:
             self._columns.save(folder / COLUMNS_FILE)
         else:
-            shutil.copyfile(self._file, folder / COLUMNS_FILE)
+            link_or_copy(self._file, folder / COLUMNS_FILE)
         if self._changes:
             with (folder / CHANGES_FILE).open("w", encoding="utf-8", newline="\n") as file:
                 for row in sorted(self._changes):
                     file.write(_to_json(row, self._changes[row]) + "\n")
 
     @staticmethod
-    def load(folder: Path) -> Catalogue:
-        """Read what `save` wrote; raise OSError, or ValueError for what is not valid."""
+    def load(folder: Path, *, columns_file: Path | None = None) -> Catalogue:
+        """Read what `save` wrote; raise OSError, or ValueError for what is not valid.
+
+        `columns_file` is where the columns are, if they were moved out of the folder.
+        """
         if (folder / OLD_FILE).exists():
             return Catalogue(item for _, item in _read_lines(folder / OLD_FILE))
-        columns, changes = CatalogueColumns.map(folder / COLUMNS_FILE), folder / CHANGES_FILE
+        file = folder / COLUMNS_FILE if columns_file is None else columns_file
+        columns, changes = CatalogueColumns.map(file), folder / CHANGES_FILE
         changed = dict(_read_lines(changes)) if changes.exists() else {}
         added = sorted(row for row in changed if row >= len(columns))
         if added != list(range(len(columns), len(columns) + len(added))):
             raise ValueError(f"{changes}: the rows after {len(columns) - 1} have gaps")
-        return Catalogue._of(columns, folder / COLUMNS_FILE, changed)
+        return Catalogue._of(columns, file, changed)
 
     @cached_property
     def _added_rows(self) -> dict[str, int]:

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from recommender.config import ModelConfig
-from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide, last_of
+from recommender.tensors import (
+    ROWS_AT_ONCE,
+    HistoryBatch,
+    ItemBlock,
+    ItemFacts,
+    ItemSide,
+    last_of,
+)
 
 EMBEDDING_STD = 0.1
 
@@ -39,7 +46,8 @@ class Sketch(nn.Module):
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return embeddings and text vectors side by side; an item without text has zeros."""
-        return self.block_side(ItemBlock.whole(facts, self.table))
+        blocks = ItemBlock.parts(facts, self.table, at_once=ROWS_AT_ONCE)
+        return ItemSide.joined(map(self.block_side, blocks), len(self.table))
 
     def block_side(self, block: ItemBlock) -> ItemSide:
         """Return the embeddings and text vectors of a block of items side by side."""

@@ -5,11 +5,15 @@ Letters are those of `recommender.model`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
+# The item tower needs a kilobyte or two a row while it computes.
+ROWS_AT_ONCE = 65_536
 EVENT_TYPES = ("other", "rating", "view", "click", "purchase")
 _TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 
@@ -18,17 +22,21 @@ _TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
 class ItemFacts:
     """What is known about the items without training: unit text vectors and counts so far."""
 
-    texts_NT: Tensor
+    texts_NT: Tensor  # in half precision where they are mapped from a file
     has_text_N: Tensor
     counts_N: Tensor
     rating_sum_N: Tensor  # of (rating − mean rating)
     rating_count_N: Tensor
 
     def at(self, rows_X: Tensor) -> ItemFacts:
-        """Return the facts of some rows, which are distinct and ascending."""
-        return ItemFacts(
-            **{field.name: rows_at(getattr(self, field.name), rows_X) for field in fields(self)}
-        )
+        """Return the facts of some rows, which are distinct and ascending, in full precision."""
+        facts = {field.name: rows_at(getattr(self, field.name), rows_X) for field in fields(self)}
+        return ItemFacts(**{**facts, "texts_NT": facts["texts_NT"].float()})
+
+    def between(self, rows: slice) -> ItemFacts:
+        """Return the facts of a range of rows, in full precision."""
+        facts = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
+        return ItemFacts(**{**facts, "texts_NT": facts["texts_NT"].float()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,14 @@ class ItemBlock:
         """Return the whole catalogue as a block."""
         return cls(facts=facts, table_XE=table_NE, mean_count=facts.counts_N.mean())
 
+    @classmethod
+    def parts(cls, facts: ItemFacts, table_NE: Tensor, *, at_once: int) -> Iterator[ItemBlock]:
+        """Yield the whole catalogue as blocks of at most `at_once` rows, in order."""
+        whole = cls.whole(facts, table_NE)
+        for start in range(0, max(len(table_NE), 1), at_once):
+            rows = slice(start, start + at_once)
+            yield replace(whole, facts=facts.between(rows), table_XE=table_NE[rows])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSide:
@@ -64,6 +80,26 @@ class ItemSide:
             bias_N=self.bias_N[rows_X],
             rating_bias_N=self.rating_bias_N[rows_X],
         )
+
+    @classmethod
+    def joined(cls, parts: Iterator[ItemSide], num_items: int) -> ItemSide:
+        """Return the parts of a catalogue of `num_items`, which follow one another, as one.
+
+        Each is copied to its place when it is made, so that no part is held twice.
+        """
+        part = next(parts)
+        if len(part.bias_N) == num_items:
+            return part
+        names = [field.name for field in fields(cls)]
+        tensors = {name: getattr(part, name) for name in names}
+        whole = {name: one.new_empty(num_items, *one.shape[1:]) for name, one in tensors.items()}
+        start = 0
+        for one in itertools.chain([part], parts):
+            stop = start + len(one.bias_N)
+            for name in names:
+                whole[name][start:stop] = getattr(one, name)
+            start = stop
+        return cls(**whole)
 
     def concat(self, more: ItemSide) -> ItemSide:
         """Return these rows followed by others, for histories that contain both."""

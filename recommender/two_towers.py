@@ -19,7 +19,14 @@ from recommender.biases import (
     tastes,
 )
 from recommender.config import ModelConfig
-from recommender.tensors import EVENT_TYPES, HistoryBatch, ItemBlock, ItemFacts, ItemSide
+from recommender.tensors import (
+    EVENT_TYPES,
+    ROWS_AT_ONCE,
+    HistoryBatch,
+    ItemBlock,
+    ItemFacts,
+    ItemSide,
+)
 from recommender.towers import LstmTower, TransformerTower
 
 FACTOR_RIDGE = 10.0  # initial ridge of a taste's factors; docs/log.md
@@ -66,7 +73,8 @@ class TwoTowers(nn.Module):
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone."""
-        return self.block_side(ItemBlock.whole(facts, self.table))
+        blocks = ItemBlock.parts(facts, self.table, at_once=ROWS_AT_ONCE)
+        return ItemSide.joined(map(self.block_side, blocks), len(self.table))
 
     def block_side(self, block: ItemBlock) -> ItemSide:
         """Return the vectors and biases of a block of items.

@@ -15,7 +15,7 @@ from typing import TypeVar
 from cron.cycle.cycle import run_cycle
 from cron.ledger import journal_rows, release_rows, run_rows, switches
 from tests.fakes import FakeServer
-from tests.workshop import close_workshop, lease_of, open_workshop
+from tests.workshop import close_workshop, lease_of, open_workshop, with_bases
 
 Result = TypeVar("Result")
 
@@ -62,7 +62,7 @@ def turn(folder: Path, point: str | None) -> None:
                 before=side == "before",
             ),
         )
-    services = open_workshop(folder)
+    services = with_bases(open_workshop(folder))  # which have a step more than small arrays
     run_cycle(services, lease_of(services.ledger))
     close_workshop(services)
 

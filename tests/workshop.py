@@ -170,6 +170,12 @@ def close_workshop(services: Services) -> None:
     services.ledger.close()
 
 
+def with_bases(services: Services) -> Services:
+    """Return the same parts where every array and catalogue is large, and so has a base."""
+    train = replace(services.settings.train, whole_array_mb=1e-6)
+    return replace(services, settings=replace(services.settings, train=train))
+
+
 def with_gate(services: Services, gate: GateSettings) -> Services:
     """Return the same parts under another gate."""
     return replace(services, settings=replace(services.settings, gate=gate))

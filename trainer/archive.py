@@ -16,15 +16,17 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from recommender.bases import CONTENT
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of
 
 MODEL_NAME = "rec"
 BUNDLE = "bundle"
 MANIFEST = "manifest.json"
+CONTENT_PLACE = "content.json"  # in an archive: the folder of the bases that it leaves out
 
 _ROOT = Path(__file__).resolve().parent.parent
 _HANDLER = _ROOT / "handler" / "recommend.py"
@@ -48,11 +50,20 @@ class ArchiveError(ValueError):
         super().__init__(f"{path}: {problem}")
 
 
-def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = None) -> Path:
+def pack(
+    *,
+    bundle: Path,
+    version: int,
+    out: Path,
+    signing_key: str | None = None,
+    beside: Path | None = None,
+) -> Path:
     """Write `out/rec-{version}-{first 12 of its sha256}.mar` in one step and return its path.
 
-    With a signing key (PEM), the archive includes a signature over all of its files. Raise
-    ArchiveError for a damaged bundle.
+    With a signing key (PEM), the archive includes a signature over all of its files. With `beside`,
+    a folder that the nodes can read, it leaves out the bases of large arrays, which the handler
+    then reads from there; the bundle's manifest has their digests. Raise ArchiveError for a damaged
+    bundle.
     """
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
@@ -62,7 +73,7 @@ def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = Non
     # broken.
     with tempfile.TemporaryDirectory(dir=out, prefix=".pack-") as private:
         work = Path(private)
-        _stage(bundle, work / "staging")
+        _stage(bundle, work / "staging", beside)
         _run_archiver(work, version)
         made = work / f"{MODEL_NAME}.mar"
         if signing_key is not None:
@@ -73,15 +84,21 @@ def pack(*, bundle: Path, version: int, out: Path, signing_key: str | None = Non
     return named
 
 
-def unpack_bundle(mar: Path, into: Path) -> Path:
+def unpack_bundle(
+    mar: Path, into: Path, *, get_base: Callable[[str, Path], None] | None = None
+) -> Path:
     """Write the archive's bundle, verified, to the folder `into` in one step; return `into`.
 
-    The folder may exist if it holds the same bundle.
+    The folder may exist if it holds the same bundle. `get_base` gets the digest of a base that the
+    archive leaves out, and the path to write it to.
     """
     durable_files.make_folder(into.parent)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as private:
         taken = Path(private) / BUNDLE
         _extract(mar, taken)
+        if get_base is not None:
+            for digest in _bases_left_out(taken):
+                get_base(digest, taken / CONTENT / digest)
         verify_bundle(taken)
         if into.is_dir() and any(into.iterdir()):
             if not _same_bundle(taken, into):
@@ -100,10 +117,7 @@ def verify_bundle(bundle: Path) -> None:
 
     Raise ArchiveError naming the first file that is missing, changed or not listed.
     """
-    try:
-        listed = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(bundle, f"not a bundle: {MANIFEST} is missing or not valid") from error
+    listed = _digests_by_name(bundle)
     found = {
         path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()
     } - {MANIFEST}
@@ -118,6 +132,25 @@ def verify_bundle(bundle: Path) -> None:
                 f"expected sha256 {expected[:12]}…, found {actual[:12]}…; "
                 "make or fetch the bundle again",
             )
+
+
+def _digests_by_name(bundle: Path) -> dict[str, str]:
+    """Return the sha256 of each file by name, as the bundle's manifest has them."""
+    try:
+        files = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {str(name): str(digest) for name, digest in files.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArchiveError(bundle, f"not a bundle: {MANIFEST} is missing or not valid") from error
+
+
+def _bases_left_out(bundle: Path) -> list[str]:
+    """Return the digests of the bases that the manifest lists and the folder lacks."""
+    bases = {
+        name: digest
+        for name, digest in _digests_by_name(bundle).items()
+        if name == f"{CONTENT}/{digest}"
+    }
+    return [digest for name, digest in bases.items() if not (bundle / name).is_file()]
 
 
 def bundle_digest(bundle: Path) -> str:
@@ -148,8 +181,8 @@ def _code_files() -> Iterator[Path]:
     yield _WORKER_SETTINGS
 
 
-def _stage(bundle: Path, staging: Path) -> None:
-    """Make the archive's root: `recommender/` without caches, and a link to `bundle/`.
+def _stage(bundle: Path, staging: Path, beside: Path | None) -> None:
+    """Make the archive's root: `recommender/` without caches, and links to the bundle's files.
 
     The archiver copies what a link points to.
     """
@@ -158,7 +191,15 @@ def _stage(bundle: Path, staging: Path) -> None:
         copy = staging / path.relative_to(_ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    (staging / BUNDLE).symlink_to(bundle.resolve(), target_is_directory=True)
+    if beside is None or not (bundle / CONTENT).is_dir():
+        (staging / BUNDLE).symlink_to(bundle.resolve(), target_is_directory=True)
+        return
+    (staging / BUNDLE).mkdir()
+    for path in bundle.resolve().iterdir():
+        if path.name != CONTENT:
+            (staging / BUNDLE / path.name).symlink_to(path)
+    place = {"folder": str(beside.resolve())}
+    (staging / CONTENT_PLACE).write_text(json.dumps(place), encoding="utf-8")
 
 
 def _run_archiver(work: Path, version: int) -> None:

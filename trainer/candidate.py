@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
+from recommender.bases import Bases
 from recommender.bundle import Bundle, OtherFormat, bundle_digest, load_bundle, save_bundle
+from recommender.layers import load_arrays, save_arrays
 from recommender.model import Baseline, Trained
 from recommender.ranker import Ranker
 from trainer.config import TrainConfig
@@ -199,7 +200,9 @@ def _train(
 def _parent_state(snapshot: Path, manifest: SnapshotManifest) -> averaging.Weights:
     """Return the state that the parent left; empty when training starts from scratch."""
     path = snapshot / "state" / STATE
-    return load_file(path) if manifest.mode in ("update", "items") and path.exists() else {}
+    if manifest.mode not in ("update", "items") or not path.exists():
+        return {}
+    return load_arrays(path, Bases(folder=path.parent))
 
 
 def _trainee(
@@ -234,14 +237,19 @@ def _write(job: Job, result: _Result) -> str:
         shutil.rmtree(job.partial / name, ignore_errors=True)
     (job.partial / "state").mkdir()
     if result.state:
-        save_file(result.state, job.partial / "state" / STATE)
+        save_arrays(
+            result.state,
+            job.partial / "state" / STATE,
+            parent=job.snapshot / "state" / STATE,
+            whole_bytes=job.config.whole_bytes,
+        )
     packed = bundle.manifest.encoder.is_packed and bundle.manifest.encoder_digest is not None
     if packed and bundle.encoder is None and bundle.encoder_folder is None:
         encoder = TextVectors(
             bundle.manifest.encoder, cache=job.partial, digest=bundle.manifest.encoder_digest
         ).encoder()
         bundle = replace(bundle, encoder=encoder)
-    save_bundle(bundle, job.partial / "bundle")
+    save_bundle(bundle, job.partial / "bundle", whole_bytes=job.config.whole_bytes)
     return bundle_digest(job.partial / "bundle")
 
 

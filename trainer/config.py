@@ -51,6 +51,8 @@ class TrainConfig:
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank
+    # a larger array is stored as a base, which many bundles share, and the rows that differ from it
+    whole_array_mb: float = 32.0
     # next to a serving process, OpenMP barriers on a shared core slow training down 10 to 20 times
     num_threads: int = 1
 
@@ -60,6 +62,11 @@ class TrainConfig:
         types = dict.fromkeys((*POSITIVE_TYPES, *self.positive_types))
         history = tuple(name for name in types if name not in self.negative_types)
         return Signals(history=history, negative=self.negative_types)
+
+    @property
+    def whole_bytes(self) -> int:
+        """The size from which an array is stored as a base and changed rows."""
+        return int(self.whole_array_mb * 1e6)
 
     def lr(self, *, update: bool) -> float:
         """Return the learning rate of an update, or the highest of a full training."""

@@ -13,6 +13,7 @@ from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
+from recommender.bases import CONTENT, bases_of, link_or_copy
 from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of
@@ -39,8 +40,16 @@ def bundle_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Pa
     return folder
 
 
+def base_name(digest: str) -> str:
+    """Return the name of the artifact that is the base of a large array."""
+    return f"{CONTENT}/{digest}"
+
+
 def state_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Path | None:
-    """Return a verified copy of a release's optimiser state; None when it has none."""
+    """Return a verified copy of a release's optimiser state; None when it has none.
+
+    The bases of its large arrays are in `content/` beside it.
+    """
     if manifest.state is None:
         return None
     file = bundles / Path(manifest.state).name
@@ -49,6 +58,8 @@ def state_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Pat
         digest = sha256_of(file) if file.is_file() else None
         if digest is None or digest != manifest.state_sha256:
             artifacts.fetch(manifest.state, file, sha256=manifest.state_sha256)
+        for base in bases_of(file).values():
+            _local_base(artifacts, bundles, base)
     return file
 
 
@@ -66,7 +77,13 @@ def _unpack(artifacts: ArtifactStore, manifest: Manifest, folder: Path) -> None:
     durable_files.make_folder(mar.parent)
     try:
         artifacts.fetch(manifest.archive, mar, sha256=manifest.archive_sha256)
-        unpack_bundle(mar, folder)
+        unpack_bundle(
+            mar,
+            folder,
+            get_base=lambda digest, target: link_or_copy(
+                _local_base(artifacts, folder.parent, digest), target
+            ),
+        )
     finally:
         mar.unlink(missing_ok=True)
     found = bundle_digest(folder)
@@ -74,3 +91,11 @@ def _unpack(artifacts: ArtifactStore, manifest: Manifest, folder: Path) -> None:
         raise ArtifactCorrupt(
             f"{manifest.archive}, bundle", expected=manifest.bundle_digest, found=found
         )
+
+
+def _local_base(artifacts: ArtifactStore, bundles: Path, digest: str) -> Path:
+    """Return a verified copy of a base, to which bundles and snapshots link."""
+    file = bundles / CONTENT / digest
+    if not file.is_file() or sha256_of(file) != digest:
+        artifacts.fetch(base_name(digest), file, sha256=digest)
+    return file

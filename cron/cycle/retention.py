@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from cron.cycle.release_files import manifest_name
+from cron.cycle.release_files import base_name, manifest_name
 from cron.errors import FreshetError, LeaseLost
 from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switches
 from cron.ledger.ledger import Ledger
@@ -25,6 +25,7 @@ from cron.lineage import Lease, Manifest
 from cron.ports import ArtifactStore, EventLog, Histories, ModelServer
 from cron.services import Services
 from cron.serving.restore import kept_loaded
+from recommender.bases import CONTENT
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,8 @@ def _delete_archives(services: Services, lease: Lease) -> None:
             for name in filter(None, (manifest_name(manifest), manifest.archive, manifest.state)):
                 artifacts.delete(name)
     _delete_strays(ledger, artifacts, version_of, lease)
+    if open_run is None:
+        _delete_bases(services, lease)
 
 
 def _versions_by_file(artifacts: ArtifactStore) -> dict[str, int]:
@@ -147,6 +150,22 @@ def _delete_strays(
     strays = run_rows.versions_never_recorded(ledger, set(version_of.values()))
     for name, version in version_of.items():
         if version in strays:
+            lease_row.check(ledger, lease)
+            artifacts.delete(name)
+
+
+def _delete_bases(services: Services, lease: Lease) -> None:
+    """Delete the bases of large arrays that no release with an archive needs.
+
+    A run puts its bases before its archive, so this waits until no run is open.
+    """
+    ledger, artifacts = services.ledger, services.artifacts
+    versions = set(_versions_by_file(artifacts).values())
+    releases = [*_needed_releases(services).values()]
+    releases += release_rows.archive_manifests(ledger, also=versions)
+    needed = {base_name(digest) for manifest in releases for digest in manifest.bases}
+    for name in artifacts.names(f"{CONTENT}/"):
+        if name not in needed:
             lease_row.check(ledger, lease)
             artifacts.delete(name)
 
@@ -187,9 +206,24 @@ def _delete_folders(services: Services, _lease: Lease) -> None:
         if version in compared
     }
     bundles = services.paths.bundles
+    _delete_local_bases(services, bundles / CONTENT, compared)
+    kept.add(CONTENT)
     for path in bundles.iterdir() if bundles.is_dir() else ():
         if path.name.removesuffix(".safetensors") not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _delete_local_bases(services: Services, content: Path, compared: set[int]) -> None:
+    """Delete copies of bases that no bundle or state of the next snapshot needs."""
+    needed = {
+        digest
+        for version, manifest in _needed_releases(services).items()
+        if version in compared
+        for digest in manifest.bases
+    }
+    for path in content.iterdir() if content.is_dir() else ():
+        if path.name not in needed:
+            path.unlink()
 
 
 def _delete_run_folders(ledger: Ledger, runs: Path) -> None:

@@ -15,6 +15,7 @@ from cron.cycle.probe import Golden
 from cron.cycle.run_plan import RunPlan, compared_panels
 from cron.cycle.signing_key import signing_key
 from cron.cycle.steps import Packed, Trained, stored_value
+from cron.errors import ArtifactCorrupt, ArtifactMissing
 from cron.gate.offline_verdict import offline_verdict
 from cron.gate.quality_rows import quality_rows
 from cron.gate.verdict import Verdict
@@ -31,6 +32,7 @@ from cron.snapshot.panel_key import panel_by
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift_review import unreviewed_part
 from cron.snapshot.snapshot import SnapshotInfo, build_snapshot
+from recommender.bases import CONTENT, base_names
 from recommender.config import BUNDLE_FORMAT
 from trainer.archive import code_digest, pack
 from trainer.codec import decode
@@ -116,8 +118,7 @@ def archive(
     candidate, out = _candidate(paths, ledger, run), folder_of(paths, run) / "archive"
     state = candidate / release_files.STATE
     shutil.rmtree(out, ignore_errors=True)
-    key = signing_key(paths.var) if services.settings.release.sign_archives else None
-    mar = pack(bundle=candidate / "bundle", version=version, out=out, signing_key=key)
+    mar = _pack(services, candidate / "bundle", version, out)
     report = _report(paths, ledger, run)
     # the configuration of the training; the settings may have changed since
     config = folder_of(paths, run) / "config.json"
@@ -149,12 +150,32 @@ def archive(
         rating_scale=report.rating_scale,
         popular=report.popular,
         bundle_format=BUNDLE_FORMAT,
+        bases=_bases_beside(services, candidate),
     )
     return Packed(manifest=manifest_to_json(manifest))
 
 
+def _pack(services: Services, bundle: Path, version: int, out: Path) -> Path:
+    release = services.settings.release
+    store = services.artifacts.folder() if release.share_bases else None
+    return pack(
+        bundle=bundle,
+        version=version,
+        out=out,
+        signing_key=signing_key(services.paths.var) if release.sign_archives else None,
+        beside=store / CONTENT if store is not None else None,
+    )
+
+
+def _bases_beside(services: Services, candidate: Path) -> tuple[str, ...]:
+    """Return the digests of the bases that are artifacts: the state's, and those not packed."""
+    is_packed = services.artifacts.folder() is None or not services.settings.release.share_bases
+    bundle = () if is_packed else base_names(candidate / "bundle")
+    return tuple(sorted({*bundle, *base_names((candidate / release_files.STATE).parent)}))
+
+
 def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) -> None:
-    """Store the .mar, the optimiser state, and last the manifest.
+    """Store the bases of large arrays, the .mar, the optimiser state, and last the manifest.
 
     So a reader never sees an incomplete version. `folder` is the run's.
     """
@@ -164,6 +185,8 @@ def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) ->
         _check_file(state, manifest.state_sha256)
     text = folder / "archive" / "manifest.json"
     text.write_text(manifest_to_json(manifest), encoding="utf-8")
+    for digest in manifest.bases:
+        _put_base(artifacts, folder / "candidate", digest)
     artifacts.put(manifest.archive, mar)
     if manifest.state is not None:
         artifacts.put(manifest.state, state)
@@ -191,6 +214,23 @@ def _bundle_of(artifacts: ArtifactStore, bundles: Path, release: Release | None)
     if release is None:
         return None
     return release_files.bundle_of(artifacts, bundles, release.manifest)
+
+
+def _put_base(artifacts: ArtifactStore, candidate: Path, digest: str) -> None:
+    """Store a base unless an older release brought it, in which case it is only verified."""
+    name = release_files.base_name(digest)
+    try:
+        artifacts.url(name, sha256=digest)
+    except ArtifactCorrupt:
+        artifacts.delete(name)
+    except ArtifactMissing:
+        pass
+    else:
+        return
+    files = [candidate / part / CONTENT / digest for part in ("bundle", "state")]
+    file = next((one for one in files if one.is_file()), files[0])
+    _check_file(file, digest)
+    artifacts.put(name, file)
 
 
 def _check_file(file: Path, sha256: str | None) -> None:

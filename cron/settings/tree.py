@@ -116,6 +116,9 @@ class ReleaseSettings:
     drain_timeout_s: float = 60.0
     # with the key in store.var; off by default, since archives may never leave the machine
     sign_archives: bool = False
+    # large arrays are stored once beside the archives, so that loaded versions share their memory;
+    # off, each archive has everything that it needs
+    share_bases: bool = True
     # by the nodes that we start; turn it on once every kept release is signed
     require_signatures: bool = False
 
@@ -142,6 +145,7 @@ _TRAIN_RULES: dict[str, Rule] = {
     "full_softmax_items": AT_LEAST_ONE,
     "num_negatives": AT_LEAST_ONE,
     "num_threads": AT_LEAST_ONE,
+    "whole_array_mb": POSITIVE,
     "encoder.max_tokens": AT_LEAST_ONE,
     "encoder.lora_rank": AT_LEAST_ONE,
     "encoder.lora_alpha": AT_LEAST_ONE,

@@ -24,6 +24,7 @@ from cron.snapshot.choice import Chosen, choose
 from cron.snapshot.pools import SIZES, PoolSizes
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift import Shift
+from recommender.bases import CONTENT, bases_of, link_or_copy, link_tree
 from trainer.codec import decode, encode
 from trainer.machine import durable_files
 
@@ -74,10 +75,12 @@ def build_snapshot(
         pq.write_table(table, partial / name, compression="zstd")
     for name, source in (("live", request.live), ("anchor", request.anchor)):
         if source is not None:
-            shutil.copytree(source, partial / name)
+            link_tree(source, partial / name)
     if request.state is not None:
-        (partial / "state").mkdir()
-        shutil.copyfile(request.state, partial / "state" / "optimizer.safetensors")
+        link_or_copy(request.state, partial / "state" / "optimizer.safetensors")
+        for digest in bases_of(request.state).values():
+            base = Path(CONTENT) / digest
+            link_or_copy(request.state.parent / base, partial / "state" / base)
 
     info = _info(tables, chosen)
     manifest = {**_request_values(request), **msgspec.to_builtins(info)}

@@ -26,6 +26,7 @@ VALUES = (
     "recommender.excerpt",
     "recommender.ids",
     "recommender.config",
+    "recommender.bases",
     "trainer.codec",
     "trainer.config",
     "trainer.data.positives",

@@ -77,6 +77,7 @@ class HookedArtifacts:
         self._artifacts, self._after_fetch = artifacts, after_fetch
         self._before_put, self._after_put = before_put, after_put
         self.url, self.names, self.delete = artifacts.url, artifacts.names, artifacts.delete
+        self.folder = artifacts.folder
 
     def put(self, name: str, file: Path) -> str:
         self._before_put(name)

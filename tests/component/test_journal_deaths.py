@@ -37,6 +37,7 @@ class DyingStore:
             store.names,
             store.delete,
         )
+        self.folder = store.folder
 
     def put(self, name: str, file: Path) -> str:
         """Die before or after."""

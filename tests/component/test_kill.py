@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from cron.cycle import release_files
 from cron.ledger import journal_rows, release_rows, run_rows, switches
 from cron.lineage import trained_ranges
 from cron.services import Services
@@ -117,6 +118,10 @@ def test_killed_at_every_point_the_next_start_goes_on(
     assert {found.version for found in server_of(services).versions()} == set(
         sorted(manifests)[-2:]
     )
+    kept = release_rows.kept_releases(services.ledger)
+    assert set(services.artifacts.names("content/")) == {
+        release_files.base_name(digest) for one in kept for digest in one.manifest.bases
+    }
 
 
 def _targets(services: Services) -> dict[int, set[int]]:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from cron.ports import Cursor
 from cron.settings.tree import GateSettings
 from cron.snapshot.panel import Panel, key_id
 from cron.snapshot.panel_choice import choose_panel_share
+from recommender.bases import Bases
+from recommender.layers import load_arrays, save_arrays
 from tests.component.house import House
 from tests.component.snapshots import (
     EVENTS,
@@ -57,12 +60,13 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path, build: Build
     for name in ("live", "anchor"):
         (tmp_path / name / "encoder").mkdir(parents=True)
         (tmp_path / name / "encoder" / "weights").write_text(name)
-    (tmp_path / "optimizer-17.safetensors").write_text("state")
+    state = tmp_path / "optimizer-17.safetensors"
+    save_arrays({"m": torch.ones(9, 2)}, state, parent=None, whole_bytes=1)
     with_bundles = replace(
         REQUEST,
         live=tmp_path / "live",
         anchor=tmp_path / "anchor",
-        state=tmp_path / "optimizer-17.safetensors",
+        state=state,
         live_version=17,
         anchor_version=3,
     )
@@ -72,7 +76,8 @@ def test_bundles_and_state_are_copied(house: House, tmp_path: Path, build: Build
         "live",
         "anchor",
     ]
-    assert (out / "state" / "optimizer.safetensors").read_text() == "state"
+    copied = out / "state" / "optimizer.safetensors"
+    assert load_arrays(copied, Bases(folder=copied.parent))["m"].equal(torch.ones(9, 2))
     build(house.journal, REQUEST, tmp_path / "bare")
     assert sorted(path.name for path in (tmp_path / "bare").iterdir()) == [
         "events.parquet",

@@ -124,7 +124,8 @@ def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -
         raw_MR = texts.encode([text for _, text in with_text])
         for first in range(0, len(rows), ROWS_AT_ONCE):
             some = slice(first, first + ROWS_AT_ONCE)
-            vectors_NT[rows[some]] = bundle.whitening.apply(raw_MR[some]).half().float()
+            added_MT = bundle.whitening.apply(raw_MR[some]).half()
+            vectors_NT[rows[some]] = added_MT.to(vectors_NT.dtype)
         has_text_N[rows] = True
     return replace(
         bundle,
@@ -213,7 +214,7 @@ def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
 def _append(facts: ItemFacts, more: ItemFacts) -> ItemFacts:
     return ItemFacts(
         **{
-            name: torch.cat([getattr(facts, name), getattr(more, name)])
+            name: torch.cat([known := getattr(facts, name), getattr(more, name).to(known.dtype)])
             for name in ItemFacts.__dataclass_fields__
         }
     )

@@ -84,6 +84,10 @@ class FolderArtifacts:
             raise ArtifactCorrupt(name, expected=expected, found=found)
         return name
 
+    def folder(self) -> Path:
+        """Return the model store itself."""
+        return self._folder.resolve()
+
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted."""
         with translate_os_errors(WHAT, self._folder):

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from recommender.bases import CONTENT
 from recommender.bundle import BundleError, OtherFormat, bundle_digest, load_bundle, save_bundle
 from recommender.config import BUNDLE_FORMAT
 from recommender.model import ItemFacts
+from recommender.ranker import HistoryElement, Ranker
 from tests.planted import planted_bundle, towers_of
 
 
@@ -92,3 +94,65 @@ def test_a_packed_encoder_is_copied_from_bundle_to_bundle(tmp_path: Path) -> Non
     ).read_bytes()
     with pytest.raises(BundleError, match="can't pack the encoder"):
         save_bundle(replace(parent, folder=None), tmp_path / "three")
+
+
+@pytest.mark.parametrize("tower", ["transformer", "sketch", "baseline"])
+def test_a_bundle_of_large_arrays_reads_back_equal(tmp_path: Path, tower: str) -> None:
+    """All of its arrays count as large here, and the catalogue too."""
+    saved = planted_bundle(tmp_path / "whole", tower=tower)  # type: ignore[arg-type]
+    digest = save_bundle(saved, tmp_path / "one", whole_bytes=1)
+    loaded = load_bundle(tmp_path / "one")
+    assert list(loaded.catalogue) == list(saved.catalogue)
+    for name in ItemFacts.__dataclass_fields__:
+        assert torch.equal(
+            getattr(loaded.facts, name).float(), getattr(saved.facts, name).float()
+        ), name
+    for name, weight in saved.model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], weight), name
+    assert save_bundle(loaded, tmp_path / "two", whole_bytes=1) == digest
+    assert Ranker(loaded).popular_rows(5).tolist() == Ranker(saved).popular_rows(5).tolist()
+
+
+def test_the_next_bundle_shares_the_files_of_what_is_the_same(tmp_path: Path) -> None:
+    """Only the row that changed is written; the bases are further names of the same files."""
+    planted_bundle(tmp_path / "whole", tower="transformer")
+    save_bundle(load_bundle(tmp_path / "whole"), tmp_path / "one", whole_bytes=1)
+    parent = load_bundle(tmp_path / "one")
+    with torch.no_grad():
+        towers_of(parent).table[3] += 1.0
+    save_bundle(parent, tmp_path / "two", whole_bytes=1)
+    files = [inodes(tmp_path / name / CONTENT) for name in ("one", "two")]
+    assert files[0] == files[1]
+    table = towers_of(load_bundle(tmp_path / "two")).table
+    assert table.equal(towers_of(parent).table)
+    assert not table.equal(towers_of(load_bundle(tmp_path / "one")).table)
+
+
+def test_a_changed_base_is_named_wherever_it_is(tmp_path: Path) -> None:
+    """The manifest's digests cover the bases, in the bundle's folder and beside the archives."""
+    saved = planted_bundle(tmp_path / "whole", tower="transformer")
+    save_bundle(saved, tmp_path / "one", whole_bytes=1)
+    beside = (tmp_path / "one" / CONTENT).rename(tmp_path / "beside")
+    with pytest.raises(BundleError, match="missing"):
+        load_bundle(tmp_path / "one")
+    assert len(load_bundle(tmp_path / "one", content=beside).catalogue) == len(saved.catalogue)
+    base = max(beside.iterdir(), key=lambda path: path.stat().st_size)
+    base.write_bytes(base.read_bytes()[:-1] + b"\x07")
+    with pytest.raises(BundleError, match=f"{base.name}: expected sha256"):
+        load_bundle(tmp_path / "one", content=beside)
+
+
+def test_answers_do_not_depend_on_how_arrays_are_stored(tmp_path: Path) -> None:
+    """Half-precision vectors that are mapped give the scores of those that are loaded whole."""
+    saved = planted_bundle(tmp_path / "whole", tower="transformer")
+    save_bundle(saved, tmp_path / "one", whole_bytes=1)
+    whole, mapped = (Ranker(load_bundle(tmp_path / name)) for name in ("whole", "one"))
+    users = [[HistoryElement(row=2), HistoryElement(row=5)], []]
+    assert torch.equal(
+        whole.scores(whole.user_states(users)), mapped.scores(mapped.user_states(users))
+    )
+
+
+def inodes(folder: Path) -> set[int]:
+    """Return what identifies the files of a folder on the disk."""
+    return {path.stat().st_ino for path in folder.iterdir()}

@@ -117,6 +117,10 @@ class S3Artifacts:
                 self._url.bucket, self._key(name), expires=URL_HOLDS_FOR
             )
 
+    def folder(self) -> None:
+        """Return None: a folder shared with TorchServe holds the archives in use, nothing else."""
+        return
+
     def names(self, prefix: str = "") -> tuple[str, ...]:
         """Return all names that begin with a prefix, sorted; a thousand per request."""
         with translate_minio_errors(self._url):
