@@ -47,7 +47,7 @@ class Sketch(nn.Module):
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return embeddings and text vectors side by side; an item without text has zeros."""
         blocks = ItemBlock.parts(facts, self.table, at_once=ROWS_AT_ONCE)
-        return ItemSide.joined(map(self.block_side, blocks), len(self.table))
+        return ItemSide.concat_parts(map(self.block_side, blocks), len(self.table))
 
     def block_side(self, block: ItemBlock) -> ItemSide:
         """Return the embeddings and text vectors of a block of items side by side."""

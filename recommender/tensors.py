@@ -82,7 +82,7 @@ class ItemSide:
         )
 
     @classmethod
-    def joined(cls, parts: Iterator[ItemSide], num_items: int) -> ItemSide:
+    def concat_parts(cls, parts: Iterator[ItemSide], num_items: int) -> ItemSide:
         """Return the parts of a catalogue of `num_items`, which follow one another, as one.
 
         Each is copied to its place when it is made, so that no part is held twice.

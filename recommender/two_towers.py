@@ -74,7 +74,7 @@ class TwoTowers(nn.Module):
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return the catalogue's vectors and biases. An item without text is its residual alone."""
         blocks = ItemBlock.parts(facts, self.table, at_once=ROWS_AT_ONCE)
-        return ItemSide.joined(map(self.block_side, blocks), len(self.table))
+        return ItemSide.concat_parts(map(self.block_side, blocks), len(self.table))
 
     def block_side(self, block: ItemBlock) -> ItemSide:
         """Return the vectors and biases of a block of items.

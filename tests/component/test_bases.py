@@ -29,7 +29,7 @@ from trainer.archive import bundle_digest
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a baseline and a full release of large arrays, copied by each test."""
     folder = tmp_path_factory.mktemp("large")
     services = with_bases(open_workshop(folder))
@@ -41,9 +41,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def large(trained: Path, tmp_path: Path) -> Iterator[Services]:
+def large(trained_folder: Path, tmp_path: Path) -> Iterator[Services]:
     folder = tmp_path / "workshop"
-    shutil.copytree(trained, folder)
+    shutil.copytree(trained_folder, folder)
     services = with_bases(open_workshop(folder))
     yield services
     close_workshop(services)
