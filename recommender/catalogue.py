@@ -236,7 +236,7 @@ def _to_json(row: int, item: CatalogueItem) -> str:
         "attributes": {name: item.attributes[name] for name in sorted(item.attributes)},
         "hidden": item.hidden,
     }
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(values, separators=(",", ":"))  # ASCII: a lone surrogate has no UTF-8
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, CatalogueItem]]:

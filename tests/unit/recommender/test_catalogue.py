@@ -164,7 +164,7 @@ def test_changes_are_saved_beside_the_same_columns(tmp_path: Path) -> None:
     first.mkdir()
     second.mkdir()
     Catalogue(many_items()).save(first)
-    changes = [CatalogueItem(item_id="i7", title="Other"), CatalogueItem(item_id="new")]
+    changes = [CatalogueItem(item_id="i7", title="Other \ud800"), CatalogueItem(item_id="new")]
     changed, rows = Catalogue.load(first).with_items(changes)
     changed.save(second)
     assert rows == (7, 100)
