@@ -25,6 +25,7 @@ from trainer.evaluation.metrics import TOP, coverage, ndcg, user_means
 from trainer.report import Evaluation, Scores
 
 EVENTS_AT_ONCE = 256
+SCORES_AT_ONCE = 1 << 25  # 128 MB: of a large catalogue fewer events are scored at once
 MAX_EVENTS = 20_000  # the newest; more would change only the third digit and delay the release
 
 
@@ -170,7 +171,7 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     )
     met, first_met_X, last_met_X = _before(scored, ~events.impression_E & (rows_E >= 0))
     spans = _spans(begin_X, end_X, limit=ranker.bundle.manifest.model.max_history)
-    for group in _groups(spans):
+    for group in _groups(spans, size=events_at_once(len(ranker.catalogue))):
         chosen_B = np.concatenate([np.arange(span.first, span.stop) for span in group])
         targets = rows_E[scored.place_X[chosen_B]].tolist()
         yield _Part(
@@ -224,11 +225,17 @@ def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
     return spans
 
 
-def _groups(spans: list[_Span]) -> Iterator[list[_Span]]:
+def events_at_once(num_items: int) -> int:
+    """Return how many events are scored together, so that their scores need bounded memory."""
+    return max(1, min(EVENTS_AT_ONCE, SCORES_AT_ONCE // max(1, num_items)))
+
+
+def _groups(spans: list[_Span], *, size: int) -> Iterator[list[_Span]]:
+    """Yield spans of similar lengths in groups of about `size` events."""
     group: list[_Span] = []
     for span in sorted(spans, key=lambda one: one.high - one.low):
         group.append(span)
-        if sum(one.stop - one.first for one in group) >= EVENTS_AT_ONCE:
+        if sum(one.stop - one.first for one in group) >= size:
             yield group
             group = []
     if group:

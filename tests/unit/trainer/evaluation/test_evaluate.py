@@ -11,7 +11,13 @@ from recommender.ranker import HistoryElement, Ranker
 from tests.planted import PlantedRow, planted_bundle, planted_items, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events
-from trainer.evaluation.evaluate import Scored, _spans, evaluate, scored_events
+from trainer.evaluation.evaluate import (
+    Scored,
+    _spans,
+    evaluate,
+    events_at_once,
+    scored_events,
+)
 from trainer.report import Evaluation
 
 NO_TEXT = [replace(item, title=None, text=None) for item in planted_items(20)]
@@ -147,3 +153,8 @@ def test_impressions_and_unchosen_events_are_not_scored(tmp_path: Path) -> None:
     assert score_table(tmp_path, ["i0"], "s", type="impression") is None
     assert score_table(tmp_path, ["i0"], "s", type="skipped") is None
     assert score_table(tmp_path, ["i0"], "c") is None
+
+
+@pytest.mark.parametrize(("num_items", "num_events"), [(0, 256), (2_000, 256), (1 << 20, 32)])
+def test_scores_of_a_large_catalogue_need_bounded_memory(num_items: int, num_events: int) -> None:
+    assert events_at_once(num_items) == num_events
