@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from cron.lineage import Release
@@ -14,8 +15,8 @@ _READ_KEY = (
     ".venv/bin/python -c "
     """'import json, sys; print(json.load(open(sys.argv[1]))["inference"]["key"])'"""
 )
-# Any text will do; these are in every MovieLens.
-LIKED, ASKED, ALSO_LIKED = "Toy Story (1995)", "GoldenEye (1995)", "Star Wars (1977)"
+# The examples of MovieLens, two that somebody liked and one to ask about.
+FILMS = ("Toy Story (1995)", "Star Wars (1977)", "GoldenEye (1995)")
 _NEXT_STEPS = """\
 Then, in another terminal:
   make replay      the rest of the data, as if it happened now; watch releases 2, 3, … arrive
@@ -40,10 +41,7 @@ def ready_block(
         f"  {where.predictions}  TorchServe's endpoint",
         f"  {where.management}  its management",
         "",
-        f"How would someone who liked {LIKED} and {ALSO_LIKED} rate {ASKED}?",
-        f"  {_post(where, {'user_seq': [LIKED, ALSO_LIKED], 'item_desc': ASKED})}",
-        "What should they see next?",
-        f"  {_post(where, {'user_seq': [LIKED, ALSO_LIKED], 'k': 5})}",
+        *_examples(live, where),
         f"And user {user_id}, whose history is known here:",
         f"  curl -s '{recommendations}'{key_option(asked=where.asks_for_key)}",
         "",
@@ -65,6 +63,27 @@ def what_is_live(live: Release, why_baseline: str | None, data: str) -> list[str
     if why_baseline:
         lines += [f"  There is no trained release yet: {why_baseline}."]
     return lines
+
+
+def _examples(live: Release, where: Endpoints) -> list[str]:
+    """Return requests about items that the data has; one for a rating if it has ratings."""
+    *liked, asked = _example_items(live)
+    lines = []
+    if live.manifest.rating_scale is not None:
+        lines += [
+            f"How would someone who liked {' and '.join(liked)} rate {asked}?",
+            f"  {_post(where, {'user_seq': liked, 'item_desc': asked})}",
+            "What should they see next?",
+        ]
+    else:
+        lines.append(f"What should someone who liked {' and '.join(liked)} see next?")
+    return [*lines, f"  {_post(where, {'user_seq': liked, 'k': 5})}"]
+
+
+def _example_items(live: Release) -> Sequence[str]:
+    """Return two items that somebody liked and another: of MovieLens these films, else popular."""
+    titles = [item.title or item.item_id for item in live.manifest.popular]
+    return FILMS if FILMS[0] in titles or len(titles) < len(FILMS) else titles[: len(FILMS)]
 
 
 def _post(where: Endpoints, body: object) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from cron.ledger import release_rows
 from cron.ledger.ledger import Ledger
-from cron.lineage import Lease
+from cron.lineage import Lease, Release
 from cron.project_root import PROJECT_ROOT
 from cron.settings.file import load_settings
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
@@ -20,8 +23,31 @@ from deploy.machine.ready import ready_block
 from deploy.stack.layout import layout
 from deploy.stack.ready import ready_block as stack_ready_block
 from tests.releases import publish_releases
+from trainer.report import PopularItem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def live_release(ledger: Ledger, lease: Lease, **changes: object) -> Release:
+    """Return a live release whose manifest has these values."""
+    publish_releases(ledger, lease, 1)
+    live = release_rows.live(ledger)
+    assert live is not None
+    return replace(live, manifest=msgspec.structs.replace(live.manifest, **changes))
+
+
+def test_the_examples_are_about_the_shops_own_items(ledger: Ledger, lease: Lease) -> None:
+    """A shop without ratings was shown a request for the rating of a film."""
+    popular = [PopularItem(item_id=f"sku-{n}", title=t) for n, t in enumerate(["Kettle", None])]
+    popular.append(PopularItem(item_id="sku-2", title="Lamp"))
+    live = live_release(ledger, lease, popular=tuple(popular))
+    block = ready_block(live, None, endpoints(Settings()), data="d", user_id="7")
+    assert '{"user_seq": ["Kettle", "sku-1"], "k": 5}' in block
+    assert "item_desc" not in block
+    rated = replace(live, manifest=msgspec.structs.replace(live.manifest, rating_scale=(1.0, 5.0)))
+    block = ready_block(rated, None, endpoints(Settings()), data="d", user_id="7")
+    assert '{"user_seq": ["Kettle", "sku-1"], "item_desc": "Lamp"}' in block
+    assert "Toy Story" not in block
 
 
 def test_the_commands_of_the_ready_block_send_the_needed_keys(
@@ -32,9 +58,7 @@ def test_the_commands_of_the_ready_block_send_the_needed_keys(
     keys.write_text(json.dumps({"management": {"key": "m"}, "inference": {"key": "i"}}))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    publish_releases(ledger, lease, 1)
-    live = release_rows.live(ledger)
-    assert live is not None
+    live = live_release(ledger, lease, rating_scale=(1.0, 5.0))
     store = StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={keys}")
     where = endpoints(Settings(gateway=GatewaySettings(api_key="hush"), store=store))
     block = ready_block(live, None, where, data="d", user_id="7")
