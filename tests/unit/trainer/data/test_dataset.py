@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from recommender.catalogue import Catalogue
@@ -51,6 +52,41 @@ def test_events_of_one_moment_keep_the_order_of_their_ids(tmp_path: Path) -> Non
         PlantedRow(seq=seq, user_id="a", item_id=f"i{seq}", at_us=1_000_000) for seq in (3, 1, 2)
     ]
     assert table(tmp_path, rows).seq_E.tolist() == [1, 2, 3]
+
+
+def many_rows() -> list[PlantedRow]:
+    """Return rows in order, some at the same moment, of users whose ids need their bytes' order."""
+    return [
+        PlantedRow(
+            seq=100 * number + place,
+            user_id=user,
+            item_id=f"i{place % 3}",
+            at_us=place // 2,
+            type=("view", "click")[place % 2],
+        )
+        for number, user in enumerate(sorted(["B", "a", "Ünal", "z", "日本", "🎬"]))
+        for place in range(10)
+    ]
+
+
+@pytest.mark.parametrize("row_group_size", [7, 1_000])
+def test_the_order_of_a_file_does_not_matter(tmp_path: Path, row_group_size: int) -> None:
+    """Files of ours are in order and are not sorted again."""
+    rows = many_rows()
+    expected = table(tmp_path, rows)
+    assert expected.seq_E.tolist() == [row.seq for row in rows]
+    path = tmp_path / "events.parquet"
+    written = pq.read_table(path)
+    shuffles = [np.random.default_rng(seed).permutation(len(rows)).tolist() for seed in range(3)]
+    swapped = list(range(len(rows)))
+    swapped[4:6] = [5, 4]  # two events of one moment
+    for order in [list(range(len(rows))), *shuffles, swapped]:
+        pq.write_table(written.take(order), path, row_group_size=row_group_size)
+        found = read_events(path)
+        assert found.users == expected.users
+        assert [found.items[number] for number in found.item_E] == [row.item_id for row in rows]
+        assert [found.types[number] for number in found.type_E] == [row.type for row in rows]
+        assert found.seq_E.tolist() == expected.seq_E.tolist()
 
 
 def test_what_is_positive_depends_on_type_and_threshold(tmp_path: Path) -> None:
