@@ -89,6 +89,8 @@ class Item:
 
 
 Record = Event | Item
+# `json.dumps` would make an encoder for every record, which takes as long as the encoding.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # By kind: the class, and the text fields that a stored record must have.
 _STORED: Mapping[str, tuple[type[Event | Item], tuple[str, ...]]] = {
     "event": (Event, ("event_id", "user_id", "item_id", "type")),
@@ -185,14 +187,22 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
 
 def to_json(record: Record) -> str:
     """Serialise a record to one line of JSON; `from_json` reads it back equal."""
-    kind = "event" if isinstance(record, Event) else "item"
-    values: dict[str, object] = {
-        name: getattr(record, name) for name in record.__dataclass_fields__
-    }
-    values["at"] = record.at.isoformat()
-    if isinstance(record, Item):
-        values["attributes"] = dict(record.attributes)
-    return json.dumps({"kind": kind, **values}, ensure_ascii=False, separators=(",", ":"))
+    at = record.at.isoformat()
+    if isinstance(record, Event):
+        values: dict[str, object] = {
+            "kind": "event",
+            "event_id": record.event_id,
+            "user_id": record.user_id,
+            "item_id": record.item_id,
+            "type": record.type,
+            "at": at,
+            "rating": record.rating,
+        }
+    else:
+        values = {"kind": "item"}
+        values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
+        values |= {"at": at, "attributes": dict(record.attributes)}
+    return _encode(values)
 
 
 def from_json(line: str) -> Record:
