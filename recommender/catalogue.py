@@ -172,8 +172,8 @@ class Catalogue(Sequence[CatalogueItem]):
         return allowed_N
 
     def save(self, folder: Path) -> None:
-        """Write the columns, as the file they came from if there is one, and the changes."""
-        if self._file is None:
+        """Write the columns, as the file they came from if it is there, and the changes."""
+        if self._file is None or not self._file.exists():
             self._columns.save(folder / COLUMNS_FILE)
         else:
             link_or_copy(self._file, folder / COLUMNS_FILE)

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
 from recommender.excerpt import excerpt
-from recommender.ids import MAX_ID_CHARS, wrong_id
+from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_TYPE_CHARS = 64
@@ -302,6 +302,8 @@ def _object(raw: object, known: set[str]) -> dict[str, object]:
 
 def _id(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
+    if is_plain_id(value):
+        return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_CHARS:
         value = str(value)
     expected = wrong_id(value)

@@ -18,6 +18,18 @@ MAX_ID_CHARS = 512
 # C0, DEL, C1, and Unicode's own line breaks
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+# Most ids are such: one look instead of five. No word for a missing id has a digit.
+_PLAIN = re.compile(r"[\w:.-]*\d[\w:.-]*", re.ASCII)
+
+
+def is_plain_id(value: object) -> TypeGuard[str]:
+    """Tell whether a value is certainly a valid id: ASCII letters, digits and a few signs."""
+    return (
+        isinstance(value, str)
+        and len(value) <= MAX_ID_CHARS
+        and _PLAIN.fullmatch(value) is not None
+    )
+
 
 def holds_control(text: str) -> bool:
     """Tell whether a text holds control characters or line breaks."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -188,13 +189,14 @@ def test_a_version_that_does_not_drain_stays(
 ) -> None:
     for version in (1, 2):
         server.register(version, publish(version))
-    with ThreadPoolExecutor(4) as pool, open_node(node, drain_timeout_s=0.0) as impatient:
-        asked = [pool.submit(httpx.post, node.predictions, json=SLOW, timeout=60) for _ in range(4)]
+    with ThreadPoolExecutor(12) as pool, open_node(node, drain_timeout_s=0.0) as impatient:
+        ask = partial(httpx.post, node.predictions, json=SLOW, timeout=60)
+        asked = [pool.submit(ask) for _ in range(12)]
         until_pending(server, 1)
         server.set_live(2)
         with pytest.raises(ServerRefused, match="still pending"):
             impatient.unregister(1)
-        assert [one.result().status_code for one in asked] == [200] * 4
+        assert [one.result().status_code for one in asked] == [200] * 12
     assert [found.version for found in server.versions()] == [1, 2]
 
 

@@ -103,7 +103,7 @@ class Intake:
             return None
         if not isinstance(record, Event):
             return record
-        event = replace(record, at=record.at + self._shift)
+        event = replace(record, at=record.at + self._shift) if self._shift else record
         self.users.add(event.user_id)
         self.types[event.type] += 1
         self.first_at = min(self.first_at or event.at, event.at)

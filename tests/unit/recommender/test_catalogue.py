@@ -172,6 +172,17 @@ def test_changes_are_saved_beside_the_same_columns(tmp_path: Path) -> None:
     assert list(Catalogue.load(second)) == list(changed)
 
 
+def test_columns_whose_file_was_deleted_are_written_again(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    Catalogue(many_items()).save(first)
+    whole, loaded = (first / COLUMNS_FILE).read_bytes(), Catalogue.load(first)
+    (first / COLUMNS_FILE).unlink()
+    loaded.save(second)
+    assert (second / COLUMNS_FILE).read_bytes() == whole
+
+
 def test_many_changes_become_columns(tmp_path: Path) -> None:
     changes = [CatalogueItem(item_id=f"i{row}", title="Other") for row in range(50)]
     changed, _ = Catalogue(many_items()).with_items(changes)

@@ -6,9 +6,11 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recommender.events import InvalidRecord, from_json, parse_event, parse_item
-from recommender.ids import MAX_ID_CHARS, wrong_id
+from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
 from recommender.nobody import NOBODY
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -20,6 +22,21 @@ CONTROL = ["\0", "\t", "\n", "\r", "\x1b", "\x1f", "\x7f", "\x85", "\x9f", "\u20
 )
 def test_an_id_is_any_printable_text(text: str) -> None:
     assert wrong_id(text) is None
+
+
+@pytest.mark.parametrize("text", ["17", "user-1", "a:1.5_b", "x1" * (MAX_ID_CHARS // 2)])
+def test_a_plain_id_needs_one_look(text: str) -> None:
+    assert is_plain_id(text)
+    assert wrong_id(text) is None
+
+
+@given(st.text(max_size=12) | st.sampled_from(sorted(NOBODY)).map(str.upper))
+def test_every_plain_id_is_valid(text: str) -> None:
+    if is_plain_id(text):
+        assert wrong_id(text) is None
+        text.encode()
+    assert not is_plain_id(text + "\n")
+    assert not is_plain_id("x1" * MAX_ID_CHARS)
 
 
 @pytest.mark.parametrize("character", CONTROL, ids=ascii)
