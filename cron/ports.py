@@ -194,7 +194,7 @@ class ArtifactStore(Protocol):
     def folder(self) -> Path | None:
         """Return the folder where model servers can read each artifact under its own name.
 
-        None: they can't.
+        It is an absolute path; None if there is no such folder.
         """
         ...
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTENT = "content"  # the folder of base files; each is named by its sha256
-MOVED = ".base"  # after the name of a file that is a base itself: the note of its digest
-# in the metadata of a file: JSON of digests by array; one key, since several have a random order
+MOVED = ".base"  # ending of the note that has the digest of a moved file
+# key in the metadata of a file: digests by array as JSON; several keys would have a random order
 BASES = "bases"
 
 
@@ -26,7 +26,7 @@ class Bases:
     beside: Path | None = None
 
     def file(self, digest: str) -> Path:
-        """Return the path of a base."""
+        """Return the path of a base, which need not exist."""
         own = self.folder / CONTENT / digest
         return own if self.beside is None or own.is_file() else self.beside / digest
 
@@ -34,7 +34,7 @@ class Bases:
 def bases_of(file: Path) -> dict[str, str]:
     """Return the digest of the base of each large array of a safetensors file.
 
-    Raise ValueError for a file that is not one.
+    Raise ValueError for a file that is not one, and OSError.
     """
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")

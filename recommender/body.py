@@ -159,7 +159,7 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
         )
     history = []
     for i, raw in enumerate(read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)):
-        if isinstance(raw, str) and is_plain_text(raw):
+        if isinstance(raw, str) and is_plain_text(raw):  # most elements; fewer calls
             history.append(Element(name=Name(kind="any", value=raw)))
         else:
             history.append(_element(raw, f"user_seq[{i}]"))

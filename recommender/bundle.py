@@ -119,7 +119,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
     """Write the bundle into a new folder and return its digest.
 
     A packed encoder is taken from memory, or else copied from the bundle's old folder. An array of
-    `whole_bytes` or more is stored as a base, shared with the old folder, and changed rows.
+    `whole_bytes` or more is stored as a base, shared with the old folder, and the rows that differ.
     """
     folder.mkdir(parents=True)
     weights = {name: tensor.detach() for name, tensor in bundle.model.state_dict().items()}
@@ -143,8 +143,8 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
     """Read a bundle; raise BundleError when files are missing, unexpected or changed.
 
     Digests are checked only with `verify`. A bundle of another format raises OtherFormat. `content`
-    is the folder of the bases that are not in the bundle's own. Large arrays are mapped, and the
-    large text vectors keep their half precision.
+    is the folder of the bases that the bundle leaves out. Large arrays are mapped, and large text
+    vectors keep their half precision.
     """
     manifest = read_manifest(folder)
     bases = Bases(folder=folder, beside=content)

@@ -23,7 +23,7 @@ from recommender.item_columns import CatalogueColumns, CatalogueItem, read_attri
 COLUMNS_FILE = "catalogue.safetensors"
 CHANGES_FILE = "catalogue_changes.jsonl"
 OLD_FILE = "catalogue.jsonl"  # of bundles from before there were columns: all items
-# Changes are objects, which take a hundred times the memory of a row of the columns.
+# Changes are objects, which take several times the memory of a row and are not shared.
 MAX_CHANGED_SHARE = 0.1
 
 Mask = npt.NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Catalogue(Sequence[CatalogueItem]):
                 f"a catalogue of {len(every)} items has {len(every) - num_ids} repeated ids"
             )
         self._columns = CatalogueColumns.of(every)
-        self._file: Path | None = None  # that has the columns
+        self._file: Path | None = None  # the file of the columns, once there is one
         self._changes: dict[int, CatalogueItem] = {}
         self._num_items = len(every)
 
@@ -172,7 +172,7 @@ class Catalogue(Sequence[CatalogueItem]):
         return allowed_N
 
     def save(self, folder: Path) -> None:
-        """Write the columns, as the file they came from if it is there, and the changes."""
+        """Write the columns and the changes; the file that the columns came from is linked."""
         if self._file is None or not self._file.exists():
             self._columns.save(folder / COLUMNS_FILE)
         else:

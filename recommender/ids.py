@@ -18,7 +18,7 @@ MAX_ID_CHARS = 512
 # C0, DEL, C1, and Unicode's own line breaks
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-# Most ids are such: one look instead of five. No word for a missing id has a digit.
+# Most ids match this, which is one test instead of five. No word for a missing id has a digit.
 _PLAIN = re.compile(r"[\w:.-]*\d[\w:.-]*", re.ASCII)
 
 

@@ -36,8 +36,9 @@ def save_arrays(
 ) -> None:
     """Write arrays to a safetensors file, and new bases of the large ones into `content/`.
 
-    A base of the parent, a file that this function wrote for the same arrays, is linked here where
-    enough rows are still the same. Rows of an array are its first dimension.
+    Arrays of fewer than `whole_bytes` are stored whole. `parent` is a file that this function wrote
+    for the same arrays; its bases are linked where enough rows are still the same. Rows of an array
+    are its first dimension.
     """
     small, bases = {}, {}
     old = bases_of(parent) if parent is not None and parent.is_file() else {}

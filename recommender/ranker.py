@@ -27,7 +27,8 @@ USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 class HistoryElement(NamedTuple):
     """One action of a user on a row of the catalogue, or on a free text.
 
-    `text_row` is the text's row in the text vectors of the batch.
+    `text_row` is the text's row in the text vectors of the batch. It is a tuple for the reason
+    that `recommender.wire.Name` states.
     """
 
     row: int | None = None
@@ -76,8 +77,8 @@ class Ranker:
     ) -> Tensor:
         """Return state_BD after each history, oldest element first; an empty one is a cold user.
 
-        Only the newest `max_history` elements count. It computes what `states_along` does, up to
-        float32 rounding, without the states that are not wanted.
+        Only the newest `max_history` elements count. It computes what `states_along` does for whole
+        histories, up to float32 rounding, and no other states.
         """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]

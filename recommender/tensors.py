@@ -130,7 +130,7 @@ def rows_at(whole_N: Tensor, rows_X: Tensor) -> Tensor:
 
 
 def last_of(value_BSX: Tensor, length_B: Tensor) -> Tensor:
-    """Return the values after the last event of each history."""
+    """Return value_BX of the state after the last event of each history."""
     return value_BSX[torch.arange(len(length_B), device=length_B.device), length_B]
 
 

@@ -6,7 +6,8 @@ Texts that share words have similar vectors; the whitening then weights the word
 apart. It knows nothing about meaning: "sofa" and "couch" are as different as "sofa" and "drill".
 It reads three hundred times as many texts a second as a small language model.
 
-    M  texts      T  width of the vectors      P  places of a word in a vector
+    M  texts      W  words of all texts      T  width of the vectors
+    P  places of a word in a vector          B  bytes of a word's hash, P + 1
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class WordVectors:
         return torch.nn.functional.normalize(vectors_MT, dim=1)
 
     def _sums(self, texts: Sequence[str]) -> Tensor:
+        """Return sums_MT of the vectors of each text's words."""
         words = [_WORD.findall(text.casefold())[: self._max_words] for text in texts]
         hashes = b"".join(_hash(word) for one in words for word in one)
         bytes_WB = np.frombuffer(hashes, np.uint8).reshape(-1, PLACES + 1)

@@ -1,4 +1,4 @@
-"""Pack a bundle into a self-contained .mar and unpack it again. Imports no torch.
+"""Pack a bundle into a .mar with its code, and unpack it again. Imports no torch.
 
 A .mar contains the handler, the `recommender` package, the bundle and the worker settings, stored
 without compression (deflating half-precision weights costs seconds and gains nothing). It is not
@@ -61,9 +61,9 @@ def pack(
     """Write `out/rec-{version}-{first 12 of its sha256}.mar` in one step and return its path.
 
     With a signing key (PEM), the archive includes a signature over all of its files. With `beside`,
-    a folder that the nodes can read, it leaves out the bases of large arrays, which the handler
-    then reads from there; the bundle's manifest has their digests. Raise ArchiveError for a damaged
-    bundle.
+    a folder of bases that the nodes can read, it leaves the bases out and has the folder's absolute
+    path, from which the handler reads them; the bundle's manifest has their digests. Raise
+    ArchiveError for a damaged bundle.
     """
     if version < 0:
         raise ValueError(f"version: found {version}, expected 0 (the baseline) or more")
@@ -89,8 +89,8 @@ def unpack_bundle(
 ) -> Path:
     """Write the archive's bundle, verified, to the folder `into` in one step; return `into`.
 
-    The folder may exist if it holds the same bundle. `get_base` gets the digest of a base that the
-    archive leaves out, and the path to write it to.
+    The folder may exist if it holds the same bundle. `get_base` is called with the digest of each
+    base that the archive leaves out and the path to write it to. Raise ArchiveError.
     """
     durable_files.make_folder(into.parent)
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=".unpack-") as private:

@@ -51,7 +51,8 @@ class TrainConfig:
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank
-    # a larger array is stored as a base, which many bundles share, and the rows that differ from it
+    # arrays of this size or larger are stored as a base, which many bundles share, and the rows
+    # that differ from it
     whole_array_mb: float = 32.0
     # next to a serving process, OpenMP barriers on a shared core slow training down 10 to 20 times
     num_threads: int = 1
@@ -65,7 +66,7 @@ class TrainConfig:
 
     @property
     def whole_bytes(self) -> int:
-        """The size from which an array is stored as a base and changed rows."""
+        """`whole_array_mb` in bytes."""
         return int(self.whole_array_mb * 1e6)
 
     def lr(self, *, update: bool) -> float:

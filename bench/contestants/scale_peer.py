@@ -1,4 +1,4 @@
-"""One epoch of RecTools' SASRec, or of implicit's ALS, on the events of a made-up shop.
+"""An epoch of RecTools' SASRec, or an iteration of implicit's ALS, on a made-up shop.
 
 `bench/scale/peers.py` runs this script in the peer's own environment.
 

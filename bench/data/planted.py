@@ -6,9 +6,9 @@ needs memory for its items only and its quality can be checked against the plan.
 * An item belongs to one group, drawn at random. Its popularity follows Zipf's law.
 * A user has three tastes (groups) at any time. Each is replaced after `TASTE_S`, on a day of its
   own, by another group.
-* A session belongs to one user and has `VIEWS` views on average. `TASTE_SHARE` of the sessions keep
-  to one of the user's tastes, and so do four of five of their views; everything else is drawn by
-  popularity alone.
+* A session belongs to one user and has `VIEWS` views on average. `TASTE_SHARE` of the sessions
+  are about one of the user's tastes, and `GROUP_SHARE` of the views of such a session are of items
+  of that group. Everything else is drawn by popularity alone.
 * A view leads to the cart, the cart to a purchase and a purchase to a rating with the given shares.
   Ratings depend on the item and on whether it belongs to a taste.
 
@@ -61,7 +61,7 @@ class Events:
 
 
 class Shop:
-    """The plan of a shop of `num_items` items for about `num_events` events."""
+    """The plan of a shop of `num_items` items and `num_events` events."""
 
     def __init__(self, num_items: int, num_events: int, *, seed: int = 0) -> None:
         self.num_items = num_items

@@ -1,4 +1,4 @@
-"""What a size of catalogue and history costs: values, a process of its own, rows, pictures."""
+"""Costs by size of catalogue and history: measured in a process, as rows, as pictures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def peak_gib() -> float:
 
 
 def in_own_process(measure: Callable[[Size], list[Cost]], size: Size) -> list[Cost]:
-    """Call a measurement in a fresh process."""
+    """Call a measurement in a new process, so that its peak memory is its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as processes:
         return processes.submit(measure, size).result()

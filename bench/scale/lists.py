@@ -61,10 +61,6 @@ def list_costs(size: Size) -> list[Cost]:
     return costs
 
 
-def _has_ten_items(answer: object) -> bool:
-    return isinstance(answer, dict) and len(answer["items"]) == 10
-
-
 def made_up_bundle(num_items: int, facts: ItemFacts) -> Bundle:
     """Return an untrained bundle of the default network, whose items have one attribute."""
     config = ModelConfig()
@@ -96,3 +92,7 @@ def made_up_body(items_E: Ints, user: int, filters: dict[str, str]) -> dict[str,
     """Return a user's request for ten items, with the whole history."""
     history = items_E[user * EVENTS_PER_USER : (user + 1) * EVENTS_PER_USER]
     return {"user_seq": [f"i{row}" for row in history], "k": 10, "filter": filters}
+
+
+def _has_ten_items(answer: object) -> bool:
+    return isinstance(answer, dict) and len(answer["items"]) == 10

@@ -1,8 +1,8 @@
 """Training by RecTools' SASRec and by implicit's ALS on the made-up shop, beside ours.
 
-SASRec gets the shape of our tower and a sampled softmax with 256 negatives a position; ours shares
-2,048 of a batch. ALS has 64 factors, one iteration. Each runs in an environment of its own with one
-thread. A peer that does not finish, for memory or time, has no row at that size.
+SASRec gets the shape of our tower and a sampled softmax with 256 negatives a position; ours has
+2,048 for a whole batch. ALS has 64 factors and one iteration. Each runs with one thread in an
+environment of its own. A peer that does not finish, for memory or time, has no row at that size.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ PEERS = (
 
 
 def peer_costs(size: Size) -> list[Cost]:
-    """Measure an epoch of each peer and of ours on the same events, and the ratios of the rates."""
+    """Measure each peer and ours on the same events; ours is the rate of one epoch."""
     shop = Shop(size.num_items, size.num_events)
     data = shop_events(shop)
     with tempfile.TemporaryDirectory() as name:

@@ -26,6 +26,51 @@ WARM_UP_STEPS, TIMED_STEPS = 3, 20
 ZIPF_EXPONENT = 0.8
 
 
+def step_costs(size: Size) -> list[Cost]:
+    """Measure training steps on a catalogue, and the end of an epoch."""
+    torch.set_num_threads(1)
+    num_items, generator = size.num_items, np.random.default_rng(1)
+    items_E = made_up_items(num_items)
+    sequences = made_up_sequences(items_E, generator)
+    model, facts = made_up_model(num_items).train(), made_up_facts(num_items, items_E)
+    optimizer = Optimizer(model, weight_decay=0.01)
+    config = TrainConfig(batch_size=WINDOWS)
+    trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
+    step = Step(trainee, sequences, config)
+    windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
+    groups = batches(windows, batch_size=WINDOWS, generator=generator)
+    seconds = []
+    for group in groups[: WARM_UP_STEPS + TIMED_STEPS]:
+        began_s = time.process_time()
+        step.run(group, draw_withheld(len(group), generator), lr=1e-3)
+        seconds.append(time.process_time() - began_s)
+    peak = peak_gib()
+    began_s = time.process_time()
+    step.settle()
+    settled_s = time.process_time() - began_s
+    whole = num_items < config.full_softmax_items
+    kind = "all items" if whole else f"{config.num_negatives:,} negatives"
+    events = WINDOWS * EVENTS_PER_USER
+    return [
+        Cost(
+            size=size,
+            what=f"a training step of {events:,} events",
+            value=1000 * float(np.median(seconds[WARM_UP_STEPS:])),
+            unit="ms",
+            peak_gib=peak,
+            note=f"softmax over {kind}",
+        ),
+        Cost(
+            size=size,
+            what="the end of an epoch",
+            value=1000 * settled_s,
+            unit="ms",
+            peak_gib=peak_gib(),
+            note=f"after {WARM_UP_STEPS + TIMED_STEPS} steps",
+        ),
+    ]
+
+
 def made_up_facts(num_items: int, items_E: Ints) -> ItemFacts:
     """Return facts with random unit text vectors and the counts of the events."""
     width = ModelConfig().text_dim
@@ -71,48 +116,3 @@ def made_up_sequences(items_E: Ints, generator: np.random.Generator) -> Sequence
         shown_rows=nothing,
         shown_users=nothing,
     )
-
-
-def step_costs(size: Size) -> list[Cost]:
-    """Measure training steps on a catalogue, and the end of an epoch."""
-    torch.set_num_threads(1)
-    num_items, generator = size.num_items, np.random.default_rng(1)
-    items_E = made_up_items(num_items)
-    sequences = made_up_sequences(items_E, generator)
-    model, facts = made_up_model(num_items).train(), made_up_facts(num_items, items_E)
-    optimizer = Optimizer(model, weight_decay=0.01)
-    config = TrainConfig(batch_size=WINDOWS)
-    trainee = Trainee(model=model, optimizer=optimizer, source=FixedFacts(facts))
-    step = Step(trainee, sequences, config)
-    windows = cut_windows(sequences, max_history=model.config.max_history, generator=generator)
-    groups = batches(windows, batch_size=WINDOWS, generator=generator)
-    seconds = []
-    for group in groups[: WARM_UP_STEPS + TIMED_STEPS]:
-        began_s = time.process_time()
-        step.run(group, draw_withheld(len(group), generator), lr=1e-3)
-        seconds.append(time.process_time() - began_s)
-    peak = peak_gib()
-    began_s = time.process_time()
-    step.settle()
-    settled_s = time.process_time() - began_s
-    whole = num_items < config.full_softmax_items
-    kind = "all items" if whole else f"{config.num_negatives:,} negatives"
-    events = WINDOWS * EVENTS_PER_USER
-    return [
-        Cost(
-            size=size,
-            what=f"a training step of {events:,} events",
-            value=1000 * float(np.median(seconds[WARM_UP_STEPS:])),
-            unit="ms",
-            peak_gib=peak,
-            note=f"softmax over {kind}",
-        ),
-        Cost(
-            size=size,
-            what="the end of an epoch",
-            value=1000 * settled_s,
-            unit="ms",
-            peak_gib=peak_gib(),
-            note=f"after {WARM_UP_STEPS + TIMED_STEPS} steps",
-        ),
-    ]

@@ -51,25 +51,6 @@ class Training:
         return ", ".join(f"{name} {one:.0f} s" for name, one in self.report.seconds.items())
 
 
-def run_trainer(snapshot: Path, folder: Path) -> Training:
-    """Train a candidate of a snapshot; raise CalledProcessError when the trainer fails."""
-    config, out = folder / "config.json", folder / f"{snapshot.name}-candidate"
-    dump_config(CONFIG, config)
-    command = [sys.executable, "-m", "trainer", "--snapshot", str(snapshot)]
-    command += ["--config", str(config), "--out", str(out), "--text-cache", str(folder / "texts")]
-    with subprocess.Popen(command) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Training(
-        candidate=out,
-        report=read_report(out / "report.json"),
-        cpu_s=used.ru_utime + used.ru_stime,
-        peak_gib=used.ru_maxrss / 2**20,
-    )
-
-
 def training_costs(size: Size) -> list[Cost]:
     """Measure a full retrain of one epoch, updates of its release, and the release itself."""
     shop = Shop(size.num_items, size.num_events)
@@ -89,6 +70,25 @@ def training_costs(size: Size) -> list[Cost]:
     return costs
 
 
+def run_trainer(snapshot: Path, folder: Path) -> Training:
+    """Train a candidate of a snapshot; raise CalledProcessError when the trainer fails."""
+    config, out = folder / "config.json", folder / f"{snapshot.name}-candidate"
+    dump_config(CONFIG, config)
+    command = [sys.executable, "-m", "trainer", "--snapshot", str(snapshot)]
+    command += ["--config", str(config), "--out", str(out), "--text-cache", str(folder / "texts")]
+    with subprocess.Popen(command) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Training(
+        candidate=out,
+        report=read_report(out / "report.json"),
+        cpu_s=used.ru_utime + used.ru_stime,
+        peak_gib=used.ru_maxrss / 2**20,
+    )
+
+
 def _full_costs(size: Size, full: Training) -> list[Cost]:
     return [
         Cost(
@@ -104,7 +104,7 @@ def _full_costs(size: Size, full: Training) -> list[Cost]:
 
 def _update_costs(size: Size, update: Training, num_new: int) -> list[Cost]:
     what = f"the trainer in an update of {num_new:,} events"
-    size_mb = sum(file.stat().st_size for file in update.candidate.rglob("*") if file.is_file())
+    size_bytes = sum(file.stat().st_size for file in update.candidate.rglob("*") if file.is_file())
     return [
         Cost(
             size=size,
@@ -114,7 +114,7 @@ def _update_costs(size: Size, update: Training, num_new: int) -> list[Cost]:
             peak_gib=update.peak_gib,
             note=update.phases,
         ),
-        Cost(size=size, what=f"{what}: written", value=size_mb / 1e6, unit="MB"),
+        Cost(size=size, what=f"{what}: written", value=size_bytes / 1e6, unit="MB"),
     ]
 
 
@@ -140,7 +140,7 @@ def _quality(size: Size, full: Training, shop: Shop, data: ShopEvents) -> list[C
 
 
 def planted_share(bundle: Path, shop: Shop, data: ShopEvents) -> float:
-    """Return the share of listed items that belong to a taste of the user who asks."""
+    """Return the share, 0 to 1, of listed items that belong to a taste of the user who asks."""
     torch.set_num_threads(1)
     users_E = data.events.users_E
     asked = np.unique(users_E[data.panel_E])[:NUM_ASKED]

@@ -55,6 +55,14 @@ def made_up_serving(num_items: int, *, seconds: float) -> list[BenchMetric]:
     return [replace(one, set=f"{num_items:,} made-up items") for one in metrics]
 
 
+def _pack(num_items: int, archives: Path) -> None:
+    """Write the archive of a made-up bundle; a process of its own gives the memory back."""
+    bundle = made_up_bundle(num_items, made_up_facts(num_items, made_up_items(num_items)))
+    with tempfile.TemporaryDirectory(dir=archives.parent) as folder:
+        save_bundle(bundle, Path(folder) / "bundle")
+        pack(bundle=Path(folder) / "bundle", version=VERSION, out=archives)
+
+
 def _measure(
     node: Running,
     name: str,
@@ -86,14 +94,6 @@ def _processor_s(node: Running) -> float:
 def _bodies(num_items: int, filters: dict[str, str]) -> list[dict[str, object]]:
     items_E = made_up_items(num_items)
     return [made_up_body(items_E, user, filters) for user in range(NUM_USERS)]
-
-
-def _pack(num_items: int, archives: Path) -> None:
-    """Write the archive of a made-up bundle; a process of its own gives the memory back."""
-    bundle = made_up_bundle(num_items, made_up_facts(num_items, made_up_items(num_items)))
-    with tempfile.TemporaryDirectory(dir=archives.parent) as folder:
-        save_bundle(bundle, Path(folder) / "bundle")
-        pack(bundle=Path(folder) / "bundle", version=VERSION, out=archives)
 
 
 def _load(

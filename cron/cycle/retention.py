@@ -3,8 +3,8 @@
 After each collection the log is trimmed. After each turn old journal segments and old rows of the
 ledger go; after a run also versions on the server, archives and files of ended runs.
 
-What a kept release needs is never deleted: its archive, its optimiser state, and the full retrain
-at the root of its lineage.
+What a kept release needs is never deleted: its archive, its optimiser state, the bases of its large
+arrays, and the full retrain at the root of its lineage.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from recommender.bases import CONTENT
 log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
-_FOLDERS = ("manifests/", "rec-", "states/")  # all but the journal, which has far more files
+# Neither the journal, which has far more files, nor the bases, which belong to no single version.
+_FOLDERS = ("manifests/", "rec-", "states/")
 # The most recently used caches: of the live encoder, of the untrained one from which the next
 # learns, and of two to roll back to.
 _KEPT_TEXTS = 4

@@ -45,7 +45,7 @@ class FilesGone(Exception):
 
 
 def make_snapshot(services: Services, run: Run, plan: RunPlan) -> SnapshotInfo:
-    """Write the snapshot, with copies of the bundles that the candidate is compared with."""
+    """Write the snapshot, with links to the bundles that the candidate is compared with."""
     ledger, train, gate = services.ledger, services.settings.train, services.settings.gate
     artifacts, bundles = services.artifacts, services.paths.bundles
     live = _release(ledger, run.supersedes)
@@ -155,25 +155,6 @@ def archive(
     return Packed(manifest=manifest_to_json(manifest))
 
 
-def _pack(services: Services, bundle: Path, version: int, out: Path) -> Path:
-    release = services.settings.release
-    store = services.artifacts.folder() if release.share_bases else None
-    return pack(
-        bundle=bundle,
-        version=version,
-        out=out,
-        signing_key=signing_key(services.paths.var) if release.sign_archives else None,
-        beside=store / CONTENT if store is not None else None,
-    )
-
-
-def _bases_beside(services: Services, candidate: Path) -> tuple[str, ...]:
-    """Return the digests of the bases that are artifacts: the state's, and those not packed."""
-    is_packed = services.artifacts.folder() is None or not services.settings.release.share_bases
-    bundle = () if is_packed else base_names(candidate / "bundle")
-    return tuple(sorted({*bundle, *base_names((candidate / release_files.STATE).parent)}))
-
-
 def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) -> None:
     """Store the bases of large arrays, the .mar, the optimiser state, and last the manifest.
 
@@ -216,8 +197,27 @@ def _bundle_of(artifacts: ArtifactStore, bundles: Path, release: Release | None)
     return release_files.bundle_of(artifacts, bundles, release.manifest)
 
 
+def _pack(services: Services, bundle: Path, version: int, out: Path) -> Path:
+    release = services.settings.release
+    store = services.artifacts.folder() if release.share_bases else None
+    return pack(
+        bundle=bundle,
+        version=version,
+        out=out,
+        signing_key=signing_key(services.paths.var) if release.sign_archives else None,
+        beside=store / CONTENT if store is not None else None,
+    )
+
+
+def _bases_beside(services: Services, candidate: Path) -> tuple[str, ...]:
+    """Return the digests of the bases that are artifacts: the state's, and those not packed."""
+    is_packed = services.artifacts.folder() is None or not services.settings.release.share_bases
+    bundle = () if is_packed else base_names(candidate / "bundle")
+    return tuple(sorted({*bundle, *base_names((candidate / release_files.STATE).parent)}))
+
+
 def _put_base(artifacts: ArtifactStore, candidate: Path, digest: str) -> None:
-    """Store a base unless an older release brought it, in which case it is only verified."""
+    """Store a base, or only verify it if an earlier release has stored it."""
     name = release_files.base_name(digest)
     try:
         artifacts.url(name, sha256=digest)

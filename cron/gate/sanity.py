@@ -46,7 +46,7 @@ def _ndcg_reasons(panel: Evaluation, resamples: int, against: Against) -> list[R
 def sanity_rmse_reasons(
     panel: Evaluation, resamples: int, against: Against, scale: tuple[float, float] | None
 ) -> list[Reason]:
-    """Return the test of rating errors alone; none without ratings or a live model."""
+    """Return the sanity test of rating errors alone; none without ratings or a live model."""
     interval = rmse_difference(panel, resamples)
     if interval is None or scale is None:
         return []

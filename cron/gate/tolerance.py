@@ -135,7 +135,7 @@ def _rmse_reasons(
     if interval is None or scale is None:
         return []
     if sum(evaluation.num_ratings) < settings.min_events:
-        # A shop where one event in fifty is a rating would be refused for the noise of twenty.
+        # Where one event in fifty is a rating, the noise of twenty ratings would decide.
         return sanity_rmse_reasons(evaluation, settings.resamples, against, scale)
     limit = settings.rating_tolerance * (scale[1] - scale[0])
     ok = bool(interval.high <= limit)

@@ -174,7 +174,7 @@ def is_compacted(segment: Segment) -> bool:
 
 
 def first_kept(ordered: Iterable[Segment]) -> int:
-    """Return the first number whose event is kept; one more than all if there is none."""
+    """Return the first number whose event is kept; the last number + 1 if there is none."""
     last = 0
     for segment in ordered:
         if not is_compacted(segment):

@@ -18,10 +18,10 @@ from cron.epoch import micros, moment
 from cron.lineage import Range
 from recommender.events import Event, Item, Record
 
-# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
-# user). payload: an item's title, text, attributes and hidden as JSON.
 ROWS_IN_A_GROUP = 16_384  # a part of a large segment is read by groups of rows
 
+# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
+# user). payload: an item's title, text, attributes and hidden as JSON.
 SCHEMA = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),

@@ -1,7 +1,7 @@
-"""The journal's events by user: reads an index, which it keeps in line with the segments.
+"""The journal's events by user: reads an index, and updates it from the segments.
 
-The index follows when something is read. The first time it is built from all segments, which takes
-minutes for a hundred million events; after that it costs what is new.
+The index is updated before each read. The first time it is built from all segments, which takes
+minutes for a hundred million events; after that the cost depends only on what is new.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ _COLUMNS = ("kind", *EVENT_COLUMNS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortSizes:
-    """When the index is built by sorting, which needs fewer random writes, and in what parts.
+    """When the index is built from scratch by sorting, which needs fewer random writes.
 
-    It is with more new records than `sorted_from`. A part takes 200 bytes of memory for each row.
+    It happens with more than `sorted_from` new records, if fewer are indexed already. A part of
+    `part_rows` events is sorted in memory and takes 200 bytes for each.
     """
 
     sorted_from: int = 1_000_000
@@ -69,10 +70,11 @@ class UserEvents:
         self._index: UserIndex | None = None
 
     def of(self, user_ids: Iterable[str], numbers: Range) -> pa.Table:
-        """Return events of users in the order given, then by time and event id.
+        """Return the events of users with numbers in a range, both ends included.
 
-        Columns are those of EVENT_COLUMNS. Events of forgotten users, and dropped ones, are left
-        out. Raise ArtifactMissing or ArtifactCorrupt.
+        They have EVENT_COLUMNS, and are in the order of the users given, then of time and event id.
+        Events of forgotten users, and dropped ones, are left out. Raise Unavailable,
+        ArtifactMissing or ArtifactCorrupt.
         """
         wanted = list(user_ids)
         eraser = Eraser(marks=forgotten.every(self._ledger), keys=self._keys)
@@ -86,12 +88,15 @@ class UserEvents:
         return eraser.without(table.append_column("kind", kinds)).drop_columns("kind")
 
     def records_of_items(self, item_ids: Iterable[str], *, through: int) -> pa.Table:
-        """Return the keys of all records of items up to a number; see ITEM_COLUMNS."""
+        """Return all records of items with numbers up to `through`; raise as `of`.
+
+        They have ITEM_COLUMNS.
+        """
         wanted = list(item_ids)
         return self._with_index(lambda index: index.records_of_items(wanted, through=through))
 
     def erase(self) -> None:
-        """Delete from the file what forgotten users did; raise Unavailable."""
+        """Delete the events of forgotten users from the file; raise as `of`."""
         if self._path.exists():
             self._with_index(lambda _: None)
 
@@ -102,17 +107,14 @@ class UserEvents:
             self._index = None
 
     def _with_index(self, use: Callable[[UserIndex], Result]) -> Result:
-        """Return what `use` returns of the index in line with the journal.
-
-        A damaged index is built again.
-        """
+        """Call `use` with the updated index; build a damaged one again."""
         try:
-            return use(self._in_line())
+            return use(self._updated_index())
         except IndexDamaged:
             self._delete()
-            return use(self._in_line())
+            return use(self._updated_index())
 
-    def _in_line(self) -> UserIndex:
+    def _updated_index(self) -> UserIndex:
         """Return the index with everything that the journal has, and nothing else."""
         index = self._open()
         progress = index.progress()
@@ -142,10 +144,11 @@ class UserEvents:
         covering = journal_rows.segments(self._ledger, within=(through, through))
         found = self._files.event_id_at(covering, through)
         last = progress.last_event_id
-        return found in (last, self._keys.of_event(last))  # erased by another host
+        # another host may have erased the record, which replaces its id
+        return found in (last, self._keys.of_event(last))
 
     def _is_better_sorted(self, progress: IndexProgress) -> bool:
-        """Return whether building the index from scratch costs less than adding to it."""
+        """Return whether sorting everything from scratch costs less than adding what is new."""
         num_new = journal_rows.last_seq(self._ledger) - progress.through
         return num_new > max(self._sizes.sorted_from, progress.through)
 
@@ -177,7 +180,7 @@ class UserEvents:
         folder = self._path.with_name(self._path.name + ".parts")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        unfinished = IndexProgress()  # a crash leaves an index that has nothing
+        unfinished = IndexProgress()  # after a crash the index is built again
         for segment in ordered:
             if segment.num_items:
                 rows = self._files.read(segment, [*_COLUMNS])
@@ -209,7 +212,7 @@ class UserEvents:
         return next(iter(journal_rows.segments(self._ledger, within=after)), None)
 
     def _forget(self, index: UserIndex) -> None:
-        """Delete the events of users who were forgotten since the last time.
+        """Delete the events of users who were forgotten since the last update of the index.
 
         Marks have a hash of the user only, so all users of the index are compared with them.
         """

@@ -65,7 +65,7 @@ class IndexProgress:
 
 
 class UserIndex:
-    """The events of all segments up to some number.
+    """The events and items of all segments up to some number, in one SQLite file.
 
     Every method may raise IndexDamaged, or Unavailable for a full disk or a lock that another
     process holds for longer than `busy_timeout_s`.
@@ -96,7 +96,7 @@ class UserIndex:
         items = records.filter(pc.equal(records["kind"], "item")).select(list(ITEM_COLUMNS))
         with translate_errors(_WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            # In the order of the tree it grows in few places.
+            # In key order the tree grows in few places.
             self._insert("events", events.sort_by(order))
             self._insert("items", items)
             self._store(progress)
@@ -158,7 +158,7 @@ class UserIndex:
             empty_wal(self._db)
 
     def delete_below(self, progress: IndexProgress) -> None:
-        """Delete the events with numbers below the progress's first; it reads the whole index."""
+        """Delete the events with numbers below `progress.first`, which reads the whole index."""
         with translate_errors(_WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM events WHERE seq < ?", (progress.first,))

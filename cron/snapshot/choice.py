@@ -38,7 +38,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pools:
-    """The timelines among which events are chosen, and all events of the users in question.
+    """The events among which a snapshot chooses, and the numbers of those that are scored.
 
     `ends` are the numbers of the events with which replayed runs may end; None means any.
     """
@@ -80,7 +80,7 @@ def _whole_pools(parts: JournalParts, request: SnapshotRequest) -> _Pools:
 
 
 def _part_pools(parts: JournalParts, request: SnapshotRequest) -> _Pools:
-    """Return pools that cost the same however long the journal is."""
+    """Return pools of parts of the journal, at a cost that does not grow with it."""
     need, panel = request.need, request.scored_panel
 
     def is_enough(events: Timeline, score: Numbers) -> bool:
@@ -118,7 +118,7 @@ def _recent_shift(parts: JournalParts, new: tuple[int, int]) -> Shift | None:
 def _replay_ends(
     parts: JournalParts, request: SnapshotRequest, new: Timeline
 ) -> tuple[Numbers, list[str]]:
-    """Return older events with which replayed runs may end, and users with enough of them."""
+    """Return the numbers of events with which replayed runs may end, and users with enough."""
     num_targets = int((_inside_target(new, request) & new.lasting_N & ~new.panel_N).sum())
     size = round(request.replay_ratio * num_targets)
     if request.mode != "update" or request.target_range is None or not size:
@@ -185,10 +185,7 @@ def _inside_target(events: Timeline, request: SnapshotRequest) -> Mask:
 def _replay(
     events: Timeline, request: SnapshotRequest, target_N: Mask, ends: Numbers | None
 ) -> Mask:
-    """Draw older events for an update, within the same limits.
-
-    So a sender's flood is not replayed either.
-    """
+    """Draw older events for an update, within the same limits, so that no flood is replayed."""
     size = round(request.replay_ratio * int((target_N & events.lasting_N).sum()))
     if request.mode != "update" or request.target_range is None or not size:
         return np.zeros_like(target_N)

@@ -2,7 +2,7 @@
 
 A snapshot of a small journal, and of a full retrain, chooses among all events. An update of a large
 journal chooses among parts of it, so that its cost does not grow with the history: the newest
-events, stretches spread over the older ones, and the whole lives of the users whom it needs.
+events, stretches spread over the older ones, and all events of the users whom it needs.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSizes:
-    """How much of a journal is read at first, in journal numbers.
+    """How much of a journal is read at first, in journal numbers unless stated otherwise.
 
-    Tests choose small ones. The result of a snapshot depends on them.
+    The content of a snapshot depends on these sizes.
     """
 
     whole_up_to: int = 200_000  # a journal of this size is read in two seconds
     newest: int = 65_536
     num_stretches: int = 64
-    drawn: int = 1_024  # in a stretch among which replayed runs are drawn
-    users_at_once: int = 500
-    growth: int = 4  # of the part that is read, while it has too little
+    drawn: int = 1_024  # in each stretch in which replayed runs end
+    users_at_once: int = 500  # users whose older events are counted together
+    growth: int = 4  # factor by which a part grows while it has too few events
 
 
 SIZES = PoolSizes()
@@ -45,7 +45,10 @@ SIZES = PoolSizes()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalParts:
-    """Reads timelines from a journal: from `first` to `through`, without the excluded ranges."""
+    """Reads timelines from a journal: from `first` to `through`, without the excluded ranges.
+
+    Every method may raise Unavailable, ArtifactMissing or ArtifactCorrupt.
+    """
 
     journal: Journal
     first: int
@@ -60,7 +63,7 @@ class JournalParts:
         return self.through - self.first + 1
 
     def every(self) -> Timeline:
-        """Return all events."""
+        """Return all events of the journal."""
         return self.timeline([(1, self.through)])
 
     def newest(self, through: int, is_enough: IsEnough) -> Timeline:
@@ -100,7 +103,7 @@ class JournalParts:
         return self._timeline(tables)
 
     def lives(self, user_ids: Iterable[str]) -> Timeline:
-        """Return all events of users."""
+        """Return all events of some users."""
         return self._timeline([self.journal.by_user.of(user_ids, (self.first, self.through))])
 
     def first_with(self, user_ids: Sequence[str], size: int, *, last: int, run: int) -> list[str]:

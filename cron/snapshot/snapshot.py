@@ -1,4 +1,4 @@
-"""The snapshot: a folder for the trainer, made from the journal and copies of bundles.
+"""The snapshot: a folder for the trainer, made from the journal and links to bundles.
 
 Its files are described in docs/architecture.md. Events are trained, replayed, judged or read as
 context. The same journal and request give the same content, hence the same `data_digest`, on any
@@ -58,7 +58,8 @@ def build_snapshot(
 ) -> SnapshotInfo:
     """Write a complete snapshot to the folder `out`.
 
-    A snapshot that is already there for the same request is kept.
+    A snapshot that is already there for the same request is kept. Raise Unavailable,
+    ArtifactMissing or ArtifactCorrupt.
     """
     existing = _existing(request, out)
     if existing is not None:

@@ -154,7 +154,7 @@ def context_of(events: Timeline, chosen_N: Mask, *, max_history: int) -> Mask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayDraw:
-    """How many older events are replayed, in runs of at most how many, and a seed."""
+    """How older events are drawn: how many, in runs of at most `run` events, and the seed."""
 
     size: int
     run: int
@@ -172,9 +172,9 @@ def replay_sample(
     """Draw about `draw.size` of the allowed events: those of `first_N`, and runs of others.
 
     A run is at most `draw.run` consecutive events of a user. The last of them is drawn at random,
-    among those of `end_N` if it is given.
-    Single events would each need their own history, and reading a history costs as much as training
-    on it. For the same reason all of `first_N`, which are read anyway, are taken.
+    among those of `end_N` if it is given. Single events would each need their own history, and
+    reading a history costs as much as training on it. For the same reason all of `first_N`, which
+    are read anyway, are taken.
     """
     sample_N = allowed_N & first_N
     candidates = np.flatnonzero(allowed_N)

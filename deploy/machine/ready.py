@@ -15,7 +15,7 @@ _READ_KEY = (
     ".venv/bin/python -c "
     """'import json, sys; print(json.load(open(sys.argv[1]))["inference"]["key"])'"""
 )
-# The examples of MovieLens, two that somebody liked and one to ask about.
+# Examples for MovieLens: two that somebody liked, and one to ask about.
 FILMS = ("Toy Story (1995)", "Star Wars (1977)", "GoldenEye (1995)")
 _NEXT_STEPS = """\
 Then, in another terminal:
@@ -66,7 +66,7 @@ def what_is_live(live: Release, why_baseline: str | None, data: str) -> list[str
 
 
 def _examples(live: Release, where: Endpoints) -> list[str]:
-    """Return requests about items that the data has; one for a rating if it has ratings."""
+    """Return requests about items of the data, with one for a rating if it has ratings."""
     *liked, asked = _example_items(live)
     lines = []
     if live.manifest.rating_scale is not None:
@@ -81,7 +81,7 @@ def _examples(live: Release, where: Endpoints) -> list[str]:
 
 
 def _example_items(live: Release) -> Sequence[str]:
-    """Return two items that somebody liked and another: of MovieLens these films, else popular."""
+    """Return two liked items and one to ask about: films of MovieLens, or else popular items."""
     titles = [item.title or item.item_id for item in live.manifest.popular]
     return FILMS if FILMS[0] in titles or len(titles) < len(FILMS) else titles[: len(FILMS)]
 

@@ -44,9 +44,9 @@ def wait_for_release(
 ) -> tuple[Release, str | None]:
     """Wait for a trained release, or for the end of a first run that did not make one.
 
-    Return what is live, and why it is only the baseline: at most `patience_s` after that is live.
-    Shows the trainer's progress, and why a run made nothing live. `check` is called at every look;
-    it raises if waiting is pointless.
+    Return what is live, and why it is only the baseline. A training is waited for at most
+    `patience_s` once the baseline is live. Shows the trainer's progress, and why a run made nothing
+    live. `check` is called at every look; it raises if waiting is pointless.
     """
     with StartProgress(ledger, var / "runs") as progress:
         while True:
@@ -132,12 +132,12 @@ class StartProgress:
 
     @property
     def shown_s(self) -> float:
-        """The seconds since what is shown began, whatever its phases."""
+        """The seconds since the current activity began, all of its phases included."""
         return time.monotonic() - self._began_s
 
     @property
     def state(self) -> str:
-        """What was shown last, with the share that is done if it is known."""
+        """The text that was shown last, with the share that is done if it is known."""
         return f"{self._phase}, {self._share_done:.0%} done" if self._share_done else self._phase
 
     def say(self, what: str) -> None:

@@ -1,8 +1,9 @@
 """A folder whose tables use the fields of our records: `events.EXT` and perhaps `items.EXT`.
 
-EXT is parquet, csv, tsv or jsonl. Events need the columns `user_id`, `item_id` and `at`; `type` and
-`rating` are read if they exist. Items need `item_id`; `title` and `text` are read if they exist,
-and every other column is an attribute. `python -m bench shop` writes such a folder.
+EXT is parquet, csv, tsv or jsonl, and text may be compressed (.gz). Events need the columns
+`user_id`, `item_id` and `at`; `type` and `rating` are read if they exist. Items need `item_id`;
+`title` and `text` are read if they exist, and every other column is an attribute.
+`python -m bench shop` writes such a folder.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _NEEDED = frozenset({"user_id", "item_id", "at"})
 
 
 def sets_in(folder: DataFolder) -> list[str]:
-    """Return the files of events in a folder that have the needed columns."""
+    """Return the files of events that have the needed columns."""
     names = [
         name
         for name in sorted(folder.names)

@@ -120,7 +120,10 @@ def role_chunks(
 
 
 def column_names(folder: DataFolder, file: str, expected: Sequence[str]) -> Sequence[str]:
-    """Return the names of the columns of any table, one of which has `expected` in its header."""
+    """Return the names of a table's columns; raise SourceError.
+
+    Delimited text must have the `expected` columns, by which its header is found.
+    """
     return _names_and_sample(folder, file, expected, None)[0]
 
 

@@ -25,7 +25,7 @@ from trainer.data.positives import mark_positive
 FORMAT = 2
 
 _ORDER = ("user_id", "at_us", "event_id")
-_NAMES = ["user_id", "item_id", "type", "role"]  # read as numbers of the distinct values
+_NAMES = ["user_id", "item_id", "type", "role"]  # few distinct values: read as a dictionary
 _COLUMNS = [*_NAMES, "seq", "at_us", "rating", "is_first", "is_first_rating"]
 
 Ints = npt.NDArray[np.int64]
@@ -214,7 +214,7 @@ def event_items(events: EventTable) -> list[CatalogueItem]:
 
 
 def _is_in_order(table: pa.Table, path: Path) -> bool:
-    """Return whether the rows are in the order of `_ORDER`, which takes less time than sorting.
+    """Return whether the rows are in `_ORDER`; to check takes less time than to sort.
 
     Event ids are read only where events of a user have the same time.
     """

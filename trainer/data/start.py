@@ -25,7 +25,7 @@ from trainer.data.texts import TextVectors, fit_whitening
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
 MIN_DOUBTING = 50  # with fewer ratings, none is clipped
 
-ROWS_AT_ONCE = 65_536  # of text vectors, whose intermediate results would take gigabytes
+_TEXTS_AT_ONCE = 65_536  # their intermediate results would take gigabytes together
 
 
 class CannotStart(ValueError):
@@ -122,8 +122,8 @@ def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -
         rows = [row for row, _ in with_text]
         # Rounded as they will be stored, so that training, evaluation and serving use the same.
         raw_MR = texts.encode([text for _, text in with_text])
-        for first in range(0, len(rows), ROWS_AT_ONCE):
-            some = slice(first, first + ROWS_AT_ONCE)
+        for first in range(0, len(rows), _TEXTS_AT_ONCE):
+            some = slice(first, first + _TEXTS_AT_ONCE)
             added_MT = bundle.whitening.apply(raw_MR[some]).half()
             vectors_NT[rows[some]] = added_MT.to(vectors_NT.dtype)
         has_text_N[rows] = True

@@ -79,11 +79,6 @@ class TextVectors:
                 raise self._other_encoder()
         return self._encoder
 
-    def _other_encoder(self) -> ValueError:
-        return ValueError(
-            f"encoder {self._config.model} is not the one of the live bundle; train with mode full"
-        )
-
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return the raw vectors_MR of texts in their order, encoding only what is not cached."""
         if self._words is not None:
@@ -102,6 +97,11 @@ class TextVectors:
                     "text cache not written", extra={"path": str(path), "error": str(error)}
                 )
         return torch.stack([vectors[key] for key in keys])
+
+    def _other_encoder(self) -> ValueError:
+        return ValueError(
+            f"encoder {self._config.model} is not the one of the live bundle; train with mode full"
+        )
 
 
 def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:

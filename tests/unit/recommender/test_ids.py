@@ -25,7 +25,7 @@ def test_an_id_is_any_printable_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["17", "user-1", "a:1.5_b", "x1" * (MAX_ID_CHARS // 2)])
-def test_a_plain_id_needs_one_look(text: str) -> None:
+def test_ids_of_ascii_words_and_digits_are_plain(text: str) -> None:
     assert is_plain_id(text)
     assert wrong_id(text) is None
 

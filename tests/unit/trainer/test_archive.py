@@ -1,4 +1,4 @@
-"""An archive is self-contained, packed in one step, and unpacked only if it is safe."""
+"""An archive has its own code, is packed in one step, and unpacked only if it is safe."""
 
 from __future__ import annotations
 

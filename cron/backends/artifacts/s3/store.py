@@ -118,7 +118,7 @@ class S3Artifacts:
             )
 
     def folder(self) -> None:
-        """Return None: a folder shared with TorchServe holds the archives in use, nothing else."""
+        """Return None: a folder shared with TorchServe has only the archives in use."""
         return
 
     def names(self, prefix: str = "") -> tuple[str, ...]:
