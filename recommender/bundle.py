@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from recommender.bases import CONTENT, Bases, move_to_base, moved_file
@@ -159,7 +160,7 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
         if "texts_NT" not in mapped_names(folder / FACTS):
             facts["texts_NT"] = facts["texts_NT"].float()
         items = ItemFacts(**facts)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BundleError(f"{folder}: can't read the bundle ({error})") from error
     if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
         raise BundleError(

@@ -86,6 +86,7 @@ class Catalogue(Sequence[CatalogueItem]):
     def __getitem__(self, row: int | slice) -> CatalogueItem | Sequence[CatalogueItem]:
         if isinstance(row, slice):
             return [self[one] for one in range(*row.indices(len(self)))]
+        row = range(len(self))[row]  # −1 is the last row; raises IndexError
         changed = self._changes.get(row)
         return self._columns[row] if changed is None else changed
 

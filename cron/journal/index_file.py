@@ -51,7 +51,7 @@ def translate_errors(what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = error.sqlite_errorcode & 0xFF  # the low byte; the others are details
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte; others are details
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise IndexDamaged(f"{path}: {error}") from error
         raise Unavailable(what, where=str(path), why=str(error)) from error

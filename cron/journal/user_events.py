@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,17 +16,19 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cron.errors import ArtifactMissing
+from cron.errors import ArtifactMissing, Unavailable
 from cron.journal.erasure import Eraser
 from cron.journal.index_file import IndexDamaged, delete_index
 from cron.journal.segment_files import SegmentFiles, first_kept
-from cron.journal.user_index import EVENT_COLUMNS, IndexProgress, UserIndex
+from cron.journal.user_index import EVENT_COLUMNS, WHAT, IndexProgress, UserIndex
 from cron.journal.user_parts import sorted_by_user, user_bounds
 from cron.ledger import forgotten, journal_rows
 from cron.ledger.forgotten import Mark
 from cron.ledger.ledger import Ledger
 from cron.lineage import Range, Segment
+from cron.local.disk_errors import translate_os_errors
 from cron.user_keys import UserKeys
+from trainer.machine.file_lock import file_lock
 
 Result = TypeVar("Result")
 
@@ -67,6 +70,8 @@ class UserEvents:
         self._files = files
         self._keys = keys
         self._path = path
+        # Not `users.db…`: such files are deleted with the index.
+        self._parts = path.with_name(f"{path.stem}-parts")
         self._index: UserIndex | None = None
 
     def of(self, user_ids: Iterable[str], numbers: Range) -> pa.Table:
@@ -96,9 +101,10 @@ class UserEvents:
         return self._with_index(lambda index: index.records_of_items(wanted, through=through))
 
     def erase(self) -> None:
-        """Delete the events of forgotten users from the file; raise as `of`."""
+        """Delete the events of forgotten users from all files; raise as `of`."""
+        shutil.rmtree(self._parts, ignore_errors=True)  # of a build that was killed
         if self._path.exists():
-            self._with_index(lambda _: None)
+            self._with_index(lambda _: None, erases=True)
 
     def close(self) -> None:
         """Close the index."""
@@ -106,24 +112,33 @@ class UserEvents:
             self._index.close()
             self._index = None
 
-    def _with_index(self, use: Callable[[UserIndex], Result]) -> Result:
-        """Call `use` with the updated index; build a damaged one again."""
-        try:
-            return use(self._updated_index())
-        except IndexDamaged:
-            self._delete()
-            return use(self._updated_index())
+    def _with_index(self, use: Callable[[UserIndex], Result], *, erases: bool = False) -> Result:
+        """Call `use` with the updated index; build a damaged one again.
 
-    def _updated_index(self) -> UserIndex:
+        With `erases`, all marks whose erasure is pending are looked at again.
+        """
+        lock = self._path.with_name(f"{self._path.stem}.lock")
+        try:
+            with file_lock(lock):
+                index = self._updated_index(erases=erases)
+            return use(index)
+        except IndexDamaged:
+            with file_lock(lock):
+                self._delete()
+                index = self._updated_index(erases=erases)
+            return use(index)
+
+    def _updated_index(self, *, erases: bool) -> UserIndex:
         """Return the index with everything that the journal has, and nothing else."""
         index = self._open()
         progress = index.progress()
-        if not self._is_ours(progress) or self._is_better_sorted(progress):
+        if not self._is_ours(index, progress) or self._is_better_sorted(progress):
             self._delete()
             index = self._open()
-            self._fill_sorted(index)
+            with translate_os_errors(WHAT, self._path.parent):
+                self._fill_sorted(index)
         self._follow(index)
-        self._forget(index)
+        self._forget(index, erases=erases)
         self._drop(index)
         return index
 
@@ -135,11 +150,12 @@ class UserEvents:
     def _delete(self) -> None:
         self.close()
         delete_index(self._path)
+        shutil.rmtree(self._parts, ignore_errors=True)
 
-    def _is_ours(self, progress: IndexProgress) -> bool:
+    def _is_ours(self, index: UserIndex, progress: IndexProgress) -> bool:
         """Return whether the last indexed record has the same number in this journal."""
         if progress.through == 0:
-            return True
+            return index.is_empty()  # a build that was killed left rows
         through = progress.through
         covering = journal_rows.segments(self._ledger, within=(through, through))
         found = self._files.event_id_at(covering, through)
@@ -177,7 +193,7 @@ class UserEvents:
         bounds = user_bounds(
             self._sample_users(ordered), num_parts=-(-num_events // self._sizes.part_rows)
         )
-        folder = self._path.with_name(self._path.name + ".parts")
+        folder = self._parts
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         unfinished = IndexProgress()  # after a crash the index is built again
@@ -211,16 +227,19 @@ class UserEvents:
         after = (seq + 1, journal_rows.last_seq(self._ledger))
         return next(iter(journal_rows.segments(self._ledger, within=after)), None)
 
-    def _forget(self, index: UserIndex) -> None:
+    def _forget(self, index: UserIndex, *, erases: bool) -> None:
         """Delete the events of users who were forgotten since the last update of the index.
 
         Marks have a hash of the user only, so all users of the index are compared with them.
         """
-        progress, marks = index.progress(), forgotten.every(self._ledger)
-        asked_at = max((mark.asked_at for mark in marks), default=progress.forgotten_through)
-        if asked_at <= progress.forgotten_through:
+        progress = index.progress()
+        marks = _after(forgotten.every(self._ledger), progress)
+        if erases:  # clocks differ, so an older mark may have been recorded later
+            marks += forgotten.pending(self._ledger)
+        if not marks:
             return
-        eraser = Eraser(marks=_after(marks, progress), keys=self._keys)
+        asked_at = max(progress.forgotten_through, *(mark.asked_at for mark in marks))
+        eraser = Eraser(marks=marks, keys=self._keys)
         keys = {mark.user_key for mark in eraser.marks}
         found = [user_id for user_id in index.users() if self._keys.of_user(user_id) in keys]
         events = index.events_of(found, (0, progress.through))
@@ -233,7 +252,8 @@ class UserEvents:
         progress = index.progress()
         first = first_kept(journal_rows.segments(self._ledger))
         if first - progress.first > _STALE_SHARE * (progress.through - progress.first):
-            index.delete_below(replace(progress, first=first))
+            with suppress(Unavailable):  # of room on the disk; the next update tries again
+                index.delete_below(replace(progress, first=first))
 
 
 def _after(marks: Iterable[Mark], progress: IndexProgress) -> list[Mark]:

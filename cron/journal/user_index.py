@@ -20,7 +20,7 @@ from cron.lineage import Range
 EVENT_COLUMNS = ("user_id", "at_us", "event_id", "seq", "item_id", "type", "rating")
 ITEM_COLUMNS = ("item_id", "seq", "at_us", "event_id")
 
-_WHAT = "the index of events by user"
+WHAT = "the index of events by user"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     user_id TEXT NOT NULL,
@@ -73,12 +73,12 @@ class UserIndex:
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = path
-        self._db = open_index(_WHAT, path, _SCHEMA, busy_timeout_s=busy_timeout_s)
+        self._db = open_index(WHAT, path, _SCHEMA, busy_timeout_s=busy_timeout_s)
 
     def progress(self) -> IndexProgress:
         """Return what the index has."""
         query = "SELECT first, through, last_event_id, forgotten_through FROM progress"
-        with translate_errors(_WHAT, self._path):
+        with translate_errors(WHAT, self._path):
             row = self._db.execute(query).fetchone()
         if row is None:
             return IndexProgress()
@@ -89,12 +89,18 @@ class UserIndex:
             forgotten_through=datetime.fromisoformat(row[3]),
         )
 
+    def is_empty(self) -> bool:
+        """Return whether there is neither an event nor an item."""
+        query = "SELECT EXISTS (SELECT 1 FROM events) OR EXISTS (SELECT 1 FROM items)"
+        with translate_errors(WHAT, self._path):
+            return not self._db.execute(query).fetchone()[0]
+
     def add(self, records: pa.Table, progress: IndexProgress) -> None:
         """Add records, which have the columns of `segments.SCHEMA`, in one transaction."""
         events = records.filter(pc.equal(records["kind"], "event")).select(list(EVENT_COLUMNS))
         order = [(name, "ascending") for name in ("user_id", "at_us", "event_id")]
         items = records.filter(pc.equal(records["kind"], "item")).select(list(ITEM_COLUMNS))
-        with translate_errors(_WHAT, self._path), self._db:
+        with translate_errors(WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             # In key order the tree grows in few places.
             self._insert("events", events.sort_by(order))
@@ -103,7 +109,7 @@ class UserIndex:
 
     def note(self, progress: IndexProgress) -> None:
         """Store the progress alone."""
-        with translate_errors(_WHAT, self._path), self._db:
+        with translate_errors(WHAT, self._path), self._db:
             self._store(progress)
 
     def events_of(self, user_ids: Iterable[str], numbers: Range) -> pa.Table:
@@ -113,7 +119,7 @@ class UserIndex:
         """
         names = ", ".join(EVENT_COLUMNS)
         query = f"SELECT {names} FROM events WHERE user_id = ? AND seq BETWEEN ? AND ?"
-        with translate_errors(_WHAT, self._path):
+        with translate_errors(WHAT, self._path):
             return _table(
                 EVENT_COLUMNS,
                 (
@@ -127,7 +133,7 @@ class UserIndex:
         """Return all records of items with numbers up to `through`, as ITEM_COLUMNS."""
         names = ", ".join(ITEM_COLUMNS)
         query = f"SELECT {names} FROM items WHERE item_id = ? AND seq <= ?"
-        with translate_errors(_WHAT, self._path):
+        with translate_errors(WHAT, self._path):
             return _table(
                 ITEM_COLUMNS,
                 (
@@ -141,7 +147,7 @@ class UserIndex:
         """Yield every user id once, ascending."""
         query = "SELECT user_id FROM events WHERE user_id > ? ORDER BY user_id LIMIT 1"
         last = ""
-        with translate_errors(_WHAT, self._path):
+        with translate_errors(WHAT, self._path):
             while (row := self._db.execute(query, (last,)).fetchone()) is not None:
                 last = row[0]
                 yield last
@@ -150,19 +156,21 @@ class UserIndex:
         """Delete events, which have user id, time and event id, in one transaction."""
         keys = zip(*(events[name].to_pylist() for name in EVENT_COLUMNS[:3]), strict=True)
         query = "DELETE FROM events WHERE user_id = ? AND at_us = ? AND event_id = ?"
-        with translate_errors(_WHAT, self._path), self._db:
+        with translate_errors(WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(query, keys)
             self._store(progress)
-        with translate_errors(_WHAT, self._path):
+        with translate_errors(WHAT, self._path):
             empty_wal(self._db)
 
     def delete_below(self, progress: IndexProgress) -> None:
         """Delete the events with numbers below `progress.first`, which reads the whole index."""
-        with translate_errors(_WHAT, self._path), self._db:
+        with translate_errors(WHAT, self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM events WHERE seq < ?", (progress.first,))
             self._store(progress)
+        with translate_errors(WHAT, self._path):
+            empty_wal(self._db)  # it is as large as the file now
 
     def close(self) -> None:
         """Close the file."""

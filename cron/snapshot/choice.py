@@ -123,7 +123,7 @@ def _replay_ends(
     size = round(request.replay_ratio * num_targets)
     if request.mode != "update" or request.target_range is None or not size:
         return np.zeros(0, np.int64), []
-    older = parts.random_part(request.target_range[0] - 1, seed=request.seed)
+    older = parts.random_part(request.target_range[0] - 1, size, seed=request.seed)
     ends = np.flatnonzero(older.lasting_N & ~older.panel_N)
     ends = np.random.default_rng(request.seed).permutation(ends)
     users = list(dict.fromkeys(older.users[user] for user in older.user_N[ends]))

@@ -89,10 +89,11 @@ class JournalParts:
                 return events
             num_events *= self.sizes.growth
 
-    def random_part(self, last: int, *, seed: int) -> Timeline:
+    def random_part(self, last: int, num_events: int, *, seed: int) -> Timeline:
         """Return the events of stretches up to `last`, each at a random place in its part."""
         places = np.random.default_rng(seed).random(self.sizes.num_stretches)
-        return self.timeline(self._stretches(last, self.sizes.drawn, places))
+        length = max(self.sizes.drawn, 2 * num_events // self.sizes.num_stretches + 1)
+        return self.timeline(self._stretches(last, length, places))
 
     def timeline(self, ranges: Iterable[Range]) -> Timeline:
         """Return the events in ranges of numbers."""

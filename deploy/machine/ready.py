@@ -41,8 +41,8 @@ def ready_block(
         f"  {where.predictions}  TorchServe's endpoint",
         f"  {where.management}  its management",
         "",
-        *_examples(live, where),
-        f"And user {user_id}, whose history is known here:",
+        *(examples := _examples(live, where)),
+        f"{'And user' if examples else 'User'} {user_id}, whose history is known here:",
         f"  curl -s '{recommendations}'{key_option(asked=where.asks_for_key)}",
         "",
         _NEXT_STEPS,
@@ -67,7 +67,10 @@ def what_is_live(live: Release, why_baseline: str | None, data: str) -> list[str
 
 def _examples(live: Release, where: Endpoints) -> list[str]:
     """Return requests about items of the data, with one for a rating if it has ratings."""
-    *liked, asked = _example_items(live)
+    items = _example_items(live)
+    if not items:
+        return []
+    *liked, asked = items
     lines = []
     if live.manifest.rating_scale is not None:
         lines += [
@@ -81,9 +84,15 @@ def _examples(live: Release, where: Endpoints) -> list[str]:
 
 
 def _example_items(live: Release) -> Sequence[str]:
-    """Return two liked items and one to ask about: films of MovieLens, or else popular items."""
-    titles = [item.title or item.item_id for item in live.manifest.popular]
-    return FILMS if FILMS[0] in titles or len(titles) < len(FILMS) else titles[: len(FILMS)]
+    """Return two items that somebody liked and another: of MovieLens these films, else popular.
+
+    Return none if there are fewer whose names can be printed.
+    """
+    names = dict.fromkeys(item.title or item.item_id for item in live.manifest.popular)
+    if FILMS[0] in names:
+        return FILMS
+    printable = [name for name in names if name.isprintable()]
+    return printable[: len(FILMS)] if len(printable) >= len(FILMS) else ()
 
 
 def _post(where: Endpoints, body: object) -> str:

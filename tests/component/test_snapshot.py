@@ -13,6 +13,7 @@ import pytest
 from cron.ports import Cursor
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel, key_id
+from cron.snapshot.snapshot import build_snapshot
 from recommender.events import Event
 from tests.component.house import House
 from tests.component.snapshots import (
@@ -20,6 +21,7 @@ from tests.component.snapshots import (
     PANEL,
     REQUEST,
     SHARE,
+    SMALL,
     USERS,
     WHOLE,
     Build,
@@ -264,3 +266,14 @@ def test_the_judged_of_another_key_are_not_trained_on_either(
     assert not {row["user_id"] for row in rows(tmp_path / "out", "events.parquet")} & (
         PANEL | coming
     )
+
+
+def test_as_much_is_replayed_of_a_journal_that_is_read_in_parts(
+    house: House, tmp_path: Path
+) -> None:
+    """The stretches in which runs end had a fixed length, so that short histories ran out."""
+    asked = replace(REQUEST, replay_ratio=5.0, max_history=2)
+    whole = build_snapshot(house.journal, asked, tmp_path / "whole")
+    parts = build_snapshot(house.journal, asked, tmp_path / "parts", sizes=SMALL)
+    assert whole.num_replay > 300
+    assert parts.num_replay == pytest.approx(whole.num_replay, abs=2)

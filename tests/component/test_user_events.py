@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +13,10 @@ import pytest
 
 from cron.journal.segment_files import SegmentFiles
 from cron.journal.user_events import SortSizes, UserEvents
+from cron.journal.user_index import IndexProgress, UserIndex
 from cron.ledger import forgotten
 from cron.ledger.forgotten import keys_of
+from cron.ledger.ledger import Ledger, utc_now
 from tests.component.house import House, accept, open_house
 from tests.contracts.records import event, item
 
@@ -61,7 +63,7 @@ def test_the_index_follows_the_journal(house: House, tmp_path: Path, sizes: Sort
     fill(house, 36, 50)
     assert agrees(house, events)
     assert agrees(house, by_user(house, tmp_path, sizes)), "after a restart"
-    assert not (tmp_path / "journal" / "users.db.parts").exists()
+    assert not (tmp_path / "journal" / "users-parts").exists()
 
 
 def test_users_are_returned_in_the_order_asked_and_by_number(house: House, tmp_path: Path) -> None:
@@ -159,3 +161,40 @@ def test_records_of_items_are_found_by_id(house: House, tmp_path: Path) -> None:
     for sizes in (SortSizes(), SORTED):
         found = by_user(house, tmp_path, sizes).records_of_items(["a"], through=3)
         assert found["seq"].to_pylist() == [1, 3]
+
+
+def test_a_build_that_was_killed_is_begun_again(house: House, tmp_path: Path) -> None:
+    """It left a folder that kept every later update and erasure from working."""
+    fill(house, 1, 40)
+    parts = tmp_path / "journal" / "users-parts"
+    parts.mkdir(parents=True)
+    (parts / "0.arrow").write_bytes(b"carol")
+    key = keys_of(house.ledger).of_user("carol")
+    mark = forgotten.record(house.ledger, key, up_to=FAR, asked_by="test")
+    house.journal.erase([mark], house.lease)
+    assert not parts.exists()
+    events = by_user(house, tmp_path, SORTED)
+    assert agrees(house, events)
+
+
+def test_rows_of_an_unfinished_build_do_not_count(house: House, tmp_path: Path) -> None:
+    other = open_house(tmp_path / "other")
+    accept(other, [event(number, user_id="ann") for number in range(900, 930)])
+    index = UserIndex(tmp_path / "journal" / "users.db")
+    index.add(other.journal.read(1, 30), IndexProgress())
+    index.close()
+    fill(house, 1, 40)
+    assert agrees(house, by_user(house, tmp_path, SortSizes()))
+
+
+def test_a_mark_of_a_clock_that_is_behind_is_erased_too(house: House, tmp_path: Path) -> None:
+    fill(house, 1, 40)
+    keys, marks = keys_of(house.ledger), []
+    for user, behind_s in (("ann", 0), ("carol", 60)):
+        at = utc_now() - timedelta(seconds=behind_s)
+        ledger = Ledger(house.ledger.engine, now=at.replace)
+        marks.append(forgotten.record(ledger, keys.of_user(user), up_to=FAR, asked_by="test"))
+        house.journal.by_user.of(["bob"], (1, 40))
+    house.journal.erase(marks, house.lease)
+    for file in (tmp_path / "journal").glob("users.db*"):
+        assert b"carol" not in file.read_bytes()

@@ -183,6 +183,13 @@ def test_columns_whose_file_was_deleted_are_written_again(tmp_path: Path) -> Non
     assert (second / COLUMNS_FILE).read_bytes() == whole
 
 
+def test_rows_count_from_the_end_as_well() -> None:
+    catalogue = Catalogue(many_items())
+    assert catalogue[-1] == catalogue[99]
+    with pytest.raises(IndexError):
+        catalogue[100]
+
+
 def test_many_changes_become_columns(tmp_path: Path) -> None:
     changes = [CatalogueItem(item_id=f"i{row}", title="Other") for row in range(50)]
     changed, _ = Catalogue(many_items()).with_items(changes)

@@ -37,6 +37,7 @@ def test_every_plain_id_is_valid(text: str) -> None:
         text.encode()
     assert not is_plain_id(text + "\n")
     assert not is_plain_id("x1" * MAX_ID_CHARS)
+    assert not is_plain_id("1" * (MAX_ID_CHARS - 1) + "/"), "which took a million steps"
 
 
 @pytest.mark.parametrize("character", CONTROL, ids=ascii)

@@ -19,7 +19,7 @@ from cron.settings.file import load_settings
 from cron.settings.tree import GatewaySettings, Settings, StoreSettings
 from deploy.machine.endpoints import endpoints
 from deploy.machine.first_data import Note
-from deploy.machine.ready import ready_block
+from deploy.machine.ready import FILMS, ready_block
 from deploy.stack.layout import layout
 from deploy.stack.ready import ready_block as stack_ready_block
 from tests.releases import publish_releases
@@ -48,6 +48,10 @@ def test_the_examples_are_about_the_shops_own_items(ledger: Ledger, lease: Lease
     block = ready_block(rated, None, endpoints(Settings()), data="d", user_id="7")
     assert '{"user_seq": ["Kettle", "sku-1"], "item_desc": "Lamp"}' in block
     assert "Toy Story" not in block
+    few = replace(live, manifest=msgspec.structs.replace(live.manifest, popular=popular[:2]))
+    block = ready_block(few, None, endpoints(Settings()), data="d", user_id="7")
+    assert "User 7, whose" in block
+    assert "user_seq" not in block
 
 
 def test_the_commands_of_the_ready_block_send_the_needed_keys(
@@ -58,7 +62,8 @@ def test_the_commands_of_the_ready_block_send_the_needed_keys(
     keys.write_text(json.dumps({"management": {"key": "m"}, "inference": {"key": "i"}}))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    live = live_release(ledger, lease, rating_scale=(1.0, 5.0))
+    film = PopularItem(item_id="1", title=FILMS[0])
+    live = live_release(ledger, lease, rating_scale=(1.0, 5.0), popular=(film,))
     store = StoreSettings(server=f"torchserve://127.0.0.1:8081/rec?inference=8080&keys={keys}")
     where = endpoints(Settings(gateway=GatewaySettings(api_key="hush"), store=store))
     block = ready_block(live, None, where, data="d", user_id="7")
