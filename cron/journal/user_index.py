@@ -117,31 +117,13 @@ class UserIndex:
 
         They are in the order of the users given, then of time and event id.
         """
-        names = ", ".join(EVENT_COLUMNS)
-        query = f"SELECT {names} FROM events WHERE user_id = ? AND seq BETWEEN ? AND ?"
-        with translate_errors(WHAT, self._path):
-            return _table(
-                EVENT_COLUMNS,
-                (
-                    row
-                    for user_id in user_ids
-                    for row in self._db.execute(query, (user_id, *numbers))
-                ),
-            )
+        where = "events WHERE user_id = ? AND seq BETWEEN ? AND ?"
+        return self._select(EVENT_COLUMNS, where, ((user_id, *numbers) for user_id in user_ids))
 
     def records_of_items(self, item_ids: Iterable[str], *, through: int) -> pa.Table:
         """Return all records of items with numbers up to `through`, as ITEM_COLUMNS."""
-        names = ", ".join(ITEM_COLUMNS)
-        query = f"SELECT {names} FROM items WHERE item_id = ? AND seq <= ?"
-        with translate_errors(WHAT, self._path):
-            return _table(
-                ITEM_COLUMNS,
-                (
-                    row
-                    for item_id in item_ids
-                    for row in self._db.execute(query, (item_id, through))
-                ),
-            )
+        where = "items WHERE item_id = ? AND seq <= ?"
+        return self._select(ITEM_COLUMNS, where, ((item_id, through) for item_id in item_ids))
 
     def users(self) -> Iterator[str]:
         """Yield every user id once, ascending."""
@@ -175,6 +157,14 @@ class UserIndex:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def _select(
+        self, names: Sequence[str], where: str, keys: Iterable[tuple[object, ...]]
+    ) -> pa.Table:
+        """Return the rows of each key, in the order of the keys."""
+        query = f"SELECT {', '.join(names)} FROM {where}"
+        with translate_errors(WHAT, self._path):
+            return _table(names, (row for key in keys for row in self._db.execute(query, key)))
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         marks = ", ".join("?" * rows.num_columns)
