@@ -28,7 +28,7 @@ BENCHES: Mapping[str, Bench] = {
     "backends": Bench(room="speed", phrase="each back end and its bare client at the same work"),
     "ingest": Bench(room="speed", phrase="memory and rate of reading ten million ratings"),
     "scale": Bench(
-        room="scale", phrase="steps, lists, trainings, releases and peers by catalogue and history"
+        room="scale", phrase="steps, lists, trainings, releases, cycles and peers by size of shop"
     ),
     "training": Bench(room="speed", phrase="training speed of Freshet and of RecTools' SASRec"),
     "devices": Bench(room="speed", phrase="one training on a GPU and on the CPU (needs a GPU)"),

@@ -1,11 +1,11 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,trainings,peers]
+    python -m bench scale [--parts steps,lists,trainings,cycle,peers]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
-the processor's. `steps` and `lists` use random vectors; `trainings` and `peers` use the made-up
-shop of `python -m bench shop`, whose structure is planted. The small version takes two minutes, the
-full one about three hours.
+the processor's. `steps` and `lists` use random vectors; the other parts use the made-up shop of
+`python -m bench shop`, whose structure is planted. `cycle` runs TorchServe and the worker's cycle.
+The small version takes three minutes, the full one about four hours.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from bench.report.rows import is_quick, results_folder, save
 from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
+from bench.scale.cycle import cycle_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
 from bench.scale.steps import step_costs
@@ -29,6 +30,12 @@ _SHOPS = (
     Size(num_items=100_000, num_events=1_000_000),
     Size(num_items=1_000_000, num_events=1_000_000),
     Size(num_items=100_000, num_events=10_000_000),
+)
+_CYCLES = (
+    Size(num_items=10_000, num_events=1_000_000),
+    Size(num_items=100_000, num_events=1_000_000),
+    Size(num_items=1_000_000, num_events=1_000_000),
+    Size(num_items=1_000_000, num_events=10_000_000),
 )
 _SMALL_SHOPS = (Size(num_items=2_000, num_events=20_000),)
 
@@ -64,6 +71,12 @@ PARTS: Mapping[str, ScalePart] = {
         measure=training_costs,
         sizes=_SHOPS,
         small_sizes=_SMALL_SHOPS,
+    ),
+    "cycle": ScalePart(
+        title="Update cycles of the worker",
+        measure=cycle_costs,
+        sizes=_CYCLES,
+        small_sizes=(Size(num_items=2_000, num_events=10_000),),
     ),
     "peers": ScalePart(
         title="Training by others", measure=peer_costs, sizes=_SHOPS, small_sizes=()

@@ -1,0 +1,132 @@
+"""Update cycles of the worker, stage by stage, by the size of the catalogue and of the history.
+
+The worker collects from the embedded log, has the product's trainer train, judges, packs, and
+registers the release in a TorchServe of its own. The journal is that of a made-up shop, and the
+release that is updated was trained on its newest `LEARNED` events only. The first update does some
+work that the later ones do not repeat, and is not reported.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from bench.scale.costs import Cost, Size
+from bench.scale.cycle_runs import History, call_with_services, prepare, update_cycles
+from bench.scale.cycle_usage import Cycle
+from bench.scale.trainings import CONFIG
+from cron.settings.tree import GateSettings, Settings, StoreSettings, WorkerSettings
+from tests.system.torchserve import running_torchserve
+
+T = TypeVar("T")
+
+UPDATES = (1_000, 1_000, 10_000)  # new events of each
+LIVE = "set_live"
+
+
+def cycle_costs(size: Size) -> list[Cost]:
+    """Measure updates of the release of a made-up shop."""
+    updates = [num for num in UPDATES if 10 * num <= size.num_events]
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-") as name:
+        folder = Path(name)
+        with running_torchserve(folder) as node:
+            settings = settings_of(folder, node.url)
+            history = History(
+                num_items=size.num_items, num_events=size.num_events, num_new=sum(updates)
+            )
+            with_services(prepare, settings, history)
+            cycles = with_services(update_cycles, settings, history, updates, node.process.pid)
+    costs: list[Cost] = []
+    for num_new, cycle in list(zip(updates, cycles, strict=True))[1:]:
+        costs += costs_of(size, num_new, cycle)
+    return costs
+
+
+def settings_of(folder: Path, server: str) -> Settings:
+    """Return the settings of docs/scale.md for large shops, with embedded stores in a folder."""
+    store = StoreSettings(
+        events=f"sqlite:///{folder}/events.db",
+        histories=f"sqlite:///{folder}/histories.db",
+        ledger=f"sqlite:///{folder}/ledger.db",
+        artifacts=f"file:///{folder}/archives",
+        server=server,
+        var=f"{folder}/var",
+    )
+    return Settings(
+        store=store,
+        train=replace(CONFIG, batch_size=64),
+        gate=GateSettings(probe_p99_ms=1_000.0),
+        worker=WorkerSettings(full_share=0.0, train_limit_s=86_400.0, refusal_backoff_s=0.0),
+    )
+
+
+def with_services(work: Callable[..., T], settings: Settings, *arguments: object) -> T:
+    """Call `work` in a new process, with the services opened there and the arguments."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as processes:
+        return processes.submit(call_with_services, work, settings, *arguments).result()
+
+
+def costs_of(size: Size, num_new: int, cycle: Cycle) -> list[Cost]:
+    """Return the costs of a cycle and of its stages."""
+    update = f"an update of {num_new:,} events"
+    costs = [
+        Cost(size=size, what=f"{update}, start to live", value=cycle.wall_s(LIVE), unit="s"),
+        Cost(
+            size=size,
+            what=f"{update}, start to live",
+            value=cycle.cpu_s(LIVE),
+            unit="processor s",
+            note=f"of TorchServe {cycle.server_s:.1f} s",
+        ),
+    ]
+    for stage in cycle.stages:
+        note = f"{stage.wall_s:.1f} s of the clock"
+        if stage.name == "train":
+            note += f": {cycle.phases}"
+        costs.append(
+            Cost(
+                size=size,
+                what=f"{update}, {stage.name}",
+                value=stage.cpu_s,
+                unit="processor s",
+                note=note,
+            )
+        )
+    worker_gib = max(stage.worker_gib for stage in cycle.stages)
+    at_its_peak = max(cycle.stages, key=lambda stage: stage.worker_gib).name
+    return [
+        *costs,
+        Cost(
+            size=size,
+            what=f"{update}, peak memory of the worker",
+            value=worker_gib,
+            unit="GiB",
+            note=f"in {at_its_peak}",
+        ),
+        Cost(
+            size=size,
+            what=f"{update}, peak memory of the trainer",
+            value=cycle.trainer_gib,
+            unit="GiB",
+        ),
+        Cost(
+            size=size,
+            what=f"{update}, stored",
+            value=cycle.stored_mb,
+            unit="MB",
+            note=cycle.stored_note,
+        ),
+        Cost(
+            size=size,
+            what=f"{update}, written to the disk in all",
+            value=cycle.written_mb,
+            unit="MB",
+            note="by worker and trainer, snapshot and candidate included",
+        ),
+    ]
