@@ -1,4 +1,4 @@
-"""Update cycles of the worker, stage by stage, by the size of the catalogue and of the history.
+"""Update cycles of the worker, stage by stage, by the size of catalogue and history.
 
 The worker collects from the embedded log, has the product's trainer train, judges, packs, and
 registers the release in a TorchServe of its own. The journal is that of a made-up shop, and the
@@ -74,59 +74,26 @@ def with_services(work: Callable[..., T], settings: Settings, *arguments: object
 
 def costs_of(size: Size, num_new: int, cycle: Cycle) -> list[Cost]:
     """Return the costs of a cycle and of its stages."""
-    update = f"an update of {num_new:,} events"
+
+    def cost(what: str, value: float, unit: str, note: str = "") -> Cost:
+        title = f"an update of {num_new:,} events, {what}"
+        return Cost(size=size, what=title, value=value, unit=unit, note=note)
+
+    of_server = f"of TorchServe {cycle.server_s:.1f} s"
+    highest = max(cycle.stages, key=lambda stage: stage.worker_gib)
     costs = [
-        Cost(size=size, what=f"{update}, start to live", value=cycle.wall_s(LIVE), unit="s"),
-        Cost(
-            size=size,
-            what=f"{update}, start to live",
-            value=cycle.cpu_s(LIVE),
-            unit="processor s",
-            note=f"of TorchServe {cycle.server_s:.1f} s",
-        ),
+        cost("start to live", cycle.wall_s(LIVE), "s"),
+        cost("start to live", cycle.cpu_s(LIVE), "processor s", of_server),
     ]
     for stage in cycle.stages:
         note = f"{stage.wall_s:.1f} s of the clock"
         if stage.name == "train":
             note += f": {cycle.phases}"
-        costs.append(
-            Cost(
-                size=size,
-                what=f"{update}, {stage.name}",
-                value=stage.cpu_s,
-                unit="processor s",
-                note=note,
-            )
-        )
-    worker_gib = max(stage.worker_gib for stage in cycle.stages)
-    at_its_peak = max(cycle.stages, key=lambda stage: stage.worker_gib).name
+        costs.append(cost(stage.name, stage.cpu_s, "processor s", note))
     return [
         *costs,
-        Cost(
-            size=size,
-            what=f"{update}, peak memory of the worker",
-            value=worker_gib,
-            unit="GiB",
-            note=f"in {at_its_peak}",
-        ),
-        Cost(
-            size=size,
-            what=f"{update}, peak memory of the trainer",
-            value=cycle.trainer_gib,
-            unit="GiB",
-        ),
-        Cost(
-            size=size,
-            what=f"{update}, stored",
-            value=cycle.stored_mb,
-            unit="MB",
-            note=cycle.stored_note,
-        ),
-        Cost(
-            size=size,
-            what=f"{update}, written to the disk in all",
-            value=cycle.written_mb,
-            unit="MB",
-            note="by worker and trainer, snapshot and candidate included",
-        ),
+        cost("memory of the worker", highest.worker_gib, "GiB", f"peak, in {highest.name}"),
+        cost("memory of the trainer", cycle.trainer_gib, "GiB", "peak"),
+        cost("stored artifacts", cycle.stored_mb, "MB", cycle.stored_note),
+        cost("written to the disk", cycle.written_mb, "MB", "by worker and trainer in all"),
     ]

@@ -85,7 +85,7 @@ def update_cycles(
 
 
 def call_with_services(work: Callable[..., T], settings: Settings, *arguments: object) -> T:
-    """Open the services of the settings, call `work` with them, and close what has files open."""
+    """Call `work` with the services of the settings, which are closed afterwards."""
     services = open_services(settings)
     try:
         return work(services, *arguments)

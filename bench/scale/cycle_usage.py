@@ -125,7 +125,7 @@ def measured_cycle(services: Services, *, server_pid: int) -> Cycle:
         run=run,
         readings=tuple(readings),
         trainer_gib=children.ru_maxrss / 2**20,
-        stored=_stored(before, _files_of(store)),
+        stored=_new_bytes(before, _files_of(store)),
         phases=", ".join(f"{name} {seconds:.1f}" for name, seconds in report.seconds.items()),
     )
 
@@ -190,7 +190,7 @@ def _files_of(store: Path) -> dict[Path, tuple[int, int]]:
     return files
 
 
-def _stored(
+def _new_bytes(
     before: Mapping[Path, tuple[int, int]], after: Mapping[Path, tuple[int, int]]
 ) -> Counter[str]:
     """Return the bytes of new artifacts by kind: archives, states, bases and the journal."""
