@@ -127,7 +127,7 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
     state_BD = ranker.user_states([one.history for one in plans], texts_MT)
     k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
     allowed, excluded = [one.allowed_N for one in plans], [one.excluded_rows for one in plans]
-    best = ranker.top_k(ranker.scores(state_BD), k, allowed, excluded)
+    best = ranker.top_lists(state_BD, k, allowed, excluded)
     rows = [found.tolist() for found, _ in best]
     ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
     for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):

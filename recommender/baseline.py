@@ -17,7 +17,7 @@ from recommender.biases import (
     tastes,
 )
 from recommender.config import ModelConfig
-from recommender.tensors import HistoryBatch, ItemFacts, ItemSide, last_of
+from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide, last_of
 
 SIMILARITY_WEIGHT = 4.0  # a cosine of 1 is worth a popularity of e⁴
 
@@ -37,10 +37,14 @@ class Baseline(nn.Module):
 
     def item_side(self, facts: ItemFacts) -> ItemSide:
         """Return text vectors, popularity, and the items' rating biases."""
+        return self.block_side(ItemBlock.whole(facts, facts.texts_NT[:, :0]))
+
+    def block_side(self, block: ItemBlock) -> ItemSide:
+        """Return the vectors and biases of a block of items, whose table has no columns."""
         return ItemSide(
-            vectors_ND=facts.texts_NT.float(),
-            bias_N=log_popularity(facts),
-            rating_bias_N=item_rating_biases(facts),
+            vectors_ND=block.facts.texts_NT.float(),
+            bias_N=log_popularity(block),
+            rating_bias_N=item_rating_biases(block.facts),
         )
 
     def text_side(self, texts_MT: Tensor) -> ItemSide:
@@ -61,9 +65,13 @@ class Baseline(nn.Module):
         """Return the state after each whole history."""
         return last_of(self.states(side, batch), batch.length_B)
 
+    def queries(self, state_XD: Tensor) -> Tensor:
+        """Return query_XD, whose product with an item's vector, plus its bias, is its logit."""
+        return state_XD[:, :-1] * SIMILARITY_WEIGHT
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return popularity plus similarity of every item for every state."""
-        return (state_XD[:, :-1] * SIMILARITY_WEIGHT) @ side.vectors_ND.T + side.bias_N
+        return self.queries(state_XD) @ side.vectors_ND.T + side.bias_N
 
     def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
         """Return the mean plus item bias plus user bias of the given rows, not clamped."""

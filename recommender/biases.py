@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from recommender.tensors import HistoryBatch, ItemFacts, ItemSide
+from recommender.tensors import HistoryBatch, ItemBlock, ItemFacts, ItemSide
 
 ITEM_SHRINKAGE = 5.0  # ratings of the average item that are added to each item's own
 USER_SHRINKAGE = 3.0  # the same for a user: the ridge of the bias
 
 
-def log_popularity(facts: ItemFacts) -> Tensor:
-    """Return the log of each item's count relative to the mean count, as popularity_N.
+def log_popularity(block: ItemBlock) -> Tensor:
+    """Return the log of each item's count relative to the mean count, as popularity_X.
 
     One is added to both counts.
     """
-    return torch.log((facts.counts_N + 1.0) / (facts.counts_N.mean() + 1.0))
+    return torch.log((block.facts.counts_N + 1.0) / (block.mean_count + 1.0))
 
 
 def item_rating_biases(facts: ItemFacts) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import overload
 
@@ -25,6 +26,7 @@ CHANGES_FILE = "catalogue_changes.jsonl"
 OLD_FILE = "catalogue.jsonl"  # of bundles from before there were columns: all items
 # Changes are objects, which take several times the memory of a row and are not shared.
 MAX_CHANGED_SHARE = 0.1
+MASKS_KEPT = 16  # of filters; a byte for each item
 
 Mask = npt.NDArray[np.bool_]
 
@@ -156,8 +158,17 @@ class Catalogue(Sequence[CatalogueItem]):
 
         An attribute matches when it equals the wanted value or is a list that contains it. Of a
         list of wanted values, one match is enough. A number also matches its decimal string, since
-        a query string has no numbers.
+        a query string has no numbers. The newest masks are kept, so requests of a batch that have
+        the same filter get the same object.
         """
+        key = tuple(sorted(wanted.items(), key=itemgetter(0)))
+        if key not in self._masks:
+            self._masks[key] = self._matching(wanted)
+            if len(self._masks) > MASKS_KEPT:
+                del self._masks[next(iter(self._masks))]
+        return self._masks[key]
+
+    def _matching(self, wanted: Mapping[str, Value]) -> Mask:
         allowed_N = np.ones(len(self), dtype=np.bool_)
         for name, value in wanted.items():
             if name not in self._attribute_names:
@@ -198,6 +209,10 @@ class Catalogue(Sequence[CatalogueItem]):
         if added != list(range(len(columns), len(columns) + len(added))):
             raise ValueError(f"{changes}: the rows after {len(columns) - 1} have gaps")
         return Catalogue._of(columns, file, changed)
+
+    @cached_property
+    def _masks(self) -> dict[tuple[tuple[str, Value], ...], Mask]:
+        return {}
 
     @cached_property
     def _added_rows(self) -> dict[str, int]:

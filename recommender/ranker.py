@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -19,9 +21,14 @@ from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.encoder import Encoder
+from recommender.item_rows import HELD_ITEMS, ItemRows
 from recommender.model import HistoryBatch, ItemSide, event_type_code
+from recommender.scan import NOBODY, Scan, multiplies_bfloat16
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
+# From here on lists come from a scan; with fewer items all scores of a user take less time.
+SCANNED_ITEMS = 20_000
+MIN_LENGTH = 1e-12  # of a vector, for a cosine
 
 
 class HistoryElement(NamedTuple):
@@ -41,20 +48,25 @@ class HistoryElement(NamedTuple):
 class Ranker:
     """Serves one bundle.
 
-    Item vectors are computed once. The encoder is loaded with the first free text.
+    The encoder is loaded with the first free text.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        scanned_items: int = SCANNED_ITEMS,
+        held_items: int = HELD_ITEMS,
+    ) -> None:
+        """Prepare a bundle; a test can set the sizes from which a catalogue is large."""
         self.bundle = bundle
         self.catalogue: Catalogue = bundle.catalogue
         self._model = bundle.model.eval()
         with torch.inference_mode():
-            self._side = self._model.item_side(bundle.facts)
-            self._length_N = self._side.vectors_ND.norm(dim=1).clamp(min=1e-12)
+            self._items = ItemRows(self._model, bundle.facts, held_items=held_items)
+        self._is_scanned = len(self.catalogue) >= scanned_items
         self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
         self._encoder: Encoder | None = bundle.encoder
-        counts_N = bundle.counts_N.numpy()
-        self._popular = np.argsort(-counts_N, kind="stable")
 
     @property
     def has_ratings(self) -> bool:
@@ -82,12 +94,11 @@ class Ranker:
         """
         limit = self.bundle.manifest.model.max_history
         recent = [history[-limit:] for history in histories]
-        side = self._side_with(texts_MT)
         order = sorted(range(len(recent)), key=lambda index: len(recent[index]))
         state_BD = torch.zeros(len(recent), self._model.state_dim)
         for start in range(0, len(order), USERS_AT_ONCE):
             picked = order[start : start + USERS_AT_ONCE]
-            batch = _batch([recent[index] for index in picked], len(self.catalogue))
+            side, batch = self._read([recent[index] for index in picked], texts_MT)
             state_BD[picked] = self._model.last_states(side, batch)
         return state_BD
 
@@ -102,13 +113,12 @@ class Ranker:
 
         The states of one history follow one another. No state depends on later elements.
         """
-        side = self._side_with(texts_MT)
         order = sorted(range(len(histories)), key=lambda index: len(histories[index]))
         states = [torch.zeros(0, self._model.state_dim)]
         for start in range(0, len(order), USERS_AT_ONCE):
             picked = order[start : start + USERS_AT_ONCE]
             state_BSD = self._model.states(
-                side, _batch([histories[index] for index in picked], len(self.catalogue))
+                *self._read([histories[index] for index in picked], texts_MT)
             )
             user_B = torch.tensor(
                 [user for user, index in enumerate(picked) for _ in lengths[index]],
@@ -126,12 +136,16 @@ class Ranker:
     @torch.inference_mode()
     def scores(self, state_BD: Tensor) -> Tensor:
         """Return ranking scores_BN over the whole catalogue."""
-        return self._model.logits(self._side, state_BD)
+        parts = [self._model.logits(side, state_BD) for side in self._items.parts()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     @torch.inference_mode()
     def ratings(self, state_BD: Tensor, rows_BK: Tensor) -> Tensor:
         """Return predicted ratings_BK of rows, clamped to the data's scale."""
-        return self._clamp_to_scale(self._model.ratings(self._side, state_BD, rows_BK))
+        rows_X, places_BK = _distinct(rows_BK)
+        return self._clamp_to_scale(
+            self._model.ratings(self._items.at(rows_X), state_BD, places_BK)
+        )
 
     @torch.inference_mode()
     def text_ratings(self, state_BD: Tensor, texts_BKT: Tensor) -> Tensor:
@@ -140,6 +154,32 @@ class Ranker:
         side = self._model.text_side(texts_BKT.reshape(-1, width))
         rows_BK = torch.arange(num_users * num_texts).view(num_users, num_texts)
         return self._clamp_to_scale(self._model.ratings(side, state_BD, rows_BK))
+
+    @torch.inference_mode()
+    def top_lists(
+        self,
+        state_BD: Tensor,
+        k: Sequence[int],
+        allowed: Sequence[Mask | None],
+        excluded_rows: Sequence[Iterable[int]],
+    ) -> list[tuple[Rows, Scores]]:
+        """Return the best rows of each state and their scores, best first, as `top_k` does.
+
+        In a large catalogue a scan finds more rows than asked for, and their exact scores decide.
+        """
+        if not self._is_scanned:
+            return self.top_k(self.scores(state_BD), k, allowed, excluded_rows)
+        found_BK = self._scan.best(
+            self._model.queries(state_BD), _num_found(max(k, default=0)), allowed, excluded_rows
+        )
+        rows_X, places_BK = _distinct(found_BK.clamp(min=0))
+        scores_BX = self._model.logits(self._items.at(rows_X), state_BD)
+        scores_BK = scores_BX.gather(1, places_BK).masked_fill(found_BK == NOBODY, math.nan)
+        lists = []
+        for row_K, score_K, k_one in zip(found_BK.numpy(), scores_BK.numpy(), k, strict=True):
+            places, scores = best_rows(score_K, k_one)
+            lists.append((row_K[places], scores))
+        return lists
 
     def top_k(
         self,
@@ -173,30 +213,78 @@ class Ranker:
         if (row is None) == (text_T is None):
             raise ValueError("similar: expected either a row or a text vector")
         if row is not None:
-            vector_D = self._side.vectors_ND[row]
+            vector_D = self._items.at(torch.tensor([row])).vectors_ND[0]
         else:
             assert text_T is not None
             vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
         unit_D = torch.nn.functional.normalize(vector_D, dim=0)
-        cosine_N = self._side.vectors_ND @ unit_D / self._length_N
+        nearly_N = (self._scan.products(unit_D) / self._length_N).unsqueeze(0)
         excluded = () if row is None else (row,)
-        return self.top_k(cosine_N.unsqueeze(0), [k], [None], [excluded])[0]
+        found, _ = self.top_k(nearly_N, [_num_found(k)], [None], [excluded])[0]
+        found.sort()
+        near_XD = self._items.at(torch.from_numpy(found)).vectors_ND
+        cosine_X = near_XD @ unit_D / near_XD.norm(dim=1).clamp(min=MIN_LENGTH)
+        places, cosines = best_rows(cosine_X.numpy(), k)
+        return found[places], cosines
 
-    def popular_rows(self, n: int) -> Rows:
+    def popular_rows(self, n: int, excluded_rows: Iterable[int] = ()) -> Rows:
         """Return the n rows with most interactions, ties by lower row, without hidden items."""
-        return self._popular[~self.catalogue.hidden_N[self._popular]][:n]
+        excluded = np.fromiter(excluded_rows, np.int64)
+        first = self._popular[: n + len(excluded)]
+        return first[~np.isin(first, excluded)][:n]
 
-    def _side_with(self, texts_MT: Tensor | None) -> ItemSide:
-        """Return the catalogue's rows, followed by free texts if there are any."""
-        if texts_MT is None:
-            return self._side
-        return self._side.concat(self._model.text_side(texts_MT))
+    @cached_property
+    def _popular(self) -> Rows:
+        """All rows but hidden ones, the most popular first."""
+        rows = np.argsort(-self.bundle.counts_N.numpy(), kind="stable")
+        return rows[~self.catalogue.hidden_N[rows]]
+
+    @cached_property
+    def _scan(self) -> Scan:
+        """The vectors in the precision that lists are found by, made when first needed."""
+        type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        parts = [(side.vectors_ND.to(type_), side.bias_N) for side in self._items.parts()]
+        vectors_ND, bias_N = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
+        return Scan(vectors_ND, bias_N, self._hidden_rows)
+
+    @cached_property
+    def _length_N(self) -> Tensor:
+        """The lengths of the vectors, for cosines."""
+        parts = [side.vectors_ND.norm(dim=1) for side in self._items.parts()]
+        return torch.cat(parts).clamp(min=MIN_LENGTH)
+
+    def _read(
+        self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None
+    ) -> tuple[ItemSide, HistoryBatch]:
+        """Return the items of some histories, and the histories with places among those items."""
+        num_items = len(self.catalogue)
+        batch = _batch(histories, num_items)
+        rows_X, places_BL = _distinct(batch.rows_BL)
+        is_text_X = rows_X >= num_items
+        side = self._items.at(rows_X[~is_text_X])
+        if texts_MT is not None:
+            side = side.concat(self._model.text_side(texts_MT[rows_X[is_text_X] - num_items]))
+        return side, replace(batch, rows_BL=places_BL)
 
     def _clamp_to_scale(self, ratings_BK: Tensor) -> Tensor:
         scale = self.bundle.manifest.rating_scale
         if scale is None:
             raise ValueError("ratings: the training data has no ratings")
         return ratings_BK.clamp(*scale)
+
+
+def _distinct(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct rows_X, ascending, and the place of each row among them."""
+    rows_X, places = np.unique(rows.numpy(), return_inverse=True)
+    return torch.from_numpy(rows_X), torch.from_numpy(places.reshape(rows.shape))
+
+
+def _num_found(k: int) -> int:
+    """Return how many rows of nearly the highest scores have the k highest ones among them.
+
+    docs/log.md has how many are needed.
+    """
+    return k + 10 + k // 8
 
 
 def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> HistoryBatch:

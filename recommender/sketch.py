@@ -75,6 +75,14 @@ class Sketch(nn.Module):
         """Return the state after each whole history."""
         return last_of(self.states(side, batch), batch.length_B)
 
+    def queries(self, state_XD: Tensor) -> Tensor:
+        """Return query_XV, whose product with an item's vector is its logit less the user's part.
+
+        The user's part is the same for all items.
+        """
+        query_V = F.pad(self.head.weight[0, self.config.dim :], (self.config.dim, 0))
+        return (self.rating_std * query_V).expand(len(state_XD), -1)
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return the predicted rating of every item for every state, by which items are ranked.
 

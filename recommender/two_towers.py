@@ -166,10 +166,13 @@ class TwoTowers(nn.Module):
         )
         return input_BSD
 
+    def queries(self, state_XD: Tensor) -> Tensor:
+        """Return query_XD, whose product with an item's vector, plus its bias, is its logit."""
+        return state_XD[:, : self.config.dim] * (1.0 / math.sqrt(self.config.dim))
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
-        read_XD = state_XD[:, : self.config.dim] * (1.0 / math.sqrt(self.config.dim))
-        return torch.addmm(side.bias_N, read_XD, side.vectors_ND.T)
+        return torch.addmm(side.bias_N, self.queries(state_XD), side.vectors_ND.T)
 
     def ratings(self, side: ItemSide, state_XD: Tensor, rows_XK: Tensor) -> Tensor:
         """Return predicted ratings of the given rows, not clamped.

@@ -117,15 +117,14 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
     top_lists: list[Rows] = []
     for part in _parts(scored, ranker):
         state_BD = ranker.states_along(part.histories, part.lengths)
-        num_users = len(part.chosen_B)
-        scores_BN = (
-            ranker.scores(state_BD)
-            if not popularity
-            else ranker.bundle.counts_N.expand(num_users, -1)
-        )
-        tops = ranker.top_k(scores_BN, [TOP] * num_users, [None] * num_users, part.seen)
+        if popularity:
+            tops = [ranker.popular_rows(TOP, seen) for seen in part.seen]
+        else:
+            users = len(part.chosen_B)
+            lists = ranker.top_lists(state_BD, [TOP] * users, [None] * users, part.seen)
+            tops = [rows for rows, _ in lists]
         for number in np.flatnonzero(scored.ranked_X[part.chosen_B]):
-            rows, _ = tops[number]
+            rows = tops[number]
             gain_X[part.chosen_B[number]] = ndcg(rows, part.targets[number])
             top_lists.append(rows)
         if ranker.has_ratings:

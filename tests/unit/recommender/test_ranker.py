@@ -191,6 +191,7 @@ def test_similar_needs_exactly_one_of_row_and_text(ranker: Ranker) -> None:
 
 def test_popular_rows_have_the_most_interactions(ranker: Ranker) -> None:
     assert ranker.popular_rows(3).tolist() == [0, 1, 2]
+    assert ranker.popular_rows(3, [1, 39]).tolist() == [0, 2, 3]
 
 
 def test_the_encoder_is_loaded_with_the_first_free_text(tmp_path: Path) -> None:
@@ -202,6 +203,30 @@ def test_the_encoder_is_loaded_with_the_first_free_text(tmp_path: Path) -> None:
     assert item is not None
     assert torch.allclose(ranker.text_vectors([item])[0], ranker.bundle.texts_NT[3], atol=1e-3)
     assert ranker.similar(text_T=ranker.text_vectors([item])[0], k=1)[0].tolist() == [3]
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_a_large_catalogue_gives_the_answers_of_a_small_one(
+    bundles: dict[str, Bundle], tower: str
+) -> None:
+    """Lists come from a scan, and vectors are computed when asked for."""
+    small = Ranker(bundles[tower])
+    large = Ranker(bundles[tower], scanned_items=0, held_items=0)
+    states = [ranker.user_states(HISTORIES, TEXTS_MT) for ranker in (small, large)]
+    assert torch.allclose(states[0], states[1], atol=1e-5)
+    rows_BK = torch.tensor([[7, 0, 7]] * len(HISTORIES))
+    assert torch.allclose(
+        small.ratings(states[0], rows_BK), large.ratings(states[0], rows_BK), atol=1e-5
+    )
+    some = np.arange(40) % 3 == 0
+    wanted = ([5, 3, 0, 40], [None, some, None, some], [[1], [0, 3], [], [9]])
+    for ours, theirs in zip(
+        large.top_lists(states[0], *wanted), small.top_lists(states[0], *wanted), strict=True
+    ):
+        assert ours[0].tolist() == theirs[0].tolist()
+        assert np.allclose(ours[1], theirs[1], atol=1e-5)
+    ours, theirs = (ranker.similar(row=4, k=6) for ranker in (large, small))
+    assert ours[0].tolist() == theirs[0].tolist()
 
 
 Damage = Callable[[torch.nn.Module], None]
@@ -218,9 +243,10 @@ def test_broken_weights_raise_nothing(
             weight.fill_(value)
     ranker = Ranker(bundle)
     users = ranker.user_states(HISTORIES, TEXTS_MT)
-    ranker.top_k(ranker.scores(users), [3] * 4, [None] * 4, [()] * 4)
+    for one in (ranker, Ranker(bundle, scanned_items=0, held_items=0)):
+        one.top_lists(users, [3] * 4, [None] * 4, [()] * 4)
+        one.similar(row=0, k=3)
     ranker.ratings(users, torch.zeros(4, 1, dtype=torch.long))
-    ranker.similar(row=0, k=3)
 
 
 def test_an_empty_and_a_one_item_catalogue_work(tmp_path: Path) -> None:
