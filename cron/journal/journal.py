@@ -10,7 +10,7 @@ in between, the ledger alone decides what was accepted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,6 +149,27 @@ class Journal:
             return self.read(first_seq, last_seq, columns=columns)  # merged meanwhile
         whole = pa.concat_tables([segments.SCHEMA.empty_table().select(needed), *tables])
         return whole if columns is None else whole.select(list(columns))
+
+    def read_segments(
+        self, first_seq: int, last_seq: int, *, columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
+        """Yield what `read` returns, one segment at a time; raise as `read`."""
+        for segment in self._overlapping(first_seq, last_seq):
+            first, last = max(first_seq, segment.first_seq), min(last_seq, segment.last_seq)
+            yield self.read(first, last, columns=columns)
+
+    def read_items(self, first_seq: int, last_seq: int) -> pa.Table:
+        """Return the items numbered first to last; raise as `read`.
+
+        Segments without items are not opened.
+        """
+        tables = [segments.SCHEMA.empty_table()]
+        for segment in self._overlapping(first_seq, last_seq):
+            if segment.num_items:
+                first, last = max(first_seq, segment.first_seq), min(last_seq, segment.last_seq)
+                records = self.read(first, last)
+                tables.append(records.filter(pc.equal(records["kind"], "item")))
+        return pa.concat_tables(tables)
 
     def count(self, first_seq: int, last_seq: int) -> RecordCounts:
         """Count what `read` would return; only the segments at the ends of the range are opened."""

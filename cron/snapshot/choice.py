@@ -1,4 +1,7 @@
-"""The choice of a snapshot's events: what is trained, replayed, scored, and their context."""
+"""The choice of a snapshot's events: what is trained, replayed, scored, and their context.
+
+A full retrain of a large journal is chosen in `cron.snapshot.streamed_choice`.
+"""
 
 from __future__ import annotations
 
@@ -7,119 +10,88 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from cron.journal.journal import Journal
-from cron.snapshot.judged import newest_judged, older_judged, positive_of
-from cron.snapshot.limits import Kept, within_limits
-from cron.snapshot.pools import JournalParts, PoolSizes
+from cron.lineage import Range
+from cron.snapshot.limits import within_limits
+from cron.snapshot.pools import JournalParts
 from cron.snapshot.request import SnapshotRequest
-from cron.snapshot.shift import HISTORY_RATIO, MIN_HISTORY, Shift, shift_of
-from cron.snapshot.timeline import (
-    Mask,
-    Numbers,
-    ReplayDraw,
-    Timeline,
-    context_of,
-    in_ranges,
-    replay_sample,
-    with_roles,
+from cron.snapshot.roles import fresh, inside_target, with_context
+from cron.snapshot.scored import (
+    ScoredCounts,
+    ScoredNumbers,
+    add_scored,
+    scored_of_all,
+    scored_of_parts,
 )
+from cron.snapshot.shift import HISTORY_RATIO, MIN_HISTORY, Shift, shift_of
+from cron.snapshot.tables import SnapshotTables
+from cron.snapshot.timeline import Mask, Numbers, ReplayDraw, Timeline, context_of, replay_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The tables of events, and counts taken while choosing them."""
+    """Counts taken while a snapshot's events were chosen."""
 
-    tables: dict[str, pa.Table]
-    judged: tuple[int, int]  # users and choices that are scored
-    num_older: int
-    kept: Kept
+    scored: ScoredCounts
+    over_user: int
+    over_item: int
     shift: Shift | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pools:
-    """The events among which a snapshot chooses, and the numbers of those that are scored.
+    """The events among which a snapshot chooses, and those that are scored.
 
     `ends` are the numbers of the events with which replayed runs may end; None means any.
     """
 
     events: Timeline
-    score: Numbers
-    older_score: Numbers
+    scored: ScoredNumbers
     shift: Shift | None
     ends: Numbers | None = None
 
 
-def choose(journal: Journal, request: SnapshotRequest, sizes: PoolSizes) -> Chosen:
-    """Choose the events of a snapshot; raise ArtifactMissing or ArtifactCorrupt."""
-    parts = JournalParts(
-        journal=journal,
-        first=journal.first_seq,
-        through=request.through,
-        excluded=request.excluded,
-        is_panel=lambda user_id: (
-            request.panel.holds(user_id) or request.scored_panel.holds(user_id)
-        ),
-        sizes=sizes,
-    )
-    takes_parts = request.mode in ("update", "items") and parts.num_numbers > sizes.whole_up_to
-    pools = _part_pools(parts, request) if takes_parts else _whole_pools(parts, request)
-    return _choose(pools, request)
-
-
-def _whole_pools(parts: JournalParts, request: SnapshotRequest) -> _Pools:
-    """Return pools of all events."""
+def choose_of_all(parts: JournalParts, request: SnapshotRequest, tables: SnapshotTables) -> Chosen:
+    """Write a choice among all events; raise as the methods of JournalParts."""
     events = parts.every()
-    older = events.before(request.older_before or 0)
-    return _Pools(
-        events=events,
-        score=_newest_judged(events, request),
-        older_score=_older_judged(older, request),
-        shift=shift_of(events, request.shift_range) if request.shift_range else None,
-    )
+    shift = shift_of(events.table, request.shift_range) if request.shift_range else None
+    pools = _Pools(events=events, scored=scored_of_all(events, request), shift=shift)
+    return _choose(pools, request, tables)
 
 
-def _part_pools(parts: JournalParts, request: SnapshotRequest) -> _Pools:
-    """Return pools of parts of the journal, at a cost that does not grow with it."""
-    need, panel = request.need, request.scored_panel
+def choose_of_parts(
+    parts: JournalParts, request: SnapshotRequest, tables: SnapshotTables
+) -> Chosen:
+    """Write the choice of an update among parts of the journal; raise as `choose_of_all`.
 
-    def is_enough(events: Timeline, score: Numbers) -> bool:
-        chosen_N = np.isin(events.seq_N, score) & _positive(events, request)
-        return need.met_by(len(np.unique(events.user_N[chosen_N])), int(chosen_N.sum()))
-
-    newest = parts.newest(
-        parts.through, lambda events: is_enough(events, _newest_judged(events, request))
-    )
-    older = parts.spread(
-        (request.older_before or 1) - 1,
-        4 * need.min_events / max(panel.share, 0.01),
-        lambda events: is_enough(events, _older_judged(events, request)),
-    )
-    score, older_score = _newest_judged(newest, request), _older_judged(older, request)
+    The cost does not grow with the journal.
+    """
+    scored = scored_of_parts(parts, request)
     new = parts.timeline([one for one in (request.target_range, request.fresh_range) if one])
     ends, replayed = _replay_ends(parts, request, new)
-    users = {*new.users, *newest.users_at(score), *older.users_at(older_score), *replayed}
-    return _Pools(
-        events=parts.lives(sorted(users)),
-        score=score,
-        older_score=older_score,
-        shift=_recent_shift(parts, request.shift_range) if request.shift_range else None,
+    pools = _Pools(
+        events=parts.lives(sorted({*new.users, *scored.users, *replayed})),
+        scored=scored,
+        shift=recent_shift(parts, request.shift_range),
         ends=ends,
     )
+    return _choose(pools, request, tables)
 
 
-def _recent_shift(parts: JournalParts, new: tuple[int, int]) -> Shift | None:
-    num_before = max(MIN_HISTORY, HISTORY_RATIO * (new[1] - new[0] + 1))
-    before = parts.newest(new[0] - 1, lambda events: len(events.seq_N) >= num_before)
-    first = int(before.seq_N.min(initial=new[0]))
-    return shift_of(parts.timeline([(first, new[1])]), new)
+def recent_shift(parts: JournalParts, new: Range | None) -> Shift | None:
+    """Return the shift of the events in a range, of a long range that of its newest events."""
+    if new is None:
+        return None
+    newest = (max(new[0], new[1] - parts.sizes.compared + 1), new[1])
+    events = parts.mix(newest)
+    before = parts.mix_before(new[0], max(MIN_HISTORY, HISTORY_RATIO * events.num_rows))
+    return shift_of(pa.concat_tables([before, events]), newest)
 
 
 def _replay_ends(
     parts: JournalParts, request: SnapshotRequest, new: Timeline
 ) -> tuple[Numbers, list[str]]:
     """Return the numbers of events with which replayed runs may end, and users with enough."""
-    num_targets = int((_inside_target(new, request) & new.lasting_N & ~new.panel_N).sum())
+    num_targets = int((inside_target(new, request) & new.lasting_N & ~new.panel_N).sum())
     size = round(request.replay_ratio * num_targets)
     if request.mode != "update" or request.target_range is None or not size:
         return np.zeros(0, np.int64), []
@@ -131,55 +103,18 @@ def _replay_ends(
     return older.seq_N[ends], parts.first_with(users, size, last=last, run=run)
 
 
-def _choose(pools: _Pools, request: SnapshotRequest) -> Chosen:
+def _choose(pools: _Pools, request: SnapshotRequest, tables: SnapshotTables) -> Chosen:
     events = pools.events
-    kept = within_limits(events, _inside_target(events, request) & ~events.panel_N, request.limits)
+    kept = within_limits(events, inside_target(events, request) & ~events.panel_N, request.limits)
     replay_N = _replay(events, request, kept.mask_N, pools.ends)
-    positive_N = _positive(events, request)
-    score_N = np.isin(events.seq_N, pools.score)
-    older = events.before(request.older_before or 0)
-    older_N = np.isin(older.seq_N, pools.older_score)
-    fresh_range = request.fresh_range
-    if fresh_range is None and request.mode == "update":
-        fresh_range = request.target_range
-    fresh_N = in_ranges(events.seq_N, [fresh_range] if fresh_range else []) & events.lasting_N
+    tables.add("events", with_context(events, request, target=kept.mask_N, replay=replay_N))
+    tables.add("fresh", with_context(events, request, score=fresh(events, request)))
     return Chosen(
-        tables={
-            "events": _with_context(events, request, target=kept.mask_N, replay=replay_N),
-            "panel": _with_context(events, request, score=score_N),
-            "older": _with_context(older, request, score=older_N),
-            "fresh": _with_context(events, request, score=fresh_N),
-        },
-        judged=(
-            len(np.unique(events.user_N[score_N & positive_N])),
-            int((score_N & positive_N).sum()),
-        ),
-        num_older=int((older_N & _positive(older, request)).sum()),
-        kept=kept,
+        scored=add_scored(tables, events, request, pools.scored),
+        over_user=kept.over_user,
+        over_item=kept.over_item,
         shift=pools.shift,
     )
-
-
-def _newest_judged(events: Timeline, request: SnapshotRequest) -> Numbers:
-    """Return the numbers of the newest events that are scored."""
-    judged_N = events.by_user(request.scored_panel.holds) > 0
-    score_N = newest_judged(events, _positive(events, request), judged_N, request.need)
-    return events.seq_N[score_N]
-
-
-def _older_judged(older: Timeline, request: SnapshotRequest) -> Numbers:
-    """Return the numbers of the older events that are scored."""
-    judged_N = older.by_user(request.scored_panel.holds) > 0
-    score_N = older_judged(older, _positive(older, request), judged_N, request.need)
-    return older.seq_N[score_N]
-
-
-def _positive(events: Timeline, request: SnapshotRequest) -> Mask:
-    return positive_of(events, request.positive_types, request.positive_rating)
-
-
-def _inside_target(events: Timeline, request: SnapshotRequest) -> Mask:
-    return in_ranges(events.seq_N, [request.target_range] if request.target_range else [])
 
 
 def _replay(
@@ -197,10 +132,3 @@ def _replay(
         end_N=None if ends is None else np.isin(events.seq_N, ends),
         draw=ReplayDraw(size=size, run=request.max_history, seed=request.seed),
     )
-
-
-def _with_context(events: Timeline, request: SnapshotRequest, **roles: Mask) -> pa.Table:
-    """Return the events in these roles, and the events of their users before each of them."""
-    chosen_N = np.logical_or.reduce(list(roles.values()))
-    context_N = context_of(events, chosen_N, max_history=request.max_history)
-    return with_roles(events, [*roles.items(), ("context", context_N)])

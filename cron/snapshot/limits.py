@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cron.snapshot.judged import earlier_equals
-from cron.snapshot.timeline import Mask, Timeline
+from cron.snapshot.timeline import Mask, Numbers, Timeline
 
 # events; below that a share means little: a single film fan rates 700 films in an evening
 FLOOR = 1_000
@@ -27,6 +27,14 @@ class Limits:
     user_share: float
     item_share: float
     floor: int = FLOOR
+
+    def of_user(self, num_events: int) -> int:
+        """Return how many of a run's events may be one user's."""
+        return max(self.floor, round(self.user_share * num_events))
+
+    def of_item(self, num_events: int) -> int:
+        """Return how many of a run's events may be one item's."""
+        return max(self.floor, round(self.item_share * num_events))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +52,20 @@ def within_limits(events: Timeline, chosen_N: Mask, limits: Limits) -> Kept:
     Impressions are counted separately.
     """
     rows = np.flatnonzero(chosen_N)
-    rows = rows[np.argsort(events.seq_N[rows])[::-1]]
-    of_user = max(limits.floor, round(limits.user_share * len(rows)))
-    of_item = max(limits.floor, round(limits.item_share * len(rows)))
-    kept = rows[earlier_equals(2 * events.user_N[rows] + events.lasting_N[rows]) < of_user]
+    kept = newest_of_users(events, chosen_N, limits.of_user(len(rows)))
+    of_item = limits.of_item(len(rows))
     left = kept[earlier_equals(2 * events.item_N[kept] + events.lasting_N[kept]) < of_item]
     mask_N = np.zeros_like(chosen_N)
     mask_N[left] = True
     return Kept(mask_N=mask_N, over_user=len(rows) - len(kept), over_item=len(kept) - len(left))
+
+
+def newest_of_users(events: Timeline, chosen_N: Mask, limit: int) -> Numbers:
+    """Return the indices of each user's newest chosen events, newest first.
+
+    Of a user there are at most `limit`, and as many impressions.
+    """
+    rows = np.flatnonzero(chosen_N)
+    rows = rows[np.argsort(events.seq_N[rows])[::-1]]
+    kept: Numbers = rows[earlier_equals(2 * events.user_N[rows] + events.lasting_N[rows]) < limit]
+    return kept

@@ -1,21 +1,25 @@
 """Reads the events among which a snapshot chooses.
 
-A snapshot of a small journal, and of a full retrain, chooses among all events. An update of a large
-journal chooses among parts of it, so that its cost does not grow with the history: the newest
-events, stretches spread over the older ones, and all events of the users whom it needs.
+A snapshot of a small journal chooses among all events. An update of a large journal chooses among
+parts of it, so that its cost does not grow with the history: the newest events, stretches spread
+over the older ones, and all events of the users whom it needs. A full retrain reads a large journal
+in ranges of users, so that its memory does not grow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cron.journal.journal import Journal
+from cron.journal.user_parts import user_bounds, write_parts
 from cron.lineage import Range
+from cron.snapshot.shift import COLUMNS as MIX_COLUMNS
 from cron.snapshot.shift import Floats
 from cron.snapshot.timeline import COLUMNS, Timeline, in_ranges, timeline
 
@@ -38,6 +42,8 @@ class PoolSizes:
     drawn: int = 1_024  # in each stretch in which replayed runs end
     users_at_once: int = 500  # users whose older events are counted together
     growth: int = 4  # factor by which a part grows while it has too few events
+    compared: int = 262_144  # the newest events of a range whose mix is compared with that before
+    user_part: int = 500_000  # events in a range of users; their choice takes .4 GB
 
 
 SIZES = PoolSizes()
@@ -58,9 +64,9 @@ class JournalParts:
     sizes: PoolSizes
 
     @property
-    def num_numbers(self) -> int:
-        """How many numbers the journal has."""
-        return self.through - self.first + 1
+    def is_small(self) -> bool:
+        """Whether all events may be read at once."""
+        return self.through - self.first < self.sizes.whole_up_to
 
     def every(self) -> Timeline:
         """Return all events of the journal."""
@@ -97,15 +103,46 @@ class JournalParts:
 
     def timeline(self, ranges: Iterable[Range]) -> Timeline:
         """Return the events in ranges of numbers."""
-        tables = []
-        for numbers in ranges:
-            records = self.journal.read(*numbers, columns=["kind", *COLUMNS])
-            tables.append(records.filter(pc.equal(records["kind"], "event")))
-        return self._timeline(tables)
+        tables = [self.journal.read(*numbers, columns=["kind", *COLUMNS]) for numbers in ranges]
+        return self.timeline_of(pa.concat_tables(self._events(tables)))
+
+    def mix(self, numbers: Range) -> pa.Table:
+        """Return the events in a range of numbers, in no order, with the columns of a mix."""
+        columns = ["kind", *MIX_COLUMNS]
+        tables = self.journal.read_segments(*numbers, columns=columns)
+        return pa.concat_tables(self._events(tables, MIX_COLUMNS))
+
+    def mix_before(self, seq: int, num_events: int) -> pa.Table:
+        """Return at least `num_events` events before a number, or all, with the same columns."""
+        length = num_events
+        while True:
+            first = max(self.first, seq - length)
+            events = self.mix((first, seq - 1))
+            if first == self.first or events.num_rows >= num_events:
+                return events
+            length *= self.sizes.growth
+
+    def by_user(self, folder: Path) -> tuple[Path, ...]:
+        """Write all events to files of a range of users each, in the order of user ids.
+
+        `folder` is empty.
+        """
+        stretches = self._stretches(
+            self.through, self.sizes.drawn, np.full(self.sizes.num_stretches, 0.5)
+        )
+        sample = [self.journal.read(*numbers, columns=["user_id"]) for numbers in stretches]
+        users = pa.concat_tables(sample)["user_id"].drop_null().to_pylist() if sample else []
+        bounds = user_bounds(
+            users, num_parts=-(-(self.through - self.first + 1) // self.sizes.user_part)
+        )
+        columns = ["kind", *COLUMNS]
+        records = self.journal.read_segments(self.first, self.through, columns=columns)
+        return write_parts(self._events(records), bounds, folder)
 
     def lives(self, user_ids: Iterable[str]) -> Timeline:
         """Return all events of some users."""
-        return self._timeline([self.journal.by_user.of(user_ids, (self.first, self.through))])
+        events = self.journal.by_user.of(user_ids, (self.first, self.through))
+        return self.timeline_of(self._without_excluded(events.select(list(COLUMNS)).cast(_SCHEMA)))
 
     def first_with(self, user_ids: Sequence[str], size: int, *, last: int, run: int) -> list[str]:
         """Return the first users that have `size` events up to `last`, or all if they have fewer.
@@ -134,8 +171,27 @@ class JournalParts:
         starts = self.first + np.arange(len(place_S)) * part + place_S * (part - length)
         return [(start, start + length - 1) for start in starts.astype(np.int64).tolist()]
 
-    def _timeline(self, tables: Sequence[pa.Table]) -> Timeline:
-        parts = [table.select(list(COLUMNS)).cast(_SCHEMA) for table in tables]
-        events = pa.concat_tables([_SCHEMA.empty_table(), *parts])
+    def no_events(self) -> pa.Table:
+        """Return a table of events without rows."""
+        return _SCHEMA.empty_table()
+
+    def timeline_of(self, events: pa.Table) -> Timeline:
+        """Return events that this object returned, as a timeline."""
+        return timeline(events, is_panel=self.is_panel)
+
+    def _events(
+        self, tables: Iterable[pa.Table], columns: Sequence[str] = COLUMNS
+    ) -> Iterator[pa.Table]:
+        """Yield columns of the events among records, without those that are excluded.
+
+        The first table has no rows.
+        """
+        schema = pa.schema([_SCHEMA.field(name) for name in columns])
+        yield schema.empty_table()
+        for records in tables:
+            events = records.filter(pc.equal(records["kind"], "event"))
+            yield self._without_excluded(events.select(list(columns)).cast(schema))
+
+    def _without_excluded(self, events: pa.Table) -> pa.Table:
         inside_N = in_ranges(events["seq"].to_numpy(), self.excluded)
-        return timeline(events.filter(pa.array(~inside_N)), is_panel=self.is_panel)
+        return events.filter(pa.array(~inside_N)) if inside_N.any() else events

@@ -7,7 +7,6 @@ machine.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -16,19 +15,21 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cron.journal import segments
 from cron.journal.journal import Journal
-from cron.snapshot.choice import Chosen, choose
-from cron.snapshot.pools import SIZES, PoolSizes
+from cron.snapshot.choice import Chosen, choose_of_all, choose_of_parts
+from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift import Shift
+from cron.snapshot.streamed_choice import choose_by_users
+from cron.snapshot.tables import SnapshotTables
 from recommender.bases import CONTENT, bases_of, link_or_copy, link_tree
 from trainer.codec import decode, encode
 from trainer.machine import durable_files
 
 FORMAT = 2
+_ITEMS_AT_ONCE = 65_536  # as objects they take a kilobyte each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,9 @@ def build_snapshot(
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
 
-    chosen = choose(journal, request, sizes)
-    tables = {f"{name}.parquet": table for name, table in chosen.tables.items()}
-    tables["items.parquet"] = _items(journal, request, sizes)
-    for name, table in tables.items():
-        pq.write_table(table, partial / name, compression="zstd")
+    with SnapshotTables(partial) as tables:
+        chosen = _choose(journal, request, tables, partial / "parts", sizes)
+        _add_items(journal, request, tables, sizes)
     for name, source in (("live", request.live), ("anchor", request.anchor)):
         if source is not None:
             link_tree(source, partial / name)
@@ -91,18 +90,54 @@ def build_snapshot(
     return info
 
 
-def _items(journal: Journal, request: SnapshotRequest, sizes: PoolSizes) -> pa.Table:
-    """Return the latest record of each item, or of each that is new to the parent.
+def _choose(
+    journal: Journal,
+    request: SnapshotRequest,
+    tables: SnapshotTables,
+    folder: Path,
+    sizes: PoolSizes,
+) -> Chosen:
+    """Write the events; `folder` is made for temporary files and deleted."""
+    parts = JournalParts(
+        journal=journal,
+        first=journal.first_seq,
+        through=request.through,
+        excluded=request.excluded,
+        is_panel=lambda user_id: (
+            request.panel.holds(user_id) or request.scored_panel.holds(user_id)
+        ),
+        sizes=sizes,
+    )
+    if parts.is_small:
+        return choose_of_all(parts, request, tables)
+    if request.mode in ("update", "items"):
+        return choose_of_parts(parts, request, tables)
+    folder.mkdir()
+    chosen = choose_by_users(parts, request, tables, folder)
+    folder.rmdir()
+    return chosen
+
+
+def _add_items(
+    journal: Journal, request: SnapshotRequest, tables: SnapshotTables, sizes: PoolSizes
+) -> None:
+    """Write the latest record of each item, or of each that is new to the parent.
 
     Excluded ranges are included here: the shop corrects an item by sending it again.
     """
     through = request.items_through
     is_whole = through - journal.first_seq < sizes.whole_up_to
-    records = journal.read(1 if is_whole else request.items_after + 1, through)
+    records = journal.read_items(1 if is_whole else request.items_after + 1, through)
     latest = segments.latest_items(records)
     if not is_whole and request.items_after:
         keys = journal.by_user.records_of_items(latest["item_id"].to_pylist(), through=through)
         latest = latest.filter(pc.is_in(latest["seq"], value_set=_latest_numbers(keys)))
+    tables.add("items", _item_rows(latest.slice(0, 0)))
+    for first in range(0, latest.num_rows, _ITEMS_AT_ONCE):
+        tables.add("items", _item_rows(latest.slice(first, _ITEMS_AT_ONCE)))
+
+
+def _item_rows(latest: pa.Table) -> pa.Table:
     payloads = [json.loads(payload) for payload in latest["payload"].to_pylist()]
     return pa.table(
         {
@@ -125,44 +160,19 @@ def _latest_numbers(records: pa.Table) -> pa.Array:
     return segments.latest_items(records)["seq"].combine_chunks()
 
 
-def _info(tables: dict[str, pa.Table], chosen: Chosen) -> SnapshotInfo:
-    trained = tables["events.parquet"]
+def _info(tables: SnapshotTables, chosen: Chosen) -> SnapshotInfo:
     return SnapshotInfo(
-        data_digest=content_digest(tables),
-        num_targets=trained.filter(pc.equal(trained["role"], "target")).num_rows,
-        num_replay=trained.filter(pc.equal(trained["role"], "replay")).num_rows,
-        num_items=tables["items.parquet"].num_rows,
-        num_panel_users=chosen.judged[0],
-        num_panel_events=chosen.judged[1],
-        num_older_events=chosen.num_older,
-        over_user_limit=chosen.kept.over_user,
-        over_item_limit=chosen.kept.over_item,
+        data_digest=tables.digest(),
+        num_targets=tables.num_in_role("events", "target"),
+        num_replay=tables.num_in_role("events", "replay"),
+        num_items=tables.num_rows("items"),
+        num_panel_users=chosen.scored.num_users,
+        num_panel_events=chosen.scored.num_events,
+        num_older_events=chosen.scored.num_older,
+        over_user_limit=chosen.over_user,
+        over_item_limit=chosen.over_item,
         shift=chosen.shift,
     )
-
-
-def content_digest(tables: dict[str, pa.Table]) -> str:
-    """Return the sha256 over names, columns and values, in order.
-
-    The bytes of the Parquet files are not used: they depend on the library's version.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(tables):
-        table = tables[name]
-        for column_name, column in zip(table.column_names, table.columns, strict=True):
-            digest.update(f"{name}/{column_name}/{column.type}/{len(column)};".encode())
-            for part in _column_bytes(column):
-                digest.update(part)
-    return digest.hexdigest()
-
-
-def _column_bytes(column: pa.ChunkedArray) -> list[bytes]:
-    missing = pc.is_null(column).to_numpy().tobytes()
-    if pa.types.is_string(column.type):
-        lengths = pc.fill_null(pc.binary_length(column), -1).to_numpy().tobytes()
-        text = "".join(value for value in column.to_pylist() if value is not None)
-        return [missing, lengths, text.encode()]
-    return [missing, pc.fill_null(column, pa.scalar(0).cast(column.type)).to_numpy().tobytes()]
 
 
 def _request_values(request: SnapshotRequest) -> dict[str, object]:

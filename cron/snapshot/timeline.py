@@ -65,7 +65,7 @@ class Timeline:
 
     def types(self) -> tuple[list[str], Numbers]:
         """Return the names of the event types, and each event's index into them."""
-        return _dictionary_codes(self.table["type"])
+        return dictionary_codes(self.table["type"])
 
 
 def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
@@ -79,18 +79,17 @@ def timeline(events: pa.Table, *, is_panel: Callable[[str], bool]) -> Timeline:
         .sort_by([("user_id", "ascending"), ("at_us", "ascending"), ("event_id", "ascending")])
         .combine_chunks()
     )
-    users, user_N = _dictionary_codes(table["user_id"])
+    users, user_N = dictionary_codes(table["user_id"])
     of_panel = np.array([is_panel(user_id) for user_id in users], dtype=np.bool_)
-    rating_N: NDArray[np.float64] = table["rating"].cast(pa.float64()).to_numpy()
     made = Timeline(
         table=table,
         users=users,
         seq_N=table["seq"].to_numpy(),
         at_us_N=table["at_us"].to_numpy(),
         user_N=user_N,
-        item_N=_dictionary_codes(table["item_id"])[1],
-        rating_N=np.where(np.isfinite(rating_N), rating_N, np.nan),
-        lasting_N=pc.not_equal(table["type"], "impression").to_numpy(),
+        item_N=dictionary_codes(table["item_id"])[1],
+        rating_N=ratings(table["rating"]),
+        lasting_N=lasting(table["type"]),
         panel_N=of_panel[user_N] if len(user_N) else np.zeros(0, np.bool_),
     )
     firsts = {
@@ -116,7 +115,20 @@ def _first_meetings(events: Timeline, among_N: Mask) -> Mask:
     return first_N
 
 
-def _dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], Numbers]:
+def ratings(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return ratings as numbers; NaN where there is none."""
+    rating_N: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
+    return np.where(np.isfinite(rating_N), rating_N, np.nan)
+
+
+def lasting(types: pa.ChunkedArray) -> Mask:
+    """Mark the events that are part of a history: all but impressions."""
+    mask_N: Mask = pc.not_equal(types, "impression").to_numpy()
+    return mask_N
+
+
+def dictionary_codes(column: pa.ChunkedArray) -> tuple[list[str], Numbers]:
+    """Return the different texts of a column, and each row's index into them."""
     encoded = column.combine_chunks().dictionary_encode()
     codes: Numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return encoded.dictionary.to_pylist(), codes

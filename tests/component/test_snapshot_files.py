@@ -13,6 +13,7 @@ from cron.ports import Cursor
 from cron.settings.tree import GateSettings
 from cron.snapshot.panel import Panel, key_id
 from cron.snapshot.panel_choice import choose_panel_share
+from cron.snapshot.pools import SIZES, JournalParts, PoolSizes
 from recommender.bases import Bases
 from recommender.layers import load_arrays, save_arrays
 from tests.component.house import House
@@ -20,6 +21,7 @@ from tests.component.snapshots import (
     EVENTS,
     REQUEST,
     SHARE,
+    SMALL,
     USERS,
     WHOLE,
     Build,
@@ -147,15 +149,28 @@ def test_the_panels_secret_is_written_nowhere(house: House, tmp_path: Path, buil
     )
 
 
-def test_the_panel_share_counts_what_is_not_excluded(house: House) -> None:
+def parts_of(
+    house: House, sizes: PoolSizes, excluded: tuple[tuple[int, int], ...] = ()
+) -> JournalParts:
+    return JournalParts(
+        journal=house.journal,
+        first=1,
+        through=600,
+        excluded=excluded,
+        is_panel=lambda _: False,
+        sizes=sizes,
+    )
+
+
+@pytest.mark.parametrize("sizes", [SIZES, SMALL])
+def test_the_panel_share_counts_what_is_not_excluded(house: House, sizes: PoolSizes) -> None:
     gate = GateSettings(min_users=2, min_events=20, min_panel_share=0.01, max_panel_share=0.9)
     train = TrainConfig()
-    whole = choose_panel_share(house.journal, WHOLE, gate, train, last_seq=600)
+    whole = choose_panel_share(parts_of(house, sizes), WHOLE, gate, train)
     users = sorted((WHOLE.fraction(user), user) for user in USERS)
     assert whole == pytest.approx(users[2][0], abs=1e-4), "two users and a fifth more, so three"
     gone = tuple(
         (number, number) for number, one in enumerate(EVENTS, start=1) if one.user_id == users[0][1]
     )
-    assert choose_panel_share(
-        house.journal, WHOLE, gate, train, last_seq=600, excluded=gone
-    ) == pytest.approx(users[3][0], abs=1e-4)
+    without = choose_panel_share(parts_of(house, sizes, gone), WHOLE, gate, train)
+    assert without == pytest.approx(users[3][0], abs=1e-4)

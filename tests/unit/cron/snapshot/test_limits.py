@@ -57,7 +57,9 @@ def honest(num: int, first: int = 0) -> list[Act]:
 
 
 def shift(new: list[Act], num_before: int = 5000) -> Shift:
-    found = shift_of(lives_of([*honest(num_before), *new]), (num_before + 1, num_before + len(new)))
+    found = shift_of(
+        lives_of([*honest(num_before), *new]).table, (num_before + 1, num_before + len(new))
+    )
     assert found is not None
     return found
 
@@ -109,5 +111,5 @@ def test_a_flood_of_a_rare_or_new_item_shifts_the_items() -> None:
 
 def test_too_few_events_are_compared_with_nothing() -> None:
     lives = lives_of(honest(400))
-    assert shift_of(lives, (350, 400)) is None
-    assert shift_of(lives, (50, 400)) is None
+    assert shift_of(lives.table, (350, 400)) is None
+    assert shift_of(lives.table, (50, 400)) is None
