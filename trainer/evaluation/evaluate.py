@@ -24,8 +24,7 @@ from trainer.data.dataset import EventTable, Flags, Ints, positive_events
 from trainer.evaluation.metrics import TOP, coverage, ndcg, user_means
 from trainer.report import Evaluation, Scores
 
-EVENTS_AT_ONCE = 256
-SCORES_AT_ONCE = 1 << 25  # 128 MB: of a large catalogue fewer events are scored at once
+EVENTS_AT_ONCE = 256  # of a catalogue that is not scanned, their scores take up to 20 MB
 MAX_EVENTS = 20_000  # the newest; more would change only the third digit and delay the release
 
 
@@ -67,7 +66,8 @@ def scored_events(
     ranked_E = wanted_E & positive_events(
         events, types=config.positive_types, rating=config.positive_rating
     )
-    wanted_E &= np.isin(events.user_E, events.user_E[ranked_E])
+    rated_E = ~np.isnan(events.rating_E)
+    wanted_E &= np.isin(events.user_E, events.user_E[ranked_E]) & (ranked_E | rated_E)
     place_X = np.flatnonzero(wanted_E)
     if not len(place_X):
         return None
@@ -76,7 +76,7 @@ def scored_events(
         events=events,
         place_X=place_X,
         ranked_X=ranked_E[place_X],
-        rated_X=~np.isnan(events.rating_E[place_X]),
+        rated_X=rated_E[place_X],
         user_X=user_X,
         user_ids=tuple(events.users[number] for number in numbers),
     )
@@ -117,14 +117,15 @@ def _scores(scored: Scored, ranker: Ranker, *, popularity: bool) -> Scores:
     top_lists: list[Rows] = []
     for part in _parts(scored, ranker):
         state_BD = ranker.states_along(part.histories, part.lengths)
+        ranked = np.flatnonzero(scored.ranked_X[part.chosen_B])
+        seen = [part.seen[number] for number in ranked]
         if popularity:
-            tops = [ranker.popular_rows(TOP, seen) for seen in part.seen]
+            tops = [ranker.popular_rows(TOP, rows) for rows in seen]
         else:
-            users = len(part.chosen_B)
-            lists = ranker.top_lists(state_BD, [TOP] * users, [None] * users, part.seen)
+            users = len(ranked)
+            lists = ranker.top_lists(state_BD[ranked], [TOP] * users, [None] * users, seen)
             tops = [rows for rows, _ in lists]
-        for number in np.flatnonzero(scored.ranked_X[part.chosen_B]):
-            rows = tops[number]
+        for number, rows in zip(ranked, tops, strict=True):
             gain_X[part.chosen_B[number]] = ndcg(rows, part.targets[number])
             top_lists.append(rows)
         if ranker.has_ratings:
@@ -170,7 +171,7 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
     )
     met, first_met_X, last_met_X = _before(scored, ~events.impression_E & (rows_E >= 0))
     spans = _spans(begin_X, end_X, limit=ranker.bundle.manifest.model.max_history)
-    for group in _groups(spans, size=events_at_once(len(ranker.catalogue))):
+    for group in _groups(spans, size=EVENTS_AT_ONCE):
         chosen_B = np.concatenate([np.arange(span.first, span.stop) for span in group])
         targets = rows_E[scored.place_X[chosen_B]].tolist()
         yield _Part(
@@ -222,11 +223,6 @@ def _spans(begin_X: Ints, end_X: Ints, *, limit: int) -> list[_Span]:
         )
         first = place
     return spans
-
-
-def events_at_once(num_items: int) -> int:
-    """Return how many events are scored together, so that their scores need bounded memory."""
-    return max(1, min(EVENTS_AT_ONCE, SCORES_AT_ONCE // max(1, num_items)))
 
 
 def _groups(spans: list[_Span], *, size: int) -> Iterator[list[_Span]]:

@@ -15,7 +15,6 @@ from trainer.evaluation.evaluate import (
     Scored,
     _spans,
     evaluate,
-    events_at_once,
     scored_events,
 )
 from trainer.report import Evaluation
@@ -155,6 +154,14 @@ def test_impressions_and_unchosen_events_are_not_scored(tmp_path: Path) -> None:
     assert score_table(tmp_path, ["i0"], "c") is None
 
 
-@pytest.mark.parametrize(("num_items", "num_events"), [(0, 256), (2_000, 256), (1 << 20, 32)])
-def test_scores_of_a_large_catalogue_need_bounded_memory(num_items: int, num_events: int) -> None:
-    assert events_at_once(num_items) == num_events
+def test_events_that_count_for_nothing_are_not_scored(tmp_path: Path) -> None:
+    """An event that is neither a choice nor a rating only belongs to the history."""
+    rows = [
+        PlantedRow(seq=1, user_id="a", item_id="i1", at_us=1, role="score", type="search"),
+        PlantedRow(seq=2, user_id="a", item_id="i2", at_us=2, role="score", type="purchase"),
+        PlantedRow(seq=3, user_id="a", item_id="i3", at_us=3, role="score", type="search"),
+    ]
+    write_rows(tmp_path / "panel.parquet", rows)
+    scored = scored_events(read_events(tmp_path / "panel.parquet"), TrainConfig())
+    assert scored is not None
+    assert scored.events.seq_E[scored.place_X].tolist() == [2]
