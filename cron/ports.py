@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NewType, Protocol
 
-from recommender.events import Event, Record
+from recommender.events import Event, EventLine, Record
 from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
@@ -68,6 +68,10 @@ class EventLog(Protocol):
         earlier in the call, is a duplicate and is not stored again, where the log can detect that.
         Records of one user keep their order.
         """
+        ...
+
+    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+        """Store events that are serialised already; otherwise like `append`."""
         ...
 
     def read(self, after: Cursor, limit: int) -> Batch:

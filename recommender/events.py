@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from recommender.excerpt import excerpt
 from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
@@ -89,6 +89,16 @@ class Item:
 
 
 Record = Event | Item
+
+
+class EventLine(NamedTuple):
+    """A valid event as a log stores it; `line` is what `to_json` returns."""
+
+    event_id: str
+    user_id: str
+    line: str
+
+
 # `json.dumps` would make an encoder for every record, which takes as long as the encoding.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # By kind: the class, and the text fields that a stored record must have.
@@ -203,6 +213,11 @@ def to_json(record: Record) -> str:
         values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
         values |= {"at": at, "attributes": dict(record.attributes)}
     return _encode(values)
+
+
+def line_of(event: Event) -> EventLine:
+    """Serialise an event to the entry of a log."""
+    return EventLine(event.event_id, event.user_id, to_json(event))
 
 
 def from_json(line: str) -> Record:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from recommender.event_lines import EventColumns
 
 Ids = Sequence[str] | NDArray[np.object_]
 CHUNK_ROWS = 50_000
@@ -27,16 +28,16 @@ def record_id(file_sha256: str, line: int) -> str:
     return f"{file_sha256[:12]}:{line:09}"
 
 
-def event_id(event: Mapping[str, object], at_us: int, place: int) -> str:
-    """Return an interaction's id, made of its content and its place.
+def event_id(user: str, item: str, type_: str, rating: float, at_us: int, place: int) -> str:
+    """Return an interaction's id, made of its content and its place; a rating of NaN means none.
 
     `place` counts the earlier events of the same user and microsecond. Histories order events of
     one moment by id, hence time and place come first; the number of digits precedes the place, so
     that 10 sorts after 9. Rows that a longer export of the same data adds later do not change an
     id.
     """
-    rating = f"{event['rating']:.7g}" if "rating" in event else ""  # the precision of float32
-    content = f"{event['user_id']}\0{event['item_id']}\0{event['type']}\0{at_us}\0{rating}"
+    precise = "" if math.isnan(rating) else f"{rating:.7g}"  # the precision of float32
+    content = f"{user}\0{item}\0{type_}\0{at_us}\0{precise}"
     digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{at_us:016}:{len(str(place))}{place}:{digest[:16]}"
 
@@ -57,6 +58,29 @@ class FileParts:
             return file, line
         part = bisect_left(self.num_lines_before, line) - 1
         return self.files[part], line - self.num_lines_before[part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventChunk:
+    """Some events as columns, with their times in epoch seconds as read, and their lines."""
+
+    columns: EventColumns
+    at_C: NDArray[np.float64]
+    lines_C: NDArray[np.int64]
+
+    def raw(self, row: int) -> dict[str, object]:
+        """Return one event as `recommender.events` parses it."""
+        columns, rating = self.columns, float(self.columns.ratings_C[row])
+        event: dict[str, object] = {
+            "event_id": columns.event_ids[row],
+            "user_id": columns.user_ids[row],
+            "item_id": columns.item_ids[row],
+            "type": columns.types[row],
+            "at": float(self.at_C[row]),
+        }
+        if not math.isnan(rating):
+            event["rating"] = rating
+        return event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,39 +121,47 @@ class Interactions:
 
     def with_lines(self, first: int, last: int) -> Iterator[tuple[int, dict[str, object]]]:
         """Yield the same events with their lines."""
-        for begin in range(first, last, self.chunk_rows):
-            rows = slice(begin, min(begin + self.chunk_rows, last))
-            kept = (
-                self.users_N,
-                self.items_N,
-                self.ratings_N,
-                self.at_N,
-                self.lines_N,
-                self.places_N,
-            )
-            columns = [column[rows].tolist() for column in kept]
-            types = self._types(rows)
-            for user, item, rating, at, line, place, at_us, type_ in zip(
-                *columns, _micros(self.at_N[rows]).tolist(), types, strict=False
-            ):
-                event: dict[str, object] = {
-                    "event_id": "",
-                    "user_id": self.user_ids[user],
-                    "item_id": self.item_ids[item],
-                    "type": type_ or self.type_without_rating,
-                    "at": at,
-                }
-                if not math.isnan(rating):
-                    event["type"], event["rating"] = type_ or "rating", rating
-                event["event_id"] = event_id(event, at_us, place)
-                yield line, event
+        for chunk in self.chunks(first, last, num_rows=self.chunk_rows):
+            for row, line in enumerate(chunk.lines_C.tolist()):
+                yield line, chunk.raw(row)
 
-    def _types(self, rows: slice) -> Iterable[str]:
-        return (
-            repeat("")
-            if self.types_N is None
-            else [self.types[code] for code in self.types_N[rows].tolist()]
+    def chunks(self, first: int, last: int, *, num_rows: int) -> Iterator[EventChunk]:
+        """Yield the same events as columns of up to `num_rows` events."""
+        for begin in range(first, last, num_rows):
+            yield self._chunk(slice(begin, min(begin + num_rows, last)))
+
+    def _chunk(self, rows: slice) -> EventChunk:
+        ratings_C, at_us_C = self.ratings_N[rows], _micros(self.at_N[rows])
+        user_ids = [self.user_ids[code] for code in self.users_N[rows].tolist()]
+        item_ids = [self.item_ids[code] for code in self.items_N[rows].tolist()]
+        types = self._types(rows, ratings_C)
+        content = zip(
+            user_ids,
+            item_ids,
+            types,
+            ratings_C.tolist(),
+            at_us_C.tolist(),
+            self.places_N[rows].tolist(),
+            strict=True,
         )
+        columns = EventColumns(
+            event_ids=[event_id(*one) for one in content],
+            user_ids=user_ids,
+            item_ids=item_ids,
+            types=types,
+            ratings_C=ratings_C,
+            at_us_C=at_us_C,
+        )
+        return EventChunk(columns=columns, at_C=self.at_N[rows], lines_C=self.lines_N[rows])
+
+    def _types(self, rows: slice, ratings_C: NDArray[np.float64]) -> list[str]:
+        """Return the types of rows; an empty one depends on whether there is a rating."""
+        implied = [self.type_without_rating, "rating"]
+        types = [implied[has_rating] for has_rating in (~np.isnan(ratings_C)).tolist()]
+        if self.types_N is None:
+            return types
+        codes = self.types_N[rows].tolist()
+        return [self.types[code] or type_ for code, type_ in zip(codes, types, strict=True)]
 
     def place_of(self, line: int) -> tuple[str, int]:
         """Return the file of a line and the line's number there."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,13 +82,8 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
         shift = shift_to_now(var, source, part, store=not is_dry_run)
     intake = Intake(loaded.settings.store.events, var, shift, source.called, dry_run=is_dry_run)
     intake.take_rejects(source)
-    items = (((source.items_file, _line_of(item)), item) for item in source.items)
-    events = (
-        (source.events.place_of(line), event)
-        for line, event in source.events.with_lines(first, last)
-    )
-    intake.take(items, total=source.num_items, what="items")
-    intake.take(events, total=last - first, what="events")
+    intake.take_items(source)
+    intake.take_events(source.events, first, last)
     warnings = _warnings(source, intake)
     if arguments.json:
         print(json.dumps(_summary(source, intake, warnings), ensure_ascii=False, indent=1))
@@ -137,8 +131,3 @@ def _summary(source: Source, intake: Intake, warnings: list[str]) -> dict[str, o
         "last_at": intake.last_at.isoformat() if intake.last_at else None,
         "warnings": warnings,
     }
-
-
-def _line_of(item: Mapping[str, object]) -> int:
-    """Return an item's line, which is the last part of the id that the source made."""
-    return int(str(item["event_id"]).rpartition(":")[2])

@@ -23,6 +23,7 @@ HEAVY = ("torch", "transformers", "pandas", "pyarrow", "sklearn", "scipy")
 # The values that pass between the rooms.
 VALUES = (
     "recommender.events",
+    "recommender.event_lines",
     "recommender.excerpt",
     "recommender.ids",
     "recommender.config",
@@ -59,7 +60,10 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("recommender",), ("recommender",)),
     (("handler",), ("handler", "recommender")),
     (("sources.cells",), ("sources.cells", "recommender.nobody")),
-    (("sources.interactions", "sources.source"), ("sources.interactions",)),
+    (
+        ("sources.interactions", "sources.source"),
+        ("sources.interactions", "recommender.event_lines"),
+    ),
     (("sources.files",), ("sources.files", "sources.source")),
     (
         ("sources.tables",),

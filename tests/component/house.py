@@ -95,12 +95,8 @@ class OthersLog:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self.append, self.give_up, self.backlog, self.trim = (
-            log.append,
-            log.give_up,
-            log.backlog,
-            log.trim,
-        )
+        self.append, self.append_lines = log.append, log.append_lines
+        self.give_up, self.backlog, self.trim = log.give_up, log.backlog, log.trim
 
     def read(self, after: Cursor, limit: int) -> Batch:
         return self._log.read(self._log.give_up(after) if after == START else after, limit)

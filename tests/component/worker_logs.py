@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cron.errors import LogGap
 from cron.ports import Appended, Batch, Cursor, EventLog
-from recommender.events import Record
+from recommender.events import EventLine, Record
 from tests.component.at_work import LIMIT_S
 
 
@@ -17,12 +17,8 @@ class SlowLog:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self.goes_on = threading.Event()
-        self.append, self.give_up, self.backlog, self.trim = (
-            log.append,
-            log.give_up,
-            log.backlog,
-            log.trim,
-        )
+        self.append, self.append_lines = log.append, log.append_lines
+        self.give_up, self.backlog, self.trim = log.give_up, log.backlog, log.trim
 
     def read(self, after: Cursor, limit: int) -> Batch:
         assert self.goes_on.wait(LIMIT_S)
@@ -37,6 +33,9 @@ class StrangeLog:
         self._backlog = backlog
 
     def append(self, records: Sequence[Record]) -> Appended:
+        return Appended(accepted=0, duplicates=())
+
+    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
         return Appended(accepted=0, duplicates=())
 
     def read(self, after: Cursor, limit: int) -> Batch:

@@ -13,7 +13,7 @@ from cron.backends.sqlite.events import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
-from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
+from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, line_of, to_json
 from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 
@@ -150,6 +150,16 @@ def test_a_repeat_is_a_duplicate_and_not_stored_again(log: EventLog, traits: Tra
         assert comparable(everything(log), traits) == comparable(
             [event(1), event(2), *repeat], traits
         )
+
+
+def test_serialised_events_are_stored_like_others(log: EventLog, traits: Traits) -> None:
+    log.append([event(0), event(2)])
+    appended = log.append_lines([line_of(event(number)) for number in (1, 2, 3, 1)])
+    if traits.tells_duplicates:
+        assert (appended.accepted, appended.duplicates) == (2, (1, 3))
+        assert log.read(START, 99).records == tuple(event(number) for number in (0, 2, 1, 3))
+    assert {*log.read(START, 99).records} == {event(number) for number in range(4)}
+    assert log.append_lines([]).accepted == 0
 
 
 def test_an_item_and_an_event_share_the_ids(log: EventLog, traits: Traits) -> None:

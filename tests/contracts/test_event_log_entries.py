@@ -150,7 +150,8 @@ class RelayInto:
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
-        self.append, self.read, self.give_up = log.append, log.read, log.give_up
+        self.append, self.append_lines = log.append, log.append_lines
+        self.read, self.give_up = log.read, log.give_up
         self.backlog, self.trim = log.backlog, log.trim
         self._relayed = START
 

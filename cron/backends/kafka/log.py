@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from cron.backends.kafka.connection import KafkaConnection
-from cron.backends.kafka.messages import from_message, to_message
+from cron.backends.kafka.messages import from_message, line_message, to_message
 from cron.backends.kafka.positions import Partition, Positions, from_cursor, to_cursor
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
 from cron.backends.kafka.topics import Extent, Topics, TopicsState
-from cron.backends.kafka.writer import Writer
+from cron.backends.kafka.writer import Outgoing, Writer
 from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.stored_records import batch_of
 from cron.urls.kafka import KafkaUrl
-from recommender.events import Record
+from recommender.events import EventLine, Record
 
 _MAX_IDLE = 2  # readers kept: the journal's and the follower's
 
@@ -40,13 +40,11 @@ class KafkaEventLog:
 
     def append(self, records: Sequence[Record]) -> Appended:
         """Send records and wait until all are acknowledged; Kafka reports no duplicates."""
-        if records:
-            if not self._are_known:
-                # checked first: a broker may create a missing topic, with one partition
-                self._topics.describe()
-                self._are_known = True
-            self._writer.write([to_message(record, self._url) for record in records])
-        return Appended(accepted=len(records), duplicates=())
+        return self._append([to_message(record, self._url) for record in records])
+
+    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+        """Send serialised events in the same way."""
+        return self._append([line_message(line, self._url) for line in lines])
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in each partition's order.
@@ -129,6 +127,15 @@ class KafkaEventLog:
             for reader in self._idle:
                 reader.close()
             self._idle.clear()
+
+    def _append(self, messages: Sequence[Outgoing]) -> Appended:
+        if messages:
+            if not self._are_known:
+                # checked first: a broker may create a missing topic, with one partition
+                self._topics.describe()
+                self._are_known = True
+            self._writer.write(messages)
+        return Appended(accepted=len(messages), duplicates=())
 
     def _starts(
         self, after: Cursor, described: TopicsState, extents: Mapping[Partition, Extent]

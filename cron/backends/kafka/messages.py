@@ -19,7 +19,16 @@ from cron.backends.kafka.writer import Outgoing
 from cron.ports import Rejected
 from cron.stored_records import truncated_text
 from cron.urls.kafka import KafkaUrl
-from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item, to_json
+from recommender.events import (
+    Event,
+    EventLine,
+    InvalidRecord,
+    Record,
+    line_of,
+    parse_event,
+    parse_item,
+    to_json,
+)
 
 # Kafka 4 refuses timestamps an hour ahead of the broker's clock; the second hour is for clocks that
 # differ.
@@ -32,8 +41,13 @@ def to_message(record: Record, url: KafkaUrl) -> Outgoing:
     The key keeps a user's events, and an item's records, in one partition and so in order.
     """
     if isinstance(record, Event):
-        return Outgoing(url.events, record.user_id.encode(), to_json(record).encode())
+        return line_message(line_of(record), url)
     return Outgoing(url.items, record.item_id.encode(), to_json(record).encode())
+
+
+def line_message(event: EventLine, url: KafkaUrl) -> Outgoing:
+    """Return the message of a serialised event."""
+    return Outgoing(url.events, event.user_id.encode(), event.line.encode())
 
 
 def from_message(

@@ -27,7 +27,7 @@ from cron.errors import LogGap
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
 from cron.urls.redis import RedisUrl
-from recommender.events import Record, to_json
+from recommender.events import EventLine, Record, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 # of one script call; a larger append is several calls in one MULTI, so it is still all or nothing
@@ -160,8 +160,11 @@ class RedisEventLog:
 
     def append(self, records: Sequence[Record]) -> Appended:
         """Store records in one transaction."""
-        appended = self._append(records, ("", START, START)) if records else None
-        return appended or Appended(accepted=0, duplicates=())
+        return self._append_now(_entries(records))
+
+    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+        """Store serialised events in one transaction."""
+        return self._append_now([(one.event_id, one.line) for one in lines])
 
     def relay_cursor(self) -> Cursor:
         """Return the other log's cursor up to which a relay has copied it into this one."""
@@ -174,7 +177,7 @@ class RedisEventLog:
         Do nothing and return None when the stored cursor is not `before`: another relay, or an
         earlier try, was faster.
         """
-        return self._append(records, ("move", before, after))
+        return self._append(_entries(records), ("move", before, after))
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in the order of storing."""
@@ -240,19 +243,24 @@ class RedisEventLog:
         """Close all connections."""
         self._server.close()
 
+    def _append_now(self, entries: Sequence[tuple[str, str]]) -> Appended:
+        appended = self._append(entries, ("", START, START)) if entries else None
+        return appended or Appended(accepted=0, duplicates=())
+
     def _append(
-        self, records: Sequence[Record], relay: tuple[str, Cursor, Cursor]
+        self, entries: Sequence[tuple[str, str]], relay: tuple[str, Cursor, Cursor]
     ) -> Appended | None:
+        """Store entries, each an event id and a body, and move the relay's cursor."""
         first_places: dict[str, int] = {}
-        for place, record in enumerate(records):
-            first_places.setdefault(record.event_id, place)
+        for place, (event_id, _) in enumerate(entries):
+            first_places.setdefault(event_id, place)
         places = list(first_places.values())
-        repeated = set(range(len(records))).difference(places)
+        repeated = set(range(len(entries))).difference(places)
         mode, before, after = relay
         identity, nonce = secrets.token_hex(4), secrets.randbits(48)
         calls: list[tuple[str | int, ...]] = []
         starts: list[int] = []
-        for start, pairs, is_last in _chunks([records[place] for place in places]):
+        for start, pairs, is_last in _chunks([entries[place] for place in places]):
             step = mode if is_last or not mode else "check"
             calls.append(
                 ("EVAL", _APPEND, 3, *self._keys, identity, nonce, step, before, after, *pairs)
@@ -269,7 +277,7 @@ class RedisEventLog:
             for number in cast("list[int]", reply)
         }
         duplicates = tuple(sorted(repeated | known))
-        return Appended(accepted=len(records) - len(duplicates), duplicates=duplicates)
+        return Appended(accepted=len(entries) - len(duplicates), duplicates=duplicates)
 
     def _reread(
         self, after: Cursor, state: _State, limit: int
@@ -328,18 +336,21 @@ def open_log(url: RedisUrl) -> RedisEventLog:
     return RedisEventLog(url)
 
 
-def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, list[str], bool]]:
-    """Split records into chunks of CHUNK_BYTES.
+def _entries(records: Sequence[Record]) -> list[tuple[str, str]]:
+    return [(record.event_id, to_json(record)) for record in records]
 
-    Of each: the number of its first record, its event ids and JSON in turn, whether it is the last.
+
+def _chunks(entries: Sequence[tuple[str, str]]) -> Iterator[tuple[int, list[str], bool]]:
+    """Split entries into chunks of CHUNK_BYTES.
+
+    Of each: the number of its first entry, its event ids and JSON in turn, whether it is the last.
     """
     start, size_bytes, pairs = 0, 0, list[str]()
-    for number, record in enumerate(records):
-        body = to_json(record)
+    for number, (event_id, body) in enumerate(entries):
         if pairs and size_bytes + len(body) > CHUNK_BYTES:
             yield start, pairs, False
             start, size_bytes, pairs = number, 0, []
-        pairs += (record.event_id, body)
+        pairs += (event_id, body)
         size_bytes += len(body)
     yield start, pairs, True
 

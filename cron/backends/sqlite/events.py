@@ -10,17 +10,20 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from cron.errors import LogGap
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
-from recommender.events import Record, to_json
+from recommender.events import EventLine, Record, to_json
 
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
 # SQLite's own longest pause between two tries for a lock, so other writers get their turn
 _TRIM_PAUSE_S = 0.1
+# One row a statement takes twice as long: each statement writes the sequence of positions.
+_ROWS_IN_A_STATEMENT = 200
 
 # AUTOINCREMENT: a position is never used twice, even when the newest records were trimmed.
 _SCHEMA = """
@@ -45,19 +48,11 @@ class SqliteEventLog:
 
     def append(self, records: Sequence[Record]) -> Appended:
         """Store records in one transaction."""
-        bodies = [(record.event_id, to_json(record)) for record in records]
-        with self._file.transaction() as db:
-            seen = _known_ids(db, [event_id for event_id, _ in bodies])
-            new: list[tuple[str, str]] = []
-            duplicates: list[int] = []
-            for place, (event_id, body) in enumerate(bodies):
-                if event_id in seen:
-                    duplicates.append(place)
-                else:
-                    seen.add(event_id)
-                    new.append((event_id, body))
-            db.executemany("INSERT INTO records (event_id, body) VALUES (?, ?)", new)
-        return Appended(accepted=len(new), duplicates=tuple(duplicates))
+        return self._append([(record.event_id, to_json(record)) for record in records])
+
+    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+        """Store serialised events in one transaction."""
+        return self._append([(one.event_id, one.line) for one in lines])
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in the order of storing."""
@@ -101,6 +96,25 @@ class SqliteEventLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _append(self, entries: Sequence[tuple[str, str]]) -> Appended:
+        """Store entries, each an event id and a body."""
+        with self._file.transaction() as db:
+            db.execute("SAVEPOINT before")
+            if _insert(db, entries):
+                return Appended(accepted=len(entries), duplicates=())
+            db.execute("ROLLBACK TO before")
+            seen = _known_ids(db, [event_id for event_id, _ in entries])
+            new: list[tuple[str, str]] = []
+            duplicates: list[int] = []
+            for place, (event_id, body) in enumerate(entries):
+                if event_id in seen:
+                    duplicates.append(place)
+                else:
+                    seen.add(event_id)
+                    new.append((event_id, body))
+            _insert(db, new)
+        return Appended(accepted=len(new), duplicates=tuple(duplicates))
 
     def _trim_some(self, position: int) -> bool:
         """Delete one batch of the records up to a position; tell whether more are left."""
@@ -159,6 +173,17 @@ def _rows(db: sqlite3.Connection, position: int, limit: int) -> list[tuple[int, 
             break
         rows.append((place, body))
     return rows
+
+
+def _insert(db: sqlite3.Connection, entries: Sequence[tuple[str, str]]) -> bool:
+    """Insert entries; stop and return False at a duplicate."""
+    for begin in range(0, len(entries), _ROWS_IN_A_STATEMENT):
+        group = entries[begin : begin + _ROWS_IN_A_STATEMENT]
+        places = ",".join(["(?,?)"] * len(group))
+        query = f"INSERT OR IGNORE INTO records (event_id, body) VALUES {places}"
+        if db.execute(query, list(chain.from_iterable(group))).rowcount < len(group):
+            return False
+    return True
 
 
 def _trimmed_through(db: sqlite3.Connection) -> int:

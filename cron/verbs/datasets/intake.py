@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from cron.epoch import moment
 from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
-from recommender.events import Event, InvalidRecord, Record, parse_event, parse_item
+from recommender.event_lines import lines_of
+from recommender.events import EventLine, InvalidRecord, Item, line_of, parse_event, parse_item
 
 if TYPE_CHECKING:  # imports pandas
+    from tqdm import tqdm
+
+    from sources.interactions import EventChunk, Interactions
     from sources.source import Source
 
-BATCH_RECORDS = 5_000  # one transaction and one fsync
+# One transaction and one fsync. An event has some hundred bytes, an item up to 256 KiB.
+ITEMS_IN_A_BATCH, EVENTS_IN_A_BATCH = 5_000, 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,64 +79,94 @@ class Intake:
             else ((reject, "") for reject in source.rejects)
         )
         for reject, raw in rejected:
-            self._reject(f"{reject.file}, line {reject.line}", reject.reason, raw)
+            self._reject((reject.file, reject.line), reject.reason, raw)
 
-    def take(
-        self, raw: Iterable[tuple[tuple[str, int], Mapping[str, object]]], *, total: int, what: str
-    ) -> None:
-        """Check and store records, each given with its file and line.
-
-        On a terminal a progress bar is shown.
-        """
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None) as bar:
-            stream = iter(raw)
-            while batch := list(islice(stream, BATCH_RECORDS)):
-                parsed = (self._parse(one, place) for place, one in batch)
-                self._store([record for record in parsed if record is not None])
+    def take_items(self, source: Source) -> None:
+        """Check and store all items; on a terminal a progress bar is shown."""
+        with _progress_bar(source.num_items, "items") as bar:
+            stream = iter(source.items)
+            while batch := list(islice(stream, ITEMS_IN_A_BATCH)):
+                parsed = (self._parse_item(item, source.items_file) for item in batch)
+                items = [item for item in parsed if item is not None]
+                duplicates = self._log.append(items).duplicates if self._log and items else ()
+                self.counts.items += len(items) - len(duplicates)
+                self.counts.duplicates += len(duplicates)
                 bar.update(len(batch))
 
-    def _parse(self, raw: Mapping[str, object], place: tuple[str, int]) -> Record | None:
-        parse = parse_event if "user_id" in raw else parse_item
+    def take_events(self, events: Interactions, first: int, last: int) -> None:
+        """Check and store events `first` to `last`, excluding `last`, with a progress bar.
+
+        They are serialised as columns. What is not obviously valid is parsed alone.
+        """
+        with _progress_bar(last - first, "events") as bar:
+            for chunk in events.chunks(first, last, num_rows=EVENTS_IN_A_BATCH):
+                lines = lines_of(chunk.columns, now=self._now, shift=self._shift)
+                self._note(chunk, lines)
+                for row in [row for row, line in enumerate(lines) if line is None]:
+                    place = events.place_of(int(chunk.lines_C[row]))
+                    lines[row] = self._parse_event(chunk.raw(row), place)
+                valid = [line for line in lines if line is not None]
+                appended = self._log.append_lines(valid) if self._log and valid else None
+                num_duplicates = len(appended.duplicates) if appended else 0
+                self.counts.events += len(valid) - num_duplicates
+                self.counts.duplicates += num_duplicates
+                bar.update(len(lines))
+
+    def _parse_item(self, raw: Mapping[str, object], file: str) -> Item | None:
         try:
-            record = parse(raw, now=self._now, new_id=_no_id)
+            return parse_item(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
-            # What was found differs from row to row, so the reason leaves it to the dead letter.
-            expected = error.reason.rpartition(", expected ")[2]
-            column = self._column_names.get(error.field, error.field)
-            self._reject(f"{place[0]}, line {place[1]}", f"{column}: expected {expected}", raw)
+            self._refuse((file, _line_of(raw)), error, raw)
             return None
-        if not isinstance(record, Event):
-            return record
-        event = replace(record, at=record.at + self._shift) if self._shift else record
+
+    def _parse_event(self, raw: Mapping[str, object], place: tuple[str, int]) -> EventLine | None:
+        try:
+            event = parse_event(raw, now=self._now, new_id=_no_id)
+        except InvalidRecord as error:
+            self._refuse(place, error, raw)
+            return None
+        shifted = replace(event, at=event.at + self._shift)
         self.users.add(event.user_id)
         self.types[event.type] += 1
-        self.first_at = min(self.first_at or event.at, event.at)
-        self.last_at = max(self.last_at or event.at, event.at)
-        return event
+        self._note_times(shifted.at, shifted.at)
+        return line_of(shifted)
 
-    def _store(self, records: list[Record]) -> None:
-        duplicates: frozenset[int] = frozenset()
-        if self._log and records:
-            duplicates = frozenset(self._log.append(records).duplicates)
-        num_events = sum(
-            isinstance(record, Event)
-            for index, record in enumerate(records)
-            if index not in duplicates
+    def _note(self, chunk: EventChunk, lines: Sequence[EventLine | None]) -> None:
+        """Count users and types and note the times of the events that have lines."""
+        columns = chunk.columns
+        rows = [row for row, line in enumerate(lines) if line is not None]
+        if not rows:
+            return
+        self.users.update(columns.user_ids[row] for row in rows)
+        self.types.update(columns.types[row] for row in rows)
+        at_us = columns.at_us_C[rows]
+        self._note_times(
+            moment(int(at_us.min())) + self._shift, moment(int(at_us.max())) + self._shift
         )
-        self.counts.events += num_events
-        self.counts.items += len(records) - len(duplicates) - num_events
-        self.counts.duplicates += len(duplicates)
 
-    def _reject(self, where: str, reason: str, raw: object) -> None:
+    def _note_times(self, first_at: datetime, last_at: datetime) -> None:
+        self.first_at = min(self.first_at or first_at, first_at)
+        self.last_at = max(self.last_at or last_at, last_at)
+
+    def _refuse(self, place: tuple[str, int], error: InvalidRecord, raw: object) -> None:
+        # What was found differs from row to row, so the reason leaves it to the dead letter.
+        expected = error.reason.rpartition(", expected ")[2]
+        column = self._column_names.get(error.field, error.field)
+        self._reject(place, f"{column}: expected {expected}", raw)
+
+    def _reject(self, place: tuple[str, int], reason: str, raw: object) -> None:
         self.counts.rejected += 1
         self.rejected[reason] += 1
         if self._dead_letters:
-            is_kept = self._dead_letters.add(
-                source=f"ingest {where}", reason=reason, raw=raw, at=self._now
-            )
+            source = f"ingest {place[0]}, line {place[1]}"
+            is_kept = self._dead_letters.add(source=source, reason=reason, raw=raw, at=self._now)
             self.letters_lost += not is_kept
+
+
+def _progress_bar(total: int, what: str) -> tqdm[NoReturn]:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=f"ingesting {what}", unit=f" {what}", disable=None)
 
 
 def expect_a_valid_event(source: Source, first: int, last: int) -> None:
@@ -153,6 +189,11 @@ def _fault(source: Source, line: int, error: InvalidRecord) -> str:
     file, number = source.events.place_of(line)
     path = Path(source.events_path).with_name(file)
     return f"{path}, line {number}, column {column}{problem}"
+
+
+def _line_of(item: Mapping[str, object]) -> int:
+    """Return an item's line, which is the last part of the id that the source made."""
+    return int(str(item["event_id"]).rpartition(":")[2])
 
 
 def _no_id() -> str:

@@ -152,9 +152,8 @@ def test_ids_keep_the_order_of_the_file_among_a_users_ties() -> None:
 
 
 def test_more_digits_sort_after_fewer() -> None:
-    event = {"user_id": "ann", "item_id": "shoe", "type": "view"}
     places = [0, 1, 9, 10, 99, 100, 1000, 10**9 - 1]
-    made = [event_id(event, SECONDS * 10**6, place) for place in places]
+    made = [event_id("ann", "shoe", "view", 4.0, SECONDS * 10**6, place) for place in places]
     assert made == sorted(made)
 
 
