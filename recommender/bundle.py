@@ -18,6 +18,7 @@ from torch import Tensor
 
 from recommender.bases import CONTENT, Bases, move_to_base, moved_file
 from recommender.catalogue import COLUMNS_FILE, Catalogue
+from recommender.cell_scan import Cells, load_cells, save_cells
 from recommender.config import BUNDLE_FORMAT, EncoderConfig, ModelConfig, Signals
 from recommender.encoder import Encoder, EncoderError, TextEncoder, open_encoder
 from recommender.layers import WHOLE_BYTES, load_arrays, mapped_names, save_arrays
@@ -26,6 +27,7 @@ from recommender.model import ItemFacts, Recommender, new_model
 ENCODER = "encoder"
 WEIGHTS, FACTS = "model.safetensors", "texts.safetensors"
 ADAPTER = "encoder_adapter.safetensors"
+CELLS = "cells.safetensors"  # only where lists come from cells
 
 
 class BundleError(ValueError):
@@ -70,7 +72,7 @@ class Bundle:
     """A model with its catalogue, facts and texts.
 
     `folder` is None before the bundle is saved. `encoder` is the language model in the process that
-    made the bundle, and None elsewhere.
+    made the bundle, and None elsewhere. `cells` are None where lists are searched in all items.
     """
 
     manifest: BundleManifest
@@ -80,6 +82,7 @@ class Bundle:
     whitening: Whitening
     folder: Path | None = None
     encoder: TextEncoder | None = None
+    cells: Cells | None = None
 
     @property
     def texts_NT(self) -> Tensor:
@@ -130,6 +133,8 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
     bundle.catalogue.save(folder)
     if (folder / COLUMNS_FILE).stat().st_size >= whole_bytes:
         move_to_base(folder / COLUMNS_FILE)
+    if bundle.cells is not None:
+        save_cells(bundle.cells, folder / CELLS)
     if bundle.manifest.encoder_digest is not None:
         _save_encoder(bundle, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -160,6 +165,7 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
         if "texts_NT" not in mapped_names(folder / FACTS):
             facts["texts_NT"] = facts["texts_NT"].float()
         items = ItemFacts(**facts)
+        cells = load_cells(folder / CELLS) if CELLS in manifest.files else None
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BundleError(f"{folder}: can't read the bundle ({error})") from error
     if not len(catalogue) == len(items.texts_NT) == manifest.num_items:
@@ -174,6 +180,7 @@ def load_bundle(folder: Path, *, content: Path | None = None, verify: bool = Tru
         facts=items,
         whitening=whitening,
         folder=folder,
+        cells=cells,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from recommender.baseline import Baseline
@@ -50,3 +51,16 @@ class ItemRows:
             return
         for block in ItemBlock.parts(self._whole.facts, self._table_NE, at_once=ROWS_AT_ONCE):
             yield self._model.block_side(block)
+
+    def arrays(self) -> tuple[Tensor, Tensor]:
+        """Return the vectors_ND and bias_N, the vectors in the precision that lists use."""
+        type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        parts = [(side.vectors_ND.to(type_), side.bias_N) for side in self.parts()]
+        vectors_ND, bias_N = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
+        return vectors_ND, bias_N
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether this processor multiplies bfloat16 in hardware; others emulate it slowly."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

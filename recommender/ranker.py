@@ -20,10 +20,11 @@ from torch import Tensor
 from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
+from recommender.cell_scan import CellScan
 from recommender.encoder import Encoder
 from recommender.item_rows import HELD_ITEMS, ItemRows
 from recommender.model import HistoryBatch, ItemSide, event_type_code
-from recommender.scan import NOBODY, Scan, multiplies_bfloat16
+from recommender.scan import NOBODY, Scan
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 # From here on lists come from a scan; with fewer items all scores of a user take less time.
@@ -64,7 +65,7 @@ class Ranker:
         self._model = bundle.model.eval()
         with torch.inference_mode():
             self._items = ItemRows(self._model, bundle.facts, held_items=held_items)
-        self._is_scanned = len(self.catalogue) >= scanned_items
+        self._is_scanned = bundle.cells is not None or len(self.catalogue) >= scanned_items
         self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
         self._encoder: Encoder | None = bundle.encoder
 
@@ -166,10 +167,11 @@ class Ranker:
         """Return the best rows of each state and their scores, best first, as `top_k` does.
 
         In a large catalogue a scan finds more rows than asked for, and their exact scores decide.
+        A scan of cells may miss some of the best.
         """
         if not self._is_scanned:
             return self.top_k(self.scores(state_BD), k, allowed, excluded_rows)
-        found_BK = self._scan.best(
+        found_BK = self.scan.best(
             self._model.queries(state_BD), _num_found(max(k, default=0)), allowed, excluded_rows
         )
         rows_X, places_BK = _distinct(found_BK.clamp(min=0))
@@ -218,7 +220,7 @@ class Ranker:
             assert text_T is not None
             vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
         unit_D = torch.nn.functional.normalize(vector_D, dim=0)
-        nearly_N = (self._scan.products(unit_D) / self._length_N).unsqueeze(0)
+        nearly_N = (self.scan.products(unit_D) / self._length_N).unsqueeze(0)
         excluded = () if row is None else (row,)
         found, _ = self.top_k(nearly_N, [_num_found(k)], [None], [excluded])[0]
         found.sort()
@@ -240,12 +242,12 @@ class Ranker:
         return rows[~self.catalogue.hidden_N[rows]]
 
     @cached_property
-    def _scan(self) -> Scan:
+    def scan(self) -> Scan | CellScan:
         """The vectors in the precision that lists are found by, made when first needed."""
-        type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
-        parts = [(side.vectors_ND.to(type_), side.bias_N) for side in self._items.parts()]
-        vectors_ND, bias_N = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
-        return Scan(vectors_ND, bias_N, self._hidden_rows)
+        vectors_ND, bias_N = self._items.arrays()
+        if self.bundle.cells is None:
+            return Scan(vectors_ND, bias_N, self._hidden_rows)
+        return CellScan(vectors_ND, bias_N, self._hidden_rows, self.bundle.cells)
 
     @cached_property
     def _length_N(self) -> Tensor:

@@ -36,11 +36,13 @@ GATHERED_AT_ONCE = 131_072
 COPIED_SHARE = 1 / 8
 NOBODY = -1  # in place of a row, where fewer are left than are wanted
 
+Rows = npt.NDArray[np.int64]
+
 
 class Scan:
     """The vectors and biases of all items. Those of `left_out` are never found."""
 
-    def __init__(self, vectors_ND: Tensor, bias_N: Tensor, left_out: npt.NDArray[np.int64]) -> None:
+    def __init__(self, vectors_ND: Tensor, bias_N: Tensor, left_out: Rows) -> None:
         self.vectors_ND = vectors_ND
         self.bias_N = bias_N.clone()
         self.bias_N[torch.from_numpy(left_out)] = -torch.inf
@@ -63,7 +65,7 @@ class Scan:
         for users in _same_masks(allowed):
             for start in range(0, len(users), at_once):
                 some = users[start : start + at_once]
-                pairs = _Pairs.of([excluded[user] for user in some])
+                pairs = Pairs.of([excluded[user] for user in some])
                 found_BK = self._best(query_BD[some], num, allowed[some[0]], pairs)
                 rows_BK[some, : found_BK.shape[1]] = found_BK
         return rows_BK.sort(dim=1).values
@@ -72,36 +74,28 @@ class Scan:
         """Return the products_N of all vectors with one query, nearly and without biases."""
         return (self.vectors_ND @ query_D.to(self.vectors_ND.dtype)).float()
 
-    def _best(self, query_BD: Tensor, num: int, mask_N: Mask | None, pairs: _Pairs) -> Tensor:
+    def _best(self, query_BD: Tensor, num: int, mask_N: Mask | None, pairs: Pairs) -> Tensor:
         if mask_N is None:
-            return _best(self.vectors_ND, self.bias_N, query_BD, num, pairs)
+            return best_of(self.vectors_ND, self.bias_N, query_BD, num, pairs)[1]
         kept_X = np.flatnonzero(mask_N)
         if len(kept_X) > COPIED_SHARE * len(mask_N):
             bias_N = torch.where(torch.from_numpy(mask_N), self.bias_N, -torch.inf)
-            return _best(self.vectors_ND, bias_N, query_BD, num, pairs)
+            return best_of(self.vectors_ND, bias_N, query_BD, num, pairs)[1]
         rows_X = torch.from_numpy(kept_X)
         vectors_XD, bias_X = self.vectors_ND[rows_X], self.bias_N[rows_X]
-        places_BK = _best(vectors_XD, bias_X, query_BD, num, pairs.among(kept_X))
-        is_left_BK = places_BK != NOBODY
-        places_BK[is_left_BK] = rows_X[places_BK[is_left_BK]]
-        return places_BK
-
-
-def multiplies_bfloat16() -> bool:
-    """Return whether this processor multiplies bfloat16 in hardware; others emulate it slowly."""
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+        _, places_BK = best_of(vectors_XD, bias_X, query_BD, num, pairs.among(kept_X))
+        return rows_at_places(places_BK, rows_X)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
+class Pairs:
     """Excluded rows by user, ordered by row."""
 
-    rows_P: npt.NDArray[np.int64]
-    users_P: npt.NDArray[np.int64]
+    rows_P: Rows
+    users_P: Rows
 
     @classmethod
-    def of(cls, excluded: Sequence[Iterable[int]]) -> _Pairs:
+    def of(cls, excluded: Sequence[Iterable[int]]) -> Pairs:
         """Return the pairs of every user with the rows that are excluded for it."""
         rows = [np.fromiter(one, np.int64) for one in excluded]
         rows_P = np.concatenate([np.zeros(0, np.int64), *rows])
@@ -109,12 +103,12 @@ class _Pairs:
         order_P = np.argsort(rows_P, kind="stable")
         return cls(rows_P[order_P], users_P[order_P])
 
-    def among(self, kept_X: npt.NDArray[np.int64]) -> _Pairs:
+    def among(self, kept_X: Rows) -> Pairs:
         """Return the pairs whose row is one of `kept_X`, with its place there instead."""
         places_P = np.searchsorted(kept_X, self.rows_P)
         places_P[places_P == len(kept_X)] = 0
         is_kept_P = kept_X[places_P] == self.rows_P if len(kept_X) else places_P < 0
-        return _Pairs(places_P[is_kept_P], self.users_P[is_kept_P])
+        return Pairs(places_P[is_kept_P], self.users_P[is_kept_P])
 
     def contain(self, rows_BR: Tensor) -> Tensor:
         """Return whether each user's rows are excluded for that user."""
@@ -135,11 +129,20 @@ def _same_masks(allowed: Sequence[Mask | None]) -> Iterable[list[int]]:
     return groups.values()
 
 
-def _best(vectors_XD: Tensor, bias_X: Tensor, query_BD: Tensor, num: int, pairs: _Pairs) -> Tensor:
-    """Return rows_BK as `Scan.best` does, of these items and in no order."""
+def rows_at_places(places: Tensor, rows_X: Tensor) -> Tensor:
+    """Return the rows at some places; NOBODY stays."""
+    is_known, rows = places != NOBODY, places.clone()
+    rows[is_known] = rows_X[places[is_known]]
+    return rows
+
+
+def best_of(
+    vectors_XD: Tensor, bias_X: Tensor, query_BD: Tensor, num: int, pairs: Pairs
+) -> tuple[Tensor, Tensor]:
+    """Return the scores_BK and rows_BK that `Scan.best` finds, of these items and in no order."""
     num = min(num, len(bias_X))
     if not num or not len(query_BD):
-        return torch.full((len(query_BD), num), NOBODY)
+        return torch.zeros(len(query_BD), num), torch.full((len(query_BD), num), NOBODY)
     blocks_BK = _best_blocks(_highest_of_blocks(vectors_XD, bias_X, query_BD, pairs), num)
     first_BK = blocks_BK // BLOCKS * CHUNK + blocks_BK % BLOCKS
     rows_BR = (first_BK.unsqueeze(2) + torch.arange(BLOCK) * BLOCKS).flatten(1)
@@ -149,11 +152,12 @@ def _best(vectors_XD: Tensor, bias_X: Tensor, query_BD: Tensor, num: int, pairs:
     is_left_BR = exists_BR & ~pairs.contain(rows_BR)
     scores_BR = torch.where(is_left_BR, products_BR + bias_X[rows_BR], -torch.inf)
     score_BK, places_BK = scores_BR.topk(num, sorted=False)
-    return torch.where(score_BK == -torch.inf, NOBODY, rows_BR.gather(1, places_BK))
+    found_BK = rows_BR.gather(1, places_BK)
+    return score_BK, torch.where(score_BK == -torch.inf, NOBODY, found_BK)
 
 
 def _highest_of_blocks(
-    vectors_XD: Tensor, bias_X: Tensor, query_BD: Tensor, pairs: _Pairs
+    vectors_XD: Tensor, bias_X: Tensor, query_BD: Tensor, pairs: Pairs
 ) -> Tensor:
     """Return the highest score in each block, −inf where nothing is left in it.
 

@@ -41,6 +41,7 @@ from trainer.learning.loop import Schedule, Watch, train
 from trainer.learning.optimizer import Optimizer
 from trainer.learning.text_learner import text_learner
 from trainer.learning.trainee import FactsSource, FixedFacts, Trainee
+from trainer.lists import list_recall, with_cells
 from trainer.machine import distributed, durable_files
 from trainer.machine.device import CPU, device_name, fast_products, to_device
 from trainer.progress import Progress
@@ -48,6 +49,7 @@ from trainer.report import Evaluation, PopularItem, Report, write_report
 
 NUM_POPULAR = 200
 STATE = "optimizer.safetensors"
+PANEL = "panel.parquet"
 LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "pyarrow")
 
 
@@ -233,6 +235,7 @@ def _key(job: Job, manifest: SnapshotManifest) -> str:
 def _write(job: Job, result: _Result) -> str:
     """Write the bundle and the state; return the bundle's digest."""
     bundle = result.bundle
+    bundle = with_cells(bundle, read_events(job.snapshot / PANEL), job.config)
     for name in ("bundle", "state"):
         shutil.rmtree(job.partial / name, ignore_errors=True)
     (job.partial / "state").mkdir()
@@ -264,7 +267,7 @@ def _report(
         rankers["live"] = Ranker(live)
     if (anchor := _load_parent(job.snapshot / "anchor", manifest)) is not None:
         rankers["anchor"] = Ranker(anchor)
-    panel_events = read_events(job.snapshot / "panel.parquet").within(bundle.manifest.rating_scale)
+    panel_events = read_events(job.snapshot / PANEL).within(bundle.manifest.rating_scale)
     older_events = read_events(job.snapshot / "older.parquet").within(bundle.manifest.rating_scale)
     # The snapshot limits how many events are judged; a limit here would be a second rule.
     panel, older = (
@@ -287,6 +290,7 @@ def _report(
         panel=evaluate(panel, rankers, baselines_of=ranker) if panel is not None else None,
         older=evaluate(older, rankers, baselines_of=ranker) if older is not None else None,
         fresh=fresh,
+        list_recall=list_recall(ranker, panel_events),
         losses=(),
         popular=tuple(PopularItem(item_id=item.item_id, title=item.title) for item in popular),
         data_digest=manifest.data_digest,

@@ -48,6 +48,10 @@ class TrainConfig:
     # negatives, which takes a third of the time at 12,101 items
     full_softmax_items: int = 10_000
     num_negatives: int = 2_048  # drawn by popularity, shared by a batch; not tuned
+    # from this size on, lists come from cells of similar items where those find enough of the best
+    cells_items: int = 200_000
+    # the share of the ten best items that lists from cells must have, with at most 64 cells a list
+    cells_recall: float = 0.99
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank

@@ -59,7 +59,8 @@ class Report:
     `panel` are the newest panel events, `older` those that were there before the live model's
     training ended; None where there are none to score. `fresh` is the live model on the new events,
     before training on them. `rating_scale` is the smallest and the greatest rating, None without
-    ratings.
+    ratings. `list_recall` is the share of the ten best items, over all items, that the served
+    lists have; None where lists are searched in all items.
     """
 
     mode: Mode
@@ -77,6 +78,7 @@ class Report:
     versions: Mapping[str, str]
     seconds: Mapping[str, float]  # per phase: read, encode, train, evaluate
     older: Evaluation | None = None
+    list_recall: float | None = None
     format: Literal[1] = 1
 
 

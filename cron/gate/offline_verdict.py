@@ -56,6 +56,7 @@ def offline_verdict(
         if panel is not None and is_scored:
             reasons += _coverage_reasons(panel, settings.min_coverage_ratio, against)
             reasons += _biases_reasons(panel)
+    reasons += _recall_reasons(report.list_recall, settings.min_recall)
     return Verdict(reasons=tuple(reasons), metrics=panel_metrics(panel, older))
 
 
@@ -80,6 +81,18 @@ def _coverage_reasons(panel: Evaluation, min_ratio: float, against: Against) -> 
         f"(by {model_name('live', against)}): {verdict_word(ok)}"
     )
     return [Reason(name="coverage", ok=ok, text=text, value=coverage, limit=limit)]
+
+
+def _recall_reasons(recall: float | None, limit: float) -> list[Reason]:
+    """Compare lists that come from cells of a large catalogue with those of all items."""
+    if recall is None:
+        return []
+    ok = recall >= limit
+    text = (
+        f"top-10 lists have {recall:.1%} of the ten best items, at least {limit:.1%}: "
+        f"{verdict_word(ok)}"
+    )
+    return [Reason(name="list_recall", ok=ok, text=text, value=recall, limit=limit)]
 
 
 def _biases_reasons(panel: Evaluation) -> list[Reason]:

@@ -40,6 +40,8 @@ def _check_pairs(settings: Settings, origins: Mapping[str, str]) -> None:
         raise _wrong_pair(
             settings, origins, "train.model.dim", "train.model.num_heads", "not a multiple of"
         )
+    if gate.min_recall > settings.train.cells_recall:
+        raise _wrong_pair(settings, origins, "gate.min_recall", "train.cells_recall", "over")
     if worker.poll_s >= worker.lease_s:
         raise _wrong_pair(settings, origins, "worker.poll_s", "worker.lease_s", "not under")
 

@@ -88,6 +88,7 @@ class GateSettings:
     popularity_margin: float = 0.0
     rating_tolerance: ShareFloat = 0.01  # of the rating scale's width
     min_coverage_ratio: ShareFloat = 0.5  # of live's
+    min_recall: ShareFloat = 0.98  # of the ten best items, where lists come from cells
     min_users: int = 50
     min_events: int = 1000
     min_panel_share: ShareFloat = 0.05
@@ -144,6 +145,8 @@ _TRAIN_RULES: dict[str, Rule] = {
     "batch_size": AT_LEAST_ONE,
     "full_softmax_items": AT_LEAST_ONE,
     "num_negatives": AT_LEAST_ONE,
+    "cells_items": AT_LEAST_ONE,
+    "cells_recall": Bounds(0, 1, "a share between 0 and 1"),
     "num_threads": AT_LEAST_ONE,
     "whole_array_mb": POSITIVE,
     "encoder.max_tokens": AT_LEAST_ONE,

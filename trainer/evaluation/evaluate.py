@@ -49,7 +49,8 @@ def baseline_of(bundle: Bundle) -> Bundle:
     model = Baseline(config)
     model.rating_mean.copy_(bundle.model.rating_mean)
     model.rating_std.copy_(bundle.model.rating_std)
-    return replace(bundle, model=model, manifest=replace(bundle.manifest, model=config))
+    manifest = replace(bundle.manifest, model=config)
+    return replace(bundle, model=model, manifest=manifest, cells=None)
 
 
 def scored_events(
@@ -178,7 +179,7 @@ def _parts(scored: Scored, ranker: Ranker) -> Iterator[_Part]:
             chosen_B=chosen_B,
             histories=[
                 [
-                    _element(events, place, int(rows_E[place]))
+                    history_element(events, place, int(rows_E[place]))
                     for place in known[span.low : span.high]
                 ]
                 for span in group
@@ -237,7 +238,8 @@ def _groups(spans: list[_Span], *, size: int) -> Iterator[list[_Span]]:
         yield group
 
 
-def _element(events: EventTable, place: int, row: int) -> HistoryElement:
+def history_element(events: EventTable, place: int, row: int) -> HistoryElement:
+    """Return an event as an element of a history."""
     rating = float(events.rating_E[place])
     return HistoryElement(
         row=row,

@@ -55,6 +55,14 @@ def test_ratings_worse_than_the_biases_are_a_remark() -> None:
     assert "ndcg_biases" not in verdict.metrics
 
 
+def test_lists_that_miss_the_best_items_are_refused() -> None:
+    complete = replace(candidate(), list_recall=0.985)
+    assert not refusals(offline_verdict(complete, SETTINGS, AGAINST))
+    incomplete = offline_verdict(replace(complete, list_recall=0.97), SETTINGS, AGAINST)
+    assert refusals(incomplete) == ["list_recall"]
+    assert "97.0%" in incomplete.reasons[-1].text
+
+
 def test_a_collapse_of_coverage_is_refused() -> None:
     assert refusals(offline_verdict(candidate(coverage=0.2), SETTINGS, AGAINST)) == ["coverage"]
 
