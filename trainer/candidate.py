@@ -177,6 +177,8 @@ def _train(
         averaging.set_weights(model, averaging.from_state(state, served))
     rows_E = events.rows(bundle.catalogue)
     trainee = _trainee(job, bundle, model, state, learns_texts=manifest.mode == "full")
+    if is_update:
+        trainee.optimizer.begin_update()
     with fast_products(job.device):
         losses = train(
             trainee,
@@ -191,11 +193,9 @@ def _train(
     model.to(CPU)
     new_state = trainee.optimizer.state()
     if is_update:
-        trained = averaging.weights_of(model)
-        averaging.set_weights(
-            model, averaging.average(served, trained, decay=job.config.average_decay)
-        )
-        new_state |= averaging.to_state(trained)
+        new_state |= averaging.to_state(averaging.weights_of(model))
+        recent = trainee.optimizer.recent()
+        averaging.move_towards(model, served, recent, decay=job.config.average_decay)
     return _Result(bundle=trainee.source.finish(bundle), state=new_state, losses=losses)
 
 

@@ -4,6 +4,10 @@ The average lets an update learn at a rate that would be too rough to serve. At 
 served ← decay · served + (1 − decay) · trained, an exponential moving average (for why averaged
 iterates do better than the last one, see Polyak & Juditsky 1992). The trained weights are passed
 from update to update in a candidate's state file, with the state of the optimiser.
+
+Of the item table, only the rows of recent updates take part. When an update has a row in none of
+its steps, the trained weights of the row stay, and after `RECENT_UPDATES` such updates they are
+served. So an update changes in proportion to the rows that it trains.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import torch
 from torch import Tensor
 
 from recommender.model import Trained
+from trainer.learning.optimizer import Recent
 
 PREFIX = "trained."
 Weights = dict[str, Tensor]
@@ -64,8 +69,16 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
     return trained
 
 
-def average(
-    served: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, decay: float
-) -> Weights:
-    """Return the weights to serve next."""
-    return {name: trained[name].lerp(tensor, decay) for name, tensor in served.items()}
+@torch.no_grad()
+def move_towards(
+    model: Trained, served: Mapping[str, Tensor], recent: Recent, *, decay: float
+) -> None:
+    """Replace a model's trained weights, which are on the CPU, by those to serve next."""
+    for name, weight in model.named_parameters():
+        if name != "table":
+            weight.lerp_(served[name], decay)
+    table_NE, served_NE = model.table, served["table"]
+    nearer_X = (recent.changing_N & ~recent.ends_N).nonzero().squeeze(1)
+    table_NE[nearer_X] = table_NE[nearer_X].lerp(served_NE[nearer_X], decay)
+    others_X = (~recent.changing_N).nonzero().squeeze(1)
+    table_NE[others_X] = served_NE[others_X]

@@ -7,23 +7,33 @@ Every other row takes part in every step, because its momentum moves it also wit
 because rows with rare gradients need the large steps that this gives them. Without that, NDCG@10 on
 Beauty is a tenth lower (docs/log.md). Yet a step's time does not grow with the table: the steps
 without a gradient are deferred. They are made up for, in closed form, before the row is next read.
+An update of a large catalogue leaves them deferred for the rows that it does not concern, so what
+it changes and writes does not grow with the table either.
+
 The state is a flat dict of tensors that safetensors can store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from recommender.model import Trained
+from trainer.learning.dense_adam import DenseAdam
 
 BETAS = (0.9, 0.99)  # 0.999 remembers longer than an update lasts
 EPSILON = 1e-8
 # Each step without a gradient moves a row .9045 times (β₁ / √β₂) as far as the one before. After so
 # many steps the rest is less than a ten-thousandth of the whole.
 MAX_DEFERRED = 96
+# Updates after the one that had a row in a step in which the row takes its deferred steps, and in
+# which its served weights come nearer to the trained ones (`trainer.learning.averaging`).
+RECENT_UPDATES = 1
+NEVER = -1
+KEPT_RATES = 4_096  # of the newest steps; a row that waited for longer takes the oldest of these
 
 
 class Optimizer:
@@ -35,17 +45,23 @@ class Optimizer:
         self._square_NE = torch.zeros_like(model.table)
         self._steps_N = torch.zeros(len(model.table), device=model.table.device)
         self._num_steps = 0
-        self._rates_J = torch.zeros(1024, device=model.table.device)  # of the steps, then zeros
-        # of each row: how many of the steps it has taken
+        # of the steps after the first `_num_unrated`, then zeros
+        self._rates_J = torch.zeros(1024, device=model.table.device)
+        self._num_unrated = 0
+        # of each row: how many of the steps it has taken, and the last one with a gradient
         self._done_N = torch.zeros(len(model.table), dtype=torch.long, device=model.table.device)
+        self._seen_N = torch.full_like(self._done_N, NEVER)
+        self._starts: list[int] = []  # how many steps there were before each recent update
         self._dense = {name: weight for name, weight in model.named_parameters() if name != "table"}
-        decayed = [weight for name, weight in self._dense.items() if _decays(name, weight)]
-        others = [weight for name, weight in self._dense.items() if not _decays(name, weight)]
-        groups = [
-            {"params": decayed, "weight_decay": weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self._adam = torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON)
+        self._adam = DenseAdam(
+            self._dense,
+            decayed=frozenset(
+                name for name, weight in self._dense.items() if _decays(name, weight)
+            ),
+            weight_decay=weight_decay,
+            betas=BETAS,
+            epsilon=EPSILON,
+        )
 
     def gradients(self) -> list[Tensor]:
         """Return the gradients of the dense weights in a fixed order.
@@ -85,7 +101,8 @@ class Optimizer:
         step_XJ = self._steps_N[rows_X].unsqueeze(1) + after_J
         correction_XJ = (1 - second**step_XJ).sqrt() / (1 - first**step_XJ)
         # Behind the last step the rates are zero, which ends the sum of a row with fewer steps.
-        taken_XJ = (self._done_N[rows_X].unsqueeze(1) + after_J - 1).clamp(max=self._num_steps)
+        taken_XJ = self._done_N[rows_X].unsqueeze(1) + after_J - 1 - self._num_unrated
+        taken_XJ = taken_XJ.clamp(0, self._num_steps - self._num_unrated)
         factor_XJ = (first / second**0.5) ** after_J * correction_XJ * self._rates_J[taken_XJ]
         factor_X1: Tensor = factor_XJ.sum(1, keepdim=True)
         return factor_X1
@@ -97,14 +114,14 @@ class Optimizer:
         `gradient_XE` is the gradient of the given rows, which have caught up. The step of all other
         rows is deferred.
         """
-        for group in self._adam.param_groups:
-            group["lr"] = lr
-        self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+        self._adam.step(self.gradients(), lr=lr)
+        for weight in self._dense.values():
+            weight.grad = None
         first, second = BETAS
-        self._rates_J[self._num_steps] = lr
+        self._seen_N[rows_X] = self._num_steps
+        self._rates_J[self._num_steps - self._num_unrated] = lr
         self._num_steps += 1
-        if self._num_steps == len(self._rates_J):
+        if self._num_steps - self._num_unrated == len(self._rates_J):
             self._rates_J = torch.cat([self._rates_J, torch.zeros_like(self._rates_J)])
         self._done_N[rows_X] = self._num_steps
         self._steps_N[rows_X] += 1
@@ -115,16 +132,33 @@ class Optimizer:
         root_XE = (square_XE / (1 - second**steps_X1)).sqrt() + EPSILON
         self._table[rows_X] -= lr * mean_XE / (1 - first**steps_X1) / root_XE
 
+    def begin_update(self) -> None:
+        """Let the steps that follow be those of an update, which leaves other rows as they are."""
+        self._starts = [*self._starts, self._num_steps][-1 - RECENT_UPDATES :]
+
+    def recent(self) -> Recent:
+        """Return the rows of the recent updates; without an update, all rows."""
+        if not self._starts:
+            every_N = torch.ones(len(self._seen_N), dtype=torch.bool)
+            return Recent(changing_N=every_N, ends_N=~every_N)
+        seen_N = self._seen_N.cpu()
+        changing_N = seen_N >= self._starts[0]
+        newer = self._starts[1] if len(self._starts) > RECENT_UPDATES else self._starts[0]
+        return Recent(changing_N=changing_N, ends_N=changing_N & (seen_N < newer))
+
     def state(self) -> dict[str, Tensor]:
-        """Return the whole state as named tensors on the CPU; the rows must have caught up."""
+        """Return the whole state as named tensors on the CPU; recent rows must have caught up."""
+        num_rated = self._num_steps - self._num_unrated
         tensors = {
             "table.mean": self._mean_NE,
             "table.square": self._square_NE,
             "table.steps": self._steps_N,
+            "table.done": self._done_N.int(),
+            "table.seen": self._seen_N.int(),
+            "steps": torch.tensor([self._num_steps, *self._starts]),
+            "rates": self._rates_J[max(0, num_rated - KEPT_RATES) : num_rated],
+            **self._adam.state(),
         }
-        for name, weight in self._dense.items():
-            for key, value in self._adam.state.get(weight, {}).items():
-                tensors[f"{name}.{key}"] = value
         return {
             name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()
         }
@@ -146,22 +180,37 @@ class Optimizer:
         self._mean_NE[:num_rows] = tensors["table.mean"]
         self._square_NE[:num_rows] = tensors["table.square"]
         self._steps_N[:num_rows] = tensors["table.steps"]
+        self._load_times(tensors, num_rows)
+        self._adam.load(tensors)
+
+    def _load_times(self, tensors: Mapping[str, Tensor], num_rows: int) -> None:
+        """Restore when rows took their steps; a state without that is one of a recent update."""
+        if "table.done" not in tensors:
+            self._done_N.fill_(0)
+            self._seen_N[:num_rows] = torch.where(tensors["table.steps"] > 0, 0, NEVER)
+            self._starts = [0]
+            return
+        self._num_steps, *self._starts = tensors["steps"].tolist()
+        rates_J = tensors["rates"]
+        self._num_unrated = self._num_steps - len(rates_J)
+        self._rates_J = torch.cat([rates_J, torch.zeros(1024)]).to(self._rates_J.device)
         self._done_N.fill_(self._num_steps)
-        for name, weight in self._dense.items():
-            if f"{name}.step" not in tensors:
-                continue
-            if tensors[f"{name}.exp_avg"].shape != weight.shape:
-                found = tuple(tensors[f"{name}.exp_avg"].shape)
-                raise ValueError(
-                    f"optimiser state: {name} has the shape {found}, "
-                    f"but this model needs {tuple(weight.shape)}; train with mode full"
-                )
-            moments = {
-                key: tensors[f"{name}.{key}"].to(weight.device, copy=True)
-                for key in ("exp_avg", "exp_avg_sq")
-            }
-            # torch keeps the step count on the CPU.
-            self._adam.state[weight] = {"step": tensors[f"{name}.step"].clone(), **moments}
+        # A row that has not begun to learn has no steps to make up for.
+        self._done_N[:num_rows] = torch.where(
+            tensors["table.steps"] > 0, tensors["table.done"].long(), self._num_steps
+        )
+        self._seen_N[:num_rows] = tensors["table.seen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """Rows that are brought up to date: `changing_N`, and those of them for the last time.
+
+    The masks are on the CPU.
+    """
+
+    changing_N: Tensor
+    ends_N: Tensor
 
 
 def _decays(name: str, weight: nn.Parameter) -> bool:

@@ -77,8 +77,12 @@ class Step:
         return float(total)
 
     def settle(self) -> None:
-        """Bring the whole table up to date, so that it can be stored; call it after each epoch."""
-        learning_X = self._learning_N.nonzero().squeeze(1)
+        """Bring the table up to date, so that it can be stored; call it after each epoch.
+
+        In an update, only the rows of recent updates.
+        """
+        changing_N = self._trainee.optimizer.recent().changing_N
+        learning_X = (self._learning_N & changing_N.to(self._device)).nonzero().squeeze(1)
         for rows_X in torch.split(learning_X, SETTLED_AT_ONCE):
             self._trainee.optimizer.catch_up(rows_X)
 

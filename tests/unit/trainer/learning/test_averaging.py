@@ -8,30 +8,54 @@ import torch
 from recommender.config import ModelConfig
 from recommender.model import TwoTowers
 from trainer.learning import averaging
+from trainer.learning.optimizer import Recent
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4)
 
 
-def weights(num_items: int, value: float) -> averaging.Weights:
+def model_of(num_items: int, value: float) -> TwoTowers:
     model = TwoTowers(CONFIG, num_items)
     for weight in model.parameters():
         torch.nn.init.constant_(weight, value)
-    return averaging.weights_of(model)
+    return model
+
+
+def weights(num_items: int, value: float) -> averaging.Weights:
+    return averaging.weights_of(model_of(num_items, value))
+
+
+def recent(changing: list[bool], ends: list[bool] | None = None) -> Recent:
+    return Recent(
+        changing_N=torch.tensor(changing),
+        ends_N=torch.tensor(ends if ends is not None else [False] * len(changing)),
+    )
+
+
+ALL = recent([True] * 3)
 
 
 def test_what_is_served_moves_a_share_of_the_way() -> None:
-    served = averaging.average(weights(3, 1.0), weights(3, 2.0), decay=0.75)
+    model = model_of(3, 2.0)
+    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.75)
+    served = averaging.weights_of(model)
     assert all(
         torch.allclose(served[name], torch.full_like(served[name], 1.25))
         for name in ("table", "adapter.weight")
     )
 
 
+def test_rows_of_no_recent_update_are_served_as_before() -> None:
+    """Of the last one, the first row is served as trained, since no update follows for it."""
+    both = recent([True, True, False], [True, False, False])
+    model = model_of(3, 2.0)
+    averaging.move_towards(model, weights(3, 1.0), both, decay=0.75)
+    assert model.table.mean(dim=1).tolist() == [2.0, 1.25, 1.0]
+
+
 def test_without_decay_the_trained_weights_are_served() -> None:
-    trained = weights(3, 2.0)
-    assert torch.equal(
-        averaging.average(weights(3, 1.0), trained, decay=0.0)["table"], trained["table"]
-    )
+    model = model_of(3, 2.0)
+    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.0)
+    assert torch.equal(averaging.weights_of(model)["table"], weights(3, 2.0)["table"])
 
 
 def test_new_items_start_training_from_the_served_weights() -> None:
@@ -53,16 +77,16 @@ def test_the_mean_and_spread_of_ratings_are_not_averaged() -> None:
     state = averaging.to_state(averaging.weights_of(model))
     model.rating_mean.fill_(3.5)
     served = averaging.weights_of(model)
-    averaging.set_weights(
-        model, averaging.average(served, averaging.from_state(state, served), decay=0.5)
-    )
+    averaging.set_weights(model, averaging.from_state(state, served))
+    averaging.move_towards(model, served, ALL, decay=0.5)
     assert model.rating_mean.item() == 3.5
 
 
 def test_a_broken_weight_stays_broken_in_the_average() -> None:
-    served, trained = weights(3, 1.0), weights(3, 2.0)
-    trained["table"][1, 2], trained["table"][2, 2] = math.nan, math.inf
-    table_NE = averaging.average(served, trained, decay=0.5)["table"]
+    model = model_of(3, 2.0)
+    model.table.detach()[1, 2], model.table.detach()[2, 2] = math.nan, math.inf
+    averaging.move_towards(model, weights(3, 1.0), ALL, decay=0.5)
+    table_NE = averaging.weights_of(model)["table"]
     assert table_NE.isfinite().sum() == table_NE.numel() - 2, "the gate looks at what is served"
 
 
