@@ -194,8 +194,8 @@ def _train(
     new_state = trainee.optimizer.state()
     if is_update:
         new_state |= averaging.to_state(averaging.weights_of(model))
-        recent = trainee.optimizer.recent()
-        averaging.move_towards(model, served, recent, decay=job.config.average_decay)
+        recent_X = trainee.optimizer.recent_rows().to(CPU)
+        averaging.move_towards(model, served, recent_X, decay=job.config.average_decay)
     return _Result(bundle=trainee.source.finish(bundle), state=new_state, losses=losses)
 
 

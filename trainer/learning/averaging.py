@@ -5,9 +5,9 @@ served ← decay · served + (1 − decay) · trained, an exponential moving ave
 iterates do better than the last one, see Polyak & Juditsky 1992). The trained weights are passed
 from update to update in a candidate's state file, with the state of the optimiser.
 
-Of the item table, only the rows of recent updates take part. When an update has a row in none of
-its steps, the trained weights of the row stay, and after `RECENT_UPDATES` such updates they are
-served. So an update changes in proportion to the rows that it trains.
+Of the item table, only the rows that had a gradient in this update or the one before take part. All
+others are served as before, so an update changes in proportion to the rows that it trains. That
+ranks as well as averaging all rows, or a little better (docs/log.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from recommender.model import Trained
-from trainer.learning.optimizer import Recent
 
 PREFIX = "trained."
 Weights = dict[str, Tensor]
@@ -71,14 +70,15 @@ def from_state(state: Mapping[str, Tensor], served: Mapping[str, Tensor]) -> Wei
 
 @torch.no_grad()
 def move_towards(
-    model: Trained, served: Mapping[str, Tensor], recent: Recent, *, decay: float
+    model: Trained, served: Mapping[str, Tensor], recent_X: Tensor, *, decay: float
 ) -> None:
-    """Replace a model's trained weights, which are on the CPU, by those to serve next."""
+    """Replace a model's trained weights, which are on the CPU, by those to serve next.
+
+    Rows of the table other than the recent ones are served as before.
+    """
     for name, weight in model.named_parameters():
         if name != "table":
             weight.lerp_(served[name], decay)
-    table_NE, served_NE = model.table, served["table"]
-    nearer_X = (recent.changing_N & ~recent.ends_N).nonzero().squeeze(1)
-    table_NE[nearer_X] = table_NE[nearer_X].lerp(served_NE[nearer_X], decay)
-    others_X = (~recent.changing_N).nonzero().squeeze(1)
-    table_NE[others_X] = served_NE[others_X]
+    nearer_XE = model.table[recent_X].lerp(served["table"][recent_X], decay)
+    model.table.copy_(served["table"])
+    model.table[recent_X] = nearer_XE

@@ -16,7 +16,6 @@ The state is a flat dict of tensors that safetensors can store.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -136,15 +135,11 @@ class Optimizer:
         """Let the steps that follow be those of an update, which leaves other rows as they are."""
         self._starts = [*self._starts, self._num_steps][-1 - RECENT_UPDATES :]
 
-    def recent(self) -> Recent:
-        """Return the rows of the recent updates; without an update, all rows."""
+    def recent_rows(self) -> Tensor:
+        """Return rows_X that had a gradient in a recent update; without an update, all rows."""
         if not self._starts:
-            every_N = torch.ones(len(self._seen_N), dtype=torch.bool)
-            return Recent(changing_N=every_N, ends_N=~every_N)
-        seen_N = self._seen_N.cpu()
-        changing_N = seen_N >= self._starts[0]
-        newer = self._starts[1] if len(self._starts) > RECENT_UPDATES else self._starts[0]
-        return Recent(changing_N=changing_N, ends_N=changing_N & (seen_N < newer))
+            return torch.arange(len(self._seen_N), device=self._seen_N.device)
+        return (self._seen_N >= self._starts[0]).nonzero().squeeze(1)
 
     def state(self) -> dict[str, Tensor]:
         """Return the whole state as named tensors on the CPU; recent rows must have caught up."""
@@ -200,17 +195,6 @@ class Optimizer:
             tensors["table.steps"] > 0, tensors["table.done"].long(), self._num_steps
         )
         self._seen_N[:num_rows] = tensors["table.seen"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """Rows that are brought up to date: `changing_N`, and those of them for the last time.
-
-    The masks are on the CPU.
-    """
-
-    changing_N: Tensor
-    ends_N: Tensor
 
 
 def _decays(name: str, weight: nn.Parameter) -> bool:

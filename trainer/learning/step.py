@@ -81,8 +81,8 @@ class Step:
 
         In an update, only the rows of recent updates.
         """
-        changing_N = self._trainee.optimizer.recent().changing_N
-        learning_X = (self._learning_N & changing_N.to(self._device)).nonzero().squeeze(1)
+        recent_X = self._trainee.optimizer.recent_rows()
+        learning_X = recent_X[self._learning_N[recent_X]]
         for rows_X in torch.split(learning_X, SETTLED_AT_ONCE):
             self._trainee.optimizer.catch_up(rows_X)
 

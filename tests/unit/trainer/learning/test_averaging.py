@@ -8,7 +8,6 @@ import torch
 from recommender.config import ModelConfig
 from recommender.model import TwoTowers
 from trainer.learning import averaging
-from trainer.learning.optimizer import Recent
 
 CONFIG = ModelConfig(text_dim=4, dim=8, num_layers=1, max_history=4)
 
@@ -24,14 +23,7 @@ def weights(num_items: int, value: float) -> averaging.Weights:
     return averaging.weights_of(model_of(num_items, value))
 
 
-def recent(changing: list[bool], ends: list[bool] | None = None) -> Recent:
-    return Recent(
-        changing_N=torch.tensor(changing),
-        ends_N=torch.tensor(ends if ends is not None else [False] * len(changing)),
-    )
-
-
-ALL = recent([True] * 3)
+ALL = torch.arange(3)
 
 
 def test_what_is_served_moves_a_share_of_the_way() -> None:
@@ -45,11 +37,9 @@ def test_what_is_served_moves_a_share_of_the_way() -> None:
 
 
 def test_rows_of_no_recent_update_are_served_as_before() -> None:
-    """Of the last one, the first row is served as trained, since no update follows for it."""
-    both = recent([True, True, False], [True, False, False])
     model = model_of(3, 2.0)
-    averaging.move_towards(model, weights(3, 1.0), both, decay=0.75)
-    assert model.table.mean(dim=1).tolist() == [2.0, 1.25, 1.0]
+    averaging.move_towards(model, weights(3, 1.0), torch.tensor([1]), decay=0.75)
+    assert model.table.mean(dim=1).tolist() == [1.0, 1.25, 1.0]
 
 
 def test_without_decay_the_trained_weights_are_served() -> None:

@@ -82,7 +82,7 @@ def test_training_goes_on_from_a_saved_state_as_if_never_stopped() -> None:
         assert torch.equal(one, other), name
 
 
-def next_update(network: TwoTowers, before: Optimizer) -> Optimizer:
+def in_next_update(network: TwoTowers, before: Optimizer) -> Optimizer:
     """Return an optimiser that goes on from a state in another process."""
     after = Optimizer(network, weight_decay=0.0)
     after.load(before.state())
@@ -90,13 +90,13 @@ def next_update(network: TwoTowers, before: Optimizer) -> Optimizer:
     return after
 
 
-def test_rows_take_the_steps_of_earlier_updates_when_they_are_next_read() -> None:
+def test_rows_take_deferred_steps_of_earlier_updates() -> None:
     """Row r has gradients in every (r + 1)th update; the others do not change it."""
     network, twin = model(), model()
     optimizer = Optimizer(network, weight_decay=0.0)
     adam = torch.optim.Adam([twin.table], lr=0.01, betas=(0.9, 0.99))
     for update in range(12):
-        optimizer = next_update(network, optimizer)
+        optimizer = in_next_update(network, optimizer)
         rows_X = torch.tensor([row for row in range(6) if update % (row + 1) == 0])
         others_N = torch.ones(6, dtype=torch.bool).index_fill(0, rows_X, value=False)
         before_NE = network.table.detach()[others_N].clone()
@@ -115,20 +115,17 @@ def test_a_row_is_recent_in_the_update_after_its_last_step() -> None:
     network = model()
     optimizer = Optimizer(network, weight_decay=0.0)
     one_step(network, optimizer, [0, 1, 2, 3])
-    assert optimizer.recent().changing_N.all(), "a full retrain brings all rows up to date"
+    assert len(optimizer.recent_rows()) == 6, "a full retrain brings all rows up to date"
     found = []
     for rows in ([0, 1], [1, 2], [2]):
-        optimizer = next_update(network, optimizer)
+        optimizer = in_next_update(network, optimizer)
         one_step(network, optimizer, rows)
-        recent = optimizer.recent()
-        found.append(
-            tuple(mask.nonzero().squeeze(1).tolist() for mask in (recent.changing_N, recent.ends_N))
-        )
-    assert found == [([0, 1], []), ([0, 1, 2], [0]), ([1, 2], [1])]
+        found.append(optimizer.recent_rows().tolist())
+    assert found == [[0, 1], [0, 1, 2], [1, 2]]
 
 
-def test_an_update_of_an_older_state_changes_all_rows_that_have_learned() -> None:
-    """Of a state without the steps of rows it is not known which have come to rest."""
+def test_an_update_of_an_older_state_changes_all_learned_rows() -> None:
+    """Such a state does not say when its rows took their steps."""
     network = model()
     optimizer = Optimizer(network, weight_decay=0.0)
     one_step(network, optimizer, [0, 3])
@@ -138,8 +135,7 @@ def test_an_update_of_an_older_state_changes_all_rows_that_have_learned() -> Non
     after = Optimizer(network, weight_decay=0.0)
     after.load(state)
     after.begin_update()
-    assert after.recent().changing_N.nonzero().squeeze(1).tolist() == [0, 3]
-    assert not after.recent().ends_N.any()
+    assert after.recent_rows().tolist() == [0, 3]
 
 
 def test_a_row_that_begins_to_learn_late_has_no_earlier_steps() -> None:
@@ -147,7 +143,7 @@ def test_a_row_that_begins_to_learn_late_has_no_earlier_steps() -> None:
     optimizer = Optimizer(network, weight_decay=0.0)
     for _ in range(3):
         one_step(network, optimizer, [0])
-    optimizer = next_update(network, optimizer)
+    optimizer = in_next_update(network, optimizer)
     optimizer.catch_up(torch.tensor([0, 5]))
     one_step(network, optimizer, [0, 5])
     assert optimizer.state()["table.steps"].tolist() == [4, 0, 0, 0, 0, 1]
