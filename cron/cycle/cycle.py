@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from cron.cycle import stages
+from cron.cycle import release_files, stages
 from cron.cycle.collecting import collect_records, refusal_to_collect
 from cron.cycle.going_live import go_live
 from cron.cycle.open_run import OpenRun
@@ -178,5 +178,6 @@ def _store_archive(open_run: OpenRun, manifest: Manifest) -> Done:
     services = open_run.services
     folder = stages.folder_of(services.paths, open_run.run)
     stages.store_archive(services.artifacts, folder, manifest)
+    release_files.keep_copies(services.paths.bundles, folder / "candidate", manifest)
     release_rows.add(services.ledger, manifest, lease=open_run.lease)
     return Done()

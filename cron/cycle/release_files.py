@@ -7,13 +7,14 @@ is damaged.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
-from recommender.bases import CONTENT, bases_of, link_or_copy
+from recommender.bases import CONTENT, base_names, bases_of, link_or_copy, link_tree
 from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of
@@ -61,6 +62,27 @@ def state_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Pat
         for base in bases_of(file).values():
             _local_base(artifacts, bundles, base)
     return file
+
+
+def keep_copies(bundles: Path, candidate: Path, manifest: Manifest) -> None:
+    """Make the files of a candidate the local copies of its release, where there are none yet.
+
+    They have the same bytes as its artifacts, which then need not be fetched for the next update.
+    """
+    folder = bundles / manifest.archive.removesuffix(".mar")
+    with translate_os_errors(_COPIES, folder):
+        durable_files.make_folder(bundles)
+        for part in ("bundle", "state"):
+            for digest in base_names(candidate / part):
+                link_or_copy(candidate / part / CONTENT / digest, bundles / CONTENT / digest)
+                durable_files.sync(bundles / CONTENT)
+        if manifest.state is not None:
+            link_or_copy(candidate / STATE, bundles / Path(manifest.state).name)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=bundles, prefix=".kept-") as private:
+                link_tree(candidate / "bundle", Path(private) / "bundle")
+                durable_files.sync_tree(Path(private) / "bundle")
+                durable_files.move(Path(private) / "bundle", folder)
 
 
 def _is_bundle(folder: Path, manifest: Manifest) -> bool:

@@ -15,7 +15,9 @@ from cron.errors import ArtifactCorrupt
 from cron.ledger import release_rows
 from cron.lineage import Lease
 from cron.services import Services
-from tests.workshop import event_records, send
+from recommender.bases import base_names, bases_of
+from tests.component.house import HookedArtifacts
+from tests.workshop import event_records, send, with_bases
 from trainer.archive import verify_bundle
 
 
@@ -36,6 +38,23 @@ def leave_the_manifest_alone(folder: Path) -> None:
 
 def add_a_file(folder: Path) -> None:
     (folder / "surplus").touch()
+
+
+def test_the_copies_of_a_new_release_are_not_fetched(services: Services, lease: Lease) -> None:
+    """They are the candidate's files, so an update writes them once."""
+    large = with_bases(services)
+    send(large, event_records(401, 480))
+    run = run_cycle(large, lease)
+    assert run.version is not None
+    manifest = release_rows.release(large.ledger, run.version).manifest
+    fetched: list[str] = []
+    store = HookedArtifacts(large.artifacts, after_fetch=fetched.append)
+    folder = bundle_of(store, large.paths.bundles, manifest)
+    state = state_of(store, large.paths.bundles, manifest)
+    assert state is not None
+    assert base_names(folder)
+    assert bases_of(state)
+    assert fetched == []
 
 
 @pytest.mark.parametrize("damage", [cut_short, lose_a_file, leave_the_manifest_alone, add_a_file])
