@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NewType, Protocol
 
-from recommender.events import Event, EventLine, Record
+from recommender.events import Event, EventLines, Record
 from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
@@ -70,7 +70,7 @@ class EventLog(Protocol):
         """
         ...
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         """Store events that are serialised already; otherwise like `append`."""
         ...
 

@@ -18,7 +18,6 @@ from recommender.events import (
     EARLIEST,
     MAX_CLOCK_SKEW,
     MAX_RATING,
-    EventLine,
     InvalidRecord,
     parse_event,
 )
@@ -46,10 +45,11 @@ class EventColumns:
 
 def lines_of(
     columns: EventColumns, *, now: datetime, shift: timedelta = timedelta(0)
-) -> list[EventLine | None]:
-    """Serialise events, their times moved by `shift`; None where an event must be parsed alone.
+) -> list[str | None]:
+    """Serialise events as `to_json` does, their times moved by `shift`.
 
-    `now` limits the times before the shift, as in `parse_event`.
+    None means that an event must be parsed alone. `now` limits the times before the shift, as in
+    `parse_event`.
     """
     if not columns.event_ids:
         return []
@@ -58,11 +58,10 @@ def lines_of(
     types = [of_type[one] for one in columns.types]
     times = _time_texts(columns.at_us_C + shift // _US)
     is_good_C = _has_good_numbers(columns, now)
-    lines: list[EventLine | None] = []
-    for is_good, event_id, user_id, user, item, type_, at, rating in zip(
+    lines: list[str | None] = []
+    for is_good, event_id, user, item, type_, at, rating in zip(
         is_good_C.tolist(),
         columns.event_ids,
-        columns.user_ids,
         users,
         items,
         types,
@@ -71,11 +70,10 @@ def lines_of(
         strict=True,
     ):
         if is_good and user and item and type_:
-            line = (
+            lines.append(
                 f'{{"kind":"event","event_id":"{event_id}","user_id":{user},"item_id":{item},'
                 f'"type":{type_},"at":"{at}+00:00","rating":{rating}}}'
             )
-            lines.append(EventLine(event_id, user_id, line))
         else:
             lines.append(None)
     return lines

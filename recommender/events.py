@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
 from recommender.excerpt import excerpt
 from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
@@ -91,12 +91,16 @@ class Item:
 Record = Event | Item
 
 
-class EventLine(NamedTuple):
-    """A valid event as a log stores it; `line` is what `to_json` returns."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLines:
+    """Valid events as columns, as a log stores them; `lines` are what `to_json` returns.
 
-    event_id: str
-    user_id: str
-    line: str
+    Millions of records as objects would keep the garbage collector busy.
+    """
+
+    event_ids: Sequence[str]
+    user_ids: Sequence[str]
+    lines: Sequence[str]
 
 
 # `json.dumps` would make an encoder for every record, which takes as long as the encoding.
@@ -213,11 +217,6 @@ def to_json(record: Record) -> str:
         values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
         values |= {"at": at, "attributes": dict(record.attributes)}
     return _encode(values)
-
-
-def line_of(event: Event) -> EventLine:
-    """Serialise an event to the entry of a log."""
-    return EventLine(event.event_id, event.user_id, to_json(event))
 
 
 def from_json(line: str) -> Record:

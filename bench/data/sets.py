@@ -67,14 +67,14 @@ def load_set(name: str, path: Path | None = None) -> RatingsSet:
     source = open_source(
         path or (_shared_folder(name) if "FRESHET_DATA" in os.environ else _from_wheel(name))
     )
-    events = source.events
+    events, rows = source.events, source.events.rows.between(0, len(source.events))
     records = {str(raw["item_id"]): raw for raw in source.items}
     return RatingsSet(
         name=name,
-        users_E=events.users_N.astype(np.int64),
-        items_E=events.items_N.astype(np.int64),
-        ratings_E=events.ratings_N,
-        at_s_E=events.at_N,
+        users_E=rows["user"].astype(np.int64),
+        items_E=rows["item"].astype(np.int64),
+        ratings_E=rows["rating"].copy(),
+        at_s_E=rows["at"].copy(),
         item_ids=events.item_ids,
         items=[records.get(item_id) for item_id in events.item_ids],
     )

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 # Rejects with equal reasons are counted together, so the reason does not contain the text found.
@@ -23,6 +25,8 @@ MILLISECONDS_FROM = 1e11
 _TICKS_PER_S = ((1e17, 1e9), (1e14, 1e6), (MILLISECONDS_FROM, 1e3))
 _TICKS_OF_UNIT = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _WITHOUT_DASHES = r"(?:19|20)\d{12}"  # 20260131093000; as milliseconds it would be the year 2600
+_WITHOUT_DASHES_BETWEEN = (19 * 10**12, 21 * 10**12)
+_DATES_BELOW = 10**8
 _ISO = re.compile(
     r"(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})"
     r"(?:[T ]\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?)?"
@@ -48,20 +52,47 @@ def times_of(texts: Sequence[str] | pd.Series) -> NDArray[np.float64]:
     column = pd.Series(texts, dtype=str).str.strip()
     at_N = pd.to_numeric(column, errors="coerce").to_numpy(np.float64).copy()
     is_date_N = column.str.fullmatch(r"\d{8}").to_numpy(np.bool_)  # 20160901, as in records
-    is_date_N = is_date_N | (at_N > 1.9e13) & (at_N < 2.1e13) & column.str.fullmatch(
+    first, last = _WITHOUT_DASHES_BETWEEN
+    is_date_N = is_date_N | (at_N > first) & (at_N < last) & column.str.fullmatch(
         _WITHOUT_DASHES
     ).to_numpy(np.bool_)
-    for least, ticks_per_s in _TICKS_PER_S:
-        at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
+    at_N = _in_seconds(at_N)
     named_N = (np.isnan(at_N) | is_date_N) & (column != "").to_numpy(np.bool_)
     if named_N.any():
         at_N[named_N] = _named_times(column[named_N])
     return at_N
 
 
+def whole_times(numbers_N: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return epoch seconds of what `whole_numbers` returned."""
+    return _in_seconds(numbers_N.astype(np.float64))
+
+
+def whole_numbers(column: pa.Array) -> NDArray[np.int64] | None:
+    """Return numbers since 1970, or None if a cell is something else, or could be a date."""
+    is_text = pa.types.is_string(column.type)
+    if column.null_count or not (is_text or pa.types.is_integer(column.type)):
+        return None
+    if is_text and not pc.all(pc.match_substring_regex(column, r"^[0-9]+$")).as_py():
+        return None
+    try:
+        numbers_N = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:  # more than 64 bits
+        return None
+    first, last = _WITHOUT_DASHES_BETWEEN
+    may_be_date_N = (numbers_N < _DATES_BELOW) | ((numbers_N > first) & (numbers_N < last))
+    return None if may_be_date_N.any() else numbers_N
+
+
 def is_time(text: str) -> bool:
     """Return whether a text is a time and not a plain number."""
     return not text.strip().isdigit() and bool(np.isfinite(times_of([text])[0]))
+
+
+def _in_seconds(at_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    for least, ticks_per_s in _TICKS_PER_S:
+        at_N = np.where(at_N >= least, at_N / ticks_per_s, at_N)
+    return at_N
 
 
 def _named_times(column: pd.Series) -> NDArray[np.float64]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from tqdm import tqdm
 
 from sources.files.folders import BOM, DataFolder
 from sources.files.limits import ReadLimits
 from sources.files.magic import expect_text
+from sources.files.on_disk import disk_folder
 from sources.source import SourceError
 
 _SHOW_AFTER_S = 1.0
+_IN_MEMORY_BYTES = 1 << 26
 MAX_LINE_BYTES = 1 << 24  # a record has at most 256 KiB, a review with its pictures less than 1 MiB
 
 
@@ -38,13 +43,15 @@ class Blocks:
         """The digest of the unpacked content read so far, in hex."""
         return self._digest.hexdigest()
 
-    def content(self) -> bytes:
-        """Return the whole content of a file that does not consist of lines."""
-        blocks = []
-        for block in self._read_with_progress():
-            self._digest.update(block)
-            blocks.append(block)
-        return b"".join(blocks)
+    @contextmanager
+    def open_whole(self) -> Iterator[IO[bytes]]:
+        """Open the unpacked content of a file that does not consist of lines."""
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=disk_folder()) as content:
+            for block in self._read_with_progress():
+                self._digest.update(block)
+                content.write(block)
+            content.seek(0)
+            yield content
 
     def __iter__(self) -> Iterator[bytes]:
         rest, num_lines = b"", 0

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypeGuard
 
+from sources.cells.distinct import distinct_cells
 from sources.cells.values import expected_id, id_of
 from sources.files.blocks import Blocks, numbered_lines
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
-from sources.interactions import Gathering
+from sources.gathering import Gathering
 from sources.layouts.amazon_metadata import EXPECTED_ITEMS, metadata_items
 from sources.source import (
     REPEATED_ROW,
@@ -239,7 +240,13 @@ def _read_reviews(folder: DataFolder, file: str, fields: _Fields) -> Ratings:
                 rows.append(row)
         if rows:
             users, items, ratings, at, lines = zip(*rows, strict=True)
-            gathering.add(user_ids=users, item_ids=items, ratings=ratings, at=at, lines=lines)
+            gathering.add(
+                users=distinct_cells(users),
+                items=distinct_cells(items),
+                ratings=ratings,
+                at=at,
+                lines=lines,
+            )
         if is_hopeless(rejects, gathering, folder.limits):
             break
     if not len(gathering):

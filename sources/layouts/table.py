@@ -7,13 +7,15 @@ read the files; this one turns cells into events and items.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sources.cells.distinct import CellColumn
 from sources.cells.event_types import (
     NUM_TYPES,
     TypeNames,
@@ -21,18 +23,18 @@ from sources.cells.event_types import (
     unused_type_columns,
     unused_warning,
 )
-from sources.cells.times import EXPECTED_TIME, times_of
+from sources.cells.times import EXPECTED_TIME, times_of, whole_times
 from sources.cells.values import (
     expected_id,
     expected_number,
-    ids_of,
-    map_distinct,
+    id_of,
     number_text,
     text_of,
 )
 from sources.files.blocks import Blocks
 from sources.files.folders import DataFolder
-from sources.interactions import FileParts, Gathering, record_id
+from sources.gathering import Gathering
+from sources.interactions import FileParts, record_id
 from sources.layouts.item_tables import read_items
 from sources.layouts.table_files import Table, chunks_of, table_of
 from sources.source import REPEATED_ROW, TITLE_CHARS, RawRecord, Reject, Source, SourceError
@@ -80,7 +82,7 @@ def _source(
         Reject(file=name, line=line, reason=REPEATED_ROW) for name, line in places
     ]
     listed = read_items(columns.items) if columns.items is not None else None
-    items = _records(reading.items, digest) if listed is None else listed.items
+    items = NotedItems(noted=reading.items, sha256=digest) if listed is None else listed
     rejects = sorted(rejects, key=lambda reject: (reject.file, reject.line))
     return Source(
         name=f"table ({table.name}{f', {listed.file}' if listed else ''})",
@@ -111,6 +113,29 @@ def _unused_types(table: Table, columns: Columns) -> Iterator[str]:
             yield unused_warning(found, default=default)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotedItems:
+    """Items by id whose line, title and text were noted while events were read."""
+
+    noted: Mapping[str, tuple[int, str, str]]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.noted)
+
+    def __iter__(self) -> Iterator[RawRecord]:
+        """Yield the items; their ids differ from those of events on the same lines."""
+        digest = hashlib.sha256(f"items of {self.sha256}".encode()).hexdigest()
+        for item_id, (line, title, text) in self.noted.items():
+            yield {
+                "event_id": record_id(digest, line),
+                "item_id": item_id,
+                "title": (title or " ".join(text.split()))[:TITLE_CHARS],
+                "text": ". ".join(part for part in (title, text) if part),
+                "attributes": {},
+            }
+
+
 class _Reading:
     """Collects events, items and rejects while the files are read.
 
@@ -130,22 +155,23 @@ class _Reading:
 
         `num_before` is the number of lines in the previous files.
         """
-        texts = {role: np.asarray(cells, dtype=object) for role, cells in chunk.texts.items()}
         num_rows = len(chunk.lines_N)
-        at_N = times_of(chunk.texts["at"])
-        has_rating_N, ratings_N = _ratings(texts.get("rating"), num_rows)
-        ids = {role: ids_of(texts[role]) for role in ("user", "item")}
-        types_N = map_distinct(self._type, texts["type"]) if self._types is not None else None
-        checks = {role: (values != "").astype(np.bool_) for role, values in ids.items()}
+        at_N = (
+            times_of(chunk.cells["at"].values().tolist())
+            if chunk.whole_at_N is None
+            else whole_times(chunk.whole_at_N)
+        )
+        has_rating_N, ratings_N = _ratings(chunk.cells.get("rating"), num_rows)
+        ids = {role: chunk.cells[role].map(id_of) for role in ("user", "item")}
+        types = chunk.cells["type"].map(self._type) if self._types is not None else None
+        checks = {role: ~cells.equal("") for role, cells in ids.items()}
         checks |= {"at": np.isfinite(at_N), "rating": np.isfinite(ratings_N) | ~has_rating_N}
-        if types_N is not None:
-            checks["type"] = ((types_N != _UNKNOWN) & ((types_N != "") | has_rating_N)).astype(
-                np.bool_
-            )
+        if types is not None:
+            checks["type"] = ~types.equal(_UNKNOWN) & (~types.equal("") | has_rating_N)
         good_N = np.ones(num_rows, np.bool_)
         for role, passed_N in checks.items():
             for row in np.flatnonzero(good_N & ~passed_N).tolist():
-                reason = f"{self.columns.by_role()[role]}: {_fault(role, str(texts[role][row]))}"
+                reason = f"{self.columns.by_role()[role]}: {_fault(role, chunk.cells[role][row])}"
                 self.rejects.append(
                     Reject(
                         file=file,
@@ -161,26 +187,24 @@ class _Reading:
             self.last_line = int(lines_N[-1]) + chunk.num_lines[-1] - 1
         if not len(rows):
             return
-        users, items = ids["user"][rows], ids["item"][rows]
         self.gathering.add(
-            user_ids=users,
-            item_ids=items,
+            users=ids["user"].take(rows),
+            items=ids["item"].take(rows),
             ratings=ratings_N[rows],
             at=at_N[rows],
             lines=lines_N[rows],
+            types=None if types is None else types.take(rows),
         )
-        if types_N is not None:
-            self._add_types(types_N[rows], file)
+        self._expect_few_types(file)
         if self.columns.title or self.columns.text:
-            self._note_items(chunk, rows, items, lines_N)
+            self._note_items(chunk, rows, ids["item"], lines_N)
 
     def _type(self, cell: str) -> str:
         assert self._types is not None
         name = self._types.name_of(cell)
         return _UNKNOWN if name is None else name
 
-    def _add_types(self, types: NDArray[np.object_], file: str) -> None:
-        self.gathering.add_types(types)
+    def _expect_few_types(self, file: str) -> None:
         if len(self.gathering.types) > NUM_TYPES:
             found = f"over {NUM_TYPES:,} different values, such as {self.gathering.types[0]!r}"
             raise SourceError(
@@ -194,12 +218,13 @@ class _Reading:
         self,
         chunk: Chunk,
         rows: NDArray[np.intp],
-        item_ids: NDArray[np.object_],
+        items: CellColumn,
         lines_N: NDArray[np.int64],
     ) -> None:
         """Store title and text of items not yet stored; a row without either is skipped."""
-        titles, texts = (chunk.texts.get(role) for role in ("title", "text"))
-        for row, item_id in zip(rows.tolist(), item_ids.tolist(), strict=True):
+        titles, texts = (chunk.cells.get(role) for role in ("title", "text"))
+        for row in rows.tolist():
+            item_id = items[row]
             if item_id in self.items:
                 continue
             title, text = _cell_text(titles, row), _cell_text(texts, row)
@@ -207,19 +232,19 @@ class _Reading:
                 self.items[item_id] = (int(lines_N[row]), title, text)
 
 
-def _cell_text(cells: Sequence[str] | None, row: int) -> str:
+def _cell_text(cells: CellColumn | None, row: int) -> str:
     return "" if cells is None else text_of(cells[row]).strip()
 
 
 def _ratings(
-    cells: NDArray[np.object_] | None, num_rows: int
+    cells: CellColumn | None, num_rows: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return whether each row has a rating, and the rating; NaN if it is not a number."""
     if cells is None:
         return np.zeros(num_rows, np.bool_), np.full(num_rows, np.nan)
-    texts = map_distinct(number_text, cells)
-    ratings_N = pd.to_numeric(pd.Series(texts), errors="coerce").to_numpy(np.float64)
-    return (texts != "").astype(np.bool_), ratings_N
+    texts = cells.map(number_text)
+    numbers = pd.to_numeric(pd.Series(texts.texts, dtype=object), errors="coerce")
+    return ~texts.equal(""), numbers.to_numpy(np.float64)[texts.codes_N]
 
 
 def _fault(role: str, cell: str) -> str:
@@ -229,22 +254,3 @@ def _fault(role: str, cell: str) -> str:
     if role == "type":
         return fault_of(cell)
     return expected_number(cell, EXPECTED_TIME if role == "at" else "a number")
-
-
-def _records(items: Mapping[str, tuple[int, str, str]], file_sha256: str) -> list[RawRecord]:
-    """Return the items; their ids differ from those of events on the same lines."""
-    digest = hashlib.sha256(f"items of {file_sha256}".encode()).hexdigest()
-    records: list[RawRecord] = []
-    for item_id, (line, title, text) in items.items():
-        shown = (title or " ".join(text.split()))[:TITLE_CHARS]
-        both = ". ".join(part for part in (title, text) if part)
-        records.append(
-            {
-                "event_id": record_id(digest, line),
-                "item_id": item_id,
-                "title": shown,
-                "text": both,
-                "attributes": {},
-            }
-        )
-    return records

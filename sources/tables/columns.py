@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from sources.cells.distinct import CellColumn, distinct_cells, single_cells
+
 _ROLES = ("user", "item", "at", "rating", "type", "title", "text")
+_FREQUENT = frozenset({"user", "item", "rating", "type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +67,31 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Rows: first line and number of lines of each, and each role's column as texts.
+    """Rows: first line and number of lines of each, and each role's column.
 
-    Empty means that the cell has nothing.
+    An empty cell has nothing. If all times are whole numbers, `whole_at_N` has them, and there are
+    no cells for `at`.
     """
 
     lines_N: NDArray[np.int64]
     num_lines: Sequence[int]
-    texts: Mapping[str, Sequence[str]]
+    cells: Mapping[str, CellColumn]
+    whole_at_N: NDArray[np.int64] | None = None
+
+
+def arrow_cells(texts: pa.Array, role: str) -> CellColumn:
+    """Return a column of texts without missing ones, as `cells_by_role` does."""
+    if role not in _FREQUENT:
+        return single_cells(texts.to_pylist())
+    encoded = texts.dictionary_encode()
+    codes_N = encoded.indices.to_numpy().astype(np.int64)
+    return CellColumn(codes_N=codes_N, texts=encoded.dictionary.to_pylist())
+
+
+def cells_by_role(texts: Mapping[str, Sequence[str]]) -> dict[str, CellColumn]:
+    """Return each role's column; equal cells are found where they are frequent."""
+    columns = {}
+    for role, column in texts.items():
+        read = distinct_cells if role in _FREQUENT else single_cells
+        columns[role] = read(column)
+    return columns

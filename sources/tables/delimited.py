@@ -6,21 +6,25 @@ first row that is taken for a header would be lost unnoticed.
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from recommender.excerpt import shorten
 from sources.cells.times import is_time
+from sources.cells.values import expected_width
 from sources.files.blocks import Blocks
+from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError
-from sources.tables.columns import Chunk
+from sources.tables.columns import Chunk, cells_by_role
+from sources.tables.plain_blocks import PlainBlock, chunk_of, plain_block
 from sources.tables.quoted import CsvRow, Delimited, cells_of, csv_rows, expect_header, names_of
-from sources.tables.rows import text_lines
 
 _DELIMITERS = "\t,;| "  # the first wins ties
 _FIRST_LINES = 100
@@ -83,6 +87,25 @@ def layout_of(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """Whole lines of a file; of the first block, `plain` has what is after the header."""
+
+    data: bytes
+    plain: PlainBlock | None
+    num_skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file, its columns by role, and the list to which its bad rows are added."""
+
+    path: str
+    layout: DelimitedLayout
+    roles: Mapping[str, str]
+    rejects: list[Reject]
+
+
 def chunks(
     blocks: Blocks,
     path: str,
@@ -90,21 +113,98 @@ def chunks(
     roles: Mapping[str, str],
     rejects: list[Reject],
 ) -> Iterator[Chunk]:
-    """Yield a file's rows by role; rows that are not valid are added to `rejects`."""
-    lines = _without(text_lines(blocks), layout.num_skipped)
-    rows = csv_rows(lines, path, expected=list(roles.values()), form=layout.form)
-    while chunk := list(islice(rows, blocks.limits.chunk_rows)):
-        rejects += [row for row in chunk if isinstance(row, Reject)]
-        good = [row for row in chunk if isinstance(row, CsvRow)]
-        texts = {role: [row.cells[place] for row in good] for place, role in enumerate(roles)}
-        lines_N = np.array([row.line for row in good], np.int64)
-        yield Chunk(lines_N=lines_N, num_lines=[row.num_lines for row in good], texts=texts)
+    """Yield a file's rows by role; rows that are not valid are added to `rejects`.
+
+    Blocks that are plain are cut into columns at once, and runs of other blocks into rows.
+    """
+    file = _File(path=path, layout=layout, roles=roles, rejects=rejects)
+    num_before = 0
+    for is_plain, run in groupby(_blocks(blocks, layout), key=lambda one: one.plain is not None):
+        if is_plain:
+            num_before = yield from _plain_chunks(run, file, num_before)
+        else:
+            num_before = yield from _row_chunks(run, file, num_before, blocks.limits.chunk_rows)
 
 
 def looks_like_a_row(line: str) -> bool:
     """Return whether a line has numbers or times, which a header does not have."""
     cells = names_of(cells_of(line, _delimiter(line, (), None)))
     return len(cells) > 1 and not _are_counted(cells) and any(map(_is_value, cells))
+
+
+def _blocks(blocks: Blocks, layout: DelimitedLayout) -> Iterator[_Block]:
+    form, may_be_plain = layout.form, not layout.form.spaced
+    for number, data in enumerate(blocks):
+        num_skipped = begin = 0
+        if number == 0:
+            num_skipped = layout.num_skipped + (form.names is None)
+            begin = _end_of_lines(data, num_skipped)
+            may_be_plain &= data.count(b'"', 0, begin) % 2 == 0  # else the header goes on
+        body = data[begin:]
+        is_tried = may_be_plain and len(body) > 0
+        plain = plain_block(body, form.delimiter, len(layout.names)) if is_tried else None
+        yield _Block(data=data, plain=plain, num_skipped=num_skipped)
+
+
+def _end_of_lines(data: bytes, num_lines: int) -> int:
+    """Return the place after the first lines."""
+    end = 0
+    for _ in range(num_lines):
+        end = data.find(b"\n", end) + 1 or len(data)
+    return end
+
+
+def _plain_chunks(
+    run: Iterator[_Block], file: _File, num_before: int
+) -> Generator[Chunk, None, int]:
+    """Yield the rows of plain blocks after `num_before` lines; return the lines after them."""
+    names, name = file.layout.names, PurePosixPath(file.path).name
+    for block in run:
+        assert block.plain is not None
+        num_before += block.num_skipped
+        reason = expected_width(len(names))
+        file.rejects.extend(
+            Reject(file=name, line=num_before + line + 1, reason=reason)
+            for line in block.plain.wrong_lines
+        )
+        yield chunk_of(block.plain, file.layout.form.delimiter, names, file.roles, num_before)
+        num_before += block.plain.num_lines
+    return num_before
+
+
+def _row_chunks(
+    run: Iterator[_Block], file: _File, num_before: int, chunk_rows: int
+) -> Generator[Chunk, None, int]:
+    """Yield the rows of other blocks in the same way; the first ones begin with the header."""
+    num_lines, layout = 0, file.layout
+
+    def lines() -> Iterator[str]:
+        nonlocal num_lines
+        for block in run:
+            for line in io.BytesIO(block.data):
+                num_lines += 1
+                yield as_text(line)
+
+    is_first = num_before == 0
+    form = layout.form if is_first else replace(layout.form, names=layout.names)
+    rows = csv_rows(
+        _without(lines(), layout.num_skipped if is_first else 0),
+        file.path,
+        expected=list(file.roles.values()),
+        form=form,
+    )
+    while chunk := list(islice(rows, chunk_rows)):
+        good = [row for row in chunk if isinstance(row, CsvRow)]
+        file.rejects.extend(
+            replace(row, line=row.line + num_before) for row in chunk if isinstance(row, Reject)
+        )
+        texts = {role: [row.cells[place] for row in good] for place, role in enumerate(file.roles)}
+        yield Chunk(
+            lines_N=np.array([row.line + num_before for row in good], np.int64),
+            num_lines=[row.num_lines for row in good],
+            cells=cells_by_role(texts),
+        )
+    return num_before + num_lines
 
 
 def _delimiter(first: str, wanted: Sequence[str], header: Sequence[str] | None) -> str:

@@ -19,7 +19,7 @@ from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.source import Reject, SourceError
-from sources.tables.columns import Chunk
+from sources.tables.columns import Chunk, cells_by_role
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 EXPECTED = "a JSON object"
@@ -120,7 +120,9 @@ def _chunk(
     objects: list[Mapping[str, object]], lines: list[int], roles: Mapping[str, str]
 ) -> Chunk:
     texts = {role: [_text(_value(one, name)) for one in objects] for role, name in roles.items()}
-    return Chunk(lines_N=np.array(lines, np.int64), num_lines=[1] * len(lines), texts=texts)
+    return Chunk(
+        lines_N=np.array(lines, np.int64), num_lines=[1] * len(lines), cells=cells_by_role(texts)
+    )
 
 
 def _value(one: Mapping[str, object], name: str) -> object:

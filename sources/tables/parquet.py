@@ -5,15 +5,17 @@ Parquet has types, but every format gives ids, times and titles as texts.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sources.cells.distinct import CellColumn, distinct_cells, single_cells
+from sources.cells.times import whole_numbers
 from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
@@ -23,6 +25,7 @@ from sources.tables.quoted import expect_header
 
 _IDS = frozenset({"user", "item"})
 _CELLS = _IDS | {"at", "rating", "type"}  # in other roles, lists become texts
+_FREQUENT = _CELLS - {"at"}
 _SHOWN_DIGITS = 32
 _TICKS_OF_UNIT = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -39,24 +42,35 @@ def names_in(folder: DataFolder, file: str) -> list[str]:
 def chunks(blocks: Blocks, path: str, roles: Mapping[str, str]) -> Iterator[Chunk]:
     """Yield a file's rows by role.
 
-    Parquet's index is at the end of a file, so the packed file is held in memory.
+    Parquet's index is at the end of a file, so the file is read whole first.
     """
-    data = blocks.content()
+    with blocks.open_whole() as content:
+        yield from _chunks(content, path, roles, blocks.limits.chunk_rows)
+
+
+def _chunks(
+    content: IO[bytes], path: str, roles: Mapping[str, str], chunk_rows: int
+) -> Iterator[Chunk]:
     first_line = 1
     try:
-        table = pq.ParquetFile(io.BytesIO(data))
+        table = pq.ParquetFile(content)
         expect_header(path, table.schema_arrow.names, list(roles.values()))
         _expect_types(path, table.schema_arrow, roles)
         columns = sorted(set(roles.values()))
-        for batch in table.iter_batches(blocks.limits.chunk_rows, columns=columns):
+        for batch in table.iter_batches(chunk_rows, columns=columns):
             for role in _IDS & roles.keys():
                 _expect_words(path, roles[role], batch.column(roles[role]))
-            texts = {
-                role: _as_texts(batch.column(column), is_number=role in ("at", "rating"))
-                for role, column in roles.items()
-            }
-            lines_N = np.arange(first_line, first_line + batch.num_rows)
-            yield Chunk(lines_N=lines_N, num_lines=[1] * batch.num_rows, texts=texts)
+            whole_at_N = whole_numbers(batch.column(roles["at"])) if "at" in roles else None
+            yield Chunk(
+                lines_N=np.arange(first_line, first_line + batch.num_rows),
+                num_lines=[1] * batch.num_rows,
+                cells={
+                    role: _cells(batch.column(column), role)
+                    for role, column in roles.items()
+                    if role != "at" or whole_at_N is None
+                },
+                whole_at_N=whole_at_N,
+            )
             first_line += batch.num_rows
     except (pa.ArrowException, OSError, OverflowError) as error:
         raise _damaged_file(path, error) from error
@@ -121,6 +135,21 @@ def _leaf(kind: pa.DataType) -> pa.DataType:
         pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     )
     return _leaf(kind.value_type) if is_list else kind
+
+
+def _cells(column: pa.Array, role: str) -> CellColumn:
+    """Return values as texts; those that are often equal are converted once."""
+    is_number = role in ("at", "rating")
+    if role not in _FREQUENT:
+        return single_cells(_as_texts(column, is_number=is_number))
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        encoded = column.dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:
+        return distinct_cells(_as_texts(column, is_number=is_number))
+    codes_N = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return CellColumn(codes_N=codes_N, texts=_as_texts(encoded.dictionary, is_number=is_number))
 
 
 def _as_texts(column: pa.Array, *, is_number: bool) -> Sequence[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sources.cells.distinct import distinct_cells
 from sources.cells.event_types import TypeNames, fault_of
 from sources.cells.times import EXPECTED_TIME, MILLISECONDS_FROM, times_of
 from sources.cells.values import (
@@ -29,7 +30,8 @@ from sources.files.blocks import Blocks
 from sources.files.decoding import as_text
 from sources.files.folders import DataFolder
 from sources.files.limits import ReadLimits
-from sources.interactions import Gathering, Interactions
+from sources.gathering import Gathering
+from sources.interactions import Interactions
 from sources.source import REPEATED_ROW, Reject
 from sources.tables.quoted import OPEN_QUOTE, expect_header
 from sources.tables.rows import no_good_row
@@ -151,14 +153,13 @@ def _read_block(
         frame, wrong = _check_values(frame, form)
         rejects += [lines.reject(file, index, reason) for index, reason in wrong]
         gathering.add(
-            user_ids=frame["user_id"].to_numpy(object),
-            item_ids=frame["item_id"].to_numpy(object),
+            users=distinct_cells(frame["user_id"]),
+            items=distinct_cells(frame["item_id"]),
             ratings=frame["rating"] if "rating" in frame else np.full(len(frame), np.nan),
             at=frame["at"] / form.ticks_per_s,
             lines=frame["index"] + first_line,
+            types=distinct_cells(frame["type"]) if "type" in frame else None,
         )
-        if "type" in frame:
-            gathering.add_types(frame["type"].to_numpy(object))
     return len(lines.widths), rejects
 
 

@@ -84,8 +84,9 @@ def _find_rows(
 
 
 def _parquet_rows(blocks: Blocks) -> Iterator[tuple[pa.RecordBatch, int]]:
-    for batch in pq.ParquetFile(io.BytesIO(blocks.content())).iter_batches():
-        yield from ((batch, row) for row in range(batch.num_rows))
+    with blocks.open_whole() as content:
+        for batch in pq.ParquetFile(content).iter_batches():
+            yield from ((batch, row) for row in range(batch.num_rows))
 
 
 def _row_as_json(batch: pa.RecordBatch, row: int) -> str:

@@ -61,8 +61,13 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("handler",), ("handler", "recommender")),
     (("sources.cells",), ("sources.cells", "recommender.nobody")),
     (
-        ("sources.interactions", "sources.source"),
-        ("sources.interactions", "recommender.event_lines"),
+        ("sources.interactions", "sources.source", "sources.row_file"),
+        (
+            "sources.interactions",
+            "sources.row_file",
+            "sources.files.on_disk",
+            "recommender.event_lines",
+        ),
     ),
     (("sources.files",), ("sources.files", "sources.source")),
     (
@@ -73,6 +78,7 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "sources.cells",
             "sources.source",
             "sources.interactions",
+            "sources.gathering",
             "recommender.excerpt",
         ),
     ),

@@ -19,7 +19,7 @@ from cron.journal.journal import Journal
 from cron.journal.segments import records_of, table_of, write
 from cron.ledger import journal_rows
 from cron.ports import START, Appended, Batch, Cursor, Rejected
-from recommender.events import EventLine, Record
+from recommender.events import EventLines, Record
 from tests.component.house import HookedArtifacts, House, accept, open_house
 from tests.contracts.records import START_AT, event, item
 
@@ -193,7 +193,7 @@ class ForeignLog:
     def append(self, records: Sequence[Record]) -> Appended:
         raise AssertionError("a collection only reads")
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         raise AssertionError("a collection only reads")
 
     def read(self, after: Cursor, limit: int) -> Batch:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cron.errors import LogGap
 from cron.ports import Appended, Batch, Cursor, EventLog
-from recommender.events import EventLine, Record
+from recommender.events import EventLines, Record
 from tests.component.at_work import LIMIT_S
 
 
@@ -35,7 +35,7 @@ class StrangeLog:
     def append(self, records: Sequence[Record]) -> Appended:
         return Appended(accepted=0, duplicates=())
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         return Appended(accepted=0, duplicates=())
 
     def read(self, after: Cursor, limit: int) -> Batch:

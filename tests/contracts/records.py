@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cron.project_root import PROJECT_ROOT
-from recommender.events import AttributeValue, Event, Item
+from recommender.events import AttributeValue, Event, EventLines, Item, to_json
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,6 +28,16 @@ def event(
         item_id=item_id,
         type=type_,
         at=at or START_AT + timedelta(seconds=number),
+    )
+
+
+def event_lines(numbers: Sequence[int]) -> EventLines:
+    """Return the serialised events with these numbers."""
+    events = [event(number) for number in numbers]
+    return EventLines(
+        event_ids=[one.event_id for one in events],
+        user_ids=[one.user_id for one in events],
+        lines=[to_json(one) for one in events],
     )
 
 

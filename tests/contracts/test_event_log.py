@@ -13,8 +13,8 @@ from cron.backends.sqlite.events import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
 from cron.ports import START, Cursor, EventLog
 from cron.wiring import open_log
-from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, line_of, to_json
-from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
+from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
+from tests.contracts.records import START_AT, event, event_lines, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -154,12 +154,12 @@ def test_a_repeat_is_a_duplicate_and_not_stored_again(log: EventLog, traits: Tra
 
 def test_serialised_events_are_stored_like_others(log: EventLog, traits: Traits) -> None:
     log.append([event(0), event(2)])
-    appended = log.append_lines([line_of(event(number)) for number in (1, 2, 3, 1)])
+    appended = log.append_lines(event_lines([1, 2, 3, 1]))
     if traits.tells_duplicates:
         assert (appended.accepted, appended.duplicates) == (2, (1, 3))
         assert log.read(START, 99).records == tuple(event(number) for number in (0, 2, 1, 3))
     assert {*log.read(START, 99).records} == {event(number) for number in range(4)}
-    assert log.append_lines([]).accepted == 0
+    assert log.append_lines(event_lines([])).accepted == 0
 
 
 def test_an_item_and_an_event_share_the_ids(log: EventLog, traits: Traits) -> None:

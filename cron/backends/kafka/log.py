@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from cron.backends.kafka.connection import KafkaConnection
-from cron.backends.kafka.messages import from_message, line_message, to_message
+from cron.backends.kafka.messages import event_message, from_message, to_message
 from cron.backends.kafka.positions import Partition, Positions, from_cursor, to_cursor
 from cron.backends.kafka.reader import Reader, TrimmedMeanwhile
 from cron.backends.kafka.topics import Extent, Topics, TopicsState
@@ -21,7 +21,7 @@ from cron.errors import LogGap
 from cron.ports import START, Appended, Batch, Cursor
 from cron.stored_records import batch_of
 from cron.urls.kafka import KafkaUrl
-from recommender.events import EventLine, Record
+from recommender.events import EventLines, Record
 
 _MAX_IDLE = 2  # readers kept: the journal's and the follower's
 
@@ -42,9 +42,10 @@ class KafkaEventLog:
         """Send records and wait until all are acknowledged; Kafka reports no duplicates."""
         return self._append([to_message(record, self._url) for record in records])
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         """Send serialised events in the same way."""
-        return self._append([line_message(line, self._url) for line in lines])
+        pairs = zip(events.user_ids, events.lines, strict=True)
+        return self._append([event_message(user_id, line, self._url) for user_id, line in pairs])
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in each partition's order.

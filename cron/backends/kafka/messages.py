@@ -21,10 +21,8 @@ from cron.stored_records import truncated_text
 from cron.urls.kafka import KafkaUrl
 from recommender.events import (
     Event,
-    EventLine,
     InvalidRecord,
     Record,
-    line_of,
     parse_event,
     parse_item,
     to_json,
@@ -41,13 +39,13 @@ def to_message(record: Record, url: KafkaUrl) -> Outgoing:
     The key keeps a user's events, and an item's records, in one partition and so in order.
     """
     if isinstance(record, Event):
-        return line_message(line_of(record), url)
+        return event_message(record.user_id, to_json(record), url)
     return Outgoing(url.items, record.item_id.encode(), to_json(record).encode())
 
 
-def line_message(event: EventLine, url: KafkaUrl) -> Outgoing:
+def event_message(user_id: str, line: str, url: KafkaUrl) -> Outgoing:
     """Return the message of a serialised event."""
-    return Outgoing(url.events, event.user_id.encode(), event.line.encode())
+    return Outgoing(url.events, user_id.encode(), line.encode())
 
 
 def from_message(

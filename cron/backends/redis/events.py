@@ -27,7 +27,7 @@ from cron.errors import LogGap
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
 from cron.urls.redis import RedisUrl
-from recommender.events import EventLine, Record, to_json
+from recommender.events import EventLines, Record, to_json
 
 REPLY_TIMEOUT_S = 10.0  # an append of 50,000 records takes half a second
 # of one script call; a larger append is several calls in one MULTI, so it is still all or nothing
@@ -162,9 +162,9 @@ class RedisEventLog:
         """Store records in one transaction."""
         return self._append_now(_entries(records))
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         """Store serialised events in one transaction."""
-        return self._append_now([(one.event_id, one.line) for one in lines])
+        return self._append_now(list(zip(events.event_ids, events.lines, strict=True)))
 
     def relay_cursor(self) -> Cursor:
         """Return the other log's cursor up to which a relay has copied it into this one."""

@@ -17,7 +17,7 @@ from cron.errors import LogGap
 from cron.local.sqlite_file import SqliteFile
 from cron.ports import BATCH_BYTES, START, Appended, Batch, Cursor
 from cron.stored_records import batch_of, read_stored
-from recommender.events import EventLine, Record, to_json
+from recommender.events import EventLines, Record, to_json
 
 TRIM_BATCH = 10_000  # takes 0.1 s, in which nobody else writes
 # SQLite's own longest pause between two tries for a lock, so other writers get their turn
@@ -48,11 +48,12 @@ class SqliteEventLog:
 
     def append(self, records: Sequence[Record]) -> Appended:
         """Store records in one transaction."""
-        return self._append([(record.event_id, to_json(record)) for record in records])
+        ids = [record.event_id for record in records]
+        return self._append(ids, [to_json(record) for record in records])
 
-    def append_lines(self, lines: Sequence[EventLine]) -> Appended:
+    def append_lines(self, events: EventLines) -> Appended:
         """Store serialised events in one transaction."""
-        return self._append([(one.event_id, one.line) for one in lines])
+        return self._append(events.event_ids, events.lines)
 
     def read(self, after: Cursor, limit: int) -> Batch:
         """Return at most `limit` records after the cursor, in the order of storing."""
@@ -97,23 +98,23 @@ class SqliteEventLog:
         """Close the file."""
         self._file.close()
 
-    def _append(self, entries: Sequence[tuple[str, str]]) -> Appended:
-        """Store entries, each an event id and a body."""
+    def _append(self, event_ids: Sequence[str], bodies: Sequence[str]) -> Appended:
+        """Store entries by event id."""
         with self._file.transaction() as db:
             db.execute("SAVEPOINT before")
-            if _insert(db, entries):
-                return Appended(accepted=len(entries), duplicates=())
+            if _insert(db, event_ids, bodies):
+                return Appended(accepted=len(event_ids), duplicates=())
             db.execute("ROLLBACK TO before")
-            seen = _known_ids(db, [event_id for event_id, _ in entries])
-            new: list[tuple[str, str]] = []
+            seen = _known_ids(db, event_ids)
+            new: list[int] = []
             duplicates: list[int] = []
-            for place, (event_id, body) in enumerate(entries):
+            for place, event_id in enumerate(event_ids):
                 if event_id in seen:
                     duplicates.append(place)
                 else:
                     seen.add(event_id)
-                    new.append((event_id, body))
-            _insert(db, new)
+                    new.append(place)
+            _insert(db, [event_ids[place] for place in new], [bodies[place] for place in new])
         return Appended(accepted=len(new), duplicates=tuple(duplicates))
 
     def _trim_some(self, position: int) -> bool:
@@ -175,13 +176,14 @@ def _rows(db: sqlite3.Connection, position: int, limit: int) -> list[tuple[int, 
     return rows
 
 
-def _insert(db: sqlite3.Connection, entries: Sequence[tuple[str, str]]) -> bool:
+def _insert(db: sqlite3.Connection, event_ids: Sequence[str], bodies: Sequence[str]) -> bool:
     """Insert entries; stop and return False at a duplicate."""
-    for begin in range(0, len(entries), _ROWS_IN_A_STATEMENT):
-        group = entries[begin : begin + _ROWS_IN_A_STATEMENT]
-        places = ",".join(["(?,?)"] * len(group))
+    for begin in range(0, len(event_ids), _ROWS_IN_A_STATEMENT):
+        group = slice(begin, begin + _ROWS_IN_A_STATEMENT)
+        values = list(chain.from_iterable(zip(event_ids[group], bodies[group], strict=True)))
+        places = ",".join(["(?,?)"] * (len(values) // 2))
         query = f"INSERT OR IGNORE INTO records (event_id, body) VALUES {places}"
-        if db.execute(query, list(chain.from_iterable(group))).rowcount < len(group):
+        if db.execute(query, values).rowcount < len(values) // 2:
             return False
     return True
 
@@ -190,10 +192,10 @@ def _trimmed_through(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT trimmed_through FROM log").fetchone()[0])
 
 
-def _known_ids(db: sqlite3.Connection, event_ids: list[str]) -> set[str]:
+def _known_ids(db: sqlite3.Connection, event_ids: Sequence[str]) -> set[str]:
     """Return the ids that are in the log, with one query."""
     found = db.execute(
         "SELECT event_id FROM records WHERE event_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(event_ids),),
+        (json.dumps(list(event_ids)),),
     )
     return {row[0] for row in found}

@@ -16,7 +16,7 @@ from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
 from recommender.event_lines import lines_of
-from recommender.events import EventLine, InvalidRecord, Item, line_of, parse_event, parse_item
+from recommender.events import EventLines, InvalidRecord, Item, parse_event, parse_item, to_json
 
 if TYPE_CHECKING:  # imports pandas
     from tqdm import tqdm
@@ -105,12 +105,22 @@ class Intake:
                 for row in [row for row, line in enumerate(lines) if line is None]:
                     place = events.place_of(int(chunk.lines_C[row]))
                     lines[row] = self._parse_event(chunk.raw(row), place)
-                valid = [line for line in lines if line is not None]
-                appended = self._log.append_lines(valid) if self._log and valid else None
-                num_duplicates = len(appended.duplicates) if appended else 0
-                self.counts.events += len(valid) - num_duplicates
-                self.counts.duplicates += num_duplicates
+                self._store(chunk, lines)
                 bar.update(len(lines))
+
+    def _store(self, chunk: EventChunk, lines: Sequence[str | None]) -> None:
+        """Append the events of a chunk that have lines."""
+        rows = [row for row, line in enumerate(lines) if line is not None]
+        num_duplicates = 0
+        if self._log and rows:
+            events = EventLines(
+                event_ids=[chunk.columns.event_ids[row] for row in rows],
+                user_ids=[chunk.columns.user_ids[row] for row in rows],
+                lines=[line for line in lines if line is not None],
+            )
+            num_duplicates = len(self._log.append_lines(events).duplicates)
+        self.counts.events += len(rows) - num_duplicates
+        self.counts.duplicates += num_duplicates
 
     def _parse_item(self, raw: Mapping[str, object], file: str) -> Item | None:
         try:
@@ -119,7 +129,7 @@ class Intake:
             self._refuse((file, _line_of(raw)), error, raw)
             return None
 
-    def _parse_event(self, raw: Mapping[str, object], place: tuple[str, int]) -> EventLine | None:
+    def _parse_event(self, raw: Mapping[str, object], place: tuple[str, int]) -> str | None:
         try:
             event = parse_event(raw, now=self._now, new_id=_no_id)
         except InvalidRecord as error:
@@ -129,9 +139,9 @@ class Intake:
         self.users.add(event.user_id)
         self.types[event.type] += 1
         self._note_times(shifted.at, shifted.at)
-        return line_of(shifted)
+        return to_json(shifted)
 
-    def _note(self, chunk: EventChunk, lines: Sequence[EventLine | None]) -> None:
+    def _note(self, chunk: EventChunk, lines: Sequence[str | None]) -> None:
         """Count users and types and note the times of the events that have lines."""
         columns = chunk.columns
         rows = [row for row, line in enumerate(lines) if line is not None]

@@ -30,14 +30,15 @@ def shift_to_now(var: Path, source: Source, part: TimelineSlice, *, store: bool)
     """
     first, last = part.bounds(len(source.events))
     now = datetime.now(UTC)
-    past_N = source.events.at_N[first:last]
-    past_N = past_N[past_N <= (now + MAX_CLOCK_SKEW).timestamp()]
     file = var / SHIFTS
     shifts = _read(file)
     # Named by the file's digest, so that a moved folder is the same data.
     name = f"{source.events.file_sha256[:12]} {part}"
     if name not in shifts:
-        shifts[name] = now.timestamp() - float(past_N[-1])
+        until_s = (now + MAX_CLOCK_SKEW).timestamp()
+        latest_s = source.events.latest(first, last, until_s=until_s)
+        assert latest_s is not None, "some event is valid"
+        shifts[name] = now.timestamp() - latest_s
         if store:
             with _name_the_setting(var):
                 replace_text(file, json.dumps(shifts, indent=1))

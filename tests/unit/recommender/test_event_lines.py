@@ -15,7 +15,6 @@ from recommender.event_lines import EventColumns, lines_of
 from recommender.events import (
     EARLIEST,
     MAX_CLOCK_SKEW,
-    EventLine,
     InvalidRecord,
     parse_event,
     to_json,
@@ -63,9 +62,9 @@ def columns_of(rows: list[tuple[str, str, str, float, int]]) -> EventColumns:
     )
 
 
-def lines_one_by_one(columns: EventColumns, shift: timedelta) -> list[EventLine | None]:
+def lines_one_by_one(columns: EventColumns, shift: timedelta) -> list[str | None]:
     """Parse and serialise each event alone; None where it is refused."""
-    lines: list[EventLine | None] = []
+    lines: list[str | None] = []
     for row, rating in enumerate(columns.ratings_C.tolist()):
         raw = {
             "event_id": columns.event_ids[row],
@@ -81,7 +80,7 @@ def lines_one_by_one(columns: EventColumns, shift: timedelta) -> list[EventLine 
             lines.append(None)
         else:
             shifted = replace(event, at=event.at + shift)
-            lines.append(EventLine(event.event_id, event.user_id, to_json(shifted)))
+            lines.append(to_json(shifted))
     return lines
 
 

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from recommender.events import parse_event
+from sources.cells.distinct import distinct_cells
 from sources.formats import open_source
-from sources.interactions import CHUNK_ROWS, Gathering, Interactions, event_id
+from sources.gathering import Gathering, GatheringSizes
+from sources.interactions import CHUNK_ROWS, Interactions, event_id
 from sources.tables.columns import Columns
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -40,10 +42,10 @@ def gather(
     ratings: list[float] | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> Interactions:
-    gathering = Gathering(chunk_rows=chunk_rows)
+    gathering = Gathering(GatheringSizes(chunk_rows=chunk_rows))
     gathering.add(
-        user_ids=users,
-        item_ids=items,
+        users=distinct_cells(users),
+        items=distinct_cells(items),
         ratings=ratings or [np.nan] * len(at),
         at=at,
         lines=range(2, len(at) + 2),

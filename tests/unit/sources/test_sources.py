@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sources.cells.distinct import distinct_cells
 from sources.files.limits import ReadLimits
 from sources.formats import open_source
-from sources.interactions import Gathering
+from sources.gathering import Gathering
 from tests.unit.sources.data_sets import SECONDS, write
 
 
@@ -42,9 +43,15 @@ def test_lines_are_counted_across_blocks(tmp_path: Path) -> None:
 def test_between_is_a_slice_of_all() -> None:
     gathering = Gathering()
     gathering.add(
-        user_ids=["b", " a "], item_ids=["x", "x"], ratings=[1, np.nan], at=[2, 1], lines=[1, 2]
+        users=distinct_cells(["b", " a "]),
+        items=distinct_cells(["x", "x"]),
+        ratings=[1, np.nan],
+        at=[2, 1],
+        lines=[1, 2],
     )
-    gathering.add(user_ids=["b"], item_ids=["x"], ratings=[1], at=[2], lines=[3])
+    gathering.add(
+        users=distinct_cells(["b"]), items=distinct_cells(["x"]), ratings=[1], at=[2], lines=[3]
+    )
     interactions, repeated = gathering.interactions("f.csv", "f" * 64, once=True)
     assert repeated == [3]
     assert [raw["user_id"] for raw in interactions] == ["a", "b"]
@@ -57,8 +64,8 @@ def test_equal_rows_are_found_anywhere() -> None:
     ratings_N = rng.choice([1.0, 2.0, np.nan], 3000)
     gathering = Gathering()
     gathering.add(
-        user_ids=users_N.astype(str),
-        item_ids=items_N.astype(str),
+        users=distinct_cells(users_N.astype(str)),
+        items=distinct_cells(items_N.astype(str)),
         ratings=ratings_N,
         at=at_N,
         lines=np.arange(3000),
