@@ -57,16 +57,15 @@ class Catalogue(Sequence[CatalogueItem]):
     """All items by row. It is immutable: `with_items` returns a new catalogue."""
 
     def __init__(self, items: Iterable[CatalogueItem] = ()) -> None:
-        every = tuple(items)
-        num_ids = len({item.item_id for item in every})
-        if num_ids != len(every):
-            raise ValueError(
-                f"a catalogue of {len(every)} items has {len(every) - num_ids} repeated ids"
-            )
-        self._columns = CatalogueColumns.of(every)
+        self._columns = CatalogueColumns.of(items)
         self._file: Path | None = None  # the file of the columns, once there is one
         self._changes: dict[int, CatalogueItem] = {}
-        self._num_items = len(every)
+        self._num_items = len(self._columns)
+        num_ids = len(set(self._columns.ids))
+        if num_ids != len(self):
+            raise ValueError(
+                f"a catalogue of {len(self)} items has {len(self) - num_ids} repeated ids"
+            )
 
     @classmethod
     def _of(
@@ -119,6 +118,13 @@ class Catalogue(Sequence[CatalogueItem]):
         if changed is not None:
             return item_text(changed.title, changed.text)
         return item_text(self._columns.titles[row], self._columns.texts[row])
+
+    def all_texts(self) -> Iterator[str | None]:
+        """Yield the text that the encoder reads of each row."""
+        columns = self._columns
+        for row, parts in enumerate(zip(columns.titles, columns.texts, strict=True)):
+            yield self.text(row) if row in self._changes else item_text(*parts)
+        yield from map(self.text, range(len(columns), len(self)))
 
     @cached_property
     def hidden_N(self) -> Mask:

@@ -6,7 +6,7 @@ Suffix N: one entry per item.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from recommender.attribute_index import AttributeIndex, Value
 from recommender.key_index import KeyIndex
 from recommender.mapped_arrays import map_arrays, save_arrays
-from recommender.text_column import TextColumn
+from recommender.text_column import TextColumn, TextColumnBuilder
 
 # Up to this size ids are found by a dict, which answers sooner and takes .1 s to build.
 MAX_DICT_ITEMS = 200_000
@@ -52,14 +52,22 @@ class CatalogueColumns:
         self._id_index: KeyIndex | None = None
 
     @classmethod
-    def of(cls, items: Sequence[CatalogueItem]) -> CatalogueColumns:
-        """Return the items as columns."""
+    def of(cls, items: Iterable[CatalogueItem]) -> CatalogueColumns:
+        """Return the items as columns; they are read once, one at a time."""
+        ids, titles, texts, attributes = (TextColumnBuilder() for _ in range(4))
+        hidden = bytearray()
+        for item in items:
+            ids.append(item.item_id)
+            titles.append(item.title)
+            texts.append(item.text)
+            attributes.append(_attributes_json(item.attributes))
+            hidden.append(item.hidden)
         return cls(
-            ids=TextColumn.of(item.item_id for item in items),
-            titles=TextColumn.of(item.title for item in items),
-            texts=TextColumn.of(item.text for item in items),
-            attributes=TextColumn.of(_attributes_json(item.attributes) for item in items),
-            hidden_N=np.fromiter((item.hidden for item in items), np.bool_, count=len(items)),
+            ids=ids.column(),
+            titles=titles.column(),
+            texts=texts.column(),
+            attributes=attributes.column(),
+            hidden_N=np.frombuffer(hidden, np.bool_),
         )
 
     @classmethod

@@ -5,6 +5,7 @@ A million strings are three objects instead of a million. N counts rows, X bytes
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import overload
@@ -28,14 +29,10 @@ class TextColumn(Sequence[str | None]):
     @classmethod
     def of(cls, texts: Iterable[str | None]) -> TextColumn:
         """Return the texts as a column; lone surrogates are kept."""
-        every = tuple(texts)
-        encoded = [encode(text or "") for text in every]
-        lengths = np.fromiter(map(len, encoded), np.int64, count=len(every))
-        return cls(
-            bytes_X=np.frombuffer(b"".join(encoded), np.uint8),
-            starts_N1=np.concatenate([np.zeros(1, np.int64), lengths.cumsum()]),
-            has_N=np.fromiter((text is not None for text in every), np.bool_, count=len(every)),
-        )
+        builder = TextColumnBuilder()
+        for text in texts:
+            builder.append(text)
+        return builder.column()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> TextColumn:
@@ -77,6 +74,30 @@ class TextColumn(Sequence[str | None]):
         whole, starts = self.bytes_X.data, self.starts_N1.tolist()
         for row, has in enumerate(self.has_N.tolist()):
             yield decode(bytes(whole[starts[row] : starts[row + 1]])) if has else None
+
+
+class TextColumnBuilder:
+    """Collects texts as bytes, so that a million of them are never a million objects."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._starts = array("q", [0])
+        self._has = bytearray()
+
+    def append(self, text: str | None) -> None:
+        """Add a row."""
+        if text is not None:
+            self._bytes += encode(text)
+        self._starts.append(len(self._bytes))
+        self._has.append(text is not None)
+
+    def column(self) -> TextColumn:
+        """Return the rows so far; call it once, at the end."""
+        return TextColumn(
+            bytes_X=np.frombuffer(self._bytes, np.uint8),
+            starts_N1=np.frombuffer(self._starts, np.int64),
+            has_N=np.frombuffer(self._has, np.bool_),
+        )
 
 
 def encode(text: str) -> bytes:

@@ -74,7 +74,6 @@ def train(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     parent = Parent()
-    keep_freed_memory()
     config = load_config(given.config)
     torch.set_num_threads(config.num_threads)
     device = claim_device(config.device)
@@ -84,6 +83,7 @@ def train(arguments: Sequence[str] | None = None) -> None:
         out=given.out,
         text_cache=given.text_cache,
         check=parent.check,
+        before_steps=keep_freed_memory,
         device=device,
     )
     with (

@@ -30,7 +30,7 @@ from trainer.data.dataset import (
     read_items,
     read_manifest,
 )
-from trainer.data.sampling import build_sequences
+from trainer.data.sampling import Sequences, build_sequences
 from trainer.data.start import Added, CannotStart, grown_bundle, new_bundle
 from trainer.data.texts import TextVectors
 from trainer.evaluation.evaluate import evaluate, scored_events
@@ -57,8 +57,9 @@ LIBRARIES = ("torch", "transformers", "safetensors", "numpy", "pyarrow")
 class Job:
     """The snapshot, the configuration and the output folder of a candidate.
 
-    `check` is called often and raises when the work should stop. `device` is where the training
-    runs; everything else runs on the CPU.
+    `check` is called often and raises when the work should stop. `before_steps` is called once,
+    before the first training step. `device` is where the training runs; everything else runs on the
+    CPU.
     """
 
     snapshot: Path
@@ -66,6 +67,7 @@ class Job:
     out: Path
     text_cache: Path | None
     check: Callable[[], None]
+    before_steps: Callable[[], None] = lambda: None
     device: torch.device = CPU
 
     @property
@@ -84,11 +86,9 @@ def make_candidate(job: Job) -> None:
     progress = Progress(job.partial if is_first else None)
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
-    events = read_events(job.snapshot / "events.parquet")
     live = _load_parent(job.snapshot / "live", manifest)
-    progress.phase("encode")
-    start = _shared_start(job, manifest, events, live)
-    result = _train(job, manifest, events, start, progress)
+    start = _start(job, manifest, live, progress)
+    result = _train(job, manifest, start, progress)
     if is_first:
         progress.phase("write")
         digest = _write(job, result)
@@ -116,14 +116,34 @@ def _load_parent(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
         raise
 
 
-def _shared_start(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """What training starts from; `sequences` is None where nothing is trained."""
+
+    bundle: Bundle
+    sequences: Sequences | None
+
+
+def _start(job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress) -> _Start:
+    """Read the events, which memory holds no longer than needed, and make the start bundle."""
+    events = read_events(job.snapshot / "events.parquet")
+    progress.phase("encode")
+    bundle = _shared_bundle(job, manifest, events, live)
+    if isinstance(bundle.model, Baseline) or manifest.mode == "items":
+        return _Start(bundle=bundle, sequences=None)
+    clipped = events.within(bundle.manifest.rating_scale)
+    sequences = build_sequences(clipped, events.rows(bundle.catalogue), job.config)
+    return _Start(bundle=bundle, sequences=sequences)
+
+
+def _shared_bundle(
     job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
 ) -> Bundle:
     """Make the start bundle on the first rank and return a copy on every rank.
 
     Only the first rank's bundle has the encoder.
     """
-    made = _start(job, manifest, events, live) if distributed.rank() == 0 else None
+    made = _start_bundle(job, manifest, events, live) if distributed.rank() == 0 else None
     shared = distributed.from_first(
         lambda: replace(made, encoder=None) if made is not None else None
     )
@@ -131,7 +151,9 @@ def _shared_start(
     return shared if made is None else replace(shared, encoder=made.encoder)
 
 
-def _start(job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None) -> Bundle:
+def _start_bundle(
+    job: Job, manifest: SnapshotManifest, events: EventTable, live: Bundle | None
+) -> Bundle:
     added = Added(items=read_items(job.snapshot / "items.parquet"), events=events)
     cache = job.text_cache if job.text_cache is not None else job.partial / "texts"
     if manifest.mode in ("full", "baseline"):
@@ -161,28 +183,26 @@ class _Result:
     losses: tuple[float, ...] = ()
 
 
-def _train(
-    job: Job, manifest: SnapshotManifest, events: EventTable, bundle: Bundle, progress: Progress
-) -> _Result:
+def _train(job: Job, manifest: SnapshotManifest, start: _Start, progress: Progress) -> _Result:
     """Train the bundle's model in place, if its kind and the mode ask for training."""
-    model = bundle.model
+    bundle, model = start.bundle, start.bundle.model
     if isinstance(model, Baseline):
         return _Result(bundle=bundle, state={})
     state = _parent_state(job.snapshot, manifest)
-    if manifest.mode == "items":
+    if start.sequences is None:
         return _Result(bundle=bundle, state=state)
     is_update = manifest.mode == "update"
-    served = averaging.weights_of(model)
+    served = averaging.weights_of(model) if is_update else {}
     if is_update:
         averaging.set_weights(model, averaging.from_state(state, served))
-    rows_E = events.rows(bundle.catalogue)
     trainee = _trainee(job, bundle, model, state, learns_texts=manifest.mode == "full")
     if is_update:
         trainee.optimizer.begin_update()
+    job.before_steps()
     with fast_products(job.device):
         losses = train(
             trainee,
-            build_sequences(events.within(bundle.manifest.rating_scale), rows_E, job.config),
+            start.sequences,
             config=job.config,
             schedule=_schedule(job.config, is_update=is_update),
             checkpoint=Checkpoint(

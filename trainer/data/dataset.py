@@ -6,8 +6,9 @@ E counts events.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,14 @@ from trainer.data.positives import mark_positive
 FORMAT = 2
 
 _ORDER = ("user_id", "at_us", "event_id")
-_NAMES = ["user_id", "item_id", "type", "role"]  # few distinct values: read as a dictionary
-_COLUMNS = [*_NAMES, "seq", "at_us", "rating", "is_first", "is_first_rating"]
+_ITEM_COLUMNS = ["item_id", "title", "text", "attributes", "hidden"]
+_ITEMS_AT_ONCE = 8_192
 
 Ints = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.integer]
+Codes = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
 
 
@@ -52,7 +56,8 @@ class SnapshotManifest:
 class EventTable:
     """Events in columns, sorted by user, time and event id.
 
-    `user_E`, `item_E`, `type_E` and `role_E` are indices into the tuples of names.
+    `user_E`, `item_E`, `type_E` and `role_E` are indices into the tuples of names. The arrays are
+    as small as they can be: an event takes 33 bytes.
     """
 
     users: tuple[str, ...]
@@ -60,11 +65,11 @@ class EventTable:
     types: tuple[str, ...]
     roles: tuple[str, ...]
     seq_E: Ints
-    user_E: Ints
-    item_E: Ints
-    type_E: Ints
-    role_E: Ints
-    rating_E: Floats  # NaN where there is none
+    user_E: Numbers
+    item_E: Numbers
+    type_E: Codes
+    role_E: Codes
+    rating_E: Singles  # NaN where there is none
     at_s_E: Floats
     first_E: Flags  # the user's first event with this item
     first_rating_E: Flags  # the user's first rating of this item
@@ -99,14 +104,14 @@ class EventTable:
             self.role_E, [number for number, name in enumerate(self.roles) if name in names]
         )
 
-    def rows(self, catalogue: Catalogue) -> Ints:
+    def rows(self, catalogue: Catalogue) -> Numbers:
         """Return each event's row in a catalogue; −1 where the catalogue lacks the item."""
-        table = np.full(len(self.items), -1, np.int64)
+        table = np.full(len(self.items), -1, np.int32)
         for number, item_id in enumerate(self.items):
             row = catalogue.row(item_id)
             if row is not None:
                 table[number] = row
-        return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int64)
+        return table[self.item_E] if len(table) else np.zeros(0, dtype=np.int32)
 
     def within(self, scale: tuple[float, float] | None) -> EventTable:
         """Return the events with ratings clipped to a scale, as the endpoint does."""
@@ -146,56 +151,46 @@ def read_manifest(snapshot: Path) -> SnapshotManifest:
 
 
 def read_events(path: Path) -> EventTable:
-    """Read one of the event files; raise SnapshotError.
+    """Read one of the event files, one column at a time; raise SnapshotError.
 
     Events in another order are sorted, because everything depends on their order.
     """
     try:
-        table = pq.read_table(path, columns=_COLUMNS, read_dictionary=_NAMES).unify_dictionaries()
-        if not _is_in_order(table, path):
-            table = pq.read_table(path).sort_by([(name, "ascending") for name in _ORDER])
-        users, user_E = _dictionary(table, "user_id")
-        items, item_E = _dictionary(table, "item_id")
-        types, type_E = _dictionary(table, "type")
-        roles, role_E = _dictionary(table, "role")
-        rating_E = table["rating"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        seq_E, at_us_E = (table[name].to_numpy() for name in ("seq", "at_us"))
-        first_E, first_rating_E = (
-            table[name].to_numpy() for name in ("is_first", "is_first_rating")
+        read = partial(_column, path)
+        if not _is_in_order(path):
+            read = pq.read_table(path).sort_by([(name, "ascending") for name in _ORDER]).column
+        users, user_E = _dictionary(read("user_id"))
+        items, item_E = _dictionary(read("item_id"))
+        types, type_E = _dictionary(read("type"))
+        roles, role_E = _dictionary(read("role"))
+        rating_E = read("rating").cast(pa.float32()).to_numpy()
+        return EventTable(
+            users=users,
+            items=items,
+            types=types,
+            roles=roles,
+            seq_E=read("seq").to_numpy().astype(np.int64, copy=False),
+            user_E=user_E,
+            item_E=item_E,
+            type_E=_smallest(type_E, types),
+            role_E=_smallest(role_E, roles),
+            rating_E=np.where(np.isfinite(rating_E), rating_E, np.float32(np.nan)),
+            at_s_E=read("at_us").to_numpy() / 1e6,
+            first_E=read("is_first").to_numpy(),
+            first_rating_E=read("is_first_rating").to_numpy(),
         )
     except (OSError, pa.ArrowException, KeyError) as error:
         raise SnapshotError(f"{path}: not a valid event file of a snapshot ({error})") from error
-    return EventTable(
-        users=users,
-        items=items,
-        types=types,
-        roles=roles,
-        seq_E=seq_E.astype(np.int64),
-        user_E=user_E,
-        item_E=item_E,
-        type_E=type_E,
-        role_E=role_E,
-        rating_E=np.where(np.isfinite(rating_E), rating_E, np.nan),
-        at_s_E=at_us_E / 1e6,
-        first_E=first_E,
-        first_rating_E=first_rating_E,
-    )
 
 
-def read_items(path: Path) -> list[CatalogueItem]:
-    """Read the items file, in file order; raise SnapshotError."""
+def read_items(path: Path) -> Iterator[CatalogueItem]:
+    """Yield the items of a file, in file order; raise SnapshotError."""
     try:
-        lines = (
-            pq.read_table(path)
-            .select(["item_id", "title", "text", "attributes", "hidden"])
-            .to_pylist()
-        )
-        return [
-            CatalogueItem(
-                **{**line, "attributes": read_attributes(json.loads(line["attributes"] or "{}"))}
-            )
-            for line in lines
-        ]
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ITEMS_AT_ONCE, columns=_ITEM_COLUMNS):
+                for line in batch.select(_ITEM_COLUMNS).to_pylist():
+                    attributes = read_attributes(json.loads(line.pop("attributes") or "{}"))
+                    yield CatalogueItem(**line, attributes=attributes)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid items file of a snapshot ({error})") from error
 
@@ -213,17 +208,21 @@ def event_items(events: EventTable) -> list[CatalogueItem]:
     ]
 
 
-def _is_in_order(table: pa.Table, path: Path) -> bool:
+def _column(path: Path, name: str) -> pa.ChunkedArray:
+    """Return a column of a file; names, which have few distinct values, as a dictionary."""
+    return pq.read_table(path, columns=[name], read_dictionary=[name]).column(name)
+
+
+def _is_in_order(path: Path) -> bool:
     """Return whether the rows are in `_ORDER`; to check takes less time than to sort.
 
     Event ids are read only where events of a user have the same time.
     """
-    users, user_E = _dictionary(table, "user_id")
-    at_us_E = table["at_us"].to_numpy()
-    user_steps, time_steps = np.diff(user_E), np.diff(at_us_E)
-    is_same_user = user_steps == 0
+    users, user_E = _dictionary(_column(path, "user_id"))
+    user_steps = np.diff(user_E)
     if list(users) != sorted(users) or (user_steps < 0).any():
         return False
+    time_steps, is_same_user = np.diff(_column(path, "at_us").to_numpy()), user_steps == 0
     if (time_steps[is_same_user] < 0).any():
         return False
     tied = np.flatnonzero(is_same_user & (time_steps == 0))
@@ -233,11 +232,15 @@ def _is_in_order(table: pa.Table, path: Path) -> bool:
     return bool(pc.all(pc.less_equal(event_ids.take(tied), event_ids.take(tied + 1))).as_py())
 
 
-def _dictionary(table: pa.Table, name: str) -> tuple[tuple[str, ...], Ints]:
-    column = table[name]
+def _dictionary(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Numbers]:
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
     codes = column.unify_dictionaries().combine_chunks()
-    return tuple(codes.dictionary.to_pylist()), codes.indices.to_numpy(zero_copy_only=False).astype(
-        np.int64
-    )
+    indices: Numbers = codes.indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return tuple(codes.dictionary.to_pylist()), indices
+
+
+def _smallest(indices: Numbers, names: tuple[str, ...]) -> Codes:
+    """Return indices in the smallest type that can hold those of all names."""
+    smallest: Codes = indices.astype(np.min_scalar_type(len(names)))
+    return smallest

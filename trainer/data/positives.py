@@ -15,8 +15,8 @@ from recommender.config import IMPRESSION
 
 def mark_positive(
     types: Sequence[str],
-    type_E: npt.NDArray[np.int64],
-    rating_E: npt.NDArray[np.float64],
+    type_E: npt.NDArray[np.integer],
+    rating_E: npt.NDArray[np.floating],
     *,
     positive_types: Sequence[str],
     positive_rating: float | None,

@@ -18,7 +18,15 @@ from torch import Tensor
 from recommender.config import IMPRESSION
 from recommender.model import HistoryBatch, event_type_code
 from trainer.config import TrainConfig
-from trainer.data.dataset import EventTable, Flags, Floats, Ints, positive_events
+from trainer.data.dataset import (
+    EventTable,
+    Flags,
+    Floats,
+    Ints,
+    Numbers,
+    Singles,
+    positive_events,
+)
 
 # The share of context in a window that continues an earlier one. No context costs quality, and half
 # a window of context costs time.
@@ -31,14 +39,14 @@ WINDOWS_A_SORT = 16  # number of batches whose windows are sorted by length toge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequences:
-    """All histories, one after the other.
+    """All histories, one after the other; an event takes 20 bytes.
 
     The `shown` columns are impressions and rejections, by the place before which they happened.
     """
 
-    rows: Ints
-    types: Ints
-    ratings: Floats
+    rows: Numbers
+    types: Numbers
+    ratings: Singles
     at_s: Floats
     positive: Flags  # ranking targets
     learnable: Flags  # targets and replay; the rest is context
@@ -114,7 +122,7 @@ class TrainBatch:
         )
 
 
-def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Sequences:
+def build_sequences(events: EventTable, rows_E: Numbers, config: TrainConfig) -> Sequences:
     """Return the events, which are sorted by user, as sequences.
 
     An impression or a rejection is a negative unless the user chose the item from then on.
@@ -124,15 +132,13 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
     learnable_E = events.role_is("target", "replay")
     kept_E = events.attracts(signals) & (rows_E >= 0)
     unwanted_E = events.type_is((IMPRESSION, *signals.negative))
-    codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int64)
-    place_E: Ints = np.cumsum(kept_E) - kept_E  # kept events in front of each event
-    bounds = np.append(
-        np.searchsorted(events.user_E[kept_E], np.arange(len(events.users))), kept_E.sum()
-    )
+    codes = np.array([event_type_code(name) for name in events.types] or [0], dtype=np.int16)
+    users = np.arange(len(events.users), dtype=np.int32)
+    bounds = np.append(np.searchsorted(events.user_E[kept_E], users), kept_E.sum())
     shown = np.flatnonzero(unwanted_E & learnable_E & (rows_E >= 0))
     chosen = np.flatnonzero(kept_E & positive_E) if len(shown) else shown
-    pair_E = events.user_E * (rows_E.max(initial=0) + 1) + rows_E
-    shown = shown[_last_events(pair_E[chosen], chosen, pair_E[shown]) < shown]
+    chosen_keys, shown_keys = (_pairs(events, rows_E, some) for some in (chosen, shown))
+    shown = shown[_last_events(chosen_keys, chosen, shown_keys) < shown]
     return Sequences(
         rows=rows_E[kept_E],
         types=codes[events.type_E[kept_E]],
@@ -141,10 +147,17 @@ def build_sequences(events: EventTable, rows_E: Ints, config: TrainConfig) -> Se
         positive=positive_E[kept_E],
         learnable=learnable_E[kept_E],
         user_bounds=bounds.astype(np.int64),
-        shown_places=place_E[shown].astype(np.int64),
-        shown_rows=rows_E[shown],
-        shown_users=events.user_E[shown],
+        # kept events in front of each
+        shown_places=np.cumsum(kept_E)[shown] - kept_E[shown],
+        shown_rows=rows_E[shown].astype(np.int64),
+        shown_users=events.user_E[shown].astype(np.int64),
     )
+
+
+def _pairs(events: EventTable, rows_E: Numbers, some: Ints) -> Ints:
+    """Return a number for each of some events that stands for its user and item."""
+    pairs: Ints = events.user_E[some].astype(np.int64) * (int(rows_E.max(initial=0)) + 1)
+    return pairs + rows_E[some]
 
 
 def _last_events(keys_C: Ints, events_C: Ints, wanted_X: Ints) -> Ints:

@@ -6,7 +6,7 @@ Only target events are counted here, so that each event is counted once along a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,13 +19,16 @@ from recommender.config import ModelConfig
 from recommender.item_columns import CatalogueItem
 from recommender.model import Baseline, ItemFacts, Recommender, TwoTowers, new_model
 from trainer.config import Mode, TrainConfig
-from trainer.data.dataset import EventTable, event_items
+from trainer.data.dataset import EventTable, Numbers, event_items
 from trainer.data.texts import TextVectors, fit_whitening
 
 DOUBTFUL_SHARE = 0.001  # share of the ratings at either end that is clipped to the others' range
 MIN_DOUBTING = 50  # with fewer ratings, none is clipped
 
-_TEXTS_AT_ONCE = 65_536  # their intermediate results would take gigabytes together
+# The whitening of a million texts would take a gigabyte, and that of so many is the same.
+MOST_FITTED = 200_000
+
+OwnTexts = Sequence[tuple[int, str]]  # rows with their texts
 
 
 class CannotStart(ValueError):
@@ -36,7 +39,7 @@ class CannotStart(ValueError):
 class Added:
     """The items and events that a snapshot adds."""
 
-    items: Sequence[CatalogueItem]
+    items: Iterable[CatalogueItem]  # read once
     events: EventTable
 
 
@@ -46,11 +49,16 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
     The weights are initialised from the configuration's seed.
     """
     model_config = replace(config.model, tower="baseline") if mode == "baseline" else config.model
+    catalogue = Catalogue(_every_item(added))
+    own_texts = [(row, text) for row, text in enumerate(catalogue.all_texts()) if text is not None]
+    no_whitening = Whitening(
+        mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
+    )
     empty = Bundle(
         manifest=BundleManifest(
             model=model_config,
             encoder=config.encoder,
-            encoder_digest=None,
+            encoder_digest=texts.digest if own_texts else None,
             rating_scale=None,
             num_items=0,
             files={},
@@ -58,25 +66,11 @@ def new_bundle(added: Added, config: TrainConfig, texts: TextVectors, *, mode: M
         ),
         catalogue=Catalogue(),
         model=_fresh_model(model_config, 0, config.seed),
-        facts=_no_facts(0, model_config.text_dim),
-        whitening=Whitening(
-            mean_R=torch.zeros(1), components_RT=torch.zeros(1, model_config.text_dim)
-        ),
+        facts=_no_facts(0, model_config.text_dim, dtype=_texts_type(catalogue, config)),
+        whitening=_whitening(own_texts, texts, model_config) if own_texts else no_whitening,
     )
-    catalogue = _catalogue(empty.catalogue, added)[0]
-    different_texts = sorted(
-        {text for row in range(len(catalogue)) if (text := catalogue.text(row)) is not None}
-    )
-    if different_texts:
-        # The raw vectors of a million texts take a gigabyte, so nothing here keeps them.
-        whitening = fit_whitening(texts.encode(different_texts), model_config.text_dim)
-        empty = replace(
-            empty,
-            manifest=replace(empty.manifest, encoder_digest=texts.digest),
-            whitening=whitening,
-            encoder=texts.loaded_encoder,
-        )
-    bundle = _count_events(_add_items(empty, added, texts, seed=config.seed), added.events)
+    whole = _with_texts(_with_items(empty, catalogue, seed=config.seed), own_texts, texts)
+    bundle = _count_events(replace(whole, encoder=texts.loaded_encoder), added.events)
     if isinstance(bundle.model, TwoTowers):
         bundle.model.expect(bundle.facts)
     return bundle
@@ -91,7 +85,15 @@ def grown_bundle(
     it has no whitening, and texts are not used before the next full retrain.
     """
     _check_parent(live, config, mode)
-    grown = _add_items(live, added, texts, seed=config.seed)
+    named, changed = live.catalogue.with_items(added.items)
+    catalogue, anonymous = named.with_items(event_items(added.events))
+    grown = _with_items(live, catalogue, seed=config.seed)
+    rows = sorted({*changed, *anonymous})
+    grown.texts_NT[rows] = 0.0
+    grown.facts.has_text_N[rows] = False
+    if grown.manifest.encoder_digest is not None:
+        own = [(row, text) for row in rows if (text := catalogue.text(row)) is not None]
+        grown = _with_texts(grown, own, texts)
     grown = replace(grown, manifest=replace(grown.manifest, signals=config.signals))
     return _count_events(grown, added.events) if mode == "update" else grown
 
@@ -110,36 +112,53 @@ def _check_parent(live: Bundle, config: TrainConfig, mode: Mode) -> None:
         )
 
 
-def _add_items(bundle: Bundle, added: Added, texts: TextVectors, *, seed: int) -> Bundle:
-    catalogue, changed = _catalogue(bundle.catalogue, added)
-    new = len(catalogue) - len(bundle.catalogue)
-    facts = _append(bundle.facts, _no_facts(new, bundle.manifest.model.text_dim))
-    with_text = [(row, text) for row in changed if (text := catalogue.text(row)) is not None]
-    vectors_NT, has_text_N = facts.texts_NT.clone(), facts.has_text_N.clone()
-    vectors_NT[list(changed)] = 0.0
-    has_text_N[list(changed)] = False
-    if with_text and bundle.manifest.encoder_digest is not None:
-        rows = [row for row, _ in with_text]
-        # Rounded as they will be stored, so that training, evaluation and serving use the same.
-        raw_MR = texts.encode([text for _, text in with_text])
-        for first in range(0, len(rows), _TEXTS_AT_ONCE):
-            some = slice(first, first + _TEXTS_AT_ONCE)
-            added_MT = bundle.whitening.apply(raw_MR[some]).half()
-            vectors_NT[rows[some]] = added_MT.to(vectors_NT.dtype)
-        has_text_N[rows] = True
+def _every_item(added: Added) -> Iterator[CatalogueItem]:
+    """Yield the items, then those that only events name."""
+    known = set()
+    for item in added.items:
+        known.add(item.item_id)
+        yield item
+    yield from (item for item in event_items(added.events) if item.item_id not in known)
+
+
+def _texts_type(catalogue: Catalogue, config: TrainConfig) -> torch.dtype:
+    """Return half precision for text vectors that a bundle would map, and full for fewer."""
+    size_bytes = len(catalogue) * config.model.text_dim * torch.half.itemsize
+    return torch.half if size_bytes >= config.whole_bytes else torch.float
+
+
+def _whitening(own_texts: OwnTexts, texts: TextVectors, config: ModelConfig) -> Whitening:
+    """Fit the whitening to the different texts, or to some of very many."""
+    different = sorted({text for _, text in own_texts})
+    some = different[:: -(-len(different) // MOST_FITTED)]
+    return fit_whitening(texts.encode(some), config.text_dim)
+
+
+def _with_items(bundle: Bundle, catalogue: Catalogue, *, seed: int) -> Bundle:
+    """Return a copy for a longer catalogue; the new items have neither texts nor counts."""
+    text_dim, num_new = bundle.manifest.model.text_dim, len(catalogue) - len(bundle.catalogue)
     return replace(
         bundle,
         manifest=replace(bundle.manifest, num_items=len(catalogue)),
         catalogue=catalogue,
         model=_grown_model(bundle.model, len(catalogue), seed),
-        facts=replace(facts, texts_NT=vectors_NT, has_text_N=has_text_N),
+        facts=_append(bundle.facts, _no_facts(num_new, text_dim)),
     )
 
 
-def _catalogue(catalogue: Catalogue, added: Added) -> tuple[Catalogue, tuple[int, ...]]:
-    named, changed = catalogue.with_items(added.items)
-    whole, anonymous = named.with_items(event_items(added.events))
-    return whole, tuple(sorted({*changed, *anonymous}))
+def _with_texts(bundle: Bundle, own_texts: OwnTexts, texts: TextVectors) -> Bundle:
+    """Set the text vectors of some rows in place.
+
+    They are rounded as they will be stored, so that training, evaluation and serving use the same.
+    """
+    vectors_NT = bundle.texts_NT
+    first = 0
+    for raw_MR in texts.batches([text for _, text in own_texts]):
+        rows = [row for row, _ in own_texts[first : first + len(raw_MR)]]
+        vectors_NT[rows] = bundle.whitening.apply(raw_MR).half().to(vectors_NT.dtype)
+        first += len(rows)
+    bundle.facts.has_text_N[[row for row, _ in own_texts]] = True
+    return bundle
 
 
 def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
@@ -154,7 +173,7 @@ def _count_events(bundle: Bundle, events: EventTable) -> Bundle:
     met, rated, ratings = (
         rows_E[target_E & events.first_E],
         rows_E[rated_E],
-        events.rating_E[rated_E],
+        events.rating_E[rated_E].astype(np.float64),
     )
     model, known = bundle.model, bundle.manifest.rating_scale
     scale = _scale(ratings, known, float(bundle.facts.rating_count_N.sum()))
@@ -194,16 +213,16 @@ def _scale(
 
 
 def _sums(
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    rows: Numbers,
     values: np.ndarray[tuple[int], np.dtype[np.float64]],
     num_items: int,
 ) -> Tensor:
     return torch.from_numpy(np.bincount(rows, weights=values, minlength=num_items)).float()
 
 
-def _no_facts(num_items: int, text_dim: int) -> ItemFacts:
+def _no_facts(num_items: int, text_dim: int, *, dtype: torch.dtype = torch.float) -> ItemFacts:
     return ItemFacts(
-        texts_NT=torch.zeros(num_items, text_dim),
+        texts_NT=torch.zeros(num_items, text_dim, dtype=dtype),
         has_text_N=torch.zeros(num_items, dtype=torch.bool),
         counts_N=torch.zeros(num_items),
         rating_sum_N=torch.zeros(num_items),
@@ -233,8 +252,7 @@ def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
     grown = _fresh_model(model.config, num_items, seed)
     weights = dict(model.state_dict())
     if not isinstance(grown, Baseline):
-        weights["table"] = torch.cat(
-            [weights["table"], grown.table.detach()[len(weights["table"]) :]]
-        )
-    grown.load_state_dict(weights)
+        known = weights.pop("table")
+        grown.table.detach()[: len(known)] = known
+    grown.load_state_dict(weights, strict=False)
     return grown

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -97,6 +97,14 @@ class TextVectors:
                     "text cache not written", extra={"path": str(path), "error": str(error)}
                 )
         return torch.stack([vectors[key] for key in keys])
+
+    def batches(self, texts: Sequence[str]) -> Iterator[Tensor]:
+        """Yield the raw vectors_MR of texts in their order, some thousands at once."""
+        if self._words is None:
+            yield from torch.split(self.encode(texts), _TEXTS_AT_ONCE)
+            return
+        for first in range(0, len(texts), _TEXTS_AT_ONCE):
+            yield self._words.encode(texts[first : first + _TEXTS_AT_ONCE])
 
     def _other_encoder(self) -> ValueError:
         return ValueError(

@@ -256,7 +256,7 @@ def _squared_errors(
 
     An item that the catalogue lacks is predicted like an item without text.
     """
-    actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]]
+    actual_B = scored.events.rating_E[scored.place_X[part.chosen_B]].astype(np.float64)
     rows_B = torch.tensor(part.targets)
     nameless_B1T = torch.zeros(len(rows_B), 1, ranker.bundle.manifest.model.text_dim)
     predicted_B = ranker.text_ratings(state_BD, nameless_B1T).squeeze(1)

@@ -142,7 +142,10 @@ class Optimizer:
         return (self._seen_N >= self._starts[0]).nonzero().squeeze(1)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the whole state as named tensors on the CPU; recent rows must have caught up."""
+        """Return the whole state as named tensors on the CPU; recent rows must have caught up.
+
+        The next step changes what is on the CPU already.
+        """
         num_rated = self._num_steps - self._num_unrated
         tensors = {
             "table.mean": self._mean_NE,
@@ -154,9 +157,7 @@ class Optimizer:
             "rates": self._rates_J[max(0, num_rated - KEPT_RATES) : num_rated],
             **self._adam.state(),
         }
-        return {
-            name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()
-        }
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore a state; rows appended since start from zero.

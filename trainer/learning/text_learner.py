@@ -45,7 +45,7 @@ class TextLearner:
         self, bundle: Bundle, encoder: TextEncoder, *, full_lr: float, seed: int = 0
     ) -> None:
         self._encoder = encoder
-        self._facts = replace(bundle.facts, texts_NT=bundle.texts_NT.clone())
+        self._facts = replace(bundle.facts, texts_NT=bundle.texts_NT.to(torch.float, copy=True))
         self._whitening = bundle.whitening
         self._full_lr = full_lr
         self._rows = [

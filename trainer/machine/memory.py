@@ -9,11 +9,14 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Keep freed memory for the next step instead of returning it to the system (glibc only).
+    """Keep memory that is freed from now on instead of returning it to the system (glibc only).
 
-    Returning it took an eighth of a training's time.
+    Returning it took an eighth of a training's time. What was freed before is returned: reading a
+    million items takes more than a gigabyte that no step needs.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    library = ctypes.CDLL(None)
+    mallopt, malloc_trim = (getattr(library, name, None) for name in ("mallopt", "malloc_trim"))
+    if mallopt is not None and malloc_trim is not None:
+        malloc_trim(0)
         mallopt(_TRIM_THRESHOLD, _NEVER)
         mallopt(_MMAP_MAX, 0)

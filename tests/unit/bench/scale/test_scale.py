@@ -50,7 +50,7 @@ def test_a_full_snapshot_trains_on_all_but_the_panel(tmp_path: Path) -> None:
     assert all(int(user[1:]) % PANEL_OF == 0 for user in panel.users)
     assert not {*panel.users} & {*events.users}
     assert panel.role_is("score").sum() >= 5
-    assert len(read_items(folder / "items.parquet")) == 200
+    assert len(list(read_items(folder / "items.parquet"))) == 200
     met = set(zip(events.user_E.tolist(), events.item_E.tolist(), strict=True))
     assert events.first_E.sum() == len(met)
 

@@ -135,7 +135,7 @@ def test_an_empty_file_is_an_empty_table(tmp_path: Path) -> None:
 
 def test_items_and_manifest_are_read(tmp_path: Path) -> None:
     snapshot = write_planted_snapshot(tmp_path / "snapshot")
-    items = read_items(snapshot / "items.parquet")
+    items = list(read_items(snapshot / "items.parquet"))
     assert [item.item_id for item in items[:3]] == ["i0", "i1", "i10"]
     assert items[0].attributes == {"genre": ("Even", "Any"), "year": 1990.0}
     assert read_manifest(snapshot).mode == "full"
@@ -145,7 +145,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     snapshot = write_planted_snapshot(tmp_path / "snapshot")
     (snapshot / "items.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(SnapshotError, match=r"items\.parquet"):
-        read_items(snapshot / "items.parquet")
+        list(read_items(snapshot / "items.parquet"))
     with pytest.raises(SnapshotError, match=r"missing\.parquet"):
         read_events(snapshot / "missing.parquet")
     (snapshot / "manifest.json").write_text(json.dumps({"format": 9}))
