@@ -87,19 +87,29 @@ def make_candidate(job: Job) -> None:
     progress.phase("read")
     manifest = read_manifest(job.snapshot)
     live = _load_parent(job.snapshot / "live", manifest)
-    start = _start(job, manifest, live, progress)
-    result = _train(job, manifest, start, progress)
+    losses = _make_bundle(job, manifest, live, progress)
     if is_first:
-        progress.phase("write")
-        digest = _write(job, result)
         progress.phase("evaluate", 2)
         report = _report(job, manifest, live, progress)
         progress.end()
-        complete = replace(
-            report, losses=result.losses, bundle_digest=digest, seconds=progress.seconds
-        )
+        digest = bundle_digest(job.partial / "bundle")
+        complete = replace(report, losses=losses, bundle_digest=digest, seconds=progress.seconds)
         write_report(complete, job.partial / "report.json")
         _publish(job)
+
+
+def _make_bundle(
+    job: Job, manifest: SnapshotManifest, live: Bundle | None, progress: Progress
+) -> tuple[float, ...]:
+    """Train and write the bundle and the state; return the mean loss of each epoch.
+
+    Afterwards memory holds neither, so that the evaluation has room.
+    """
+    result = _train(job, manifest, _start(job, manifest, live, progress), progress)
+    if distributed.rank() == 0:
+        progress.phase("write")
+        _write(job, result)
+    return result.losses
 
 
 def _load_parent(folder: Path, manifest: SnapshotManifest) -> Bundle | None:
@@ -252,8 +262,8 @@ def _key(job: Job, manifest: SnapshotManifest) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _write(job: Job, result: _Result) -> str:
-    """Write the bundle and the state; return the bundle's digest."""
+def _write(job: Job, result: _Result) -> None:
+    """Write the bundle and the state."""
     bundle = result.bundle
     bundle = with_cells(bundle, read_events(job.snapshot / PANEL), job.config)
     for name in ("bundle", "state"):
@@ -273,7 +283,6 @@ def _write(job: Job, result: _Result) -> str:
         ).encoder()
         bundle = replace(bundle, encoder=encoder)
     save_bundle(bundle, job.partial / "bundle", whole_bytes=job.config.whole_bytes)
-    return bundle_digest(job.partial / "bundle")
 
 
 def _report(

@@ -1,6 +1,6 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,trainings,cycle,peers]
+    python -m bench scale [--parts steps,lists,snapshots,trainings,cycle,peers]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
 the processor's. `steps` and `lists` use random vectors; the other parts use the made-up shop of
@@ -19,6 +19,7 @@ from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
 from bench.scale.cycle import cycle_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
+from bench.scale.snapshots import snapshot_costs
 from bench.scale.steps import step_costs
 from bench.scale.trainings import training_costs
 
@@ -34,6 +35,12 @@ _SHOPS = (
 _CYCLES = (
     Size(num_items=10_000, num_events=1_000_000),
     Size(num_items=100_000, num_events=1_000_000),
+    Size(num_items=1_000_000, num_events=1_000_000),
+    Size(num_items=1_000_000, num_events=10_000_000),
+)
+_JOURNALS = (
+    Size(num_items=100_000, num_events=1_000_000),
+    Size(num_items=100_000, num_events=10_000_000),
     Size(num_items=1_000_000, num_events=1_000_000),
     Size(num_items=1_000_000, num_events=10_000_000),
 )
@@ -65,6 +72,12 @@ PARTS: Mapping[str, ScalePart] = {
         measure=list_costs,
         sizes=_CATALOGUES,
         small_sizes=_SMALL_CATALOGUES,
+    ),
+    "snapshots": ScalePart(
+        title="Snapshots of a journal",
+        measure=snapshot_costs,
+        sizes=_JOURNALS,
+        small_sizes=(Size(num_items=2_000, num_events=250_000),),
     ),
     "trainings": ScalePart(
         title="Trainings and releases",

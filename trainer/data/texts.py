@@ -7,24 +7,18 @@ The whitening is fitted once. The encoder is loaded only when a text is not in t
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.bundle import Whitening
 from recommender.config import HASHED_WORDS, EncoderConfig
 from recommender.encoder import TextEncoder, load_encoder
 from recommender.word_vectors import WordVectors
-from trainer.machine.durable_files import replacing
-
-log = logging.getLogger(__name__)
+from trainer.data.text_cache import TextCache, keys_of
 
 # Relative to the greatest component's variance. Less is rounding noise, which whitening would scale
 # up.
@@ -83,28 +77,30 @@ class TextVectors:
         """Return the raw vectors_MR of texts in their order, encoding only what is not cached."""
         if self._words is not None:
             return self._words.encode(texts)
-        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        keys_M = keys_of(texts)
         path = self._cache / f"{self.digest}.safetensors"
-        vectors = _read_cache(path)
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in vectors}
-        if missing:
-            fresh = self.encoder().encode(list(missing.values()))
-            vectors |= dict(zip(missing, fresh, strict=True))
-            try:
-                _write_cache(path, vectors)
-            except (OSError, SafetensorError) as error:  # the next training encodes them again
-                log.warning(
-                    "text cache not written", extra={"path": str(path), "error": str(error)}
-                )
-        return torch.stack([vectors[key] for key in keys])
+        cache = TextCache.read(path)
+        known = np.full(len(texts), -1) if cache is None else cache.places(keys_M)
+        missing = np.flatnonzero(known < 0)
+        if cache is not None and not len(missing):
+            return cache.vectors_KR[known]
+        _, firsts = np.unique(keys_M[missing], axis=0, return_index=True)
+        new = missing[np.sort(firsts)]
+        fresh = self.encoder().encode([texts[place] for place in new])
+        if cache is None:
+            cache = TextCache(keys_K=keys_M[new], vectors_KR=fresh)
+        else:
+            cache = cache.with_added(keys_M[new], fresh)
+        cache.write(path)
+        return cache.vectors_KR[cache.places(keys_M)]
 
     def batches(self, texts: Sequence[str]) -> Iterator[Tensor]:
         """Yield the raw vectors_MR of texts in their order, some thousands at once."""
-        if self._words is None:
+        if self._words is None and texts:
             yield from torch.split(self.encode(texts), _TEXTS_AT_ONCE)
             return
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
-            yield self._words.encode(texts[first : first + _TEXTS_AT_ONCE])
+            yield self.encode(texts[first : first + _TEXTS_AT_ONCE])
 
     def _other_encoder(self) -> ValueError:
         return ValueError(
@@ -132,26 +128,3 @@ def fit_whitening(raw_MR: Tensor, text_dim: int) -> Whitening:
     components_RT = torch.zeros(width, text_dim)
     components_RT[:, : len(order_R)] = (axes_RR[:, order_R] * scale).float()
     return Whitening(mean_R=mean_R, components_RT=components_RT)
-
-
-def _read_cache(path: Path) -> dict[str, Tensor]:
-    if not path.exists():
-        return {}
-    try:
-        tensors = load_file(path)
-        with suppress(OSError):  # it may be read-only
-            path.touch()  # the worker deletes the caches that were used longest ago
-        keys = [bytes(key.tolist()).hex() for key in tensors["keys"]]
-        return dict(zip(keys, tensors["vectors"], strict=True))
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        log.warning(
-            "text cache is damaged; its vectors are computed again",
-            extra={"path": str(path), "error": str(error)},
-        )
-        return {}
-
-
-def _write_cache(path: Path, vectors: dict[str, Tensor]) -> None:
-    keys = torch.tensor([list(bytes.fromhex(key)) for key in vectors], dtype=torch.uint8)
-    with replacing(path) as unfinished:
-        save_file({"keys": keys, "vectors": torch.stack(list(vectors.values()))}, unfinished)
