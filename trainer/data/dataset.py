@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -188,11 +189,14 @@ def read_items(path: Path) -> Iterator[CatalogueItem]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_ITEMS_AT_ONCE, columns=_ITEM_COLUMNS):
-                for line in batch.select(_ITEM_COLUMNS).to_pylist():
-                    attributes = read_attributes(json.loads(line.pop("attributes") or "{}"))
-                    yield CatalogueItem(**line, attributes=attributes)
+                yield from map(_item, batch.select(_ITEM_COLUMNS).to_pylist())
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid items file of a snapshot ({error})") from error
+
+
+def _item(line: dict[str, Any]) -> CatalogueItem:
+    attributes = read_attributes(json.loads(line.pop("attributes") or "{}"))
+    return CatalogueItem(**line, attributes=attributes)
 
 
 def event_items(events: EventTable) -> list[CatalogueItem]:
