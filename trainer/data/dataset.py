@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -189,14 +188,15 @@ def read_items(path: Path) -> Iterator[CatalogueItem]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_ITEMS_AT_ONCE, columns=_ITEM_COLUMNS):
-                yield from map(_item, batch.select(_ITEM_COLUMNS).to_pylist())
+                yield from _items_of(batch)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise SnapshotError(f"{path}: not a valid items file of a snapshot ({error})") from error
 
 
-def _item(line: dict[str, Any]) -> CatalogueItem:
-    attributes = read_attributes(json.loads(line.pop("attributes") or "{}"))
-    return CatalogueItem(**line, attributes=attributes)
+def _items_of(batch: pa.RecordBatch) -> Iterator[CatalogueItem]:
+    for line in batch.select(_ITEM_COLUMNS).to_pylist():
+        attributes = read_attributes(json.loads(line.pop("attributes") or "{}"))
+        yield CatalogueItem(**line, attributes=attributes)
 
 
 def event_items(events: EventTable) -> list[CatalogueItem]:

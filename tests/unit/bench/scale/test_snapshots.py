@@ -1,4 +1,4 @@
-"""The bench of snapshots makes those of a full retrain and of an update from a shop's journal."""
+"""The bench of snapshots makes those of a full retrain and of an update."""
 
 from pathlib import Path
 
