@@ -72,18 +72,22 @@ def draw(costs: Sequence[Cost], path: Path, *, title: str) -> None:
     picture = Figure(figsize=(6.5 * len(units), 5.5), layout="constrained")
     for axes, unit in zip(picture.subplots(1, len(units), squeeze=False)[0], units, strict=True):
         chosen = [cost for cost in costs if cost.unit == unit]
-        for (what, num_events), line in _lines(chosen).items():
-            events = f", {num_events:,} events" if num_events else ""
-            axes.plot([x for x, _ in line], [y for _, y in line], "o-", label=f"{what}{events}")
-        axes.set(title=title, xlabel="items", ylabel=unit, xscale="log", yscale="log")
+        over_events = len({cost.size.num_items for cost in chosen}) == 1
+        for label, line in _lines(chosen, over_events=over_events).items():
+            axes.plot([x for x, _ in line], [y for _, y in line], "o-", label=label)
+        xlabel = "events" if over_events else "items"
+        axes.set(title=title, xlabel=xlabel, ylabel=unit, xscale="log", yscale="log")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
     picture.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def _lines(costs: Sequence[Cost]) -> dict[tuple[str, int], list[tuple[int, float]]]:
-    lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
+def _lines(costs: Sequence[Cost], *, over_events: bool) -> dict[str, list[tuple[int, float]]]:
+    lines: dict[str, list[tuple[int, float]]] = {}
     for cost in costs:
-        key = (cost.what, cost.size.num_events)
-        lines.setdefault(key, []).append((cost.size.num_items, cost.value))
+        label, place = cost.what, cost.size.num_events
+        if not over_events:
+            label += f", {place:,} events" if place else ""
+            place = cost.size.num_items
+        lines.setdefault(label, []).append((place, cost.value))
     return lines

@@ -1,6 +1,6 @@
 """What grows with the catalogue and the history, up to a million items.
 
-    python -m bench scale [--parts steps,lists,snapshots,trainings,cycle,peers]
+    python -m bench scale [--parts steps,lists,snapshots,trainings,cycle,ingest,peers]
 
 Each measurement is a process of its own with one thread, so its peak memory is its own. Seconds are
 the processor's. `steps` and `lists` use random vectors; the other parts use the made-up shop of
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from bench.report.rows import is_quick, results_folder, save
 from bench.scale.costs import Cost, Size, draw, in_own_process, metrics_of
 from bench.scale.cycle import cycle_costs
+from bench.scale.ingestion import ingest_costs
 from bench.scale.lists import list_costs
 from bench.scale.peers import peer_costs
 from bench.scale.snapshots import snapshot_costs
@@ -44,6 +45,7 @@ _JOURNALS = (
     Size(num_items=1_000_000, num_events=1_000_000),
     Size(num_items=1_000_000, num_events=10_000_000),
 )
+_HISTORIES = tuple(Size(num_items=10_000, num_events=num) for num in (1_000_000, 10_000_000))
 _SMALL_SHOPS = (Size(num_items=2_000, num_events=20_000),)
 
 
@@ -90,6 +92,12 @@ PARTS: Mapping[str, ScalePart] = {
         measure=cycle_costs,
         sizes=_CYCLES,
         small_sizes=(Size(num_items=2_000, num_events=10_000),),
+    ),
+    "ingest": ScalePart(
+        title="Events on their way into the stores",
+        measure=ingest_costs,
+        sizes=_HISTORIES,
+        small_sizes=(Size(num_items=2_000, num_events=20_000),),
     ),
     "peers": ScalePart(
         title="Training by others", measure=peer_costs, sizes=_SHOPS, small_sizes=()

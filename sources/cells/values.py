@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recommender.nobody import is_nobody
 
-CellColumn = pd.Series | Sequence[str] | NDArray[Any]
+Cells = pd.Series | Sequence[str] | NDArray[Any]
 FOR_NOBODY = "is a word for nobody"
 _NO_TEXT = frozenset({"", r"\N", "NULL", "null", "NaN", "nan", "None", "NA", "<NA>", "N/A"})
 # If one id is missing, pandas stores and writes the whole column as floats.
@@ -31,12 +31,12 @@ def id_of(cell: str) -> str:
     return text[:-2] if text.endswith(".0") and _WHOLE_AS_FLOAT.fullmatch(text) else text
 
 
-def ids_of(cells: CellColumn) -> NDArray[np.object_]:
+def ids_of(cells: Cells) -> NDArray[np.object_]:
     """Return the id of each cell."""
     return map_distinct(id_of, cells)
 
 
-def map_distinct(read: Callable[[str], str], cells: CellColumn) -> NDArray[np.object_]:
+def map_distinct(read: Callable[[str], str], cells: Cells) -> NDArray[np.object_]:
     """Apply a function to each cell, calling it once for equal cells."""
     places_N, uniques = pd.factorize(
         cells if isinstance(cells, pd.Series) else np.asarray(cells, dtype=object)

@@ -1,4 +1,4 @@
-"""CellColumn as databases, pandas and spreadsheets write them, and files that are not text."""
+"""Cells as databases, pandas and spreadsheets write them, and files that are not text."""
 
 from __future__ import annotations
 

@@ -1,0 +1,162 @@
+"""Ingest a made-up shop, and follow its events through the embedded stores.
+
+`ingest` runs as a process of its own, once from CSV and once from Parquet. Then the log is
+collected into the journal, copied into the histories and trimmed, and the older half of the journal
+is dropped. The first and the last tenth show whether a step costs more the more there is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from bench.data.planted import Shop
+from bench.data.shop import EVENTS, ITEMS, write_shop
+from bench.scale.costs import Cost, Size, peak_gib
+from cron.journal.collect import collect
+from cron.journal.follow import BATCH_RECORDS, follow_once
+from cron.journal.journal import Journal
+from cron.ledger import lease_row
+from cron.ledger.forgotten import keys_of
+from cron.project_root import PROJECT_ROOT
+from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
+
+UNIT = "events a processor s"
+_LEASE_S = 86_400.0
+
+
+def ingest_costs(size: Size) -> list[Cost]:
+    """Measure ingesting from both formats, then the steps after it."""
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-", dir=_disk()) as name:
+        folder = Path(name)
+        shop = Shop(size.num_items, size.num_events)
+        write_shop(folder / "parquet", shop)
+        _write_csv(folder / "parquet", folder / "csv")
+        costs = [_ingest(size, folder, "csv", "CSV")]
+        (folder / "events.db").unlink()
+        costs.append(_ingest(size, folder, "parquet", "Parquet"))
+        costs.append(_bytes(size, "the event log", folder, "events.db"))
+        return costs + _store_costs(size, folder)
+
+
+def _ingest(size: Size, folder: Path, data: str, name: str) -> Cost:
+    """Run `cron ingest` on a folder; the time of the items counts too."""
+    environment = {
+        **os.environ,
+        "FRESHET__STORE__EVENTS": f"sqlite:///{folder}/events.db",
+        "FRESHET__STORE__VAR": str(folder / "var"),
+    }
+    command = [sys.executable, "-m", "cron", "ingest", str(folder / data), "--json"]
+    began_s = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        report = json.loads(process.stdout.read())
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(
+        size=size,
+        what=f"ingest from {name}",
+        value=report["events"] / (used.ru_utime + used.ru_stime),
+        unit=UNIT,
+        peak_gib=used.ru_maxrss / 2**20,
+        note=f"{time.monotonic() - began_s:.0f} s of the clock",
+    )
+
+
+def _store_costs(size: Size, folder: Path) -> list[Cost]:
+    """Collect, follow, trim and drop what was ingested."""
+    ledger = open_ledger(f"sqlite:///{folder}/ledger.db")
+    artifacts = open_artifacts(f"file:///{folder}/archives")
+    lease = lease_row.acquire(ledger, "bench", _LEASE_S, datetime.now(UTC))
+    assert lease is not None
+    log = open_log(f"sqlite:///{folder}/events.db")
+    journal = Journal(ledger, artifacts, folder / "journal")
+    histories = open_histories(f"sqlite:///{folder}/histories.db", keys_of(ledger).of_user)
+    tenth = -(-(size.num_events + size.num_items) // 10)
+
+    def follow_some() -> None:
+        num_left = tenth
+        while num_left > 0:
+            num_read = follow_once(log, histories, limit=min(num_left, BATCH_RECORDS))
+            if not num_read:
+                break
+            num_left -= num_read
+
+    costs = _by_tenths(
+        size, "collecting", lambda: collect(log, journal, ledger, lease, limit=tenth), tenth
+    )
+    costs += _by_tenths(size, "following into the histories", follow_some, tenth)
+    num_events = journal.count(1, journal.last_seq).events
+    for what, path in (
+        ("the journal", "archives"),
+        ("the index of event ids", "journal/seen.db"),
+        ("the histories", "histories.db"),
+    ):
+        costs.append(_bytes(size, what, folder, path))
+    costs.append(
+        _measure_rate(size, "trimming the log", lambda: log.trim(histories.cursor()), num_events)
+    )
+
+    def drop() -> None:
+        # the times of items are those of their ingestion, so all are older than now
+        now, half = datetime.now(UTC), journal.last_seq // 2
+        assert journal.compact_and_drop(older_than=now, needed_from=half, lease=lease)
+
+    costs.append(
+        _measure_rate(size, "dropping the older half of the journal", drop, num_events // 2)
+    )
+    costs.append(_bytes(size, "the journal without the older half", folder, "archives"))
+    return costs
+
+
+def _by_tenths(size: Size, what: str, work: Callable[[], object], num_records: int) -> list[Cost]:
+    """Do some work ten times; return the rates of the first and the last time."""
+    rates = [
+        _measure_rate(size, f"{what}, tenth {tenth + 1}", work, num_records) for tenth in range(10)
+    ]
+    return [rates[0], rates[-1]]
+
+
+def _measure_rate(size: Size, what: str, work: Callable[[], object], num_records: int) -> Cost:
+    began_s = time.process_time()
+    work()
+    rate = num_records / (time.process_time() - began_s)
+    return Cost(size=size, what=what, value=rate, unit=UNIT, peak_gib=peak_gib())
+
+
+def _bytes(size: Size, what: str, folder: Path, name: str) -> Cost:
+    """Return the bytes of a database, or of the files in a folder, for each event."""
+    files = [*folder.glob(f"{name}*"), *folder.glob(f"{name}/**/*")]
+    size_bytes = sum(file.stat().st_size for file in files if file.is_file())
+    return Cost(size=size, what=what, value=size_bytes / size.num_events, unit="bytes an event")
+
+
+def _write_csv(parquet: Path, folder: Path) -> None:
+    """Write the same shop as CSV, one batch of rows after the other."""
+    folder.mkdir()
+    for name in (EVENTS, ITEMS):
+        table = pq.ParquetFile(parquet / name)
+        path = (folder / name).with_suffix(".csv")
+        options = pyarrow.csv.WriteOptions(quoting_style="needed")
+        with pyarrow.csv.CSVWriter(path, table.schema_arrow, write_options=options) as writer:
+            for batch in table.iter_batches():
+                writer.write_batch(batch)
+
+
+def _disk() -> str:
+    """Return a folder on disk: `/tmp` may be in memory."""
+    return os.environ.get("TMPDIR", "/var/tmp")
