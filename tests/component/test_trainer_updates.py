@@ -23,7 +23,8 @@ from tests.planted import (
     write_planted_snapshot,
 )
 from trainer.__main__ import main
-from trainer.config import TrainConfig
+from trainer.candidate import Job, make_candidate
+from trainer.config import Mode, TrainConfig
 
 
 def test_an_update_goes_on_from_the_live_bundle(
@@ -97,6 +98,31 @@ def test_the_average_is_served_and_training_continues(
         served.lerp(trained, 1 - config.average_decay),
         atol=1e-6,
     ), "the served weights come nearer, though nothing new was learned"
+
+
+@pytest.mark.parametrize(("mode", "keeps"), [("full", True), ("update", False)])
+def test_only_a_full_retrain_keeps_checkpoints(
+    tmp_path: Path, full: Path, config: TrainConfig, mode: Mode, keeps: bool
+) -> None:
+    """Those of a large update would be most of what it writes."""
+    snapshot = write_planted_snapshot(
+        tmp_path / "snapshot",
+        mode=mode,
+        rows=new_rows(40),
+        live=full / "bundle" if mode == "update" else None,
+        state=full / "state" if mode == "update" else None,
+    )
+    partial, found = tmp_path / "out.partial", []
+    make_candidate(
+        Job(
+            snapshot=snapshot,
+            config=replace(config, full_epochs=2, update_epochs=2),
+            out=tmp_path / "out",
+            text_cache=tmp_path / "texts",
+            check=lambda: found.append((partial / "checkpoint").exists()),
+        )
+    )
+    assert any(found) is keeps
 
 
 def test_an_update_uses_the_full_rate_by_default(

@@ -1,4 +1,4 @@
-"""The training loop: epochs over a snapshot's sequences, with a checkpoint after each.
+"""The training loop: epochs over a snapshot's sequences, in full retrains with checkpoints.
 
 The result is the same on one rank or several. The random seed of an epoch is made of the run's seed
 and the epoch's number, so a killed run continues as if it had not been interrupted.
@@ -61,15 +61,16 @@ def train(
     *,
     config: TrainConfig,
     schedule: Schedule,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
     watch: Watch,
 ) -> tuple[float, ...]:
     """Train in place and return the mean loss of each epoch.
 
-    There are none when there is nothing to learn. Epochs in the checkpoint are not repeated.
+    There are none when there is nothing to learn. Epochs in the checkpoint are not repeated; with
+    None nothing is kept.
     """
     model, progress = trainee.model, watch.progress
-    losses = checkpoint.load(trainee)
+    losses = checkpoint.load(trainee) if checkpoint is not None else []
     step = Step(trainee, sequences, config)
     progress.phase("train", schedule.epochs)
     model.train()
@@ -91,7 +92,8 @@ def train(
         step.settle()
         trainee.source.refresh()
         losses.append(total / len(groups))
-        checkpoint.save(trainee, losses)
+        if checkpoint is not None:
+            checkpoint.save(trainee, losses)
         progress.step((epoch + 1) * len(groups), num_steps, losses[-1])
     model.eval()
     return tuple(losses)
