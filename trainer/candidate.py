@@ -255,9 +255,9 @@ def _schedule(config: TrainConfig, *, is_update: bool) -> Schedule:
 
 
 def _checkpoint(job: Job, manifest: SnapshotManifest) -> Checkpoint | None:
-    """Return the checkpoint; None for an update, which trains for less time than writing it takes.
+    """Return the checkpoint of a full retrain; None for an update.
 
-    At a million items a checkpoint has 800 MB.
+    An update trains for seconds, and at a million items a checkpoint has 800 MB.
     """
     if manifest.mode == "update":
         return None
