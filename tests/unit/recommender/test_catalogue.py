@@ -275,6 +275,7 @@ def test_a_catalogue_answers_like_a_list(batches: list[list[CatalogueItem]]) -> 
             catalogue = Catalogue.load(target)
         assert list(catalogue) == expected
         assert catalogue.hidden_N.tolist() == [item.hidden for item in expected]
+        assert list(catalogue.all_texts()) == [item_text(one.title, one.text) for one in expected]
         for row, item in enumerate(expected):
             assert catalogue.row(item.item_id) == row
             assert catalogue.text(row) == item_text(item.title, item.text)

@@ -1,0 +1,48 @@
+"""The bundle that training starts from: its catalogue, and its text vectors."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from recommender.bundle import Bundle
+from recommender.config import EncoderConfig
+from tests.planted import planted_items, planted_rows, write_planted_snapshot
+from trainer.config import TrainConfig
+from trainer.data.dataset import read_events, read_items
+from trainer.data.start import Added, new_bundle
+from trainer.data.texts import TextVectors
+
+WORDS = EncoderConfig(model="words")
+
+
+def started(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> Bundle:
+    """Return a new bundle of a planted snapshot whose items file has some of its items."""
+    snapshot = write_planted_snapshot(
+        tmp_path / f"{num_items} {whole_array_mb}", items=planted_items()[:num_items]
+    )
+    added = Added(
+        items=read_items(snapshot / "items.parquet"),
+        events=read_events(snapshot / "events.parquet"),
+    )
+    config = TrainConfig(encoder=WORDS, whole_array_mb=whole_array_mb)
+    return new_bundle(added, config, TextVectors(WORDS, cache=tmp_path), mode="full")
+
+
+def test_items_of_events_follow_the_items_with_a_record(tmp_path: Path) -> None:
+    bundle = started(tmp_path, num_items=2)
+    ids = [item.item_id for item in bundle.catalogue]
+    assert ids[:2] == sorted(item.item_id for item in planted_items()[:2])
+    assert len(ids) == len(set(ids)) == bundle.manifest.num_items
+    assert {row.item_id for row in planted_rows()} >= {*ids[2:]}
+    assert bundle.facts.has_text_N.tolist() == [True] * 2 + [False] * (len(ids) - 2)
+    assert not bundle.texts_NT[2:].any()
+
+
+def test_large_text_vectors_have_half_precision(tmp_path: Path) -> None:
+    small, large = (
+        started(tmp_path, num_items=5, whole_array_mb=size_mb) for size_mb in (32.0, 1e-6)
+    )
+    assert (small.texts_NT.dtype, large.texts_NT.dtype) == (torch.float, torch.half)
+    assert torch.equal(small.texts_NT, large.texts_NT.float())
+    assert small.texts_NT[0].norm().item() == pytest.approx(1.0, abs=1e-2)
