@@ -16,7 +16,7 @@ from trainer.data.texts import TextVectors
 WORDS = EncoderConfig(model="words")
 
 
-def started(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> Bundle:
+def start_bundle(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> Bundle:
     """Return a new bundle of a planted snapshot whose items file has some of its items."""
     snapshot = write_planted_snapshot(
         tmp_path / f"{num_items} {whole_array_mb}", items=planted_items()[:num_items]
@@ -30,7 +30,7 @@ def started(tmp_path: Path, *, num_items: int, whole_array_mb: float = 32.0) -> 
 
 
 def test_items_of_events_follow_the_items_with_a_record(tmp_path: Path) -> None:
-    bundle = started(tmp_path, num_items=2)
+    bundle = start_bundle(tmp_path, num_items=2)
     ids = [item.item_id for item in bundle.catalogue]
     assert ids[:2] == sorted(item.item_id for item in planted_items()[:2])
     assert len(ids) == len(set(ids)) == bundle.manifest.num_items
@@ -41,7 +41,7 @@ def test_items_of_events_follow_the_items_with_a_record(tmp_path: Path) -> None:
 
 def test_large_text_vectors_have_half_precision(tmp_path: Path) -> None:
     small, large = (
-        started(tmp_path, num_items=5, whole_array_mb=size_mb) for size_mb in (32.0, 1e-6)
+        start_bundle(tmp_path, num_items=5, whole_array_mb=size_mb) for size_mb in (32.0, 1e-6)
     )
     assert (small.texts_NT.dtype, large.texts_NT.dtype) == (torch.float, torch.half)
     assert torch.equal(small.texts_NT, large.texts_NT.float())
