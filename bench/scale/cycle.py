@@ -82,7 +82,7 @@ def costs_of(size: Size, num_new: int, cycle: Cycle) -> list[Cost]:
     of_server = f"of TorchServe {cycle.server_s:.1f} s"
     highest = max(cycle.stages, key=lambda stage: stage.worker_gib)
     costs = [
-        cost("start to live", cycle.wall_s(LIVE), "s"),
+        cost("start to live by the clock", cycle.wall_s(LIVE), "s"),
         cost("start to live", cycle.cpu_s(LIVE), "processor s", of_server),
     ]
     for stage in cycle.stages:

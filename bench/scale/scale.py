@@ -37,7 +37,7 @@ _CYCLES = (
     Size(num_items=10_000, num_events=1_000_000),
     Size(num_items=100_000, num_events=1_000_000),
     Size(num_items=1_000_000, num_events=1_000_000),
-    Size(num_items=1_000_000, num_events=10_000_000),
+    Size(num_items=10_000, num_events=10_000_000),
 )
 _JOURNALS = (
     Size(num_items=100_000, num_events=1_000_000),
