@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-# LZ4 halves the files, which have 110 bytes an event without it.
+# With short ids an event takes 41 bytes, and 63 without LZ4.
 _OPTIONS = pyarrow.ipc.IpcWriteOptions(compression="lz4")
 TIMELINE = tuple((name, "ascending") for name in ("user_id", "at_us", "event_id"))
 

@@ -64,7 +64,7 @@ def choose_by_users(
 ) -> Chosen:
     """Write the choice of a full retrain or a baseline; raise as the methods of JournalParts.
 
-    `folder` is empty, and is empty again at the end. It needs 60 bytes for each event.
+    `folder` is empty, and is empty again at the end. It needs 41 bytes for an event with short ids.
     """
     scored = scored_of_parts(parts, request)
     files = parts.by_user(folder)
