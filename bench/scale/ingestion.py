@@ -20,8 +20,7 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from bench.data.planted import Shop
-from bench.data.shop import EVENTS, ITEMS, write_shop
+from bench.data.shop import EVENTS, ITEMS
 from bench.scale.costs import Cost, Size, peak_gib
 from cron.journal.collect import collect
 from cron.journal.follow import BATCH_RECORDS, follow_once
@@ -39,8 +38,7 @@ def ingest_costs(size: Size) -> list[Cost]:
     """Measure ingesting from both formats, then the steps after it."""
     with tempfile.TemporaryDirectory(prefix="freshet-bench-", dir=_disk()) as name:
         folder = Path(name)
-        shop = Shop(size.num_items, size.num_events)
-        write_shop(folder / "parquet", shop)
+        _write_shop(size, folder / "parquet")
         _write_csv(folder / "parquet", folder / "csv")
         costs = [_ingest(size, folder, "csv", "CSV")]
         (folder / "events.db").unlink()
@@ -143,6 +141,13 @@ def _bytes(size: Size, what: str, folder: Path, name: str) -> Cost:
     files = [*folder.glob(f"{name}*"), *folder.glob(f"{name}/**/*")]
     size_bytes = sum(file.stat().st_size for file in files if file.is_file())
     return Cost(size=size, what=what, value=size_bytes / size.num_events, unit="bytes an event")
+
+
+def _write_shop(size: Size, folder: Path) -> None:
+    """Make the shop in a process of its own: a peak includes that of the parent process."""
+    command = [sys.executable, "-m", "bench", "shop", str(folder)]
+    command += ["--items", str(size.num_items), "--events", str(size.num_events)]
+    subprocess.run(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL, check=True)
 
 
 def _write_csv(parquet: Path, folder: Path) -> None:
