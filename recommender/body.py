@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from recommender.body_fields import (
     describe,
@@ -23,6 +24,7 @@ from recommender.body_fields import (
     read_number,
 )
 from recommender.events import MAX_TYPE_CHARS, InvalidRecord, parse_time
+from recommender.ids import MAX_ID_CHARS
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_CANDIDATES,
@@ -48,6 +50,8 @@ _FIELDS = {
     "filter",
     "similar_to",
 }
+# Bare strings whose element is kept, since popular items are in many histories; 25 MB of memory.
+ELEMENTS_KEPT = 65_536
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
 # An answer depends on its request alone, so `at` is not compared with the present time.
 _NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
@@ -159,11 +163,17 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
         )
     history = []
     for i, raw in enumerate(read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)):
-        if isinstance(raw, str) and is_plain_text(raw):  # most elements; fewer calls
-            history.append(Element(name=Name(kind="any", value=raw)))
-        else:
-            history.append(_element(raw, f"user_seq[{i}]"))
+        # most elements are strings; long ones are texts, which are not worth keeping
+        is_short = isinstance(raw, str) and len(raw) <= MAX_ID_CHARS
+        bare = _bare_element(raw) if is_short else None
+        history.append(_element(raw, f"user_seq[{i}]") if bare is None else bare)
     return tuple(history)
+
+
+@lru_cache(maxsize=ELEMENTS_KEPT)
+def _bare_element(raw: str) -> Element | None:
+    """Return the element that a plain string stands for; None for a string to be examined."""
+    return Element(name=Name(kind="any", value=raw)) if is_plain_text(raw) else None
 
 
 def _element(raw: object, where: str) -> Element:

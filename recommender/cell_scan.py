@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recommender.catalogue import Mask
-from recommender.scan import NOBODY, Pairs, Rows, Scan, best_of, rows_at_places
+from recommender.catalogue import MASKS_KEPT, Mask
+from recommender.scan import NOBODY, KeptByMask, Pairs, Rows, Scan, best_of, rows_at_places
 
 HEAD_SHARE = 1 / 20  # of the items: those of the highest biases
 ROWS_AT_ONCE = 65_536
@@ -81,6 +81,7 @@ class CellScan:
         self._num_heads = int(head_N.sum())
         self._size_C = torch.bincount(cell_N[~head_N], minlength=num_cells)
         self._first_C = self._num_heads + self._size_C.cumsum(0) - self._size_C
+        self._masks = KeptByMask[Mask](MASKS_KEPT)
         self._whole = Scan(vectors_ND[self._row_X], bias_N[self._row_X], np.zeros(0, np.int64))
 
     def best(
@@ -103,12 +104,10 @@ class CellScan:
             found_BK = self._from_cells(query_BD[from_cells], num, pairs)
             places_BK[from_cells, : found_BK.shape[1]] = found_BK
         if others:
-            masks = {id(allowed[user]): allowed[user] for user in others}
-            by_place = {key: self._by_place(mask_N) for key, mask_N in masks.items()}
             places_BK[others] = self._whole.best(
                 query_BD[others],
                 num,
-                [by_place[id(allowed[user])] for user in others],
+                [self._by_place(allowed[user]) for user in others],
                 [excluded_places[user] for user in others],
             )
         return rows_at_places(places_BK, self._row_X).sort(dim=1).values
@@ -118,7 +117,9 @@ class CellScan:
         return self._whole.products(query_D)[self._place_N]
 
     def _by_place(self, mask_N: Mask | None) -> Mask | None:
-        return None if mask_N is None else mask_N[self._row_X.numpy()]
+        if mask_N is None:
+            return None
+        return self._masks.of(mask_N, lambda one_N: one_N[self._row_X.numpy()])
 
     def _from_cells(self, query_BD: Tensor, num: int, pairs: Pairs) -> Tensor:
         """Return places_BK among the heads and the items of each user's probes."""

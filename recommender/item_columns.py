@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from recommender.attribute_index import AttributeIndex, Value
+from recommender.ids import MAX_ID_CHARS
 from recommender.key_index import KeyIndex
 from recommender.mapped_arrays import map_arrays, save_arrays
 from recommender.text_column import TextColumn, TextColumnBuilder
 
 # Up to this size ids are found by a dict, which answers sooner and takes .1 s to build.
 MAX_DICT_ITEMS = 200_000
+# In a larger catalogue the rows of this many ids are kept, since popular items are asked for often.
+IDS_KEPT = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class CatalogueColumns:
         self.hidden_N = hidden_N
         self._attributes = attributes  # as JSON; None for an item without any
         self._id_index: KeyIndex | None = None
+        self._kept_rows: dict[str, int | None] = {}
 
     @classmethod
     def of(cls, items: Iterable[CatalogueItem]) -> CatalogueColumns:
@@ -120,9 +124,15 @@ class CatalogueColumns:
 
     def row(self, item_id: str) -> int | None:
         """Return the row of an id; None when it is unknown."""
-        if self._id_index is not None:
-            return next(self._id_index.rows(item_id, self.ids), None)
-        return self._row_of_id.get(item_id)
+        if self._id_index is None:
+            return self._row_of_id.get(item_id)
+        if len(item_id) > MAX_ID_CHARS:
+            return None
+        if item_id not in self._kept_rows:
+            if len(self._kept_rows) == IDS_KEPT:
+                self._kept_rows.clear()
+            self._kept_rows[item_id] = next(self._id_index.rows(item_id, self.ids), None)
+        return self._kept_rows[item_id]
 
     def rows_of_title(self, title: str) -> Iterator[int]:
         """Yield the rows with exactly this title, ascending."""

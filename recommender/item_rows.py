@@ -52,11 +52,18 @@ class ItemRows:
         for block in ItemBlock.parts(self._whole.facts, self._table_NE, at_once=ROWS_AT_ONCE):
             yield self._model.block_side(block)
 
+    @torch.inference_mode()
     def arrays(self) -> tuple[Tensor, Tensor]:
         """Return the vectors_ND and bias_N, the vectors in the precision that lists use."""
         type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
-        parts = [(side.vectors_ND.to(type_), side.bias_N) for side in self.parts()]
-        vectors_ND, bias_N = (torch.cat(arrays) for arrays in zip(*parts, strict=True))
+        bias_N = torch.empty(len(self))
+        vectors_ND, start = torch.empty(0, 0, dtype=type_), 0
+        for side in self.parts():
+            stop = start + len(side.bias_N)
+            if not start:
+                vectors_ND = torch.empty(len(self), side.vectors_ND.shape[1], dtype=type_)
+            vectors_ND[start:stop], bias_N[start:stop] = side.vectors_ND, side.bias_N
+            start = stop
         return vectors_ND, bias_N
 
 

@@ -23,6 +23,7 @@ from recommender.catalogue import Catalogue, Mask
 from recommender.cell_scan import CellScan
 from recommender.encoder import Encoder
 from recommender.item_rows import HELD_ITEMS, ItemRows
+from recommender.machine_memory import release_freed
 from recommender.model import HistoryBatch, ItemSide, event_type_code
 from recommender.scan import NOBODY, Scan
 
@@ -245,9 +246,15 @@ class Ranker:
     def scan(self) -> Scan | CellScan:
         """The vectors in the precision that lists are found by, made when first needed."""
         vectors_ND, bias_N = self._items.arrays()
-        if self.bundle.cells is None:
-            return Scan(vectors_ND, bias_N, self._hidden_rows)
-        return CellScan(vectors_ND, bias_N, self._hidden_rows, self.bundle.cells)
+        hidden, cells = self._hidden_rows, self.bundle.cells
+        scan: Scan | CellScan
+        if cells is None:
+            scan = Scan(vectors_ND, bias_N, hidden)
+        else:
+            scan = CellScan(vectors_ND, bias_N, hidden, cells)
+        del vectors_ND
+        release_freed()  # several times the memory that is kept
+        return scan
 
     @cached_property
     def _length_N(self) -> Tensor:
@@ -302,9 +309,11 @@ def _batch(histories: Sequence[Sequence[HistoryElement]], num_items: int) -> His
             rows = tuple(map(_place, rows, text_rows, repeat(num_items)))
         rows_BL[filled_BL] = rows
         types_BL[filled_BL] = list(map(event_type_code, types))
-        # numpy converts None to NaN
-        ratings_BL[filled_BL] = np.array(ratings, np.float32)
-        at_s_BL[filled_BL] = np.array(at_s, np.float64)
+        # numpy converts None to NaN, which takes a while
+        if ratings.count(None) < len(ratings):
+            ratings_BL[filled_BL] = np.array(ratings, np.float32)
+        if at_s.count(None) < len(at_s):
+            at_s_BL[filled_BL] = np.array(at_s, np.float64)
     return HistoryBatch(
         rows_BL=torch.from_numpy(rows_BL),
         types_BL=torch.from_numpy(types_BL),

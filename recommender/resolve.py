@@ -180,9 +180,8 @@ def _history(
         text_row = texts.row(name.value, field=f"user_seq[{index}]") if row is None else None
         if rating is not None:
             rating = _clamp_rating(rating, manifest.rating_scale)
-        newest.append(
-            HistoryElement(row=row, text_row=text_row, type=type_, rating=rating, at_s=at_s)
-        )
+        # by place, which takes half the time
+        newest.append(HistoryElement(row, text_row, type_, rating, at_s))
     newest.reverse()
     return tuple(newest)
 

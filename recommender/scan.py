@@ -14,8 +14,9 @@ K wanted rows    R rows of a user's K best blocks    P pairs of a user and an ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +35,39 @@ GATHERED_AT_ONCE = 131_072
 # A filter that leaves at most this share of the items is answered from a copy of their vectors;
 # beyond it the copy takes longer than scoring all items and leaving some out.
 COPIED_SHARE = 1 / 8
+COPIES_KEPT = 4
 NOBODY = -1  # in place of a row, where fewer are left than are wanted
 
 Rows = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+
+class KeptByMask(Generic[T]):
+    """What was made from the newest masks.
+
+    The masks are kept too, so that no other object gets the identity of one.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[int, tuple[Mask, T]] = {}
+
+    def of(self, mask_N: Mask, make: Callable[[Mask], T]) -> T:
+        """Return what was made from this mask object before, or make it now."""
+        if id(mask_N) not in self._kept:
+            if len(self._kept) == self._most:
+                del self._kept[next(iter(self._kept))]
+            self._kept[id(mask_N)] = (mask_N, make(mask_N))
+        return self._kept[id(mask_N)][1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Copy:
+    """The items that a filter leaves: their rows, and a copy of their vectors and biases."""
+
+    rows_X: Tensor
+    vectors_XD: Tensor
+    bias_X: Tensor
 
 
 class Scan:
@@ -46,6 +77,7 @@ class Scan:
         self.vectors_ND = vectors_ND
         self.bias_N = bias_N.clone()
         self.bias_N[torch.from_numpy(left_out)] = -torch.inf
+        self._copies = KeptByMask[_Copy | None](COPIES_KEPT)
 
     def best(
         self,
@@ -77,14 +109,20 @@ class Scan:
     def _best(self, query_BD: Tensor, num: int, mask_N: Mask | None, pairs: Pairs) -> Tensor:
         if mask_N is None:
             return best_of(self.vectors_ND, self.bias_N, query_BD, num, pairs)[1]
-        kept_X = np.flatnonzero(mask_N)
-        if len(kept_X) > COPIED_SHARE * len(mask_N):
+        copy = self._copies.of(mask_N, self._copy)
+        if copy is None:
             bias_N = torch.where(torch.from_numpy(mask_N), self.bias_N, -torch.inf)
             return best_of(self.vectors_ND, bias_N, query_BD, num, pairs)[1]
-        rows_X = torch.from_numpy(kept_X)
-        vectors_XD, bias_X = self.vectors_ND[rows_X], self.bias_N[rows_X]
-        _, places_BK = best_of(vectors_XD, bias_X, query_BD, num, pairs.among(kept_X))
-        return rows_at_places(places_BK, rows_X)
+        pairs = pairs.among(copy.rows_X.numpy())
+        _, places_BK = best_of(copy.vectors_XD, copy.bias_X, query_BD, num, pairs)
+        return rows_at_places(places_BK, copy.rows_X)
+
+    def _copy(self, mask_N: Mask) -> _Copy | None:
+        """Return a copy of the items of a mask; None where there are too many for one."""
+        rows_X = torch.from_numpy(np.flatnonzero(mask_N))
+        if len(rows_X) > COPIED_SHARE * len(mask_N):
+            return None
+        return _Copy(rows_X, self.vectors_ND.index_select(0, rows_X), self.bias_N[rows_X])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +186,8 @@ def best_of(
     rows_BR = (first_BK.unsqueeze(2) + torch.arange(BLOCK) * BLOCKS).flatten(1)
     exists_BR = rows_BR < len(bias_X)
     rows_BR.clamp_(max=len(bias_X) - 1)
-    products_BR = (vectors_XD[rows_BR].float() @ query_BD.unsqueeze(2)).squeeze(2)
+    vectors_BRD = vectors_XD.index_select(0, rows_BR.view(-1)).view(*rows_BR.shape, -1)
+    products_BR = (vectors_BRD * query_BD.unsqueeze(1)).sum(2)
     is_left_BR = exists_BR & ~pairs.contain(rows_BR)
     scores_BR = torch.where(is_left_BR, products_BR + bias_X[rows_BR], -torch.inf)
     score_BK, places_BK = scores_BR.topk(num, sorted=False)

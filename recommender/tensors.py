@@ -76,7 +76,7 @@ class ItemSide:
     def at(self, rows_X: Tensor) -> ItemSide:
         """Return some rows, in the given order."""
         return ItemSide(
-            vectors_ND=self.vectors_ND[rows_X],
+            vectors_ND=self.vectors_ND.index_select(0, rows_X),  # a tenth of the time of [rows_X]
             bias_N=self.bias_N[rows_X],
             rating_bias_N=self.rating_bias_N[rows_X],
         )
@@ -126,7 +126,7 @@ class HistoryBatch:
 
 def rows_at(whole_N: Tensor, rows_X: Tensor) -> Tensor:
     """Return some rows of a tensor, distinct and ascending; no copy when they are all rows."""
-    return whole_N if len(rows_X) == len(whole_N) else whole_N[rows_X]
+    return whole_N if len(rows_X) == len(whole_N) else whole_N.index_select(0, rows_X)
 
 
 def last_of(value_BSX: Tensor, length_B: Tensor) -> Tensor:
