@@ -20,6 +20,8 @@ def test_ids_are_found_by_an_index_in_the_file(tmp_path: Path) -> None:
     mapped = CatalogueColumns.map(tmp_path / "columns")
     assert "id_index.hashes" in map_arrays(tmp_path / "columns")
     assert [mapped.row(f"i{row}") for row in range(6)] == [0, 1, 2, 3, 4, None]
+    assert [mapped.row(f"i{row}") for row in (5, 4)] == [None, 4]  # as they were kept
+    assert mapped.row("i" * 1_000) is None
     mapped.save(tmp_path / "again", max_dict_items=4)
     assert (tmp_path / "again").read_bytes() == (tmp_path / "columns").read_bytes()
 

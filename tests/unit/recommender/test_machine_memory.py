@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recommender.machine_memory import available_bytes, own_bytes
+from recommender.machine_memory import available_bytes, own_bytes, release_freed
 
 MEMINFO = (
     "MemTotal:       16000000 kB\nMemFree:          100000 kB\n"
@@ -58,3 +58,14 @@ def test_this_process_has_memory_and_some_is_available() -> None:
     assert available is not None
     assert own > len(held)
     assert available > 0
+
+
+def test_memory_that_was_freed_can_be_given_back() -> None:
+    freed = [bytearray(1_000) for _ in range(100_000)]
+    before = own_bytes()
+    freed.clear()
+    release_freed()
+    after = own_bytes()
+    assert before is not None
+    assert after is not None
+    assert after < before - 50_000_000
