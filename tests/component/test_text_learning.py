@@ -288,7 +288,8 @@ def test_gradients_reach_the_adapter_from_limited_texts(frozen: Path, config: Tr
 def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -> None:
     bundle = load_bundle(frozen / "bundle")
     encoder = replace(learning(config, "full").encoder, lr=1e-2, texts_per_step=NUM_ITEMS)
-    on_cpu = load_encoder(encoder, device="cpu")  # at this rate rounding decides where the texts go
+    # At this rate rounding decides how many texts go to each side.
+    on_cpu = load_encoder(encoder, device="cpu")
     learner = text_learner(replace(bundle, encoder=on_cpu), replace(config, encoder=encoder))
     assert learner is not None
     for _ in range(20):
@@ -296,7 +297,7 @@ def test_texts_do_not_all_move_the_same_way(frozen: Path, config: TrainConfig) -
         facts.texts_NT[:, 0].sum().backward()  # type: ignore[no-untyped-call]
         learner.step(lr=config.full_lr)
     learned = learner.finish(bundle)
-    assert learned.texts_NT.mean(0).norm() < 0.5
+    assert learned.texts_NT[:, 0].min() < 0 < learned.texts_NT[:, 0].max()
     assert learned.encoder is not None
     raw_NR = learned.encoder.encode([item.title or "" for item in bundle.catalogue])
     assert torch.allclose(learned.whitening.mean_R, raw_NR.mean(0), atol=1e-4)

@@ -10,10 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from recommender.cell_scan import ROWS_AT_ONCE, means_of
+from recommender.cell_scan import means_of
 
 DRAWN_PER_CELL = 64  # items of which the means are found; more take longer and change little
 ROUNDS = 10
+COMPARED_AT_ONCE = 8_192  # vectors with all means; 34 MB at a million items
 
 
 def find_cells(vectors_ND: Tensor) -> Tensor:
@@ -33,15 +34,15 @@ def find_cells(vectors_ND: Tensor) -> Tensor:
         found_CD = means_of(drawn_XD, cell_X, num_cells=num_cells)
         # An empty cell keeps its mean.
         mean_CD = torch.where(size_C.unsqueeze(1) > 0, found_CD, mean_CD)
-    return torch.cat(
-        [
-            _nearest(vectors_ND[start : start + ROWS_AT_ONCE].float(), mean_CD).short()
-            for start in range(0, num_items, ROWS_AT_ONCE)
-        ]
-    )
+    return _nearest(vectors_ND, mean_CD)
 
 
 def _nearest(vectors_XD: Tensor, mean_CD: Tensor) -> Tensor:
-    """Return the cell whose mean is nearest to each vector."""
+    """Return the cell_X whose mean is nearest to each vector."""
     half_square_C = mean_CD.square().sum(1) / 2
-    return torch.addmm(-half_square_C, vectors_XD, mean_CD.T).argmax(1)
+    cell_X = torch.empty(len(vectors_XD), dtype=torch.int16)
+    for start in range(0, len(vectors_XD), COMPARED_AT_ONCE):
+        rows = slice(start, start + COMPARED_AT_ONCE)
+        products_XC = torch.addmm(-half_square_C, vectors_XD[rows].float(), mean_CD.T)
+        cell_X[rows] = products_XC.argmax(1).short()
+    return cell_X
