@@ -52,9 +52,10 @@ class Recommend:
         self._name = str(context.manifest["model"]["modelName"])
         self._declare_metrics(context.metrics)
         self._ranker = Ranker(load_bundle(model_dir / "bundle", content=_content(model_dir)))
-        # The first matrix product allocates memory; do it before a client waits.
-        answer_batch(self._ranker, [{"user_seq": [], "k": 1}])
-        # Collecting garbage would stop answers for a tenth of a second to visit what never goes.
+        # The first lists of both kinds prepare the item vectors; do it before a client waits.
+        similar = [{"similar_to": {"id": item.item_id}} for item in self._ranker.catalogue[:1]]
+        answer_batch(self._ranker, [{"user_seq": [], "k": 1}, *similar])
+        # A collection would stop answers for a tenth of a second to visit objects that stay.
         gc.collect()
         gc.freeze()
 

@@ -24,7 +24,6 @@ from recommender.body_fields import (
     read_number,
 )
 from recommender.events import MAX_TYPE_CHARS, InvalidRecord, parse_time
-from recommender.ids import MAX_ID_CHARS
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_CANDIDATES,
@@ -50,8 +49,8 @@ _FIELDS = {
     "filter",
     "similar_to",
 }
-# Bare strings whose element is kept, since popular items are in many histories; 25 MB of memory.
-ELEMENTS_KEPT = 65_536
+# Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
+ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
 # An answer depends on its request alone, so `at` is not compared with the present time.
 _NO_CLOCK = datetime(9000, 1, 1, tzinfo=UTC)
@@ -163,8 +162,8 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
         )
     history = []
     for i, raw in enumerate(read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)):
-        # most elements are strings; long ones are texts, which are not worth keeping
-        is_short = isinstance(raw, str) and len(raw) <= MAX_ID_CHARS
+        # Most elements are ids or titles. Long strings would take more memory than they save time.
+        is_short = isinstance(raw, str) and len(raw) <= MAX_KEPT_CHARS
         bare = _bare_element(raw) if is_short else None
         history.append(_element(raw, f"user_seq[{i}]") if bare is None else bare)
     return tuple(history)

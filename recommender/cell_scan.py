@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recommender.catalogue import MASKS_KEPT, Mask
-from recommender.scan import NOBODY, KeptByMask, Pairs, Rows, Scan, best_of, rows_at_places
+from recommender.scan import NO_ROW, KeptByMask, Pairs, Rows, Scan, best_of, rows_at_places
 
 HEAD_SHARE = 1 / 20  # of the items: those of the highest biases
 ROWS_AT_ONCE = 65_536
@@ -98,7 +98,7 @@ class CellScan:
         if num > MAX_FOUND:
             from_cells = []
         others = sorted(set(range(len(allowed))) - set(from_cells))
-        places_BK = torch.full((len(query_BD), min(num, len(place_N))), NOBODY)
+        places_BK = torch.full((len(query_BD), min(num, len(place_N))), NO_ROW)
         if from_cells:
             pairs = Pairs.of([excluded_places[user] for user in from_cells])
             found_BK = self._from_cells(query_BD[from_cells], num, pairs)
@@ -113,7 +113,7 @@ class CellScan:
         return rows_at_places(places_BK, self._row_X).sort(dim=1).values
 
     def products(self, query_D: Tensor) -> Tensor:
-        """Return the products_N of all vectors with one query, nearly and without biases."""
+        """Return the products_N of all vectors with one query, as `Scan` does."""
         return self._whole.products(query_D)[self._place_N]
 
     def _by_place(self, mask_N: Mask | None) -> Mask | None:
@@ -132,7 +132,7 @@ class CellScan:
         score_BF = torch.cat([head_score_BK, score_BE], dim=1)
         place_BF = torch.cat([head_BK, place_BE], dim=1)
         score_BK, index_BK = score_BF.topk(min(num, score_BF.shape[1]), sorted=False)
-        return place_BF.gather(1, index_BK).masked_fill(score_BK == -torch.inf, NOBODY)
+        return place_BF.gather(1, index_BK).masked_fill(score_BK == -torch.inf, NO_ROW)
 
     def _best_in_cells(self, query_BD: Tensor, num: int) -> tuple[Tensor, Tensor]:
         """Return the scores_BK and places_BK of the best items in each user's probes."""

@@ -53,7 +53,7 @@ class CatalogueColumns:
         self.hidden_N = hidden_N
         self._attributes = attributes  # as JSON; None for an item without any
         self._id_index: KeyIndex | None = None
-        self._kept_rows: dict[str, int | None] = {}
+        self._kept_rows: dict[str, int] = {}
 
     @classmethod
     def of(cls, items: Iterable[CatalogueItem]) -> CatalogueColumns:
@@ -126,13 +126,14 @@ class CatalogueColumns:
         """Return the row of an id; None when it is unknown."""
         if self._id_index is None:
             return self._row_of_id.get(item_id)
-        if len(item_id) > MAX_ID_CHARS:
-            return None
-        if item_id not in self._kept_rows:
-            if len(self._kept_rows) == IDS_KEPT:
-                self._kept_rows.clear()
-            self._kept_rows[item_id] = next(self._id_index.rows(item_id, self.ids), None)
-        return self._kept_rows[item_id]
+        row = self._kept_rows.get(item_id)
+        if row is None and len(item_id) <= MAX_ID_CHARS:
+            row = next(self._id_index.rows(item_id, self.ids), None)
+            if row is not None:
+                if len(self._kept_rows) == IDS_KEPT:
+                    self._kept_rows.clear()
+                self._kept_rows[item_id] = row
+        return row
 
     def rows_of_title(self, title: str) -> Iterator[int]:
         """Yield the rows with exactly this title, ascending."""

@@ -53,9 +53,8 @@ class ItemRows:
             yield self._model.block_side(block)
 
     @torch.inference_mode()
-    def arrays(self) -> tuple[Tensor, Tensor]:
-        """Return the vectors_ND and bias_N, the vectors in the precision that lists use."""
-        type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+    def arrays(self, type_: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return the vectors_ND in a precision, and bias_N."""
         bias_N = torch.empty(len(self))
         vectors_ND, start = torch.empty(0, 0, dtype=type_), 0
         for side in self.parts():

@@ -22,10 +22,10 @@ from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.cell_scan import CellScan
 from recommender.encoder import Encoder
-from recommender.item_rows import HELD_ITEMS, ItemRows
+from recommender.item_rows import HELD_ITEMS, ItemRows, multiplies_bfloat16
 from recommender.machine_memory import release_freed
 from recommender.model import HistoryBatch, ItemSide, event_type_code
-from recommender.scan import NOBODY, Scan
+from recommender.scan import NO_ROW, Scan
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 # From here on lists come from a scan; with fewer items all scores of a user take less time.
@@ -66,7 +66,7 @@ class Ranker:
         self._model = bundle.model.eval()
         with torch.inference_mode():
             self._items = ItemRows(self._model, bundle.facts, held_items=held_items)
-        self._is_scanned = bundle.cells is not None or len(self.catalogue) >= scanned_items
+        self.is_scanned = bundle.cells is not None or len(self.catalogue) >= scanned_items
         self._hidden_rows = np.flatnonzero(self.catalogue.hidden_N)
         self._encoder: Encoder | None = bundle.encoder
 
@@ -170,14 +170,14 @@ class Ranker:
         In a large catalogue a scan finds more rows than asked for, and their exact scores decide.
         A scan of cells may miss some of the best.
         """
-        if not self._is_scanned:
+        if not self.is_scanned:
             return self.top_k(self.scores(state_BD), k, allowed, excluded_rows)
         found_BK = self.scan.best(
             self._model.queries(state_BD), _num_found(max(k, default=0)), allowed, excluded_rows
         )
         rows_X, places_BK = _distinct(found_BK.clamp(min=0))
         scores_BX = self._model.logits(self._items.at(rows_X), state_BD)
-        scores_BK = scores_BX.gather(1, places_BK).masked_fill(found_BK == NOBODY, math.nan)
+        scores_BK = scores_BX.gather(1, places_BK).masked_fill(found_BK == NO_ROW, math.nan)
         lists = []
         for row_K, score_K, k_one in zip(found_BK.numpy(), scores_BK.numpy(), k, strict=True):
             places, scores = best_rows(score_K, k_one)
@@ -221,9 +221,9 @@ class Ranker:
             assert text_T is not None
             vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
         unit_D = torch.nn.functional.normalize(vector_D, dim=0)
-        nearly_N = (self.scan.products(unit_D) / self._length_N).unsqueeze(0)
         excluded = () if row is None else (row,)
-        found, _ = self.top_k(nearly_N, [_num_found(k)], [None], [excluded])[0]
+        nearly_1N = self._cosines(unit_D).unsqueeze(0)
+        found, _ = self.top_k(nearly_1N, [_num_found(k)], [None], [excluded])[0]
         found.sort()
         near_XD = self._items.at(torch.from_numpy(found)).vectors_ND
         cosine_X = near_XD @ unit_D / near_XD.norm(dim=1).clamp(min=MIN_LENGTH)
@@ -245,7 +245,8 @@ class Ranker:
     @cached_property
     def scan(self) -> Scan | CellScan:
         """The vectors in the precision that lists are found by, made when first needed."""
-        vectors_ND, bias_N = self._items.arrays()
+        type_ = torch.bfloat16 if multiplies_bfloat16() else torch.float32
+        vectors_ND, bias_N = self._items.arrays(type_)
         hidden, cells = self._hidden_rows, self.bundle.cells
         scan: Scan | CellScan
         if cells is None:
@@ -255,6 +256,14 @@ class Ranker:
         del vectors_ND
         release_freed()  # several times the memory that is kept
         return scan
+
+    def _cosines(self, unit_D: Tensor) -> Tensor:
+        """Return the cosine of each item's vector with a unit vector; nearly, where scanned."""
+        if self.is_scanned:
+            return self.scan.products(unit_D) / self._length_N
+        return (
+            torch.cat([side.vectors_ND @ unit_D for side in self._items.parts()]) / self._length_N
+        )
 
     @cached_property
     def _length_N(self) -> Tensor:

@@ -36,7 +36,7 @@ GATHERED_AT_ONCE = 131_072
 # beyond it the copy takes longer than scoring all items and leaving some out.
 COPIED_SHARE = 1 / 8
 COPIES_KEPT = 4
-NOBODY = -1  # in place of a row, where fewer are left than are wanted
+NO_ROW = -1  # in place of a row, where fewer are left than are wanted
 
 Rows = npt.NDArray[np.int64]
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class KeptByMask(Generic[T]):
         return self._kept[id(mask_N)][1]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Copy:
     """The items that a filter leaves: their rows, and a copy of their vectors and biases."""
 
@@ -88,11 +88,11 @@ class Scan:
     ) -> Tensor:
         """Return the rows_BK of the nearly highest products plus bias, K at most `num`.
 
-        Rows are ascending. Where a user has fewer than K rows left, NOBODY precedes them. Users
+        Rows are ascending. Where a user has fewer than K rows left, NO_ROW precedes them. Users
         whose masks are the same object share one pass.
         """
         num = min(num, len(self.bias_N))
-        rows_BK = torch.full((len(query_BD), num), NOBODY)
+        rows_BK = torch.full((len(query_BD), num), NO_ROW)
         at_once = max(1, min(USERS_AT_ONCE, GATHERED_AT_ONCE // (BLOCK * max(1, num))))
         for users in _same_masks(allowed):
             for start in range(0, len(users), at_once):
@@ -103,8 +103,15 @@ class Scan:
         return rows_BK.sort(dim=1).values
 
     def products(self, query_D: Tensor) -> Tensor:
-        """Return the products_N of all vectors with one query, nearly and without biases."""
-        return (self.vectors_ND @ query_D.to(self.vectors_ND.dtype)).float()
+        """Return the products_N of all vectors with one query, without biases.
+
+        They are summed in single precision, since those of similar items differ little.
+        """
+        products_N = torch.empty(len(self.bias_N))
+        for start in range(0, len(products_N), CHUNK):
+            rows = slice(start, start + CHUNK)
+            products_N[rows] = self.vectors_ND[rows].float() @ query_D
+        return products_N
 
     def _best(self, query_BD: Tensor, num: int, mask_N: Mask | None, pairs: Pairs) -> Tensor:
         if mask_N is None:
@@ -122,10 +129,14 @@ class Scan:
         rows_X = torch.from_numpy(np.flatnonzero(mask_N))
         if len(rows_X) > COPIED_SHARE * len(mask_N):
             return None
-        return _Copy(rows_X, self.vectors_ND.index_select(0, rows_X), self.bias_N[rows_X])
+        return _Copy(
+            rows_X=rows_X,
+            vectors_XD=self.vectors_ND.index_select(0, rows_X),
+            bias_X=self.bias_N[rows_X],
+        )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairs:
     """Excluded rows by user, ordered by row."""
 
@@ -139,14 +150,14 @@ class Pairs:
         rows_P = np.concatenate([np.zeros(0, np.int64), *rows])
         users_P = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
         order_P = np.argsort(rows_P, kind="stable")
-        return cls(rows_P[order_P], users_P[order_P])
+        return cls(rows_P=rows_P[order_P], users_P=users_P[order_P])
 
     def among(self, kept_X: Rows) -> Pairs:
         """Return the pairs whose row is one of `kept_X`, with its place there instead."""
         places_P = np.searchsorted(kept_X, self.rows_P)
         places_P[places_P == len(kept_X)] = 0
         is_kept_P = kept_X[places_P] == self.rows_P if len(kept_X) else places_P < 0
-        return Pairs(places_P[is_kept_P], self.users_P[is_kept_P])
+        return Pairs(rows_P=places_P[is_kept_P], users_P=self.users_P[is_kept_P])
 
     def contain(self, rows_BR: Tensor) -> Tensor:
         """Return whether each user's rows are excluded for that user."""
@@ -168,8 +179,8 @@ def _same_masks(allowed: Sequence[Mask | None]) -> Iterable[list[int]]:
 
 
 def rows_at_places(places: Tensor, rows_X: Tensor) -> Tensor:
-    """Return the rows at some places; NOBODY stays."""
-    is_known, rows = places != NOBODY, places.clone()
+    """Return the rows at some places; NO_ROW stays."""
+    is_known, rows = places != NO_ROW, places.clone()
     rows[is_known] = rows_X[places[is_known]]
     return rows
 
@@ -180,7 +191,7 @@ def best_of(
     """Return the scores_BK and rows_BK that `Scan.best` finds, of these items and in no order."""
     num = min(num, len(bias_X))
     if not num or not len(query_BD):
-        return torch.zeros(len(query_BD), num), torch.full((len(query_BD), num), NOBODY)
+        return torch.zeros(len(query_BD), num), torch.full((len(query_BD), num), NO_ROW)
     blocks_BK = _best_blocks(_highest_of_blocks(vectors_XD, bias_X, query_BD, pairs), num)
     first_BK = blocks_BK // BLOCKS * CHUNK + blocks_BK % BLOCKS
     rows_BR = (first_BK.unsqueeze(2) + torch.arange(BLOCK) * BLOCKS).flatten(1)
@@ -192,7 +203,7 @@ def best_of(
     scores_BR = torch.where(is_left_BR, products_BR + bias_X[rows_BR], -torch.inf)
     score_BK, places_BK = scores_BR.topk(num, sorted=False)
     found_BK = rows_BR.gather(1, places_BK)
-    return score_BK, torch.where(score_BK == -torch.inf, NOBODY, found_BK)
+    return score_BK, torch.where(score_BK == -torch.inf, NO_ROW, found_BK)
 
 
 def _highest_of_blocks(

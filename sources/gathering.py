@@ -20,7 +20,6 @@ from sources.row_file import ROW, RowFile, Rows
 
 _SAMPLED_ROWS = 1_000  # one time in so many is remembered
 _MAX_PARTS = 256  # open files
-_CONTENT = ("user", "item", "rating", "at", "type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +85,8 @@ class Gathering:
     ) -> tuple[Interactions, list[int]]:
         """Return the rows in time order, and the lines of repeated rows.
 
-        With `once`, a row that equals an earlier one is left out and its line is returned. The
-        gathering is empty afterwards.
+        With `once`, a row that equals an earlier one is left out and its line is returned. It is
+        called once, at the end.
         """
         ordered, repeated = RowFile(), list[int]()
         for rows in self._in_time_order():

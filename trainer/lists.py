@@ -1,19 +1,21 @@
 """How the lists of a very large catalogue are found: from cells where those lose little.
 
-B users of the panel    N items    C cells    K best items of a user
+B users of the panel    C cells    K best items of a user
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from recommender.bundle import Bundle
 from recommender.cell_scan import Cells, is_head, means_of
+from recommender.item_rows import ItemRows
 from recommender.ranker import HistoryElement, Ranker
-from recommender.scan import Scan
+from recommender.scan import NO_ROW, Scan
 from trainer.config import TrainConfig
 from trainer.data.dataset import EventTable
 from trainer.evaluation.evaluate import history_element
@@ -34,68 +36,76 @@ def with_cells(bundle: Bundle, panel: EventTable, config: TrainConfig) -> Bundle
     bundle = replace(bundle, cells=None)
     if len(bundle.catalogue) < config.cells_items:
         return bundle
-    ranker = Ranker(bundle, scanned_items=0)
-    histories = _histories(ranker, panel)
-    scan = ranker.scan
-    if not histories or not isinstance(scan, Scan):
+    users = _Users.of(Ranker(bundle), panel)
+    if not users.seen:
         return bundle
+    scan = _exact_scan(bundle)
+    best_BK = users.best(bundle, scan)
     cells_N = find_cells(scan.vectors_ND)
-    state_BD = ranker.user_states(histories)
-    lists = _lists(ranker, histories)
     mean_CD = means_of(scan.vectors_ND, cells_N, num_cells=int(cells_N.max()) + 1)
     head_N = is_head(scan.bias_N)
     # the number of cells that come before each one for a user
-    nearer_BC = (bundle.model.queries(state_BD) @ mean_CD.T).argsort(descending=True).argsort()
-    nearer_K = torch.cat(
-        [
-            nearer_C[cells_N[rows].long()].masked_fill(head_N[rows], -1)
-            for nearer_C, rows in zip(nearer_BC, map(torch.from_numpy, lists), strict=True)
-        ]
-    )
+    query_BD = bundle.model.queries(users.state_BD)
+    nearer_BC = (query_BD @ mean_CD.T).argsort(descending=True).argsort()
+    nearer_BK = nearer_BC.gather(1, cells_N[best_BK].long()).masked_fill(head_N[best_BK], -1)
     for probes in PROBES:
-        if float((nearer_K < probes).float().mean()) >= config.cells_recall:
+        is_found_BK = nearer_BK[best_BK != NO_ROW] < probes
+        if float(is_found_BK.float().mean()) >= config.cells_recall:
             return replace(bundle, cells=Cells(cells_N=cells_N, probes=probes))
     return bundle
 
 
+@torch.inference_mode()
 def list_recall(ranker: Ranker, panel: EventTable) -> float | None:
-    """Return the share of the best items that the lists of panel users have.
+    """Return the share of the best items, by all scores in single precision, that lists have.
 
-    It is None where no list can miss one, and without users.
+    It is None for a catalogue whose lists come from all scores, and without panel users.
     """
-    if ranker.bundle.cells is None:
+    users = _Users.of(ranker, panel) if ranker.is_scanned else None
+    if users is None or not users.seen:
         return None
-    histories = _histories(ranker, panel)
-    exact = _lists(Ranker(replace(ranker.bundle, cells=None)), histories)
-    found = [
-        np.isin(best, rows).mean()
-        for best, rows in zip(exact, _lists(ranker, histories), strict=True)
-        if len(best)
+    best_BK = users.best(ranker.bundle, _exact_scan(ranker.bundle)).numpy()
+    num = len(users.seen)
+    lists = ranker.top_lists(users.state_BD, [TOP] * num, [None] * num, users.seen)
+    is_found = [
+        np.isin(best_K[best_K != NO_ROW], rows)
+        for best_K, (rows, _) in zip(best_BK, lists, strict=True)
     ]
-    return float(np.mean(found)) if found else None
+    return float(np.concatenate(is_found).mean())
 
 
-def _lists(ranker: Ranker, histories: list[list[HistoryElement]]) -> list[np.ndarray]:
-    """Return each user's best rows that its history lacks."""
-    users = len(histories)
-    seen = [
-        [element.row for element in history if element.row is not None] for history in histories
-    ]
-    state_BD = ranker.user_states(histories)
-    lists = ranker.top_lists(state_BD, [TOP] * users, [None] * users, seen)
-    return [rows for rows, _ in lists]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Users:
+    """The states of panel users, and the rows in their histories."""
+
+    state_BD: Tensor
+    seen: list[list[int]]
+
+    @classmethod
+    def of(cls, ranker: Ranker, panel: EventTable) -> _Users:
+        """Read the newest events of the first panel users."""
+        manifest = ranker.bundle.manifest
+        rows_E = panel.rows(ranker.catalogue)
+        is_read_E = panel.attracts(manifest.signals) & (rows_E >= 0)
+        histories: list[list[HistoryElement]] = []
+        seen: list[list[int]] = []
+        for user in range(min(NUM_USERS, len(panel.users))):
+            read = np.flatnonzero(is_read_E & (panel.user_E == user))
+            places = read[-manifest.model.max_history :]
+            if len(places):
+                seen.append(rows_E[places].tolist())
+                histories.append(
+                    [history_element(panel, place, int(rows_E[place])) for place in places]
+                )
+        return cls(state_BD=ranker.user_states(histories), seen=seen)
+
+    def best(self, bundle: Bundle, scan: Scan) -> Tensor:
+        """Return the best_BK that their histories lack, NO_ROW where there are fewer."""
+        query_BD = bundle.model.queries(self.state_BD)
+        return scan.best(query_BD, TOP, [None] * len(self.seen), self.seen)
 
 
-def _histories(ranker: Ranker, panel: EventTable) -> list[list[HistoryElement]]:
-    """Return the newest events of the first panel users."""
-    manifest = ranker.bundle.manifest
-    rows_E = panel.rows(ranker.catalogue)
-    is_read_E = panel.attracts(manifest.signals) & (rows_E >= 0)
-    histories = []
-    for user in range(min(NUM_USERS, len(panel.users))):
-        places = np.flatnonzero(is_read_E & (panel.user_E == user))[-manifest.model.max_history :]
-        if len(places):
-            histories.append(
-                [history_element(panel, place, int(rows_E[place])) for place in places]
-            )
-    return histories
+def _exact_scan(bundle: Bundle) -> Scan:
+    """Return a scan in single precision, which finds what sorting all scores would."""
+    vectors_ND, bias_N = ItemRows(bundle.model, bundle.facts).arrays(torch.float32)
+    return Scan(vectors_ND, bias_N, np.flatnonzero(bundle.catalogue.hidden_N))

@@ -26,6 +26,7 @@ from cron.snapshot.timeline import COLUMNS, Timeline, in_ranges, timeline
 IsEnough = Callable[[Timeline], bool]
 
 _TYPES = {"seq": pa.int64(), "at_us": pa.int64(), "rating": pa.float64()}
+MAX_OPEN_FILES = 256
 _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 
 
@@ -132,9 +133,8 @@ class JournalParts:
         )
         sample = [self.journal.read(*numbers, columns=["user_id"]) for numbers in stretches]
         users = pa.concat_tables(sample)["user_id"].drop_null().to_pylist() if sample else []
-        bounds = user_bounds(
-            users, num_parts=-(-(self.through - self.first + 1) // self.sizes.user_part)
-        )
+        num_parts = -(-(self.through - self.first + 1) // self.sizes.user_part)
+        bounds = user_bounds(users, num_parts=min(num_parts, MAX_OPEN_FILES))
         columns = ["kind", *COLUMNS]
         records = self.journal.read_segments(self.first, self.through, columns=columns)
         return write_parts(self._events(records), bounds, folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,11 @@ def choose_by_users(
     scored = scored_of_parts(parts, request)
     files = parts.by_user(folder)
     ceilings = _ceilings(parts, request, files)
-    lives = [parts.no_events()]
+    lives = []
     num_over_user = num_over_item = 0
-    for events in _timelines(parts, files):
+    # A snapshot has its tables even if there are no events.
+    none = parts.timeline_of(parts.no_events())
+    for events in chain([none], _timelines(parts, files)):
         trainable_N = _trainable(events, request)
         of_users_N = _mask(events, newest_of_users(events, trainable_N, ceilings.of_user))
         kept_N = of_users_N & ~_over_item(events, ceilings)

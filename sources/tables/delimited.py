@@ -133,7 +133,8 @@ def looks_like_a_row(line: str) -> bool:
 
 
 def _blocks(blocks: Blocks, layout: DelimitedLayout) -> Iterator[_Block]:
-    form, may_be_plain = layout.form, not layout.form.spaced
+    form = layout.form
+    may_be_plain = not form.spaced and form.delimiter.isascii()
     for number, data in enumerate(blocks):
         num_skipped = begin = 0
         if number == 0:

@@ -106,3 +106,13 @@ def test_items_are_read_where_there_are_some(shop: House, tmp_path: Path) -> Non
     build_snapshot(shop.journal, asked, tmp_path / "out", sizes=RANGES)
     found = pq.read_table(tmp_path / "out" / "items.parquet").to_pylist()
     assert [(row["item_id"], row["title"]) for row in found] == [("a", "Renamed"), ("b", "Item b")]
+
+
+def test_a_journal_of_items_alone_has_empty_tables(house: House, tmp_path: Path) -> None:
+    house.journal.accept([item(1, "a"), item(2, "b")], Cursor("0"), house.lease)
+    asked = replace(FULL, mode="baseline", target_range=(1, 2), items_through=2)
+    for name, sizes in (("whole", PoolSizes()), ("ranges", RANGES)):
+        build_snapshot(house.journal, asked, tmp_path / name, sizes=sizes)
+    for file in ("events.parquet", "fresh.parquet", "panel.parquet", "items.parquet"):
+        expected, found = (pq.read_table(tmp_path / name / file) for name in ("whole", "ranges"))
+        assert found.equals(expected)

@@ -31,7 +31,6 @@ _ITEMS_AT_ONCE = 8_192
 
 Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.integer]
-Codes = npt.NDArray[np.integer]
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.floating]
 Flags = npt.NDArray[np.bool_]
@@ -67,8 +66,8 @@ class EventTable:
     seq_E: Ints
     user_E: Numbers
     item_E: Numbers
-    type_E: Codes
-    role_E: Codes
+    type_E: Numbers
+    role_E: Numbers
     rating_E: Singles  # NaN where there is none
     at_s_E: Floats
     first_E: Flags  # the user's first event with this item
@@ -244,7 +243,7 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Numbers]:
     return tuple(codes.dictionary.to_pylist()), indices
 
 
-def _smallest(indices: Numbers, names: tuple[str, ...]) -> Codes:
+def _smallest(indices: Numbers, names: tuple[str, ...]) -> Numbers:
     """Return indices in the smallest type that can hold those of all names."""
-    smallest: Codes = indices.astype(np.min_scalar_type(len(names)))
+    smallest: Numbers = indices.astype(np.min_scalar_type(len(names)))
     return smallest

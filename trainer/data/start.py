@@ -208,8 +208,13 @@ def _scale(
     sure_R = np.sort(ratings_R)[doubtful : len(ratings_R) - doubtful]
     if not len(sure_R):
         return known
-    low, high = float(sure_R[0]), float(sure_R[-1])
+    low, high = _shortest(sure_R[0]), _shortest(sure_R[-1])
     return (low, high) if known is None else (min(known[0], low), max(known[1], high))
+
+
+def _shortest(rating: np.float64) -> float:
+    """Return a rating that was read in single precision as the shortest decimal: .7, not .69999."""
+    return float(str(np.float32(rating)))
 
 
 def _sums(
@@ -252,7 +257,8 @@ def _grown_model(model: Recommender, num_items: int, seed: int) -> Recommender:
     grown = _fresh_model(model.config, num_items, seed)
     weights = dict(model.state_dict())
     if not isinstance(grown, Baseline):
-        known = weights.pop("table")
+        known = weights["table"]
         grown.table.detach()[: len(known)] = known
-    grown.load_state_dict(weights, strict=False)
+        weights["table"] = grown.table
+    grown.load_state_dict(weights)
     return grown

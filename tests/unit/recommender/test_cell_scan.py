@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recommender.catalogue import Mask
 from recommender.cell_scan import Cells, CellScan, load_cells, save_cells
-from recommender.scan import NOBODY, Scan
+from recommender.scan import NO_ROW, Scan
 from trainer.learning.cells import find_cells
 
 NUM_ITEMS, NUM_USERS, WIDTH, NUM_GROUPS = 4_000, 5, 8, 50
@@ -64,7 +64,7 @@ def test_all_cells_give_the_rows_of_a_scan(
     allowed = [masks[share] for share in shares]
     scan, query_BD = shop.scan, shop.query_BD
     best_BK = scan.best(query_BD, 30, allowed, [()] * NUM_USERS)
-    excluded = [rows_K[rows_K != NOBODY][:num_excluded].tolist() for rows_K in best_BK]
+    excluded = [rows_K[rows_K != NO_ROW][:num_excluded].tolist() for rows_K in best_BK]
     expected_BK = scan.best(query_BD, k, allowed, excluded)
     found_BK = shop.cell_scan(64).best(query_BD, k, allowed, excluded)
     assert found_BK.tolist() == expected_BK.tolist()
@@ -98,7 +98,7 @@ def test_empty_cells_are_not_searched(shop: Planted) -> None:
     cells = Cells(cells_N=torch.tensor([0, 0, 5], dtype=torch.int16), probes=4)
     scan = CellScan(shop.vectors_ND[:3], shop.bias_N[:3], np.zeros(0, np.int64), cells)
     found_BK = scan.best(query_BD[:1], 3, [None], [[1]])
-    assert found_BK.tolist() == [[NOBODY, 0, 2]]
+    assert found_BK.tolist() == [[NO_ROW, 0, 2]]
 
 
 def test_cells_survive_saving_and_loading(shop: Planted, tmp_path: Path) -> None:

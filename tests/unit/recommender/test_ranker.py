@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recommender.bundle import Bundle
 from recommender.item_columns import CatalogueItem
 from recommender.ranker import HistoryElement, Ranker
-from tests.planted import planted_bundle, planted_items
+from tests.planted import planted_bundle, planted_items, towers_of
 
 TOWERS = ("transformer", "lstm", "sketch", "baseline")
 
@@ -182,6 +182,16 @@ def test_similar_ranks_by_cosine_without_the_item_itself(ranker: Ranker) -> None
         else (np.array([4]), None)
     )
     assert nearest.tolist() == [4]
+
+
+def test_small_catalogues_tell_items_that_differ_little(tmp_path: Path) -> None:
+    bundle = planted_bundle(tmp_path / "bundle", tower="transformer")
+    with torch.no_grad():
+        towers_of(bundle).table[:, :-2] = 20.0 + 0.05 * torch.arange(40 * 16).view(40, 16).sin()
+        vectors_ND = bundle.model.item_side(bundle.facts).vectors_ND.double()
+    unit_ND = torch.nn.functional.normalize(vectors_ND, dim=1)
+    nearest = (unit_ND @ unit_ND[3]).argsort(descending=True)[1:6]
+    assert set(Ranker(bundle).similar(row=3, k=5)[0].tolist()) == set(nearest.tolist())
 
 
 def test_similar_needs_exactly_one_of_row_and_text(ranker: Ranker) -> None:

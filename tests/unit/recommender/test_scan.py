@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.catalogue import Mask
-from recommender.scan import BLOCKS, CHUNK, NOBODY, Scan
+from recommender.scan import BLOCKS, CHUNK, NO_ROW, Scan
 
 NUM_ITEMS = 2 * CHUNK + 5
 WIDTH = 8
@@ -55,7 +55,7 @@ def test_a_scan_finds_what_sorting_finds(
     for found_K, scores_N in zip(found_BK, scores_BN, strict=True):
         best_K = scores_N.topk(k)
         expected = best_K.indices[best_K.values > -torch.inf]
-        assert found_K[found_K != NOBODY].tolist() == sorted(expected.tolist())
+        assert found_K[found_K != NO_ROW].tolist() == sorted(expected.tolist())
 
 
 def test_rows_in_half_precision_have_the_best_ones_among_them() -> None:
@@ -63,9 +63,12 @@ def test_rows_in_half_precision_have_the_best_ones_among_them() -> None:
     found_BK = scan.best(query_BD, 21, [None] * 6, [()] * 6)
     for found_K, best_K in zip(found_BK, scores_BN.topk(10).indices, strict=True):
         assert set(best_K.tolist()) <= set(found_K.tolist())
-    nearly_N, exact_N = scan.products(query_BD[0]), SCAN.vectors_ND @ query_BD[0]
-    assert nearly_N.dtype == torch.float32
-    assert torch.allclose(nearly_N, exact_N, atol=0.1)
+
+
+def test_products_are_summed_in_single_precision() -> None:
+    scan, query_BD, _ = _scan(torch.bfloat16)
+    expected_N = scan.vectors_ND.float() @ query_BD[0]
+    assert torch.allclose(scan.products(query_BD[0]), expected_N, atol=1e-5)
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 15, BLOCKS + 1])
@@ -73,5 +76,5 @@ def test_a_scan_of_few_items_finds_all_of_them(num_items: int) -> None:
     scan = Scan(torch.randn(num_items, WIDTH), torch.zeros(num_items), np.zeros(0, np.int64))
     found_BK = scan.best(QUERY_BD[:2], num_items + 3, [None, None], [[], range(num_items)])
     assert found_BK[0].tolist() == list(range(num_items))
-    assert (found_BK[1] == NOBODY).all()
+    assert (found_BK[1] == NO_ROW).all()
     assert scan.best(QUERY_BD[:0], 3, [], []).shape == (0, min(3, num_items))

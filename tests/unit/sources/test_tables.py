@@ -51,6 +51,16 @@ def test_the_delimiter_is_found_by_the_named_columns(tmp_path: Path) -> None:
         assert [raw["user_id"] for raw in source.events] == ["1"]
 
 
+@pytest.mark.parametrize("delimiter", [";", "§", "→"])
+def test_excels_first_line_names_any_delimiter(tmp_path: Path, delimiter: str) -> None:
+    lines = [f"sep={delimiter}", delimiter.join(("u", "i", "t"))]
+    lines += [delimiter.join(("1", f"i{number}", str(SECONDS))) for number in range(3)]
+    source = open_source(
+        write(tmp_path, {"x.csv": "\n".join(lines).encode()}), Columns(user="u", item="i", at="t")
+    )
+    assert [raw["item_id"] for raw in source.events] == ["i0", "i1", "i2"]
+
+
 def test_a_line_break_does_not_end_a_title(tmp_path: Path) -> None:
     rows = 'who,what,when,title,words\n1,2,964982703,"Big\nTitle","body\nmore"\n'
     source = open_source(

@@ -43,6 +43,7 @@ def test_cells_that_find_the_best_items_are_saved(
 def test_a_smaller_catalogue_is_searched_whole(bundle: Bundle, panel: EventTable) -> None:
     assert with_cells(bundle, panel, replace(CONFIG, cells_items=41)).cells is None
     assert list_recall(Ranker(bundle), panel) is None
+    assert list_recall(Ranker(bundle, scanned_items=0), panel) == 1.0
 
 
 def test_without_panel_users_there_are_no_cells(bundle: Bundle, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The bundle that training starts from: its catalogue, and its text vectors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from recommender.bundle import Bundle
 from recommender.config import EncoderConfig
-from tests.planted import planted_items, planted_rows, write_planted_snapshot
+from tests.planted import planted_items, planted_rows, write_planted_snapshot, write_rows
 from trainer.config import TrainConfig
 from trainer.data.dataset import read_events, read_items
 from trainer.data.start import Added, new_bundle
@@ -46,3 +47,13 @@ def test_large_text_vectors_have_half_precision(tmp_path: Path) -> None:
     assert (small.texts_NT.dtype, large.texts_NT.dtype) == (torch.float, torch.half)
     assert torch.equal(small.texts_NT, large.texts_NT.float())
     assert small.texts_NT[0].norm().item() == pytest.approx(1.0, abs=1e-2)
+
+
+def test_a_scale_has_the_ratings_as_they_were_sent(tmp_path: Path) -> None:
+    """Ratings are read in single precision, where .7 is .699999988."""
+    rows = [replace(row, rating=0.7 if row.rating == 2.0 else row.rating) for row in planted_rows()]
+    write_rows(tmp_path / "events.parquet", rows)
+    added = Added(items=planted_items(), events=read_events(tmp_path / "events.parquet"))
+    texts = TextVectors(WORDS, cache=tmp_path)
+    bundle = new_bundle(added, TrainConfig(encoder=WORDS), texts, mode="full")
+    assert bundle.manifest.rating_scale == (0.7, 4.5)
