@@ -59,8 +59,8 @@ class Report:
     `panel` are the newest panel events, `older` those that were there before the live model's
     training ended; None where there are none to score. `fresh` is the live model on the new events,
     before training on them. `rating_scale` is the smallest and the greatest rating, None without
-    ratings. `list_recall` is the share of the ten best items, over all items, that the served
-    lists have; None where lists are searched in all items.
+    ratings. `list_recall` is the share of the ten best items, by exact scores, that the served
+    lists have; None for a small catalogue, whose lists come from all scores.
     """
 
     mode: Mode

@@ -84,7 +84,7 @@ def _coverage_reasons(panel: Evaluation, min_ratio: float, against: Against) -> 
 
 
 def _recall_reasons(recall: float | None, limit: float) -> list[Reason]:
-    """Compare lists that come from cells of a large catalogue with those of all items."""
+    """Compare the lists of a large catalogue with those by exact scores."""
     if recall is None:
         return []
     ok = recall >= limit

@@ -88,7 +88,7 @@ class GateSettings:
     popularity_margin: float = 0.0
     rating_tolerance: ShareFloat = 0.01  # of the rating scale's width
     min_coverage_ratio: ShareFloat = 0.5  # of live's
-    min_recall: ShareFloat = 0.98  # of the ten best items, where lists come from cells
+    min_recall: ShareFloat = 0.98  # of the ten best items, in lists of a large catalogue
     min_users: int = 50
     min_events: int = 1000
     min_panel_share: ShareFloat = 0.05

@@ -43,6 +43,7 @@ class PoolSizes:
     drawn: int = 1_024  # in each stretch in which replayed runs end
     users_at_once: int = 500  # users whose older events are counted together
     growth: int = 4  # factor by which a part grows while it has too few events
+    most: int = 4_000_000  # beyond it a part grows no more; two gigabytes
     compared: int = 262_144  # the newest events of a range whose mix is compared with that before
     user_part: int = 500_000  # events in a range of users; their choice takes .4 GB
 
@@ -74,17 +75,17 @@ class JournalParts:
         return self.timeline([(1, self.through)])
 
     def newest(self, through: int, is_enough: IsEnough) -> Timeline:
-        """Return the newest events with numbers up to `through`: enough of them, or all."""
+        """Return the newest events with numbers up to `through`: enough of them, or the most."""
         length = self.sizes.newest
         while True:
             first = max(self.first, through - length + 1)
             events = self.timeline([(first, through)])
-            if first == self.first or is_enough(events):
+            if first == self.first or length >= self.sizes.most or is_enough(events):
                 return events
             length *= self.sizes.growth
 
     def spread(self, last: int, num_events: float, is_enough: IsEnough) -> Timeline:
-        """Return stretches of numbers up to `last`, evenly spread: enough of them, or all.
+        """Return stretches of numbers up to `last`, evenly spread: enough of them, or the most.
 
         At first they have `num_events` numbers together.
         """
@@ -92,7 +93,7 @@ class JournalParts:
             length = int(num_events / self.sizes.num_stretches) + 1
             ranges = self._stretches(last, length, np.full(self.sizes.num_stretches, 0.5))
             events = self.timeline(ranges)
-            if len(ranges) < 2 or is_enough(events):
+            if len(ranges) < 2 or num_events >= self.sizes.most or is_enough(events):
                 return events
             num_events *= self.sizes.growth
 

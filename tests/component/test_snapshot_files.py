@@ -174,3 +174,10 @@ def test_the_panel_share_counts_what_is_not_excluded(house: House, sizes: PoolSi
     )
     without = choose_panel_share(parts_of(house, sizes, gone), WHOLE, gate, train)
     assert without == pytest.approx(users[3][0], abs=1e-4)
+
+
+def test_parts_that_are_never_enough_stop_growing(house: House) -> None:
+    parts = parts_of(house, replace(SMALL, most=150))
+    newest = parts.newest(600, lambda _: False)
+    assert sorted(newest.seq_N) == list(range(600 - 4 * 64 + 1, 601))
+    assert 150 <= len(parts.spread(600, 40, lambda _: False).seq_N) < 600
