@@ -1,9 +1,10 @@
 """Requests a second and latency of score and top-k, steady and during releases.
 
-    python -m bench serving [--items N]
+    python -m bench serving [--items N | --bundle FOLDER]
 
-With `--items` it serves a made-up catalogue of N items instead of the demo. The client is Python
-threads on the same cores, so the server can do at least this much.
+With `--items` it serves a made-up catalogue of N items instead of the demo, and with `--bundle` a
+bundle of a training (one of `var/bundles`). The client is Python threads on the same cores, so the
+server can do at least this much.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from bench.report.rows import BenchMetric, is_quick, save
 from bench.speed.freshness import CYCLE_LIMIT_S, running_machine
 from bench.speed.load import load, metrics_of
-from bench.speed.made_up_serving import made_up_serving
+from bench.speed.made_up_serving import bundle_serving, made_up_serving
 from cron.ledger import release_rows, run_rows
 from cron.ledger.ledger import Ledger, open_ledger
 from tests.system.machine import Machine, until
@@ -62,15 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=COMMAND, description="Requests a second and latency, steady and during releases."
     )
-    parser.add_argument(
+    served = parser.add_mutually_exclusive_group()
+    served.add_argument(
         "--items", type=int, metavar="N", help="serve a made-up catalogue of N items"
     )
-    num_items = parser.parse_args(arguments).items
-    if num_items is None:
-        save("serving", DEMO, _demo(), command=COMMAND)
-        return
+    served.add_argument(
+        "--bundle", type=Path, metavar="FOLDER", help="serve a bundle, such as one of var/bundles"
+    )
+    given = parser.parse_args(arguments)
     seconds = QUICK_STEADY_S if is_quick() else STEADY_S
-    save("serving", DEMO, made_up_serving(num_items, seconds=seconds), command=COMMAND)
+    if given.items is not None:
+        metrics = made_up_serving(given.items, seconds=seconds)
+    elif given.bundle is not None:
+        metrics = bundle_serving(given.bundle, seconds=seconds)
+    else:
+        metrics = _demo()
+    save("serving", DEMO, metrics, command=COMMAND)
 
 
 def _demo() -> list[BenchMetric]:
