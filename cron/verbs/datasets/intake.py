@@ -15,7 +15,6 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
-from recommender.event_lines import lines_of
 from recommender.events import EventLines, InvalidRecord, Item, parse_event, parse_item, to_json
 
 if TYPE_CHECKING:  # imports pandas
@@ -98,6 +97,8 @@ class Intake:
 
         They are serialised as columns. What is not obviously valid is parsed alone.
         """
+        from recommender.event_lines import lines_of
+
         with _progress_bar(last - first, "events") as bar:
             for chunk in events.chunks(first, last, num_rows=EVENTS_IN_A_BATCH):
                 lines = lines_of(chunk.columns, now=self._now, shift=self._shift)
