@@ -146,7 +146,7 @@ def _cells(column: pa.Array, role: str) -> CellColumn:
         column = column.dictionary_decode()
     try:
         encoded = column.dictionary_encode(null_encoding="encode")
-    except pa.ArrowNotImplementedError:
+    except pa.ArrowNotImplementedError:  # of a few types, such as lists; converted one by one
         return distinct_cells(_as_texts(column, is_number=is_number))
     codes_N = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return CellColumn(codes_N=codes_N, texts=_as_texts(encoded.dictionary, is_number=is_number))
