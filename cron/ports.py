@@ -110,8 +110,9 @@ class Histories(Protocol):
     """The recent events of every user, seconds old: a projection of the log.
 
     It can be rebuilt from the journal. It keeps at least the newest 1,000 events of a user, ordered
-    by (at, event_id); impressions are not history and are dropped. It also keeps which items are
-    hidden (the Item record with the greatest (at, event_id) decides).
+    by (at, event_id); impressions are not history and are dropped, and so are the details of
+    events. It also keeps which items are hidden (the Item record with the greatest (at, event_id)
+    decides).
     """
 
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cron.ports import Batch, Cursor, Rejected
-from recommender.events import Event, InvalidRecord, Item, Record, from_json
+from recommender.events import Event, Item, Record, from_json
+from recommender.record_fields import InvalidRecord
 
 MAX_RAW_BYTES = 16_384  # more than a dead letter displays
 

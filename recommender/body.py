@@ -23,7 +23,8 @@ from recommender.body_fields import (
     read_name,
     read_number,
 )
-from recommender.events import MAX_TYPE_CHARS, InvalidRecord, parse_time
+from recommender.events import parse_time
+from recommender.record_fields import MAX_TYPE_CHARS, InvalidRecord
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_CANDIDATES,

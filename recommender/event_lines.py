@@ -14,14 +14,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.events import (
-    EARLIEST,
-    MAX_CLOCK_SKEW,
-    MAX_RATING,
-    InvalidRecord,
-    parse_event,
-)
+from recommender.events import EARLIEST, MAX_CLOCK_SKEW, MAX_RATING, parse_event
 from recommender.ids import are_plain_ids
+from recommender.record_fields import InvalidRecord
 
 _US = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

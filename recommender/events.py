@@ -7,8 +7,8 @@ Rules for all records:
 * Ids are strings and are taken literally. A whole number means its decimal string, so 17 and "17"
   are the same id. `recommender.ids` says which strings are not ids: overlong ones, ones with
   control characters, "null" and similar words.
-* Ratings and numeric attributes are numbers. "4" is refused, since a sender of strings may send
-  "4,5" next.
+* Ratings, values, quantities and numeric attributes are numbers. "4" is refused, since a sender of
+  strings may send "4,5" next.
 * Unknown fields are refused, so that a misspelt `ratng` is noticed.
 * Anything that some store can't hold is refused: NUL characters, lone surrogates, an item larger
   than 256 KiB.
@@ -17,17 +17,25 @@ Rules for all records:
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
-from recommender.excerpt import excerpt
-from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
+from recommender.event_details import DETAILS, EventDetails, given_details, parse_details
+from recommender.ids import wrong_id
+from recommender.record_fields import (
+    MAX_TYPE_CHARS,
+    InvalidRecord,
+    encodable,
+    id_field,
+    is_finite,
+    number_field,
+    object_of,
+    text_field,
+)
 
 MAX_RECORD_BYTES = 256 * 1024
-MAX_TYPE_CHARS = 64
 # Answers and the list of popular items contain titles: 1,000 titles of this size still fit into an
 # answer of 16 MB.
 MAX_TITLE_CHARS = 2_000
@@ -36,25 +44,6 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 AttributeValue = str | float | tuple[str, ...]
-
-
-class InvalidRecord(ValueError):
-    """A record that is refused: which field, what was found, what was expected.
-
-    `found` is a value, which is quoted and shortened. `problem` describes what was found in words.
-    """
-
-    def __init__(
-        self, field: str, *, found: object = None, problem: str | None = None, expected: str
-    ) -> None:
-        # The sender may have chosen the field's name. It goes into logs and answers, so it must be
-        # short and printable.
-        self.field = (
-            field if len(field) <= MAX_TYPE_CHARS and field.isprintable() else excerpt(field)
-        )
-        shown = excerpt(found) if problem is None else problem
-        self.reason = f"{self.field}: found {shown}, expected {expected}"
-        super().__init__(self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +59,7 @@ class Event:
     type: str
     at: datetime
     rating: float | None = None
+    details: EventDetails | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +95,13 @@ class EventLines:
 
 # `json.dumps` would make an encoder for every record, which takes as long as the encoding.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-# By kind: the class, and the text fields that a stored record must have.
-_STORED: Mapping[str, tuple[type[Event | Item], tuple[str, ...]]] = {
-    "event": (Event, ("event_id", "user_id", "item_id", "type")),
-    "item": (Item, ("event_id", "item_id", "title")),
+_DETAILS = frozenset(DETAILS)
+_EVENT_FIELDS = _DETAILS | {"event_id", "user_id", "item_id", "type", "rating", "at"}
+_ITEM_FIELDS = frozenset(Item.__dataclass_fields__)
+# By kind: the fields, and the text fields that a stored record must have.
+_STORED: Mapping[str, tuple[frozenset[str], tuple[str, ...]]] = {
+    "event": (_EVENT_FIELDS, ("event_id", "user_id", "item_id", "type")),
+    "item": (_ITEM_FIELDS, ("event_id", "item_id", "title")),
 }
 
 
@@ -117,30 +110,31 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
 
     A missing `event_id` comes from `new_id`; a missing `at` is `now`.
     """
-    fields = _object(raw, {"event_id", "user_id", "item_id", "type", "rating", "at"})
-    type_ = _text(fields, "type", limit=MAX_TYPE_CHARS)
-    rating = fields.get("rating")
-    if rating is not None and not (_is_finite(rating) and abs(rating) <= MAX_RATING):
-        raise InvalidRecord(
-            "rating",
-            found=rating,
-            expected=f"a number from -{MAX_RATING:,.0f} to {MAX_RATING:,.0f}, or null",
-        )
+    fields = object_of(raw, _EVENT_FIELDS)
+    type_ = text_field(fields, "type", limit=MAX_TYPE_CHARS)
+    rating = number_field(fields, "rating", least=-MAX_RATING, most=MAX_RATING)
     if type_ == "rating" and rating is None:
         raise InvalidRecord("rating", found=None, expected='a number, because "type" is "rating"')
+    if type_ == "search" and fields.get("item_id") is None:
+        raise InvalidRecord(
+            "item_id",
+            problem="a search without an item",
+            expected='the item that the user then chose, with the search as its "query"',
+        )
     return Event(
-        event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
-        user_id=_id(fields, "user_id"),
-        item_id=_id(fields, "item_id"),
+        event_id=id_field(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        user_id=id_field(fields, "user_id"),
+        item_id=id_field(fields, "item_id"),
         type=type_,
         at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
-        rating=float(rating) if _is_finite(rating) else None,
+        rating=rating,
+        details=None if _DETAILS.isdisjoint(fields) else parse_details(fields),
     )
 
 
 def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item:
     """Parse an item from JSON values; raise InvalidRecord. Defaults are those of events."""
-    fields = _object(raw, {"event_id", "item_id", "title", "text", "attributes", "hidden", "at"})
+    fields = object_of(raw, _ITEM_FIELDS)
     text = fields.get("text")
     if text is not None and not isinstance(text, str):
         raise InvalidRecord("text", found=text, expected="a string or null")
@@ -148,10 +142,10 @@ def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item
     if not isinstance(hidden, bool):
         raise InvalidRecord("hidden", found=hidden, expected="true or false")
     item = Item(
-        event_id=_id(fields, "event_id") if fields.get("event_id") is not None else new_id(),
-        item_id=_id(fields, "item_id"),
-        title=_text(fields, "title", limit=MAX_TITLE_CHARS),
-        text=_encodable("text", text) if text is not None else None,
+        event_id=id_field(fields, "event_id") if fields.get("event_id") is not None else new_id(),
+        item_id=id_field(fields, "item_id"),
+        title=text_field(fields, "title", limit=MAX_TITLE_CHARS),
+        text=encodable("text", text) if text is not None else None,
         attributes=_attributes(fields.get("attributes")),
         hidden=hidden,
         at=parse_time(fields["at"], now=now) if fields.get("at") is not None else now,
@@ -173,7 +167,7 @@ def parse_time(raw: object, *, now: datetime) -> datetime:
     """
     expected = "ISO 8601 or epoch seconds"
     seconds: float | None = None
-    if _is_finite(raw) or _is_epoch_text(raw):
+    if is_finite(raw) or _is_epoch_text(raw):
         seconds = float(raw)
     try:
         if seconds is not None:
@@ -212,6 +206,8 @@ def to_json(record: Record) -> str:
             "at": at,
             "rating": record.rating,
         }
+        if record.details is not None:
+            values |= given_details(record.details)
     else:
         values = {"kind": "item"}
         values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
@@ -245,19 +241,22 @@ def from_json(line: str) -> Record:
         raise InvalidRecord(
             "kind", found=kind if isinstance(values, dict) else values, expected=expected
         )
-    record, texts = _STORED[kind]
-    _check_stored(values, record, texts)
+    known, texts = _STORED[kind]
+    _check_stored(values, known, texts)
     if "\\u" in line:  # only such an escape can produce a NUL or a lone surrogate
         for name in texts:
-            _encodable(name, str(values[name]))
+            encodable(name, str(values[name]))
     return _stored_event(values) if kind == "event" else _stored_item(values)
 
 
 def _stored_event(values: dict[str, object]) -> Event:
     rating = values.get("rating")
-    if rating is not None and not _is_finite(rating):
+    if rating is not None and not is_finite(rating):
         raise InvalidRecord("rating", found=rating, expected="a finite number or null")
     values["rating"] = None if rating is None else float(rating)
+    if not _DETAILS.isdisjoint(values):
+        values["details"] = parse_details(values)
+        values = {name: value for name, value in values.items() if name not in _DETAILS}
     return Event(**values)  # type: ignore[arg-type]  # checked above
 
 
@@ -265,18 +264,15 @@ def _stored_item(values: dict[str, object]) -> Item:
     text, hidden = values.get("text"), values.get("hidden", False)
     if text is not None and not isinstance(text, str):
         raise InvalidRecord("text", found=text, expected="a string or null")
-    _encodable("text", text or "")
+    encodable("text", text or "")
     if not isinstance(hidden, bool):
         raise InvalidRecord("hidden", found=hidden, expected="true or false")
     values["attributes"] = _attributes(values.get("attributes"))
     return Item(**values)  # type: ignore[arg-type]  # checked above
 
 
-def _check_stored(
-    values: dict[str, object], record: type[Event | Item], texts: tuple[str, ...]
-) -> None:
+def _check_stored(values: dict[str, object], known: frozenset[str], texts: tuple[str, ...]) -> None:
     """Check the fields and the required texts, and convert `at`."""
-    known = record.__dataclass_fields__.keys()
     if not values.keys() <= known:
         raise InvalidRecord(
             min(values.keys() - known),
@@ -303,51 +299,6 @@ def _stored_time(value: object) -> datetime:
     raise InvalidRecord("at", found=value, expected="a time in ISO 8601 with a zone")
 
 
-def _object(raw: object, known: set[str]) -> dict[str, object]:
-    if not isinstance(raw, dict):
-        raise InvalidRecord("record", found=raw, expected="a JSON object")
-    unknown = sorted(str(key) for key in raw if key not in known)
-    if unknown:
-        raise InvalidRecord(
-            unknown[0], problem="an unknown field", expected=f"one of {', '.join(sorted(known))}"
-        )
-    return raw
-
-
-def _id(fields: Mapping[str, object], name: str) -> str:
-    value = fields.get(name)
-    if is_plain_id(value):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_CHARS:
-        value = str(value)
-    expected = wrong_id(value)
-    if expected is not None or not isinstance(value, str):
-        raise InvalidRecord(name, found=value, expected=expected or "a string")
-    return _encodable(name, value)
-
-
-def _text(fields: Mapping[str, object], name: str, *, limit: int) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > limit:
-        raise InvalidRecord(
-            name, found=value, expected=f"a non-empty string of at most {limit} characters"
-        )
-    return _encodable(name, value)
-
-
-def _encodable(name: str, value: str) -> str:
-    """Return the text unchanged; refuse lone surrogates and NUL, which some stores can't hold."""
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRecord(
-            name, found=value, expected="valid Unicode (no lone surrogates)"
-        ) from error
-    if "\0" in value:
-        raise InvalidRecord(name, found=value, expected="text without NUL characters")
-    return value
-
-
 def _attributes(raw: object) -> dict[str, AttributeValue]:
     if raw is None:
         return {}
@@ -357,28 +308,16 @@ def _attributes(raw: object) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
     for key, value in raw.items():
         name = f"attributes.{key}"
-        _encodable(name, str(key))
+        encodable(name, str(key))
         if isinstance(value, str):
-            attributes[key] = _encodable(name, value)
-        elif _is_finite(value):
+            attributes[key] = encodable(name, value)
+        elif is_finite(value):
             attributes[key] = float(value)
         elif isinstance(value, list) and all(isinstance(part, str) for part in value):
-            attributes[key] = tuple(_encodable(name, part) for part in value)
+            attributes[key] = tuple(encodable(name, part) for part in value)
         else:
             raise InvalidRecord(name, found=value, expected=expected)
     return attributes
-
-
-def _is_finite(value: object) -> TypeGuard[int | float]:
-    """Tell whether a JSON value is a number that a float can hold.
-
-    JSON allows whole numbers of any length.
-    """
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= sys.float_info.max
-    )
 
 
 def _is_epoch_text(value: object) -> TypeGuard[str]:

@@ -110,7 +110,7 @@ def _groups(
     tables: list[pa.Table] = []
     for segment in ordered:
         rows = files.read(segment)
-        if group and sum(table.nbytes for table in tables) + rows.nbytes > MERGED_BYTES:
+        if group and sum(map(segments.size_bytes, [*tables, rows])) > MERGED_BYTES:
             yield group, pa.concat_tables(tables)
             group, tables = [], []
         group.append(segment)

@@ -164,7 +164,7 @@ def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
         num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
         num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
         last_at=moment(pc.max(table["at_us"]).as_py()),
-        size_bytes=table.nbytes,
+        size_bytes=segments.size_bytes(table),
     )
 
 

@@ -2,12 +2,14 @@
 
 A compacted segment replaces older ones: it holds the newest record of each of their items, and the
 bare ids of everything else, which must never be accepted again.
+
+A file has columns for the details of events only if one of its events has that detail.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,13 +18,12 @@ import pyarrow.parquet as pq
 
 from cron.epoch import micros, moment
 from cron.lineage import Range
+from recommender.event_details import DETAILS, EventDetails
 from recommender.events import Event, Item, Record
 
 ROWS_IN_A_GROUP = 16_384  # a part of a large segment is read by groups of rows
 
-# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
-# user). payload: an item's title, text, attributes and hidden as JSON.
-SCHEMA = pa.schema(
+_BASE = pa.schema(
     [
         pa.field("seq", pa.int64(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
@@ -35,34 +36,45 @@ SCHEMA = pa.schema(
         pa.field("payload", pa.string()),
     ]
 )
+_NUMBERS = ("value", "quantity", "dwell_s")
+_DETAIL_TYPES = {name: pa.string() for name in DETAILS} | dict.fromkeys(_NUMBERS, pa.float64())
+# kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
+# user). payload: an item's title, text, attributes and hidden as JSON. Then the details of events.
+SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _DETAIL_TYPES.items())])
 
 
 def table_of(records: Sequence[Record], *, first_seq: int) -> pa.Table:
     """Number the records from `first_seq` on and return them as rows."""
     rows = [_row(record) for record in records]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(SCHEMA) - 1)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (len(_BASE) - 1)
     numbers = pa.array(range(first_seq, first_seq + len(rows)), pa.int64())
     arrays = [
         numbers,
         *(
             pa.array(column, field.type)
-            for column, field in zip(columns, list(SCHEMA)[1:], strict=True)
+            for column, field in zip(columns, list(_BASE)[1:], strict=True)
         ),
     ]
-    return pa.table(arrays, schema=SCHEMA)
+    return _with_details(pa.table(arrays, schema=_BASE), [_details_of(one) for one in records])
 
 
 def records_of(table: pa.Table) -> list[Record]:
     """Return the records of rows in row order; bare ids are left out."""
-    return [record for row in table.to_pylist() if (record := _record(row)) is not None]
+    rows = _without_absent_details(table).to_pylist()
+    return [record for row in rows if (record := _record(row)) is not None]
 
 
 def parts_of(table: pa.Table, *, part_bytes: int) -> Iterator[pa.Table]:
     """Split rows into tables of about `part_bytes`; as records they take several times as much."""
-    num_parts = -(-table.nbytes // part_bytes)
+    num_parts = -(-size_bytes(table) // part_bytes)
     num_rows = max(1, table.num_rows // max(1, num_parts))
     for start in range(0, table.num_rows, num_rows):
         yield table.slice(start, num_rows)
+
+
+def size_bytes(table: pa.Table) -> int:
+    """Return the memory that rows take, without details that none of their events has."""
+    return int(_without_absent_details(table).nbytes)
 
 
 def latest_items(table: pa.Table) -> pa.Table:
@@ -104,7 +116,9 @@ def bare_ids(table: pa.Table) -> pa.Table:
 
 def write(table: pa.Table, path: Path) -> None:
     """Write rows, in order of their numbers, to a Parquet file."""
-    pq.write_table(table, path, compression="zstd", row_group_size=ROWS_IN_A_GROUP)
+    pq.write_table(
+        _without_absent_details(table), path, compression="zstd", row_group_size=ROWS_IN_A_GROUP
+    )
 
 
 def read(
@@ -115,7 +129,8 @@ def read(
     inside = None
     if numbers is not None:
         inside = [("seq", ">=", numbers[0]), ("seq", "<=", numbers[1])]
-    return pq.read_table(path, columns=names, filters=inside, use_threads=False).select(names)
+    table = pq.read_table(path, columns=names, filters=inside, schema=SCHEMA, use_threads=False)
+    return table.select(names)
 
 
 def _row(record: Record) -> tuple[object, ...]:
@@ -149,6 +164,27 @@ def _row(record: Record) -> tuple[object, ...]:
     )
 
 
+def _without_absent_details(table: pa.Table) -> pa.Table:
+    absent = [name for name in DETAILS if table[name].null_count == table.num_rows]
+    return table.drop_columns(absent)
+
+
+def _details_of(record: Record) -> EventDetails | None:
+    return record.details if isinstance(record, Event) else None
+
+
+def _with_details(table: pa.Table, details: Sequence[EventDetails | None]) -> pa.Table:
+    """Append the columns of the details, one entry per row."""
+    given = [(row, one) for row, one in enumerate(details) if one is not None]
+    for name, type_ in _DETAIL_TYPES.items():
+        values: list[object] = [None] * len(details)
+        for row, one in given:
+            values[row] = getattr(one, name)
+        column = pa.array(values, type_) if given else pa.nulls(len(details), type_)
+        table = table.append_column(SCHEMA.field(name), column)
+    return table
+
+
 def _record(row: dict[str, object]) -> Record | None:
     at_us, event_id, item_id = row["at_us"], row["event_id"], row["item_id"]
     if row["kind"] == "id":
@@ -168,6 +204,7 @@ def _record(row: dict[str, object]) -> Record | None:
             type=type_,
             rating=rating,
             at=moment(at_us),
+            details=_stored_details(row),
         )
     payload = json.loads(str(row["payload"]))
     attributes = payload.pop("attributes")
@@ -177,3 +214,10 @@ def _record(row: dict[str, object]) -> Record | None:
     return Item(
         event_id=event_id, item_id=item_id, at=moment(at_us), attributes=attributes, **payload
     )
+
+
+def _stored_details(row: Mapping[str, object]) -> EventDetails | None:
+    if len(row) == len(_BASE):  # none of the rows has details
+        return None
+    given = {name: row[name] for name in DETAILS if row.get(name) is not None}
+    return EventDetails(**given) if given else None  # type: ignore[arg-type]  # typed columns

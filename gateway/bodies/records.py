@@ -13,8 +13,16 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from gateway.bodies.codec import is_none
-from recommender.events import MAX_RATING, MAX_TITLE_CHARS, MAX_TYPE_CHARS
+from recommender.event_details import (
+    MAX_DWELL_S,
+    MAX_QUANTITY,
+    MAX_QUERY_CHARS,
+    MAX_VALUE,
+    MIN_QUANTITY,
+)
+from recommender.events import MAX_RATING, MAX_TITLE_CHARS
 from recommender.ids import MAX_ID_CHARS
+from recommender.record_fields import MAX_TYPE_CHARS
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -65,8 +73,8 @@ class EventBody:
         Field(
             min_length=1,
             max_length=MAX_TYPE_CHARS,
-            description="What happened: `view`, `click`, `purchase`, or any word of yours. "
-            "`rating` needs a `rating`; `impression` is something shown and not chosen.",
+            description="What happened: `view`, `click`, `add_to_cart`, `purchase`, or any word of "
+            "yours. `rating` needs a `rating`; `impression` is something shown and not chosen.",
             examples=["rating"],
         ),
     ]
@@ -77,6 +85,48 @@ class EventBody:
             le=MAX_RATING,
             description="The rating, on your own scale.",
             examples=[5],
+        ),
+    ] = None
+    value: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_VALUE,
+            description="What it was worth in all: the price times the quantity.",
+            examples=[59.8],
+        ),
+    ] = None
+    currency: Annotated[
+        str | None,
+        Field(pattern="^[A-Z]{3}$", description="The currency (ISO 4217).", examples=["EUR"]),
+    ] = None
+    quantity: Annotated[
+        float | None,
+        Field(ge=MIN_QUANTITY, le=MAX_QUANTITY, description="How many.", examples=[2]),
+    ] = None
+    dwell_s: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_DWELL_S,
+            description="How long the user looked at the item, in seconds.",
+            examples=[12.5],
+        ),
+    ] = None
+    query: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_QUERY_CHARS,
+            description="The search that led to the item.",
+            examples=["river films"],
+        ),
+    ] = None
+    recommendation_id: Annotated[
+        Id | None,
+        Field(
+            description="The list of recommendations that showed the item.",
+            examples=["01a21201-e281-7a76-aed1-b5da2d1fa61f"],
         ),
     ] = None
     at: At = None

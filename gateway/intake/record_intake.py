@@ -17,7 +17,8 @@ from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories
 from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.http.record_bodies import Raw, Unreadable
-from recommender.events import InvalidRecord, Record, parse_event, parse_item
+from recommender.events import Record, parse_event, parse_item
+from recommender.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
 log = logging.getLogger(__name__)

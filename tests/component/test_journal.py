@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from cron.errors import ArtifactCorrupt, LeaseLost, LogGap
@@ -16,12 +17,13 @@ from cron.journal.compaction import NUM_MERGED
 from cron.journal.dead_letters import DeadLetters
 from cron.journal.follow import follow_once
 from cron.journal.journal import Journal
-from cron.journal.segments import records_of, table_of, write
+from cron.journal.segments import read, records_of, table_of, write
 from cron.ledger import journal_rows
 from cron.ports import START, Appended, Batch, Cursor, Rejected
+from recommender.event_details import EventDetails
 from recommender.events import EventLines, Record
 from tests.component.house import HookedArtifacts, House, accept, open_house
-from tests.contracts.records import START_AT, event, item
+from tests.contracts.records import DETAILS, START_AT, event, item
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -39,6 +41,27 @@ def test_accepted_records_are_numbered_in_their_order(house: House) -> None:
     assert table["seq"].to_pylist() == [1, 2, 3, 4]
     assert records_of(table) == [*records, event(3)]
     assert (house.journal.first_seq, house.journal.last_seq) == (1, 4)
+
+
+def test_details_are_kept_beside_segments_without_them(house: House) -> None:
+    bought = replace(event(2, type_="purchase"), details=DETAILS)
+    shown = replace(event(3), details=EventDetails(recommendation_id="r"))
+    accept(house, [event(1), item(1, "i")])
+    accept(house, [event(4), bought, shown])
+    table = house.journal.read(1, 5)
+    assert records_of(table) == [event(1), item(1, "i"), event(4), bought, shown]
+    assert house.journal.read(2, 4, columns=["value"])["value"].to_pylist() == [None, None, 59.8]
+
+
+def test_a_file_has_columns_for_the_details_of_its_events_only(tmp_path: Path) -> None:
+    """Segments without details are the same bytes as those of earlier releases."""
+    path = tmp_path / "segment.parquet"
+    write(table_of([event(1), item(1, "i")], first_seq=1), path)
+    assert pq.read_schema(path).names[-1] == "payload"
+    timed = replace(event(2), details=EventDetails(dwell_s=3.0))
+    write(table_of([event(1), timed], first_seq=1), path)
+    assert pq.read_schema(path).names[-2:] == ["payload", "dwell_s"]
+    assert records_of(read(path)) == [event(1), timed]
 
 
 def test_a_range_is_read_and_counted_across_segments(house: House) -> None:

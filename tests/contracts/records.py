@@ -8,9 +8,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cron.project_root import PROJECT_ROOT
+from recommender.event_details import EventDetails
 from recommender.events import AttributeValue, Event, EventLines, Item, to_json
 
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)
+DETAILS = EventDetails(
+    value=59.8,
+    currency="EUR",
+    quantity=2.0,
+    dwell_s=0.0,
+    query="rivière 🎬",
+    recommendation_id="a/b%20.ü",
+)
 
 
 def event(

@@ -11,10 +11,18 @@ import pytest
 
 from cron.backends.sqlite.events import TRIM_BATCH
 from cron.errors import LogGap, Unavailable
-from cron.ports import START, Cursor, EventLog
+from cron.ports import START, Appended, Cursor, EventLog
 from cron.wiring import open_log
 from recommender.events import MAX_RECORD_BYTES, Event, Item, Record, to_json
-from tests.contracts.records import START_AT, event, event_lines, item, start_process, wait_for_end
+from tests.contracts.records import (
+    DETAILS,
+    START_AT,
+    event,
+    event_lines,
+    item,
+    start_process,
+    wait_for_end,
+)
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -33,12 +41,10 @@ class Traits:
     tells_duplicates: bool = True  # otherwise only the journal does
     # otherwise records of one user, or of one item, keep their order, and others may pass them
     keeps_one_line: bool = True
-    keeps_calls_whole: bool = (
-        True  # a writer that is killed in mid-call leaves all of the call's records, or none
-    )
-    starts_at_the_earliest: bool = (
-        False  # after a trim START is the earliest record that is left; otherwise it is a gap
-    )
+    # a writer that is killed in mid-call leaves all of the call's records, or none
+    keeps_calls_whole: bool = True
+    # after a trim START is the earliest record that is left; otherwise it is a gap
+    starts_at_the_earliest: bool = False
 
 
 TRAITS = {
@@ -106,16 +112,14 @@ def cursor_at_end(log: EventLog) -> Cursor:
 
 
 def test_records_come_back_equal_and_in_order(log: EventLog, traits: Traits) -> None:
-    odd = event(3, user_id="ü🎬 '\"\\", item_id="日本")
     records: list[Record] = [
         event(2),
         item(1, "i", attributes={"genre": ("a", "b"), "year": 1995.0}),
-        odd,
+        event(3, user_id="ü🎬 '\"\\", item_id="日本"),
         replace(event(4), rating=3.5),
+        replace(event(5), details=DETAILS),
     ]
-    appended = log.append(records)
-    assert appended.accepted == 4
-    assert appended.duplicates == ()
+    assert log.append(records) == Appended(accepted=5, duplicates=())
     assert comparable(everything(log), traits) == comparable(records, traits)
 
 
@@ -374,8 +378,7 @@ def test_a_long_trim_of_a_file_lets_writers_in_between(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/events.db"
     log, gateway, num_records = open_log(url), open_log(url), 4 * TRIM_BATCH
     log.append([event(number) for number in range(num_records)])
-    end = cursor_at_end(log)
-    trimming = threading.Thread(target=log.trim, args=(end,))
+    trimming = threading.Thread(target=log.trim, args=(end := cursor_at_end(log),))
     trimming.start()
     left = num_records
     while left == num_records:

@@ -14,9 +14,10 @@ from cron.errors import Unavailable
 from cron.ports import START, Cursor, Histories
 from cron.user_keys import hash_without_key
 from cron.wiring import open_histories
-from recommender.events import EARLIEST, MAX_TYPE_CHARS
+from recommender.events import EARLIEST
 from recommender.ids import MAX_ID_CHARS
-from tests.contracts.records import START_AT, event, item, start_process, wait_for_end
+from recommender.record_fields import MAX_TYPE_CHARS
+from tests.contracts.records import DETAILS, START_AT, event, item, start_process, wait_for_end
 from tests.servers import Servers, unique
 
 EMBEDDED: dict[str, Callable[[Path], str]] = {
@@ -53,6 +54,11 @@ def test_events_come_back_equal_newest_last(histories: Histories) -> None:
     second = event(2, item_id="日本🎬")
     histories.append([second, first])
     assert histories.recent("u", 10) == (first, second)
+
+
+def test_details_are_not_history(histories: Histories) -> None:
+    histories.append([replace(event(1), details=DETAILS)])
+    assert histories.recent("u", 10) == (event(1),)
 
 
 def test_order_is_by_time_then_id_whatever_the_order_of_arrival(histories: Histories) -> None:

@@ -15,7 +15,8 @@ from cron.errors import FreshetError
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs.table import count
 from cron.wiring import open_log
-from recommender.events import EventLines, InvalidRecord, Item, parse_event, parse_item, to_json
+from recommender.events import EventLines, Item, parse_event, parse_item, to_json
+from recommender.record_fields import InvalidRecord
 
 if TYPE_CHECKING:  # imports pandas
     from tqdm import tqdm

@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cron.settings.tree import Settings
 from gateway.app import create_app
-from recommender.events import InvalidRecord, parse_event, parse_item
+from recommender.events import parse_event, parse_item
+from recommender.record_fields import InvalidRecord
 from tests.component.gateway_process import RunningGateway, settings_in
 from tests.component.gateway_process import gateway as serve
 
@@ -134,6 +135,14 @@ def test_record_bodies_have_the_fields_that_are_parsed(name: str, parse: object)
         {"rating": 2_000_000},
         {"ratng": 3},
         {"hidden": True},
+        {"value": 59.8, "currency": "EUR", "quantity": 2, "dwell_s": 0, "query": "x"},
+        {"value": None, "currency": None, "recommendation_id": 7},
+        {"value": -1},
+        {"currency": "eur"},
+        {"quantity": 0},
+        {"dwell_s": 90_000},
+        {"query": ""},
+        {"recommendation_id": ""},
     ],
     ids=str,
 )

@@ -12,14 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.event_lines import EventColumns, lines_of
-from recommender.events import (
-    EARLIEST,
-    MAX_CLOCK_SKEW,
-    InvalidRecord,
-    parse_event,
-    to_json,
-)
+from recommender.events import EARLIEST, MAX_CLOCK_SKEW, parse_event, to_json
 from recommender.ids import MAX_ID_CHARS, are_plain_ids, is_plain_id
+from recommender.record_fields import InvalidRecord
 
 NOW = datetime(2026, 11, 25, 12, 30, 0, 250_000, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

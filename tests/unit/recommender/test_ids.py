@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.events import InvalidRecord, from_json, parse_event, parse_item
+from recommender.events import from_json, parse_event, parse_item
 from recommender.ids import MAX_ID_CHARS, is_plain_id, wrong_id
 from recommender.nobody import NOBODY
+from recommender.record_fields import InvalidRecord
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CONTROL = ["\0", "\t", "\n", "\r", "\x1b", "\x1f", "\x7f", "\x85", "\x9f", "\u2028", "\u2029"]
