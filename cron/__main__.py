@@ -39,6 +39,7 @@ VERBS = (
     "rollback",
     "pause",
     "resume",
+    "keys",
     "config",
 )
 

@@ -34,6 +34,8 @@ A message says what happened, to what, and what to do next.
     ├── UnknownPanelKey          a release's panel uses a key that is not in the ledger
     ├── AlreadyRunning           another process does the worker's job here
     ├── UnknownVersion           no release has that version
+    ├── KeyNameInUse             an API key with that name was made before
+    ├── UnknownKey               no API key has that name
     ├── WrongUserId              the text is not a valid user id
     └── NothingToRollBackTo      there is no earlier good release
 """
@@ -294,6 +296,24 @@ class WrongUserId(FreshetError):
 
     def __init__(self, user_id: str, *, expected: str) -> None:
         super().__init__(f"user_id: found {ascii(user_id)[:80]}, expected {expected}")
+
+
+class KeyNameInUse(FreshetError):
+    """An API key with that name was made before, and may be revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"a key named {name!r} was made before, and names are never reused; choose another"
+            " name (`python -m cron keys list` shows all)"
+        )
+
+
+class UnknownKey(FreshetError):
+    """No API key has that name."""
+
+    def __init__(self, name: str, *, known: list[str]) -> None:
+        names = ", ".join(known) or "none"
+        super().__init__(f"no key is named {name!r}; existing keys: {names}")
 
 
 class UnknownPanelKey(FreshetError):

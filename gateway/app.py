@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from cron.settings.tree import Settings
 from gateway.calls import answers, documentation, records, watch
+from gateway.http.cross_origin import CrossOrigin
 from gateway.http.head import HeadAsGet
 from gateway.http.problems import handle_problems
 from gateway.metrics import CallMetrics
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(CallMetrics)
+    app.add_middleware(CrossOrigin)
     # outside CallMetrics, which reads the route from the scope that it passed on
     app.add_middleware(HeadAsGet)
     handle_problems(app)

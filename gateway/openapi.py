@@ -20,6 +20,7 @@ from gateway.bodies.codec import codec_of, to_json
 from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
 from gateway.bodies.refusal import Refusal, refusal
+from gateway.callers.roles import CALLS
 from gateway.http.record_bodies import NDJSON
 
 Responses = dict[int | str, dict[str, object]]
@@ -37,15 +38,16 @@ _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
         refusal("k", "k: found '0', expected a whole number from 1 to 1,000"),
     ),
     401: (
-        "A key is set, and the call has no key or a wrong one.",
+        "There are keys, and the call has none or one that is not valid.",
         refusal(
             "authorization",
-            "this gateway requires its key, the setting gateway.api_key; send Authorization: "
-            "Bearer KEY",
+            "this gateway requires a key, the setting gateway.api_key or one made by `python -m "
+            "cron keys add`; send Authorization: Bearer KEY",
         ),
     ),
     403: (
-        "No key is set, and the call may come from another site's web page.",
+        "The key is not for this call or this page, or there are no keys and the call may come "
+        "from another site's web page.",
         refusal(
             "host",
             "Host is 'shop.example', not a loopback name (127.0.0.1, localhost, [::1]), and "
@@ -162,7 +164,11 @@ def _complete(document: dict[str, object], routes: Sequence[BaseRoute]) -> dict[
     paths = _child(document, "paths")
     for path in paths:
         for method in (operations := _child(paths, path)):
-            _child(_child(operations, method), "responses").pop("422", None)
+            operation = _child(operations, method)
+            _child(operation, "responses").pop("422", None)
+            if roles := CALLS.get(f"{method.upper()} {path}"):
+                # OpenAPI 3.1 lets a key of any kind name the roles that it needs
+                operation["security"] = [{"key": [role]} for role in sorted(roles)]
     for route in routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import partial
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
-from cron.ledger import release_rows, switches
+from cron.ledger import key_rows, release_rows, switches
 from cron.ledger.forgotten import keys_of
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
@@ -20,6 +21,8 @@ from cron.services import Paths
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.urls.torchserve import parse as parse_nodes
+from gateway.callers.keyring import Keyring
+from gateway.callers.visitors import VisitorRules
 from gateway.http.request_body import RequestBodies
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
@@ -42,6 +45,8 @@ class GatewayServices:
     """What the calls may use. Threads may share all of it. `overview` blocks."""
 
     settings: Settings
+    keyring: Keyring
+    visitors: VisitorRules
     histories: Histories
     inference: Inference
     intake: RecordIntake
@@ -70,12 +75,20 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     timeout_s = settings.gateway.inference_timeout_s
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
 
+    keyring = Keyring(settings.gateway.api_key, partial(key_rows.every, ledger))
+    keyring.refresh()
+    following = asyncio.create_task(keyring.follow())
+
     def overview() -> Overview:
         return look(ledger, event_log, paths.runs, now=datetime.now(UTC))
 
     try:
         yield GatewayServices(
             settings=settings,
+            keyring=keyring,
+            visitors=VisitorRules(
+                types=settings.gateway.browser_types, id_chars=settings.gateway.browser_id_chars
+            ),
             histories=histories,
             inference=inference,
             intake=RecordIntake(event_log, histories, letters, new_id=RecordIds()),
@@ -94,5 +107,6 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             record_queue=WaitingQueue(at_once=RECORD_CALLS_AT_ONCE, max_wait_s=MAX_RECORDS_WAIT_S),
         )
     finally:
+        following.cancel()
         await inference.close()
         ledger.close()

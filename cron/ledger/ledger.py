@@ -13,6 +13,7 @@ Each table's functions have a file of their own:
 | `metric_rows`  | quality by run; counters and gauges that outlive a process            |
 | `forgotten`    | users who asked to be forgotten                                       |
 | `secret_rows`  | the installation's secrets                                            |
+| `key_rows`     | the gateway's API keys                                                |
 | `pruning`      | removal of rows that nothing needs                                    |
 
 Every function there takes a `Ledger` and is one transaction. A write that belongs to a run names

@@ -145,6 +145,19 @@ forgotten = sa.Table(
 _NOT_ERASED = forgotten.c.erased_at.is_(None)
 sa.Index("not_erased", forgotten.c.user_key, sqlite_where=_NOT_ERASED, postgresql_where=_NOT_ERASED)
 
+# the gateway's keys, each by its SHA-256; a revoked one keeps its row
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("origins", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("revoked_at", sa.Text),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

@@ -134,6 +134,25 @@ class GatewaySettings:
     api_key: Annotated[str, Text(is_header_value)] | None = field(
         default=None, metadata={"secret": True}
     )
+    # of events sent with a browser key, which anybody can use; so none that a shop counts on, such
+    # as `purchase`
+    browser_types: tuple[str, ...] = (
+        "impression",
+        "view",
+        "click",
+        "play",
+        "search",
+        "add_to_cart",
+        "save",
+        "like",
+        "dislike",
+        "rating",
+        "hide",
+        "not_interested",
+        "skip",
+    )
+    # of user ids sent with a browser key; fewer random characters can be guessed
+    browser_id_chars: CountInt = 16
 
 
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -17,7 +17,9 @@ from gateway.bodies.records import (
     RejectedRecord,
 )
 from gateway.bodies.refusal import refusal
-from gateway.http.access import UseServices, require_key
+from gateway.callers import visitors
+from gateway.callers.keyring import Caller
+from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
 from gateway.http.record_bodies import MAX_CALL_BYTES, raw_records
@@ -82,12 +84,24 @@ _ANSWERS: Responses = {
     responses=_ANSWERS,
     openapi_extra=records_body(EventBody, dict(_EVENT)),
 )
-async def post_events(request: Request, services: UseServices) -> Response:
+async def post_events(
+    request: Request,
+    services: UseServices,
+    caller: UseCaller,
+    _key: Annotated[
+        str | None,
+        Query(
+            alias="key",
+            description="A browser key, for `sendBeacon`, which sends no `Authorization` header.",
+        ),
+    ] = None,
+) -> Response:
     """Store events: one object, a list, or NDJSON.
 
-    After the answer they are durable and part of the users' histories.
+    After the answer they are durable and part of the users' histories. A browser key may send what
+    a visitor does (`gateway.browser_types`), in bodies of at most 64 KiB.
     """
-    return await _take("event", request, services)
+    return await _take("event", request, services, caller)
 
 
 @router.post(
@@ -96,12 +110,12 @@ async def post_events(request: Request, services: UseServices) -> Response:
     responses=_ANSWERS,
     openapi_extra=records_body(ItemBody, dict(_ITEM)),
 )
-async def post_items(request: Request, services: UseServices) -> Response:
+async def post_items(request: Request, services: UseServices, caller: UseCaller) -> Response:
     """Store items: one object, a list, or NDJSON.
 
     The latest record of an item replaces the others; `hidden` takes effect at once.
     """
-    return await _take("item", request, services)
+    return await _take("item", request, services, caller)
 
 
 @router.delete(
@@ -126,14 +140,18 @@ def forget_user(
     return json_response(ForgottenUser(user_id=user_id, up_to=done.up_to.isoformat()))
 
 
-async def _take(kind: RecordKind, request: Request, services: GatewayServices) -> Response:
+async def _take(
+    kind: RecordKind, request: Request, services: GatewayServices, caller: Caller
+) -> Response:
     content_type = request.headers.get("content-type", "")
+    limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_CALL_BYTES
+    check = services.visitors.check_record if caller.is_browser else None
     async with (
-        services.bodies.read(request, limit=MAX_CALL_BYTES) as body,
+        services.bodies.read(request, limit=limit) as body,
         services.record_queue.turn(),
     ):
         result = await run_in_threadpool(
-            lambda: services.intake.take(kind, raw_records(body, content_type))
+            lambda: services.intake.take(kind, raw_records(body, content_type), check)
         )
     for outcome, number in (
         ("accepted", result.accepted),

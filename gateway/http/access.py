@@ -1,29 +1,35 @@
-"""Who may call: holders of the key; without a key, this machine but not other sites' pages."""
+"""Who may call: holders of a key with the call's role; without any key, this machine alone.
+
+`gateway.callers` has the roles and the keys.
+"""
 
 from __future__ import annotations
 
-import hmac
 from ipaddress import ip_address
 from typing import Annotated, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cron.settings.keys import variable
-from cron.settings.own_gateway import gateway_url, key_bytes
+from cron.settings.own_gateway import gateway_url
 from cron.settings.tree import GatewaySettings
+from gateway.callers.keyring import LOCAL, Caller, Keyring
+from gateway.callers.roles import CALLS, Roles
 from gateway.services import GatewayServices
 
 # it describes the key in /openapi.json; `require_key` reads the header itself, in every encoding
 _BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="key",
-    description="The setting `gateway.api_key`. Needed only when a key is set.",
+    description="The setting `gateway.api_key`, or a key made by `python -m cron keys add` with "
+    "one of the roles named at the call. Needed once there is a key.",
 )
 
 
-def services_of(request: Request) -> GatewayServices:
+async def services_of(request: Request) -> GatewayServices:
     """Return the services that the application opened at its start."""
     return cast(GatewayServices, request.app.state.services)
 
@@ -40,46 +46,83 @@ class OtherSite(Exception):
         )
 
 
+class WrongRole(Exception):
+    """A call with a valid key that is not for this call."""
+
+    def __init__(self, caller: Caller, call: str, *, needed: Roles) -> None:
+        roles = " or ".join(sorted(needed))
+        what = f"{call} needs a key with the role {roles}"
+        if caller is LOCAL:
+            found = "without a key, programs of this machine may not"
+        else:
+            found = f"the key {caller.name!r} has {', '.join(sorted(caller.roles))}"
+        super().__init__(
+            f"{what}; {found}; make one: python -m cron keys add --name NAME --role {min(needed)}"
+        )
+
+
 UseServices = Annotated[GatewayServices, Depends(services_of)]
 
 
-def require_key(
+async def require_key(
     request: Request,
     services: UseServices,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> None:
-    """Refuse a call without the key, when one is set; without one, refuse other sites' pages.
+    """Refuse a call without a key that has the call's role; without any key, other sites' pages.
 
-    The comparison takes the same time for every wrong key.
+    `caller_of` returns whose key it was.
     """
-    key = services.settings.gateway.api_key
-    if key is None:
+    if services.keyring.is_empty:
         _refuse_other_sites(request, services.settings.gateway)
-        return
+        caller = LOCAL
+    else:
+        caller = _key_holder(request, services.keyring)
+    call, needed = _needed_roles(request)
+    if not needed & caller.roles:
+        raise WrongRole(caller, call, needed=needed)
+    if caller.is_browser:
+        services.visitors.check_origin(caller, request.headers.get("origin"))
+        user_id = request.path_params.get("user_id", request.query_params.get("user_id"))
+        if user_id is not None:
+            services.visitors.check_user_id(user_id)
+    request.state.caller = caller
+
+
+async def caller_of(request: Request) -> Caller:
+    """Return who sent a call, after `require_key` has found out."""
+    return cast(Caller, request.state.caller)
+
+
+UseCaller = Annotated[Caller, Depends(caller_of)]
+
+
+def _key_holder(request: Request, keyring: Keyring) -> Caller:
     scheme, _space, token = request.headers.get("authorization", "").partition(" ")
-    # a header's bytes are decoded as Latin-1
-    if scheme.lower() == "bearer" and _is_key(token.strip(" \t").encode("latin-1"), key):
-        return
+    if scheme.lower() == "bearer":
+        # a header's bytes are decoded as Latin-1
+        caller = keyring.find(token.strip(" \t").encode("latin-1"))
+        if caller is not None:
+            return caller
+    elif "key" in request.query_params:
+        # `sendBeacon` sends no header; a browser key is public, so it may be in an address
+        caller = keyring.find(request.query_params["key"].encode())
+        if caller is not None and caller.is_browser:
+            return caller
     raise HTTPException(
         401,
-        "this gateway requires its key, the setting gateway.api_key; send Authorization: "
-        "Bearer KEY",
+        "this gateway requires a key, the setting gateway.api_key or one made by `python -m cron "
+        "keys add`; send Authorization: Bearer KEY",
         {"WWW-Authenticate": "Bearer"},
     )
 
 
-def _is_key(sent: bytes, key: str) -> bool:
-    """Compare with the key in UTF-8 and in Latin-1.
-
-    curl sends letters beyond ASCII in UTF-8, browsers and Python's requests in Latin-1.
-    """
-    in_utf = key_bytes(key)
-    try:
-        in_latin = in_utf.decode("utf-8").encode("latin-1")
-    except UnicodeError:  # it has letters beyond Latin-1, or is not valid UTF-8
-        in_latin = in_utf
-    is_utf, is_latin = hmac.compare_digest(sent, in_utf), hmac.compare_digest(sent, in_latin)
-    return is_utf or is_latin
+def _needed_roles(request: Request) -> tuple[str, Roles]:
+    """Return the call, and the roles that it is for; a call that the list lacks is for none."""
+    route = request.scope["route"]
+    assert isinstance(route, APIRoute)
+    call = f"{request.method} {route.path_format}"
+    return call, CALLS.get(call, frozenset())
 
 
 def _refuse_other_sites(request: Request, gateway: GatewaySettings) -> None:

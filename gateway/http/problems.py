@@ -14,7 +14,8 @@ from starlette.responses import Response
 from cron.errors import FreshetError, LedgerFailed, Unavailable, WrongUserId
 from gateway.bodies.codec import to_json
 from gateway.bodies.refusal import refusal
-from gateway.http.access import OtherSite
+from gateway.callers.visitors import WrongSite
+from gateway.http.access import OtherSite, WrongRole
 from gateway.http.query import expected_value
 from gateway.http.request_body import BadBody
 from gateway.model.answers import NoAnswer, TooLarge
@@ -48,6 +49,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(OtherSite, _other_site)
+    app.add_exception_handler(WrongRole, _wrong_role)
+    app.add_exception_handler(WrongSite, _wrong_site)
     app.add_exception_handler(WrongUserId, _wrong_user_id)
     app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.add_exception_handler(HTTPException, _http)
@@ -70,6 +73,14 @@ def _bad_body(_request: Request, error: Exception) -> Response:
 def _other_site(_request: Request, error: Exception) -> Response:
     assert isinstance(error, OtherSite)
     return problem(403, field=error.field, reason=str(error))
+
+
+def _wrong_role(_request: Request, error: Exception) -> Response:
+    return problem(403, field="authorization", reason=str(error))
+
+
+def _wrong_site(_request: Request, error: Exception) -> Response:
+    return problem(403, field="origin", reason=str(error))
 
 
 def _wrong_user_id(_request: Request, error: Exception) -> Response:

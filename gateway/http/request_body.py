@@ -73,10 +73,14 @@ def _content_length(request: Request) -> int:
 def _check_size(size_bytes: int, limit: int) -> None:
     if size_bytes > limit:
         raise BadBody(
-            f"the body holds {size_bytes:,} bytes or more, the limit is {limit // 2**20} MiB; send "
+            f"the body holds {size_bytes:,} bytes or more, the limit is {_size(limit)}; send "
             "less in one call",
             status=413,
         )
+
+
+def _size(limit: int) -> str:
+    return f"{limit // 2**20} MiB" if limit >= 2**20 else f"{limit // 2**10} KiB"
 
 
 def _is_gzip(request: Request) -> bool:

@@ -21,6 +21,7 @@ from recommender.events import Record, parse_event, parse_item
 from recommender.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
+RecordCheck = Callable[[Record], None]
 log = logging.getLogger(__name__)
 
 
@@ -50,8 +51,13 @@ class RecordIntake:
         self._dead_letters = dead_letters
         self._new_id = new_id
 
-    def take(self, kind: RecordKind, raw: Iterable[Raw]) -> IntakeResult:
-        """Store the good records durably; raise Unavailable, storing none, when the log fails."""
+    def take(
+        self, kind: RecordKind, raw: Iterable[Raw], check: RecordCheck | None = None
+    ) -> IntakeResult:
+        """Store the good records durably; raise Unavailable, storing none, when the log fails.
+
+        `check` raises InvalidRecord for a record that this sender may not send.
+        """
         now = datetime.now(UTC)
         records: list[Record] = []
         rejected: list[RejectedRecord] = []
@@ -60,6 +66,8 @@ class RecordIntake:
         for index, one in enumerate(raw):
             try:
                 record = self._parse(kind, one, now)
+                if check is not None:
+                    check(record)
             except InvalidRecord as error:
                 rejected.append(RejectedRecord(index=index, field=error.field, reason=error.reason))
                 # one character more than a letter keeps, so that the letter shows that it was cut

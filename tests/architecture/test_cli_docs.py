@@ -24,17 +24,24 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def arguments_of(verb: str) -> list[str]:
-    """Return the options and the names of the positional arguments of a verb."""
-    verbs = next(
-        action
-        for action in build_parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    actions = [
-        action for action in verbs.choices[verb]._actions if action.dest not in ("help", "config")
-    ]
-    return [(action.option_strings or [str(action.metavar)])[-1] for action in actions]
+def arguments_of(verb: str) -> set[str]:
+    """Return the options and the names of the positional arguments of a verb and its actions."""
+    (verbs,) = actions_of(build_parser())
+    parser = verbs.choices[verb]
+    nested = [one for actions in actions_of(parser) for one in actions.choices.values()]
+    return {
+        (action.option_strings or [str(action.metavar)])[-1]
+        for one in (parser, *nested)
+        for action in one._actions
+        if action.dest not in ("help", "config")
+    }
+
+
+def actions_of(
+    parser: argparse.ArgumentParser,
+) -> list[argparse._SubParsersAction[argparse.ArgumentParser]]:
+    """Return what holds a parser's verbs, or a verb's actions."""
+    return [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
 
 
 def test_every_verb_is_documented_and_no_other() -> None:
@@ -45,7 +52,7 @@ def test_every_verb_is_documented_and_no_other() -> None:
 def test_every_argument_is_documented_and_no_other(verb: str) -> None:
     section = sections()[verb]
     documented = set(re.findall(r"^\| `(?:(--[a-z-]+)|([A-Z]+))", section, flags=re.MULTILINE))
-    assert {option or positional for option, positional in documented} == set(arguments_of(verb))
+    assert {option or positional for option, positional in documented} == arguments_of(verb)
 
 
 def test_every_default_is_the_documented_one() -> None:

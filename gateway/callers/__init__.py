@@ -1,0 +1,1 @@
+"""Callers: their keys and roles, and what each may do."""

@@ -1,0 +1,29 @@
+"""Which keys each call is for: the one list of all calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cron.api_keys import Role
+
+Roles = frozenset[Role]
+
+_SHOPPERS: Roles = frozenset({"browser", "read"})  # what a shop's page may read
+_READERS: Roles = frozenset({"read"})
+_VISITORS: Roles = frozenset({"browser", "write"})
+_WRITERS: Roles = frozenset({"write"})
+_WATCHERS: Roles = frozenset({"read", "operate"})
+
+# by method and path as in docs/gateway.md; a key needs one of the roles
+CALLS: Mapping[str, Roles] = {
+    "POST /v1/events": _VISITORS,
+    "POST /v1/items": _WRITERS,
+    "DELETE /v1/users/{user_id}": _WRITERS,
+    "GET /v1/recommendations/{user_id}": _SHOPPERS,
+    "POST /predict": _READERS,
+    "GET /v1/status": _WATCHERS,
+    "GET /metrics": _WATCHERS,
+}
+
+# what shows nothing of a shop, or asks for a key itself
+OPEN_CALLS = frozenset({"GET /", "GET /docs", "GET /docs/{asset}", "GET /healthz", "GET /readyz"})

@@ -1,0 +1,64 @@
+"""What a browser key may send and ask for: what one visitor of the shop does, and no more.
+
+Everybody who reads a shop's page has its browser key, so the key proves nothing about a visitor.
+Who knows a user's id may add to that user's history and ask for that user's recommendations, which
+say something about it. Therefore ids that can be guessed are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cron.errors import WrongUserId
+from gateway.callers.keyring import Caller
+from recommender.events import Event, Record
+from recommender.record_fields import InvalidRecord
+
+# what browsers send when a page is left (`sendBeacon`, `keepalive`)
+MAX_BODY_BYTES = 64 * 1024
+
+
+class WrongSite(Exception):
+    """A page of a site that a browser key is not for."""
+
+    def __init__(self, caller: Caller, origin: str) -> None:
+        super().__init__(
+            f"Origin is {ascii(origin)[:80]}, and the key {caller.name!r} is for pages of "
+            f"{', '.join(sorted(caller.origins))}"
+        )
+
+
+class VisitorRules:
+    """The rules, with the types of events and the length of user ids that a shop decides."""
+
+    def __init__(self, *, types: Collection[str], id_chars: int) -> None:
+        self._types = frozenset(types)
+        self._id_chars = id_chars
+
+    def check_origin(self, caller: Caller, origin: str | None) -> None:
+        """Raise WrongSite for a page of another site. A program may leave `Origin` out."""
+        if origin is not None and origin not in caller.origins:
+            raise WrongSite(caller, origin)
+
+    def check_user_id(self, user_id: str) -> None:
+        """Raise WrongUserId for an id that can be guessed."""
+        if len(user_id) < self._id_chars:
+            raise WrongUserId(user_id, expected=self._long_id())
+
+    def check_record(self, record: Record) -> None:
+        """Raise InvalidRecord for an event that a visitor can't send."""
+        if not isinstance(record, Event):
+            return
+        if record.type not in self._types:
+            types = ", ".join(sorted(self._types))
+            raise InvalidRecord(
+                "type", found=record.type, expected=f"one that a browser key may send: {types}"
+            )
+        if len(record.user_id) < self._id_chars:
+            raise InvalidRecord("user_id", found=record.user_id, expected=self._long_id())
+
+    def _long_id(self) -> str:
+        return (
+            f"with a browser key an id that can't be guessed, of {self._id_chars} characters or "
+            "more, such as a UUID or a keyed hash of the account's number"
+        )
