@@ -118,7 +118,8 @@ class Histories(Protocol):
     def append(self, records: Sequence[Record], *, cursor: Cursor | None = None) -> None:
         """Add records; a record that is already there changes nothing.
 
-        The follower's cursor, when given, is stored in the same transaction.
+        Event ids are compared within their user. The follower's cursor, when given, is stored in
+        the same transaction.
         """
         ...
 

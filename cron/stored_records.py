@@ -5,13 +5,24 @@ An entry may not be a valid record: a newer release wrote it, or somebody else d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
 
 from cron.ports import Batch, Cursor, Rejected
 from recommender.events import Event, Item, Record, from_json
+from recommender.ids import PLAIN_ID
 from recommender.record_fields import InvalidRecord
 
 MAX_RAW_BYTES = 16_384  # more than a dead letter displays
+# Most entries match this, which takes a third of the time of `from_json` and checks the same.
+_PLAIN_EVENT = re.compile(
+    rf'{{"kind":"event","event_id":"({PLAIN_ID})","user_id":"({PLAIN_ID})",'
+    rf'"item_id":"({PLAIN_ID})","type":"([\w-]+)","at":"([\dT:.-]+\+00:00)",'
+    r'"rating":(?:null|(-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?))}',
+    re.ASCII,
+)
 
 
 def read_stored(body: bytes, *, source: str) -> Record | Rejected:
@@ -20,12 +31,31 @@ def read_stored(body: bytes, *, source: str) -> Record | Rejected:
     `source` is its place in the log.
     """
     try:
-        return from_json(body.decode())
+        text = body.decode()
+        return _plain_event(text) or from_json(text)
     except InvalidRecord as error:
         reason = error.reason
     except UnicodeDecodeError as error:
         reason = f"record: found bytes that are not UTF-8 ({error})"
     return Rejected(source=source, reason=reason, raw=truncated_text(body))
+
+
+def _plain_event(text: str) -> Event | None:
+    """Return the event that `to_json` wrote in its usual form; None for anything else."""
+    found = _PLAIN_EVENT.fullmatch(text)
+    if found is None:
+        return None
+    event_id, user_id, item_id, type_, at, rating = found.groups()
+    with suppress(ValueError):  # not a time
+        return Event(
+            event_id=event_id,
+            user_id=user_id,
+            item_id=item_id,
+            type=type_,
+            at=datetime.fromisoformat(at),
+            rating=None if rating is None else float(rating),
+        )
+    return None
 
 
 def truncated_text(body: bytes) -> str:

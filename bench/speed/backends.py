@@ -159,7 +159,7 @@ def _sqlite_read(file: Path) -> int:
 def _sqlite_histories(file: Path) -> int:
     db = sqlite3.connect(file)
     query = (
-        "SELECT at_us, event_id, item_id, type, rating FROM events"
+        "SELECT at_us, event_id, item_id, type, rating FROM history"
         " WHERE user_id = ? ORDER BY at_us DESC, event_id DESC LIMIT ?"
     )
     for number in range(NUM_HISTORIES):
