@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
 from gateway.bodies.refusal import Refusal, refusal
@@ -31,6 +32,7 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
+_BODIES = (EventBody, ItemBody, PredictionBody, RecommendationBody)
 _REF = "#/components/schemas/{model}"
 _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
     400: (
@@ -195,7 +197,7 @@ def _child(parent: dict[str, object], name: str) -> dict[str, object]:
 def _body_schemas() -> dict[str, object]:
     mode: JsonSchemaMode = "validation"
     _, schema = TypeAdapter.json_schemas(
-        [(one, mode, codec_of(one)) for one in (EventBody, ItemBody, PredictionBody)],
+        [(one, mode, codec_of(one)) for one in _BODIES],
         ref_template=_REF,
     )
     return dict(schema["$defs"])

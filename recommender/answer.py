@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 
 from recommender.batch_work import Work
+from recommender.best_rows import Rows, Scores
 from recommender.body import parse
 from recommender.catalogue import Catalogue
+from recommender.page_item import lean_to_items
 from recommender.ranker import Ranker
+from recommender.reasons import ReasonsQuestion, reasons
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
 from recommender.wire import (
     MAX_BODIES,
@@ -125,17 +128,55 @@ def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> I
 
 def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
     state_BD = ranker.user_states([one.history for one in plans], texts_MT)
-    k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
-    allowed, excluded = [one.allowed_N for one in plans], [one.excluded_rows for one in plans]
-    best = ranker.top_lists(state_BD, k, allowed, excluded)
+    state_BD = lean_to_items(ranker, plans, state_BD, texts_MT)
+    best = _lists(ranker, plans, state_BD)
     rows = [found.tolist() for found, _ in best]
     ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
-    for one, of_rows, (_, scores), of_ratings in zip(plans, rows, best, ratings, strict=True):
+    explained = _reasons(ranker, plans, rows)
+    for user, (one, of_rows, (_, scores), of_ratings) in enumerate(
+        zip(plans, rows, best, ratings, strict=True)
+    ):
         items = _items(ranker.catalogue, of_rows, scores.tolist())
         # Ratings are padded to the longest list of the batch, hence no strict zip.
         for item, rating in zip(items, of_ratings or (), strict=False):
             item["rating"] = round(rating, DECIMALS)
-        yield {"items": items, "resolved": list(one.resolved)}
+        for item, reason in zip(items, explained.get(user, ()), strict=False):
+            item["reason"] = reason
+        answer: JsonObject = {"items": items, "resolved": list(one.resolved)}
+        yield answer | {"unknown": list(one.unknown)} if one.unknown else answer
+
+
+def _lists(
+    ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor
+) -> Sequence[tuple[Rows, Scores]]:
+    """Return the best rows of each plan; candidates are scored one plan after the other."""
+    k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
+    lists: dict[int, tuple[Rows, Scores]] = {}
+    whole = [user for user, one in enumerate(plans) if one.candidate_rows is None]
+    best = ranker.top_lists(
+        state_BD[whole],
+        [k[user] for user in whole],
+        [plans[user].allowed_N for user in whole],
+        [plans[user].excluded_rows for user in whole],
+    )
+    lists |= zip(whole, best, strict=True)
+    for user, one in enumerate(plans):
+        if one.candidate_rows is not None:
+            lists[user] = ranker.best_of(one.candidate_rows, state_BD[[user]], k[user])
+    return [lists[user] for user in range(len(plans))]
+
+
+def _reasons(
+    ranker: Ranker, plans: Sequence[Plan], rows: Sequence[Sequence[int]]
+) -> dict[int, list[JsonObject]]:
+    """Return the reasons of the plans that ask for them, by place."""
+    explained = [
+        user
+        for user, one in enumerate(plans)
+        if isinstance(one.request, TopRequest) and one.request.explain
+    ]
+    asked = [ReasonsQuestion(history=plans[user].history, rows=rows[user]) for user in explained]
+    return dict(zip(explained, reasons(ranker, asked), strict=True)) if asked else {}
 
 
 def _similar(ranker: Ranker, one: Plan, k: int, texts_MT: Tensor | None) -> JsonObject:

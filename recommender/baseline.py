@@ -69,6 +69,11 @@ class Baseline(nn.Module):
         """Return query_XD, whose product with an item's vector, plus its bias, is its logit."""
         return state_XD[:, :-1] * SIMILARITY_WEIGHT
 
+    def add_to_queries(self, state_XD: Tensor, more_XD: Tensor) -> Tensor:
+        """Return states whose queries are those of `state_XD` plus `more_XD`."""
+        text_XD = state_XD[:, :-1] + more_XD / SIMILARITY_WEIGHT
+        return torch.cat([text_XD, state_XD[:, -1:]], dim=1)
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return popularity plus similarity of every item for every state."""
         return self.queries(state_XD) @ side.vectors_ND.T + side.bias_N

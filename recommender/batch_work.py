@@ -16,13 +16,13 @@ from recommender.wire import (
 )
 
 # For one request, and for its batch. An element takes 4 µs to 8 µs of a slow core and about 100
-# bytes while the batch is answered. The largest single body has 201,000 elements: a history of
-# 100,000, as many to exclude, and 1,000 to recommend.
+# bytes while the batch is answered. The largest single body has 211,000 elements: a history of
+# 100,000, as many to exclude, 10,000 candidates, and 1,000 to recommend.
 MAX_ELEMENTS = 250_000
 # A request of at most this size is answered whatever else is in its batch. Requests from the
-# gateway have at most 2,100 elements, history included.
+# gateway have at most 2,100 elements, history included, where the client sends no long lists.
 SMALL = 10_000
-_LISTS = ("user_seq", "items", "exclude")
+_LISTS = ("user_seq", "items", "exclude", "candidates")
 
 
 class Work:
@@ -46,8 +46,8 @@ class Work:
         )
         if elements > MAX_ELEMENTS:
             found = (
-                f"{elements:,} elements in user_seq, items, exclude and items asked for, "
-                "all bodies together"
+                f"{elements:,} elements in user_seq, items, exclude, candidates and items asked "
+                "for, all bodies together"
             )
             raise BadRequest(
                 "body", found=found, expected=f"at most {MAX_ELEMENTS:,} in one request"

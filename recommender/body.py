@@ -18,7 +18,8 @@ from recommender.body_fields import (
     is_plain_text,
     read_count,
     read_filter,
-    read_id,
+    read_flag,
+    read_ids,
     read_list,
     read_name,
     read_number,
@@ -30,6 +31,7 @@ from recommender.wire import (
     MAX_CANDIDATES,
     MAX_EXCLUDED,
     MAX_HISTORY,
+    MAX_RANKED_IDS,
     MAX_VALUES,
     BadRequest,
     Element,
@@ -48,8 +50,12 @@ _FIELDS = {
     "exclude_seen",
     "exclude",
     "filter",
+    "candidates",
+    "context",
+    "explain",
     "similar_to",
 }
+_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to"}
 # Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
 ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
@@ -142,17 +148,19 @@ def _score(body: Mapping[str, object], *, single: bool) -> ScoreRequest:
 
 
 def _top(body: Mapping[str, object]) -> TopRequest:
-    expect_known_fields(body, {"user_seq", "k", "exclude_seen", "exclude", "filter"})
-    exclude_seen = body.get("exclude_seen", True)
-    if not isinstance(exclude_seen, bool):
-        raise BadRequest("exclude_seen", found=describe(exclude_seen), expected="true or false")
-    exclude = read_list(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED)
+    expect_known_fields(body, _OF_TOP)
+    candidates = None
+    if "candidates" in body:
+        candidates = read_ids(body["candidates"], "candidates", limit=MAX_RANKED_IDS)
     return TopRequest(
         history=_history(body),
         k=read_count(body["k"]),
-        exclude_seen=exclude_seen,
-        exclude=tuple(read_id(value, f"exclude[{i}]") for i, value in enumerate(exclude)),
+        exclude_seen=read_flag(body, "exclude_seen", default=True),
+        exclude=read_ids(body.get("exclude", []), "exclude", limit=MAX_EXCLUDED),
         filter=read_filter(body.get("filter", {})),
+        candidates=candidates,
+        context=_element(body["context"], "context") if "context" in body else None,
+        explain=read_flag(body, "explain", default=False),
     )
 
 
@@ -161,12 +169,17 @@ def _history(body: Mapping[str, object]) -> tuple[Element, ...]:
         raise BadRequest(
             "user_seq", found="nothing", expected="a list; an empty one is a user without a history"
         )
+    return read_history(body["user_seq"], "user_seq", limit=MAX_HISTORY)
+
+
+def read_history(raw: object, where: str, *, limit: int) -> tuple[Element, ...]:
+    """Parse a list of history elements; raise BadRequest."""
     history = []
-    for i, raw in enumerate(read_list(body["user_seq"], "user_seq", limit=MAX_HISTORY)):
+    for i, one in enumerate(read_list(raw, where, limit=limit)):
         # Most elements are ids or titles. Long strings would take more memory than they save time.
-        is_short = isinstance(raw, str) and len(raw) <= MAX_KEPT_CHARS
-        bare = _bare_element(raw) if is_short else None
-        history.append(_element(raw, f"user_seq[{i}]") if bare is None else bare)
+        is_short = isinstance(one, str) and len(one) <= MAX_KEPT_CHARS
+        bare = _bare_element(one) if is_short else None
+        history.append(_element(one, f"{where}[{i}]") if bare is None else bare)
     return tuple(history)
 
 
@@ -197,13 +210,14 @@ def _element(raw: object, where: str) -> Element:
         name=name,
         type=type_,
         rating=rating,
-        at_s=None if at is None else _seconds(at, f"{where}.at"),
+        at_s=None if at is None else read_time(at, f"{where}.at").timestamp(),
     )
 
 
-def _seconds(raw: object, where: str) -> float:
+def read_time(raw: object, where: str) -> datetime:
+    """Parse a time from 1990 on, which is not compared with the clock; raise BadRequest."""
     try:
-        return parse_time(raw, now=_NO_CLOCK).timestamp()
+        return parse_time(raw, now=_NO_CLOCK)
     except (
         InvalidRecord,
         OverflowError,

@@ -123,6 +123,18 @@ def read_number(raw: object, where: str, *, expected: str) -> float:
     return value
 
 
+def read_flag(body: Mapping[str, object], name: str, *, default: bool) -> bool:
+    value = body.get(name, default)
+    if not isinstance(value, bool):
+        raise BadRequest(name, found=describe(value), expected="true or false")
+    return value
+
+
+def read_ids(raw: object, where: str, *, limit: int) -> tuple[str, ...]:
+    ids = read_list(raw, where, limit=limit)
+    return tuple(read_id(value, f"{where}[{i}]") for i, value in enumerate(ids))
+
+
 def read_list(raw: object, where: str, *, limit: int) -> list[object]:
     if not isinstance(raw, list):
         raise BadRequest(where, found=describe(raw), expected="a list")

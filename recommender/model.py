@@ -4,9 +4,9 @@ They are the two towers, the untrained baseline, and the sketch. They handle ten
 `recommender.ranker` serves with them and `trainer.learning.loop` trains them. Each has
 `item_side(facts)`, `text_side(texts_MT)`, `states(side, histories)`, `last_states` (only those of
 whole histories), `logits(side, state_XD)`, `queries(state_XD)` (by whose products with the item
-vectors it ranks), `ratings(side, state_XD, rows_XK)`, `block_side(block)` (the item side of some
-rows), a `config`, the width `state_dim` of its states, and the mean and spread of the ratings. The
-trained ones have a `table` of item rows.
+vectors it ranks), `add_to_queries(state_XD, more_XD)`, `ratings(side, state_XD, rows_XK)`,
+`block_side(block)` (the item side of some rows), a `config`, the width `state_dim` of its states,
+and the mean and spread of the ratings. The trained ones have a `table` of item rows.
 
     B  users      L  events of a history      S  states, L + 1: before the first and after each
     N  items      M  free texts               T  text vector

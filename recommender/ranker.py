@@ -75,6 +75,11 @@ class Ranker:
         """Whether the data has ratings; without them `ratings` raises ValueError."""
         return self.bundle.manifest.rating_scale is not None
 
+    @property
+    def rating_mean(self) -> float:
+        """The mean rating of the training data; 0 without ratings."""
+        return float(self._model.rating_mean)
+
     @torch.inference_mode()
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
         """Return whitened vectors_MT of free texts."""
@@ -207,6 +212,39 @@ class Ranker:
                 np.putmask(score_N, ~mask_N, np.nan)
             answers.append(best_rows(score_N, k_one))
         return answers
+
+    @torch.inference_mode()
+    def best_of(self, rows_X: Rows, state_1D: Tensor, k: int) -> tuple[Rows, Scores]:
+        """Return the best of some rows and their scores, best first, as `top_k` does.
+
+        The rows are distinct and ascending. All of them are scored exactly.
+        """
+        rows_X = rows_X[~self.catalogue.hidden_N[rows_X]]
+        scores_1X = self._model.logits(self._items.at(torch.from_numpy(rows_X)), state_1D)
+        places, scores = best_rows(scores_1X[0].numpy(), k)
+        return rows_X[places], scores
+
+    @torch.inference_mode()
+    def lean(self, state_BD: Tensor, vectors_BD: Tensor, weight_B: Tensor) -> Tensor:
+        """Return states that also score an item by its product with a vector of the state's own.
+
+        The vector is scaled to the weight over the mean length of the items' vectors, so an item
+        of that length gets its cosine times the weight.
+        """
+        scale_B1 = (weight_B / self._length_N.mean()).unsqueeze(1)
+        return self._model.add_to_queries(
+            state_BD, torch.nn.functional.normalize(vectors_BD, dim=1) * scale_B1
+        )
+
+    @torch.inference_mode()
+    def vectors(self, rows_X: Tensor) -> Tensor:
+        """Return the vectors_XD of some rows, which are distinct and ascending."""
+        return self._items.at(rows_X).vectors_ND
+
+    @torch.inference_mode()
+    def vectors_of_texts(self, texts_MT: Tensor) -> Tensor:
+        """Return the vectors_MD of free texts, in the space of the items' vectors."""
+        return self._model.text_side(texts_MT).vectors_ND
 
     @torch.inference_mode()
     def similar(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from recommender.best_rows import Rows
 from recommender.body_fields import field_name
 from recommender.catalogue import Catalogue, Mask, UnknownAttribute
 from recommender.config import IMPRESSION
@@ -48,6 +51,9 @@ class Plan:
     resolved_items: tuple[Resolved, ...] = ()
     excluded_rows: tuple[int, ...] = ()
     allowed_N: Mask | None = None
+    candidate_rows: Rows | None = None  # distinct and ascending, without excluded and filtered ones
+    context: ItemRef | None = None
+    unknown: tuple[str, ...] = ()  # ids of candidates and of the context
 
 
 class Texts:
@@ -98,39 +104,92 @@ def texts_of_batch(ranker: Ranker) -> Texts:
 
 def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     """Resolve a request's names; raise BadRequest for errors that depend on the catalogue."""
-    catalogue = ranker.catalogue
     if isinstance(request, SimilarRequest):
-        place, how = _item(catalogue, request.item, texts, field="similar_to")
+        place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
         return Plan(request=request, items=(place,), resolved_items=(how,))
+    if isinstance(request, TopRequest):
+        return _plan_list(ranker, request, texts)
+    return _plan_ratings(ranker, request, texts)
+
+
+def _plan_ratings(ranker: Ranker, request: ScoreRequest, texts: Texts) -> Plan:
+    catalogue = ranker.catalogue
     found = [_look_up(catalogue, element.name) for element in request.history]
     history = _history(ranker, request.history, found, texts)
-    resolved = tuple(how for how, _ in found)
-    if isinstance(request, ScoreRequest):
-        if not ranker.has_ratings:
-            field = "item_desc" if request.single else "items"
-            expected = "a request for k items, since the data has no ratings to predict"
-            raise BadRequest(field, found="a request for a predicted rating", expected=expected)
-        fields = (
-            ["item_desc"] if request.single else [f"items[{i}]" for i in range(len(request.items))]
-        )
-        items = [
-            _item(catalogue, item, texts, field=field)
-            for item, field in zip(request.items, fields, strict=True)
-        ]
-        places, hows = tuple(place for place, _ in items), tuple(how for _, how in items)
-        return Plan(
-            request=request, history=history, resolved=resolved, items=places, resolved_items=hows
-        )
-    excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
-    if request.exclude_seen:
-        excluded += _seen_rows(found, request.history)
+    if not ranker.has_ratings:
+        field = "item_desc" if request.single else "items"
+        expected = "a request for k items, since the data has no ratings to predict"
+        raise BadRequest(field, found="a request for a predicted rating", expected=expected)
+    fields = ["item_desc"] if request.single else [f"items[{i}]" for i in range(len(request.items))]
+    items = [
+        _item(catalogue, item, texts, field=field)
+        for item, field in zip(request.items, fields, strict=True)
+    ]
     return Plan(
         request=request,
         history=history,
-        resolved=resolved,
-        excluded_rows=tuple(excluded),
-        allowed_N=_allowed_rows(catalogue, request),
+        resolved=tuple(how for how, _ in found),
+        items=tuple(place for place, _ in items),
+        resolved_items=tuple(how for _, how in items),
     )
+
+
+def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
+    """Resolve a question for k items.
+
+    The context is read as the newest element of the history, unless that is the same item already.
+    It is never recommended.
+    """
+    catalogue = ranker.catalogue
+    found = [_look_up(catalogue, element.name) for element in request.history]
+    excluded = [row for row in map(catalogue.row, request.exclude) if row is not None]
+    if request.exclude_seen:
+        excluded += _seen_rows(found, request.history)
+    read, read_found, unknown = request.history, list(found), list[str]()
+    context = None
+    if request.context is not None:
+        name = request.context.name
+        how, row = _look_up(catalogue, name)
+        context = _context(how, row, name, texts)
+        excluded += [] if row is None else [row]
+        unknown += [] if context is not None else [name.value]
+        if context is not None and not (row is not None and found and found[-1][1] == row):
+            read, read_found = (*read, request.context), [*found, (how, row)]
+    allowed_N = _allowed_rows(catalogue, request)
+    candidates = None
+    if request.candidates is not None:
+        rows = {item_id: catalogue.row(item_id) for item_id in request.candidates}
+        unknown += [item_id for item_id, row in rows.items() if row is None]
+        candidates = _left_of(rows.values(), excluded, allowed_N)
+    return Plan(
+        request=request,
+        history=_history(ranker, read, read_found, texts),
+        resolved=tuple(how for how, _ in found),
+        excluded_rows=tuple(excluded),
+        allowed_N=allowed_N,
+        candidate_rows=candidates,
+        context=context,
+        unknown=tuple(unknown),
+    )
+
+
+def _context(how: Resolved, row: int | None, name: Name, texts: Texts) -> ItemRef | None:
+    """Return where the context's vector is; None for an unknown id."""
+    if how == "unknown":
+        return None
+    if row is not None:
+        return ItemRef(row=row)
+    return ItemRef(text_row=texts.row(name.value, field="context"))
+
+
+def _left_of(
+    candidates: Iterable[int | None], excluded: Sequence[int], allowed_N: Mask | None
+) -> Rows:
+    """Return the rows of candidates that are neither excluded nor filtered out, ascending."""
+    rows_X = np.unique(np.fromiter((row for row in candidates if row is not None), np.int64))
+    if allowed_N is not None:
+        rows_X = rows_X[allowed_N[rows_X]]
+    return rows_X[~np.isin(rows_X, np.array(excluded, np.int64))]
 
 
 def _look_up(catalogue: Catalogue, name: Name) -> tuple[Resolved, int | None]:

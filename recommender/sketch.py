@@ -83,6 +83,10 @@ class Sketch(nn.Module):
         query_V = F.pad(self.head.weight[0, self.config.dim :], (self.config.dim, 0))
         return (self.rating_std * query_V).expand(len(state_XD), -1)
 
+    def add_to_queries(self, state_XD: Tensor, more_XD: Tensor) -> Tensor:  # noqa: ARG002
+        """Return the states as they are: the order of the items is the same for all states."""
+        return state_XD
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return the predicted rating of every item for every state, by which items are ranked.
 

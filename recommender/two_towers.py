@@ -170,6 +170,13 @@ class TwoTowers(nn.Module):
         """Return query_XD, whose product with an item's vector, plus its bias, is its logit."""
         return state_XD[:, : self.config.dim] * (1.0 / math.sqrt(self.config.dim))
 
+    def add_to_queries(self, state_XD: Tensor, more_XD: Tensor) -> Tensor:
+        """Return states whose queries are those of `state_XD` plus `more_XD`."""
+        more_XD = more_XD * math.sqrt(self.config.dim)
+        return torch.cat(
+            [state_XD[:, : self.config.dim] + more_XD, state_XD[:, self.config.dim :]], dim=1
+        )
+
     def logits(self, side: ItemSide, state_XD: Tensor) -> Tensor:
         """Return ranking scores of every item for every state: one matrix product."""
         return torch.addmm(side.bias_N, self.queries(state_XD), side.vectors_ND.T)

@@ -16,6 +16,7 @@ MAX_K = 1_000
 DEFAULT_SIMILAR = 10
 MAX_HISTORY = 100_000  # the model reads the newest `max_history`; all of them count as seen
 MAX_CANDIDATES = 1_000
+MAX_RANKED_IDS = 10_000  # of `candidates` in a question for k items
 MAX_EXCLUDED = 100_000
 MAX_BODIES = 100
 MAX_TEXT_CHARS = 20_000  # the encoder reads only a few hundred tokens
@@ -81,13 +82,19 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopRequest:
-    """Recommend k items."""
+    """Recommend k items, of the `candidates` alone if there are any.
+
+    `context` is the item that the user looks at now.
+    """
 
     history: tuple[Element, ...]
     k: int
     exclude_seen: bool = True
     exclude: tuple[str, ...] = ()
     filter: Mapping[str, FilterValue] = field(default_factory=dict)
+    candidates: tuple[str, ...] | None = None
+    context: Element | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

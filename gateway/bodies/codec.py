@@ -32,3 +32,13 @@ def to_json(body: object) -> object:
 def is_none(value: object) -> bool:
     """Return whether a field is None, for `exclude_if`, which leaves it out of the JSON."""
     return value is None
+
+
+def is_empty(value: tuple[object, ...]) -> bool:
+    """Return whether a field is an empty tuple, for `exclude_if`."""
+    return not value
+
+
+def is_false(value: object) -> bool:
+    """Return whether a field is False, for `exclude_if`."""
+    return value is False

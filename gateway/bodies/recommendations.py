@@ -7,57 +7,121 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.bodies.codec import is_none
+from gateway.bodies.codec import is_empty, is_none
 
 FilterValue = str | int | float | bool | None | list[object] | dict[str, object]
+
+
+ItemId = Annotated[str, Field(description="The item's id.", examples=["181"])]
+Title = Annotated[
+    str | None,
+    Field(
+        description="The item's title; null when no item record has come yet.",
+        examples=["Return of the Jedi (1983)"],
+    ),
+]
+Score = Annotated[
+    float,
+    Field(
+        description="Orders the list and means nothing else: scores of two answers or "
+        "releases cannot be compared.",
+        examples=[5.861498],
+    ),
+]
+Rating = Annotated[
+    float | None,
+    Field(
+        description="The predicted rating on the data's scale. Missing when the data has no "
+        "ratings.",
+        examples=[4.316891],
+        exclude_if=is_none,
+    ),
+]
+Rank = Annotated[int, Field(description="The place in the list, from 1.", examples=[1])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearItem:
+    """An item of the history that a recommended item is like."""
+
+    id: Annotated[str, Field(description="The item's id.", examples=["50"])]
+    title: Title
+    share: Annotated[
+        float,
+        Field(
+            description="The cosine of the two items' vectors over the sum of the positive "
+            "cosines of all items of the history.",
+            examples=[0.2614],
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemReason:
+    """Why an item was recommended."""
+
+    nearest: Annotated[
+        tuple[NearItem, ...],
+        Field(description="At most three items of the history, the greatest share first."),
+    ] = ()
+    shared: Annotated[
+        dict[str, list[str | float]],
+        Field(
+            description="The item's values of attributes that one of the nearest items has too.",
+            examples=[{"genre": ["Sci-Fi", "War"]}],
+        ),
+    ]
+    popular: Annotated[
+        bool,
+        Field(description="It is among the 1 % of items (at least 10) with most interactions."),
+    ]
+    new: Annotated[
+        bool, Field(description="The release counted fewer than 5 interactions with it.")
+    ]
+
+
+Reason = Annotated[
+    ItemReason | None,
+    Field(description="Why the item was recommended. Only with `explain`.", exclude_if=is_none),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedItem:
     """A recommended item."""
 
-    id: Annotated[str, Field(description="The item's id.", examples=["181"])]
-    title: Annotated[
-        str | None,
-        Field(
-            description="The item's title; null when no item record has come yet.",
-            examples=["Return of the Jedi (1983)"],
-        ),
-    ]
-    score: Annotated[
-        float,
-        Field(
-            description="Orders the list and means nothing else: scores of two answers or "
-            "releases cannot be compared.",
-            examples=[5.861498],
-        ),
-    ]
-    rating: Annotated[
-        float | None,
-        Field(
-            description="The predicted rating on the data's scale. Missing when the data has no "
-            "ratings.",
-            examples=[4.316891],
-            exclude_if=is_none,
-        ),
-    ] = None
+    rank: Rank
+    id: ItemId
+    title: Title
+    score: Score
+    rating: Rating = None
+    reason: Reason = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackItem:
     """A popular item."""
 
-    id: Annotated[str, Field(description="The item's id.", examples=["50"])]
-    title: Annotated[
-        str | None,
-        Field(
-            description="The item's title; null when no item record has come yet.",
-            examples=["Star Wars (1977)"],
-        ),
-    ]
+    rank: Rank
+    id: ItemId
+    title: Title
+    reason: Reason = None
 
 
-ForUser = Annotated[str, Field(description="The user who was asked for.", examples=["ann"])]
+RecommendationId = Annotated[
+    str,
+    Field(
+        description="Names this answer: a UUIDv7.",
+        examples=["01a21201-e281-7a76-aed1-b5da2d1fa61f"],
+    ),
+]
+ForUser = Annotated[
+    str | None,
+    Field(
+        description="The user who was asked for; null for a visitor without an id.",
+        examples=["ann"],
+    ),
+]
 Version = Annotated[int, Field(description="The release that answered.", examples=[3])]
 
 
@@ -65,23 +129,39 @@ Version = Annotated[int, Field(description="The release that answered.", example
 class RankedAnswer:
     """Recommendations of the live model, best first."""
 
+    recommendation_id: RecommendationId
     user_id: ForUser
     model_version: Version
+    policy: Annotated[
+        Literal["greedy"], Field(description="How the list was chosen: the highest scores.")
+    ] = "greedy"
     items: Annotated[
         tuple[RankedItem, ...],
         Field(description="At most `k` items, best first; fewer when fewer are left."),
     ]
+    unknown: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Ids of `candidates` and of `context` that the release does not know. "
+            "Only when there are any.",
+            exclude_if=is_empty,
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackAnswer:
     """The popular items of the live release, while the model server does not answer."""
 
+    recommendation_id: RecommendationId
     user_id: ForUser
     model_version: Annotated[
         int | None,
         Field(description="The release whose popular items these are; null before the first."),
     ]
+    policy: Annotated[
+        Literal["popular"], Field(description="How the list was chosen: by popularity.")
+    ] = "popular"
     items: Annotated[
         tuple[FallbackItem, ...],
         Field(description="At most `k` items, most popular first. Empty with a `filter`."),
@@ -131,17 +211,6 @@ class HistoryElementBody:
             exclude_if=is_none,
         ),
     ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopItemsQuestion:
-    """What the gateway asks the model for a user: `k` items for a history."""
-
-    user_seq: tuple[HistoryElementBody, ...]
-    k: int
-    exclude_seen: bool = True
-    exclude: tuple[str, ...] = ()
-    filter: Annotated[dict[str, FilterValue] | None, Field(exclude_if=is_none)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

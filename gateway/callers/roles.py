@@ -20,6 +20,7 @@ CALLS: Mapping[str, Roles] = {
     "POST /v1/items": _WRITERS,
     "DELETE /v1/users/{user_id}": _WRITERS,
     "GET /v1/recommendations/{user_id}": _SHOPPERS,
+    "POST /v1/recommendations": _SHOPPERS,
     "POST /predict": _READERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,

@@ -21,6 +21,7 @@ from gateway.http.request_body import BadBody
 from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
 from gateway.waiting_queue import Overloaded
+from recommender.wire import BadRequest
 
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
 CLIENT_GONE = 499
@@ -48,6 +49,7 @@ def handle_problems(app: FastAPI) -> None:
     """Register an answer for every error that a call can raise."""
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
+    app.add_exception_handler(BadRequest, _bad_field)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(WrongRole, _wrong_role)
     app.add_exception_handler(WrongSite, _wrong_site)
@@ -98,6 +100,11 @@ def _too_large(_request: Request, error: Exception) -> Response:
 def _bad_query(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadQuery)
     return problem(400, field=error.field, reason=str(error))
+
+
+def _bad_field(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadRequest)
+    return problem(400, field=error.field, reason=error.reason)
 
 
 def _wrong_parameter(request: Request, error: Exception) -> Response:

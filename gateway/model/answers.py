@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from gateway.bodies.codec import codec_of
-from gateway.bodies.recommendations import RankedItem
+from gateway.bodies.recommendations import ItemId, Rating, Reason, Score, Title
 from gateway.bodies.refusal import Refusal
 
 Answer = TypeVar("Answer")
@@ -36,11 +36,23 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """Ranked items, best first."""
+class ModelItem:
+    """An item of the model's answer."""
 
-    items: tuple[RankedItem, ...]
+    id: ItemId
+    title: Title
+    score: Score
+    rating: Rating = None
+    reason: Reason = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Ranked items, best first, and the ids that the release does not know."""
+
+    items: tuple[ModelItem, ...]
     model_version: int
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

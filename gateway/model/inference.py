@@ -16,11 +16,11 @@ import aiohttp
 
 from cron.urls.torchserve import Node as Place
 from gateway.bodies.codec import to_json
-from gateway.bodies.recommendations import TopItemsQuestion
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion, NoAnswer, Ranked, Rated
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
+from gateway.model.questions import TopItemsQuestion
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing

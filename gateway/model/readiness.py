@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gateway.bodies.recommendations import TopItemsQuestion
 from gateway.bodies.refusal import Refusal
 from gateway.model.answers import NoAnswer, Ranked
 from gateway.model.inference import Inference
+from gateway.model.questions import TopItemsQuestion
 
 _QUESTION = TopItemsQuestion(user_seq=(), k=1)
 

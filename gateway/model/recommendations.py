@@ -1,11 +1,12 @@
-"""Recommendations for a user id: the live model's ranking, or the popular items."""
+"""Recommendations for a user, a session or both: ranked by the model, or popular items."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
@@ -15,19 +16,24 @@ from gateway.bodies.recommendations import (
     FallbackItem,
     FilterValue,
     HistoryElementBody,
+    ItemReason,
     RankedAnswer,
-    TopItemsQuestion,
+    RankedItem,
 )
 from gateway.bodies.refusal import Refusal
-from gateway.model.answers import NoAnswer, TooLarge
+from gateway.intake.record_ids import RecordIds
+from gateway.model.answers import NoAnswer, Ranked, TooLarge
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
+from gateway.model.questions import TopItemsQuestion
 from recommender.events import Event
+from recommender.wire import Element, Name
 
 MAX_K = 1000  # the endpoint's own limit
 NUM_SEEN = 1000  # the newest seen items that are excluded; Histories keeps at least as many
 # a decimal number; 01234 is a code and not the same as 1234
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+_IN_HISTORY = re.compile(r"user_seq\[(\d+)\]")
 
 
 class BadQuery(ValueError):
@@ -40,12 +46,21 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendationRequest:
-    """What a client asks for."""
+    """What a client asks for.
 
-    user_id: str
+    `history` follows the user's stored one. `context` is the id of the item on the visitor's page.
+    """
+
+    user_id: str | None
     k: int
-    exclude_seen: bool
+    exclude_seen: bool = True
     filter: Mapping[str, FilterValue]
+    history: tuple[Element, ...] = ()
+    exclude: tuple[str, ...] = ()
+    candidates: tuple[str, ...] | None = None
+    context: str | None = None
+    at: datetime | None = None
+    explain: bool = False
 
 
 class Recommendations:
@@ -58,17 +73,26 @@ class Recommendations:
         self._inference = inference
         self._live = live
         self._max_history = max_history
+        self._new_id = RecordIds()
 
     async def answer(
         self, request: RecommendationRequest
     ) -> RankedAnswer | FallbackAnswer | Refusal:
         """Return the ranked items, the popular ones as a fallback, or the model's refusal."""
-        events = await run_in_threadpool(self._histories.recent, request.user_id, NUM_SEEN)
+        events = await self._events(request)
         try:
             return await self._rank(request, events)
         except (NoAnswer, TooLarge) as why:
-            seen = {event.item_id for event in events}
-            return await run_in_threadpool(self._fall_back, request, seen, str(why))
+            return await run_in_threadpool(self._fall_back, request, events, str(why))
+
+    async def _events(self, request: RecommendationRequest) -> Sequence[Event]:
+        """Return the user's stored events up to the time of the question."""
+        if request.user_id is None:
+            return ()
+        events = await run_in_threadpool(self._histories.recent, request.user_id, NUM_SEEN)
+        if request.at is None:
+            return events
+        return [event for event in events if event.at <= request.at]
 
     async def _rank(
         self, request: RecommendationRequest, events: Sequence[Event]
@@ -78,53 +102,89 @@ class Recommendations:
         Nearly always nothing is dropped, while a list of all hidden items, perhaps 100,000, would
         slow down every call.
         """
-        k, deadline = request.k, self._inference.deadline()
+        question, deadline = self._question(request, events), self._inference.deadline()
         while True:
-            question = self._question(request, events, k=k)
             answer = await self._inference.recommend(question, deadline=deadline)
             if isinstance(answer, Refusal):
-                return answer
+                return _refuse_in_words_of_the_client(
+                    answer, num_stored=len(question.user_seq) - len(request.history)
+                )
             hidden = await run_in_threadpool(
                 self._histories.hidden_among, [item.id for item in answer.items]
             )
-            left = [item for item in answer.items if item.id not in hidden][: request.k]
-            if not hidden or len(left) == request.k or k == MAX_K:
-                return RankedAnswer(
-                    user_id=request.user_id, model_version=answer.model_version, items=tuple(left)
+            num_left = sum(item.id not in hidden for item in answer.items)
+            if not hidden or num_left >= request.k or question.k == MAX_K:
+                return self._ranked_answer(request, answer, hidden)
+            question = replace(question, k=min(10 * question.k, MAX_K))
+
+    def _ranked_answer(
+        self, request: RecommendationRequest, answer: Ranked, hidden: frozenset[str]
+    ) -> RankedAnswer:
+        left = [item for item in answer.items if item.id not in hidden][: request.k]
+        return RankedAnswer(
+            recommendation_id=self._new_id(),
+            user_id=request.user_id,
+            model_version=answer.model_version,
+            items=tuple(
+                RankedItem(
+                    rank=rank,
+                    id=item.id,
+                    title=item.title,
+                    score=item.score,
+                    rating=item.rating,
+                    reason=item.reason,
                 )
-            k = min(10 * k, MAX_K)
+                for rank, item in enumerate(left, 1)
+            ),
+            unknown=answer.unknown,
+        )
 
     def _question(
-        self, request: RecommendationRequest, events: Sequence[Event], *, k: int
+        self, request: RecommendationRequest, events: Sequence[Event]
     ) -> TopItemsQuestion:
         seen = {event.item_id for event in events} if request.exclude_seen else set()
+        stored = [_stored_element(event) for event in events[-self._max_history :]]
+        context = None
+        if request.context is not None:
+            at = request.at or datetime.now(UTC)
+            context = HistoryElementBody(id=request.context, at=at.isoformat())
         return TopItemsQuestion(
-            user_seq=tuple(_element(event) for event in events[-self._max_history :]),
-            k=k,
+            user_seq=(*stored, *map(_element, request.history)),
+            k=request.k,
             exclude_seen=request.exclude_seen,
-            exclude=tuple(sorted(seen)),
+            exclude=tuple(sorted(seen.union(request.exclude))),
             filter=dict(request.filter) or None,
+            candidates=request.candidates,
+            context=context,
+            explain=request.explain,
         )
 
     def _fall_back(
-        self, request: RecommendationRequest, seen: set[str], why: str
+        self, request: RecommendationRequest, events: Sequence[Event], why: str
     ) -> FallbackAnswer:
         release = self._live.get()
         popular = release.manifest.popular if release else ()
-        hidden = self._histories.hidden_among([item.item_id for item in popular])
-        unwanted = hidden | seen if request.exclude_seen else hidden
-        items = [
-            FallbackItem(id=item.item_id, title=item.title)
-            for item in popular
-            if item.item_id not in unwanted
-        ]
+        if request.candidates is not None:
+            candidates = frozenset(request.candidates)
+            popular = tuple(item for item in popular if item.item_id in candidates)
+        unwanted = {*request.exclude} | ({request.context} if request.context else set())
+        unwanted |= self._histories.hidden_among([item.item_id for item in popular])
+        if request.exclude_seen:
+            unwanted |= {event.item_id for event in events}
+            unwanted |= {one.name.value for one in request.history if one.name.kind != "text"}
+        left = [item for item in popular if not {item.item_id, item.title} & unwanted]
         # the popular list has no attributes, and an item that may not match must not be returned
         if request.filter:
-            items, why = [], f"{why}, and the popular items can't be filtered"
+            left, why = [], f"{why}, and the popular items can't be filtered"
+        reason = ItemReason(shared={}, popular=True, new=False) if request.explain else None
         return FallbackAnswer(
+            recommendation_id=self._new_id(),
             user_id=request.user_id,
             model_version=release.version if release else None,
-            items=tuple(items[: request.k]),
+            items=tuple(
+                FallbackItem(rank=rank, id=item.item_id, title=item.title, reason=reason)
+                for rank, item in enumerate(left[: request.k], 1)
+            ),
             reason=why,
         )
 
@@ -171,7 +231,34 @@ def _filter_value(values: Sequence[str]) -> FilterValue:
     return texts if len(texts) > 1 else values[0]
 
 
-def _element(event: Event) -> HistoryElementBody:
+def _stored_element(event: Event) -> HistoryElementBody:
     return HistoryElementBody(
         id=event.item_id, type=event.type, rating=event.rating, at=event.at.isoformat()
     )
+
+
+def _element(element: Element) -> HistoryElementBody | str:
+    """Return an element of the client's in the endpoint's form."""
+    name: Name = element.name
+    if name.kind == "any":
+        return name.value
+    return HistoryElementBody(
+        id=name.value if name.kind == "id" else None,
+        text=name.value if name.kind == "text" else None,
+        type=element.type,
+        rating=element.rating,
+        at=element.at_s,
+    )
+
+
+def _refuse_in_words_of_the_client(refusal: Refusal, *, num_stored: int) -> Refusal:
+    """Return a refusal that names an element by its place in the client's own history."""
+
+    def own_place(found: re.Match[str]) -> str:
+        return f"history[{int(found[1]) - num_stored}]"
+
+    error = refusal.error
+    if error.field is None or not _IN_HISTORY.match(error.field):
+        return refusal
+    field, reason = (_IN_HISTORY.sub(own_place, text, 1) for text in (error.field, error.reason))
+    return replace(refusal, error=replace(error, field=field, reason=reason))

@@ -60,4 +60,5 @@ def test_browser_keys_read_nothing_about_others() -> None:
     assert {call for call, roles in CALLS.items() if "browser" in roles} == {
         "POST /v1/events",
         "GET /v1/recommendations/{user_id}",
+        "POST /v1/recommendations",
     }

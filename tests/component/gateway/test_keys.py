@@ -26,6 +26,7 @@ CALLS = {
     "items": ("POST", "/v1/items"),
     "forget": ("DELETE", f"/v1/users/{VISITOR}"),
     "recommendations": ("GET", f"/v1/recommendations/{VISITOR}"),
+    "session": ("POST", "/v1/recommendations"),
     "predict": ("POST", "/predict"),
     "status": ("GET", "/v1/status"),
     "metrics": ("GET", "/metrics"),
@@ -91,9 +92,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
-        ("browser", {"events", "recommendations"}),
+        ("browser", {"events", "recommendations", "session"}),
         ("write", {"events", "items", "forget"}),
-        ("read", {"recommendations", "predict", "status", "metrics"}),
+        ("read", {"recommendations", "session", "predict", "status", "metrics"}),
         ("operate", {"status", "metrics"}),
     ],
 )
@@ -145,10 +146,18 @@ def test_a_browser_key_sends_what_a_visitor_does(door: Door) -> None:
 
 def test_a_browser_key_asks_for_no_id_that_is_guessed(door: Door) -> None:
     headers = door.add("web of answers", "browser")
-    answer = door.client.get("/v1/recommendations/17", headers=headers)
-    assert answer.status_code == 400
-    assert answer.json()["error"]["field"] == "user_id"
-    assert "can't be guessed" in answer.json()["error"]["reason"]
+    path = "/v1/recommendations"
+    for answer in (
+        door.client.get(f"{path}/17", headers=headers),
+        door.client.post(path, json={"user_id": 17}, headers=headers),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"]["field"] == "user_id"
+        assert "can't be guessed" in answer.json()["error"]["reason"]
+    for body in ({"user_id": VISITOR}, {"history": ["5"]}):
+        assert door.client.post(path, json=body, headers=headers).status_code == 200
+    large = door.client.post(path, content=b" " * 65_537, headers=headers)
+    assert large.status_code == 413
 
 
 def test_only_a_browser_key_may_be_in_the_address(door: Door) -> None:

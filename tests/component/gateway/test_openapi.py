@@ -75,7 +75,7 @@ def errors(schema: object, value: object) -> list[str]:
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 9
+    assert len(list(operations())) == 10
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:
@@ -171,6 +171,9 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, httpx.Response]]:
     for query in ("", "?k=0", "?kk=1", "?filter=x", "?exclude_seen=maybe"):
         yield path, client.get(f"/v1/recommendations/ann{query}")
     yield path, client.get("/v1/recommendations/ann", headers={"Host": "shop.example"})
+    path = "POST /v1/recommendations"
+    for body in ({"user_id": "ann"}, {"history": ["5", {"text": "x"}], "explain": True}, {}):
+        yield path, client.post("/v1/recommendations", json=body)
     yield "POST /predict", client.post("/predict", json=QUESTION)
     yield "POST /predict", client.post("/predict", json={})
     for path in ("/v1/status", "/metrics", "/healthz", "/readyz"):

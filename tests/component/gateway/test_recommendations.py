@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -19,12 +20,22 @@ VIEW = {"user_id": "ann", "item_id": "5", "type": "view"}
 
 
 def test_a_recommendation_names_user_version_and_items(shared_gateway: RunningGateway) -> None:
-    answer = shared_gateway.client.get("/v1/recommendations/a%2Fb?k=1")
-    assert answer.json() == {
+    answer = shared_gateway.client.get("/v1/recommendations/a%2Fb?k=1").json()
+    assert UUID(answer.pop("recommendation_id")).version == 7
+    assert answer == {
         "user_id": "a/b",
         "model_version": 3,
-        "items": [{"id": "7", "title": "Film 7", "score": 1.5}],
+        "policy": "greedy",
+        "items": [{"rank": 1, "id": "7", "title": "Film 7", "score": 1.5}],
     }
+
+
+def test_each_answer_has_its_own_id(shared_gateway: RunningGateway) -> None:
+    ids = [
+        shared_gateway.client.get("/v1/recommendations/ann").json()["recommendation_id"]
+        for _ in range(3)
+    ]
+    assert sorted(set(ids)) == ids
 
 
 @pytest.mark.parametrize(
@@ -93,7 +104,11 @@ def test_without_a_model_server_popular_items_are_returned(running: RunningGatew
     assert answer.status_code == 200
     body = answer.json()
     assert (body["fallback"], body["model_version"]) == (True, 3)
-    assert body["items"] == [{"id": "4", "title": "Film 4"}, {"id": "5", "title": "Film 5"}]
+    assert (body["policy"], UUID(body["recommendation_id"]).version) == ("popular", 7)
+    assert body["items"] == [
+        {"rank": 1, "id": "4", "title": "Film 4"},
+        {"rank": 2, "id": "5", "title": "Film 5"},
+    ]
     assert running.client.get("/v1/recommendations/ann?filter=genre:Comedy").json()["items"] == []
     assert running.client.get("/readyz").status_code == 503
     assert (

@@ -87,7 +87,7 @@ def test_all_bodies_of_one_request_share_a_limit(ranker: Ranker) -> None:
     long = {"user_seq": ["i3"] * MAX_HISTORY, "k": 1}
     error = refusal(ranker, [long] * 3)
     assert error.reason.startswith(
-        "body: found 300,003 elements in user_seq, items, exclude and items asked for"
+        "body: found 300,003 elements in user_seq, items, exclude, candidates and items asked for"
     )
     assert f"at most {MAX_ELEMENTS:,} in one request" in error.reason
     # The error comes last, so all of it is read.

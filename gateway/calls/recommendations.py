@@ -1,0 +1,164 @@
+"""The calls that recommend items: by user id, and by a body with a session and options."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from gateway.bodies.recommendation_request import RecommendationBody
+from gateway.bodies.recommendations import (
+    FallbackAnswer,
+    FallbackItem,
+    ItemReason,
+    NearItem,
+    RankedAnswer,
+    RankedItem,
+)
+from gateway.bodies.refusal import Refusal
+from gateway.callers import visitors
+from gateway.http.access import UseCaller, UseServices, require_key
+from gateway.http.problems import json_response
+from gateway.http.query import refuse_unknown_parameters
+from gateway.http.record_bodies import parse_object
+from gateway.http.user_paths import check_length
+from gateway.metrics import FALLBACK
+from gateway.model.recommendation_body import parse_recommendation
+from gateway.model.recommendations import MAX_K, RecommendationRequest, parse_filter
+from gateway.openapi import answer, object_body, refusals
+from gateway.services import GatewayServices
+
+# three lists of 10,000 ids of 100 bytes and some more
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+router = APIRouter(
+    tags=["answers"], dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
+)
+
+_ID = "01a21201-e281-7a76-aed1-b5da2d1fa61f"
+_REASON = ItemReason(
+    nearest=(NearItem(id="50", title="Star Wars (1977)", share=0.6917),),
+    shared={"genre": ["Action", "Sci-Fi"]},
+    popular=True,
+    new=False,
+)
+_ANSWERS = answer(
+    200,
+    "The live model's items, or the popular ones while the model server does not answer.",
+    ranked=RankedAnswer(
+        recommendation_id=_ID,
+        user_id="ann",
+        model_version=3,
+        items=(
+            RankedItem(
+                rank=1,
+                id="181",
+                title="Return of the Jedi (1983)",
+                score=5.861498,
+                rating=4.316891,
+            ),
+        ),
+    ),
+    explained=RankedAnswer(
+        recommendation_id=_ID,
+        user_id=None,
+        model_version=3,
+        items=(
+            RankedItem(
+                rank=1,
+                id="181",
+                title="Return of the Jedi (1983)",
+                score=5.861498,
+                rating=4.316891,
+                reason=_REASON,
+            ),
+        ),
+        unknown=("new-1",),
+    ),
+    fallback=FallbackAnswer(
+        recommendation_id=_ID,
+        user_id="ann",
+        model_version=3,
+        items=(FallbackItem(rank=1, id="50", title="Star Wars (1977)"),),
+        reason="the model server did not answer in time",
+    ),
+)
+_QUESTION = {
+    "user_id": "ann",
+    "history": [{"id": "50", "type": "view"}],
+    "k": 3,
+    "filter": {"genre": ["Comedy", "Sci-Fi"]},
+    "context": {"item_id": "172"},
+    "explain": True,
+}
+
+
+@router.get(
+    "/v1/recommendations/{user_id:path}",
+    responses={**_ANSWERS, **refusals(400, 401, 403, 503)},
+)
+async def recommend(
+    user_id: Annotated[str, Path(description="The user. An unknown one is a cold user.")],
+    services: UseServices,
+    k: Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")] = 10,
+    exclude_seen: Annotated[
+        bool, Query(description="Leave out the user's newest 1,000 seen items.")
+    ] = True,
+    wanted: Annotated[
+        list[str] | None,
+        Query(
+            alias="filter",
+            description='`NAME:VALUE`, or a JSON object: `{"genre": "Comedy"}`. Repeated with one '
+            "name, any of the values matches; with several names, all must match.",
+            examples=[["genre:Comedy"]],
+        ),
+    ] = None,
+) -> Response:
+    """Recommend items to a user, without seen and hidden ones.
+
+    While the model server does not answer, the popular items are returned with `"fallback": true`.
+    """
+    check_length(user_id)
+    request = RecommendationRequest(
+        user_id=user_id, k=k, exclude_seen=exclude_seen, filter=parse_filter(wanted or [])
+    )
+    return await _answer(request, services)
+
+
+@router.post(
+    "/v1/recommendations",
+    responses={**_ANSWERS, **refusals(400, 401, 403, 413, 415, 503)},
+    openapi_extra=object_body(RecommendationBody, dict(_QUESTION)),
+)
+async def post_recommendations(
+    request: Request, services: UseServices, caller: UseCaller
+) -> Response:
+    """Recommend items to a user, to a visitor with a session, or to both as one.
+
+    While the model server does not answer, the popular items are returned with `"fallback": true`.
+    A browser key may send bodies of at most 64 KiB, and no user id that can be guessed.
+    """
+    limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_BODY_BYTES
+    async with services.bodies.read(request, limit=limit) as content:
+        asked = parse_recommendation(parse_object(content))
+    if caller.is_browser and asked.user_id is not None:
+        services.visitors.check_user_id(asked.user_id)
+    return await _answer(asked, services)
+
+
+async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Response:
+    began = time.perf_counter()
+    async with services.answer_queue.turn():
+        found = await services.recommendations.answer(asked)
+    match found:
+        case Refusal():
+            return json_response(found, status=400)
+        case FallbackAnswer():
+            services.metrics.fallbacks.inc()
+            version: int | str = FALLBACK
+        case RankedAnswer():
+            version = found.model_version
+    services.metrics.answers.add("recommendations", version, time.perf_counter() - began)
+    return json_response(found)
