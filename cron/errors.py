@@ -29,6 +29,7 @@ A message says what happened, to what, and what to do next.
     │   └── TrainedOnExcluded    events were excluded that the run has already used
     ├── Overtaken                a later decision than this rollback or promotion was carried out
     ├── RolledBackMeanwhile      somebody else rolled back after this rollback was requested
+    ├── LiveChanged              another release is live than the one that a person saw
     ├── Held                     publishing is paused until a person resumes it
     ├── Stopped                  this worker was asked to stop; the next start continues the run
     ├── UnknownPanelKey          a release's panel uses a key that is not in the ledger
@@ -96,6 +97,7 @@ class SwitchPending(Unavailable):
 
     def __init__(self, version: int, *, why: str, is_paused: bool) -> None:
         paused = " and publishing is paused" if is_paused else ""
+        self.version = version
         decided = f"the change to version {version} is recorded{paused}, but {why}"
         FreshetError.__init__(
             self, f"{decided} The worker carries it out as soon as the server answers."
@@ -265,6 +267,17 @@ class RolledBackMeanwhile(FreshetError):
             f"version {version} was rolled back by somebody else a moment ago: version {live} is"
             " live, and nothing more was done; to go further back, run:"
             " python -m cron rollback VERSION"
+        )
+
+
+class LiveChanged(FreshetError):
+    """Another release is live than the one that a person saw before deciding."""
+
+    def __init__(self, *, expected: int, found: int | None) -> None:
+        super().__init__(
+            f"version {expected} was live when this was decided, and"
+            f" {'nothing' if found is None else f'version {found}'} is live now: nothing was done;"
+            " look at the status and decide again"
         )
 
 

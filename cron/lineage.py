@@ -60,6 +60,20 @@ class Hold:
     since: datetime
 
 
+Action = Literal["rollback", "promote", "pause", "resume"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a person decided about what is live. `version` is that of a rollback or promotion."""
+
+    at: datetime
+    action: Action
+    version: int | None
+    by: str
+    why: str | None
+
+
 SwitchKind = Literal["publish", "rollback", "promote", "restore"]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load only wh
     from cron.ledger.ledger import Ledger
     from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
     from cron.services import Services
+    from cron.serving.decisions import Decisions
 
 Parsed = TypeVar("Parsed")
 
@@ -151,6 +152,21 @@ def open_server(url: str, *, var: Path, drain_timeout_s: float) -> ModelServer:
         for node in torchserve.parse(url, var=var)
     }
     return ServerNodes(nodes) if len(nodes) > 1 else next(iter(nodes.values()))
+
+
+def open_decisions(settings: Settings, ledger: Ledger) -> Decisions:
+    """Return what carries out a person's decisions; the server and the store are opened late."""
+    from cron.serving.decisions import Decisions
+
+    return Decisions(
+        ledger,
+        lambda: open_server(
+            settings.store.server,
+            var=var_folder(settings),
+            drain_timeout_s=settings.release.drain_timeout_s,
+        ),
+        lambda: open_artifacts(settings.store.artifacts),
+    )
 
 
 def _parse(store: str, parse: Callable[[str], Parsed], url: str) -> Parsed:

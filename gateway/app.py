@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from cron.settings.tree import Settings
-from gateway.calls import answers, documentation, recommendations, records, watch
+from gateway.calls import answers, documentation, operate, recommendations, records, watch
 from gateway.http.cross_origin import CrossOrigin
 from gateway.http.head import HeadAsGet
 from gateway.http.problems import handle_problems
@@ -44,8 +44,8 @@ def create_app(settings: Settings) -> FastAPI:
     # outside CallMetrics, which reads the route from the scope that it passed on
     app.add_middleware(HeadAsGet)
     handle_problems(app)
-    for calls in (records, recommendations, answers, watch, documentation):
+    for calls in (records, recommendations, answers, operate, watch, documentation):
         app.include_router(calls.router)
-    described = (records, recommendations, answers, watch)
+    described = (records, recommendations, answers, operate, watch)
     describe_bodies(app, [route for calls in described for route in calls.router.routes])
     return app

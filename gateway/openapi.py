@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
 from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import PredictionBody
 from gateway.bodies.records import EventBody, ItemBody
@@ -32,7 +33,17 @@ TAGS: Sequence[Mapping[str, str]] = (
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
-_BODIES = (EventBody, ItemBody, PredictionBody, RecommendationBody)
+# of the calls that read their bodies themselves
+_BODIES = (
+    EventBody,
+    ItemBody,
+    PredictionBody,
+    RecommendationBody,
+    RollbackBody,
+    PromoteBody,
+    PauseBody,
+    ResumeBody,
+)
 _REF = "#/components/schemas/{model}"
 _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
     400: (
@@ -56,6 +67,14 @@ _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
             "without a key this gateway answers this machine alone; call http://127.0.0.1:8000, "
             "or set gateway.api_key (FRESHET__GATEWAY__API_KEY) and send it as Authorization: "
             "Bearer KEY",
+        ),
+    ),
+    409: (
+        "The decision does not fit what is live. Nothing was done.",
+        refusal(
+            "version",
+            "version 4 was live when this was decided, and version 3 is live now: nothing was "
+            "done; look at the status and decide again",
         ),
     ),
     413: (

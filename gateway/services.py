@@ -18,6 +18,7 @@ from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
 from cron.ports import Histories
 from cron.services import Paths
+from cron.serving.decisions import Decisions
 from cron.settings.places import var_folder
 from cron.settings.tree import Settings
 from cron.urls.torchserve import parse as parse_nodes
@@ -53,6 +54,7 @@ class GatewayServices:
     recommendations: Recommendations
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
+    decisions: Decisions
     forget: Callable[[str], Forgotten]
     readiness: Readiness
     bodies: RequestBodies
@@ -99,6 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
                 LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
             ),
             overview=overview,
+            decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
             readiness=Readiness(inference),
             bodies=RequestBodies(max_bytes=MAX_BODIES_BYTES),

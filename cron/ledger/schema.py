@@ -158,6 +158,18 @@ api_keys = sa.Table(
     sa.Column("revoked_at", sa.Text),
 )
 
+# what people decided about what is live
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("why", sa.Text),
+)
+
 
 def newest_versions(connection: sa.Connection) -> list[int]:
     """Return the newest versions that are or were live, ascending, as many as a message lists."""

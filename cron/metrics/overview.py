@@ -15,14 +15,15 @@ from pathlib import Path
 import msgspec
 
 from cron.errors import FreshetError
-from cron.ledger import holds, journal_rows, metric_rows, release_rows, run_rows
+from cron.ledger import decision_rows, holds, journal_rows, metric_rows, release_rows, run_rows
 from cron.ledger.ledger import Ledger
-from cron.lineage import Hold, Quality, Release, Run
+from cron.lineage import Decision, Hold, Quality, Release, Run
 from cron.ports import EventLog
 
 NUM_RUNS = 30
 NUM_QUALITY = 800  # about ten rows per run
 NUM_RELEASES = 50
+NUM_DECISIONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Overview:
     at: datetime
     live: Release | None
     hold: Hold | None
+    decisions: tuple[Decision, ...]  # newest first
     waiting: Waiting
     current: Run | None
     progress: RunProgress | None
@@ -100,6 +102,7 @@ def look_at_ledger(
         at=now,
         live=live,
         hold=holds.current(ledger),
+        decisions=decision_rows.newest(ledger, NUM_DECISIONS),
         waiting=Waiting(
             in_log=None,
             in_journal=max(0, journal_rows.last_seq(ledger) - learned),
@@ -151,6 +154,7 @@ def to_json(overview: Overview) -> dict[str, object]:
         "at": overview.at.isoformat(),
         "live": _live_json(overview),
         "hold": _hold_json(overview.hold),
+        "decisions": [_decision_json(decision) for decision in overview.decisions],
         "waiting": {
             "in_log": overview.waiting.in_log,
             "in_journal": overview.waiting.in_journal,
@@ -221,6 +225,11 @@ def _hold_json(hold: Hold | None) -> dict[str, object] | None:
     if hold is None:
         return None
     return {"reason": hold.reason, "since": hold.since.isoformat()}
+
+
+def _decision_json(decision: Decision) -> dict[str, object]:
+    names = ("action", "version", "by", "why")
+    return {name: getattr(decision, name) for name in names} | {"at": decision.at.isoformat()}
 
 
 def _current_run_json(overview: Overview) -> dict[str, object] | None:

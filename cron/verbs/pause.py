@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import getpass
 
-from cron.ledger import holds
 from cron.settings.file import Loaded
-from cron.wiring import open_ledger
+from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "publish nothing until `resume`; events are still accepted and collected"
 
@@ -19,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Pause publishing."""
-    reason = arguments.reason or f"paused by {getpass.getuser()} on the command line"
-    hold = holds.pause(open_ledger(loaded.settings.store.ledger), reason)
+    from cron.serving.decisions import Person
+
+    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    ledger = open_ledger(loaded.settings.store.ledger)
+    hold = open_decisions(loaded.settings, ledger).pause(person)
     print(f"publishing is paused: {hold.reason}; to continue: python -m cron resume")
     return 0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 
 from cron.ledger import holds
-from cron.ports import ArtifactStore
 from cron.settings.file import Loaded
-from cron.settings.places import var_folder
-from cron.wiring import open_artifacts, open_ledger, open_server
+from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "make a release live that was live before; a pause continues"
 
@@ -18,21 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", type=int, metavar="VERSION", help="the version of a release, as in `releases`"
     )
+    parser.add_argument("--reason", metavar="TEXT", help="shown by `status`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Promote the release."""
-    from cron.serving.release import promote
+    from cron.serving.decisions import Person
 
-    settings = loaded.settings
-    ledger = open_ledger(settings.store.ledger)
-    limit_s = settings.release.drain_timeout_s
-    server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
-
-    def artifacts() -> ArtifactStore:
-        return open_artifacts(settings.store.artifacts)  # opened only if needed
-
-    release = promote(ledger, server, arguments.version, artifacts=artifacts)
+    ledger = open_ledger(loaded.settings.store.ledger)
+    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    open_decisions(loaded.settings, ledger).promote(arguments.version, person)
     held = "; publishing stays paused until: python -m cron resume" if holds.current(ledger) else ""
-    print(f"version {release.version} is live{held}")
+    print(f"version {arguments.version} is live{held}")
     return 0

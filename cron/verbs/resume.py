@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 
 from cron.ledger import holds
 from cron.settings.file import Loaded
-from cron.wiring import open_ledger
+from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "publish again after a rollback or a pause"
 
@@ -22,16 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="journal numbers that must never be trained on, both inclusive; may be repeated; "
         "`releases` shows what each release was trained on",
     )
+    parser.add_argument("--reason", metavar="TEXT", help="shown by `status`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Resume publishing."""
+    from cron.serving.decisions import Person
+
     ledger = open_ledger(loaded.settings.store.ledger)
-    hold = holds.current(ledger)
-    holds.resume(ledger, exclude=arguments.exclude)
+    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    was_paused = open_decisions(loaded.settings, ledger).resume(arguments.exclude, person)
     excluded = ", ".join(f"{first}–{last}" for first, last in holds.excluded_ranges(ledger))
     never = f"; never trained on: {excluded}" if excluded else ""
-    print(f"publishing continues{never}" if hold else f"publishing was not paused{never}")
+    print(f"publishing continues{never}" if was_paused else f"publishing was not paused{never}")
     return 0
 
 

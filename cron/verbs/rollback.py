@@ -9,10 +9,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from cron.ports import ArtifactStore
 from cron.settings.file import Loaded
-from cron.settings.places import var_folder
-from cron.wiring import open_artifacts, open_ledger, open_server
+from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = (
     "make the previous good release, or VERSION, live at once; publishing is paused until `resume`"
@@ -24,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", type=int, nargs="?", metavar="VERSION", help="default: the previous good release"
     )
+    parser.add_argument("--reason", metavar="TEXT", help="shown by `status` and `runs`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
@@ -31,23 +30,13 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
 
     This needs only the ledger and the model server, unless the version is no longer loaded.
     """
-    from cron.serving.release import rollback
+    from cron.serving.decisions import Person
 
-    settings = loaded.settings
-    ledger = open_ledger(settings.store.ledger)
-    limit_s = settings.release.drain_timeout_s
-    server = open_server(settings.store.server, var=var_folder(settings), drain_timeout_s=limit_s)
-
-    def artifacts() -> ArtifactStore:
-        return open_artifacts(settings.store.artifacts)  # opened only if needed
-
-    by, asked_at = (
-        f"{getpass.getuser()} on the command line",
-        ledger.now() - timedelta(seconds=_age_s()),
-    )
-    done = rollback(
-        ledger, server, arguments.version, by=by, artifacts=artifacts, asked_at=asked_at
-    )
+    ledger = open_ledger(loaded.settings.store.ledger)
+    person = Person(by=f"{getpass.getuser()} on the command line", why=arguments.reason)
+    asked_at = ledger.now() - timedelta(seconds=_age_s())
+    decisions = open_decisions(loaded.settings, ledger)
+    done = decisions.roll_back(arguments.version, person, asked_at=asked_at)
     was = f", version {done.was} was" if done.was != done.version else ""
     print(f"version {done.version} is live{was}; publishing is paused until: python -m cron resume")
     return 0

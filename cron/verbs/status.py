@@ -44,6 +44,7 @@ def _lines(overview: Overview, nodes: list[str]) -> list[str]:
             "to continue: python -m cron resume"
         )
     lines += [
+        *_newest_decision(overview),
         *_nodes(overview, nodes),
         _waiting(overview),
         _current(overview),
@@ -66,6 +67,15 @@ def _live(overview: Overview) -> str:
     published = age(overview.at - live.published_at)
     items = count(manifest.num_items, "item")
     return f"live     release {live.version} ({origin}), published {published} ago, {items}"
+
+
+def _newest_decision(overview: Overview) -> list[str]:
+    if not overview.decisions:
+        return []
+    newest = overview.decisions[0]
+    what = newest.action if newest.version is None else f"{newest.action} to {newest.version}"
+    why = f": {newest.why}" if newest.why is not None else ""
+    return [f"decided  {what} by {newest.by}, {age(overview.at - newest.at)} ago{why}"]
 
 
 def _nodes(overview: Overview, nodes: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cron.lineage import Kind, Outcome
+from cron.lineage import Action, Kind, Outcome
 
 _TIME = {"format": "date-time"}
 
@@ -116,6 +116,19 @@ class HoldStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionStatus:
+    """What a person decided about what is live."""
+
+    at: Annotated[Moment, Field(description="When it was decided.")]
+    action: Annotated[Action, Field(description="What was decided.")]
+    version: Annotated[
+        int | None, Field(description="The version of a rollback or promotion, otherwise null.")
+    ]
+    by: Annotated[str, Field(description="Who decided.", examples=["the key 'ops'"])]
+    why: Annotated[str | None, Field(description="Why, if a reason was given.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingStatus:
     """Records that the live weights have not learned from."""
 
@@ -162,6 +175,10 @@ class StatusAnswer:
     at: Annotated[Moment, Field(description="The time of this answer.")]
     live: Annotated[LiveStatus | None, Field(description="The live release, if any.")]
     hold: Annotated[HoldStatus | None, Field(description="Null unless publishing is paused.")]
+    decisions: Annotated[
+        tuple[DecisionStatus, ...],
+        Field(description="The 20 newest decisions of people, newest first."),
+    ]
     waiting: Annotated[WaitingStatus, Field(description="Records not yet learned from.")]
     current_run: Annotated[CurrentRunStatus | None, Field(description="The run under way, if any.")]
     releases: Annotated[tuple[ReleaseStatus, ...], Field(description="Newest first.")]

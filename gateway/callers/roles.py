@@ -12,6 +12,7 @@ _SHOPPERS: Roles = frozenset({"browser", "read"})  # what a shop's page may read
 _READERS: Roles = frozenset({"read"})
 _VISITORS: Roles = frozenset({"browser", "write"})
 _WRITERS: Roles = frozenset({"write"})
+_OPERATORS: Roles = frozenset({"operate"})
 _WATCHERS: Roles = frozenset({"read", "operate"})
 
 # by method and path as in docs/gateway.md; a key needs one of the roles
@@ -22,6 +23,10 @@ CALLS: Mapping[str, Roles] = {
     "GET /v1/recommendations/{user_id}": _SHOPPERS,
     "POST /v1/recommendations": _SHOPPERS,
     "POST /predict": _READERS,
+    "POST /v1/operate/rollback": _OPERATORS,
+    "POST /v1/operate/promote": _OPERATORS,
+    "POST /v1/operate/pause": _OPERATORS,
+    "POST /v1/operate/resume": _OPERATORS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

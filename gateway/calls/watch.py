@@ -30,6 +30,7 @@ _STATUS = StatusAnswer(
     at="2026-03-01T12:00:00+00:00",
     live=None,
     hold=None,
+    decisions=(),
     waiting=WaitingStatus(in_log=40, in_journal=0, newest_event_at=None),
     current_run=None,
     releases=(),

@@ -11,7 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from cron.errors import FreshetError, LedgerFailed, Unavailable, WrongUserId
+from cron.errors import (
+    FreshetError,
+    LedgerFailed,
+    LiveChanged,
+    NothingToRollBackTo,
+    Overtaken,
+    RolledBackMeanwhile,
+    Superseded,
+    Unavailable,
+    UnknownVersion,
+    WrongUserId,
+)
 from gateway.bodies.codec import to_json
 from gateway.bodies.refusal import refusal
 from gateway.callers.visitors import WrongSite
@@ -25,6 +36,8 @@ from recommender.wire import BadRequest
 
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
 CLIENT_GONE = 499
+# a person's decision that does not fit what is live
+_CONFLICTS = (LiveChanged, NothingToRollBackTo, Overtaken, RolledBackMeanwhile, Superseded)
 _AGAIN = {"Retry-After": "1"}
 
 log = logging.getLogger(__name__)
@@ -60,6 +73,9 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(TooLarge, _too_large)
     app.add_exception_handler(Overloaded, _refuse_overload)
     app.add_exception_handler(NoAnswer, _no_answer)
+    for conflict in _CONFLICTS:
+        app.add_exception_handler(conflict, _conflict)
+    app.add_exception_handler(UnknownVersion, _unknown_version)
     app.add_exception_handler(FreshetError, _own_error)
     app.add_exception_handler(LedgerFailed, _storage_error)
     app.add_exception_handler(OSError, _storage_error)
@@ -87,6 +103,14 @@ def _wrong_site(_request: Request, error: Exception) -> Response:
 
 def _wrong_user_id(_request: Request, error: Exception) -> Response:
     return problem(400, field="user_id", reason=str(error))
+
+
+def _conflict(_request: Request, error: Exception) -> Response:
+    return problem(409, field="version", reason=str(error))
+
+
+def _unknown_version(_request: Request, error: Exception) -> Response:
+    return problem(400, field="version", reason=str(error))
 
 
 def _client_gone(_request: Request, _error: Exception) -> Response:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from cron import wiring
 from cron.ports import START
@@ -145,14 +146,18 @@ def settings_in(
 
 @contextmanager
 def gateway(
-    settings: Settings, *, port: int = 0, limits: ConnectionLimits = PLAIN
+    settings: Settings,
+    *,
+    port: int = 0,
+    limits: ConnectionLimits = PLAIN,
+    app: FastAPI | None = None,
 ) -> Iterator[httpx.Client]:
-    """Serve a gateway, on a free port unless one is given; yield a client."""
+    """Serve a gateway, or a given one, on a free port unless one is given; yield a client."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     server = uvicorn.Server(
-        server_config(create_app(settings), host="127.0.0.1", port=port, limits=limits)
+        server_config(app or create_app(settings), host="127.0.0.1", port=port, limits=limits)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

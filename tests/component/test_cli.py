@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,12 @@ def test_a_pause_is_shown_and_resume_ends_it(
     assert main(["pause", "--reason", "a holiday"]) == 0
     assert main(["status"]) == 0
     assert "held     a holiday" in capsys.readouterr().out
-    assert main(["resume", "--exclude", "5-9", "--exclude", "8-12"]) == 0
+    assert main(["resume", "--exclude", "5-9", "--exclude", "8-12", "--reason", "back"]) == 0
     assert "5–12" in capsys.readouterr().out
+    assert main(["status"]) == 0
+    assert re.search(
+        r"decided  resume by .* on the command line, .* ago: back", capsys.readouterr().out
+    )
     ledger = wiring.open_ledger(settings.store.ledger)
     assert holds.current(ledger) is None
     assert holds.excluded_ranges(ledger) == ((5, 12),)

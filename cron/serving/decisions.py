@@ -1,0 +1,105 @@
+"""What a person decides about what is live: roll back, promote, pause, resume.
+
+The command line and the gateway make the same decisions here. Who made each, and why, is stored in
+the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from cron.errors import LiveChanged, SwitchPending, Unavailable
+from cron.ledger import decision_rows, holds, switches
+from cron.ledger.ledger import Ledger
+from cron.lineage import Action, Hold, Range
+from cron.ports import ArtifactStore, ModelServer
+from cron.serving import release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who decides, and why."""
+
+    by: str
+    why: str | None = None
+
+
+class Decisions:
+    """Carries decisions out. The server and the store are opened when a decision needs them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        open_server: Callable[[], ModelServer],
+        open_artifacts: Callable[[], ArtifactStore],
+    ) -> None:
+        self.ledger = ledger
+        self._open_server = open_server
+        self._open_artifacts = open_artifacts
+
+    def roll_back(
+        self,
+        version: int | None,
+        person: Person,
+        *,
+        asked_at: datetime,
+        seen_live: int | None = None,
+    ) -> release.RolledBack:
+        """Make a release live, by default the previous good one, and pause publishing.
+
+        Raise what `cron.serving.release.rollback` raises, and LiveChanged when `seen_live` is given
+        and is not live.
+        """
+        if seen_live is not None:
+            live = switches.serving(self.ledger).live
+            if live != seen_live:
+                raise LiveChanged(expected=seen_live, found=live)
+        by = person.by if person.why is None else f"{person.by}: {person.why}"
+        try:
+            done = release.rollback(
+                self.ledger,
+                self._open_server(),
+                version,
+                by=by,
+                artifacts=self._open_artifacts,
+                asked_at=asked_at,
+            )
+        except SwitchPending as pending:
+            self._record("rollback", person, pending.version)
+            raise
+        self._record("rollback", person, done.version)
+        return done
+
+    def promote(self, version: int, person: Person) -> None:
+        """Make a release live that was live before; a hold stays.
+
+        Raise what `cron.serving.release.promote` raises.
+        """
+        try:
+            release.promote(
+                self.ledger, self._open_server(), version, artifacts=self._open_artifacts
+            )
+        except SwitchPending:
+            self._record("promote", person, version)
+            raise
+        self._record("promote", person, version)
+
+    def pause(self, person: Person) -> Hold:
+        """Pause publishing; an earlier hold and its reason stay."""
+        hold = holds.pause(self.ledger, person.why or f"paused by {person.by}")
+        self._record("pause", person)
+        return hold
+
+    def resume(self, exclude: Sequence[Range], person: Person) -> bool:
+        """Continue publishing, never training on `exclude`; return whether it was paused."""
+        was_paused = holds.current(self.ledger) is not None
+        holds.resume(self.ledger, exclude=exclude)
+        self._record("resume", person)
+        return was_paused
+
+    def _record(self, action: Action, person: Person, version: int | None = None) -> None:
+        with suppress(Unavailable):  # the decision is made, whether it can be recorded or not
+            decision_rows.add(self.ledger, action, version=version, by=person.by, why=person.why)
