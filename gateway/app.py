@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cron.settings.tree import Settings
 from gateway.calls import answers, documentation, operate, recommendations, records, watch
@@ -43,6 +44,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CrossOrigin)
     # outside CallMetrics, which reads the route from the scope that it passed on
     app.add_middleware(HeadAsGet)
+    if settings.gateway.trusted_proxies is not None:
+        app.add_middleware(
+            ProxyHeadersMiddleware,
+            trusted_hosts=list(settings.gateway.trusted_proxies),
+        )
     handle_problems(app)
     for calls in (records, recommendations, answers, operate, watch, documentation):
         app.include_router(calls.router)

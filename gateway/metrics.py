@@ -20,6 +20,9 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.callers.call_limits import CallLimit
+from gateway.callers.flood_limits import FloodLimit
+
 # an answer usually takes 5 to 50 ms; after the inference time-out of 2 s it is a fallback
 _BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # By call and version: the live version and a few before it. A release comes every few minutes, and
@@ -57,6 +60,14 @@ class GatewayMetrics:
         for kind in ("event", "item"):
             for outcome in ("accepted", "duplicate", "rejected"):
                 self.records.labels(kind=kind, outcome=outcome)
+        self.limited = Counter(
+            "freshet_limited",
+            "Calls (key, address) and events (user, item) refused because there were too many",
+            ["limit"],
+            registry=self.registry,
+        )
+        for limit in ("key", "address", "user", "item"):
+            self.limited.labels(limit=limit)
         self.fallbacks = Counter(
             "freshet_fallbacks",
             "Recommendations answered from the popular items",
@@ -65,6 +76,10 @@ class GatewayMetrics:
         self.answers = AnswerTimes(self.registry)
         self.registry.register(ledger)
         ProcessCollector(registry=self.registry)
+
+    def count_limited(self, limit: CallLimit | FloodLimit) -> None:
+        """Count a call or an event that was refused because there were too many."""
+        self.limited.labels(limit=limit).inc()
 
     def text(self) -> bytes:
         """Render all metrics in Prometheus' text format."""

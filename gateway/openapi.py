@@ -88,6 +88,13 @@ _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
         "The body has a Content-Encoding other than gzip.",
         refusal("body", "Content-Encoding is 'br', expected gzip or none"),
     ),
+    429: (
+        "The key, or the caller's address, sends too many calls. Nothing was done. Send the call "
+        "again after the seconds in `Retry-After`.",
+        refusal(
+            "address", "the address 192.0.2.1 sends more than 50 calls a second; try again in 1 s"
+        ),
+    ),
     503: (
         "The gateway is overloaded, or a service that the call needs does not answer. Nothing "
         "was stored. Send the call again after the seconds in `Retry-After`.",
@@ -123,9 +130,12 @@ def answer(
 
 
 def refusals(*statuses: int) -> Responses:
-    """Return the descriptions of the refusals with these statuses."""
+    """Return the descriptions of the refusals with these statuses.
+
+    429 is added to 401: calls that need a key are counted.
+    """
     described: Responses = {}
-    for status in statuses:
+    for status in sorted({*statuses, 429} if 401 in statuses else statuses):
         description, example = _REFUSALS[status]
         described |= answer(status, description, refusal=example)
     return described

@@ -20,8 +20,10 @@ from cron.ports import Histories
 from cron.services import Paths
 from cron.serving.decisions import Decisions
 from cron.settings.places import var_folder
-from cron.settings.tree import Settings
+from cron.settings.tree import GatewaySettings, Settings
 from cron.urls.torchserve import parse as parse_nodes
+from gateway.callers.call_limits import CallLimits
+from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.http.request_body import RequestBodies
@@ -47,6 +49,7 @@ class GatewayServices:
 
     settings: Settings
     keyring: Keyring
+    call_limits: CallLimits
     visitors: VisitorRules
     histories: Histories
     inference: Inference
@@ -84,22 +87,22 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     def overview() -> Overview:
         return look(ledger, event_log, paths.runs, now=datetime.now(UTC))
 
+    metrics = GatewayMetrics(
+        LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
+    )
     try:
         yield GatewayServices(
             settings=settings,
             keyring=keyring,
-            visitors=VisitorRules(
-                types=settings.gateway.browser_types, id_chars=settings.gateway.browser_id_chars
-            ),
+            call_limits=_call_limits(settings.gateway, metrics),
+            visitors=_visitor_rules(settings.gateway, metrics),
             histories=histories,
             inference=inference,
             intake=RecordIntake(event_log, histories, letters, new_id=RecordIds()),
             recommendations=Recommendations(
                 histories, inference, live, max_history=settings.train.model.max_history
             ),
-            metrics=GatewayMetrics(
-                LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
-            ),
+            metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
             forget=partial(forget, ledger, histories, letters, asked_by="the gateway"),
@@ -113,3 +116,23 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         following.cancel()
         await inference.close()
         ledger.close()
+
+
+def _call_limits(gateway: GatewaySettings, metrics: GatewayMetrics) -> CallLimits:
+    return CallLimits(
+        key_calls_s=gateway.key_calls_s,
+        address_calls_s=gateway.address_calls_s,
+        on_refusal=metrics.count_limited,
+    )
+
+
+def _visitor_rules(gateway: GatewaySettings, metrics: GatewayMetrics) -> VisitorRules:
+    return VisitorRules(
+        types=gateway.browser_types,
+        id_chars=gateway.browser_id_chars,
+        floods=FloodLimits(
+            user_events_min=gateway.user_events_min,
+            item_events_min=gateway.item_events_min,
+            on_refusal=metrics.count_limited,
+        ),
+    )

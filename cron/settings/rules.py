@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from cron.urls.wrong_url import WrongUrl
 
@@ -38,7 +39,19 @@ class Text:
         return self.check(value) if isinstance(value, str) else "a text"
 
 
-Rule = Bounds | Text
+@dataclass(frozen=True, slots=True)
+class EachText:
+    """A list of texts, each of which a function checks as in `Text`."""
+
+    check: Callable[[str], str | None]
+
+    def violation(self, value: object) -> str | None:
+        """Return what was expected when a text does not fit; None otherwise."""
+        wrong = (self.check(text) for text in value) if isinstance(value, tuple) else iter(())
+        return next((expected for expected in wrong if expected is not None), None)
+
+
+Rule = Bounds | Text | EachText
 
 
 def is_filled(text: str) -> str | None:
@@ -66,6 +79,15 @@ def is_header_value(text: str) -> str | None:
         return "a text that is not empty"
     if any(letter < " " or letter == "\x7f" for letter in text.strip()):
         return "one line without control characters, since it is sent in a header"
+    return None
+
+
+def is_network(text: str) -> str | None:
+    """Accept an IP address, or a network of them."""
+    try:
+        ip_network(text)
+    except ValueError as error:
+        return f"addresses or networks, such as 10.0.0.7 or 10.0.0.0/8 ({error})"
     return None
 
 

@@ -15,10 +15,12 @@ from cron.settings.rules import (
     POSITIVE,
     SHARE,
     Bounds,
+    EachText,
     Rule,
     Text,
     is_crontab,
     is_header_value,
+    is_network,
     url_for,
 )
 from cron.urls import stores
@@ -153,6 +155,15 @@ class GatewaySettings:
     )
     # of user ids sent with a browser key; fewer random characters can be guessed
     browser_id_chars: CountInt = 16
+    # by each process, with bursts of five seconds' worth; a page makes a few calls, and an office
+    # or a mobile network may be one address
+    address_calls_s: PositiveFloat | None = 50.0  # of browser keys, and of calls without a key
+    key_calls_s: PositiveFloat | None = 5_000.0
+    # events that browser keys send; nobody does ten things a second for a minute
+    user_events_min: PositiveFloat | None = 600.0
+    item_events_min: PositiveFloat | None = None  # one item may be on every page
+    # whose X-Forwarded-For names the caller's address; anybody else could invent one
+    trusted_proxies: Annotated[tuple[str, ...], EachText(is_network)] | None = None
 
 
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.

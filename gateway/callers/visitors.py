@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cron.errors import WrongUserId
+from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Caller
 from recommender.events import Event, Record
 from recommender.record_fields import InvalidRecord
@@ -31,9 +32,10 @@ class WrongSite(Exception):
 class VisitorRules:
     """The rules, with the types of events and the length of user ids that a shop decides."""
 
-    def __init__(self, *, types: Collection[str], id_chars: int) -> None:
+    def __init__(self, *, types: Collection[str], id_chars: int, floods: FloodLimits) -> None:
         self._types = frozenset(types)
         self._id_chars = id_chars
+        self._floods = floods
 
     def check_origin(self, caller: Caller, origin: str | None) -> None:
         """Raise WrongSite for a page of another site. A program may leave `Origin` out."""
@@ -46,7 +48,7 @@ class VisitorRules:
             raise WrongUserId(user_id, expected=self._long_id())
 
     def check_record(self, record: Record) -> None:
-        """Raise InvalidRecord for an event that a visitor can't send."""
+        """Raise InvalidRecord for an event that a visitor can't send, or not so often."""
         if not isinstance(record, Event):
             return
         if record.type not in self._types:
@@ -56,6 +58,7 @@ class VisitorRules:
             )
         if len(record.user_id) < self._id_chars:
             raise InvalidRecord("user_id", found=record.user_id, expected=self._long_id())
+        self._floods.check(record)
 
     def _long_id(self) -> str:
         return (

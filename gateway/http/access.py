@@ -29,6 +29,12 @@ _BEARER = HTTPBearer(
 )
 
 
+_NO_KEY = (
+    "this gateway requires a key, the setting gateway.api_key or one made by `python -m cron keys "
+    "add`; send Authorization: Bearer KEY"
+)
+
+
 async def services_of(request: Request) -> GatewayServices:
     """Return the services that the application opened at its start."""
     return cast(GatewayServices, request.app.state.services)
@@ -77,7 +83,11 @@ async def require_key(
         _refuse_other_sites(request, services.settings.gateway)
         caller = LOCAL
     else:
-        caller = _key_holder(request, services.keyring)
+        found = _key_holder(request, services.keyring)
+        services.call_limits.admit(found, request.client.host if request.client else None)
+        if found is None:
+            raise HTTPException(401, _NO_KEY, {"WWW-Authenticate": "Bearer"})
+        caller = found
     call, needed = _needed_roles(request)
     if not needed & caller.roles:
         raise WrongRole(caller, call, needed=needed)
@@ -97,24 +107,18 @@ async def caller_of(request: Request) -> Caller:
 UseCaller = Annotated[Caller, Depends(caller_of)]
 
 
-def _key_holder(request: Request, keyring: Keyring) -> Caller:
+def _key_holder(request: Request, keyring: Keyring) -> Caller | None:
+    """Return who sent a call; None without a valid key."""
     scheme, _space, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         # a header's bytes are decoded as Latin-1
-        caller = keyring.find(token.strip(" \t").encode("latin-1"))
-        if caller is not None:
-            return caller
-    elif "key" in request.query_params:
+        return keyring.find(token.strip(" \t").encode("latin-1"))
+    if "key" in request.query_params:
         # `sendBeacon` sends no header; a browser key is public, so it may be in an address
         caller = keyring.find(request.query_params["key"].encode())
         if caller is not None and caller.is_browser:
             return caller
-    raise HTTPException(
-        401,
-        "this gateway requires a key, the setting gateway.api_key or one made by `python -m cron "
-        "keys add`; send Authorization: Bearer KEY",
-        {"WWW-Authenticate": "Bearer"},
-    )
+    return None
 
 
 def _needed_roles(request: Request) -> tuple[str, Roles]:

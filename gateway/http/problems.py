@@ -25,6 +25,7 @@ from cron.errors import (
 )
 from gateway.bodies.codec import to_json
 from gateway.bodies.refusal import refusal
+from gateway.callers.call_limits import TooManyCalls
 from gateway.callers.visitors import WrongSite
 from gateway.http.access import OtherSite, WrongRole
 from gateway.http.query import expected_value
@@ -64,6 +65,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(BadRequest, _bad_field)
     app.add_exception_handler(OtherSite, _other_site)
+    app.add_exception_handler(TooManyCalls, _too_many_calls)
     app.add_exception_handler(WrongRole, _wrong_role)
     app.add_exception_handler(WrongSite, _wrong_site)
     app.add_exception_handler(WrongUserId, _wrong_user_id)
@@ -91,6 +93,16 @@ def _bad_body(_request: Request, error: Exception) -> Response:
 def _other_site(_request: Request, error: Exception) -> Response:
     assert isinstance(error, OtherSite)
     return problem(403, field=error.field, reason=str(error))
+
+
+def _too_many_calls(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooManyCalls)
+    return problem(
+        429,
+        field="authorization" if error.limit == "key" else "address",
+        reason=str(error),
+        headers={"Retry-After": str(error.retry_after_s)},
+    )
 
 
 def _wrong_role(_request: Request, error: Exception) -> Response:

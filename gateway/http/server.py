@@ -22,4 +22,5 @@ def server_config(
         timeout_graceful_shutdown=5,  # for requests under way at the end
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # gateway.app adds the same for gateway.trusted_proxies alone
     )

@@ -235,7 +235,7 @@ def test_a_prediction_body_over_its_limit_is_a_413(shared_gateway: RunningGatewa
         ("GET", "/v1/recommendations/ann?%ff=1", "\\ufffd", "unknown parameter"),
         ("GET", "/v1/status?full=1", "full", "expected none"),
         ("GET", "/metrics?x=", "x", "expected none"),
-        ("POST", "/v1/events?dry_run=true", "dry_run", "expected none"),
+        ("POST", "/v1/events?dry_run=true", "dry_run", "expected only key"),
         ("POST", "/predict?version=2", "version", "expected none"),
         ("DELETE", "/v1/users/ann?really=no", "really", "expected none"),
     ],

@@ -70,7 +70,7 @@ def test_a_question_stays_small_with_many_hidden_items(running: RunningGateway) 
     assert len(json.dumps(running.model.asked[-1])) < 1_000
     running.model.stop()
     assert running.client.get("/v1/recommendations/ann?k=1").json()["items"] == [
-        {"id": "1", "title": "Film 1"}
+        {"rank": 1, "id": "1", "title": "Film 1"}
     ]
 
 
