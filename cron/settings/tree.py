@@ -153,7 +153,7 @@ class GatewaySettings:
         "not_interested",
         "skip",
     )
-    # of user ids sent with a browser key; fewer random characters can be guessed
+    # of the ids of users and events sent with a browser key; fewer random characters can be guessed
     browser_id_chars: CountInt = 16
     # by each process, with bursts of five seconds' worth; a page makes a few calls, and an office
     # or a mobile network may be one address

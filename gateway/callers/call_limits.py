@@ -15,7 +15,7 @@ from gateway.callers.keyring import LOCAL, Caller
 from gateway.callers.token_buckets import TokenBuckets
 
 BURST_S = 5.0  # a page makes several calls at once; after a pause, as many as in this time
-# of 300 bytes each: 6 MB
+# of 250 bytes each: 5 MB
 MAX_ADDRESSES = 20_000
 MAX_KEYS = 1_000
 _SITE_BITS = 64  # of an IPv6 address; a customer has the rest

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from cron.api_keys import ROLES, ApiKey, Role, digest_of
-from cron.errors import FreshetError
 from cron.settings.own_gateway import key_bytes
 
 EVERY_S = 0.5
@@ -83,15 +82,15 @@ class Keyring:
             self.origins = frozenset().union(*(key.origins for key in valid))
             self._rows = rows
 
-    async def follow(self) -> None:
+    async def follow(self, *, every_s: float = EVERY_S) -> None:
         """Read the ledger's keys again and again, until this task is cancelled."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(every_s)
             try:
                 await run_in_threadpool(self.refresh)
-            except FreshetError as error:
+            except Exception as error:  # if this task ended, revoked keys would remain valid
                 if self._is_reading:
-                    log.warning("keys not readable, keeping the known", extra={"why": str(error)})
+                    log.warning("keys not readable, keeping the known", exc_info=error)
                 self._is_reading = False
             else:
                 self._is_reading = True

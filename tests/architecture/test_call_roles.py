@@ -50,6 +50,17 @@ def test_every_call_with_roles_checks_the_key_first() -> None:
             assert require_key not in checks, call
 
 
+def test_the_document_names_the_roles() -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    named = {
+        f"{method.upper()} {path}": {role for one in operation["security"] for role in one["key"]}
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if "security" in operation
+    }
+    assert named == CALLS
+
+
 def test_what_is_not_a_call_is_the_document_alone() -> None:
     others = [one for one in flat(create_app(Settings()).routes) if not isinstance(one, APIRoute)]
     assert [getattr(one, "path", None) for one in others] == ["/openapi.json"]

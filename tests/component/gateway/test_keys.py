@@ -132,12 +132,18 @@ def test_keys_are_rotated_without_a_restart(tmp_path: Path) -> None:
 
 def test_a_browser_key_sends_what_a_visitor_does(door: Door) -> None:
     headers = door.add("web of events", "browser")
-    records = [VIEW, {**VIEW, "type": "purchase"}, {**VIEW, "user_id": "17"}]
+    records = [
+        VIEW,
+        {**VIEW, "type": "purchase"},
+        {**VIEW, "user_id": "17"},
+        {**VIEW, "event_id": "order-7313"},
+    ]
     answer = door.client.post("/v1/events", json=records, headers=headers)
     assert answer.json()["accepted"] == 1
     assert [(one["index"], one["field"]) for one in answer.json()["rejected"]] == [
         (1, "type"),
         (2, "user_id"),
+        (3, "event_id"),
     ]
     large = door.client.post("/v1/events", content=b" " * 65_537, headers=headers)
     assert large.status_code == 413

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -86,6 +87,33 @@ def test_while_the_ledger_is_away_the_known_keys_hold() -> None:
         ring.refresh()
     assert name_of(ring.find(b"one")) == "one"
     assert not ring.is_empty
+
+
+def test_following_survives_any_error_of_the_ledger() -> None:
+    """A key that is revoked after the error must still be refused."""
+    answers: list[Sequence[ApiKey] | Exception] = [
+        [key("one", "read")],
+        ValueError("a row that is not JSON"),
+        Unavailable("the ledger", where="there", why="it is away"),
+        [key("one", "read", revoked=True)],
+    ]
+
+    def read() -> Sequence[ApiKey]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def follow_until_revoked() -> None:
+        ring = Keyring(None, read)
+        ring.refresh()
+        following = asyncio.create_task(ring.follow(every_s=0.001))
+        async with asyncio.timeout(20):
+            while ring.find(b"one") is not None:
+                await asyncio.sleep(0.001)
+        following.cancel()
+
+    asyncio.run(follow_until_revoked())
 
 
 def test_revoking_the_last_key_does_not_open_the_door() -> None:
