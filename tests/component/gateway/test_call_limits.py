@@ -40,7 +40,9 @@ class LimitedGateway:
 
 
 @contextmanager
-def open_limited(folder: Path) -> Iterator[LimitedGateway]:
+def open_limited(
+    folder: Path, *, trusted: tuple[str, ...] | None = ("127.0.0.0/8",)
+) -> Iterator[LimitedGateway]:
     settings = settings_in(folder, inference_port=9, api_key="own")
     ledger = wiring.open_ledger(settings.store.ledger)
     for name in ("web", "second web"):
@@ -58,7 +60,7 @@ def open_limited(folder: Path) -> Iterator[LimitedGateway]:
         key_calls_s=0.4,
         address_calls_s=0.2,
         user_events_min=3.0,
-        trusted_proxies=("127.0.0.0/8",),
+        trusted_proxies=trusted,
     )
     with gateway(replace(settings, gateway=limits)) as client:
         yield LimitedGateway(client=client)
@@ -105,3 +107,12 @@ def test_a_flood_of_one_user_is_rejected_and_counted(tmp_path: Path) -> None:
         records = [{"user_id": "ann", "item_id": "5", "type": "view"}] * 9
         sent = limited_gateway.client.post("/v1/events", json=records, headers=own).json()
         assert sent["rejected"] == []
+
+
+def test_an_address_that_nobody_vouches_for_is_ignored(tmp_path: Path) -> None:
+    """Two calls of one claimed address: neither is counted for it, since anybody can claim one."""
+    with open_limited(tmp_path, trusted=None) as limited_gateway:
+        statuses = [
+            limited_gateway.post(key="web", address="192.0.2.1").status_code for _ in range(2)
+        ]
+    assert statuses == [202, 202]
