@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NewType, Protocol
 
-from recommender.events import Event, EventLines, Record
+from cron.item_counts import Bucket, EventCounts
+from cron.known_item import KnownItem
+from recommender.events import Event, EventLines, Item, Record
 from trainer.config import TrainConfig
 
 Cursor = NewType("Cursor", str)
@@ -164,6 +166,61 @@ class Histories(Protocol):
 
     def clear(self) -> None:
         """Delete everything, cursor included, before a rebuild; forgotten users stay forgotten."""
+        ...
+
+
+class ItemRecords(Protocol):
+    """The newest record of every item, seconds old, and how often each item had events lately.
+
+    It is a projection of the log, which can be rebuilt from the journal. The record with the
+    greatest (at, event_id) counts. A deleted item cannot be read, until a later record brings it
+    back. The counts of the events are the follower's alone, so each event counts once.
+    """
+
+    def append(self, records: Sequence[Item]) -> None:
+        """Add item records, as the gateway does; a record that is already there changes nothing."""
+        ...
+
+    def follow(
+        self, records: Sequence[Item], counts: EventCounts, *, after: Cursor, cursor: Cursor
+    ) -> bool:
+        """Add records and counts, and move the follower's cursor from `after`, in one transaction.
+
+        When the cursor is at another place, do nothing and return False: another follower was
+        faster. With `cursor` equal to `after` (a rebuild), the cursor does not move. Counts of
+        buckets that are no longer kept are deleted.
+        """
+        ...
+
+    def find(self, item_ids: Sequence[str]) -> Mapping[str, KnownItem]:
+        """Return the items with these ids, at most some thousands; unknown ones are left out."""
+        ...
+
+    def by_id(self, *, after: str, limit: int) -> tuple[KnownItem, ...]:
+        """Return the next items after an id, by id; hidden ones are included."""
+        ...
+
+    def newest(self, *, before: tuple[datetime, str] | None, limit: int) -> tuple[KnownItem, ...]:
+        """Return the next items before a (first time, id), newest first; hidden ones included."""
+        ...
+
+    def most_counted(self, buckets: Sequence[Bucket], *, limit: int) -> tuple[tuple[str, int], ...]:
+        """Return the ids with most events in some buckets and their numbers, the largest first.
+
+        Ties are in order of id, as far as the limit leaves both in.
+        """
+        ...
+
+    def sums(self, item_ids: Sequence[str], buckets: Sequence[Bucket]) -> Mapping[str, int]:
+        """Return the number of events in some buckets, of the ids (or ALL_ITEMS) with any."""
+        ...
+
+    def cursor(self) -> Cursor:
+        """Return the follower's place in the log; START when empty."""
+        ...
+
+    def clear(self) -> None:
+        """Delete everything, cursor included, before a rebuild."""
         ...
 
 

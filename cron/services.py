@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cron.ledger.ledger import Ledger
-from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+from cron.ports import (
+    ArtifactStore,
+    EventLog,
+    Histories,
+    ItemRecords,
+    ModelServer,
+    TrainLauncher,
+)
 from cron.settings.tree import Settings
 
 if TYPE_CHECKING:  # pyarrow takes a second to load, and a rollback needs none of it
@@ -71,6 +78,7 @@ class Services:
     ledger: Ledger
     log: EventLog
     histories: Histories
+    item_records: ItemRecords
     artifacts: ArtifactStore
     launcher: TrainLauncher
     server: ModelServer

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cron.errors import MissingClient, SettingsError
-from cron.settings.places import var_folder
+from cron.settings.places import item_records_path, var_folder
 from cron.settings.tree import Settings
 from cron.urls import stores, torchserve
 from cron.urls.files import FileUrl
@@ -28,7 +28,14 @@ if TYPE_CHECKING:  # imported late, so that `rollback` and `status` load only wh
     from cron.backends.redis.events import RedisEventLog
     from cron.journal.relay import RelayTarget
     from cron.ledger.ledger import Ledger
-    from cron.ports import ArtifactStore, EventLog, Histories, ModelServer, TrainLauncher
+    from cron.ports import (
+        ArtifactStore,
+        EventLog,
+        Histories,
+        ItemRecords,
+        ModelServer,
+        TrainLauncher,
+    )
     from cron.services import Services
     from cron.serving.decisions import Decisions
 
@@ -49,6 +56,7 @@ def open_services(settings: Settings) -> Services:
         ledger=ledger,
         log=open_log(settings.store.events),
         histories=open_histories(settings.store.histories, keys_of(ledger).of_user),
+        item_records=open_item_records(settings.store.histories),
         artifacts=artifacts,
         launcher=open_launcher(settings.store.launcher, text_cache=paths.texts),
         server=open_server(
@@ -108,6 +116,17 @@ def open_histories(url: str, user_key: Callable[[str], str] = hash_without_key) 
             return open_path(path, user_key)
         case RedisUrl() as server:
             return _redis_histories(server, user_key)
+
+
+def open_item_records(url: str) -> ItemRecords:
+    """Open the item records, which are stored beside the histories; raise Unavailable."""
+    match _parse("histories", stores.parse_histories, url):
+        case FileUrl(path=path):
+            from cron.backends.sqlite.item_records import open_item_records as open_path
+
+            return open_path(item_records_path(path))
+        case RedisUrl() as server:
+            return _redis_item_records(server)
 
 
 def open_artifacts(url: str) -> ArtifactStore:
@@ -198,6 +217,14 @@ def _redis_histories(url: RedisUrl, user_key: Callable[[str], str]) -> Histories
     except ImportError as error:
         raise MissingClient(scheme="redis", package="redis", extra="redis") from error
     return open_keys(url, user_key)
+
+
+def _redis_item_records(url: RedisUrl) -> ItemRecords:
+    try:
+        from cron.backends.redis.item_records import open_item_records as open_keys
+    except ImportError as error:
+        raise MissingClient(scheme="redis", package="redis", extra="redis") from error
+    return open_keys(url)
 
 
 def _s3_artifacts(url: S3Url) -> ArtifactStore:

@@ -12,7 +12,16 @@ from fastapi import FastAPI
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cron.settings.tree import Settings
-from gateway.calls import answers, documentation, operate, recommendations, records, watch
+from gateway.calls import (
+    answers,
+    documentation,
+    items,
+    operate,
+    recommendations,
+    records,
+    users,
+    watch,
+)
 from gateway.http.cross_origin import CrossOrigin
 from gateway.http.head import HeadAsGet
 from gateway.http.problems import handle_problems
@@ -50,8 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
             trusted_hosts=list(settings.gateway.trusted_proxies),
         )
     handle_problems(app)
-    for calls in (records, recommendations, answers, operate, watch, documentation):
+    described = (records, recommendations, answers, items, users, operate, watch)
+    for calls in (*described, documentation):
         app.include_router(calls.router)
-    described = (records, recommendations, answers, operate, watch)
     describe_bodies(app, [route for calls in described for route in calls.router.routes])
     return app

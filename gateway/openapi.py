@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
 from gateway.bodies.recommendation_request import RecommendationBody
 from gateway.bodies.recommendations import PredictionBody
@@ -31,12 +32,15 @@ Operation = dict[str, object]
 TAGS: Sequence[Mapping[str, str]] = (
     {"name": "records", "description": "Send events and items; forget users."},
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
+    {"name": "items", "description": "Read, change and delete items."},
+    {"name": "users", "description": "Read what a user did."},
     {"name": "operation", "description": "Status, metrics and probes."},
 )
 # of the calls that read their bodies themselves
 _BODIES = (
     EventBody,
     ItemBody,
+    ItemChangeBody,
     PredictionBody,
     RecommendationBody,
     RollbackBody,
@@ -68,6 +72,10 @@ _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
             "or set gateway.api_key (FRESHET__GATEWAY__API_KEY) and send it as Authorization: "
             "Bearer KEY",
         ),
+    ),
+    404: (
+        "No record of the item has come, or it was deleted.",
+        refusal("item_id", "item_id: found 'x', expected the id of an item that has a record"),
     ),
     409: (
         "The decision does not fit what is live. Nothing was done.",

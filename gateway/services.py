@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
 from cron.ledger import key_rows, release_rows, switches
 from cron.ledger.forgotten import keys_of
+from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
-from cron.ports import Histories
+from cron.ports import EventLog, Histories, ItemRecords
 from cron.services import Paths
 from cron.serving.decisions import Decisions
 from cron.settings.places import var_folder
@@ -29,6 +31,7 @@ from gateway.callers.visitors import VisitorRules
 from gateway.http.request_body import RequestBodies
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
+from gateway.items.changes import ItemChanges
 from gateway.metrics import GatewayMetrics
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
@@ -52,6 +55,8 @@ class GatewayServices:
     call_limits: CallLimits
     visitors: VisitorRules
     histories: Histories
+    item_records: ItemRecords
+    item_changes: ItemChanges
     inference: Inference
     intake: RecordIntake
     recommendations: Recommendations
@@ -72,24 +77,23 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     event_log = wiring.open_log(store.events)
     ledger = wiring.open_ledger(store.ledger)
     histories = wiring.open_histories(store.histories, keys_of(ledger).of_user)
+    item_records = wiring.open_item_records(store.histories)
     paths = Paths(var=var_folder(settings))
     letters = DeadLetters(paths.var / "dead-letters.jsonl")
-    live = LiveRelease(
-        lambda: switches.serving(ledger), lambda version: release_rows.release(ledger, version)
-    )
+    live = _live_release(ledger)
     timeout_s = settings.gateway.inference_timeout_s
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
-
     keyring = Keyring(settings.gateway.api_key, partial(key_rows.every, ledger))
     keyring.refresh()
     following = asyncio.create_task(keyring.follow())
-
-    def overview() -> Overview:
-        return look(ledger, event_log, paths.runs, now=datetime.now(UTC))
-
+    new_id = RecordIds()
+    intake = RecordIntake(event_log, histories, item_records, letters, new_id=new_id)
+    overview = partial(_overview, ledger, event_log, paths.runs)
     metrics = GatewayMetrics(
         LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
     )
+    max_history = settings.train.model.max_history
+    recommendations = Recommendations(histories, inference, live, max_history=max_history)
     try:
         yield GatewayServices(
             settings=settings,
@@ -98,10 +102,10 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             visitors=_visitor_rules(settings.gateway, metrics),
             histories=histories,
             inference=inference,
-            intake=RecordIntake(event_log, histories, letters, new_id=RecordIds()),
-            recommendations=Recommendations(
-                histories, inference, live, max_history=settings.train.model.max_history
-            ),
+            item_records=item_records,
+            item_changes=ItemChanges(item_records, intake, new_id=new_id),
+            intake=intake,
+            recommendations=recommendations,
             metrics=metrics,
             overview=overview,
             decisions=wiring.open_decisions(settings, ledger),
@@ -116,6 +120,16 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         following.cancel()
         await inference.close()
         ledger.close()
+
+
+def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
+    return look(ledger, event_log, runs, now=datetime.now(UTC))
+
+
+def _live_release(ledger: Ledger) -> LiveRelease:
+    return LiveRelease(
+        lambda: switches.serving(ledger), lambda version: release_rows.release(ledger, version)
+    )
 
 
 def _call_limits(gateway: GatewaySettings, metrics: GatewayMetrics) -> CallLimits:

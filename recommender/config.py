@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from recommender.events import Event
+
 HASHED_WORDS = "words"  # as an encoder: no language model
 BUNDLE_FORMAT = 3  # of files and weights; training continues only from a bundle of this format
 
@@ -69,6 +71,10 @@ class Signals:
         if type_ == IMPRESSION or type_ in self.negative:
             return False
         return is_rated or type_ in self.history
+
+    def counts_for_popularity(self, event: Event) -> bool:
+        """Tell whether an event counts for the popularity of its item."""
+        return self.attracts(event.type, is_rated=event.rating is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,8 @@ class Event:
 class Item:
     """The description of one item. `hidden` items are never recommended.
 
-    The record with the greatest (at, event_id) wins.
+    The record with the greatest (at, event_id) wins. A `deleted` item is hidden too, and cannot be
+    read; only the gateway's DELETE makes such a record.
     """
 
     event_id: str
@@ -76,6 +77,7 @@ class Item:
     text: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     hidden: bool = False
+    deleted: bool = False
 
 
 Record = Event | Item
@@ -134,7 +136,7 @@ def parse_event(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Eve
 
 def parse_item(raw: object, *, now: datetime, new_id: Callable[[], str]) -> Item:
     """Parse an item from JSON values; raise InvalidRecord. Defaults are those of events."""
-    fields = object_of(raw, _ITEM_FIELDS)
+    fields = object_of(raw, _ITEM_FIELDS - {"deleted"})
     text = fields.get("text")
     if text is not None and not isinstance(text, str):
         raise InvalidRecord("text", found=text, expected="a string or null")
@@ -212,6 +214,8 @@ def to_json(record: Record) -> str:
         values = {"kind": "item"}
         values |= {name: getattr(record, name) for name in record.__dataclass_fields__}
         values |= {"at": at, "attributes": dict(record.attributes)}
+        if not record.deleted:
+            del values["deleted"]  # so that an earlier release reads the records of all others
     return _encode(values)
 
 
@@ -261,12 +265,13 @@ def _stored_event(values: dict[str, object]) -> Event:
 
 
 def _stored_item(values: dict[str, object]) -> Item:
-    text, hidden = values.get("text"), values.get("hidden", False)
+    text = values.get("text")
     if text is not None and not isinstance(text, str):
         raise InvalidRecord("text", found=text, expected="a string or null")
     encodable("text", text or "")
-    if not isinstance(hidden, bool):
-        raise InvalidRecord("hidden", found=hidden, expected="true or false")
+    for name in ("hidden", "deleted"):
+        if not isinstance(flag := values.get(name, False), bool):
+            raise InvalidRecord(name, found=flag, expected="true or false")
     values["attributes"] = _attributes(values.get("attributes"))
     return Item(**values)  # type: ignore[arg-type]  # checked above
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from cron.backends.artifacts.folder import open_artifacts
 from cron.backends.sqlite.events import SqliteEventLog, open_log
 from cron.backends.sqlite.histories import SqliteHistories, open_histories
+from cron.backends.sqlite.item_records import SqliteItemRecords, open_item_records
 from cron.errors import Stopped, TrainingFailed
 from cron.journal.journal import Journal
 from cron.ledger import lease_row, release_rows, schema
@@ -153,6 +154,7 @@ def open_workshop(
         ledger=ledger,
         log=open_log(folder / "events.db"),
         histories=open_histories(folder / "histories.db", keys_of(ledger).of_user),
+        item_records=open_item_records(folder / "items.db"),
         artifacts=artifacts,
         launcher=launcher or HereLauncher(paths.texts),
         server=FakeServer(folder / "archives", folder / "server"),
@@ -166,6 +168,8 @@ def close_workshop(services: Services) -> None:
     assert isinstance(services.histories, SqliteHistories)
     services.log.close()
     services.histories.close()
+    assert isinstance(services.item_records, SqliteItemRecords)
+    services.item_records.close()
     services.journal.close()
     services.ledger.close()
 

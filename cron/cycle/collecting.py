@@ -48,7 +48,7 @@ def collect_records(services: Services, lease: Lease) -> Reason | None:
             show=lambda batch: _note(services, batch),
         )
         services.metrics.log_emptied(new)
-        trim_log(services.log, ledger, services.histories)
+        trim_log(services.log, ledger, services.histories, services.item_records)
     except LeaseLost:
         raise
     except LogGap as error:

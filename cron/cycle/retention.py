@@ -22,7 +22,7 @@ from cron.ledger import journal_rows, lease_row, release_rows, run_rows, switche
 from cron.ledger.ledger import Ledger
 from cron.ledger.pruning import give_back_disk, prune, slim_release
 from cron.lineage import Lease, Manifest
-from cron.ports import ArtifactStore, EventLog, Histories, ModelServer
+from cron.ports import ArtifactStore, EventLog, Histories, ItemRecords, ModelServer
 from cron.services import Services
 from cron.serving.restore import kept_loaded
 from recommender.bases import CONTENT
@@ -49,13 +49,15 @@ def tidy_records(services: Services, lease: Lease) -> None:
     _do_each(services, lease, (_delete_old_segments, _delete_copies, _prune_ledger))
 
 
-def trim_log(event_log: EventLog, ledger: Ledger, histories: Histories) -> None:
-    """Trim the log up to where both journal and histories have read it.
+def trim_log(
+    event_log: EventLog, ledger: Ledger, histories: Histories, item_records: ItemRecords
+) -> None:
+    """Trim the log up to where the journal, the histories and the item records have read it.
 
     What fails now is tried after the next collection.
     """
     try:
-        event_log.trim(journal_rows.log_cursor(ledger), histories.cursor())
+        event_log.trim(journal_rows.log_cursor(ledger), histories.cursor(), item_records.cursor())
     except FreshetError as error:
         log.warning("log not trimmed", extra={"why": str(error)})
 

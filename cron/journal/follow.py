@@ -6,14 +6,23 @@ The histories store the follower's cursor; the journal has another one.
 from __future__ import annotations
 
 from cron.journal import segments
+from cron.journal.follow_items import ItemFollower
 from cron.journal.journal import Journal
 from cron.ports import BATCH_BYTES, START, EventLog, Histories
 
 BATCH_RECORDS = 5_000
 
 
-def follow_once(log: EventLog, histories: Histories, *, limit: int = BATCH_RECORDS) -> int:
+def follow_once(
+    log: EventLog,
+    histories: Histories,
+    *,
+    limit: int = BATCH_RECORDS,
+    items: ItemFollower | None = None,
+) -> int:
     """Copy at most `limit` records; return their number, which is 0 at the end of the log.
+
+    The item records get the same batch, if they are at the same place.
 
     Invalid records are counted and skipped; the collector stores them as dead letters. After
     LogGap, call `rebuild`.
@@ -22,6 +31,8 @@ def follow_once(log: EventLog, histories: Histories, *, limit: int = BATCH_RECOR
     batch = log.read(before, limit)
     if batch.cursor == before:
         return 0
+    if items is not None:
+        items.copy(batch, after=before)
     histories.append(batch.records, cursor=batch.cursor)
     # At least 1, because the log may have more after what it skipped.
     return len(batch.records) + len(batch.rejected) or 1

@@ -39,7 +39,8 @@ _BASE = pa.schema(
 _NUMBERS = ("value", "quantity", "dwell_s")
 _DETAIL_TYPES = {name: pa.string() for name in DETAILS} | dict.fromkeys(_NUMBERS, pa.float64())
 # kind: event, item, or id (of a record that retention dropped, or that was erased with a forgotten
-# user). payload: an item's title, text, attributes and hidden as JSON. Then the details of events.
+# user). payload: an item's title, text, attributes, hidden, and deleted if it is, as JSON. Then the
+# details of events.
 SCHEMA = pa.schema([*_BASE, *(pa.field(name, type_) for name, type_ in _DETAIL_TYPES.items())])
 
 
@@ -146,12 +147,14 @@ def _row(record: Record) -> tuple[object, ...]:
             at_us,
             None,
         )
-    values = {
+    values: dict[str, object] = {
         "title": record.title,
         "text": record.text,
         "attributes": dict(record.attributes),
         "hidden": record.hidden,
     }
+    if record.deleted:
+        values["deleted"] = True
     return (
         "item",
         record.event_id,

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cron.project_root import PROJECT_ROOT
+from cron.settings.places import item_records_path
 from cron.settings.tree import StoreSettings
 from cron.urls import files
 
@@ -44,7 +45,7 @@ def close_to_others(store: StoreSettings) -> None:
         if _close(folder):
             for path in _contents(folder):
                 _close(path)
-    for database in databases:
+    for database in (*databases, *map(item_records_path, databases)):
         for ending in _DATABASE_ENDINGS:
             _close(database.with_name(database.name + ending))
 

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     """Follow the log until told to stop."""
     from cron.journal.follow import follow_once, must_rebuild, rebuild
+    from cron.journal.follow_items import ItemFollower
     from cron.verbs.repeat import repeat
     from cron.wiring import open_services
     from cron.worker.lease import held_lease, holder_of, only_one
@@ -52,15 +53,27 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
                 services.log.give_up(journal_rows.log_cursor(services.ledger)),
                 lease,
             )
+    items = ItemFollower(
+        item_records=services.item_records,
+        counts=loaded.settings.train.signals.counts_for_popularity,
+        now=services.ledger.now,
+    )
     if arguments.rebuild or arguments.new_log:
         rebuild(services.journal, services.log, services.histories)
+        items.rebuild(services.journal, services.log)
 
-    def turn() -> int:
+    def copy() -> int:
         with suppress(LogGap):  # trimmed past our cursor; the journal has those records
             if not must_rebuild(services.journal, services.histories):
-                return follow_once(services.log, services.histories)
+                return follow_once(services.log, services.histories, items=items)
         rebuild(services.journal, services.log, services.histories)
-        return follow_once(services.log, services.histories)
+        return follow_once(services.log, services.histories, items=items)
+
+    def turn() -> int:
+        num_copied = copy()
+        if not num_copied:
+            items.keep_up(services.journal, services.log)
+        return num_copied
 
     total = repeat(turn, once=arguments.once, poll_s=loaded.settings.worker.poll_s)
     print(f"{count(total, 'record')} followed")

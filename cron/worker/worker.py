@@ -30,6 +30,7 @@ from cron.cycle.outlook import num_new_events
 from cron.cycle.signing_key import signing_key
 from cron.errors import LeaseLost, LogGap, ServerRefused, Stopped, StoreError, Unavailable
 from cron.journal.follow import follow_once, must_rebuild, rebuild
+from cron.journal.follow_items import ItemFollower
 from cron.ledger import journal_rows, lease_row, metric_rows
 from cron.lineage import Lease, Run
 from cron.logs import set_up_logs
@@ -111,12 +112,17 @@ class Worker:
         self._lease: Lease | None = None
         services.metrics.watch_lease(lambda: self._lease is not None)
         self._reconciler = Reconciler(services)
+        self._items = ItemFollower(
+            item_records=services.item_records,
+            counts=services.settings.train.signals.counts_for_popularity,
+            now=self._now,
+        )
         self._under_way: dict[str, threading.Lock] = {}  # by job; locked while it runs
         self._left_in_journal = 0  # events that the last published release did not train on
         self._retry_s = _FIRST_RETRY_S
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
-        self._gap = ""  # why the histories cannot follow the log, as last logged
+        self._gaps: dict[str, str] = {}  # why what cannot follow the log, as last logged
         self._rebuild_at = 0.0  # by time.monotonic(); until then, they are left alone
         self._scheduler = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(4)}
@@ -273,29 +279,34 @@ class Worker:
             is_lost = must_rebuild(services.journal, services.histories)
             try:
                 while not (is_lost or services.stop.is_set()) and follow_once(
-                    services.log, services.histories
+                    services.log, services.histories, items=self._items
                 ):
                     pass
             except LogGap:
                 is_lost = True  # the log was trimmed past the histories; the journal has the rest
             if is_lost:
-                self._rebuild()
+                self._copy_from_journal(
+                    "histories",
+                    lambda: rebuild(services.journal, services.log, services.histories),
+                )
+            self._copy_from_journal(
+                "items", lambda: self._items.keep_up(services.journal, services.log)
+            )
         except Unavailable as error:
             log.warning("histories not followed", extra={"why": str(error)})
 
-    def _rebuild(self) -> None:
-        """Rebuild the histories from the journal.
+    def _copy_from_journal(self, what: str, copy: Callable[[], None]) -> None:
+        """Copy what the log no longer has.
 
         When the log is not the journal's, or the journal has a gap, log it once: a person must act.
         """
-        services = self._services
         try:
-            rebuild(services.journal, services.log, services.histories)
-            self._gap = ""
+            copy()
+            self._gaps[what] = ""
         except (LogGap, StoreError) as error:
-            if self._gap != str(error):
-                log.error("histories not followed", extra={"why": str(error)})
-            self._gap = str(error)
+            if self._gaps.get(what) != str(error):
+                log.error(f"{what} not followed", extra={"why": str(error)})
+            self._gaps[what] = str(error)
             if isinstance(error, StoreError):  # finding it took a read of the whole journal
                 self._rebuild_at = time.monotonic() + _LAST_RETRY_S
 

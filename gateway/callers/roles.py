@@ -27,6 +27,12 @@ CALLS: Mapping[str, Roles] = {
     "POST /v1/operate/promote": _OPERATORS,
     "POST /v1/operate/pause": _OPERATORS,
     "POST /v1/operate/resume": _OPERATORS,
+    # a page would show hidden items and texts that the shop keeps to itself
+    "GET /v1/items": _READERS,
+    "GET /v1/items/{item_id}": _READERS,
+    "PATCH /v1/items/{item_id}": _WRITERS,
+    "DELETE /v1/items/{item_id}": _WRITERS,
+    "GET /v1/users/{user_id}/history": _READERS,
     "GET /v1/status": _WATCHERS,
     "GET /metrics": _WATCHERS,
 }

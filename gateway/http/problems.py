@@ -30,9 +30,11 @@ from gateway.callers.visitors import WrongSite
 from gateway.http.access import OtherSite, WrongRole
 from gateway.http.query import expected_value
 from gateway.http.request_body import BadBody
+from gateway.items.changes import UnknownItem
 from gateway.model.answers import NoAnswer, TooLarge
 from gateway.model.recommendations import BadQuery
 from gateway.waiting_queue import Overloaded
+from recommender.record_fields import InvalidRecord
 from recommender.wire import BadRequest
 
 # nobody reads this answer, but metrics and alerts must not count it as an error of the gateway
@@ -64,6 +66,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(BadBody, _bad_body)
     app.add_exception_handler(BadQuery, _bad_query)
     app.add_exception_handler(BadRequest, _bad_field)
+    app.add_exception_handler(InvalidRecord, _invalid_record)
+    app.add_exception_handler(UnknownItem, _unknown_item)
     app.add_exception_handler(OtherSite, _other_site)
     app.add_exception_handler(TooManyCalls, _too_many_calls)
     app.add_exception_handler(WrongRole, _wrong_role)
@@ -88,6 +92,15 @@ def _bad_body(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadBody)
     headers = {"Accept-Encoding": "gzip"} if error.status == 415 else None  # RFC 9110, 15.5.16
     return problem(error.status, field="body", reason=str(error), headers=headers)
+
+
+def _invalid_record(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidRecord)
+    return problem(400, field=error.field, reason=error.reason)
+
+
+def _unknown_item(_request: Request, error: Exception) -> Response:
+    return problem(404, field="item_id", reason=str(error))
 
 
 def _other_site(_request: Request, error: Exception) -> Response:

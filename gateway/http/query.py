@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import typing
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
 from gateway.model.recommendations import BadQuery
+
+PageCursor = Annotated[
+    str | None,
+    Query(description="The `next_cursor` of the page before; without it, the first page."),
+]
+FilterTexts = Annotated[
+    list[str] | None,
+    Query(
+        alias="filter",
+        description='`NAME:VALUE`, or a JSON object: `{"genre": "Comedy"}`. Repeated with one '
+        "name, any of the values matches; with several names, all must match.",
+        examples=[["genre:Comedy"]],
+    ),
+]
 
 
 def refuse_unknown_parameters(request: Request) -> None:

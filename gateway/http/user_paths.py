@@ -1,4 +1,4 @@
-"""User ids in paths: USER_ID matches slashes, as `{user_id:path}` does, and line feeds too."""
+"""Ids in paths: they match slashes, as `{user_id:path}` does, and line feeds too."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class AnyText(StringConvertor):
 
 register_url_convertor("text", AnyText())
 USER_ID = "{user_id:text}"
+ITEM_ID = "{item_id:text}"
 
 
 def check_length(user_id: str) -> None:

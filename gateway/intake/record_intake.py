@@ -1,4 +1,4 @@
-"""Intake: parse raw records, append them to the event log, add them to the histories.
+"""Intake: parse raw records, append them to the event log, add them to its projections.
 
 A bad record is reported by index, field and reason, and kept in the dead-letter file. The good
 records of the same call are stored.
@@ -10,18 +10,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
-from cron.ports import EventLog, Histories
+from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.http.record_bodies import Raw, Unreadable
-from recommender.events import Record, parse_event, parse_item
+from recommender.events import Item, Record, parse_event, parse_item
 from recommender.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
 RecordCheck = Callable[[Record], None]
+Kind = TypeVar("Kind", bound=Record)
 log = logging.getLogger(__name__)
 
 
@@ -42,12 +43,14 @@ class RecordIntake:
         self,
         event_log: EventLog,
         histories: Histories,
+        item_records: ItemRecords,
         dead_letters: DeadLetters,
         *,
         new_id: Callable[[], str],
     ) -> None:
         self._log = event_log
         self._histories = histories
+        self._item_records = item_records
         self._dead_letters = dead_letters
         self._new_id = new_id
 
@@ -87,6 +90,10 @@ class RecordIntake:
             event_ids=tuple(assigned),
         )
 
+    def add(self, item: Item) -> None:
+        """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
+        self._store([item])
+
     def _parse(self, kind: RecordKind, raw: Raw, now: datetime) -> Record:
         if isinstance(raw, Unreadable):
             raise InvalidRecord("record", problem=raw.found, expected=raw.expected)
@@ -99,20 +106,28 @@ class RecordIntake:
             ) from error
 
     def _store(self, records: Sequence[Record]) -> int:
-        """Append to the log, then write to the histories; return the number of duplicates."""
+        """Append to the log, then write to its projections; return the number of duplicates."""
         appended = self._log.append(records)
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
-        try:
-            self._histories.append(fresh)
-        except FreshetError as error:
-            # the records are durable in the log; the follower adds them to the histories within a
-            # second
-            log.warning(
-                "histories not written through",
-                extra={"num_records": len(fresh), "why": str(error)},
-            )
+        _write_through("histories", self._histories.append, fresh)
+        items = [record for record in fresh if isinstance(record, Item)]
+        if items:
+            _write_through("items", self._item_records.append, items)
         return len(duplicates)
+
+
+def _write_through(
+    what: str, append: Callable[[Sequence[Kind]], None], records: Sequence[Kind]
+) -> None:
+    try:
+        append(records)
+    except FreshetError as error:
+        # the records are durable in the log; the follower adds them within a second
+        log.warning(
+            f"{what} not written through",
+            extra={"num_records": len(records), "why": str(error)},
+        )
 
 
 def _has_no_id(raw: Raw) -> bool:

@@ -92,6 +92,8 @@ ALLOWED: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "cron.ports",
             "cron.epoch",
             "cron.errors",
+            "cron.item_counts",
+            "cron.known_item",
             "cron.stored_records",
             "cron.user_keys",
             "cron.urls",

@@ -1,0 +1,172 @@
+"""The calls that read and change items, and list what is new."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from cron.known_item import KnownItem
+from cron.ports import ItemRecords
+from gateway.bodies.items import DeletedItem, ItemAnswer, ItemChangeBody, ItemsPage
+from gateway.http.access import UseServices, require_key
+from gateway.http.problems import json_response
+from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
+from gateway.http.record_bodies import parse_object
+from gateway.http.user_paths import ITEM_ID
+from gateway.items.changes import UnknownItem
+from gateway.items.matching import ItemFilter, item_filter
+from gateway.items.pages import cursor_after_id, read_id
+from gateway.model.recommendations import parse_filter
+from gateway.openapi import answer, object_body, refusals
+from recommender.events import MAX_RECORD_BYTES, AttributeValue
+
+MAX_LIMIT = 1_000
+MAX_EXAMINED = 20_000  # records of one call that a filter looks at
+READ_AT_ONCE = 1_000
+MAX_EXACT = 2**53  # of whole numbers in a float
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["items"],
+    dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)],
+)
+
+ItemIdInPath = Annotated[
+    str, Path(description="The item. Slashes, percent signs and `?` are sent percent-encoded.")
+]
+EXAMPLE = ItemAnswer(
+    item_id="new-1",
+    title="The River (2026)",
+    text="A river floods a valley.",
+    attributes={"genre": ("Drama",), "year": 2026},
+    hidden=False,
+    at="2026-01-31T12:00:00+00:00",
+    first_at="2026-01-31T12:00:00+00:00",
+)
+
+
+@router.get(
+    "/items",
+    responses={
+        **answer(200, "A page of items.", page=ItemsPage(items=(EXAMPLE,), next_cursor="WyI1MCJd")),
+        **refusals(400, 401, 403, 503),
+    },
+)
+def list_items(
+    services: UseServices,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items.")] = 100,
+    cursor: PageCursor = None,
+    wanted: FilterTexts = None,
+) -> Response:
+    """List the items that have a record, in order of id, hidden ones too.
+
+    A page with a filter looks at 20,000 items at most, so it may have fewer than `limit`, or none,
+    and still have a `next_cursor`.
+    """
+    filter_ = item_filter(parse_filter(wanted or []))
+    page = _page(services.item_records, filter_, after=read_id(cursor), limit=limit)
+    return json_response(page)
+
+
+@router.get(
+    f"/items/{ITEM_ID}",
+    responses={**answer(200, "The item.", item=EXAMPLE), **refusals(400, 401, 403, 404, 503)},
+)
+def get_item(item_id: ItemIdInPath, services: UseServices) -> Response:
+    """Return an item as its newest record describes it.
+
+    A deleted item, and one that is known from events alone, is a 404.
+    """
+    known = services.item_records.find([item_id]).get(item_id)
+    if known is None:
+        raise UnknownItem(item_id)
+    return json_response(item_answer(known))
+
+
+@router.patch(
+    f"/items/{ITEM_ID}",
+    responses={
+        **answer(200, "The item after the change, which is durable.", item=EXAMPLE),
+        **refusals(400, 401, 403, 404, 413, 415, 503),
+    },
+    openapi_extra=object_body(ItemChangeBody, {"attributes": {"price": 9.5, "genre": None}}),
+)
+async def patch_item(item_id: ItemIdInPath, request: Request, services: UseServices) -> Response:
+    """Change some fields of an item, by a JSON merge patch (RFC 7396).
+
+    Fields that are not named stay as they are. The change is stored as a whole new record.
+    """
+    async with (
+        services.bodies.read(request, limit=MAX_RECORD_BYTES) as content,
+        services.record_queue.turn(),
+    ):
+        change = parse_object(content)
+        known = await run_in_threadpool(services.item_changes.merge, item_id, change)
+    return json_response(item_answer(known))
+
+
+@router.delete(
+    f"/items/{ITEM_ID}",
+    responses={
+        **answer(
+            200,
+            "The item is gone from all lists, durably.",
+            deleted=DeletedItem(item_id="new-1", at="2026-01-31T12:00:00+00:00"),
+        ),
+        **refusals(400, 401, 403, 404, 503),
+    },
+)
+async def delete_item(item_id: ItemIdInPath, services: UseServices) -> Response:
+    """Delete an item: it leaves every list at once and can't be read any longer.
+
+    It stays deleted, until a record of a later time brings it back.
+    """
+    async with services.record_queue.turn():
+        record = await run_in_threadpool(services.item_changes.delete, item_id)
+    return json_response(DeletedItem(item_id=item_id, at=record.at.isoformat()))
+
+
+def item_answer(known: KnownItem) -> ItemAnswer:
+    """Return an item as answers show it."""
+    record = known.record
+    return ItemAnswer(
+        item_id=record.item_id,
+        title=record.title,
+        text=record.text,
+        attributes={name: _plain(value) for name, value in record.attributes.items()},
+        hidden=record.hidden,
+        at=record.at.isoformat(),
+        first_at=known.first_at.isoformat(),
+    )
+
+
+def _plain(value: AttributeValue) -> str | int | float | tuple[str, ...]:
+    """Return 2026 for 2026.0, as its sender wrote it."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
+        return int(value)
+    return value
+
+
+def _page(records: ItemRecords, filter_: ItemFilter, *, after: str, limit: int) -> ItemsPage:
+    found: list[KnownItem] = []
+    num_examined = 0
+    while True:
+        at_once = READ_AT_ONCE if filter_.wanted else limit
+        items = records.by_id(after=after, limit=at_once)
+        for item in items:
+            after = item.record.item_id
+            num_examined += 1
+            if filter_.matches(item.record.attributes):
+                found.append(item)
+            if len(found) == limit:
+                break
+        is_last = len(found) < limit and len(items) < at_once
+        if is_last or len(found) == limit or num_examined >= MAX_EXAMINED:
+            break
+    return ItemsPage(
+        items=tuple(map(item_answer, found)),
+        next_cursor=None if is_last else cursor_after_id(after),
+    )
