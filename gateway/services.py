@@ -32,6 +32,7 @@ from gateway.http.request_body import RequestBodies
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from gateway.items.changes import ItemChanges
+from gateway.items.rankings import ItemRankings
 from gateway.metrics import GatewayMetrics
 from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
@@ -57,6 +58,8 @@ class GatewayServices:
     histories: Histories
     item_records: ItemRecords
     item_changes: ItemChanges
+    item_rankings: ItemRankings
+    live: LiveRelease
     inference: Inference
     intake: RecordIntake
     recommendations: Recommendations
@@ -89,9 +92,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     new_id = RecordIds()
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=new_id)
     overview = partial(_overview, ledger, event_log, paths.runs)
-    metrics = GatewayMetrics(
-        LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
-    )
+    backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
+    metrics = GatewayMetrics(backlog)
     max_history = settings.train.model.max_history
     recommendations = Recommendations(histories, inference, live, max_history=max_history)
     try:
@@ -104,6 +106,8 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             inference=inference,
             item_records=item_records,
             item_changes=ItemChanges(item_records, intake, new_id=new_id),
+            item_rankings=ItemRankings(item_records),
+            live=live,
             intake=intake,
             recommendations=recommendations,
             metrics=metrics,

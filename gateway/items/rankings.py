@@ -1,0 +1,133 @@
+"""Lists that need no user: popular, trending and new items."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from cron.item_counts import ALL_ITEMS, buckets_of, usual_buckets
+from cron.known_item import KnownItem
+from cron.ports import ItemRecords
+from gateway.bodies.item_lists import NewItem, PopularItemAnswer, TrendingItem
+from gateway.items.matching import ItemFilter
+from gateway.items.trends import trend_score
+
+MAX_COUNTED = 20_000  # items with most events of a window that can be in a list
+READ_AT_ONCE = 1_000
+MAX_AGE_S = 60.0  # of a counted ranking: counting the largest windows takes a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedItem:
+    """An item's events in a window, and its score in a list."""
+
+    item_id: str
+    num: int
+    score: float
+    expected: float
+
+
+class ItemRankings:
+    """Rankings of items by their recent events. Threads may share it."""
+
+    def __init__(self, item_records: ItemRecords) -> None:
+        self._item_records = item_records
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, timedelta], tuple[float, Sequence[CountedItem]]] = {}
+
+    def popular(self, window: timedelta, wanted: ItemFilter, k: int) -> list[PopularItemAnswer]:
+        """Return the k items with most events in the window that ends now."""
+        counted = self._ranking("popular", window, self._count)
+        return [
+            PopularItemAnswer(id=one.item_id, title=item.record.title, events=one.num)
+            for one, item in islice(self._visible(counted, wanted), k)
+        ]
+
+    def trending(self, window: timedelta, wanted: ItemFilter, k: int) -> list[TrendingItem]:
+        """Return the k items whose share of events grew most unusually in the window."""
+        counted = self._ranking("trending", window, self._compare)
+        return [
+            TrendingItem(
+                id=one.item_id,
+                title=item.record.title,
+                score=round(one.score, 6),
+                events=one.num,
+                expected=round(one.expected, 3),
+            )
+            for one, item in islice(self._visible(counted, wanted), k)
+        ]
+
+    def newest(self, wanted: ItemFilter, k: int) -> list[NewItem]:
+        """Return the k items whose first record is newest, of the newest MAX_COUNTED."""
+        found = (
+            item
+            for item in islice(self._by_first_time(), MAX_COUNTED)
+            if not item.record.hidden and wanted.matches(item.record.attributes)
+        )
+        return [
+            NewItem(
+                id=item.record.item_id,
+                title=item.record.title,
+                first_at=item.first_at.isoformat(),
+            )
+            for item in islice(found, k)
+        ]
+
+    def _ranking(
+        self, name: str, window: timedelta, rank: Callable[[timedelta], Sequence[CountedItem]]
+    ) -> Sequence[CountedItem]:
+        """Return a ranking that is at most MAX_AGE_S old; one thread counts, the others wait."""
+        with self._lock:
+            made_at, counted = self._kept.get((name, window), (float("-inf"), ()))
+            if time.monotonic() - made_at > MAX_AGE_S:
+                counted = rank(window)
+                self._kept[name, window] = (time.monotonic(), counted)
+            return counted
+
+    def _count(self, window: timedelta) -> Sequence[CountedItem]:
+        buckets = buckets_of(window, now=datetime.now(UTC))
+        most = self._item_records.most_counted(buckets, limit=MAX_COUNTED)
+        return [
+            CountedItem(item_id=item_id, num=num, score=float(num), expected=0.0)
+            for item_id, num in most
+        ]
+
+    def _compare(self, window: timedelta) -> Sequence[CountedItem]:
+        now = datetime.now(UTC)
+        buckets, before = buckets_of(window, now=now), usual_buckets(window, now=now)
+        most = self._item_records.most_counted(buckets, limit=MAX_COUNTED)
+        nums_before = self._item_records.sums([item_id for item_id, _ in most], before)
+        total = self._item_records.sums([ALL_ITEMS], buckets).get(ALL_ITEMS, 0)
+        total_before = self._item_records.sums([ALL_ITEMS], before).get(ALL_ITEMS, 0)
+        found = []
+        for item_id, num in most:
+            num_before = nums_before.get(item_id, 0)
+            score = trend_score(num, total, num_before, total_before)
+            if score > 0:
+                expected = total * num_before / total_before
+                found.append(CountedItem(item_id=item_id, num=num, score=score, expected=expected))
+        return sorted(found, key=lambda one: (-one.score, one.item_id))
+
+    def _visible(
+        self, counted: Sequence[CountedItem], wanted: ItemFilter
+    ) -> Iterator[tuple[CountedItem, KnownItem]]:
+        """Yield the items that have a record, are not hidden and match, in the same order."""
+        for start in range(0, len(counted), READ_AT_ONCE):
+            part = counted[start : start + READ_AT_ONCE]
+            known = self._item_records.find([one.item_id for one in part])
+            for one in part:
+                item = known.get(one.item_id)
+                if item is None or item.record.hidden:
+                    continue
+                if wanted.matches(item.record.attributes):
+                    yield one, item
+
+    def _by_first_time(self) -> Iterator[KnownItem]:
+        before: tuple[datetime, str] | None = None
+        while items := self._item_records.newest(before=before, limit=READ_AT_ONCE):
+            yield from items
+            before = (items[-1].first_at, items[-1].record.item_id)
