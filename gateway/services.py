@@ -38,6 +38,7 @@ from gateway.model.inference import Inference
 from gateway.model.live_release import LiveRelease
 from gateway.model.readiness import Readiness
 from gateway.model.recommendations import Recommendations
+from gateway.model.similar_items import SimilarItems
 from gateway.waiting_queue import WaitingQueue
 
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
@@ -59,6 +60,7 @@ class GatewayServices:
     item_records: ItemRecords
     item_changes: ItemChanges
     item_rankings: ItemRankings
+    similar_items: SimilarItems
     live: LiveRelease
     inference: Inference
     intake: RecordIntake
@@ -89,8 +91,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     keyring = Keyring(settings.gateway.api_key, partial(key_rows.every, ledger))
     keyring.refresh()
     following = asyncio.create_task(keyring.follow())
-    new_id = RecordIds()
-    intake = RecordIntake(event_log, histories, item_records, letters, new_id=new_id)
+    intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
     backlog = LedgerMetrics(ledger, overview, lambda: event_log.backlog(histories.cursor()))
     metrics = GatewayMetrics(backlog)
@@ -105,8 +106,9 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             histories=histories,
             inference=inference,
             item_records=item_records,
-            item_changes=ItemChanges(item_records, intake, new_id=new_id),
+            item_changes=ItemChanges(item_records, intake, new_id=RecordIds()),
             item_rankings=ItemRankings(item_records),
+            similar_items=SimilarItems(histories, item_records, inference),
             live=live,
             intake=intake,
             recommendations=recommendations,

@@ -101,7 +101,7 @@ def _answer_plans(
             )
     for index, one in enumerate(plans):
         if isinstance(one.request, SimilarRequest):
-            answers[index] = _similar(ranker, one, one.request.k, texts_MT)
+            answers[index] = _similar(ranker, one, one.request, texts_MT)
     return [answers[index] for index in range(len(plans))]
 
 
@@ -179,12 +179,16 @@ def _reasons(
     return dict(zip(explained, reasons(ranker, asked), strict=True)) if asked else {}
 
 
-def _similar(ranker: Ranker, one: Plan, k: int, texts_MT: Tensor | None) -> JsonObject:
+def _similar(
+    ranker: Ranker, one: Plan, request: SimilarRequest, texts_MT: Tensor | None
+) -> JsonObject:
     place = one.items[0]
     text_T = (
         texts_MT[place.text_row] if texts_MT is not None and place.text_row is not None else None
     )
-    rows, scores = ranker.similar(row=place.row, text_T=text_T, k=k)
+    rows, scores = ranker.similar(
+        row=place.row, text_T=text_T, k=request.k, by=request.by, allowed_N=one.allowed_N
+    )
     return {
         "items": _items(ranker.catalogue, rows.tolist(), scores.tolist()),
         "resolved_items": list(one.resolved_items),

@@ -40,6 +40,7 @@ from recommender.wire import (
     ScoreRequest,
     SimilarRequest,
     TopRequest,
+    is_similarity,
 )
 
 _FIELDS = {
@@ -54,8 +55,9 @@ _FIELDS = {
     "context",
     "explain",
     "similar_to",
+    "by",
 }
-_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to"}
+_OF_TOP = {*_FIELDS} - {"item_desc", "items", "similar_to", "by"}
 # Bare strings whose element is kept, since popular items are in many histories; at most 30 MB.
 ELEMENTS_KEPT, MAX_KEPT_CHARS = 65_536, 64
 _BEFORE_VALUES = ",:[{"  # each value and each name in JSON follows one of these
@@ -125,9 +127,16 @@ def parse(body: object) -> Request:
 
 
 def _similar(body: Mapping[str, object]) -> SimilarRequest:
-    expect_known_fields(body, {"similar_to", "k"})
-    k = read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR
-    return SimilarRequest(item=read_name(body["similar_to"], "similar_to"), k=k)
+    expect_known_fields(body, {"similar_to", "k", "by", "filter"})
+    by = body.get("by", "taste")
+    if not is_similarity(by):
+        raise BadRequest("by", found=describe(by), expected="taste, text or both")
+    return SimilarRequest(
+        item=read_name(body["similar_to"], "similar_to"),
+        k=read_count(body["k"]) if "k" in body else DEFAULT_SIMILAR,
+        by=by,
+        filter=read_filter(body.get("filter", {})),
+    )
 
 
 def _score(body: Mapping[str, object], *, single: bool) -> ScoreRequest:

@@ -21,16 +21,17 @@ from recommender.best_rows import Rows, Scores, best_rows
 from recommender.bundle import Bundle
 from recommender.catalogue import Catalogue, Mask
 from recommender.cell_scan import CellScan
+from recommender.cosines import cosines_at, text_cosines, vector_lengths
 from recommender.encoder import Encoder
 from recommender.item_rows import HELD_ITEMS, ItemRows, multiplies_bfloat16
 from recommender.machine_memory import release_freed
 from recommender.model import HistoryBatch, ItemSide, event_type_code
 from recommender.scan import NO_ROW, Scan
+from recommender.wire import Similarity
 
 USERS_AT_ONCE = 64  # attention over 100 events needs 1.3 MB a user
 # From here on lists come from a scan; with fewer items all scores of a user take less time.
 SCANNED_ITEMS = 20_000
-MIN_LENGTH = 1e-12  # of a vector, for a cosine
 
 
 class HistoryElement(NamedTuple):
@@ -248,23 +249,37 @@ class Ranker:
 
     @torch.inference_mode()
     def similar(
-        self, *, row: int | None = None, text_T: Tensor | None = None, k: int
+        self,
+        *,
+        row: int | None = None,
+        text_T: Tensor | None = None,
+        k: int,
+        by: Similarity = "taste",
+        allowed_N: Mask | None = None,
     ) -> tuple[Rows, Scores]:
-        """Return the items nearest to a row (without itself) or a free text, with their cosines."""
+        """Return the items nearest to a row (without itself) or a free text, with their cosines.
+
+        By text, items without a text are left out, and nothing is near to a row without one. By
+        both, it is the mean of the two cosines, and without a text that of texts is 0.
+        """
         if (row is None) == (text_T is None):
             raise ValueError("similar: expected either a row or a text vector")
-        if row is not None:
-            vector_D = self._items.at(torch.tensor([row])).vectors_ND[0]
-        else:
-            assert text_T is not None
-            vector_D = self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
-        unit_D = torch.nn.functional.normalize(vector_D, dim=0)
-        excluded = () if row is None else (row,)
-        nearly_1N = self._cosines(unit_D).unsqueeze(0)
-        found, _ = self.top_k(nearly_1N, [_num_found(k)], [None], [excluded])[0]
+        excluded, text_N = () if row is None else (row,), None
+        if by != "taste":
+            text_N = text_cosines(self.bundle.facts, row=row, text_T=text_T)
+            if by == "text":
+                return self.top_k(text_N.unsqueeze(0), [k], [allowed_N], [excluded])[0]
+            text_N = text_N.nan_to_num(nan=0.0)
+        unit_D = torch.nn.functional.normalize(self._vector(row, text_T), dim=0)
+        nearly_N = self._cosines(unit_D)
+        if text_N is not None:
+            nearly_N = (nearly_N + text_N) / 2
+        nearly_1N = nearly_N.unsqueeze(0)
+        found, _ = self.top_k(nearly_1N, [_num_found(k)], [allowed_N], [excluded])[0]
         found.sort()
-        near_XD = self._items.at(torch.from_numpy(found)).vectors_ND
-        cosine_X = near_XD @ unit_D / near_XD.norm(dim=1).clamp(min=MIN_LENGTH)
+        cosine_X = cosines_at(self._items, found, unit_D)
+        if text_N is not None:
+            cosine_X = (cosine_X + text_N[torch.from_numpy(found)]) / 2
         places, cosines = best_rows(cosine_X.numpy(), k)
         return found[places], cosines
 
@@ -273,6 +288,12 @@ class Ranker:
         excluded = np.fromiter(excluded_rows, np.int64)
         first = self._popular[: n + len(excluded)]
         return first[~np.isin(first, excluded)][:n]
+
+    def _vector(self, row: int | None, text_T: Tensor | None) -> Tensor:
+        """Return vector_D of a row or a free text."""
+        if text_T is not None:
+            return self._model.text_side(text_T.unsqueeze(0)).vectors_ND[0]
+        return self._items.at(torch.tensor([row])).vectors_ND[0]
 
     @cached_property
     def _popular(self) -> Rows:
@@ -305,9 +326,7 @@ class Ranker:
 
     @cached_property
     def _length_N(self) -> Tensor:
-        """The lengths of the vectors, for cosines."""
-        parts = [side.vectors_ND.norm(dim=1) for side in self._items.parts()]
-        return torch.cat(parts).clamp(min=MIN_LENGTH)
+        return vector_lengths(self._items)
 
     def _read(
         self, histories: Sequence[Sequence[HistoryElement]], texts_MT: Tensor | None

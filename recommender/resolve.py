@@ -106,7 +106,8 @@ def plan(ranker: Ranker, request: Request, texts: Texts) -> Plan:
     """Resolve a request's names; raise BadRequest for errors that depend on the catalogue."""
     if isinstance(request, SimilarRequest):
         place, how = _item(ranker.catalogue, request.item, texts, field="similar_to")
-        return Plan(request=request, items=(place,), resolved_items=(how,))
+        allowed_N = _allowed_rows(ranker.catalogue, request)
+        return Plan(request=request, items=(place,), resolved_items=(how,), allowed_N=allowed_N)
     if isinstance(request, TopRequest):
         return _plan_list(ranker, request, texts)
     return _plan_ratings(ranker, request, texts)
@@ -264,7 +265,7 @@ def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | N
     return None if scale is None else min(max(rating, scale[0]), scale[1])
 
 
-def _allowed_rows(catalogue: Catalogue, request: TopRequest) -> Mask | None:
+def _allowed_rows(catalogue: Catalogue, request: TopRequest | SimilarRequest) -> Mask | None:
     if not request.filter:
         return None
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard, get_args
 
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10
@@ -23,6 +23,7 @@ MAX_TEXT_CHARS = 20_000  # the encoder reads only a few hundred tokens
 MAX_FILTERS = 20
 MAX_VALUES = 2_000_000  # of one body: 100,000 elements with four fields each need 1,200,000
 
+Similarity = Literal["taste", "text", "both"]
 Resolved = Literal["id", "title", "text", "unknown"]
 FilterValue = str | float | tuple[str, ...]
 JsonObject = dict[str, object]
@@ -99,13 +100,20 @@ class TopRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarRequest:
-    """Find the k items most similar to one item or text."""
+    """Find the k items most similar to one item or text, by taste, text or the mean of both."""
 
     item: Name
     k: int
+    by: Similarity = "taste"
+    filter: Mapping[str, FilterValue] = field(default_factory=dict)
 
 
 Request = ScoreRequest | TopRequest | SimilarRequest
+
+
+def is_similarity(value: object) -> TypeGuard[Similarity]:
+    """Tell whether a value is a way in which items can be similar."""
+    return isinstance(value, str) and value in get_args(Similarity)
 
 
 def error_body(error: BadRequest | Busy) -> JsonObject:

@@ -1,4 +1,4 @@
-"""The answers of the lists that need no user: popular, trending and new items."""
+"""The answers of the lists that need no user: similar, popular, trending and new items."""
 
 from __future__ import annotations
 
@@ -18,6 +18,30 @@ Title = Annotated[
     ),
 ]
 Events = Annotated[int, Field(description="Its events in the window.", examples=[140])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarItem:
+    """An item similar to another."""
+
+    id: Id
+    title: Title
+    score: Annotated[
+        float,
+        Field(description="The cosine of the items' vectors, or their mean.", examples=[0.922643]),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarAnswer:
+    """Similar items."""
+
+    item_id: Annotated[str, Field(description="The item that was asked for.", examples=["50"])]
+    model_version: Annotated[int, Field(description="The release that answered.", examples=[3])]
+    items: Annotated[
+        tuple[SimilarItem, ...],
+        Field(description="At most `k` items, the most similar first."),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ CALLS: Mapping[str, Roles] = {
     "PATCH /v1/items/{item_id}": _WRITERS,
     "DELETE /v1/items/{item_id}": _WRITERS,
     "GET /v1/users/{user_id}/history": _READERS,
+    "GET /v1/items/{item_id}/similar": _SHOPPERS,
     "GET /v1/popular": _SHOPPERS,
     "GET /v1/trending": _SHOPPERS,
     "GET /v1/new": _SHOPPERS,

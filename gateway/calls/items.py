@@ -10,8 +10,12 @@ from starlette.responses import Response
 
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
+from gateway.bodies.item_lists import SimilarAnswer, SimilarItem
 from gateway.bodies.items import DeletedItem, ItemAnswer, ItemChangeBody, ItemsPage
-from gateway.http.access import UseServices, require_key
+from gateway.bodies.refusal import Refusal
+from gateway.callers.keyring import Caller
+from gateway.callers.roles import CALLS
+from gateway.http.access import UseServices, WrongRole, caller_of, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import FilterTexts, PageCursor, refuse_unknown_parameters
 from gateway.http.record_bodies import parse_object
@@ -19,9 +23,12 @@ from gateway.http.user_paths import ITEM_ID
 from gateway.items.changes import UnknownItem
 from gateway.items.matching import ItemFilter, item_filter
 from gateway.items.pages import cursor_after_id, read_id
-from gateway.model.recommendations import parse_filter
+from gateway.model.recommendations import BadQuery, parse_filter
+from gateway.model.similar_items import SimilarRequestOfShop
 from gateway.openapi import answer, object_body, refusals
 from recommender.events import MAX_RECORD_BYTES, AttributeValue
+from recommender.excerpt import excerpt
+from recommender.wire import is_similarity
 
 MAX_LIMIT = 1_000
 MAX_EXAMINED = 20_000  # records of one call that a filter looks at
@@ -69,6 +76,56 @@ def list_items(
     filter_ = item_filter(parse_filter(wanted or []))
     page = _page(services.item_records, filter_, after=read_id(cursor), limit=limit)
     return json_response(page)
+
+
+@router.get(
+    f"/items/{ITEM_ID}/similar",
+    responses={
+        **answer(
+            200,
+            "Similar items.",
+            similar=SimilarAnswer(
+                item_id="50",
+                model_version=3,
+                items=(SimilarItem(id="181", title="Return of the Jedi (1983)", score=0.922643),),
+            ),
+        ),
+        **refusals(400, 401, 403, 404, 503),
+    },
+)
+async def list_similar(
+    item_id: ItemIdInPath,
+    request: Request,
+    services: UseServices,
+    k: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items.")] = 10,
+    by: Annotated[
+        str,
+        Query(
+            description="`taste`: liked by the same users. `text`: of similar texts. `both`: the "
+            "mean of the two.",
+            json_schema_extra={"enum": ["taste", "text", "both"]},
+        ),
+    ] = "taste",
+    wanted: FilterTexts = None,
+) -> Response:
+    """List the items most similar to one, without hidden ones.
+
+    An item that is newer than the live release is compared by its text.
+    """
+    if not request.scope["raw_path"].endswith(b"/similar"):
+        _check_may_read(await caller_of(request))
+        return get_item(f"{item_id}/similar", services)  # the slash is part of the id
+    if not is_similarity(by):
+        raise BadQuery("by", f"by: found {excerpt(by)}, expected taste, text or both")
+    question = SimilarRequestOfShop(item_id=item_id, k=k, by=by, filter=parse_filter(wanted or []))
+    async with services.answer_queue.turn():
+        found = await services.similar_items.answer(question)
+    if isinstance(found, Refusal):
+        return json_response(found, status=400)
+    items = [SimilarItem(id=one.id, title=one.title, score=one.score) for one in found.items]
+    return json_response(
+        SimilarAnswer(item_id=item_id, model_version=found.model_version, items=tuple(items))
+    )
 
 
 @router.get(
@@ -127,6 +184,13 @@ async def delete_item(item_id: ItemIdInPath, services: UseServices) -> Response:
     async with services.record_queue.turn():
         record = await run_in_threadpool(services.item_changes.delete, item_id)
     return json_response(DeletedItem(item_id=item_id, at=record.at.isoformat()))
+
+
+def _check_may_read(caller: Caller) -> None:
+    """Raise WrongRole for a key that may list similar items and not read an item."""
+    call = "GET /v1/items/{item_id}"
+    if not CALLS[call] & caller.roles:
+        raise WrongRole(caller, call, needed=CALLS[call])
 
 
 def item_answer(known: KnownItem) -> ItemAnswer:

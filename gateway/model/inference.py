@@ -20,7 +20,7 @@ from gateway.bodies.refusal import Refusal
 from gateway.model.answers import Answer, ModelQuestion, NoAnswer, Ranked, Rated
 from gateway.model.live_release import LiveRelease
 from gateway.model.node import TOO_LATE, ModelNode
-from gateway.model.questions import TopItemsQuestion
+from gateway.model.questions import SimilarItemsQuestion, TopItemsQuestion
 
 _FIRST_SHARE = 0.6  # of the time that is left, so that a node that hangs leaves time for another
 _CONNECT_SHARE = 0.25  # a host that is gone refuses nothing
@@ -56,7 +56,7 @@ class Inference:
         return time.monotonic() + self._timeout_s
 
     async def recommend(
-        self, question: TopItemsQuestion, *, deadline: float | None = None
+        self, question: TopItemsQuestion | SimilarItemsQuestion, *, deadline: float | None = None
     ) -> Ranked | Refusal:
         """Ask for ranked items; raise NoAnswer, TooLarge or Overloaded.
 

@@ -23,3 +23,21 @@ class TopItemsQuestion:
     candidates: Annotated[tuple[str, ...] | None, Field(exclude_if=is_none)] = None
     context: Annotated[HistoryElementBody | None, Field(exclude_if=is_none)] = None
     explain: Annotated[bool, Field(exclude_if=is_false)] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemNameBody:
+    """An item by its id, or a text."""
+
+    id: Annotated[str | None, Field(exclude_if=is_none)] = None
+    text: Annotated[str | None, Field(exclude_if=is_none)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarItemsQuestion:
+    """`k` items similar to one. What an older release does not know is left out by default."""
+
+    similar_to: ItemNameBody
+    k: int
+    by: Annotated[str | None, Field(exclude_if=is_none)] = None
+    filter: Annotated[dict[str, FilterValue] | None, Field(exclude_if=is_none)] = None

@@ -72,6 +72,7 @@ def test_browser_keys_read_nothing_about_others() -> None:
         "POST /v1/events",
         "GET /v1/recommendations/{user_id}",
         "POST /v1/recommendations",
+        "GET /v1/items/{item_id}/similar",
         "GET /v1/popular",
         "GET /v1/trending",
         "GET /v1/new",

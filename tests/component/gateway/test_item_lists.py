@@ -129,3 +129,34 @@ def test_a_wrong_query_of_a_list_names_its_parameter(
     answer = shared_gateway.client.get(f"/v1/{query}")
     assert answer.status_code == 400
     assert answer.json()["error"]["field"] == field
+
+
+def test_similar_items_leave_hidden_ones_out(running: RunningGateway) -> None:
+    add_films(running.client, {"item_id": "8", "hidden": True})
+    running.model.body = {
+        "items": [{"id": "8", "title": "A", "score": 0.9}, {"id": "7", "title": "B", "score": 0.8}],
+        "resolved_items": ["id"],
+        "model_version": 3,
+    }
+    answer = running.client.get("/v1/items/a%2Fb/similar?k=2&by=text&filter=genre:War").json()
+    assert answer == {
+        "item_id": "a/b",
+        "model_version": 3,
+        "items": [{"id": "7", "title": "B", "score": 0.8}],
+    }
+    question = {"similar_to": {"id": "a/b"}, "k": 2, "by": "text", "filter": {"genre": "War"}}
+    assert running.model.asked[0] == question
+    running.client.get("/v1/items/5/similar")
+    assert {"similar_to": {"id": "5"}, "k": 10} in running.model.asked
+
+
+def test_an_item_without_a_model_is_compared_by_text(running: RunningGateway) -> None:
+    add_films(running.client, {"item_id": "n", "text": "Floods."})
+    reason = {"field": "similar_to", "reason": "similar_to: found the unknown id"}
+    running.model.status, running.model.body = 400, {"error": reason}
+    assert running.client.get("/v1/items/n/similar").status_code == 400
+    assert running.model.asked[-1] == {"similar_to": {"text": "Film n. Floods."}, "k": 10}
+    assert running.client.get("/v1/items/nobody/similar").status_code == 404
+    assert running.client.get("/v1/items/n/similar?by=colour").json()["error"]["field"] == "by"
+    running.model.stop()
+    assert running.client.get("/v1/items/n/similar").status_code == 503

@@ -1,0 +1,81 @@
+"""Items similar to one item, by the live model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+
+from cron.ports import Histories, ItemRecords
+from gateway.bodies.recommendations import FilterValue
+from gateway.bodies.refusal import Refusal
+from gateway.items.changes import UnknownItem
+from gateway.model.answers import Ranked
+from gateway.model.inference import Inference
+from gateway.model.questions import ItemNameBody, SimilarItemsQuestion
+from gateway.model.recommendations import MAX_K
+from recommender.events import Item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarRequestOfShop:
+    """What a client asks for; `by` is taste, text or both."""
+
+    item_id: str
+    k: int
+    by: str
+    filter: Mapping[str, FilterValue]
+
+
+class SimilarItems:
+    """Answers questions for similar items; one for the whole process."""
+
+    def __init__(
+        self, histories: Histories, item_records: ItemRecords, inference: Inference
+    ) -> None:
+        self._histories = histories
+        self._item_records = item_records
+        self._inference = inference
+
+    async def answer(self, request: SimilarRequestOfShop) -> Ranked | Refusal:
+        """Return similar items, without hidden ones; raise UnknownItem or NoAnswer.
+
+        An item that is newer than the model is compared by the text of its record.
+        """
+        deadline = self._inference.deadline()
+        name = ItemNameBody(id=request.item_id)
+        found = await self._ask(name, request, deadline)
+        if isinstance(found, Refusal) and (found.error.field or "").startswith("similar_to"):
+            known = await run_in_threadpool(self._item_records.find, [request.item_id])
+            if request.item_id not in known:
+                raise UnknownItem(request.item_id)
+            name = ItemNameBody(text=_text(known[request.item_id].record))
+            found = await self._ask(name, request, deadline)
+        return found
+
+    async def _ask(
+        self, name: ItemNameBody, request: SimilarRequestOfShop, deadline: float
+    ) -> Ranked | Refusal:
+        """Ask the model, drop items hidden after it was trained, ask for more if too few remain."""
+        k = request.k
+        while True:
+            question = SimilarItemsQuestion(
+                similar_to=name,
+                k=k,
+                by=None if request.by == "taste" else request.by,
+                filter=dict(request.filter) or None,
+            )
+            answer = await self._inference.recommend(question, deadline=deadline)
+            if isinstance(answer, Refusal):
+                return answer
+            ids = [item.id for item in answer.items]
+            hidden = await run_in_threadpool(self._histories.hidden_among, ids)
+            left = [item for item in answer.items if item.id not in hidden]
+            if not hidden or len(left) >= request.k or k == MAX_K:
+                return Ranked(items=tuple(left[: request.k]), model_version=answer.model_version)
+            k = min(10 * k, MAX_K)
+
+
+def _text(item: Item) -> str:
+    return item.title if item.text is None else f"{item.title}. {item.text}"
