@@ -15,6 +15,7 @@ from cron.settings.tree import Settings
 from gateway.calls import (
     answers,
     documentation,
+    foreign,
     item_lists,
     items,
     operate,
@@ -60,7 +61,17 @@ def create_app(settings: Settings) -> FastAPI:
             trusted_hosts=list(settings.gateway.trusted_proxies),
         )
     handle_problems(app)
-    described = (records, recommendations, answers, items, item_lists, users, operate, watch)
+    described = (
+        records,
+        foreign,
+        recommendations,
+        answers,
+        items,
+        item_lists,
+        users,
+        operate,
+        watch,
+    )
     for calls in (*described, documentation):
         app.include_router(calls.router)
     describe_bodies(app, [route for calls in described for route in calls.router.routes])

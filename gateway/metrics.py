@@ -60,6 +60,7 @@ class GatewayMetrics:
         for kind in ("event", "item"):
             for outcome in ("accepted", "duplicate", "rejected"):
                 self.records.labels(kind=kind, outcome=outcome)
+        self.records.labels(kind="event", outcome="ignored")
         self.limited = Counter(
             "freshet_limited",
             "Calls (key, address) and events (user, item) refused because there were too many",

@@ -17,6 +17,7 @@ from pydantic.json_schema import JsonSchemaMode
 from starlette.routing import BaseRoute
 
 from gateway.bodies.codec import codec_of, to_json
+from gateway.bodies.foreign import Ga4Body, TrackBatch, TrackCall
 from gateway.bodies.items import ItemChangeBody
 from gateway.bodies.operate import PauseBody, PromoteBody, ResumeBody, RollbackBody
 from gateway.bodies.recommendation_request import RecommendationBody
@@ -31,6 +32,7 @@ Operation = dict[str, object]
 
 TAGS: Sequence[Mapping[str, str]] = (
     {"name": "records", "description": "Send events and items; forget users."},
+    {"name": "other events", "description": "Send events of Segment, RudderStack and GA4."},
     {"name": "answers", "description": "Ask for recommendations and predicted ratings."},
     {"name": "items", "description": "Read, change and delete items."},
     {"name": "users", "description": "Read what a user did."},
@@ -47,6 +49,9 @@ _BODIES = (
     PromoteBody,
     PauseBody,
     ResumeBody,
+    TrackCall,
+    TrackBatch,
+    Ga4Body,
 )
 _REF = "#/components/schemas/{model}"
 _REFUSALS: Mapping[int, tuple[str, Refusal]] = {
@@ -170,6 +175,22 @@ def records_body(record_type: type[object], example: Mapping[str, object]) -> Op
             },
         }
     }
+
+
+def track_body(call: Mapping[str, object]) -> Operation:
+    """Return the description of a body of `track` calls: one, a batch, a list, or NDJSON."""
+    one, batch = ({"$ref": _REF.format(model=name)} for name in ("TrackCall", "TrackBatch"))
+    content = {
+        "application/json": {
+            "schema": {"anyOf": [batch, one, {"type": "array", "items": one}]},
+            "examples": {"batch": {"value": {"batch": [call]}}, "one": {"value": call}},
+        },
+        NDJSON: {
+            "schema": {"type": "string", "description": "One call on each line."},
+            "examples": {"lines": {"value": f"{json.dumps(call)}\n"}},
+        },
+    }
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def object_body(body_type: type[object], example: Mapping[str, object]) -> Operation:

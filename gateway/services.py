@@ -29,6 +29,7 @@ from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Keyring
 from gateway.callers.visitors import VisitorRules
 from gateway.http.request_body import RequestBodies
+from gateway.intake.foreign_intake import ForeignIntake
 from gateway.intake.record_ids import RecordIds
 from gateway.intake.record_intake import RecordIntake
 from gateway.items.changes import ItemChanges
@@ -64,6 +65,7 @@ class GatewayServices:
     live: LiveRelease
     inference: Inference
     intake: RecordIntake
+    foreign: ForeignIntake
     recommendations: Recommendations
     metrics: GatewayMetrics
     overview: Callable[[], Overview]
@@ -88,8 +90,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
     live = _live_release(ledger)
     timeout_s = settings.gateway.inference_timeout_s
     inference = Inference(parse_nodes(store.server), live, timeout_s=timeout_s)
-    keyring = Keyring(settings.gateway.api_key, partial(key_rows.every, ledger))
-    keyring.refresh()
+    keyring = _keyring(settings.gateway, ledger)
     following = asyncio.create_task(keyring.follow())
     intake = RecordIntake(event_log, histories, item_records, letters, new_id=RecordIds())
     overview = partial(_overview, ledger, event_log, paths.runs)
@@ -111,6 +112,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             similar_items=SimilarItems(histories, item_records, inference),
             live=live,
             intake=intake,
+            foreign=ForeignIntake(intake, new_id=RecordIds()),
             recommendations=recommendations,
             metrics=metrics,
             overview=overview,
@@ -126,6 +128,12 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
         following.cancel()
         await inference.close()
         ledger.close()
+
+
+def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:
+    keyring = Keyring(gateway.api_key, partial(key_rows.every, ledger))
+    keyring.refresh()
+    return keyring
 
 
 def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 from cron.urls.wrong_url import WrongUrl
+from recommender.record_fields import MAX_TYPE_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class EachText:
-    """A list of texts, each of which a function checks as in `Text`."""
+    """A list or table of texts, each of which a function checks as in `Text`."""
 
     check: Callable[[str], str | None]
 
     def violation(self, value: object) -> str | None:
-        """Return what was expected when a text does not fit; None otherwise."""
-        wrong = (self.check(text) for text in value) if isinstance(value, tuple) else iter(())
+        """Return what was expected of the first text that does not fit; None if all fit."""
+        texts = value.values() if isinstance(value, Mapping) else value
+        wrong = (self.check(text) for text in texts) if isinstance(texts, Iterable) else iter(())
         return next((expected for expected in wrong if expected is not None), None)
 
 
@@ -57,6 +59,11 @@ Rule = Bounds | Text | EachText
 def is_filled(text: str) -> str | None:
     """Accept any text that is not blank."""
     return None if text.strip() else "a text that is not empty"
+
+
+def is_event_type(text: str) -> str | None:
+    """Accept a type of events, and the empty text for none."""
+    return None if len(text) <= MAX_TYPE_CHARS else f"types of at most {MAX_TYPE_CHARS} characters"
 
 
 def is_crontab(expression: str) -> str | None:

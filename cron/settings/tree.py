@@ -7,6 +7,7 @@ one is finite and not negative, a text is not empty. `cron.settings.file` reads 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from cron.settings.rules import (
     Rule,
     Text,
     is_crontab,
+    is_event_type,
     is_header_value,
     is_network,
     url_for,
@@ -127,6 +129,24 @@ class ReleaseSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSettings:
+    """How events of Segment and RudderStack become ours."""
+
+    # in addition to the shipped ones, gateway.foreign.segment.SHIPPED
+    types: Annotated[Mapping[str, str], EachText(is_event_type)] = field(default_factory=dict)
+    item_id: tuple[str, ...] = ("product_id", "sku")  # the specification's own order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ga4Settings:
+    """How events of Google Analytics 4 become ours."""
+
+    # in addition to the shipped ones, gateway.foreign.ga4.SHIPPED
+    types: Annotated[Mapping[str, str], EachText(is_event_type)] = field(default_factory=dict)
+    item_id: tuple[str, ...] = ("item_id",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """The HTTP server for clients."""
 
@@ -164,6 +184,8 @@ class GatewaySettings:
     item_events_min: PositiveFloat | None = None  # one item may be on every page
     # whose X-Forwarded-For names the caller's address; anybody else could invent one
     trusted_proxies: Annotated[tuple[str, ...], EachText(is_network)] | None = None
+    segment: SegmentSettings = field(default_factory=SegmentSettings)
+    ga4: Ga4Settings = field(default_factory=Ga4Settings)
 
 
 # TrainConfig belongs to the trainer, which knows nothing of settings files; so its rules are here.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -40,6 +42,8 @@ def from_text(text: str, hint: object) -> object:
     kinds = [_kind(option) for option in _options(hint)]
     if text == "" and type(None) in kinds:
         return None
+    if any(get_origin(kind) is Mapping for kind in kinds):
+        return _table_from_text(text)
     if any(get_origin(kind) is tuple for kind in kinds):
         return [part.strip() for part in text.split(",") if part.strip()]
     if bool in kinds:
@@ -51,6 +55,15 @@ def from_text(text: str, hint: object) -> object:
             except ValueError:
                 continue
     return text
+
+
+def _table_from_text(text: str) -> object:
+    """Read a JSON object, the only form of a table in an environment variable."""
+    try:
+        table: object = json.loads(text)
+    except ValueError:
+        return text
+    return table
 
 
 def check_value(key: str, value: object, leaf: Leaf, where: str) -> object:
@@ -102,6 +115,9 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
         return value is None, None
     if get_origin(kind) is Literal:
         return value in get_args(kind), value
+    if get_origin(kind) is Mapping:
+        is_table = isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        return is_table, value
     if get_origin(kind) is tuple:
         is_list = (
             isinstance(value, list)
@@ -119,6 +135,8 @@ def _convert(value: object, kind: object) -> tuple[bool, object]:
 def _type_words(kind: object) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
+    if get_origin(kind) is Mapping:
+        return "a table of texts"
     if get_origin(kind) is tuple:
         return "a list of texts, not empty"
     return _WORDS[kind] if isinstance(kind, type) else str(kind)

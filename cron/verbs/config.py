@@ -68,6 +68,9 @@ def in_toml(value: object) -> str:
         return "–"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        pairs = (f'"{name}" = {in_toml(one)}' for name, one in value.items())
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, tuple):
         return "[" + ", ".join(in_toml(part) for part in value) + "]"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -18,6 +18,8 @@ _WATCHERS: Roles = frozenset({"read", "operate"})
 # by method and path as in docs/gateway.md; a key needs one of the roles
 CALLS: Mapping[str, Roles] = {
     "POST /v1/events": _VISITORS,
+    "POST /v1/events/segment": _WRITERS,
+    "POST /v1/events/ga4": _WRITERS,
     "POST /v1/items": _WRITERS,
     "DELETE /v1/users/{user_id}": _WRITERS,
     "GET /v1/recommendations/{user_id}": _SHOPPERS,

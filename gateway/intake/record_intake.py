@@ -79,10 +79,7 @@ class RecordIntake:
             if _has_no_id(one):
                 assigned.append(AssignedId(index=index, event_id=record.event_id))
             records.append(record)
-        num_duplicates = self._store(records) if records else 0
-        # last: a call that was answered 503 comes again, and its letters must not be kept twice
-        if letters:
-            self._dead_letters.add_all(letters, source=f"gateway {kind}", at=now)
+        num_duplicates = self.keep(records, letters, source=f"gateway {kind}", at=now)
         return IntakeResult(
             accepted=len(records) - num_duplicates,
             duplicates=num_duplicates,
@@ -93,6 +90,24 @@ class RecordIntake:
     def add(self, item: Item) -> None:
         """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
         self._store([item])
+
+    def keep(
+        self,
+        records: Sequence[Record],
+        letters: Sequence[tuple[str, str]],
+        *,
+        source: str,
+        at: datetime,
+    ) -> int:
+        """Store records durably, and refused ones with their reasons as dead letters.
+
+        Return the number of duplicates; raise Unavailable, storing nothing, when the log fails.
+        """
+        num_duplicates = self._store(records) if records else 0
+        # last: a call that was answered 503 comes again, and its letters must not be kept twice
+        if letters:
+            self._dead_letters.add_all(letters, source=source, at=at)
+        return num_duplicates
 
     def _parse(self, kind: RecordKind, raw: Raw, now: datetime) -> Record:
         if isinstance(raw, Unreadable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def errors(schema: object, value: object) -> list[str]:
 
 def test_the_document_is_openapi_3_1_and_has_every_call() -> None:
     assert str(document()["openapi"]).startswith("3.1")
-    assert len(list(operations())) == 23
+    assert len(list(operations())) == 25
 
 
 def test_every_call_has_a_description_and_typed_answers() -> None:
@@ -162,6 +162,13 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, httpx.Response]]:
     yield "POST /v1/events", client.post("/v1/events", json=[{}])
     yield "POST /v1/events", client.post("/v1/events", content=b"")
     yield "POST /v1/events", client.post("/v1/events", content=b" " * (32 * 2**20 + 1))
+    call = {"event": "Product Viewed", "userId": "ann", "properties": {"product_id": "5"}}
+    sent: Sequence[object] = ({"batch": [call, {"type": "page"}]}, {**call, "properties": {}}, [])
+    for tracked in sent:
+        yield "POST /v1/events/segment", client.post("/v1/events/segment", json=tracked)
+    for items in ([{"item_id": "5"}], list[object]()):
+        ga4 = {"client_id": "c", "events": [{"name": "view_item", "params": {"items": items}}]}
+        yield "POST /v1/events/ga4", client.post("/v1/events/ga4?api_secret=s", json=ga4)
     item = {"item_id": "new-1", "title": "The River (2026)"}
     yield "POST /v1/items", client.post("/v1/items", json=item)
     yield "POST /v1/items", client.post("/v1/items", json=item, headers={"Content-Encoding": "br"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cron.settings.tree import Settings, WorkerSettings
 from cron.urls import files
 from cron.urls.passwords import hide_password
 from cron.urls.torchserve import parse as parse_nodes
+from cron.verbs.config import in_toml
 from recommender.config import HASHED_WORDS
 from trainer.config import TrainConfig
 
@@ -200,6 +202,14 @@ def test_every_key_can_be_set_from_the_environment() -> None:
             "[train.encoder]\ntexts_per_step = 1\n",
             ["train.encoder.texts_per_step = 1", "2 or more", "differ"],
         ),
+        (
+            '[gateway.segment.types]\n"Video Started" = 3\n',
+            ["gateway.segment.types", "a table of texts"],
+        ),
+        (
+            f'[gateway.ga4.types]\nview_cart = "{"t" * 65}"\n',
+            ["gateway.ga4.types", "types of at most 64 characters"],
+        ),
         ("[train]\npositive_types = []\n", ["train.positive_types", "not empty"]),
         (
             '[train.encoder]\nmodel = "words"\ntrain = "lora"\n',
@@ -218,6 +228,18 @@ def test_an_error_names_file_key_value_and_what_is_expected(
     file = write(tmp_path, text)
     message = refusal(file)
     assert all(part in message for part in [str(file), *says]), message
+
+
+def test_a_table_of_texts_comes_from_the_file_or_as_json(tmp_path: Path) -> None:
+    file = write(tmp_path, '[gateway.segment.types]\n"Video Started" = "play"\n"Sign Up" = ""\n')
+    types = {"Video Started": "play", "Sign Up": ""}
+    assert load_settings(file, {}).settings.gateway.segment.types == types
+    env = {"FRESHET__GATEWAY__GA4__TYPES": json.dumps(types)}
+    settings = load_settings(file, env).settings
+    assert settings.gateway.ga4.types == settings.gateway.segment.types == types
+    assert in_toml(types) == '{"Video Started" = "play", "Sign Up" = ""}'
+    env["FRESHET__GATEWAY__GA4__TYPES"] = "Video Started=play"
+    assert "a table of texts" in refusal(file, env)
 
 
 def test_an_error_names_the_environment_variable() -> None:

@@ -1,0 +1,102 @@
+"""Intake of foreign events: check what they were translated into, store it, count the rest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.bodies.foreign import IgnoredEvents
+from gateway.bodies.records import RejectedRecord
+from gateway.foreign.translation import Ignored, Outcome, Translated, Untranslatable
+from gateway.http.record_bodies import MAX_CALL_RECORDS
+from gateway.http.request_body import BadBody
+from gateway.intake.record_intake import RecordIntake
+from recommender.events import Event, parse_event
+from recommender.record_fields import InvalidRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignResult:
+    """What became of one call."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[RejectedRecord, ...]
+    ignored: tuple[IgnoredEvents, ...]
+
+
+class ForeignIntake:
+    """Takes calls from many threads at once."""
+
+    def __init__(self, intake: RecordIntake, *, new_id: Callable[[], str]) -> None:
+        self._intake = intake
+        self._new_id = new_id
+
+    def take(self, outcomes: Iterable[Outcome], *, source: str) -> ForeignResult:
+        """Store the good events durably; raise Unavailable, storing none, when the log fails.
+
+        Raise BadBody for more than MAX_CALL_RECORDS events.
+        """
+        now = datetime.now(UTC)
+        events: list[Event] = []
+        refused: list[Untranslatable] = []
+        ignored: Counter[str] = Counter()
+        for outcome in outcomes:
+            checked = self._check(outcome, now)
+            if isinstance(checked, Ignored):
+                ignored[checked.event] += 1
+            elif isinstance(checked, Untranslatable):
+                refused.append(checked)
+            else:
+                events.append(checked)
+            if len(events) + len(refused) > MAX_CALL_RECORDS:
+                raise BadBody(
+                    f"the body holds more than {MAX_CALL_RECORDS:,} products; send less in one "
+                    "call",
+                    status=413,
+                )
+        # with the user's id in our own field, a letter is found when the user is forgotten
+        letters = [
+            (one.error.reason, json.dumps({"user_id": one.user_id, "sent": one.sent}))
+            for one in refused
+        ]
+        num_duplicates = self._intake.keep(events, letters, source=source, at=now)
+        return ForeignResult(
+            accepted=len(events) - num_duplicates,
+            duplicates=num_duplicates,
+            rejected=tuple(
+                RejectedRecord(index=one.index, field=one.error.field, reason=one.error.reason)
+                for one in refused
+            ),
+            ignored=tuple(
+                IgnoredEvents(event=name, count=number) for name, number in ignored.most_common()
+            ),
+        )
+
+    def _check(self, outcome: Outcome, now: datetime) -> Event | Ignored | Untranslatable:
+        if not isinstance(outcome, Translated):
+            return outcome
+        try:
+            return _parse_translated(outcome, now, self._new_id)
+        except InvalidRecord as error:
+            return Untranslatable(
+                index=outcome.index,
+                user_id=outcome.event.get("user_id"),
+                error=error,
+                sent=outcome.event,
+            )
+
+
+def _parse_translated(outcome: Translated, now: datetime, new_id: Callable[[], str]) -> Event:
+    """Return the event; raise InvalidRecord with the sender's name of the field."""
+    try:
+        return parse_event(outcome.event, now=now, new_id=new_id)
+    except InvalidRecord as error:
+        theirs = outcome.called.get(error.field, error.field)
+        found, _, expected = error.reason.removeprefix(f"{error.field}: found ").rpartition(
+            ", expected "
+        )
+        raise InvalidRecord(theirs, problem=found, expected=expected) from error
