@@ -19,6 +19,7 @@ from cron.cycle.release_files import bundle_of
 from cron.cycle.retention import tidy
 from cron.errors import Unavailable
 from cron.journal.follow import follow_once
+from cron.journal.follow_items import ItemFollower
 from cron.ledger import holds, release_rows, run_rows, switches
 from cron.lineage import Lease, Switch, SwitchKind
 from cron.ports import START, Cursor, TrainLauncher
@@ -74,7 +75,10 @@ def test_the_log_is_trimmed_when_nothing_is_published_too(
     services: Services, lease: Lease, why: str
 ) -> None:
     send(services, event_records(401, 480 if why == "paused" else 420))
-    while follow_once(services.log, services.histories):
+    items = ItemFollower(
+        item_records=services.item_records, counts=lambda event: True, now=services.ledger.now
+    )
+    while follow_once(services.log, services.histories, items=items):
         pass
     if why == "paused":
         holds.pause(services.ledger, "a test")
