@@ -154,7 +154,7 @@ class Manifest(
     panel_key: str = ""
     bundle_format: int = 0  # of the bundle in the archive; 0: made before this was recorded
     state_sha256: str | None = None  # None: no state, or made before this was recorded
-    bases: tuple[str, ...] = ()  # sha256 of the bases of large arrays that are stored beside it
+    bases: tuple[str, ...] = ()  # sha256 of the bases and layers that are stored beside it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The base files of large arrays: where they are, which a file needs, and links to them.
+"""The bases and layers of large arrays: where they are, which of them a file needs, links.
 
 `recommender.layers` reads and writes the arrays. This file imports no torch.
 """
@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-CONTENT = "content"  # the folder of base files; each is named by its sha256
+CONTENT = "content"  # the folder of bases and layers; each is named by its sha256
 MOVED = ".base"  # ending of the note that has the digest of a moved file
 # key in the metadata of a file: digests by array as JSON; several keys would have a random order
 BASES = "bases"
@@ -20,29 +20,37 @@ BASES = "bases"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bases:
-    """Where the bases of a bundle are: in its own folder, or beside the archives."""
+    """Where the bases and layers of a bundle are: in its own folder, or beside the archives."""
 
     folder: Path
     beside: Path | None = None
 
     def file(self, digest: str) -> Path:
-        """Return the path of a base, which need not exist."""
+        """Return the path of a base or layer, which need not exist."""
         own = self.folder / CONTENT / digest
         return own if self.beside is None or own.is_file() else self.beside / digest
 
 
-def bases_of(file: Path) -> dict[str, str]:
-    """Return the digest of the base of each large array of a safetensors file.
+def bases_of(file: Path) -> dict[str, tuple[str, ...]]:
+    """Return the digests of the base and the layers of each large array of a safetensors file.
 
-    Raise ValueError for a file that is not one, and OSError.
+    A file from before there were layers has one digest for each array. Raise ValueError for a file
+    that is not one, and OSError.
     """
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         if size > file.stat().st_size:
             raise ValueError(f"{file}: not a safetensors file")
         metadata = json.loads(stream.read(size)).get("__metadata__", {})
-    digests = json.loads(metadata.get(BASES, "{}"))
-    return {str(name): str(digest) for name, digest in digests.items()}
+    chains = {}
+    for name, digests in json.loads(metadata.get(BASES, "{}")).items():
+        chains[str(name)] = (digests,) if isinstance(digests, str) else tuple(map(str, digests))
+    return chains
+
+
+def needed_by(file: Path) -> tuple[str, ...]:
+    """Return the digests of all bases and layers that a safetensors file needs, sorted."""
+    return tuple(sorted({digest for chain in bases_of(file).values() for digest in chain}))
 
 
 def move_to_base(file: Path) -> None:
@@ -64,7 +72,7 @@ def moved_file(file: Path, bases: Bases) -> Path:
 
 
 def base_names(folder: Path) -> tuple[str, ...]:
-    """Return the digests of the bases in a folder's `content/`, sorted."""
+    """Return the digests of the bases and layers in a folder's `content/`, sorted."""
     content = folder / CONTENT
     return tuple(sorted(path.name for path in content.iterdir())) if content.is_dir() else ()
 

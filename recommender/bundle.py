@@ -123,7 +123,7 @@ def save_bundle(bundle: Bundle, folder: Path, *, whole_bytes: int = WHOLE_BYTES)
     """Write the bundle into a new folder and return its digest.
 
     A packed encoder is taken from memory, or else copied from the bundle's old folder. An array of
-    `whole_bytes` or more is stored as a base, shared with the old folder, and the rows that differ.
+    `whole_bytes` or more is stored as a base and layers, which are shared with the old folder.
     """
     folder.mkdir(parents=True)
     weights = {name: tensor.detach() for name, tensor in bundle.model.state_dict().items()}

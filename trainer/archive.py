@@ -112,6 +112,19 @@ def unpack_bundle(
     return into
 
 
+def bases_left_out(mar: Path) -> tuple[str, ...]:
+    """Return the digests of the bases and layers that an archive leaves out; raise ArchiveError."""
+    try:
+        with zipfile.ZipFile(mar) as archive:
+            names = set(archive.namelist())
+            if CONTENT_PLACE not in names:
+                return ()
+            files = json.loads(archive.read(f"{BUNDLE}/{MANIFEST}"))["files"]
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(mar, f"can't be read as an archive ({error})") from error
+    return tuple(digest for name, digest in sorted(files.items()) if name == f"{CONTENT}/{digest}")
+
+
 def verify_bundle(bundle: Path) -> None:
     """Compare every file of a bundle with its manifest.
 

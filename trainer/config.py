@@ -55,9 +55,9 @@ class TrainConfig:
     weight_decay: float = 0.01  # AdamW's own default; not searched
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank
-    # arrays of this size or larger are stored as a base, which many bundles share, and the rows
-    # that differ from it
-    whole_array_mb: float = 32.0
+    # arrays of this size or larger are stored as a base, which many bundles share, and layers of
+    # changed rows; those of MovieLens 100K and 1M are smaller, so their archives stay whole
+    whole_array_mb: float = 1.0
     # next to a serving process, OpenMP barriers on a shared core slow training down 10 to 20 times
     num_threads: int = 1
 

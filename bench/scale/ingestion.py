@@ -29,6 +29,7 @@ from cron.ledger import lease_row
 from cron.ledger.forgotten import keys_of
 from cron.project_root import PROJECT_ROOT
 from cron.wiring import open_artifacts, open_histories, open_ledger, open_log
+from sources.files.on_disk import disk_folder
 
 UNIT = "events a processor s"
 _LEASE_S = 86_400.0
@@ -36,7 +37,7 @@ _LEASE_S = 86_400.0
 
 def ingest_costs(size: Size) -> list[Cost]:
     """Measure ingesting from both formats, then the steps after it."""
-    with tempfile.TemporaryDirectory(prefix="freshet-bench-", dir=_disk()) as name:
+    with tempfile.TemporaryDirectory(prefix="freshet-bench-", dir=disk_folder()) as name:
         folder = Path(name)
         _write_shop(size, folder / "parquet")
         _write_csv(folder / "parquet", folder / "csv")
@@ -160,8 +161,3 @@ def _write_csv(parquet: Path, folder: Path) -> None:
         with pyarrow.csv.CSVWriter(path, table.schema_arrow, write_options=options) as writer:
             for batch in table.iter_batches():
                 writer.write_batch(batch)
-
-
-def _disk() -> str:
-    """Return a folder on disk: `/tmp` may be in memory."""
-    return os.environ.get("TMPDIR", "/var/tmp")

@@ -23,7 +23,7 @@ from cron.snapshot.judged import need_of
 from cron.snapshot.limits import Limits
 from cron.snapshot.panel import Panel
 from cron.snapshot.panel_choice import choose_panel_share
-from cron.snapshot.pools import SIZES, JournalParts
+from cron.snapshot.pools import JournalParts
 from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.snapshot import build_snapshot
 from cron.worker.lease import working_alone
@@ -108,14 +108,7 @@ def update_costs(services: Services, size: Size, num_new: int) -> list[Cost]:
 
 
 def _panel_share(journal: Journal, last_seq: int) -> float:
-    parts = JournalParts(
-        journal=journal,
-        first=1,
-        through=last_seq,
-        excluded=(),
-        is_panel=lambda _: False,
-        sizes=SIZES,
-    )
+    parts = JournalParts.of(journal, last_seq)
     return choose_panel_share(parts, Panel(share=1.0), GateSettings(), CONFIG)
 
 

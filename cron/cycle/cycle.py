@@ -178,6 +178,9 @@ def _store_archive(open_run: OpenRun, manifest: Manifest) -> Done:
     services = open_run.services
     folder = stages.folder_of(services.paths, open_run.run)
     stages.store_archive(services.artifacts, folder, manifest)
-    release_files.keep_copies(services.paths.bundles, folder / "candidate", manifest)
+    try:
+        release_files.keep_copies(services.paths.bundles, folder / "candidate", manifest)
+    except Unavailable as error:  # the next update fetches the artifacts instead
+        log.warning("no copies kept", extra={"run_id": open_run.run.run_id, "why": str(error)})
     release_rows.add(services.ledger, manifest, lease=open_run.lease)
     return Done()

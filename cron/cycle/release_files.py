@@ -14,7 +14,7 @@ from cron.errors import ArtifactCorrupt
 from cron.lineage import Manifest
 from cron.local.disk_errors import translate_os_errors
 from cron.ports import ArtifactStore
-from recommender.bases import CONTENT, base_names, bases_of, link_or_copy, link_tree
+from recommender.bases import CONTENT, base_names, link_or_copy, link_tree, needed_by
 from trainer.archive import ArchiveError, bundle_digest, unpack_bundle, verify_bundle
 from trainer.machine import durable_files
 from trainer.machine.durable_files import sha256_of
@@ -42,14 +42,14 @@ def bundle_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Pa
 
 
 def base_name(digest: str) -> str:
-    """Return the name of the artifact that is the base of a large array."""
+    """Return the name of the artifact that is a base or a layer of a large array."""
     return f"{CONTENT}/{digest}"
 
 
 def state_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Path | None:
     """Return a verified copy of a release's optimiser state; None when it has none.
 
-    The bases of its large arrays are in `content/` beside it.
+    The bases and layers of its large arrays are in `content/` beside it.
     """
     if manifest.state is None:
         return None
@@ -59,7 +59,7 @@ def state_of(artifacts: ArtifactStore, bundles: Path, manifest: Manifest) -> Pat
         digest = sha256_of(file) if file.is_file() else None
         if digest is None or digest != manifest.state_sha256:
             artifacts.fetch(manifest.state, file, sha256=manifest.state_sha256)
-        for base in bases_of(file).values():
+        for base in needed_by(file):
             _local_base(artifacts, bundles, base)
     return file
 
@@ -116,7 +116,7 @@ def _unpack(artifacts: ArtifactStore, manifest: Manifest, folder: Path) -> None:
 
 
 def _local_base(artifacts: ArtifactStore, bundles: Path, digest: str) -> Path:
-    """Return a verified copy of a base, to which bundles and snapshots link."""
+    """Return a verified copy of a base or layer, to which bundles and snapshots link."""
     file = bundles / CONTENT / digest
     if not file.is_file() or sha256_of(file) != digest:
         artifacts.fetch(base_name(digest), file, sha256=digest)

@@ -3,8 +3,8 @@
 After each collection the log is trimmed. After each turn old journal segments and old rows of the
 ledger go; after a run also versions on the server, archives and files of ended runs.
 
-What a kept release needs is never deleted: its archive, its optimiser state, the bases of its large
-arrays, and the full retrain at the root of its lineage.
+What a kept release needs is never deleted: its archive, its optimiser state, the bases and layers
+of its large arrays, and the full retrain at the root of its lineage.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from recommender.bases import CONTENT
 log = logging.getLogger(__name__)
 
 _OF_A_VERSION = re.compile(r"(?:manifests/|states/)?rec-(\d+)-[0-9a-f]+\.\w+")
-# Neither the journal, which has far more files, nor the bases, which belong to no single version.
+# Neither the journal, which has far more files, nor bases and layers, which belong to no single
+# version.
 _FOLDERS = ("manifests/", "rec-", "states/")
 # The most recently used caches: of the live encoder, of the untrained one from which the next
 # learns, and of two to roll back to.
@@ -158,7 +159,7 @@ def _delete_strays(
 
 
 def _delete_bases(services: Services, lease: Lease) -> None:
-    """Delete the bases of large arrays that no release with an archive needs.
+    """Delete the bases and layers of large arrays that no release with an archive needs.
 
     A run puts its bases before its archive, so this waits until no run is open.
     """
@@ -217,7 +218,7 @@ def _delete_folders(services: Services, _lease: Lease) -> None:
 
 
 def _delete_local_bases(services: Services, content: Path, compared: set[int]) -> None:
-    """Delete copies of bases that no bundle or state of the next snapshot needs."""
+    """Delete copies of bases and layers that no bundle or state of the next snapshot needs."""
     needed = {
         digest
         for version, manifest in _needed_releases(services).items()

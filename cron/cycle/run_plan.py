@@ -17,7 +17,7 @@ from cron.settings.tree import Settings
 from cron.snapshot.panel import PLAIN, Panel
 from cron.snapshot.panel_choice import choose_panel_share
 from cron.snapshot.panel_key import own_panel, panel_of
-from cron.snapshot.pools import SIZES, JournalParts
+from cron.snapshot.pools import JournalParts
 from trainer.config import Mode
 
 
@@ -123,14 +123,7 @@ def _new_panel(
     excluded: tuple[Range, ...],
 ) -> Panel:
     panel = own_panel(ledger, share=1.0)
-    parts = JournalParts(
-        journal=journal,
-        first=journal.first_seq,
-        through=last_seq,
-        excluded=excluded,
-        is_panel=lambda _: False,
-        sizes=SIZES,
-    )
+    parts = JournalParts.of(journal, last_seq, excluded=excluded)
     share = choose_panel_share(parts, panel, settings.gate, settings.train)
     return replace(panel, share=share)
 

@@ -156,7 +156,7 @@ def archive(
 
 
 def store_archive(artifacts: ArtifactStore, folder: Path, manifest: Manifest) -> None:
-    """Store the bases of large arrays, the .mar, the optimiser state, and last the manifest.
+    """Store bases and layers, the .mar, the optimiser state, and last the manifest.
 
     So a reader never sees an incomplete version. `folder` is the run's.
     """
@@ -210,14 +210,14 @@ def _pack(services: Services, bundle: Path, version: int, out: Path) -> Path:
 
 
 def _bases_beside(services: Services, candidate: Path) -> tuple[str, ...]:
-    """Return the digests of the bases that are artifacts: the state's, and those not packed."""
+    """Return the digests of the bases and layers of the state, and of those not packed."""
     is_packed = services.artifacts.folder() is None or not services.settings.release.share_bases
     bundle = () if is_packed else base_names(candidate / "bundle")
     return tuple(sorted({*bundle, *base_names((candidate / release_files.STATE).parent)}))
 
 
 def _put_base(artifacts: ArtifactStore, candidate: Path, digest: str) -> None:
-    """Store a base, or only verify it if an earlier release has stored it."""
+    """Store a base or layer, or only verify it if an earlier release has stored it."""
     name = release_files.base_name(digest)
     if artifacts.folder() is not None:  # a bucket's `put` compares; its `url` would download
         try:

@@ -29,6 +29,8 @@ from cron.ledger import metric_rows, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Manifest, Release, Switch
 from cron.ports import ArtifactStore, ModelServer
+from recommender.bases import CONTENT
+from trainer.archive import bases_left_out
 from trainer.machine.retries import RetryPolicy, call_with_retries
 
 OpenArtifacts = Callable[[], ArtifactStore]
@@ -157,8 +159,16 @@ def count_quietly(ledger: Ledger, name: str) -> None:
 
 
 def archive_url(artifacts: ArtifactStore, manifest: Manifest) -> str:
-    """Verify a stored archive and return the URL from which TorchServe registers it."""
-    return artifacts.url(manifest.archive, sha256=manifest.archive_sha256)
+    """Verify a stored archive and return the URL from which TorchServe registers it.
+
+    The bases and layers that the archive leaves out are verified too. Raise ArtifactMissing or
+    ArtifactCorrupt, which name the file.
+    """
+    url = artifacts.url(manifest.archive, sha256=manifest.archive_sha256)
+    store = artifacts.folder()
+    for digest in bases_left_out(store / manifest.archive) if store is not None else ():
+        artifacts.url(f"{CONTENT}/{digest}", sha256=digest)
+    return url
 
 
 def load_on_any_node(server: ModelServer, version: int, url: str) -> None:

@@ -51,6 +51,11 @@ class PoolSizes:
 SIZES = PoolSizes()
 
 
+def _is_nobody(_user_id: str) -> bool:
+    """Return that a user is not of the panel, for parts of which none is."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalParts:
     """Reads timelines from a journal: from `first` to `through`, without the excluded ranges.
@@ -64,6 +69,26 @@ class JournalParts:
     excluded: Sequence[Range]
     is_panel: Callable[[str], bool]
     sizes: PoolSizes
+
+    @classmethod
+    def of(
+        cls,
+        journal: Journal,
+        through: int,
+        *,
+        excluded: Sequence[Range] = (),
+        is_panel: Callable[[str], bool] = _is_nobody,
+        sizes: PoolSizes = SIZES,
+    ) -> JournalParts:
+        """Return the parts of all that the journal keeps up to a number."""
+        return cls(
+            journal=journal,
+            first=journal.first_seq,
+            through=through,
+            excluded=excluded,
+            is_panel=is_panel,
+            sizes=sizes,
+        )
 
     @property
     def is_small(self) -> bool:

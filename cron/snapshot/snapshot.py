@@ -24,7 +24,7 @@ from cron.snapshot.request import SnapshotRequest
 from cron.snapshot.shift import Shift
 from cron.snapshot.streamed_choice import choose_by_users
 from cron.snapshot.tables import SnapshotTables
-from recommender.bases import CONTENT, bases_of, link_or_copy, link_tree
+from recommender.bases import CONTENT, link_or_copy, link_tree, needed_by
 from trainer.codec import decode, encode
 from trainer.machine import durable_files
 
@@ -78,7 +78,7 @@ def build_snapshot(
             link_tree(source, partial / name)
     if request.state is not None:
         link_or_copy(request.state, partial / "state" / "optimizer.safetensors")
-        for digest in bases_of(request.state).values():
+        for digest in needed_by(request.state):
             base = Path(CONTENT) / digest
             link_or_copy(request.state.parent / base, partial / "state" / base)
 
@@ -98,10 +98,9 @@ def _choose(
     sizes: PoolSizes,
 ) -> Chosen:
     """Write the events; `folder` is made for temporary files and deleted."""
-    parts = JournalParts(
-        journal=journal,
-        first=journal.first_seq,
-        through=request.through,
+    parts = JournalParts.of(
+        journal,
+        request.through,
         excluded=request.excluded,
         is_panel=lambda user_id: (
             request.panel.holds(user_id) or request.scored_panel.holds(user_id)

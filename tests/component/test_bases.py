@@ -1,4 +1,4 @@
-"""Releases of large arrays: bases are stored once beside the archives, and deleted at last."""
+"""Releases of large arrays: bases and layers are beside the archives, and deleted at last."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import pytest
 
 from cron.cycle import release_files
 from cron.cycle.cycle import run_cycle
+from cron.errors import ArtifactCorrupt, ArtifactMissing
 from cron.ledger import release_rows
 from cron.lineage import Lease, Manifest
 from cron.services import Services
+from cron.serving.release import archive_url
 from recommender.bases import CONTENT, base_names
 from tests.workshop import (
     close_workshop,
@@ -25,7 +27,7 @@ from tests.workshop import (
     send,
     with_bases,
 )
-from trainer.archive import bundle_digest
+from trainer.archive import bases_left_out, bundle_digest
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,32 @@ def test_bases_go_with_the_last_release_that_needs_them(large: Services) -> None
     assert set(few.artifacts.names(f"{CONTENT}/")) == needed
     local = {path.name for path in (few.paths.bundles / CONTENT).iterdir()}
     assert local <= {digest for one in kept for digest in one.bases}
+    shutil.rmtree(few.paths.bundles)
+    for one in kept:  # each can be loaded again, and the next update can continue it
+        assert archive_url(few.artifacts, one) == one.archive
+        assert bundle_digest(bundle_of(few, one)) == one.bundle_digest
+        assert release_files.state_of(few.artifacts, few.paths.bundles, one) is not None
+
+
+def test_a_file_beside_an_archive_is_verified_before_it_loads(large: Services) -> None:
+    """A lost or damaged base or layer is named before TorchServe gets the archive."""
+    update(large, 401)
+    manifest, store = manifest_of(large, 2), large.artifacts.folder()
+    assert store is not None
+    needed = bases_left_out(store / manifest.archive)
+    assert needed
+    assert set(needed) < set(manifest.bases), "the optimiser's state has its own"
+    for name in needed:
+        file = store / CONTENT / name
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(ArtifactCorrupt, match=name):
+            archive_url(large.artifacts, manifest)
+        file.unlink()
+        with pytest.raises(ArtifactMissing, match=name):
+            archive_url(large.artifacts, manifest)
+        file.write_bytes(content)
+    assert archive_url(large.artifacts, manifest) == manifest.archive
 
 
 def test_a_damaged_base_is_stored_again(large: Services) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,27 @@ def test_the_copies_of_a_new_release_are_not_fetched(services: Services, lease: 
     assert base_names(folder)
     assert bases_of(state)
     assert fetched == []
+
+
+def test_a_release_is_published_without_room_for_its_copies(
+    services: Services, lease: Lease
+) -> None:
+    """The artifacts are stored already; the next update fetches what it needs of them."""
+    bundles = services.paths.bundles
+    send(services, event_records(401, 480))
+
+    def fill_the_disk(name: str) -> None:
+        if name.startswith("manifests/"):
+            shutil.rmtree(bundles)
+            bundles.touch()
+
+    store = HookedArtifacts(services.artifacts, after_put=fill_the_disk)
+    run = run_cycle(replace(services, artifacts=store), lease)
+    assert run.outcome == "published"
+    assert bundles.is_file()
+    bundles.unlink()
+    send(services, event_records(481, 520))
+    assert run_cycle(services, lease).outcome == "published"
 
 
 @pytest.mark.parametrize("damage", [cut_short, lose_a_file, leave_the_manifest_alone, add_a_file])

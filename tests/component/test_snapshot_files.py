@@ -152,14 +152,7 @@ def test_the_panels_secret_is_written_nowhere(house: House, tmp_path: Path, buil
 def parts_of(
     house: House, sizes: PoolSizes, excluded: tuple[tuple[int, int], ...] = ()
 ) -> JournalParts:
-    return JournalParts(
-        journal=house.journal,
-        first=1,
-        through=600,
-        excluded=excluded,
-        is_panel=lambda _: False,
-        sizes=sizes,
-    )
+    return JournalParts.of(house.journal, 600, excluded=excluded, sizes=sizes)
 
 
 @pytest.mark.parametrize("sizes", [SIZES, SMALL])

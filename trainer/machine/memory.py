@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
+from recommender.machine_memory import release_freed
+
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h of glibc
 _NEVER = 2**31 - 1
 
@@ -14,9 +16,8 @@ def keep_freed_memory() -> None:
     Returning it took an eighth of a training's time. What was freed before is returned: reading a
     million items takes more than a gigabyte that no step needs.
     """
-    library = ctypes.CDLL(None)
-    mallopt, malloc_trim = (getattr(library, name, None) for name in ("mallopt", "malloc_trim"))
-    if mallopt is not None and malloc_trim is not None:
-        malloc_trim(0)
+    release_freed()
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, _NEVER)
         mallopt(_MMAP_MAX, 0)
