@@ -1,4 +1,4 @@
-"""Calls that list items before the first release, and when the live release has nothing to show.
+"""Lists before the first release, and of a live release that has nothing to show.
 
 Where a release answers, the stand-in for TorchServe asks a real model.
 """
@@ -42,7 +42,7 @@ class ModelStandIn(StandIn):
 
 
 @pytest.fixture
-def unreleased(tmp_path: Path) -> Iterator[httpx.Client]:
+def empty_gateway(tmp_path: Path) -> Iterator[httpx.Client]:
     """Serve a gateway before the first release."""
     with gateway(settings_in(tmp_path, inference_port=9)) as client:
         yield client
@@ -59,21 +59,21 @@ def serve_model(folder: Path, items: list[CatalogueItem] | None) -> Iterator[htt
     model.stop()
 
 
-def test_nothing_is_listed_before_the_first_release(unreleased: httpx.Client) -> None:
+def test_nothing_is_listed_before_the_first_release(empty_gateway: httpx.Client) -> None:
     asked = {"history": ["5"], "candidates": ["5"], "context": {"item_id": "6"}, "explain": True}
-    answer = unreleased.post(PATH, json=asked)
+    answer = empty_gateway.post(PATH, json=asked)
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert (found["items"], found["model_version"], found["fallback"]) == ([], None, True)
-    assert unreleased.get("/v1/popular").json() == {"items": [], "model_version": None}
-    assert unreleased.get("/v1/popular?window=7d").json() == {"items": [], "model_version": None}
-    assert unreleased.get("/v1/trending").json() == {"items": []}
-    assert unreleased.get("/v1/new").json() == {"items": []}
+    assert empty_gateway.get("/v1/popular").json() == {"items": [], "model_version": None}
+    assert empty_gateway.get("/v1/popular?window=7d").json() == {"items": [], "model_version": None}
+    assert empty_gateway.get("/v1/trending").json() == {"items": []}
+    assert empty_gateway.get("/v1/new").json() == {"items": []}
 
 
-def test_new_items_are_listed_before_the_first_release(unreleased: httpx.Client) -> None:
-    assert unreleased.post("/v1/items", json=NEW).status_code == 202
-    assert [item["id"] for item in unreleased.get("/v1/new").json()["items"]] == ["new/1"]
+def test_new_items_are_listed_before_the_first_release(empty_gateway: httpx.Client) -> None:
+    assert empty_gateway.post("/v1/items", json=NEW).status_code == 202
+    assert [item["id"] for item in empty_gateway.get("/v1/new").json()["items"]] == ["new/1"]
 
 
 def test_similar_items_wait_for_a_release(tmp_path: Path) -> None:
