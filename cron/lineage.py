@@ -27,8 +27,8 @@ Range = tuple[int, int]  # first and last journal number, both included
 class Segment:
     """One immutable Parquet file of the journal in the artifact store.
 
-    `last_at` is the latest event time in it. `size_bytes` is what its rows take in memory, 0 when
-    that was not recorded yet.
+    `last_at` is the latest event time in it, or the latest item time of one without events.
+    `size_bytes` is what its rows take in memory, 0 when that was not recorded yet.
     """
 
     name: str

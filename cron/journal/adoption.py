@@ -43,9 +43,9 @@ class Adopted:
 
 def strays_among(names: Sequence[str], ledger: Ledger) -> Strays:
     """Sort the stored segments that no ledger entry names; list `names` before calling this."""
-    committed, last_seq = journal_rows.segments(ledger), journal_rows.last_seq(ledger)
-    known, stored = {segment.name for segment in committed}, set(names)
-    gone = [(one.first_seq, one.last_seq) for one in committed if one.name not in stored]
+    known, last_seq = journal_rows.numbers_by_name(ledger), journal_rows.last_seq(ledger)
+    stored = set(names)
+    gone = [numbers for name, numbers in known.items() if name not in stored]
     settled, left, newer = [], [], []
     for stray in (
         parsed for name in names if name not in known and (parsed := parse_name(name)) is not None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,12 +42,7 @@ def drop_old(
     All of their events are older than `older_than` and have numbers below `needed_from`. The latest
     records of their items and all their event ids move into segments that stay.
     """
-    old: list[Segment] = []
-    for segment in journal_rows.segments(ledger):
-        if segment.last_at >= older_than or segment.last_seq >= needed_from:
-            break
-        if not is_compacted(segment):
-            old.append(segment)
+    old = _old_segments(ledger, older_than=older_than, needed_from=needed_from)
     if not old:
         sweep(ledger, files, lease=lease)  # files that a crash after an earlier drop left
         return 0
@@ -63,7 +57,7 @@ def drop_old(
 
 def merge_small(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> int:
     """Merge small neighbouring segments if there are many; return how many were merged."""
-    runs = _small_neighbours(journal_rows.segments(ledger))
+    runs = _small_neighbours(journal_rows.short_segments(ledger, records=SMALL_RECORDS))
     num_merged = sum(map(len, runs))
     if num_merged < NUM_MERGED:
         return 0
@@ -89,17 +83,39 @@ def sweep(ledger: Ledger, files: SegmentFiles, *, lease: Lease) -> None:
     files.delete([stray.name for stray in strays.settled if stray.token <= lease.token])
 
 
-def _small_neighbours(ordered: Sequence[Segment]) -> list[list[Segment]]:
+def _old_segments(ledger: Ledger, *, older_than: datetime, needed_from: int) -> list[Segment]:
+    """Return the oldest segments up to the first with a recent or needed event.
+
+    Segments of items alone may be newer: a shop's items are ingested before its old events.
+    """
+    old: list[Segment] = []
+    waiting: list[Segment] = []
+    for segment in journal_rows.oldest_first(ledger):
+        if segment.last_seq >= needed_from:
+            break
+        is_old = segment.last_at < older_than
+        if segment.num_events and not is_old:
+            break
+        if is_compacted(segment):
+            continue
+        waiting.append(segment)
+        if is_old:
+            old += waiting
+            waiting = []
+    return old
+
+
+def _small_neighbours(short: Sequence[Segment]) -> list[list[Segment]]:
     """Return the runs of two or more neighbouring small segments."""
-    runs = [list(run) for small, run in groupby(ordered, key=_is_small) if small]
+    runs: list[list[Segment]] = []
+    for segment in short:
+        if is_compacted(segment) or segment.size_bytes >= SMALL_BYTES:
+            continue
+        if runs and runs[-1][-1].last_seq + 1 == segment.first_seq:
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
     return [run for run in runs if len(run) > 1]
-
-
-def _is_small(segment: Segment) -> bool:
-    is_short = (
-        segment.last_seq - segment.first_seq < SMALL_RECORDS and segment.size_bytes < SMALL_BYTES
-    )
-    return is_short and not is_compacted(segment)
 
 
 def _groups(

@@ -74,7 +74,7 @@ class Journal:
     @property
     def first_seq(self) -> int:
         """Return the first number whose event is kept; last + 1 if there is none."""
-        return first_kept(journal_rows.segments(self._ledger))
+        return first_kept(journal_rows.oldest_first(self._ledger))
 
     @property
     def last_seq(self) -> int:
@@ -205,9 +205,7 @@ class Journal:
 
     def delete_stale_copies(self) -> None:
         """Delete local copies of segments that the ledger no longer names."""
-        self._files.delete_copies(
-            but=[segment.name for segment in journal_rows.segments(self._ledger)]
-        )
+        self._files.delete_copies(but=journal_rows.numbers_by_name(self._ledger))
 
     def erase(self, marks: Sequence[Mark], lease: Lease) -> Counter[str]:
         """Erase what forgotten users did; return how many events by user key. Safe to repeat."""

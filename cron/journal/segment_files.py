@@ -144,11 +144,11 @@ class SegmentFiles:
         Another host may have merged or dropped the segments, and then the copies are never used
         again. Files of the last hour stay, because another thread may be reading or writing them.
         """
-        kept = {self._copy_of(name) for name in but}
+        kept = {name.removeprefix(PREFIX) for name in but}
         before = time.time() - COPY_MIN_AGE_S
         with translate_os_errors("the journal's folder", self._folder):
             for path in self._folder.iterdir() if self._folder.is_dir() else ():
-                if path not in kept and path.stat().st_mtime < before:
+                if path.name not in kept and path.stat().st_mtime < before:
                     path.unlink(missing_ok=True)
 
     def _copy_of(self, name: str) -> Path:
@@ -156,14 +156,18 @@ class SegmentFiles:
 
 
 def _segment(name: str, sha256: str, covers: Range, table: pa.Table) -> Segment:
+    is_event = pc.equal(table["kind"], "event")
+    num_events = pc.sum(is_event).as_py() or 0
+    # Items have the time at which they were ingested, long after the events of the same file.
+    times = table["at_us"].filter(is_event) if num_events else table["at_us"]
     return Segment(
         name=name,
         sha256=sha256,
         first_seq=covers[0],
         last_seq=covers[1],
-        num_events=pc.sum(pc.equal(table["kind"], "event")).as_py() or 0,
+        num_events=num_events,
         num_items=pc.sum(pc.equal(table["kind"], "item")).as_py() or 0,
-        last_at=moment(pc.max(table["at_us"]).as_py()),
+        last_at=moment(pc.max(times).as_py()),
         size_bytes=segments.size_bytes(table),
     )
 

@@ -85,7 +85,7 @@ class UserEvents:
         eraser = Eraser(marks=forgotten.every(self._ledger), keys=self._keys)
 
         def read(index: UserIndex) -> pa.Table:
-            first = max(numbers[0], first_kept(journal_rows.segments(self._ledger)))
+            first = max(numbers[0], first_kept(journal_rows.oldest_first(self._ledger)))
             return index.events_of(wanted, (first, numbers[1]))
 
         table = self._with_index(read)
@@ -250,7 +250,7 @@ class UserEvents:
     def _drop(self, index: UserIndex) -> None:
         """Delete dropped events once they are many; until then reads leave them out."""
         progress = index.progress()
-        first = first_kept(journal_rows.segments(self._ledger))
+        first = first_kept(journal_rows.oldest_first(self._ledger))
         if first - progress.first > _STALE_SHARE * (progress.through - progress.first):
             with suppress(Unavailable):  # of room on the disk; the next update tries again
                 index.delete_below(replace(progress, first=first))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from cron.ledger import schema
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease, Range, Segment
 from cron.ports import Cursor
+
+_PAGE_ROWS = 64
 
 
 def segments(ledger: Ledger, *, within: Range | None = None) -> tuple[Segment, ...]:
@@ -20,12 +23,35 @@ def segments(ledger: Ledger, *, within: Range | None = None) -> tuple[Segment, .
         query = query.where(
             schema.segments.c.first_seq <= within[1], schema.segments.c.last_seq >= within[0]
         )
+    return _segments(ledger, query)
+
+
+def oldest_first(ledger: Ledger) -> Iterator[Segment]:
+    """Yield the journal's segments, ascending, and read few more of them than are taken."""
+    after = 0
+    while True:
+        columns = schema.segments.c
+        query = sa.select(schema.segments).where(columns.first_seq > after)
+        page = _segments(ledger, query.order_by(columns.first_seq).limit(_PAGE_ROWS))
+        yield from page
+        if len(page) < _PAGE_ROWS:
+            return
+        after = page[-1].first_seq
+
+
+def short_segments(ledger: Ledger, *, records: int) -> tuple[Segment, ...]:
+    """Return the segments of at most so many records, ascending."""
+    columns = schema.segments.c
+    query = sa.select(schema.segments).where(columns.last_seq - columns.first_seq < records)
+    return _segments(ledger, query.order_by(columns.first_seq))
+
+
+def numbers_by_name(ledger: Ledger) -> dict[str, Range]:
+    """Return the numbers of each segment by its name, which is faster than all of them."""
+    columns = schema.segments.c
+    query = sa.select(columns.name, columns.first_seq, columns.last_seq)
     with ledger.read() as connection:
-        rows = connection.execute(query)
-        return tuple(
-            Segment(**{**row._mapping, "last_at": datetime.fromisoformat(row.last_at)})
-            for row in rows
-        )
+        return {name: (first, last) for name, first, last in connection.execute(query)}
 
 
 def log_cursor(ledger: Ledger) -> Cursor:
@@ -95,6 +121,14 @@ def adopt_segments(
         if adopted:
             connection.execute(schema.forgotten.update().values(erased_at=None))
         connection.execute(schema.desk.update().values(last_seq=last_seq, log_cursor=cursor))
+
+
+def _segments(ledger: Ledger, query: sa.Select[Any]) -> tuple[Segment, ...]:
+    with ledger.read() as connection:
+        return tuple(
+            Segment(**{**row._mapping, "last_at": datetime.fromisoformat(row.last_at)})
+            for row in connection.execute(query)
+        )
 
 
 def _row(segment: Segment) -> dict[str, object]:

@@ -308,3 +308,32 @@ def test_only_what_is_old_and_not_needed_is_dropped(house: House) -> None:
     assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
     assert house.journal.compact_and_drop(older_than=FAR, needed_from=2, lease=house.lease) == 0
     assert house.journal.first_seq == 2
+
+
+def test_newer_items_do_not_keep_old_events(house: House) -> None:
+    """A shop ingests its items today and then the events of years."""
+    accept(house, [ingested_later("a")])
+    accept(house, [event(1), ingested_later("b")])
+    accept(house, [ingested_later("c")])
+    accept(house, [event(2)])
+    at = START_AT + timedelta(seconds=2)
+    assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 2
+    assert house.journal.first_seq == 4, "items alone stay until old events come after them"
+    assert house.records() == [*map(ingested_later, "abc"), event(2)]
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=5, lease=house.lease) == 1
+    assert house.journal.compact_and_drop(older_than=FAR, needed_from=6, lease=house.lease) == 1
+    assert house.records() == [*map(ingested_later, "abc")]
+
+
+def test_a_recent_event_keeps_the_older_ones_after_it(house: House) -> None:
+    accept(house, [event(1)])
+    accept(house, [event(500), ingested_later("a")])
+    accept(house, [event(2)])
+    at = START_AT + timedelta(seconds=400)
+    assert house.journal.compact_and_drop(older_than=at, needed_from=100, lease=house.lease) == 1
+    assert house.records() == [event(500), ingested_later("a"), event(2)]
+
+
+def ingested_later(item_id: str) -> Item:
+    """Return an item that was ingested long after the events."""
+    return item(1_000_000 + ord(item_id), item_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
@@ -61,6 +62,20 @@ def test_numbers_are_not_given_again_after_segments_were_dropped(
     )
     assert journal_rows.segments(ledger) == (segment(1, 20),)
     assert journal_rows.last_seq(ledger) == 20
+
+
+def test_parts_of_the_segments_are_read_alone(ledger: Ledger, lease: Lease) -> None:
+    """There are more of them than one read takes."""
+    ends = [number * number for number in range(1, 71)]
+    every = [segment(last + 1, end) for last, end in pairwise([0, *ends])]
+    for one in every:
+        journal_rows.commit_segment(ledger, one, Cursor("a"), lease)
+    assert list(journal_rows.oldest_first(ledger)) == every
+    assert next(journal_rows.oldest_first(ledger)) == every[0]
+    assert list(journal_rows.short_segments(ledger, records=5)) == every[:3]
+    assert journal_rows.numbers_by_name(ledger) == {
+        one.name: (one.first_seq, one.last_seq) for one in every
+    }
 
 
 def test_a_lease_is_held_until_it_runs_out_and_tokens_grow(ledger: Ledger, lease: Lease) -> None:

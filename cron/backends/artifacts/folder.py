@@ -171,8 +171,9 @@ def _files_below(root: Path) -> Iterator[str]:
             raise error
 
     for parent, _, names in os.walk(root, onerror=refuse):
-        for name in names:
-            yield (Path(parent) / name).relative_to(root).as_posix()
+        folder = Path(parent).relative_to(root)
+        before = "" if folder == Path() else f"{folder.as_posix()}/"
+        yield from (f"{before}{name}" for name in names)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
