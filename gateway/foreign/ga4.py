@@ -22,7 +22,7 @@ from gateway.foreign.translation import (
     shown_name,
 )
 from gateway.http.request_body import BadBody
-from recommender.record_fields import InvalidRecord
+from recommender.record_fields import InvalidRecord, id_field
 
 SHIPPED: Mapping[str, str] = {
     "view_item_list": "impression",
@@ -41,7 +41,7 @@ _LAST_US = 10**17  # in the year 5138; more digits are not microseconds
 class Ga4Sender:
     """What a body says of all of its events: the user, under which name, and perhaps the time."""
 
-    user_id: object
+    user_id: str
     user_name: str
     timestamp_micros: object
 
@@ -51,7 +51,12 @@ def sender_of(body: Fields) -> Ga4Sender:
     user = first_given(body, USER)
     if user is None:
         raise BadBody("the body has no client_id; expected client_id or user_id")
-    return Ga4Sender(user_id=user[1], user_name=user[0], timestamp_micros=body.get(_TIME))
+    name, value = user
+    try:
+        user_id = id_field({name: value}, name)  # once: every event of the body has it
+    except InvalidRecord as error:
+        raise BadBody(error.reason) from error
+    return Ga4Sender(user_id=user_id, user_name=name, timestamp_micros=body.get(_TIME))
 
 
 def translate(index: int, sent: object, sender: Ga4Sender, rules: Rules) -> Iterator[Outcome]:
@@ -107,7 +112,7 @@ def _translate_event(
 def _time_of(micros: object) -> str:
     """Return a time in microseconds, sent as a number or as digits, as ISO 8601."""
     whole = micros
-    if isinstance(micros, str) and micros.isascii() and micros.isdigit() and len(micros) < 18:
+    if isinstance(micros, str) and len(micros) < 18 and micros.isascii() and micros.isdigit():
         whole = int(micros)
     if not isinstance(whole, int) or isinstance(whole, bool) or not 0 <= whole < _LAST_US:
         raise InvalidRecord(_TIME, found=micros, expected="microseconds since 1970")

@@ -12,9 +12,11 @@ from gateway.foreign.translation import (
     Translated,
     Untranslatable,
     first_given,
+    is_short,
     number_of,
     object_at,
 )
+from recommender.ids import MAX_ID_CHARS
 from recommender.record_fields import InvalidRecord, is_finite
 
 # what a shown item costs is a fact about the item; for other types it is what the user spent
@@ -59,7 +61,11 @@ def products_at(value: object, path: str) -> list[tuple[str, object]]:
 def translate_products(
     call: Call, products: Sequence[tuple[str, object]], rules: Rules
 ) -> Iterator[Outcome]:
-    """Yield an event for each product, or why there is none."""
+    """Yield an event for each product, or why there is none.
+
+    Raise InvalidRecord for a value that applies to all products and is too long for any field.
+    """
+    _refuse_long(call)
     for place, (path, sent) in enumerate(products):
         try:
             product = Product(place=place, path=path, fields=object_at(sent, path))
@@ -67,6 +73,22 @@ def translate_products(
         except InvalidRecord as error:
             yield Untranslatable(
                 index=call.index, user_id=call.shared["user_id"], error=error, sent=sent
+            )
+
+
+def _refuse_long(call: Call) -> None:
+    """Check the length once: each product would be checked against, and hold, the same value."""
+    shared = {call.called[ours]: value for ours, value in call.shared.items()}
+    names = ["recommendation_id", "dwell_s", call.query_name]
+    if call.type not in _WITHOUT_VALUE:
+        names.append("currency")
+    common = {f"{call.path}.{name}": call.common.get(name) for name in names}
+    for field, value in {**shared, **common}.items():
+        if not is_short(value):
+            raise InvalidRecord(
+                field,
+                found=value,
+                expected=f"a number, or a text of at most {MAX_ID_CHARS} characters",
             )
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from recommender.record_fields import InvalidRecord
+from recommender.ids import MAX_ID_CHARS
+from recommender.record_fields import InvalidRecord, is_finite
 
 Fields = Mapping[str, object]
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
@@ -81,6 +82,13 @@ def number_of(value: object) -> object:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return float(value)
     return value
+
+
+def is_short(value: object) -> bool:
+    """Tell whether a JSON value is null, true, false, a finite number or the text of an id."""
+    if isinstance(value, str):
+        return len(value) <= MAX_ID_CHARS
+    return value is None or isinstance(value, bool) or is_finite(value)
 
 
 def object_at(value: object, field: str) -> Fields:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cron.journal.dead_letters import MAX_RAW_CHARS
 from gateway.bodies.foreign import IgnoredEvents
 from gateway.bodies.records import RejectedRecord
 from gateway.foreign.translation import Ignored, Outcome, Translated, Untranslatable
@@ -16,6 +17,8 @@ from gateway.http.request_body import BadBody
 from gateway.intake.record_intake import RecordIntake
 from recommender.events import Event, parse_event
 from recommender.record_fields import InvalidRecord
+
+MAX_LETTERS = 1000  # of one call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,27 @@ class ForeignResult:
     ignored: tuple[IgnoredEvents, ...]
 
 
+@dataclass(slots=True)
+class _Sorted:
+    events: list[Event] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
+    letters: list[tuple[str, str]] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, one: Untranslatable) -> None:
+        """Add a refusal, and a letter if the call has few.
+
+        All products of a call share its texts, so their letters may be far larger than the body.
+        """
+        self.rejected.append(
+            RejectedRecord(index=one.index, field=one.error.field, reason=one.error.reason)
+        )
+        if len(self.letters) < MAX_LETTERS:
+            # with the user's id in our own field, a letter is found when the user is forgotten
+            raw = json.dumps({"user_id": one.user_id, "sent": one.sent})
+            self.letters.append((one.error.reason, raw[: MAX_RAW_CHARS + 1]))
+
+
 class ForeignIntake:
     """Takes calls from many threads at once."""
 
@@ -38,43 +62,41 @@ class ForeignIntake:
     def take(self, outcomes: Iterable[Outcome], *, source: str) -> ForeignResult:
         """Store the good events durably; raise Unavailable, storing none, when the log fails.
 
-        Raise BadBody for more than MAX_CALL_RECORDS events.
+        Raise BadBody for more than MAX_CALL_RECORDS events, and for JSON nested too deeply.
         """
         now = datetime.now(UTC)
-        events: list[Event] = []
-        refused: list[Untranslatable] = []
-        ignored: Counter[str] = Counter()
+        try:
+            sorted_ = self._sort(outcomes, now)
+        except RecursionError as error:
+            raise BadBody("the body is JSON nested too deeply") from error
+        num_duplicates = self._intake.keep(sorted_.events, sorted_.letters, source=source, at=now)
+        return ForeignResult(
+            accepted=len(sorted_.events) - num_duplicates,
+            duplicates=num_duplicates,
+            rejected=tuple(sorted_.rejected),
+            ignored=tuple(
+                IgnoredEvents(event=name, count=number)
+                for name, number in sorted_.ignored.most_common()
+            ),
+        )
+
+    def _sort(self, outcomes: Iterable[Outcome], now: datetime) -> _Sorted:
+        sorted_ = _Sorted()
         for outcome in outcomes:
             checked = self._check(outcome, now)
             if isinstance(checked, Ignored):
-                ignored[checked.event] += 1
+                sorted_.ignored[checked.event] += 1
             elif isinstance(checked, Untranslatable):
-                refused.append(checked)
+                sorted_.refuse(checked)
             else:
-                events.append(checked)
-            if len(events) + len(refused) > MAX_CALL_RECORDS:
+                sorted_.events.append(checked)
+            if len(sorted_.events) + len(sorted_.rejected) > MAX_CALL_RECORDS:
                 raise BadBody(
                     f"the body holds more than {MAX_CALL_RECORDS:,} products; send less in one "
                     "call",
                     status=413,
                 )
-        # with the user's id in our own field, a letter is found when the user is forgotten
-        letters = [
-            (one.error.reason, json.dumps({"user_id": one.user_id, "sent": one.sent}))
-            for one in refused
-        ]
-        num_duplicates = self._intake.keep(events, letters, source=source, at=now)
-        return ForeignResult(
-            accepted=len(events) - num_duplicates,
-            duplicates=num_duplicates,
-            rejected=tuple(
-                RejectedRecord(index=one.index, field=one.error.field, reason=one.error.reason)
-                for one in refused
-            ),
-            ignored=tuple(
-                IgnoredEvents(event=name, count=number) for name, number in ignored.most_common()
-            ),
-        )
+        return sorted_
 
     def _check(self, outcome: Outcome, now: datetime) -> Event | Ignored | Untranslatable:
         if not isinstance(outcome, Translated):

@@ -8,6 +8,7 @@ import pytest
 
 from cron.journal.dead_letters import DeadLetters
 from gateway.foreign.bodies import MAX_FOREIGN_BYTES
+from gateway.intake.foreign_intake import MAX_LETTERS
 from recommender.event_details import EventDetails
 from recommender.events import Event
 from tests.component.gateway_process import RunningGateway
@@ -28,6 +29,7 @@ ORDER = {
         ],
     },
 }
+NOON_US = 1_769_860_800_000_000
 SEARCH = {"type": "track", "event": "Products Searched", "userId": "ann", "properties": {}}
 
 
@@ -64,7 +66,7 @@ def test_an_order_is_stored_once_however_often_it_comes(running: RunningGateway)
 def test_ga4_events_are_stored_once(running: RunningGateway) -> None:
     body = {
         "client_id": "1046.1769",
-        "timestamp_micros": "1769860800000000",
+        "timestamp_micros": str(NOON_US),
         "events": [
             {"name": "view_item_list", "params": {"items": [{"item_id": "5"}, {"item_id": "6"}]}},
             {"name": "search", "params": {"search_term": "river"}},
@@ -158,6 +160,27 @@ def test_ten_thousand_products_are_stored(running: RunningGateway) -> None:
     large = {**ORDER, "properties": {"products": products}}
     answer = running.client.post("/v1/events/segment", json=large)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 10_000)
+
+
+def test_a_body_at_the_edge_of_nesting_is_no_error(shared_gateway: RunningGateway) -> None:
+    """A body may be parsed at a depth at which it can't be written again."""
+    statuses = set[int]()
+    for depth in range(930, 1000):
+        nested = f'{{"item_id": "1", "x": {"[" * depth}{"]" * depth}}}'
+        events = f'[{{"name": "view_item", "params": {{"items": [{nested}]}}}}]'
+        body = f'{{"client_id": "c", "timestamp_micros": {NOON_US}, "events": {events}}}'
+        answer = shared_gateway.client.post("/v1/events/ga4", content=body.encode())
+        statuses.add(answer.status_code)
+    assert statuses == {202, 400}
+
+
+def test_letters_of_one_call_are_limited(running: RunningGateway, tmp_path: Path) -> None:
+    bad = [{"product_id": str(number), "quantity": 0} for number in range(MAX_LETTERS + 5)]
+    call = {**ORDER, "properties": {"products": bad}}
+    answer = running.client.post("/v1/events/segment", json=call)
+    assert (answer.status_code, answer.json()["more_rejected"]) == (400, 5)
+    letters = DeadLetters(tmp_path / "var" / "dead-letters.jsonl").newest(2 * MAX_LETTERS)
+    assert len(letters) == MAX_LETTERS
 
 
 def test_letters_of_a_forgotten_user_are_deleted(running: RunningGateway, tmp_path: Path) -> None:

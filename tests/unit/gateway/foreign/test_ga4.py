@@ -97,8 +97,13 @@ def test_the_user_is_the_user_id_or_else_the_client() -> None:
     assert sender_of({"user_id": "ann", "client_id": "c"}).user_id == "ann"
     assert sender_of({"user_id": "", "client_id": "c"}).user_id == "c"
     assert sender_of({"app_instance_id": "a"}).user_id == "a"
+    assert sender_of({"client_id": 5}).user_id == "5"
+
+
+@pytest.mark.parametrize("user", [{}, {"client_id": "x" * 513}, {"client_id": "undefined"}])
+def test_a_body_of_nobody_is_refused(user: dict[str, object]) -> None:
     with pytest.raises(BadBody, match="client_id"):
-        sender_of({"events": []})
+        sender_of(user)
 
 
 @pytest.mark.parametrize("name", ["search", "refund", "page_view", "begin_checkout"])

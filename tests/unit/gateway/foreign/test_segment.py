@@ -159,6 +159,33 @@ def test_a_call_without_what_is_needed_is_refused(call: object, field: str) -> N
     assert fields_at_fault(call) == [field]
 
 
+LONG = "x" * 513
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (track("Order Completed", ORDER, userId=LONG), "userId"),
+        (track("Order Completed", ORDER, timestamp=LONG), "timestamp"),
+        (track("Order Completed", {**ORDER, "query": LONG}), "properties.query"),
+        (track("Order Completed", {**ORDER, "dwell_s": [4]}), "properties.dwell_s"),
+        (track("Order Completed", {**ORDER, "currency": {}}), "properties.currency"),
+        (
+            track("Product List Viewed", {**ORDER, "recommendation_id": 10**400}),
+            "properties.recommendation_id",
+        ),
+    ],
+    ids=str,
+)
+def test_a_long_value_of_all_products_is_refused_once(call: object, field: str) -> None:
+    assert fields_at_fault(call) == [field]
+    assert events(call) == []
+
+
+def test_values_that_are_not_read_may_be_long() -> None:
+    assert len(events(track("Product List Viewed", {**ORDER, "currency": LONG}))) == 3
+
+
 def test_a_product_without_id_is_refused_and_the_others_are_not() -> None:
     products = [SHIRT, {"name": "no id", "product_id": ""}, "text", SHIRT]
     call = track("Order Completed", {"products": products})
