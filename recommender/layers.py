@@ -7,9 +7,9 @@ layer to the chain of the bundle before it.
 
 When a chain would have too many layers, the youngest are merged into one, as in a log-structured
 merge tree (O'Neil et al. 1996): a layer is written again only with as many rows of younger ones. So
-updates write at most three times the rows that they change (docs/log.md). Loading maps the base
-copy-on-write and writes the layers over it, so processes that load several bundles share the pages
-that no row changed.
+updates write some 1.6 to 1.9 times the rows that they change, and more the longer a base lasts
+(docs/log.md). Loading maps the base copy-on-write and writes the layers over it, so processes that
+load several bundles share the pages that no row changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from recommender.bases import BASES, CONTENT, Bases, bases_of, link_or_copy
 
-WHOLE_BYTES = 1_000_000  # smaller arrays are stored whole
+WHOLE_BYTES = 4_000_000  # smaller arrays are stored whole
 # A base has room for this share of additional rows, so that new items do not need a new base.
 SPARE_SHARE = 1 / 16
 # With more rows in layers than this share, a new base is written. With a quarter, bases alone cost

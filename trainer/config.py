@@ -56,8 +56,8 @@ class TrainConfig:
     seed: int = 0
     device: Device = "auto"  # a GPU if there is one for each rank
     # arrays of this size or larger are stored as a base, which many bundles share, and layers of
-    # changed rows; those of MovieLens 100K and 1M are smaller, so their archives stay whole
-    whole_array_mb: float = 1.0
+    # changed rows; those of 15,000 items are smaller, so the archives of such catalogues stay whole
+    whole_array_mb: float = 4.0
     # next to a serving process, OpenMP barriers on a shared core slow training down 10 to 20 times
     num_threads: int = 1
 
