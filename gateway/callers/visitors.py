@@ -7,16 +7,22 @@ say something about it. Therefore ids that can be guessed are refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 
 from cron.errors import WrongUserId
 from gateway.callers.flood_limits import FloodLimits
 from gateway.callers.keyring import Caller
 from recommender.events import Event, Record
 from recommender.record_fields import InvalidRecord
+from recommender.wire import BadRequest, Element
 
 # what browsers send when a page is left (`sendBeacon`, `keepalive`)
 MAX_BODY_BYTES = 64 * 1024
+# of texts in a session. The encoder reads 20,000 characters a second on a slow core, and all
+# visitors wait for it.
+MAX_SESSION_CHARS = 2_000
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class WrongSite(Exception):
@@ -58,10 +64,23 @@ class VisitorRules:
             )
         if len(record.user_id) < self._id_chars:
             raise InvalidRecord("user_id", found=record.user_id, expected=self._long_id())
-        if len(record.event_id) < self._id_chars:
+        if _UUID.fullmatch(record.event_id) is None:
             # whoever sends `order-7313` first makes the shop's own event of that id a duplicate
-            raise InvalidRecord("event_id", found=record.event_id, expected=self._long_id())
+            raise InvalidRecord(
+                "event_id", found=record.event_id, expected="a UUID with a browser key, or none"
+            )
         self._floods.check(record)
+
+    def check_session(self, history: Sequence[Element]) -> None:
+        """Raise BadRequest for a session with much text, which takes the time of all visitors."""
+        num_chars = sum(len(one.name.value) for one in history if one.name.kind != "id")
+        if num_chars > MAX_SESSION_CHARS:
+            raise BadRequest(
+                "history",
+                found=f"{num_chars:,} characters of names and texts",
+                expected=f"at most {MAX_SESSION_CHARS:,} with a browser key; name items by id, as "
+                '{"id": "50"}',
+            )
 
     def _long_id(self) -> str:
         return (

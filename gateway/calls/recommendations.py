@@ -143,8 +143,10 @@ async def post_recommendations(
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_BODY_BYTES
     async with services.bodies.read(request, limit=limit) as content:
         asked = parse_recommendation(parse_object(content))
-    if caller.is_browser and asked.user_id is not None:
-        services.visitors.check_user_id(asked.user_id)
+    if caller.is_browser:
+        services.visitors.check_session(asked.history)
+        if asked.user_id is not None:
+            services.visitors.check_user_id(asked.user_id)
     return await _answer(asked, services)
 
 

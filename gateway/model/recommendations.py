@@ -113,7 +113,8 @@ class Recommendations:
                 self._histories.hidden_among, [item.id for item in answer.items]
             )
             num_left = sum(item.id not in hidden for item in answer.items)
-            if not hidden or num_left >= request.k or question.k == MAX_K:
+            is_all = len(answer.items) < question.k or question.k == MAX_K
+            if not hidden or num_left >= request.k or is_all:
                 return self._ranked_answer(request, answer, hidden)
             question = replace(question, k=min(10 * question.k, MAX_K))
 

@@ -72,7 +72,8 @@ class SimilarItems:
             ids = [item.id for item in answer.items]
             hidden = await run_in_threadpool(self._histories.hidden_among, ids)
             left = [item for item in answer.items if item.id not in hidden]
-            if not hidden or len(left) >= request.k or k == MAX_K:
+            is_all = len(ids) < k or k == MAX_K
+            if not hidden or len(left) >= request.k or is_all:
                 return Ranked(items=tuple(left[: request.k]), model_version=answer.model_version)
             k = min(10 * k, MAX_K)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,10 +137,11 @@ def test_a_browser_key_sends_what_a_visitor_does(door: Door) -> None:
         VIEW,
         {**VIEW, "type": "purchase"},
         {**VIEW, "user_id": "17"},
-        {**VIEW, "event_id": "order-7313"},
+        {**VIEW, "event_id": "order-7313-of-2026"},
+        {**VIEW, "event_id": str(uuid.uuid4())},
     ]
     answer = door.client.post("/v1/events", json=records, headers=headers)
-    assert answer.json()["accepted"] == 1
+    assert answer.json()["accepted"] == 2
     assert [(one["index"], one["field"]) for one in answer.json()["rejected"]] == [
         (1, "type"),
         (2, "user_id"),
@@ -162,6 +164,9 @@ def test_a_browser_key_asks_for_no_id_that_is_guessed(door: Door) -> None:
         assert "can't be guessed" in answer.json()["error"]["reason"]
     for body in ({"user_id": VISITOR}, {"history": ["5"]}):
         assert door.client.post(path, json=body, headers=headers).status_code == 200
+    texts = {"history": ["a heist film " * 20] * 8}
+    refused = door.client.post(path, json=texts, headers=headers)
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "history")
     large = door.client.post(path, content=b" " * 65_537, headers=headers)
     assert large.status_code == 413
 

@@ -99,6 +99,19 @@ def test_items_hidden_since_the_release_leave_no_gap(
     assert [one["k"] for one in running.model.asked] == asked
 
 
+def test_a_short_list_is_not_asked_for_again(running: RunningGateway) -> None:
+    running.client.post("/v1/items", json=[{"item_id": "1", "title": "Film", "hidden": True}])
+    running.model.body = {
+        "items": [{"id": str(number), "title": "Film", "score": 1.0} for number in range(3)],
+        "model_version": 3,
+    }
+    for path in ("/v1/recommendations/ann?k=10", "/v1/items/9/similar?k=10"):
+        running.model.asked.clear()
+        answer = running.client.get(path).json()
+        assert [one["id"] for one in answer["items"]] == ["0", "2"]
+        assert [one["k"] for one in running.model.asked] == [10]
+
+
 def test_a_client_that_leaves_is_not_an_internal_error(running: RunningGateway) -> None:
     head = (
         "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
