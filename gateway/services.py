@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,8 +45,16 @@ from gateway.waiting_queue import WaitingQueue
 ANSWERS_AT_ONCE = 64  # two batches of the model: one is computed while the other fills
 RECORD_CALLS_AT_ONCE = 8  # each is a thread; the log takes one at a time
 MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to send them again
+# popular, trending and new items: each may read thousands of records, in a thread that calls with
+# events need too
+LISTS_AT_ONCE = 2
+MAX_LISTS_WAIT_S = 5.0
 # of all calls together; as records a body takes several times its bytes
 MAX_BODIES_BYTES = 64 * 1024 * 1024
+
+
+def _list_queue() -> WaitingQueue:
+    return WaitingQueue(at_once=LISTS_AT_ONCE, max_wait_s=MAX_LISTS_WAIT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,7 @@ class GatewayServices:
     bodies: RequestBodies
     answer_queue: WaitingQueue
     record_queue: WaitingQueue
+    list_queue: WaitingQueue = field(default_factory=_list_queue)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from cron.item_counts import MAX_COMPARED_WINDOW, MAX_WINDOW
@@ -51,7 +52,7 @@ NumItems = Annotated[int, Query(ge=1, le=MAX_K, description="How many items.")]
         **refusals(400, 401, 403, 503),
     },
 )
-def list_popular(
+async def list_popular(
     services: UseServices,
     k: NumItems = 10,
     window: Annotated[
@@ -69,10 +70,11 @@ def list_popular(
     A window's counts are up to a minute old.
     """
     filter_ = item_filter(parse_filter(wanted or []))
-    if window is None:
-        return json_response(_of_release(services, filter_, k))
-    length = parse_window(window, longest=MAX_WINDOW)
-    items = services.item_rankings.popular(length, filter_, k)
+    length = None if window is None else parse_window(window, longest=MAX_WINDOW)
+    async with services.list_queue.turn():
+        if length is None:
+            return json_response(await run_in_threadpool(_of_release, services, filter_, k))
+        items = await run_in_threadpool(services.item_rankings.popular, length, filter_, k)
     return json_response(PopularAnswer(items=tuple(items), model_version=None))
 
 
@@ -93,7 +95,7 @@ def list_popular(
         **refusals(400, 401, 403, 503),
     },
 )
-def list_trending(
+async def list_trending(
     services: UseServices,
     k: NumItems = 10,
     window: Annotated[
@@ -108,9 +110,9 @@ def list_trending(
     """
     filter_ = item_filter(parse_filter(wanted or []))
     length = parse_window(window, longest=MAX_COMPARED_WINDOW)
-    return json_response(
-        TrendingAnswer(items=tuple(services.item_rankings.trending(length, filter_, k)))
-    )
+    async with services.list_queue.turn():
+        items = await run_in_threadpool(services.item_rankings.trending, length, filter_, k)
+    return json_response(TrendingAnswer(items=tuple(items)))
 
 
 @router.get(
@@ -130,10 +132,12 @@ def list_trending(
         **refusals(400, 401, 403, 503),
     },
 )
-def list_new(services: UseServices, k: NumItems = 10, wanted: FilterTexts = None) -> Response:
+async def list_new(services: UseServices, k: NumItems = 10, wanted: FilterTexts = None) -> Response:
     """List the items whose first record is newest, without hidden ones."""
     filter_ = item_filter(parse_filter(wanted or []))
-    return json_response(NewAnswer(items=tuple(services.item_rankings.newest(filter_, k))))
+    async with services.list_queue.turn():
+        items = await run_in_threadpool(services.item_rankings.newest, filter_, k)
+    return json_response(NewAnswer(items=tuple(items)))
 
 
 def _of_release(services: GatewayServices, wanted: ItemFilter, k: int) -> PopularAnswer:

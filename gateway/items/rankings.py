@@ -19,6 +19,7 @@ from gateway.items.trends import trend_score
 MAX_COUNTED = 20_000  # items with most events of a window that can be in a list
 READ_AT_ONCE = 1_000
 MAX_AGE_S = 60.0  # of a counted ranking: counting the largest windows takes a second
+MAX_KEPT = 8  # rankings, the newest; each may take 3 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,11 @@ class ItemRankings:
         with self._lock:
             made_at, counted = self._kept.get((name, window), (float("-inf"), ()))
             if time.monotonic() - made_at > MAX_AGE_S:
+                self._kept.pop((name, window), None)
                 counted = rank(window)
                 self._kept[name, window] = (time.monotonic(), counted)
+                if len(self._kept) > MAX_KEPT:
+                    del self._kept[next(iter(self._kept))]  # the oldest
             return counted
 
     def _count(self, window: timedelta) -> Sequence[CountedItem]:
