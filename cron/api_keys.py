@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 Role = Literal["browser", "write", "read", "operate"]
 ROLES: tuple[Role, ...] = get_args(Role)
 MAX_NAME_CHARS = 64
+SETTING_NAME = "gateway.api_key"  # names the setting's key, and no other, in what is recorded
 
 _PREFIX = "freshet_"  # so that scanners for secrets, and people, recognise one
 _RANDOM_BYTES = 32

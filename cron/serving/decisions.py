@@ -6,17 +6,19 @@ the ledger.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from cron.errors import LiveChanged, SwitchPending, Unavailable
+from cron.errors import FreshetError, LiveChanged, SwitchPending
 from cron.ledger import decision_rows, holds, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Action, Hold, Range
 from cron.ports import ArtifactStore, ModelServer
 from cron.serving import release
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +103,8 @@ class Decisions:
         return was_paused
 
     def _record(self, action: Action, person: Person, version: int | None = None) -> None:
-        with suppress(Unavailable):  # the decision is made, whether it can be recorded or not
+        """Record a decision that is carried out: an error must not make the caller repeat it."""
+        try:
             decision_rows.add(self.ledger, action, version=version, by=person.by, why=person.why)
+        except FreshetError as error:
+            log.error("%s by %s was carried out and not recorded: %s", action, person.by, error)

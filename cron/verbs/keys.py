@@ -8,7 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cron.api_keys import MAX_NAME_CHARS, ROLES, ApiKey, digest_of, draw_key, parse_origin
+from cron.api_keys import (
+    MAX_NAME_CHARS,
+    ROLES,
+    SETTING_NAME,
+    ApiKey,
+    digest_of,
+    draw_key,
+    parse_origin,
+)
 from cron.ledger import key_rows
 from cron.settings.file import Loaded
 from cron.verbs.table import clock, show_json, table
@@ -112,6 +120,8 @@ def _name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a valid name; expected 1 to {MAX_NAME_CHARS} printable characters"
         )
+    if text.strip() == SETTING_NAME:
+        raise argparse.ArgumentTypeError(f"{SETTING_NAME} is the name of the key in the settings")
     return text.strip()
 
 

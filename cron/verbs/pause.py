@@ -6,6 +6,7 @@ import argparse
 import getpass
 
 from cron.settings.file import Loaded
+from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "publish nothing until `resume`; events are still accepted and collected"
@@ -13,7 +14,7 @@ SUMMARY = "publish nothing until `resume`; events are still accepted and collect
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--reason", metavar="TEXT", help="shown by `status` and `runs`")
+    add_reason(parser, shown_by="`status` and `runs`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:

@@ -7,6 +7,7 @@ import getpass
 
 from cron.ledger import holds
 from cron.settings.file import Loaded
+from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "make a release live that was live before; a pause continues"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", type=int, metavar="VERSION", help="the version of a release, as in `releases`"
     )
-    parser.add_argument("--reason", metavar="TEXT", help="shown by `status`")
+    add_reason(parser, shown_by="`status`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:

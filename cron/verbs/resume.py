@@ -7,6 +7,7 @@ import getpass
 
 from cron.ledger import holds
 from cron.settings.file import Loaded
+from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = "publish again after a rollback or a pause"
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="journal numbers that must never be trained on, both inclusive; may be repeated; "
         "`releases` shows what each release was trained on",
     )
-    parser.add_argument("--reason", metavar="TEXT", help="shown by `status`")
+    add_reason(parser, shown_by="`status`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from cron.settings.file import Loaded
+from cron.verbs.reasons import add_reason
 from cron.wiring import open_decisions, open_ledger
 
 SUMMARY = (
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", type=int, nargs="?", metavar="VERSION", help="default: the previous good release"
     )
-    parser.add_argument("--reason", metavar="TEXT", help="shown by `status` and `runs`")
+    add_reason(parser, shown_by="`status` and `runs`")
 
 
 def run(arguments: argparse.Namespace, loaded: Loaded) -> int:

@@ -11,18 +11,22 @@ from gateway.bodies.codec import is_none
 from gateway.bodies.status import HoldStatus
 
 _STRICT = ConfigDict(extra="forbid")
+_MAX_NUMBER = 2**63 - 1  # of a database's integers
 
 Why = Annotated[
     str | None,
     Field(
         min_length=1,
         max_length=500,
-        description="Why; stored and shown with the decision.",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$",  # it is shown in terminals
+        description="Why, on one line; stored and shown with the decision.",
         examples=["titles of a wrong language"],
     ),
 ]
-Version = Annotated[int, Field(ge=0, description="A release's version.", examples=[3])]
-JournalNumber = Annotated[int, Field(ge=1)]
+Version = Annotated[
+    int, Field(ge=0, le=_MAX_NUMBER, description="A release's version.", examples=[3])
+]
+JournalNumber = Annotated[int, Field(ge=1, le=_MAX_NUMBER)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

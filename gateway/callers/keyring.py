@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from cron.api_keys import ROLES, ApiKey, Role, digest_of
+from cron.api_keys import ROLES, SETTING_NAME, ApiKey, Role, digest_of
 from cron.settings.own_gateway import key_bytes
 
 EVERY_S = 0.5
@@ -44,7 +44,7 @@ class Keyring:
 
     def __init__(self, own_key: str | None, read: Callable[[], Sequence[ApiKey]]) -> None:
         self._own_keys = () if own_key is None else _encodings(own_key)
-        self._own = Caller(name="gateway.api_key", roles=frozenset(ROLES) - {"browser"})
+        self._own = Caller(name=SETTING_NAME, roles=frozenset(ROLES) - {"browser"})
         self._read = read
         self._is_reading = True
         self._rows: tuple[ApiKey, ...] = ()

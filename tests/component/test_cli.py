@@ -85,6 +85,8 @@ def test_a_rollback_that_cannot_be_is_one_sentence(
         "replay --speed 0",
         "replay --speed fast",
         "promote x",
+        "promote 1 --reason \x1b[2J",
+        "pause --reason a\0b",
     ],
 )
 def test_wrong_use_is_2(line: str, capsys: pytest.CaptureFixture[str]) -> None:

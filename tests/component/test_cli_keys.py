@@ -65,6 +65,7 @@ def test_the_list_has_revoked_keys_too(
         "keys add --name web --role read --origin https://shop.example",
         "keys add --name web --role browser --origin *",
         f"keys add --name {'x' * 65} --role read",
+        "keys add --name gateway.api_key --role operate",
         "keys revoke",
     ],
 )

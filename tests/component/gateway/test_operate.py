@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from cron import wiring
 from cron.ledger import decision_rows, holds
@@ -108,12 +109,19 @@ def test_a_pause_holds_until_somebody_resumes(gateway_of_three: OperatedGateway)
         ("rollback", {"version": 17}, 400, "version"),
         ("rollback", {"version": "2"}, 400, "version"),
         ("rollback", {"verison": 2}, 400, "verison"),
+        ("rollback", {"live": 10**30}, 400, "live"),
         ("promote", {}, 400, "version"),
+        ("promote", {"version": 2**63}, 400, "version"),
         ("promote", {"version": True}, 400, "version"),
         ("pause", {"reason": "x" * 501}, 400, "reason"),
+        ("pause", {"reason": "a\0b"}, 400, "reason"),
+        ("pause", {"reason": "clear\x1b[2J"}, 400, "reason"),
+        ("pause", {"reason": "two\nlines"}, 400, "reason"),
+        ("pause", {"reason": "a line\n"}, 400, "reason"),
         ("pause", [], 400, "body"),
         ("resume", {"exclude": [[9, 5]]}, 400, "exclude"),
         ("resume", {"exclude": [[0, 5]]}, 400, "exclude"),
+        ("resume", {"exclude": [[5, 10**30]]}, 400, "exclude"),
         ("resume", {"exclude": [5]}, 400, "exclude"),
     ],
 )
@@ -125,6 +133,17 @@ def test_a_wrong_body_is_refused_and_nothing_is_done(
     assert gateway_of_three.decisions() == []
     assert gateway_of_three.server.live() == 3
     assert holds.current(gateway_of_three.ledger) is None
+
+
+def test_a_decision_that_cannot_be_recorded_is_answered(
+    gateway_of_three: OperatedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any other answer than 200 would invite a second rollback."""
+    with gateway_of_three.ledger.write() as connection:
+        connection.execute(sa.text("DROP TABLE decisions"))
+    assert gateway_of_three.post("rollback").json()["version"] == 2
+    assert gateway_of_three.server.live() == 2
+    assert "was carried out and not recorded" in caplog.text
 
 
 def test_nothing_to_go_back_to_is_a_conflict(gateway_of_three: OperatedGateway) -> None:
