@@ -10,19 +10,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Literal
 
 from cron.errors import FreshetError
 from cron.journal.dead_letters import MAX_RAW_CHARS, DeadLetters
 from cron.ports import EventLog, Histories, ItemRecords
 from gateway.bodies.records import AssignedId, RejectedRecord
 from gateway.http.record_bodies import Raw, Unreadable
+from gateway.items.writes import ItemWrites
 from recommender.events import Item, Record, parse_event, parse_item
 from recommender.record_fields import InvalidRecord
 
 RecordKind = Literal["event", "item"]
 RecordCheck = Callable[[Record], None]
-Kind = TypeVar("Kind", bound=Record)
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +50,7 @@ class RecordIntake:
     ) -> None:
         self._log = event_log
         self._histories = histories
-        self._item_records = item_records
+        self._item_writes = ItemWrites(item_records)
         self._dead_letters = dead_letters
         self._new_id = new_id
 
@@ -91,6 +91,10 @@ class RecordIntake:
         """Store one record that is known to be valid; raise Unavailable, having stored nothing."""
         self._store([item])
 
+    def catch_up(self) -> None:
+        """Bring every item record of this intake into the store of items; raise Unavailable."""
+        self._item_writes.catch_up()
+
     def keep(
         self,
         records: Sequence[Record],
@@ -122,27 +126,26 @@ class RecordIntake:
 
     def _store(self, records: Sequence[Record]) -> int:
         """Append to the log, then write to its projections; return the number of duplicates."""
+        if any(isinstance(record, Item) for record in records):
+            self._item_writes.make_room()
         appended = self._log.append(records)
         duplicates = set(appended.duplicates)
         fresh = [record for index, record in enumerate(records) if index not in duplicates]
-        _write_through("histories", self._histories.append, fresh)
+        self._write_histories(fresh)
         items = [record for record in fresh if isinstance(record, Item)]
         if items:
-            _write_through("items", self._item_records.append, items)
+            self._item_writes.add(items)
         return len(duplicates)
 
-
-def _write_through(
-    what: str, append: Callable[[Sequence[Kind]], None], records: Sequence[Kind]
-) -> None:
-    try:
-        append(records)
-    except FreshetError as error:
-        # the records are durable in the log; the follower adds them within a second
-        log.warning(
-            f"{what} not written through",
-            extra={"num_records": len(records), "why": str(error)},
-        )
+    def _write_histories(self, records: Sequence[Record]) -> None:
+        try:
+            self._histories.append(records)
+        except FreshetError as error:
+            # the records are durable in the log; the follower adds them within a second
+            log.warning(
+                "histories not written through",
+                extra={"num_records": len(records), "why": str(error)},
+            )
 
 
 def _has_no_id(raw: Raw) -> bool:

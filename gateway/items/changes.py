@@ -75,6 +75,7 @@ class ItemChanges:
         return record
 
     def _find(self, item_id: str) -> KnownItem:
+        self._intake.catch_up()  # or the change would undo one that was answered already
         known = self._item_records.find([item_id]).get(item_id)
         if known is None:
             raise UnknownItem(item_id)

@@ -19,7 +19,7 @@ from gateway.items.trends import trend_score
 MAX_COUNTED = 20_000  # items with most events of a window that can be in a list
 READ_AT_ONCE = 1_000
 MAX_AGE_S = 60.0  # of a counted ranking: counting the largest windows takes a second
-MAX_KEPT = 8  # rankings, the newest; each may take 3 MB
+MAX_KEPT = 8  # rankings; each may take 3 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,26 @@ class CountedItem:
     expected: float
 
 
+class _KeptRanking:
+    """A ranking that is counted when it is first asked for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.counted: Sequence[CountedItem] | None = None
+        self.made_at = float("inf")  # while it is being counted, it is not old
+
+
 class ItemRankings:
     """Rankings of items by their recent events. Threads may share it."""
 
-    def __init__(self, item_records: ItemRecords) -> None:
+    def __init__(
+        self, item_records: ItemRecords, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._item_records = item_records
+        self._clock = clock
         self._lock = threading.Lock()
-        self._kept: dict[tuple[str, timedelta], tuple[float, Sequence[CountedItem]]] = {}
+        self._counting = threading.Lock()
+        self._kept: dict[tuple[str, timedelta], _KeptRanking] = {}
 
     def popular(self, window: timedelta, wanted: ItemFilter, k: int) -> list[PopularItemAnswer]:
         """Return the k items with most events in the window that ends now."""
@@ -81,16 +94,29 @@ class ItemRankings:
     def _ranking(
         self, name: str, window: timedelta, rank: Callable[[timedelta], Sequence[CountedItem]]
     ) -> Sequence[CountedItem]:
-        """Return a ranking that is at most MAX_AGE_S old; one thread counts, the others wait."""
+        """Return a ranking that is at most MAX_AGE_S old; who asks for the same one waits.
+
+        One ranking is counted at a time, since the embedded store reads over one connection, where
+        other calls wait two seconds at most. Rankings that are counted are answered meanwhile.
+        """
+        ranking = self._place(name, window)
+        with ranking.lock:
+            if ranking.counted is None:
+                with self._counting:
+                    ranking.counted = rank(window)
+                ranking.made_at = self._clock()
+            return ranking.counted
+
+    def _place(self, name: str, window: timedelta) -> _KeptRanking:
+        """Return the kept ranking or a new one; forget old ones, and those least lately used."""
         with self._lock:
-            made_at, counted = self._kept.get((name, window), (float("-inf"), ()))
-            if time.monotonic() - made_at > MAX_AGE_S:
-                self._kept.pop((name, window), None)
-                counted = rank(window)
-                self._kept[name, window] = (time.monotonic(), counted)
-                if len(self._kept) > MAX_KEPT:
-                    del self._kept[next(iter(self._kept))]  # the oldest
-            return counted
+            oldest = self._clock() - MAX_AGE_S
+            self._kept = {key: one for key, one in self._kept.items() if one.made_at >= oldest}
+            ranking = self._kept.pop((name, window), None) or _KeptRanking()
+            self._kept[name, window] = ranking
+            if len(self._kept) > MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            return ranking
 
     def _count(self, window: timedelta) -> Sequence[CountedItem]:
         buckets = buckets_of(window, now=datetime.now(UTC))
