@@ -13,12 +13,12 @@ from pathlib import Path
 from cron import wiring
 from cron.forgetting.request import Forgotten, forget
 from cron.journal.dead_letters import DeadLetters
-from cron.ledger import key_rows, release_rows, switches
+from cron.ledger import journal_rows, key_rows, release_rows, switches
 from cron.ledger.forgotten import keys_of
 from cron.ledger.ledger import Ledger
 from cron.metrics.ledger_metrics import LedgerMetrics
 from cron.metrics.overview import Overview, look
-from cron.ports import EventLog, Histories, ItemRecords
+from cron.ports import START, EventLog, Histories, ItemRecords
 from cron.services import Paths
 from cron.serving.decisions import Decisions
 from cron.settings.places import var_folder
@@ -116,7 +116,7 @@ async def open_services(settings: Settings) -> AsyncIterator[GatewayServices]:
             histories=histories,
             inference=inference,
             item_records=item_records,
-            item_changes=ItemChanges(item_records, intake, new_id=RecordIds()),
+            item_changes=_item_changes(ledger, item_records, intake),
             item_rankings=ItemRankings(item_records),
             similar_items=SimilarItems(histories, item_records, inference),
             live=live,
@@ -147,6 +147,13 @@ def _keyring(gateway: GatewaySettings, ledger: Ledger) -> Keyring:
 
 def _overview(ledger: Ledger, event_log: EventLog, runs: Path) -> Overview:
     return look(ledger, event_log, runs, now=datetime.now(UTC))
+
+
+def _item_changes(ledger: Ledger, item_records: ItemRecords, intake: RecordIntake) -> ItemChanges:
+    def is_filling() -> bool:
+        return item_records.cursor() == START and journal_rows.log_cursor(ledger) != START
+
+    return ItemChanges(item_records, intake, new_id=RecordIds(), is_filling=is_filling)
 
 
 def _live_release(ledger: Ledger) -> LiveRelease:

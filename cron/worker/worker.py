@@ -123,7 +123,8 @@ class Worker:
         self._retry_at = 0.0  # by time.monotonic(); until then, waiting events start no turn
         self._refusal = ""  # why the server refused the worker, as last logged
         self._gaps: dict[str, str] = {}  # why what cannot follow the log, as last logged
-        self._rebuild_at = 0.0  # by time.monotonic(); until then, they are left alone
+        # by time.monotonic(): until then, a copy whose journal has a gap is left alone
+        self._rebuild_at: dict[str, float] = {}
         self._scheduler = BackgroundScheduler(
             timezone=UTC, executors={"default": ThreadPoolExecutor(4)}
         )
@@ -273,8 +274,6 @@ class Worker:
 
     def _follow(self) -> None:
         services = self._services
-        if time.monotonic() < self._rebuild_at:
-            return
         try:
             is_lost = must_rebuild(services.journal, services.histories)
             try:
@@ -296,10 +295,12 @@ class Worker:
             log.warning("histories not followed", extra={"why": str(error)})
 
     def _copy_from_journal(self, what: str, copy: Callable[[], None]) -> None:
-        """Copy what the log no longer has.
+        """Copy what the log no longer has, unless that has failed in the last minute.
 
         When the log is not the journal's, or the journal has a gap, log it once: a person must act.
         """
+        if time.monotonic() < self._rebuild_at.get(what, 0.0):
+            return
         try:
             copy()
             self._gaps[what] = ""
@@ -308,7 +309,7 @@ class Worker:
                 log.error(f"{what} not followed", extra={"why": str(error)})
             self._gaps[what] = str(error)
             if isinstance(error, StoreError):  # finding it took a read of the whole journal
-                self._rebuild_at = time.monotonic() + _LAST_RETRY_S
+                self._rebuild_at[what] = time.monotonic() + _LAST_RETRY_S
 
     def _keep_lease(self) -> None:
         """Renew the lease, or try to acquire it; a standby that gets it starts a turn at once."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from cron.errors import FreshetError, Unavailable
 from cron.known_item import KnownItem
 from cron.ports import ItemRecords
 from gateway.intake.record_intake import RecordIntake
@@ -26,6 +27,17 @@ class UnknownItem(Exception):
         )
 
 
+class StillFilling(Unavailable):
+    """The newest records of items are not known yet."""
+
+    def __init__(self) -> None:
+        FreshetError.__init__(
+            self,
+            "the item records are being filled from the journal, after an upgrade or a loss, so "
+            "there is nothing to merge into yet; send it again in some minutes",
+        )
+
+
 class ItemChanges:
     """Changes items. Threads may share it.
 
@@ -34,17 +46,24 @@ class ItemChanges:
     """
 
     def __init__(
-        self, item_records: ItemRecords, intake: RecordIntake, *, new_id: Callable[[], str]
+        self,
+        item_records: ItemRecords,
+        intake: RecordIntake,
+        *,
+        new_id: Callable[[], str],
+        is_filling: Callable[[], bool],
     ) -> None:
         self._item_records = item_records
         self._intake = intake
         self._new_id = new_id
+        self._is_filling = is_filling
         self._one_at_a_time = threading.Lock()
 
     def merge(self, item_id: str, change: Mapping[str, object]) -> KnownItem:
         """Merge fields into an item's newest record (RFC 7396), and return the result.
 
-        Raise UnknownItem, InvalidRecord, or Unavailable, after which nothing has changed.
+        Raise UnknownItem, InvalidRecord, or Unavailable, after which nothing has changed: also
+        while `is_filling` returns that the records are being filled.
         """
         unknown = sorted(name for name in change if name not in CHANGEABLE)
         if unknown:
@@ -75,6 +94,9 @@ class ItemChanges:
         return record
 
     def _find(self, item_id: str) -> KnownItem:
+        if self._is_filling():
+            # an older record than the newest would win, with the change's own time
+            raise StillFilling()
         self._intake.catch_up()  # or the change would undo one that was answered already
         known = self._item_records.find([item_id]).get(item_id)
         if known is None:

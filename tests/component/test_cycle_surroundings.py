@@ -91,6 +91,16 @@ def test_the_log_is_trimmed_when_nothing_is_published_too(
     assert services.log.backlog(services.log.give_up(START)) == 0
 
 
+def test_item_records_without_a_place_do_not_keep_the_log(services: Services, lease: Lease) -> None:
+    """They are filled from the journal, which has what is trimmed."""
+    send(services, event_records(401, 420))
+    while follow_once(services.log, services.histories):
+        pass
+    assert services.item_records.cursor() == START
+    assert run_cycle(services, lease).outcome == "skipped"
+    assert services.log.backlog(services.log.give_up(START)) == 0
+
+
 def test_old_events_go_at_a_turn_that_is_skipped(services: Services, lease: Lease) -> None:
     """A shop that closed has no more runs, and its users' events must go all the same."""
     for number in range(4):

@@ -201,7 +201,7 @@ def test_a_damaged_journal_loses_no_history(
     )
     worker._follow()
     assert workshop.histories.cursor() == START, "it is looked at again in a minute"
-    worker._rebuild_at = 0.0
+    worker._rebuild_at.clear()
     worker._follow()
     assert workshop.histories.cursor() == journal_rows.log_cursor(workshop.ledger)
     assert [record.getMessage() for record in caplog.records].count("histories not followed") == 1

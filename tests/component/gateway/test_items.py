@@ -9,9 +9,13 @@ import httpx
 import pytest
 
 from cron import wiring
+from cron.item_counts import count_events
+from cron.ledger import journal_rows, lease_row
+from cron.ports import START, Cursor
 from recommender.events import MAX_RECORD_BYTES, Item
 from tests.component.gateway_process import RunningGateway
 
+NOW = datetime.now(UTC)
 RIVER: dict[str, object] = {
     "item_id": "new-1",
     "title": "The River",
@@ -148,6 +152,25 @@ def test_a_change_merges_fields_and_is_a_whole_record(running: RunningGateway) -
     assert hidden["hidden"] is True
     reset = running.client.patch("/v1/items/new-1", json={"hidden": None, "attributes": None})
     assert (reset.json()["hidden"], reset.json()["attributes"]) == (False, {})
+
+
+def test_nothing_is_merged_into_records_that_are_being_filled(running: RunningGateway) -> None:
+    add(running.client, RIVER)
+    ledger = wiring.open_ledger(running.settings.store.ledger)
+    lease = lease_row.acquire(ledger, "a worker", 60.0, lease_row.clock(ledger))
+    assert lease is not None
+    journal_rows.commit_segment(ledger, None, Cursor("1"), lease)
+    for change in (
+        running.client.patch("/v1/items/new-1", json={"title": "The Sea"}),
+        running.client.delete("/v1/items/new-1"),
+    ):
+        assert change.status_code == 503
+        assert "being filled from the journal" in change.json()["error"]["reason"]
+    records = wiring.open_item_records(running.settings.store.histories)
+    assert records.follow(
+        [], count_events([], counts=bool, now=NOW), after=START, cursor=Cursor("1")
+    )
+    assert running.client.patch("/v1/items/new-1", json={"title": "The Sea"}).status_code == 200
 
 
 @pytest.mark.parametrize(
