@@ -45,7 +45,9 @@ class ChangingShop:
         self.intake = RecordIntake(
             house.log, house.histories, self.items, letters, new_id=ids.__next__
         )
-        self.changes = ItemChanges(self.items, self.intake, new_id=ids.__next__)
+        self.changes = ItemChanges(
+            self.items, self.intake, new_id=ids.__next__, is_filling=lambda: False
+        )
         self.intake.add(BEFORE)
 
 
