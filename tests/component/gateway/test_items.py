@@ -160,6 +160,7 @@ def test_nothing_is_merged_into_records_that_are_being_filled(running: RunningGa
     lease = lease_row.acquire(ledger, "a worker", 60.0, lease_row.clock(ledger))
     assert lease is not None
     journal_rows.commit_segment(ledger, None, Cursor("1"), lease)
+    ledger.close()
     for change in (
         running.client.patch("/v1/items/new-1", json={"title": "The Sea"}),
         running.client.delete("/v1/items/new-1"),
