@@ -174,7 +174,8 @@ class ItemRecords(Protocol):
 
     It is a projection of the log, which can be rebuilt from the journal. The record with the
     greatest (at, event_id) counts. A deleted item cannot be read, until a later record brings it
-    back. The counts of the events are the follower's alone, so each event counts once.
+    back. The counts of the events are the follower's alone, so each record of the log counts
+    once.
     """
 
     def append(self, records: Sequence[Item]) -> None:
