@@ -28,6 +28,7 @@ VERBS = (
     "run-once",
     "ingest",
     "replay",
+    "recommend",
     "relay",
     "follow",
     "forget",

@@ -157,7 +157,6 @@ def refusals(*statuses: int) -> Responses:
 def records_body(record_type: type[object], example: Mapping[str, object]) -> Operation:
     """Return the description of a body that holds records: one, a list, or NDJSON."""
     record = {"$ref": _REF.format(model=record_type.__name__)}
-    line = json.dumps(example)
     return {
         "requestBody": {
             "required": True,
@@ -168,10 +167,7 @@ def records_body(record_type: type[object], example: Mapping[str, object]) -> Op
                     "schema": {"oneOf": [record, {"type": "array", "items": record}]},
                     "examples": {"one": {"value": example}, "list": {"value": [example]}},
                 },
-                NDJSON: {
-                    "schema": {"type": "string", "description": "One record on each line."},
-                    "examples": {"lines": {"value": f"{line}\n"}},
-                },
+                NDJSON: _lines("One record on each line.", example),
             },
         }
     }
@@ -185,19 +181,36 @@ def track_body(call: Mapping[str, object]) -> Operation:
             "schema": {"anyOf": [batch, one, {"type": "array", "items": one}]},
             "examples": {"batch": {"value": {"batch": [call]}}, "one": {"value": call}},
         },
-        NDJSON: {
-            "schema": {"type": "string", "description": "One call on each line."},
-            "examples": {"lines": {"value": f"{json.dumps(call)}\n"}},
-        },
+        NDJSON: _lines("One call on each line.", call),
     }
     return {"requestBody": {"required": True, "content": content}}
 
 
 def object_body(body_type: type[object], example: Mapping[str, object]) -> Operation:
     """Return the description of a body that is one JSON object."""
-    schema = {"$ref": _REF.format(model=body_type.__name__)}
-    content = {"application/json": {"schema": schema, "examples": {"one": {"value": example}}}}
+    content = {"application/json": _object(body_type, example)}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def questions_body(body_type: type[object], example: Mapping[str, object]) -> Operation:
+    """Return the description of a body that is one question, or NDJSON with one on each line."""
+    content = {
+        "application/json": _object(body_type, example),
+        NDJSON: _lines("One question on each line.", example),
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _object(body_type: type[object], example: Mapping[str, object]) -> Operation:
+    schema = {"$ref": _REF.format(model=body_type.__name__)}
+    return {"schema": schema, "examples": {"one": {"value": example}}}
+
+
+def _lines(description: str, example: Mapping[str, object]) -> Operation:
+    return {
+        "schema": {"type": "string", "description": description},
+        "examples": {"lines": {"value": f"{json.dumps(example)}\n"}},
+    }
 
 
 def describe_bodies(app: FastAPI, routes: Sequence[BaseRoute]) -> None:

@@ -49,12 +49,19 @@ MAX_RECORDS_WAIT_S = 5.0  # a sender of events is a program, and would have to s
 # events need too
 LISTS_AT_ONCE = 2
 MAX_LISTS_WAIT_S = 5.0
+# bodies with many questions; each asks the model for several lists at a time
+BATCHES_AT_ONCE = 2
+MAX_BATCHES_WAIT_S = 5.0
 # of all calls together; as records a body takes several times its bytes
 MAX_BODIES_BYTES = 64 * 1024 * 1024
 
 
 def _list_queue() -> WaitingQueue:
     return WaitingQueue(at_once=LISTS_AT_ONCE, max_wait_s=MAX_LISTS_WAIT_S)
+
+
+def _batch_queue() -> WaitingQueue:
+    return WaitingQueue(at_once=BATCHES_AT_ONCE, max_wait_s=MAX_BATCHES_WAIT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +91,7 @@ class GatewayServices:
     answer_queue: WaitingQueue
     record_queue: WaitingQueue
     list_queue: WaitingQueue = field(default_factory=_list_queue)
+    batch_queue: WaitingQueue = field(default_factory=_batch_queue)
 
 
 @asynccontextmanager

@@ -6,26 +6,22 @@ An event's id is made from its content, so an event that was sent or ingested be
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cron.errors import FreshetError, Unavailable
+from cron.errors import FreshetError
 from cron.settings.file import Loaded
-from cron.settings.own_gateway import authorization, gateway_url
 from cron.settings.places import var_folder
 from cron.verbs.datasets.first_ingest import read_note
 from cron.verbs.datasets.table_options import add_column_arguments, columns_of, read_source
 from cron.verbs.datasets.timeline_slice import TimelineSlice, parse_slice
+from cron.verbs.gateway_calls import GatewayCalls, add_url_argument, unexpected_answer
 from cron.verbs.table import count
-from trainer.machine.retries import RetryPolicy, call_with_retries
-
-if TYPE_CHECKING:
-    import httpx
 
 RawEvent = Mapping[str, object]
 
@@ -68,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="send the events' own times instead of the current time",
     )
-    parser.add_argument("--url", metavar="URL", help="the gateway (default: that of the settings)")
+    add_url_argument(parser)
     add_column_arguments(parser)
 
 
@@ -79,15 +75,13 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     path, part = _data(arguments.path, arguments.part, var_folder(loaded.settings))
     source = read_source(path, columns_of(arguments))
     first, last = part.bounds(len(source.events))
-    sender = Sender(
-        arguments.url or gateway_url(loaded.settings.gateway), loaded.settings.gateway.api_key
-    )
     with (
-        sender,
         tqdm(
             total=last - first, desc=f"replaying {source.name}", unit=" events", disable=None
         ) as bar,
+        GatewayCalls("/v1/events", arguments.url, loaded.settings.gateway, say=bar.write) as calls,
     ):
+        sender = Sender(calls)
         for batch in even_batches(
             source.events.between(first, last),
             arguments.speed,
@@ -95,8 +89,7 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
             sleep=time.sleep,
         ):
             sender.send(
-                batch if arguments.keep_time else _with_sending_time(batch, datetime.now(UTC)),
-                say=bar.write,
+                batch if arguments.keep_time else _with_sending_time(batch, datetime.now(UTC))
             )
             bar.update(len(batch))
     sent = sender.sent
@@ -109,76 +102,24 @@ def run(arguments: argparse.Namespace, loaded: Loaded) -> int:
     return 1 if sent.rejected else 0
 
 
-class _GatewayDown(Exception):
-    """Why the gateway did not take a batch; the same batch may be sent again."""
-
-
-def _is_down(error: BaseException) -> bool:
-    return isinstance(error, _GatewayDown)
-
-
-# 300 s is longer than a restart; a gateway that was never started is reported
-WHILE_DOWN = RetryPolicy(may_pass=_is_down, limit_s=300.0, first_pause_s=1.0, longest_pause_s=1.0)
-
-
 class Sender:
-    """Posts batches, each one again until the gateway has answered."""
+    """Posts batches and adds up what became of their events."""
 
-    def __init__(
-        self, url: str, api_key: str | None, *, while_down: RetryPolicy = WHILE_DOWN
-    ) -> None:
-        import httpx
-
+    def __init__(self, calls: GatewayCalls) -> None:
         self.sent = Sent()
-        self._while_down = while_down
-        self._url = url.rstrip("/") + "/v1/events"
-        self._client = httpx.Client(timeout=30.0, headers=authorization(api_key), trust_env=False)
+        self._calls = calls
 
-    def __enter__(self) -> Sender:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def send(self, batch: Sequence[RawEvent], *, say: Callable[[str], object]) -> None:
+    def send(self, batch: Sequence[RawEvent]) -> None:
         """Send one batch, waiting while the gateway is down; raise Unavailable if it stays down."""
-        answer = self._post(batch, say)
-        if answer.status_code not in (202, 400):
-            raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
-        body = answer.json()
+        answer = self._calls.post(json.dumps(batch).encode(), "application/json")
+        body = answer.json() if answer.status_code in (202, 400) else {}
         if "rejected" not in body:
-            raise FreshetError(f"{self._url} answered {answer.status_code}: {_reason(answer)}")
+            raise unexpected_answer(answer)
         self.sent.accepted += body["accepted"]
         self.sent.duplicates += body["duplicates"]
         self.sent.rejected += len(body["rejected"]) + body.get("more_rejected", 0)
         if body["rejected"] and not self.sent.first_reason:
             self.sent.first_reason = body["rejected"][0]["reason"]
-
-    def _post(self, batch: Sequence[RawEvent], say: Callable[[str], object]) -> httpx.Response:
-        def report(error: BaseException, num_tries: int) -> None:
-            if num_tries == 1:
-                say(
-                    f"the gateway at {self._url} does not answer ({error}); "
-                    "waiting to send the same events again"
-                )
-
-        try:
-            return call_with_retries(
-                self._while_down, lambda: self._post_once(batch), before_pause=report
-            )
-        except _GatewayDown as error:
-            raise Unavailable("the gateway", where=self._url, why=str(error)) from error
-
-    def _post_once(self, batch: Sequence[RawEvent]) -> httpx.Response:
-        import httpx
-
-        try:
-            answer = self._client.post(self._url, json=batch)
-        except httpx.TransportError as error:
-            raise _GatewayDown(type(error).__name__) from error
-        if answer.status_code == 503:
-            raise _GatewayDown(f"503: {_reason(answer)}")
-        return answer
 
 
 def _data(path: Path | None, part: TimelineSlice | None, var: Path) -> tuple[Path, TimelineSlice]:
@@ -221,13 +162,6 @@ def _with_sending_time(batch: Sequence[RawEvent], now: datetime) -> list[RawEven
         {**event, "at": (now + timedelta(microseconds=place)).isoformat()}
         for place, event in enumerate(batch)
     ]
-
-
-def _reason(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["error"]["reason"])
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:200]
 
 
 def _speed(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -22,16 +23,21 @@ from gateway.callers import visitors
 from gateway.http.access import UseCaller, UseServices, require_key
 from gateway.http.problems import json_response
 from gateway.http.query import refuse_unknown_parameters
-from gateway.http.record_bodies import parse_object
+from gateway.http.record_bodies import is_ndjson, parse_object, raw_lines
+from gateway.http.request_body import BadBody
+from gateway.http.streamed_lines import StreamedLines
 from gateway.http.user_paths import check_length
-from gateway.metrics import FALLBACK
+from gateway.metrics import FALLBACK, GatewayMetrics
 from gateway.model.recommendation_body import parse_recommendation
+from gateway.model.recommendation_lines import Answered, answer_lines
 from gateway.model.recommendations import MAX_K, RecommendationRequest, parse_filter
-from gateway.openapi import answer, object_body, refusals
+from gateway.openapi import answer, questions_body, refusals
 from gateway.services import GatewayServices
 
 # three lists of 10,000 ids of 100 bytes and some more
 MAX_BODY_BYTES = 4 * 1024 * 1024
+# 100,000 users of 80 bytes; the memory for bodies is needed by other calls while this one works
+MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 router = APIRouter(
     tags=["answers"], dependencies=[Depends(require_key), Depends(refuse_unknown_parameters)]
@@ -130,7 +136,7 @@ async def recommend(
 @router.post(
     "/v1/recommendations",
     responses={**_ANSWERS, **refusals(400, 401, 403, 413, 415, 503)},
-    openapi_extra=object_body(RecommendationBody, dict(_QUESTION)),
+    openapi_extra=questions_body(RecommendationBody, dict(_QUESTION)),
 )
 async def post_recommendations(
     request: Request, services: UseServices, caller: UseCaller
@@ -139,7 +145,15 @@ async def post_recommendations(
 
     While the model server does not answer, the popular items are returned with `"fallback": true`.
     A browser key may send bodies of at most 64 KiB, and no user id that can be guessed.
+
+    NDJSON asks many questions, one on each line, at most 100,000 in 8 MiB. The answers are sent as
+    they are ready, one on each line in the same order; a line that is refused is answered by its
+    `error`. A browser key may not send NDJSON.
     """
+    if is_ndjson(request.headers.get("content-type", "")):
+        if caller.is_browser:
+            raise BadBody("NDJSON is not for browser keys; send one JSON object", status=403)
+        return await _stream(request, services)
     limit = visitors.MAX_BODY_BYTES if caller.is_browser else MAX_BODY_BYTES
     async with services.bodies.read(request, limit=limit) as content:
         asked = parse_recommendation(parse_object(content))
@@ -154,13 +168,31 @@ async def _answer(asked: RecommendationRequest, services: GatewayServices) -> Re
     began = time.perf_counter()
     async with services.answer_queue.turn():
         found = await services.recommendations.answer(asked)
+    _count(found, services.metrics, seconds=time.perf_counter() - began)
+    return json_response(found, status=400 if isinstance(found, Refusal) else 200)
+
+
+async def _stream(request: Request, services: GatewayServices) -> Response:
+    async def answer_one(asked: RecommendationRequest) -> Answered:
+        began = time.perf_counter()
+        found = await services.recommendations.answer(asked)
+        _count(found, services.metrics, seconds=time.perf_counter() - began)
+        return found
+
+    async with AsyncExitStack() as held:
+        reading = services.bodies.read(request, limit=MAX_BATCH_BYTES)
+        lines = raw_lines(await held.enter_async_context(reading))
+        await held.enter_async_context(services.batch_queue.turn())
+        return StreamedLines(answer_lines(lines, answer_one), held=held.pop_all())
+
+
+def _count(found: Answered, metrics: GatewayMetrics, *, seconds: float) -> None:
     match found:
         case Refusal():
-            return json_response(found, status=400)
+            return
         case FallbackAnswer():
-            services.metrics.fallbacks.inc()
+            metrics.fallbacks.inc()
             version: int | str = FALLBACK
         case RankedAnswer():
             version = found.model_version
-    services.metrics.answers.add("recommendations", version, time.perf_counter() - began)
-    return json_response(found)
+    metrics.answers.add("recommendations", version, seconds)

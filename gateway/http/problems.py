@@ -49,9 +49,14 @@ log = logging.getLogger(__name__)
 def json_response(
     body: object, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Render a body as JSON in UTF-8. A lone surrogate, which UTF-8 lacks, becomes an escape."""
+    """Render a body as JSON."""
+    return Response(encode_line(body), status, headers, "application/json")
+
+
+def encode_line(body: object) -> bytes:
+    """Encode a body as a line of JSON in UTF-8. A lone surrogate, which UTF-8 lacks, is escaped."""
     text = json.dumps(to_json(body), ensure_ascii=False, separators=(",", ":")) + "\n"
-    return Response(text.encode("utf-8", "backslashreplace"), status, headers, "application/json")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def problem(

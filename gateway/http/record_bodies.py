@@ -53,18 +53,27 @@ def raw_records(body: bytes | bytearray, content_type: str) -> Iterator[Raw]:
 
     BadBody may come after some records.
     """
-    is_lines = content_type.partition(";")[0].strip().lower() == NDJSON
     num_records = 0
-    for record in _lines(body) if is_lines else _values(_TextWindow(body)):
+    for record in _lines(body) if is_ndjson(content_type) else _values(_TextWindow(body)):
         num_records += 1
-        if num_records > MAX_CALL_RECORDS:
-            raise BadBody(
-                f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call",
-                status=413,
-            )
+        _check_number(num_records)
         yield record
     if num_records == 0:
         raise BadBody("the body is empty; expected a JSON object, a list of them, or NDJSON")
+
+
+def is_ndjson(content_type: str) -> bool:
+    """Tell whether a body of this content type is one JSON value on each line."""
+    return content_type.partition(";")[0].strip().lower() == NDJSON
+
+
+def raw_lines(body: bytes | bytearray) -> Iterator[Raw]:
+    """Return the records of NDJSON; raise BadBody before the first when there are too many."""
+    num_lines = sum(1 for _ in _LINE.finditer(body))
+    if num_lines == 0:
+        raise BadBody("the body is empty; expected a JSON object on each line")
+    _check_number(num_lines)
+    return _lines(body)
 
 
 def parse_object(body: bytes | bytearray) -> dict[str, object]:
@@ -75,6 +84,14 @@ def parse_object(body: bytes | bytearray) -> dict[str, object]:
     if not isinstance(record.value, dict):
         raise BadBody(f"the body is a JSON {type(record.value).__name__}; expected an object")
     return record.value
+
+
+def _check_number(num_records: int) -> None:
+    if num_records > MAX_CALL_RECORDS:
+        raise BadBody(
+            f"the body holds more than {MAX_CALL_RECORDS:,} records; send less in one call",
+            status=413,
+        )
 
 
 class _TextWindow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,18 @@ import pytest
 
 from cron.__main__ import main
 from cron.errors import Unavailable
-from cron.settings.tree import Settings
+from cron.settings.tree import GatewaySettings, Settings
 from cron.verbs import replay
+from cron.verbs.gateway_calls import WHILE_DOWN, GatewayCalls
 from sources.formats import open_source
 from tests.component import story
 from tests.component.command_line import logged_records
 from tests.component.gateway_process import gateway
+from trainer.machine.retries import RetryPolicy
+
+
+def calls_of(url: str, *, say: Callable[[str], object], while_down: RetryPolicy) -> GatewayCalls:
+    return GatewayCalls("/v1/events", url, GatewaySettings(), say=say, while_down=while_down)
 
 
 def test_replay_sends_the_rest_in_order_as_of_now(
@@ -86,9 +93,10 @@ def test_replay_waits_for_the_gateway_and_resends(settings: Settings) -> None:
         started.append(gateway(settings, port=port))
         started[0].__enter__()
 
-    while_down = replace(replay.WHILE_DOWN, first_pause_s=0.01)
-    with replay.Sender(url, None, while_down=while_down) as sender:
-        sender.send(batch, say=say)
+    while_down = replace(WHILE_DOWN, first_pause_s=0.01)
+    with calls_of(url, say=say, while_down=while_down) as calls:
+        sender = replay.Sender(calls)
+        sender.send(batch)
     started[0].__exit__(None, None, None)
     assert len(said) == 1
     assert "does not answer" in said[0]
@@ -98,12 +106,11 @@ def test_replay_waits_for_the_gateway_and_resends(settings: Settings) -> None:
 
 def test_replay_gives_up_on_a_gateway_that_stays_away() -> None:
     said: list[str] = []
-    while_down = replace(replay.WHILE_DOWN, first_pause_s=0.01, limit_s=0.05)
-    with (
-        replay.Sender("http://127.0.0.1:9", None, while_down=while_down) as sender,
-        pytest.raises(Unavailable, match="does not answer"),
-    ):
-        sender.send([{"event_id": "e1"}], say=said.append)
+    while_down = replace(WHILE_DOWN, first_pause_s=0.01, limit_s=0.05)
+    with calls_of("http://127.0.0.1:9", say=said.append, while_down=while_down) as calls:
+        sender = replay.Sender(calls)
+        with pytest.raises(Unavailable, match="does not answer"):
+            sender.send([{"event_id": "e1"}])
     assert len(said) == 1
     assert sender.sent == replay.Sent()
 

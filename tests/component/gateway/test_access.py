@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cron.verbs import replay
+from cron.settings.tree import GatewaySettings
+from cron.verbs.gateway_calls import GatewayCalls
 from tests.component.gateway_process import (
     RunningGateway,
     gateway,
@@ -45,9 +46,10 @@ def test_a_key_of_any_letters_is_accepted_and_no_other(
         assert [client.get("/v1/status", headers=bearer(one)).status_code for one in wrong] == [
             401
         ] * len(wrong)
-        with replay.Sender(str(client.base_url), key) as sender:
-            sender.send([VIEW], say=print)
-        assert sender.sent.accepted == 1
+        own = GatewaySettings(api_key=key)
+        with GatewayCalls("/v1/events", str(client.base_url), own, say=print) as calls:
+            answer = calls.post(json.dumps(VIEW).encode(), "application/json")
+        assert answer.status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from cron.journal.dead_letters import DeadLetters
 from cron.verbs import replay
+from cron.verbs.gateway_calls import GatewayCalls
 from cron.wiring import open_histories
 from gateway.calls.records import MAX_LISTED
 from gateway.http.record_bodies import MAX_CALL_RECORDS
@@ -56,8 +57,10 @@ def test_the_first_rejections_are_listed_and_all_are_kept(
 
 
 def test_replay_counts_unlisted_rejections_too(running: RunningGateway) -> None:
-    with replay.Sender(str(running.client.base_url), None) as sender:
-        sender.send([{"user_id": "ann"}] * (MAX_LISTED + 5), say=print)
+    url, own = str(running.client.base_url), running.settings.gateway
+    with GatewayCalls("/v1/events", url, own, say=print) as calls:
+        sender = replay.Sender(calls)
+        sender.send([{"user_id": "ann"}] * (MAX_LISTED + 5))
     assert sender.sent.rejected == MAX_LISTED + 5
 
 

@@ -1,0 +1,49 @@
+"""Recommendations for many users: a line of the answer for each line of the body."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import islice
+
+from cron.errors import FreshetError
+from gateway.bodies.recommendations import FallbackAnswer, RankedAnswer
+from gateway.bodies.refusal import Refusal, refusal
+from gateway.http.record_bodies import Raw, Readable
+from gateway.model.recommendation_body import parse_recommendation
+from gateway.model.recommendations import RecommendationRequest
+from recommender.wire import BadRequest
+
+Answered = RankedAnswer | FallbackAnswer | Refusal
+AnswerOne = Callable[[RecommendationRequest], Awaitable[Answered]]
+
+LINES_AT_ONCE = 16  # half a batch of the model, so that single calls find room in each
+
+log = logging.getLogger(__name__)
+
+
+async def answer_lines(lines: Iterator[Raw], answer_one: AnswerOne) -> AsyncIterator[Answered]:
+    """Yield the answer to each line, or why there is none: one bad line spoils no other."""
+    while group := list(islice(lines, LINES_AT_ONCE)):
+        for answered in await asyncio.gather(*(_answer(line, answer_one) for line in group)):
+            yield answered
+
+
+async def _answer(line: Raw, answer_one: AnswerOne) -> Answered:
+    if not isinstance(line, Readable):
+        return refusal("body", f"the line is {line.found}; expected {line.expected}")
+    if not isinstance(line.value, dict):
+        found = type(line.value).__name__
+        return refusal("body", f"the line is a JSON {found}; expected an object")
+    try:
+        return await answer_one(parse_recommendation(line.value))
+    except BadRequest as error:
+        return refusal(error.field, error.reason)
+    except FreshetError as error:
+        return refusal("server", str(error))
+    except OSError as error:
+        # its own words are not for callers
+        log.warning("line of a batch not answered", exc_info=error)
+        name = type(error).__name__
+        return refusal("server", f"the gateway's storage does not answer ({name}); try again")
