@@ -6,7 +6,7 @@ M  distinct free texts       T  width of a text vector
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from recommender.page_item import lean_to_items
 from recommender.ranker import Ranker
 from recommender.reasons import ReasonsQuestion, reasons
 from recommender.resolve import Plan, Texts, plan, texts_of_batch
+from recommender.ruled_lists import RuledList, ruled_lists
 from recommender.wire import (
     MAX_BODIES,
     BadRequest,
@@ -129,7 +130,8 @@ def _scores(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> I
 def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iterator[JsonObject]:
     state_BD = ranker.user_states([one.history for one in plans], texts_MT)
     state_BD = lean_to_items(ranker, plans, state_BD, texts_MT)
-    best = _lists(ranker, plans, state_BD)
+    ruled = ruled_lists(ranker, plans, state_BD)
+    best = _lists(ranker, plans, state_BD, ruled)
     rows = [found.tolist() for found, _ in best]
     ratings = _row_ratings(ranker, state_BD, rows) if ranker.has_ratings else [None] * len(plans)
     explained = _reasons(ranker, plans, rows)
@@ -143,16 +145,29 @@ def _top(ranker: Ranker, plans: Sequence[Plan], texts_MT: Tensor | None) -> Iter
         for item, reason in zip(items, explained.get(user, ()), strict=False):
             item["reason"] = reason
         answer: JsonObject = {"items": items, "resolved": list(one.resolved)}
+        if user in ruled:
+            _add_rules(answer, items, ruled[user])
         yield answer | {"unknown": list(one.unknown)} if one.unknown else answer
 
 
+def _add_rules(answer: JsonObject, items: Sequence[JsonObject], ruled: RuledList) -> None:
+    """Add which rules moved each item, if that was asked for, and which could not be applied."""
+    for item, moves in zip(items, ruled.moves, strict=False):
+        item["moved"] = [
+            {"rule": move.rule, "from": move.before, "to": move.after} for move in moves
+        ]
+    if ruled.not_applied:
+        answer["not_applied"] = list(ruled.not_applied)
+
+
 def _lists(
-    ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor
+    ranker: Ranker, plans: Sequence[Plan], state_BD: Tensor, ruled: Mapping[int, RuledList]
 ) -> Sequence[tuple[Rows, Scores]]:
     """Return the best rows of each plan; candidates are scored one plan after the other."""
     k = [one.request.k for one in plans if isinstance(one.request, TopRequest)]
-    lists: dict[int, tuple[Rows, Scores]] = {}
-    whole = [user for user, one in enumerate(plans) if one.candidate_rows is None]
+    lists = {user: (one.rows, one.scores) for user, one in ruled.items()}
+    plain = [user for user in range(len(plans)) if user not in ruled]
+    whole = [user for user in plain if plans[user].candidate_rows is None]
     best = ranker.top_lists(
         state_BD[whole],
         [k[user] for user in whole],
@@ -160,9 +175,10 @@ def _lists(
         [plans[user].excluded_rows for user in whole],
     )
     lists |= zip(whole, best, strict=True)
-    for user, one in enumerate(plans):
-        if one.candidate_rows is not None:
-            lists[user] = ranker.best_of(one.candidate_rows, state_BD[[user]], k[user])
+    for user in plain:
+        candidates = plans[user].candidate_rows
+        if candidates is not None:
+            lists[user] = ranker.best_of(candidates, state_BD[[user]], k[user])
     return [lists[user] for user in range(len(plans))]
 
 

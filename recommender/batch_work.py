@@ -1,12 +1,14 @@
 """Limits on the work in one batch, since all its requests wait for one another.
 
 Two things are counted: JSON values, before the body is parsed; and elements, which are the entries
-of a request's lists plus the items that it asks for. Nothing here validates a request.
+of a request's lists plus the items that it asks for, or that its rules choose from. Nothing here
+validates a request.
 """
 
 from __future__ import annotations
 
 from recommender.body import decode, num_values
+from recommender.list_rules import first_pool
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_K,
@@ -63,6 +65,7 @@ def _num_elements(body: object) -> int:
         return 0
     listed = [body[name] for name in _LISTS if name in body]
     k = body.get("k", DEFAULT_SIMILAR)
+    k = min(k, MAX_K) if isinstance(k, int) and k > 0 else 0
     return sum(len(one) for one in listed if isinstance(one, list)) + (
-        min(k, MAX_K) if isinstance(k, int) and k > 0 else 0
+        first_pool(k) if "rules" in body else k
     )

@@ -26,6 +26,7 @@ from recommender.body_fields import (
 )
 from recommender.events import parse_time
 from recommender.record_fields import MAX_TYPE_CHARS, InvalidRecord
+from recommender.rule_fields import read_rules
 from recommender.wire import (
     DEFAULT_SIMILAR,
     MAX_CANDIDATES,
@@ -54,6 +55,7 @@ _FIELDS = {
     "candidates",
     "context",
     "explain",
+    "rules",
     "similar_to",
     "by",
 }
@@ -170,6 +172,7 @@ def _top(body: Mapping[str, object]) -> TopRequest:
         candidates=candidates,
         context=_element(body["context"], "context") if "context" in body else None,
         explain=read_flag(body, "explain", default=False),
+        rules=read_rules(body["rules"], "rules") if "rules" in body else None,
     )
 
 

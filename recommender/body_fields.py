@@ -21,7 +21,7 @@ from recommender.wire import (
 def read_name(raw: object, where: str) -> Name:
     """Parse the name of one item: a string, a whole number (an id), `{"id"}` or `{"text"}`."""
     if isinstance(raw, str):
-        return Name(kind="any", value=_read_text(raw, where))
+        return Name(kind="any", value=read_text(raw, where))
     if isinstance(raw, int) and not isinstance(raw, bool):
         return Name(kind="id", value=read_id(raw, where))
     if not isinstance(raw, dict):
@@ -35,7 +35,7 @@ def read_name(raw: object, where: str) -> Name:
         )
     if "id" in raw:
         return Name(kind="id", value=read_id(raw["id"], f"{where}.id"))
-    return Name(kind="text", value=_read_text(raw["text"], f"{where}.text"))
+    return Name(kind="text", value=read_text(raw["text"], f"{where}.text"))
 
 
 def is_plain_text(raw: str) -> bool:
@@ -57,7 +57,8 @@ def read_id(raw: object, where: str) -> str:
     return _encodable(raw, where)
 
 
-def _read_text(raw: object, where: str) -> str:
+def read_text(raw: object, where: str) -> str:
+    """Parse a text that is not blank; raise BadRequest."""
     if not isinstance(raw, str) or not raw.strip():
         raise BadRequest(where, found=describe(raw), expected="a non-empty string")
     if len(raw) > MAX_TEXT_CHARS:
@@ -85,18 +86,19 @@ def read_count(raw: object) -> int:
     return raw
 
 
-def read_filter(raw: object) -> dict[str, FilterValue]:
+def read_filter(raw: object, where: str = "filter") -> dict[str, FilterValue]:
     if not isinstance(raw, dict) or len(raw) > MAX_FILTERS:
         raise BadRequest(
-            "filter", found=describe(raw), expected=f"an object of at most {MAX_FILTERS} attributes"
+            where, found=describe(raw), expected=f"an object of at most {MAX_FILTERS} attributes"
         )
     return {
-        _read_text(name, "filter"): _filter_value(value, f"filter.{field_name(name)}")
+        read_text(name, where): read_filter_value(value, f"{where}.{field_name(name)}")
         for name, value in raw.items()
     }
 
 
-def _filter_value(raw: object, where: str) -> FilterValue:
+def read_filter_value(raw: object, where: str) -> FilterValue:
+    """Parse what an attribute may equal: a text, a number or a list of texts; raise BadRequest."""
     if isinstance(raw, str):
         return _encodable(raw, where)
     if (

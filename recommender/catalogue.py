@@ -27,6 +27,8 @@ OLD_FILE = "catalogue.jsonl"  # of bundles from before there were columns: all i
 # Changes are objects, which take several times the memory of a row and are not shared.
 MAX_CHANGED_SHARE = 0.1
 MASKS_KEPT = 16  # of filters; a byte for each item
+# Items whose attributes are kept, since rules read those of popular items in every list.
+ATTRIBUTES_KEPT = 32_768
 
 Mask = npt.NDArray[np.bool_]
 
@@ -100,6 +102,17 @@ class Catalogue(Sequence[CatalogueItem]):
         if changed is not None:
             return changed.item_id, changed.title
         return self._columns.ids[row] or "", self._columns.titles[row]
+
+    def attributes(self, row: int) -> Mapping[str, Value]:
+        """Return the attributes of a row, which are kept for the next call."""
+        known = self._kept_attributes.get(row)
+        if known is None:
+            if len(self._kept_attributes) == ATTRIBUTES_KEPT:
+                self._kept_attributes.clear()
+            changed = self._changes.get(row)
+            known = self._columns.attributes(row) if changed is None else changed.attributes
+            self._kept_attributes[row] = known
+        return known
 
     def row(self, item_id: str) -> int | None:
         """Return the row of an id; None when it is unknown."""
@@ -218,6 +231,10 @@ class Catalogue(Sequence[CatalogueItem]):
 
     @cached_property
     def _masks(self) -> dict[tuple[tuple[str, Value], ...], Mask]:
+        return {}
+
+    @cached_property
+    def _kept_attributes(self) -> dict[int, Mapping[str, Value]]:
         return {}
 
     @cached_property

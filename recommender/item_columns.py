@@ -113,14 +113,18 @@ class CatalogueColumns:
         return len(self.hidden_N)
 
     def __getitem__(self, row: int) -> CatalogueItem:
-        attributes = self._attributes[row]
         return CatalogueItem(
             item_id=self.ids[row] or "",
             title=self.titles[row],
             text=self.texts[row],
-            attributes={} if attributes is None else read_attributes(json.loads(attributes)),
+            attributes=self.attributes(row),
             hidden=bool(self.hidden_N[row]),
         )
+
+    def attributes(self, row: int) -> dict[str, Value]:
+        """Return the attributes of a row."""
+        raw = self._attributes[row]
+        return {} if raw is None else read_attributes(json.loads(raw))
 
     def row(self, item_id: str) -> int | None:
         """Return the row of an id; None when it is unknown."""

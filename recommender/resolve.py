@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from recommender.wire import (
     BadRequest,
     Busy,
     Element,
+    FilterValue,
     Name,
     Request,
     Resolved,
@@ -157,6 +158,9 @@ def _plan_list(ranker: Ranker, request: TopRequest, texts: Texts) -> Plan:
         if context is not None and not (row is not None and found and found[-1][1] == row):
             read, read_found = (*read, request.context), [*found, (how, row)]
     allowed_N = _allowed_rows(catalogue, request)
+    if request.rules is not None and request.rules.filter:
+        more_N = _filter_rows(catalogue, request.rules.filter, field="rules.filter")
+        allowed_N = more_N if allowed_N is None else allowed_N & more_N
     candidates = None
     if request.candidates is not None:
         rows = {item_id: catalogue.row(item_id) for item_id in request.candidates}
@@ -266,10 +270,12 @@ def _clamp_rating(rating: float, scale: tuple[float, float] | None) -> float | N
 
 
 def _allowed_rows(catalogue: Catalogue, request: TopRequest | SimilarRequest) -> Mask | None:
-    if not request.filter:
-        return None
+    return _filter_rows(catalogue, request.filter, field="filter") if request.filter else None
+
+
+def _filter_rows(catalogue: Catalogue, wanted: Mapping[str, FilterValue], *, field: str) -> Mask:
     try:
-        return catalogue.filter_rows(request.filter)
+        return catalogue.filter_rows(wanted)
     except UnknownAttribute as error:
         known = (
             f"one of {', '.join(error.known[:20])}"
@@ -277,5 +283,5 @@ def _allowed_rows(catalogue: Catalogue, request: TopRequest | SimilarRequest) ->
             else "no filter: no item has attributes"
         )
         raise BadRequest(
-            f"filter.{field_name(error.name)}", found="an unknown attribute", expected=known
+            f"{field}.{field_name(error.name)}", found="an unknown attribute", expected=known
         ) from error

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeGuard, get_args
 
+from recommender.list_rules import ListRules
+
 MAX_K = 1_000
 DEFAULT_SIMILAR = 10
 MAX_HISTORY = 100_000  # the model reads the newest `max_history`; all of them count as seen
@@ -96,6 +98,7 @@ class TopRequest:
     candidates: tuple[str, ...] | None = None
     context: Element | None = None
     explain: bool = False
+    rules: ListRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
