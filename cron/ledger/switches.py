@@ -12,7 +12,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from cron.errors import Held, RolledBackMeanwhile, Superseded, TrainedOnExcluded, UnknownVersion
+from cron.errors import (
+    Held,
+    LiveChanged,
+    RolledBackMeanwhile,
+    Superseded,
+    TrainedOnExcluded,
+    UnknownVersion,
+)
 from cron.ledger import schema
 from cron.ledger.holds import hold_unless_held
 from cron.ledger.ledger import Ledger
@@ -69,7 +76,7 @@ def check_wanted(
         desk = connection.execute(sa.select(schema.desk)).one()
         if desk.hold_reason is not None:
             raise Held(reason=desk.hold_reason)
-        by_a_person = desk.switch_kind in ("rollback", "promote")
+        by_a_person = _is_by_a_person(desk)
         decided = desk.switching_to if by_a_person else desk.live
         if (by_a_person or desk.switching_to is None) and decided != expected:
             raise Superseded(expected=expected, found=decided)
@@ -85,16 +92,25 @@ class Asked:
 
 
 def begin_rollback(
-    ledger: Ledger, version: int, *, reason: str, asked: Asked | None = None
+    ledger: Ledger,
+    version: int,
+    *,
+    reason: str,
+    asked: Asked | None = None,
+    seen_live: int | None = None,
 ) -> Switch:
     """Begin a rollback, whatever else is under way, and pause publishing at once.
 
     `asked` is given when no version was named: raise RolledBackMeanwhile when somebody else rolled
-    back since, Superseded when another version became live in another way.
+    back since, Superseded when another version became live in another way. `seen_live` is the
+    version that a person saw live: raise LiveChanged when another one is, or when a person's
+    decision for another one is being carried out.
     """
     with ledger.write() as connection:
         if _release(connection, version).published_at is None:
             raise UnknownVersion(version, known=schema.newest_versions(connection))
+        if seen_live is not None:
+            _refuse_unseen(connection, seen_live)
         if asked is not None:
             _refuse_second_step(connection, asked)
         connection.execute(hold_unless_held(reason, ledger.now()))
@@ -161,6 +177,17 @@ def record_by_hand(
         connection.execute(hold_unless_held(reason, ledger.now()))
         _settle(connection, _begin(connection, version, kind), ledger.now())
         return True
+
+
+def _is_by_a_person(desk: schema.Row) -> bool:
+    return desk.switch_kind in ("rollback", "promote")
+
+
+def _refuse_unseen(connection: sa.Connection, seen_live: int) -> None:
+    desk = _desk(connection)
+    decided = desk.switching_to if _is_by_a_person(desk) else desk.live
+    if decided != seen_live:
+        raise LiveChanged(expected=seen_live, found=decided)
 
 
 def _refuse_second_step(connection: sa.Connection, asked: Asked) -> None:

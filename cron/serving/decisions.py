@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cron.errors import FreshetError, LiveChanged, SwitchPending
-from cron.ledger import decision_rows, holds, switches
+from cron.errors import FreshetError, SwitchPending
+from cron.ledger import decision_rows, holds
 from cron.ledger.ledger import Ledger
 from cron.lineage import Action, Hold, Range
 from cron.ports import ArtifactStore, ModelServer
@@ -52,13 +52,8 @@ class Decisions:
     ) -> release.RolledBack:
         """Make a release live, by default the previous good one, and pause publishing.
 
-        Raise what `cron.serving.release.rollback` raises, and LiveChanged when `seen_live` is given
-        and is not live.
+        Raise what `cron.serving.release.rollback` raises.
         """
-        if seen_live is not None:
-            live = switches.serving(self.ledger).live
-            if live != seen_live:
-                raise LiveChanged(expected=seen_live, found=live)
         by = person.by if person.why is None else f"{person.by}: {person.why}"
         try:
             done = release.rollback(
@@ -67,7 +62,7 @@ class Decisions:
                 version,
                 by=by,
                 artifacts=self._open_artifacts,
-                asked_at=asked_at,
+                seen=release.Seen(at=asked_at, live=seen_live),
             )
         except SwitchPending as pending:
             self._record("rollback", person, pending.version)

@@ -73,6 +73,14 @@ class RolledBack:
     was: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """When a person decided, and which version that person saw live, if it is known."""
+
+    at: datetime
+    live: int | None = None
+
+
 def rollback(
     ledger: Ledger,
     server: ModelServer,
@@ -80,23 +88,23 @@ def rollback(
     *,
     by: str,
     artifacts: OpenArtifacts | None = None,
-    asked_at: datetime | None = None,
+    seen: Seen | None = None,
 ) -> RolledBack:
     """Make an earlier release live, by default the previous good one, and pause publishing.
 
     Publishing stays paused until `resume`, and also when the server refuses. Raise UnknownVersion,
     NothingToRollBackTo, or the server's error. Raise SwitchPending when the server does not answer:
     the rollback is carried out as soon as it does. Raise RolledBackMeanwhile when no version is
-    named and somebody else rolled back after `asked_at` (default: now), Overtaken when a later
-    decision was carried out instead.
+    named and somebody else rolled back after `seen` (default: now), LiveChanged when another
+    version is live than the one seen, Overtaken when a later decision was carried out instead.
     """
-    started, asked_at = time.monotonic(), asked_at or ledger.now()
+    started, seen = time.monotonic(), seen or Seen(at=ledger.now())
     if switches.under_way(ledger) is not None:
         # First, so that "previous" means the release before the one served. When the server does
         # not answer, the decision must still be recorded: it overtakes the interrupted switch.
         with suppress(Unavailable):
             finish_switch(ledger, server, artifacts=artifacts)
-    begun, was = _begin_rollback(ledger, version, by=by, asked_at=asked_at)
+    begun, was = _begin_rollback(ledger, version, by=by, seen=seen)
     _switch_as_decided(
         ledger, server, begun, release_rows.release(ledger, begun.version), artifacts
     )
@@ -202,7 +210,7 @@ def switch_server(ledger: Ledger, server: ModelServer, begun: Switch) -> bool:
 
 
 def _begin_rollback(
-    ledger: Ledger, version: int | None, *, by: str, asked_at: datetime
+    ledger: Ledger, version: int | None, *, by: str, seen: Seen
 ) -> tuple[Switch, int]:
     """Begin a rollback from the live version; return the switch and the version that was live.
 
@@ -215,8 +223,10 @@ def _begin_rollback(
         if target is None or live is None:
             raise NothingToRollBackTo(live=live.version if live is not None else None)
         reason = f"rolled back from version {live.version} to {target.version} by {by}"
-        asked = switches.Asked(live=live.version, at=asked_at) if version is None else None
-        begun = switches.begin_rollback(ledger, target.version, reason=reason, asked=asked)
+        asked = switches.Asked(live=live.version, at=seen.at) if version is None else None
+        begun = switches.begin_rollback(
+            ledger, target.version, reason=reason, asked=asked, seen_live=seen.live
+        )
         return begun, live.version
 
     return call_with_retries(_CHOICES, begin)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from cron.errors import RolledBackMeanwhile, Superseded
+from cron.errors import LiveChanged, RolledBackMeanwhile, Superseded
 from cron.ledger import holds, lease_row, release_rows, switches
 from cron.ledger.ledger import Ledger
 from cron.lineage import Lease
@@ -64,6 +64,17 @@ def test_a_second_bare_rollback_reports_the_first(ledger: Ledger) -> None:
         switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=before))
     later = ledger.now() + timedelta(seconds=1)
     switches.begin_rollback(ledger, 1, reason="x", asked=switches.Asked(live=2, at=later))
+
+
+def test_of_two_rollbacks_from_one_version_one_begins(ledger: Ledger) -> None:
+    begun = switches.begin_rollback(ledger, 2, reason="x", seen_live=3)
+    for version in (1, 2):  # before the first is carried out
+        with pytest.raises(LiveChanged, match="version 2 is live now"):
+            switches.begin_rollback(ledger, version, reason="x", seen_live=3)
+    assert switches.end(ledger, begun)
+    with pytest.raises(LiveChanged):
+        switches.begin_rollback(ledger, 1, reason="x", seen_live=3)
+    switches.begin_rollback(ledger, 1, reason="x", seen_live=2)
 
 
 def test_a_bare_rollback_goes_back_from_what_was_seen_live(ledger: Ledger) -> None:
